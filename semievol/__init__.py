@@ -1,0 +1,35 @@
+"""SemiEvol Studio: semi-supervised fine-tuning of language models with a person in the loop.
+
+Floors, lowest first. A file imports from its own package or from lower floors; `tests/test_floors.py` reads the
+imports and holds every file to this table.
+"""
+
+FLOORS: dict[str, int] = {
+    "semievol.errors": 0,
+    "semievol.config": 0,
+    "semievol.records": 0,
+    "semievol.data": 1,
+    "semievol.charts": 1,
+    "semievol.method.tasks": 1,
+    "semievol.method.prompts": 1,
+    "semievol.method.confidence": 1,
+    "semievol.method.precision": 1,
+    "semievol.method.selection": 1,
+    "semievol.method.metrics": 1,
+    "semievol.method.protocols": 2,
+    "semievol.method.questions": 2,
+    "semievol.method.lessons": 2,
+    "semievol.method.judging": 2,
+    "semievol.method.evolve": 2,
+    "semievol.engines": 3,
+    "semievol.store": 4,
+    "semievol.jobs": 5,
+    "semievol.export": 5,
+    "semievol.ui": 6,
+    "semievol.cli": 6,
+    "semievol.starter": 6,
+    "semievol.__main__": 7,
+    "app": 7,
+    "pages": 7,
+}
+"""Module or package -> floor. Engines (3) and store (4) do not know each other."""

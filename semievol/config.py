@@ -1,0 +1,273 @@
+"""Settings of a round and a run: what can be set, the one default of each, the three presets, and reading them.
+
+Frozen, validated once where they enter, unknown keys refused, stored whole with every run.
+Knows nothing of what the settings do.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from semievol.errors import UserError
+
+Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll"]
+MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "vote_entropy")
+PRESETS = ("studio", "paper", "authors_code")
+
+
+class Settings(BaseModel):
+    """Base of every settings model: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Collaborator(Settings):
+    """One way of answering: which model, with or without demonstrations, how hot."""
+
+    name: str = Field(min_length=1, max_length=60, description="How the collaborator is called on screen.")
+    model: str = Field("warm_up", description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name.")
+    demonstrations: bool = Field(True, description="Whether the nearest labeled records are shown before the question.")
+    order: Literal["similar_last", "shuffled"] = Field("similar_last", description="Order of the demonstrations.")
+    variant: Literal["standard", "bare"] = Field("standard", description="With or without the system turn.")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 takes the most probable answer, else one is drawn.")
+    seed: int = Field(0, ge=0, description="Keeps collaborators that differ in nothing else apart.")
+
+
+class Lora(Settings):
+    """Low-rank adaptation (Hu et al. 2021)."""
+
+    rank: int = Field(16, ge=1, le=512, description="Rank r of the update.")
+    alpha: int = Field(32, ge=1, description="The update is scaled by alpha / r.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input.")
+    use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead (Kalajdzievski 2023).")
+    use_dora: bool = Field(False, description="Learn magnitude and direction apart (Liu et al. 2024).")
+
+
+class Tuning(Settings):
+    """One fine-tuning: how long, how fast, with which adapter."""
+
+    lora: Lora = Lora()
+    learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
+        "auto", description="Peak learning rate of AdamW; `auto` is 1e-4 x 4096 / hidden size, at most 3e-3."
+    )
+    epochs: float = Field(2, gt=0, le=100, description="Passes over the examples.")
+    minimum_steps: int = Field(100, ge=0, description="Few examples are repeated until there are this many updates.")
+    batch_size: int = Field(8, ge=1, le=4096, description="Examples per update (effective batch).")
+    micro_batch_size: int = Field(8, ge=1, le=4096, description="Examples in memory at once.")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Learning rate after its warm-up.")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    save_every: int = Field(50, ge=1, description="Steps between checkpoints.")
+
+    @model_validator(mode="after")
+    def _micro_divides(self) -> Tuning:
+        if self.batch_size % min(self.micro_batch_size, self.batch_size):
+            raise ValueError("micro_batch_size must divide batch_size")
+        return self
+
+
+class Propagation(Settings):
+    """How the labeled data's knowledge reaches the unlabeled records; changing it opens a sibling round."""
+
+    warm_up: Tuning = Tuning()
+    warm_up_demonstrations: Literal["none", "some"] = Field(
+        "none",
+        description="`some`: half of the warm-up examples carry their own nearest demonstrations (never themselves).",
+    )
+    k: int = Field(3, ge=0, le=32, description="Demonstrations per record.")
+    embedder: str = Field(
+        "char-tfidf", description="`char-tfidf`, or a sentence-transformers model's folder or hub id."
+    )
+    collaborators: tuple[Collaborator, ...] = Field(
+        min_length=1, max_length=16, description="Who answers every record."
+    )
+    justify: bool = Field(True, description="Whether the judge weighs the candidates where collaborators disagree.")
+    judge: Collaborator = Field(
+        Collaborator(name="judge", demonstrations=False), description="Who weighs them; drawn at its own temperature."
+    )
+    max_answer_tokens: int = Field(64, ge=1, le=4096, description="Longest free answer.")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Propagation:
+        names = [collaborator.name for collaborator in self.collaborators]
+        if len(set(names)) < len(names):
+            raise ValueError("two collaborators share a name")
+        return self
+
+
+class Rule(Settings):
+    """Which candidates are confident enough."""
+
+    kind: Literal["fraction", "threshold", "target_precision"] = Field("fraction", description="What `value` means.")
+    value: float = Field(
+        0.5, ge=0, description="Share kept (0-1), largest allowed confidence value, or precision (0-1)."
+    )
+
+    @model_validator(mode="after")
+    def _share_up_to_one(self) -> Rule:
+        if self.kind != "threshold" and self.value > 1:
+            raise ValueError(f"value must lie between 0 and 1 for {self.kind}")
+        return self
+
+
+class Policy(Settings):
+    """Which candidates become pseudo-labels."""
+
+    measure: Measure = Field("answer_nll", description="The confidence that the rule reads; lower is more confident.")
+    rule: Rule = Rule()
+    disputed: Literal["together", "apart", "drop"] = Field(
+        "together", description="Disputed candidates under the same rule, under a rule of their own, or not at all."
+    )
+    disputed_rule: Rule = Field(Rule(value=0.3), description="The rule for disputed candidates where they stand apart.")
+    per_class: bool = Field(False, description="Apply the rule inside every predicted class instead of over all.")
+
+
+class Config(Settings):
+    """Everything that decides a run's numbers, apart from the data."""
+
+    preset: Literal["studio", "paper", "authors_code"] = "studio"
+    model: str = Field("starter", min_length=1, description="`starter`, a local folder, or a hub id.")
+    seed: int = Field(0, ge=0, lt=2**32, description="The one seed from which all draws follow.")
+    calibration: float = Field(
+        0.2, ge=0, lt=1, description="Share of the labeled records held out to judge confidence."
+    )
+    calibration_minimum: int = Field(
+        100, ge=1, description="No split is cut where it would hold fewer records than this."
+    )
+    propagation: Propagation
+    policy: Policy = Policy()
+    tune: Tuning = Tuning()
+    tune_from: Literal["base", "warm_up"] = Field("base", description="Where the last fine-tuning starts.")
+    tune_on: Literal["gold_and_pseudo", "pseudo"] = Field("gold_and_pseudo", description="What it trains on.")
+    precision: Literal["auto", "fp32"] = Field(
+        "fp32", description="`fp32` is reproducible; `auto` uses bf16 where it pays."
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="Processor threads; 0 takes all cores but leaves one if there are many."
+    )
+
+
+_PAPER_COLLABORATORS = (
+    Collaborator(name="warm-up, demonstrations"),
+    Collaborator(name="warm-up, shuffled demonstrations, T = 1", order="shuffled", temperature=1.0, seed=1),
+    Collaborator(name="warm-up alone", demonstrations=False),
+    Collaborator(name="base, demonstrations", model="base"),
+)
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The settings of a preset as a plain nested dict, to be overlaid and then validated as `Config`."""
+    if name == "paper":
+        config = Config(
+            preset="paper",
+            calibration=0.0,
+            propagation=Propagation(k=3, collaborators=_PAPER_COLLABORATORS),
+            policy=Policy(measure="mean_nll", rule=Rule(value=0.5)),
+        )
+    elif name == "authors_code":
+        config = Config(
+            preset="authors_code",
+            calibration=0.0,
+            propagation=Propagation(
+                k=0,
+                collaborators=tuple(
+                    Collaborator(name=f"sample {i}", demonstrations=False, temperature=1.0, seed=i) for i in range(1, 5)
+                ),
+            ),
+            policy=Policy(measure="mean_nll", rule=Rule(value=1.0), disputed="apart", disputed_rule=Rule(value=0.3)),
+            tune=Tuning(learning_rate=1e-6),
+            tune_from="warm_up",
+            tune_on="pseudo",
+        )
+    elif name == "studio":
+        config = Config(
+            preset="studio",
+            propagation=Propagation(k=3, warm_up_demonstrations="some", collaborators=_studio_collaborators()),
+            policy=Policy(measure="answer_nll", rule=Rule(value=0.6)),
+        )
+    else:
+        raise UserError(f'There is no preset "{name}".', "preset", f"Choose one of: {', '.join(PRESETS)}.")
+    return config.model_dump(mode="json")
+
+
+def _studio_collaborators() -> tuple[Collaborator, ...]:
+    return (_PAPER_COLLABORATORS[0], _PAPER_COLLABORATORS[2], _PAPER_COLLABORATORS[3])
+
+
+def load(preset_name: str = "studio", file: Path | None = None, assignments: Sequence[str] = ()) -> Config:
+    """Config from a preset, overlaid by a YAML file, overlaid by `key=value` assignments (dots go deeper)."""
+    overlay = {} if file is None else _read_yaml(file)
+    return overlaid({"preset": preset_name} | overlay, assignments)
+
+
+def overlaid(overlay: dict[str, Any], assignments: Sequence[str] = ()) -> Config:
+    """Config from the preset that `overlay` names (else `studio`), overlaid by it and then by the assignments."""
+    overlay = copy.deepcopy(overlay)
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise UserError(f'"{assignment}" is not an assignment.', "--set", "Write it as key=value.")
+        try:
+            _assign(overlay, key.split("."), yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise UserError(f'"{value}" is not a valid value.', f"--set {key}", "Write it as YAML.") from None
+    return validate(_overlay(preset(str(overlay.get("preset", "studio"))), overlay))
+
+
+def validate(values: dict[str, Any]) -> Config:
+    """Config from a nested dict; the first thing that is wrong becomes one clear sentence."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "config"
+        if first["type"] == "extra_forbidden":
+            raise UserError("There is no such setting.", where, f"Known here: {_siblings(first['loc'])}.") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{message}, found {first['input']!r:.80}.", where, "Correct this setting.") from None
+
+
+def _siblings(location: tuple[str | int, ...]) -> str:
+    model: Any = Config
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            model = Collaborator if part == "collaborators" or isinstance(part, int) else model
+        else:
+            model = annotation
+    return ", ".join(model.model_fields)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The config file cannot be read ({error.strerror}).", str(file), "Check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"The config file is not valid YAML: {error}.", str(file), "Correct the file.") from None
+    if not isinstance(loaded, dict):
+        raise UserError("The config file holds no settings.", str(file), "Write `key: value` lines.")
+    return loaded
+
+
+def _assign(target: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise UserError("A value and a group of settings share this name.", ".".join(path), "Set one of them.")
+    target[path[-1]] = value
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlay(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,101 @@
+"""Records to chat turns: the one place that decides what a model reads (DESIGN.md §2, "Prompts").
+
+The bundled starter is trained on exactly these prompts, so a change of wording is a new PROMPT_VERSION.
+Knows nothing of tokenizers: it neutralises the chat control tokens in common use, and a caller that knows its
+model's own special tokens passes them as `control_tokens`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from semievol.method.tasks import LETTERS
+from semievol.records import Demonstration, Message, Record, Task
+
+PROMPT_VERSION = 1
+Variant = Literal["standard", "bare"]
+VARIANTS: tuple[Variant, ...] = ("standard", "bare")
+
+_CONTROL = re.compile(
+    r"<\|[^\s<>|]{1,64}\|>|<｜[^<>]{1,64}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS)\]|<</?SYS>>"
+    r"|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+)
+
+
+def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
+    """`text` with every chat control token broken up by a space after its first character, so that it stays data."""
+    text = _CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
+    for token in control_tokens:
+        if len(token) > 1:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def has_control_tokens(text: str) -> bool:
+    """Whether `text` holds something that a chat template could take for a control token."""
+    return _CONTROL.search(text) is not None
+
+
+def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = ()) -> str:
+    """The user turn of one question: the question, its options if any, and the answer rule."""
+    lines = [neutralise(record.question, control_tokens)]
+    if task.kind == "multiple_choice":
+        lines.append("Options:")
+        lines += [
+            f"{LETTERS[i]}. {_one_line(neutralise(option, control_tokens))}" for i, option in enumerate(record.options)
+        ]
+    rule = answer_rule(task)
+    if rule:
+        lines.append(rule)
+    return "\n".join(lines)
+
+
+def answer_rule(task: Task) -> str:
+    """The sentence that tells in which form to answer; empty for free text."""
+    if task.kind == "multiple_choice":
+        return "Answer with the letter only."
+    if task.kind == "classification":
+        return f"Answer with one of: {', '.join(task.labels)}."
+    if task.kind == "numeric":
+        return "Answer with a number."
+    return ""
+
+
+def render(
+    task: Task,
+    record: Record,
+    demonstrations: Sequence[Demonstration] = (),
+    candidates: Sequence[str] = (),
+    variant: Variant = "standard",
+    control_tokens: Sequence[str] = (),
+) -> tuple[Message, ...]:
+    """Chat turns up to, not including, the answer.
+
+    demonstrations: shown in the order given; `by_similarity` puts the least similar first.
+    candidates: for self-justify, the responses to weigh, in the order shown.
+    variant: "standard" opens with the task's instruction as a system turn (if it has one), "bare" leaves it out.
+    """
+    turns: list[Message] = []
+    if task.instruction and variant == "standard":
+        turns.append(Message("system", task.instruction))
+    for demonstration in demonstrations:
+        shown = demonstration.record
+        turns.append(Message("user", question_turn(task, shown, control_tokens)))
+        turns.append(Message("assistant", neutralise(shown.answer or "", control_tokens)))
+    question = question_turn(task, record, control_tokens)
+    if candidates:
+        lines = [_one_line(neutralise(candidate, control_tokens)) for candidate in candidates]
+        question = "\n".join([question, "Candidate answers:", *lines, "Weigh them and give the final answer."])
+    turns.append(Message("user", question))
+    return tuple(turns)
+
+
+def by_similarity(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
+    """Least similar first, so that the nearest stands beside the question; of equals the smallest record id is nearest."""
+    return sorted(demonstrations, key=lambda d: (-d.similarity, d.record.id))[::-1]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,134 @@
+"""The nouns of the method as plain values: task, record, demonstration, response, candidate, example.
+
+Knows nothing of files, models or databases. Every floor above speaks in these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["multiple_choice", "classification", "numeric", "text"]
+Split = Literal["labeled", "unlabeled", "test", "calibration"]
+Exactness = Literal["exact", "bound", "absent"]
+Origin = Literal["gold", "pseudo", "expert"]
+
+STAGES = ("warm_up", "retrieve", "respond", "justify", "select", "tune", "evaluate")
+SPLITS: tuple[Split, ...] = ("labeled", "unlabeled", "test", "calibration")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of every record of a project.
+
+    labels: the label set of a classification task, in the order shown to the model; empty for other kinds.
+    instruction: system turn given before every prompt; may be empty.
+    tolerance: relative difference up to which two numbers count as equal (numeric tasks).
+    """
+
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    instruction: str = ""
+    tolerance: float = 1e-6
+
+    @property
+    def closed(self) -> bool:
+        """Whether every record has a finite list of allowed answers."""
+        return self.kind in ("multiple_choice", "classification")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One question with what is known about it.
+
+    id: stable name inside a dataset version, made from the content; ties are broken by it.
+    answer: the canonical gold answer (letter, label text, number or text), None where it is not known.
+    """
+
+    id: str
+    question: str
+    options: tuple[str, ...] = ()
+    answer: str | None = None
+    split: Split = "unlabeled"
+    row: int = 0
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of question and options, 64 hexadecimal digits: what a decision belongs to."""
+        return content_hash(self.question, self.options)
+
+
+def content_hash(question: str, options: tuple[str, ...]) -> str:
+    """SHA-256 over question and options with their lengths, so that no two different records share it by joining."""
+    digest = hashlib.sha256()
+    for part in (question, *options):
+        raw = part.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(raw)}:".encode() + raw)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A labeled record shown before a question; `similarity` is the cosine of the two embeddings, in [-1, 1]."""
+
+    record: Record
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Message:
+    """One chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Response:
+    """What one collaborator said about one record.
+
+    text: the raw answer as produced, or the most probable (or drawn) allowed answer of a closed task.
+    answer: `text` parsed to a canonical answer; None where it cannot be parsed (which is a disagreement).
+    probabilities: for closed tasks p(answer) over the record's allowed answers, in their order, summing to 1.
+    mass: unrestricted probability that the model gives to the allowed answers together; None for open tasks.
+    token_logprobs: log p of every generated token in nats, untempered; empty for scored closed answers.
+    token_entropies: Shannon entropy of every next-token distribution in nats, aligned with `token_logprobs`.
+    exactness: "exact" where log-probabilities were computed in full, "bound" from truncated ones, "absent".
+    """
+
+    record_id: str
+    collaborator: str
+    text: str
+    answer: str | None
+    probabilities: tuple[float, ...] = ()
+    mass: float | None = None
+    token_logprobs: tuple[float, ...] = ()
+    token_entropies: tuple[float, ...] = ()
+    exactness: Exactness = "exact"
+    input_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A record's merged pseudo-response before selection.
+
+    confidences: measure name -> value, lower is more confident; a measure that could not be computed is missing.
+    """
+
+    record_id: str
+    answer: str | None
+    agreed: bool
+    confidences: dict[str, float] = field(default_factory=dict)
+    justified: bool = False
+    exactness: Exactness = "exact"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training conversation: the prompt's turns and the answer, with where the answer came from."""
+
+    record_id: str
+    messages: tuple[Message, ...]
+    answer: str
+    origin: Origin
