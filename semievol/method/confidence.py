@@ -1,0 +1,195 @@
+"""How sure the collaborators are: five measures, and the merge of a record's responses into one candidate.
+
+All measures are computed from untempered probabilities at T = 1, in nats, and lower is more confident for all of them
+(DESIGN.md §2 "Confidence measures", EVIDENCE.md §6). A value that cannot be computed is None here and a missing key
+in the candidate. Knows nothing of policies: what counts as confident enough is decided in `selection`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from semievol.method import tasks
+from semievol.records import Candidate, Exactness, Response, Task
+
+_WORST: tuple[Exactness, ...] = ("exact", "bound", "absent")
+
+
+def mean_nll(task: Task, allowed: Sequence[str], answer: str | None, responses: Sequence[Response]) -> float | None:
+    """-(1/T) sum_t log p(y_t) of the final pseudo-response, averaged over the responses.
+
+    Closed tasks: -log p(answer), p renormalised over the allowed answers; every response contributes.
+    Open tasks: the tokens as generated; only responses that state `answer` contribute.
+    SemiEvol (arXiv 2410.14745) §3.3, where it is called entropy.
+    """
+    if task.closed:
+        table = _distributions(allowed, responses)
+        if table is None or answer not in allowed:
+            return None
+        return float(np.mean([_nll(p) for p in table[:, list(allowed).index(answer)]]))
+    return _mean([_mean(r.token_logprobs, -1.0) for r in _stating(task, answer, responses)])
+
+
+def token_entropy(task: Task, answer: str | None, responses: Sequence[Response]) -> float | None:
+    """(1/T) sum_t H(p(. | y_<t)), H = -sum_v p_v log p_v over the whole vocabulary, averaged over the responses.
+
+    Open tasks: only responses that state `answer` contribute, as in `mean_nll`.
+    """
+    about = responses if task.closed else _stating(task, answer, responses)
+    return _mean([_mean(response.token_entropies) for response in about])
+
+
+def answer_entropy(allowed: Sequence[str], responses: Sequence[Response]) -> float | None:
+    """-sum_k q_k log q_k / log K, q the responses' averaged distribution over the K allowed answers; in [0, 1].
+
+    K = 1 gives 0; open tasks (K = 0) have none.
+    """
+    table = _distributions(allowed, responses)
+    if table is None:
+        return None
+    return 0.0 if len(allowed) == 1 else _entropy(table.mean(axis=0)) / math.log(len(allowed))
+
+
+def vote_entropy(task: Task, answers: Sequence[str | None]) -> float:
+    """-sum_a v_a log v_a, v_a the share of collaborators that answered a; in [0, log n].
+
+    Two unparsable answers (None) agree with nothing, each other included, so each is a vote of its own.
+    Dagan & Engelson 1995 (query by committee), unnormalised.
+    """
+    groups = _ballot(task, answers)
+    unread = sum(answer is None for answer in answers)
+    return _entropy(np.array([len(group) for group in groups] + [1] * unread) / max(len(answers), 1))
+
+
+def answer_nll(task: Task, allowed: Sequence[str], answer: str | None, responses: Sequence[Response]) -> float | None:
+    """-log of the responses' averaged probability of the final answer (EVIDENCE.md §6).
+
+    Open tasks: the probability of the whole text, exp(sum_t log p(y_t)), where a response states `answer`, and 0 where
+    it states another: a lower bound of the averaged probability, since other wordings of the answer are not counted.
+    """
+    probability = _averaged_probability(task, allowed, answer, responses)
+    return None if probability is None else _nll(probability)
+
+
+def agree(task: Task, answers: Sequence[str | None]) -> bool:
+    """Whether all answers could be read and every two of them are the same (an unparsable one is a disagreement)."""
+    if None in answers:
+        return False
+    return len(set(answers)) == 1 or all(tasks.same(task, a, b) for a, b in combinations(answers, 2))
+
+
+def merge(
+    task: Task, allowed: Sequence[str], responses: Sequence[Response], justification: Response | None = None
+) -> Candidate:
+    """One record's candidate from its collaborators' responses and, where they dispute, the self-justification.
+
+    Agreed (every answer parsed and the same): theirs, numbers averaged over the collaborators.
+    Disputed with a readable justification: its answer and its numbers; `vote_entropy` stays the collaborators'.
+    Disputed without: majority vote (ties: larger averaged probability, then smaller answer), numbers averaged.
+    exactness: the worst of the responses that the numbers come from.
+    """
+    if not responses:
+        raise ValueError("merge needs at least one response")
+    answers = [response.answer for response in responses]
+    agreed = agree(task, answers)
+    justified = not agreed and justification is not None and justification.answer is not None
+    if justified and justification is not None:
+        answer, source = justification.answer, [justification]
+    else:
+        answer, source = answers[0] if agreed else _majority(task, allowed, responses), list(responses)
+    values = {
+        "answer_nll": answer_nll(task, allowed, answer, source),
+        "answer_entropy": answer_entropy(allowed, source),
+        "mean_nll": mean_nll(task, allowed, answer, source),
+        "token_entropy": token_entropy(task, answer, source),
+        "vote_entropy": vote_entropy(task, answers),
+    }
+    return Candidate(
+        record_id=responses[0].record_id,
+        answer=answer,
+        agreed=agreed,
+        confidences={name: value for name, value in values.items() if value is not None},
+        justified=justified,
+        exactness=max((response.exactness for response in source), key=_WORST.index),
+    )
+
+
+def _ballot(task: Task, answers: Sequence[str | None]) -> list[list[str]]:
+    """The parsed answers in groups of the same answer; each group and the list keep the order of appearance."""
+    groups: list[list[str]] = []
+    for answer in answers:
+        if answer is None:
+            continue
+        for group in groups:
+            if group[0] == answer or tasks.same(task, group[0], answer):
+                group.append(answer)
+                break
+        else:
+            groups.append([answer])
+    return groups
+
+
+def _majority(task: Task, allowed: Sequence[str], responses: Sequence[Response]) -> str | None:
+    groups = _ballot(task, [response.answer for response in responses])
+
+    def rank(group: list[str]) -> tuple[int, float, str]:
+        probability = _averaged_probability(task, allowed, group[0], responses)
+        return -len(group), -(probability or 0.0), group[0]
+
+    return min(groups, key=rank)[0] if groups else None
+
+
+def _averaged_probability(
+    task: Task, allowed: Sequence[str], answer: str | None, responses: Sequence[Response]
+) -> float | None:
+    if answer is None:
+        return None
+    if task.closed:
+        table = _distributions(allowed, responses)
+        if table is None or answer not in allowed:
+            return None
+        return float(table[:, list(allowed).index(answer)].mean())
+    stating = _stating(task, answer, responses)
+    if not stating or not all(response.token_logprobs for response in stating):
+        return None
+    return math.fsum(math.exp(math.fsum(response.token_logprobs)) for response in stating) / len(responses)
+
+
+def _distributions(allowed: Sequence[str], responses: Sequence[Response]) -> np.ndarray | None:
+    """(responses, K) probabilities, each row summing to 1; None where a response has none."""
+    if not allowed or not responses or not all(response.probabilities for response in responses):
+        return None
+    for response in responses:
+        if len(response.probabilities) != len(allowed):
+            found = f"{len(response.probabilities)} probabilities from {response.collaborator}"
+            raise ValueError(f"expected {len(allowed)}, found {found} for record {response.record_id}")
+    table = np.array([response.probabilities for response in responses], dtype=float)
+    totals = table.sum(axis=1, keepdims=True)
+    return table / totals if bool(np.all(totals > 0)) and bool(np.all(np.isfinite(totals))) else None
+
+
+def _stating(task: Task, answer: str | None, responses: Sequence[Response]) -> list[Response]:
+    return [r for r in responses if r.answer is not None and (r.answer == answer or tasks.same(task, r.answer, answer))]
+
+
+def _mean(values: Sequence[float] | Sequence[float | None], sign: float = 1.0) -> float | None:
+    """Mean times `sign`; None where there is nothing or something is missing or not finite."""
+    present = [value for value in values if value is not None and math.isfinite(value)]
+    if not values or len(present) < len(values):
+        return None
+    return sign * math.fsum(present) / len(present) + 0.0
+
+
+def _nll(probability: float) -> float:
+    """-log p in [0, 708.4]: a probability that underflowed to 0 counts as the smallest normal number."""
+    return max(-math.log(max(float(probability), sys.float_info.min)), 0.0)
+
+
+def _entropy(shares: np.ndarray) -> float:
+    positive = shares[shares > 0]
+    return max(float(-(positive * np.log(positive)).sum()), 0.0)

@@ -1,0 +1,132 @@
+"""SemiEvol (Luo et al., arXiv 2410.14745): the seven stages of a round, in the order in which they run.
+
+Written against two protocols: an `Engine` that embeds, answers and trains, and a `Journal` that remembers. Knows no
+model library, no database and no screen. Every stage skips what the journal already holds, so that a resumed round
+and an uninterrupted one give the same numbers: work is cut into chunks from the full list, a chunk is saved whole,
+and every random draw is keyed by (seed, round, stage, record, collaborator).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from semievol.config import Collaborator
+from semievol.method import confidence, selection
+from semievol.method.judging import candidate_frames, evaluation
+from semievol.method.lessons import train, tune_examples, warm_up_examples
+from semievol.method.protocols import Engine, Journal, Plan
+from semievol.method.questions import agreed, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
+from semievol.method.tasks import allowed_answers
+from semievol.records import STAGES, Response
+
+ARMS = ("base", "warm_up", "evolved")
+
+
+def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
+    """Runs the stages from `first` to `until`, both inclusive. Raises `Stopped` when the journal asks for it."""
+    steps: dict[str, Callable[[Plan, Engine, Journal], None]] = {
+        "warm_up": warm_up,
+        "retrieve": retrieve,
+        "respond": respond,
+        "justify": justify,
+        "select": select,
+        "tune": tune,
+        "evaluate": evaluate,
+    }
+    for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
+        go_on(journal)
+        steps[stage](plan, engine, journal)
+
+
+def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:
+    """In-weight propagation: fine-tune the base model on the labeled records (paper, §3.1).
+
+    In a later round the parent's evolved adapter takes this place.
+    """
+    if journal.adapter("warm_up") is None:
+        adapter = plan.parent
+        if adapter is None:
+            adapter = train(plan, engine, journal, "warm_up", warm_up_examples(plan, engine), start=None)
+        journal.save_adapter("warm_up", adapter)
+    journal.progress("warm_up", 1, 1)
+
+
+def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
+    """In-context propagation: the k nearest labeled records of every record become its demonstrations (§3.1)."""
+    queries = [*plan.unlabeled, *plan.calibration, *plan.labeled]
+    settings = plan.config.propagation
+    stored = journal.demonstrations()
+    if any(record.id not in stored for record in queries):
+        # One demonstration is looked up even where none is shown: its similarity tells how far a record is from home.
+        found = engine.neighbours(plan.labeled, queries, max(settings.k, 1), settings.embedder)
+        pairs = zip(queries, found, strict=True)
+        journal.save_demonstrations({q.id: [(d.record.id, d.similarity) for d in near] for q, near in pairs})
+    journal.progress("retrieve", len(queries), len(queries))
+
+
+def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
+    """Collaborative learning: every collaborator answers every unlabeled and calibration record (§3.2)."""
+    near = demonstrations_of(plan, journal)
+    models = model_paths(plan, journal)
+    records = [*plan.unlabeled, *plan.calibration]
+    collaborators = plan.config.propagation.collaborators
+    done = journal.answered("respond")
+    for start, chunk in chunks(records):
+        asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
+        answer_chunk(plan, engine, journal, "respond", asks, done)
+        journal.progress("respond", start + len(chunk), len(records))
+
+
+def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
+    """Self-justify: where collaborators disagree the judge weighs their answers; then candidates are merged (§3.2)."""
+    by_record: dict[str, list[Response]] = {}
+    for response in journal.responses("respond"):
+        by_record.setdefault(response.record_id, []).append(response)
+    records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
+    if plan.config.propagation.justify:
+        disputed = [record for record in records if not agreed(plan, by_record[record.id])]
+        weigh(plan, engine, journal, disputed, by_record)
+    verdicts = {response.record_id: response for response in journal.responses("justify")}
+    journal.save_candidates(
+        confidence.merge(plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id)) for r in records
+    )
+
+
+def select(plan: Plan, engine: Engine, journal: Journal) -> None:
+    """Knowledge-adaptive selection: policy and decisions accept or reject each candidate; the result is frozen (§3.3)."""
+    pool, calibration = candidate_frames(plan, journal)
+    answers, origins = selection.accepted(plan.config.policy, pool, calibration)
+    journal.freeze(plan.config.policy, answers, origins)
+    journal.progress("select", len(pool), len(pool))
+
+
+def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
+    """Fine-tune on the labeled records together with the accepted pseudo-labels (§3.3)."""
+    if journal.adapter("tune") is None:
+        frozen = journal.selection()
+        if frozen is None:
+            select(plan, engine, journal)
+            frozen = journal.selection()
+        assert frozen is not None, "a selection was frozen a moment ago"
+        start = journal.adapter("warm_up") if plan.config.tune_from == "warm_up" else None
+        adapter = train(plan, engine, journal, "tune", tune_examples(plan, engine, frozen), start)
+        journal.save_adapter("tune", adapter)
+    journal.progress("tune", 1, 1)
+
+
+def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
+    """Base, warm-up and evolved model on the test set, each asked plainly, with intervals and a paired test."""
+    models = {"base": "base", "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
+    arms = [arm for arm in ARMS if models[arm] is not None]
+    if not plan.test:
+        journal.event("evaluate", "There is no test set, so nothing was evaluated.")
+        return
+    total = len(plan.test) * len(arms)
+    for position, arm in enumerate(arms):
+        plain = Collaborator(name=arm, model=arm, demonstrations=False)
+        done = {(r.record_id, arm, r.input_hash) for r in journal.predictions(arm)}
+        for start, chunk in chunks(plan.test):
+            asks = [(r, plain, ask_of(plan, engine, "evaluate", r, plain, {arm: models[arm] or ""}, {})) for r in chunk]
+            answer_chunk(plan, engine, journal, "evaluate", asks, done)
+            journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
+    journal.save_evaluation(evaluation(plan, journal, arms))

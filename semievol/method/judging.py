@@ -1,0 +1,66 @@
+"""Looking at results: candidates as a table for the policy, and the evaluation of a round's models.
+
+Gold answers of the pool are unknown here; those of the calibration split stand in their own table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from semievol.config import MEASURES
+from semievol.method import metrics
+from semievol.method.protocols import Journal, Plan
+from semievol.method.tasks import same
+from semievol.records import Record
+
+
+def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Candidates of the pool, and those of the calibration split with their true answers, one line a record each."""
+    verdicts = journal.verdicts()
+    stored = {candidate.record_id: candidate for candidate in journal.candidates()}
+
+    def frame(records: Sequence[Record], with_gold: bool) -> pd.DataFrame:
+        lines = []
+        for record in records:
+            candidate = stored.get(record.id)
+            if candidate is None:
+                continue
+            line = {"record_id": record.id, "content_hash": record.content_hash, "answer": candidate.answer}
+            line |= {"agreed": candidate.agreed, "justified": candidate.justified, "exactness": candidate.exactness}
+            line |= {measure: candidate.confidences.get(measure, float("nan")) for measure in MEASURES}
+            line |= {"gold": record.answer if with_gold else None, "decision": None, "decided_answer": None}
+            for shown, verdict in verdicts.get(record.content_hash, ()):
+                if verdict.action in ("accept", "edit") or shown == candidate.answer:
+                    line |= {"decision": verdict.action, "decided_answer": verdict.answer}
+            lines.append(line)
+        return pd.DataFrame(lines, columns=_COLUMNS).set_index("record_id")
+
+    return frame(plan.unlabeled, with_gold=False), frame(plan.calibration, with_gold=True)
+
+
+_COLUMNS = [
+    *("record_id", "content_hash", "answer", "agreed", "justified", "exactness", *MEASURES),
+    *("gold", "decision", "decided_answer"),
+]
+
+
+def evaluation(plan: Plan, journal: Journal, arms: Sequence[str]) -> dict[str, object]:
+    """Accuracy and macro-F1 with 95 % intervals for every arm, and the paired test of evolved against warm-up."""
+    gold = {record.id: record.answer for record in plan.test}
+    answers = {arm: {r.record_id: r.answer for r in journal.predictions(arm)} for arm in arms}
+    correct = {arm: [same(plan.task, answers[arm].get(i), gold[i]) for i in gold] for arm in arms}
+    result: dict[str, object] = {"n": len(gold)}
+    for arm in arms:
+        low, high = metrics.wilson(sum(correct[arm]), len(gold))
+        result[arm] = {"accuracy": sum(correct[arm]) / len(gold), "low": low, "high": high}
+        if plan.task.closed:
+            truth = [gold[i] or "" for i in gold]
+            given = [answers[arm].get(i) or "" for i in gold]
+            result[arm] |= {"macro_f1": metrics.macro_f1(truth, given)}  # type: ignore[operator]
+    if "warm_up" in correct and "evolved" in correct:
+        pairs = list(zip(correct["warm_up"], correct["evolved"], strict=True))
+        gained, lost = sum(e and not w for w, e in pairs), sum(w and not e for w, e in pairs)
+        result |= {"p_value": metrics.mcnemar_midp(gained, lost), "gained": gained, "lost": lost}
+    return result

@@ -1,0 +1,304 @@
+"""Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
+
+Works on tables with one line per record, as `store.results.candidate_frame` gives them: `answer`, `agreed`,
+`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`; a calibration table has the true
+answer in `gold` besides (or `correct`, which wins). Knows nothing of where the numbers come from.
+
+A rule works inside groups: all candidates, or agreed and disputed apart, or every predicted class. Ties are kept or
+dropped whole. A candidate without an answer, or without a value of the measure, is never accepted by a policy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from semievol.config import Policy, Rule
+from semievol.method import precision
+
+NEVER = np.iinfo(np.int64).max
+NOT_ENOUGH = "not enough evidence"
+
+
+def apply(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> np.ndarray:
+    """Boolean mask over `frame`: which candidates the policy accepts, decisions aside.
+
+    fraction p: of a group's N candidates the most confident, the largest set of whole ties of at most ceil(p N). If
+        the best tie is larger than that, none: `reason` says so. Exact values and bounds are ranked apart.
+    threshold: every value up to the rule's.
+    target_precision: `precision.target_precision` in every group, alpha 0.05 divided by their number; none where the
+        calibration table (or the lack of one) is not enough evidence.
+    """
+    mask = np.zeros(len(frame), dtype=bool)
+    for part in _parts(policy, frame, calibration):
+        mask[part.pool] = part.kept()
+    return mask
+
+
+def accepted(
+    policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """(answers, origins) by record id: what the policy keeps, overridden by the expert's decisions.
+
+    accept and edit assert their answer (origin "expert"); reject and ambiguous remove the candidate, reject only where
+    its answer is the one that was rejected; skip changes nothing.
+    """
+    mask = apply(policy, frame, calibration)
+    kept = frame.loc[mask, "answer"]
+    answers = dict(zip(kept.index, kept, strict=True))
+    origins = dict.fromkeys(answers, "pseudo")
+    if "decision" not in frame:
+        return answers, origins
+    decided = frame.loc[frame["decision"].notna(), ["answer", "decision", "decided_answer"]]
+    for record_id, answer, action, said in decided.itertuples():
+        if action in ("accept", "edit"):
+            asserted = answer if pd.isna(said) else said
+            if pd.notna(asserted):
+                answers[record_id], origins[record_id] = asserted, "expert"
+        elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
+            answers.pop(record_id, None)
+            origins.pop(record_id, None)
+    return answers, origins
+
+
+def threshold_of(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> dict[str, float]:
+    """Where the line stands in the histogram: part ("all", "agreed", "disputed") -> largest accepted value.
+
+    A part in which nothing is kept is missing, and so is one that is cut per class and thus has several lines.
+    """
+    lines = {}
+    for part in _parts(policy, frame, calibration):
+        kept = part.kept()
+        if part.rule.kind == "threshold":
+            lines[part.name] = part.rule.value
+        elif kept.any() and part.groups == 1:
+            lines[part.name] = float(part.values[: len(kept)][kept].max())
+    return lines
+
+
+def reason(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> str:
+    """One sentence saying why the policy accepts nothing; empty if it accepts something."""
+    parts = _parts(policy, frame, calibration)
+    if any(part.kept().any() for part in parts):
+        return ""
+    ranked = [part.place[part.place < NEVER] for part in parts]
+    if not sum(place.size for place in ranked):
+        return f"No candidate has an answer with a value of {policy.measure}."
+    if any(part.rule.kind == "target_precision" for part in parts):
+        target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
+        needed = precision.needed_reviews(target)
+        cure = f": review {needed} at random and you can have it." if needed else "."
+        return f"There is {NOT_ENOUGH} for a precision of {target:.0%}{cure}"
+    if all(part.rule.kind == "fraction" for part in parts):
+        best = min(int(place.min()) for place in ranked if place.size)
+        return f"The {best} most confident candidates share one value and can only be kept together."
+    return f"No candidate has a {policy.measure} of {policy.rule.value:g} or less."
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What calibration records say about the kept set ("estimated" tier, EVIDENCE.md §2).
+
+    kept: candidates kept; drawn, wrong: calibration records under the same cut, and how many of them are wrong.
+    low, high: with probability 1 - alpha the number wrong among `kept`, covered also for a cut found by looking.
+    """
+
+    kept: int
+    drawn: int
+    wrong: int
+    low: int
+    high: int
+
+    @property
+    def precision(self) -> float:
+        """Share right among the calibration records under the cut; NaN for none."""
+        return 1 - self.wrong / self.drawn if self.drawn else math.nan
+
+
+def evidence(
+    policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame, alpha: float = 0.05, measures_tried: int = 1
+) -> Evidence | None:
+    """Bounds on the number wrong among what the policy keeps, by the band of EVIDENCE.md §3; None without calibration.
+
+    Sets that are moved by a dial of their own (agreed and disputed apart; every class under a target precision) get a
+    band each at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides alpha
+    by `measures_tried`.
+    """
+    if not len(calibration):
+        return None
+    dials = [dial for part in _parts(policy, frame, calibration) for dial in part.dials()]
+    share = alpha / measures_tried / max(len(dials), 1)
+    kept, low, high, drawn, wrong = 0, 0, 0, 0, 0
+    for part in dials:
+        pool, known = part.inside(part.kept_all())
+        at = part.band(share).at(int(pool.sum()))
+        kept, low, high = kept + int(pool.sum()), low + at[0], high + at[1]
+        drawn, wrong = drawn + int(known.sum()), wrong + int(part.wrong[known].sum())
+    return Evidence(kept, drawn, wrong, low, high)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Candidates under one rule: those of the pool (at `pool` in the table), then those of the calibration split.
+
+    values, group, place: of both, in this order; wrong: of the calibration split alone.
+    group: group of every candidate, -1 for none. place: how many pool candidates of its group have no larger value, so
+    that a tie shares one place; NEVER for what cannot be accepted. sizes: pool candidates per group.
+    alpha: chance of error that each group's target precision may spend.
+    """
+
+    name: str
+    rule: Rule
+    pool: np.ndarray
+    values: np.ndarray
+    group: np.ndarray
+    place: np.ndarray
+    sizes: np.ndarray
+    wrong: np.ndarray
+    alpha: float
+
+    @property
+    def groups(self) -> int:
+        return len(self.sizes)
+
+    def kept(self) -> np.ndarray:
+        """Mask over the part's pool candidates."""
+        return self.kept_all()[: len(self.pool)]
+
+    def kept_all(self) -> np.ndarray:
+        """Mask over pool and calibration candidates."""
+        if self.rule.kind == "threshold":
+            return (self.place < NEVER) & (self.values <= self.rule.value)
+        if self.rule.kind == "fraction":
+            return self._most_confident(np.full(self.groups, self.rule.value))
+        return self._most_confident(np.array([self._proven_share(group) for group in range(self.groups)]))
+
+    def inside(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The mask's pool half and its calibration half."""
+        return mask[: len(self.pool)], mask[len(self.pool) :]
+
+    def dials(self) -> list[_Part]:
+        """The part, or its groups one by one where each has a cut of its own that the others do not follow."""
+        if self.rule.kind != "target_precision" or self.groups == 1:
+            return [self]
+        dials = []
+        for group in range(self.groups):
+            mine = np.flatnonzero(self.group == group)
+            pool = mine[mine < len(self.pool)]
+            arrays = {"pool": self.pool[pool], "values": self.values[mine], "group": np.zeros(len(mine), dtype=np.int64)}
+            arrays |= {"place": self.place[mine], "sizes": self.sizes[group : group + 1], "wrong": self.wrong[mine[len(pool) :] - len(self.pool)]}
+            dials.append(replace(self, **arrays))
+        return dials
+
+    def band(self, alpha: float) -> precision.Band:
+        """Bounds at ten shares of the part's pool, fixed beforehand."""
+        counts = [self.inside(self._most_confident(np.full(self.groups, c))) for c in precision.COVERAGES]
+        drawn = [int(known.sum()) for _, known in counts]
+        wrong = [int(self.wrong[known].sum()) for _, known in counts]
+        return precision.band(drawn, wrong, [int(pool.sum()) for pool, _ in counts], alpha)
+
+    def _most_confident(self, shares: np.ndarray) -> np.ndarray:
+        if not self.groups:
+            return np.zeros(len(self.values), dtype=bool)
+        allowed = np.ceil(shares * self.sizes - 1e-9).astype(np.int64)
+        return (self.group >= 0) & (self.place <= allowed[self.group])
+
+    def _proven_share(self, group: int) -> float:
+        """Largest share of a group whose target precision calibration proves; 0 for none."""
+        member = self.group == group
+        pool, known = self.inside(member)
+        pool_place = np.sort(self.place[: len(self.pool)][pool])
+        known_place, known_wrong = self.place[len(self.pool) :][known], self.wrong[known]
+        order = np.argsort(known_place, kind="stable")
+        known_place, errors = known_place[order], np.append(0, np.cumsum(known_wrong[order]))
+        start = precision.start_coverage(self.rule.value, len(known_place), self.alpha)
+        if start > 1:
+            return 0.0
+        shares = np.append(np.arange(start, 1, 0.01), 1.0)
+        allowed = np.ceil(shares * self.sizes[group] - 1e-9).astype(np.int64)
+        rest = np.searchsorted(pool_place, allowed, side="right")
+        drawn = np.searchsorted(known_place, allowed, side="right")
+        some = rest > 0
+        shares, rest, drawn = shares[some], rest[some], drawn[some]
+        if not some.any():
+            return 0.0
+        last = precision.target_precision(self.rule.value, drawn, errors[drawn], rest, self.alpha)
+        return 0.0 if last is None else float(shares[last])
+
+
+def _parts(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> list[_Part]:
+    """The policy's rules with the candidates under each: all together, agreed only, or agreed and disputed apart."""
+    pool_size = len(frame)
+    table = frame if calibration is None or calibration.empty else _joined(policy, frame, calibration)
+    agreed = table["agreed"].to_numpy(dtype=bool)
+    if policy.disputed == "together":
+        members = [("all", policy.rule, np.arange(len(table)))]
+    else:
+        members = [("agreed", policy.rule, np.flatnonzero(agreed))]
+    if policy.disputed == "apart":
+        members.append(("disputed", policy.disputed_rule, np.flatnonzero(~agreed)))
+    answered = table["answer"].notna().to_numpy()
+    missing = policy.measure not in table
+    values = np.full(len(table), np.nan) if missing else table[policy.measure].to_numpy(dtype=float)
+    wrong = np.zeros(len(table), dtype=bool)
+    if len(table) > pool_size:
+        wrong[pool_size:] = table["wrong"].to_numpy()[pool_size:]
+    parts = []
+    for name, rule, index in members:
+        group, groups = _groups(policy, rule, table, index)
+        usable = answered[index] & ~np.isnan(values[index]) & (group >= 0)
+        in_pool = index < pool_size
+        place = _places(values[index], group, in_pool, usable, groups)
+        sizes = np.bincount(group[in_pool & (group >= 0)], minlength=groups)
+        parts.append(_Part(name, rule, index[in_pool], values[index], group, place, sizes, wrong[index[~in_pool]], 0.05))
+    tested = sum(part.groups for part in parts if part.rule.kind == "target_precision")
+    return [replace(part, alpha=0.05 / max(tested, 1)) for part in parts]
+
+
+def _joined(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+    """Pool and calibration one below the other, with only the columns a rule reads, and `wrong`."""
+    right = calibration["correct"] if "correct" in calibration else calibration["answer"] == calibration["gold"]
+    known = calibration.assign(wrong=~right.to_numpy(dtype=bool))
+    columns = [c for c in ("answer", "agreed", "exactness", policy.measure) if c in frame and c in known]
+    return pd.concat([frame[columns].assign(wrong=False), known[[*columns, "wrong"]]], ignore_index=True)
+
+
+def _groups(policy: Policy, rule: Rule, table: pd.DataFrame, index: np.ndarray) -> tuple[np.ndarray, int]:
+    """Group number of every candidate at `index` (-1: none) and how many groups there are.
+
+    One group, unless the policy cuts per predicted class (a threshold is the same in all), or exact values stand beside
+    bounds, of which no common share can be taken.
+    """
+    keys = []
+    if policy.per_class and rule.kind != "threshold":
+        keys.append(table["answer"])
+    if rule.kind == "fraction" and policy.measure != "vote_entropy" and "exactness" in table:
+        keys.append(table["exactness"])
+    group, groups = np.zeros(len(index), dtype=np.int64), min(len(index), 1)
+    for key in keys:
+        codes, found = pd.factorize(key.iloc[index], sort=True)
+        group = np.where((codes < 0) | (group < 0), -1, group * len(found) + codes)
+        groups *= len(found)
+    return group, groups
+
+
+def _places(
+    values: np.ndarray, group: np.ndarray, in_pool: np.ndarray, usable: np.ndarray, groups: int
+) -> np.ndarray:
+    """`_Part.place`; at least 1, so that a calibration record ahead of the whole pool stands beside its first."""
+    place = np.full(len(values), NEVER)
+    chosen = np.flatnonzero(usable)
+    if not len(chosen):
+        return place
+    values, group = values[chosen], group[chosen]
+    order = np.lexsort((values, group)) if groups > 1 else np.argsort(values)
+    values, group = values[order], group[order]
+    counted = np.cumsum(in_pool[chosen[order]])
+    last = np.flatnonzero(np.append((values[1:] != values[:-1]) | (group[1:] != group[:-1]), True))
+    per_group = np.bincount(group, weights=in_pool[chosen[order]], minlength=groups).astype(np.int64)
+    before = np.cumsum(per_group) - per_group
+    place[chosen[order]] = np.maximum(np.repeat(counted[last], np.diff(last, prepend=-1)) - before[group], 1)
+    return place

@@ -1,0 +1,156 @@
+"""Small stand-ins for the method's two protocols: an engine that counts words, a journal in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from semievol.config import Policy
+from semievol.method.protocols import Ask, Frozen, Lesson, Reply, Verdict
+from semievol.records import Candidate, Demonstration, Origin, Record, Response
+
+
+class FakeEngine:
+    """Answers with the allowed answer that demonstrations favour; every model has a taste made from its name."""
+
+    control_tokens = ("<|end|>",)
+
+    def __init__(self, break_after: int | None = None) -> None:
+        self.asked: list[Ask] = []
+        self.lessons: list[Lesson] = []
+        self._left = break_after
+
+    def neighbours(
+        self, labeled: Sequence[Record], queries: Sequence[Record], k: int, embedder: str
+    ) -> list[list[Demonstration]]:
+        def similarity(a: Record, b: Record) -> float:
+            left, right = set(a.question.split()), set(b.question.split())
+            return len(left & right) / max(len(left | right), 1)
+
+        found = []
+        for query in queries:
+            near = [Demonstration(r, similarity(query, r)) for r in labeled if r.content_hash != query.content_hash]
+            found.append(sorted(near, key=lambda d: (-d.similarity, d.record.id))[:k])
+        return found
+
+    def answer(self, asks: Sequence[Ask]) -> list[Reply]:
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise ConnectionError("pulled the plug")
+        self.asked += asks
+        return [self._reply(ask) for ask in asks]
+
+    def _reply(self, ask: Ask) -> Reply:
+        votes = Counter(turn.content for turn in ask.messages if turn.role == "assistant")
+        if not ask.allowed:
+            return Reply(text=f"about {ask.messages[-1].content[:9]}", token_logprobs=(-0.5,), token_entropies=(0.4,))
+        weights = []
+        for answer in ask.allowed:
+            taste = hashlib.sha256(f"{ask.identity}/{ask.record_id}/{answer}".encode()).digest()[0] / 255
+            weights.append(0.05 + votes[answer] + taste)
+        total = sum(weights)
+        probabilities = tuple(weight / total for weight in weights)
+        best = ask.allowed[probabilities.index(max(probabilities))]
+        return Reply(text=best, probabilities=probabilities, mass=0.9)
+
+    def train(
+        self,
+        lesson: Lesson,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+    ) -> str:
+        self.lessons.append(lesson)
+        for step in range(1, 4):
+            metric("loss", step, 1 / step)
+            progress(step, 3)
+        return str(lesson.folder / "adapter")
+
+
+class MemoryJournal:
+    """Remembers everything in dicts; `stop_after` chunks of responses it asks to stop."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.adapters: dict[str, str] = {}
+        self.near: dict[str, list[tuple[str, float]]] = {}
+        self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
+        self.merged: dict[str, Candidate] = {}
+        self.frozen: Frozen | None = None
+        self.decided: dict[str, list[tuple[str, Verdict]]] = {}
+        self.predicted: dict[str, list[Response]] = defaultdict(list)
+        self.evaluation: dict[str, Any] = {}
+        self.steps: list[tuple[str, int, int]] = []
+        self.metrics: list[tuple[str, str, int, float]] = []
+        self.events: list[tuple[str, str]] = []
+        self.stop_after = stop_after
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.steps.append((stage, done, total))
+
+    def metric(self, stage: str, name: str, step: int, value: float) -> None:
+        self.metrics.append((stage, name, step, value))
+
+    def event(self, stage: str, text: str) -> None:
+        self.events.append((stage, text))
+
+    def stopping(self) -> bool:
+        return self.stop_after is not None and self.stop_after <= 0
+
+    def folder(self, stage: str) -> Path:
+        return Path("memory") / stage
+
+    def adapter(self, stage: str) -> str | None:
+        return self.adapters.get(stage)
+
+    def save_adapter(self, stage: str, path: str) -> None:
+        self.adapters[stage] = path
+
+    def demonstrations(self) -> dict[str, list[tuple[str, float]]]:
+        return self.near
+
+    def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+        self.near = {key: list(value) for key, value in found.items()}
+
+    def answered(self, stage: str) -> set[tuple[str, str, str]]:
+        return set(self.kept[stage])
+
+    def responses(self, stage: str) -> list[Response]:
+        return list(self.kept[stage].values())
+
+    def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
+        for response in responses:
+            key = (response.record_id, response.collaborator, response.input_hash)
+            assert key not in self.kept[stage], "asked and stored twice"
+            self.kept[stage][key] = response
+        if self.stop_after is not None:
+            self.stop_after -= 1
+
+    def save_candidates(self, candidates: Iterable[Candidate]) -> None:
+        self.merged = {candidate.record_id: candidate for candidate in candidates}
+
+    def candidates(self) -> list[Candidate]:
+        return list(self.merged.values())
+
+    def verdicts(self) -> dict[str, list[tuple[str, Verdict]]]:
+        return self.decided
+
+    def selection(self) -> Frozen | None:
+        return self.frozen
+
+    def freeze(self, policy: Policy, answers: Mapping[str, str], origins: Mapping[str, Origin]) -> Frozen:
+        self.frozen = self.frozen or Frozen(1, policy, dict(answers), dict(origins))
+        return self.frozen
+
+    def predictions(self, model: str) -> list[Response]:
+        return self.predicted[model]
+
+    def save_predictions(self, model: str, responses: Sequence[Response]) -> None:
+        self.predicted[model] += [replace(response) for response in responses]
+
+    def save_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        self.evaluation = dict(evaluation)
