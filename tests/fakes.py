@@ -81,7 +81,7 @@ class MemoryJournal:
         self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
         self.merged: dict[str, Candidate] = {}
         self.frozen: Frozen | None = None
-        self.decided: dict[str, list[tuple[str, Verdict]]] = {}
+        self.decided: dict[str, list[tuple[str | None, Verdict]]] = {}
         self.predicted: dict[str, list[Response]] = defaultdict(list)
         self.evaluation: dict[str, Any] = {}
         self.steps: list[tuple[str, int, int]] = []
@@ -136,7 +136,7 @@ class MemoryJournal:
     def candidates(self) -> list[Candidate]:
         return list(self.merged.values())
 
-    def verdicts(self) -> dict[str, list[tuple[str, Verdict]]]:
+    def verdicts(self) -> dict[str, list[tuple[str | None, Verdict]]]:
         return self.decided
 
     def selection(self) -> Frozen | None:

@@ -29,9 +29,9 @@ def mean_nll(task: Task, allowed: Sequence[str], answer: str | None, responses: 
     """
     if task.closed:
         table = _distributions(allowed, responses)
-        if table is None or answer not in allowed:
+        if table is None or answer is None or answer not in allowed:
             return None
-        return float(np.mean([_nll(p) for p in table[:, list(allowed).index(answer)]]))
+        return float(np.mean([_nll(row[allowed.index(answer)]) for row in table]))
     return _mean([_mean(r.token_logprobs, -1.0) for r in _stating(task, answer, responses)])
 
 
@@ -153,7 +153,7 @@ def _averaged_probability(
         table = _distributions(allowed, responses)
         if table is None or answer not in allowed:
             return None
-        return float(table[:, list(allowed).index(answer)].mean())
+        return float(table.mean(axis=0)[allowed.index(answer)])
     stating = _stating(task, answer, responses)
     if not stating or not all(response.token_logprobs for response in stating):
         return None

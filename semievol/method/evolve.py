@@ -15,7 +15,7 @@ from semievol.method import confidence, selection
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
-from semievol.method.questions import agreed, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
+from semievol.method.questions import answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
 from semievol.method.tasks import allowed_answers
 from semievol.records import STAGES, Response
 
@@ -84,7 +84,7 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
         by_record.setdefault(response.record_id, []).append(response)
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
     if plan.config.propagation.justify:
-        disputed = [record for record in records if not agreed(plan, by_record[record.id])]
+        disputed = [r for r in records if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
         weigh(plan, engine, journal, disputed, by_record)
     verdicts = {response.record_id: response for response in journal.responses("justify")}
     journal.save_candidates(
@@ -93,7 +93,7 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Knowledge-adaptive selection: policy and decisions accept or reject each candidate; the result is frozen (§3.3)."""
+    """Knowledge-adaptive selection: policy and decisions accept or reject candidates; the result is frozen (§3.3)."""
     pool, calibration = candidate_frames(plan, journal)
     answers, origins = selection.accepted(plan.config.policy, pool, calibration)
     journal.freeze(plan.config.policy, answers, origins)

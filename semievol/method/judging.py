@@ -6,6 +6,7 @@ Gold answers of the pool are unknown here; those of the calibration split stand 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -27,10 +28,15 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
             candidate = stored.get(record.id)
             if candidate is None:
                 continue
-            line = {"record_id": record.id, "content_hash": record.content_hash, "answer": candidate.answer}
+            line: dict[str, Any] = {
+                "record_id": record.id,
+                "content_hash": record.content_hash,
+                "answer": candidate.answer,
+            }
             line |= {"agreed": candidate.agreed, "justified": candidate.justified, "exactness": candidate.exactness}
             line |= {measure: candidate.confidences.get(measure, float("nan")) for measure in MEASURES}
             line |= {"gold": record.answer if with_gold else None, "decision": None, "decided_answer": None}
+            line |= {"correct": same(plan.task, candidate.answer, record.answer) if with_gold else None}
             for shown, verdict in verdicts.get(record.content_hash, ()):
                 if verdict.action in ("accept", "edit") or shown == candidate.answer:
                     line |= {"decision": verdict.action, "decided_answer": verdict.answer}
@@ -42,7 +48,7 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
 
 _COLUMNS = [
     *("record_id", "content_hash", "answer", "agreed", "justified", "exactness", *MEASURES),
-    *("gold", "decision", "decided_answer"),
+    *("gold", "correct", "decision", "decided_answer"),
 ]
 
 
@@ -54,11 +60,11 @@ def evaluation(plan: Plan, journal: Journal, arms: Sequence[str]) -> dict[str, o
     result: dict[str, object] = {"n": len(gold)}
     for arm in arms:
         low, high = metrics.wilson(sum(correct[arm]), len(gold))
-        result[arm] = {"accuracy": sum(correct[arm]) / len(gold), "low": low, "high": high}
+        figures = {"accuracy": sum(correct[arm]) / len(gold), "low": low, "high": high}
         if plan.task.closed:
-            truth = [gold[i] or "" for i in gold]
-            given = [answers[arm].get(i) or "" for i in gold]
-            result[arm] |= {"macro_f1": metrics.macro_f1(truth, given)}  # type: ignore[operator]
+            truth = [answer or "" for answer in gold.values()]
+            figures["macro_f1"] = metrics.macro_f1(truth, [answers[arm].get(i) for i in gold])
+        result[arm] = figures
     if "warm_up" in correct and "evolved" in correct:
         pairs = list(zip(correct["warm_up"], correct["evolved"], strict=True))
         gained, lost = sum(e and not w for w, e in pairs), sum(w and not e for w, e in pairs)

@@ -1,4 +1,4 @@
-"""How good answers are and how sure one may be of it: accuracy with intervals, paired tests, calibration, risk-coverage.
+"""How good answers are and how sure one may be of it: accuracy, intervals, paired tests, calibration, risk-coverage.
 
 Arrays in, numbers and arrays out. Knows nothing of runs, records or figures. The procedures and when to use which are
 prescribed in EVIDENCE.md §6 and §7; p-values and intervals come from `scipy.special`, which loads fast.
@@ -63,12 +63,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def smallest_detectable_gain(n: int, discordance: float, power: float = 0.5, level: float = 0.95) -> float:
+def smallest_detectable_gain(n: int, discordance: float, power: float = 0.8, level: float = 0.95) -> float:
     """Smallest difference of two paired accuracies that n test records show with this power.
 
     McNemar's normal approximation (Miettinen 1968; Connor 1987): the d with
     n d² = (z_level sqrt(psi) + z_power sqrt(psi - d²))², psi the share of records on which the two differ.
-    power 0.5: the gain that would just reach significance if it were observed. At most psi itself; NaN for n = 0.
+    power 0.5 gives the gain that would just reach significance if observed. At most psi itself; NaN for n = 0.
     """
     if n <= 0 or discordance <= 0:
         return math.nan
@@ -171,7 +171,7 @@ def brier(probability: ArrayLike, correct: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Equal-count bins of a reliability curve; `null_low` to `null_high` is where a perfectly calibrated model falls."""
+    """Equal-count bins of a reliability curve; a perfectly calibrated model falls between the null bounds."""
 
     confidence: np.ndarray
     accuracy: np.ndarray
@@ -230,7 +230,7 @@ class RiskCoverage:
 
 
 def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
-    """Risk-coverage curve (El-Yaniv & Wiener 2010; area: Geifman, Uziel & El-Yaniv 2019); lower confidence values first.
+    """Risk-coverage curve (El-Yaniv & Wiener 2010; area: Geifman, Uziel & El-Yaniv 2019).
 
     confidence: a measure of DESIGN.md §2, lower is more confident; NaN is never kept. Records of equal value enter
     together: one point per distinct value, and inside a tie the area takes the expected risk.

@@ -8,6 +8,7 @@ reviews), `wrong` of them wrong, `rest` kept records of unknown correctness. Kno
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +77,7 @@ class Band:
     high: np.ndarray
 
     def at(self, kept: int) -> tuple[int, int]:
-        """Bounds for a nested kept set of any size: the next larger set's upper one, the next smaller set's lower one."""
+        """Bounds for a nested kept set of any size: the next larger set's upper, the next smaller set's lower one."""
         larger, smaller = self.kept >= kept, self.kept <= kept
         high = int(self.high[larger].min()) if larger.any() else kept
         low = int(self.low[smaller].max()) if smaller.any() else 0
@@ -106,23 +107,29 @@ def start_coverage(target: float, calibration: int, alpha: float = 0.05) -> floa
 def target_precision(
     target: float, drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05
 ) -> int | None:
-    """Index of the loosest kept set whose precision is proven to be at least `target`; None if not even the first is.
+    """Index of the loosest kept set whose precision is proven to be at least `target`; None if there is none.
 
     Fixed-sequence learn-then-test (Angelopoulos et al., arXiv 2110.01052, §3.2) along kept sets in the order given,
     from `start_coverage` on, until the first failure: set t passes if P[H(n + N, w0 + x, n) <= x] <= alpha with
-    w0 = floor((1 - target) N) + 1, the smallest number of wrong records among N that misses the target.
+    w0 = floor((1 - target) N) + 1, the smallest number of wrong records among N that misses the target. Leading sets
+    that could not pass even with x = 0 are skipped; that depends on sizes alone, so the sequence stays fixed.
     """
     n, x, rest = _counts(drawn, wrong, rest)
     missing = np.floor((1 - target) * rest + 1e-9).astype(np.int64) + 1
     possible = missing <= rest
-    chance = hypergeometric_cdf(x, n + rest, np.where(possible, missing, rest) + x, n)
-    passed = (chance <= alpha) | ~possible
-    length = int(passed.size if passed.all() else np.argmin(passed))
-    return length - 1 if length else None
+    missing = np.where(possible, missing, rest)
+    provable = (hypergeometric_cdf(0, n + rest, missing, n) <= alpha) | ~possible
+    passed = (hypergeometric_cdf(x, n + rest, missing + x, n) <= alpha) | ~possible
+    if not provable.any():
+        return None
+    first = int(np.argmax(provable))
+    failed = np.flatnonzero(~passed[first:])
+    length = int(failed[0]) if failed.size else passed.size - first
+    return first + length - 1 if length else None
 
 
 def needed_reviews(target: float, kept: int | None = None, alpha: float = 0.05) -> int | None:
-    """Random reviews, all right, that prove a precision of `target`: ceil(ln alpha / ln target), 14, 29, 59 for 80-95 %.
+    """Random reviews, all right, that prove a precision of `target`: ceil(ln alpha / ln target); 59 for 95 %.
 
     kept: size of the kept set; a small set needs fewer, since it is finite. None where no number suffices.
     """
@@ -166,27 +173,27 @@ def guarantee(reviewed: int, wrong: int, kept: int, alpha: float = 0.05) -> Guar
 
 
 def anytime_upper(
-    reviewed: int, wrong: int, kept: int, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05
+    wrong: Sequence[bool] | np.ndarray, kept: int, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05
 ) -> int:
-    """Largest number wrong in the whole kept set that a review stopped at any moment cannot exclude.
+    """Largest number wrong in the whole kept set that a random review, stopped at any moment, cannot exclude.
 
-    Prior-posterior-ratio sequence without replacement (Waudby-Smith & Ramdas 2020, Theorem 2.1): all totals W with
-    prior(W) / posterior(W) < 1 / alpha, the prior beta-binomial. Valid whatever the prior; a good one makes it tight.
+    wrong: what each review found, in the order of reviewing; kept: size of the whole kept set.
+    Prior-posterior-ratio sequence without replacement (Waudby-Smith & Ramdas 2020, Theorem 2.1): after each review the
+    totals W with prior(W) / posterior(W) < 1 / alpha remain, the prior beta-binomial, and the sets of all moments are
+    intersected. Valid whatever the prior; one from the calibration records, such as (1 + wrong, 1 + right), is tighter.
     """
-    n, x, kept_count = _counts(reviewed, wrong, kept)
-    total = np.arange(int(kept_count) + 1, dtype=float)
+    total = np.arange(kept + 1, dtype=float)
     a, b = prior
-    log_prior = (
-        _log_choose(kept_count, total) + special.betaln(total + a, kept_count - total + b) - special.betaln(a, b)
-    )
-    possible = (total >= x) & (kept_count - total >= n - x)
-    with np.errstate(divide="ignore"):
-        log_likelihood = np.log(
-            _hypergeometric_pmf(np.where(possible, x, 0), kept_count, np.where(possible, total, 0), n)
-        )
-    log_likelihood = np.where(possible, log_likelihood, -np.inf)
-    log_ratio = special.logsumexp(log_prior + log_likelihood) - log_likelihood
-    return int(total[log_ratio < -math.log(alpha)].max())
+    log_prior = _log_choose(kept, total) + special.betaln(total + a, kept - total + b) - special.betaln(a, b)
+    remaining = np.ones(kept + 1, dtype=bool)
+    x = 0
+    for n, found in enumerate(wrong, start=1):
+        x += bool(found)
+        possible = (total >= x) & (kept - total >= n - x)
+        likelihood = np.full(kept + 1, -np.inf)
+        likelihood[possible] = _log_hypergeometric_pmf(x, kept, total[possible], n)
+        remaining &= special.logsumexp(log_prior + likelihood) - likelihood < -np.log(alpha)
+    return int(total[remaining].max(initial=x))
 
 
 def fisher_exact(wrong_a: int, drawn_a: int, wrong_b: int, drawn_b: int) -> float:
@@ -201,9 +208,13 @@ def fisher_exact(wrong_a: int, drawn_a: int, wrong_b: int, drawn_b: int) -> floa
 
 
 def _hypergeometric_pmf(k: ArrayLike, population: ArrayLike, wrong: ArrayLike, drawn: ArrayLike) -> np.ndarray:
-    """P[H = k] for k inside the support."""
+    return np.exp(_log_hypergeometric_pmf(k, population, wrong, drawn))
+
+
+def _log_hypergeometric_pmf(k: ArrayLike, population: ArrayLike, wrong: ArrayLike, drawn: ArrayLike) -> np.ndarray:
+    """log P[H = k] for k inside the support."""
     k, population, wrong, drawn = (np.asarray(v, dtype=float) for v in (k, population, wrong, drawn))
-    return np.exp(_log_choose(wrong, k) + _log_choose(population - wrong, drawn - k) - _log_choose(population, drawn))
+    return _log_choose(wrong, k) + _log_choose(population - wrong, drawn - k) - _log_choose(population, drawn)
 
 
 def _log_choose(n: ArrayLike, k: ArrayLike) -> np.ndarray:
@@ -218,7 +229,7 @@ def _counts(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike) -> tuple[np.nda
     return n, x, others
 
 
-def _bisect(holds, low: np.ndarray, high: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _bisect(holds: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Largest value in low..high for which `holds` is true, elementwise; it is true at `low` and turns false once."""
     low, high = low.copy(), high.copy()
     while np.any(low < high):

@@ -28,7 +28,7 @@ def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
     """`text` with every chat control token broken up by a space after its first character, so that it stays data."""
     text = _CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
     for token in control_tokens:
-        if len(token) > 1:
+        if len(token) > 1 and not token.isspace():
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
 
@@ -46,7 +46,7 @@ def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = ()
         lines += [
             f"{LETTERS[i]}. {_one_line(neutralise(option, control_tokens))}" for i, option in enumerate(record.options)
         ]
-    rule = answer_rule(task)
+    rule = neutralise(answer_rule(task), control_tokens)
     if rule:
         lines.append(rule)
     return "\n".join(lines)
@@ -93,7 +93,7 @@ def render(
 
 
 def by_similarity(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
-    """Least similar first, so that the nearest stands beside the question; of equals the smallest record id is nearest."""
+    """Least similar first, so that the nearest stands beside the question; of equals the smallest id is nearest."""
     return sorted(demonstrations, key=lambda d: (-d.similarity, d.record.id))[::-1]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from semievol.config import Config, Policy, Tuning
-from semievol.records import Candidate, Demonstration, Example, Exactness, Message, Origin, Record, Response, Task
+from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Origin, Record, Response, Task
 
 
 class Stopped(Exception):
@@ -43,7 +43,7 @@ class Ask:
     @property
     def input_hash(self) -> str:
         """SHA-256 (32 hex digits) over everything that decides the reply."""
-        parts = [self.identity or self.model, [(m.role, m.content) for m in self.messages], self.allowed]
+        parts: list[Any] = [self.identity or self.model, [(m.role, m.content) for m in self.messages], self.allowed]
         parts += [self.temperature, self.seed, self.max_tokens]
         return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()[:32]
 
@@ -121,7 +121,7 @@ class Verdict:
 
 
 class Journal(Protocol):
-    """What `evolve` tells the world and what it asks it. Keys of responses are (record_id, collaborator, input_hash)."""
+    """What `evolve` tells the world and asks it. Responses are keyed by (record_id, collaborator, input_hash)."""
 
     def progress(self, stage: str, done: int, total: int) -> None: ...
     def metric(self, stage: str, name: str, step: int, value: float) -> None: ...
@@ -149,7 +149,7 @@ class Journal(Protocol):
     def save_candidates(self, candidates: Iterable[Candidate]) -> None: ...
     def candidates(self) -> list[Candidate]: ...
 
-    def verdicts(self) -> dict[str, list[tuple[str, Verdict]]]:
+    def verdicts(self) -> dict[str, list[tuple[str | None, Verdict]]]:
         """Content hash -> standing decisions as (answer shown, verdict)."""
 
     def selection(self) -> Frozen | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from semievol.config import Collaborator
 from semievol.method.prompts import by_similarity, render
 from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped
-from semievol.method.tasks import allowed_answers, parse, same
+from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Demonstration, Record, Response
 
 CHUNK = 32  # records asked and saved together; a kill loses at most one chunk
@@ -109,10 +109,6 @@ def weigh(
             asks.append((record, judge, ask_of(plan, engine, "justify", record, judge, models, near, candidates)))
         answer_chunk(plan, engine, journal, "justify", asks, done)
         journal.progress("justify", start + len(chunk), len(disputed))
-
-
-def agreed(plan: Plan, responses: Sequence[Response]) -> bool:
-    return all(same(plan.task, response.answer, responses[0].answer) for response in responses)
 
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:

@@ -18,8 +18,10 @@ import pandas as pd
 
 from semievol.config import Policy, Rule
 from semievol.method import precision
+from semievol.records import Origin
 
 NEVER = np.iinfo(np.int64).max
+ALPHA = 0.05
 NOT_ENOUGH = "not enough evidence"
 
 
@@ -40,16 +42,15 @@ def apply(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None 
 
 def accepted(
     policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None
-) -> tuple[dict[str, str], dict[str, str]]:
+) -> tuple[dict[str, str], dict[str, Origin]]:
     """(answers, origins) by record id: what the policy keeps, overridden by the expert's decisions.
 
     accept and edit assert their answer (origin "expert"); reject and ambiguous remove the candidate, reject only where
     its answer is the one that was rejected; skip changes nothing.
     """
     mask = apply(policy, frame, calibration)
-    kept = frame.loc[mask, "answer"]
-    answers = dict(zip(kept.index, kept, strict=True))
-    origins = dict.fromkeys(answers, "pseudo")
+    answers = dict(zip(frame.index[mask].tolist(), frame["answer"].array[mask].tolist(), strict=True))
+    origins: dict[str, Origin] = dict.fromkeys(answers, "pseudo")
     if "decision" not in frame:
         return answers, origins
     decided = frame.loc[frame["decision"].notna(), ["answer", "decision", "decided_answer"]]
@@ -95,7 +96,7 @@ def reason(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None
     if all(part.rule.kind == "fraction" for part in parts):
         best = min(int(place.min()) for place in ranked if place.size)
         return f"The {best} most confident candidates share one value and can only be kept together."
-    return f"No candidate has a {policy.measure} of {policy.rule.value:g} or less."
+    return f"The {policy.measure} of every candidate is above {policy.rule.value:g}."
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Evidence:
 
 
 def evidence(
-    policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame, alpha: float = 0.05, measures_tried: int = 1
+    policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame, alpha: float = ALPHA, measures_tried: int = 1
 ) -> Evidence | None:
     """Bounds on the number wrong among what the policy keeps, by the band of EVIDENCE.md §3; None without calibration.
 
@@ -184,14 +185,21 @@ class _Part:
         """The part, or its groups one by one where each has a cut of its own that the others do not follow."""
         if self.rule.kind != "target_precision" or self.groups == 1:
             return [self]
-        dials = []
-        for group in range(self.groups):
-            mine = np.flatnonzero(self.group == group)
-            pool = mine[mine < len(self.pool)]
-            arrays = {"pool": self.pool[pool], "values": self.values[mine], "group": np.zeros(len(mine), dtype=np.int64)}
-            arrays |= {"place": self.place[mine], "sizes": self.sizes[group : group + 1], "wrong": self.wrong[mine[len(pool) :] - len(self.pool)]}
-            dials.append(replace(self, **arrays))
-        return dials
+        return [self.only(group) for group in range(self.groups)]
+
+    def only(self, group: int) -> _Part:
+        """The part reduced to one of its groups."""
+        members = self.group == group
+        pool, known = self.inside(members)
+        return replace(
+            self,
+            pool=self.pool[pool],
+            values=self.values[members],
+            group=np.zeros(int(members.sum()), dtype=np.int64),
+            place=self.place[members],
+            sizes=self.sizes[group : group + 1],
+            wrong=self.wrong[known],
+        )
 
     def band(self, alpha: float) -> precision.Band:
         """Bounds at ten shares of the part's pool, fixed beforehand."""
@@ -203,30 +211,29 @@ class _Part:
     def _most_confident(self, shares: np.ndarray) -> np.ndarray:
         if not self.groups:
             return np.zeros(len(self.values), dtype=bool)
-        allowed = np.ceil(shares * self.sizes - 1e-9).astype(np.int64)
-        return (self.group >= 0) & (self.place <= allowed[self.group])
+        return (self.group >= 0) & (self.place <= _allowed(shares, self.sizes)[self.group])
 
     def _proven_share(self, group: int) -> float:
         """Largest share of a group whose target precision calibration proves; 0 for none."""
-        member = self.group == group
-        pool, known = self.inside(member)
-        pool_place = np.sort(self.place[: len(self.pool)][pool])
-        known_place, known_wrong = self.place[len(self.pool) :][known], self.wrong[known]
+        alone = self.only(group)
+        pool_place, known_place = alone.inside(alone.place)
         order = np.argsort(known_place, kind="stable")
-        known_place, errors = known_place[order], np.append(0, np.cumsum(known_wrong[order]))
+        errors = np.append(0, np.cumsum(alone.wrong[order]))
         start = precision.start_coverage(self.rule.value, len(known_place), self.alpha)
         if start > 1:
             return 0.0
         shares = np.append(np.arange(start, 1, 0.01), 1.0)
-        allowed = np.ceil(shares * self.sizes[group] - 1e-9).astype(np.int64)
-        rest = np.searchsorted(pool_place, allowed, side="right")
-        drawn = np.searchsorted(known_place, allowed, side="right")
-        some = rest > 0
-        shares, rest, drawn = shares[some], rest[some], drawn[some]
-        if not some.any():
-            return 0.0
+        allowed = _allowed(shares, alone.sizes[0])
+        rest = np.searchsorted(np.sort(pool_place), allowed, side="right")
+        drawn = np.searchsorted(known_place[order], allowed, side="right")
+        shares, rest, drawn = shares[rest > 0], rest[rest > 0], drawn[rest > 0]
         last = precision.target_precision(self.rule.value, drawn, errors[drawn], rest, self.alpha)
         return 0.0 if last is None else float(shares[last])
+
+
+def _allowed(shares: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """ceil(share x size), safe from the last bit of a product such as 0.07 x 100."""
+    return np.ceil(shares * sizes - 1e-9).astype(np.int64)
 
 
 def _parts(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> list[_Part]:
@@ -253,9 +260,10 @@ def _parts(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None
         in_pool = index < pool_size
         place = _places(values[index], group, in_pool, usable, groups)
         sizes = np.bincount(group[in_pool & (group >= 0)], minlength=groups)
-        parts.append(_Part(name, rule, index[in_pool], values[index], group, place, sizes, wrong[index[~in_pool]], 0.05))
+        known = wrong[index[~in_pool]]
+        parts.append(_Part(name, rule, index[in_pool], values[index], group, place, sizes, known, ALPHA))
     tested = sum(part.groups for part in parts if part.rule.kind == "target_precision")
-    return [replace(part, alpha=0.05 / max(tested, 1)) for part in parts]
+    return [replace(part, alpha=ALPHA / max(tested, 1)) for part in parts]
 
 
 def _joined(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
@@ -285,9 +293,7 @@ def _groups(policy: Policy, rule: Rule, table: pd.DataFrame, index: np.ndarray) 
     return group, groups
 
 
-def _places(
-    values: np.ndarray, group: np.ndarray, in_pool: np.ndarray, usable: np.ndarray, groups: int
-) -> np.ndarray:
+def _places(values: np.ndarray, group: np.ndarray, in_pool: np.ndarray, usable: np.ndarray, groups: int) -> np.ndarray:
     """`_Part.place`; at least 1, so that a calibration record ahead of the whole pool stands beside its first."""
     place = np.full(len(values), NEVER)
     chosen = np.flatnonzero(usable)

@@ -17,9 +17,17 @@ from semievol.records import Record, Task
 
 LETTERS = string.ascii_uppercase
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:[,  '’]\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?\s*%?")
-_LETTER_FIRST = re.compile(r"^\(?([A-Za-z])\)?(?:[.):,]|\s*$)")
-_LETTER_NAMED = re.compile(r"\b(?:answer|option|choice)\s*(?:is|:)?\s*\(?([A-Z])\)?(?![\w'])", re.IGNORECASE)
+LONGEST_NUMBER = 100
+"""Largest decimal exponent: "1e999999999" would else become a plain decimal of a gigabyte."""
+
+_SPACE = "\u0020\u00a0\u202f\u2009"  # the spaces that separate thousands: plain, no-break, narrow no-break, thin
+_NUMBER = re.compile(rf"[-+]?(?:\d{{1,3}}(?:[,{_SPACE}'’]\d{{3}})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?\s*%?")
+_MINUS = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d", "-"))
+_RESULT = re.compile(r"=|####|(?i:\banswer\s*(?:is\b|:))")
+_LETTER_FIRST = re.compile(r"^[(*\[]*([A-Za-z])[)*\]]*(?:[.):,]|\s*(?:\n|$))")
+_LETTER_NAMED = re.compile(
+    r"\b(?i:answer|option|choice)\s*(?i:is|:)?\s*[(*\[]*([A-Z]|[a-z](?=[\s).*\]]*$))[)*\]]*(?![\w'])"
+)
 
 
 def allowed_answers(task: Task, record: Record) -> tuple[str, ...]:
@@ -54,10 +62,15 @@ def parse(task: Task, record: Record, text: str) -> str | None:
 
 
 def _parse_choice(options: tuple[str, ...], text: str) -> str | None:
+    allowed = LETTERS[: len(options)]
+    if len(text) == 1 and text in allowed:  # the letter wins over an option that reads like it
+        return text
     folded = [fold(option) for option in options]
     if folded.count(fold(text)) == 1:
         return LETTERS[folded.index(fold(text))]
-    allowed = LETTERS[: len(options)]
+    words = re.findall(r"\w+", text.upper())
+    if len(set(words) & set(allowed)) > 1 and all(word in allowed or word in ("AND", "OR") for word in words):
+        return None
     for pattern in (_LETTER_FIRST, _LETTER_NAMED):
         found = {match.upper() for match in pattern.findall(text)} & set(allowed)
         if len(found) == 1:
@@ -77,27 +90,29 @@ def _parse_label(labels: tuple[str, ...], text: str) -> str | None:
     words = f" {fold(text)} "
     named = [label for label in labels if fold(label) and f" {fold(label)} " in words]
     # "not urgent" names "urgent" too; the longest label wins where it contains all others that were found.
-    longest = max(named, key=len, default=None)
-    if longest is not None and all(fold(label) in fold(longest) for label in named):
-        return longest
-    return None
+    longest = max(named, key=lambda label: len(fold(label)), default=None)
+    if longest is None or len(folded[fold(longest)]) > 1:
+        return None
+    return longest if all(f" {fold(label)} " in f" {fold(longest)} " for label in named) else None
 
 
 def parse_number(text: str) -> Decimal | None:
-    """The one number in `text`; thousands separators are dropped and "5 %" is 0.05. None if there is none or several."""
-    found = [match.group() for match in _NUMBER.finditer(text) if any(char.isdigit() for char in match.group())]
+    """The one number in `text`; thousands separators are dropped and "5 %" is 0.05. None if there is none or several.
+
+    Where there are several, the one after the last "=", "####" or "answer is" counts.
+    """
+    found = [match.group() for match in _NUMBER.finditer(text.translate(_MINUS)) if re.search(r"\d", match.group())]
     if len(found) != 1:
-        after_equals = [part for part in text.split("=") if any(char.isdigit() for char in part)]
-        if "=" not in text or len(after_equals) < 2:
-            return None
-        return parse_number(after_equals[-1])
+        stated = [part for part in _RESULT.split(text) if re.search(r"\d", part)]
+        return parse_number(stated[-1]) if len(stated) > 1 else None
     raw = found[0]
-    percent = raw.endswith("%")
     try:
-        number = Decimal(re.sub(r"[,\s '’%]", "", raw))
+        number = Decimal(re.sub(rf"[,{_SPACE}\s'’%]", "", raw))
     except InvalidOperation:
         return None
-    return number / 100 if percent else number
+    if abs(number.adjusted()) > LONGEST_NUMBER:
+        return None
+    return number.scaleb(-2) if raw.rstrip().endswith("%") else number
 
 
 def same(task: Task, left: str | None, right: str | None) -> bool:
@@ -115,10 +130,18 @@ def same(task: Task, left: str | None, right: str | None) -> bool:
 
 
 def fold(text: str) -> str:
-    """Text for comparison: NFKC, lower case, punctuation other than decimal points and signs dropped, one space."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    text = re.sub(r"(?<!\d)[.,](?!\d)|[.,](?!\d)|[^\w\s.,%+\-/]", " ", text)
-    return " ".join(text.split())
+    """Text for comparison: NFKC, lower case, punctuation other than decimal points and signs dropped, one space.
+
+    Combining marks stay (they are vowels in many scripts), and so do comparisons. What is nothing but punctuation or
+    emoji stays whole, or any two of them would be the same.
+    """
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    kept = re.sub(r"[.,](?!\d)|[^\w\s.,%+\-/<>]", _blank, plain)
+    return " ".join(kept.split()) or " ".join(plain.split())
+
+
+def _blank(match: re.Match[str]) -> str:
+    return match.group() if unicodedata.category(match.group())[0] == "M" else " "
 
 
 def token_f1(prediction: str, gold: str) -> float:

@@ -1,0 +1,361 @@
+"""Tables to Plotly figures: one look for light and dark, and the palette (`.streamlit/config.toml` repeats it).
+
+Every figure takes a table and whether the theme is dark. Draw with `theme=None`, else Streamlit paints its own look
+over this one. Text that comes from data passes through `label`, because Plotly reads some HTML. Counting is done
+before drawing (`bin_confidence`, `bin_similarity`): a figure holds bins, not 100,000 records. Colour never carries a
+meaning alone: disputed bars are hatched, lines are dashed, points have shapes. Knows nothing of pages.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme. Text reaches 4.5 : 1 and every series 3 : 1 against `background` (WCAG 2.2 AA)."""
+
+    background: str
+    surface: str
+    text: str
+    quiet: str
+    line: str
+    series: tuple[str, ...]
+    ramp: tuple[str, ...]
+
+    @property
+    def accent(self) -> str:
+        return self.series[0]
+
+
+LIGHT = Palette(
+    background="#fbfaf7",
+    surface="#f2f0ea",
+    text="#1b2422",
+    quiet="#6a716e",
+    line="#dfdbd0",
+    series=("#0f766e", "#c2660c", "#2f5f9e", "#8a4a9e", "#6a716e", "#a63d40"),
+    ramp=("#eef6f4", "#d3eae6", "#b0dad4", "#86c5bd", "#5cada4", "#3a958b", "#1f8077", "#0f6b63", "#0a544e", "#063d39"),
+)
+DARK = Palette(
+    background="#0f1514",
+    surface="#18211f",
+    text="#e4eae7",
+    quiet="#97a29e",
+    line="#2b3735",
+    series=("#2fb3a4", "#e09a3e", "#7aa7e0", "#c391d6", "#97a29e", "#e5817f"),
+    ramp=("#0b2b28", "#0d3b37", "#0f4d47", "#116159", "#14766d", "#1b8c81", "#2ba496", "#4fbcae", "#83d3c8", "#bdeae3"),
+)
+
+MEASURES = {
+    "answer_nll": "Answer surprise, −log p (nats)",
+    "answer_entropy": "Answer entropy (share of log K)",
+    "mean_nll": "Mean token surprise (nats)",
+    "token_entropy": "Token entropy (nats)",
+    "vote_entropy": "Vote entropy (nats)",
+}
+"""Axis titles of the confidence measures; lower is more confident for all."""
+
+HATCHES = ("", "/", ".", "x", "-", "\\")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
+PERCENT = {"ticksuffix": " %"}
+MOST_POINTS = 500
+MOST_QUESTIONS = 5_000
+
+
+def palette(dark: bool) -> Palette:
+    return DARK if dark else LIGHT
+
+
+def template(dark: bool) -> go.layout.Template:
+    """The one look of all figures: transparent, quiet axes, legend above, no decoration."""
+    colours = palette(dark)
+    axis = {
+        "gridcolor": colours.line,
+        "linecolor": colours.line,
+        "zeroline": False,
+        "ticks": "",
+        "automargin": True,
+        "title": {"font": {"color": colours.quiet, "size": 12}, "standoff": 8},
+        "tickfont": {"color": colours.quiet, "size": 12},
+    }
+    layout = {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "inherit", "size": 13, "color": colours.text},
+        "colorway": list(colours.series),
+        "xaxis": axis,
+        "yaxis": axis,
+        "margin": {"l": 8, "r": 8, "t": 36, "b": 8},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": colours.quiet}},
+        "hoverlabel": {"bgcolor": colours.surface, "bordercolor": colours.line, "font": {"color": colours.text}},
+        "bargap": 0.25,
+        "separators": ".,",
+        "colorscale": {"sequential": _scale(colours.ramp)},
+    }
+    return go.layout.Template(layout=layout)
+
+
+def label(text: object, longest: int = 40) -> str:
+    """Text from data as Plotly shows it verbatim: one line, shortened, nothing in it taken for HTML."""
+    line = " ".join(str(text).split())
+    line = line if len(line) <= longest else line[: longest - 1] + "…"
+    return html.escape(line, quote=False)
+
+
+def bin_confidence(values: ArrayLike, agreed: ArrayLike, bins: int = 60) -> pd.DataFrame:
+    """Counts over equal bins of a measure: left, right, agreed, disputed. NaN falls out."""
+    x, same = np.asarray(values, dtype=float), np.asarray(agreed, dtype=bool)
+    seen = np.isfinite(x)
+    x, same = x[seen], same[seen]
+    if not x.size:
+        return pd.DataFrame({"left": [], "right": [], "agreed": [], "disputed": []}, dtype=float)
+    top = float(x.max())
+    edges = np.linspace(min(float(x.min()), 0.0), top if top > 0 else 1.0, bins + 1)
+    columns = {"left": edges[:-1], "right": edges[1:]}
+    columns |= {"agreed": np.histogram(x[same], edges)[0], "disputed": np.histogram(x[~same], edges)[0]}
+    return pd.DataFrame(columns)
+
+
+def confidence_histogram(
+    bins: pd.DataFrame, measure: str, lines: Mapping[str, float] | None = None, dark: bool = False
+) -> go.Figure:
+    """Stacked bars of `bin_confidence`, and a line where the policy cuts (`selection.threshold_of`)."""
+    colours = palette(dark)
+    figure = _figure(dark, MEASURES.get(measure, measure), "Candidates", barmode="stack", bargap=0.04)
+    figure.update_layout(legend_traceorder="normal")
+    for position, name in enumerate(("agreed", "disputed")):
+        _bin_bars(figure, bins, name, position, colours)
+    for position, (part, value) in enumerate((lines or {}).items()):
+        text = f"≤ {value:.3g}" if part == "all" else f"{part} ≤ {value:.3g}"
+        look = {"color": colours.text, "width": 2, "dash": _cycle(DASHES, position)}
+        note = {"text": text, "yshift": -4 - 16 * position}
+        figure.add_vline(x=value, line=look, annotation=note, annotation_position="top right")
+    return figure
+
+
+def class_mix(shares: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """Grouped bars. shares: one line per class (index), one column per set (kept, pool, labeled), values in 0-1."""
+    colours = palette(dark)
+    figure = _figure(dark, "", "Share of records", barmode="group", yaxis=PERCENT)
+    places = np.arange(len(shares))
+    for position, name in enumerate(shares.columns):
+        bar = {"color": _cycle(colours.series, position), "pattern": _hatch(position, colours)}
+        figure.add_bar(
+            x=places,
+            y=100 * shares[name],
+            name=label(name),
+            marker=bar,
+            customdata=[label(text, 80) for text in shares.index],
+            hovertemplate="%{customdata}<br>%{y:.1f} % of %{fullData.name}<extra></extra>",
+        )
+    return _named_axis(figure, "xaxis", shares.index)
+
+
+def risk_coverage(curves: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """One line per measure. curves: measure, coverage (share kept), risk (share wrong among them)."""
+    figure = _figure(dark, "Share of candidates kept, most confident first", "Share wrong among them")
+    figure.update_layout(xaxis={**PERCENT, "range": [0, 101]}, yaxis={**PERCENT, "rangemode": "tozero"})
+    for position, (name, curve) in enumerate(curves.groupby("measure", sort=False)):
+        curve = curve.sort_values("coverage", kind="stable")
+        hover = "%{x:.1f} % kept, %{y:.1f} % wrong"
+        _line(figure, position, name, 100 * curve["coverage"], 100 * curve["risk"], hover, dark)
+    return figure.update_traces(line_shape="hv")
+
+
+def reliability(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """Accuracy against confidence, with the band of a perfectly calibrated model of this size.
+
+    bins: confidence, accuracy, count, null_low, null_high, as `metrics.reliability` gives them.
+    """
+    colours = palette(dark)
+    figure = _figure(dark, "Probability given to the answer", "Share of answers that are right")
+    figure.update_layout(xaxis={**PERCENT, "range": [0, 101]}, yaxis={**PERCENT, "range": [0, 101]})
+    bins = bins.assign(**{name: 100 * bins[name] for name in ("confidence", "accuracy", "null_low", "null_high")})
+    edge = {"x": bins["confidence"], "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(y=bins["null_low"], showlegend=False, **edge)
+    shade = _faint(colours.quiet)
+    figure.add_scatter(y=bins["null_high"], fill="tonexty", fillcolor=shade, name="perfect calibration, 95 %", **edge)
+    figure.add_scatter(
+        x=[0, 100], y=[0, 100], mode="lines", line={"color": colours.quiet, "dash": "dot", "width": 1}, showlegend=False
+    )
+    figure.add_scatter(
+        x=bins["confidence"],
+        y=bins["accuracy"],
+        mode="lines+markers",
+        name="found",
+        line={"color": colours.accent, "width": 2},
+        marker={"size": 8},
+        customdata=bins["count"],
+        hovertemplate="said %{x:.1f} %, right %{y:.1f} %<br>%{customdata:,} records<extra></extra>",
+    )
+    return figure
+
+
+def metric_curves(metrics: pd.DataFrame, title: str = "Loss", dark: bool = False) -> go.Figure:
+    """One line per `name`. metrics: name, step, value; at most 500 points a line are drawn, the last always."""
+    figure = _figure(dark, "Step", title)
+    for position, (name, curve) in enumerate(metrics.groupby("name", sort=False)):
+        curve = curve.sort_values("step", kind="stable")
+        _line(figure, position, name, curve["step"], curve["value"], "step %{x:,}: %{y:.4g}", dark)
+    return figure
+
+
+def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """Heat map of counts; lines (index) gold, columns what was answered. Coloured by the share of each line."""
+    colours = palette(dark)
+    table = counts.to_numpy(dtype=float)
+    totals = table.sum(axis=1, keepdims=True)
+    shares = np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)
+    gold, answered = [label(text, 80) for text in counts.index], [label(text, 80) for text in counts.columns]
+    lines = list(zip(gold, table, strict=True))
+    figure = _figure(dark, "Answered", "Gold")
+    figure.add_heatmap(
+        z=100 * shares,
+        text=table.astype(int),
+        texttemplate="%{text:,}" if table.size <= 400 else None,
+        customdata=[[(g, a, int(n)) for a, n in zip(answered, row, strict=True)] for g, row in lines],
+        hovertemplate="gold %{customdata[0]}<br>answered %{customdata[1]}<br>%{customdata[2]:,} records, %{z:.1f} %"
+        "<extra></extra>",
+        colorscale=_scale(colours.ramp),
+        zmin=0,
+        zmax=100,
+        xgap=1,
+        ygap=1,
+        showscale=False,
+    )
+    _named_axis(figure, "xaxis", counts.columns)
+    return _named_axis(figure, "yaxis", counts.index).update_layout(yaxis={"autorange": "reversed", "showgrid": False})
+
+
+def bin_similarity(values: ArrayLike, bins: int = 40) -> pd.DataFrame:
+    """Counts over equal bins of cosine similarity: left, right, records. NaN falls out."""
+    x = np.asarray(values, dtype=float)
+    x = x[np.isfinite(x)]
+    edges = np.linspace(min(0.0, float(x.min(initial=0.0))), max(1.0, float(x.max(initial=1.0))), bins + 1)
+    return pd.DataFrame({"left": edges[:-1], "right": edges[1:], "records": np.histogram(x, edges)[0]})
+
+
+def similarity_histogram(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """Bars of `bin_similarity`: how near the pool's records are to their nearest labeled one."""
+    figure = _figure(dark, "Similarity to the nearest labeled record", "Records", bargap=0.04)
+    return _bin_bars(figure, bins, "records", 0, palette(dark)).update_layout(showlegend=False)
+
+
+def records_map(points: pd.DataFrame, colour: str, dark: bool = False) -> go.Figure:
+    """2-D projection of records; a click gives the record's id as first item of `customdata`.
+
+    points: index record id, columns x, y, question, and `colour`, which is a name (split, label: one colour and shape
+    each, the six most frequent, then "other") or a number (similarity, confidence: a colour ramp).
+    """
+    colours = palette(dark)
+    figure = _figure(dark, "", "")
+    figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False, "scaleanchor": "x"}, dragmode="pan")
+    size = {"size": 7 if len(points) <= 3_000 else 4, "opacity": 0.8}
+    if pd.api.types.is_numeric_dtype(points[colour]) and not pd.api.types.is_bool_dtype(points[colour]):
+        ramp = {"color": points[colour].to_numpy(), "colorscale": _scale(colours.ramp[3:]), "showscale": True}
+        return _points(figure, points, label(colour), {**size, **ramp, "colorbar": {"title": label(colour)}})
+    names = points[colour].astype(object).where(points[colour].notna(), "none").map(str)
+    frequent = list(names.value_counts().index[: len(SYMBOLS) - (names.nunique() > len(SYMBOLS))])
+    group = names.where(names.isin(frequent), "other")
+    for position, name in enumerate([*frequent, *(["other"] if len(frequent) < names.nunique() else [])]):
+        look = {"color": _cycle(colours.series, position), "symbol": _cycle(SYMBOLS, position)}
+        _points(figure, points[group == name], label(name), {**size, **look})
+    return figure
+
+
+def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """Accuracy of models side by side with intervals. scores: model, accuracy, low, high, all shares in 0-1."""
+    colours = palette(dark)
+    figure = _figure(dark, "", "Accuracy on the test set", yaxis={**PERCENT, "range": [0, 100]})
+    high, found, low = (100 * scores[name] for name in ("high", "accuracy", "low"))
+    places = range(len(scores))
+    pattern = {**_hatch(0, colours), "shape": [_cycle(HATCHES, place) for place in places]}
+    figure.add_bar(
+        x=list(places),
+        y=found,
+        marker={"color": [_cycle(colours.series, place) for place in places], "pattern": pattern},
+        error_y={"array": high - found, "arrayminus": found - low, "color": colours.text, "thickness": 1.5, "width": 6},
+        customdata=np.column_stack([low, high]),
+        hovertemplate="%{y:.1f} %, 95 % interval %{customdata[0]:.1f} to %{customdata[1]:.1f} %<extra></extra>",
+        showlegend=False,
+    )
+    _named_axis(figure, "xaxis", scores["model"])
+    names = [f"{label(m, 24)}<br>{value:.1f} %" for m, value in zip(scores["model"], found, strict=True)]
+    return figure.update_layout(xaxis_ticktext=names)
+
+
+def _figure(dark: bool, x: str, y: str, **layout: Any) -> go.Figure:
+    return go.Figure(layout={"template": template(dark), "xaxis_title_text": x, "yaxis_title_text": y, **layout})
+
+
+def _bin_bars(figure: go.Figure, bins: pd.DataFrame, name: str, position: int, colours: Palette) -> go.Figure:
+    return figure.add_bar(
+        x=(bins["left"] + bins["right"]) / 2,
+        y=bins[name],
+        width=bins["right"] - bins["left"],
+        name=name,
+        marker={"color": colours.series[position], "pattern": _hatch(position, colours)},
+        customdata=bins[["left", "right"]].to_numpy(),
+        hovertemplate="%{customdata[0]:.3f} to %{customdata[1]:.3f}<br>%{y:,} %{fullData.name}<extra></extra>",
+    )
+
+
+def _line(figure: go.Figure, position: int, name: object, x: pd.Series, y: pd.Series, hover: str, dark: bool) -> None:
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
+    look = {"color": _cycle(palette(dark).series, position), "width": 2, "dash": _cycle(DASHES, position)}
+    figure.add_scatter(
+        x=x.to_numpy()[keep],
+        y=y.to_numpy()[keep],
+        mode="lines" if len(keep) > 1 else "markers",
+        name=label(MEASURES.get(str(name), name)),
+        line=look,
+        hovertemplate="%{fullData.name}<br>" + hover + "<extra></extra>",
+    )
+
+
+def _points(figure: go.Figure, points: pd.DataFrame, name: str, marker: dict[str, Any]) -> go.Figure:
+    """Adds the points; questions are shown on hover only where there are few enough to be sent."""
+    shown = [label(text, 80) for text in points["question"]] if len(points) <= MOST_QUESTIONS else [""] * len(points)
+    return figure.add_scattergl(
+        x=points["x"].to_numpy(),
+        y=points["y"].to_numpy(),
+        mode="markers",
+        name=name,
+        marker=marker,
+        customdata=list(zip(points.index, shown, strict=True)),
+        hovertemplate="%{customdata[1]}<br>%{fullData.name}<extra></extra>",
+    )
+
+
+def _named_axis(figure: go.Figure, axis: str, names: Sequence[object] | pd.Index | pd.Series) -> go.Figure:
+    """Names at positions 0, 1, …: unlike a category axis this keeps two names apart that look the same shortened."""
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [label(name, 24) for name in names], "showgrid": False}
+    return figure.update_layout({axis: ticks})
+
+
+def _hatch(position: int, colours: Palette) -> dict[str, Any]:
+    look = {"fgcolor": colours.background, "fgopacity": 0.75, "size": 6, "fillmode": "overlay"}
+    return {"shape": _cycle(HATCHES, position), **look}
+
+
+def _scale(shades: Sequence[str]) -> list[list[Any]]:
+    return [[position / (len(shades) - 1), shade] for position, shade in enumerate(shades)]
+
+
+def _faint(shade: str) -> str:
+    red, green, blue = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
+
+
+def _cycle(choices: Sequence[str], position: int) -> str:
+    return choices[position % len(choices)]

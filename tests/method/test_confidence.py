@@ -1,0 +1,136 @@
+"""The five measures on hand-worked numbers, and how responses become a candidate."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from semievol.method.confidence import agree, merge
+from semievol.records import Exactness, Response, Task
+
+CHOICE = Task("multiple_choice")
+NUMERIC = Task("numeric", tolerance=0.01)
+TEXT = Task("text")
+
+
+def scored(answer: str | None, *probabilities: float, exactness: Exactness = "exact") -> Response:
+    return Response("r", "c", answer or "", answer, probabilities, exactness=exactness)
+
+
+def written(answer: str | None, *logprobs: float, entropies: tuple[float, ...] = ()) -> Response:
+    return Response("r", "c", answer or "?", answer, token_logprobs=logprobs, token_entropies=entropies)
+
+
+def test_an_agreed_closed_record_takes_the_mean_over_the_collaborators() -> None:
+    found = merge(CHOICE, ("A", "B"), [scored("A", 0.9, 0.1), scored("A", 0.6, 0.4)])
+    assert (found.answer, found.agreed, found.justified) == ("A", True, False)
+    assert found.confidences["mean_nll"] == pytest.approx(-(math.log(0.9) + math.log(0.6)) / 2)
+    assert found.confidences["answer_nll"] == pytest.approx(-math.log(0.75))
+    assert found.confidences["answer_entropy"] == pytest.approx(stats.entropy([0.75, 0.25]) / math.log(2))
+    assert found.confidences["vote_entropy"] == 0
+    assert "token_entropy" not in found.confidences
+
+
+def test_a_justified_record_takes_the_justifications_numbers_but_the_collaborators_votes() -> None:
+    responses = [scored("A", 0.9, 0.1), scored("B", 0.4, 0.6)]
+    found = merge(CHOICE, ("A", "B"), responses, scored("B", 0.3, 0.7))
+    assert (found.answer, found.agreed, found.justified) == ("B", False, True)
+    assert found.confidences["answer_nll"] == found.confidences["mean_nll"] == pytest.approx(-math.log(0.7))
+    assert found.confidences["answer_entropy"] == pytest.approx(stats.entropy([0.3, 0.7]) / math.log(2))
+    assert found.confidences["vote_entropy"] == pytest.approx(math.log(2))
+
+
+def test_a_disputed_record_without_justification_goes_to_the_majority() -> None:
+    responses = [scored("A", 0.9, 0.1), scored("B", 0.4, 0.6), scored("B", 0.3, 0.7)]
+    found = merge(CHOICE, ("A", "B"), responses)
+    assert (found.answer, found.agreed, found.justified) == ("B", False, False)
+    assert found.confidences["answer_nll"] == pytest.approx(-math.log((0.1 + 0.6 + 0.7) / 3))
+    assert found.confidences["vote_entropy"] == pytest.approx(stats.entropy([1, 2]))
+
+
+def test_a_tie_of_votes_goes_to_the_larger_probability_then_to_the_smaller_answer() -> None:
+    assert merge(CHOICE, ("A", "B"), [scored("A", 0.6, 0.4), scored("B", 0.1, 0.9)]).answer == "B"
+    assert merge(CHOICE, ("A", "B"), [scored("B", 0.4, 0.6), scored("A", 0.6, 0.4)]).answer == "A"
+    assert merge(CHOICE, ("A", "B"), [scored("B"), scored("A")]).answer == "A"
+
+
+def test_unparsable_answers_are_a_disagreement_even_if_unanimous() -> None:
+    found = merge(TEXT, (), [written(None, -0.1), written(None, -0.1)])
+    assert (found.answer, found.agreed) == (None, False)
+    assert found.confidences == {"vote_entropy": pytest.approx(math.log(2))}
+
+
+def test_a_justification_that_cannot_be_read_settles_nothing() -> None:
+    found = merge(CHOICE, ("A", "B"), [scored("A", 0.9, 0.1), scored("B", 0.4, 0.6)], scored(None))
+    assert (found.answer, found.justified) == ("A", False)
+
+
+def test_probabilities_are_renormalised_over_the_allowed_answers() -> None:
+    found = merge(CHOICE, ("A", "B"), [scored("A", 0.3, 0.1)])
+    assert found.confidences["answer_nll"] == pytest.approx(-math.log(0.75))
+
+
+def test_one_allowed_answer_has_no_entropy() -> None:
+    found = merge(Task("classification", labels=("only",)), ("only",), [scored("only", 1.0)])
+    assert found.confidences == {"answer_nll": 0, "answer_entropy": 0, "mean_nll": 0, "vote_entropy": 0}
+
+
+def test_a_probability_of_zero_stays_finite() -> None:
+    assert math.isfinite(merge(CHOICE, ("A", "B"), [scored("A", 0.0, 1.0)]).confidences["answer_nll"])
+
+
+def test_an_agreed_text_takes_the_tokens_as_generated() -> None:
+    responses = [written("Bern", -0.2, -0.4, entropies=(1.0, 2.0)), written("bern.", -0.6, entropies=(0.5,))]
+    found = merge(TEXT, (), responses)
+    assert (found.answer, found.agreed) == ("Bern", True)
+    assert found.confidences["mean_nll"] == pytest.approx((0.3 + 0.6) / 2)
+    assert found.confidences["token_entropy"] == pytest.approx((1.5 + 0.5) / 2)
+    assert found.confidences["answer_nll"] == pytest.approx(-math.log((math.exp(-0.6) + math.exp(-0.6)) / 2))
+    assert "answer_entropy" not in found.confidences
+
+
+def test_a_text_that_lost_the_vote_does_not_speak_for_the_winner() -> None:
+    found = merge(TEXT, (), [written("Bern", -0.2), written("Bern", -0.4), written("Rome", -5.0)])
+    assert found.confidences["mean_nll"] == pytest.approx(0.3)
+    assert found.confidences["answer_nll"] == pytest.approx(-math.log((math.exp(-0.2) + math.exp(-0.4)) / 3))
+
+
+def test_one_collaborator_without_numbers_leaves_only_the_votes() -> None:
+    found = merge(CHOICE, ("A", "B"), [scored("A", 0.9, 0.1), scored("A", exactness="absent")])
+    assert found.confidences == {"vote_entropy": 0}
+    assert found.exactness == "absent"
+
+
+def test_exactness_is_the_worst_of_those_the_numbers_come_from() -> None:
+    responses = [scored("A", 0.9, 0.1), scored("B", 0.4, 0.6, exactness="bound")]
+    assert merge(CHOICE, ("A", "B"), responses).exactness == "bound"
+    assert merge(CHOICE, ("A", "B"), responses, scored("A", 0.9, 0.1)).exactness == "exact"
+
+
+def test_agreement_on_numbers_holds_between_every_two() -> None:
+    assert agree(NUMERIC, ["100", "100.5", "101"])
+    assert not agree(NUMERIC, ["100.9", "100", "101.8"]), "100 and 101.8 differ by more than the tolerance"
+    assert not agree(NUMERIC, ["3.14", "314"])
+    assert not agree(NUMERIC, ["1", None])
+
+
+def test_a_wrong_number_of_probabilities_is_a_bug_and_says_so() -> None:
+    with pytest.raises(ValueError, match="expected 2, found 3"):
+        merge(CHOICE, ("A", "B"), [scored("A", 0.5, 0.3, 0.2)])
+
+
+@given(st.lists(st.lists(st.floats(1e-6, 1), min_size=3, max_size=3), min_size=1, max_size=5))
+@settings(deadline=None, derandomize=True)
+def test_measures_stay_in_their_ranges_and_do_not_depend_on_the_order(rows: list[list[float]]) -> None:
+    letters = ("A", "B", "C")
+    responses = [scored(letters[row.index(max(row))], *row) for row in rows]
+    found, reversed_ = merge(CHOICE, letters, responses), merge(CHOICE, letters, responses[::-1])
+    assert 0 <= found.confidences["answer_entropy"] <= 1 + 1e-9
+    assert 0 <= found.confidences["vote_entropy"] <= math.log(len(rows)) + 1e-9
+    assert found.confidences["mean_nll"] >= found.confidences["answer_nll"] - 1e-9, "Jensen's inequality"
+    assert found.answer == reversed_.answer
+    assert found.confidences == pytest.approx(reversed_.confidences)
