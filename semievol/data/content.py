@@ -1,0 +1,173 @@
+"""The bytes of a file and their encoding: opened as often as needed, unpacked from gzip, never decoded twice in memory.
+
+Knows nothing of what the text means.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from semievol.data.tables import MEGABYTE, Limits, display_name
+from semievol.errors import UserError
+
+SAVE_AS_UTF8 = "Save the file as UTF-8 (in Excel: CSV UTF-8) and try again."
+_ESCAPED = re.compile("[\udc80-\udcff]")
+_KANA = re.compile("[\u3041-\u30ff]")
+_CHUNK = MEGABYTE
+_GZIP_RATIO = 200
+
+
+@dataclass
+class Content:
+    """A file's bytes, on disk or in memory. `name` is for messages and for the ending only, never a path."""
+
+    name: str
+    source: Path | bytes
+    encoding: str = "utf-8-sig"
+    errors: str = "strict"
+    notes: list[str] = field(default_factory=list)
+    bad_lines: dict[int, int] = field(default_factory=dict)
+    """Line number -> position of its first byte that is not valid text; filled while `lines` is read."""
+
+    @property
+    def size(self) -> int:
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source.open("rb")
+
+    def head(self, length: int = 4096) -> bytes:
+        with self.open() as file:
+            return file.read(length)
+
+    def text(self) -> str:
+        with io.TextIOWrapper(self.open(), self.encoding, self.errors, newline="") as stream:
+            return stream.read()
+
+    def lines(self) -> Iterator[str]:
+        """Physical lines with their endings; LF, CRLF and CR all end a line."""
+        with io.TextIOWrapper(self.open(), self.encoding, self.errors, newline="") as stream:
+            if self.errors == "strict":
+                yield from stream
+                return
+            position = 3 if self.head(3) == b"\xef\xbb\xbf" else 0
+            for number, line in enumerate(stream, 1):
+                match = _ESCAPED.search(line)
+                if match:
+                    before = line[: match.start()].encode("utf-8", "surrogateescape")
+                    self.bad_lines[number] = position + len(before)
+                position += len(line.encode("utf-8", "surrogateescape"))
+                yield line
+
+
+def load(source: Path | bytes, name: str, limits: Limits) -> Content:
+    """The content of an upload or a file, unpacked if it is gzip; UserError where it is absent, empty or too large."""
+    shown = display_name(name)
+    content = Content(shown, source)
+    try:
+        size = content.size
+        head = content.head(2) if size else b""
+    except OSError as error:
+        raise UserError(f"The file cannot be read ({error.strerror}).", shown, "Check the path.") from None
+    if size > limits.file:
+        raise UserError(
+            f"The file has {size:,} bytes; the limit is {limits.file:,} bytes.", shown, "Split the file into parts."
+        )
+    if size == 0:
+        raise UserError("The file is empty.", shown, "Choose the file that holds the data.")
+    if head == b"\x1f\x8b":
+        inner = shown[:-3] if shown.lower().endswith(".gz") else shown
+        return Content(inner, _unpack(content, limits), notes=["The file was unpacked from gzip."])
+    if shown.lower().endswith(".gz"):
+        raise UserError("The file ends in .gz but is not gzip.", shown, "Give it the ending of what it is.")
+    return content
+
+
+def _unpack(content: Content, limits: Limits) -> bytes:
+    allowed = min(limits.decoded, max(64 * MEGABYTE, content.size * _GZIP_RATIO))
+    parts: list[bytes] = []
+    total = 0
+    unpacker = zlib.decompressobj(wbits=31)
+    with content.open() as file:
+        chunk = file.read(_CHUNK)
+        while chunk:
+            try:
+                part = unpacker.decompress(chunk, _CHUNK)
+            except zlib.error:
+                raise UserError("The gzip file is damaged.", content.name, "Pack or download it again.") from None
+            total += len(part)
+            if total > allowed:
+                raise UserError(
+                    f"The file unpacks to more than {allowed:,} bytes, which is the limit.",
+                    content.name,
+                    "Unpack it yourself and split it into parts.",
+                )
+            parts.append(part)
+            chunk = unpacker.unconsumed_tail
+            if unpacker.eof:
+                chunk = unpacker.unused_data or file.read(_CHUNK)
+                if not chunk.startswith(b"\x1f\x8b"):
+                    break  # padding after the last member
+                unpacker = zlib.decompressobj(wbits=31)
+            chunk = chunk or file.read(_CHUNK)
+    if not unpacker.eof or not total:
+        raise UserError("The gzip file is empty or cut off.", content.name, "Pack or download it again.")
+    return b"".join(parts)
+
+
+def detect_encoding(content: Content) -> None:
+    """Set `encoding` and `errors` of a text file and note what is not plain UTF-8.
+
+    UTF-8 and UTF-16 with a byte order mark are certain. Invalid bytes in a file that is mostly valid UTF-8 stay with
+    their rows, which the readers reject; else the file is taken as Windows-1252 (Shift-JIS where it reads as kana).
+    """
+    head = content.head(4)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        content.encoding = "utf-16"
+        content.notes.append("The text is UTF-16.")
+        if not _decodes(content):
+            raise UserError("The file is not valid UTF-16.", content.name, SAVE_AS_UTF8)
+        return
+    if _decodes(content):
+        return
+    content.errors = "surrogateescape"
+    valid = invalid = 0
+    for line in content.lines():
+        if not line.isascii():
+            escaped = len(_ESCAPED.findall(line))
+            invalid += escaped
+            valid += sum(char > "\x7f" for char in line) - escaped
+    if valid >= invalid:
+        content.notes.append(f"The text is UTF-8, but {invalid:,} bytes are not; their rows are rejected.")
+        return
+    content.errors = "strict"
+    content.bad_lines.clear()
+    for encoding, name in (("cp932", "Shift-JIS"), ("cp1252", "Windows-1252")):
+        content.encoding = encoding
+        if _decodes(content) and (encoding != "cp932" or _kana_share(content) > 0.3):
+            content.notes.append(f"The text is not UTF-8 and was read as {name}; check accents and quotation marks.")
+            return
+    raise UserError("The encoding of the text is not known.", content.name, SAVE_AS_UTF8)
+
+
+def _decodes(content: Content) -> bool:
+    try:
+        with io.TextIOWrapper(content.open(), content.encoding, newline="") as stream:
+            while stream.read(_CHUNK):
+                pass
+    except UnicodeError:
+        return False
+    return True
+
+
+def _kana_share(content: Content) -> float:
+    with io.TextIOWrapper(content.open(), content.encoding, newline="") as stream:
+        sample = stream.read(_CHUNK)
+    foreign = sum(char > "\x7f" for char in sample)
+    return len(_KANA.findall(sample)) / foreign if foreign else 0.0

@@ -1,0 +1,71 @@
+"""A file to a table of text: the format is told by the content first, by the ending of the name second.
+
+Values are never interpreted: `NA` stays a label, `007` stays `007`. Knows nothing of questions and answers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from semievol.data.columnar import read_parquet
+from semievol.data.content import Content, detect_encoding, load
+from semievol.data.delimited import read_delimited
+from semievol.data.spreadsheet import read_xlsx
+from semievol.data.structured import read_json
+from semievol.data.tables import LIMITS, Limits, Table
+from semievol.errors import UserError
+
+ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
+_KNOWN = f"Known endings are {', '.join(ENDINGS)}, and .gz after each of the text ones."
+_BINARY = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3": "an SQLite database",
+    b"\xd0\xcf\x11\xe0": "an encrypted workbook or an old .xls file",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+}
+
+
+def read_table(source: Path | bytes, name: str = "", *, sheet: str | None = None, limits: Limits = LIMITS) -> Table:
+    """The table in a file or an upload.
+
+    source: a path on this machine or the uploaded bytes. name: what the file is called; it is never used as a path.
+    Raises UserError where the file as a whole cannot be used; single bad rows are in `Table.rejected`.
+    """
+    content = load(source, name or (source.name if isinstance(source, Path) else ""), limits)
+    ending = next((e for e in ENDINGS if content.name.lower().endswith(e)), None)
+    if ending is None:
+        raise UserError("The ending of the file's name says nothing about its format.", content.name, _KNOWN)
+    head = content.head()
+    if head.startswith(b"PK\x03\x04"):
+        if ending != ".xlsx":
+            content.notes.append(f"The file is a workbook, although its name ends in {ending}.")
+        return read_xlsx(content, limits, sheet)
+    if head.startswith(b"PAR1"):
+        if ending != ".parquet":
+            content.notes.append(f"The file is Parquet, although its name ends in {ending}.")
+        return read_parquet(content, limits)
+    _refuse_binary(content, head)
+    if ending in (".xlsx", ".parquet"):
+        raise UserError(
+            f"The name ends in {ending}, but the content is something else.",
+            content.name,
+            "Rename it to what it is, such as .csv, or choose the right file.",
+        )
+    detect_encoding(content)
+    if ending in (".jsonl", ".ndjson", ".json"):
+        return read_json(content, limits, lines=ending != ".json")
+    return read_delimited(content, limits)
+
+
+def _refuse_binary(content: Content, head: bytes) -> None:
+    found = next((kind for mark, kind in _BINARY.items() if head.startswith(mark)), None)
+    if found is None and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        control = sum(byte < 32 and byte not in b"\t\n\x0b\x0c\r\x1b" for byte in head)
+        if control > 0.1 * len(head) and control > 8:
+            found = "binary data"
+    if found is not None:
+        raise UserError(f"The file is {found}, not a table.", content.name, _KNOWN)

@@ -1,0 +1,167 @@
+"""Writing files that are either whole or not there, and tables in the formats that other programs read.
+
+CSV, TSV and XLSX are opened in spreadsheets, so text that one would run as a formula is prefixed with an apostrophe;
+JSONL, JSON and Parquet keep every character.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from semievol.errors import UserError
+
+Row = dict[str, Any]
+_FORMULA = re.compile(r"[=+\-@\t\r\0]")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_LONGEST_XLSX_CELL = 32_767
+
+
+@contextmanager
+def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A path beside `out` to write a file or a folder to; it takes the name `out`, synced, when the block ends well."""
+    taken = out.exists() and not (out.is_dir() and not any(out.iterdir()))
+    if taken and not overwrite:
+        raise UserError("There is something at this path already.", str(out), "Choose another name or delete it first.")
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        for path in [partial, *partial.rglob("*")] if partial.is_dir() else [partial]:
+            _sync(path)
+        if out.is_dir() and not partial.is_dir():
+            raise UserError("There is a folder at this path.", str(out), "Choose another name.")
+        if out.is_dir():
+            shutil.rmtree(out)
+        os.replace(partial, out)
+        _sync(out.parent)
+    except OSError as error:
+        raise UserError(
+            f"The export cannot be written ({error.strerror or error}).", str(out), "Choose another folder."
+        ) from None
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def text(out: Path, content: str, endings: Sequence[str], overwrite: bool = False) -> Path:
+    """Writes a text file whose name must have one of these endings."""
+    _ending(out, endings)
+    with whole(out, overwrite) as path:
+        path.write_text(content, encoding="utf-8", newline="")
+    return out
+
+
+def table(out: Path, rows: Sequence[Row], overwrite: bool = False) -> Path:
+    """Writes rows of equal keys in the format of the name's ending. Lists and dicts are JSON text in flat formats."""
+    write = _WRITERS[_ending(out, tuple(_WRITERS))]
+    with whole(out, overwrite) as path:
+        write(path, rows)
+    return out
+
+
+def safe_cell(value: Any) -> Any:
+    """A value for a spreadsheet: text that would be taken for a formula is prefixed; plain signed numbers are not."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def _ending(out: Path, endings: Sequence[str]) -> str:
+    ending = out.suffix.lower()
+    if ending not in endings:
+        raise UserError(
+            f'The ending "{ending}" is no format of this export.', str(out), f"End the name with {', '.join(endings)}."
+        )
+    return ending
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def _write_csv(path: Path, rows: Sequence[Row], delimiter: str = ",") -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=delimiter)
+        writer.writerow([safe_cell(name) for name in _names(rows)])
+        for row in rows:
+            writer.writerow(["" if value is None else safe_cell(_flat(value)) for value in row.values()])
+
+
+def _write_jsonl(path: Path, rows: Sequence[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        for row in rows:
+            # U+2028 and the like end a line for some readers; escaped they are the same text.
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False)
+            stream.write(re.sub("[\x85\u2028\u2029]", lambda found: f"\\u{ord(found.group()):04x}", line) + "\n")
+
+
+def _write_json(path: Path, rows: Sequence[Row]) -> None:
+    path.write_text(json.dumps(list(rows), ensure_ascii=False, allow_nan=False, indent=1), encoding="utf-8")
+
+
+def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
+    frame = pd.DataFrame([{name: _flat(value) for name, value in row.items()} for row in rows], columns=_names(rows))
+    frame.to_parquet(path, index=False)
+
+
+def _write_xlsx(path: Path, rows: Sequence[Row]) -> None:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("export")
+    for values in [_names(rows), *(list(row.values()) for row in rows)]:
+        sheet.append([_xlsx_cell(sheet, _flat(value)) for value in values])
+    with path.open("wb") as stream:
+        book.save(stream)
+
+
+def _xlsx_cell(sheet: Any, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = ILLEGAL_CHARACTERS_RE.sub("\ufffd", safe_cell(value))
+    if len(text) > _LONGEST_XLSX_CELL:
+        raise UserError(
+            f"A cell holds {len(text):,} characters; a workbook holds {_LONGEST_XLSX_CELL:,}.",
+            "export",
+            "Export as CSV, JSONL or Parquet.",
+        )
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"
+    return cell
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    return list(rows[0]) if rows else []
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_WRITERS: dict[str, Callable[[Path, Sequence[Row]], None]] = {
+    ".csv": _write_csv,
+    ".tsv": lambda path, rows: _write_csv(path, rows, "\t"),
+    ".jsonl": _write_jsonl,
+    ".json": _write_json,
+    ".parquet": _write_parquet,
+    ".xlsx": _write_xlsx,
+}

@@ -1,0 +1,187 @@
+"""One round as one self-contained HTML page in plain sentences: what went in, what was kept, what came out, how sure.
+
+No script, no network, no path of this machine; every text from data is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from semievol.charts import LIGHT, MEASURES, bin_confidence
+from semievol.export import drawing
+from semievol.method.tasks import same
+from semievol.records import Split, Task
+from semievol.store import decisions, projects, results, runs, selections
+from semievol.store.database import Store
+from semievol.store.rounds import Round
+
+_ARMS = {"base": "base model", "warm_up": "plainly fine-tuned model", "evolved": "evolved model"}
+_SHOWN = 8
+_STYLE = f"""
+body {{ font: 16px/1.55 system-ui, sans-serif; color: {LIGHT.text}; background: {LIGHT.background};
+       max-width: 44rem; margin: 3rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.7rem; margin-bottom: .2rem; }} h2 {{ font-size: 1.15rem; margin-top: 2.4rem; }}
+.quiet {{ color: {LIGHT.quiet}; }} svg {{ max-width: 100%; height: auto; font-size: 13px; fill: {LIGHT.text}; }}
+table {{ border-collapse: collapse; width: 100%; font-size: .92rem; }}
+th, td {{ text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid {LIGHT.line}; }}
+td {{ overflow-wrap: anywhere; white-space: pre-wrap; }}
+pre {{ background: {LIGHT.surface}; padding: .8rem; overflow-x: auto; font-size: .8rem; }}
+"""
+
+
+def page(store: Store, project: projects.Project, round_: Round) -> str:
+    """The report of a round; its evaluation is that of the newest run that has one."""
+    version = next(v for v in projects.versions(store, project.id) if v["id"] == round_.version_id)
+    frame = results.candidate_frame(store, round_.id)
+    frozen = selections.selections(store, round_.id)
+    mine = [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
+    judged = next((run for run in mine if results.evaluation(store, run.id)), None)
+    run = judged or (mine[0] if mine else None)
+    task = project.task or Task("text")
+    parts = [
+        f"<h1>{_e(project.name)}</h1>",
+        f'<p class="quiet">SemiEvol Studio, round {round_.number}, opened {_e(round_.created)}, '
+        f"dataset version {version['number']}.</p>",
+        *_outcome(results.evaluation(store, judged.id) if judged else None),
+        *_data(task, version),
+        *_propagation(round_, frame),
+        *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
+        *_reviewed(store, project),
+        *_repeat(round_, run),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_e(project.name)}: SemiEvol report</title><style>{_STYLE}</style></head><body>\n"
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
+
+
+def _outcome(found: dict[str, Any] | None) -> list[str]:
+    heading = "<h2>What came of it</h2>"
+    if found is None:
+        return [heading, "<p>Nothing was evaluated in this round yet, so nothing is claimed.</p>"]
+    arms = [arm for arm in _ARMS if arm in found]
+    sentences = []
+    for arm in arms:
+        one = found[arm]
+        sentences.append(
+            f"The {_ARMS[arm]} is right on {one['accuracy']:.1%} of the {found['n']:,} test records "
+            f"(95&nbsp;% interval {one['low']:.1%} to {one['high']:.1%})."
+        )
+    if "p_value" in found:
+        more, less = found.get("gained", 0), found.get("lost", 0)
+        verdict = (
+            "This is more than chance explains"
+            if found["p_value"] < 0.05
+            else "This could be chance; the test set does not tell the two apart"
+        )
+        sentences.append(
+            f"Against fine-tuning on the labeled data alone, the evolved model gained {more:,} records and lost "
+            f"{less:,}. {verdict} (mid-p McNemar, p = {found['p_value']:.3g})."
+        )
+    values = {key: [100 * found[arm][key] for arm in arms] for key in ("accuracy", "low", "high")}
+    figure = drawing.bars([_ARMS[a] for a in arms], values["accuracy"], values["low"], values["high"], " %")
+    return [heading, f"<p>{' '.join(sentences)}</p>", figure]
+
+
+def _data(task: Task, version: dict[str, Any]) -> list[str]:
+    counts: dict[Split, int] = version["counts"]
+    kind = task.kind.replace("_", " ")
+    labels = f" with the labels {_e(', '.join(task.labels))}" if task.labels else ""
+    parts = [
+        "<h2>What went in</h2>",
+        f"<p>A {kind} task{labels}: {counts.get('labeled', 0):,} labeled, {counts.get('unlabeled', 0):,} unlabeled and "
+        f"{counts.get('test', 0):,} test records.</p>",
+    ]
+    findings = [(f.get("what") or f["kind"], f.get("remedy", "")) for f in version["findings"]]
+    return [*parts, _table(["Found in the data", "Remedy"], findings)] if findings else parts
+
+
+def _propagation(round_: Round, frame: pd.DataFrame) -> list[str]:
+    settings = round_.config.propagation
+    parts = [
+        "<h2>How the labels were carried over</h2>",
+        f"<p>Model {_e(_shown_model(round_.config.model))}, preset {_e(round_.config.preset)}: every unlabeled record "
+        f"was answered by {len(settings.collaborators)} collaborators with up to {settings.k} demonstrations.</p>",
+    ]
+    if frame.empty:
+        return [*parts, "<p>No candidates were made yet.</p>"]
+    agreed = int(frame["agreed"].sum())
+    parts.append(f"<p>They agreed on {agreed:,} of {len(frame):,} records ({agreed / len(frame):.1%}).</p>")
+    measure = round_.config.policy.measure
+    bins = bin_confidence(frame[measure], frame["agreed"], 40)
+    if len(bins):
+        layers = {name: bins[name].astype(int).tolist() for name in ("agreed", "disputed")}
+        title = f"{MEASURES.get(measure, measure)}; left is more confident"
+        parts.append(drawing.histogram(bins["left"].tolist(), bins["right"].tolist(), layers, title))
+    return parts
+
+
+def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], frame: pd.DataFrame) -> list[str]:
+    chosen = selections.selection_frame(store, round_.id, frozen["number"])
+    origins = frozen["origins"] or {}
+    parts = [
+        "<h2>What was kept</h2>",
+        f"<p>Selection {frozen['number']} holds {len(chosen):,} of {len(frame):,} candidates: "
+        f"{origins.get('pseudo', 0):,} by policy, {origins.get('expert', 0):,} by the expert's decision.</p>",
+    ]
+    gold = frame["gold"].dropna() if "gold" in frame else pd.Series(dtype=object)
+    if len(gold):
+        right = [same(task, answer, gold[i]) for i, answer in frame.loc[gold.index, "answer"].items()]
+        kept = [same(task, a, gold[i]) for i, a in zip(chosen["record_id"], chosen["answer"], strict=True) if i in gold]
+        told = f"; of those kept {sum(kept) / len(kept):.1%}" if kept else ""
+        parts.append(
+            f"<p>Measured with hidden gold, {sum(right) / len(right):.1%} of all candidates are right{told}.</p>"
+        )
+    if task.closed and len(chosen):
+        counts = chosen["answer"].value_counts().head(12)
+        parts.append(drawing.bars([str(name) for name in counts.index], [float(n) for n in counts]))
+    if len(chosen):
+        shown = chosen.head(_SHOWN)
+        rows = zip(shown["question"].str.slice(0, 300), shown["answer"], shown["origin"], strict=True)
+        parts.append(_table(["Kept, the first few", "Answer", "By"], rows))
+    return parts
+
+
+def _reviewed(store: Store, project: projects.Project) -> list[str]:
+    history = decisions.history(store, project.id)
+    standing = history[(history["action"] != "undo") & ~history["undone"]] if len(history) else history
+    if standing.empty:
+        return []
+    counts = ", ".join(f"{count:,} {_e(action)}" for action, count in standing["action"].value_counts().items())
+    return ["<h2>What the expert decided</h2>", f"<p>Decisions that stand in this project: {counts}.</p>"]
+
+
+def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
+    config = (run.config if run else round_.config).model_dump(mode="json")
+    config["model"] = _shown_model(config["model"])
+    for collaborator in config["propagation"]["collaborators"]:
+        collaborator["model"] = _shown_model(collaborator["model"])
+    config["propagation"]["embedder"] = _shown_model(config["propagation"]["embedder"])
+    parts = ["<h2>To repeat it</h2>"]
+    if run is not None and run.environment:
+        parts.append(_table(["Package", "Version"], sorted(run.environment.items())))
+    return [*parts, f"<pre>{_e(json.dumps(config, indent=1))}</pre>"]
+
+
+def _table(head: Sequence[str], rows: Any) -> str:
+    cells = "".join("<tr>" + "".join(f"<td>{_e(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{_e(name)}</th>' for name in head)}</tr>{cells}</table>"
+
+
+def _shown_model(name: str) -> str:
+    """A folder's last part: where it lies on this machine is nobody else's business."""
+    return Path(name).name if Path(name).is_absolute() or name.startswith("~") else name
+
+
+def _e(value: object) -> str:
+    return html.escape(str(value), quote=True)

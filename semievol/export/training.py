@@ -1,0 +1,83 @@
+"""The examples that fine-tuning uses, in the forms that other trainers read: chat messages, Alpaca, ShareGPT, a table.
+
+The prompts are those of `method.prompts`, so that a model trained elsewhere is asked the same here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from semievol.errors import UserError
+from semievol.export import files
+from semievol.export.files import Row
+from semievol.method.prompts import neutralise, render
+from semievol.records import Example, Record, Task
+from semievol.store import projects, runs, selections
+from semievol.store.database import Store
+from semievol.store.rounds import Round
+
+
+def write(
+    store: Store,
+    project: projects.Project,
+    round_: Round,
+    selection: int,
+    out: Path,
+    form: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Writes the labeled records (without calibration) and the selection's accepted answers to `out`."""
+    form = form or next((part[1:] for part in out.suffixes if part[1:] in FORMS), "chat")
+    if form not in FORMS:
+        raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
+    return files.table(
+        out, [FORMS[form](example) for example in examples(store, project, round_, selection)], overwrite
+    )
+
+
+def examples(store: Store, project: projects.Project, round_: Round, selection: int) -> list[Example]:
+    """Gold and accepted answers as `tune` sees them with the settings of the round's newest run."""
+    assert project.task is not None, "a round has data, and data has a task"
+    config = next((run.config for run in runs.list_runs(store, project.id) if run.round_id == round_.id), round_.config)
+    held = projects.calibration(store, project.id) if config.calibration > 0 else None
+    records = projects.load_records(store, round_.version_id)
+    frame = selections.selection_frame(store, round_.id, selection)
+    accepted = dict(zip(frame["record_id"], zip(frame["answer"], frame["origin"], strict=True), strict=True))
+    found = []
+    for record in records:
+        if record.split == "labeled" and record.answer is not None and record.content_hash not in (held or ()):
+            if config.tune_on == "gold_and_pseudo":
+                found.append(_example(project.task, record, record.answer, "gold"))
+        elif record.split == "unlabeled" and record.id in accepted:
+            found.append(_example(project.task, record, *accepted[record.id]))
+    return found
+
+
+def _example(task: Task, record: Record, answer: str, origin: str) -> Example:
+    return Example(record.id, render(task, record), neutralise(answer), origin)  # type: ignore[arg-type]
+
+
+def _system_and_user(example: Example) -> tuple[str, str]:
+    system = "\n".join(turn.content for turn in example.messages if turn.role == "system")
+    return system, example.messages[-1].content
+
+
+def _chat(example: Example) -> Row:
+    turns = [{"role": turn.role, "content": turn.content} for turn in example.messages]
+    turns.append({"role": "assistant", "content": example.answer})
+    return {"messages": turns, "record_id": example.record_id, "origin": example.origin}
+
+
+def _alpaca(example: Example) -> Row:
+    system, user = _system_and_user(example)
+    return {"instruction": user, "input": "", "output": example.answer, "system": system}
+
+
+def _sharegpt(example: Example) -> Row:
+    system, user = _system_and_user(example)
+    turns = [{"from": "human", "value": user}, {"from": "gpt", "value": example.answer}]
+    return {"conversations": turns, "system": system}
+
+
+FORMS: dict[str, Callable[[Example], Row]] = {"chat": _chat, "alpaca": _alpaca, "sharegpt": _sharegpt}

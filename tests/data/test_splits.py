@@ -1,0 +1,61 @@
+"""Calibration and test are drawn by content: seeded, stratified, independent of the order of the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semievol.data.splits import cut_calibration, split_off_test
+from semievol.errors import UserError
+from semievol.records import Record
+
+MANY = [Record(f"r{i}", f"question {i}", (), "aab"[i % 3], "labeled", i) for i in range(600)]
+
+
+def test_the_share_is_kept_within_every_answer() -> None:
+    drawn = cut_calibration(MANY, 0.2, 100, seed=1)
+    answers = Counter(record.answer for record in MANY if record.content_hash in drawn)
+    assert answers == {"a": 80, "b": 40}
+
+
+def test_nothing_is_cut_below_the_minimum() -> None:
+    assert cut_calibration(MANY, 0.2, 121, seed=1) == frozenset()
+    assert cut_calibration(MANY, 0.0, 1, seed=1) == frozenset()
+    assert cut_calibration([replace(record, split="unlabeled") for record in MANY], 0.5, 1, seed=1) == frozenset()
+
+
+def test_another_seed_draws_others_and_calibration_is_not_test() -> None:
+    first = cut_calibration(MANY, 0.2, 1, seed=1)
+    assert first == cut_calibration(MANY, 0.2, 1, seed=1)
+    assert first != cut_calibration(MANY, 0.2, 1, seed=2)
+    tested = {record.content_hash for record in split_off_test(MANY, 0.2, seed=1) if record.split == "test"}
+    assert first != tested
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.permutations(range(40)), st.integers(0, 5))
+def test_the_order_of_the_file_does_not_matter(order: list[int], seed: int) -> None:
+    records = [Record(f"r{i}", f"question {i % 30}", (), "xyz"[i % 3], "labeled", i) for i in range(40)]
+    shuffled = [records[i] for i in order]
+    assert cut_calibration(records, 0.3, 1, seed) == cut_calibration(shuffled, 0.3, 1, seed)
+
+
+def test_equal_contents_stay_together_and_unlabeled_copies_of_test_leave() -> None:
+    twins = [replace(record, id=f"{record.id}-2") for record in MANY]
+    pool = [replace(record, id=f"{record.id}-3", split="unlabeled", answer=None) for record in MANY]
+    result = split_off_test([*MANY, *twins, *pool], 0.25, seed=3)
+    test = {record.content_hash for record in result if record.split == "test"}
+    rest = {record.content_hash for record in result if record.split != "test"}
+    assert not test & rest
+    assert sum(record.split == "test" for record in result) == 300
+
+
+def test_too_few_records_or_an_impossible_share_are_refused() -> None:
+    with pytest.raises(UserError, match="too few"):
+        split_off_test(MANY[:2], 0.1, seed=0)
+    with pytest.raises(UserError, match="between 0 and 1"):
+        split_off_test(MANY, 1.0, seed=0)
