@@ -35,6 +35,7 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
     }
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
         go_on(journal)
+        journal.progress(stage, 0, 0)  # begun; how much there is to do is not known yet
         steps[stage](plan, engine, journal)
 
 
@@ -43,12 +44,10 @@ def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:
 
     In a later round the parent's evolved adapter takes this place.
     """
-    if journal.adapter("warm_up") is None:
-        adapter = plan.parent
-        if adapter is None:
-            adapter = train(plan, engine, journal, "warm_up", warm_up_examples(plan, engine), start=None)
-        journal.save_adapter("warm_up", adapter)
-    journal.progress("warm_up", 1, 1)
+    if journal.adapter("warm_up") is not None:
+        return
+    adapter = plan.parent or train(plan, engine, journal, "warm_up", warm_up_examples(plan, engine), start=None)
+    journal.save_adapter("warm_up", adapter)
 
 
 def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
@@ -102,16 +101,16 @@ def select(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Fine-tune on the labeled records together with the accepted pseudo-labels (§3.3)."""
-    if journal.adapter("tune") is None:
+    if journal.adapter("tune") is not None:
+        return
+    frozen = journal.selection()
+    if frozen is None:
+        select(plan, engine, journal)
         frozen = journal.selection()
-        if frozen is None:
-            select(plan, engine, journal)
-            frozen = journal.selection()
-        assert frozen is not None, "a selection was frozen a moment ago"
-        start = journal.adapter("warm_up") if plan.config.tune_from == "warm_up" else None
-        adapter = train(plan, engine, journal, "tune", tune_examples(plan, engine, frozen), start)
-        journal.save_adapter("tune", adapter)
-    journal.progress("tune", 1, 1)
+    assert frozen is not None, "a selection was frozen a moment ago"
+    start = journal.adapter("warm_up") if plan.config.tune_from == "warm_up" else None
+    adapter = train(plan, engine, journal, "tune", tune_examples(plan, engine, frozen), start)
+    journal.save_adapter("tune", adapter)
 
 
 def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
