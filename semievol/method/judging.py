@@ -38,7 +38,7 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
             line |= {"gold": record.answer if with_gold else None, "decision": None, "decided_answer": None}
             line |= {"correct": same(plan.task, candidate.answer, record.answer) if with_gold else None}
             for shown, verdict in verdicts.get(record.content_hash, ()):
-                if verdict.action in ("accept", "edit") or shown == candidate.answer:
+                if verdict.action in ("accept", "edit", "ambiguous") or shown == candidate.answer:
                     line |= {"decision": verdict.action, "decided_answer": verdict.answer}
             lines.append(line)
         return pd.DataFrame(lines, columns=_COLUMNS).set_index("record_id")

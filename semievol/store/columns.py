@@ -1,0 +1,45 @@
+"""Column types and recurring columns that the tables are made of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Column, Double, ForeignKey, Integer, Text, TypeDecorator
+
+
+class Json(TypeDecorator[Any]):
+    """A small document as compact JSON text; floats survive exactly, NaN and infinities too."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: object) -> str | None:
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: object) -> Any:
+        return None if value is None else json.loads(value)
+
+
+def numbered() -> Column[int]:
+    """A number that the database gives."""
+    return Column("id", Integer, primary_key=True, autoincrement=True)
+
+
+def belongs_to(name: str, target: str, **options: Any) -> Column[int]:
+    """The owner's number; what belongs to it goes when it goes."""
+    return Column(name, Integer, ForeignKey(f"{target}.id", ondelete="CASCADE"), **{"nullable": False} | options)
+
+
+def said() -> list[Column[Any]]:
+    """What a model said: the columns that responses and predictions share."""
+    return [
+        Column("input_hash", Text, nullable=False),
+        Column("text", Text, nullable=False),
+        Column("answer", Text),
+        Column("probabilities", Json, nullable=False),
+        Column("mass", Double),
+        Column("token_logprobs", Json, nullable=False),
+        Column("token_entropies", Json, nullable=False),
+        Column("exactness", Text, nullable=False),
+    ]

@@ -1,0 +1,233 @@
+"""Opening the workspace's database, reading it, and writing to it so that what is acknowledged is never lost.
+
+Connections live for one call and are never shared between threads or carried over a fork. Every write is one
+transaction that takes the write lock at its beginning. Knows nothing of what the tables mean.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pysqlite3.dbapi2 as driver
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from semievol.errors import UserError
+from semievol.store import migrations
+
+PATIENCE_SECONDS = 10.0  # how long a write waits for its turn before it tells the user
+WAL_SAFE = (3, 51, 3)  # older SQLite can corrupt a write-ahead log that two processes reset at once
+_WRITE_LOCK = 0x53454D49  # PostgreSQL: one writer at a time, as SQLite has it
+
+_AGAIN = "Try again in a moment."
+_FREE = "Free some space on the disk, then try again."
+_CAUSES = {
+    driver.SQLITE_BUSY: ("the database is busy", _AGAIN),
+    driver.SQLITE_LOCKED: ("the database is busy", _AGAIN),
+    driver.SQLITE_FULL: ("disk full", _FREE),
+    driver.SQLITE_IOERR: ("disk full, or it does not answer", _FREE),
+    driver.SQLITE_READONLY: ("the database may only be read", "Give this user the right to write the file."),
+    driver.SQLITE_CANTOPEN: ("the database cannot be opened", "Check that the folder exists and may be written."),
+    driver.SQLITE_CORRUPT: ("the database file is damaged", "Restore a backup."),
+    driver.SQLITE_NOTADB: ("studio.db is not a database", "Restore a backup, or choose another workspace."),
+}
+"""What SQLite refuses, by its primary result code: the cause in words, and the remedy."""
+
+
+class NotSaved(UserError):
+    """The database refused; nothing was written, and the same call may succeed later."""
+
+
+class Store:
+    """The workspace: its folder and its database."""
+
+    def __init__(self, home: Path, url: str | None = None) -> None:
+        self.home = home
+        self.file = home / "studio.db" if url is None else None
+        self.patience = PATIENCE_SECONDS
+        self._engine = _server_engine(url) if url else _file_engine(home / "studio.db")
+
+    @property
+    def where(self) -> str:
+        """The database's place, for messages; never with a password."""
+        return str(self.file or self._engine.url.render_as_string(hide_password=True))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database; its transaction ends with the block."""
+        with self._errors("Not read"), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection inside one transaction that holds the write lock; committed, and on disk, when the block ends.
+
+        Waits up to `patience` seconds for its turn, then raises `NotSaved`; nothing is ever half written.
+        """
+        with self._errors("Not saved"), self._engine.connect() as connection:
+            deadline = time.monotonic() + self.patience
+            connection = connection.execution_options(semievol_write=True)
+            transaction = _insist(connection.begin, deadline)
+            try:
+                yield connection
+                if self.file is not None:
+                    # SQLAlchemy gives a transaction up when COMMIT meets a reader; SQLite lets us try again.
+                    _insist(lambda: connection.exec_driver_sql("COMMIT"), deadline)
+                transaction.commit()
+            except BaseException:
+                transaction.rollback()
+                raise
+
+    def now(self, connection: Connection) -> float:
+        """Unix seconds by the clock that all users of this database share."""
+        if self.file is not None:
+            return time.time()
+        return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+    def copy_to(self, path: Path) -> None:
+        """Writes a whole copy of the database file, readable by this user alone."""
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with self._errors("Not saved"), self._engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.execute("VACUUM INTO ?", (str(path),))  # takes no transaction and is refused inside one
+
+    def prepare(self) -> None:
+        """Makes the folders and the database, or brings it to the newest schema."""
+        if not self.home.is_dir():
+            self.home.mkdir(mode=0o700, parents=True)
+        if self.file is not None and not self.file.exists():
+            os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
+        with self.read() as connection:
+            if migrations.check(migrations.standing(connection), self.where):
+                return
+        if self.file is not None:
+            self._choose_journal()
+        with self.write() as connection:
+            migrations.migrate(connection, self.where)
+
+    def _choose_journal(self) -> None:
+        """Write-ahead logging where it is safe; the choice is kept in the file."""
+        if driver.sqlite_version_info < WAL_SAFE:
+            return
+        deadline = time.monotonic() + self.patience
+        with self._errors("Not saved"), self._engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            _insist(lambda: raw.execute("PRAGMA journal_mode = WAL"), deadline)
+
+    @contextmanager
+    def _errors(self, consequence: str) -> Iterator[None]:
+        """Turns what the database itself refuses into a sentence for the user."""
+        try:
+            yield
+        except (DBAPIError, driver.Error) as error:
+            known = _CAUSES.get(_code(error))
+            if known is None and not isinstance(error, OperationalError):
+                raise
+            cause, remedy = known or (_cause(error), "Check the database, then try again.")
+            raise NotSaved(f"{consequence}: {cause}.", self.where, remedy) from error
+
+
+def open_store(home: Path | None = None) -> Store:
+    """The store of a workspace: `home`, else $SEMIEVOL_HOME, else ~/.semievol; its database may be elsewhere
+    ($SEMIEVOL_DATABASE_URL). Made if it is not there, migrated if it is old; cheap to call again."""
+    folder = Path(home or os.environ.get("SEMIEVOL_HOME") or Path.home() / ".semievol").expanduser().absolute()
+    url = os.environ.get("SEMIEVOL_DATABASE_URL") or None
+    with _opening:
+        store = _open.get((folder, url))
+        if store is None or (store.file is not None and not store.file.exists()):
+            try:
+                store = Store(folder, url)
+                store.prepare()
+            except OSError as error:
+                raise UserError(
+                    f"The workspace cannot be used ({error.strerror}).",
+                    str(folder),
+                    "Choose another with SEMIEVOL_HOME.",
+                ) from None
+            except SQLAlchemyError as error:
+                raise UserError(f"The database cannot be used: {_cause(error)}.", "SEMIEVOL_DATABASE_URL") from error
+            _open[folder, url] = store
+        return store
+
+
+def timestamp() -> str:
+    """Now in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+_open: dict[tuple[Path, str | None], Store] = {}
+_opening = threading.Lock()
+
+
+def _file_engine(file: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{file}", module=driver, poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver opens no transactions of its own
+        # Whoever closes the last connection empties the write-ahead log under an exclusive lock; a reader waits it out.
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000:.0f}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        if driver.sqlite_version_info < WAL_SAFE:
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("semievol_write"):
+            connection.exec_driver_sql("PRAGMA busy_timeout = 100")  # `_insist` does the waiting, with random pauses
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _server_engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "postgresql":
+        raise UserError(
+            f'"{make_url(url).get_backend_name()}" is not supported.',
+            "SEMIEVOL_DATABASE_URL",
+            "Name a PostgreSQL database.",
+        )
+    engine = create_engine(url, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("semievol_write"):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE_SECONDS:.0f}s'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+        else:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+    return engine
+
+
+def _insist(attempt: Callable[[], Any], deadline: float) -> Any:
+    """Calls `attempt` until the database is not busy, with random pauses, up to `deadline`."""
+    while True:
+        try:
+            return attempt()
+        except (DBAPIError, driver.Error) as error:
+            if _code(error) not in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.005, 0.05))
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's primary result code, -1 where there is none."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+    return -1 if code is None else code & 0xFF
+
+
+def _cause(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")

@@ -1,0 +1,61 @@
+"""Bringing a database to the newest schema: numbered steps, applied in one locked transaction.
+
+A new database gets the newest schema at once and every number with it. To change the schema: change `schema.py`,
+append a step with the next number to `STEPS`, and add the old schema to the tests, which compare the two ways.
+A released step is never edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, func, insert, inspect, select
+
+from semievol.errors import UserError
+from semievol.store import schema
+
+FIRST = 1
+STEPS: list[tuple[int, Callable[[Connection], None]]] = []
+"""(number, what to do) for every change after the first schema, in order."""
+
+
+def newest() -> int:
+    """Number of the schema that this code works with."""
+    return STEPS[-1][0] if STEPS else FIRST
+
+
+def standing(connection: Connection) -> int:
+    """Number of the database's schema; 0 where there is none yet."""
+    if not inspect(connection).has_table(schema.migrations.name):
+        return 0
+    return connection.execute(select(func.max(schema.migrations.c.number))).scalar() or 0
+
+
+def check(found: int, where: str) -> bool:
+    """Whether the database is up to date. Raises UserError where it is newer than this code."""
+    if found > newest():
+        raise UserError(
+            f"The database has schema {found}, this version of the Studio knows schemas up to {newest()}.",
+            where,
+            "Update the Studio, or choose another workspace.",
+        )
+    return found == newest()
+
+
+def migrate(connection: Connection, where: str) -> None:
+    """Applies what is missing. The caller holds the write lock, so a second process finds nothing left to do."""
+    found = standing(connection)
+    if check(found, where):
+        return
+    if found == 0:
+        schema.metadata.create_all(connection, checkfirst=False)
+        applied = [FIRST, *(number for number, _ in STEPS)]
+    else:
+        applied = []
+        for number, step in STEPS:
+            if number > found:
+                step(connection)
+                applied.append(number)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    connection.execute(insert(schema.migrations), [{"number": number, "applied": now} for number in applied])

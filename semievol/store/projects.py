@@ -1,0 +1,242 @@
+"""Projects: making, finding, changing, copying and deleting them, and the folder that belongs to each.
+
+Their data lives in `versions`, whose functions are offered here too: callers think of them as the project's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from semievol.errors import UserError
+from semievol.records import SPLITS, Split, Task
+from semievol.store import schema
+from semievol.store.database import Store, timestamp
+from semievol.store.versions import (
+    add_version,
+    calibration,
+    hidden_gold,
+    inserted_id,
+    load_records,
+    records_page,
+    save_calibration,
+    versions,
+)
+
+__all__ = [
+    "Project",
+    "add_version",
+    "calibration",
+    "check_name",
+    "create_project",
+    "delete_project",
+    "duplicate_project",
+    "find_project",
+    "hidden_gold",
+    "list_projects",
+    "load_records",
+    "project_folder",
+    "records_page",
+    "save_calibration",
+    "update_project",
+    "versions",
+]
+
+LONGEST_NAME = 120
+
+
+@dataclass(frozen=True)
+class Project:
+    """Data, task and settings under one name; version and counts are those of the newest dataset version."""
+
+    id: int
+    name: str
+    task: Task | None
+    settings: dict[str, Any]
+    created: str
+    archived: bool
+    version_id: int | None
+    version_number: int | None
+    counts: dict[Split, int]
+
+
+def check_name(store: Store, name: str) -> str:
+    """The name as it will be stored. Raises UserError where it cannot be a new project's name."""
+    name = _valid_name(name)
+    with store.read() as connection:
+        if connection.execute(select(schema.projects.c.id).where(schema.projects.c.name == name)).first():
+            raise _taken(name)
+    return name
+
+
+def create_project(
+    store: Store, name: str, task: Task | None = None, settings: dict[str, Any] | None = None
+) -> Project:
+    """A new, empty project."""
+    name = _valid_name(name)
+    values = {"name": name, "task": _task_values(task), "settings": settings or {}, "created": timestamp()}
+    with store.write() as connection:
+        try:
+            project_id = inserted_id(connection, schema.projects, values)
+        except IntegrityError:
+            raise _taken(name) from None
+    return find_project(store, project_id)
+
+
+def find_project(store: Store, name_or_id: str | int) -> Project:
+    """The project with this name, else with this id. Raises UserError naming the projects that there are."""
+    c = schema.projects.c
+    with store.read() as connection:
+        found: list[Project] = []
+        if isinstance(name_or_id, str):
+            found = _load(connection, c.name == unicodedata.normalize("NFC", name_or_id.strip()))
+        if not found and str(name_or_id).strip().isdecimal() and int(name_or_id) < 2**31:
+            found = _load(connection, c.id == int(name_or_id))
+        if found:
+            return found[0]
+        known = list(connection.execute(select(c.name).order_by(c.name).limit(10)).scalars())
+    names = (
+        "Known projects: " + ", ".join(f'"{name}"' for name in known) + "." if known else "There are no projects yet."
+    )
+    raise UserError(
+        f'There is no project "{name_or_id:.{LONGEST_NAME}}".'
+        if isinstance(name_or_id, str)
+        else f"There is no project {name_or_id}.",
+        "project",
+        names,
+    )
+
+
+def list_projects(store: Store, archived: bool = False) -> list[Project]:
+    """Projects, newest first; the archived ones are left out unless asked for."""
+    with store.read() as connection:
+        return _load(connection, literal(True) if archived else schema.projects.c.archived.is_(False))
+
+
+def update_project(
+    store: Store,
+    id: int,
+    *,
+    name: str | None = None,
+    task: Task | None = None,
+    settings: dict[str, Any] | None = None,
+    archived: bool | None = None,
+) -> Project:
+    """Changes what is given and leaves the rest."""
+    given: dict[str, Any] = {"name": None if name is None else _valid_name(name), "task": _task_values(task)}
+    given |= {"settings": settings, "archived": archived}
+    values = {key: value for key, value in given.items() if value is not None}
+    if values:
+        with store.write() as connection:
+            try:
+                connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(**values))
+            except IntegrityError:
+                raise _taken(str(name)) from None
+    return find_project(store, id)
+
+
+def duplicate_project(store: Store, id: int, name: str) -> Project:
+    """A new project with the newest data, the calibration split and the settings of another; without its results."""
+    source = find_project(store, id)
+    name = _valid_name(name)
+    with store.write() as connection:
+        values = {"name": name, "task": _task_values(source.task), "settings": source.settings, "created": timestamp()}
+        try:
+            copy_id = inserted_id(connection, schema.projects, values)
+        except IntegrityError:
+            raise _taken(name) from None
+        _copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
+        if source.version_id is not None:
+            old = connection.execute(
+                select(schema.versions).where(schema.versions.c.id == source.version_id)
+            ).mappings()
+            kept = {key: value for key, value in old.one().items() if key != "id"}
+            version_id = inserted_id(
+                connection, schema.versions, kept | {"project_id": copy_id, "number": 1, "created": timestamp()}
+            )
+            for table in (schema.records, schema.hidden_gold):
+                _copy_rows(connection, table, {"version_id": source.version_id}, {"version_id": version_id})
+    uploads = project_folder(store, id) / "uploads"
+    if uploads.is_dir():
+        shutil.copytree(uploads, project_folder(store, copy_id) / "uploads", dirs_exist_ok=True)
+    return find_project(store, copy_id)
+
+
+def delete_project(store: Store, id: int) -> None:
+    """Deletes a project with everything in it, the folder too. Refused while one of its runs is active."""
+    with store.write() as connection:
+        c = schema.runs.c
+        if connection.execute(select(c.id).where(c.project_id == id, c.status.in_(schema.ACTIVE))).first():
+            raise UserError("A run of this project is active.", "project", "Stop it first, then delete the project.")
+        connection.execute(delete(schema.projects).where(schema.projects.c.id == id))
+    shutil.rmtree(_folder(store, id), ignore_errors=True)
+
+
+def project_folder(store: Store, id: int) -> Path:
+    """Where the project's files are; made if it is not there."""
+    folder = _folder(store, id)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _folder(store: Store, id: int) -> Path:
+    return store.home / "projects" / str(int(id))
+
+
+def _load(connection: Connection, where: Any) -> list[Project]:
+    p, v = schema.projects.c, schema.versions.c
+    newest = select(func.max(v.number)).where(v.project_id == p.id).correlate(schema.projects).scalar_subquery()
+    joined = schema.projects.outerjoin(schema.versions, (v.project_id == p.id) & (v.number == newest))
+    columns = (p.id, p.name, p.task, p.settings, p.created, p.archived, v.id, v.number, v.counts)
+    rows = connection.execute(select(*columns).select_from(joined).where(where).order_by(p.id.desc()))
+    return [
+        Project(id, name, as_task(task), settings, created, bool(archived), version_id, number, _counts(counts))
+        for id, name, task, settings, created, archived, version_id, number, counts in rows
+    ]
+
+
+def _counts(stored: dict[str, int] | None) -> dict[Split, int]:
+    return {split: (stored or {}).get(split, 0) for split in SPLITS}
+
+
+def as_task(stored: dict[str, Any] | None) -> Task | None:
+    """A task from its stored document."""
+    return None if stored is None else Task(**{**stored, "labels": tuple(stored["labels"])})
+
+
+def _task_values(task: Task | None) -> dict[str, Any] | None:
+    return None if task is None else asdict(task)
+
+
+def _valid_name(name: str) -> str:
+    name = unicodedata.normalize("NFC", name.strip())
+    if not name:
+        raise UserError("A project needs a name.", "name", "Type one.")
+    if len(name) > LONGEST_NAME:
+        raise UserError(
+            f"The name has {len(name)} characters, {LONGEST_NAME} are allowed.", "name", "Choose a shorter one."
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise UserError("The name holds a control character.", "name", "Write it on one line, in plain text.")
+    return name
+
+
+def _taken(name: str) -> UserError:
+    return UserError(f'There is already a project "{name}".', "name", "Choose another name.")
+
+
+def _copy_rows(connection: Connection, table: Any, where: dict[str, int], changed: dict[str, int]) -> None:
+    """Copies the rows of `table` that match `where`, with some columns changed."""
+    names: Sequence[str] = [
+        column.name for column in table.c if not (column.primary_key and column.autoincrement is True)
+    ]
+    values = [literal(changed[name]) if name in changed else table.c[name] for name in names]
+    source = select(*values).where(*(table.c[name] == value for name, value in where.items()))
+    connection.execute(insert(table).from_select(names, source))

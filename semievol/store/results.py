@@ -1,0 +1,312 @@
+"""Reading a round's and a run's results: as frames for whole-pool figures, page by page for tables, one record whole.
+
+Writes nothing. A frame of 100,000 candidates is worth keeping: `revision` says when it is out of date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, and_, func, select
+
+from semievol.config import MEASURES
+from semievol.errors import UserError
+from semievol.method.tasks import same
+from semievol.records import Candidate, Demonstration, Record, Response
+from semievol.store import schema
+from semievol.store.database import Store
+from semievol.store.decisions import standing_for, verdict
+from semievol.store.projects import as_task
+from semievol.store.responses import as_response, said
+from semievol.store.versions import as_record, containing, find_record, table
+
+_PLAIN = ("question", "answer", "agreed", "justified", "exactness", *MEASURES, "similarity", "gold", "content_hash")
+_FRAME = ("record_key", "record_id", *_PLAIN, "decision", "decided_answer")
+_NUMBERS = dict.fromkeys((*MEASURES, "similarity"), "float64") | dict.fromkeys(("agreed", "justified"), "bool")
+
+_c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """Everything that a round holds about one record.
+
+    responses: one per collaborator. verdict: the decision that counts now (action, answer, answer_shown, reviewer,
+    note, at, id). gold: the hidden gold of a pool record, the known answer of any other. last_entry: id of the newest
+    entry in the history of this content, 0 if there is none; see `decisions.newer`.
+    """
+
+    record: Record
+    demonstrations: list[Demonstration]
+    responses: list[Response]
+    justification: Response | None
+    candidate: Candidate | None
+    verdict: dict[str, Any] | None
+    gold: str | None
+    last_entry: int = 0
+
+
+def revision(store: Store, round_id: int) -> int:
+    """Grows with every write to the round's results or decisions."""
+    with store.read() as connection:
+        found = connection.execute(select(schema.rounds.c.revision).where(schema.rounds.c.id == round_id)).scalar()
+    if found is None:
+        raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
+    return int(found)
+
+
+def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
+    """The pool's candidates, indexed by record id, in the order of the data.
+
+    Columns: question, answer, agreed, justified, exactness, one float per measure (NaN where absent), similarity (to
+    the nearest labeled record), gold (hidden gold, or missing), content_hash, decision and decided_answer (missing
+    where nothing was decided).
+    """
+    return _frame(store, round_id, pool=True)
+
+
+def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
+    """As `candidate_frame`, of the calibration split: `gold` is the true answer, and `correct` (bool) whether the
+    candidate's answer counts as the same."""
+    frame = _frame(store, round_id, pool=False)
+    r, v = schema.rounds.c, schema.versions.c
+    query = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
+    with store.read() as connection:
+        task = as_task(connection.execute(query).scalar())
+    answers = frame["answer"].astype(object).where(frame["answer"].notna(), None)
+    right = [task is not None and same(task, a, g) for a, g in zip(answers, frame["gold"], strict=True)]
+    return frame.assign(correct=pd.Series(right, index=frame.index, dtype=bool))
+
+
+def candidates_page(
+    store: Store,
+    round_id: int,
+    *,
+    search: str = "",
+    answer: str | None = None,
+    agreed: bool | None = None,
+    status: str | None = None,
+    measure: str = "answer_nll",
+    sort: str = "measure",
+    descending: bool = False,
+    offset: int = 0,
+    limit: int = 100,
+) -> tuple[pd.DataFrame, int]:
+    """One page of the pool's candidates, and how many match in all.
+
+    search: part of the question, or a record's whole id. status: an action, "decided" or "undecided". sort: "measure"
+    or "record". Columns as `candidate_frame`, and `votes`: collaborator -> answer.
+    """
+    if measure not in MEASURES:
+        raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
+    where = [_c.round_id == round_id, _c.pool.is_(True)]
+    if answer is not None:
+        where.append(_c.answer == answer)
+    if agreed is not None:
+        where.append(_c.agreed.is_(agreed))
+    if status is not None:
+        decided = {"decided": _c.decision.is_not(None), "undecided": _c.decision.is_(None)}
+        where.append(decided.get(status, _c.decision == status))
+    by = [_c[measure], _c.record_key] if sort == "measure" else [_c.record_key]
+    order = [(column.desc() if descending else column.asc()).nulls_last() for column in by]
+    keys = select(_c.record_key).where(*where).order_by(*order)
+    with store.read() as connection:
+        if search:
+            found = containing(connection, _r.question, search) | (_r.record_id == search)
+            keys = keys.join(schema.records, _r.key == _c.record_key).where(found)
+            matching = [row[0] for row in _fetch(connection, keys)]  # reads every question, so it is done once
+            page, total = matching[offset : offset + limit], len(matching)
+        else:
+            total = connection.execute(select(func.count()).select_from(schema.candidates).where(*where)).scalar_one()
+            page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
+        rows = {row[0]: row for row in _fetch(connection, _query(round_id, True, _c.record_key.in_(page)))}
+        votes = _votes(connection, round_id, page)
+    frame = _as_frame([rows[key] for key in page])
+    frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
+    return frame, total
+
+
+def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
+    """One record with all that was found, said and decided about it in this round."""
+    s = schema.responses.c
+    with store.read() as connection:
+        home = _home(connection, round_id)
+        key, record = find_record(connection, home.version_id, record_id)
+        heard = select(s.stage, s.collaborator, *said(schema.responses)).where(s.round_id == round_id)
+        spoken: dict[str, dict[str, Response]] = {"respond": {}, "justify": {}}
+        for stage, collaborator, *values in connection.execute(heard.where(s.record_key == key).order_by(s.id)):
+            spoken[stage][collaborator] = as_response(record_id, collaborator, values)
+        row = connection.execute(
+            select(_c.answer, _c.agreed, _c.justified, _c.exactness, *(_c[m] for m in MEASURES)).where(
+                _c.round_id == round_id, _c.record_key == key
+            )
+        ).one_or_none()
+        decisions = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
+        e = schema.decisions.c
+        entries = select(func.max(e.id)).where(e.project_id == home.project_id, e.content_hash == record.content_hash)
+        last_entry = connection.execute(entries).scalar() or 0
+        hidden = select(schema.hidden_gold.c.answer).where(
+            schema.hidden_gold.c.version_id == home.version_id, schema.hidden_gold.c.record_id == record_id
+        )
+        gold = connection.execute(hidden).scalar()
+        demonstrations = _demonstrations(connection, round_id, home.version_id, key)
+    candidate = None if row is None else as_candidate(record_id, row)
+    decided = verdict(decisions, None if candidate is None else candidate.answer)
+    names = ("id", "action", "answer", "answer_shown", "reviewer", "note", "at")
+    return RecordView(
+        record=record,
+        demonstrations=demonstrations,
+        responses=list(spoken["respond"].values()),
+        justification=next(iter(spoken["justify"].values()), None),
+        candidate=candidate,
+        verdict=None if decided is None else {name: getattr(decided, name) for name in names},
+        gold=gold if record.answer is None else record.answer,
+        last_entry=last_entry,
+    )
+
+
+def as_candidate(record_id: str, row: Any) -> Candidate:
+    """A candidate from the columns answer, agreed, justified, exactness and the measures in order."""
+    answer, agreed, justified, exactness, *values = row
+    known: dict[str, float] = {
+        measure: value for measure, value in zip(MEASURES, values, strict=True) if value is not None
+    }
+    return Candidate(record_id, answer, bool(agreed), known, bool(justified), exactness)
+
+
+def coverage_frame(store: Store, round_id: int) -> pd.DataFrame:
+    """How near labeled records are to each pool record: record_id, question, similarity, nearest_answer, nearest_id."""
+    near = schema.records.alias("near")
+    joined = schema.demonstrations.join(schema.records, _r.key == _d.record_key).outerjoin(
+        near, and_(near.c.version_id == _r.version_id, near.c.record_id == _d.nearest_id)
+    )
+    query = select(_r.record_id, _r.question, _d.similarity, near.c.answer, _d.nearest_id).select_from(joined)
+    with store.read() as connection:
+        rows = connection.execute(
+            query.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key)
+        ).all()
+    frame = table(rows, ["record_id", "question", "similarity", "nearest_answer", "nearest_id"])
+    return frame.astype({"similarity": "float64"})
+
+
+def predictions(store: Store, run_id: int) -> pd.DataFrame:
+    """Test answers of a run: record_id, model, answer, gold, correct, confidence (probability of the answer, NaN where
+    unknown; for free text of its average token), question."""
+    p, n, v, r = schema.predictions.c, schema.runs.c, schema.versions.c, schema.rounds.c
+    task_of = select(v.task).join(schema.rounds, r.version_id == v.id).join(schema.runs, n.round_id == r.id)
+    query = (
+        select(_r.record_id, p.model, p.answer, _r.answer.label("gold"), p.confidence, _r.question)
+        .join(schema.records, _r.key == p.record_key)
+        .where(p.run_id == run_id)
+        .order_by(p.model, p.record_key)
+    )
+    with store.read() as connection:
+        task = as_task(connection.execute(task_of.where(n.id == run_id)).scalar())
+        rows = connection.execute(query).all()
+    frame = table(rows, ["record_id", "model", "answer", "gold", "confidence", "question"])
+    right = [task is not None and same(task, row.answer, row.gold) for row in rows]
+    frame.insert(4, "correct", pd.Series(right, index=frame.index, dtype=bool))
+    return frame.astype({"confidence": "float64"})
+
+
+def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
+    """The run's evaluation as `evolve` judged it; None where it has not come to that."""
+    c = schema.evaluations.c
+    with store.read() as connection:
+        found: dict[str, Any] | None = connection.execute(select(c.document).where(c.run_id == run_id)).scalar()
+        return found
+
+
+def adapters(store: Store, round_id: int) -> dict[str, str]:
+    """Stage -> folder of the finished adapter: the round's `warm_up`, and `tune` of the newest run that has one."""
+    with store.read() as connection:
+        query = select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id)
+        found = {"warm_up": connection.execute(query).scalar(), "tune": _tuned(connection, round_id)}
+    return {stage: str(located(store, path)) for stage, path in found.items() if path is not None}
+
+
+def evolved_adapter(store: Store, round_id: int) -> str | None:
+    """The adapter that a next round would start from."""
+    return adapters(store, round_id).get("tune")
+
+
+def run_adapter(store: Store, run_id: int) -> str | None:
+    """The evolved adapter that this run made."""
+    with store.read() as connection:
+        path = connection.execute(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id)).scalar()
+    return None if path is None else str(located(store, path))
+
+
+def located(store: Store, path: str) -> Path:
+    """A stored path as it is now: what lies in the workspace is stored relative to it, so that it may be moved."""
+    return store.home / path
+
+
+def _tuned(connection: Connection, round_id: int) -> str | None:
+    c = schema.runs.c
+    newest = (
+        select(c.adapter).where(c.round_id == round_id, c.adapter.is_not(None)).order_by(c.ended.desc(), c.id.desc())
+    )
+    return connection.execute(newest.limit(1)).scalar()
+
+
+def _home(connection: Connection, round_id: int) -> Any:
+    c = schema.rounds.c
+    row = connection.execute(select(c.project_id, c.version_id).where(c.id == round_id)).one_or_none()
+    if row is None:
+        raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
+    return row
+
+
+def _query(round_id: int, pool: bool, *where: Any) -> Any:
+    """Candidates with what belongs beside them: the columns of `_FRAME`."""
+    g = schema.hidden_gold.c
+    joined = schema.candidates.join(schema.records, _r.key == _c.record_key).outerjoin(
+        schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
+    )
+    gold = _r.answer
+    if pool:
+        joined = joined.outerjoin(schema.hidden_gold, and_(g.version_id == _r.version_id, g.record_id == _r.record_id))
+        gold = g.answer
+    columns = [_c.record_key, _r.record_id, _r.question, _c.answer, _c.agreed, _c.justified, _c.exactness]
+    columns += [_c[measure] for measure in MEASURES]
+    columns += [_d.similarity, gold, _c.content_hash, _c.decision, _c.decided_answer]
+    query = select(*columns).select_from(joined)
+    return query.where(_c.round_id == round_id, _c.pool.is_(pool), *where).order_by(_c.record_key)
+
+
+def _frame(store: Store, round_id: int, pool: bool) -> pd.DataFrame:
+    with store.read() as connection:
+        return _as_frame(_fetch(connection, _query(round_id, pool)))
+
+
+def _fetch(connection: Connection, query: Any) -> list[Any]:
+    """Rows as the driver gives them: none of these columns needs a conversion, and 100,000 rows come twice as fast."""
+    cursor = connection.execute(query).cursor
+    assert cursor is not None
+    return list(cursor.fetchall())
+
+
+def _as_frame(rows: list[Any]) -> pd.DataFrame:
+    return table(rows, _FRAME).drop(columns="record_key").astype(_NUMBERS).set_index("record_id")
+
+
+def _votes(connection: Connection, round_id: int, keys: list[int]) -> dict[int, dict[str, str | None]]:
+    s = schema.responses.c
+    query = select(s.record_key, s.collaborator, s.answer).where(s.round_id == round_id, s.stage == "respond")
+    votes: dict[int, dict[str, str | None]] = {}
+    for key, collaborator, answer in connection.execute(query.where(s.record_key.in_(keys)).order_by(s.id)):
+        votes.setdefault(key, {})[collaborator] = answer
+    return votes
+
+
+def _demonstrations(connection: Connection, round_id: int, version_id: int, key: int) -> list[Demonstration]:
+    query = select(_d.nearest).where(_d.round_id == round_id, _d.record_key == key)
+    near: list[tuple[str, float]] = connection.execute(query).scalar() or []
+    columns = [_r[name] for name in ("record_id", "question", "options", "answer", "split", "row")]
+    wanted = select(*columns).where(_r.version_id == version_id, _r.record_id.in_([id for id, _ in near]))
+    shown = {row.record_id: as_record(row) for row in connection.execute(wanted)}
+    return [Demonstration(shown[id], similarity) for id, similarity in near if id in shown]

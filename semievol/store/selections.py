@@ -1,0 +1,115 @@
+"""Frozen selections: numbered within a round, never changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, insert, select
+
+from semievol.config import MEASURES, Policy
+from semievol.errors import UserError
+from semievol.method.protocols import Frozen
+from semievol.store import schema
+from semievol.store.database import Store, timestamp
+from semievol.store.rounds import bump
+from semievol.store.versions import inserted_id, table
+
+
+def freeze(
+    store: Store,
+    round_id: int,
+    policy: Policy | None,
+    answers: Mapping[str, str],
+    origins: Mapping[str, Any],
+    evidence: dict[str, Any] | None = None,
+) -> Frozen:
+    """The round's next selection; the newest one itself where nothing has changed since."""
+    with store.write() as connection:
+        return write_selection(connection, round_id, policy, answers, origins, evidence)
+
+
+def write_selection(
+    connection: Connection,
+    round_id: int,
+    policy: Policy | None,
+    answers: Mapping[str, str],
+    origins: Mapping[str, Any],
+    evidence: dict[str, Any] | None = None,
+    run_id: int | None = None,
+) -> Frozen:
+    """As `freeze`, inside the caller's transaction; run_id: the run that froze it, if one did."""
+    origins = {record_id: origins.get(record_id, "pseudo") for record_id in answers}
+    newest = load_selection(connection, round_id)
+    if newest is not None and (newest.policy, newest.answers, newest.origins) == (policy, dict(answers), origins):
+        return newest
+    keys = record_keys(connection, round_id)
+    unknown = [record_id for record_id in answers if record_id not in keys]
+    if unknown:
+        raise UserError(f'There is no record "{unknown[0]:.80}".', "selection", "Freeze records of this round only.")
+    number = 1 if newest is None else newest.number + 1
+    values = {"round_id": round_id, "number": number, "created": timestamp(), "run_id": run_id, "evidence": evidence}
+    values |= {"policy": None if policy is None else policy.model_dump(mode="json")}
+    values |= {"size": len(answers), "origins": dict(Counter(origins.values()))}
+    selection_id = inserted_id(connection, schema.selections, values)
+    rows = [
+        {"selection_id": selection_id, "record_key": keys[record_id], "answer": answer, "origin": origins[record_id]}
+        for record_id, answer in answers.items()
+    ]
+    if rows:
+        connection.execute(insert(schema.selected), rows)
+    bump(connection, round_id=round_id)
+    return Frozen(number, policy, dict(answers), origins)
+
+
+def load_selection(connection: Connection, round_id: int, number: int | None = None) -> Frozen | None:
+    """A round's selection, the newest where no number is given; None if there is none."""
+    c, s, r = schema.selections.c, schema.selected.c, schema.records.c
+    query = select(c.id, c.number, c.policy).where(c.round_id == round_id)
+    query = query.order_by(c.number.desc()).limit(1) if number is None else query.where(c.number == number)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    members = select(r.record_id, s.answer, s.origin).join(schema.records, r.key == s.record_key)
+    found = connection.execute(members.where(s.selection_id == row.id).order_by(s.record_key)).all()
+    policy = None if row.policy is None else Policy.model_validate(row.policy)
+    return Frozen(row.number, policy, {i: answer for i, answer, _ in found}, {i: origin for i, _, origin in found})
+
+
+def selections(store: Store, round_id: int) -> list[dict[str, Any]]:
+    """The round's selections, oldest first: number, created, policy, evidence, size, origins (how many of each)."""
+    c = schema.selections.c
+    query = select(c.number, c.created, c.policy, c.evidence, c.size, c.origins)
+    with store.read() as connection:
+        rows = connection.execute(query.where(c.round_id == round_id).order_by(c.number))
+        return [dict(row) for row in rows.mappings()]
+
+
+def selection_frame(store: Store, round_id: int, number: int) -> pd.DataFrame:
+    """Record id, question, answer, origin, and what the candidate was: its answer, agreement and measures."""
+    n, s, r, k = schema.selections.c, schema.selected.c, schema.records.c, schema.candidates.c
+    measures = [k[measure] for measure in MEASURES]
+    columns = [r.record_id, r.question, s.answer, s.origin, k.answer.label("candidate"), k.agreed, k.justified]
+    joined = (
+        schema.selected.join(schema.selections, n.id == s.selection_id)
+        .join(schema.records, r.key == s.record_key)
+        .outerjoin(schema.candidates, (k.round_id == n.round_id) & (k.record_key == s.record_key))
+    )
+    query = select(*columns, *measures).select_from(joined).where(n.round_id == round_id, n.number == number)
+    with store.read() as connection:
+        exists = select(n.id).where(n.round_id == round_id, n.number == number)
+        if connection.execute(exists).first() is None:
+            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another.")
+        rows = connection.execute(query.order_by(s.record_key)).all()
+    frame = table(rows, [column.name for column in columns] + list(MEASURES))
+    return frame.astype(dict.fromkeys(MEASURES, "float64"))
+
+
+def record_keys(connection: Connection, round_id: int) -> dict[str, int]:
+    """Record id -> key for all records of the round's dataset version."""
+    r, v = schema.rounds.c, schema.records.c
+    version_id = select(r.version_id).where(r.id == round_id).scalar_subquery()
+    rows = connection.execute(select(v.record_id, v.key).where(v.version_id == version_id))
+    return {row.record_id: row.key for row in rows}

@@ -1,0 +1,204 @@
+"""Dataset versions: records written once, whole, and read back exactly; hidden gold apart; the calibration cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, cast
+
+import pandas as pd
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+
+from semievol.errors import UserError
+from semievol.records import SPLITS, Record, Split, Task
+from semievol.store import schema
+from semievol.store.database import Store, timestamp
+
+_RECORD = (
+    schema.records.c.record_id,
+    schema.records.c.question,
+    schema.records.c.options,
+    schema.records.c.answer,
+    schema.records.c.split,
+    schema.records.c.row,
+)
+
+
+def add_version(
+    store: Store,
+    project_id: int,
+    records: Sequence[Record],
+    hidden_gold: Mapping[str, str],
+    sources: list[dict[str, Any]],
+    findings: list[dict[str, Any]],
+    task: Task,
+) -> int:
+    """Stores the next version of a project's data, all of it or nothing, sets the project's task, returns its id."""
+    ids = {record.id for record in records}
+    if len(ids) < len(records):
+        raise UserError("Two records have the same id.", f"{len(records)} records, {len(ids)} ids", "Make ids differ.")
+    if not ids.issuperset(hidden_gold):
+        raise ValueError(f"hidden gold for unknown records: {sorted(set(hidden_gold) - ids)[:3]}")
+    counts = {split: sum(record.split == split for record in records) for split in SPLITS}
+    with store.write() as connection:
+        known = update(schema.projects).where(schema.projects.c.id == project_id).values(task=asdict(task))
+        if connection.execute(known).rowcount == 0:
+            raise UserError(f"There is no project {project_id}.", "project", "Choose another project.")
+        number = 1 + (
+            connection.execute(
+                select(func.max(schema.versions.c.number)).where(schema.versions.c.project_id == project_id)
+            ).scalar()
+            or 0
+        )
+        values = {"project_id": project_id, "number": number, "created": timestamp(), "task": asdict(task)}
+        values |= {"counts": counts, "sources": sources, "findings": findings}
+        version_id = inserted_id(connection, schema.versions, values)
+        _insert_records(connection, version_id, records)
+        if hidden_gold:
+            gold = [{"version_id": version_id, "record_id": i, "answer": a} for i, a in hidden_gold.items()]
+            connection.execute(insert(schema.hidden_gold), gold)
+    return version_id
+
+
+def inserted_id(connection: Connection, table: Any, values: Mapping[str, Any]) -> int:
+    """Inserts one row and returns the number that the database gave it."""
+    key = connection.execute(insert(table).values(**values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _insert_records(connection: Connection, version_id: int, records: Sequence[Record]) -> None:
+    order = sorted(records, key=lambda record: (SPLITS.index(record.split), record.row))
+    rows = [
+        {
+            "version_id": version_id,
+            "position": position,
+            "record_id": record.id,
+            "split": record.split,
+            "question": record.question,
+            "options": list(record.options),
+            "answer": record.answer,
+            "row": record.row,
+            "content_hash": record.content_hash,
+        }
+        for position, record in enumerate(order)
+    ]
+    if rows:
+        connection.execute(insert(schema.records), rows)
+
+
+def versions(store: Store, project_id: int) -> list[dict[str, Any]]:
+    """Every dataset version of a project, oldest first: id, number, created, counts, sources, findings."""
+    c = schema.versions.c
+    query = select(c.id, c.number, c.created, c.counts, c.sources, c.findings)
+    with store.read() as connection:
+        rows = connection.execute(query.where(c.project_id == project_id).order_by(c.number))
+        return [dict(row) for row in rows.mappings()]
+
+
+def load_records(store: Store, version_id: int, split: Split | None = None) -> list[Record]:
+    """Records as they were imported, split by split, in order of their row."""
+    query = select(*_RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)
+    with store.read() as connection:
+        return [as_record(row) for row in connection.execute(query)]
+
+
+def as_record(row: Sequence[Any]) -> Record:
+    """A record from the columns record_id, question, options, answer, split, row."""
+    record_id, question, options, answer, split, number = tuple(row)
+    return Record(record_id, question, tuple(options), answer, split, number)
+
+
+def find_record(connection: Connection, version_id: int, record_id: str) -> tuple[int, Record]:
+    """A record and its key. Raises UserError where the version has no such record."""
+    c = schema.records.c
+    query = select(c.key, *_RECORD).where(c.version_id == version_id, c.record_id == record_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise _unknown(record_id)
+    return row[0], as_record(row[1:])
+
+
+def find_records(connection: Connection, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
+    """Records by id, in the order of `ids`. Raises UserError for the first that the version does not have."""
+    wanted = list(ids)
+    found: dict[str, Record] = {}
+    for start in range(0, len(wanted), 500):
+        some = schema.records.c.record_id.in_(wanted[start : start + 500])
+        rows = connection.execute(select(*_RECORD).where(schema.records.c.version_id == version_id, some))
+        found |= {row.record_id: as_record(row) for row in rows}
+    for record_id in wanted:
+        if record_id not in found:
+            raise _unknown(record_id)
+    return {record_id: found[record_id] for record_id in wanted}
+
+
+def _unknown(record_id: str) -> UserError:
+    return UserError(f'There is no record "{record_id:.80}".', "record", "Choose another record.")
+
+
+def records_page(
+    store: Store, version_id: int, split: Split | None = None, search: str = "", offset: int = 0, limit: int = 100
+) -> tuple[pd.DataFrame, int]:
+    """One page of a version's records whose question, answer or id contains `search`, and how many there are in all."""
+    c = schema.records.c
+    where = _in_split(version_id, split)
+    columns = [c.record_id, c.split, c.question, c.options, c.answer]
+    with store.read() as connection:
+        if search:
+            found = containing(connection, c.question, search) | containing(connection, c.answer, search)
+            where.append(found | (c.record_id == search))
+        query = select(*columns).where(*where).order_by(c.position).offset(offset).limit(limit)
+        total = connection.execute(select(func.count()).select_from(schema.records).where(*where)).scalar_one()
+        return table(connection.execute(query).all(), [column.name for column in columns]), total
+
+
+def containing(connection: Connection, column: Any, search: str) -> ColumnElement[bool]:
+    """Whether `column` contains `search`, in upper or lower case."""
+    if connection.dialect.name != "sqlite":
+        return cast(ColumnElement[bool], column.icontains(search, autoescape=True))
+    # SQLite's LIKE folds ASCII letters by itself, three times faster than through lower(), and others never.
+    spellings = {search} if search.isascii() else {search, search.lower(), search.upper(), search.capitalize()}
+    return or_(*(column.contains(spelling, autoescape=True) for spelling in sorted(spellings)))
+
+
+def table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Rows as a data frame with these columns, also where there are none."""
+    values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [[] for _ in columns]
+    return pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns))
+
+
+def hidden_gold(store: Store, version_id: int) -> dict[str, str]:
+    """Record id -> the answer that is kept for measuring only."""
+    c = schema.hidden_gold.c
+    with store.read() as connection:
+        rows = connection.execute(select(c.record_id, c.answer).where(c.version_id == version_id))
+        return {row.record_id: row.answer for row in rows}
+
+
+def calibration(store: Store, project_id: int) -> frozenset[str] | None:
+    """Content hashes of the labeled records that the project holds out; None where nothing was cut yet."""
+    with store.read() as connection:
+        return _calibration(connection, project_id) or None
+
+
+def save_calibration(store: Store, project_id: int, hashes: Iterable[str]) -> frozenset[str]:
+    """Fixes the project's calibration split and returns it. What was cut first stays: a later call changes nothing."""
+    wanted = frozenset(hashes)
+    with store.write() as connection:
+        standing = _calibration(connection, project_id)
+        if not standing and wanted:
+            rows = [{"project_id": project_id, "content_hash": value} for value in sorted(wanted)]
+            connection.execute(insert(schema.calibration), rows)
+            standing = wanted
+    return standing
+
+
+def _calibration(connection: Connection, project_id: int) -> frozenset[str]:
+    c = schema.calibration.c
+    return frozenset(connection.execute(select(c.content_hash).where(c.project_id == project_id)).scalars())
+
+
+def _in_split(version_id: int, split: Split | None) -> list[ColumnElement[bool]]:
+    c = schema.records.c
+    return [c.version_id == version_id] + ([c.split == split] if split else [])

@@ -1,0 +1,249 @@
+"""The journal: what `evolve` tells is there afterwards, once, and only from the run's owner."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pysqlite3.dbapi2 as driver
+import pytest
+
+from semievol.config import Policy
+from semievol.errors import UserError
+from semievol.method.protocols import Frozen, Journal, Stopped, Verdict
+from semievol.records import Candidate, Response
+from semievol.store import decisions, journal, projects, results, rounds, runs
+from semievol.store.journal import StoreJournal
+from tests.store.world import World, candidate, response
+
+POLICY = Policy()
+WRITES: dict[str, Callable[[StoreJournal], object]] = {
+    "event": lambda j: j.event("tune", "x"),
+    "progress": lambda j: j.progress("tune", 1, 1),
+    "metric": lambda j: j.metric("tune", "loss", 1, math.nan),
+    "adapter": lambda j: j.save_adapter("tune", "x"),
+    "demonstrations": lambda j: j.save_demonstrations({"u1": [("l1", 0.5)]}),
+    "responses": lambda j: j.save_responses("respond", [response("u1")]),
+    "candidates": lambda j: j.save_candidates([candidate("u1")]),
+    "freeze": lambda j: j.freeze(POLICY, {"u1": "road"}, {}),
+    "predictions": lambda j: j.save_predictions("base", [response("t1")]),
+    "evaluation": lambda j: j.save_evaluation({"n": 1}),
+}
+
+
+def test_it_is_the_journal_that_the_method_knows(world: World) -> None:
+    def told(to: Journal) -> None:
+        to.event("tune", "hello")
+
+    told(world.journal)
+    assert runs.events(world.store, world.run.id)[0].text == "hello"
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_stale_attempt_writes_nothing(world: World, write: Callable[[StoreJournal], object]) -> None:
+    stale = world.journal
+    world.run = world.again()
+    revision = results.revision(world.store, world.round.id)
+    with pytest.raises(Stopped):
+        write(stale)
+    owner = world.journal
+    assert results.revision(world.store, world.round.id) == revision
+    assert (owner.adapter("tune"), owner.demonstrations(), owner.responses("respond"), owner.candidates()) == (
+        None,
+        {},
+        [],
+        [],
+    )
+    assert (owner.selection(), owner.predictions("base")) == (None, [])
+    assert results.evaluation(world.store, world.run.id) is None
+    assert runs.metrics(world.store, world.run.id).empty
+    assert runs.events(world.store, world.run.id) == []
+
+
+def test_every_write_of_results_raises_the_revision(world: World) -> None:
+    told = world.journal
+    for name in ("adapter", "demonstrations", "responses", "candidates", "freeze", "predictions", "evaluation"):
+        before = results.revision(world.store, world.round.id)
+        WRITES[name](told)
+        assert results.revision(world.store, world.round.id) > before, name
+
+
+def test_stopping_is_looked_up_twice_a_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(journal.time, "monotonic", lambda: now)
+    told = world.journal
+    assert told.stopping() is False
+    runs.request_stop(world.store, world.run.id)
+    assert told.stopping() is False
+    now += 0.6
+    assert told.stopping() is True
+
+
+def test_a_worker_that_lost_its_run_is_told_to_stop(world: World) -> None:
+    stale = world.journal
+    world.again()
+    assert stale.stopping() is True
+
+
+def test_adapters_belong_to_the_round_or_to_the_run(world: World) -> None:
+    told = world.journal
+    assert (told.adapter("warm_up"), told.adapter("tune")) == (None, None)
+    for stage in ("warm_up", "tune"):
+        folder = told.folder(stage)
+        assert folder.is_dir()
+        assert folder.is_relative_to(projects.project_folder(world.store, world.project.id))
+        told.save_adapter(stage, str(folder / "adapter"))
+        assert told.adapter(stage) == str(folder / "adapter")
+    runs.finish(world.store, world.run.id, 1, "done")
+    other = runs.enqueue(world.store, world.round.id, world.config, "tune")
+    next_one = StoreJournal(world.store, other)
+    assert next_one.adapter("warm_up") == told.adapter("warm_up")
+    assert next_one.adapter("tune") is None
+    assert next_one.folder("tune") != told.folder("tune")
+
+
+def test_a_run_that_only_evaluates_takes_the_newest_evolved_adapter(world: World) -> None:
+    world.journal.save_adapter("tune", "/somewhere/else")
+    runs.finish(world.store, world.run.id, 1, "done")
+    other = runs.enqueue(world.store, world.round.id, world.config, "evaluate")
+    assert StoreJournal(world.store, other).adapter("tune") == "/somewhere/else"
+    assert results.evolved_adapter(world.store, world.round.id) == "/somewhere/else"
+    assert results.run_adapter(world.store, other.id) is None
+
+
+def test_a_moved_workspace_keeps_its_adapters(world: World, tmp_path: Path) -> None:
+    told = world.journal
+    told.save_adapter("warm_up", str(told.folder("warm_up")))
+    world.store.home = tmp_path / "moved"
+    assert results.adapters(world.store, world.round.id)["warm_up"].startswith(str(tmp_path / "moved" / "projects"))
+
+
+def test_demonstrations_come_back_in_their_order(world: World) -> None:
+    near = {"u1": [("l2", 0.1 + 0.2), ("l1", 1 / 3)], "u0": []}
+    world.journal.save_demonstrations(near)
+    assert world.journal.demonstrations() == near
+
+
+def test_responses_come_back_exactly(world: World) -> None:
+    open_one = Response("u1", "b", "Ähm\n😀", None, (), None, (-1e-300, -0.1, -math.inf), (0.1 + 0.2,), "bound", "h2")
+    closed = Response("u1", "a", "road", "road", (1 / 3, 2 / 3, 0.0), 0.999999999999, input_hash="h1")
+    world.journal.save_responses("respond", [open_one, closed])
+    world.journal.save_responses("respond", [response("u0")])
+    assert world.journal.responses("respond") == [response("u0"), open_one, closed]
+    assert world.journal.responses("justify") == []
+    assert world.journal.answered("respond") == {("u0", "one", "h"), ("u1", "a", "h1"), ("u1", "b", "h2")}
+
+
+def test_a_response_is_stored_once(world: World) -> None:
+    world.journal.save_responses("respond", [response("u1", answer="road")])
+    world.journal.save_responses(
+        "respond", [response("u1", answer="water"), response("u1", answer="waste", input_hash="i")]
+    )
+    assert [r.answer for r in world.journal.responses("respond")] == ["road", "waste"]
+
+
+def test_another_round_starts_with_nothing(full: World) -> None:
+    runs.finish(full.store, full.run.id, 1, "done")
+    child = rounds.open_round(full.store, full.project.id, full.config, full.round.id)
+    empty = StoreJournal(full.store, runs.enqueue(full.store, child.id, full.config))
+    assert (empty.answered("respond"), empty.candidates(), empty.demonstrations(), empty.adapter("warm_up")) == (
+        set(),
+        [],
+        {},
+        None,
+    )
+
+
+def test_candidates_come_back_and_are_replaced(world: World) -> None:
+    told = world.journal
+    first = Candidate("u1", None, False, {"vote_entropy": 0.5, "mean_nll": math.nan}, True, "absent")
+    told.save_candidates(iter([candidate("u2"), first]))
+    assert told.candidates() == [Candidate("u1", None, False, {"vote_entropy": 0.5}, True, "absent"), candidate("u2")]
+    told.save_candidates([candidate("u1", "water")])
+    assert told.candidates() == [candidate("u1", "water"), candidate("u2")]
+
+
+def test_an_unknown_record_is_a_mistake_in_the_program(world: World) -> None:
+    with pytest.raises(KeyError):
+        world.journal.save_responses("respond", [response("u0"), response("nobody")])
+    assert world.journal.responses("respond") == []
+
+
+def test_predictions_belong_to_the_run(world: World) -> None:
+    told = world.journal
+    told.save_predictions("base", [response("t0"), response("t1", answer=None)])
+    told.save_predictions("evolved", [response("t0", "evolved", "water")])
+    assert [r.answer for r in told.predictions("base")] == ["road", None]
+    assert [r.collaborator for r in told.predictions("evolved")] == ["evolved"]
+    assert told.predictions("warm_up") == []
+
+
+def test_verdicts_are_what_the_experts_said(full: World) -> None:
+    decide = decisions.decide
+    decide(full.store, full.project.id, full.round.id, "u1", "skip", "road")
+    decide(full.store, full.project.id, full.round.id, "u1", "edit", "road", "water")
+    decide(full.store, full.project.id, full.round.id, "u2", "reject", "road")
+    by_hash = {r.content_hash: r.id for r in projects.load_records(full.store, full.round.version_id)}
+    found = {by_hash[content]: said for content, said in full.journal.verdicts().items()}
+    assert found == {
+        "u1": [("road", Verdict("skip", None)), ("road", Verdict("edit", "water"))],
+        "u2": [("road", Verdict("reject", None))],
+    }
+
+
+def test_a_run_freezes_once(full: World) -> None:
+    told = full.journal
+    frozen = told.freeze(POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert"})
+    assert frozen == Frozen(1, POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert", "u0": "pseudo"})
+    assert told.freeze(POLICY, {"u2": "road"}, {}).answers == frozen.answers
+    assert told.selection() == frozen
+    assert runs.get_run(full.store, full.run.id).selection_used == 1
+
+
+def test_a_run_uses_the_newest_selection_and_stays_with_it(full: World) -> None:
+    assert full.journal.selection() is None
+    decisions.freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
+    decisions.freeze(full.store, full.round.id, POLICY, {"u2": "road"}, {})
+    first = full.journal.selection()
+    assert first is not None
+    assert first.number == 2
+    decisions.freeze(full.store, full.round.id, POLICY, {"u4": "road"}, {})
+    full.run = full.again()
+    assert full.journal.selection() == first
+
+
+def test_a_run_uses_the_selection_that_was_asked_for(full: World) -> None:
+    for record_id in ("u1", "u2"):
+        decisions.freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
+    run = runs.enqueue(full.store, full.round.id, full.config, "tune", selection=1)
+    runs.finish(full.store, full.run.id, 1, "done")
+    told = StoreJournal(full.store, runs.claim(full.store, run.id, os.getpid()))
+    frozen = told.selection()
+    assert frozen is not None
+    assert dict(frozen.answers) == {"u1": "road"}
+
+
+def test_a_selection_of_unknown_records_is_refused(full: World) -> None:
+    with pytest.raises(UserError, match="no record"):
+        decisions.freeze(full.store, full.round.id, POLICY, {"nobody": "road"}, {})
+
+
+def test_what_only_informs_waits_out_a_busy_database(world: World) -> None:
+    if world.store.file is None:
+        pytest.skip("needs a database file")
+    told = world.journal
+    other = driver.connect(str(world.store.file), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    world.store.patience = 0.05
+    told.event("tune", "kept")
+    told.metric("tune", "loss", 1, math.inf)
+    told.progress("tune", 1, 2)
+    with pytest.raises(UserError, match="Not saved"):
+        told.save_responses("respond", [response("u1")])
+    other.rollback()
+    told.save_responses("respond", [response("u1")])
+    assert [event.text for event in runs.events(world.store, world.run.id)] == ["kept"]
+    assert len(runs.metrics(world.store, world.run.id)) == 1
+    assert runs.stages(world.store, world.run.id)[5].done == 1

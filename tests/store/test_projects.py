@@ -1,0 +1,110 @@
+"""Projects: unique names, found by name first, copied with data, deleted with everything."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from semievol.errors import UserError
+from semievol.store import projects, rounds, runs, schema
+from semievol.store.database import Store
+from tests.store.world import TASK, World, records
+
+
+def test_a_project_is_found_by_name_or_id(store: Store) -> None:
+    made = projects.create_project(store, "  Pörk ☕ ", TASK, {"preset": "paper"})
+    assert made.name == "Pörk ☕"
+    for key in ("Pörk ☕", made.id, str(made.id)):
+        assert projects.find_project(store, key) == made
+    assert (made.task, made.settings, made.version_id, made.archived) == (TASK, {"preset": "paper"}, None, False)
+    assert made.counts == {"labeled": 0, "unlabeled": 0, "test": 0, "calibration": 0}
+
+
+def test_a_name_goes_before_an_id(store: Store) -> None:
+    first = projects.create_project(store, "first")
+    named = projects.create_project(store, str(first.id))
+    assert projects.find_project(store, str(first.id)) == named
+    assert projects.find_project(store, first.id) == first
+
+
+def test_an_unknown_project_names_the_known_ones(store: Store) -> None:
+    with pytest.raises(UserError, match=r'no project "x".*There are no projects yet'):
+        projects.find_project(store, "x")
+    projects.create_project(store, "a")
+    with pytest.raises(UserError, match=r'There is no project 7\. Known projects: "a"\.'):
+        projects.find_project(store, 7)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 121, "two\nlines", "nul\0", "half \ud83d"])
+def test_names_that_cannot_be_shown_are_refused(store: Store, name: str) -> None:
+    with pytest.raises(UserError):
+        projects.create_project(store, name)
+    assert projects.list_projects(store) == []
+
+
+def test_a_name_is_given_once(store: Store) -> None:
+    projects.create_project(store, "a")
+    other = projects.create_project(store, "b")
+    for attempt in (
+        lambda: projects.create_project(store, "a"),
+        lambda: projects.check_name(store, " a "),
+        lambda: projects.update_project(store, other.id, name="a"),
+        lambda: projects.duplicate_project(store, other.id, "a"),
+    ):
+        with pytest.raises(UserError, match="already a project"):
+            attempt()
+    assert [p.name for p in projects.list_projects(store)] == ["b", "a"]
+
+
+def test_an_update_changes_what_it_names(store: Store) -> None:
+    made = projects.create_project(store, "a", TASK)
+    changed = projects.update_project(store, made.id, settings={"seed": 3}, archived=True)
+    assert (changed.name, changed.task, changed.settings, changed.archived) == ("a", TASK, {"seed": 3}, True)
+    assert projects.list_projects(store) == []
+    assert projects.list_projects(store, archived=True) == [changed]
+    assert projects.update_project(store, made.id, archived=False).archived is False
+    with pytest.raises(UserError):
+        projects.update_project(store, 99, name="z")
+
+
+def test_a_copy_has_data_and_settings_but_no_results(full: World) -> None:
+    store, source = full.store, full.project
+    projects.add_version(store, source.id, records()[:10], {"u0": "water"}, [{"name": "f"}], [], TASK)
+    projects.save_calibration(store, source.id, {"c" * 64})
+    projects.update_project(store, source.id, settings={"seed": 5})
+    (projects.project_folder(store, source.id) / "uploads").mkdir()
+    (projects.project_folder(store, source.id) / "uploads" / "abc").write_text("q,a")
+    copy = projects.duplicate_project(store, source.id, "copy")
+    assert (copy.settings, copy.task, copy.version_number) == ({"seed": 5}, TASK, 1)
+    assert copy.version_id is not None
+    newest = projects.find_project(store, source.id).version_id
+    assert newest is not None
+    assert projects.load_records(store, copy.version_id) == projects.load_records(store, newest)
+    assert projects.hidden_gold(store, copy.version_id) == {"u0": "water"}
+    assert projects.calibration(store, copy.id) == {"c" * 64}
+    assert projects.versions(store, copy.id)[0]["sources"] == [{"name": "f"}]
+    assert rounds.list_rounds(store, copy.id) == []
+    assert (projects.project_folder(store, copy.id) / "uploads" / "abc").read_text() == "q,a"
+
+
+def test_a_deleted_project_leaves_nothing(full: World) -> None:
+    store = full.store
+    folder = projects.project_folder(store, full.project.id)
+    (folder / "x").write_text("x")
+    full.journal.freeze(full.config.policy, {"u1": "road"}, {"u1": "pseudo"})
+    runs.finish(store, full.run.id, full.run.attempt, "done")
+    projects.delete_project(store, full.project.id)
+    assert not folder.exists()
+    with store.read() as connection:
+        left = {
+            t.name: connection.execute(select(func.count()).select_from(t)).scalar()
+            for t in schema.metadata.tables.values()
+        }
+    assert {name for name, count in left.items() if count} == {"migrations"}
+    assert projects.create_project(store, full.project.name).id != full.project.id
+
+
+def test_a_project_with_an_active_run_is_not_deleted(world: World) -> None:
+    with pytest.raises(UserError, match="Stop it first"):
+        projects.delete_project(world.store, world.project.id)
+    assert projects.find_project(world.store, world.project.id) == world.project

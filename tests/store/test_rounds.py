@@ -1,0 +1,69 @@
+"""Rounds: found again under the same propagation settings, opened beside each other under different ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from semievol.config import load
+from semievol.errors import UserError
+from semievol.store import projects, rounds
+from tests.store.world import TASK, World, records
+
+
+@pytest.mark.parametrize(
+    "change", ["policy.rule.value=0.1", "tune.epochs=9", "tune_from=warm_up", "tune_on=pseudo", "threads=3"]
+)
+def test_policy_and_tuning_stay_in_the_round(world: World, change: str) -> None:
+    again = rounds.open_round(world.store, world.project.id, load("studio", assignments=[change]))
+    assert again == world.round
+    assert again.config == world.config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "model=other",
+        "seed=1",
+        "precision=auto",
+        "propagation.k=5",
+        "propagation.justify=false",
+        "calibration=0.3",
+        "calibration_minimum=7",
+    ],
+)
+def test_what_decides_the_candidates_opens_a_sibling(world: World, change: str) -> None:
+    config = load("studio", assignments=[change])
+    sibling = rounds.open_round(world.store, world.project.id, config)
+    assert (sibling.id != world.round.id, sibling.number, sibling.config) == (True, 1, config)
+    assert rounds.open_round(world.store, world.project.id, config) == sibling
+    assert rounds.list_rounds(world.store, world.project.id) == [world.round, sibling]
+
+
+def test_without_a_calibration_split_its_minimum_does_not_matter(world: World) -> None:
+    def opened(*changes: str) -> rounds.Round:
+        return rounds.open_round(world.store, world.project.id, load("studio", assignments=["calibration=0", *changes]))
+
+    assert opened() == opened("calibration_minimum=7")
+
+
+def test_new_data_opens_a_new_round(world: World) -> None:
+    version = projects.add_version(world.store, world.project.id, records()[:9], {}, [], [], TASK)
+    assert rounds.open_round(world.store, world.project.id, world.config).version_id == version
+
+
+def test_a_child_counts_on(world: World) -> None:
+    child = rounds.open_round(world.store, world.project.id, world.config, world.round.id)
+    grandchild = rounds.open_round(world.store, world.project.id, world.config, child.id)
+    assert [(r.number, r.parent_id) for r in (child, grandchild)] == [(2, world.round.id), (3, child.id)]
+    assert rounds.get_round(world.store, grandchild.id) == grandchild
+
+
+def test_what_is_not_there_is_said(world: World) -> None:
+    empty = projects.create_project(world.store, "empty")
+    with pytest.raises(UserError, match="no data yet"):
+        rounds.open_round(world.store, empty.id, world.config)
+    with pytest.raises(UserError, match="no round 99"):
+        rounds.get_round(world.store, 99)
+    projects.add_version(world.store, empty.id, records(), {}, [], [], TASK)
+    with pytest.raises(UserError, match="in this project"):
+        rounds.open_round(world.store, empty.id, world.config, world.round.id)

@@ -1,0 +1,52 @@
+"""Settings of the workspace: small values and known models; never a key."""
+
+from __future__ import annotations
+
+import pytest
+
+from semievol.errors import UserError
+from semievol.store import settings
+from semievol.store.database import Store
+
+ENDPOINT = {
+    "name": "lab",
+    "kind": "endpoint",
+    "base_url": "http://127.0.0.1:1",
+    "model": "m",
+    "key_variable": "LAB_KEY",
+}
+
+
+def test_a_value_is_kept_changed_and_forgotten(store: Store) -> None:
+    assert settings.get(store, "theme", "light") == "light"
+    for value in ("dark", {"a": [1, None]}, 0, False):
+        settings.set(store, "theme", value)
+        assert settings.get(store, "theme") == value
+    settings.set(store, "theme", None)
+    assert settings.get(store, "theme", "light") == "light"
+
+
+def test_the_starter_is_always_known(store: Store) -> None:
+    assert settings.models(store) == [{"name": "starter", "kind": "starter"}]
+
+
+def test_models_are_saved_by_name(store: Store) -> None:
+    folder = {"name": "mine", "kind": "folder", "path": "/models/mine"}
+    settings.save_model(store, ENDPOINT)
+    settings.save_model(store, folder)
+    settings.save_model(store, ENDPOINT | {"model": "other"})
+    assert [m["name"] for m in settings.models(store)] == ["starter", "mine", "lab"]
+    assert settings.models(store)[2]["model"] == "other"
+    settings.remove_model(store, "mine")
+    assert [m["name"] for m in settings.models(store)] == ["starter", "lab"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": ""}, {"name": "starter"}, {"kind": "magic"}, {"key": "sk-1"}, {"api_key": "sk-1"}, {"token": "x"}],
+)
+def test_keys_and_nonsense_are_refused(store: Store, change: dict[str, str]) -> None:
+    with pytest.raises(UserError) as caught:
+        settings.save_model(store, ENDPOINT | change)
+    assert "sk-1" not in str(caught.value)
+    assert len(settings.models(store)) == 1

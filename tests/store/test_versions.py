@@ -1,0 +1,103 @@
+"""Dataset versions: whole or not at all, read back exactly, gold apart."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from semievol.errors import UserError
+from semievol.records import Record
+from semievol.store import projects
+from semievol.store.database import Store
+from tests.store.world import TASK, World, records
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
+
+
+@given(st.lists(st.tuples(TEXT, st.lists(TEXT, max_size=3), st.none() | TEXT), min_size=1, max_size=5))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_records_come_back_exactly(store: Store, values: list[tuple[str, list[str], str | None]]) -> None:
+    made = [Record(f"r{i}", q, tuple(o), a, "labeled", i) for i, (q, o, a) in enumerate(values)]
+    project = projects.create_project(store, f"p{len(projects.list_projects(store))}")
+    version = projects.add_version(store, project.id, made, {}, [], [], TASK)
+    assert projects.load_records(store, version) == made
+    assert [r.content_hash for r in projects.load_records(store, version)] == [r.content_hash for r in made]
+
+
+def test_records_come_in_order_of_split_and_row(world: World) -> None:
+    version = world.project.version_id
+    assert version is not None
+    shuffled = [Record("b", "q", split="unlabeled", row=9), Record("a", "p", split="unlabeled", row=3)]
+    other = projects.add_version(world.store, world.project.id, shuffled, {}, [], [], TASK)
+    assert [r.id for r in projects.load_records(world.store, other)] == ["a", "b"]
+    assert projects.load_records(world.store, version) == records()
+    assert [r.id for r in projects.load_records(world.store, version, "test")] == ["t0", "t1", "t2"]
+
+
+def test_a_new_version_counts_its_splits_and_sets_the_task(world: World) -> None:
+    store, project = world.store, world.project
+    assert (project.version_number, project.counts["unlabeled"], project.counts["test"]) == (1, 8, 3)
+    projects.add_version(store, project.id, records()[:6], {}, [{"sha256": "x"}], [{"kind": "duplicate"}], TASK)
+    found = projects.find_project(store, project.id)
+    assert (found.version_number, found.counts["unlabeled"]) == (2, 0)
+    first, second = projects.versions(store, project.id)
+    assert (first["number"], second["number"], second["id"]) == (1, 2, found.version_id)
+    assert (second["sources"], second["findings"]) == ([{"sha256": "x"}], [{"kind": "duplicate"}])
+
+
+def test_two_records_of_one_id_store_nothing(world: World) -> None:
+    with pytest.raises(UserError, match="same id"):
+        projects.add_version(world.store, world.project.id, [records()[0]] * 2, {}, [], [], TASK)
+    with pytest.raises(UserError, match="no project 99"):
+        projects.add_version(world.store, 99, records(), {}, [], [], TASK)
+    assert len(projects.versions(world.store, world.project.id)) == 1
+
+
+def test_a_version_that_fails_half_way_leaves_no_trace(world: World) -> None:
+    bad = [*records(), Record("z", "q", answer=object(), split="labeled")]  # type: ignore[arg-type]
+    with pytest.raises(Exception, match=r"."):
+        projects.add_version(world.store, world.project.id, bad, {}, [], [], TASK)
+    assert len(projects.versions(world.store, world.project.id)) == 1
+
+
+def test_hidden_gold_stays_apart(world: World) -> None:
+    version = world.project.version_id
+    assert version is not None
+    assert projects.hidden_gold(world.store, version)["u1"] == "water"
+    assert all(r.answer is None for r in projects.load_records(world.store, version, "unlabeled"))
+    page, _ = projects.records_page(world.store, version, "unlabeled")
+    assert page["answer"].isna().all()
+
+
+def test_pages_are_searched_and_counted(world: World) -> None:
+    version = world.project.version_id
+    assert version is not None
+    page, total = projects.records_page(world.store, version, search="QUESTION", offset=5, limit=4)
+    assert (total, list(page.record_id)) == (17, ["l5", "u0", "u1", "u2"])
+    page, total = projects.records_page(world.store, version, "unlabeled", search="u7")
+    assert (total, list(page.question)) == (1, ["pool question 7"])
+    page, total = projects.records_page(world.store, version, search="100%_no")
+    assert total == 0
+    assert list(page.columns) == ["record_id", "split", "question", "options", "answer"]
+
+
+def test_search_finds_letters_of_any_script_in_any_case(store: Store) -> None:
+    project = projects.create_project(store, "p")
+    version = projects.add_version(store, project.id, [Record("a", "Über die Brücke")], {}, [], [], TASK)
+    assert [projects.records_page(store, version, search=s)[1] for s in ("über", "ÜBER", "BRÜCKE", "xyz")] == [
+        1,
+        1,
+        1,
+        0,
+    ]
+
+
+def test_the_calibration_split_is_cut_once(world: World) -> None:
+    store, project = world.store, world.project
+    assert projects.calibration(store, project.id) is None
+    assert projects.save_calibration(store, project.id, []) == frozenset()
+    assert projects.calibration(store, project.id) is None
+    assert projects.save_calibration(store, project.id, ["a", "b"]) == {"a", "b"}
+    assert projects.save_calibration(store, project.id, ["c"]) == {"a", "b"}
+    assert projects.calibration(store, project.id) == {"a", "b"}
