@@ -1,0 +1,214 @@
+"""The command line: the same verbs as the pages, headless.
+
+Every verb takes `--json`; the last line on standard output is then one JSON object. Exit 0 fine, 1 the run failed,
+2 the user's mistake, told in one sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from semievol import config as settings
+from semievol.errors import UserError
+from semievol.export import FORMS, export
+from semievol.jobs import intake, launch
+from semievol.jobs.summary import summary
+from semievol.records import STAGES, Split
+from semievol.store import projects, rounds, runs
+from semievol.store.database import Store, open_store
+
+KINDS = ("multiple_choice", "classification", "numeric", "text")
+FOLLOW_SECONDS = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parses `arguments`, carries out the verb, returns the exit code."""
+    try:
+        chosen = _parser().parse_args(arguments)
+        store = open_store(chosen.workspace)
+        code, result, words = chosen.verb(store, chosen)
+    except UserError as mistake:
+        print(f"semievol: {mistake}", file=sys.stderr)
+        return 2
+    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words)
+    return int(code)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command line as a `UserError` instead of printing the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[:1].upper()}{message[1:]}.", "", f"See `{self.prog} --help`.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = _Parser(add_help=False)
+    shared.add_argument(
+        "--workspace", type=Path, help="folder that holds everything (default: $SEMIEVOL_HOME or ~/.semievol)"
+    )
+    shared.add_argument("--json", action="store_true", help="end with one JSON object on the last line")
+    parser = _Parser(prog="python -m semievol", description="Semi-supervised fine-tuning of language models.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, function: Any, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, parents=[shared], help=text, description=text)
+        added.set_defaults(verb=function)
+        return added
+
+    verb("sample", _sample, "create the bundled sample project")
+    imports = verb("import", _import, "make a project from files")
+    imports.add_argument("--labeled", type=Path, required=True)
+    imports.add_argument("--unlabeled", type=Path, required=True)
+    imports.add_argument("--test", type=Path)
+    imports.add_argument("--name", required=True)
+    imports.add_argument("--task", choices=KINDS, help="inferred when left out")
+    imports.add_argument(
+        "--map", metavar="question=COL,answer=COL,options=COL", help="columns; suggested when left out"
+    )
+    imports.add_argument("--hide-gold", action="store_true", help="keep unlabeled answers for measuring only")
+    imports.add_argument("--strict", action="store_true", help="refuse what would otherwise be reported as findings")
+    run = verb("run", _run, "propagate, select, fine-tune, evaluate")
+    run.add_argument("project", nargs="?", metavar="PROJECT")
+    run.add_argument("--preset", choices=settings.PRESETS)
+    run.add_argument("--config", type=Path, metavar="F.yaml")
+    run.add_argument("--set", action="append", default=[], metavar="key=value", dest="assignments")
+    run.add_argument("--round", type=int, metavar="ID", help="work in this round")
+    run.add_argument("--parent", type=int, metavar="ID", help="open the next round after this one")
+    run.add_argument("--from", choices=STAGES, default="warm_up", dest="first")
+    run.add_argument("--until", choices=STAGES, default="evaluate", help="last stage, inclusive")
+    run.add_argument("--selection", type=int, metavar="N", help="frozen selection to fine-tune on")
+    run.add_argument("--resume", type=int, metavar="RUN", help="continue a run that was cut short")
+    status = verb("status", _status, "what is there and what is running")
+    status.add_argument("subject", nargs="?", metavar="PROJECT | RUN")
+    exports = verb("export", _export, "write results to a file or folder")
+    exports.add_argument("project", metavar="PROJECT")
+    exports.add_argument("--what", choices=FORMS, required=True)
+    exports.add_argument("--out", type=Path, required=True)
+    compare = verb("compare", _compare, "runs side by side")
+    compare.add_argument("runs", type=int, nargs="+", metavar="RUN")
+    return parser
+
+
+_Outcome = tuple[int, Any, str]
+
+
+def _sample(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    project = intake.open_sample(store)
+    return 0, {"project": project.name, "id": project.id}, f'The sample project is there: "{project.name}".'
+
+
+def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    files: dict[Split, Path] = {"labeled": chosen.labeled, "unlabeled": chosen.unlabeled}
+    if chosen.test:
+        files["test"] = chosen.test
+    project, draft = intake.import_files(
+        store, chosen.name, files, chosen.task, chosen.map, chosen.hide_gold, chosen.strict
+    )
+    report = {split: part.as_dict() for split, part in draft.imported.report.items()}
+    findings = [finding.as_dict() for finding in draft.imported.findings]
+    lines = [f'Project "{project.name}" ({draft.task.kind}).']
+    lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
+    lines += [f"  {finding['kind']}: {finding['count']:,}" for finding in findings]
+    task = {"kind": draft.task.kind, "labels": list(draft.task.labels)}
+    result = {"project": project.name, "id": project.id, "task": task["kind"], "labels": task["labels"]}
+    return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)
+
+
+def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    run = launch.resume(store, chosen.resume) if chosen.resume is not None else _start(store, chosen)
+    run = _follow(store, run.id)
+    result = summary(store, run.id)
+    return 0 if run.status == "done" else 1, result, _told(result)
+
+
+def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
+    if chosen.project is None:
+        raise UserError("No project was named.", "run", "Give a project, or --resume RUN.")
+    if STAGES.index(chosen.first) > STAGES.index(chosen.until):
+        raise UserError(f"--from {chosen.first} comes after --until {chosen.until}.", "run", "Swap them.")
+    project = projects.find_project(store, chosen.project)
+    config = launch.project_config(project, chosen.preset, chosen.config, chosen.assignments)
+    return launch.start(
+        store, project, config, chosen.first, chosen.until, chosen.selection, chosen.round, chosen.parent
+    )
+
+
+def _follow(store: Store, run_id: int) -> runs.Run:
+    """Waits for the run's end and tells its progress on standard error; Ctrl-C asks it to stop."""
+    told = ""
+    while True:
+        try:
+            launch.ensure_worker(store)
+            run = runs.get_run(store, run_id)
+            line = _progress_line(store, run)
+            if line != told:
+                print(line, file=sys.stderr, flush=True)
+                told = line
+            if run.status in ("done", "failed", "cancelled", "interrupted"):
+                return run
+            time.sleep(FOLLOW_SECONDS)
+        except KeyboardInterrupt:
+            print("stopping; what is finished is kept", file=sys.stderr)
+            launch.stop(store, run_id)
+
+
+def _progress_line(store: Store, run: runs.Run) -> str:
+    current = [stage for stage in runs.stages(store, run.id) if stage.status == "running"]
+    if not current:
+        return f"run {run.id}: {run.status}"
+    stage = current[-1]
+    tenth = f" {10 * (10 * stage.done // stage.total)} %" if stage.total else ""
+    return f"run {run.id}: {stage.stage}{tenth}"
+
+
+def _told(result: dict[str, Any]) -> str:
+    lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]} in {result["seconds"]} s.']
+    if result["candidates"] is not None:
+        lines.append(f"  {result['candidates']:,} candidates, {result['agreed']:,} agreed")
+    if result["accepted"] is not None:
+        lines.append(f"  {result['accepted']:,} accepted")
+    for arm, found in result["evaluate"].items():
+        if found is not None:
+            lines.append(f"  {arm}: {found['accuracy']:.1%} ({found['low']:.1%} to {found['high']:.1%})")
+    if result["error"]:
+        lines.append(f"  {result['error']['what']} {result['error']['remedy']}")
+    return "\n".join(lines)
+
+
+def _status(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    launch.ensure_worker(store)
+    if chosen.subject is None:
+        listed = [{"project": p.name, "id": p.id, "counts": p.counts} for p in projects.list_projects(store)]
+        return 0, {"projects": listed}, "\n".join(f"{p['id']}: {p['project']}" for p in listed) or "No projects yet."
+    try:
+        project = projects.find_project(store, chosen.subject)
+    except UserError:
+        if not chosen.subject.isdigit():
+            raise
+        run = runs.get_run(store, int(chosen.subject))
+        return 0, summary(store, run.id) | {"pid": run.pid, "attempt": run.attempt}, _told(summary(store, run.id))
+    listed_runs = [
+        {"run": r.id, "round": r.round_id, "status": r.status, "first": r.first, "until": r.until, "pid": r.pid}
+        for r in runs.list_runs(store, project.id)
+    ]
+    found_rounds = [{"round": r.id, "number": r.number} for r in rounds.list_rounds(store, project.id)]
+    result = {"project": project.name, "id": project.id, "counts": project.counts}
+    words = [f"run {r['run']}: {r['status']} ({r['first']} to {r['until']})" for r in listed_runs]
+    return 0, result | {"rounds": found_rounds, "runs": listed_runs}, "\n".join(words) or "No runs yet."
+
+
+def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    project = projects.find_project(store, chosen.project)
+    written = export(store, project, chosen.what, chosen.out)
+    return 0, {"project": project.name, "what": chosen.what, "out": str(written)}, f"Written: {written}"
+
+
+def _compare(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    found = [summary(store, run_id) for run_id in chosen.runs]
+    return 0, {"runs": found}, "\n".join(_told(one) for one in found)

@@ -1,0 +1,158 @@
+"""Asking a model now: a client without torch for the answering process, for "ask again" and the playground.
+
+The process starts with the first question and ends by itself when nobody has asked for a while. They talk over a
+Unix socket that only this user can open, one JSON line there and one back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from semievol.errors import UserError
+from semievol.records import Demonstration, Record, Task
+from semievol.store import projects, results, rounds
+from semievol.store.database import Store
+
+START_SECONDS = 60.0
+REPLY_SECONDS = 120.0
+
+
+def ask(
+    store: Store,
+    round_id: int,
+    question: Record,
+    demonstrations: Sequence[Demonstration] = (),
+    models: Sequence[str] = ("base",),
+) -> list[dict[str, Any]]:
+    """Answers of `models` ("base", "warm_up", "evolved") to one question, in their order.
+
+    Each is a dict with model, text, answer, probabilities (answer -> probability; empty for open tasks), mass,
+    entropy (normalised, None for open tasks) and seconds. Raises UserError where a model is not trained yet.
+    """
+    round_ = rounds.get_round(store, round_id)
+    known = results.adapters(store, round_id)
+    paths = {"base": "base", "warm_up": known.get("warm_up"), "evolved": known.get("tune")}
+    missing = [model for model in models if paths.get(model) is None]
+    if missing:
+        raise UserError(f"Not trained yet: {', '.join(missing)}.", "model", "Run the stage that makes it first.")
+    request = {
+        "verb": "answer",
+        "task": asdict(_task(store, round_.project_id)),
+        "record": asdict(question),
+        "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
+        "models": [[model, paths[model]] for model in models],
+    }
+    return _request(store, round_.config, request)
+
+
+def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demonstration]:
+    """The k labeled records most like `question`, most similar first."""
+    round_ = rounds.get_round(store, round_id)
+    held = projects.calibration(store, round_.project_id) or frozenset()
+    labeled = [r for r in projects.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
+    request = {
+        "verb": "neighbours",
+        "labeled": [asdict(record) for record in labeled],
+        "record": asdict(question),
+        "k": k,
+        "embedder": round_.config.propagation.embedder,
+    }
+    by_id = {record.id: record for record in labeled}
+    return [
+        Demonstration(by_id[record_id], similarity) for record_id, similarity in _request(store, round_.config, request)
+    ]
+
+
+def _task(store: Store, project_id: int) -> Task:
+    task = projects.find_project(store, project_id).task
+    if task is None:
+        raise UserError("The project has no data yet.", "project", "Import labeled and unlabeled records first.")
+    return task
+
+
+def _request(store: Store, config: Any, request: dict[str, Any]) -> Any:
+    request |= {"model": config.model, "precision": config.precision, "threads": config.threads}
+    with _connection(store.home) as stream:
+        stream.write(json.dumps(request).encode() + b"\n")
+        stream.flush()
+        line = stream.readline()
+    if not line:
+        raise UserError("The answering process ended without a reply.", "asking.log", "Ask again; the log says why.")
+    reply = json.loads(line)
+    if "error" in reply:
+        raise UserError(**reply["error"])
+    return reply["result"]
+
+
+@contextmanager
+def _connection(home: Path) -> Iterator[Any]:
+    """A stream to the answering process, which is started if it is not there."""
+    address_file = home / "asking.json"
+    client = _connect(address_file)
+    if client is None:
+        with open(home / "asking.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two questions at once start one process
+            client = _connect(address_file) or _start(home, address_file)
+    client.settimeout(REPLY_SECONDS)
+    try:
+        with client.makefile("rwb") as stream:
+            yield stream
+    except TimeoutError:
+        raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
+    except (ConnectionError, BrokenPipeError):
+        raise UserError("The answering process ended.", "asking.log", "Ask again; the log says why.") from None
+    finally:
+        client.close()
+
+
+def _connect(address_file: Path) -> socket.socket | None:
+    try:
+        address = json.loads(address_file.read_text())["socket"]
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.connect(address)
+    except (OSError, ValueError, KeyError):
+        return None
+    return client
+
+
+def _start(home: Path, address_file: Path) -> socket.socket:
+    # A Unix socket's path may hold about 100 bytes, fewer than a workspace's path may.
+    folder = Path(tempfile.mkdtemp(prefix="semievol-"))
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    with open(home / "logs" / "asking.log", "ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "semievol.jobs.answering", str(folder / "socket")],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"},
+        )
+    threading.Thread(target=process.wait, daemon=True, name="reaper").start()
+    temporary = address_file.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"socket": str(folder / "socket"), "pid": process.pid}))
+    temporary.chmod(0o600)
+    temporary.replace(address_file)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        client = _connect(address_file)
+        if client is not None:
+            return client
+        time.sleep(0.05)
+    raise UserError(
+        "The answering process did not start.", "asking.log", "Read the log in the workspace's logs folder."
+    )

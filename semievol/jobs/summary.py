@@ -1,0 +1,71 @@
+"""What came of a run, as one plain dict: the `run --json` line, the project cards and the report read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from semievol.method.tasks import same
+from semievol.records import STAGES
+from semievol.store import decisions, projects, results, runs
+from semievol.store.database import Store
+
+
+def summary(store: Store, run_id: int) -> dict[str, Any]:
+    """Keys as in DESIGN.md §5 for `run --json`; None for what did not run."""
+    run = runs.get_run(store, run_id)
+    project = projects.find_project(store, run.project_id)
+    evaluation = results.evaluation(store, run_id) or {}
+    ended = run.ended or (run.heartbeat_at if run.status != "queued" else None)
+    return {
+        "project": project.name,
+        "project_id": project.id,
+        "run": run.id,
+        "round": run.round_id,
+        "status": run.status,
+        "seconds": round(ended - run.started, 2) if ended and run.started else None,
+        "stages": _stages(store, run_id),
+        "evaluate": {arm: _interval(evaluation.get(arm)) for arm in ("base", "warm_up", "evolved")},
+        "p_value": evaluation.get("p_value"),
+        **_candidates(store, run, project),
+        "error": run.error,
+    }
+
+
+def _stages(store: Store, run_id: int) -> dict[str, dict[str, float] | None]:
+    timed: dict[str, dict[str, float] | None] = dict.fromkeys(STAGES)
+    for stage in runs.stages(store, run_id):
+        if stage.started is not None and stage.ended is not None:
+            seconds = max(stage.ended - stage.started, 1e-9)
+            timed[stage.stage] = {"seconds": round(seconds, 3), "items_per_second": round(stage.done / seconds, 3)}
+    return timed
+
+
+def _interval(arm: dict[str, Any] | None) -> dict[str, float] | None:
+    return None if arm is None else {key: arm[key] for key in ("accuracy", "low", "high")}
+
+
+def _candidates(store: Store, run: runs.Run, project: projects.Project) -> dict[str, Any]:
+    """Counts of the round's candidates and, with hidden gold, how many of them are right."""
+    frame = results.candidate_frame(store, run.round_id)
+    found: dict[str, Any] = {"candidates": None, "agreed": None, "accepted": None, "pseudo_accuracy": None}
+    if frame.empty:
+        return found
+    found |= {"candidates": len(frame), "agreed": int(frame["agreed"].sum())}
+    number = run.selection_used
+    accepted: dict[str, str] = {}
+    if number is not None:
+        chosen = decisions.selection_frame(store, run.round_id, number)
+        accepted = dict(zip(chosen["record_id"], chosen["answer"], strict=True))
+        found["accepted"] = len(accepted)
+    gold = frame["gold"].dropna()
+    if len(gold) and project.task is not None:
+        task = project.task
+        right = [same(task, answer, gold[i]) for i, answer in frame.loc[gold.index, "answer"].items()]
+        kept = [same(task, answer, gold[i]) for i, answer in accepted.items() if i in gold.index]
+        found["pseudo_accuracy"] = {
+            "all": float(np.mean(right)),
+            "accepted": float(np.mean(kept)) if kept else None,
+        }
+    return found

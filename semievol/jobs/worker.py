@@ -1,0 +1,197 @@
+"""The worker: a process of its own that claims queued runs and carries them out, one after the other.
+
+The only place that introduces an engine and the store to the method. Started by `launch`, survives the dashboard,
+beats while it works, and writes everything it has to say into the run's log file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from semievol.data.splits import cut_calibration
+from semievol.errors import UserError
+from semievol.jobs.launch import log_path, take_worker_lock
+from semievol.method.evolve import evolve
+from semievol.method.protocols import Plan, Stopped
+from semievol.store import projects, results, rounds, runs
+from semievol.store.database import Store, open_store
+from semievol.store.journal import StoreJournal
+
+log = logging.getLogger("semievol.worker")
+
+_PACKAGES = ("torch", "transformers", "peft", "faiss-cpu", "numpy", "scikit-learn", "streamlit")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Works until the queue is empty.
+
+    The lock, inherited from whoever started this process, is given back before the last look at the queue: a run that
+    is queued meanwhile is found either by this worker or by the one that `launch.ensure_worker` then may start.
+    """
+    parser = argparse.ArgumentParser(prog="python -m semievol.jobs.worker", description=__doc__)
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--lock", type=int, help="descriptor of the worker lock; taken here where it is left out")
+    chosen = parser.parse_args(arguments)
+    store = open_store(chosen.workspace)
+    lock: int | None = chosen.lock if chosen.lock is not None else take_worker_lock(store)
+    while lock is not None:
+        while (run := runs.claim_next(store, os.getpid())) is not None:
+            carry_out(store, run)
+        os.close(lock)
+        lock = take_worker_lock(store) if runs.queue(store) else None
+    return 0
+
+
+def carry_out(store: Store, run: runs.Run) -> None:
+    """Runs a claimed run's span of stages and records how it ended; never raises for what goes wrong inside."""
+    _log_into(log_path(store, run.id))
+    log.info("run %s, attempt %s: %s to %s", run.id, run.attempt, run.first, run.until)
+    pulse = _Pulse(store, run)
+    pulse.start()
+    status: runs.Ending = "done"
+    error: dict[str, str] | None = None
+    try:
+        _work(store, run)
+    except Stopped:
+        status = "cancelled"
+        log.info("stopped on request; what is finished is kept")
+    except UserError as problem:
+        status, error = "failed", problem.as_dict()
+        log.error("%s", problem)
+    except MemoryError:
+        status, error = "failed", _out_of_memory()
+        log.exception("out of memory")
+    except Exception as problem:  # a run's boundary: all of it is logged, none of it ends the worker
+        status, error = "failed", _unexpected(problem, log_path(store, run.id))
+        log.exception("something broke")
+    finally:
+        pulse.stop()
+    try:
+        runs.finish(store, run.id, run.attempt, status, error=error)
+        log.info("run %s: %s", run.id, status)
+    except Stopped:
+        log.error("another attempt owns run %s by now; its end is not this worker's to tell", run.id)
+
+
+def _work(store: Store, run: runs.Run) -> None:
+    from semievol.engines.local import LocalEngine  # torch loads only once there is something to do
+
+    plan = make_plan(store, run)
+    log.info(
+        "%d labeled, %d unlabeled, %d calibration, %d test records",
+        *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
+    )
+    engine = LocalEngine(run.config.model, run.config.precision, run.config.threads)
+    runs.record_environment(store, run.id, run.attempt, environment(engine.description))
+    evolve(plan, engine, StoreJournal(store, run), run.first, run.until)
+
+
+def make_plan(store: Store, run: runs.Run) -> Plan:
+    """What the run works on, read from the store; cuts the project's calibration split if it has none yet."""
+    round_ = rounds.get_round(store, run.round_id)
+    project = projects.find_project(store, round_.project_id)
+    if project.task is None:
+        raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
+    records = projects.load_records(store, round_.version_id)
+    labeled = [record for record in records if record.split == "labeled"]
+    held = frozenset[str]()
+    if run.config.calibration > 0:
+        held = projects.calibration(store, project.id) or frozenset()
+        if not held:
+            held = cut_calibration(labeled, run.config.calibration, run.config.calibration_minimum, run.config.seed)
+            projects.save_calibration(store, project.id, held)
+    parent = None
+    if round_.parent_id is not None:
+        parent = results.evolved_adapter(store, round_.parent_id)
+        if parent is None:
+            raise UserError(
+                "The parent round has no evolved adapter.", f"round {round_.parent_id}", "Fine-tune it first."
+            )
+    return Plan(
+        task=project.task,
+        config=run.config,
+        labeled=[record for record in labeled if record.content_hash not in held],
+        unlabeled=[record for record in records if record.split == "unlabeled"],
+        calibration=[record for record in labeled if record.content_hash in held],
+        test=[record for record in records if record.split == "test"],
+        round_number=round_.number,
+        parent=parent,
+    )
+
+
+def environment(device: str) -> dict[str, str]:
+    """Versions and machine that a run's numbers were made with."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions | {"python": platform.python_version(), "device": device, "cores": str(os.cpu_count())}
+
+
+class _Pulse(threading.Thread):
+    """Beats for the run while it works and samples what the process uses; ends the process if it lost the run."""
+
+    def __init__(self, store: Store, run: runs.Run) -> None:
+        super().__init__(daemon=True, name="pulse")
+        self._store, self._run = store, run
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        process, began = psutil.Process(), time.monotonic()
+        process.cpu_percent()
+        while not self._done.wait(runs.HEARTBEAT_SECONDS / 2):
+            try:
+                if not runs.beat(self._store, self._run.id, self._run.attempt):
+                    log.error("another attempt has taken over this run; this process ends")
+                    os._exit(3)
+                used = {"memory_bytes": float(process.memory_info().rss), "cpu_percent": process.cpu_percent()}
+                runs.sample(self._store, self._run.id, self._run.attempt, int(time.monotonic() - began), used)
+            except UserError as problem:
+                log.warning("the heartbeat could not be written: %s", problem)
+
+    def stop(self) -> None:
+        self._done.set()
+        self.join()
+
+
+def _log_into(path: Path) -> None:
+    """Sends everything this process prints, native libraries included, to the run's log file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, force=True, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def _out_of_memory() -> dict[str, str]:
+    return UserError(
+        "The machine ran out of memory.", "micro_batch_size", "Halve micro_batch_size, or choose a smaller model."
+    ).as_dict()
+
+
+def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
+    if type(problem).__name__ == "OutOfMemoryError":
+        return _out_of_memory()
+    return {"what": "Something broke.", "where": log_file.name, "remedy": "Read the log, then press Resume."}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal stops the dashboard, not the work
+    raise SystemExit(main())

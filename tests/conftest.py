@@ -1,0 +1,26 @@
+"""What all tests share: a home of their own, and one tiny real model per session."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: spinning threads starve the other core
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the workspace of the person who runs it."""
+    monkeypatch.setenv("SEMIEVOL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SEMIEVOL_DATABASE_URL", raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Llama with random weights in the ordinary Hugging Face layout."""
+    from tests.tiny_model import make_llama  # torch loads only for the tests that need it
+
+    return make_llama(tmp_path_factory.mktemp("models") / "llama")

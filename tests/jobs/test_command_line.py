@@ -1,0 +1,128 @@
+"""The command line as it is promised: last line JSON, exit codes, one sentence for a mistake, nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def semievol(home: Path, *words: str, expect: int = 0) -> dict[str, Any]:
+    result = subprocess.run(
+        [sys.executable, "-m", "semievol", *words, "--workspace", str(home), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )
+    assert result.returncode == expect, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    if expect == 2:
+        lines = [line for line in result.stderr.splitlines() if line.startswith("semievol: ")]
+        assert len(lines) == 1, result.stderr
+        return {"said": lines[0]}
+    last: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return last
+
+
+def write(path: Path, rows: list[list[str]]) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(rows)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    words = {"roads": "pothole", "water": "leak", "parks": "tree"}
+
+    def rows(split: str, count: int) -> list[list[str]]:
+        labels = list(words)
+        return [[f"a {words[labels[i % 3]]} at number {i} {split}", labels[i % 3]] for i in range(count)]
+
+    head = ["message", "team"]
+    return {
+        split: write(tmp_path / f"{split}.csv", [head, *rows(split, count)])
+        for split, count in (("labeled", 18), ("unlabeled", 40), ("test", 9))
+    }
+
+
+def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path], tiny_model: Path) -> None:
+    home = tmp_path / "home"
+    parts = [word for split, path in files.items() for word in (f"--{split}", str(path))]
+    imported = semievol(home, "import", *parts, "--name", "Line", "--hide-gold")
+    assert imported["project"] == "Line"
+    assert imported["task"] == "classification"
+    assert {s: imported["splits"][s]["accepted"] for s in files} == {"labeled": 18, "unlabeled": 40, "test": 9}
+
+    quick = [f"--set=model={tiny_model}", "--set=propagation.warm_up.minimum_steps=2", "--set=tune.minimum_steps=2"]
+    run = semievol(home, "run", "Line", "--preset", "paper", *quick)
+    assert run["status"] == "done"
+    assert run["candidates"] == 40
+    assert run["pseudo_accuracy"]["all"] is not None
+    assert {"accuracy", "low", "high"} == set(run["evaluate"]["evolved"])
+    assert run["stages"]["respond"]["items_per_second"] > 0
+
+    assert semievol(home, "status", "Line")["runs"][0]["status"] == "done"
+    assert semievol(home, "status", str(run["run"]))["run"] == run["run"]
+    out = tmp_path / "accepted.jsonl"
+    semievol(home, "export", "Line", "--what", "selection", "--out", str(out))
+    assert len(out.read_text(encoding="utf-8").splitlines()) == run["accepted"]
+    assert len(semievol(home, "compare", str(run["run"]), str(run["run"]))["runs"]) == 2
+
+
+def test_a_span_of_stages_leaves_the_rest_empty(tmp_path: Path, files: dict[str, Path], tiny_model: Path) -> None:
+    home = tmp_path / "home"
+    parts = [word for split, path in files.items() for word in (f"--{split}", str(path))]
+    semievol(home, "import", *parts, "--name", "Line")
+    quick = [f"--set=model={tiny_model}", "--set=propagation.warm_up.minimum_steps=2"]
+    run = semievol(home, "run", "Line", *quick, "--until", "justify")
+    assert run["candidates"] == 40
+    assert run["accepted"] is None
+    assert run["pseudo_accuracy"] is None
+    assert run["evaluate"] == {"base": None, "warm_up": None, "evolved": None}
+    assert run["stages"]["tune"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["frobnicate"], "frobnicate"),
+        (["run", "Nothing here"], "Nothing here"),
+        (["run"], "project"),
+        (["run", "Line", "--set", "tune.epocs=3"], "epocs"),
+        (["run", "Line", "--set", "tune.epochs=-1"], "tune.epochs"),
+        (["run", "Line", "--from", "tune", "--until", "respond"], "--from"),
+        (["import", "--labeled", "absent.csv", "--unlabeled", "absent.csv", "--name", "Other"], "absent.csv"),
+        (["import", "--labeled", "{labeled}", "--unlabeled", "{unlabeled}", "--name", "Line"], "Line"),
+        (
+            ["import", "--labeled", "{labeled}", "--unlabeled", "{unlabeled}", "--name", "X", "--map", "question=no"],
+            "no",
+        ),
+        (["export", "Line", "--what", "adapter", "--out", "somewhere"], "adapter"),
+        (["status", "Nobody"], "Nobody"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_touches_nothing(
+    tmp_path: Path, files: dict[str, Path], words: list[str], named: str
+) -> None:
+    home = tmp_path / "home"
+    parts = [word for split, path in files.items() for word in (f"--{split}", str(path))]
+    semievol(home, "import", *parts, "--name", "Line")
+    before = semievol(home, "status")
+    said = semievol(home, *[word.format(**files) for word in words], expect=2)["said"]
+    assert named in said
+    assert semievol(home, "status") == before
+
+
+def test_the_sample_is_made_once(tmp_path: Path) -> None:
+    first = semievol(tmp_path, "sample")
+    assert semievol(tmp_path, "sample") == first

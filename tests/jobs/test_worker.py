@@ -1,0 +1,172 @@
+"""The real worker on a tiny real model: runs to the end, is killed and resumed, is stopped, repeats itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from semievol.config import Config, load
+from semievol.jobs import launch
+from semievol.jobs.summary import summary
+from semievol.records import Record, Split, Task
+from semievol.store import projects, results, runs
+from semievol.store.database import Store, open_store
+
+TASK = Task("classification", labels=("roads", "water", "parks"))
+WORDS = {"roads": ("pothole", "street", "kerb"), "water": ("leak", "pipe", "tap"), "parks": ("tree", "bench", "grass")}
+PATIENCE = 120.0
+
+
+def made(split: Split, count: int) -> list[Record]:
+    found = []
+    for i in range(count):
+        label = TASK.labels[i % 3]
+        question = f"the {WORDS[label][i // 3 % 3]} near number {i} needs care {split}"
+        found.append(Record(f"{split}{i:03}", question, (), None if split == "unlabeled" else label, split, i + 2))
+    return found
+
+
+@pytest.fixture
+def settings(tiny_model: Path) -> Config:
+    small = ["calibration=0", "propagation.warm_up.minimum_steps=12", "propagation.warm_up.epochs=1"]
+    small += ["propagation.warm_up.save_every=3", "tune.minimum_steps=12", "tune.epochs=1", "tune.save_every=3"]
+    small += ["propagation.warm_up.lora.rank=2", "tune.lora.rank=2", "threads=1", f"model={tiny_model}"]
+    return load("studio", None, small)
+
+
+def workspace(folder: Path) -> tuple[Store, projects.Project]:
+    store = open_store(folder)
+    project = projects.create_project(store, "Small", TASK)
+    records = [*made("labeled", 24), *made("unlabeled", 100), *made("test", 12)]
+    gold = {r.id: TASK.labels[i % 3] for i, r in enumerate(made("unlabeled", 100))}
+    projects.add_version(store, project.id, records, gold, [], [], TASK)
+    return store, projects.find_project(store, project.id)
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {PATIENCE} s for {what}")
+
+
+def finished(store: Store, run_id: int) -> runs.Run:
+    def ended() -> runs.Run | None:
+        launch.ensure_worker(store)
+        run = runs.get_run(store, run_id)
+        return run if run.status not in ("queued", "running", "stopping") else None
+
+    run: runs.Run = wait_for(ended, "the run to end")
+    return run
+
+
+def under_way(store: Store, run_id: int, stage: str) -> Callable[[], bool]:
+    def some_done() -> bool:
+        return any(
+            p.stage == stage and p.status == "running" and 0 < p.done < p.total for p in runs.stages(store, run_id)
+        )
+
+    return some_done
+
+
+def numbers(store: Store, run: runs.Run) -> dict[str, Any]:
+    """Everything that a person or a later stage reads off a run, without times."""
+    frame = results.candidate_frame(store, run.round_id).drop(columns=["decision", "decided_answer"])
+    predictions = results.predictions(store, run.id).sort_values(["model", "record_id"])
+    curves = runs.metrics(store, run.id)
+    losses = curves[curves["name"] == "loss"][["stage", "step", "value"]].sort_values(["stage", "step"])
+    return {
+        "candidates": frame.sort_index().to_csv(),
+        "predictions": predictions[["model", "record_id", "answer", "confidence"]].to_csv(index=False),
+        "evaluation": results.evaluation(store, run.id),
+        "losses": losses.to_csv(index=False),
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {"folder": tmp_path_factory.mktemp("reference")}
+
+
+@pytest.fixture
+def uninterrupted(reference: dict[str, Any], settings: Config) -> dict[str, Any]:
+    if "numbers" not in reference:
+        store, project = workspace(reference["folder"])
+        run = finished(store, launch.start(store, project, settings).id)
+        assert run.status == "done", launch.log_path(store, run.id).read_text()
+        reference |= {"numbers": numbers(store, run), "summary": summary(store, run.id)}
+    return reference
+
+
+def test_a_run_goes_through_all_stages_and_sums_up(uninterrupted: dict[str, Any]) -> None:
+    told = uninterrupted["summary"]
+    assert told["status"] == "done"
+    assert told["candidates"] == 100
+    assert 0 < told["accepted"] <= 100
+    assert set(told["evaluate"]) == {"base", "warm_up", "evolved"}
+    assert all(arm["low"] <= arm["accuracy"] <= arm["high"] for arm in told["evaluate"].values())
+    assert 0 <= told["p_value"] <= 1
+    assert set(told["pseudo_accuracy"]) == {"all", "accepted"}
+    assert all(stage["seconds"] > 0 for stage in told["stages"].values())
+    assert told["error"] is None
+
+
+@pytest.mark.parametrize("stage", ["warm_up", "respond", "tune"])
+def test_killed_in_a_stage_and_resumed_it_gives_the_same_numbers(
+    stage: str, tmp_path: Path, settings: Config, uninterrupted: dict[str, Any]
+) -> None:
+    store, project = workspace(tmp_path)
+    run = launch.start(store, project, settings)
+    wait_for(under_way(store, run.id, stage), f"{stage} to be under way")
+    os.kill(runs.get_run(store, run.id).pid, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_for(lambda: runs.settle(store) or runs.get_run(store, run.id).status == "interrupted", "the settlement")
+    assert time.monotonic() - killed < 3 * runs.HEARTBEAT_SECONDS
+    launch.resume(store, run.id)
+    again = finished(store, run.id)
+    assert again.status == "done"
+    assert again.attempt == 2
+    assert numbers(store, again) == uninterrupted["numbers"]
+
+
+def test_stop_keeps_what_is_finished_and_resume_goes_on(
+    tmp_path: Path, settings: Config, uninterrupted: dict[str, Any]
+) -> None:
+    store, project = workspace(tmp_path)
+    run = launch.start(store, project, settings)
+    wait_for(under_way(store, run.id, "respond"), "respond to be under way")
+    launch.stop(store, run.id)
+    assert finished(store, run.id).status == "cancelled"
+    launch.resume(store, run.id)
+    again = finished(store, run.id)
+    assert again.status == "done"
+    assert numbers(store, again) == uninterrupted["numbers"]
+
+
+def test_a_second_run_waits_in_the_queue_and_is_taken_up(tmp_path: Path, settings: Config) -> None:
+    store, project = workspace(tmp_path)
+    first = launch.start(store, project, settings, until="warm_up")
+    second = launch.start(store, project, settings, first="retrieve", until="retrieve")
+    assert runs.get_run(store, second.id).status == "queued"
+    assert finished(store, first.id).status == "done"
+    assert finished(store, second.id).status == "done"
+
+
+def test_a_mistake_of_the_user_fails_the_run_with_one_sentence(tmp_path: Path, settings: Config) -> None:
+    store, project = workspace(tmp_path)
+    lost = settings.model_copy(update={"model": str(tmp_path / "nowhere")})
+    run = finished(store, launch.start(store, project, lost).id)
+    assert run.status == "failed"
+    assert run.error is not None
+    assert run.error["what"]
+    assert run.error["remedy"]
+    assert "Traceback" not in run.error["what"]
