@@ -1,0 +1,240 @@
+"""A base model in memory with its adapters: loading, switching, adding one to be trained, saving.
+
+The base's weights are never changed and adapters are never merged into it. Work is grouped by adapter; peft's
+`adapter_names` is not used, since an error inside such a call leaves its hooks installed.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from semievol.config import Lora
+from semievol.engines import checkpoints
+from semievol.engines.chat import Chat
+from semievol.engines.models import fingerprint, read_json, resolve_model
+from semievol.errors import UserError
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+BASE = "base.json"
+_MOST_ADAPTERS = 4
+
+
+class AdaptedModel:
+    """One base model, its tokenizer, and the adapters that are loaded onto it.
+
+    model: the causal language model; what it computes depends on the adapter that `using` has switched on.
+    """
+
+    def __init__(self, name: str, device: torch.device, dtype: torch.dtype) -> None:
+        folder = resolve_model(name)
+        self.name = folder.name if Path(name).expanduser().is_dir() else name
+        self.fingerprint = fingerprint(folder)
+        transformers_logging.disable_progress_bar()  # after the download, whose bar is worth seeing
+        try:
+            self.model: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise UserError(
+                f"The model cannot be loaded ({type(error).__name__}: {str(error)[:300]}).",
+                f"model {self.name}",
+                "Choose a causal language model whose architecture this version of transformers knows.",
+            ) from None
+        finally:
+            transformers_logging.enable_progress_bar()
+        self.model.requires_grad_(False).eval().to(device)
+        self.device = device
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        self.chat = Chat(folder, limit)
+        self.linear = _linear_names(self.model)
+        self.peft: PeftModel | None = None
+        self._loaded: dict[tuple[str, str], str] = {}
+        self._numbers = itertools.count()
+
+    @property
+    def pad(self) -> int:
+        """An id to pad with; it is always masked."""
+        pad = self.chat.tokenizer.pad_token_id
+        return int(pad) if pad is not None else min(self.chat.stops, default=0)
+
+    @property
+    def packs(self) -> bool:
+        """Whether attention masks of our own are understood: plain full attention in every layer."""
+        config = self.model.config.get_text_config()
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+        stateful = getattr(self.model, "_is_stateful", False)
+        return kinds == {"full_attention"} and not stateful and not window
+
+    @contextmanager
+    def using(self, adapter: str | None) -> Iterator[Any]:
+        """The model with the adapter of this folder (None: the plain base), for reading only."""
+        name = None if adapter is None else self._load(Path(adapter))
+        with torch.no_grad():
+            if self.peft is None:
+                yield self.model
+            elif name is None:
+                # Not `disable_adapter()`, which looks up the active adapter and that may have been removed.
+                self.peft.base_model.disable_adapter_layers()
+                try:
+                    yield self.model
+                finally:
+                    self.peft.base_model.enable_adapter_layers()
+            else:
+                self.peft.set_adapter(name, inference_mode=True)
+                yield self.model
+
+    def add(self, lora: Lora, seed: int, start: Path | None = None) -> str:
+        """Name of a new adapter that is switched on and trainable: fresh, or a copy of the one in `start`."""
+        config = LoraConfig(
+            task_type="CAUSAL_LM",
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            use_rslora=lora.use_rslora,
+            use_dora=lora.use_dora,
+            target_modules=self.linear,
+        )
+        if start is not None:
+            self.check(start)
+            config = _read_config(start)
+            config.lora_dropout = lora.dropout
+        config.inference_mode = False
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            name = self._attach(config)
+        if start is not None:
+            self._fill(name, start)
+        assert self.peft is not None
+        self.peft.set_adapter(name)
+        return name
+
+    def remove(self, name: str) -> None:
+        """Forgets an adapter."""
+        assert self.peft is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that another adapter becomes active; `using` always names its own
+            self.peft.delete_adapter(name)
+
+    def weights(self, name: str) -> dict[str, torch.Tensor]:
+        """The adapter's tensors by key, on the processor."""
+        state = get_peft_model_state_dict(self.peft, adapter_name=name, save_embedding_layers=False)
+        return {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(state.items())}
+
+    def save(self, name: str, folder: Path) -> None:
+        """Writes weights, settings and the base's fingerprint into `folder`, without any path of this machine."""
+        assert self.peft is not None
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.weights(name), folder / WEIGHTS, metadata={"format": "pt"})
+        config = copy.copy(self.peft.peft_config[name])
+        config.base_model_name_or_path = self.name
+        config.inference_mode = True
+        plain = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
+        (folder / CONFIG).write_text(json.dumps(plain, indent=1, sort_keys=True), encoding="utf-8")
+        note = {"model": self.name, "fingerprint": self.fingerprint}
+        (folder / BASE).write_text(json.dumps(note, indent=1), encoding="utf-8")
+
+    def restore(self, name: str, folder: Path) -> None:
+        """Puts the weights saved in `folder` into the adapter `name`."""
+        self._fill(name, folder)
+
+    def _load(self, folder: Path) -> str:
+        marker = folder / checkpoints.MARKER
+        key = (str(folder.resolve()), marker.read_text(encoding="utf-8") if marker.is_file() else "")
+        if key in self._loaded:
+            self._loaded[key] = self._loaded.pop(key)  # the most recently used stands last
+            return self._loaded[key]
+        self.check(folder)
+        while len(self._loaded) >= _MOST_ADAPTERS:
+            self.remove(self._loaded.pop(next(iter(self._loaded))))
+        config = _read_config(folder)
+        config.inference_mode = True
+        name = self._attach(config)
+        self._fill(name, folder)
+        self._loaded[key] = name
+        return name
+
+    def check(self, folder: Path) -> None:
+        """Refuses, as UserError, an adapter that is unfinished, damaged, or was trained on another base."""
+        where = f"adapter {folder.name}"
+        wrong = checkpoints.fault(folder)
+        if wrong:
+            raise UserError(f"The adapter cannot be used: {wrong}.", where, "Train it again, or restore the folder.")
+        note = read_json(folder / BASE)
+        if note.get("fingerprint") != self.fingerprint:
+            raise UserError(
+                f'The adapter was trained on another base model ("{note.get("model")}", not this "{self.name}").',
+                where,
+                "Choose the model that it was trained on, or start a new round.",
+            )
+
+    def _attach(self, config: LoraConfig) -> str:
+        name = f"adapter{next(self._numbers)}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the base lies in a folder of another name than when it was saved
+            if self.peft is None:
+                self.peft = get_peft_model(self.model, config, adapter_name=name)
+            else:
+                self.peft.add_adapter(name, config)
+        self.peft.eval()
+        return name
+
+    def _fill(self, name: str, folder: Path) -> None:
+        """Loads weights whose keys and shapes are exactly those of the adapter `name`; else it is removed again."""
+        expected = {key: tuple(tensor.shape) for key, tensor in self.weights(name).items()}
+        found = _shapes(folder / WEIGHTS)
+        if found != expected:
+            odd = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+            self.remove(name)
+            raise UserError(
+                f"The adapter does not fit the model: {len(odd)} of {len(expected)} tensors differ "
+                f"({odd[0]}: expected {expected.get(odd[0])}, found {found.get(odd[0])}).",
+                f"adapter {folder.name}",
+                "Choose the model and the rank that it was trained with.",
+            )
+        set_peft_model_state_dict(self.peft, load_file(folder / WEIGHTS), adapter_name=name)
+
+
+def _linear_names(model: Any) -> list[str]:
+    """Last names of all linear layers but the output layer: where LoRA goes ("all-linear")."""
+    output = model.get_output_embeddings()
+    linear = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and part is not output]
+    return sorted({name.rpartition(".")[2] for name in linear})
+
+
+def _read_config(folder: Path) -> LoraConfig:
+    values = read_json(folder / CONFIG)
+    if values.get("peft_type") != "LORA":
+        found = values.get("peft_type")
+        raise UserError(f"Expected a LoRA adapter, found {found}.", f"adapter {folder.name}", "Choose another one.")
+    known = set(LoraConfig.__dataclass_fields__)
+    return LoraConfig(**{key: value for key, value in values.items() if key in known})
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by key from a safetensors header."""
+    with file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    return {key: tuple(value["shape"]) for key, value in header.items() if key != "__metadata__"}

@@ -1,0 +1,125 @@
+"""Folders that are either complete or nothing: written aside, hashed, renamed, and believed only with their marker.
+
+COMPLETE is written last and holds the SHA-256 of every file. Knows nothing of what the files mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MARKER = "COMPLETE"
+ADAPTER = "adapter"
+CHECKPOINTS = "checkpoints"
+_STAGING = ".partial-"
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def written_whole(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
+    """An empty folder to write into, which becomes `folder` when the block ends well; `about` goes into the marker."""
+    staging = folder.parent / f"{_STAGING}{folder.name}"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    yield staging
+    publish(staging, folder, about)
+
+
+def publish(staging: Path, folder: Path, about: dict[str, Any]) -> None:
+    """Seals what was written in `staging` and gives it its final name."""
+    seal(staging, about)
+    if folder.exists():
+        shutil.rmtree(folder)
+    staging.rename(folder)
+    _sync(folder.parent)
+
+
+def seal(folder: Path, about: dict[str, Any]) -> None:
+    """Writes the marker over all files of `folder`, everything synced to disk before it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MARKER)
+    hashes = {}
+    for path in files:
+        _sync(path)
+        hashes[path.relative_to(folder).as_posix()] = _sha256(path)
+    for inner in {path.parent for path in files}:
+        _sync(inner)
+    draft = folder / f"{MARKER}.draft"
+    draft.write_text(json.dumps({**about, "files": hashes}, indent=1), encoding="utf-8")
+    _sync(draft)
+    draft.rename(folder / MARKER)
+    _sync(folder)
+
+
+def fault(folder: Path) -> str | None:
+    """What is wrong with a sealed folder, naming the file; None where it is complete and unchanged."""
+    try:
+        hashes = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+        for name, expected in hashes.items():
+            path = folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if _sha256(path) != expected:
+                return f"{name} has changed since it was written"
+    except FileNotFoundError:
+        return "it was never finished (no COMPLETE marker)"
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        return f"its COMPLETE marker cannot be read ({error})"
+    return None
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """What was noted in the marker of a complete folder."""
+    return dict(json.loads((folder / MARKER).read_text(encoding="utf-8")))
+
+
+def sweep(folder: Path) -> None:
+    """Removes what was only half written under `folder`."""
+    for staging in folder.glob(f"{_STAGING}*"):
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def newest(folder: Path, lesson: str | None = None) -> Path | None:
+    """The newest complete checkpoint of a training folder, which can be loaded as an adapter too; None without one.
+
+    lesson: only checkpoints that carry this lesson's fingerprint. Damaged ones are logged, never used.
+    """
+    for checkpoint in sorted((folder / CHECKPOINTS).glob("checkpoint-*"), key=_step, reverse=True):
+        wrong = fault(checkpoint)
+        if wrong:
+            _log.warning("checkpoint %s is not used: %s", checkpoint.name, wrong)
+        elif lesson is None or about(checkpoint).get("lesson") == lesson:
+            return checkpoint
+        else:
+            _log.warning("checkpoint %s is not used: it belongs to other examples or settings", checkpoint.name)
+    return None
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Removes all but the `count` newest checkpoints."""
+    for checkpoint in sorted((folder / CHECKPOINTS).glob("checkpoint-*"), key=_step, reverse=True)[count:]:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _step(checkpoint: Path) -> int:
+    number = checkpoint.name.rpartition("-")[2]
+    return int(number) if number.isdigit() else -1
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

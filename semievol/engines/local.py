@@ -1,0 +1,213 @@
+"""The engine that runs models in this process: neighbours, answers, training.
+
+Composes the other rooms of this package and holds what they share: the device, the loaded models, the batch budget.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from semievol.engines import generation, retrieval, scoring
+from semievol.engines.adapters import CONFIG, AdaptedModel
+from semievol.engines.batching import CPU_BUDGET, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
+from semievol.errors import UserError
+from semievol.method.protocols import Ask, Lesson, Reply
+from semievol.records import Demonstration, Record
+
+BASE = "base"
+MODEL_EMBEDDER = "model"
+
+
+@dataclass(frozen=True)
+class _Closed:
+    """A closed ask, tokenised; asks that differ in the collaborator only are one."""
+
+    question: scoring.Question
+    record_id: str
+
+
+class LocalEngine:
+    """`method.protocols.Engine` with torch, transformers and peft, on the GPU where there is one.
+
+    model: the base: "starter", a local folder or a hub id.
+    precision: "fp32" is reproducible; "auto" takes bf16 on a GPU and on processors made for it.
+    threads: processor threads; 0 takes all cores, but leaves one where there are more than two.
+    """
+
+    def __init__(self, model: str, precision: str = "fp32", threads: int = 0) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(threads or (cores if cores <= 2 else cores - 1))
+        rank = int(os.environ.get("LOCAL_RANK", "0"))  # set by torchrun, one process per GPU
+        self.device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
+        self.dtype = torch.bfloat16 if precision == "auto" and _bf16_pays(self.device) else torch.float32
+        self.batcher = Batcher(CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET)
+        self.base = AdaptedModel(model, self.device, self.dtype)
+        self._other: tuple[str, AdaptedModel] | None = None
+
+    @property
+    def control_tokens(self) -> Sequence[str]:
+        """The base model's own special tokens."""
+        return self.base.chat.control_tokens
+
+    @property
+    def description(self) -> str:
+        """Device and everything else of this machine that decides the last digits of the numbers."""
+        kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{kind}, {dtype}, {torch.get_num_threads()} threads, batches of {self.batcher.budget} tokens"
+
+    def neighbours(
+        self, labeled: Sequence[Record], queries: Sequence[Record], k: int, embedder: str
+    ) -> list[list[Demonstration]]:
+        """As the protocol says. embedder: "char-tfidf", "model" (this model's own hidden states, averaged over the
+        tokens), or a sentence-transformers model."""
+        if embedder == retrieval.CHAR_TFIDF:
+            embed: retrieval.Embed = retrieval.char_tfidf
+        elif embedder == MODEL_EMBEDDER:
+            embed = self._hidden_states
+        else:
+            embed = retrieval.sentence_embedder(embedder, self.device.type)
+        return retrieval.neighbours(labeled, queries, k, embed)
+
+    def answer(self, asks: Sequence[Ask]) -> list[Reply]:
+        """As the protocol says; grouped by model, so that adapters are switched once each."""
+        replies: dict[int, Reply] = {}
+        for name in dict.fromkeys(ask.model for ask in asks):
+            adapted, adapter = self._find(name)
+            mine = [i for i, ask in enumerate(asks) if ask.model == name]
+            closed = [i for i in mine if asks[i].allowed]
+            free = [i for i in mine if not asks[i].allowed]
+            try:
+                with adapted.using(adapter) as model:
+                    replies |= zip(closed, self._score(adapted, model, [asks[i] for i in closed]), strict=True)
+                    replies |= zip(free, self._generate(adapted, model, [asks[i] for i in free]), strict=True)
+            except OutOfMemory:
+                raise too_large(
+                    f"model {adapted.name}", "Show fewer demonstrations, or choose a smaller model or a larger machine."
+                ) from None
+        return [replies[i] for i in range(len(asks))]
+
+    def train(
+        self,
+        lesson: Lesson,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+    ) -> str:
+        """As the protocol says; see `training.train`."""
+        # Imported here: transformers.Trainer takes two seconds that answering does not need.
+        from semievol.engines import training
+
+        return training.train(self.base, lesson, metric, progress, stopping)
+
+    def _find(self, name: str) -> tuple[AdaptedModel, str | None]:
+        """Model and adapter folder that an ask's `model` names. One other base is kept beside the engine's own."""
+        if name == BASE:
+            return self.base, None
+        if (Path(name) / CONFIG).is_file():
+            return self.base, name
+        if self._other is None or self._other[0] != name:
+            self._other = None
+            self._other = (name, AdaptedModel(name, self.device, self.dtype))
+        return self._other[1], None
+
+    def _score(self, adapted: AdaptedModel, model: object, asks: Sequence[Ask]) -> list[Reply]:
+        prompts = adapted.chat.prompts([ask.messages for ask in asks])
+        questions: dict[tuple[object, ...], scoring.Question] = {}
+        keys = [(ask.messages, ask.allowed) for ask in asks]
+        for ask, prompt, key in zip(asks, prompts, keys, strict=True):
+            if key not in questions:
+                questions[key] = self._question(adapted, ask, prompt)
+        distinct = list(questions.values())
+        scores = self.batcher.run(
+            distinct,
+            lambda question: question.size,
+            lambda batch: scoring.score(model, batch, adapted.pad, adapted.packs),
+        )
+        found = dict(zip(questions, map(scoring.normalise, scores), strict=True))
+        replies = []
+        for ask, key in zip(asks, keys, strict=True):
+            probabilities, mass = found[key]
+            text = ask.allowed[int(np.argmax(probabilities))]
+            replies.append(Reply(text=text, probabilities=probabilities, mass=mass))
+        return replies
+
+    def _question(self, adapted: AdaptedModel, ask: Ask, prompt: tuple[int, ...]) -> scoring.Question:
+        turns = [adapted.chat.turn(ask.messages, prompt, answer) for answer in ask.allowed]
+        shared = min(len(turn.prompt) for turn in turns)
+        replies = [turn.prompt[shared:] + turn.reply for turn in turns]
+        question = scoring.question(prompt[:shared], replies, ask.allowed, ask.record_id)
+        self._check_length(adapted, ask, shared + max(len(path) for path in question.paths))
+        return question
+
+    def _generate(self, adapted: AdaptedModel, model: object, asks: Sequence[Ask]) -> list[Reply]:
+        prompts = adapted.chat.prompts([ask.messages for ask in asks])
+        draws = []
+        for ask, prompt in zip(asks, prompts, strict=True):
+            self._check_length(adapted, ask, len(prompt) + 1)
+            room = ask.max_tokens if adapted.chat.context is None else adapted.chat.context - len(prompt)
+            key = generation.draw_key(ask.seed, ask.record_id)
+            draws.append(generation.Draw(prompt, ask.temperature, key, min(ask.max_tokens, room)))
+        stops = adapted.chat.stops
+        results = self.batcher.run(
+            draws,
+            lambda draw: len(draw.prompt) + draw.max_tokens,
+            lambda batch: generation.generate(model, batch, stops, adapted.pad),
+        )
+        return [
+            Reply(
+                text=adapted.chat.text(result.ids),
+                token_logprobs=tuple(result.logprobs),
+                token_entropies=tuple(result.entropies),
+            )
+            for result in results
+        ]
+
+    def _check_length(self, adapted: AdaptedModel, ask: Ask, tokens: int) -> None:
+        limit = adapted.chat.context
+        if limit is not None and tokens > limit:
+            raise UserError(
+                f"The prompt and its answer need {tokens} tokens, the model {adapted.name} takes {limit}.",
+                f"record {ask.record_id}",
+                "Show fewer demonstrations, shorten the record, or choose a model with a longer context.",
+            )
+
+    def _hidden_states(self, texts: Sequence[str]) -> retrieval.Vectors:
+        """The base's last hidden states averaged over the tokens of each text (cut at the model's context)."""
+        limit = self.base.chat.context or 4096
+        ids_of: list[list[int]] = self.base.chat.tokenizer(list(texts))["input_ids"]
+        rows = [ids[:limit] or [self.base.pad] for ids in ids_of]
+
+        def pooled(batch: list[list[int]]) -> list[retrieval.Vectors]:
+            ids, mask, positions = pad_left(batch, self.base.pad, self.device)
+            with self.base.using(None) as model:
+                hidden = model.base_model(
+                    input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
+                ).last_hidden_state.float()
+            mask = torch.ones_like(ids) if mask is None else mask
+            mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+            return list(mean.cpu().numpy())
+
+        try:
+            vectors = self.batcher.run(rows, lambda row: len(row), pooled)
+        except OutOfMemory:
+            raise too_large("embedder", "Choose the embedder char-tfidf.") from None
+        return np.stack(vectors)
+
+
+def _bf16_pays(device: torch.device) -> bool:
+    """Forward passes in bf16 were measured 3.7 times faster than fp32 with AMX, 1.8 times with AVX512-BF16; without
+    either they are slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags

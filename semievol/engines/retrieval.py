@@ -1,0 +1,174 @@
+"""Nearest labeled records by cosine similarity.
+
+The index lives in memory and is built anew every time (seconds for 10,000 records), so no index file can be stale or
+forged. Knows nothing of language models: an embedder is a function from texts to an array.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+from sklearn.random_projection import SparseRandomProjection
+
+from semievol.engines.models import download, read_json, refuse_code
+from semievol.errors import UserError
+from semievol.records import Demonstration, Record
+
+Vectors = npt.NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+
+CHAR_TFIDF = "char-tfidf"
+DIMENSIONS = 1024
+FLAT_UP_TO = 100_000
+_PROJECTION_SEED = 20250701
+_DECIMALS = 6
+_BLOCK = 1024
+_log = logging.getLogger(__name__)
+
+
+def text_of(record: Record) -> str:
+    """What is compared: the question and the options."""
+    return "\n".join((record.question, *record.options))
+
+
+def neighbours(
+    labeled: Sequence[Record], queries: Sequence[Record], k: int, embed: Embed, flat_up_to: int = FLAT_UP_TO
+) -> list[list[Demonstration]]:
+    """For every query the `k` nearest labeled records, most similar first, ties by record id.
+
+    Records of equal content (the query itself, or a duplicate) are left out and the next ones take their place; there
+    are fewer than k only where there are too few labeled records. Similarities are cosines rounded to six decimals,
+    so that they do not depend on how many queries are asked at once. Exact up to `flat_up_to` labeled records.
+    """
+    if k == 0 or not labeled or not queries:
+        return [[] for _ in queries]
+    # One embedding of both, so that a vocabulary learnt from the texts does not depend on the order of the calls.
+    vectors = embed([text_of(record) for record in (*labeled, *queries)])
+    vectors = np.ascontiguousarray(normalize(vectors), dtype=np.float32)
+    known, asked = vectors[: len(labeled)], vectors[len(labeled) :]
+    index = _index(known, flat_up_to)
+    hashes = [record.content_hash for record in labeled]
+    copies = max(Counter(hashes).values())
+    fetch = min(len(labeled), k + copies + 8)
+    found: list[list[Demonstration]] = []
+    for start in range(0, len(queries), _BLOCK):
+        block = asked[start : start + _BLOCK]
+        _, places = index.search(block, fetch)
+        for vector, row, query in zip(block, places, queries[start : start + _BLOCK], strict=True):
+            near = row[row >= 0]
+            similarity = _cosines(known[near], vector)
+            ranked = _ranked(near, similarity, labeled, hashes, query.content_hash)
+            # Where the last one fetched ties with the k-th kept, a record that was not fetched may come before it.
+            tied = len(ranked) >= k and ranked[k - 1].similarity <= similarity.min()
+            if fetch < len(labeled) and (tied or len(ranked) < k):
+                everything = np.arange(len(labeled))
+                ranked = _ranked(everything, _cosines(known, vector), labeled, hashes, query.content_hash)
+            found.append(ranked[:k])
+    return found
+
+
+def _cosines(rows: Vectors, vector: Vectors) -> npt.NDArray[np.float64]:
+    """Cosines of unit vectors, summed in float64 and rounded: the same for a pair whatever it is computed with."""
+    products = rows.astype(np.float64) @ vector.astype(np.float64)
+    return np.round(products, _DECIMALS) + 0.0
+
+
+def _ranked(
+    places: npt.NDArray[np.int64],
+    similarity: npt.NDArray[np.float64],
+    labeled: Sequence[Record],
+    hashes: Sequence[str],
+    own: str,
+) -> list[Demonstration]:
+    found = [
+        Demonstration(labeled[place], float(value))
+        for place, value in zip(places.tolist(), similarity.tolist(), strict=True)
+        if hashes[place] != own
+    ]
+    return sorted(found, key=lambda demonstration: (-demonstration.similarity, demonstration.record.id))
+
+
+def _index(vectors: Vectors, flat_up_to: int) -> Any:
+    """Exact inner-product index; an inverted file beyond `flat_up_to` vectors, with its recall in the log."""
+    count, dimensions = vectors.shape
+    flat = faiss.IndexFlatIP(dimensions)
+    if count <= flat_up_to:
+        flat.add(vectors)
+        return flat
+    lists = int(4 * count**0.5)
+    index = faiss.IndexIVFFlat(flat, dimensions, lists, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors[:: max(1, count // (64 * lists))])
+    index.add(vectors)
+    index.nprobe = max(1, min(32, lists // 4))
+    sample = vectors[:: max(1, count // 200)][:200]
+    exact = np.argpartition(-(sample @ vectors.T), 8, axis=1)[:, :8]
+    _, close = index.search(sample, 8)
+    hits = sum(len(set(a.tolist()) & set(b.tolist())) for a, b in zip(exact, close, strict=True))
+    _log.info("approximate index over %d records: recall of the 8 nearest is %.3f", count, hits / exact.size)
+    return index
+
+
+def char_tfidf(texts: Sequence[str]) -> Vectors:
+    """TF-IDF of character 3- to 5-grams within words, projected to 1024 dimensions with a fixed seed."""
+    vectoriser = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, dtype=np.float32)
+    try:
+        sparse = vectoriser.fit_transform(texts)
+    except ValueError:  # no text holds a single n-gram
+        return np.zeros((len(texts), 1), dtype=np.float32)
+    if sparse.shape[1] <= DIMENSIONS:
+        return np.asarray(sparse.todense(), dtype=np.float32)
+    projection = SparseRandomProjection(DIMENSIONS, dense_output=True, random_state=_PROJECTION_SEED)
+    return np.asarray(projection.fit_transform(sparse), dtype=np.float32)
+
+
+def sentence_embedder(name: str, device: str) -> Embed:
+    """A sentence-transformers model from a local folder or the hub. UserError where package or model is missing."""
+    try:
+        # Imported here: it takes four seconds and is an optional dependency.
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise UserError(
+            f'The embedder "{name}" needs the package sentence-transformers, which is not installed.',
+            "propagation.embedder",
+            f"Install it (pip install sentence-transformers), or set the embedder to {CHAR_TFIDF}.",
+        ) from None
+    folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else download(name)
+    refuse_foreign_modules(folder)
+    try:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f'The embedder "{name}" cannot be loaded ({str(error)[:200]}).',
+            "propagation.embedder",
+            f"Give a sentence-transformers folder or hub id, or set the embedder to {CHAR_TFIDF}.",
+        ) from None
+    return lambda texts: np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float32)
+
+
+def refuse_foreign_modules(folder: Path) -> None:
+    """Refuses a sentence-transformers folder with code, or whose parts are not sentence-transformers' own classes."""
+    refuse_code(folder, f"embedder {folder.name}")
+    modules = read_json(folder / "modules.json") if (folder / "modules.json").is_file() else []
+    for module in modules:
+        kind = str(module.get("type", ""))
+        if not kind.startswith("sentence_transformers."):
+            raise UserError(
+                f'modules.json asks for code of its own ("{kind}"), which is never run.',
+                f"embedder {folder.name}",
+                "Choose an embedder that is made of sentence-transformers' own modules.",
+            )

@@ -1,0 +1,75 @@
+"""Engines on tiny models with one thread, which makes every number repeatable on a busy machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from semievol.config import Lora, Tuning
+from semievol.engines.local import LocalEngine
+from semievol.method.protocols import Lesson
+from semievol.records import Example, Message
+from tests.tiny_model import make_llama, make_qwen
+
+LABELS = ("water", "waste", "roads")
+
+
+@pytest.fixture(scope="session")
+def llama(tiny_model: Path) -> Path:
+    return tiny_model
+
+
+@pytest.fixture(scope="session")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_qwen(tmp_path_factory.mktemp("models") / "qwen")
+
+
+@pytest.fixture(scope="session")
+def other_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same shape as `llama`, other weights."""
+    return make_llama(tmp_path_factory.mktemp("models") / "llama", seed=7)
+
+
+@pytest.fixture(scope="session")
+def engine(llama: Path) -> LocalEngine:
+    return LocalEngine(str(llama), threads=1)
+
+
+def turns(text: str) -> tuple[Message, ...]:
+    return (Message("system", "Sort it."), Message("user", text))
+
+
+def examples(count: int = 24) -> list[Example]:
+    return [Example(str(i), turns("The water pipe " + "leaks " * (i % 7)), LABELS[i % 3], "gold") for i in range(count)]
+
+
+def lesson(folder: Path, taught: Sequence[Example] | None = None, **settings: object) -> Lesson:
+    """24 examples, 20 steps, a checkpoint every 7, dropout and two micro-batches per update."""
+    values = {"minimum_steps": 20, "save_every": 7, "lora": Lora(rank=4, dropout=0.1), "micro_batch_size": 4}
+    return Lesson(examples() if taught is None else taught, Tuning.model_validate(values | settings), folder, seed=3)
+
+
+def train(engine: LocalEngine, what: Lesson, stop_after: int | None = None) -> tuple[Path, dict[str, dict[int, float]]]:
+    """The finished adapter and all metrics as name -> step -> value; `stop_after` asks to stop at that step."""
+    seen: dict[str, dict[int, float]] = {}
+    steps = 0
+
+    def progress(step: int, total: int) -> None:
+        nonlocal steps
+        steps = step
+
+    folder = engine.train(
+        what,
+        lambda name, step, value: seen.setdefault(name, {}).update({step: value}),
+        progress,
+        lambda: stop_after is not None and steps >= stop_after,
+    )
+    return Path(folder), seen
+
+
+@pytest.fixture(scope="session")
+def trained(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter trained without interruption."""
+    return train(engine, lesson(tmp_path_factory.mktemp("uninterrupted")))[0]

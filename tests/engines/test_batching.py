@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from semievol.engines.batching import Batcher, OutOfMemory, pad_left
+
+
+def test_batches_hold_like_lengths_under_the_budget_and_results_keep_the_order():
+    batches = []
+
+    def work(items: list[int]) -> list[int]:
+        batches.append(items)
+        return [-item for item in items]
+
+    assert Batcher(20).run([3, 9, 4, 10, 3], lambda n: n, work) == [-3, -9, -4, -10, -3]
+    assert batches == [[10, 9], [4, 3, 3]]
+
+
+def test_an_item_larger_than_the_budget_goes_alone():
+    assert Batcher(5).run([9, 8], lambda n: n, lambda items: [len(items)] * len(items)) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_the_budget_is_halved_when_memory_runs_out(error):
+    batcher = Batcher(64)
+    sizes = []
+
+    def work(items: list[int]) -> list[int]:
+        sizes.append(len(items))
+        if len(items) > 2:
+            raise error
+        return items
+
+    assert batcher.run(list(range(8, 16)), lambda n: 8, work) == list(range(8, 16))
+    assert sizes == [8, 4, 2, 2, 2, 2]
+    assert batcher.budget == 16
+
+
+def test_a_single_item_that_does_not_fit_is_told_apart():
+    def work(items: list[int]) -> list[int]:
+        raise MemoryError
+
+    with pytest.raises(OutOfMemory):
+        Batcher(8).run([4, 4], lambda n: n, work)
+
+
+def test_other_errors_are_not_swallowed():
+    def work(items: list[int]) -> list[int]:
+        raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape"):
+        Batcher(8).run([4], lambda n: n, work)
+
+
+def test_rows_end_in_the_last_column():
+    ids, mask, positions = pad_left([(5, 6, 7), (8,)], 0, torch.device("cpu"))
+    assert ids.tolist() == [[5, 6, 7], [0, 0, 8]]
+    assert mask is not None
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert positions.tolist() == [[0, 1, 2], [0, 0, 0]]

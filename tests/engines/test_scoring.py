@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from semievol.engines import scoring
+from semievol.engines.local import LocalEngine
+from semievol.errors import UserError
+from semievol.method.protocols import Ask, Reply
+from semievol.records import Message
+from tests.engines.conftest import turns
+
+LETTERS = ("A", "B", "C", "D")
+WORDS = ("waste", "parks and gardens", "housing", "roads")
+OVERLAPPING = ("water", "water pipe", "waste", "water pipe broken")
+TEXTS = ["The bin", "The street lamp in front of my house is broken since last week " * 3, "A tree fell on the road."]
+
+
+def ask(text: str, allowed: tuple[str, ...], model: str = "base") -> Ask:
+    return Ask(f"record of {text[:9]}", "c", model, turns(text), allowed)
+
+
+def brute_force(folder: Path, text: str, allowed: tuple[str, ...], closed: bool) -> torch.Tensor:
+    """log p of every answer in float64, one plain forward each, from the conversation as the template renders it."""
+    words = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64)
+    found = []
+    for answer in allowed:
+        prompt, whole = (f"<|im_start|>system\nSort it.<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n"
+                         "<|im_start|>assistant\n"), answer + ("<|im_end|>" if closed else "")  # fmt: skip
+        if "qwen" in str(folder):
+            prompt, whole = f"[INST] Sort it.\n\n{text} [/INST]", f" {whole}"
+        given = words(prompt, add_special_tokens=False)["input_ids"]
+        ids = words(prompt + whole, add_special_tokens=False)["input_ids"]
+        assert ids[: len(given)] == given
+        with torch.no_grad():
+            logp = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        found.append(sum(logp[i - 1, ids[i]] for i in range(len(given), len(ids))))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("allowed", [LETTERS, WORDS, OVERLAPPING], ids=["letters", "words", "overlapping"])
+@pytest.mark.parametrize("kind", ["llama", "qwen"])
+def test_probabilities_are_those_of_an_independent_float64_computation(kind, allowed, request):
+    folder = request.getfixturevalue(kind)
+    engine = LocalEngine(str(folder), threads=1)
+    replies = engine.answer([ask(text, allowed) for text in TEXTS])
+    for text, reply in zip(TEXTS, replies, strict=True):
+        expected = brute_force(folder, text, allowed, closed=allowed is OVERLAPPING)
+        assert torch.allclose(torch.tensor(reply.probabilities).double(), expected.softmax(0), atol=1e-5)
+        assert torch.isclose(torch.tensor(reply.mass).log().double(), expected.logsumexp(0), atol=1e-4)
+        assert reply.text == allowed[int(expected.argmax())]
+        assert reply.exactness == "exact"
+
+
+def test_end_of_turn_is_scored_only_where_one_answer_begins_another():
+    assert scoring.question((1,), [(5, 2), (6, 2)], ("a", "b"), "r").paths == ((5,), (6,))
+    assert scoring.question((1,), [(5, 2), (5, 6, 2)], ("a", "ab"), "r").paths == ((5, 2), (5, 6, 2))
+
+
+def test_letters_cost_no_token_beyond_the_prompt():
+    assert scoring.question((1, 2, 3), [(5, 2), (6, 2), (7, 2)], LETTERS[:3], "r").size == 3
+
+
+def test_rows_of_their_own_give_what_the_packed_tree_gives(engine):
+    chat, model = engine.base.chat, engine.base.model
+    questions = []
+    for text in TEXTS:
+        [prompt] = chat.prompts([turns(text)])
+        replies = [chat.turn(turns(text), prompt, answer).reply for answer in OVERLAPPING]
+        questions.append(scoring.question(prompt, replies, OVERLAPPING, "r"))
+    with engine.base.using(None):
+        packed = scoring.score(model, questions, 0, packed=True)
+        rows = scoring.score(model, questions, 0, packed=False)
+    assert torch.allclose(torch.tensor(packed), torch.tensor(rows), atol=1e-4)
+
+
+def largest_difference(left: list[Reply], right: list[Reply]) -> float:
+    return max(
+        abs(a - b)
+        for x, y in zip(left, right, strict=True)
+        for a, b in zip(x.probabilities, y.probabilities, strict=True)
+    )
+
+
+def test_numbers_do_not_depend_on_the_rest_of_the_call(engine):
+    asks = [ask(text, allowed) for text in TEXTS for allowed in (LETTERS, WORDS, OVERLAPPING)]
+    together = engine.answer(asks)
+    assert largest_difference(together, [engine.answer([one])[0] for one in asks]) < 1e-5
+    assert largest_difference(together, engine.answer(asks[::-1])[::-1]) < 1e-5
+    assert together == engine.answer(asks)
+
+
+def test_equal_asks_of_several_collaborators_are_computed_once(engine, monkeypatch):
+    sizes = []
+    compute = scoring.score
+    monkeypatch.setattr(scoring, "score", lambda m, batch, *rest: sizes.append(len(batch)) or compute(m, batch, *rest))
+    replies = engine.answer([ask(TEXTS[0], LETTERS)] * 4)
+    assert sizes == [1]
+    assert len(set(replies)) == 1
+
+
+def test_labels_that_the_model_cannot_tell_apart_are_refused(engine):
+    with pytest.raises(UserError, match="look the same"):
+        engine.answer([ask(TEXTS[0], ("water", "water "))])
+
+
+def test_a_prompt_beyond_the_context_names_its_record(engine):
+    with pytest.raises(UserError, match="takes 1024") as caught:
+        engine.answer([ask(TEXTS[0], LETTERS), Ask("r17", "c", "base", turns("leaks " * 1100), LETTERS)])
+    assert caught.value.where == "record r17"
+    assert caught.value.remedy
+
+
+def test_control_tokens_in_data_stay_data(engine):
+    plain, injected = engine.answer(
+        [Ask("r", "c", "base", (Message("user", text),), LETTERS) for text in ("x < |end|> y", "x <|end|> y")]
+    )
+    assert plain == injected

@@ -1,0 +1,206 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from semievol.config import Tuning
+from semievol.engines import checkpoints, teaching, training
+from semievol.engines.adapters import WEIGHTS
+from semievol.engines.local import LocalEngine
+from semievol.errors import UserError
+from semievol.method.protocols import Ask, Lesson, Stopped
+from tests.engines.conftest import LABELS, examples, lesson, train
+
+# Killed while the second checkpoint is being sealed, after update 14 of 20; the first, after update 7, is complete.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from semievol.engines import checkpoints
+from semievol.engines.local import LocalEngine
+from tests.engines.conftest import lesson, train
+seal = checkpoints.seal
+def dying(folder, about):
+    if about["step"] == 14:
+        os.kill(os.getpid(), signal.SIGKILL)
+    seal(folder, about)
+checkpoints.seal = dying
+train(LocalEngine(sys.argv[1], threads=1), lesson(Path(sys.argv[2])))
+"""
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / WEIGHTS).read_bytes()
+
+
+def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
+    what = lesson(tmp_path)
+    what = Lesson(what.examples, what.settings, what.folder, what.seed, held_out=examples(5))
+    folder, seen = train(engine, what)
+    assert {"loss", "learning_rate", "grad_norm", "tokens_per_second"} < set(seen)
+    assert list(seen["loss"]) == list(range(1, 21))
+    assert seen["loss"][20] < 0.5 * seen["loss"][1]
+    assert list(seen["held_out_loss"]) == [20]
+    assert checkpoints.fault(folder) is None
+    assert not (tmp_path / checkpoints.CHECKPOINTS).exists()
+    before, after = (
+        engine.answer([Ask("r", "c", model, examples(1)[0].messages, LABELS)])[0] for model in ("base", str(folder))
+    )
+    assert after.mass > 1000 * before.mass
+
+
+def test_loss_is_on_the_answer_and_its_end_only(engine):
+    turns = teaching.tokenised(engine.base.chat, examples(3))
+    batch = teaching.Collate(0)(turns)
+    for row, example in zip(batch["labels"], examples(3), strict=True):
+        taught = row[row != teaching.IGNORED]
+        assert engine.base.chat.tokenizer.decode(taught) == f"{example.answer}<|im_end|>"
+    logits = engine.base.model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    whole = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten())
+    ours = teaching.answer_loss(engine.base.model, batch) / (batch["labels"] != teaching.IGNORED).sum()
+    assert float(ours) == pytest.approx(float(whole), abs=1e-5)
+
+
+def test_an_example_beyond_the_context_is_left_out_whole(engine):
+    long = examples(1)[0]
+    long = type(long)("long", (*long.messages[:1], type(long.messages[0])("user", "leaks " * 1100)), "waste", "gold")
+    assert len(teaching.tokenised(engine.base.chat, [long, *examples(2)])) == 2
+
+
+def test_every_pass_shows_every_example_once_in_batches_of_like_length():
+    lengths = [10 + (7 * i) % 50 for i in range(64)]
+    places = teaching.order(lengths, 8, 24, seed=1)
+    assert all(Counter(places[i : i + 64]) == Counter(range(64)) for i in (0, 64, 128))
+    assert places[:64] != places[64:128]
+    spread = [
+        max(lengths[p] for p in places[i : i + 8]) - min(lengths[p] for p in places[i : i + 8]) for i in range(0, 64, 8)
+    ]
+    assert sum(spread) / 8 < 12
+    assert places == teaching.order(lengths, 8, 24, seed=1)
+    assert Counter(teaching.order([1] * 13, 8, 13, seed=1)) == dict.fromkeys(range(13), 8)
+
+
+def test_number_of_steps_and_the_automatic_learning_rate():
+    assert training.steps_of(Tuning(epochs=2, batch_size=8, minimum_steps=0), 100) == 26
+    assert training.steps_of(Tuning(epochs=2, batch_size=8, minimum_steps=100), 100) == 100
+    assert training.peak_rate(Tuning(), 4096) == pytest.approx(1e-4)
+    assert training.peak_rate(Tuning(), 64) == 3e-3
+    assert training.peak_rate(Tuning(learning_rate=1e-6), 64) == 1e-6
+
+
+def test_the_base_is_unchanged_by_training_and_by_adapters(engine, llama, trained):
+    asks = [Ask("r", "c", "base", examples(1)[0].messages, LABELS)]
+    engine.answer([Ask("r", "c", str(trained), examples(1)[0].messages, LABELS)])
+    assert engine.answer(asks) == LocalEngine(str(llama), threads=1).answer(asks)
+
+
+def test_a_killed_training_continues_to_the_very_same_adapter(engine, llama, trained, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(llama), str(tmp_path)], env=dict(os.environ), cwd=Path(__file__).parents[2]
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / checkpoints.ADAPTER).exists()
+    assert [p.name for p in (tmp_path / checkpoints.CHECKPOINTS).glob("checkpoint-*")] == ["checkpoint-7"]
+    assert list((tmp_path / checkpoints.CHECKPOINTS).glob(".partial*"))
+    folder, seen = train(engine, lesson(tmp_path))
+    assert min(seen["loss"]) == 8
+    assert weights(folder) == weights(trained)
+    assert not list(tmp_path.rglob(".partial*"))
+
+
+def test_a_stopped_training_keeps_a_usable_adapter_and_resumes_to_the_same_end(engine, trained, tmp_path):
+    with pytest.raises(Stopped):
+        train(engine, lesson(tmp_path), stop_after=10)
+    assert not (tmp_path / checkpoints.ADAPTER).exists()
+    usable = checkpoints.newest(tmp_path)
+    assert usable is not None
+    assert usable.name == "checkpoint-10"
+    engine.answer([Ask("r", "c", str(usable), examples(1)[0].messages, LABELS)])
+    folder, seen = train(engine, lesson(tmp_path))
+    assert min(seen["loss"]) == 11
+    assert weights(folder) == weights(trained)
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.pt", "rng_state.pth", "COMPLETE"])
+def test_a_damaged_checkpoint_is_passed_over(engine, trained, tmp_path, file, caplog):
+    with pytest.raises(Stopped):
+        train(engine, lesson(tmp_path), stop_after=10)
+    damaged = tmp_path / checkpoints.CHECKPOINTS / "checkpoint-10" / file
+    raw = bytearray(damaged.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    damaged.write_bytes(bytes(raw))
+    folder, seen = train(engine, lesson(tmp_path))
+    assert min(seen["loss"]) == 8
+    assert "checkpoint-10 is not used" in caplog.text
+    assert file in caplog.text or file == checkpoints.MARKER
+    assert weights(folder) == weights(trained)
+
+
+def test_a_finished_adapter_is_returned_at_once_and_only_for_its_own_lesson(engine, tmp_path):
+    short = {"minimum_steps": 1, "epochs": 0.1}
+    folder, seen = train(engine, lesson(tmp_path, **short))
+    assert list(seen["loss"]) == [1]
+    assert train(engine, lesson(tmp_path, **short)) == (folder, {})
+    (folder / checkpoints.MARKER).unlink()
+    assert train(engine, lesson(tmp_path, **short))[1]
+    assert train(engine, lesson(tmp_path, examples(9), **short))[1]
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(engine, tmp_path, monkeypatch):
+    compute, calls = teaching.answer_loss, []
+
+    def breaking(model, batch):
+        calls.append(1)
+        return compute(model, batch) * (math.nan if len(calls) > 26 else 1.0)
+
+    monkeypatch.setattr(teaching, "answer_loss", breaking)
+    seen = {}
+    with pytest.raises(UserError, match="no longer a number at step 14") as caught:
+        engine.train(
+            lesson(tmp_path), lambda *point: seen.update({point[:2]: point[2]}), lambda *_: None, lambda: False
+        )
+    assert caught.value.where == "learning_rate"
+    assert math.isnan(seen["loss", 14])
+    assert not (tmp_path / checkpoints.ADAPTER).exists()
+    assert [p.name for p in (tmp_path / checkpoints.CHECKPOINTS).glob("checkpoint-*")] == ["checkpoint-7"]
+
+
+def test_training_can_start_from_a_copy_of_another_adapter(engine, trained, tmp_path):
+    before = weights(trained)
+    what = lesson(tmp_path, minimum_steps=1, epochs=0.1, learning_rate=1e-6)
+    what = Lesson(what.examples, what.settings, what.folder, what.seed, start=str(trained))
+    folder, _ = train(engine, what)
+    assert weights(trained) == before
+    asks = [[Ask("r", "c", str(path), examples(1)[0].messages, LABELS)] for path in (folder, trained)]
+    near, same = (engine.answer(one)[0].probabilities for one in asks)
+    assert near != same
+    assert near == pytest.approx(same, abs=1e-3)
+
+
+def test_training_does_not_start_from_an_unfinished_adapter(engine, tmp_path):
+    what = lesson(tmp_path)
+    with pytest.raises(UserError, match="never finished"):
+        train(engine, Lesson(what.examples, what.settings, what.folder, what.seed, start=str(tmp_path / "nothing")))
+
+
+def test_running_out_of_memory_says_what_to_change(engine, tmp_path, monkeypatch):
+    def full(model, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(teaching, "answer_loss", full)
+    with pytest.raises(UserError, match="micro_batch_size"):
+        train(engine, lesson(tmp_path))
+
+
+@pytest.mark.parametrize("variant", [{"use_dora": True}, {"use_rslora": True}])
+def test_variants_of_lora_train_and_answer(engine, tmp_path, variant):
+    folder, _ = train(engine, lesson(tmp_path, minimum_steps=2, epochs=0.1, lora={"rank": 2, **variant}))
+    adapted, base = (
+        engine.answer([Ask("r", "c", model, examples(1)[0].messages, LABELS)]) for model in (str(folder), "base")
+    )
+    assert adapted != base
