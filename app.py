@@ -1,0 +1,19 @@
+"""SemiEvol Studio: the dashboard's entry. `streamlit run app.py`."""
+
+import streamlit as st
+
+from semievol.ui import parts, router, sidebar, state
+
+st.session_state["_router"] = True
+chosen = st.navigation(router.pages(), position="hidden")
+st.set_page_config(
+    page_title=f"{chosen.title} · SemiEvol Studio",
+    page_icon=str(parts.ASSETS / "favicon.svg"),
+    layout="wide",
+    initial_sidebar_state="auto",
+)
+parts.style()
+st.logo(str(parts.ASSETS / "logo.svg"), icon_image=str(parts.ASSETS / "favicon.svg"), size="large")
+with parts.errors_shown():
+    sidebar.sidebar(state.place())
+chosen.run()

@@ -1,0 +1,23 @@
+"""Data: what the project holds, and the way from files to a new dataset version."""
+
+import streamlit as st
+
+from semievol.ui import actions, gates, parts, preview, router, upload
+
+with parts.page() as here:
+    actions.said()
+    project = gates.needs_project(here)
+    parts.head(
+        "Data",
+        "Three files: records with known answers, records without, and, if you have them, records to test on.",
+        kicker=f"Version {project.version_number}" if project.version_number else "",
+    )
+    if project.version_id is not None and project.task is not None:
+        preview.stored(here, project)
+        with st.container(horizontal=True):
+            router.link("training", "Go on to propagation", ":material/arrow_forward:")
+        with st.expander("Import a new version"):
+            upload.upload(here, project)
+    else:
+        upload.upload(here, project)
+        parts.note("CSV, TSV, JSONL, JSON, Parquet or XLSX, up to 500 MB each. Nothing is stored before you confirm.")

@@ -1,0 +1,26 @@
+"""Demonstrations: for any record or a new question, the labeled records that are shown to the model before it."""
+
+import streamlit as st
+
+from semievol.store import results
+from semievol.ui import demonstrations, gates, parts
+
+with parts.page() as here:
+    gates.needs_project(here)
+    parts.head(
+        "Demonstrations",
+        "Before a question, the model sees the labeled records most like it. Look at what it is shown, and ask again.",
+        kicker=f"Round {here.round.number}" if here.round else "",
+    )
+    gates.needs_data(here, "Import labeled and unlabeled records; then each finds its demonstrations.")
+    left, right = st.columns([5, 7], gap="medium")
+    with left, parts.card("picker"):
+        record = demonstrations.picker(here)
+    with right, parts.card("shown"):
+        if record is not None:
+            demonstrations.shown(here, here.task, record)
+        else:
+            parts.note("No record matches. Change the search, or type a question of your own.")
+    coverage = results.coverage_frame(here.store, here.round.id) if here.round else None
+    if coverage is not None and len(coverage):
+        demonstrations.coverage(coverage)

@@ -1,0 +1,48 @@
+"""Evaluation: base, warm-up and evolved model on the test set, what changed, and a place to ask them."""
+
+import streamlit as st
+
+from semievol.store import results
+from semievol.ui import actions, evaluation, exports, gates, live, parts, router
+from semievol.ui.formats import moment
+
+with parts.page() as here:
+    actions.said()
+    project = gates.needs_project(here)
+    parts.head(
+        "Evaluation",
+        "Did it help? The base model, plain fine-tuning on the labeled data, and the evolved model, side by side.",
+        kicker=f"Round {here.round.number}" if here.round else "",
+    )
+    judged = evaluation.judged(here)
+    if not judged:
+        with parts.card("nothing_judged"):
+            parts.empty(
+                "Nothing evaluated yet",
+                "After fine-tuning, every model answers the test set and is compared here, with intervals.",
+            )
+            with parts.centred():
+                router.link("training", "Go to Training")
+        if here.active is not None:
+            live.polled("evaluation", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
+    else:
+        run, found = judged[0]
+        if len(judged) > 1:
+            by_id = {one.id: (one, verdict) for one, verdict in judged}
+            words = {one.id: f"Run {one.id} · {moment(one.started)}" for one, _ in judged}
+            chosen = st.selectbox("Run", list(by_id), format_func=lambda i: words[i], key="evaluated_run", width=260)
+            run, found = by_id[chosen or run.id]
+        with parts.card("summary"):
+            evaluation.summary(found)
+        predictions = results.predictions(here.store, run.id)
+        if project.task is not None and len(predictions):
+            left, right = st.columns([5, 7], gap="medium")
+            with left, parts.card("confusion"):
+                evaluation.confusion(project.task, predictions)
+            with right, parts.card("flips"):
+                evaluation.flips(predictions)
+        with parts.card("export"):
+            exports.downloads(here, run)
+    if here.round is not None and project.task is not None:
+        with parts.card("playground"):
+            evaluation.playground(here, project.task)

@@ -1,0 +1,31 @@
+"""Overview: the projects, what is running, and the next sensible step."""
+
+import streamlit as st
+
+from semievol.ui import actions, gates, parts, projects
+
+with parts.page() as here:
+    actions.said()
+    title, buttons = st.columns([3, 2], vertical_alignment="bottom")
+    with title:
+        parts.head(
+            "Overview",
+            "From a few labeled records and many unlabeled ones to a model that does the task, with you in the loop.",
+        )
+    if here.project is None:
+        gates.needs_project(here)
+    else:
+        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+            gates.beginnings()
+        projects.open_project(here, here.project)
+        if not here.runs:
+            projects.first_look(here, here.project)
+    others = [project for project in here.projects if here.project is None or project.id != here.project.id]
+    if others:
+        st.space("small")
+        parts.heading("Other projects")
+        for start in range(0, len(others), 3):
+            for column, project in zip(st.columns(3), others[start : start + 3], strict=False):
+                with column:
+                    projects.small_card(here, project)
+    projects.archived(here)

@@ -1,0 +1,33 @@
+"""Responses: what the collaborators answered, filtered and paged in the store, and one record in full."""
+
+import streamlit as st
+
+from semievol.store import results
+from semievol.ui import gates, parts, responses, router, tables
+from semievol.ui.formats import MEASURE_WORDS, plural
+
+with parts.page() as here:
+    gates.needs_project(here)
+    parts.head(
+        "Responses",
+        "Every unlabeled record with what each collaborator answered, whether they agree, and how sure they are.",
+        kicker=f"Round {here.round.number}" if here.round else "",
+    )
+    gates.needs_candidates(here, "Here you see what the collaborators answer.")
+    with parts.card("table"):
+        wanted = responses.filters(here)
+        total = results.candidates_page(here.store, here.this_round.id, limit=1, **wanted)[1]
+        top = st.columns([2, 3], vertical_alignment="center")
+        with top[0]:
+            words = MEASURE_WORDS[wanted["measure"]]
+            parts.note(f"{plural(total, 'candidate')}, sorted by {words}, least confident first")
+        with top[1], st.container(horizontal=True, horizontal_alignment="right"):
+            offset = tables.pages_of(total, "responses_page")
+        frame, _ = results.candidates_page(here.store, here.this_round.id, offset=offset, limit=tables.PAGE, **wanted)
+        picked = responses.candidates(frame, wanted["measure"], f"candidates_{offset}_{hash(str(wanted))}")
+    record_id = picked or st.query_params.get("record") or (str(frame.index[0]) if len(frame) else None)
+    if record_id:
+        if picked:
+            st.query_params["record"] = picked
+        responses.record_in_full(here, record_id)
+        router.link("demonstrations", "See its demonstrations and prompt", record=record_id)

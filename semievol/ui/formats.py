@@ -1,0 +1,111 @@
+"""Numbers and times as the screen writes them: 0.943, 94.3 %, 12,480, 1 min 20 s. Knows nothing of Streamlit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+DASH = "–"
+
+
+def count(value: int | float | None) -> str:
+    """12480 -> "12,480"; a missing value is a dash."""
+    return DASH if value is None else f"{int(value):,}"
+
+
+def score(value: float | None, digits: int = 3) -> str:
+    """0.94321 -> "0.943"; missing and not-a-number are a dash."""
+    return DASH if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.943 -> "94.3 %"; missing and not-a-number are a dash."""
+    return DASH if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """80 -> "1 min 20 s", 3700 -> "1 h 1 min", 0.4 -> "0.4 s"."""
+    if seconds is None or math.isnan(seconds):
+        return DASH
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def moment(value: float | str | None) -> str:
+    """A stored time (unix seconds or ISO text) as local "20 Nov, 18:43"."""
+    if value is None or value == "":
+        return DASH
+    if isinstance(value, str):
+        try:
+            when = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    else:
+        when = datetime.fromtimestamp(value, tz=UTC)
+    local = when.astimezone()
+    return f"{local.day} {local:%b}, {local:%H:%M}"
+
+
+def plural(number: int, word: str) -> str:
+    """(1, "record") -> "1 record", (12480, "record") -> "12,480 records"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def shorten(text: str, limit: int = 160) -> str:
+    """One line of at most `limit` characters, cut with an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def series(words: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+STAGE_WORDS = {
+    "warm_up": "Warm-up",
+    "retrieve": "Retrieve",
+    "respond": "Respond",
+    "justify": "Justify",
+    "select": "Select",
+    "tune": "Tune",
+    "evaluate": "Evaluate",
+}
+STAGE_SENTENCES = {
+    "warm_up": "The model is fine-tuned on the labeled records.",
+    "retrieve": "Every record finds the labeled records most like it.",
+    "respond": "Several collaborators answer every unlabeled record.",
+    "justify": "Where they disagree, the model weighs their answers.",
+    "select": "You keep what can be trusted, and correct the rest.",
+    "tune": "The model is fine-tuned on labeled and kept records.",
+    "evaluate": "Base, warm-up and evolved model meet the test set.",
+}
+KIND_WORDS = {
+    "multiple_choice": "Multiple choice",
+    "classification": "Classification",
+    "numeric": "Numeric",
+    "text": "Free text",
+}
+MODEL_WORDS = {"base": "Base", "warm_up": "Warm-up (plain SFT)", "evolved": "Evolved"}
+MEASURE_WORDS = {
+    "answer_nll": "Answer NLL",
+    "answer_entropy": "Answer entropy",
+    "mean_nll": "Mean NLL",
+    "token_entropy": "Token entropy",
+    "vote_entropy": "Vote entropy",
+}
+MEASURE_FORMULAS = {
+    "answer_nll": "−log of the averaged probability of the final answer; 0 is certain.",
+    "answer_entropy": "Shannon entropy of the collaborators' averaged distribution over the allowed answers, divided "
+    "by the log of their number; 0 is certain, 1 is a guess.",
+    "mean_nll": "−(1/T) Σ log p(y_t) of the final answer's tokens (the authors' code calls it entropy).",
+    "token_entropy": "Mean Shannon entropy of the next-token distributions while the answer was written.",
+    "vote_entropy": "Shannon entropy of the collaborators' answers as votes; 0 when all agree.",
+}

@@ -1,0 +1,132 @@
+"""The parts of the Responses page: filters, the table of candidates, one record with every collaborator's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.config import MEASURES
+from semievol.errors import UserError
+from semievol.method.prompts import by_similarity, render
+from semievol.store import results
+from semievol.ui import formats, paint, parts, record, tables
+from semievol.ui.paint import node
+from semievol.ui.state import Place
+
+AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
+DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
+
+
+def filters(here: Place) -> dict[str, Any]:
+    """The filter row; what it holds is in the address, so that a link opens the same view."""
+    columns = st.columns([4, 3, 3, 3, 3], vertical_alignment="bottom")
+    with columns[0]:
+        search = st.text_input(
+            "Search", key="search", placeholder="Words in the question", live="300ms", bind="query-params"
+        )
+    with columns[1]:
+        agreement = st.selectbox("Agreement", list(AGREEMENT), key="agreement", bind="query-params")
+    with columns[2]:
+        labels = here.task.labels
+        answer = st.selectbox(
+            "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
+        )
+    with columns[3]:
+        decision = st.selectbox("Decision", DECISIONS, key="decision", bind="query-params")
+    with columns[4]:
+        measure = st.selectbox(
+            "Sort by",
+            MEASURES,
+            format_func=lambda m: formats.MEASURE_WORDS[m],
+            key="measure",
+            bind="query-params",
+            help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get("measure", MEASURES[0])],
+        )
+    return {
+        "search": search or "",
+        "answer": answer,
+        "agreed": AGREEMENT[agreement or "All"],
+        "status": None if decision in (None, "All") else decision,
+        "measure": measure,
+        "sort": "measure",
+        "descending": True,
+    }
+
+
+def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
+    """One page of candidates; returns the id of the selected one."""
+    if frame.empty:
+        parts.note("No candidate matches these filters.")
+        return None
+    shown = frame.assign(agreed=frame["agreed"].map({True: "agreed", False: "disputed"}))
+    names = {
+        "question": "Question",
+        "answer": "Candidate",
+        "agreed": "Agreement",
+        measure: formats.MEASURE_WORDS[measure],
+    }
+    names |= {"decision": "Decision", "similarity": "Similarity to labeled"}
+    for voter in dict.fromkeys(name for votes in frame["votes"] for name in votes):
+        shown[f"vote {voter}"] = [votes.get(voter) or "no answer" for votes in frame["votes"]]
+        names[f"vote {voter}"] = voter
+    picked = tables.table(
+        shown,
+        key,
+        names,
+        on_select="rerun",
+        selection_mode="single-row",
+        height=330,
+    )
+    row = tables.chosen_row(picked)
+    return None if row is None or row >= len(frame) else str(frame.index[row])
+
+
+def record_in_full(here: Place, record_id: str) -> None:
+    """Question, merged candidate, every collaborator's answer with its probabilities, and the self-justify exchange."""
+    task = here.task
+    try:
+        view = results.record_view(here.store, here.this_round.id, record_id)
+    except UserError as error:
+        parts.show_error(error)
+        return
+    candidate = view.candidate
+    left, right = st.columns([5, 6], gap="medium")
+    with left, parts.card("record"):
+        parts.heading("Record")
+        paint.draw(*record.question(task, view.record, candidate.answer if candidate else None), key=f"q_{record_id}")
+        if candidate is not None:
+            words = record.named_answer(task, view.record, candidate.answer)
+            how = "agreed" if candidate.agreed else "settled by self-justify" if candidate.justified else "disputed"
+            numbers = [
+                node(
+                    "",
+                    None,
+                    node("label", formats.MEASURE_WORDS[m], tag="span"),
+                    node("num", f" {formats.score(v)}", tag="span"),
+                )
+                for m, v in candidate.confidences.items()
+            ]
+            paint.draw(
+                node("rule"),
+                node(
+                    "row",
+                    None,
+                    node("label", "Candidate", tag="span"),
+                    record.chip(words, candidate.agreed),
+                    node("num", how),
+                ),
+                node("row gap", None, *numbers),
+                key=f"c_{record_id}",
+            )
+    with right, parts.card("answers"):
+        parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
+        paint.draw(*[record.response(task, view.record, said) for said in view.responses], key=f"r_{record_id}")
+        if view.justification is not None:
+            parts.heading("Self-justify", "The model weighed the answers above and had the last word.")
+            paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
+            given = [said.text for said in view.responses]
+            shown = by_similarity(view.demonstrations)
+            with st.expander("The exchange (the order of the answers was shuffled)"):
+                st.code(record.prompt(render(task, view.record, shown, given)), language=None, wrap_lines=True)

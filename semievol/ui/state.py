@@ -1,0 +1,137 @@
+"""Where the visitor stands: project and round from the address, drafts in the session, everything else in the store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.config import Config, load
+from semievol.records import Task
+from semievol.store import results
+from semievol.store.database import Store, open_store
+from semievol.store.projects import Project, list_projects, update_project
+from semievol.store.rounds import Round, list_rounds
+from semievol.store.runs import Run, list_runs, settle
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the address points at. `runs` are the project's, newest first; `active` is the one a worker is busy with.
+
+    `this_project`, `this_round` and `task` are for what is drawn only where these are there.
+    """
+
+    store: Store
+    projects: list[Project]
+    project: Project | None
+    rounds: list[Round]
+    round: Round | None
+    runs: list[Run]
+    active: Run | None
+    unknown: str | None = None
+
+    @property
+    def this_project(self) -> Project:
+        assert self.project is not None, "drawn without a project"
+        return self.project
+
+    @property
+    def this_round(self) -> Round:
+        assert self.round is not None, "drawn without a round"
+        return self.round
+
+    @property
+    def task(self) -> Task:
+        assert self.this_project.task is not None, "drawn without a task"
+        return self.this_project.task
+
+    @property
+    def round_runs(self) -> list[Run]:
+        return [run for run in self.runs if self.round is not None and run.round_id == self.round.id]
+
+
+def place() -> Place:
+    """Reads the address and the store. Without `?project=` the last one seen, else the newest, is taken."""
+    store = open_store()
+    settle(store)
+    projects = list_projects(store)
+    asked = st.query_params.get("project")
+    project = next((p for p in projects if str(p.id) == asked), None)
+    unknown = asked if asked and project is None else None
+    if project is None and not asked and projects:
+        seen = st.session_state.get("last_project")
+        project = next((p for p in projects if p.id == seen), None) or max(projects, key=lambda p: p.id)
+        st.query_params["project"] = str(project.id)
+    if project is None:
+        return Place(store, projects, None, [], None, [], active_of(list_runs(store)), unknown)
+    st.session_state["last_project"] = project.id
+    rounds = list_rounds(store, project.id)
+    asked_round = st.query_params.get("round")
+    chosen = next((r for r in rounds if str(r.id) == asked_round), rounds[-1] if rounds else None)
+    if asked_round and (chosen is None or str(chosen.id) != asked_round):
+        del st.query_params["round"]
+    runs = list_runs(store)
+    mine = [run for run in runs if run.project_id == project.id]
+    return Place(store, projects, project, rounds, chosen, mine, active_of(runs), unknown)
+
+
+def candidates(store: Store, round_id: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The round's pool and calibration candidates; read again only after something was written. Not to be changed."""
+    return _candidates(str(store.home), round_id, results.revision(store, round_id))
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _candidates(home: str, round_id: int, revision: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    store = open_store(Path(home))
+    return results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
+
+
+BUSY = ("running", "stopping")
+WAITING = ("queued",)
+
+
+def active_of(runs: list[Run]) -> Run | None:
+    """The run a worker is busy with, else the one that is next, else None."""
+    for states in (BUSY, WAITING):
+        found = [run for run in runs if run.status in states]
+        if found:
+            return found[-1]
+    return None
+
+
+def visit(project: int | None, round_id: int | None = None) -> None:
+    """Rewrites the address; for callbacks of the pickers."""
+    wanted = {"project": project, "round": round_id}
+    st.query_params.from_dict({key: str(value) for key, value in wanted.items() if value is not None})
+    for key in ("record",):
+        st.session_state.pop(key, None)
+
+
+def config_of(project: Project, **changes: Any) -> Config:
+    """The project's settings as a checked config; `changes` are laid over at the top level."""
+    overlay = {**project.settings, **changes}
+    name = str(overlay.pop("preset", "studio"))
+    return load(name, assignments=[f"{key}={json.dumps(value)}" for key, value in overlay.items()])
+
+
+def save_settings(store: Store, project: Project, **changes: Any) -> None:
+    """Keeps settings with the project, so that a reload loses nothing; a change to None forgets the key."""
+    merged = {**project.settings, **changes}
+    kept = {key: value for key, value in merged.items() if value is not None}
+    if kept != project.settings:
+        update_project(store, project.id, settings=kept)
+
+
+def reviewer() -> str:
+    """Name that decisions of this session are signed with."""
+    return str(st.session_state.get("reviewer", ""))
+
+
+def dark() -> bool:
+    """Whether the visitor's theme is the dark one."""
+    return st.context.theme.type == "dark"

@@ -1,0 +1,64 @@
+"""Tables and figures as the pages show them: text cells stay text, one page of a long table at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+PAGE = 100
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def table(frame: pd.DataFrame, key: str, names: dict[str, str] | None = None, **options: Any) -> Any:
+    """A table of our own columns over data cells. names: column -> heading; only these are shown, in this order."""
+    columns = names or {str(column): str(column) for column in frame.columns}
+    shown = frame[list(columns)].copy()
+    config: dict[str, Any] = {}
+    for column, heading in columns.items():
+        kind = shown[column].dtype
+        if pd.api.types.is_bool_dtype(kind):
+            config[column] = st.column_config.CheckboxColumn(heading)
+        elif pd.api.types.is_float_dtype(kind):
+            config[column] = st.column_config.NumberColumn(heading, format="%.3f")
+        elif pd.api.types.is_integer_dtype(kind):
+            config[column] = st.column_config.NumberColumn(heading, format="localized")
+        else:
+            # Text cells never become links or Markdown, whatever they hold.
+            shown[column] = shown[column].astype(object).where(shown[column].notna(), "")
+            config[column] = st.column_config.TextColumn(heading, width="large" if column == "question" else None)
+    options.setdefault("hide_index", True)
+    return st.dataframe(shown, column_config=config, key=key, **options)
+
+
+def pages_of(total: int, key: str, size: int = PAGE) -> int:
+    """The pager of a long table; returns the offset of the page shown."""
+    pages = max(1, math.ceil(total / size))
+    if pages == 1:
+        return 0
+    if st.session_state.get(key, 1) > pages:
+        st.session_state[key] = pages
+    return (st.pagination(pages, key=key) - 1) * size
+
+
+def chosen_row(state: Any) -> int | None:
+    """Position of the selected row, None if none is."""
+    rows = state.selection.rows if state else []
+    return int(rows[0]) if rows else None
+
+
+def figure(chart: go.Figure, key: str, height: int = 280) -> None:
+    """A finished figure in the one look."""
+    chart.update_layout(height=height)
+    st.plotly_chart(chart, theme=None, key=key, config={"displayModeBar": False})
+
+
+def spreadsheet(frame: pd.DataFrame) -> bytes:
+    """CSV for a spreadsheet: a text cell that a spreadsheet would take for a formula gets an apostrophe before it."""
+    safe = frame.copy()
+    for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
+        safe[column] = safe[column].map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in FORMULA else v)
+    return safe.to_csv(index=False).encode("utf-8-sig")

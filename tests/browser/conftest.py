@@ -1,0 +1,133 @@
+"""A real server and a real browser. Skipped, with the reason, where there is no Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+
+
+@dataclass
+class Dashboard:
+    """A running dashboard with a workspace of its own."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def url(self, path: str = "/") -> str:
+        return f"http://localhost:{self.port}{path}"
+
+    @property
+    def megabytes(self) -> float:
+        return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
+
+
+def start(home: Path) -> Dashboard:
+    """Starts `streamlit run app.py` on a free port and waits until it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "server.log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {"SEMIEVOL_HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).read()
+            return Dashboard(home, port, process)
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError((home / "server.log").read_text())
+
+
+def end(dashboard: Dashboard) -> None:
+    """Ends the server and whatever worker it started."""
+    for child in psutil.Process(dashboard.process.pid).children(recursive=True):
+        child.terminate()
+    os.killpg(dashboard.process.pid, signal.SIGTERM)
+    dashboard.process.wait(timeout=20)
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+    started = start(tmp_path / "workspace")
+    yield started
+    end(started)
+
+
+@pytest.fixture(scope="session")
+def playwright_() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright_: Playwright) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine")
+    opened = playwright_.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield opened
+    opened.close()
+
+
+@dataclass
+class Visitor:
+    """A page together with everything suspicious that happened on it."""
+
+    page: Page
+    strange: list[str] = field(default_factory=list)
+
+    def shot(self, folder: Path, name: str) -> None:
+        self.page.screenshot(path=folder / f"{name}.png")
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    """A fresh visitor; requests that leave the machine, dialogs and script errors are written down."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    found = Visitor(page)
+
+    def request(url: str) -> None:
+        if not url.startswith(("http://localhost:", "ws://localhost:", "data:", "blob:")):
+            found.strange.append(f"request to {url}")
+
+    page.on("request", lambda asked: request(asked.url))
+    page.on("websocket", lambda opened: request(opened.url))
+    page.on("pageerror", lambda error: found.strange.append(f"script error {error}"))
+
+    def dialog(opened: object) -> None:
+        found.strange.append("dialog")
+        opened.dismiss()  # type: ignore[attr-defined]
+
+    page.on("dialog", dialog)
+    expect.set_options(timeout=20_000)
+    yield found
+    context.close()

@@ -1,0 +1,155 @@
+"""The whole story in a real browser: open the sample, propagate, look, move the threshold, decide, tune, evaluate.
+
+Screenshots of every step are left in the test's temporary folder (or in $SEMIEVOL_SCREENSHOTS).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from semievol.store import decisions, projects, results
+from semievol.store.database import open_store
+from tests.browser.conftest import ROOT, Dashboard, Visitor
+from tests.ui import made
+
+pytestmark = pytest.mark.browser
+PAGES = ("", "data", "demonstrations", "responses", "selection", "training", "evaluation", "settings")
+MINUTES = 60_000
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    folder = Path(os.environ.get("SEMIEVOL_SCREENSHOTS", tmp_path / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def nav(page: Page, title: str) -> None:
+    page.get_by_test_id("stSidebar").get_by_role("link", name=title).click()
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
+
+
+def button(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=False).click()
+
+
+@pytest.mark.skipif(not (ROOT / "assets" / "starter").is_dir(), reason="the starter model is not there yet")
+def test_from_the_sample_to_an_evolved_model_without_a_reload(
+    dashboard: Dashboard, visitor: Visitor, shots: Path
+) -> None:
+    page = visitor.page
+    page.goto(dashboard.url())
+    button(page, "Open sample project")
+    expect(page.get_by_role("button", name="Run everything")).to_be_visible()
+    visitor.shot(shots, "1-sample")
+
+    nav(page, "Training")
+    button(page, "Propagate")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(page.get_by_test_id("stEChartsChart").first).to_be_visible(timeout=2 * MINUTES)
+    visitor.shot(shots, "2-propagating")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden(timeout=5 * MINUTES)
+
+    nav(page, "Demonstrations")
+    expect(page.get_by_text("similarity").first).to_be_visible()
+    visitor.shot(shots, "3-demonstrations")
+    nav(page, "Responses")
+    expect(page.get_by_text("Collaborators")).to_be_visible()
+    visitor.shot(shots, "4-responses")
+
+    nav(page, "Selection")
+    kept = page.locator(".sv-tile.sv-strong .sv-value").first
+    before = kept.inner_text()
+    histogram = page.locator(".sv-threshold svg")
+    box = histogram.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5, steps=6)
+    page.mouse.up()
+    expect(kept).not_to_have_text(before)
+    button(page, "Accept")
+    expect(page.get_by_text("1 decision saved")).to_be_visible()
+    page.keyboard.press("r")
+    expect(page.get_by_text("2 decisions saved")).to_be_visible()
+    button(page, "Undo")
+    expect(page.get_by_text("1 decision saved")).to_be_visible()
+    button(page, "Freeze selection")
+    expect(page.get_by_text("is frozen with")).to_be_visible()
+    visitor.shot(shots, "5-selection")
+
+    nav(page, "Training")
+    button(page, "Fine-tune")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    where = page.get_by_text("Tune · ").first
+    expect(where).to_be_visible(timeout=2 * MINUTES)
+    before = where.inner_text()
+    expect(where).not_to_have_text(before)
+    expect(page.get_by_test_id("stEChartsChart").first).to_be_visible()
+    visitor.shot(shots, "6-tuning")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden(timeout=5 * MINUTES)
+    nav(page, "Evaluation")
+    expect(page.get_by_text("mid-p McNemar")).to_be_visible()
+    visitor.shot(shots, "7-evaluation")
+
+    store = open_store(dashboard.home)
+    (project,) = projects.list_projects(store)
+    (frozen,) = decisions.selections(store, 1)
+    assert frozen["origins"].get("expert") == 1
+    assert results.evaluation(store, 2) is not None
+    assert project.counts["unlabeled"] > 0
+    assert dashboard.megabytes < 300
+    assert visitor.strange == []
+
+
+@pytest.mark.parametrize("name", ["selection", "evaluation"])
+def test_a_deep_link_opens_as_the_very_first_visit(dashboard: Dashboard, visitor: Visitor, name: str) -> None:
+    project = made.with_results(open_store(dashboard.home))
+    page = visitor.page
+    page.goto(dashboard.url(f"/{name}?project={project.id}&round=1"))
+    expect(page.get_by_role("heading", level=1, name=name.capitalize())).to_be_visible()
+    expect(page.get_by_test_id("stSidebar").get_by_role("link")).to_have_count(len(PAGES))
+    expect(page).to_have_title(f"{name.capitalize()} · SemiEvol Studio")
+    assert f"project={project.id}" in page.url
+    assert page.get_by_text("Deploy").count() == 0
+    assert visitor.strange == []
+
+
+def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Visitor, shots: Path) -> None:
+    project = made.with_results(open_store(dashboard.home), name=made.HOSTILE[:100], hostile=True)
+    page = visitor.page
+    for name in PAGES:
+        for address in (f"/{name}?project={project.id}", f"/{name}?project={project.id}&record=unlabeled-0000"):
+            page.goto(dashboard.url(address))
+            expect(page.locator(".sv-head")).to_be_visible()
+            page.wait_for_timeout(700)
+        visitor.shot(shots, f"hostile-{name or 'overview'}")
+    assert visitor.strange == []
+
+
+def test_a_link_carries_project_round_record_and_filter(dashboard: Dashboard, visitor: Visitor) -> None:
+    project = made.with_results(open_store(dashboard.home))
+    page = visitor.page
+    page.goto(dashboard.url(f"/responses?project={project.id}&round=1&record=unlabeled-0007&agreement=Disputed"))
+    expect(page.get_by_text("Caller unlabeled 7 asks").last).to_be_visible()
+    expect(page.get_by_role("combobox", name="Agreement")).to_have_value("Disputed")
+    nav(page, "Demonstrations")
+    assert f"project={project.id}" in page.url
+    assert "round=1" in page.url
+
+
+def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> None:  # type: ignore[no-untyped-def]
+    project = made.with_results(open_store(dashboard.home))
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(dashboard.url(f"/selection?project={project.id}"))
+    expect(page.locator(".sv-threshold svg")).to_be_visible()
+    page.wait_for_timeout(800)
+    page.screenshot(path=shots / "selection-dark.png")
+    background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert background == "rgb(15, 21, 20)"
+    context.close()

@@ -1,0 +1,52 @@
+"""The dashboard under AppTest: one function that opens a page at its address, in a workspace of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from semievol.store.database import Store, open_store
+
+APP = str(Path(__file__).parents[2] / "app.py")
+SECONDS = 60
+
+
+@pytest.fixture
+def store(_own_home: None) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def visit() -> Callable[..., AppTest]:
+    """visit("selection", project=1): the page as a visitor gets it; nothing may have broken."""
+
+    def open_page(name: str = "overview", **params: object) -> AppTest:
+        app = AppTest.from_file(APP, default_timeout=SECONDS)
+        app.query_params.update({key: str(value) for key, value in params.items()})
+        if name == "overview":
+            app.run()
+        else:
+            app.switch_page(f"pages/{name}.py").run()
+        assert not app.exception, f"{name} broke: {app.exception}"
+        assert not [e.value for e in app.error], f"{name} says {[e.value for e in app.error]}"
+        return app
+
+    return open_page
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    """Presses the one button with this label."""
+    found = [button for button in app.button if button.label == label]
+    assert len(found) == 1, f"{len(found)} buttons are called {label!r}: {[b.label for b in app.button]}"
+    assert not found[0].disabled, f"{label} is disabled"
+    return found[0].click().run()
+
+
+def told(app: AppTest) -> str:
+    """Everything in words on the page, tags and all."""
+    kinds = (app.text, app.markdown, app.caption, app.code)
+    words = [element.value for kind in kinds for element in kind]
+    return "\n".join(str(word) for word in [*words, *(element.proto.body for element in app.get("html"))])

@@ -1,0 +1,112 @@
+"""Workspaces made through the store's own functions, with results from a fake engine that is right most of the time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable
+
+from semievol.jobs.worker import make_plan
+from semievol.method.evolve import evolve
+from semievol.method.protocols import Ask, Lesson, Reply
+from semievol.records import Record, Split, Task
+from semievol.store import projects, runs
+from semievol.store.database import Store
+from semievol.store.journal import StoreJournal
+from semievol.store.projects import Project
+from semievol.store.runs import Run
+from semievol.ui import state
+from tests.fakes import FakeEngine
+
+LABELS = ("roads", "waste", "water", "parking")
+HOSTILE = (
+    '<img src="http://127.0.0.1:9/beacon.png" onerror="alert(1)"><script>alert(2)</script> '
+    "![x](http://127.0.0.1:9/markdown.png) [click](javascript:alert(3)) $x_1^2$ :material/home: {{7*7}}"
+)
+SKILL = {"base": 0.8, "warm_up": 2.0, "evolved": 2.6}
+
+
+class KnowingEngine(FakeEngine):
+    """Knows the true answers and gives them a probability that depends on the model and on chance keyed by record."""
+
+    def __init__(self, truth: dict[str, str]) -> None:
+        super().__init__()
+        self.truth = truth
+
+    def _reply(self, ask: Ask) -> Reply:
+        if not ask.allowed:
+            return super()._reply(ask)
+        scores = []
+        for answer in ask.allowed:
+            luck = hashlib.sha256(f"{ask.identity}/{ask.record_id}/{answer}".encode()).digest()[0] / 255
+            right = SKILL.get(ask.identity, 1.5) if self.truth.get(ask.record_id) == answer else 0.0
+            scores.append(math.exp(2.2 * (right + 1.3 * luck)))
+        probabilities = tuple(score / sum(scores) for score in scores)
+        return Reply(text=ask.allowed[scores.index(max(scores))], probabilities=probabilities, mass=0.97)
+
+    def train(
+        self,
+        lesson: Lesson,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+    ) -> str:
+        for step in range(1, 41):
+            metric("loss", step, 0.3 + 1.6 * math.exp(-step / 12))
+            if step % 10 == 0:
+                metric("held_out_loss", step, 0.42 + 1.5 * math.exp(-step / 13))
+            progress(step, 40)
+        folder = lesson.folder / "adapter"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+
+def some_records(labeled: int = 40, unlabeled: int = 60, test: int = 40, hostile: bool = False) -> list[Record]:
+    """Records of a four-class task."""
+    made: list[Record] = []
+    sizes: dict[Split, int] = {"labeled": labeled, "unlabeled": unlabeled, "test": test}
+    for split, size in sizes.items():
+        for number in range(size):
+            label = LABELS[number % len(LABELS)]
+            text = f"Caller {split} {number} asks about {label} near house {number * 7 % 31}"
+            if hostile and number < 3:
+                text = f"{HOSTILE} {split} {number}"
+            answer = label if split != "unlabeled" else None
+            made.append(Record(f"{split}-{number:04d}", text, (), answer, split, number + 1))
+    return made
+
+
+def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Project:
+    """A project with one dataset version and hidden gold, nothing propagated."""
+    task = Task("classification", LABELS)
+    project = projects.create_project(store, name, task, {"calibration_minimum": 8})
+    found = some_records(hostile=hostile)
+    gold = {r.id: LABELS[(r.row - 1) % len(LABELS)] for r in found if r.split == "unlabeled"}
+    projects.add_version(store, project.id, found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)
+    return projects.find_project(store, project.id)
+
+
+def evolved(store: Store, project: Project, first: str = "warm_up", until: str = "evaluate") -> Run:
+    """Runs the stages here and now with the fake engine, as a worker would."""
+    from semievol.store.rounds import open_round
+
+    config = state.config_of(project)
+    round_ = open_round(store, project.id, config)
+    run = runs.claim(store, runs.enqueue(store, round_.id, config, first, until).id, os.getpid())
+    assert project.version_id is not None
+    truth = {r.id: r.answer for r in projects.load_records(store, project.version_id) if r.answer}
+    truth |= projects.hidden_gold(store, project.version_id)
+    evolve(make_plan(store, run), KnowingEngine(truth), StoreJournal(store, run), first, until)
+    runs.finish(store, run.id, run.attempt, "done")
+    return runs.get_run(store, run.id)
+
+
+def with_results(store: Store, name: str = "Calls", hostile: bool = False, until: str = "evaluate") -> Project:
+    """A project whose seven stages (or those up to `until`) have run."""
+    project = with_data(store, name, hostile)
+    evolved(store, project, until=until)
+    return projects.find_project(store, project.id)
+
+
+__all__ = ["HOSTILE", "LABELS", "KnowingEngine", "evolved", "some_records", "with_data", "with_results"]

@@ -1,0 +1,29 @@
+"""Numbers and times as the screen writes them."""
+
+from semievol.ui import formats
+
+
+def test_the_formats_of_the_design() -> None:
+    assert formats.score(0.9432) == "0.943"
+    assert formats.percent(0.943) == "94.3 %"
+    assert formats.count(12480) == "12,480"
+    assert formats.duration(80) == "1 min 20 s"
+    assert formats.duration(3700) == "1 h 1 min"
+    assert formats.duration(0.42) == "0.4 s"
+
+
+def test_what_is_missing_is_a_dash() -> None:
+    missing = [formats.score(None), formats.percent(float("nan")), formats.count(None), formats.duration(None)]
+    assert missing == [formats.DASH] * 4
+
+
+def test_long_text_is_cut_to_one_line() -> None:
+    assert formats.shorten("a\nb   c") == "a b c"
+    assert formats.shorten("x" * 200, 10) == "x" * 9 + "…"
+
+
+def test_lists_read_like_sentences() -> None:
+    assert formats.series(["a"]) == "a"
+    assert formats.series(["a", "b", "c"]) == "a, b and c"
+    assert formats.plural(1, "record") == "1 record"
+    assert formats.plural(1200, "record") == "1,200 records"

@@ -1,0 +1,148 @@
+"""Every page, cold, in the three states of a workspace: empty, with data, with results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from semievol.store import decisions, projects, results
+from semievol.store.database import Store
+from tests.ui import made
+from tests.ui.conftest import press, told
+
+PAGES = ("overview", "data", "demonstrations", "responses", "selection", "training", "evaluation", "settings")
+Visit = Callable[..., AppTest]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_empty_workspace_offers_the_two_ways_to_begin(visit: Visit, store: Store, name: str) -> None:
+    app = visit(name)
+    if name != "settings":
+        assert {"Open sample project", "New project"} <= {button.label for button in app.button}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_project_with_data_shows_what_comes_next(visit: Visit, store: Store, name: str) -> None:
+    project = made.with_data(store)
+    app = visit(name, project=project.id)
+    wanted = {
+        "overview": "Run everything",
+        "responses": "Propagate",
+        "selection": "Propagate",
+        "training": "Propagate",
+        "demonstrations": "Find demonstrations",
+    }.get(name)
+    assert wanted is None or wanted in {button.label for button in app.button}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_project_with_results_opens_cold_with_project_and_round(visit: Visit, store: Store, name: str) -> None:
+    project = made.with_results(store)
+    app = visit(name, project=project.id, round=1)
+    wanted = {
+        "overview": "Evolved",
+        "data": "Labels by split",
+        "demonstrations": "Coverage",
+        "responses": "Collaborators",
+        "selection": "Freeze",
+        "training": "Run 1",
+        "evaluation": "mid-p McNemar",
+        "settings": "Workspace",
+    }
+    assert wanted[name] in told(app)
+
+
+def test_without_an_address_the_newest_project_is_taken(visit: Visit, store: Store) -> None:
+    made.with_data(store, "First")
+    second = made.with_data(store, "Second")
+    app = visit("data")
+    assert app.selectbox(key="pick_project").value == second.id
+
+
+def test_an_unknown_project_is_said_to_be_unknown(store: Store) -> None:
+    from tests.ui.conftest import APP
+
+    made.with_data(store)
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["project"] = "777"
+    app.switch_page("pages/selection.py").run()
+    assert not app.exception
+    assert "no project at this address" in told(app)
+
+
+def test_the_sample_opens_with_one_press(visit: Visit, store: Store) -> None:
+    app = press(visit(), "Open sample project")
+    assert not app.exception
+    assert projects.list_projects(store)[0].counts["unlabeled"] > 0
+    assert "Run everything" in {button.label for button in app.button}
+
+
+def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    assert decisions.selections(store, 1) == []
+    app = press(visit("selection", project=project.id), "Freeze selection")
+    assert not app.exception
+    (frozen,) = decisions.selections(store, 1)
+    assert frozen["size"] == 36  # 60 candidates, the most confident 60 %
+
+
+def test_the_slider_moves_the_policy_and_is_remembered(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("selection", project=project.id)
+    app.slider(key="policy_value_slider").set_value(25.0).run()
+    assert app.number_input(key="policy_value_number").value == 25.0
+    assert projects.find_project(store, project.id).settings["policy"]["rule"]["value"] == 0.25
+    again = visit("selection", project=project.id)
+    assert again.slider(key="policy_value_slider").value == 25.0
+
+
+def test_decisions_are_stored_signed_and_taken_back(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("selection", project=project.id)
+    app.session_state["reviewer"] = "Ada"
+    for label in ("Accept", "Reject", "Skip"):
+        press(app, label)
+        assert not app.exception
+    history = decisions.history(store, project.id)
+    assert sorted(history["action"]) == ["accept", "reject", "skip"]
+    assert set(history["reviewer"]) == {"Ada"}
+    press(app, "Undo")
+    standing = [one.action for found in decisions.standing(store, project.id).values() for one in found]
+    assert sorted(standing) == ["accept", "reject"]
+
+
+def test_a_correction_asserts_another_answer(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = press(visit("selection", project=project.id), "Edit")
+    box = next(one for one in app.selectbox if one.label == "Correct answer")
+    box.set_value("water")
+    press(app, "Save correction")
+    frame = results.candidate_frame(store, 1)
+    assert frame["decided_answer"].dropna().tolist() == ["water"]
+
+
+def test_keys_are_applied_once_and_in_order(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("selection", project=project.id)
+    from semievol.ui import review
+
+    applied: list[tuple[str | None, str]] = []
+
+    class Desk(review._Desk):
+        def __init__(self) -> None:
+            self.session = "s"
+
+        def _apply(self, record_id: str | None, action: str, answer: str | None, key: str) -> None:
+            applied.append((record_id, action))
+
+    sent = [{"seq": 1, "id": "a", "act": "accept"}, {"seq": 2, "id": "b", "act": "reject"}]
+    state: dict[str, object] = {"review_keys": {"keys": sent}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(review.st, "session_state", state)
+        Desk().keys()
+        state["review_keys"] = {"keys": [*sent, {"seq": 3, "id": "", "act": "undo"}]}
+        Desk().keys()
+    assert applied == [("a", "accept"), ("b", "reject"), (None, "undo")]
+    assert not app.exception

@@ -1,0 +1,63 @@
+"""The settings form: made from the config's fields, keeps differences, refuses what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from semievol.config import load
+from semievol.store import projects
+from semievol.store.database import Store
+from semievol.ui import settings_form
+from tests.ui import made
+from tests.ui.conftest import press, told
+
+
+def test_every_path_of_the_form_leads_to_a_described_field() -> None:
+    for paths in settings_form.GROUPS.values():
+        for path in paths:
+            assert settings_form.field_of(path).description, path
+
+
+def test_a_change_is_kept_with_the_project(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = visit("training", project=project.id)
+    app.number_input(key="form_propagation.k").set_value(5).run()
+    app.text_input(key="form_tune.learning_rate").set_value("0.0002").run()
+    assert not app.exception
+    kept = projects.find_project(store, project.id).settings
+    assert kept["propagation"] == {"k": 5}
+    assert kept["tune"] == {"learning_rate": 0.0002}
+
+
+def test_a_value_that_does_not_fit_is_refused_and_not_kept(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = visit("training", project=project.id)
+    app.text_input(key="form_tune.learning_rate").set_value("fast").run()
+    assert not app.exception
+    assert "tune.learning_rate" in told(app)
+    assert "tune" not in projects.find_project(store, project.id).settings
+
+
+def test_a_preset_replaces_what_was_changed_but_not_the_model(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    projects.update_project(store, project.id, settings={"model": "starter", "propagation": {"k": 9}})
+    app = visit("training", project=project.id)
+    control = next(one for one in app.get("button_group") if one.key == "form_preset")
+    control.set_value("paper").run()
+    assert projects.find_project(store, project.id).settings == {"model": "starter", "preset": "paper"}
+
+
+def test_yaml_sets_anything_and_names_what_is_wrong(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = visit("training", project=project.id)
+    area = next(one for one in app.text_area if one.label == "Differences from the preset")
+    area.set_value("tune:\n  schedule: linear\n")
+    press(app, "Apply")
+    assert projects.find_project(store, project.id).settings == {"tune": {"schedule": "linear"}}
+    assert load(assignments=["tune.schedule=linear"]).tune.schedule == "linear"
+    area = next(one for one in app.text_area if one.label == "Differences from the preset")
+    area.set_value("tune:\n  speed: 3\n")
+    press(app, "Apply")
+    assert "There is no such setting." in told(app)
