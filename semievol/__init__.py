@@ -9,6 +9,7 @@ FLOORS: dict[str, int] = {
     "semievol.config": 0,
     "semievol.records": 0,
     "semievol.data": 1,
+    "semievol.palette": 0,
     "semievol.charts": 1,
     "semievol.method.tasks": 1,
     "semievol.method.prompts": 1,

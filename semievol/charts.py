@@ -1,4 +1,4 @@
-"""Tables to Plotly figures: one look for light and dark, and the palette (`.streamlit/config.toml` repeats it).
+"""Tables to Plotly figures: one look for light and dark.
 
 Every figure takes a table and whether the theme is dark. Draw with `theme=None`, else Streamlit paints its own look
 over this one. Text that comes from data passes through `label`, because Plotly reads some HTML. Counting is done
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,42 +17,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours of one theme. Text reaches 4.5 : 1 and every series 3 : 1 against `background` (WCAG 2.2 AA)."""
-
-    background: str
-    surface: str
-    text: str
-    quiet: str
-    line: str
-    series: tuple[str, ...]
-    ramp: tuple[str, ...]
-
-    @property
-    def accent(self) -> str:
-        return self.series[0]
-
-
-LIGHT = Palette(
-    background="#fbfaf7",
-    surface="#f2f0ea",
-    text="#1b2422",
-    quiet="#6a716e",
-    line="#dfdbd0",
-    series=("#0f766e", "#c2660c", "#2f5f9e", "#8a4a9e", "#6a716e", "#a63d40"),
-    ramp=("#eef6f4", "#d3eae6", "#b0dad4", "#86c5bd", "#5cada4", "#3a958b", "#1f8077", "#0f6b63", "#0a544e", "#063d39"),
-)
-DARK = Palette(
-    background="#0f1514",
-    surface="#18211f",
-    text="#e4eae7",
-    quiet="#97a29e",
-    line="#2b3735",
-    series=("#2fb3a4", "#e09a3e", "#7aa7e0", "#c391d6", "#97a29e", "#e5817f"),
-    ramp=("#0b2b28", "#0d3b37", "#0f4d47", "#116159", "#14766d", "#1b8c81", "#2ba496", "#4fbcae", "#83d3c8", "#bdeae3"),
-)
+from semievol.palette import Palette, palette
 
 MEASURES = {
     "answer_nll": "Answer surprise, −log p (nats)",
@@ -70,10 +34,6 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 PERCENT = {"ticksuffix": " %"}
 MOST_POINTS = 500
 MOST_QUESTIONS = 5_000
-
-
-def palette(dark: bool) -> Palette:
-    return DARK if dark else LIGHT
 
 
 def template(dark: bool) -> go.layout.Template:
@@ -274,16 +234,20 @@ def records_map(points: pd.DataFrame, colour: str, dark: bool = False) -> go.Fig
 
 
 def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
-    """Accuracy of models side by side with intervals. scores: model, accuracy, low, high, all shares in 0-1."""
+    """Accuracy of models side by side with intervals; the last one, which the others lead to, has the accent colour.
+
+    scores: model, accuracy, low, high, all shares in 0-1.
+    """
     colours = palette(dark)
     figure = _figure(dark, "", "Accuracy on the test set", yaxis={**PERCENT, "range": [0, 100]})
     high, found, low = (100 * scores[name] for name in ("high", "accuracy", "low"))
     places = range(len(scores))
-    pattern = {**_hatch(0, colours), "shape": [_cycle(HATCHES, place) for place in places]}
+    ranks = places[::-1]
+    pattern = {**_hatch(0, colours), "shape": [_cycle(HATCHES, rank) for rank in ranks]}
     figure.add_bar(
         x=list(places),
         y=found,
-        marker={"color": [_cycle(colours.series, place) for place in places], "pattern": pattern},
+        marker={"color": [_cycle(colours.series, rank) for rank in ranks], "pattern": pattern},
         error_y={"array": high - found, "arrayminus": found - low, "color": colours.text, "thickness": 1.5, "width": 6},
         customdata=np.column_stack([low, high]),
         hovertemplate="%{y:.1f} %, 95 % interval %{customdata[0]:.1f} to %{customdata[1]:.1f} %<extra></extra>",

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import pytest
 
 from semievol import charts
+from semievol.palette import DARK, LIGHT, Palette, palette
 
 EVIL = "<b>bold</b> <a href='https://x'>x</a> %{y} $x$"
 CONFIG = tomllib.loads((Path(__file__).parents[1] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -30,7 +31,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_colours_have_the_contrast_that_wcag_asks_for(dark: bool) -> None:
-    colours = charts.palette(dark)
+    colours = palette(dark)
     for ground in (colours.background, colours.surface):
         assert contrast(colours.text, ground) >= 7
         assert contrast(colours.quiet, ground) >= 4.2
@@ -39,8 +40,8 @@ def test_colours_have_the_contrast_that_wcag_asks_for(dark: bool) -> None:
     assert contrast(colours.accent, colours.background) >= 4.5
 
 
-@pytest.mark.parametrize(("name", "colours"), [("light", charts.LIGHT), ("dark", charts.DARK)])
-def test_the_theme_repeats_the_palette(name: str, colours: charts.Palette) -> None:
+@pytest.mark.parametrize(("name", "colours"), [("light", LIGHT), ("dark", DARK)])
+def test_the_theme_repeats_the_palette(name: str, colours: Palette) -> None:
     theme = CONFIG["theme"][name]
     assert theme["backgroundColor"] == colours.background
     assert theme["secondaryBackgroundColor"] == colours.surface

@@ -298,5 +298,5 @@ def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: boo
     given = sum(bool(value and value.strip()) for value in table.column(mapping.answer))
     if given:
         what = f"Ignored, because the records are unlabeled: {_answers(given)}."
-        remedy = "Keep it as hidden gold (--hide-gold) to measure the pseudo-labels with it."
+        remedy = "Keep it as hidden gold to measure the pseudo-labels with it."
         yield Finding("unlabeled_answers", given, what, remedy)

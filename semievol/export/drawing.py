@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from semievol.charts import LIGHT
+from semievol.palette import LIGHT
 
 WIDTH = 640
 _LEFT, _RIGHT, _LINE = 190, 60, 30

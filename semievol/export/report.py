@@ -13,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from semievol.charts import LIGHT, MEASURES, bin_confidence
+from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
 from semievol.method.tasks import same
+from semievol.palette import LIGHT
 from semievol.records import Split, Task
 from semievol.store import decisions, projects, results, runs, selections
 from semievol.store.database import Store

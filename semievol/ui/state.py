@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from semievol.config import Config, load
+from semievol.config import Config, overlaid
 from semievol.records import Task
 from semievol.store import results
 from semievol.store.database import Store, open_store
@@ -114,9 +113,7 @@ def visit(project: int | None, round_id: int | None = None) -> None:
 
 def config_of(project: Project, **changes: Any) -> Config:
     """The project's settings as a checked config; `changes` are laid over at the top level."""
-    overlay = {**project.settings, **changes}
-    name = str(overlay.pop("preset", "studio"))
-    return load(name, assignments=[f"{key}={json.dumps(value)}" for key, value in overlay.items()])
+    return overlaid({**project.settings, **changes})
 
 
 def save_settings(store: Store, project: Project, **changes: Any) -> None:
