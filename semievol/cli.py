@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from semievol.records import STAGES, Split
 from semievol.store import projects, rounds, runs
 from semievol.store.database import Store, open_store
 
+log = logging.getLogger("semievol")
+
 KINDS = ("multiple_choice", "classification", "numeric", "text")
 FOLLOW_SECONDS = 0.5
 
@@ -36,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as mistake:
         print(f"semievol: {mistake}", file=sys.stderr)
         return 2
+    except Exception:
+        log.exception("something broke")
+        print("semievol: something broke; what is written above says where.", file=sys.stderr)
+        return 1
     print(json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words)
     return int(code)
 
@@ -45,6 +52,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message[:1].upper()}{message[1:]}.", "", f"See `{self.prog} --help`.")
+
+
+def _id(text: str) -> int:
+    """A number as the store gives them out."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number that the Studio gave out')
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,12 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--preset", choices=settings.PRESETS)
     run.add_argument("--config", type=Path, metavar="F.yaml")
     run.add_argument("--set", action="append", default=[], metavar="key=value", dest="assignments")
-    run.add_argument("--round", type=int, metavar="ID", help="work in this round")
-    run.add_argument("--parent", type=int, metavar="ID", help="open the next round after this one")
+    run.add_argument("--round", type=_id, metavar="ID", help="work in this round")
+    run.add_argument("--parent", type=_id, metavar="ID", help="open the next round after this one")
     run.add_argument("--from", choices=STAGES, default="warm_up", dest="first")
     run.add_argument("--until", choices=STAGES, default="evaluate", help="last stage, inclusive")
-    run.add_argument("--selection", type=int, metavar="N", help="frozen selection to fine-tune on")
-    run.add_argument("--resume", type=int, metavar="RUN", help="continue a run that was cut short")
+    run.add_argument("--selection", type=_id, metavar="N", help="frozen selection to fine-tune on")
+    run.add_argument("--resume", type=_id, metavar="RUN", help="continue a run that was cut short")
     status = verb("status", _status, "what is there and what is running")
     status.add_argument("subject", nargs="?", metavar="PROJECT | RUN")
     exports = verb("export", _export, "write results to a file or folder")
@@ -91,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     exports.add_argument("--what", choices=FORMS, required=True)
     exports.add_argument("--out", type=Path, required=True)
     compare = verb("compare", _compare, "runs side by side")
-    compare.add_argument("runs", type=int, nargs="+", metavar="RUN")
+    compare.add_argument("runs", type=_id, nargs="+", metavar="RUN")
     return parser
 
 
@@ -121,10 +135,17 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:
-    run = launch.resume(store, chosen.resume) if chosen.resume is not None else _start(store, chosen)
+    run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
     run = _follow(store, run.id)
     result = summary(store, run.id)
     return 0 if run.status == "done" else 1, result, _told(result)
+
+
+def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
+    given = [chosen.project, chosen.preset, chosen.config, chosen.round, chosen.parent, chosen.selection]
+    if any(value is not None for value in given) or chosen.assignments:
+        raise UserError("A resumed run keeps its own settings.", "--resume", "Give the run's number alone.")
+    return launch.resume(store, chosen.resume)
 
 
 def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
@@ -132,11 +153,30 @@ def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
         raise UserError("No project was named.", "run", "Give a project, or --resume RUN.")
     if STAGES.index(chosen.first) > STAGES.index(chosen.until):
         raise UserError(f"--from {chosen.first} comes after --until {chosen.until}.", "run", "Swap them.")
+    if chosen.round is not None and chosen.parent is not None:
+        raise UserError("A round that is there has its parent already.", "--parent", "Give --round or --parent.")
     project = projects.find_project(store, chosen.project)
-    config = launch.project_config(project, chosen.preset, chosen.config, chosen.assignments)
+    if chosen.round is None:
+        config = launch.project_config(project, chosen.preset, chosen.config, chosen.assignments)
+    else:
+        config = _in_round(store, chosen)
     return launch.start(
         store, project, config, chosen.first, chosen.until, chosen.selection, chosen.round, chosen.parent
     )
+
+
+def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
+    """The round's own settings with what is asked for now. Raises UserError where that would be another round."""
+    round_ = rounds.get_round(store, chosen.round)
+    if chosen.preset is None and chosen.config is None:
+        config = settings.overlaid(round_.config.model_dump(mode="json"), chosen.assignments)
+    else:
+        config = settings.load(chosen.preset or "studio", chosen.config, chosen.assignments)
+    for name in rounds.IDENTITY:
+        if getattr(config, name) != getattr(round_.config, name):
+            what = f"Round {round_.id} was propagated with another setting of this."
+            raise UserError(what, name, "Leave --round out to open a round of its own, or leave the setting out.")
+    return config
 
 
 def _follow(store: Store, run_id: int) -> runs.Run:
@@ -186,13 +226,10 @@ def _status(store: Store, chosen: argparse.Namespace) -> _Outcome:
     if chosen.subject is None:
         listed = [{"project": p.name, "id": p.id, "counts": p.counts} for p in projects.list_projects(store)]
         return 0, {"projects": listed}, "\n".join(f"{p['id']}: {p['project']}" for p in listed) or "No projects yet."
-    try:
-        project = projects.find_project(store, chosen.subject)
-    except UserError:
-        if not chosen.subject.isdigit():
-            raise
-        run = runs.get_run(store, int(chosen.subject))
+    if chosen.subject.isdecimal() and int(chosen.subject) in [run.id for run in runs.list_runs(store)]:
+        run = runs.get_run(store, int(chosen.subject))  # a number that a run has is that run, not a project
         return 0, summary(store, run.id) | {"pid": run.pid, "attempt": run.attempt}, _told(summary(store, run.id))
+    project = projects.find_project(store, chosen.subject)
     listed_runs = [
         {"run": r.id, "round": r.round_id, "status": r.status, "first": r.first, "until": r.until, "pid": r.pid}
         for r in runs.list_runs(store, project.id)

@@ -21,7 +21,7 @@ STARTER_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "starter"
 WANTED_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
 
 _CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipelines")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
 _DATA_FILES = ("tokenizer.json", "vocab.json", "model.safetensors.index.json")  # large, and nothing reads keys there
 _WHOLE_FILE = 256 * 2**20
 _SAMPLES = 256
@@ -45,7 +45,7 @@ def resolve_model(name: str) -> Path:
         folder = STARTER_FOLDER
     elif name and Path(name).expanduser().is_dir():
         folder = Path(name).expanduser().resolve()
-    elif _HUB_ID.fullmatch(name) and ".." not in name:
+    elif HUB_ID.fullmatch(name) and ".." not in name:
         folder = download(name)
     else:
         raise UserError(

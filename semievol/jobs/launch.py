@@ -18,6 +18,8 @@ import yaml
 
 from semievol import config as settings
 from semievol.config import Config
+from semievol.errors import UserError
+from semievol.jobs import planning
 from semievol.store import projects, rounds, runs
 from semievol.store.database import Store
 
@@ -36,14 +38,26 @@ def start(
     round_id: int | None = None,
     parent_id: int | None = None,
 ) -> runs.Run:
-    """Queues a run and sees to it that a worker is there.
+    """Queues a run and sees to it that a worker is there. The same run is not queued twice.
 
-    round_id: the round to work in; None opens the one that belongs to these settings (or finds it again).
-    parent_id: the round whose evolved adapter the new round starts from.
+    round_id: the round to work in, whose own settings then hold; None opens the one that belongs to these settings,
+    or finds it again. parent_id: the round whose evolved adapter the new round starts from.
     """
     if round_id is None:
-        round_id = rounds.open_round(store, project.id, config, parent_id).id
-    run = runs.enqueue(store, round_id, config, first, until, selection)
+        round_ = planning.open_round(store, project, config, first, parent_id)
+    else:
+        round_ = rounds.get_round(store, round_id)
+        if round_.project_id != project.id:
+            raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another.")
+        config = rounds.settled(round_, config)
+    planning.check_ready(store, round_, first, selection)
+    for waiting in runs.queue(store):
+        if (waiting.round_id, waiting.first, waiting.until, waiting.selection, waiting.config) == (
+            *(round_.id, first, until, selection),
+            config,
+        ):
+            return waiting
+    run = runs.enqueue(store, round_.id, config, first, until, selection)
     ensure_worker(store)
     return run
 
@@ -120,14 +134,20 @@ def log_path(store: Store, run_id: int) -> Path:
     return projects.project_folder(store, run.project_id) / "runs" / str(run_id) / "log.txt"
 
 
-def command_line(project: projects.Project, run: runs.Run) -> str:
+def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
     """The shell command that repeats `run` on the same data with the same settings."""
+    round_ = rounds.get_round(store, run.round_id)
     words = ["python", "-m", "semievol", "run", project.name, "--preset", run.config.preset]
     words += [f"--set={key}={value}" for key, value in _differences(run.config)]
+    if run.first != "warm_up":
+        words += ["--round", str(round_.id)]
+    elif round_.parent_id is not None:
+        words += ["--parent", str(round_.parent_id)]
     if (run.first, run.until) != EVERYTHING:
         words += ["--from", run.first, "--until", run.until]
-    if run.selection is not None:
-        words += ["--selection", str(run.selection)]
+    chosen = run.selection_used if run.first in ("tune", "evaluate") else run.selection
+    if chosen is not None:
+        words += ["--selection", str(chosen)]
     return shlex.join(words)
 
 

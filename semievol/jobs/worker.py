@@ -19,12 +19,12 @@ from pathlib import Path
 
 import psutil
 
-from semievol.data.splits import cut_calibration
 from semievol.errors import UserError
 from semievol.jobs.launch import log_path, take_worker_lock
+from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
-from semievol.method.protocols import Plan, Stopped
-from semievol.store import projects, results, rounds, runs
+from semievol.method.protocols import Stopped
+from semievol.store import runs
 from semievol.store.database import Store, open_store
 from semievol.store.journal import StoreJournal
 
@@ -49,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         while (run := runs.claim_next(store, os.getpid())) is not None:
             carry_out(store, run)
         os.close(lock)
-        lock = take_worker_lock(store) if runs.queue(store) else None
+        # A run that another machine's worker has now is looked after there; whoever waits asks for a worker again.
+        lock = take_worker_lock(store) if runs.queue(store) and runs.active_run(store) is None else None
     return 0
 
 
@@ -87,47 +88,17 @@ def carry_out(store: Store, run: runs.Run) -> None:
 def _work(store: Store, run: runs.Run) -> None:
     from semievol.engines.local import LocalEngine  # torch loads only once there is something to do
 
-    plan = make_plan(store, run)
+    plan, said = make_plan(store, run)
     log.info(
         "%d labeled, %d unlabeled, %d calibration, %d test records",
         *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
     )
     engine = LocalEngine(run.config.model, run.config.precision, run.config.threads)
     runs.record_environment(store, run.id, run.attempt, environment(engine.description))
-    evolve(plan, engine, StoreJournal(store, run), run.first, run.until)
-
-
-def make_plan(store: Store, run: runs.Run) -> Plan:
-    """What the run works on, read from the store; cuts the project's calibration split if it has none yet."""
-    round_ = rounds.get_round(store, run.round_id)
-    project = projects.find_project(store, round_.project_id)
-    if project.task is None:
-        raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
-    records = projects.load_records(store, round_.version_id)
-    labeled = [record for record in records if record.split == "labeled"]
-    held = frozenset[str]()
-    if run.config.calibration > 0:
-        held = projects.calibration(store, project.id) or frozenset()
-        if not held:
-            held = cut_calibration(labeled, run.config.calibration, run.config.calibration_minimum, run.config.seed)
-            projects.save_calibration(store, project.id, held)
-    parent = None
-    if round_.parent_id is not None:
-        parent = results.evolved_adapter(store, round_.parent_id)
-        if parent is None:
-            raise UserError(
-                "The parent round has no evolved adapter.", f"round {round_.parent_id}", "Fine-tune it first."
-            )
-    return Plan(
-        task=project.task,
-        config=run.config,
-        labeled=[record for record in labeled if record.content_hash not in held],
-        unlabeled=[record for record in records if record.split == "unlabeled"],
-        calibration=[record for record in labeled if record.content_hash in held],
-        test=[record for record in records if record.split == "test"],
-        round_number=round_.number,
-        parent=parent,
-    )
+    journal = StoreJournal(store, run)
+    for sentence in said:
+        journal.event(run.first, sentence)
+    evolve(plan, engine, journal, run.first, run.until)
 
 
 def environment(device: str) -> dict[str, str]:

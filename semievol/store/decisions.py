@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import groupby
 from typing import Any, Literal
 
@@ -17,13 +18,12 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from semievol.errors import UserError
 from semievol.method.tasks import allowed_answers
-from semievol.records import Record
+from semievol.records import Record, Task
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.projects import as_task
 from semievol.store.rounds import bump
 from semievol.store.selections import freeze, selection_frame, selections
-from semievol.store.versions import find_records, table
+from semievol.store.versions import as_task, find_records, table, task_in
 
 __all__ = [
     "Decision",
@@ -175,10 +175,11 @@ def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> li
         return _all(connection, select(*_COLUMNS).where(*mine).order_by(c.id))
 
 
-def effective(decisions: Sequence[Decision]) -> list[Decision]:
+def effective(decisions: Sequence[Decision], allowed: Sequence[str] = ()) -> list[Decision]:
     """The standing decisions on one content that still have a say, the weakest first.
 
-    Of those that apply to a candidate (see `applies`) the last one counts: a skip gives way to everything; what was
+    allowed: the answers that the content can have in the dataset version at hand, empty for any; what was asserted
+    under other labels is asserted no more. Of those that apply to a candidate (see `applies`) the last one counts: a skip gives way to everything; what was
     said last about the record wins over a reject of another answer; an asserted answer falls when it is rejected later.
     """
     ordered = sorted(decisions, key=lambda d: d.id)
@@ -187,7 +188,8 @@ def effective(decisions: Sequence[Decision]) -> list[Decision]:
     said = next((d for d in reversed(ordered) if d.action in _ABOUT_RECORD), None)
     if said is not None:
         fallen = rejected.get(said.answer if said.action in _ASSERTS else said.answer_shown)
-        if fallen is not None and fallen.id > said.id:
+        gone = bool(allowed) and said.action in _ASSERTS and said.answer not in allowed
+        if gone or (fallen is not None and fallen.id > said.id):
             said = None
     return [*by_answer.values(), *rejected.values(), *([said] if said else [])]
 
@@ -197,9 +199,21 @@ def applies(decision: Decision, answer: str | None) -> bool:
     return decision.action in _ABOUT_RECORD or decision.answer_shown == answer
 
 
-def verdict(decisions: Sequence[Decision], answer: str | None) -> Decision | None:
-    """What the standing decisions on one content come to for a candidate with this answer."""
-    return next((d for d in reversed(effective(decisions)) if applies(d, answer)), None)
+def verdict(decisions: Sequence[Decision], answer: str | None, allowed: Sequence[str] = ()) -> Decision | None:
+    """What the standing decisions on one content come to for a candidate with this answer; allowed: see `effective`."""
+    return next((d for d in reversed(effective(decisions, allowed)) if applies(d, answer)), None)
+
+
+def allowed_in(connection: Connection, version_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Content hash -> the answers that a dataset version allows for it; those that it does not have are left out."""
+    r = schema.records.c
+    task = task_in(connection, version_id)
+    query = select(r.content_hash, r.options).where(r.version_id == version_id)
+    found: dict[str, tuple[str, ...]] = {}
+    for some in _in_parts(dict.fromkeys(hashes)) if task.closed else ():
+        rows = connection.execute(query.where(r.content_hash.in_(some)))
+        found |= {content: _allowed(task, options) for content, options in rows}
+    return found
 
 
 def standing_for(connection: Connection, project_id: int, hashes: Iterable[str]) -> dict[str, list[Decision]]:
@@ -212,15 +226,18 @@ def standing_for(connection: Connection, project_id: int, hashes: Iterable[str])
 
 def refresh_candidates(connection: Connection, project_id: int, hashes: Iterable[str]) -> None:
     """Writes what the decisions on these contents come to beside every candidate of the project that has them."""
-    c, r = schema.candidates.c, schema.rounds.c
+    c, r, v = schema.candidates.c, schema.rounds.c, schema.records.c
+    columns = (c.round_id, c.record_key, c.content_hash, c.answer, c.decision, c.decided_answer)
+    query = select(*columns, v.version_id, v.options).join(schema.rounds, r.id == c.round_id)
+    query = query.join(schema.records, v.key == c.record_key).where(r.project_id == project_id)
     wanted = list(dict.fromkeys(hashes))
     said = standing_for(connection, project_id, wanted)
+    task_of = cache(partial(task_in, connection))
     changes = []
     for some in _in_parts(wanted):
-        query = select(c.round_id, c.record_key, c.content_hash, c.answer, c.decision, c.decided_answer)
-        mine = query.join(schema.rounds, r.id == c.round_id).where(r.project_id == project_id, c.content_hash.in_(some))
-        for row in connection.execute(mine):
-            now = verdict(said.get(row.content_hash, ()), row.answer)
+        for row in connection.execute(query.where(c.content_hash.in_(some))):
+            allowed = _allowed(task_of(row.version_id), row.options)
+            now = verdict(said.get(row.content_hash, ()), row.answer, allowed)
             decision, decided = (now.action, now.answer) if now else (None, None)
             if (decision, decided) != (row.decision, row.decided_answer):
                 changes.append({"of": row.round_id, "key": row.record_key, "decision": decision, "decided": decided})
@@ -254,6 +271,11 @@ def _checked(
             _check_answer(record, asserted, allowed_answers(task, record) if task else ())
         found[record_id] = (record.content_hash, asserted)
     return found
+
+
+def _allowed(task: Task, options: Sequence[str]) -> tuple[str, ...]:
+    """Answers that a record with these options can have; empty for open tasks."""
+    return allowed_answers(task, Record("", "", tuple(options)))
 
 
 def _check_answer(record: Record, answer: str | None, allowed: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from semievol.records import Candidate, Origin, Response
 from semievol.store import results, runs, schema
 from semievol.store.claims import own
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions import effective, standing, standing_for, verdict
+from semievol.store.decisions import allowed_in, effective, standing, standing_for, verdict
 from semievol.store.progress import advance, upsert, write_event, write_metrics
 from semievol.store.projects import project_folder
 from semievol.store.responses import as_response, said, said_values
@@ -171,10 +171,11 @@ class StoreJournal:
             mine = select(r.key, r.content_hash, r.split).where(r.version_id == self._round.version_id)
             about = {key: (content, split) for key, content, split in connection.execute(mine)}
             said = standing_for(connection, self._run.project_id, (about[key][0] for key in found))
+            allowed = allowed_in(connection, self._round.version_id, said)
             rows = []
             for key, candidate in found.items():
                 content, split = about[key]
-                decided = verdict(said.get(content, ()), candidate.answer)
+                decided = verdict(said.get(content, ()), candidate.answer, allowed.get(content, ()))
                 row = {"round_id": self._round.id, "record_key": key, "pool": split == "unlabeled"}
                 row |= {"content_hash": content, "answer": candidate.answer, "agreed": candidate.agreed}
                 row |= {"justified": candidate.justified, "exactness": candidate.exactness}
@@ -200,36 +201,29 @@ class StoreJournal:
     def verdicts(self) -> dict[str, list[tuple[str | None, Verdict]]]:
         """Content hash -> decisions that still have a say, as (answer shown, verdict); the last that applies counts."""
         said = standing(self._store, self._run.project_id)
+        with self._store.read() as connection:
+            allowed = allowed_in(connection, self._round.version_id, said)
         return {
-            content: [(d.answer_shown, Verdict(d.action, d.answer)) for d in effective(decisions)]
+            content: [
+                (d.answer_shown, Verdict(d.action, d.answer)) for d in effective(decisions, allowed.get(content, ()))
+            ]
             for content, decisions in said.items()
         }
 
     def selection(self) -> Frozen | None:
         """What this run used or froze before, else the one asked for, else the round's newest; None if none is."""
-        run = runs.get_run(self._store, self._run.id)
-        number = run.selection_used or run.selection
-        with self._store.read() as connection:
-            frozen = load_selection(connection, self._round.id, number)
-        if frozen is None and number is not None:
-            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another.")
-        if frozen is not None and run.selection_used is None:
-            with self._write() as connection:
+        with self._write() as connection:
+            frozen = self._settled(connection) or load_selection(connection, self._round.id)
+            if frozen is not None:
                 self._used(connection, frozen.number)
         return frozen
 
     def freeze(self, policy: Policy, answers: Mapping[str, str], origins: Mapping[str, Origin]) -> Frozen:
-        """The next numbered selection; a run that has frozen one already gets that one back."""
-        n = schema.selections.c
+        """The round's next selection; what this run used or froze before, or was asked to use, where there is one."""
         with self._write() as connection:
-            before = connection.execute(
-                select(n.number).where(n.round_id == self._round.id, n.run_id == self._run.id)
-            ).scalar()
-            if before is not None:
-                found = load_selection(connection, self._round.id, before)
-                assert found is not None
-                return found
-            frozen = write_selection(connection, self._round.id, policy, answers, origins, run_id=self._run.id)
+            frozen = self._settled(connection)
+            if frozen is None:
+                frozen = write_selection(connection, self._round.id, policy, answers, origins, run_id=self._run.id)
             self._used(connection, frozen.number)
         return frozen
 
@@ -277,6 +271,16 @@ class StoreJournal:
         for stage, (done, total) in steps.items():
             del self._progress[stage]
             self._written[stage] = (time.monotonic(), (done, total))
+
+    def _settled(self, connection: Connection) -> Frozen | None:
+        """The selection that this run is bound to: the one it used before, else the one it was asked to use."""
+        n = schema.runs.c
+        used, wished = connection.execute(select(n.selection_used, n.selection).where(n.id == self._run.id)).one()
+        number = wished if used is None else used
+        frozen = None if number is None else load_selection(connection, self._round.id, number)
+        if frozen is None and number is not None:
+            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another.")
+        return frozen
 
     def _used(self, connection: Connection, number: int) -> None:
         connection.execute(update(schema.runs).where(schema.runs.c.id == self._run.id).values(selection_used=number))

@@ -124,19 +124,22 @@ def open_stages(connection: Connection, run_id: int, first: str, until: str) -> 
 def advance(connection: Connection, run_id: int, stage: str, done: int, total: int, now: float, began: float) -> None:
     """Stage `stage` is at `done` of `total`; the run's earlier stages are therefore done.
 
-    A stage counts from the moment the one before it ended, `began` where nothing was before.
+    A stage counts from the moment the one before it ended, `began` where nothing was before. One that is done keeps
+    its times: a resumed run passes through it again, to find that everything is there.
     """
     c = schema.stages.c
     earlier = STAGES[: STAGES.index(stage)]
     open_before = (c.run_id == run_id, c.stage.in_(earlier), c.status.in_(("waiting", "running")))
     connection.execute(update(schema.stages).where(*open_before, c.started.is_(None)).values(started=now))
     connection.execute(update(schema.stages).where(*open_before).values(status="done", ended=now))
-    rows = connection.execute(select(c.stage, c.started, c.ended).where(c.run_id == run_id)).all()
-    own = next(row.started for row in rows if row.stage == stage)
+    rows = connection.execute(select(c.stage, c.status, c.started, c.ended).where(c.run_id == run_id)).all()
+    own = next(row for row in rows if row.stage == stage)
+    if own.status == "done":
+        return
     ends = [began] + [row.ended for row in rows if row.stage in earlier and row.ended is not None]
     finished = done >= total > 0
     values: dict[str, Any] = {"status": "done" if finished else "running", "done": done, "total": total}
-    values |= {"started": own if own is not None else min(now, max(ends)), "ended": now if finished else None}
+    values |= {"started": own.started if own.started is not None else min(now, max(ends)), "ended": now if finished else None}
     connection.execute(update(schema.stages).where(c.run_id == run_id, c.stage == stage).values(**values))
 
 

@@ -21,12 +21,14 @@ from semievol.store import schema
 from semievol.store.database import Store, timestamp
 from semievol.store.versions import (
     add_version,
+    as_task,
     calibration,
     hidden_gold,
     inserted_id,
     load_records,
     records_page,
     save_calibration,
+    task_of,
     versions,
 )
 
@@ -45,6 +47,7 @@ __all__ = [
     "project_folder",
     "records_page",
     "save_calibration",
+    "task_of",
     "update_project",
     "versions",
 ]
@@ -204,11 +207,6 @@ def _load(connection: Connection, where: Any) -> list[Project]:
 
 def _counts(stored: dict[str, int] | None) -> dict[Split, int]:
     return {split: (stored or {}).get(split, 0) for split in SPLITS}
-
-
-def as_task(stored: dict[str, Any] | None) -> Task | None:
-    """A task from its stored document."""
-    return None if stored is None else Task(**{**stored, "labels": tuple(stored["labels"])})
 
 
 def _task_values(task: Task | None) -> dict[str, Any] | None:

@@ -14,18 +14,18 @@ from sqlalchemy import Connection, and_, func, select
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
-from semievol.method.tasks import same
+from semievol.method.tasks import allowed_answers, same
 from semievol.records import Candidate, Demonstration, Record, Response
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.decisions import standing_for, verdict
-from semievol.store.projects import as_task
 from semievol.store.responses import as_response, said
-from semievol.store.versions import as_record, containing, find_record, table
+from semievol.store.versions import as_record, as_task, containing, find_record, table, task_in
 
 _PLAIN = ("question", "answer", "agreed", "justified", "exactness", *MEASURES, "similarity", "gold", "content_hash")
 _FRAME = ("record_key", "record_id", *_PLAIN, "decision", "decided_answer")
 _NUMBERS = dict.fromkeys((*MEASURES, "similarity"), "float64") | dict.fromkeys(("agreed", "justified"), "bool")
+_WORDS = ("answer", "gold", "decision", "decided_answer")  # None where there is none, never NaN
 
 _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
 
@@ -62,8 +62,8 @@ def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
     """The pool's candidates, indexed by record id, in the order of the data.
 
     Columns: question, answer, agreed, justified, exactness, one float per measure (NaN where absent), similarity (to
-    the nearest labeled record), gold (hidden gold, or missing), content_hash, decision and decided_answer (missing
-    where nothing was decided).
+    the nearest labeled record), gold (hidden gold), content_hash, decision and decided_answer. An answer, gold or
+    decision that is not there is None.
     """
     return _frame(store, round_id, pool=True)
 
@@ -76,8 +76,7 @@ def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
     query = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
     with store.read() as connection:
         task = as_task(connection.execute(query).scalar())
-    answers = frame["answer"].astype(object).where(frame["answer"].notna(), None)
-    right = [task is not None and same(task, a, g) for a, g in zip(answers, frame["gold"], strict=True)]
+    right = [task is not None and same(task, a, g) for a, g in zip(frame["answer"], frame["gold"], strict=True)]
     return frame.assign(correct=pd.Series(right, index=frame.index, dtype=bool))
 
 
@@ -153,8 +152,9 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
         )
         gold = connection.execute(hidden).scalar()
         demonstrations = _demonstrations(connection, round_id, home.version_id, key)
+        allowed = allowed_answers(task_in(connection, home.version_id), record)
     candidate = None if row is None else as_candidate(record_id, row)
-    decided = verdict(decisions, None if candidate is None else candidate.answer)
+    decided = verdict(decisions, None if candidate is None else candidate.answer, allowed)
     names = ("id", "action", "answer", "answer_shown", "reviewer", "note", "at")
     return RecordView(
         record=record,
@@ -291,7 +291,9 @@ def _fetch(connection: Connection, query: Any) -> list[Any]:
 
 
 def _as_frame(rows: list[Any]) -> pd.DataFrame:
-    return table(rows, _FRAME).drop(columns="record_key").astype(_NUMBERS).set_index("record_id")
+    frame = table(rows, _FRAME).drop(columns="record_key").astype(_NUMBERS).set_index("record_id")
+    words = frame[list(_WORDS)].astype(object)
+    return frame.assign(**words.where(words.notna(), None))
 
 
 def _votes(connection: Connection, round_id: int, keys: list[int]) -> dict[int, dict[str, str | None]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -22,9 +23,13 @@ _COLUMNS = [
 ]
 
 
+IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")
+"""Settings that belong to a round; a run in it may differ from it in policy and tuning only."""
+
+
 @dataclass(frozen=True)
 class Round:
-    """config: the settings with which the round was opened; a run in it may differ in policy and tuning."""
+    """config: the settings with which the round was opened."""
 
     id: int
     project_id: int
@@ -35,33 +40,55 @@ class Round:
     created: str
 
 
-def open_round(store: Store, project_id: int, config: Config, parent_id: int | None = None) -> Round:
+def open_round(
+    store: Store,
+    project_id: int,
+    config: Config,
+    parent_id: int | None = None,
+    held: Collection[str] = (),
+    warm_up_adapter: str | None = None,
+) -> Round:
     """The project's round with its newest data, this parent and these propagation settings; opened if there is none.
 
-    What decides identity: data version, parent, model, seed, precision, propagation and the calibration cut.
+    What decides identity: data version, parent with the adapter taken from it, and the settings of `IDENTITY`.
+    held: content hashes of the calibration records that this round holds out; kept as they are when it is opened.
+    warm_up_adapter: the parent's evolved adapter, which takes the place of this round's warm-up.
     """
-    c = schema.rounds.c
+    adapter = _relative(store, warm_up_adapter)
     with store.write() as connection:
         version_id = _newest_version(connection, project_id)
-        number = 1
-        if parent_id is not None:
-            parent = connection.execute(select(c.number).where(c.id == parent_id, c.project_id == project_id)).scalar()
-            if parent is None:
-                raise UserError(f"There is no round {parent_id} in this project.", "parent round", "Choose another.")
-            number = parent + 1
-        identity = _identity(version_id, parent_id, config)
-        where = (c.project_id == project_id, c.identity == identity)
-        round_id = connection.execute(select(c.id).where(*where)).scalar()
+        number = 1 if parent_id is None else _number(connection, project_id, parent_id) + 1
+        identity = _identity(version_id, parent_id, adapter, config)
+        round_id = _find(connection, project_id, identity)
         if round_id is None:
-            values: dict[str, Any] = {
-                "project_id": project_id,
-                "number": number,
-                "parent_id": parent_id,
-                "version_id": version_id,
-            }
-            values |= {"identity": identity, "config": config.model_dump(mode="json"), "created": timestamp()}
+            values: dict[str, Any] = {"project_id": project_id, "number": number, "parent_id": parent_id}
+            values |= {"version_id": version_id, "identity": identity, "config": config.model_dump(mode="json")}
+            values |= {"created": timestamp(), "held": sorted(held), "warm_up_adapter": adapter}
             round_id = inserted_id(connection, schema.rounds, values)
     return get_round(store, round_id)
+
+
+def find_round(
+    store: Store, project_id: int, config: Config, parent_id: int | None = None, warm_up_adapter: str | None = None
+) -> Round | None:
+    """The round that `open_round` would find again; None where it would open one."""
+    with store.read() as connection:
+        version_id = _newest_version(connection, project_id)
+        identity = _identity(version_id, parent_id, _relative(store, warm_up_adapter), config)
+        round_id = _find(connection, project_id, identity)
+    return None if round_id is None else get_round(store, round_id)
+
+
+def settled(round_: Round, config: Config) -> Config:
+    """`config` with the settings that belong to the round as they are there."""
+    return config.model_copy(update={name: getattr(round_.config, name) for name in IDENTITY})
+
+
+def held(store: Store, round_id: int) -> frozenset[str]:
+    """Content hashes of the calibration records that the round holds out of training."""
+    with store.read() as connection:
+        found = connection.execute(select(schema.rounds.c.held).where(schema.rounds.c.id == round_id)).scalar_one()
+    return frozenset(found)
 
 
 def get_round(store: Store, id: int) -> Round:
@@ -95,12 +122,30 @@ def _newest_version(connection: Connection, project_id: int) -> int:
     return int(newest)
 
 
-def _identity(version_id: int, parent_id: int | None, config: Config) -> str:
-    values = config.model_dump(mode="json")
-    parts = {key: values[key] for key in ("model", "seed", "precision", "propagation", "calibration")}
-    if config.calibration:
-        parts["calibration_minimum"] = config.calibration_minimum
-    canonical = json.dumps([version_id, parent_id, parts], sort_keys=True, ensure_ascii=True)
+def _number(connection: Connection, project_id: int, parent_id: int) -> int:
+    c = schema.rounds.c
+    number = connection.execute(select(c.number).where(c.id == parent_id, c.project_id == project_id)).scalar()
+    if number is None:
+        raise UserError(f"There is no round {parent_id} in this project.", "parent round", "Choose another.")
+    return int(number)
+
+
+def _find(connection: Connection, project_id: int, identity: str) -> int | None:
+    c = schema.rounds.c
+    return connection.execute(select(c.id).where(c.project_id == project_id, c.identity == identity)).scalar()
+
+
+def _relative(store: Store, adapter: str | None) -> str | None:
+    """An adapter's folder as it is stored: relative to the workspace, which may move."""
+    inside = adapter is not None and Path(adapter).is_relative_to(store.home)
+    return str(Path(str(adapter)).relative_to(store.home)) if inside else adapter
+
+
+def _identity(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
+    parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
+    if not config.calibration:
+        del parts["calibration_minimum"]
+    canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -111,6 +111,7 @@ rounds = Table(
     Column("identity", Text, nullable=False),
     Column("config", Json, nullable=False),
     Column("created", Text, nullable=False),
+    Column("held", Json, nullable=False),
     Column("warm_up_adapter", Text),
     Column("revision", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("project_id", "identity"),

@@ -96,6 +96,26 @@ def versions(store: Store, project_id: int) -> list[dict[str, Any]]:
         return [dict(row) for row in rows.mappings()]
 
 
+def task_of(store: Store, version_id: int) -> Task:
+    """The task that this dataset version was imported with; a project's own task is that of its newest version."""
+    with store.read() as connection:
+        return task_in(connection, version_id)
+
+
+def task_in(connection: Connection, version_id: int) -> Task:
+    """As `task_of`, inside the caller's transaction."""
+    v = schema.versions.c
+    task = as_task(connection.execute(select(v.task).where(v.id == version_id)).scalar())
+    if task is None:
+        raise UserError(f"There is no dataset version {version_id}.", "dataset version", "Choose another one.")
+    return task
+
+
+def as_task(stored: dict[str, Any] | None) -> Task | None:
+    """A task from its stored document."""
+    return None if stored is None else Task(**{**stored, "labels": tuple(stored["labels"])})
+
+
 def load_records(store: Store, version_id: int, split: Split | None = None) -> list[Record]:
     """Records as they were imported, split by split, in order of their row."""
     query = select(*_RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)

@@ -50,13 +50,16 @@ def legend() -> None:
     )
 
 
-def evidence(policy: Policy, pool: pd.DataFrame, calibration: pd.DataFrame) -> None:
-    """The precision of what is kept, as a sentence, or that there is not enough evidence for one."""
+def evidence(policy: Policy, pool: pd.DataFrame, calibration: pd.DataFrame, measures: int) -> None:
+    """The precision of what is kept, as a sentence, or that there is not enough evidence for one.
+
+    measures: how many there are to choose from; the interval holds whichever is chosen.
+    """
     why = selection.reason(policy, pool, calibration)
     if why:
         st.text(why)
         return
-    found = selection.evidence(policy, pool, calibration)
+    found = selection.evidence(policy, pool, calibration, measures_tried=measures)
     if found is None or not found.drawn:
         parts.html(
             "<p class='sv-note'><b>Precision: not enough evidence.</b> No calibration records went through this round, "
@@ -69,8 +72,9 @@ def evidence(policy: Policy, pool: pd.DataFrame, calibration: pd.DataFrame) -> N
     parts.html(
         f"<p class='sv-note'><b>Estimated precision: {head}.</b> "
         f"Of the {found.kept:,} you keep, between {found.low:,} and {found.high:,} are wrong, judged from "
-        f"{formats.plural(found.drawn, 'calibration record')} of which {found.wrong:,} are wrong. It assumes that "
-        "labeled and unlabeled records are alike.</p>"
+        f"{formats.plural(found.drawn, 'calibration record')} of which {found.wrong:,} are wrong. It holds "
+        f"whichever of the {formats.plural(measures, 'measure')} on offer you choose. It assumes that labeled and "
+        "unlabeled records are alike: <b>not checked</b>.</p>"
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -23,20 +25,25 @@ def loss(metrics: pd.DataFrame, key: str, height: int = 240) -> None:
     ink = parts.colours()
     shades = {"warm_up": ink["amber"], "tune": ink["accent"]}
     lines: list[dict[str, Any]] = []
+    breaks: list[str] = []
     found = set(zip(kept["stage"], kept["name"], strict=True))
     order = sorted(found, key=lambda one: (STAGES.index(one[0]), one[1] != "loss"))
     for stage, name in order:
         part = kept[(kept["stage"] == stage) & (kept["name"] == name)]
         part = part.sort_values("step")
+        words = f"{formats.STAGE_WORDS.get(str(stage), str(stage))} {WORDS.get(str(name), str(name))}"
+        broken = first_break(part)
+        if broken is not None:
+            breaks.append(f"The {words.lower()} became NaN (not a number) at step {broken:,}.")
         part = part.iloc[:: max(1, len(part) // MOST_POINTS)]
         held_out = name != "loss"
         lines.append(
             {
-                "name": f"{formats.STAGE_WORDS.get(str(stage), str(stage))} {WORDS.get(str(name), str(name))}",
+                "name": words,
                 "type": "line",
                 "showSymbol": held_out or len(part) < 3,
                 "symbolSize": 5,
-                "data": [[int(s), round(float(v), 5)] for s, v in zip(part["step"], part["value"], strict=True)],
+                "data": points(part),
                 "lineStyle": {"width": 2, "type": "dashed" if held_out else "solid"},
                 "color": shades.get(str(stage), ink["quiet"]),
             }
@@ -52,3 +59,19 @@ def loss(metrics: pd.DataFrame, key: str, height: int = 240) -> None:
         "series": lines,
     }
     st.echarts_chart(spec, key=key, height=height, alt="Loss over training steps")
+    for sentence in breaks:
+        parts.note(f"{sentence} A lower learning rate usually helps.")
+
+
+def points(part: pd.DataFrame) -> list[list[float | None]]:
+    """[step, value] of every line of metrics; a value that is no finite number is a gap, as JSON knows no other."""
+    return [
+        [int(step), round(float(value), 5) if math.isfinite(value) else None]
+        for step, value in zip(part["step"], part["value"], strict=True)
+    ]
+
+
+def first_break(part: pd.DataFrame) -> int | None:
+    """The first step whose value is no finite number, None where all are."""
+    steps = part["step"][~np.isfinite(part["value"])]
+    return int(steps.min()) if len(steps) else None

@@ -45,7 +45,7 @@ def downloads(here: Place, run: Run) -> None:
     with rest:
         _button("Report (HTML)", _made(here, "report", "report.html", round_id=round_id), kind="primary")
         parts.note("One file with figures, for a colleague who has nothing installed.")
-    st.code(launch.command_line(here.this_project, run), language=None, wrap_lines=True)
+    st.code(launch.command_line(here.store, here.this_project, run), language=None, wrap_lines=True)
 
 
 def _button(label: str, made: tuple[str, Callable[[], bytes]], kind: str = "secondary") -> None:

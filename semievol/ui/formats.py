@@ -93,7 +93,7 @@ KIND_WORDS = {
     "numeric": "Numeric",
     "text": "Free text",
 }
-MODEL_WORDS = {"base": "Base", "warm_up": "Warm-up (plain SFT)", "evolved": "Evolved"}
+MODEL_WORDS = {"base": "Base", "warm_up": "Warm-up", "evolved": "Evolved"}
 MEASURE_WORDS = {
     "answer_nll": "Answer NLL",
     "answer_entropy": "Answer entropy",

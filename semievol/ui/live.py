@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from semievol.jobs import launch
 from semievol.records import STAGES
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import selections
-from semievol.store.runs import Run, StageProgress, list_runs, settle, stages
-from semievol.ui import formats, parts, state
+from semievol.store.runs import Run, StageProgress, list_runs, stages
+from semievol.ui import formats, notices, parts, state
 
 POLL_SECONDS = 1.0
 TICKS = {"done": "✓", "failed": "!"}
@@ -45,7 +46,7 @@ class Snapshot:
 
 def look(store: Store, round_id: int | None) -> Snapshot:
     """The active run (of any project) and, stage by stage, the newest word of the round's runs on it."""
-    settle(store)
+    launch.ensure_worker(store)
     runs = list_runs(store)
     merged: dict[str, StageProgress] = {}
     for run in [run for run in runs if run.round_id == round_id]:  # newest first
@@ -70,7 +71,7 @@ def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) ->
     def body() -> None:
         with parts.errors_shown():
             now = look(open_store(), round_id)
-            if now.signature != first.signature:
+            if now.signature != first.signature or notices.waiting():
                 st.rerun()
             draw(now)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.config import Policy, Rule
-from semievol.ui import formats, state
+from semievol.config import Measure, Policy, Rule
+from semievol.ui import formats, notices, state
 from semievol.ui.state import Place
 
 RULE_WORDS = {"fraction": "Share", "threshold": "Threshold", "target_precision": "Precision"}
@@ -25,13 +25,16 @@ _NEW_RULE = {"fraction": 0.5, "target_precision": 0.9}
 
 
 def current(here: Place) -> Policy:
-    """The policy shown: what was set last in this project, else the round's."""
-    saved = here.this_project.settings.get("policy")
-    if saved:
-        return state.config_of(here.this_project).policy
-    return here.round.config.policy if here.round else state.config_of(here.this_project).policy
+    """The policy shown."""
+    return state.policy_shown(here.this_project, here.round)
 
 
+def offered(pool: pd.DataFrame) -> list[Measure]:
+    """The measures to choose from: those that have a value for some candidate."""
+    return [measure for measure in get_args(Measure) if measure in pool and pool[measure].notna().any()]
+
+
+@notices.errors_kept()
 def change(here: Place, **values: Any) -> None:
     """Keeps the policy with `values` changed."""
     checked = Policy.model_validate({**current(here).model_dump(), **values})
@@ -41,7 +44,7 @@ def change(here: Place, **values: Any) -> None:
 def form(here: Place, pool: pd.DataFrame) -> None:
     """Measure, rule, value, disputed records, classes."""
     policy = current(here)
-    known = [m for m in get_args(Policy.model_fields["measure"].annotation) if m in pool and pool[m].notna().any()]
+    known = offered(pool)
     _set("policy_measure", policy.measure if policy.measure in known else None)
     st.selectbox(
         "Measure",

@@ -18,7 +18,7 @@ from semievol.config import PRESETS, Config, preset
 from semievol.errors import UserError
 from semievol.store import settings
 from semievol.store.projects import Project
-from semievol.ui import parts, state
+from semievol.ui import notices, parts, state
 from semievol.ui.state import Place
 
 PRESET_HELP = {
@@ -57,7 +57,8 @@ def form(here: Place, project: Project) -> Config:
         "Model",
         models if current.model in models else [*models, current.model],
         key="form_model",
-        on_change=lambda: state.save_settings(here.store, project, model=st.session_state["form_model"]),
+        on_change=_choose_model,
+        args=(here, project),
         help=Config.model_fields["model"].description,
     )
     for group, paths in GROUPS.items():
@@ -126,14 +127,14 @@ def _limits(field: FieldInfo) -> tuple[Any, Any]:
     return (None if low is None else kind(low)), (None if high is None else kind(high))
 
 
+@notices.errors_kept()
 def _changed(here: Place, project: Project, path: str) -> None:
     value = st.session_state[f"form_{path}"]
     if isinstance(value, str):
         value = yaml.safe_load(value) if value.strip() else None
     overlay = _nested(project.settings, path, value)
-    with parts.errors_shown():
-        state.config_of(project, **overlay)  # refuses what does not fit before it is kept
-        state.save_settings(here.store, project, **overlay)
+    state.config_of(project, **overlay)  # refuses what does not fit before it is kept
+    state.save_settings(here.store, project, **overlay)
 
 
 def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -150,6 +151,12 @@ def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return {first: inside}
 
 
+@notices.errors_kept()
+def _choose_model(here: Place, project: Project) -> None:
+    state.save_settings(here.store, project, model=st.session_state["form_model"])
+
+
+@notices.errors_kept()
 def _choose_preset(here: Place, project: Project) -> None:
     kept = {"model": project.settings.get("model"), "preset": st.session_state["form_preset"]}
     state.save_settings(here.store, project, **{**dict.fromkeys(project.settings), **kept})

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from semievol.config import Config, overlaid
+from semievol.config import Config, Policy, overlaid
+from semievol.jobs import launch
 from semievol.records import Task
 from semievol.store import results
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project, list_projects, update_project
 from semievol.store.rounds import Round, list_rounds
-from semievol.store.runs import Run, list_runs, settle
+from semievol.store.runs import Run, list_runs
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Place:
 def place() -> Place:
     """Reads the address and the store. Without `?project=` the last one seen, else the newest, is taken."""
     store = open_store()
-    settle(store)
+    launch.ensure_worker(store)
     projects = list_projects(store)
     asked = st.query_params.get("project")
     project = next((p for p in projects if str(p.id) == asked), None)
@@ -114,6 +115,13 @@ def visit(project: int | None, round_id: int | None = None) -> None:
 def config_of(project: Project, **changes: Any) -> Config:
     """The project's settings as a checked config; `changes` are laid over at the top level."""
     return overlaid({**project.settings, **changes})
+
+
+def policy_shown(project: Project, round_: Round | None) -> Policy:
+    """The policy that Selection shows and Fine-tune freezes: what was set last in the project, else the round's."""
+    if round_ is not None and not project.settings.get("policy"):
+        return round_.config.policy
+    return config_of(project).policy
 
 
 def save_settings(store: Store, project: Project, **changes: Any) -> None:

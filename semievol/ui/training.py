@@ -61,7 +61,7 @@ def running(here: Place) -> None:
     waiting = runs.queue(here.store)
     if waiting and (here.active is None or here.active.status != "queued" or len(waiting) > 1):
         with parts.card("queue"):
-            _queue(here, waiting)
+            _queue(waiting)
 
 
 def _progress(snapshot: live.Snapshot) -> None:
@@ -97,7 +97,7 @@ def _progress(snapshot: live.Snapshot) -> None:
 
 def _machine(measured: pd.DataFrame) -> None:
     """The newest value of what a training step reports."""
-    newest = dict(measured.sort_values("step").groupby("name")["value"].last()) if len(measured) else {}
+    newest = newest_values(measured)
     wanted = {
         "learning_rate": ("Learning rate", "{:.2e}"),
         "grad_norm": ("Gradient norm", "{:.2f}"),
@@ -115,6 +115,11 @@ def _machine(measured: pd.DataFrame) -> None:
         parts.tiles(cells)
 
 
+def newest_values(measured: pd.DataFrame) -> dict[str, float]:
+    """Name -> the value measured last. Steps begin again with every stage, so it is the time that counts."""
+    return dict(measured.sort_values(["at", "step"]).groupby("name")["value"].last()) if len(measured) else {}
+
+
 def tail(path: Path) -> str:
     """The end of a log file, from the start of a line; empty if there is none."""
     try:
@@ -128,13 +133,13 @@ def tail(path: Path) -> str:
     return text if size <= TAIL_BYTES else text.partition("\n")[2]
 
 
-def _queue(here: Place, waiting: list[Run]) -> None:
+def _queue(waiting: list[Run]) -> None:
     parts.heading("Queue")
     for place, run in enumerate(waiting):
         columns = st.columns([6, 1, 2], vertical_alignment="center")
         columns[0].markdown(f"Run {run.id}: {run.first} to {run.until}")
         columns[1].button(
-            "First", key=f"first_{run.id}", disabled=place == 0, on_click=runs.reorder, args=(here.store, run.id, 0)
+            "First", key=f"first_{run.id}", disabled=place == 0, on_click=actions.put_first, args=(run,)
         )
         columns[2].button(f"Cancel run {run.id}", key=f"cancel_{run.id}", on_click=actions.stop, args=(run,))
 
@@ -200,7 +205,7 @@ def _detail(here: Place, project: Project, run: Run) -> None:
         measured = runs.metrics(here.store, run.id)
         if len(measured):
             curves.loss(measured, key=f"loss_{run.id}", height=220)
-    st.code(launch.command_line(project, run), language=None, wrap_lines=True)
+    st.code(launch.command_line(here.store, project, run), language=None, wrap_lines=True)
     log = launch.log_path(here.store, run.id)
     with st.expander("Log, settings and environment"):
         st.code(tail(log) or "The log is empty.", language=None, height=220, wrap_lines=True)

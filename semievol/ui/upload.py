@@ -26,7 +26,7 @@ from semievol.jobs import intake
 from semievol.records import Kind, Split, Task
 from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import actions, formats, parts, preview, tables
+from semievol.ui import formats, notices, parts, preview, tables
 from semievol.ui.state import Place
 
 SLOTS: dict[Split, str] = {
@@ -74,7 +74,7 @@ def upload(here: Place, project: Project) -> None:
                     draft = intake.Draft(read, mapping, task, imported)
                     intake.store_draft(here.store, project, draft, {split: path for split, (path, _) in found.items()})
                     _forget()
-                    actions.say(f"Dataset version {version} is stored.")
+                    notices.say(f"Dataset version {version} is stored.")
                     st.rerun()
 
 
@@ -206,11 +206,26 @@ def _built(read: Mapping[Split, Table], mapping: Columns, task: Task, hide_gold:
         with st.spinner("Checking every row"):
             made = build_records(read, mapping, task, hide_gold)
             if share:
-                made = replace(made, records=split_off_test(made.records, share, seed=0))
+                made = with_test(made, share)
             built = (key, made)
         st.session_state["built"] = built
     result: Imported = built[1]
     return result
+
+
+def with_test(imported: Imported, share: float) -> Imported:
+    """`imported` with about `share` of the labeled records in test; hidden gold and report as they are then.
+
+    What leaves the labeled records for test, and unlabeled copies of that, count as left for test.
+    """
+    records = split_off_test(imported.records, share, seed=0)
+    report = {}
+    for split, known in imported.report.items():
+        left = known.accepted - sum(record.split == split for record in records)
+        report[split] = replace(known, accepted=known.accepted - left, removed=known.removed + left)
+    unlabeled = {record.id for record in records if record.split == "unlabeled"}
+    gold = {record_id: answer for record_id, answer in imported.hidden_gold.items() if record_id in unlabeled}
+    return replace(imported, records=records, hidden_gold=gold, report=report)
 
 
 def _report(imported: Imported) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from semievol.store import projects, rounds, runs
+from semievol.store.database import open_store
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,8 +43,8 @@ def write(path: Path, rows: list[list[str]]) -> Path:
     return path
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> dict[str, Path]:
+def written(folder: Path) -> dict[str, Path]:
+    """Three small files of a classification task."""
     words = {"roads": "pothole", "water": "leak", "parks": "tree"}
 
     def rows(split: str, count: int) -> list[list[str]]:
@@ -50,15 +53,23 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
     head = ["message", "team"]
     return {
-        split: write(tmp_path / f"{split}.csv", [head, *rows(split, count)])
+        split: write(folder / f"{split}.csv", [head, *rows(split, count)])
         for split, count in (("labeled", 18), ("unlabeled", 40), ("test", 9))
     }
 
 
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    return written(tmp_path)
+
+
+def parts_of(files: dict[str, Path]) -> list[str]:
+    return [word for split, path in files.items() for word in (f"--{split}", str(path))]
+
+
 def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path], tiny_model: Path) -> None:
     home = tmp_path / "home"
-    parts = [word for split, path in files.items() for word in (f"--{split}", str(path))]
-    imported = semievol(home, "import", *parts, "--name", "Line", "--hide-gold")
+    imported = semievol(home, "import", *parts_of(files), "--name", "Line", "--hide-gold")
     assert imported["project"] == "Line"
     assert imported["task"] == "classification"
     assert {s: imported["splits"][s]["accepted"] for s in files} == {"labeled": 18, "unlabeled": 40, "test": 9}
@@ -81,8 +92,7 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
 
 def test_a_span_of_stages_leaves_the_rest_empty(tmp_path: Path, files: dict[str, Path], tiny_model: Path) -> None:
     home = tmp_path / "home"
-    parts = [word for split, path in files.items() for word in (f"--{split}", str(path))]
-    semievol(home, "import", *parts, "--name", "Line")
+    semievol(home, "import", *parts_of(files), "--name", "Line")
     quick = [f"--set=model={tiny_model}", "--set=propagation.warm_up.minimum_steps=2"]
     run = semievol(home, "run", "Line", *quick, "--until", "justify")
     assert run["candidates"] == 40
@@ -90,6 +100,21 @@ def test_a_span_of_stages_leaves_the_rest_empty(tmp_path: Path, files: dict[str,
     assert run["pseudo_accuracy"] is None
     assert run["evaluate"] == {"base": None, "warm_up": None, "evolved": None}
     assert run["stages"]["tune"] is None
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
+    """A workspace with the project "Line", and the files it was made from."""
+    folder = tmp_path_factory.mktemp("line")
+    files = written(folder)
+    semievol(folder / "home", "import", *parts_of(files), "--name", "Line")
+    return folder / "home", files
+
+
+def everything(home: Path) -> tuple[object, ...]:
+    store = open_store(home)
+    (project,) = projects.list_projects(store)
+    return project, projects.versions(store, project.id), rounds.list_rounds(store, project.id), runs.list_runs(store)
 
 
 @pytest.mark.parametrize(
@@ -109,18 +134,22 @@ def test_a_span_of_stages_leaves_the_rest_empty(tmp_path: Path, files: dict[str,
         ),
         (["export", "Line", "--what", "adapter", "--out", "somewhere"], "adapter"),
         (["status", "Nobody"], "Nobody"),
+        (["status", "²"], "²"),
+        (["compare", "99999999999999999999"], "99999999999999999999"),
+        (["run", "Line", "--set", "model=/nowhere"], "/nowhere"),
+        (["run", "Line", "--from", "tune"], "--from tune"),
+        (["run", "Line", "--parent", "7"], "7"),
+        (["run", "Line", "--round", "1", "--parent", "1"], "--parent"),
+        (["run", "Line", "--resume", "1"], "--resume"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_touches_nothing(
-    tmp_path: Path, files: dict[str, Path], words: list[str], named: str
+    line: tuple[Path, dict[str, Path]], words: list[str], named: str
 ) -> None:
-    home = tmp_path / "home"
-    parts = [word for split, path in files.items() for word in (f"--{split}", str(path))]
-    semievol(home, "import", *parts, "--name", "Line")
-    before = semievol(home, "status")
-    said = semievol(home, *[word.format(**files) for word in words], expect=2)["said"]
-    assert named in said
-    assert semievol(home, "status") == before
+    home, files = line
+    before = everything(home)
+    assert named in semievol(home, *[word.format(**files) for word in words], expect=2)["said"]
+    assert everything(home) == before
 
 
 def test_the_sample_is_made_once(tmp_path: Path) -> None:

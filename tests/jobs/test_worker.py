@@ -163,7 +163,7 @@ def test_a_second_run_waits_in_the_queue_and_is_taken_up(tmp_path: Path, setting
 
 def test_a_mistake_of_the_user_fails_the_run_with_one_sentence(tmp_path: Path, settings: Config) -> None:
     store, project = workspace(tmp_path)
-    lost = settings.model_copy(update={"model": str(tmp_path / "nowhere")})
+    lost = settings.model_copy(update={"model": "nobody/nothing"})  # a hub id is looked up by the worker only
     run = finished(store, launch.start(store, project, lost).id)
     assert run.status == "failed"
     assert run.error is not None

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable
 
-from semievol.jobs.worker import make_plan
+from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Record, Split, Task
@@ -97,7 +97,7 @@ def evolved(store: Store, project: Project, first: str = "warm_up", until: str =
     assert project.version_id is not None
     truth = {r.id: r.answer for r in projects.load_records(store, project.version_id) if r.answer}
     truth |= projects.hidden_gold(store, project.version_id)
-    evolve(make_plan(store, run), KnowingEngine(truth), StoreJournal(store, run), first, until)
+    evolve(make_plan(store, run)[0], KnowingEngine(truth), StoreJournal(store, run), first, until)
     runs.finish(store, run.id, run.attempt, "done")
     return runs.get_run(store, run.id)
 

@@ -77,6 +77,7 @@ CREATE TABLE rounds (
     identity TEXT NOT NULL,
     config TEXT NOT NULL,
     created TEXT NOT NULL,
+    held TEXT NOT NULL,
     warm_up_adapter TEXT,
     revision INTEGER DEFAULT 0 NOT NULL,
     PRIMARY KEY (id),

@@ -1,0 +1,154 @@
+"""What a run works on: which round it belongs to, whether its stages can begin, and the records they get.
+
+Loads nothing that computes. Here it is decided who may train on what: held-out calibration records and test records
+never stand in what the round, or a round before it, trains on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from semievol.config import Config
+from semievol.data.splits import cut_calibration
+from semievol.engines.models import HUB_ID, STARTER, resolve_model
+from semievol.errors import UserError
+from semievol.method.protocols import Plan
+from semievol.records import STAGES, Record
+from semievol.store import decisions, projects, results, rounds, runs
+from semievol.store.database import Store
+
+_NEEDS = {
+    "respond": ("retrieve", "Begin with retrieve or an earlier stage."),
+    "justify": ("respond", "Begin with respond or an earlier stage."),
+    "select": ("justify", "Propagate first."),
+    "tune": ("justify", "Propagate first, or freeze a selection."),
+    "evaluate": ("tune", "Fine-tune first."),
+}
+
+
+def open_round(
+    store: Store, project: projects.Project, config: Config, first: str, parent_id: int | None = None
+) -> rounds.Round:
+    """The round that belongs to these settings, opened if a run may begin it; checks everything before it writes."""
+    if project.version_id is None:
+        raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
+    check_model(config.model)
+    adapter = None
+    if parent_id is not None:
+        if rounds.get_round(store, parent_id).project_id != project.id:
+            raise UserError(f"There is no round {parent_id} in this project.", "--parent", "Choose another.")
+        adapter = results.evolved_adapter(store, parent_id)
+        if adapter is None:
+            raise UserError("The parent round has no evolved adapter.", f"round {parent_id}", "Fine-tune it first.")
+    found = rounds.find_round(store, project.id, config, parent_id, adapter)
+    if found is not None:
+        return found
+    if first not in ("warm_up", *(("retrieve",) if adapter else ())):
+        raise UserError(
+            "No round was begun with these settings, so there is nothing to go on from.",
+            f"--from {first}",
+            "Begin with warm_up, or name the round with --round.",
+        )
+    held = _held(store, project, config, parent_id)
+    return rounds.open_round(store, project.id, config, parent_id, held, adapter)
+
+
+def check_model(name: str) -> None:
+    """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it."""
+    if name == STARTER or Path(name).expanduser().is_dir() or not HUB_ID.fullmatch(name):
+        resolve_model(name)
+
+
+def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:
+    """Refuses a span whose first stage lacks what the stage before it makes, unless a waiting run will make it."""
+    if selection is not None and selection not in [
+        frozen["number"] for frozen in decisions.selections(store, round_.id)
+    ]:
+        raise UserError(
+            f"There is no selection {selection} in this round.", "--selection", "Freeze one, or choose another."
+        )
+    there = _finished(store, round_)
+    coming = _coming(store, round_.id)
+    uses_warm_up = any(c.model == "warm_up" for c in round_.config.propagation.collaborators)
+    if first in ("respond", "justify") and uses_warm_up and "warm_up" not in there | coming:
+        raise UserError("This round has no warm-up adapter yet.", f"--from {first}", "Begin with warm_up.")
+    needed, remedy = _NEEDS.get(first, ("", ""))
+    frozen = first == "tune" and bool(decisions.selections(store, round_.id))
+    if needed and needed not in there | coming and not frozen:
+        raise UserError(f"{needed} has not been run in this round.", f"--from {first}", remedy)
+
+
+def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
+    """The records of the run's round by split, and sentences about what was left out to keep the evaluation honest."""
+    round_ = rounds.get_round(store, run.round_id)
+    held = rounds.held(store, round_.id)
+    records = projects.load_records(store, round_.version_id)
+    labeled = [record for record in records if record.split == "labeled"]
+    pool, repeated = _apart([r for r in records if r.split == "unlabeled"], held)
+    test, seen = _apart([r for r in records if r.split == "test"], _trained_on_before(store, round_))
+    said = []
+    if repeated:
+        said.append(f"{repeated} unlabeled records repeat a calibration record and are left out.")
+    if seen:
+        said.append(f"{seen} test records stood in the training data of an earlier round and are left out.")
+    plan = Plan(
+        task=projects.task_of(store, round_.version_id),
+        config=rounds.settled(round_, run.config),
+        labeled=[record for record in labeled if record.content_hash not in held],
+        unlabeled=pool,
+        calibration=[record for record in labeled if record.content_hash in held],
+        test=test,
+        round_number=round_.number,
+        parent=results.adapters(store, round_.id).get("warm_up") if round_.parent_id is not None else None,
+    )
+    return plan, said
+
+
+def _held(store: Store, project: projects.Project, config: Config, parent_id: int | None) -> frozenset[str]:
+    """Calibration records of a new round: the project's one cut, less what a round before it was trained on."""
+    if not config.calibration or project.version_id is None:
+        return frozenset()
+    held = projects.calibration(store, project.id)
+    if held is None:
+        labeled = projects.load_records(store, project.version_id, "labeled")
+        cut = cut_calibration(labeled, config.calibration, config.calibration_minimum, config.seed)
+        held = projects.save_calibration(store, project.id, cut) if cut else frozenset()
+    return held if parent_id is None else held & rounds.held(store, parent_id)
+
+
+def _finished(store: Store, round_: rounds.Round) -> set[str]:
+    """Stages whose results the round holds."""
+    there = {
+        stage
+        for run in runs.list_runs(store, round_.project_id)
+        if run.round_id == round_.id
+        for stage in (p.stage for p in runs.stages(store, run.id) if p.status == "done")
+    }
+    return there | set(results.adapters(store, round_.id))
+
+
+def _coming(store: Store, round_id: int) -> set[str]:
+    """Stages that a run of this round, active or waiting, is going to do."""
+    waiting = [*runs.queue(store), *([active] if (active := runs.active_run(store)) else [])]
+    spans = [STAGES[STAGES.index(r.first) : STAGES.index(r.until) + 1] for r in waiting if r.round_id == round_id]
+    return {stage for span in spans for stage in span}
+
+
+def _ancestors(store: Store, round_: rounds.Round) -> Iterator[rounds.Round]:
+    while round_.parent_id is not None:
+        round_ = rounds.get_round(store, round_.parent_id)
+        yield round_
+
+
+def _trained_on_before(store: Store, round_: rounds.Round) -> set[str]:
+    """Content hashes of what earlier rounds on other data could train on."""
+    versions = {ancestor.version_id for ancestor in _ancestors(store, round_)} - {round_.version_id}
+    records = [record for version in versions for record in projects.load_records(store, version)]
+    return {record.content_hash for record in records if record.split in ("labeled", "unlabeled")}
+
+
+def _apart(records: Sequence[Record], hashes: Collection[str]) -> tuple[list[Record], int]:
+    """Records whose content is not among `hashes`, and how many were left out."""
+    kept = [record for record in records if record.content_hash not in hashes]
+    return kept, len(records) - len(kept)

@@ -1,0 +1,208 @@
+"""Who may train on what, which round a run belongs to, and what is refused before anything is queued."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from semievol.config import Config, load
+from semievol.errors import UserError
+from semievol.jobs import launch
+from semievol.jobs.planning import make_plan
+from semievol.method.evolve import evolve
+from semievol.method.protocols import Plan
+from semievol.records import Record, Split, Task
+from semievol.store import projects, results, rounds, runs
+from semievol.store.database import Store, open_store
+from semievol.store.journal import StoreJournal
+from tests.fakes import FakeEngine
+
+TASK = Task("classification", labels=("roads", "water"))
+CUT = ["calibration=0.2", "calibration_minimum=10"]
+
+
+def made(split: Split, count: int, offset: int = 0) -> list[Record]:
+    return [
+        Record(
+            f"{split}{i}",
+            f"{TASK.labels[i % 2]} {i} {split}",
+            (),
+            None if split == "unlabeled" else TASK.labels[i % 2],
+            split,
+            i,
+        )
+        for i in range(offset, offset + count)
+    ]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(launch, "ensure_worker", lambda store: None)
+    return open_store(tmp_path / "home")
+
+
+@pytest.fixture
+def project(store: Store) -> projects.Project:
+    created = projects.create_project(store, "P", TASK)
+    return imported(store, created.id, [*made("labeled", 60), *made("unlabeled", 40), *made("test", 10)])
+
+
+def imported(store: Store, project_id: int, records: list[Record]) -> projects.Project:
+    projects.add_version(store, project_id, records, {}, [], [], TASK)
+    return projects.find_project(store, project_id)
+
+
+def carried_out(store: Store, run: runs.Run) -> Plan:
+    """Does the run at once, with a fake engine, as the worker would."""
+    import os
+
+    claimed = runs.claim(store, run.id, os.getpid())
+    plan, _ = make_plan(store, claimed)
+    evolve(plan, FakeEngine(), StoreJournal(store, claimed), claimed.first, claimed.until)
+    runs.finish(store, claimed.id, claimed.attempt, "done")
+    return plan
+
+
+def test_the_calibration_split_is_held_out_of_everything_that_trains(store: Store, project: projects.Project) -> None:
+    plan = carried_out(store, launch.start(store, project, load("studio", None, CUT)))
+    assert len(plan.calibration) == 12
+    held = {record.content_hash for record in plan.calibration}
+    assert not held & {record.content_hash for record in [*plan.labeled, *plan.unlabeled]}
+
+
+def test_a_pool_record_that_repeats_a_calibration_record_is_left_out_and_it_is_said(
+    store: Store, project: projects.Project
+) -> None:
+    copies = [replace(record, id=f"copy{record.id}", split="unlabeled", answer=None) for record in made("labeled", 60)]
+    again = imported(store, project.id, [*made("labeled", 60), *copies, *made("unlabeled", 5), *made("test", 4)])
+    run = launch.start(store, again, load("studio", None, CUT))
+    plan, said = make_plan(store, run)
+    held = {record.content_hash for record in plan.calibration}
+    assert len(held) == 12
+    assert not held & {record.content_hash for record in plan.unlabeled}
+    assert "12 unlabeled records repeat" in said[0]
+
+
+def test_a_run_in_a_round_keeps_the_rounds_own_settings(store: Store, project: projects.Project) -> None:
+    first = launch.start(store, project, load("studio", None, CUT), until="justify")
+    plan = carried_out(store, first)
+    other = load("paper", None, ["seed=7", "propagation.k=9", "tune.epochs=5"])
+    second = launch.start(store, project, other, first="tune", round_id=first.round_id)
+    again = carried_out(store, second)
+    assert [r.id for r in again.labeled] == [r.id for r in plan.labeled]
+    assert (again.config.seed, again.config.propagation) == (first.config.seed, first.config.propagation)
+    assert again.config.tune.epochs == 5
+
+
+def test_a_child_calibrates_only_on_what_no_round_before_it_trained_on(store: Store, project: projects.Project) -> None:
+    parent = launch.start(store, project, load("paper"))
+    carried_out(store, parent)
+    child = launch.start(store, project, load("studio", None, CUT), parent_id=parent.round_id)
+    plan, _ = make_plan(store, child)
+    assert plan.calibration == []
+    assert len(plan.labeled) == 60
+
+
+def test_a_round_opened_without_a_cut_stays_without_one(store: Store, project: projects.Project) -> None:
+    few = load("studio", None, ["calibration=0.2", "calibration_minimum=50"])
+    first = launch.start(store, project, few)
+    assert make_plan(store, first)[0].calibration == []
+    more = imported(store, project.id, [*made("labeled", 300), *made("unlabeled", 40), *made("test", 10)])
+    second = launch.start(store, more, few)
+    assert len(make_plan(store, second)[0].calibration) == 60
+    assert make_plan(store, first)[0].calibration == []
+
+
+def test_test_records_that_an_earlier_round_could_train_on_leave_the_test(
+    store: Store, project: projects.Project
+) -> None:
+    parent = launch.start(store, project, load("paper"))
+    carried_out(store, parent)
+    moved = [replace(record, split="test", answer="roads") for record in made("unlabeled", 6)]
+    later = imported(store, project.id, [*made("labeled", 60), *made("unlabeled", 30, 6), *made("test", 10), *moved])
+    child = launch.start(store, later, load("paper"), parent_id=parent.round_id)
+    plan, said = make_plan(store, child)
+    assert len(plan.test) == 10
+    assert "6 test records" in said[0]
+
+
+def test_a_parent_tuned_again_opens_another_child(store: Store, project: projects.Project) -> None:
+    parent = launch.start(store, project, load("paper"))
+    carried_out(store, parent)
+    child = launch.start(store, project, load("paper"), parent_id=parent.round_id)
+    carried_out(store, child)
+    again = launch.start(store, project, load("paper", None, ["tune.epochs=3"]), "tune", round_id=parent.round_id)
+    carried_out(store, again)
+    second = launch.start(store, project, load("paper"), parent_id=parent.round_id)
+    assert second.round_id != child.round_id
+    adapters = [results.adapters(store, r.round_id)["warm_up"] for r in (child, second)]
+    assert adapters[0] != adapters[1]
+
+
+def test_the_same_run_is_queued_once(store: Store, project: projects.Project) -> None:
+    config = load("paper")
+    assert launch.start(store, project, config).id == launch.start(store, project, config).id
+    assert len(runs.queue(store)) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "extra", "named"),
+    [
+        ("tune", {}, "nothing to go on from"),
+        ("respond", {}, "nothing to go on from"),
+        ("warm_up", {"parent_id": 99}, "no round 99"),
+    ],
+)
+def test_a_span_that_cannot_begin_is_refused_and_leaves_nothing_behind(
+    store: Store, project: projects.Project, first: str, extra: dict[str, int], named: str
+) -> None:
+    with pytest.raises(UserError, match=named):
+        launch.start(store, project, load("paper"), first, **extra)
+    assert rounds.list_rounds(store, project.id) == []
+    assert runs.list_runs(store) == []
+
+
+def test_stages_need_what_comes_before_them_unless_a_waiting_run_makes_it(
+    store: Store, project: projects.Project
+) -> None:
+    warm = launch.start(store, project, load("paper"), until="warm_up")
+    launch.start(store, project, load("paper"), "retrieve", "retrieve", round_id=warm.round_id)
+    launch.start(store, project, load("paper"), "respond", "justify", round_id=warm.round_id)
+    with pytest.raises(UserError, match="tune has not been run"):
+        launch.start(store, project, load("paper"), "evaluate", round_id=warm.round_id)
+    with pytest.raises(UserError, match="no selection 5"):
+        launch.start(store, project, load("paper"), "tune", selection=5, round_id=warm.round_id)
+
+
+def test_a_model_that_is_not_there_is_refused_before_a_round_is_opened(
+    store: Store, project: projects.Project, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="no model folder"):
+        launch.start(store, project, load("paper", None, [f"model={tmp_path / 'nowhere'}"]))
+    assert rounds.list_rounds(store, project.id) == []
+
+
+def test_a_round_of_another_project_is_refused(store: Store, project: projects.Project) -> None:
+    mine = launch.start(store, project, load("paper"))
+    other = imported(store, projects.create_project(store, "Q", TASK).id, [*made("labeled", 6), *made("unlabeled", 6)])
+    with pytest.raises(UserError, match="in this project"):
+        launch.start(store, other, load("paper"), round_id=mine.round_id)
+
+
+def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selection(
+    store: Store, project: projects.Project
+) -> None:
+    config: Config = load("paper", None, ["seed=3", "tune.epochs=4"])
+    parent = launch.start(store, project, config)
+    assert launch.command_line(store, project, parent) == (
+        "python -m semievol run P --preset paper --set=seed=3 --set=tune.epochs=4.0"
+    )
+    carried_out(store, parent)
+    tuned = launch.start(store, project, config, "tune", round_id=parent.round_id)
+    carried_out(store, tuned)
+    told = launch.command_line(store, project, runs.get_run(store, tuned.id))
+    assert told.endswith(f"--round {parent.round_id} --from tune --until evaluate --selection 1")
+    child = launch.start(store, project, config, parent_id=parent.round_id)
+    assert f"--parent {parent.round_id}" in launch.command_line(store, project, child)
