@@ -10,7 +10,7 @@ from pathlib import Path
 
 from semievol.errors import UserError
 from semievol.export import adapter, files, report, tables, training
-from semievol.store import results, rounds, runs, selections
+from semievol.store import results, rounds, selections
 from semievol.store.database import Store
 from semievol.store.projects import Project
 from semievol.store.rounds import Round
@@ -40,7 +40,8 @@ def export(
 
     out: its ending chooses the format (CSV, TSV, JSONL, JSON, Parquet, XLSX; .html; a folder or .zip for the adapter).
     A folder that exists gets a file of a fitting name; a file that exists is refused unless `overwrite`.
-    round_id, selection, run_id: the newest that has something to export where they are left out.
+    round_id, selection, run_id: the newest that has something to export where they are left out; which adapter that is,
+    `adapter.choose` tells, and so do the README and the manifest beside it.
     form: of training data: chat, alpaca or sharegpt; else told by the name (`train.alpaca.json`), chat by default.
     """
     if what not in FORMS:
@@ -52,7 +53,7 @@ def export(
     if out.is_dir() and what in _FILE_NAMES:
         out = out / _FILE_NAMES[what]
     if what == "adapter":
-        return adapter.write(_adapter_folder(store, project, round_id, run_id), out, overwrite)
+        return adapter.write(adapter.choose(store, project, round_id, run_id), out, overwrite)
     if what in ("candidates", "report"):
         chosen = _round(store, project, round_id, _has_candidates, "candidates")
         if what == "report":
@@ -84,19 +85,3 @@ def _round(
         if has(store, candidate):
             return candidate
     raise UserError(f"There is no round with {wanted} to export yet.", project.name, "Run the project first.")
-
-
-def _adapter_folder(store: Store, project: Project, round_id: int | None, run_id: int | None) -> Path:
-    """The evolved adapter of the run or round asked for, else the newest there is; the warm-up adapter without one."""
-    if run_id is not None:
-        if runs.get_run(store, run_id).project_id != project.id:
-            raise UserError(f"Run {run_id} belongs to another project.", project.name, "Choose one of its runs.")
-        found = [results.run_adapter(store, run_id)]
-    else:
-        chosen = [r for r in rounds.list_rounds(store, project.id) if round_id is None or r.id == round_id]
-        made = [results.adapters(store, r.id) for r in reversed(chosen)]
-        found = [folders[stage] for stage in ("tune", "warm_up") for folders in made if stage in folders]
-    folder = next((Path(path) for path in found if path), None)
-    if folder is None:
-        raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
-    return folder

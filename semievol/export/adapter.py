@@ -1,4 +1,7 @@
-"""A finished adapter as a folder or zip archive: allow-listed files, a manifest of hashes, no path of this machine."""
+"""An adapter as a folder or zip archive: which one, in words and in a manifest of hashes; allow-listed files only.
+
+No path of this machine leaves with it.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +9,86 @@ import hashlib
 import json
 import shutil
 import zipfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from semievol.engines.checkpoints import fault
+from semievol.engines.checkpoints import about, fault, newest
 from semievol.errors import UserError
 from semievol.export import files
+from semievol.store import projects, results, rounds, runs
+from semievol.store.database import Store
 
 ALLOWED = ("adapter_model.safetensors", "adapter_config.json", "base.json")
 MANIFEST = "MANIFEST.json"
 README = "README.md"
+Stage = Literal["warm_up", "tune"]
+_ACTIVE = ("running", "stopping")  # the checkpoints of such a run come and go
 
 
-def write(folder: Path, out: Path, overwrite: bool = False) -> Path:
-    """Writes the adapter in `folder` to `out`, a new folder or, if its name ends in .zip, an archive."""
-    wrong = fault(folder)
-    if wrong:
-        raise UserError(f"The adapter is damaged: {wrong}.", "adapter", "Fine-tune again.")
+@dataclass(frozen=True)
+class Adapter:
+    """A folder with an adapter, and which one it is.
+
+    round, run: the round's number; the run that made it, None for a warm-up. step: where its training ended, None
+    where that is unknown. complete: False for a checkpoint of a fine-tuning that did not come to its end.
+    """
+
+    folder: Path
+    stage: Stage
+    round: int
+    run: int | None
+    step: int | None
+    complete: bool
+
+    @property
+    def words(self) -> str:
+        """One sentence for a person."""
+        at = "" if self.step is None else f" at step {self.step:,}"
+        if self.stage == "warm_up":
+            return f"The warm-up adapter of round {self.round}, from before that round's fine-tuning on pseudo-labels."
+        if self.complete:
+            return f"The evolved adapter of round {self.round}, made by run {self.run}, complete{at}."
+        return f"A checkpoint of round {self.round}: run {self.run} was stopped while fine-tuning{at}; not complete."
+
+
+def choose(store: Store, project: projects.Project, round_id: int | None = None, run_id: int | None = None) -> Adapter:
+    """The adapter to hand out, of the run or round asked for or of all, newest first.
+
+    An evolved adapter where there is one, else the newest complete checkpoint of a `tune` that was stopped or broke
+    off, else the adapter with which a round began.
+    """
+    by_id = {round_.id: round_ for round_ in rounds.list_rounds(store, project.id) if round_id in (None, round_.id)}
+    made = [run for run in runs.list_runs(store, project.id) if run.round_id in by_id and run_id in (None, run.id)]
+    if run_id is not None and not made:
+        raise UserError(f"There is no run {run_id} in this project.", project.name, "Choose one of its runs.")
+    made.sort(key=lambda run: (run.round_id, run.ended or 0.0, run.id), reverse=True)
+    for run in made:
+        if path := results.run_adapter(store, run.id):
+            return _checked(Path(path), "tune", by_id[run.round_id], run.id)
+    for run in made:
+        tuned = projects.run_folder(store, project.id, run.id) / "tune"
+        if run.status not in _ACTIVE and (checkpoint := newest(tuned)) is not None:
+            return _checked(checkpoint, "tune", by_id[run.round_id], run.id, complete=False)
+    for begun in sorted({run.round_id for run in made} if run_id is not None else by_id, reverse=True):
+        if path := results.adapters(store, begun).get("warm_up"):
+            return _checked(Path(path), "warm_up", by_id[begun])
+    raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
+
+
+def write(adapter: Adapter, out: Path, overwrite: bool = False) -> Path:
+    """Writes the adapter to `out`, a new folder or, if its name ends in .zip, an archive."""
     with files.whole(out, overwrite) as partial:
         if out.suffix.lower() == ".zip":
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, content in _members(folder):
+                for name, content in _members(adapter):
                     if isinstance(content, Path):
                         archive.write(content, f"{out.stem}/{name}")
                     else:
                         archive.writestr(f"{out.stem}/{name}", content)
         else:
             partial.mkdir()
-            for name, content in _members(folder):
+            for name, content in _members(adapter):
                 if isinstance(content, Path):
                     shutil.copyfile(content, partial / name)
                 else:
@@ -41,19 +96,30 @@ def write(folder: Path, out: Path, overwrite: bool = False) -> Path:
     return out
 
 
-def _members(folder: Path) -> list[tuple[str, Path | bytes]]:
-    """Names with files to copy or bytes to write; the manifest holds the SHA-256 of all the others."""
+def _checked(
+    folder: Path, stage: Stage, round_: rounds.Round, run_id: int | None = None, complete: bool = True
+) -> Adapter:
+    wrong = fault(folder)
+    if wrong:
+        raise UserError(f"The adapter is damaged: {wrong}.", "adapter", "Fine-tune again.")
+    return Adapter(folder, stage, round_.number, run_id, about(folder).get("step"), complete)
+
+
+def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
+    """Names with files to copy or bytes to write; the manifest says which adapter it is and holds the SHA-256 of all
+    the others."""
     members: list[tuple[str, Path | bytes]] = []
     for name in ALLOWED:
-        path = folder / name
+        path = adapter.folder / name
         if path.is_symlink() or not path.is_file():
             continue
         members.append((name, _without_paths(path) if name.endswith(".json") else path))
     if not any(name == ALLOWED[0] for name, _ in members):
         raise UserError("The adapter has no weights.", "adapter", "Fine-tune again.")
-    members.append((README, _readme(folder).encode()))
-    hashes = {name: _sha256(content) for name, content in members}
-    return [*members, (MANIFEST, json.dumps({"sha256": hashes}, indent=1).encode())]
+    members.append((README, _readme(adapter).encode()))
+    told = {name: value for name, value in asdict(adapter).items() if name != "folder"}
+    manifest = {"adapter": told, "sha256": {name: _sha256(content) for name, content in members}}
+    return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
 
 
 def _without_paths(path: Path) -> bytes:
@@ -69,13 +135,14 @@ def _shortened(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def _readme(folder: Path) -> str:
+def _readme(adapter: Adapter) -> str:
     try:
-        base = _shortened(json.loads((folder / "base.json").read_text(encoding="utf-8")))["model"]
+        base = _shortened(json.loads((adapter.folder / "base.json").read_text(encoding="utf-8")))["model"]
     except (OSError, ValueError, KeyError):
         base = "the base model"
     return (
         "# Adapter made with SemiEvol Studio\n\n"
+        f"{adapter.words}\n\n"
         f"A LoRA adapter for `{base}`. Load it with peft:\n\n"
         "```python\n"
         "from peft import PeftModel\n"

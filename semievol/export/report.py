@@ -44,7 +44,7 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
     mine = [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
     judged = next((run for run in mine if results.evaluation(store, run.id)), None)
     run = judged or (mine[0] if mine else None)
-    task = project.task or Task("text")
+    task = projects.task_of(store, round_.version_id)
     parts = [
         f"<h1>{_e(project.name)}</h1>",
         f'<p class="quiet">SemiEvol Studio, round {round_.number}, opened {_e(round_.created)}, '

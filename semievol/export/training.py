@@ -13,7 +13,7 @@ from semievol.export import files
 from semievol.export.files import Row
 from semievol.method.prompts import neutralise, render
 from semievol.records import Example, Record, Task
-from semievol.store import projects, runs, selections
+from semievol.store import projects, rounds, runs, selections
 from semievol.store.database import Store
 from semievol.store.rounds import Round
 
@@ -38,19 +38,18 @@ def write(
 
 def examples(store: Store, project: projects.Project, round_: Round, selection: int) -> list[Example]:
     """Gold and accepted answers as `tune` sees them with the settings of the round's newest run."""
-    assert project.task is not None, "a round has data, and data has a task"
+    task, held = projects.task_of(store, round_.version_id), rounds.held(store, round_.id)
     config = next((run.config for run in runs.list_runs(store, project.id) if run.round_id == round_.id), round_.config)
-    held = projects.calibration(store, project.id) if config.calibration > 0 else None
-    records = projects.load_records(store, round_.version_id)
+    records = [r for r in projects.load_records(store, round_.version_id) if r.content_hash not in held]
     frame = selections.selection_frame(store, round_.id, selection)
     accepted = dict(zip(frame["record_id"], zip(frame["answer"], frame["origin"], strict=True), strict=True))
     found = []
     for record in records:
-        if record.split == "labeled" and record.answer is not None and record.content_hash not in (held or ()):
+        if record.split == "labeled" and record.answer is not None:
             if config.tune_on == "gold_and_pseudo":
-                found.append(_example(project.task, record, record.answer, "gold"))
+                found.append(_example(task, record, record.answer, "gold"))
         elif record.split == "unlabeled" and record.id in accepted:
-            found.append(_example(project.task, record, *accepted[record.id]))
+            found.append(_example(task, record, *accepted[record.id]))
     return found
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.errors import UserError
-from semievol.records import Demonstration, Record, Task
+from semievol.records import Demonstration, Record
 from semievol.store import projects, results, rounds
 from semievol.store.database import Store
 
@@ -50,7 +50,7 @@ def ask(
         raise UserError(f"Not trained yet: {', '.join(missing)}.", "model", "Run the stage that makes it first.")
     request = {
         "verb": "answer",
-        "task": asdict(_task(store, round_.project_id)),
+        "task": asdict(projects.task_of(store, round_.version_id)),
         "record": asdict(question),
         "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
         "models": [[model, paths[model]] for model in models],
@@ -61,7 +61,7 @@ def ask(
 def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demonstration]:
     """The k labeled records most like `question`, most similar first."""
     round_ = rounds.get_round(store, round_id)
-    held = projects.calibration(store, round_.project_id) or frozenset()
+    held = rounds.held(store, round_id)
     labeled = [r for r in projects.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
     request = {
         "verb": "neighbours",
@@ -74,13 +74,6 @@ def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demon
     return [
         Demonstration(by_id[record_id], similarity) for record_id, similarity in _request(store, round_.config, request)
     ]
-
-
-def _task(store: Store, project_id: int) -> Task:
-    task = projects.find_project(store, project_id).task
-    if task is None:
-        raise UserError("The project has no data yet.", "project", "Import labeled and unlabeled records first.")
-    return task
 
 
 def _request(store: Store, config: Any, request: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from semievol.data.importing import Imported, build_records
 from semievol.data.mapping import Mapping as ColumnMapping
 from semievol.data.mapping import infer_task, parse_mapping, suggest_mapping
 from semievol.data.readers import Table, read_table
+from semievol.errors import UserError
 from semievol.records import Kind, Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
@@ -83,25 +85,32 @@ def import_files(
     hide_gold: bool = False,
     strict: bool = False,
 ) -> tuple[projects.Project, Draft]:
-    """A new project from files, taking every suggestion. The name is checked before the files are read."""
+    """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
     accepted = draft(files, kind, mapping, hide_gold, strict)
     project = projects.create_project(store, name, accepted.task)
-    store_draft(store, project, accepted, files)
+    try:
+        store_draft(store, project, accepted, files)
+    except BaseException:  # Ctrl-C too: an empty project would keep the name
+        with suppress(UserError):
+            projects.delete_project(store, project.id)
+        raise
     return projects.find_project(store, project.id), accepted
 
 
 def open_sample(store: Store) -> projects.Project:
-    """The bundled sample project; made on the first call, found again afterwards."""
-    for project in projects.list_projects(store):
-        if project.name == SAMPLE_NAME:
-            return project
+    """The bundled sample project; made on the first call, found again afterwards, also where it was archived."""
     files: dict[Split, Path] = {
         "labeled": SAMPLE_FOLDER / "labeled.csv",
         "unlabeled": SAMPLE_FOLDER / "unlabeled.csv",
         "test": SAMPLE_FOLDER / "test.csv",
     }
-    return import_files(store, SAMPLE_NAME, files, "classification", hide_gold=True)[0]
+    project = next((p for p in projects.list_projects(store, archived=True) if p.name == SAMPLE_NAME), None)
+    if project is None:
+        return import_files(store, SAMPLE_NAME, files, "classification", hide_gold=True)[0]
+    if project.version_id is None:
+        store_draft(store, project, draft(files, "classification", hide_gold=True), files)
+    return projects.update_project(store, project.id, archived=False)
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from semievol.method.tasks import same
 from semievol.records import STAGES
-from semievol.store import decisions, projects, results, runs
+from semievol.store import decisions, projects, results, rounds, runs
 from semievol.store.database import Store
 
 
@@ -28,7 +28,7 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "stages": _stages(store, run_id),
         "evaluate": {arm: _interval(evaluation.get(arm)) for arm in ("base", "warm_up", "evolved")},
         "p_value": evaluation.get("p_value"),
-        **_candidates(store, run, project),
+        **_candidates(store, run),
         "error": run.error,
     }
 
@@ -46,7 +46,7 @@ def _interval(arm: dict[str, Any] | None) -> dict[str, float] | None:
     return None if arm is None else {key: arm[key] for key in ("accuracy", "low", "high")}
 
 
-def _candidates(store: Store, run: runs.Run, project: projects.Project) -> dict[str, Any]:
+def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:
     """Counts of the round's candidates and, with hidden gold, how many of them are right."""
     frame = results.candidate_frame(store, run.round_id)
     found: dict[str, Any] = {"candidates": None, "agreed": None, "accepted": None, "pseudo_accuracy": None}
@@ -60,8 +60,8 @@ def _candidates(store: Store, run: runs.Run, project: projects.Project) -> dict[
         accepted = dict(zip(chosen["record_id"], chosen["answer"], strict=True))
         found["accepted"] = len(accepted)
     gold = frame["gold"].dropna()
-    if len(gold) and project.task is not None:
-        task = project.task
+    if len(gold):
+        task = projects.task_of(store, rounds.get_round(store, run.round_id).version_id)
         right = [same(task, answer, gold[i]) for i, answer in frame.loc[gold.index, "answer"].items()]
         kept = [same(task, answer, gold[i]) for i, answer in accepted.items() if i in gold.index]
         found["pseudo_accuracy"] = {

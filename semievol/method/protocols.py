@@ -156,7 +156,7 @@ class Journal(Protocol):
         """The round's selection that `tune` is to use: the one asked for, else the newest; None if none is frozen."""
 
     def freeze(self, policy: Policy, answers: Mapping[str, str], origins: Mapping[str, Origin]) -> Frozen:
-        """The next numbered selection; a run that has frozen one already gets that one back."""
+        """The next numbered selection; a run that used one before, or was asked to use one, gets that one back."""
 
     def predictions(self, model: str) -> list[Response]:
         """Test-set answers already stored by this run for one of `base`, `warm_up`, `evolved`."""

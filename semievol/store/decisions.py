@@ -178,9 +178,9 @@ def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> li
 def effective(decisions: Sequence[Decision], allowed: Sequence[str] = ()) -> list[Decision]:
     """The standing decisions on one content that still have a say, the weakest first.
 
-    allowed: the answers that the content can have in the dataset version at hand, empty for any; what was asserted
-    under other labels is asserted no more. Of those that apply to a candidate (see `applies`) the last one counts: a skip gives way to everything; what was
-    said last about the record wins over a reject of another answer; an asserted answer falls when it is rejected later.
+    Of those that apply to a candidate (see `applies`) the last one counts: a skip gives way to everything; what was
+    said last about the record wins over a reject of another answer; an asserted answer falls when it is rejected later,
+    and where it is not among the `allowed` ones, those of the dataset version at hand (empty: any).
     """
     ordered = sorted(decisions, key=lambda d: d.id)
     by_answer = {d.answer_shown: d for d in ordered if d.action == "skip"}

@@ -26,7 +26,7 @@ from semievol.store.claims import own
 from semievol.store.database import NotSaved, Store
 from semievol.store.decisions import allowed_in, effective, standing, standing_for, verdict
 from semievol.store.progress import advance, upsert, write_event, write_metrics
-from semievol.store.projects import project_folder
+from semievol.store.projects import project_folder, run_folder
 from semievol.store.responses import as_response, said, said_values
 from semievol.store.rounds import bump, get_round
 from semievol.store.selections import load_selection, record_keys, write_selection
@@ -85,8 +85,9 @@ class StoreJournal:
 
     def folder(self, stage: str) -> Path:
         """Where this stage's adapter belongs: per round for warm_up, per run for tune."""
-        whose = f"rounds/{self._round.id}" if stage == "warm_up" else f"runs/{self._run.id}"
-        folder = project_folder(self._store, self._run.project_id) / whose / stage
+        project_id = self._run.project_id
+        of_round = project_folder(self._store, project_id) / "rounds" / str(self._round.id)
+        folder = (of_round if stage == "warm_up" else run_folder(self._store, project_id, self._run.id)) / stage
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 

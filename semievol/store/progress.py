@@ -139,7 +139,8 @@ def advance(connection: Connection, run_id: int, stage: str, done: int, total: i
     ends = [began] + [row.ended for row in rows if row.stage in earlier and row.ended is not None]
     finished = done >= total > 0
     values: dict[str, Any] = {"status": "done" if finished else "running", "done": done, "total": total}
-    values |= {"started": own.started if own.started is not None else min(now, max(ends)), "ended": now if finished else None}
+    started = min(now, max(ends)) if own.started is None else own.started
+    values |= {"started": started, "ended": now if finished else None}
     connection.execute(update(schema.stages).where(c.run_id == run_id, c.stage == stage).values(**values))
 
 

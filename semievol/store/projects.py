@@ -46,6 +46,7 @@ __all__ = [
     "load_records",
     "project_folder",
     "records_page",
+    "run_folder",
     "save_calibration",
     "task_of",
     "update_project",
@@ -187,6 +188,11 @@ def project_folder(store: Store, id: int) -> Path:
     folder = _folder(store, id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def run_folder(store: Store, id: int, run_id: int) -> Path:
+    """Where a run of the project has its log, its checkpoints and its evolved adapter; it may not be there yet."""
+    return _folder(store, id) / "runs" / str(run_id)
 
 
 def _folder(store: Store, id: int) -> Path:

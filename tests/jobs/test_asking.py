@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,28 @@ def test_two_questions_at_once_start_one_process(home: Store, round_id: int) -> 
         thread.join()
     assert len(seen) == 2
     assert len(set(seen)) == 1
+
+
+def test_a_question_is_asked_as_the_rounds_data_had_it(
+    home: Store, round_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(asking, "_request", lambda store, config, request: asked.append(request) or [])
+    project = rounds.get_round(home, round_id).project_id
+    newer = Task("classification", labels=("roads", "water", "parks"))
+    projects.add_version(home, project, [Record("a", "A tree fell", (), "parks", "labeled", 2)], {}, [], [], newer)
+    asking.ask(home, round_id, QUESTION)
+    assert asked[0]["task"]["labels"] == TASK.labels
+
+
+def test_what_the_round_holds_out_is_no_demonstration(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(asking, "_request", lambda store, config, request: asked.append(request) or [])
+    project = projects.create_project(home, "Held", TASK)
+    a, b = (Record(name, f"question {name}", (), "roads", "labeled", 2) for name in "ab")
+    projects.add_version(home, project.id, [a, b], {}, [], [], TASK)
+    asking.nearest(home, rounds.open_round(home, project.id, load("studio"), held=[a.content_hash]).id, QUESTION, 2)
+    assert [record["id"] for record in asked[0]["labeled"]] == ["b"]
 
 
 def test_a_model_that_is_not_trained_yet_is_named(home: Store, round_id: int) -> None:

@@ -25,8 +25,7 @@ def decide(world: World, record_id: str, action: str, shown: str | None = "road"
 def decided(world: World, record_id: str, round_id: int | None = None) -> tuple[str | None, str | None]:
     """Decision and decided answer of a candidate as the frame shows them."""
     frame = results.candidate_frame(world.store, round_id or world.round.id)
-    found = frame.loc[record_id, ["decision", "decided_answer"]]
-    return tuple(None if value is None or value != value else value for value in found)  # type: ignore[return-value]
+    return tuple(frame.loc[record_id, ["decision", "decided_answer"]])  # type: ignore[return-value]
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -251,6 +250,28 @@ def test_decisions_carry_over_by_content(full: World) -> None:
         4: ("reject", None),
         5: (None, None),
     }
+
+
+def test_an_answer_that_is_no_label_any_more_is_asserted_no_more(full: World) -> None:
+    decide(full, "u0", "accept")
+    decide(full, "u1", "edit", answer="waste")
+    decide(full, "u2", "reject")
+    decide(full, "u2", "edit", answer="waste")
+    runs.finish(full.store, full.run.id, 1, "done")
+    fewer = [record for record in records() if record.answer != "waste"]
+    projects.add_version(full.store, full.project.id, fewer, {}, [], [], Task("classification", ("road", "water")))
+    later = rounds.open_round(full.store, full.project.id, full.config)
+    queued = runs.enqueue(full.store, later.id, full.config)
+    told = StoreJournal(full.store, runs.claim(full.store, queued.id, os.getpid()))
+    told.save_candidates(candidate(f"u{i}") for i in range(4))
+    expected = {0: ("accept", "road"), 1: (None, None), 2: ("reject", None), 3: (None, None)}
+    assert {i: decided(full, f"u{i}", later.id) for i in range(4)} == expected
+    view = results.record_view(full.store, later.id, "u1")
+    assert view.verdict is None
+    assert [v.answer for said in told.verdicts().values() for _, v in said if v.action != "reject"] == ["road"]
+    decide(full, "u3", "edit", answer="waste")
+    assert decided(full, "u3", later.id) == (None, None), "said in the old round, where it is a label"
+    assert decided(full, "u1") == ("edit", "waste")
 
 
 def test_the_frame_the_page_and_the_record_agree(full: World) -> None:

@@ -247,3 +247,23 @@ def test_what_only_informs_waits_out_a_busy_database(world: World) -> None:
     assert [event.text for event in runs.events(world.store, world.run.id)] == ["kept"]
     assert len(runs.metrics(world.store, world.run.id)) == 1
     assert runs.stages(world.store, world.run.id)[5].done == 1
+
+
+def test_a_resumed_run_keeps_the_selection_that_it_used(full: World) -> None:
+    decisions.freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
+    assert full.journal.freeze(POLICY, {"u1": "road"}, {}).number == 1, "nothing has changed, so it is used again"
+    full.run = full.again()
+    assert full.journal.freeze(POLICY, {"u2": "road"}, {}) == full.journal.selection()
+    assert runs.get_run(full.store, full.run.id).selection_used == 1
+    assert len(decisions.selections(full.store, full.round.id)) == 1
+
+
+def test_a_run_that_was_asked_to_use_a_selection_freezes_no_other(full: World) -> None:
+    for record_id in ("u1", "u2"):
+        decisions.freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
+    run = runs.enqueue(full.store, full.round.id, full.config, "select", selection=1)
+    runs.finish(full.store, full.run.id, 1, "done")
+    told = StoreJournal(full.store, runs.claim(full.store, run.id, os.getpid()))
+    assert dict(told.freeze(POLICY, {"u4": "road"}, {}).answers) == {"u1": "road"}
+    assert runs.get_run(full.store, run.id).selection_used == 1
+    assert len(decisions.selections(full.store, full.round.id)) == 2

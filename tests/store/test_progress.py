@@ -8,6 +8,7 @@ import pytest
 
 from semievol.records import STAGES
 from semievol.store import journal, runs
+from semievol.store.database import Store
 from semievol.store.runs import StageProgress
 from tests.store.world import World
 
@@ -77,6 +78,27 @@ def test_what_was_done_stays_done_when_a_run_is_resumed(world: World) -> None:
     assert stage(world, "retrieve").done == 5
     runs.resume(world.store, world.run.id)
     assert statuses(world) == ["done", *["waiting"] * 6]
+
+
+def test_what_a_resumed_run_only_passes_through_keeps_its_times(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1e9
+    monkeypatch.setattr(Store, "now", lambda store, connection: now)
+    world.run = world.again()
+    world.journal.progress("warm_up", 0, 0)
+    now += 2
+    world.journal.progress("warm_up", 3, 3)
+    world.journal.progress("retrieve", 1, 8)
+    now += 500
+    world.run = world.again()
+    told = world.journal
+    told.progress("warm_up", 0, 0)
+    told.progress("retrieve", 0, 0)
+    now += 4
+    told.progress("retrieve", 8, 8)
+    told.progress("respond", 0, 0)
+    first_two = stage(world, "warm_up"), stage(world, "retrieve")
+    took = [(found.status, found.done, (found.ended or 0) - (found.started or 0)) for found in first_two]
+    assert took == [("done", 3, 2), ("done", 8, 4)]
 
 
 def test_progress_is_written_twice_a_second_and_at_both_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -57,6 +58,19 @@ def test_numbers_are_right_where_the_task_says_so(store: Store) -> None:
     run = runs.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())
     StoreJournal(store, run).save_candidates([candidate("l0", "0.5")])
     assert results.calibration_frame(store, round_.id)["correct"].tolist() == [True]
+
+
+def test_what_is_not_there_is_none_in_every_frame(full: World) -> None:
+    full.journal.save_candidates([candidate("u1", None), candidate("l1", None)])
+    for frame in (
+        results.candidate_frame(full.store, full.round.id),
+        results.calibration_frame(full.store, full.round.id),
+        results.candidates_page(full.store, full.round.id, search="u1")[0],
+    ):
+        assert {frame[name].dtype for name in ("answer", "gold", "decision", "decided_answer")} == {np.dtype(object)}
+        assert frame.loc[frame["answer"].isna(), ["answer", "decision", "decided_answer"]].values.tolist() == [
+            [None] * 3
+        ]
 
 
 def test_a_round_without_candidates_gives_empty_frames(world: World) -> None:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semievol.errors import UserError
-from semievol.records import Record
+from semievol.records import Record, Task
 from semievol.store import projects
 from semievol.store.database import Store
 from tests.store.world import TASK, World, records
@@ -44,6 +44,15 @@ def test_a_new_version_counts_its_splits_and_sets_the_task(world: World) -> None
     first, second = projects.versions(store, project.id)
     assert (first["number"], second["number"], second["id"]) == (1, 2, found.version_id)
     assert (second["sources"], second["findings"]) == ([{"sha256": "x"}], [{"kind": "duplicate"}])
+
+
+def test_every_version_keeps_the_task_it_was_imported_with(world: World) -> None:
+    first, changed = world.project.version_id, Task("classification", ("road", "water"))
+    assert first is not None
+    second = projects.add_version(world.store, world.project.id, records()[:2], {}, [], [], changed)
+    assert (projects.task_of(world.store, first), projects.task_of(world.store, second)) == (TASK, changed)
+    with pytest.raises(UserError, match="no dataset version 99"):
+        projects.task_of(world.store, 99)
 
 
 def test_two_records_of_one_id_store_nothing(world: World) -> None:

@@ -1,0 +1,73 @@
+"""Files into a project: stored whole or not at all; the sample is found again wherever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from semievol.errors import UserError
+from semievol.jobs import intake
+from semievol.records import Split
+from semievol.store import projects
+from semievol.store.database import Store, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "workspace")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[Split, Path]:
+    labeled, unlabeled = tmp_path / "labeled.csv", tmp_path / "unlabeled.csv"
+    labeled.write_text("question,answer\nA hole in the road,roads\nThe tap drips,water\n", encoding="utf-8")
+    unlabeled.write_text("question\nA leaking pipe\n", encoding="utf-8")
+    return {"labeled": labeled, "unlabeled": unlabeled}
+
+
+def test_an_import_becomes_a_project_with_its_files_beside_it(store: Store, files: dict[Split, Path]) -> None:
+    project, draft = intake.import_files(store, "Line", files, "classification")
+    assert (project.counts["labeled"], project.counts["unlabeled"]) == (2, 1)
+    assert project.task == draft.task
+    kept = projects.project_folder(store, project.id) / "uploads"
+    assert {path.read_bytes() for path in kept.iterdir()} == {path.read_bytes() for path in files.values()}
+
+
+@pytest.mark.parametrize(
+    "problem", [UserError("Not saved: the disk is full."), KeyboardInterrupt(), OSError(28, "full")]
+)
+def test_an_import_that_cannot_be_stored_leaves_the_name_free(
+    store: Store, files: dict[Split, Path], monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
+    def broken(*_: Any) -> int:
+        raise problem
+
+    with monkeypatch.context() as patched:
+        patched.setattr(projects, "add_version", broken)
+        with pytest.raises(type(problem)):
+            intake.import_files(store, "Line", files)
+    assert projects.list_projects(store, archived=True) == []
+    assert intake.import_files(store, "Line", files)[0].version_number == 1
+
+
+def test_the_sample_is_made_once(store: Store) -> None:
+    first = intake.open_sample(store)
+    assert first.counts["unlabeled"] > 0
+    assert intake.open_sample(store) == first
+
+
+def test_an_archived_sample_comes_back(store: Store) -> None:
+    first = intake.open_sample(store)
+    projects.update_project(store, first.id, archived=True)
+    assert intake.open_sample(store) == first
+    assert [project.id for project in projects.list_projects(store)] == [first.id]
+
+
+def test_a_sample_without_data_is_filled(store: Store) -> None:
+    empty = projects.create_project(store, intake.SAMPLE_NAME)
+    filled = intake.open_sample(store)
+    assert filled.id == empty.id
+    assert filled.counts["labeled"] > 0
+    assert projects.hidden_gold(store, filled.version_id or 0)
