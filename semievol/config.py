@@ -147,7 +147,7 @@ class Config(Settings):
     tune_from: Literal["base", "warm_up"] = Field("base", description="Where the last fine-tuning starts.")
     tune_on: Literal["gold_and_pseudo", "pseudo"] = Field("gold_and_pseudo", description="What it trains on.")
     precision: Literal["auto", "fp32"] = Field(
-        "fp32", description="`fp32` is reproducible; `auto` uses bf16 where it pays."
+        "auto", description="`auto` computes in bf16 where that is faster, `fp32` never does."
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Processor threads; 0 takes all cores but leaves one if there are many."
