@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from semievol.ui import actions, gates, parts, preview, router, upload
+from semievol.ui import gates, parts, preview, router, upload
 
 with parts.page() as here:
-    actions.said()
     project = gates.needs_project(here)
     parts.head(
         "Data",

@@ -3,28 +3,25 @@
 import streamlit as st
 
 from semievol.store import results
-from semievol.ui import actions, evaluation, exports, gates, live, parts, router
+from semievol.ui import evaluation, exports, gates, live, parts
 from semievol.ui.formats import moment
 
 with parts.page() as here:
-    actions.said()
     project = gates.needs_project(here)
     parts.head(
         "Evaluation",
-        "Did it help? The base model, plain fine-tuning on the labeled data, and the evolved model, side by side.",
+        "Did it help? The base model, the warm-up model and the evolved model on the test set, side by side.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
     judged = evaluation.judged(here)
     if not judged:
         with parts.card("nothing_judged"):
-            parts.empty(
-                "Nothing evaluated yet",
-                "After fine-tuning, every model answers the test set and is compared here, with intervals.",
-            )
-            with parts.centred():
-                router.link("training", "Go to Training")
+            evaluation.nothing_judged(here)
         if here.active is not None:
             live.polled("evaluation", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
+        if here.round_runs and gates.has_candidates(here):
+            with parts.card("export"):
+                exports.downloads(here, exports.newest(here.round_runs))
     else:
         run, found = judged[0]
         if len(judged) > 1:
@@ -33,7 +30,7 @@ with parts.page() as here:
             chosen = st.selectbox("Run", list(by_id), format_func=lambda i: words[i], key="evaluated_run", width=260)
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
-            evaluation.summary(found)
+            evaluation.summary(found, evaluation.caveats(here, run))
         predictions = results.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
             left, right = st.columns([5, 7], gap="medium")

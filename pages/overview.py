@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from semievol.ui import actions, gates, parts, projects
+from semievol.ui import gates, parts, projects
 
 with parts.page() as here:
-    actions.said()
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
     with title:
         parts.head(

@@ -4,11 +4,10 @@ import streamlit as st
 
 from semievol.method import selection
 from semievol.store import decisions
-from semievol.ui import actions, consequences, gates, parts, policy, review, state, threshold
+from semievol.ui import actions, consequences, gates, notices, parts, policy, review, state, threshold
 from semievol.ui.formats import MEASURE_WORDS, plural
 
 with parts.page() as here:
-    actions.said()
     project = gates.needs_project(here)
     parts.head(
         "Selection",
@@ -38,15 +37,14 @@ with parts.page() as here:
             key=f"threshold_{here.this_round.id}",
         )
         consequences.legend()
-        consequences.evidence(shown, pool, calibration)
+        consequences.evidence(shown, pool, calibration, len(policy.offered(pool)))
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Makes the numbered selection that the fine-tuning uses.")
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
         if st.button("Freeze selection", disabled=not answers, **look):  # type: ignore[arg-type]
             with parts.errors_shown():
-                config = state.config_of(project, policy=shown.model_dump(mode="json"))
-                number = actions.freeze(here.store, here.this_round, config)
-                actions.say(f"Selection {number} is frozen with {plural(len(answers), 'record')}.")
+                number = actions.freeze(here.store, here.this_round, shown)
+                notices.say(f"Selection {number} is frozen with {plural(len(answers), 'record')}.")
                 st.rerun()
         consequences.selections(decisions.selections(here.store, here.this_round.id))
     with left, parts.card("classes"):

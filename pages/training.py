@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from semievol.ui import actions, gates, parts, settings_form, training
+from semievol.ui import gates, parts, settings_form, training
 
 with parts.page() as here:
-    actions.said()
     project = gates.needs_project(here)
     parts.head(
         "Training",

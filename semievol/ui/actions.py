@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
-from semievol.config import Config
+from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch
 from semievol.method import selection
-from semievol.store import decisions, results
+from semievol.store import decisions, results, rounds, runs
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project
 from semievol.store.rounds import Round
 from semievol.store.runs import Run
-from semievol.ui import router, state
+from semievol.ui import notices, router, state
+
+Span = tuple[str, str]
 
 
 def open_sample() -> None:
@@ -24,64 +24,87 @@ def open_sample() -> None:
 
 def propagate(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
     """`warm_up` … `justify`, in the round that belongs to these settings."""
-    _needs(project, "labeled", "unlabeled")
-    return _started(launch.start(store, project, config, *launch.PROPAGATE, parent_id=parent_id))
+    return _from_the_start(store, project, config, launch.PROPAGATE, parent_id)
 
 
 def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
     """All seven stages; the policy freezes the selection."""
-    _needs(project, "labeled", "unlabeled")
-    return _started(launch.start(store, project, config, *launch.EVERYTHING, parent_id=parent_id))
+    return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
 
 
 def fine_tune(store: Store, project: Project, config: Config, round_: Round | None) -> Run:
-    """`tune` and `evaluate` on the newest frozen selection; if there is none, the policy shown is frozen first."""
+    """`tune` and `evaluate` on the newest frozen selection; if there is none, the policy shown is frozen first.
+
+    A selection that holds nothing counts as none.
+    """
     if round_ is None or results.candidate_frame(store, round_.id).empty:
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
-    if not decisions.selections(store, round_.id):
-        freeze(store, round_, config)
-    return _started(launch.start(store, project, config, *launch.FINE_TUNE, round_id=round_.id))
+    policy = state.policy_shown(project, round_)
+    newest = max(decisions.selections(store, round_.id), key=lambda one: one["number"], default=None)
+    number = newest["number"] if newest and newest["size"] else freeze(store, round_, policy)
+    config = rounds.settled(round_, config.model_copy(update={"policy": policy}))
+    for run in _ahead(store, project, config, launch.FINE_TUNE):
+        if (run.round_id, run.selection) == (round_.id, number):
+            raise _twin(run)
+    return _started(launch.start(store, project, config, *launch.FINE_TUNE, selection=number, round_id=round_.id))
 
 
-def freeze(store: Store, round_: Round, config: Config) -> int:
+def freeze(store: Store, round_: Round, policy: Policy) -> int:
     """Freezes what policy and decisions accept now, and returns the selection's number."""
-    pool = results.candidate_frame(store, round_.id)
-    calibration = results.calibration_frame(store, round_.id)
-    answers, origins = selection.accepted(config.policy, pool, calibration)
+    pool, calibration = state.candidates(store, round_.id)
+    answers, origins = selection.accepted(policy, pool, calibration)
     if not answers:
-        raise UserError("The policy accepts nothing.", "selection", "Loosen the threshold or accept records by hand.")
-    return decisions.freeze(store, round_.id, config.policy, answers, origins).number
+        why = selection.reason(policy, pool, calibration) or "Everything that the policy accepts was rejected by hand."
+        raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
+    return decisions.freeze(store, round_.id, policy, answers, origins).number
 
 
+@notices.errors_kept()
 def stop(run: Run) -> None:
     launch.stop(open_store(), run.id)
 
 
+@notices.errors_kept()
 def resume(run: Run) -> None:
     launch.resume(open_store(), run.id)
 
 
-def say(text: str) -> None:
-    """A short message that survives the rerun which follows. Our own words only."""
-    st.session_state["_said"] = text
+@notices.errors_kept()
+def put_first(run: Run) -> None:
+    """Makes a queued run the next one."""
+    runs.reorder(open_store(), run.id, 0)
 
 
-def said() -> None:
-    """Shows what was said before the rerun, once."""
-    text = st.session_state.pop("_said", None)
-    if text:
-        st.toast(text, icon=":material/check:")
-
-
-def _needs(project: Project, *splits: str) -> None:
-    missing = [split for split in splits if not project.counts.get(split)]  # type: ignore[call-overload]
+def _from_the_start(store: Store, project: Project, config: Config, span: Span, parent_id: int | None) -> Run:
+    missing = [split for split in ("labeled", "unlabeled") if not project.counts.get(split)]
     if missing:
         raise UserError(
             f"The project has no {' and no '.join(missing)} records.", "data", "Import them on the Data page."
         )
+    for run in _ahead(store, project, config, span):
+        round_ = rounds.get_round(store, run.round_id)
+        if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):
+            raise _twin(run)
+    return _started(launch.start(store, project, config, *span, parent_id=parent_id))
+
+
+def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[Run]:
+    """The project's queued and running runs with this span and these settings."""
+    return [
+        run
+        for run in runs.list_runs(store, project.id)
+        if run.status in ("queued", "running") and ((run.first, run.until), run.config) == (span, config)
+    ]
+
+
+def _twin(run: Run) -> UserError:
+    doing = "is running" if run.status == "running" else "waits in the queue"
+    return UserError(
+        f"Run {run.id} does exactly this, and it {doing}.", "Training", "Wait for it, or change a setting first."
+    )
 
 
 def _started(run: Run) -> Run:
-    say(f"Run {run.id} is on its way.")
+    notices.say(f"Run {run.id} is on its way.")
     state.visit(run.project_id, run.round_id)
     return run

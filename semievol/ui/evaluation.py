@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,9 @@ from semievol import charts
 from semievol.jobs import asking
 from semievol.method.tasks import parse
 from semievol.records import Record, Task
-from semievol.store import results
+from semievol.store import decisions, projects, results
 from semievol.store.runs import Run
-from semievol.ui import formats, paint, parts, record, state, tables
+from semievol.ui import formats, paint, parts, record, router, state, tables
 from semievol.ui.paint import node
 from semievol.ui.state import Place
 
@@ -28,8 +29,45 @@ def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
     return [(run, found) for run in here.round_runs if (found := results.evaluation(here.store, run.id))]
 
 
-def summary(evaluation: dict[str, Any]) -> None:
-    """Accuracy with 95 % Wilson intervals, macro-F1, and the paired test as a sentence."""
+def nothing_judged(here: Place) -> None:
+    """Why there is no evaluation, and the way to one."""
+    version = here.round.version_id if here.round else here.this_project.version_id
+    if version is None or projects.records_page(here.store, version, "test", limit=1)[1]:
+        parts.empty(
+            "Nothing evaluated yet",
+            "After fine-tuning, every model answers the test set and is compared here, with intervals.",
+        )
+        with parts.centred():
+            router.link("training", "Go to Training")
+    else:
+        parts.empty(
+            "There is no test set",
+            "Models are judged by records with known answers that none of them was trained on. On the Data page, "
+            "import the files again with a test file, or let a fifth of the labeled records be split off for testing; "
+            "then run everything again.",
+        )
+        with parts.centred():
+            router.link("data", "Add a test set", ":material/upload_file:")
+
+
+def caveats(here: Place, run: Run) -> list[str]:
+    """What else than pseudo-labels tells the evolved model of this run from warm-up, in sentences."""
+    said = []
+    if here.this_round.parent_id is not None:
+        said.append("Warm-up is here the evolved model of the round before.")
+    frozen = decisions.selections(here.store, run.round_id)
+    used = next((one for one in frozen if one["number"] == run.selection_used), None)
+    by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
+    if by_expert:
+        said.append(
+            f"The evolved model also learned from {formats.plural(by_expert, 'answer')} that experts gave or "
+            "confirmed and warm-up never saw; the difference is theirs as well as the method's."
+        )
+    return said
+
+
+def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
+    """Accuracy with 95 % Wilson intervals, macro-F1, and the paired test as a sentence, with what limits it."""
     rows = []
     cells = []
     for model, words in formats.MODEL_WORDS.items():
@@ -46,6 +84,8 @@ def summary(evaluation: dict[str, Any]) -> None:
         )
         parts.tiles(cells, strong=len(cells) - 1)
         parts.html(f"<p class='sv-note' style='margin-top:.9rem'>{_paired(evaluation)}</p>")
+        for caveat in caveats:
+            parts.note(caveat)
     with right:
         tables.figure(charts.accuracy_bars(pd.DataFrame(rows), dark=state.dark()), key="accuracy", height=250)
 
@@ -56,7 +96,7 @@ def _paired(evaluation: dict[str, Any]) -> str:
     gained, lost, p = evaluation.get("gained", 0), evaluation.get("lost", 0), evaluation["p_value"]
     verdict = "This difference is not one that chance makes easily." if p < 0.05 else "Chance alone could make this."
     return (
-        f"Against plain SFT the evolved model puts <b>{gained:,}</b> records right and <b>{lost:,}</b> wrong "
+        f"Against warm-up the evolved model puts <b>{gained:,}</b> records right and <b>{lost:,}</b> wrong "
         f"(<span style='white-space:nowrap'>mid-p McNemar</span>, p = {p:.3g}). {verdict}"
     )
 
@@ -89,7 +129,7 @@ def confusion(task: Task, found: pd.DataFrame) -> None:
 
 def flips(found: pd.DataFrame) -> None:
     """Records that the evolved model answers differently from warm-up, as far as right and wrong go."""
-    parts.heading("Flipped records", "Where the evolved model and plain SFT differ in being right.")
+    parts.heading("Flipped records", "Where the evolved model and warm-up differ in being right.")
     wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
     if not {"warm_up", "evolved"} <= set(found["model"]):
         parts.note("There are no two models to compare.")

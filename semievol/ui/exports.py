@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -21,6 +21,11 @@ TRAINING = {
     "ShareGPT (JSON)": ("sharegpt", "json"),
 }
 TABLES = {"CSV": "csv", "XLSX": "xlsx", "Parquet": "parquet", "JSONL": "jsonl"}
+
+
+def newest(found: Sequence[Run]) -> Run:
+    """Of a round's runs, newest first, the one to export: the newest that is done, else the newest."""
+    return next((run for run in found if run.status == "done"), found[0])
 
 
 def downloads(here: Place, run: Run) -> None:

@@ -1,7 +1,7 @@
 """What moves while a run is active: stages, progress, time left. Polls the store once a second, and only then.
 
-A polled part remembers what it saw when the page was drawn. When a stage or the run has ended since, it has the whole
-page drawn again, so that results appear without a reload.
+A polled part remembers what it saw when the page was drawn. When a stage or the run has ended since, or a press of its
+own failed, it has the whole page drawn again, so that results appear without a reload.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def look(store: Store, round_id: int | None) -> Snapshot:
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
     """Draws `draw(snapshot)` now and, while a run is active, every second. `name` is unique on the page."""
-    first = look(open_store(), round_id)
+    first, told = look(open_store(), round_id), notices.failed()
 
     def body() -> None:
         with parts.errors_shown():
             now = look(open_store(), round_id)
-            if now.signature != first.signature or notices.waiting():
+            if now.signature != first.signature or notices.failed() not in (None, told):
                 st.rerun()
             draw(now)
 

@@ -16,7 +16,7 @@ import streamlit as st
 
 from semievol.errors import UserError
 from semievol.store.database import open_store
-from semievol.ui import state
+from semievol.ui import notices, state
 from semievol.ui.router import guard
 from semievol.ui.state import Place
 
@@ -90,6 +90,12 @@ def page() -> Iterator[Place]:
     if here.unknown is not None:
         show_error(UserError("There is no project at this address.", "project", "Choose one in the sidebar."))
         st.stop()
+    text, failed = notices.taken()
+    if text:
+        st.toast(text, icon=":material/check:")
+    if failed is not None:
+        with errors_shown():
+            raise failed
     with errors_shown():
         yield here
 

@@ -1,37 +1,55 @@
 // One candidate at a time. Keys are heard here and put in a numbered queue, so that none is lost while the page works.
-// data: {items: [{id, nodes, choices}], seq, serial, paused, finished}; state `keys`: [{seq, id, act, pick}]
-const kept = new WeakMap();
+// data: {items: [{id, nodes, choices, last}], seq, failures, serial, paused, finished}
+// state `keys`: [{seq, id, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it is stored, and is
+// sent again after a failure. `turn` makes every message a new one.
+const kept = new Map(); // serial -> state; outlives the element, which a page drawn anew may replace
+const SOON = 60; // milliseconds in which quick presses become one message
+const AGAIN = 3000; // before what could not be saved is sent again
 const ACTS = { a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit" };
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".sv-review");
   if (!data) return;
-  let state = kept.get(root);
-  if (!state || state.serial !== data.serial) {
-    state = { serial: data.serial, seq: data.seq || 0, queue: [], judged: [], timer: 0 };
-    kept.set(root, state);
+  let state = kept.get(data.serial);
+  if (!state) {
+    state = { seq: data.seq, stored: data.seq, failures: data.failures, queue: [], turn: 0, told: 0, timer: 0 };
+    kept.set(data.serial, state);
   }
   state.items = data.items;
   state.paused = data.paused;
-  state.queue = state.queue.filter((one) => one.seq > (data.seq || 0));
+  state.queue = state.queue.filter((one) => one.seq > data.seq);
+  const failed = data.failures !== state.failures;
+  const moved = data.seq !== state.stored;
+  const replaced = state.root !== root;
+  state.root = root;
+  state.held = state.queue.length > 0 && (failed || (state.held && !moved));
+  state.failures = data.failures;
+  state.stored = data.seq;
   const waiting = new Set(state.queue.filter((one) => one.act !== "undo").map((one) => one.id));
   state.shown = () => state.items.filter((item) => !waiting.has(item.id));
   state.show = () => {
     const item = state.shown()[0];
     const card = item ? item.nodes.map(paint) : [paint({ t: "p", c: "note", x: data.finished })];
     const waits = state.queue.length;
-    const words = waits ? `saving ${waits}` : "all saved";
+    const words = !waits ? "all saved" : state.held ? `not saved yet: ${waits}, trying again` : `saving ${waits}`;
     card.push(paint({ t: "div", c: waits ? "state" : "state saved", x: words }));
     root.replaceChildren(...card);
     root.dataset.record = item ? item.id : "";
   };
   state.show();
 
-  const send = () => {
-    clearTimeout(state.timer);
-    state.timer = setTimeout(() => setStateValue("keys", state.queue.map((one) => ({ ...one }))), 60);
+  const tell = () => {
+    state.told = state.turn;
+    setStateValue("keys", state.queue.map((one) => ({ ...one, turn: state.turn })));
   };
+  const send = (delay) => {
+    state.turn += 1;
+    clearTimeout(state.timer);
+    state.timer = setTimeout(tell, delay);
+  };
+  if ((failed || replaced) && state.queue.length) send(AGAIN);
   const listen = (event) => {
+    if (!root.isConnected) return document.removeEventListener("keydown", listen);
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (state.paused || document.querySelector("[role=dialog]")) return;
     const at = event.composedPath()[0];
@@ -43,19 +61,20 @@ export default function ({ data, parentElement, setStateValue }) {
     if (act === "choose" && Number(event.key) > item.choices) return;
     event.preventDefault();
     state.seq += 1;
-    const entry = { seq: state.seq, id: item ? item.id : "", act, pick: act === "choose" ? Number(event.key) - 1 : -1 };
+    const entry = { seq: state.seq, id: item ? item.id : "", act, pick: -1, last: item ? item.last : 0 };
+    if (act === "choose") entry.pick = Number(event.key) - 1;
     state.queue.push(entry);
     if (act !== "undo" && act !== "edit") waiting.add(entry.id);
     state.show();
-    send();
+    send(SOON);
   };
   document.addEventListener("keydown", listen);
   state.stop?.();
   state.stop = () => document.removeEventListener("keydown", listen);
   return () => {
-    state.stop?.();
-    state.stop = undefined;
+    document.removeEventListener("keydown", listen);
+    if (state.root !== root || state.told === state.turn) return;
     clearTimeout(state.timer);
-    if (state.queue.length) setStateValue("keys", state.queue.map((one) => ({ ...one })));
+    tell();
   };
 }

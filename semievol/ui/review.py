@@ -1,7 +1,8 @@
 """Reviewing candidates one at a time, with buttons and with keys.
 
 The next few candidates are sent ahead, so that a key acts on what is on the screen even while the page still works on
-the one before. Every decision is in the store before the page says so; a repeated message is stored once.
+the one before. Every decision is in the store before the page says so; a repeated message is stored once, and what
+could not be stored stays in the browser, which sends it again.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import streamlit as st
 from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Task
 from semievol.store import decisions, results
+from semievol.store.database import NotSaved
+from semievol.store.decisions import Decision
 from semievol.store.results import RecordView
-from semievol.ui import formats, parts, record, state
+from semievol.ui import formats, notices, parts, record, state
 from semievol.ui.paint import PAINT_JS, Node, node
 from semievol.ui.state import Place
 
@@ -49,10 +52,12 @@ def review(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line
         parts.heading("Review", f"{formats.plural(decided, 'decision')} saved in this round.")
     with top[1]:
         st.selectbox("Order", list(ORDERS), format_func=lambda o: ORDERS[o], key="review_order")
+    desk.conflicts()
     queue = desk.queue(str(st.session_state["review_order"]))
     data = {
         "items": [desk.item(record_id) for record_id in queue],
         "seq": st.session_state.get("review_seq", 0),
+        "failures": st.session_state.get("review_failures", 0),
         "serial": f"{here.this_round.id}-{desk.session}",
         "paused": bool(st.session_state.get("review_editing")),
         "finished": "Every candidate is decided or skipped. Undo brings the last one back.",
@@ -98,6 +103,7 @@ class _Desk:
         self.session: str = st.session_state.setdefault("review_session", secrets.token_hex(6))
         self.revision = results.revision(here.store, self.round_id)
         self.skipped: set[str] = st.session_state.setdefault("review_skipped", set())
+        self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
 
     def queue(self, order: str) -> list[str]:
         """Ids of the next candidates: what was asked for or undone first, then the undecided in `order`."""
@@ -121,7 +127,8 @@ class _Desk:
     def item(self, record_id: str) -> dict[str, Any]:
         view = results.record_view(self.here.store, self.round_id, record_id)
         choices = len(allowed_answers(self.task, view.record))
-        return {"id": record_id, "nodes": self._card(view), "choices": choices}
+        self.seen[record_id] = view.last_entry
+        return {"id": record_id, "nodes": self._card(view), "choices": choices, "last": view.last_entry}
 
     def _card(self, view: RecordView) -> list[Node]:
         line = self.pool.loc[view.record.id]
@@ -160,35 +167,48 @@ class _Desk:
         return made
 
     def keys(self) -> None:
-        """Applies the queue of key presses that the browser sent; what was applied before is skipped."""
-        last = st.session_state.get("review_seq", 0)
-        for entry in st.session_state["review_keys"].get("keys") or []:
-            if entry["seq"] <= last:
-                continue
-            last = entry["seq"]
-            st.session_state["review_seq"] = last
-            action, pick = entry["act"], None
-            if action == "choose":
-                view = results.record_view(self.here.store, self.round_id, entry["id"])
-                pick = allowed_answers(self.task, view.record)[entry["pick"]]
-                action = "accept" if pick == self._shown(entry["id"]) else "edit"
-            self._apply(entry["id"] or None, action, pick, f"{self.session}-key-{last}")
+        """Applies the queue of key presses that the browser sent, in order; what was applied before is skipped.
 
+        Ends at the first that fails. What could not be saved, and what came after, the browser keeps and sends again;
+        what was refused would be refused again and counts as dealt with.
+        """
+        for entry in st.session_state["review_keys"].get("keys") or []:
+            if entry["seq"] <= st.session_state.get("review_seq", 0):
+                continue
+            try:
+                self._press(entry)
+            except Exception as error:  # noqa: BLE001 - a callback's boundary, as `notices.errors_kept`
+                notices.fail(error)
+                st.session_state["review_failures"] = st.session_state.get("review_failures", 0) + 1
+                if not isinstance(error, NotSaved):
+                    st.session_state["review_seq"] = entry["seq"]
+                break
+            st.session_state["review_seq"] = entry["seq"]
+
+    def _press(self, entry: dict[str, Any]) -> None:
+        action, pick = entry["act"], None
+        if action == "choose":
+            view = results.record_view(self.here.store, self.round_id, entry["id"])
+            pick = allowed_answers(self.task, view.record)[entry["pick"]]
+            action = "accept" if pick == self._shown(entry["id"]) else "edit"
+        self._apply(entry["id"] or None, action, pick, f"{self.session}-key-{entry['seq']}", entry["last"])
+
+    @notices.errors_kept()
     def do(self, record_id: str | None, action: str) -> None:
         """A button: bound to the record it was drawn for, and to the revision, so that a double click counts once."""
         self._apply(record_id, action, None, f"{self.session}-{record_id}-{action}-{self.revision}")
 
-    def _apply(self, record_id: str | None, action: str, answer: str | None, key: str) -> None:
-        with parts.errors_shown():
-            if action == "undo":
-                self._undo()
-            elif action == "edit" and answer is None:
-                st.session_state["review_editing"] = record_id
-                st.session_state["review_head"] = record_id
-            elif record_id is not None:
-                self._decide(record_id, action, answer, key)
+    def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:
+        """seen: the newest entry of the record's history on the screen; None for that of this drawing."""
+        if action == "undo":
+            self._undo(key)
+        elif action == "edit" and answer is None:
+            st.session_state["review_editing"] = record_id
+            st.session_state["review_head"] = record_id
+        elif record_id is not None:
+            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0) if seen is None else seen)
 
-    def _decide(self, record_id: str, action: str, answer: str | None, key: str) -> None:
+    def _decide(self, record_id: str, action: str, answer: str | None, key: str, seen: int) -> None:
         if record_id not in self.pool.index:
             return
         shown = self._shown(record_id)
@@ -196,7 +216,7 @@ class _Desk:
             st.toast("There is no answer to accept; correct it instead.", icon=":material/info:")
             return
         asserted = answer if answer is not None else shown if action == "accept" else None
-        decisions.decide(
+        made = decisions.decide(
             self.here.store,
             self.project_id,
             self.round_id,
@@ -212,9 +232,37 @@ class _Desk:
         if st.session_state.get("review_head") == record_id:
             st.session_state["review_head"] = None
         st.session_state["review_editing"] = None
+        self._compare(made, seen)
 
-    def _undo(self) -> None:
-        undone = decisions.undo(self.here.store, self.project_id, reviewer=state.reviewer())
+    def _compare(self, made: Decision, seen: int) -> None:
+        """Notes a conflict if somebody else decided otherwise on the record since it was drawn."""
+        mine: set[int] = st.session_state.setdefault("review_mine", set())
+        mine.add(made.id)
+        since = decisions.newer(self.here.store, self.project_id, made.content_hash, seen)
+        undone = {entry.undoes for entry in since}
+        others = [
+            entry
+            for entry in since
+            if entry.id not in mine | undone
+            and entry.action not in ("undo", "skip")
+            and (entry.action, entry.answer) != (made.action, made.answer)
+        ]
+        if others and made.action != "skip":
+            view = results.record_view(self.here.store, self.round_id, made.record_id)
+            st.session_state.setdefault("review_conflicts", {})[made.id] = _conflict(view, others, made)
+
+    def conflicts(self) -> None:
+        """What others decided otherwise at the same time, until it is read."""
+        found: dict[int, str] = st.session_state.get("review_conflicts", {})
+        if found:
+            with parts.card("conflicts", tight=True):
+                parts.heading("Decided twice", "While you looked at these records, somebody else decided on them too.")
+                for sentence in found.values():
+                    st.text(sentence)
+                st.button("Understood", on_click=found.clear)
+
+    def _undo(self, key: str) -> None:
+        undone = decisions.undo(self.here.store, self.project_id, reviewer=state.reviewer(), key=key)
         if undone is None:
             st.toast("There is nothing to undo.", icon=":material/info:")
             return
@@ -242,8 +290,9 @@ class _Desk:
                 if read is None:
                     st.warning("This is not an answer of the task's kind. A numeric task wants one number.")
                     return
-                self._apply(record_id, "edit", read, f"{self.session}-{record_id}-edit-{self.revision}")
-                st.rerun()
+                with parts.errors_shown():
+                    self._apply(record_id, "edit", read, f"{self.session}-{record_id}-edit-{self.revision}")
+                    st.rerun()
 
 
 def _averaged(task: Task, view: RecordView) -> dict[str, float]:
@@ -252,3 +301,19 @@ def _averaged(task: Task, view: RecordView) -> dict[str, float]:
     if not spreads:
         return {}
     return {answer: sum(s.get(answer, 0.0) for s in spreads) / len(spreads) for answer in spreads[0]}
+
+
+def _conflict(view: RecordView, others: list[Decision], made: Decision) -> str:
+    """Who decided what on the record, and what counts now."""
+    said = formats.series([f"{entry.reviewer or 'somebody else'} {_words(entry)}" for entry in others])
+    yours = view.verdict is not None and view.verdict["id"] == made.id
+    return (
+        f"{formats.shorten(view.record.question, 80)}: {said}; you {_words(made)}. "
+        f"{'Yours' if yours else 'The other'} counts now. Both stay in the history, and Undo takes yours back."
+    )
+
+
+def _words(entry: Decision) -> str:
+    answer = formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
+    verbs = {"accept": "accepted", "reject": "rejected", "edit": "corrected the answer to"}
+    return f'{verbs[entry.action]} "{answer}"' if entry.action in verbs else "found it ambiguous"

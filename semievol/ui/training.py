@@ -138,9 +138,7 @@ def _queue(waiting: list[Run]) -> None:
     for place, run in enumerate(waiting):
         columns = st.columns([6, 1, 2], vertical_alignment="center")
         columns[0].markdown(f"Run {run.id}: {run.first} to {run.until}")
-        columns[1].button(
-            "First", key=f"first_{run.id}", disabled=place == 0, on_click=actions.put_first, args=(run,)
-        )
+        columns[1].button("First", key=f"first_{run.id}", disabled=place == 0, on_click=actions.put_first, args=(run,))
         columns[2].button(f"Cancel run {run.id}", key=f"cancel_{run.id}", on_click=actions.stop, args=(run,))
 
 

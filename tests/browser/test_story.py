@@ -153,3 +153,20 @@ def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> N
     background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert background == "rgb(15, 21, 20)"
     context.close()
+
+
+def test_a_key_press_is_not_lost_while_the_database_is_busy(dashboard: Dashboard, visitor: Visitor) -> None:
+    store = open_store(dashboard.home)
+    project = made.with_results(store, until="justify")
+    page = visitor.page
+    page.goto(dashboard.url(f"/selection?project={project.id}"))
+    expect(page.get_by_text("all saved")).to_be_visible()
+    page.wait_for_timeout(1500)  # the page is drawn to its end
+    with store.write():  # held for longer than the dashboard waits for it
+        page.keyboard.press("a")
+        expect(page.get_by_text("not saved yet: 1, trying again")).to_be_visible()
+        expect(page.get_by_text("This did not work")).to_be_visible()
+    expect(page.get_by_text("1 decision saved")).to_be_visible()
+    expect(page.get_by_text("all saved")).to_be_visible()
+    assert decisions.history(store, project.id)["action"].tolist() == ["accept"]
+    assert visitor.strange == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from semievol.jobs import launch
 from semievol.store.database import Store, open_store
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -17,6 +20,20 @@ SECONDS = 60
 @pytest.fixture
 def store(_own_home: None) -> Store:
     return open_store()
+
+
+@pytest.fixture(autouse=True)
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines of the workers that would have started; none does."""
+    started: list[list[str]] = []
+
+    def popen(arguments: list[str], **_: object) -> SimpleNamespace:
+        started.append(arguments)
+        return SimpleNamespace(wait=lambda: 0)
+
+    constants = {"DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
+    monkeypatch.setattr(launch, "subprocess", SimpleNamespace(Popen=popen, **constants))
+    return started
 
 
 @pytest.fixture

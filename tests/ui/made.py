@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable
 
-from semievol.jobs.planning import make_plan
+from semievol.jobs.planning import make_plan, open_round
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Record, Split, Task
@@ -89,10 +89,8 @@ def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Proje
 
 def evolved(store: Store, project: Project, first: str = "warm_up", until: str = "evaluate") -> Run:
     """Runs the stages here and now with the fake engine, as a worker would."""
-    from semievol.store.rounds import open_round
-
     config = state.config_of(project)
-    round_ = open_round(store, project.id, config)
+    round_ = open_round(store, project, config, first)
     run = runs.claim(store, runs.enqueue(store, round_.id, config, first, until).id, os.getpid())
     assert project.version_id is not None
     truth = {r.id: r.answer for r in projects.load_records(store, project.version_id) if r.answer}

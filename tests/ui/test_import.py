@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from streamlit.testing.v1 import AppTest
 
-from semievol.records import Task
+from semievol.data.importing import Imported, SplitReport
+from semievol.records import Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
+from semievol.ui import upload
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -46,3 +49,37 @@ def test_a_bad_file_says_why_and_spoils_nothing(visit: Callable[..., AppTest], s
     assert "0 rows" in told(app)
     assert projects.find_project(store, project.id).version_id == project.version_id
     assert not list((projects.project_folder(store, project.id)).glob("**/labeled.csv"))
+
+
+def test_a_test_set_split_off_takes_unlabeled_copies_and_their_hidden_gold_along(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Split", Task("classification"))
+    copied = "".join(LABELED.splitlines(keepends=True)[1:16])
+    unlabeled = "text,team\n" + copied + "".join(f"another call {i},roads\n" for i in range(12))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": unlabeled})
+    app.toggle(key="hide_gold").set_value(True)
+    app.toggle(key="split_off").set_value(True).run()
+    press(app, "Import records")
+    assert not app.exception
+    stored = projects.find_project(store, project.id)
+    assert stored.version_id is not None
+    counts, gold = stored.counts, projects.hidden_gold(store, stored.version_id)
+    assert counts["labeled"] + counts["test"] == 24
+    assert counts["test"] > 0
+    assert counts["unlabeled"] == len(gold) < 27
+
+
+def test_the_report_counts_what_was_left_for_test() -> None:
+    records = made.some_records(40, 60, 0)
+    copies = [replace(record, id=f"copy-{record.id}", split="unlabeled", answer=None) for record in records[:40]]
+    report: dict[Split, SplitReport] = {
+        "labeled": SplitReport("l.csv", 40, 40),
+        "unlabeled": SplitReport("u.csv", 101, 100, removed=1),
+    }
+    gold = {record.id: "roads" for record in [*copies, *records[40:]]}
+    imported = upload.with_test(Imported([*records, *copies], gold, report, []), 0.2)
+    labeled, unlabeled = imported.report["labeled"], imported.report["unlabeled"]
+    assert (labeled.accepted, labeled.removed) == (32, 8)
+    assert (unlabeled.accepted, unlabeled.removed) == (92, 9)
+    assert set(imported.hidden_gold) == {record.id for record in imported.records if record.split == "unlabeled"}

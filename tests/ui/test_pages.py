@@ -121,28 +121,3 @@ def test_a_correction_asserts_another_answer(visit: Visit, store: Store) -> None
     press(app, "Save correction")
     frame = results.candidate_frame(store, 1)
     assert frame["decided_answer"].dropna().tolist() == ["water"]
-
-
-def test_keys_are_applied_once_and_in_order(visit: Visit, store: Store) -> None:
-    project = made.with_results(store, until="justify")
-    app = visit("selection", project=project.id)
-    from semievol.ui import review
-
-    applied: list[tuple[str | None, str]] = []
-
-    class Desk(review._Desk):
-        def __init__(self) -> None:
-            self.session = "s"
-
-        def _apply(self, record_id: str | None, action: str, answer: str | None, key: str) -> None:
-            applied.append((record_id, action))
-
-    sent = [{"seq": 1, "id": "a", "act": "accept"}, {"seq": 2, "id": "b", "act": "reject"}]
-    state: dict[str, object] = {"review_keys": {"keys": sent}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(review.st, "session_state", state)
-        Desk().keys()
-        state["review_keys"] = {"keys": [*sent, {"seq": 3, "id": "", "act": "undo"}]}
-        Desk().keys()
-    assert applied == [("a", "accept"), ("b", "reject"), (None, "undo")]
-    assert not app.exception

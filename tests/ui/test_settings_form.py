@@ -45,7 +45,7 @@ def test_a_preset_replaces_what_was_changed_but_not_the_model(visit: Callable[..
     projects.update_project(store, project.id, settings={"model": "starter", "propagation": {"k": 9}})
     app = visit("training", project=project.id)
     control = next(one for one in app.get("button_group") if one.key == "form_preset")
-    control.set_value("paper").run()
+    control.set_value("paper").run()  # type: ignore[union-attr]
     assert projects.find_project(store, project.id).settings == {"model": "starter", "preset": "paper"}
 
 

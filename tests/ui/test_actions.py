@@ -1,0 +1,106 @@
+"""What the buttons ask for: which selection, which policy, and what they refuse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from semievol.config import Policy, Rule
+from semievol.errors import UserError
+from semievol.store import decisions, projects, runs
+from semievol.store.database import NotSaved, Store
+from semievol.store.rounds import get_round
+from semievol.ui import actions, policy, state
+from semievol.ui.state import Place
+from tests.ui import made
+from tests.ui.conftest import press, told
+
+Visit = Callable[..., AppTest]
+
+
+def test_looking_at_any_page_gives_a_waiting_run_its_worker(
+    visit: Visit, store: Store, workers: list[list[str]]
+) -> None:
+    project = made.with_results(store)
+    visit("data", project=project.id)
+    assert workers == []
+    runs.enqueue(store, 1, state.config_of(project), "tune", "evaluate")
+    visit("data", project=project.id)
+    assert workers
+    assert "semievol.jobs.worker" in workers[0]
+
+
+def test_fine_tune_freezes_the_policy_that_selection_shows(store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    projects.update_project(store, project.id, settings={"calibration_minimum": 8, "preset": "paper"})
+    project = projects.find_project(store, project.id)
+    round_ = get_round(store, 1)
+    shown = policy.current(Place(store, [project], project, [round_], round_, [], None))
+    assert shown != state.config_of(project).policy
+    run = actions.fine_tune(store, project, state.config_of(project), round_)
+    (frozen,) = decisions.selections(store, 1)
+    assert Policy.model_validate(frozen["policy"]) == shown == run.config.policy
+    assert run.selection == frozen["number"] == 1
+
+
+def test_fine_tune_uses_the_newest_selection_unless_it_is_empty(store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    round_, config = get_round(store, 1), state.config_of(project)
+    decisions.freeze(store, 1, config.policy, {}, {})
+    assert actions.fine_tune(store, project, config, round_).selection == 2
+    decisions.freeze(store, 1, config.policy, {"unlabeled-0000": "roads"}, {})
+    assert actions.fine_tune(store, project, config, round_).selection == 3
+
+
+def test_freezing_nothing_says_why(store: Store) -> None:
+    made.with_results(store, until="justify")
+    with pytest.raises(UserError, match="of every candidate is above 0"):
+        actions.freeze(store, get_round(store, 1), Policy(rule=Rule(kind="threshold", value=0)))
+    assert decisions.selections(store, 1) == []
+
+
+def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("training", project=project.id)
+    for label in ("Fine-tune", "Run everything"):
+        before = len(runs.list_runs(store))
+        press(app, label)
+        assert "does exactly this" not in told(app)
+        press(app, label)
+        assert f"Run {before + 1} does exactly this, and it waits in the queue." in told(app)
+        assert len(runs.list_runs(store)) == before + 1
+    runs.claim(store, 2, os.getpid())
+    assert "Run 2 does exactly this, and it is running." in told(press(app, "Fine-tune"))
+
+
+def test_what_a_callback_cannot_do_is_said_and_breaks_nothing(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    run = runs.enqueue(store, 1, state.config_of(project), "tune", "evaluate")
+    runs.request_stop(store, run.id)
+    first, second = visit("training", project=project.id), visit("training", project=project.id)
+    press(first, "Resume")
+    press(second, "Resume")
+    assert not second.exception
+    assert "Run 2 is queued." in told(second)
+    assert "This did not work" in told(second)
+    assert "This did not work" not in told(second.run())
+
+
+def test_a_policy_that_cannot_be_saved_is_said_to_be_unsaved(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("selection", project=project.id)
+
+    def full(*_: object, **__: object) -> None:
+        raise NotSaved("Not saved: disk full.", "database", "Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "update_project", full)
+        app.slider(key="policy_value_slider").set_value(25.0).run()
+    assert not app.exception
+    assert "Not saved: disk full." in told(app)
+    assert app.slider(key="policy_value_slider").value == 60.0

@@ -1,0 +1,153 @@
+"""The review desk: keys in order and once, nothing lost that could not be saved, and two reviewers at one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from semievol.store import decisions, projects, results
+from semievol.store.database import NotSaved, Store
+from semievol.store.rounds import get_round
+from semievol.ui import review
+from semievol.ui.state import Place
+from tests.ui import made
+from tests.ui.conftest import press, told
+
+Session = dict[str, Any]
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """The session's state as a plain dict."""
+    kept: Session = {}
+    with monkeypatch.context() as patch:
+        patch.setattr(review.st, "session_state", kept)
+        yield kept
+
+
+def _desk(store: Store) -> review._Desk:
+    project = projects.find_project(store, 1)
+    round_ = get_round(store, 1)
+    pool = results.candidate_frame(store, 1)
+    here = Place(store, [project], project, [round_], round_, [], None)
+    return review._Desk(here, pool, np.ones(len(pool), dtype=bool), "answer_nll", None)
+
+
+def _press(store: Store, session: Session, *presses: tuple[int, str, str]) -> None:
+    """The browser's queue arrives: (number, action, record) of every key press in it."""
+    entries = [{"seq": seq, "act": act, "id": id, "pick": -1, "last": 0} for seq, act, id in presses]
+    session["review_keys"] = {"keys": entries}
+    _desk(store).keys()
+
+
+def _history(store: Store) -> list[tuple[str, str]]:
+    frame = decisions.history(store, 1)[::-1]
+    return list(zip(frame["action"], frame["record_id"], strict=True))
+
+
+ONE, TWO, THREE = "unlabeled-0000", "unlabeled-0001", "unlabeled-0002"
+
+
+def test_keys_are_applied_once_and_in_order(store: Store, session: Session) -> None:
+    made.with_results(store, until="justify")
+    sent = [(1, "accept", ONE), (2, "reject", TWO)]
+    _press(store, session, *sent)
+    _press(store, session, *sent, (3, "undo", ""))
+    assert _history(store) == [("accept", ONE), ("reject", TWO), ("undo", TWO)]
+    assert session["review_seq"] == 3
+
+
+def test_a_repeated_undo_takes_back_one_decision(store: Store, session: Session) -> None:
+    made.with_results(store, until="justify")
+    _press(store, session, (1, "accept", ONE), (2, "accept", TWO), (3, "undo", ""))
+    session["review_seq"] = 2  # the answer to the browser was lost
+    _press(store, session, (3, "undo", ""))
+    assert _history(store) == [("accept", ONE), ("accept", TWO), ("undo", TWO)]
+
+
+def test_what_could_not_be_saved_waits_for_another_attempt(
+    store: Store, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.with_results(store, until="justify")
+    sent = [(1, "accept", ONE), (2, "reject", TWO), (3, "accept", THREE)]
+    really = decisions.decide
+
+    def busy(store: Store, project_id: int, round_id: int, record_id: str, *rest: Any, **named: Any) -> Any:
+        if record_id == TWO:
+            raise NotSaved("Not saved: the database is busy.", "database", "Try again.")
+        return really(store, project_id, round_id, record_id, *rest, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decisions, "decide", busy)
+        _press(store, session, *sent)
+    assert session["review_seq"] == 1
+    assert session["review_failures"] == 1
+    assert "busy" in str(session["_failed"])
+    assert _history(store) == [("accept", ONE)]
+    _press(store, session, *sent)
+    assert _history(store) == [("accept", ONE), ("reject", TWO), ("accept", THREE)]
+
+
+def test_what_is_refused_does_not_hold_up_what_comes_after(
+    store: Store, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.with_results(store, until="justify")
+    sent = [(1, "nonsense", ONE), (2, "reject", TWO)]
+    _press(store, session, *sent)
+    assert "is not a decision" in str(session["_failed"])
+    assert _history(store) == []
+    _press(store, session, *sent)
+    assert _history(store) == [("reject", TWO)]
+
+
+def test_a_decision_against_another_reviewers_tells_both(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    ada, bob = visit("selection", project=project.id), visit("selection", project=project.id)
+    ada.session_state["reviewer"], bob.session_state["reviewer"] = "Ada", "Bob"
+    press(ada, "Accept")
+    assert "Decided twice" not in told(ada)
+    press(bob, "Reject")
+    answer = decisions.history(store, project.id)["answer_shown"].iloc[0]
+    assert f'Ada accepted "{answer}"; you rejected "{answer}". Yours counts now.' in told(bob)
+    assert sorted(decisions.history(store, project.id)["action"]) == ["accept", "reject"]
+    press(bob, "Accept")
+    assert "Ada accepted" in told(bob)
+    press(bob, "Understood")
+    assert "Decided twice" not in told(bob)
+
+
+def test_what_was_taken_back_or_said_alike_is_no_conflict(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    ada, bob, eve = (visit("selection", project=project.id) for _ in range(3))
+    for app, name in ((ada, "Ada"), (bob, "Bob"), (eve, "Eve")):
+        app.session_state["reviewer"] = name
+    press(ada, "Accept")
+    press(bob, "Accept")
+    assert "Decided twice" not in told(bob)
+    press(ada, "Undo")
+    press(bob, "Undo")
+    press(eve, "Reject")
+    assert "Decided twice" not in told(eve)
+
+
+def test_a_correction_that_could_not_be_saved_stays_in_the_form(
+    visit: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = press(visit("selection", project=project.id), "Edit")
+    next(one for one in app.selectbox if one.label == "Correct answer").set_value("water")
+
+    def full(*_: object, **__: object) -> None:
+        raise NotSaved("Not saved: disk full.", "database", "Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decisions, "decide", full)
+        press(app, "Save correction")
+    assert "Not saved: disk full." in told(app)
+    assert next(one for one in app.selectbox if one.label == "Correct answer").value == "water"
+    press(app, "Save correction")
+    assert results.candidate_frame(store, 1)["decided_answer"].dropna().tolist() == ["water"]
