@@ -31,7 +31,7 @@ from semievol.method.protocols import Lesson, Stopped
 
 HELD_OUT_EVERY = 20
 _KEPT_CHECKPOINTS = 2
-_HIGHEST_RATE = 3e-3
+_HIGHEST_RATE = 4e-3
 
 
 def train(
@@ -104,9 +104,9 @@ def steps_of(settings: Tuning, examples: int) -> int:
 
 
 def peak_rate(settings: Tuning, hidden_size: int) -> float:
-    """The peak learning rate; "auto" is 1e-4 for a hidden size of 4096, inversely proportional, at most 3e-3."""
+    """The peak learning rate; "auto" is 2e-4 for a hidden size of 4096, inversely proportional, at most 4e-3."""
     if settings.learning_rate == "auto":
-        return min(_HIGHEST_RATE, 1e-4 * 4096 / hidden_size)
+        return min(_HIGHEST_RATE, 2e-4 * 4096 / hidden_size)
     return settings.learning_rate
 
 

@@ -1,0 +1,154 @@
+"""The recipe of the bundled starter model: sources to text, tokenizer, pretraining, instruction stage, folder.
+
+Run as `python -m semievol.starter STAGE --sources DIR --work DIR`; each stage reads what the one before it left in
+the work folder, so any of them can be repeated alone. Everything is seeded.
+"""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import numpy
+import torch
+from tokenizers import Tokenizer
+
+from semievol.engines import (
+    starter_card,
+    starter_corpus,
+    starter_curriculum,
+    starter_learner,
+    starter_model,
+    starter_packing,
+    starter_tokenizer,
+    starter_wordnet,
+)
+
+SEED = 20241019
+LENGTH = 256
+RATES = (0.02, 2e-3)  # Muon's, AdamW's
+HELD_OUT = 200_000
+# What every prompt repeats and what many tasks are answered with: worth a token of its own.
+PHRASES = (
+    "Options: A. B. C. D. E. F. G. H. I. J. Answer with the letter only.",
+    "Answer with one of: positive, neutral, negative, mixed, yes, no, true, false, other, unknown.",
+    "Answer with a number. Candidate answers: Weigh them and give the final answer.",
+)
+
+
+def text(sources: Path, work: Path) -> None:
+    """Documents in a seeded order, the tokenizer, and the tokens (uint16), every document closed by the end token."""
+    documents = list(starter_corpus.documents(sources))
+    documents += starter_wordnet.sentences(starter_wordnet.synsets(sources))
+    random.Random(SEED).shuffle(documents)
+    tokenizer = starter_tokenizer.trained(documents[::4] + list(PHRASES) * 2000, starter_model.Shape().vocabulary)
+    starter_tokenizer.save(tokenizer, work / "tokenizer", starter_model.Shape().context)
+    end = starter_tokenizer.id_of(tokenizer, starter_tokenizer.END)
+    stream: list[int] = []
+    for start in range(0, len(documents), 5000):
+        for encoding in tokenizer.encode_batch(documents[start : start + 5000], add_special_tokens=False):
+            stream += [*encoding.ids, end]
+    numpy.save(work / "text.npy", numpy.array(stream, dtype=numpy.uint16))
+    print(f"{len(documents)} documents, {len(stream)} tokens, {sum(map(len, documents))} characters")
+
+
+def windows(stream: numpy.ndarray, rows: int, length: int, draw: numpy.random.Generator) -> tuple[torch.Tensor, ...]:
+    """A micro-batch of text: `rows` windows from random places, every next token a target."""
+    starts = draw.integers(0, len(stream) - length - 1, rows)
+    block = torch.from_numpy(numpy.stack([stream[s : s + length + 1] for s in starts]).astype(numpy.int64))
+    places = torch.arange(length).expand(rows, length).contiguous()
+    return (
+        block[:, :-1].contiguous(),
+        places,
+        torch.zeros_like(places),
+        block[:, 1:].contiguous(),
+        torch.full_like(places, starter_packing.TEXT),
+    )
+
+
+def log(work: Path, **values: str | float) -> None:
+    with (work / "log.jsonl").open("a") as file:
+        file.write(json.dumps(values) + "\n")
+
+
+def pretrain(work: Path, steps: int, helpers: int) -> None:
+    """Next-token prediction on the text, the learning rate constant after its rise; continues where it stopped."""
+    shape = starter_model.Shape()
+    stream = numpy.load(work / "text.npy")[:-HELD_OUT]
+    learner = starter_learner.Learner(shape, starter_model.initial(shape, SEED), RATES, helpers)
+    first = load(learner, work / "pretrained.pt") if (work / "pretrained.pt").exists() else 0
+    began = time.time()
+    for step in range(first, steps):
+        draw = numpy.random.default_rng((SEED, step))
+        batches = [windows(stream, 8, LENGTH, draw) for _ in range(8)]
+        losses = learner.learn(starter_packing.weighed(batches), min((step + 1) / 100, 1.0))
+        if step % 10 == 0:
+            log(work, stage="pretrain", step=step, seconds=time.time() - began, text=float(torch.cat(losses).mean()))
+        if (step + 1) % 50 == 0 or step + 1 == steps:
+            store(learner, learner.weights, step + 1, work / "pretrained.pt")
+    learner.close()
+
+
+def instruct(sources: Path, work: Path, steps: int, fall: int, helpers: int) -> None:
+    """Conversations and text together; the learning rate falls to zero from step `fall` on; continues where it stopped.
+
+    A step is 3 micro-batches of short conversations, 2 of longer ones (every fourth step one of the longest) and 4 of
+    text, later 2, with 2,048 tokens each. What is exported is a running average over about the last 30 steps.
+    """
+    shape = starter_model.Shape()
+    stream = numpy.load(work / "text.npy")[:-HELD_OUT]
+    tokenizer = Tokenizer.from_file(str(work / "tokenizer" / "tokenizer.json"))
+    learner = starter_learner.Learner(shape, starter_model.initial(shape, SEED), RATES, helpers)
+    first = load(learner, work / "instructed.pt") if (work / "instructed.pt").exists() else 0
+    if first == 0:
+        load(learner, work / "pretrained.pt")
+    average = {name: value.clone() for name, value in learner.weights.items()}
+    if first:
+        average = torch.load(work / "instructed.pt", weights_only=True)["average"]
+    source = starter_curriculum.encoded_conversations(sources, tokenizer, SEED, first * 4)
+    shelves = starter_packing.Shelves(source, numpy.random.default_rng((SEED, first)))
+    began = time.time()
+    for step in range(first, steps):
+        draw = numpy.random.default_rng((SEED + 1, step))
+        batches = [shelves.rows(8, 256) for _ in range(3)] + [shelves.rows(4, 512)]
+        batches.append(shelves.rows(2, 1024) if step % 4 == 0 else shelves.rows(4, 512))
+        batches += [windows(stream, 8, LENGTH, draw) for _ in range(4 if step < starter_card.TEXT_HEAVY else 2)]
+        factor = 0.5 * min(1.0, (steps - step) / max(1, steps - fall))
+        losses = learner.learn(starter_packing.weighed(batches), factor)
+        for name, value in average.items():
+            value.lerp_(learner.weights[name], 0.03)
+        if step % 10 == 0:
+            kinds, flat = torch.cat([batch[4].flatten() for batch in batches]), torch.cat(losses)
+            means = {name: float(flat[kinds == kind].mean()) for kind, name in enumerate(starter_packing.KINDS)}
+            log(work, stage="instruct", step=step, seconds=time.time() - began, **means)
+        if (step + 1) % 20 == 0 or step + 1 == steps:
+            store(learner, average, step + 1, work / "instructed.pt")
+    learner.close()
+
+
+def store(learner: starter_learner.Learner, average: dict[str, torch.Tensor], step: int, path: Path) -> None:
+    """A checkpoint: weights, their running average, optimizer, steps done; complete or not there."""
+    part = path.with_suffix(".part")
+    state = {"weights": learner.weights, "average": average, "optimizer": learner.optimizer.state(), "step": step}
+    torch.save(state, part)
+    part.rename(path)
+
+
+def load(learner: starter_learner.Learner, path: Path) -> int:
+    found = torch.load(path, weights_only=True)
+    for name, value in found["weights"].items():
+        learner.weights[name].copy_(value)
+    learner.optimizer.restore(found["optimizer"])
+    return found["step"]
+
+
+def export(work: Path, folder: Path, checkpoint: str = "instructed.pt") -> None:
+    """The averaged weights and the tokenizer as a Hugging Face folder."""
+    shape = starter_model.Shape()
+    tokenizer = Tokenizer.from_file(str(work / "tokenizer" / "tokenizer.json"))
+    starter_tokenizer.save(tokenizer, folder, shape.context)
+    found = torch.load(work / checkpoint, weights_only=True)
+    end, pad = (starter_tokenizer.id_of(tokenizer, token) for token in (starter_tokenizer.END, starter_tokenizer.PAD))
+    starter_model.save(shape, found["average"], end, pad, folder)
+    count = sum(value.numel() for value in found["average"].values())
+    starter_card.write(work, folder, shape.context, count)

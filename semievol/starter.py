@@ -1,0 +1,8 @@
+"""`python -m semievol.starter STAGE`: trains the bundled starter model again (the recipe is engines/starter.py)."""
+
+import sys
+
+from semievol.engines.starter_stages import main
+
+if __name__ == "__main__":
+    sys.exit(main())
