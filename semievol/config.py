@@ -54,10 +54,10 @@ class Tuning(Settings):
 
     lora: Lora = Lora()
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
-        "auto", description="Peak learning rate of AdamW; `auto` is 1e-4 x 4096 / hidden size, at most 3e-3."
+        "auto", description="Peak learning rate of AdamW; `auto` is 2e-4 x 4096 / hidden size, at most 4e-3."
     )
     epochs: float = Field(2, gt=0, le=100, description="Passes over the examples.")
-    minimum_steps: int = Field(100, ge=0, description="Few examples are repeated until there are this many updates.")
+    minimum_steps: int = Field(150, ge=0, description="Few examples are repeated until there are this many updates.")
     batch_size: int = Field(8, ge=1, le=4096, description="Examples per update (effective batch).")
     micro_batch_size: int = Field(8, ge=1, le=4096, description="Examples in memory at once.")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Learning rate after its warm-up.")
@@ -160,6 +160,10 @@ _PAPER_COLLABORATORS = (
     Collaborator(name="warm-up alone", demonstrations=False),
     Collaborator(name="base, demonstrations", model="base"),
 )
+_STUDIO_COLLABORATORS = (
+    Collaborator(name="warm-up, demonstrations"),
+    Collaborator(name="warm-up alone", demonstrations=False),
+)
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -189,16 +193,12 @@ def preset(name: str) -> dict[str, Any]:
     elif name == "studio":
         config = Config(
             preset="studio",
-            propagation=Propagation(k=3, warm_up_demonstrations="some", collaborators=_studio_collaborators()),
+            propagation=Propagation(k=3, collaborators=_STUDIO_COLLABORATORS),
             policy=Policy(measure="answer_nll", rule=Rule(value=0.6)),
         )
     else:
         raise UserError(f'There is no preset "{name}".', "preset", f"Choose one of: {', '.join(PRESETS)}.")
     return config.model_dump(mode="json")
-
-
-def _studio_collaborators() -> tuple[Collaborator, ...]:
-    return (_PAPER_COLLABORATORS[0], _PAPER_COLLABORATORS[2], _PAPER_COLLABORATORS[3])
 
 
 def load(preset_name: str = "studio", file: Path | None = None, assignments: Sequence[str] = ()) -> Config:

@@ -127,7 +127,7 @@ def _pseudo_labels(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) ->
         "pseudo accepted": float(right[kept].mean()) if kept.any() else float("nan"),
         "accepted share": float(kept.mean()),
         "agreed share": float(pool["agreed"].mean()),
-        "risk-coverage area": float(metrics.risk_coverage_area(doubt, right)),
+        "risk-coverage area": float(metrics.risk_coverage(doubt, right).area),
         "error rate": float(1 - right.mean()),
         "brier": float(np.mean((np.exp(-doubt) - right) ** 2)),
     }
