@@ -72,8 +72,11 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5, steps=6)
     page.mouse.up()
     expect(kept).not_to_have_text(before)
+    card = page.locator(".sv-review")
+    first = card.inner_text()
     button(page, "Accept")
     expect(page.get_by_text("1 decision saved")).to_be_visible()
+    expect(card).not_to_have_text(first)  # a key speaks of the record on screen
     page.keyboard.press("r")
     expect(page.get_by_text("2 decisions saved")).to_be_visible()
     button(page, "Undo")
