@@ -242,6 +242,7 @@ class _Watcher(TrainerCallback):
         self._metric("tokens_per_second", step, self.tokens / max(time.monotonic() - self._started, 1e-9))
         if self._held_out and (step % HELD_OUT_EVERY == 0 or last):
             self._metric("held_out_loss", step, self._held_out_loss())
+        self._progress(step, state.max_steps)
         if _any_rank(self._stopping(), self._adapted.device):
             self.stopped = True
             control.should_save = control.should_training_stop = True
@@ -252,7 +253,7 @@ class _Watcher(TrainerCallback):
         for name in ("loss", "learning_rate", "grad_norm"):
             if name in logs:
                 self._metric(name, state.global_step, float(logs[name]))
-        # Only now, and before a checkpoint is published: whoever remembers the step then remembers its loss, too.
+        # Again, before a checkpoint is published: whoever remembers the step then remembers its loss, too.
         self._progress(state.global_step, state.max_steps)
         if not all(math.isfinite(logs[name]) for name in ("loss", "grad_norm") if name in logs):
             raise UserError(

@@ -37,14 +37,14 @@ def settings(tiny_model: Path) -> Config:
     small = ["calibration=0", "propagation.warm_up.minimum_steps=12", "propagation.warm_up.epochs=1"]
     small += ["propagation.warm_up.save_every=3", "tune.minimum_steps=12", "tune.epochs=1", "tune.save_every=3"]
     small += ["propagation.warm_up.lora.rank=2", "tune.lora.rank=2", "threads=1", f"model={tiny_model}"]
-    return load("studio", None, small)
+    return load("paper", None, small)
 
 
 def workspace(folder: Path) -> tuple[Store, projects.Project]:
     store = open_store(folder)
     project = projects.create_project(store, "Small", TASK)
-    records = [*made("labeled", 24), *made("unlabeled", 100), *made("test", 12)]
-    gold = {r.id: TASK.labels[i % 3] for i, r in enumerate(made("unlabeled", 100))}
+    records = [*made("labeled", 24), *made("unlabeled", 400), *made("test", 12)]
+    gold = {r.id: TASK.labels[i % 3] for i, r in enumerate(made("unlabeled", 400))}
     projects.add_version(store, project.id, records, gold, [], [], TASK)
     return store, projects.find_project(store, project.id)
 
@@ -110,8 +110,8 @@ def uninterrupted(reference: dict[str, Any], settings: Config) -> dict[str, Any]
 def test_a_run_goes_through_all_stages_and_sums_up(uninterrupted: dict[str, Any]) -> None:
     told = uninterrupted["summary"]
     assert told["status"] == "done"
-    assert told["candidates"] == 100
-    assert 0 < told["accepted"] <= 100
+    assert told["candidates"] == 400
+    assert 0 < told["accepted"] <= 400
     assert set(told["evaluate"]) == {"base", "warm_up", "evolved"}
     assert all(arm["low"] <= arm["accuracy"] <= arm["high"] for arm in told["evaluate"].values())
     assert 0 <= told["p_value"] <= 1
