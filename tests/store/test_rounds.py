@@ -24,7 +24,7 @@ def test_policy_and_tuning_stay_in_the_round(world: World, change: str) -> None:
     [
         "model=other",
         "seed=1",
-        "precision=auto",
+        "precision=fp32",
         "propagation.k=5",
         "propagation.justify=false",
         "calibration=0.3",
