@@ -126,6 +126,20 @@ def track(found: Sequence[StageProgress]) -> None:
     parts.html(f"<div class='sv-track'>{''.join(cells)}</div>")
 
 
+def headline(run: Run, snapshot: Snapshot, stop: Callable[[Run], None], key: str) -> None:
+    """What the active run is doing, and the button that stops it."""
+    line, button = st.columns([5, 1], vertical_alignment="center")
+    with line:
+        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[run.status]
+        parts.html(
+            f"<div class='sv-row'>{parts.badge(run.status, f'{words} · run {run.id}')}"
+            f"<span class='sv-note'>{sentence(snapshot)}</span></div>"
+        )
+    with button:
+        look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
+        st.button("Stop", key=key, on_click=stop, args=(run,), **look)  # type: ignore[arg-type]
+
+
 def explained() -> None:
     """What the seven stages do, for who sees them for the first time."""
     cells = [

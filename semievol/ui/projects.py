@@ -66,23 +66,7 @@ def _progress(snapshot: live.Snapshot) -> None:
         if run is not None:
             parts.note(f"Run {run.id} is working in another round; what is started here waits for it.")
         return
-    line, button = st.columns([5, 1], vertical_alignment="center")
-    with line:
-        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[run.status]
-        parts.html(
-            f"<div class='sv-row'>{parts.badge(run.status, f'{words} · run {run.id}')}"
-            f"<span class='sv-note'>{live.sentence(snapshot)}</span></div>"
-        )
-    with button:
-        st.button(
-            "Stop",
-            key="stop_overview",
-            icon=":material/stop:",
-            on_click=actions.stop,
-            args=(run,),
-            disabled=run.status == "stopping",
-            width="stretch",
-        )
+    live.headline(run, snapshot, actions.stop, key="stop_overview")
     live.track(snapshot.stages)
     curves.loss(runs.metrics(state.open_store(), run.id), key="loss_overview", height=200)
 

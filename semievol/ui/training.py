@@ -68,23 +68,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     run = snapshot.run
     if run is None:
         return
-    title, button = st.columns([5, 1], vertical_alignment="center")
-    with title:
-        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[run.status]
-        parts.html(
-            f"<div class='sv-row'>{parts.badge(run.status, f'{words} · run {run.id}')}"
-            f"<span class='sv-note'>{live.sentence(snapshot)}</span></div>"
-        )
-    with button:
-        st.button(
-            "Stop",
-            key="stop_training",
-            icon=":material/stop:",
-            on_click=actions.stop,
-            args=(run,),
-            disabled=run.status == "stopping",
-            width="stretch",
-        )
+    live.headline(run, snapshot, actions.stop, key="stop_training")
     live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
     store = state.open_store()
     measured = runs.metrics(store, run.id)

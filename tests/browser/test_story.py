@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from semievol.store import decisions, projects, results
 from semievol.store.database import open_store
-from tests.browser.conftest import ROOT, Dashboard, Visitor
+from tests.browser.conftest import Dashboard, Visitor
 from tests.ui import made
 
 pytestmark = pytest.mark.browser
@@ -37,7 +37,6 @@ def button(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=False).click()
 
 
-@pytest.mark.skipif(not (ROOT / "assets" / "starter").is_dir(), reason="the starter model is not there yet")
 def test_from_the_sample_to_an_evolved_model_without_a_reload(
     dashboard: Dashboard, visitor: Visitor, shots: Path
 ) -> None:
