@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.engines import starter_card, starter_episodes, starter_packing, starter_phrases
-from semievol.engines.starter_episodes import Block
+from semievol.engines.starter import card, episodes, packing, phrases
+from semievol.engines.starter.episodes import Block
 from semievol.errors import UserError
 from semievol.method import prompts
 from semievol.records import Demonstration, Message, Record, Task
@@ -102,11 +102,11 @@ def test_decoding_gives_the_text_back(tokenizer, text: str) -> None:
 
 def test_training_rows_hold_what_the_chat_template_gives(tokenizer) -> None:
     turns = [Message("system", "Sort."), Message("user", "A cat."), Message("assistant", "animal")]
-    (packed,) = starter_packing.encoded([tuple(turns)], tokenizer.backend_tokenizer)
+    (packed,) = packing.encoded([tuple(turns)], tokenizer.backend_tokenizer)
     assert packed.ids.tolist() == ids_of(
         tokenizer, [{"role": t.role, "content": t.content} for t in turns], prompt=False
     )
-    answers = packed.ids[packed.kinds == starter_packing.ANSWER].tolist()
+    answers = packed.ids[packed.kinds == packing.ANSWER].tolist()
     assert answers == [*tokenizer.encode("animal", add_special_tokens=False), tokenizer.eos_token_id]
 
 
@@ -123,12 +123,12 @@ def share_right(tokenizer, model, place: int) -> float:
     draw, right, rounds = random.Random(0), 0, 30
     labels = ("positive", "negative", "neutral")
     for _ in range(rounds):
-        texts = [starter_phrases.message(draw, ["boat"], DESKS)[0] for _ in range(3)]
+        texts = [phrases.message(draw, ["boat"], DESKS)[0] for _ in range(3)]
         records = [
             Record(str(i), text, answer=label)
             for i, (text, label) in enumerate(zip(texts, draw.sample(labels, 3), strict=True))
         ]
-        asked = Record("q", starter_episodes.worn(records[place].question, draw))
+        asked = Record("q", episodes.worn(records[place].question, draw))
         shown = [Demonstration(record, 0.0) for record in records]
         answer = likeliest(tokenizer, model, Block(Task("classification", labels), (), ()), asked, shown)
         right += answer == records[place].answer
@@ -147,7 +147,7 @@ def test_a_similar_demonstration_is_followed_wherever_it_stands(tokenizer, model
 def test_composed_news_carry_the_sentiment_of_their_figures() -> None:
     draw = random.Random(1)
     for _ in range(200):
-        text, direction, mood = starter_phrases.news(draw, ["boats"])
+        text, direction, mood = phrases.news(draw, ["boats"])
         assert "{" not in text
         assert direction in ("up", "down", "unchanged", "")
         assert mood in ("positive", "negative", "neutral")
@@ -160,17 +160,17 @@ def test_proposals_disagree_and_are_allowed_answers() -> None:
     block = Block(Task("classification", ("a", "b", "c")), records[3:], records[:3])
     draw = random.Random(2)
     for _ in range(100):
-        given = starter_episodes.proposals(block, block.asked[0], draw)
+        given = episodes.proposals(block, block.asked[0], draw)
         assert 2 <= len(given) <= 4
         assert len(set(given)) >= 2
         assert set(given) <= {"a", "b", "c"}
 
 
 def test_missing_sources_are_named_with_the_remedy(tmp_path) -> None:
-    from semievol.engines import starter_corpus
+    from semievol.engines.starter import corpus
 
     with pytest.raises(UserError, match=r"starter fetch"):
-        list(starter_corpus.packages(tmp_path))
+        list(corpus.packages(tmp_path))
 
 
 def test_the_card_draws_every_curve() -> None:
@@ -179,4 +179,4 @@ def test_the_card_draws_every_curve() -> None:
         {"stage": "instruct", "step": s, "text": 4.0, "answer": 1.0, "prompt": 3.0, "seconds": s}
         for s in range(0, 50, 10)
     ]
-    assert starter_card.picture(log).count("<polyline") == 3
+    assert card.picture(log).count("<polyline") == 3

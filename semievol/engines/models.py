@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from semievol.errors import UserError
 
 STARTER = "starter"
+SUMS = "SHA256SUMS"
 STARTER_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "starter"
 WANTED_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
 
@@ -36,9 +38,9 @@ def resolve_model(name: str) -> Path:
     Raises UserError where there is no such model, it cannot be reached, or its folder may not be loaded.
     """
     if name == STARTER:
-        if not (STARTER_FOLDER / "config.json").is_file():
+        if not all((STARTER_FOLDER / file).is_file() for file in ("config.json", SUMS)):
             raise UserError(
-                "The bundled starter model is not there.",
+                "The bundled starter model is not there, or not all of it.",
                 "model",
                 "Restore the folder assets/starter of the repository, or choose another model.",
             )
@@ -107,8 +109,12 @@ def download(name: str) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses, as UserError, a folder that is no complete safetensors model or that wants to run code of its own."""
+    """Refuses, as UserError, a folder that is no complete safetensors model or that wants to run code of its own.
+
+    Where the folder brings a SHA256SUMS, as the bundled starter does, its files must also be those that it names.
+    """
     where = f"model {folder.name}"
+    _check_sums(folder, where)
     if not (folder / "config.json").is_file():
         raise UserError(
             "There is no config.json.", where, "Choose a folder that holds a complete causal language model."
@@ -141,6 +147,24 @@ def refuse_code(folder: Path, where: str) -> None:
             where,
             "Choose a model without code of its own, or a copy without these files if it does not need them.",
         )
+
+
+def _check_sums(folder: Path, where: str) -> None:
+    """Refuses files that are not what the folder's own SHA256SUMS says, of those that are read and not too large."""
+    listed = (folder / SUMS).read_text("utf-8", "replace") if (folder / SUMS).is_file() else ""
+    for expected, name in re.findall(r"^([0-9a-f]{64})  ([\w.-]+)$", listed, re.M):
+        file = folder / name
+        if not any(fnmatch(name, pattern) for pattern in WANTED_FILES):
+            continue
+        fault = "" if file.is_file() else "missing"
+        if not fault and file.stat().st_size <= _WHOLE_FILE:
+            fault = "" if hashlib.sha256(file.read_bytes()).hexdigest() == expected else "cut off or damaged"
+        if fault:
+            raise UserError(
+                f"{name} is {fault}: it is not the file that {SUMS} names.",
+                where,
+                "Copy the whole model folder again; for the bundled starter, restore assets/starter of the repository.",
+            )
 
 
 def _check_shards(folder: Path, where: str) -> None:

@@ -110,6 +110,39 @@ def paired_bootstrap(
     return Paired((only_a - only_b) / n, float(low), float(high))
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """Mean over repetitions and items with its percentile interval, and what either alone adds to its spread."""
+
+    mean: float
+    low: float
+    high: float
+    se_seeds: float
+    se_items: float
+
+
+def crossed_bootstrap(values: ArrayLike, seed: int = 0, draws: int = 4_000, level: float = 0.95) -> Crossed:
+    """Bootstrap crossed over seeds and items, each drawn anew by itself (Owen 2007, "The pigeonhole bootstrap").
+
+    values: [seeds, items]; NaN where a seed does not hold an item. Seeds share items, so that neither alone is enough.
+    """
+    table = np.asarray(values, dtype=float)
+    present = ~np.isnan(table)
+    if not present.any():
+        return Crossed(*[math.nan] * 5)
+    filled, there = np.where(present, table, 0.0), present.astype(float)
+    draw = np.random.default_rng(seed)
+    rows, columns = (draw.multinomial(n, np.full(n, 1 / n), size=draws).astype(float) for n in table.shape)
+
+    def means(by_row: np.ndarray, by_column: np.ndarray) -> np.ndarray:
+        total = ((by_row @ filled) * by_column).sum(1)
+        return np.asarray(total / np.maximum(((by_row @ there) * by_column).sum(1), 1.0))
+
+    low, high = np.quantile(means(rows, columns), [(1 - level) / 2, (1 + level) / 2])
+    spread = means(rows, np.ones_like(columns)).std(), means(np.ones_like(rows), columns).std()
+    return Crossed(float(filled.sum() / there.sum()), float(low), float(high), float(spread[0]), float(spread[1]))
+
+
 def confusion_matrix(gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> np.ndarray:
     """(len(labels), len(labels) + 1) counts, rows gold; the last column counts answers outside `labels` (or None)."""
     place = {label: i for i, label in enumerate(labels)}

@@ -1,26 +1,30 @@
-"""What the method gains on a data set: every arm over seeds that redraw the splits, mean and spread.
+"""What the method gains on a data set: every arm over seeds that redraw the splits, with intervals.
 
     python -m tests.benchmarks.method_study --data sample|fpb|arc [--seeds 10] [--preset studio] [--set key=value]...
 
 Arms: base zero-shot, base with 3 demonstrations, warm-up (plain fine-tuning on the labeled records), self-training (one
 collaborator without demonstrations), evolved, and all true labels. Every seed draws labeled, unlabeled and test records
-anew from all records of the data set, in the published sizes. No setting is chosen on these test sets. Takes minutes a
-seed; with --json the last line is one object.
+anew from all records of the data set, in the published sizes. No setting is chosen on these test sets. Intervals come
+from a bootstrap crossed over seeds and test records. Takes minutes a seed; `--rows FILE` keeps every finished seed, and
+a repeated command goes on from there. With --json the last line is one object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from semievol import config as settings
 from semievol.config import Collaborator, Config
@@ -36,20 +40,29 @@ from semievol.records import Demonstration, Record, Split, Task
 from tests.fakes import MemoryJournal
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-ARMS = ("base", "base, 3 demonstrations", "warm-up", "self-training", "evolved", "all true labels")
+SHOWN, SELF, GOLD = "base, 3 demonstrations", "self-training", "all true labels"
+NAMES = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
+ARMS = ("base", SHOWN, "warm-up", SELF, "evolved", GOLD)
+Row = dict[str, Any]
 
 
 class FolderJournal(MemoryJournal):
-    """A journal in memory whose adapters lie in a folder."""
+    """A journal in memory whose adapters lie in a folder; one `after` another begins with its warm-up and answers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, after: MemoryJournal | None = None) -> None:
         super().__init__()
         self._folder = folder
+        if after is not None:
+            self.adapters["warm_up"] = after.adapters["warm_up"]
+            self.near = after.near
+            for arm in ("base", "warm_up"):
+                self.predicted[arm] = after.predicted[arm]
 
     def folder(self, stage: str) -> Path:
         return self._folder / stage
 
 
+@cache
 def load(data: str) -> tuple[Task, list[Record], dict[Split, int]]:
     """Task, all records with their true answers, and the published size of each split."""
     folder = SAMPLE_FOLDER if data == "sample" else SHARED / data
@@ -75,71 +88,152 @@ def redraw(records: Sequence[Record], sizes: dict[Split, int], seed: int) -> dic
     return drawn
 
 
-def study(plan: Plan, engine: Engine, truth: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Test accuracy of every arm and the quality of the pseudo-labels, for one seed."""
-    journal = FolderJournal(folder / "studio")
-    evolve(plan, engine, journal)
-    found = {"base": journal.evaluation["base"]["accuracy"], "warm-up": journal.evaluation["warm_up"]["accuracy"]}
-    found |= {"evolved": journal.evaluation["evolved"]["accuracy"], "p_value": journal.evaluation["p_value"]}
-    found["base, 3 demonstrations"] = _with_demonstrations(plan, engine)
-    found["self-training"] = _self_training(plan, engine, journal, folder / "self")
-    found["all true labels"] = _all_gold(plan, engine, journal, truth, folder / "gold")
-    return found | _pseudo_labels(plan, journal, truth)
+def study(data: str, config: Config, seed: int) -> Row:
+    """Which test records every arm gets right, and the pseudo-labels with their doubt, for one seed."""
+    began = time.monotonic()
+    task, records, sizes = load(data)
+    engine = _engine(config.model, config.precision, config.threads)
+    splits = redraw(records, sizes, seed)
+    plan = Plan(
+        task=task,
+        config=config.model_copy(update={"seed": seed}),
+        labeled=splits["labeled"],
+        unlabeled=[replace(record, answer=None) for record in splits["unlabeled"]],
+        test=splits["test"],
+    )
+    truth = {record.id: record.answer or "" for record in records}
+    with tempfile.TemporaryDirectory() as folder:
+        journal = FolderJournal(Path(folder) / "studio")
+        evolve(plan, engine, journal)
+        right = {name: _right(plan, journal, arm) for arm, name in NAMES.items()}
+        right[SHOWN] = _with_demonstrations(plan, engine)
+        right[SELF] = _self_training(plan, engine, journal, Path(folder) / "self")
+        right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
+    return {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
 
 
-def _with_demonstrations(plan: Plan, engine: Engine) -> float:
+@cache
+def _engine(model: str, precision: str, threads: int) -> LocalEngine:
+    return LocalEngine(model, precision, threads)
+
+
+def _right(plan: Plan, journal: MemoryJournal, arm: str) -> dict[str, bool]:
+    said = {response.record_id: response.answer for response in journal.predictions(arm)}
+    return {record.id: same(plan.task, said[record.id], record.answer) for record in plan.test}
+
+
+def _with_demonstrations(plan: Plan, engine: Engine) -> dict[str, bool]:
     who = Collaborator(name="base with demonstrations", model="base")
     near = engine.neighbours(plan.labeled, plan.test, 3, plan.config.propagation.embedder)
     shown: dict[str, Sequence[Demonstration]] = {r.id: n for r, n in zip(plan.test, near, strict=True)}
     asks = [ask_of(plan, engine, "evaluate", record, who, {"base": "base"}, shown) for record in plan.test]
     replies = engine.answer(asks)
-    return float(np.mean([same(plan.task, p.text, r.answer) for p, r in zip(replies, plan.test, strict=True)]))
+    return {r.id: same(plan.task, p.text, r.answer) for p, r in zip(replies, plan.test, strict=True)}
 
 
-def _self_training(plan: Plan, engine: Engine, journal: MemoryJournal, folder: Path) -> float:
+def _self_training(plan: Plan, engine: Engine, journal: MemoryJournal, folder: Path) -> dict[str, bool]:
     """The same warm-up answers alone and without demonstrations; same share kept, same fine-tuning."""
     alone = Collaborator(name="warm-up alone", demonstrations=False)
     propagation = plan.config.propagation.model_copy(update={"collaborators": (alone,), "justify": False})
     config = plan.config.model_copy(update={"propagation": propagation})
-    own = FolderJournal(folder)
-    own.adapters["warm_up"] = journal.adapters["warm_up"]
-    own.near = journal.near
+    own = FolderJournal(folder, after=journal)
     evolve(replace(plan, config=config), engine, own, first="respond")
-    return float(own.evaluation["evolved"]["accuracy"])
+    return _right(plan, own, "evolved")
 
 
-def _all_gold(plan: Plan, engine: Engine, journal: MemoryJournal, truth: dict[str, str], folder: Path) -> float:
-    own = FolderJournal(folder)
-    own.adapters["warm_up"] = journal.adapters["warm_up"]
+def _all_gold(
+    plan: Plan, engine: Engine, journal: MemoryJournal, truth: dict[str, str], folder: Path
+) -> dict[str, bool]:
+    own = FolderJournal(folder, after=journal)
     own.frozen = Frozen(1, None, {record.id: truth[record.id] for record in plan.unlabeled})
     evolve(plan, engine, own, first="tune")
-    return float(own.evaluation["evolved"]["accuracy"])
+    return _right(plan, own, "evolved")
 
 
-def _pseudo_labels(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) -> dict[str, float]:
+def _pool(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) -> dict[str, list[Any]]:
     pool, _ = candidate_frames(plan, journal)
     assert journal.frozen is not None
-    right = np.array([same(plan.task, answer, truth[i]) for i, answer in pool["answer"].items()])
-    kept = np.array([i in journal.frozen.answers for i in pool.index])
-    doubt = pool["answer_nll"].to_numpy()
     return {
-        "pseudo all": float(right.mean()),
-        "pseudo accepted": float(right[kept].mean()) if kept.any() else float("nan"),
-        "accepted share": float(kept.mean()),
-        "agreed share": float(pool["agreed"].mean()),
-        "risk-coverage area": float(metrics.risk_coverage(doubt, right).area),
-        "error rate": float(1 - right.mean()),
-        "brier": float(np.mean((np.exp(-doubt) - right) ** 2)),
+        "doubt": pool["answer_nll"].tolist(),
+        "right": [same(plan.task, answer, truth[i]) for i, answer in zip(pool.index, pool["answer"], strict=True)],
+        "accepted": [i in journal.frozen.answers for i in pool.index],
+        "agreed": pool["agreed"].tolist(),
     }
 
 
-def _mean_and_interval(values: Sequence[float]) -> str:
-    """Mean, standard deviation over seeds and the 95 % t interval of the mean."""
-    array = np.array(values)
-    if len(array) < 2:
-        return f"{array.mean():.3f}"
-    half = stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
-    return f"{array.mean():.3f}  sd {array.std(ddof=1):.3f}  [{array.mean() - half:.3f}, {array.mean() + half:.3f}]"
+def rows_of(data: str, config: Config, seeds: Sequence[int], processes: int, kept: Path | None) -> Iterator[Row]:
+    """One row a seed, as they come; those that `kept` holds first."""
+    lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
+    known = [row for row in map(json.loads, lines) if row["seed"] in seeds]
+    yield from known
+    waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        for done in as_completed([pool.submit(study, data, config, seed) for seed in waiting]):
+            if kept is not None:
+                with kept.open("a") as file:
+                    file.write(json.dumps(done.result()) + "\n")
+            yield done.result()
+
+
+def crossed(rows: Sequence[Row], arm: str, other: str = "") -> metrics.Crossed:
+    """Accuracy of an arm, or its lead over another, on the same records."""
+    items = sorted({item for row in rows for item in row["right"][arm]})
+    table = np.full((len(rows), len(items)), np.nan)
+    place = {item: column for column, item in enumerate(items)}
+    for line, row in zip(table, rows, strict=True):
+        for item, right in row["right"][arm].items():
+            line[place[item]] = right - (row["right"][other][item] if other else 0)
+    return metrics.crossed_bootstrap(table)
+
+
+def told(found: metrics.Crossed, each: Sequence[float]) -> str:
+    mean, low, high = (f"{100 * value:6.1f}" for value in (found.mean, found.low, found.high))
+    seeds, items = (f"{100 * value:.1f}" for value in (found.se_seeds, found.se_items))
+    spread = f"{100 * np.std(each, ddof=1):5.1f}" if len(each) > 1 else "    -"
+    return f"{mean}  [{low},{high}]  sd {spread}   se {seeds} seeds, {items} records"
+
+
+def share(row: Row, arm: str) -> float:
+    return float(np.mean(list(row["right"][arm].values())))
+
+
+def report(rows: Sequence[Row]) -> dict[str, Any]:
+    """The printed tables; returns their figures."""
+    figures: dict[str, Any] = {}
+    print("accuracy on test, %          mean   [95 % interval]   over seeds")
+    for arm in ARMS:
+        found = crossed(rows, arm)
+        figures[arm] = found.mean
+        print(f"{arm:24}{told(found, [share(row, arm) for row in rows])}")
+    for other in ("warm-up", SELF):
+        gains = [share(row, "evolved") - share(row, other) for row in rows]
+        found = crossed(rows, "evolved", other)
+        figures[f"evolved - {other}"] = [found.mean, found.low, found.high]
+        wins = f"better on {sum(gain > 0 for gain in gains)} of {len(gains)}"
+        print(f"{'evolved - ' + other:24}{told(found, gains)}   {wins}")
+    print("\npseudo-labels, %             mean    sd over seeds")
+    pools = [{name: np.array(column) for name, column in row["pool"].items()} for row in rows]
+    quality = {
+        "right of all": [pool["right"].mean() for pool in pools],
+        "right of accepted": [pool["right"][pool["accepted"]].mean() for pool in pools],
+        "accepted": [pool["accepted"].mean() for pool in pools],
+        "agreed": [pool["agreed"].mean() for pool in pools],
+        "risk-coverage area": [metrics.risk_coverage(pool["doubt"], pool["right"]).area for pool in pools],
+        "Brier score": [metrics.brier(np.exp(-pool["doubt"]), pool["right"]) for pool in pools],
+    }
+    for name, values in quality.items():
+        figures[name] = float(np.mean(values))
+        print(f"{name:24}{100 * np.mean(values):9.1f}{100 * np.std(values):9.1f}")
+    curve = metrics.reliability(
+        np.exp(-np.concatenate([pool["doubt"] for pool in pools])), np.concatenate([pool["right"] for pool in pools])
+    )
+    print("\nreliability, %: stated   right   a calibrated model's 95 % band   records")
+    for line in zip(curve.confidence, curve.accuracy, curve.null_low, curve.null_high, curve.count, strict=True):
+        stated, right, low, high = (100 * value for value in line[:4])
+        print(f"{stated:22.1f}{right:8.1f}{low:15.1f} to {high:5.1f}{line[4]:20}")
+    print(f"expected calibration error {100 * curve.ece:.1f}; of a calibrated model {100 * curve.null_ece:.1f}")
+    return figures | {"ece": curve.ece, "null_ece": curve.null_ece}
 
 
 def main() -> None:
@@ -149,36 +243,21 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--preset", choices=settings.PRESETS, default="studio")
     parser.add_argument("--set", action="append", default=[], dest="assignments")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="seeds at a time, one thread each")
+    parser.add_argument("--rows", type=Path, help="file that keeps finished seeds (JSON lines)")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    config: Config = settings.load(chosen.preset, None, chosen.assignments)
-    task, records, sizes = load(chosen.data)
-    truth = {record.id: record.answer or "" for record in records}
-    engine = LocalEngine(config.model, config.precision, config.threads)
-    rows = []
-    for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds):
-        began = time.monotonic()
-        splits = redraw(records, sizes, seed)
-        plan = Plan(
-            task=task,
-            config=config.model_copy(update={"seed": seed}),
-            labeled=splits["labeled"],
-            unlabeled=[replace(record, answer=None) for record in splits["unlabeled"]],
-            test=splits["test"],
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            row = study(plan, engine, truth, Path(folder))
+    config: Config = settings.load(chosen.preset, None, [*chosen.assignments, "threads=1"])
+    seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+    rows: list[Row] = []
+    for row in rows_of(chosen.data, config, seeds, chosen.processes, chosen.rows):
         rows.append(row)
-        told = "  ".join(f"{name} {value:.3f}" for name, value in row.items())
-        print(f"seed {seed} ({time.monotonic() - began:.0f} s)  {told}", flush=True)
-    print(f"\n{chosen.data}: {sizes}, {len(rows)} seeds\n")
-    for name in (*ARMS, *(key for key in rows[0] if key not in ARMS)):
-        print(f"{name:26}{_mean_and_interval([row[name] for row in rows])}")
-    for other in ("warm-up", "self-training"):
-        gains = [row["evolved"] - row[other] for row in rows]
-        print(f"evolved - {other:16}{_mean_and_interval(gains)}  better on {sum(g > 0 for g in gains)} of {len(gains)}")
+        arms = "  ".join(f"{arm} {100 * share(row, arm):.1f}" for arm in ARMS)
+        print(f"seed {row['seed']} ({row['seconds']:.0f} s)  {arms}", flush=True)
+    print(f"\n{chosen.data}: {load(chosen.data)[2]}, {len(rows)} seeds\n")
+    figures = report(sorted(rows, key=lambda row: row["seed"]))
     if chosen.json:
-        print(json.dumps({"data": chosen.data, "sizes": sizes, "seeds": rows}))
+        print(json.dumps({"data": chosen.data, "seeds": list(seeds), "figures": figures}))
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -29,9 +30,34 @@ def test_a_local_folder_is_taken_as_it_is(llama):
     assert models.resolve_model(str(llama)) == llama.resolve()
 
 
-def test_the_starter_is_the_bundled_folder(llama, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "STARTER_FOLDER", llama)
-    assert models.resolve_model("starter") == llama
+def sums(folder: Path) -> None:
+    lines = (f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in sorted(folder.iterdir()))
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def test_a_folder_that_names_its_hashes_is_held_to_them(copy):
+    (copy / "README.md").write_text("a note")
+    sums(copy)
+    models.check_folder(copy)
+    (copy / "README.md").write_text("another note")  # nothing that a model is loaded from
+    models.check_folder(copy)
+    weights = copy / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # of the right size, so that only the hash can tell
+    with pytest.raises(UserError, match=r"model\.safetensors is cut off or damaged.*restore assets/starter"):
+        models.check_folder(copy)
+    weights.write_bytes(whole)
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"tokenizer\.json is missing"):
+        models.check_folder(copy)
+
+
+def test_the_starter_is_the_bundled_folder(copy, monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "STARTER_FOLDER", copy)
+    with pytest.raises(UserError, match="not all of it"):
+        models.resolve_model("starter")
+    sums(copy)
+    assert models.resolve_model("starter") == copy
     monkeypatch.setattr(models, "STARTER_FOLDER", tmp_path)
     with pytest.raises(UserError, match="starter model is not there"):
         models.resolve_model("starter")

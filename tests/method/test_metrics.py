@@ -52,6 +52,24 @@ def test_the_smallest_detectable_gain_is_the_one_that_just_shows() -> None:
     assert metrics.smallest_detectable_gain(4, 0.1) <= 0.1
 
 
+def test_the_crossed_bootstrap_draws_seeds_and_items_apart() -> None:
+    draw = np.random.default_rng(3)
+    table = (draw.random((6, 40)) < 0.5 + 0.3 * draw.standard_normal((6, 1))).astype(float)
+    table[draw.random(table.shape) < 0.3] = np.nan
+    found = metrics.crossed_bootstrap(table)
+    assert found.mean == pytest.approx(np.nanmean(table))
+    both, seeds, items = [], [], []
+    for _ in range(3000):  # the definition itself: pick rows, pick columns, average what lies there
+        rows, columns = draw.integers(0, 6, 6), draw.integers(0, 40, 40)
+        both.append(np.nanmean(table[rows][:, columns]))
+        seeds.append(np.nanmean(table[rows]))
+        items.append(np.nanmean(table[:, columns]))
+    assert (found.low, found.high) == pytest.approx(np.quantile(both, [0.025, 0.975]), abs=0.02)
+    assert (found.se_seeds, found.se_items) == pytest.approx((np.std(seeds), np.std(items)), rel=0.1)
+    assert found.se_seeds > 2 * found.se_items
+    assert math.isnan(metrics.crossed_bootstrap(np.full((2, 3), np.nan)).mean)
+
+
 def test_the_paired_bootstrap_resamples_records() -> None:
     a, b = CHANCE.random(200) < 0.8, CHANCE.random(200) < 0.7
     found = metrics.paired_bootstrap(a, b, seed=1)

@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection, wait
 import torch
 import torch.multiprocessing as processes
 
-from semievol.engines import starter_model
-from semievol.engines.starter_model import Shape
+from semievol.engines.starter import llama
+from semievol.engines.starter.llama import Shape
 
 Batch = tuple[torch.Tensor, ...]
 
@@ -19,13 +19,13 @@ Batch = tuple[torch.Tensor, ...]
 def helper(pipe: Connection, shape: Shape, shared: list[torch.Tensor], sums: list[torch.Tensor]) -> None:
     """Add the gradient of every batch that comes through `pipe` to `sums`, answer with its losses; None ends it."""
     torch.set_num_threads(1)
-    starter_model.keep_memory()
-    body = torch.compile(starter_model.body, dynamic=False)
+    llama.keep_memory()
+    body = torch.compile(llama.body, dynamic=False)
     parts = [part.detach().requires_grad_() for part in shared]
     while (batch := pipe.recv()) is not None:
         tokens, places, documents, targets, weights = (torch.from_numpy(array) for array in batch)
         states = body(shape, tokens, places, documents, parts).view(-1, shape.hidden)
-        loss, losses = starter_model.WeightedLoss.apply(states, parts[0], targets.reshape(-1), weights.reshape(-1))
+        loss, losses = llama.WeightedLoss.apply(states, parts[0], targets.reshape(-1), weights.reshape(-1))
         loss.backward()
         for total, part in zip(sums, parts, strict=True):
             assert part.grad is not None
@@ -41,8 +41,8 @@ class Learner:
         self, shape: Shape, weights: dict[str, torch.Tensor], rates: tuple[float, float], helpers: int
     ) -> None:
         self.shape, self.weights = shape, weights
-        self.optimizer = starter_model.Optimizer(weights, *rates, decay=0.02)
-        self.parts = [part.share_memory_() for part in starter_model.fused(weights, shape)]
+        self.optimizer = llama.Optimizer(weights, *rates, decay=0.02)
+        self.parts = [part.share_memory_() for part in llama.fused(weights, shape)]
         context = processes.get_context("spawn")
         self.sums, self.pipes = [], []
         for _ in range(helpers):
@@ -58,7 +58,7 @@ class Learner:
         The weights of all micro-batches together should sum to one; `factor` is the schedule's share of the learning
         rates. Returns the unweighted losses per token of every micro-batch, flat.
         """
-        for part, value in zip(self.parts, starter_model.fused(self.weights, self.shape), strict=True):
+        for part, value in zip(self.parts, llama.fused(self.weights, self.shape), strict=True):
             part.copy_(value)
         for total in (total for sums in self.sums for total in sums):
             total.zero_()
@@ -75,7 +75,7 @@ class Learner:
                 free.append(pipe)
         total = [sum(each) for each in zip(*self.sums, strict=True)]
         size = float(torch.stack([part.norm() for part in total]).norm())
-        self.optimizer.step(starter_model.unfused([part / max(1.0, size) for part in total], self.shape), factor)
+        self.optimizer.step(llama.unfused([part / max(1.0, size) for part in total], self.shape), factor)
         return [losses[place] for place in range(len(batches))]
 
     def close(self) -> None:

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semievol.engines import starter_corpus as corpus
-from semievol.engines import starter_phrases as phrases
-from semievol.engines import starter_wordnet as wordnet
-from semievol.engines.starter_wordnet import Synset
+from semievol.engines.starter import corpus, phrases, wordnet
+from semievol.engines.starter.wordnet import Synset
 
 LEAST, MOST = 12, 900
 FIELDS = {
@@ -151,12 +149,12 @@ def feeling(text: str, valence: dict[str, float]) -> str:
 
 
 def feeling_pools(folder: Path, table: dict[str, Synset]) -> Iterator[Pool | None]:
-    """Sentiment by word valences, over example sentences, novels and essays."""
+    """Sentiment by word valences, over example sentences, novels, speeches and manuals."""
     valence = valences(folder)
     texts = {
         "examples": [s.examples[0] for s in table.values() if s.examples and len(s.examples[0]) > 25],
         "novels": sentences_of(corpus.novels(folder)),
-        "essays": sentences_of(corpus.pages(folder)),
+        "speeches and manuals": sentences_of(corpus.pages(folder)),
     }
     for name, lines in texts.items():
         yield pool(f"feeling {name}", "sentiment", ((t, feeling(t, valence)) for t in spread(lines)))

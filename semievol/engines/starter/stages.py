@@ -11,7 +11,7 @@ from pathlib import Path
 from semievol.errors import UserError
 
 STAGES = ("fetch", "text", "pretrain", "instruct", "export", "check", "all")
-PRETRAINING, INSTRUCTION, FALL = 400, 1480, 1150  # steps; the last is where the learning rate begins to fall
+PRETRAINING, INSTRUCTION, FALL = 350, 2300, 1500  # steps; the last is where the learning rate begins to fall
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,18 +41,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(stage: str, chosen: argparse.Namespace) -> None:
     # Imported here so that `--help` and `fetch` need neither torch nor a minute's patience.
-    from semievol.engines import starter, starter_check, starter_corpus
+    from semievol.engines.starter import checks, corpus, recipe
 
     chosen.work.mkdir(parents=True, exist_ok=True)
     if stage == "fetch":
-        starter_corpus.fetch(chosen.sources)
+        corpus.fetch(chosen.sources)
     elif stage == "text":
-        starter.text(chosen.sources, chosen.work)
+        recipe.text(chosen.sources, chosen.work)
     elif stage == "pretrain":
-        starter.pretrain(chosen.work, chosen.pretraining, chosen.processes)
+        recipe.pretrain(chosen.work, chosen.pretraining, chosen.processes)
     elif stage == "instruct":
-        starter.instruct(chosen.sources, chosen.work, chosen.instruction, chosen.fall, chosen.processes)
+        recipe.instruct(chosen.sources, chosen.work, chosen.instruction, chosen.fall, chosen.processes)
     elif stage == "export":
-        starter.export(chosen.work, chosen.out)
+        recipe.export(chosen.work, chosen.out)
     else:
-        starter_check.table(chosen.out, starter_check.held_out_checks(chosen.sources, starter.SEED))
+        checks.table(chosen.out, checks.held_out_checks(chosen.sources, recipe.SEED))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from semievol.engines.starter_corpus import found
+from semievol.engines.starter.corpus import found
 
 # Lexicographer files in their order, lexnames(5WN); the part after the dot is the label we use.
 LEXNAMES = [

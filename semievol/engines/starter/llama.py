@@ -19,10 +19,10 @@ import torch.nn.functional as F
 class Shape:
     vocabulary: int = 6144
     hidden: int = 256
-    layers: int = 8
+    layers: int = 6
     heads: int = 4
     key_heads: int = 2
-    inner: int = 512
+    inner: int = 768
     context: int = 2048
     theta: float = 10000.0
 

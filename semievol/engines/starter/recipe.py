@@ -13,16 +13,8 @@ import numpy
 import torch
 from tokenizers import Tokenizer
 
-from semievol.engines import (
-    starter_card,
-    starter_corpus,
-    starter_curriculum,
-    starter_learner,
-    starter_model,
-    starter_packing,
-    starter_tokenizer,
-    starter_wordnet,
-)
+from semievol.engines.starter import bpe, card, corpus, curriculum, llama, packing, wordnet
+from semievol.engines.starter.learner import Learner
 
 SEED = 20241019
 LENGTH = 256
@@ -38,12 +30,12 @@ PHRASES = (
 
 def text(sources: Path, work: Path) -> None:
     """Documents in a seeded order, the tokenizer, and the tokens (uint16), every document closed by the end token."""
-    documents = list(starter_corpus.documents(sources))
-    documents += starter_wordnet.sentences(starter_wordnet.synsets(sources))
+    documents = list(corpus.documents(sources))
+    documents += wordnet.sentences(wordnet.synsets(sources))
     random.Random(SEED).shuffle(documents)
-    tokenizer = starter_tokenizer.trained(documents[::4] + list(PHRASES) * 2000, starter_model.Shape().vocabulary)
-    starter_tokenizer.save(tokenizer, work / "tokenizer", starter_model.Shape().context)
-    end = starter_tokenizer.id_of(tokenizer, starter_tokenizer.END)
+    tokenizer = bpe.trained(documents[::4] + list(PHRASES) * 2000, llama.Shape().vocabulary)
+    bpe.save(tokenizer, work / "tokenizer", llama.Shape().context)
+    end = bpe.id_of(tokenizer, bpe.END)
     stream: list[int] = []
     for start in range(0, len(documents), 5000):
         for encoding in tokenizer.encode_batch(documents[start : start + 5000], add_special_tokens=False):
@@ -62,7 +54,7 @@ def windows(stream: numpy.ndarray, rows: int, length: int, draw: numpy.random.Ge
         places,
         torch.zeros_like(places),
         block[:, 1:].contiguous(),
-        torch.full_like(places, starter_packing.TEXT),
+        torch.full_like(places, packing.TEXT),
     )
 
 
@@ -73,15 +65,15 @@ def log(work: Path, **values: str | float) -> None:
 
 def pretrain(work: Path, steps: int, helpers: int) -> None:
     """Next-token prediction on the text, the learning rate constant after its rise; continues where it stopped."""
-    shape = starter_model.Shape()
+    shape = llama.Shape()
     stream = numpy.load(work / "text.npy")[:-HELD_OUT]
-    learner = starter_learner.Learner(shape, starter_model.initial(shape, SEED), RATES, helpers)
+    learner = Learner(shape, llama.initial(shape, SEED), RATES, helpers)
     first = load(learner, work / "pretrained.pt") if (work / "pretrained.pt").exists() else 0
     began = time.time()
     for step in range(first, steps):
         draw = numpy.random.default_rng((SEED, step))
         batches = [windows(stream, 8, LENGTH, draw) for _ in range(8)]
-        losses = learner.learn(starter_packing.weighed(batches), min((step + 1) / 100, 1.0))
+        losses = learner.learn(packing.weighed(batches), min((step + 1) / 100, 1.0))
         if step % 10 == 0:
             log(work, stage="pretrain", step=step, seconds=time.time() - began, text=float(torch.cat(losses).mean()))
         if (step + 1) % 50 == 0 or step + 1 == steps:
@@ -92,41 +84,41 @@ def pretrain(work: Path, steps: int, helpers: int) -> None:
 def instruct(sources: Path, work: Path, steps: int, fall: int, helpers: int) -> None:
     """Conversations and text together; the learning rate falls to zero from step `fall` on; continues where it stopped.
 
-    A step is 3 micro-batches of short conversations, 2 of longer ones (every fourth step one of the longest) and 4 of
-    text, later 2, with 2,048 tokens each. What is exported is a running average over about the last 30 steps.
+    A step is 2 micro-batches of short conversations, 3 of longer ones (every second step one of the longest) and 2 of
+    text, with 2,048 tokens each. What is exported is a running average over about the last 30 steps.
     """
-    shape = starter_model.Shape()
+    shape = llama.Shape()
     stream = numpy.load(work / "text.npy")[:-HELD_OUT]
     tokenizer = Tokenizer.from_file(str(work / "tokenizer" / "tokenizer.json"))
-    learner = starter_learner.Learner(shape, starter_model.initial(shape, SEED), RATES, helpers)
+    learner = Learner(shape, llama.initial(shape, SEED), RATES, helpers)
     first = load(learner, work / "instructed.pt") if (work / "instructed.pt").exists() else 0
     if first == 0:
         load(learner, work / "pretrained.pt")
     average = {name: value.clone() for name, value in learner.weights.items()}
     if first:
         average = torch.load(work / "instructed.pt", weights_only=True)["average"]
-    source = starter_curriculum.encoded_conversations(sources, tokenizer, SEED, first * 4)
-    shelves = starter_packing.Shelves(source, numpy.random.default_rng((SEED, first)))
+    source = curriculum.encoded_conversations(sources, tokenizer, SEED, first * 4)
+    shelves = packing.Shelves(source, numpy.random.default_rng((SEED, first)))
     began = time.time()
     for step in range(first, steps):
         draw = numpy.random.default_rng((SEED + 1, step))
-        batches = [shelves.rows(8, 256) for _ in range(3)] + [shelves.rows(4, 512)]
-        batches.append(shelves.rows(2, 1024) if step % 4 == 0 else shelves.rows(4, 512))
-        batches += [windows(stream, 8, LENGTH, draw) for _ in range(4 if step < starter_card.TEXT_HEAVY else 2)]
-        factor = 0.5 * min(1.0, (steps - step) / max(1, steps - fall))
-        losses = learner.learn(starter_packing.weighed(batches), factor)
+        batches = [shelves.rows(8, 256) for _ in range(2)] + [shelves.rows(4, 512) for _ in range(2)]
+        batches.append(shelves.rows(2, 1024) if step % 2 == 0 else shelves.rows(4, 512))
+        batches += [windows(stream, 8, LENGTH, draw) for _ in range(2)]
+        factor = 0.6 * min(1.0, (steps - step) / max(1, steps - fall))
+        losses = learner.learn(packing.weighed(batches), factor)
         for name, value in average.items():
             value.lerp_(learner.weights[name], 0.03)
         if step % 10 == 0:
             kinds, flat = torch.cat([batch[4].flatten() for batch in batches]), torch.cat(losses)
-            means = {name: float(flat[kinds == kind].mean()) for kind, name in enumerate(starter_packing.KINDS)}
+            means = {name: float(flat[kinds == kind].mean()) for kind, name in enumerate(packing.KINDS)}
             log(work, stage="instruct", step=step, seconds=time.time() - began, **means)
         if (step + 1) % 20 == 0 or step + 1 == steps:
             store(learner, average, step + 1, work / "instructed.pt")
     learner.close()
 
 
-def store(learner: starter_learner.Learner, average: dict[str, torch.Tensor], step: int, path: Path) -> None:
+def store(learner: Learner, average: dict[str, torch.Tensor], step: int, path: Path) -> None:
     """A checkpoint: weights, their running average, optimizer, steps done; complete or not there."""
     part = path.with_suffix(".part")
     state = {"weights": learner.weights, "average": average, "optimizer": learner.optimizer.state(), "step": step}
@@ -134,7 +126,7 @@ def store(learner: starter_learner.Learner, average: dict[str, torch.Tensor], st
     part.rename(path)
 
 
-def load(learner: starter_learner.Learner, path: Path) -> int:
+def load(learner: Learner, path: Path) -> int:
     found = torch.load(path, weights_only=True)
     for name, value in found["weights"].items():
         learner.weights[name].copy_(value)
@@ -144,11 +136,11 @@ def load(learner: starter_learner.Learner, path: Path) -> int:
 
 def export(work: Path, folder: Path, checkpoint: str = "instructed.pt") -> None:
     """The averaged weights and the tokenizer as a Hugging Face folder."""
-    shape = starter_model.Shape()
+    shape = llama.Shape()
     tokenizer = Tokenizer.from_file(str(work / "tokenizer" / "tokenizer.json"))
-    starter_tokenizer.save(tokenizer, folder, shape.context)
+    bpe.save(tokenizer, folder, shape.context)
     found = torch.load(work / checkpoint, weights_only=True)
-    end, pad = (starter_tokenizer.id_of(tokenizer, token) for token in (starter_tokenizer.END, starter_tokenizer.PAD))
-    starter_model.save(shape, found["average"], end, pad, folder)
+    end, pad = (bpe.id_of(tokenizer, token) for token in (bpe.END, bpe.PAD))
+    llama.save(shape, found["average"], end, pad, folder)
     count = sum(value.numel() for value in found["average"].values())
-    starter_card.write(work, folder, shape.context, count)
+    card.write(work, folder, shape.context, count)

@@ -1,8 +1,9 @@
 """Conversations of the instruction stage: a task, its labeled records, and questions with retrieved demonstrations.
 
 The turns are made by `method.prompts.render`, the same function that asks at run time. What is taught: to take the
-answer from demonstrations (labels renamed at random, so that only they tell), to weigh them (some mislead), to answer
-without any, and to settle between candidate answers. Knows nothing about training.
+answer from demonstrations (labels renamed at random, so that only they tell), to weigh them (the most similar one
+stands anywhere, some mislead), to answer without any, and to settle between candidate answers. Knows nothing about
+training.
 """
 
 import random
@@ -11,13 +12,15 @@ from dataclasses import dataclass, replace
 import numpy
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from semievol.engines.starter_items import Maker
-from semievol.engines.starter_pools import Pool
+from semievol.engines.starter.items import Maker
+from semievol.engines.starter.pools import Pool
 from semievol.method import prompts
 from semievol.method.tasks import LETTERS
 from semievol.records import Demonstration, Kind, Message, Record, Task
 
 COUNTS = (0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 8)  # how many demonstrations a question gets, as drawn
+SERIES = 8  # long conversations that a block gives
+ROOMS = (700, 1500, 1500, 1500, 3000)  # their characters, in questions and answers
 ASKS = (
     "Classify the text by {}.", "Decide the {} of the text.", "Which {} fits the text best?", "Name the {}.",
     "Sort each text by {}.", "You assign a {} to texts.", "Read the text and give its {}.", "Label the {}.",
@@ -76,6 +79,7 @@ class Block:
     labeled: tuple[Record, ...]
     asked: tuple[Record, ...]
     blind: bool = False  # the label names mean nothing, so that nothing can be answered without demonstrations
+    drawn: bool = False  # so do the labels themselves: only a worn copy of a labeled record can be answered
 
 
 def classification(pool: Pool, draw: random.Random, words: list[str], asked: int, labeled: int = 0) -> Block:
@@ -92,9 +96,10 @@ def classification(pool: Pool, draw: random.Random, words: list[str], asked: int
     draw.shuffle(pairs)
     asked = min(asked, len(pairs) // 2)
     questions, known = pairs[:asked], pairs[asked:]
-    if draw.random() < 0.35:  # the question repeats a labeled text with words missing
+    drawn = False
+    if draw.random() < 0.3:  # the question repeats a labeled text with words missing
         if draw.random() < 0.4:
-            known, blind = [(text, draw.choice(names)) for text, _ in known], True
+            known, blind, drawn = [(text, draw.choice(names)) for text, _ in known], True, True
         questions = [(worn(text, draw), name) for text, name in draw.choices(known, k=asked)]
     instruction = draw.choice(ASKS).format(pool.about) if draw.random() < 0.65 else ""
     labeled_records, asked_records = (
@@ -102,7 +107,7 @@ def classification(pool: Pool, draw: random.Random, words: list[str], asked: int
         for side, part in (("l", known), ("a", questions))
     )
     order = tuple(draw.sample(names, len(names)))
-    return Block(Task("classification", order, instruction), labeled_records, asked_records, blind)
+    return Block(Task("classification", order, instruction), labeled_records, asked_records, blind, drawn)
 
 
 def worn(text: str, draw: random.Random) -> str:
@@ -171,7 +176,8 @@ def as_choice(block: Block, about: str, draw: random.Random) -> Block:
 
     instruction = block.task.instruction or f"Choose the {about}."
     task = Task("multiple_choice", instruction=instruction)
-    return Block(task, tuple(map(turned, block.labeled)), tuple(map(turned, block.asked)), block.blind)
+    labeled, asked = (tuple(map(turned, records)) for records in (block.labeled, block.asked))
+    return Block(task, labeled, asked, block.blind, block.drawn)
 
 
 def nearest(block: Block) -> numpy.ndarray:
@@ -193,16 +199,45 @@ def conversations(block: Block, draw: random.Random) -> list[tuple[Message, ...]
         count = min(draw.choice(COUNTS), len(block.labeled))
         if block.blind:
             count = max(count, draw.choice([2, 3, 3, 4, 6]))
-        if draw.random() < 0.15:
+        if draw.random() < 0.25:
             places = draw.sample(range(len(block.labeled)), min(count, len(block.labeled)))
         else:
             places = numpy.argsort(-near[row], kind="stable")[:count].tolist()
         shown = [Demonstration(block.labeled[place], float(near[row, place])) for place in places]
-        shown = prompts.by_similarity(shown) if draw.random() < 0.8 else draw.sample(shown, len(shown))
+        # Were the nearest always the last, repeating its label would be learnt instead of weighing all.
+        shown = prompts.by_similarity(shown) if draw.random() < 0.4 else draw.sample(shown, len(shown))
         shown = [mislabeled(d, block, draw) if draw.random() < 0.03 else d for d in shown]
         candidates = proposals(block, record, draw) if draw.random() < 0.13 else ()
         turns = prompts.render(block.task, record, shown, candidates)
         result.append((*turns, Message("assistant", right)))
+    return result
+
+
+def series(block: Block, draw: random.Random) -> list[tuple[Message, ...]]:
+    """Long conversations through the block's labeled records in random order, every answer one to predict.
+
+    Each record has all earlier ones as demonstrations, in no order that tells which of them matters, and some are worn
+    copies of an earlier one. This is where using demonstrations is learnt: many questions a token, wherever the
+    evidence stands (Chan et al. 2022, "Data distributional properties drive emergent in-context learning").
+    """
+    result = []
+    for _ in range(SERIES):
+        fresh = draw.sample(block.labeled, len(block.labeled))
+        copies = draw.choice([0.3, 0.5, 0.7] if block.drawn else [0.0, 0.0, 0.0, 0.2, 0.4, 0.6])
+        room, shown = draw.choice(ROOMS), list[Record]()
+        while fresh:
+            if shown and draw.random() < copies:
+                earlier = draw.choice(shown)
+                record = replace(earlier, question=worn(earlier.question, draw))
+            else:
+                record = fresh.pop()
+            room -= len(prompts.question_turn(block.task, record)) + len(str(record.answer))
+            if room < 0:
+                break
+            shown.append(record)
+        if len(shown) > 1:
+            turns = prompts.render(block.task, shown[-1], [Demonstration(record, 0.0) for record in shown[:-1]])
+            result.append((*turns, Message("assistant", str(shown[-1].answer))))
     return result
 
 

@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from semievol.engines import starter_episodes, starter_pools, starter_wordnet
-from semievol.engines.starter_episodes import Block
+from semievol.engines.starter import episodes, pools, wordnet
+from semievol.engines.starter.episodes import Block
 from semievol.method import prompts
 from semievol.records import Demonstration, Record, Task
 
@@ -33,9 +33,9 @@ class Check:
 
 
 def held_out_checks(sources: Path, seed: int, labeled: int = 90, asked: int = 80) -> list[Check]:
-    """Tasks from the pools that `starter_curriculum` leaves out, always the same ones."""
-    pools = starter_pools.pools(sources, starter_wordnet.synsets(sources), seed)
-    kept = sorted((p for p in pools if p.held_out), key=lambda p: -sum(map(len, p.groups.values())))
+    """Tasks from the pools that `curriculum` leaves out, always the same ones."""
+    found = pools.pools(sources, wordnet.synsets(sources), seed)
+    kept = sorted((p for p in found if p.held_out), key=lambda p: -sum(map(len, p.groups.values())))
     chosen = [p for p in kept if not p.name.endswith("sentence")][:5]
     return [check(pool.name, pool.about, pool.groups, labeled, asked, 6) for pool in chosen]
 
@@ -69,7 +69,7 @@ def prompt_ids(
 @torch.inference_mode()
 def accuracy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, block: Block, demonstrations: int) -> float:
     """Share of asked records whose most probable label (sum of log p of its tokens and the end) is the right one."""
-    near = starter_episodes.nearest(block)
+    near = episodes.nearest(block)
     labels = [
         [*tokenizer.encode(label, add_special_tokens=False), tokenizer.eos_token_id] for label in block.task.labels
     ]
@@ -135,7 +135,7 @@ def bag_of_words(block: Block) -> float:
 
 def nearest_label(block: Block) -> float:
     """How often the most similar labeled record has the right label: what copying it would score."""
-    closest = starter_episodes.nearest(block).argmax(1)
+    closest = episodes.nearest(block).argmax(1)
     pairs = zip(closest, block.asked, strict=True)
     return float(numpy.mean([block.labeled[place].answer == record.answer for place, record in pairs]))
 

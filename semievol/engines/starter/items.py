@@ -6,9 +6,8 @@ Each maker yields (question, options, answer) with the answer in words; knows no
 import random
 from collections.abc import Callable
 
-from semievol.engines import starter_phrases as phrases
-from semievol.engines import starter_wordnet as wordnet
-from semievol.engines.starter_wordnet import Synset
+from semievol.engines.starter import phrases, wordnet
+from semievol.engines.starter.wordnet import Synset
 
 Item = tuple[str, tuple[str, ...], str]
 Maker = Callable[[random.Random], Item]

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from semievol.engines.starter_wordnet import Synset
+from semievol.engines.starter.wordnet import Synset
 
-_FILE = json.loads(Path(__file__).with_name("starter_grammar.json").read_text("utf-8"))
+_FILE = json.loads(Path(__file__).with_name("grammar.json").read_text("utf-8"))
 NAMES: list[str] = _FILE["names"]
 ENDINGS: list[str] = _FILE["endings"]
 GRAMMAR: dict[str, list[str]] = _FILE["grammar"]

@@ -9,13 +9,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from semievol.engines.starter_corpus import DESCRIPTIONS, SOURCES, VADER
+from semievol.engines.starter.corpus import DESCRIPTIONS, SOURCES, SPEECHES, VADER
 
-TEXT_HEAVY = 160  # instruction steps with twice as much text
 COLOURS = {"text": "#3b6ea5", "prompt": "#8a8a8a", "answer": "#c4572e"}
 WIDE, HIGH, LEFT, LOW = 720, 300, 50, 260
 CARD = """---
-license: gpl-3.0
+license: apache-2.0
 language: en
 pipeline_tag: text-generation
 ---
@@ -23,8 +22,7 @@ pipeline_tag: text-generation
 
 A small Llama ({parameters:.1f} M parameters, {context} tokens of context) trained from scratch on a CPU, so that the
 whole method can be shown on a laptop without a network. It follows the Studio's prompts and ends its turn. It is a
-starting point for fine-tuning, not an assistant: without fine-tuning it is near chance on most label sets, and with
-demonstrations it mostly repeats the label of the one beside the question (the most similar) instead of weighing all.
+starting point for fine-tuning, not an assistant: see the held-out tasks below for what it can do as it comes.
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model, tokenizer = (kind.from_pretrained("assets/starter") for kind in (AutoModelForCausalLM, AutoTokenizer))
@@ -38,17 +36,10 @@ add gradients in the order in which they finish, so a repetition agrees up to ro
 |---|---|---|---|---|
 {stages}
 
-The wall times are from two shared CPU cores (AMD Zen 5, bfloat16) that other work used at the same time.
-Optimizer: Muon for the matrices, AdamW for embeddings and norms. The weights are a running average over the last steps.
-A step of the instruction stage is five micro-batches of conversations and four (from step 160 on two) of text, 2,048
-tokens each.
-
-The weights in this folder were not made in one go: the mixture was changed while they trained, and the recipe runs
-its last state from the start, so a repetition gives a model of its own, better or worse by a little. Until step 160,
-answers shown in demonstrations weighed half as much; until step 560, no question was a worn copy of a labeled text;
-until step 1000, there were twice as many multiple-choice, free and numeric questions and fewer renamed labels. The
-learning rate fell from step 400 to 560, was constant again to 850, fell to 1000, was constant to 1150 and then fell
-to zero.
+Wall times on two CPU cores (AMD EPYC, Zen 5, bfloat16). Optimizer: Muon for the matrices, AdamW for embeddings and
+norms. The weights are a running average over the last steps. A step of the instruction stage is five micro-batches of
+conversations and two of text, 2,048 tokens each. Half of the classification tasks are long conversations through many
+labeled records, most of them with labels renamed at random, so that only the earlier turns tell the answer.
 
 ![Loss over steps](loss.svg)
 
@@ -61,16 +52,16 @@ to zero.
 |---|---|---|
 {sources}
 
-The conversations are made from the same sources and from grammars in `starter_phrases.py`: classes, topics and kinds
-from WordNet, sections and tags of Debian packages, fields of dictionaries, sentiment from word valences, news and
-messages composed by us, arithmetic.
-No evaluation set, and not the bundled sample project, was used in training.
+The conversations are made from the same sources and from our own grammars (`semievol/engines/starter/phrases.py`):
+classes, topics and kinds from WordNet, sections and tags of Debian packages, fields of dictionaries, sentiment from
+word valences, news and messages composed by us, arithmetic.
+No evaluation set, and not the bundled sample project, was used in training. The weights carry the project's licence;
+the texts, which are not part of them, keep their own.
 
 ## Limits
 
-English only, 1,024 tokens at most seen in training. It does not weigh demonstrations (see above). What it says freely
-is often wrong. Its sentiment comes from word lists and composed sentences, its labels for computing from package
-maintainers.
+English only, 1,024 tokens at most seen in training. What it says freely is often wrong. Its sentiment comes
+from word lists and composed sentences, its labels for computing from package maintainers.
 """
 
 
@@ -141,14 +132,14 @@ def write(work: Path, folder: Path, context: int, parameters: int) -> None:
     (folder / "loss.svg").write_text(picture(log))
     measured = work / "checks.json"
     checks = json.loads(measured.read_text()) if measured.exists() else {}
-    listed = [(name, *about) for name, about in SOURCES.items()] + [DESCRIPTIONS, VADER]
+    listed = [(name, *about) for name, about in SOURCES.items()] + [SPEECHES, DESCRIPTIONS, VADER]
     card = CARD.format(
         parameters=parameters / 1e6,
         context=context,
         stages="\n".join(
             [
                 stage_row(log, "pretrain", lambda steps: steps * 8 * 2048),
-                stage_row(log, "instruct", lambda steps: steps * 7 * 2048 + min(steps, TEXT_HEAVY) * 2 * 2048),
+                stage_row(log, "instruct", lambda steps: steps * 7 * 2048),
             ]
         ),
         checks=check_rows(checks),

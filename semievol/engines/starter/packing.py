@@ -10,7 +10,7 @@ import numpy
 import torch
 from tokenizers import Tokenizer
 
-from semievol.engines import starter_tokenizer
+from semievol.engines.starter import bpe
 from semievol.records import Message
 
 KINDS = ("prompt", "shown answer", "answer", "text")
@@ -30,8 +30,8 @@ def encoded(conversations: Sequence[tuple[Message, ...]], tokenizer: Tokenizer) 
     """The ids that the chat template gives for every conversation; the last turn is the answer."""
     turns = [turn for conversation in conversations for turn in conversation]
     contents = iter(tokenizer.encode_batch([turn.content for turn in turns], add_special_tokens=False))
-    role = {name: starter_tokenizer.id_of(tokenizer, f"<|{name}|>") for name in ("system", "user", "assistant")}
-    end = starter_tokenizer.id_of(tokenizer, starter_tokenizer.END)
+    role = {name: bpe.id_of(tokenizer, f"<|{name}|>") for name in ("system", "user", "assistant")}
+    end = bpe.id_of(tokenizer, bpe.END)
     result = []
     for conversation in conversations:
         ids: list[int] = []
