@@ -26,6 +26,7 @@ from semievol.store.database import Store
 PROPAGATE = ("warm_up", "justify")
 FINE_TUNE = ("tune", "evaluate")
 EVERYTHING = ("warm_up", "evaluate")
+FRUITLESS_WORKERS = 3
 
 
 def start(
@@ -87,7 +88,8 @@ def ensure_worker(store: Store) -> None:
     """Settles runs whose worker died and starts a worker if something waits and none is there.
 
     A worker holds a file lock for as long as it lives. The lock is taken here and inherited by the new process, so
-    that any number of callers start one worker only.
+    that any number of callers start one worker only. After some workers in a row that ended before they took a run
+    (a broken installation, say), the run that waits fails with what they left in their log.
     """
     runs.settle(store)
     if not runs.queue(store):
@@ -97,6 +99,13 @@ def ensure_worker(store: Store) -> None:
         return
     logs = store.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    fruitless = os.fstat(lock).st_size  # one byte for every worker since the last that took a run
+    if fruitless >= FRUITLESS_WORKERS:
+        reached_queue(lock)
+        os.close(lock)
+        runs.refuse_next(store, _no_worker(logs / "workers.log"))
+        return
+    os.pwrite(lock, b"x", fruitless)
     environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]
     try:
@@ -115,6 +124,19 @@ def ensure_worker(store: Store) -> None:
         os.close(lock)
     # A child that nobody waits for stays a zombie and looks alive to whoever asks for its pid.
     threading.Thread(target=process.wait, daemon=True, name="reaper").start()
+
+
+def _no_worker(log: Path) -> dict[str, str]:
+    lines = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
+    cause = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
+    said = f" It said: {cause[:300]}" if cause else ""
+    remedy = "Read the whole log, mend what it names (often: install the requirements again), then press Resume."
+    return UserError(f"The worker process cannot start.{said}", f"logs/{log.name}", remedy).as_dict()
+
+
+def reached_queue(lock: int) -> None:
+    """A worker's word, through the lock it holds, that it started well."""
+    os.ftruncate(lock, 0)
 
 
 def take_worker_lock(store: Store) -> int | None:

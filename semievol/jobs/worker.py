@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from semievol.errors import UserError
-from semievol.jobs.launch import log_path, take_worker_lock
+from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Stopped
@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     lock: int | None = chosen.lock if chosen.lock is not None else take_worker_lock(store)
     while lock is not None:
         while (run := runs.claim_next(store, os.getpid())) is not None:
+            reached_queue(lock)
             carry_out(store, run)
+        reached_queue(lock)
         os.close(lock)
         # A run that another machine's worker has now is looked after there; whoever waits asks for a worker again.
         lock = take_worker_lock(store) if runs.queue(store) and runs.active_run(store) is None else None

@@ -87,6 +87,14 @@ def own(store: Store, connection: Connection, run_id: int, attempt: int) -> None
         raise Stopped(f"attempt {attempt} of run {run_id} was taken over; its writes are refused")
 
 
+def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
+    """The next queued run fails without having begun, because no worker can be had for it."""
+    with store.write() as connection:
+        waiting = connection.execute(queued().limit(1)).first()
+        if waiting is not None:
+            end(connection, get(connection, waiting.id), "failed", store.now(connection), error)
+
+
 # --- what any reader does -------------------------------------------------------------------------------------------
 
 

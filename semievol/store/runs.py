@@ -14,7 +14,7 @@ from semievol.config import Config
 from semievol.errors import UserError
 from semievol.records import STAGES
 from semievol.store import schema
-from semievol.store.claims import beat, claim, claim_next, finish, record_environment, sample, settle
+from semievol.store.claims import beat, claim, claim_next, finish, record_environment, refuse_next, sample, settle
 from semievol.store.database import Store
 from semievol.store.liveness import HEARTBEAT_SECONDS
 from semievol.store.progress import Event, StageProgress, events, metrics, open_stages, stages
@@ -39,6 +39,7 @@ __all__ = [
     "metrics",
     "queue",
     "record_environment",
+    "refuse_next",
     "reorder",
     "request_stop",
     "resume",

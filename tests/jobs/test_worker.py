@@ -170,3 +170,21 @@ def test_a_mistake_of_the_user_fails_the_run_with_one_sentence(tmp_path: Path, s
     assert run.error["what"]
     assert run.error["remedy"]
     assert "Traceback" not in run.error["what"]
+
+
+def test_where_no_worker_can_start_the_run_fails_with_what_it_said(
+    tmp_path: Path, settings: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, project = workspace(tmp_path)
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path / "nowhere"))
+    run = finished(store, launch.start(store, project, settings).id)
+    assert run.status == "failed"
+    assert run.error is not None
+    assert "cannot start. It said:" in run.error["what"]
+    assert "encodings" in run.error["what"]  # the module that Python misses first
+    assert run.error["where"] == "logs/workers.log"
+    monkeypatch.delenv("PYTHONHOME")
+    launch.resume(store, run.id)
+    wait_for(lambda: runs.get_run(store, run.id).status == "running", "the worker to take the run")
+    launch.stop(store, run.id)
+    assert finished(store, run.id).status == "cancelled"
