@@ -5,25 +5,33 @@ Knows pools, items and episodes; nothing about training.
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from semievol.engines.starter import (
-    corpus,
-    episodes,
-    items,
-    packing,
-    pools,
-    wordnet,
-)
+from semievol.engines.starter import corpus, episodes, items, packing, pools, wordnet
 from semievol.engines.starter.pools import Pool
 from semievol.records import Message
 
 # share of blocks; the pools are drawn evenly within a family
 FAMILIES = {"kinds": 0.24, "wordnet": 0.16, "packages": 0.18, "composed": 0.18, "feeling": 0.12}
 CHOICE, FREE, NUMBER = 0.06, 0.02, 0.04
-IN_SERIES = 0.5  # share of classification blocks that become long conversations instead of retrieved demonstrations
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares that change while the instruction stage runs.
+
+    series: of classification blocks, those that become long conversations instead of retrieved demonstrations.
+    terse: of these, those with a few words a text.
+    """
+
+    series: float
+    terse: float
+
+
+MIXTURES = (Mixture(series=0.5, terse=0.0), Mixture(series=0.6, terse=0.6))
 
 
 def family(pool: Pool) -> str:
@@ -55,11 +63,11 @@ class Curriculum:
             if not pool.held_out:
                 self.families[family(pool)].append(pool)
 
-    def conversations(self, draw: random.Random) -> list[tuple[Message, ...]]:
+    def conversations(self, draw: random.Random, mixture: Mixture) -> list[tuple[Message, ...]]:
         """The conversations of one block."""
         block = self.block(draw)
-        if block.task.labels and draw.random() < IN_SERIES:
-            return episodes.series(block, draw)
+        if block.task.labels and draw.random() < mixture.series:
+            return episodes.series(episodes.terse(block, draw) if draw.random() < mixture.terse else block, draw)
         return episodes.conversations(block, draw)
 
     def block(self, draw: random.Random, asked: int = 24) -> episodes.Block:
@@ -79,11 +87,11 @@ class Curriculum:
 
 
 def encoded_conversations(
-    sources: Path, tokenizer: Tokenizer, seed: int, number: int = 0
+    sources: Path, tokenizer: Tokenizer, seed: int, mixture: Mixture, number: int = 0
 ) -> Iterator[list[packing.Encoded]]:
     """Blocks of conversations without end, from block `number` on; block i is drawn with (seed, i)."""
     curriculum = Curriculum(sources, seed, tokenizer)
     while True:
         draw = random.Random(f"{seed}/{number}")
-        yield packing.encoded(curriculum.conversations(draw), tokenizer)
+        yield packing.encoded(curriculum.conversations(draw, mixture), tokenizer)
         number += 1

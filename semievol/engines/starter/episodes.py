@@ -20,7 +20,7 @@ from semievol.records import Demonstration, Kind, Message, Record, Task
 
 COUNTS = (0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 8)  # how many demonstrations a question gets, as drawn
 SERIES = 8  # long conversations that a block gives
-ROOMS = (700, 1500, 1500, 1500, 3000)  # their characters, in questions and answers
+ROOMS = (230, 480, 480, 480, 960)  # about how many tokens they may have
 ASKS = (
     "Classify the text by {}.", "Decide the {} of the text.", "Which {} fits the text best?", "Name the {}.",
     "Sort each text by {}.", "You assign a {} to texts.", "Read the text and give its {}.", "Label the {}.",
@@ -213,6 +213,24 @@ def conversations(block: Block, draw: random.Random) -> list[tuple[Message, ...]
     return result
 
 
+def terse(block: Block, draw: random.Random) -> Block:
+    """The block with a few words for every text and, mostly, no answer rule: many more answers a token.
+
+    Most of the labels are drawn anew, so that only an earlier copy tells; this is where copying is learnt first.
+    """
+    longest, drawn = draw.choice([2, 3, 4, 6, 8]), block.drawn or draw.random() < 0.6
+
+    def cut(record: Record) -> Record:
+        words = record.question.split()
+        start = draw.randrange(max(1, len(words) - longest)) if drawn else 0
+        answer = draw.choice(block.task.labels) if drawn else record.answer
+        return replace(record, question=" ".join(words[start : start + longest]), answer=answer)
+
+    labeled = {record.question: record for record in map(cut, block.labeled)}
+    task = Task("text", instruction=block.task.instruction) if draw.random() < 0.65 else block.task
+    return Block(task, tuple(labeled.values()), (), block.blind, drawn)
+
+
 def series(block: Block, draw: random.Random) -> list[tuple[Message, ...]]:
     """Long conversations through the block's labeled records in random order, every answer one to predict.
 
@@ -224,14 +242,15 @@ def series(block: Block, draw: random.Random) -> list[tuple[Message, ...]]:
     for _ in range(SERIES):
         fresh = draw.sample(block.labeled, len(block.labeled))
         copies = draw.choice([0.3, 0.5, 0.7] if block.drawn else [0.0, 0.0, 0.0, 0.2, 0.4, 0.6])
-        room, shown = draw.choice(ROOMS), list[Record]()
+        room, shown, originals = draw.choice(ROOMS), list[Record](), list[Record]()
         while fresh:
             if shown and draw.random() < copies:
-                earlier = draw.choice(shown)
+                earlier = draw.choice(originals)
                 record = replace(earlier, question=worn(earlier.question, draw))
             else:
                 record = fresh.pop()
-            room -= len(prompts.question_turn(block.task, record)) + len(str(record.answer))
+                originals.append(record)
+            room -= (len(prompts.question_turn(block.task, record)) + len(str(record.answer))) // 4 + 5
             if room < 0:
                 break
             shown.append(record)

@@ -20,6 +20,7 @@ SEED = 20241019
 LENGTH = 256
 RATES = (0.02, 2e-3)  # Muon's, AdamW's
 HELD_OUT = 200_000
+SECOND_MIXTURE = 800  # instruction step from which series are mostly terse
 # What every prompt repeats and what many tasks are answered with: worth a token of its own.
 PHRASES = (
     "Options: A. B. C. D. E. F. G. H. I. J. Answer with the letter only.",
@@ -82,8 +83,9 @@ def pretrain(work: Path, steps: int, helpers: int) -> None:
 
 
 def instruct(sources: Path, work: Path, steps: int, fall: int, helpers: int) -> None:
-    """Conversations and text together; the learning rate falls to zero from step `fall` on; continues where it stopped.
+    """Conversations and text together, in two mixtures; continues where it stopped.
 
+    The learning rate falls to zero from step `fall` on.
     A step is 2 micro-batches of short conversations, 3 of longer ones (every second step one of the longest) and 2 of
     text, with 2,048 tokens each. What is exported is a running average over about the last 30 steps.
     """
@@ -97,10 +99,13 @@ def instruct(sources: Path, work: Path, steps: int, fall: int, helpers: int) -> 
     average = {name: value.clone() for name, value in learner.weights.items()}
     if first:
         average = torch.load(work / "instructed.pt", weights_only=True)["average"]
-    source = curriculum.encoded_conversations(sources, tokenizer, SEED, first * 4)
-    shelves = packing.Shelves(source, numpy.random.default_rng((SEED, first)))
+    shelves = None
     began = time.time()
     for step in range(first, steps):
+        if shelves is None or step == SECOND_MIXTURE:
+            mixture = curriculum.MIXTURES[step >= SECOND_MIXTURE]
+            source = curriculum.encoded_conversations(sources, tokenizer, SEED, mixture, step * 4)
+            shelves = packing.Shelves(source, numpy.random.default_rng((SEED, step)))
         draw = numpy.random.default_rng((SEED + 1, step))
         batches = [shelves.rows(8, 256) for _ in range(2)] + [shelves.rows(4, 512) for _ in range(2)]
         batches.append(shelves.rows(2, 1024) if step % 2 == 0 else shelves.rows(4, 512))

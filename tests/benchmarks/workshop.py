@@ -1,0 +1,102 @@
+"""What the benchmarks share: models of three shapes, plans from the published data, side-by-side timing, the table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from semievol import config as settings
+from semievol.config import Tuning
+from semievol.engines.local import LocalEngine
+from semievol.engines.models import STARTER_FOLDER
+from semievol.method.lessons import warm_up_examples
+from semievol.method.protocols import Lesson, Plan
+from tests.benchmarks.method_study import load
+
+MODELS = ("starter", "llama 40 M", "qwen2 shape")
+
+
+def model_folder(name: str, folder: Path) -> str:
+    """The starter, or a model with random weights in `folder`: numerics and cost are real, labels are not."""
+    if name == "starter":
+        return "starter"
+    tokenizer = AutoTokenizer.from_pretrained(STARTER_FOLDER)
+    shape = {"vocab_size": 6144, "max_position_embeddings": 4096, "tie_word_embeddings": True, "bos_token_id": None}
+    shape |= {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    torch.manual_seed(0)
+    model: Any
+    if name == "llama 40 M":
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                hidden_size=512, intermediate_size=1536, num_hidden_layers=12, num_attention_heads=8,
+                num_key_value_heads=4, initializer_range=0.06, **shape,
+            )
+        )  # fmt: skip
+    else:
+        model = Qwen2ForCausalLM(
+            Qwen2Config(
+                hidden_size=448, intermediate_size=2432, num_hidden_layers=6, num_attention_heads=7,
+                num_key_value_heads=1, initializer_range=0.06, **shape,
+            )
+        )  # fmt: skip
+    place = folder / name.replace(" ", "-")
+    model.save_pretrained(place)
+    tokenizer.save_pretrained(place)
+    return str(place)
+
+
+def plan_of(data: str, preset: str, records: int, model: str, precision: str, threads: int) -> Plan:
+    """The preset's plan over the first `records` unlabeled records of the published data, with k = 3."""
+    task, everything, _ = load(data)
+    config = settings.load(preset, None, [f"model={model}", f"precision={precision}", f"threads={threads}"])
+    pool = [replace(r, answer=None) for r in everything if r.split == "unlabeled"][:records]
+    return Plan(task=task, config=config, labeled=[r for r in everything if r.split == "labeled"], unlabeled=pool)
+
+
+def warm_adapter(plan: Plan, engine: LocalEngine, folder: Path) -> str:
+    """An adapter of a few updates: what it knows does not matter here, that it is one does."""
+    lesson = Lesson(warm_up_examples(plan, engine)[:16], Tuning(epochs=1, minimum_steps=2), folder, 0)
+    return engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of every repetition and what the last one returned."""
+
+    seconds: list[float]
+    result: Any
+
+    @property
+    def best(self) -> float:
+        return min(self.seconds)
+
+
+def side_by_side(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Timed]:
+    """Each way once per repetition, in turn, so that a busy minute of the machine falls on all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    results: dict[str, Any] = {}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            results[name] = way()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: Timed(seconds[name], results[name]) for name in ways}
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
+    texts = [list(header), *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in texts) for column in range(len(header))]
+    for line in texts:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip(), flush=True)
+
+
+def finish(ratios: dict[str, float], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"ratios": {name: round(value, 3) for name, value in ratios.items()}}))
