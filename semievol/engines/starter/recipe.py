@@ -20,7 +20,9 @@ SEED = 20241019
 LENGTH = 256
 RATES = (0.02, 2e-3)  # Muon's, AdamW's
 HELD_OUT = 200_000
-SECOND_MIXTURE = 800  # instruction step from which series are mostly terse
+# Instruction stage: at which of so many steps the mixtures begin and the learning rate falls; the rate rises again, to
+# half of what it was, with the third mixture.
+FULL, STARTS, FALL, AGAIN = 2800, (0, 800, 2300), 1500, 2300
 # What every prompt repeats and what many tasks are answered with: worth a token of its own.
 PHRASES = (
     "Options: A. B. C. D. E. F. G. H. I. J. Answer with the letter only.",
@@ -82,10 +84,16 @@ def pretrain(work: Path, steps: int, helpers: int) -> None:
     learner.close()
 
 
-def instruct(sources: Path, work: Path, steps: int, fall: int, helpers: int) -> None:
-    """Conversations and text together, in two mixtures; continues where it stopped.
+def pace(at: float) -> float:
+    """The schedule's share of the learning rates at step `at` of FULL."""
+    if at < AGAIN:
+        return 0.6 * min(1.0, (AGAIN - at) / (AGAIN - FALL))
+    return 0.3 * (FULL - at) / (FULL - AGAIN)
 
-    The learning rate falls to zero from step `fall` on.
+
+def instruct(sources: Path, work: Path, steps: int, helpers: int) -> None:
+    """Conversations and text together, in three mixtures; continues where it stopped.
+
     A step is 2 micro-batches of short conversations, 3 of longer ones (every second step one of the longest) and 2 of
     text, with 2,048 tokens each. What is exported is a running average over about the last 30 steps.
     """
@@ -99,19 +107,20 @@ def instruct(sources: Path, work: Path, steps: int, fall: int, helpers: int) -> 
     average = {name: value.clone() for name, value in learner.weights.items()}
     if first:
         average = torch.load(work / "instructed.pt", weights_only=True)["average"]
-    shelves = None
+    shelves, mixture = None, curriculum.MIXTURES[0]
     began = time.time()
     for step in range(first, steps):
-        if shelves is None or step == SECOND_MIXTURE:
-            mixture = curriculum.MIXTURES[step >= SECOND_MIXTURE]
+        at = step * FULL / steps
+        now = curriculum.MIXTURES[sum(start <= at for start in STARTS) - 1]
+        if shelves is None or now != mixture:
+            mixture = now
             source = curriculum.encoded_conversations(sources, tokenizer, SEED, mixture, step * 4)
             shelves = packing.Shelves(source, numpy.random.default_rng((SEED, step)))
         draw = numpy.random.default_rng((SEED + 1, step))
         batches = [shelves.rows(8, 256) for _ in range(2)] + [shelves.rows(4, 512) for _ in range(2)]
         batches.append(shelves.rows(2, 1024) if step % 2 == 0 else shelves.rows(4, 512))
         batches += [windows(stream, 8, LENGTH, draw) for _ in range(2)]
-        factor = 0.6 * min(1.0, (steps - step) / max(1, steps - fall))
-        losses = learner.learn(packing.weighed(batches), factor)
+        losses = learner.learn(packing.weighed(batches), pace(at))
         for name, value in average.items():
             value.lerp_(learner.weights[name], 0.03)
         if step % 10 == 0:

@@ -11,7 +11,7 @@ from pathlib import Path
 from semievol.errors import UserError
 
 STAGES = ("fetch", "text", "pretrain", "instruct", "export", "check", "all")
-PRETRAINING, INSTRUCTION, FALL = 350, 2300, 1500  # steps; the last is where the learning rate begins to fall
+PRETRAINING, INSTRUCTION = 350, 2800  # steps
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +25,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("starter-model"), help="folder to export to")
     parser.add_argument("--pretraining", type=int, default=PRETRAINING, help="steps on text alone")
     parser.add_argument("--instruction", type=int, default=INSTRUCTION, help="steps on conversations and text")
-    parser.add_argument("--fall", type=int, default=FALL, help="instruction step from which the learning rate falls")
     parser.add_argument("--processes", type=int, default=2, help="helper processes, one thread each")
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: spinning threads slow each other down
@@ -51,7 +50,7 @@ def run(stage: str, chosen: argparse.Namespace) -> None:
     elif stage == "pretrain":
         recipe.pretrain(chosen.work, chosen.pretraining, chosen.processes)
     elif stage == "instruct":
-        recipe.instruct(chosen.sources, chosen.work, chosen.instruction, chosen.fall, chosen.processes)
+        recipe.instruct(chosen.sources, chosen.work, chosen.instruction, chosen.processes)
     elif stage == "export":
         recipe.export(chosen.work, chosen.out)
     else:
