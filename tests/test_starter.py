@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.engines.starter import card, episodes, packing, phrases
+from semievol.engines.starter import card, episodes, packing, phrases, recipe
 from semievol.engines.starter.episodes import Block
 from semievol.errors import UserError
 from semievol.method import prompts
@@ -180,3 +181,40 @@ def test_the_card_draws_every_curve() -> None:
         for s in range(0, 50, 10)
     ]
     assert card.picture(log).count("<polyline") == 3
+
+
+def numbered(count: int) -> Block:
+    """Records whose every word names its record, so that a worn copy still tells which one it is of."""
+    records = tuple(
+        Record(str(i), " ".join(f"{word}{i}" for word in ("bin", "lamp", "road", "tap", "park")), answer="abc"[i % 3])
+        for i in range(count)
+    )
+    return Block(Task("classification", ("a", "b", "c"), "Sort."), records, ())
+
+
+@pytest.mark.parametrize("shorten", [False, True])
+def test_a_series_answers_every_record_and_copies_keep_their_originals_label(shorten: bool) -> None:
+    draw = random.Random(5)
+    copies = 0
+    for _ in range(20):
+        block = episodes.terse(numbered(60), draw) if shorten else numbered(60)
+        label = {record.id: record.answer for record in block.labeled}
+        for turns in episodes.series(block, draw):
+            spoken = [turn for turn in turns if turn.role != "system"]
+            assert [turn.role for turn in spoken] == ["user", "assistant"] * (len(spoken) // 2)
+            assert sum(len(turn.content) // 4 + 5 for turn in spoken) < 2 * max(episodes.ROOMS)
+            seen: set[str] = set()
+            for asked, said in zip(spoken[::2], spoken[1::2], strict=True):
+                (number,) = set(re.findall(r"[a-z](\d+)", asked.content.split("\nAnswer with")[0]))
+                assert said.content == label[number]
+                copies += number in seen
+                seen.add(number)
+    assert copies > 50
+
+
+def test_the_pace_falls_to_nothing_twice() -> None:
+    paces = [recipe.pace(step) for step in range(recipe.FULL)]
+    assert max(paces) == paces[0]
+    assert paces[recipe.AGAIN - 1] < 0.001 < paces[recipe.AGAIN]
+    assert 0 < paces[-1] < 0.001
+    assert recipe.STARTS[-1] == recipe.AGAIN

@@ -38,8 +38,10 @@ add gradients in the order in which they finish, so a repetition agrees up to ro
 
 Wall times on two CPU cores (AMD EPYC, Zen 5, bfloat16). Optimizer: Muon for the matrices, AdamW for embeddings and
 norms. The weights are a running average over the last steps. A step of the instruction stage is five micro-batches of
-conversations and two of text, 2,048 tokens each. Half of the classification tasks are long conversations through many
-labeled records, most of them with labels renamed at random, so that only the earlier turns tell the answer.
+conversations and two of text, 2,048 tokens each. Its mixture changes twice: from step 800 on, most long conversations
+show a few words a text; from step 2300 on, renamed labels may be any word of the language and the most similar
+demonstration mostly stands last, as it does in use. The learning rate falls to zero by step 2300, starts again at half
+and falls to zero by step 2800.
 
 ![Loss over steps](loss.svg)
 
