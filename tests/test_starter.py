@@ -212,9 +212,8 @@ def test_a_series_answers_every_record_and_copies_keep_their_originals_label(sho
     assert copies > 50
 
 
-def test_the_pace_falls_to_nothing_twice() -> None:
+def test_the_pace_is_constant_and_then_falls_to_nothing() -> None:
     paces = [recipe.pace(step) for step in range(recipe.FULL)]
-    assert max(paces) == paces[0]
-    assert paces[recipe.AGAIN - 1] < 0.001 < paces[recipe.AGAIN]
+    assert set(paces[: recipe.FALL]) == {paces[0]}
+    assert paces == sorted(paces, reverse=True)
     assert 0 < paces[-1] < 0.001
-    assert recipe.STARTS[-1] == recipe.AGAIN

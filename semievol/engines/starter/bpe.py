@@ -50,12 +50,6 @@ def id_of(tokenizer: Tokenizer, token: str) -> int:
     return found
 
 
-def text_of(tokenizer: Tokenizer, number: int) -> str:
-    """What a token stands for, its leading space included; "" for special tokens and broken characters."""
-    token = tokenizer.id_to_token(number) or ""
-    return token.replace("Ġ", " ") if token.replace("Ġ", "").isascii() and token not in SPECIAL else ""
-
-
 def save(tokenizer: Tokenizer, folder: Path, context: int) -> None:
     """tokenizer.json and tokenizer_config.json, as transformers reads them."""
     folder.mkdir(parents=True, exist_ok=True)

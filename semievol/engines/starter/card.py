@@ -11,6 +11,7 @@ from pathlib import Path
 
 from semievol.engines.starter.corpus import DESCRIPTIONS, SOURCES, SPEECHES, VADER
 
+CHECKS = "checks.json"
 COLOURS = {"text": "#3b6ea5", "prompt": "#8a8a8a", "answer": "#c4572e"}
 WIDE, HIGH, LEFT, LOW = 720, 300, 50, 260
 CARD = """---
@@ -38,10 +39,9 @@ add gradients in the order in which they finish, so a repetition agrees up to ro
 
 Wall times on two CPU cores (AMD EPYC, Zen 5, bfloat16). Optimizer: Muon for the matrices, AdamW for embeddings and
 norms. The weights are a running average over the last steps. A step of the instruction stage is five micro-batches of
-conversations and two of text, 2,048 tokens each. Its mixture changes twice: from step 800 on, most long conversations
-show a few words a text; from step 2300 on, renamed labels may be any word of the language and the most similar
-demonstration mostly stands last, as it does in use. The learning rate falls to zero by step 2300, starts again at half
-and falls to zero by step 2800.
+conversations and two of text, 2,048 tokens each. Half of the classification tasks are long conversations through many
+labeled records, most of them with labels renamed at random, so that only the earlier turns tell; from step 800 on most
+of these show a few words a text. The learning rate is constant until step 1500 and then falls to zero.
 
 ![Loss over steps](loss.svg)
 
@@ -62,8 +62,10 @@ the texts, which are not part of them, keep their own.
 
 ## Limits
 
-English only, 1,024 tokens at most seen in training. What it says freely is often wrong. Its sentiment comes
-from word lists and composed sentences, its labels for computing from package maintainers.
+English only, 1,024 tokens at most seen in training. Of several demonstrations it mostly follows the one beside the
+question (the most similar), and a label's name that it likes can outweigh them all: both pass with the warm-up. What it
+says freely is often wrong. Its sentiment comes from word lists and composed sentences, its labels for computing from
+package maintainers.
 """
 
 
@@ -132,7 +134,7 @@ def write(work: Path, folder: Path, context: int, parameters: int) -> None:
     """README.md, loss.svg and, last, SHA256SUMS over all other files of the folder."""
     log = [json.loads(line) for line in (work / "log.jsonl").read_text().splitlines()]
     (folder / "loss.svg").write_text(picture(log))
-    measured = work / "checks.json"
+    measured = work / CHECKS
     checks = json.loads(measured.read_text()) if measured.exists() else {}
     listed = [(name, *about) for name, about in SOURCES.items()] + [SPEECHES, DESCRIPTIONS, VADER]
     card = CARD.format(

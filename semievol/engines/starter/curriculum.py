@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from semievol.engines.starter import bpe, corpus, episodes, items, packing, pools, wordnet
+from semievol.engines.starter import corpus, episodes, items, packing, pools, wordnet
 from semievol.engines.starter.pools import Pool
 from semievol.records import Message
 
@@ -25,24 +25,13 @@ class Mixture:
 
     series: of classification blocks, those that become long conversations instead of retrieved demonstrations.
     terse: of these, those with a few words a text.
-    own_names: of classification blocks, those whose labels keep their names.
-    any_words: of renamed label sets, those with names from all words of the language. The others take theirs from the
-    nouns that are one token, which is easier to copy but soon known by heart.
-    nearest_last: of questions with retrieved demonstrations, those that show them in order of similarity.
     """
 
     series: float
     terse: float
-    own_names: float
-    any_words: float
-    nearest_last: float
 
 
-MIXTURES = (
-    Mixture(series=0.5, terse=0.0, own_names=0.30, any_words=0.0, nearest_last=0.4),
-    Mixture(series=0.6, terse=0.6, own_names=0.30, any_words=0.0, nearest_last=0.4),
-    Mixture(series=0.45, terse=0.5, own_names=0.15, any_words=1.0, nearest_last=0.7),
-)
+MIXTURES = (Mixture(series=0.5, terse=0.0), Mixture(series=0.6, terse=0.6))
 
 
 def family(pool: Pool) -> str:
@@ -64,14 +53,11 @@ class Curriculum:
         lines = pools.sentences_of(corpus.pages(sources))
         self.choices = items.Choices(self.table, lines).makers()
         self.answers = items.Answers(self.table, lines).makers()
-        named = {s.name for s in self.table.values() if s.lexname.startswith("noun") and s.name.isalpha()}
-        nouns = sorted(name for name in named if name.islower() and 3 < len(name) < 8)
-        self.rare = [word for word in nouns if len(tokenizer.encode(word, add_special_tokens=False).ids) > 1]
-        self.common = sorted(set(nouns) - set(self.rare))
-        pieces = (bpe.text_of(tokenizer, number) for number in range(tokenizer.get_vocab_size()))
-        self.tokens = sorted({piece[1:] for piece in pieces if piece[:1] == " " and piece[1:].isalpha() and piece[3:]})
-        known = {word for s in self.table.values() for word in s.words if word.isalpha() and 2 < len(word) < 12}
-        self.words = sorted(known | {f"{noun}s" for noun in nouns})
+        names = {s.name for s in self.table.values() if s.lexname.startswith("noun")}
+        words = sorted(name for name in names if name.isalpha() and name.islower() and 3 < len(name) < 8)
+        # Names for renamed labels. A label of one token is copied from a demonstration in one step, so most are such.
+        self.rare = [word for word in words if len(tokenizer.encode(word, add_special_tokens=False).ids) > 1]
+        self.common = [word for word in words if word not in set(self.rare)]
         self.families: dict[str, list[Pool]] = {name: [] for name in FAMILIES}
         for pool in self.pools:
             if not pool.held_out:
@@ -79,12 +65,12 @@ class Curriculum:
 
     def conversations(self, draw: random.Random, mixture: Mixture) -> list[tuple[Message, ...]]:
         """The conversations of one block."""
-        block = self.block(draw, mixture)
+        block = self.block(draw)
         if block.task.labels and draw.random() < mixture.series:
             return episodes.series(episodes.terse(block, draw) if draw.random() < mixture.terse else block, draw)
-        return episodes.conversations(block, draw, mixture.nearest_last)
+        return episodes.conversations(block, draw)
 
-    def block(self, draw: random.Random, mixture: Mixture, asked: int = 24) -> episodes.Block:
+    def block(self, draw: random.Random, asked: int = 24) -> episodes.Block:
         kind = draw.choices(
             [*FAMILIES, "choice", "free", "number"], [*FAMILIES.values(), CHOICE, FREE, NUMBER]
         )[0]  # fmt: skip
@@ -95,11 +81,8 @@ class Curriculum:
         if kind == "number":
             return episodes.questions("numeric", draw.choice(items.NUMBERS), draw, asked)
         pool = draw.choice(self.families[kind])
-        if draw.random() < mixture.any_words:
-            words = self.tokens if draw.random() < 0.6 else self.words
-        else:
-            words = self.common if draw.random() < 0.75 else self.rare
-        block = episodes.classification(pool, draw, words, asked, mixture.own_names)
+        words = self.common if draw.random() < 0.75 else self.rare
+        block = episodes.classification(pool, draw, words, asked)
         return episodes.as_choice(block, pool.about, draw) if draw.random() < 0.08 else block
 
 

@@ -82,12 +82,10 @@ class Block:
     drawn: bool = False  # so do the labels themselves: only a worn copy of a labeled record can be answered
 
 
-def classification(
-    pool: Pool, draw: random.Random, words: list[str], asked: int, own_names: float, labeled: int = 0
-) -> Block:
-    """A block over some of the pool's labels, in unequal shares, under their own names (that often) or other ones."""
+def classification(pool: Pool, draw: random.Random, words: list[str], asked: int, labeled: int = 0) -> Block:
+    """A block over some of the pool's labels, in unequal shares, under their own names or other ones."""
     own = draw.sample(sorted(pool.groups), min(len(pool.groups), draw.choice([2, 2, 3, 3, 3, 4, 4, 5, 6, 8, 10])))
-    names, blind = renamed(own, draw, words, own_names)
+    names, blind = renamed(own, draw, words)
     count = labeled or draw.choice([20, 40, 80, 120])
     shares = [draw.gammavariate(3.0, 1.0) for _ in own]
     frame = draw.choice(FRAMES) if draw.random() < 0.4 else "{1}"
@@ -122,24 +120,24 @@ def worn(text: str, draw: random.Random) -> str:
     return " ".join(kept)
 
 
-def renamed(own: list[str], draw: random.Random, words: list[str], own_names: float) -> tuple[list[str], bool]:
+def renamed(own: list[str], draw: random.Random, words: list[str]) -> tuple[list[str], bool]:
     """The names to show for the labels `own`, and whether they are without meaning."""
-    style = draw.choice(("", "", "", "capital", "upper", "joined"))
-    if draw.random() < own_names:
+    way = draw.random()
+    if way < 0.30:
+        style = draw.choice(("", "", "", "capital", "upper", "joined"))
         if all(label in LIKENESS for label in own) and draw.random() < 0.4:
             which = draw.randrange(5)
             return [LIKENESS[label][which] for label in own], False
         return [styled(label, style) for label in own], False
-    way = draw.random()
-    if way < 0.57:
-        return [styled(word, style) for word in draw.sample(words, len(own))], True
-    if way < 0.71:
+    if way < 0.70:
+        return draw.sample(words, len(own)), True
+    if way < 0.80:
         return ["".join(draw.sample(SYLLABLES, 2)) for _ in own] if len(own) < 4 else draw.sample(words, len(own)), True
-    if way < 0.83:
+    if way < 0.88:
         start = draw.choice(["class ", "group ", "", "type ", "label_"])
         marks = [f"{start}{i + 1}" for i in range(len(own))] if draw.random() < 0.6 else list(LETTERS[: len(own)])
         return draw.sample(marks, len(own)), True
-    if way < 0.93:
+    if way < 0.95:
         return [*own[1:], own[0]], True
     return [f"{draw.choice(words)} {word}" for word in draw.sample(words, len(own))], True
 
@@ -190,12 +188,8 @@ def nearest(block: Block) -> numpy.ndarray:
     return (vectors[cut:] @ vectors[:cut].T).toarray()
 
 
-def conversations(block: Block, draw: random.Random, nearest_last: float) -> list[tuple[Message, ...]]:
-    """One conversation for every asked record, closed by its answer.
-
-    nearest_last: how often the demonstrations stand in order of similarity, as they do at run time. Were it always,
-    repeating the last one's label would be learnt instead of weighing all.
-    """
+def conversations(block: Block, draw: random.Random) -> list[tuple[Message, ...]]:
+    """One conversation for every asked record, closed by its answer."""
     if not block.labeled or not block.asked:
         return []
     near = nearest(block)
@@ -210,7 +204,8 @@ def conversations(block: Block, draw: random.Random, nearest_last: float) -> lis
         else:
             places = numpy.argsort(-near[row], kind="stable")[:count].tolist()
         shown = [Demonstration(block.labeled[place], float(near[row, place])) for place in places]
-        shown = prompts.by_similarity(shown) if draw.random() < nearest_last else draw.sample(shown, len(shown))
+        # Were the nearest always the last, repeating its label would be learnt instead of weighing all.
+        shown = prompts.by_similarity(shown) if draw.random() < 0.4 else draw.sample(shown, len(shown))
         shown = [mislabeled(d, block, draw) if draw.random() < 0.03 else d for d in shown]
         candidates = proposals(block, record, draw) if draw.random() < 0.13 else ()
         turns = prompts.render(block.task, record, shown, candidates)

@@ -20,9 +20,7 @@ SEED = 20241019
 LENGTH = 256
 RATES = (0.02, 2e-3)  # Muon's, AdamW's
 HELD_OUT = 200_000
-# Instruction stage: at which of so many steps the mixtures begin and the learning rate falls; the rate rises again, to
-# half of what it was, with the third mixture.
-FULL, STARTS, FALL, AGAIN = 2800, (0, 800, 2300), 1500, 2300
+FULL, STARTS, FALL = 2300, (0, 800), 1500  # instruction stage: at which of its steps mixtures begin and the rate falls
 # What every prompt repeats and what many tasks are answered with: worth a token of its own.
 PHRASES = (
     "Options: A. B. C. D. E. F. G. H. I. J. Answer with the letter only.",
@@ -85,14 +83,12 @@ def pretrain(work: Path, steps: int, helpers: int) -> None:
 
 
 def pace(at: float) -> float:
-    """The schedule's share of the learning rates at step `at` of FULL."""
-    if at < AGAIN:
-        return 0.6 * min(1.0, (AGAIN - at) / (AGAIN - FALL))
-    return 0.3 * (FULL - at) / (FULL - AGAIN)
+    """The schedule's share of the learning rates at step `at` of FULL: constant, then falling to zero."""
+    return 0.6 * min(1.0, (FULL - at) / (FULL - FALL))
 
 
 def instruct(sources: Path, work: Path, steps: int, helpers: int) -> None:
-    """Conversations and text together, in three mixtures; continues where it stopped.
+    """Conversations and text together, in two mixtures; continues where it stopped.
 
     A step is 2 micro-batches of short conversations, 3 of longer ones (every second step one of the longest) and 2 of
     text, with 2,048 tokens each. What is exported is a running average over about the last 30 steps.

@@ -4,6 +4,7 @@ Knows argparse and the stages; nothing about how they work.
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from semievol.errors import UserError
 
 STAGES = ("fetch", "text", "pretrain", "instruct", "export", "check", "all")
-PRETRAINING, INSTRUCTION = 350, 2800  # steps
+PRETRAINING, INSTRUCTION = 350, 2300  # steps
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2, help="helper processes, one thread each")
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: spinning threads slow each other down
-    stages = STAGES[:-2] if chosen.stage == "all" else (chosen.stage,)
+    stages = STAGES[:-1] if chosen.stage == "all" else (chosen.stage,)
     try:
         for stage in stages:
             run(stage, chosen)
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(stage: str, chosen: argparse.Namespace) -> None:
     # Imported here so that `--help` and `fetch` need neither torch nor a minute's patience.
-    from semievol.engines.starter import checks, corpus, recipe
+    from semievol.engines.starter import card, checks, corpus, recipe
 
     chosen.work.mkdir(parents=True, exist_ok=True)
     if stage == "fetch":
@@ -54,4 +55,6 @@ def run(stage: str, chosen: argparse.Namespace) -> None:
     elif stage == "export":
         recipe.export(chosen.work, chosen.out)
     else:
-        checks.table(chosen.out, checks.held_out_checks(chosen.sources, recipe.SEED))
+        rows = checks.table(chosen.out, checks.held_out_checks(chosen.sources, recipe.SEED))
+        (chosen.work / card.CHECKS).write_text(json.dumps(rows))
+        recipe.export(chosen.work, chosen.out)  # again, now that the card can tell how good it is
