@@ -193,7 +193,11 @@ def preset(name: str) -> dict[str, Any]:
     elif name == "studio":
         config = Config(
             preset="studio",
-            propagation=Propagation(warm_up_demonstrations="some", k=3, collaborators=_STUDIO_COLLABORATORS),
+            propagation=Propagation(
+                warm_up_demonstrations="some",
+                k=3,
+                collaborators=_STUDIO_COLLABORATORS,
+            ),
             policy=Policy(measure="answer_nll", rule=Rule(value=0.6)),
         )
     else:

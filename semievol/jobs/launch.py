@@ -107,6 +107,8 @@ def ensure_worker(store: Store) -> None:
         return
     os.pwrite(lock, b"x", fruitless)
     environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    # oneDNN keeps a compiled product for every shape it meets; batches of all lengths fill that memory for nothing.
+    environment.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]
     try:
         with open(logs / "workers.log", "ab") as output:

@@ -76,7 +76,8 @@ class Walk:
         with self.step(f"page {title}"):
             self.page.get_by_test_id("stSidebar").get_by_role("link", name=title).click()
             expect(self.page.get_by_role("heading", level=1, name=title)).to_be_visible()
-            expect(self.page.get_by_test_id("stStatusWidget")).to_be_hidden()
+            app = self.page.get_by_test_id("stApp")
+            expect(app).to_have_attribute("data-test-script-state", "notRunning")  # all of it is drawn
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=False).click()

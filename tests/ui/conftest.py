@@ -24,11 +24,12 @@ def store(_own_home: None) -> Store:
 
 @pytest.fixture(autouse=True)
 def workers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The command lines of the workers that would have started; none does."""
+    """The command lines of the workers that would have started; none does, though each seems to have started well."""
     started: list[list[str]] = []
 
-    def popen(arguments: list[str], **_: object) -> SimpleNamespace:
+    def popen(arguments: list[str], pass_fds: tuple[int], **_: object) -> SimpleNamespace:
         started.append(arguments)
+        launch.reached_queue(pass_fds[0])
         return SimpleNamespace(wait=lambda: 0)
 
     constants = {"DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
