@@ -120,7 +120,7 @@ def walk(visit: Walk, dashboard: Dashboard, data: str) -> None:
         visit.press("Fine-tune")
         where = page.get_by_text("Tune · ").first
         expect(where).to_be_visible(timeout=LONG)
-        told = where.inner_text()
+        told = where.text_content() or ""
         expect(where).not_to_have_text(told, timeout=LONG)  # metrics stream
         expect(page.get_by_test_id("stEChartsChart").first).to_be_visible()
         page.screenshot(path=visit.shots / "tuning.png")

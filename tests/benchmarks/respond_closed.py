@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads, as in
 import numpy as np
 import torch
 
+from semievol.engines.batching import pad_left
 from semievol.engines.local import LocalEngine
 from semievol.method import evolve
 from semievol.method.protocols import Ask, Plan
@@ -77,12 +78,10 @@ def passes(
         hot = asks[mine[0]].temperature > 0
         with engine.base.using(adapter) as model:
             for batch in batches(prompts):
-                width = max(len(prompts[i]) for i in batch)
-                rows = [[pad] * (width - len(prompts[i])) + prompts[i] for i in batch]
-                ids = torch.tensor(rows)
-                mask = torch.tensor([[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in batch])
-                out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=longest, do_sample=hot)
-                for i, row in zip(batch, out[:, width:], strict=True):
+                ids, mask, _ = pad_left([prompts[i] for i in batch], pad, torch.device("cpu"))
+                size = {"attention_mask": torch.ones_like(ids) if mask is None else mask, "max_new_tokens": longest}
+                out = model.generate(input_ids=ids, do_sample=hot, **size)
+                for i, row in zip(batch, out[:, ids.shape[1] :], strict=True):
                     texts[mine[i]] = chat.text(row.tolist())
     return texts
 

@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads, as in
 import torch
 
 from semievol.engines import generation
+from semievol.engines.batching import pad_left
 from semievol.engines.local import LocalEngine
 from semievol.method.prompts import render
 from semievol.records import Task
@@ -50,12 +51,11 @@ def passes(engine: LocalEngine, prompts: Sequence[tuple[int, ...]], samples: int
         for _ in range(samples):
             for start in range(0, len(prompts), FIXED):
                 batch = prompts[start : start + FIXED]
-                width = max(map(len, batch))
-                ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in batch])
-                mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch])
-                size = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS}
-                out = model.generate(input_ids=ids, attention_mask=mask, do_sample=hot > 0, eos_token_id=-1, **size)
-                found += out[:, width:].tolist()
+                ids, mask, _ = pad_left(batch, pad, torch.device("cpu"))
+                size = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "eos_token_id": None}
+                mask = torch.ones_like(ids) if mask is None else mask
+                out = model.generate(input_ids=ids, attention_mask=mask, do_sample=hot > 0, **size)
+                found += out[:, ids.shape[1] :].tolist()
     return found
 
 

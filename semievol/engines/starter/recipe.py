@@ -144,13 +144,15 @@ def load(learner: Learner, path: Path) -> int:
     return found["step"]
 
 
-def export(work: Path, folder: Path, checkpoint: str = "instructed.pt") -> None:
-    """The averaged weights and the tokenizer as a Hugging Face folder."""
+def export(work: Path, folder: Path) -> None:
+    """The averaged weights, the tokenizer and the model card as a Hugging Face folder."""
     shape = llama.Shape()
     tokenizer = Tokenizer.from_file(str(work / "tokenizer" / "tokenizer.json"))
     bpe.save(tokenizer, folder, shape.context)
-    found = torch.load(work / checkpoint, weights_only=True)
+    files = {"pretrain": "pretrained.pt", "instruct": "instructed.pt"}
+    found = {stage: torch.load(work / name, weights_only=True) for stage, name in files.items()}
+    average = found["instruct"]["average"]
     end, pad = (bpe.id_of(tokenizer, token) for token in (bpe.END, bpe.PAD))
-    llama.save(shape, found["average"], end, pad, folder)
-    count = sum(value.numel() for value in found["average"].values())
-    card.write(work, folder, shape.context, count)
+    llama.save(shape, average, end, pad, folder)
+    count = sum(value.numel() for value in average.values())
+    card.write(work, folder, shape.context, count, {stage: each["step"] for stage, each in found.items()})
