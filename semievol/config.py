@@ -52,9 +52,12 @@ class Lora(Settings):
 class Tuning(Settings):
     """One fine-tuning: how long, how fast, with which adapter."""
 
+    method: Literal["auto", "lora", "full"] = Field(
+        "auto", description="`lora` trains an adapter, `full` all weights; `auto`: full up to 100 M parameters."
+    )
     lora: Lora = Lora()
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
-        "auto", description="Peak learning rate of AdamW; `auto` is 2e-4 x 4096 / hidden size, at most 4e-3."
+        "auto", description="Peak rate of AdamW; `auto` is 2e-4 (LoRA) or 6.25e-5 (full) x 4096 / hidden size, <= 4e-3."
     )
     epochs: float = Field(2, gt=0, le=100, description="Passes over the examples.")
     minimum_steps: int = Field(150, ge=0, description="Few examples are repeated until there are this many updates.")
@@ -160,6 +163,8 @@ _PAPER_COLLABORATORS = (
     Collaborator(name="warm-up alone", demonstrations=False),
     Collaborator(name="base, demonstrations", model="base"),
 )
+_LORA = Tuning(method="lora")
+_STUDIO_TUNING = Tuning(epochs=4, minimum_steps=200)
 _STUDIO_COLLABORATORS = (
     Collaborator(name="warm-up, demonstrations"),
     Collaborator(name="warm-up alone", demonstrations=False),
@@ -172,7 +177,8 @@ def preset(name: str) -> dict[str, Any]:
         config = Config(
             preset="paper",
             calibration=0.0,
-            propagation=Propagation(k=3, collaborators=_PAPER_COLLABORATORS),
+            propagation=Propagation(warm_up=_LORA, k=3, collaborators=_PAPER_COLLABORATORS),
+            tune=_LORA,
             policy=Policy(measure="mean_nll", rule=Rule(value=0.5)),
         )
     elif name == "authors_code":
@@ -180,13 +186,14 @@ def preset(name: str) -> dict[str, Any]:
             preset="authors_code",
             calibration=0.0,
             propagation=Propagation(
+                warm_up=_LORA,
                 k=0,
                 collaborators=tuple(
                     Collaborator(name=f"sample {i}", demonstrations=False, temperature=1.0, seed=i) for i in range(1, 5)
                 ),
             ),
             policy=Policy(measure="mean_nll", rule=Rule(value=1.0), disputed="apart", disputed_rule=Rule(value=0.3)),
-            tune=Tuning(learning_rate=1e-6),
+            tune=Tuning(method="lora", learning_rate=1e-6),
             tune_from="warm_up",
             tune_on="pseudo",
         )
@@ -194,11 +201,13 @@ def preset(name: str) -> dict[str, Any]:
         config = Config(
             preset="studio",
             propagation=Propagation(
+                warm_up=_STUDIO_TUNING,
                 warm_up_demonstrations="some",
                 k=3,
                 collaborators=_STUDIO_COLLABORATORS,
             ),
             policy=Policy(measure="answer_nll", rule=Rule(value=0.6)),
+            tune=_STUDIO_TUNING,
         )
     else:
         raise UserError(f'There is no preset "{name}".', "preset", f"Choose one of: {', '.join(PRESETS)}.")

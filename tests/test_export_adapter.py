@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semievol.errors import UserError
 from semievol.store import runs
@@ -50,6 +52,22 @@ def test_an_evolved_adapter_says_that_it_is_complete(world: World, tmp_path: Pat
     about, words = told(world.export("adapter", tmp_path / "a"))
     assert about == {"stage": "tune", "round": 1, "run": world.run.id, "step": 12, "complete": True}
     assert f"The evolved adapter of round 1, made by run {world.run.id}, complete at step 12." in words
+
+
+def test_all_weights_leave_as_an_ordinary_model(world: World, tmp_path: Path, tiny_model: Path) -> None:
+    from semievol.engines.local import LocalEngine
+    from tests.engines.conftest import lesson, train
+
+    folder, _ = train(LocalEngine(str(tiny_model), threads=1), lesson(tmp_path / "t", method="full", minimum_steps=2))
+    StoreJournal(world.store, world.run).save_adapter("tune", str(folder))
+    out = world.export("adapter", tmp_path / "out")
+    _, words = told(out)
+    assert "trained further: a complete model" in words
+    assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in out.iterdir())
+    ids = AutoTokenizer.from_pretrained(out)("The bin is full.", return_tensors="pt")["input_ids"]
+    loaded, trained = (AutoModelForCausalLM.from_pretrained(path).eval() for path in (out, folder))
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, trained(ids).logits)
 
 
 def test_a_stopped_fine_tuning_gives_its_newest_complete_checkpoint(world: World, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """A base model in memory with its adapters: loading, switching, adding one to be trained, saving.
 
-The base's weights are never changed and adapters are never merged into it. Work is grouped by adapter; peft's
-`adapter_names` is not used, since an error inside such a call leaves its hooks installed.
+An adapter is what a fine-tuning leaves: LoRA weights for peft, or, where every weight was trained ("full"), a complete
+set of weights, which then stands in for the base's own while it is asked. The base's weights are never changed and
+adapters are never merged into it. Work is grouped by adapter; peft's `adapter_names` is not used, since an error inside
+such a call leaves its hooks installed.
 """
 
 from __future__ import annotations
@@ -9,12 +11,13 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import shutil
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
@@ -26,13 +29,25 @@ from transformers.utils import logging as transformers_logging
 from semievol.config import Lora
 from semievol.engines import checkpoints
 from semievol.engines.chat import Chat
-from semievol.engines.models import fingerprint, read_json, resolve_model
+from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json, resolve_model
 from semievol.errors import UserError
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 BASE = "base.json"
 _MOST_ADAPTERS = 4
+_MOST_FULL = 2
+Method = Literal["lora", "full"]
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter of ours, of either method, rather than a model."""
+    return (folder / BASE).is_file()
+
+
+def method_of(folder: Path) -> Method:
+    """How the adapter in this folder was trained."""
+    return "lora" if (folder / CONFIG).is_file() else "full"
 
 
 class AdaptedModel:
@@ -42,13 +57,26 @@ class AdaptedModel:
     """
 
     def __init__(self, name: str, device: torch.device, dtype: torch.dtype) -> None:
-        folder = resolve_model(name)
-        self.name = folder.name if Path(name).expanduser().is_dir() else name
-        self.fingerprint = fingerprint(folder)
+        self.folder = resolve_model(name)
+        self.name = self.folder.name if Path(name).expanduser().is_dir() else name
+        self.fingerprint = fingerprint(self.folder)
+        self.device = device
+        self.model = self.fresh(dtype).requires_grad_(False).eval()
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        self.chat = Chat(self.folder, limit)
+        self.linear = _linear_names(self.model)
+        self.peft: PeftModel | None = None
+        self._own: dict[str, nn.Parameter] = dict(self.model.named_parameters())  # by the names in the model's files
+        self._loaded: dict[tuple[str, str], str] = {}
+        self._full: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
+        self._numbers = itertools.count()
+
+    def fresh(self, dtype: torch.dtype) -> Any:
+        """The base model read once more from its folder, on the same device."""
         transformers_logging.disable_progress_bar()  # after the download, whose bar is worth seeing
         try:
-            self.model: Any = AutoModelForCausalLM.from_pretrained(
-                folder,
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                self.folder,
                 dtype=dtype,
                 attn_implementation="sdpa",
                 use_safetensors=True,
@@ -63,14 +91,12 @@ class AdaptedModel:
             ) from None
         finally:
             transformers_logging.enable_progress_bar()
-        self.model.requires_grad_(False).eval().to(device)
-        self.device = device
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        self.chat = Chat(folder, limit)
-        self.linear = _linear_names(self.model)
-        self.peft: PeftModel | None = None
-        self._loaded: dict[tuple[str, str], str] = {}
-        self._numbers = itertools.count()
+        return model.to(self.device)
+
+    @property
+    def size(self) -> int:
+        """Parameters of the base."""
+        return sum(weight.numel() for weight in self._own.values())
 
     @property
     def pad(self) -> int:
@@ -90,20 +116,43 @@ class AdaptedModel:
     @contextmanager
     def using(self, adapter: str | None) -> Iterator[Any]:
         """The model with the adapter of this folder (None: the plain base), for reading only."""
-        name = None if adapter is None else self._load(Path(adapter))
         with torch.no_grad():
-            if self.peft is None:
-                yield self.model
-            elif name is None:
-                # Not `disable_adapter()`, which looks up the active adapter and that may have been removed.
-                self.peft.base_model.disable_adapter_layers()
-                try:
+            if adapter is None:
+                with self._plain():
                     yield self.model
-                finally:
-                    self.peft.base_model.enable_adapter_layers()
+            elif method_of(Path(adapter)) == "full":
+                with self._plain(), self._standing_in(self._load_full(Path(adapter))):
+                    yield self.model
             else:
+                name = self._load(Path(adapter))
+                assert self.peft is not None
                 self.peft.set_adapter(name, inference_mode=True)
                 yield self.model
+
+    @contextmanager
+    def _plain(self) -> Iterator[None]:
+        """No LoRA adapter switched on."""
+        if self.peft is None:
+            yield
+            return
+        # Not `disable_adapter()`, which looks up the active adapter and that may have been removed.
+        self.peft.base_model.disable_adapter_layers()
+        try:
+            yield
+        finally:
+            self.peft.base_model.enable_adapter_layers()
+
+    @contextmanager
+    def _standing_in(self, weights: dict[str, torch.Tensor]) -> Iterator[None]:
+        """Other weights in the place of the base's own."""
+        own = {name: parameter.data for name, parameter in self._own.items()}
+        for name, parameter in self._own.items():
+            parameter.data = weights[name]
+        try:
+            yield
+        finally:
+            for name, parameter in self._own.items():
+                parameter.data = own[name]
 
     def add(self, lora: Lora, seed: int, start: Path | None = None) -> str:
         """Name of a new adapter that is switched on and trainable: fresh, or a copy of the one in `start`."""
@@ -152,6 +201,28 @@ class AdaptedModel:
         config.inference_mode = True
         plain = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
         (folder / CONFIG).write_text(json.dumps(plain, indent=1, sort_keys=True), encoding="utf-8")
+        self._note_base(folder)
+
+    def save_full(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
+        """Writes a complete set of weights with the base's settings and tokenizer: an ordinary model folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(weights.items())},
+            folder / FULL_WEIGHTS,
+            metadata={"format": "pt"},
+        )
+        for path in self.folder.iterdir():
+            if path.name in MODEL_FILES and path.is_file():
+                shutil.copyfile(path, folder / path.name)
+        self._note_base(folder)
+
+    def full_weights(self, folder: Path) -> dict[str, torch.Tensor]:
+        """The complete set of weights in a folder, whose names and shapes are exactly those of the base."""
+        expected = {key: tuple(weight.shape) for key, weight in self._own.items()}
+        _check_shapes(expected, folder, FULL_WEIGHTS)
+        return load_file(folder / FULL_WEIGHTS)
+
+    def _note_base(self, folder: Path) -> None:
         note = {"model": self.name, "fingerprint": self.fingerprint}
         (folder / BASE).write_text(json.dumps(note, indent=1), encoding="utf-8")
 
@@ -159,9 +230,19 @@ class AdaptedModel:
         """Puts the weights saved in `folder` into the adapter `name`."""
         self._fill(name, folder)
 
+    def _load_full(self, folder: Path) -> dict[str, torch.Tensor]:
+        key = _key(folder)
+        if key not in self._full:
+            self.check(folder)
+            while len(self._full) >= _MOST_FULL:
+                self._full.pop(next(iter(self._full)))
+            loaded = self.full_weights(folder)
+            self._full[key] = {name: tensor.to(self.device, self.model.dtype) for name, tensor in loaded.items()}
+        self._full[key] = self._full.pop(key)  # the most recently used stands last
+        return self._full[key]
+
     def _load(self, folder: Path) -> str:
-        marker = folder / checkpoints.MARKER
-        key = (str(folder.resolve()), marker.read_text(encoding="utf-8") if marker.is_file() else "")
+        key = _key(folder)
         if key in self._loaded:
             self._loaded[key] = self._loaded.pop(key)  # the most recently used stands last
             return self._loaded[key]
@@ -203,17 +284,31 @@ class AdaptedModel:
     def _fill(self, name: str, folder: Path) -> None:
         """Loads weights whose keys and shapes are exactly those of the adapter `name`; else it is removed again."""
         expected = {key: tuple(tensor.shape) for key, tensor in self.weights(name).items()}
-        found = _shapes(folder / WEIGHTS)
-        if found != expected:
-            odd = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+        try:
+            _check_shapes(expected, folder, WEIGHTS)
+        except UserError:
             self.remove(name)
-            raise UserError(
-                f"The adapter does not fit the model: {len(odd)} of {len(expected)} tensors differ "
-                f"({odd[0]}: expected {expected.get(odd[0])}, found {found.get(odd[0])}).",
-                f"adapter {folder.name}",
-                "Choose the model and the rank that it was trained with.",
-            )
+            raise
         set_peft_model_state_dict(self.peft, load_file(folder / WEIGHTS), adapter_name=name)
+
+
+def _key(folder: Path) -> tuple[str, str]:
+    """What tells a loaded adapter from one that was written to the same place later."""
+    marker = folder / checkpoints.MARKER
+    return str(folder.resolve()), marker.read_text(encoding="utf-8") if marker.is_file() else ""
+
+
+def _check_shapes(expected: dict[str, tuple[int, ...]], folder: Path, file: str) -> None:
+    found = _shapes(folder / file)
+    if found == expected:
+        return
+    odd = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+    raise UserError(
+        f"The adapter does not fit the model: {len(odd)} of {len(expected)} tensors differ "
+        f"({odd[0]}: expected {expected.get(odd[0])}, found {found.get(odd[0])}).",
+        f"adapter {folder.name}",
+        "Choose the model and the rank that it was trained with.",
+    )
 
 
 def _linear_names(model: Any) -> list[str]:

@@ -83,13 +83,13 @@ def _free_memory() -> None:
 
 
 def pad_left(
-    rows: Sequence[Sequence[int]], pad: int, device: torch.device
+    rows: Sequence[Sequence[int]], pad: int, device: torch.device, multiple: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-    """Rows of ids as one batch whose last column is every row's last id.
+    """Rows of ids as one batch whose last column is every row's last id; its width is rounded up to a `multiple`.
 
     Returns ids (B, T), mask (B, T; None where no row is shorter than another), and positions (B, T) from 0 per row.
     """
-    width = max(len(row) for row in rows)
+    width = -(-max(len(row) for row in rows) // multiple) * multiple
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=device)
     starts = torch.tensor([[width - len(row)] for row in rows], device=device)
     columns = torch.arange(width, device=device)[None, :]

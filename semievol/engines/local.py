@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from semievol.engines import generation, retrieval, scoring
-from semievol.engines.adapters import CONFIG, AdaptedModel
+from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.batching import CPU_BUDGET, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Reply
@@ -110,7 +110,7 @@ class LocalEngine:
         """Model and adapter folder that an ask's `model` names. One other base is kept beside the engine's own."""
         if name == BASE:
             return self.base, None
-        if (Path(name) / CONFIG).is_file():
+        if is_adapter(Path(name)):
             return self.base, name
         if self._other is None or self._other[0] != name:
             self._other = None

@@ -20,6 +20,20 @@ from semievol.errors import UserError
 STARTER = "starter"
 SUMS = "SHA256SUMS"
 STARTER_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "starter"
+FULL_WEIGHTS = "model.safetensors"
+# What else makes a folder of weights an ordinary model.
+MODEL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
 WANTED_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
 
 _CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipelines")

@@ -1,4 +1,4 @@
-"""Fine-tuning an adapter on examples: train, checkpoint, resume, stop, export.
+"""Fine-tuning on examples: train, checkpoint, resume, stop, export.
 
 transformers.Trainer does the loop. Ours are the order of the examples, checkpoints that are complete or nothing, and
 the ways a training ends. A resumed training gives bitwise the adapter of an uninterrupted one (same number of threads).
@@ -23,15 +23,17 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from semievol.config import Tuning
 from semievol.engines import checkpoints, teaching
-from semievol.engines.adapters import AdaptedModel
+from semievol.engines.adapters import AdaptedModel, Method
 from semievol.engines.batching import Batcher, is_out_of_memory, too_large
 from semievol.engines.chat import Turn
+from semievol.engines.students import Student, enrol, method
 from semievol.errors import UserError
 from semievol.method.protocols import Lesson, Stopped
 
 HELD_OUT_EVERY = 20
 _KEPT_CHECKPOINTS = 2
 _HIGHEST_RATE = 4e-3
+_SHORT = 256
 
 
 def train(
@@ -64,21 +66,22 @@ def train(
         checkpoints.sweep(lesson.folder)
         checkpoints.sweep(lesson.folder / checkpoints.CHECKPOINTS)
     resume = checkpoints.newest(lesson.folder, mark)
-    name = adapted.add(lesson.settings.lora, lesson.seed, Path(lesson.start) if lesson.start else None)
+    student = enrol(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
     try:
-        watcher = _Watcher(adapted, held_out, Batcher(budget), lesson.settings, metric, progress, stopping)
+        loss = _Loss(adapted, student.model, [*rows, *held_out])
+        watcher = _Watcher(loss, held_out, Batcher(budget), metric, progress, stopping)
         arguments = _arguments(adapted, lesson, len(rows))
         lengths = [teaching.length(turn) for turn in rows]
         order = teaching.order(lengths, lesson.settings.batch_size, arguments.max_steps, lesson.seed)
         rows = [rows[place] for place in order]
-        trainer = _AdapterTrainer(adapted, name, lesson.folder, mark, arguments, rows, watcher)
+        trainer = _StudentTrainer(student, loss, lesson.folder, mark, arguments, rows, watcher)
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
             raise Stopped(f"training stopped after step {trainer.state.global_step}")
         about = {"lesson": mark, "step": trainer.state.global_step}
         if first:
             with checkpoints.written_whole(finished, about) as folder:
-                adapted.save(name, folder)
+                student.save(folder)
         trainer.accelerator.wait_for_everyone()
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
@@ -91,8 +94,8 @@ def train(
             ) from None
         raise
     finally:
-        adapted.remove(name)
-        adapted.model.eval()
+        adapted.model.set_attn_implementation("sdpa")
+        student.close()
     if first:
         shutil.rmtree(lesson.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
     return str(finished)
@@ -103,10 +106,11 @@ def steps_of(settings: Tuning, examples: int) -> int:
     return max(math.ceil(settings.epochs * math.ceil(examples / settings.batch_size)), settings.minimum_steps, 1)
 
 
-def peak_rate(settings: Tuning, hidden_size: int) -> float:
-    """The peak learning rate; "auto" is 2e-4 for a hidden size of 4096, inversely proportional, at most 4e-3."""
+def peak_rate(settings: Tuning, hidden_size: int, how: Method) -> float:
+    """The peak learning rate; "auto" is, for a hidden size of 4096, 2e-4 with LoRA and 6e-5 for all weights; inversely
+    proportional to the hidden size, at most 4e-3."""
     if settings.learning_rate == "auto":
-        return min(_HIGHEST_RATE, 2e-4 * 4096 / hidden_size)
+        return min(_HIGHEST_RATE, (2e-4 if how == "lora" else 6.25e-5) * 4096 / hidden_size)
     return settings.learning_rate
 
 
@@ -125,6 +129,7 @@ def lesson_fingerprint(lesson: Lesson, adapted: AdaptedModel) -> str:
 
 def _arguments(adapted: AdaptedModel, lesson: Lesson, examples: int) -> TrainingArguments:
     settings = lesson.settings
+    how = method(settings, adapted, Path(lesson.start) if lesson.start else None)
     steps = steps_of(settings, examples)
     micro = min(settings.micro_batch_size, settings.batch_size)
     workers = int(os.environ.get("WORLD_SIZE", "1"))
@@ -134,12 +139,12 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, examples: int) -> Training
         max_steps=steps,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=max(1, settings.batch_size // micro // workers),
-        learning_rate=peak_rate(settings, adapted.model.config.get_text_config().hidden_size),
+        learning_rate=peak_rate(settings, adapted.model.config.get_text_config().hidden_size, how),
         lr_scheduler_type=schedule,
         warmup_steps=round(settings.warmup_ratio * steps),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         seed=lesson.seed % 2**32,
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -149,7 +154,6 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, examples: int) -> Training
         remove_unused_columns=False,
         dataloader_pin_memory=adapted.device.type == "cuda",
         use_cpu=adapted.device.type == "cpu",
-        bf16=adapted.device.type == "cuda" and adapted.model.dtype == torch.bfloat16,
         disable_tqdm=True,
         report_to="none",
     )
@@ -158,13 +162,36 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, examples: int) -> Training
     return arguments
 
 
-class _AdapterTrainer(Trainer):
-    """Trainer that saves one adapter, and checkpoints that are complete or nothing."""
+class _Loss:
+    """The loss of a batch, in the precision and with the attention that are fastest here.
+
+    bf16 where the base is held in it: the products only, by autocast; the weights in training stay fp32. On a processor
+    short rows take plain attention, whose backward pass was measured 5 times faster than that of sdpa there.
+    """
+
+    def __init__(self, adapted: AdaptedModel, model: Any, rows: list[Turn]) -> None:
+        self.model, self.device, self._pad = model, adapted.device, adapted.pad
+        self._bf16 = adapted.model.dtype == torch.bfloat16
+        if self.device.type == "cpu" and max(teaching.length(turn) for turn in rows) <= _SHORT:
+            (adapted.model if adapted.peft is model else model).set_attn_implementation("eager")
+
+    def of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Summed negative log-likelihood (nats) of the batch's labeled tokens."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            return teaching.answer_loss(self.model, batch)
+
+    @property
+    def collate(self) -> teaching.Collate:
+        return teaching.Collate(self._pad)
+
+
+class _StudentTrainer(Trainer):
+    """Trainer that saves what the student has learnt, in checkpoints that are complete or nothing."""
 
     def __init__(
         self,
-        adapted: AdaptedModel,
-        name: str,
+        student: Student,
+        loss: _Loss,
         folder: Path,
         mark: str,
         arguments: TrainingArguments,
@@ -172,16 +199,16 @@ class _AdapterTrainer(Trainer):
         watcher: _Watcher,
     ) -> None:
         super().__init__(
-            model=adapted.peft,
+            model=student.model,
             args=arguments,
             train_dataset=rows,
-            data_collator=teaching.Collate(adapted.pad),
+            data_collator=loss.collate,
             callbacks=[watcher],
         )
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = True  # our loss divides by the number of labeled tokens of the whole update
         self.loss_is_scaled_for_ga = True
-        self._adapted, self._name, self._mark, self._watcher = adapted, name, mark, watcher
+        self._student, self._loss, self._mark, self._watcher = student, loss, mark, watcher
         self._checkpoints = folder / checkpoints.CHECKPOINTS
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
@@ -191,8 +218,7 @@ class _AdapterTrainer(Trainer):
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         self._watcher.tokens += int(inputs["attention_mask"].sum())
-        loss = teaching.answer_loss(model, inputs) / num_items_in_batch
-        return loss * self.accelerator.num_processes
+        return self._loss.of(inputs) / num_items_in_batch * self.accelerator.num_processes
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         staging = self._checkpoints / ".partial-checkpoint"
@@ -209,10 +235,10 @@ class _AdapterTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save and output_dir is not None:
-            self._adapted.save(self._name, Path(output_dir))
+            self._student.save(Path(output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self._adapted.restore(self._name, Path(resume_from_checkpoint))
+        self._student.restore(Path(resume_from_checkpoint))
 
 
 class _Watcher(TrainerCallback):
@@ -220,15 +246,14 @@ class _Watcher(TrainerCallback):
 
     def __init__(
         self,
-        adapted: AdaptedModel,
+        loss: _Loss,
         held_out: list[Turn],
         batcher: Batcher,
-        settings: Tuning,
         metric: Callable[[str, int, float], None],
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
     ) -> None:
-        self._adapted, self._held_out, self._batcher, self._settings = adapted, held_out, batcher, settings
+        self._loss, self._held_out, self._batcher = loss, held_out, batcher
         self._metric, self._progress, self._stopping = metric, progress, stopping
         self._started = 0.0
         self.tokens = 0
@@ -243,7 +268,7 @@ class _Watcher(TrainerCallback):
         if self._held_out and (step % HELD_OUT_EVERY == 0 or last):
             self._metric("held_out_loss", step, self._held_out_loss())
         self._progress(step, state.max_steps)
-        if _any_rank(self._stopping(), self._adapted.device):
+        if _any_rank(self._stopping(), self._loss.device):
             self.stopped = True
             control.should_save = control.should_training_stop = True
 
@@ -265,11 +290,11 @@ class _Watcher(TrainerCallback):
 
     def _held_out_loss(self) -> float:
         """Mean negative log-likelihood (nats per token) of the held-out examples."""
-        model, collate = self._adapted.model, teaching.Collate(self._adapted.pad)
+        model = self._loss.model
 
         def losses(turns: list[Turn]) -> list[float]:
-            batch = {key: value.to(self._adapted.device) for key, value in collate(turns).items()}
-            return [float(teaching.answer_loss(model, batch))] + [0.0] * (len(turns) - 1)
+            batch = {key: value.to(self._loss.device) for key, value in self._loss.collate(turns).items()}
+            return [float(self._loss.of(batch))] + [0.0] * (len(turns) - 1)
 
         model.eval()
         with torch.no_grad():

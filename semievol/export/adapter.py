@@ -1,5 +1,7 @@
 """An adapter as a folder or zip archive: which one, in words and in a manifest of hashes; allow-listed files only.
 
+Where every weight was trained, that is an ordinary model folder; else the files that peft reads.
+
 No path of this machine leaves with it.
 """
 
@@ -14,12 +16,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from semievol.engines.checkpoints import about, fault, newest
+from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES
 from semievol.errors import UserError
 from semievol.export import files
 from semievol.store import projects, results, rounds, runs
 from semievol.store.database import Store
 
-ALLOWED = ("adapter_model.safetensors", "adapter_config.json", "base.json")
+LORA_FILES = ("adapter_model.safetensors", "adapter_config.json", "base.json")
+FULL_FILES = (FULL_WEIGHTS, *MODEL_FILES, "base.json")
+_MAY_NAME_PATHS = ("adapter_config.json", "base.json", "config.json", "generation_config.json", "tokenizer_config.json")
 MANIFEST = "MANIFEST.json"
 README = "README.md"
 Stage = Literal["warm_up", "tune"]
@@ -40,6 +45,11 @@ class Adapter:
     run: int | None
     step: int | None
     complete: bool
+
+    @property
+    def full(self) -> bool:
+        """Whether it is a complete set of weights."""
+        return not (self.folder / "adapter_config.json").is_file()
 
     @property
     def words(self) -> str:
@@ -109,12 +119,13 @@ def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
     """Names with files to copy or bytes to write; the manifest says which adapter it is and holds the SHA-256 of all
     the others."""
     members: list[tuple[str, Path | bytes]] = []
-    for name in ALLOWED:
+    allowed = FULL_FILES if adapter.full else LORA_FILES
+    for name in allowed:
         path = adapter.folder / name
         if path.is_symlink() or not path.is_file():
             continue
-        members.append((name, _without_paths(path) if name.endswith(".json") else path))
-    if not any(name == ALLOWED[0] for name, _ in members):
+        members.append((name, _without_paths(path) if name in _MAY_NAME_PATHS else path))
+    if not any(name == allowed[0] for name, _ in members):
         raise UserError("The adapter has no weights.", "adapter", "Fine-tune again.")
     members.append((README, _readme(adapter).encode()))
     told = {name: value for name, value in asdict(adapter).items() if name != "folder"}
@@ -140,18 +151,22 @@ def _readme(adapter: Adapter) -> str:
         base = _shortened(json.loads((adapter.folder / "base.json").read_text(encoding="utf-8")))["model"]
     except (OSError, ValueError, KeyError):
         base = "the base model"
+    if adapter.full:
+        what = f"All weights of `{base}`, trained further: a complete model. Load it with transformers:"
+        lines = ['model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")']
+    else:
+        what = f"A LoRA adapter for `{base}`. Load it with peft:"
+        lines = [
+            "from peft import PeftModel\n",
+            f'base = AutoModelForCausalLM.from_pretrained("{base}")',
+            'model = PeftModel.from_pretrained(base, "path/to/this/folder")',
+        ]
+    code = "\n".join(["from transformers import AutoModelForCausalLM", *lines])
     return (
         "# Adapter made with SemiEvol Studio\n\n"
-        f"{adapter.words}\n\n"
-        f"A LoRA adapter for `{base}`. Load it with peft:\n\n"
-        "```python\n"
-        "from peft import PeftModel\n"
-        "from transformers import AutoModelForCausalLM\n\n"
-        f'base = AutoModelForCausalLM.from_pretrained("{base}")\n'
-        'model = PeftModel.from_pretrained(base, "path/to/this/folder")\n'
-        "```\n\n"
-        f"`{MANIFEST}` holds the SHA-256 of every file. `base.json` holds the fingerprint of the base model that the\n"
-        "adapter was trained on; it fits no other.\n"
+        f"{adapter.words}\n\n{what}\n\n```python\n{code}\n```\n\n"
+        f"`{MANIFEST}` holds the SHA-256 of every file. `base.json` holds the fingerprint of the base model that it\n"
+        "was trained from; in the Studio it fits no other.\n"
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.errors import UserError
+from semievol.jobs.environment import for_models
 from semievol.records import Demonstration, Record
 from semievol.store import projects, results, rounds
 from semievol.store.database import Store
@@ -133,7 +133,7 @@ def _start(home: Path, address_file: Path) -> socket.socket:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=Path(__file__).parents[2],
-            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"},
+            env=for_models(),
         )
     threading.Thread(target=process.wait, daemon=True, name="reaper").start()
     temporary = address_file.with_suffix(".tmp")

@@ -20,6 +20,7 @@ from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import planning
+from semievol.jobs.environment import for_models
 from semievol.store import projects, rounds, runs
 from semievol.store.database import Store
 
@@ -106,9 +107,6 @@ def ensure_worker(store: Store) -> None:
         runs.refuse_next(store, _no_worker(logs / "workers.log"))
         return
     os.pwrite(lock, b"x", fruitless)
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
-    # oneDNN keeps a compiled product for every shape it meets; batches of all lengths fill that memory for nothing.
-    environment.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]
     try:
         with open(logs / "workers.log", "ab") as output:
@@ -120,7 +118,7 @@ def ensure_worker(store: Store) -> None:
                 start_new_session=True,
                 pass_fds=(lock,),
                 cwd=Path(__file__).parents[2],
-                env=environment,
+                env=for_models(),
             )
     finally:
         os.close(lock)

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from semievol.errors import UserError
+from semievol.jobs.environment import for_models
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
@@ -165,6 +166,6 @@ def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(for_models())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal stops the dashboard, not the work
     raise SystemExit(main())

@@ -46,8 +46,14 @@ def examples(count: int = 24) -> list[Example]:
 
 
 def lesson(folder: Path, taught: Sequence[Example] | None = None, **settings: object) -> Lesson:
-    """24 examples, 20 steps, a checkpoint every 7, dropout and two micro-batches per update."""
-    values = {"minimum_steps": 20, "save_every": 7, "lora": Lora(rank=4, dropout=0.1), "micro_batch_size": 4}
+    """24 examples, 20 steps of LoRA, a checkpoint every 7, dropout and two micro-batches per update."""
+    values = {
+        "method": "lora",
+        "minimum_steps": 20,
+        "save_every": 7,
+        "lora": Lora(rank=4, dropout=0.1),
+        "micro_batch_size": 4,
+    }
     return Lesson(examples() if taught is None else taught, Tuning.model_validate(values | settings), folder, seed=3)
 
 

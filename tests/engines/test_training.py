@@ -88,9 +88,10 @@ def test_every_pass_shows_every_example_once_in_batches_of_like_length():
 def test_number_of_steps_and_the_automatic_learning_rate():
     assert training.steps_of(Tuning(epochs=2, batch_size=8, minimum_steps=0), 100) == 26
     assert training.steps_of(Tuning(epochs=2, batch_size=8, minimum_steps=100), 100) == 100
-    assert training.peak_rate(Tuning(), 4096) == pytest.approx(2e-4)
-    assert training.peak_rate(Tuning(), 64) == 4e-3
-    assert training.peak_rate(Tuning(learning_rate=1e-6), 64) == 1e-6
+    assert training.peak_rate(Tuning(), 4096, "lora") == pytest.approx(2e-4)
+    assert training.peak_rate(Tuning(), 4096, "full") == pytest.approx(6.25e-5)
+    assert training.peak_rate(Tuning(), 64, "lora") == training.peak_rate(Tuning(), 64, "full") == 4e-3
+    assert training.peak_rate(Tuning(learning_rate=1e-6), 64, "lora") == 1e-6
 
 
 def test_the_base_is_unchanged_by_training_and_by_adapters(engine, llama, trained):

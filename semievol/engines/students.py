@@ -1,0 +1,88 @@
+"""What a training changes: the LoRA weights of an adapter, or a copy of every weight of the base.
+
+Two classes of the same four verbs. Knows nothing of examples, losses or steps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semievol.config import Tuning
+from semievol.engines.adapters import AdaptedModel, Method, method_of
+from semievol.errors import UserError
+
+FULL_UP_TO = 100_000_000
+
+
+def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Method:
+    """How to train: as the settings say; `auto` goes on as `start` was trained, else trains every weight of a model
+    of at most 100 M parameters.
+
+    Raises UserError where the settings ask for another method than that of the adapter to start from.
+    """
+    begun = method_of(start) if start is not None else None
+    if settings.method == "auto":
+        return begun or ("full" if adapted.size <= FULL_UP_TO else "lora")
+    if begun not in (None, settings.method):
+        raise UserError(
+            f"The training is to start from an adapter of method {begun}, and to go on with {settings.method}.",
+            "method",
+            f"Set method to auto or {begun}, or start from the base.",
+        )
+    return settings.method
+
+
+class LoraStudent:
+    """A LoRA adapter on the base that is in memory."""
+
+    def __init__(self, adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> None:
+        self._adapted = adapted
+        self._name = adapted.add(settings.lora, seed, start)
+        self.model: Any = adapted.peft
+
+    def save(self, folder: Path) -> None:
+        self._adapted.save(self._name, folder)
+
+    def restore(self, folder: Path) -> None:
+        self._adapted.restore(self._name, folder)
+
+    def close(self) -> None:
+        """Forgets the adapter; what was saved stays."""
+        self._adapted.remove(self._name)
+        self._adapted.model.eval()
+
+
+class FullStudent:
+    """A copy of the base in fp32, all of it trainable."""
+
+    def __init__(self, adapted: AdaptedModel, start: Path | None) -> None:
+        self._adapted = adapted
+        self.model: Any = adapted.fresh(torch.float32).requires_grad_(True)
+        if start is not None:
+            self.restore(start)
+
+    def save(self, folder: Path) -> None:
+        self._adapted.save_full(dict(self.model.named_parameters()), folder)
+
+    def restore(self, folder: Path) -> None:
+        found = self._adapted.full_weights(folder)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(found[name])
+
+    def close(self) -> None:
+        """Frees the copy; what was saved stays."""
+        self.model = None
+
+
+Student = LoraStudent | FullStudent
+
+
+def enrol(adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> Student:
+    """The student of a training: fresh, or a copy of the adapter in `start`."""
+    if method(settings, adapted, start) == "full":
+        return FullStudent(adapted, start)
+    return LoraStudent(adapted, settings, seed, start)
