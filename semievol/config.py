@@ -164,7 +164,7 @@ _PAPER_COLLABORATORS = (
     Collaborator(name="base, demonstrations", model="base"),
 )
 _LORA = Tuning(method="lora")
-_STUDIO_TUNING = Tuning(epochs=4, minimum_steps=200)
+_STUDIO_TUNING = Tuning(epochs=4, minimum_steps=200, save_every=100)
 _STUDIO_COLLABORATORS = (
     Collaborator(name="warm-up, demonstrations"),
     Collaborator(name="warm-up alone", demonstrations=False),
@@ -202,7 +202,6 @@ def preset(name: str) -> dict[str, Any]:
             preset="studio",
             propagation=Propagation(
                 warm_up=_STUDIO_TUNING,
-                warm_up_demonstrations="some",
                 k=3,
                 collaborators=_STUDIO_COLLABORATORS,
             ),

@@ -27,9 +27,22 @@ PRESET_HELP = {
     "authors_code": "What the public implementation does: four samples of the warm-up model, pseudo-labels only.",
 }
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Warm-up": ("propagation.warm_up.epochs", "propagation.warm_up.learning_rate", "propagation.warm_up.lora.rank"),
+    "Warm-up": (
+        "propagation.warm_up.method",
+        "propagation.warm_up.epochs",
+        "propagation.warm_up.learning_rate",
+        "propagation.warm_up.lora.rank",
+    ),
     "Propagation": ("propagation.k", "propagation.justify", "calibration"),
-    "Fine-tuning": ("tune.epochs", "tune.learning_rate", "tune.lora.rank", "tune.batch_size", "tune_from", "tune_on"),
+    "Fine-tuning": (
+        "tune.method",
+        "tune.epochs",
+        "tune.learning_rate",
+        "tune.lora.rank",
+        "tune.batch_size",
+        "tune_from",
+        "tune_on",
+    ),
     "Machine": ("seed", "precision", "threads"),
 }
 NAMES = {
@@ -39,6 +52,7 @@ NAMES = {
     "tune_from": "Start from",
     "tune_on": "Train on",
     "lora.rank": "LoRA rank",
+    "method": "What is trained",
 }
 
 

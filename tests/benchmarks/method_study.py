@@ -108,7 +108,7 @@ def study(data: str, config: Config, seed: int) -> Row:
         evolve(plan, engine, journal)
         right = {name: _right(plan, journal, arm) for arm, name in NAMES.items()}
         right[SHOWN] = _with_demonstrations(plan, engine)
-        right[PLAIN] = _plain(plan, engine, Path(folder) / "plain")
+        right[PLAIN] = right["warm-up"] if _is_plain(plan) else _plain(plan, engine, Path(folder) / "plain")
         right[SELF] = _self_training(plan, engine, journal, Path(folder) / "self")
         right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
     return {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
@@ -131,6 +131,10 @@ def _with_demonstrations(plan: Plan, engine: Engine) -> dict[str, bool]:
     asks = [ask_of(plan, engine, "evaluate", record, who, {"base": "base"}, shown) for record in plan.test]
     replies = engine.answer(asks)
     return {r.id: same(plan.task, p.text, r.answer) for p, r in zip(replies, plan.test, strict=True)}
+
+
+def _is_plain(plan: Plan) -> bool:
+    return plan.config.propagation.warm_up_demonstrations == "none"
 
 
 def _plain(plan: Plan, engine: Engine, folder: Path) -> dict[str, bool]:
