@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: spinning threads starve the other core
+from semievol.jobs.environment import for_models
+
+os.environ.update(for_models())  # before torch loads
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
