@@ -57,6 +57,7 @@ def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
 def test_loss_is_on_the_answer_and_its_end_only(engine):
     turns = teaching.tokenised(engine.base.chat, examples(3))
     batch = teaching.Collate(0)(turns)
+    assert batch["input_ids"].shape[1] % 16 == 0, "few widths"
     for row, example in zip(batch["labels"], examples(3), strict=True):
         taught = row[row != teaching.IGNORED]
         assert engine.base.chat.tokenizer.decode(taught) == f"{example.answer}<|im_end|>"
