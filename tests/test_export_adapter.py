@@ -13,9 +13,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
 from semievol.store import runs
 from semievol.store.journal import StoreJournal
+from tests.engines.conftest import lesson, train
 from tests.exported import World
 
 
@@ -55,9 +57,6 @@ def test_an_evolved_adapter_says_that_it_is_complete(world: World, tmp_path: Pat
 
 
 def test_all_weights_leave_as_an_ordinary_model(world: World, tmp_path: Path, tiny_model: Path) -> None:
-    from semievol.engines.local import LocalEngine
-    from tests.engines.conftest import lesson, train
-
     folder, _ = train(LocalEngine(str(tiny_model), threads=1), lesson(tmp_path / "t", method="full", minimum_steps=2))
     StoreJournal(world.store, world.run).save_adapter("tune", str(folder))
     out = world.export("adapter", tmp_path / "out")

@@ -41,8 +41,8 @@ Method = Literal["lora", "full"]
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter of ours, of either method, rather than a model."""
-    return (folder / BASE).is_file()
+    """Whether a folder holds an adapter of ours rather than a model; all weights that were exported are a model."""
+    return (folder / CONFIG).is_file() or all((folder / file).is_file() for file in (BASE, checkpoints.MARKER))
 
 
 def method_of(folder: Path) -> Method:

@@ -38,6 +38,8 @@ def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Metho
 class LoraStudent:
     """A LoRA adapter on the base that is in memory."""
 
+    method: Method = "lora"
+
     def __init__(self, adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> None:
         self._adapted = adapted
         self._name = adapted.add(settings.lora, seed, start)
@@ -57,6 +59,8 @@ class LoraStudent:
 
 class FullStudent:
     """A copy of the base in fp32, all of it trainable."""
+
+    method: Method = "full"
 
     def __init__(self, adapted: AdaptedModel, start: Path | None) -> None:
         self._adapted = adapted

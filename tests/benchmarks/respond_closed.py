@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads, as in the worker
+from semievol.jobs.environment import for_models
+
+os.environ.update(for_models())  # before torch loads, as in the worker
 
 import numpy as np
 import torch

@@ -14,7 +14,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads, as in the worker
+from semievol.jobs.environment import for_models
+
+os.environ.update(for_models())  # before torch loads, as in the worker
 
 import torch
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +14,7 @@ import pytest
 
 from semievol.config import Lora, Tuning
 from semievol.engines.local import LocalEngine
-from semievol.method.protocols import Lesson
+from semievol.method.protocols import Ask, Lesson
 from semievol.records import Example, Message
 from tests.tiny_model import make_llama, make_qwen
 
@@ -73,6 +78,34 @@ def train(engine: LocalEngine, what: Lesson, stop_after: int | None = None) -> t
         lambda: stop_after is not None and steps >= stop_after,
     )
     return Path(folder), seen
+
+
+# Killed while the second checkpoint is being sealed, after update 14 of 20; the first, after update 7, is complete.
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from semievol.engines import checkpoints
+from semievol.engines.local import LocalEngine
+from tests.engines.conftest import lesson, train
+seal = checkpoints.seal
+def dying(folder, about):
+    if about["step"] == 14:
+        os.kill(os.getpid(), signal.SIGKILL)
+    seal(folder, about)
+checkpoints.seal = dying
+train(LocalEngine(sys.argv[1], threads=1), lesson(Path(sys.argv[2]), **json.loads(sys.argv[3])))
+"""
+
+
+def kill_while_training(llama: Path, folder: Path, **settings: object) -> None:
+    command = [sys.executable, "-c", KILLED, str(llama), str(folder), json.dumps(settings)]
+    killed = subprocess.run(command, env=dict(os.environ), cwd=Path(__file__).parents[2])
+    assert killed.returncode == -signal.SIGKILL
+
+
+def ask(model: str | Path) -> list[Ask]:
+    """Three closed questions to a model or an adapter."""
+    return [Ask(str(i), "c", str(model), example.messages, LABELS) for i, example in enumerate(examples(3))]
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,7 @@ from semievol.engines import checkpoints
 from semievol.engines.adapters import BASE, CONFIG, WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
-from semievol.method.protocols import Ask
-from tests.engines.conftest import LABELS, examples, lesson, train
-
-
-def ask(model: str | Path) -> list[Ask]:
-    return [Ask(str(i), "c", str(model), example.messages, LABELS) for i, example in enumerate(examples(3))]
+from tests.engines.conftest import ask, examples, lesson, train
 
 
 @pytest.fixture(scope="module")

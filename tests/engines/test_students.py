@@ -1,10 +1,6 @@
 """Training every weight instead of an adapter: the same promises, and what it leaves is an ordinary model folder."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,28 +14,8 @@ from semievol.engines.adapters import BASE, CONFIG
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import FULL_WEIGHTS
 from semievol.errors import UserError
-from semievol.method.protocols import Ask, Lesson, Stopped
-from tests.engines.conftest import LABELS, examples, lesson, train
-
-# Killed while the second checkpoint is being sealed, after update 14 of 20; the first, after update 7, is complete.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from semievol.engines import checkpoints
-from semievol.engines.local import LocalEngine
-from tests.engines.conftest import lesson, train
-seal = checkpoints.seal
-def dying(folder, about):
-    if about["step"] == 14:
-        os.kill(os.getpid(), signal.SIGKILL)
-    seal(folder, about)
-checkpoints.seal = dying
-train(LocalEngine(sys.argv[1], threads=1), lesson(Path(sys.argv[2]), method="full"))
-"""
-
-
-def ask(model: str | Path) -> list[Ask]:
-    return [Ask(str(i), "c", str(model), example.messages, LABELS) for i, example in enumerate(examples(3))]
+from semievol.method.protocols import Lesson, Stopped
+from tests.engines.conftest import ask, examples, kill_while_training, lesson, train
 
 
 def weights(folder: Path) -> bytes:
@@ -88,10 +64,7 @@ def test_the_base_comes_back_after_an_error(engine, full):
 
 
 def test_a_killed_training_continues_to_the_very_same_weights(engine, llama, full, tmp_path):
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(llama), str(tmp_path)], env=dict(os.environ), cwd=Path(__file__).parents[2]
-    )
-    assert killed.returncode == -signal.SIGKILL
+    kill_while_training(llama, tmp_path, method="full")
     assert [p.name for p in (tmp_path / checkpoints.CHECKPOINTS).glob("checkpoint-*")] == ["checkpoint-7"]
     folder, seen = train(engine, lesson(tmp_path, method="full"))
     assert min(seen["loss"]) == 8
@@ -148,3 +121,8 @@ def test_full_weights_name_their_base_but_no_path_of_this_machine(llama, full):
     for path in full.iterdir():
         if path.suffix == ".json" or path.name in (BASE, checkpoints.MARKER):
             assert str(llama.parent) not in path.read_text()
+
+
+def test_exported_weights_are_a_model_of_their_own(engine, full, tmp_path):
+    exported = shutil.copytree(full, tmp_path / "exported", ignore=shutil.ignore_patterns(checkpoints.MARKER))
+    assert engine.answer(ask(exported)) == engine.answer(ask(full))

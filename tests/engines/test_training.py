@@ -1,8 +1,4 @@
 import math
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,23 +11,7 @@ from semievol.engines.adapters import WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Stopped
-from tests.engines.conftest import LABELS, examples, lesson, train
-
-# Killed while the second checkpoint is being sealed, after update 14 of 20; the first, after update 7, is complete.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from semievol.engines import checkpoints
-from semievol.engines.local import LocalEngine
-from tests.engines.conftest import lesson, train
-seal = checkpoints.seal
-def dying(folder, about):
-    if about["step"] == 14:
-        os.kill(os.getpid(), signal.SIGKILL)
-    seal(folder, about)
-checkpoints.seal = dying
-train(LocalEngine(sys.argv[1], threads=1), lesson(Path(sys.argv[2])))
-"""
+from tests.engines.conftest import LABELS, examples, kill_while_training, lesson, train
 
 
 def weights(folder: Path) -> bytes:
@@ -102,10 +82,7 @@ def test_the_base_is_unchanged_by_training_and_by_adapters(engine, llama, traine
 
 
 def test_a_killed_training_continues_to_the_very_same_adapter(engine, llama, trained, tmp_path):
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(llama), str(tmp_path)], env=dict(os.environ), cwd=Path(__file__).parents[2]
-    )
-    assert killed.returncode == -signal.SIGKILL
+    kill_while_training(llama, tmp_path)
     assert not (tmp_path / checkpoints.ADAPTER).exists()
     assert [p.name for p in (tmp_path / checkpoints.CHECKPOINTS).glob("checkpoint-*")] == ["checkpoint-7"]
     assert list((tmp_path / checkpoints.CHECKPOINTS).glob(".partial*"))
