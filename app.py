@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui import parts, router, sidebar, state
+from semievol.ui import parts, router, sidebar, state, tables
 
 st.session_state["_router"] = True
 chosen = st.navigation(router.pages(), position="hidden")
@@ -17,3 +17,4 @@ st.logo(str(parts.ASSETS / "logo.svg"), icon_image=str(parts.ASSETS / "favicon.s
 with parts.errors_shown():
     sidebar.sidebar(state.place())
 chosen.run()
+tables.fetch_libraries()

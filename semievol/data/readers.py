@@ -10,7 +10,6 @@ from pathlib import Path
 from semievol.data.columnar import read_parquet
 from semievol.data.content import Content, detect_encoding, load
 from semievol.data.delimited import read_delimited
-from semievol.data.spreadsheet import read_xlsx
 from semievol.data.structured import read_json
 from semievol.data.tables import LIMITS, Limits, Table
 from semievol.errors import UserError
@@ -43,6 +42,8 @@ def read_table(source: Path | bytes, name: str = "", *, sheet: str | None = None
     if head.startswith(b"PK\x03\x04"):
         if ending != ".xlsx":
             content.notes.append(f"The file is a workbook, although its name ends in {ending}.")
+        from semievol.data.spreadsheet import read_xlsx  # its library loads slowly and few files need it
+
         return read_xlsx(content, limits, sheet)
     if head.startswith(b"PAR1"):
         if ending != ".parquet":

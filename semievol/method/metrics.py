@@ -1,7 +1,8 @@
 """How good answers are and how sure one may be of it: accuracy, intervals, paired tests, calibration, risk-coverage.
 
 Arrays in, numbers and arrays out. Knows nothing of runs, records or figures. The procedures and when to use which are
-prescribed in EVIDENCE.md §6 and §7; p-values and intervals come from `scipy.special`, which loads fast.
+prescribed in EVIDENCE.md §6 and §7; p-values and intervals come from `scipy.special`, which `import scipy` loads at its
+first use: most visits of a page need none of it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 
 def accuracy(correct: ArrayLike) -> float:
@@ -49,8 +50,9 @@ def mcnemar_midp(b: int, c: int) -> float:
     n, m = b + c, min(b, c)
     if b == c:
         return 1.0
-    point = math.exp(special.gammaln(n + 1) - special.gammaln(m + 1) - special.gammaln(n - m + 1) - n * math.log(2))
-    return float(min(1.0, 2 * special.bdtr(m, n, 0.5) - point))
+    log_ways = scipy.special.gammaln(n + 1) - scipy.special.gammaln(m + 1) - scipy.special.gammaln(n - m + 1)
+    point = math.exp(log_ways - n * math.log(2))
+    return float(min(1.0, 2 * scipy.special.bdtr(m, n, 0.5) - point))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -72,7 +74,7 @@ def smallest_detectable_gain(n: int, discordance: float, power: float = 0.8, lev
     """
     if n <= 0 or discordance <= 0:
         return math.nan
-    z_level, z_power = _normal_quantile(level), float(special.ndtri(power))
+    z_level, z_power = _normal_quantile(level), float(scipy.special.ndtri(power))
     low, high = 0.0, discordance
     for _ in range(60):
         gain = (low + high) / 2
@@ -296,4 +298,4 @@ def _ratio(part: float, whole: float) -> float:
 
 def _normal_quantile(level: float) -> float:
     """z with P[|Z| <= z] = level."""
-    return float(special.ndtri((1 + level) / 2))
+    return float(scipy.special.ndtri((1 + level) / 2))

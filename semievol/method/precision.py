@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 COVERAGES = tuple(tenth / 10 for tenth in range(1, 11))
 """Shares of the pool at which the band is computed, fixed before anybody looks (EVIDENCE.md §3)."""
@@ -184,7 +184,8 @@ def anytime_upper(
     """
     total = np.arange(kept + 1, dtype=float)
     a, b = prior
-    log_prior = _log_choose(kept, total) + special.betaln(total + a, kept - total + b) - special.betaln(a, b)
+    log_beta = scipy.special.betaln
+    log_prior = _log_choose(kept, total) + log_beta(total + a, kept - total + b) - log_beta(a, b)
     remaining = np.ones(kept + 1, dtype=bool)
     x = 0
     for n, found in enumerate(wrong, start=1):
@@ -192,7 +193,7 @@ def anytime_upper(
         possible = (total >= x) & (kept - total >= n - x)
         likelihood = np.full(kept + 1, -np.inf)
         likelihood[possible] = _log_hypergeometric_pmf(x, kept, total[possible], n)
-        remaining &= special.logsumexp(log_prior + likelihood) - likelihood < -np.log(alpha)
+        remaining &= scipy.special.logsumexp(log_prior + likelihood) - likelihood < -np.log(alpha)
     return int(total[remaining].max(initial=x))
 
 
@@ -219,7 +220,7 @@ def _log_hypergeometric_pmf(k: ArrayLike, population: ArrayLike, wrong: ArrayLik
 
 def _log_choose(n: ArrayLike, k: ArrayLike) -> np.ndarray:
     n, k = np.asarray(n, dtype=float), np.asarray(k, dtype=float)
-    return special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    return scipy.special.gammaln(n + 1) - scipy.special.gammaln(k + 1) - scipy.special.gammaln(n - k + 1)
 
 
 def _counts(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -56,6 +56,19 @@ def figure(chart: go.Figure, key: str, height: int = 280) -> None:
     st.plotly_chart(chart, theme=None, key=key, config={"displayModeBar": False})
 
 
+def fetch_libraries() -> None:
+    """Draws an empty table and figure out of sight in a session's first run, after all that is seen.
+
+    The browser then loads what draws them while the visitor reads the first page, not when a page is asked for that has
+    a table or a figure: Plotly alone keeps a tab busy for 0.7 s, once.
+    """
+    if "libraries_fetched" not in st.session_state:
+        st.session_state["libraries_fetched"] = True
+        with st.container(key="unseen"):
+            st.dataframe(pd.DataFrame(), key="unseen_table")
+            st.plotly_chart(go.Figure(), key="unseen_figure")
+
+
 def spreadsheet(frame: pd.DataFrame) -> bytes:
     """CSV for a spreadsheet: a text cell that a spreadsheet would take for a formula gets an apostrophe before it."""
     safe = frame.copy()

@@ -27,6 +27,9 @@ from tests.benchmarks.method_study import SHARED
 from tests.browser.conftest import CHROMIUM, FLAGS, Dashboard, end, start
 
 LONG = 20 * 60_000
+DRAWN = """title => document.querySelector('h1')?.innerText.trim() === title
+    && document.querySelector('[data-testid="stApp"]').dataset.testScriptState === 'notRunning'"""
+"""Whether the whole page under this title is drawn; asked at every frame, as `expect` asks twice a second at last."""
 
 
 class Watch(threading.Thread):
@@ -75,9 +78,7 @@ class Walk:
     def go(self, title: str) -> None:
         with self.step(f"page {title}"):
             self.page.get_by_test_id("stSidebar").get_by_role("link", name=title).click()
-            expect(self.page.get_by_role("heading", level=1, name=title)).to_be_visible()
-            app = self.page.get_by_test_id("stApp")
-            expect(app).to_have_attribute("data-test-script-state", "notRunning")  # all of it is drawn
+            self.page.wait_for_function(DRAWN, arg=title, polling="raf")
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=False).click()

@@ -122,6 +122,17 @@ def test_a_deep_link_opens_as_the_very_first_visit(dashboard: Dashboard, visitor
     assert visitor.strange == []
 
 
+def test_what_draws_figures_is_loaded_before_a_page_has_one(dashboard: Dashboard, visitor: Visitor) -> None:
+    page, fetched = visitor.page, list[str]()
+    page.on("requestfinished", lambda asked: fetched.append(asked.url))
+    page.goto(dashboard.url())
+    expect(page.get_by_role("button", name="New project")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert [url for url in fetched if "PlotlyChart" in url]
+    assert page.locator(".st-key-unseen").is_hidden()
+    assert not visitor.strange
+
+
 def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Visitor, shots: Path) -> None:
     project = made.with_results(open_store(dashboard.home), name=made.HOSTILE[:100], hostile=True)
     page = visitor.page
