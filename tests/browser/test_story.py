@@ -123,12 +123,10 @@ def test_a_deep_link_opens_as_the_very_first_visit(dashboard: Dashboard, visitor
 
 
 def test_what_draws_figures_is_loaded_before_a_page_has_one(dashboard: Dashboard, visitor: Visitor) -> None:
-    page, fetched = visitor.page, list[str]()
-    page.on("requestfinished", lambda asked: fetched.append(asked.url))
-    page.goto(dashboard.url())
-    expect(page.get_by_role("button", name="New project")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    assert [url for url in fetched if "PlotlyChart" in url]
+    page = visitor.page
+    with page.expect_event("requestfinished", lambda asked: "PlotlyChart" in asked.url):
+        page.goto(dashboard.url())
+        page.get_by_role("button", name="Open sample project").click()
     assert page.locator(".st-key-unseen").is_hidden()
     assert not visitor.strange
 
