@@ -16,10 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from semievol.errors import UserError
 
@@ -122,6 +119,8 @@ def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _write_xlsx(path: Path, rows: Sequence[Row]) -> None:
+    import openpyxl  # here, as it loads slowly and few exports need it
+
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("export")
     for values in [_names(rows), *(list(row.values()) for row in rows)]:
@@ -133,6 +132,8 @@ def _write_xlsx(path: Path, rows: Sequence[Row]) -> None:
 def _xlsx_cell(sheet: Any, value: Any) -> Any:
     if not isinstance(value, str):
         return value
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, WriteOnlyCell
+
     text = ILLEGAL_CHARACTERS_RE.sub("\ufffd", safe_cell(value))
     if len(text) > _LONGEST_XLSX_CELL:
         raise UserError(

@@ -168,4 +168,6 @@ def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
 if __name__ == "__main__":
     os.environ.update(for_models())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal stops the dashboard, not the work
-    raise SystemExit(main())
+    ended = main()
+    logging.shutdown()
+    os._exit(ended)  # all is stored; taking torch apart kept a core busy for 2 s while the visitor opens the next page
