@@ -78,16 +78,30 @@ def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demon
 
 def _request(store: Store, config: Any, request: dict[str, Any]) -> Any:
     request |= {"model": config.model, "precision": config.precision, "threads": config.threads}
-    with _connection(store.home) as stream:
-        stream.write(json.dumps(request).encode() + b"\n")
-        stream.flush()
-        line = stream.readline()
-    if not line:
-        raise UserError("The answering process ended without a reply.", "asking.log", "Ask again; the log says why.")
-    reply = json.loads(line)
+    line = json.dumps(request).encode() + b"\n"
+    try:
+        try:
+            reply = _exchange(store.home, line)
+        except ConnectionError:  # the process was just ending when it was asked; a new one takes its place
+            reply = _exchange(store.home, line)
+    except TimeoutError:
+        raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
+    except ConnectionError:
+        raise UserError("The answering process ended.", "asking.log", "Ask again; the log says why.") from None
     if "error" in reply:
         raise UserError(**reply["error"])
     return reply["result"]
+
+
+def _exchange(home: Path, line: bytes) -> dict[str, Any]:
+    """One request, one reply. Raises ConnectionError where the process ends before it has replied."""
+    with _connection(home) as stream:
+        stream.write(line)
+        stream.flush()
+        reply = stream.readline()
+    if not reply:
+        raise ConnectionError("the stream ended without a reply")
+    return dict(json.loads(reply))
 
 
 @contextmanager
@@ -103,10 +117,6 @@ def _connection(home: Path) -> Iterator[Any]:
     try:
         with client.makefile("rwb") as stream:
             yield stream
-    except TimeoutError:
-        raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
-    except (ConnectionError, BrokenPipeError):
-        raise UserError("The answering process ended.", "asking.log", "Ask again; the log says why.") from None
     finally:
         client.close()
 
