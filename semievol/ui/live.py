@@ -20,6 +20,9 @@ from semievol.store.runs import Run, StageProgress, list_runs, stages
 from semievol.ui import formats, notices, parts, state
 
 POLL_SECONDS = 1.0
+EARLY = 0.1
+"""Share of a stage up to which its time so far says little about its pace."""
+
 TICKS = {"done": "✓", "failed": "!"}
 
 
@@ -85,12 +88,27 @@ def share(progress: StageProgress) -> float:
     return min(1.0, progress.done / progress.total) if progress.total else 0.0
 
 
-def seconds_left(progress: StageProgress) -> float | None:
-    """Time left by the stage's own pace so far; None while nothing is done."""
-    if progress.status != "running" or not progress.done or not progress.started or not progress.total:
+def pace(progress: StageProgress) -> float | None:
+    """Items a second of a running stage, since this session first saw some done; None until that says something.
+
+    What a stage does before its first item (loading a model) and what a resumed stage finds done are no part of it.
+    A session that comes late takes the stage's whole time instead, until it has seen the stage move.
+    """
+    if progress.status != "running" or not progress.done or not progress.started:
         return None
-    elapsed = time.time() - progress.started
-    return elapsed / progress.done * (progress.total - progress.done)
+    now = time.time()
+    seen = st.session_state.setdefault("pace", {})
+    since, before = seen.setdefault((progress.stage, progress.started), (now, progress.done))
+    if progress.done > before and now - since >= POLL_SECONDS:
+        return float((progress.done - before) / (now - since))
+    late = share(progress) > EARLY
+    return progress.done / (now - progress.started) if late and now > progress.started else None
+
+
+def seconds_left(progress: StageProgress) -> float | None:
+    """Time left at the pace seen; None while there is none."""
+    each_second = pace(progress)
+    return (progress.total - progress.done) / each_second if each_second and progress.total else None
 
 
 def stepper(found: Sequence[StageProgress]) -> None:
@@ -158,9 +176,9 @@ def sentence(snapshot: Snapshot) -> str:
     words = [formats.STAGE_WORDS[running.stage]]
     if running.total:
         words.append(f"{formats.count(running.done)} of {formats.count(running.total)}")
-    if running.done and running.started and time.time() > running.started:
-        words.append(f"{running.done / (time.time() - running.started):.1f} per second")
-    left = seconds_left(running)
+    each_second, left = pace(running), seconds_left(running)
+    if each_second is not None:
+        words.append(f"{each_second:.1f} per second")
     if left is not None:
         words.append(f"{formats.duration(left)} left")
     return " · ".join(words)

@@ -44,6 +44,8 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 SHOWN, PLAIN, SELF, GOLD = "base, 3 demonstrations", "plain fine-tuning", "self-training", "all true labels"
 NAMES = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
 ARMS = ("base", SHOWN, PLAIN, "warm-up", SELF, "evolved", GOLD)
+SKIPPABLE = {"self": SELF, "gold": GOLD}
+"""Arms that may be left out, by the word of the command line: each costs a fine-tuning of its own."""
 Row = dict[str, Any]
 
 
@@ -89,8 +91,11 @@ def redraw(records: Sequence[Record], sizes: dict[Split, int], seed: int) -> dic
     return drawn
 
 
-def study(data: str, config: Config, seed: int) -> Row:
-    """Which test records every arm gets right, and the pseudo-labels with their doubt, for one seed."""
+def study(data: str, config: Config, seed: int, skip: Sequence[str] = ()) -> Row:
+    """Which test records every arm gets right, and the pseudo-labels with their doubt, for one seed.
+
+    skip: arms left out, out of those in SKIPPABLE.
+    """
     began = time.monotonic()
     task, records, sizes = load(data)
     engine = _engine(config.model, config.precision, config.threads)
@@ -109,8 +114,10 @@ def study(data: str, config: Config, seed: int) -> Row:
         right = {name: _right(plan, journal, arm) for arm, name in NAMES.items()}
         right[SHOWN] = _with_demonstrations(plan, engine)
         right[PLAIN] = right["warm-up"] if _is_plain(plan) else _plain(plan, engine, Path(folder) / "plain")
-        right[SELF] = _self_training(plan, engine, journal, Path(folder) / "self")
-        right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
+        if SELF not in skip:
+            right[SELF] = _self_training(plan, engine, journal, Path(folder) / "self")
+        if GOLD not in skip:
+            right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
     return {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
 
 
@@ -179,7 +186,9 @@ def _pool(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) -> dict[str
     }
 
 
-def rows_of(data: str, config: Config, seeds: Sequence[int], processes: int, kept: Path | None) -> Iterator[Row]:
+def rows_of(
+    data: str, config: Config, seeds: Sequence[int], processes: int, kept: Path | None, skip: Sequence[str] = ()
+) -> Iterator[Row]:
     """One row a seed, as they come; those that `kept` holds first."""
     lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
     known = [row for row in map(json.loads, lines) if row["seed"] in seeds]
@@ -187,7 +196,7 @@ def rows_of(data: str, config: Config, seeds: Sequence[int], processes: int, kep
     waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        for done in as_completed([pool.submit(study, data, config, seed) for seed in waiting]):
+        for done in as_completed([pool.submit(study, data, config, seed, skip) for seed in waiting]):
             if kept is not None:
                 with kept.open("a") as file:
                     file.write(json.dumps(done.result()) + "\n")
@@ -212,6 +221,11 @@ def told(found: metrics.Crossed, each: Sequence[float]) -> str:
     return f"{mean}  [{low},{high}]  sd {spread}   se {seeds} seeds, {items} records"
 
 
+def arms_of(rows: Sequence[Row]) -> list[str]:
+    """The arms that every row has, in the order of the table."""
+    return [arm for arm in ARMS if all(arm in row["right"] for row in rows)]
+
+
 def share(row: Row, arm: str) -> float:
     return float(np.mean(list(row["right"][arm].values())))
 
@@ -220,11 +234,12 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
     """The printed tables; returns their figures."""
     figures: dict[str, Any] = {}
     print("accuracy on test, %          mean   [95 % interval]   over seeds")
-    for arm in ARMS:
+    arms = arms_of(rows)
+    for arm in arms:
         found = crossed(rows, arm)
         figures[arm] = found.mean
         print(f"{arm:24}{told(found, [share(row, arm) for row in rows])}")
-    for other in ("warm-up", PLAIN, SELF):
+    for other in (arm for arm in ("warm-up", PLAIN, SELF) if arm in arms):
         gains = [share(row, "evolved") - share(row, other) for row in rows]
         found = crossed(rows, "evolved", other)
         figures[f"evolved - {other}"] = [found.mean, found.low, found.high]
@@ -262,15 +277,20 @@ def main() -> None:
     parser.add_argument("--preset", choices=settings.PRESETS, default="studio")
     parser.add_argument("--set", action="append", default=[], dest="assignments")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="seeds at a time, one thread each")
+    parser.add_argument(
+        "--skip", nargs="+", choices=SKIPPABLE, default=[], help="arms to leave out, to save their time"
+    )
     parser.add_argument("--rows", type=Path, help="file that keeps finished seeds (JSON lines)")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     config: Config = settings.load(chosen.preset, None, [*chosen.assignments, "threads=1"])
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
     rows: list[Row] = []
-    for row in rows_of(chosen.data, config, seeds, chosen.processes, chosen.rows):
+    for row in rows_of(
+        chosen.data, config, seeds, chosen.processes, chosen.rows, [SKIPPABLE[word] for word in chosen.skip]
+    ):
         rows.append(row)
-        arms = "  ".join(f"{arm} {100 * share(row, arm):.1f}" for arm in ARMS)
+        arms = "  ".join(f"{arm} {100 * share(row, arm):.1f}" for arm in arms_of([row]))
         print(f"seed {row['seed']} ({row['seconds']:.0f} s)  {arms}", flush=True)
     print(f"\n{chosen.data}: {load(chosen.data)[2]}, {len(rows)} seeds\n")
     figures = report(sorted(rows, key=lambda row: row["seed"]))

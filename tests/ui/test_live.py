@@ -71,8 +71,24 @@ def test_the_signature_moves_with_stages_and_not_with_steps(store: Store) -> Non
     assert live.look(store, round_.id).signature != before
 
 
-def test_time_left_follows_the_pace_so_far() -> None:
+def test_who_comes_late_is_told_the_time_left_by_the_pace_so_far() -> None:
     progress = StageProgress("respond", "running", 25, 100, time.time() - 10, None)
     assert live.seconds_left(progress) == pytest.approx(30, abs=1)
     assert live.share(progress) == 0.25
     assert live.seconds_left(StageProgress("respond", "running", 0, 100, time.time(), None)) is None
+
+
+def test_time_left_follows_the_pace_seen_and_not_the_loading_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.st, "session_state", {})
+    for seconds, done, left in ((100, 1, None), (100.5, 2, None), (110, 11, 89), (120, 41, 29.5)):
+        monkeypatch.setattr(live.time, "time", lambda now=seconds: 1000.0 + now)
+        found = live.seconds_left(StageProgress("tune", "running", done, 100, 1000.0, None))
+        assert found == (None if left is None else pytest.approx(left, abs=0.01)), f"{done} done after {seconds} s"
+
+
+def test_what_a_resumed_stage_finds_done_is_no_part_of_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.st, "session_state", {})
+    for seconds, done, left in ((2, 60, 1.33), (12, 70, 30)):
+        monkeypatch.setattr(live.time, "time", lambda now=seconds: 1000.0 + now)
+        found = live.seconds_left(StageProgress("respond", "running", done, 100, 1000.0, None))
+        assert found == pytest.approx(left, abs=0.01), f"{done} done after {seconds} s"
