@@ -95,6 +95,10 @@ class Propagation(Settings):
     judge: Collaborator = Field(
         Collaborator(name="judge", demonstrations=False), description="Who weighs them; drawn at its own temperature."
     )
+    verdict_confidence: Literal["judge", "everyone"] = Field(
+        "judge",
+        description="How sure a settled dispute is: the judge alone (paper), or collaborators and judge averaged.",
+    )
     max_answer_tokens: int = Field(64, ge=1, le=4096, description="Longest free answer.")
 
     @model_validator(mode="after")
@@ -204,6 +208,7 @@ def preset(name: str) -> dict[str, Any]:
                 warm_up=_STUDIO_TUNING,
                 k=3,
                 collaborators=_STUDIO_COLLABORATORS,
+                verdict_confidence="everyone",
             ),
             policy=Policy(measure="answer_nll", rule=Rule(value=0.6)),
             tune=_STUDIO_TUNING,

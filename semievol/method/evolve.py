@@ -86,8 +86,10 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
         disputed = [r for r in records if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
         weigh(plan, engine, journal, disputed, by_record)
     verdicts = {response.record_id: response for response in journal.responses("justify")}
+    whose = plan.config.propagation.verdict_confidence
     journal.save_candidates(
-        confidence.merge(plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id)) for r in records
+        confidence.merge(plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id), whose)
+        for r in records
     )
 
 

@@ -33,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "propagation.warm_up.learning_rate",
         "propagation.warm_up.lora.rank",
     ),
-    "Propagation": ("propagation.k", "propagation.justify", "calibration"),
+    "Propagation": ("propagation.k", "propagation.justify", "propagation.verdict_confidence", "calibration"),
     "Fine-tuning": (
         "tune.method",
         "tune.epochs",
@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
     "propagation.justify": "Self-justify",
+    "propagation.verdict_confidence": "Confidence of a settled dispute",
     "calibration": "Calibration share",
     "tune_from": "Start from",
     "tune_on": "Train on",

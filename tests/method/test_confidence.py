@@ -44,6 +44,17 @@ def test_a_justified_record_takes_the_justifications_numbers_but_the_collaborato
     assert found.confidences["vote_entropy"] == pytest.approx(math.log(2))
 
 
+def test_a_verdict_that_all_speak_for_has_the_mean_over_collaborators_and_judge() -> None:
+    responses = [scored("A", 0.9, 0.1), scored("B", 0.4, 0.6, exactness="bound")]
+    found = merge(CHOICE, ("A", "B"), responses, scored("B", 0.1, 0.9), "everyone")
+    assert (found.answer, found.agreed, found.justified, found.exactness) == ("B", False, True, "bound")
+    assert found.confidences["answer_nll"] == pytest.approx(-math.log((0.1 + 0.6 + 0.9) / 3))
+    assert found.confidences["mean_nll"] == pytest.approx(-(math.log(0.1) + math.log(0.6) + math.log(0.9)) / 3)
+    p = (0.9 + 0.4 + 0.1) / 3
+    assert found.confidences["answer_entropy"] == pytest.approx(stats.entropy([p, 1 - p]) / math.log(2))
+    assert found.confidences["vote_entropy"] == pytest.approx(math.log(2)), "votes are the collaborators' alone"
+
+
 def test_a_disputed_record_without_justification_goes_to_the_majority() -> None:
     responses = [scored("A", 0.9, 0.1), scored("B", 0.4, 0.6), scored("B", 0.3, 0.7)]
     found = merge(CHOICE, ("A", "B"), responses)
