@@ -124,7 +124,9 @@ def record_in_full(here: Place, record_id: str) -> None:
         parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
         paint.draw(*[record.response(task, view.record, said) for said in view.responses], key=f"r_{record_id}")
         if view.justification is not None:
-            parts.heading("Self-justify", "The model weighed the answers above and had the last word.")
+            alone = here.this_round.config.propagation.verdict_confidence == "judge"
+            counts = "Its own confidence counts." if alone else "Its confidence is averaged with theirs."
+            parts.heading("Self-justify", f"The model weighed the answers above and had the last word. {counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
             given = [said.text for said in view.responses]
             shown = by_similarity(view.demonstrations)
