@@ -32,6 +32,7 @@ def test_the_papers_preset_is_the_papers_method() -> None:
     ]
     assert (config.policy.rule.value, config.policy.disputed, config.tune_from) == (0.5, "together", "base")
     assert (config.tune_on, config.calibration) == ("gold_and_pseudo", 0)
+    assert config.propagation.verdict_confidence == "judge"
     assert config.tune.method == config.propagation.warm_up.method == "lora"
 
 
@@ -41,6 +42,7 @@ def test_the_authors_preset_is_what_their_code_does() -> None:
     assert len({c.seed for c in config.propagation.collaborators}) == 4
     assert (config.policy.rule.value, config.policy.disputed, config.policy.disputed_rule.value) == (1, "apart", 0.3)
     assert (config.tune.learning_rate, config.tune_from, config.tune_on) == (1e-6, "warm_up", "pseudo")
+    assert config.propagation.verdict_confidence == "judge"
     assert config.tune.method == config.propagation.warm_up.method == "lora"
 
 

@@ -96,7 +96,7 @@ def merge(
     Agreed (every answer parsed and the same): theirs, numbers averaged over the collaborators.
     Disputed with a readable justification: its answer, and its numbers ("judge", the paper) or those averaged over the
     collaborators and it ("everyone"); `vote_entropy` stays the collaborators'. A judge is told candidate answers, so
-    its own confidence overstates: a starter's judge was right on 40 % of disputes at an average confidence of 88 %.
+    its own confidence overstates: a starter's judge was right on 40 % of disputes at an average confidence of 89 %.
     Disputed without: majority vote (ties: larger averaged probability, then smaller answer), numbers averaged.
     exactness: the worst of the responses that the numbers come from.
     """

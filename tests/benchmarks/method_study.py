@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -118,7 +119,13 @@ def study(data: str, config: Config, seed: int, skip: Sequence[str] = ()) -> Row
             right[SELF] = _self_training(plan, engine, journal, Path(folder) / "self")
         if GOLD not in skip:
             right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
-    return {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
+    row = {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
+    return row | {"of": identity(data, config)}
+
+
+def identity(data: str, config: Config) -> str:
+    """What a kept row must agree in to be used again: data set and settings (the seed is the row's own)."""
+    return json.dumps([data, config.model_dump(mode="json", exclude={"seed"})], sort_keys=True)
 
 
 @cache
@@ -189,18 +196,31 @@ def _pool(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) -> dict[str
 def rows_of(
     data: str, config: Config, seeds: Sequence[int], processes: int, kept: Path | None, skip: Sequence[str] = ()
 ) -> Iterator[Row]:
-    """One row a seed, as they come; those that `kept` holds first."""
+    """One row a seed, as they come; those that `kept` holds of this data set and these settings first."""
     lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
-    known = [row for row in map(json.loads, lines) if row["seed"] in seeds]
+    mine = [row for row in map(json.loads, lines) if row["of"] == identity(data, config)]
+    known = [row for row in mine if row["seed"] in seeds]
     yield from known
     waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         for done in as_completed([pool.submit(study, data, config, seed, skip) for seed in waiting]):
             if kept is not None:
                 with kept.open("a") as file:
                     file.write(json.dumps(done.result()) + "\n")
             yield done.result()
+
+
+def _end_with_parent() -> None:
+    """A process of the pool ends when the command that started it is killed, instead of working on for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def crossed(rows: Sequence[Row], arm: str, other: str = "") -> metrics.Crossed:

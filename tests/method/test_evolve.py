@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,27 @@ def test_the_judge_sees_only_disputed_records_with_all_candidates(plan: Plan) ->
         lines = ask.messages[-1].content.split("Candidate answers:\n")[1].splitlines()[:-1]
         said = [r.text for (record_id, _, _), r in journal.kept["respond"].items() if record_id == ask.record_id]
         assert sorted(lines) == sorted(said)
+
+
+def test_a_verdict_is_as_sure_as_the_setting_says(plan: Plan) -> None:
+    """The answer is the judge's either way; its numbers are the judge's, or averaged with the collaborators'."""
+    alone, averaged = MemoryJournal(), MemoryJournal()
+    evolve(with_propagation(plan, verdict_confidence="judge"), FakeEngine(), alone, until="justify")
+    evolve(with_propagation(plan, verdict_confidence="everyone"), FakeEngine(), averaged, until="justify")
+    settled = [record_id for record_id, candidate in alone.merged.items() if candidate.justified]
+    assert settled, "this test needs a dispute"
+    said = {r.record_id: r for r in alone.responses("justify")}
+    for record_id in settled:
+        place = TASK.labels.index(said[record_id].answer or "")
+        everyone = [r for r in averaged.responses("respond") if r.record_id == record_id] + [said[record_id]]
+        mean = sum(r.probabilities[place] for r in everyone) / len(everyone)
+        assert alone.merged[record_id].answer == averaged.merged[record_id].answer == said[record_id].answer
+        own = -math.log(said[record_id].probabilities[place])
+        assert alone.merged[record_id].confidences["answer_nll"] == pytest.approx(own)
+        assert averaged.merged[record_id].confidences["answer_nll"] == pytest.approx(-math.log(mean))
+    agreed = [record_id for record_id, candidate in alone.merged.items() if candidate.agreed]
+    assert agreed
+    assert all(alone.merged[record_id] == averaged.merged[record_id] for record_id in agreed)
 
 
 def test_demonstrations_stand_least_similar_first(plan: Plan) -> None:
