@@ -15,12 +15,16 @@ from semievol.records import Candidate, Demonstration, Origin, Record, Response
 
 
 class FakeEngine:
-    """Answers with the allowed answer that demonstrations favour; every model has a taste made from its name."""
+    """Answers with the allowed answer that demonstrations favour; every model has a taste made from its name.
+
+    reads: most characters of a prompt that it can read.
+    """
 
     control_tokens = ("<|end|>",)
 
-    def __init__(self, break_after: int | None = None) -> None:
+    def __init__(self, break_after: int | None = None, reads: int = 1_000_000) -> None:
         self.asked: list[Ask] = []
+        self.reads = reads
         self.lessons: list[Lesson] = []
         self._left = break_after
 
@@ -37,7 +41,11 @@ class FakeEngine:
             found.append(sorted(near, key=lambda d: (-d.similarity, d.record.id))[:k])
         return found
 
+    def fits(self, ask: Ask) -> bool:
+        return sum(len(turn.content) for turn in ask.messages) <= self.reads
+
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
+        assert all(self.fits(ask) for ask in asks), "asked what it cannot read"
         if self._left is not None:
             self._left -= 1
             if self._left < 0:

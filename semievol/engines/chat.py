@@ -64,6 +64,7 @@ class Chat:
         self.control_tokens: tuple[str, ...] = tuple(sorted(tokens, key=lambda token: (-len(token), token)))
         self._folds_system = not self._knows_system()
         self._lead = self._before_answer()
+        self._fixed = len(self.prompts([[Message("system", "x"), Message("user", "x")]])[0])  # most of it template
         self._replies: dict[tuple[tuple[int, ...], str], tuple[int, ...]] = {}
         self.stops = self._stop_ids(folder)
 
@@ -73,6 +74,22 @@ class Chat:
             return []
         texts = [self._render(messages) for messages in conversations]
         return [tuple(ids) for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+    def fits(self, messages: Sequence[Message], allowed: Sequence[str], max_tokens: int) -> bool:
+        """Whether prompt and answer stay within the context: the longest allowed answer, else `max_tokens` of a
+        generated one, but at most a quarter of the context."""
+        if self.context is None:
+            return True
+        # A token stands for at least one byte, so that most prompts need not be tokenised to know that they fit.
+        parts = [*(message.content for message in messages), *allowed]
+        at_most = sum(len(part.encode("utf-8", "replace")) + 16 for part in parts)
+        room = self.context - self._fixed - (0 if allowed else min(max_tokens, self.context // 4))
+        if at_most <= room:
+            return True
+        (prompt,) = self.prompts([messages])
+        turns = [self.turn(messages, prompt, answer) for answer in allowed]
+        longest = max((len(turn.prompt) + len(turn.reply) for turn in turns), default=len(prompt))
+        return longest <= room + self._fixed
 
     def turn(self, messages: Sequence[Message], prompt: tuple[int, ...], answer: str) -> Turn:
         """`messages` answered by `answer`; `prompt` is what `prompts` gave for them.

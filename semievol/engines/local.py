@@ -16,6 +16,7 @@ import torch
 from semievol.engines import generation, retrieval, scoring
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.batching import CPU_BUDGET, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
+from semievol.engines.chat import Chat
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Demonstration, Record
@@ -49,6 +50,7 @@ class LocalEngine:
         self.batcher = Batcher(CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET)
         self.base = AdaptedModel(model, self.device, self.dtype)
         self._other: tuple[str, AdaptedModel] | None = None
+        self._chats: dict[str, Chat] = {}
 
     @property
     def control_tokens(self) -> Sequence[str]:
@@ -74,6 +76,12 @@ class LocalEngine:
         else:
             embed = retrieval.sentence_embedder(embedder, self.device.type)
         return retrieval.neighbours(labeled, queries, k, embed)
+
+    def fits(self, ask: Ask) -> bool:
+        """As the protocol says; see `Chat.fits`."""
+        if ask.model not in self._chats:
+            self._chats[ask.model] = self._find(ask.model)[0].chat
+        return self._chats[ask.model].fits(ask.messages, ask.allowed, ask.max_tokens)
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         """As the protocol says; grouped by model, so that adapters are switched once each."""

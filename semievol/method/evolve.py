@@ -15,7 +15,16 @@ from semievol.method import confidence, selection
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
-from semievol.method.questions import answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
+from semievol.method.questions import (
+    Lengths,
+    answer_chunk,
+    ask_of,
+    chunks,
+    demonstrations_of,
+    go_on,
+    model_paths,
+    weigh,
+)
 from semievol.method.tasks import allowed_answers
 from semievol.records import STAGES, Response
 
@@ -69,11 +78,13 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
     collaborators = plan.config.propagation.collaborators
-    done = journal.answered("respond")
+    done, lengths = journal.answered("respond"), Lengths()
     for start, chunk in chunks(records):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
+        lengths.count(ask for _, _, ask in asks)
         answer_chunk(plan, engine, journal, "respond", asks, done)
         journal.progress("respond", start + len(chunk), len(records))
+    lengths.tell(journal, "respond")
 
 
 def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
@@ -126,12 +137,14 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
     if not plan.test:
         journal.event("evaluate", "There is no test set, so nothing was evaluated.")
         return
-    total = len(plan.test) * len(arms)
+    total, lengths = len(plan.test) * len(arms), Lengths()
     for position, arm in enumerate(arms):
         plain = Collaborator(name=arm, model=arm, demonstrations=False)
         done = {(r.record_id, arm, r.input_hash) for r in journal.predictions(arm)}
         for start, chunk in chunks(plan.test):
             asks = [(r, plain, ask_of(plan, engine, "evaluate", r, plain, {arm: models[arm] or ""}, {})) for r in chunk]
+            lengths.count(ask for _, _, ask in asks)
             answer_chunk(plan, engine, journal, "evaluate", asks, done)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
+    lengths.tell(journal, "evaluate")
     journal.save_evaluation(evaluation(plan, journal, arms))

@@ -28,6 +28,8 @@ class Ask:
     identity: what stands for the model in `input_hash`, so that it does not depend on where an adapter lies on disk.
     allowed: the allowed answers, to be scored; empty asks for a generated answer.
     temperature, seed: for generated answers only; scored answers are returned as untempered probabilities.
+    left_out: demonstrations that are not shown, the least similar ones, since the model could not read them all.
+    too_long: the model cannot read the question even alone, so that it is not asked.
     """
 
     record_id: str
@@ -39,6 +41,8 @@ class Ask:
     seed: int = 0
     max_tokens: int = 64
     identity: str = ""
+    left_out: int = 0
+    too_long: bool = False
 
     @property
     def input_hash(self) -> str:
@@ -87,6 +91,9 @@ class Engine(Protocol):
         self, labeled: Sequence[Record], queries: Sequence[Record], k: int, embedder: str
     ) -> list[list[Demonstration]]:
         """For every query the `k` most similar labeled records, most similar first, never one of equal content."""
+
+    def fits(self, ask: Ask) -> bool:
+        """Whether the ask's model has room for the prompt and its answer."""
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         """Replies in the order of `asks`. The numbers do not depend on what else stands in the call (fp32)."""

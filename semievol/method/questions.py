@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from semievol.config import Collaborator
 from semievol.method.prompts import by_similarity, render
@@ -17,6 +18,7 @@ from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Demonstration, Record, Response
 
 CHUNK = 32  # records asked and saved together; a kill loses at most one chunk
+UNREAD = Reply(text="", exactness="absent")  # of a model that could not read the question
 
 
 def ask_of(
@@ -29,23 +31,62 @@ def ask_of(
     near: Mapping[str, Sequence[Demonstration]],
     candidates: Sequence[str] = (),
 ) -> Ask:
-    """The question that `collaborator` is asked about `record`; `near` holds demonstrations by record id."""
-    chance = _chance(plan, stage, record, collaborator)
-    shown = by_similarity(near.get(record.id, ())) if collaborator.demonstrations else []
-    if collaborator.order == "shuffled":
-        chance.shuffle(shown)
-    turns = render(plan.task, record, shown, candidates, collaborator.variant, engine.control_tokens)
-    return Ask(
-        record_id=record.id,
-        collaborator=collaborator.name,
-        model=models.get(collaborator.model, collaborator.model),
-        messages=turns,
-        allowed=allowed_answers(plan.task, record),
-        temperature=collaborator.temperature,
-        seed=chance.getrandbits(32),
-        max_tokens=plan.config.propagation.max_answer_tokens,
-        identity=collaborator.model,
-    )
+    """The question that `collaborator` is asked about `record`; `near` holds demonstrations by record id.
+
+    Where the model cannot read all of it, the least similar demonstrations are left out, as many as need be.
+    """
+    nearest_last = by_similarity(near.get(record.id, ())) if collaborator.demonstrations else []
+    for left_out in range(len(nearest_last) + 1):
+        chance = _chance(plan, stage, record, collaborator)
+        shown = nearest_last[left_out:]
+        if collaborator.order == "shuffled":
+            chance.shuffle(shown)
+        ask = Ask(
+            record_id=record.id,
+            collaborator=collaborator.name,
+            model=models.get(collaborator.model, collaborator.model),
+            messages=render(plan.task, record, shown, candidates, collaborator.variant, engine.control_tokens),
+            allowed=allowed_answers(plan.task, record),
+            temperature=collaborator.temperature,
+            seed=chance.getrandbits(32),
+            max_tokens=plan.config.propagation.max_answer_tokens,
+            identity=collaborator.model,
+            left_out=left_out,
+        )
+        if engine.fits(ask):
+            return ask
+    return replace(ask, too_long=True)
+
+
+@dataclass
+class Lengths:
+    """How many questions of a stage the model could not read as they were meant; told once, at the stage's end."""
+
+    shortened: int = 0
+    unread: int = 0
+
+    def count(self, asks: Iterable[Ask]) -> None:
+        for ask in asks:
+            self.unread += ask.too_long
+            self.shortened += bool(ask.left_out) and not ask.too_long
+
+    def tell(self, journal: Journal, stage: str) -> None:
+        if self.shortened:
+            journal.event(
+                stage,
+                f"{counted(self.shortened)} too long for the model with all demonstrations: "
+                "the least similar ones were left out.",
+            )
+        if self.unread:
+            journal.event(
+                stage,
+                f"{counted(self.unread)} too long for the model even without demonstrations, and went unanswered.",
+            )
+
+
+def counted(questions: int) -> str:
+    """How many questions were, as the beginning of a sentence."""
+    return "1 question was" if questions == 1 else f"{questions:,} questions were"
 
 
 def answer_chunk(
@@ -60,8 +101,8 @@ def answer_chunk(
     if all((ask.record_id, ask.collaborator, ask.input_hash) in done for _, _, ask in asks):
         return
     go_on(journal)
-    replies = engine.answer([ask for _, _, ask in asks])
-    responses = [_response(plan, record, ask, reply) for (record, _, ask), reply in zip(asks, replies, strict=True)]
+    replies = iter(engine.answer([ask for _, _, ask in asks if not ask.too_long]))
+    responses = [_response(plan, record, ask, UNREAD if ask.too_long else next(replies)) for record, _, ask in asks]
     if stage == "evaluate":
         journal.save_predictions(asks[0][1].name, responses)
     else:
@@ -100,15 +141,17 @@ def weigh(
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     judge = plan.config.propagation.judge
-    done = journal.answered("justify")
+    done, lengths = journal.answered("justify"), Lengths()
     for start, chunk in chunks(disputed):
         asks = []
         for record in chunk:
             candidates = [response.text for response in by_record[record.id]]
             _chance(plan, "justify", record, judge).shuffle(candidates)
             asks.append((record, judge, ask_of(plan, engine, "justify", record, judge, models, near, candidates)))
+        lengths.count(ask for _, _, ask in asks)
         answer_chunk(plan, engine, journal, "justify", asks, done)
         journal.progress("justify", start + len(chunk), len(disputed))
+    lengths.tell(journal, "justify")
 
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:

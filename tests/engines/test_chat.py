@@ -70,3 +70,20 @@ def test_an_empty_answer_is_refused(chat):
 def test_common_length():
     assert common_length((1, 2, 3), (1, 2, 4)) == 2
     assert common_length((1, 2), (1, 2, 4)) == 2
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen"])
+def test_what_fits_is_what_stays_within_the_context(kind, request):
+    """Texts of every length around the limit, some of several bytes a letter, counted token by token."""
+    chat = Chat(request.getfixturevalue(kind), context=120)
+    seen = set()
+    for text in [word * n for word in ("leak ", "水", "ä", "zq") for n in range(1, 90)]:
+        messages = turns(text)
+        [prompt] = chat.prompts([messages])
+        closed = max(len(t.prompt + t.reply) for t in (chat.turn(messages, prompt, a) for a in ("roads", "A")))
+        assert chat.fits(messages, ("roads", "A"), 64) == (closed <= 120)
+        assert chat.fits(messages, (), 10) == (len(prompt) + 10 <= 120)
+        assert chat.fits(messages, (), 64) == (len(prompt) + 30 <= 120), "of a long answer, a quarter of the context"
+        seen.add(closed <= 120)
+    assert seen == {True, False}
+    assert Chat(request.getfixturevalue(kind)).fits(turns("leak " * 5000), (), 64), "no limit"

@@ -123,6 +123,48 @@ def test_a_verdict_is_as_sure_as_the_setting_says(plan: Plan) -> None:
     assert all(alone.merged[record_id] == averaged.merged[record_id] for record_id in agreed)
 
 
+def test_what_the_model_cannot_read_loses_its_least_similar_demonstrations(plan: Plan) -> None:
+    """One record is long: beside it there is room for one demonstration of three. The run says so and goes on."""
+    name = plan.config.propagation.collaborators[0].name
+    whole = FakeEngine()
+    evolve(plan, whole, MemoryJournal(), until="respond")
+    usual = max(sum(len(turn.content) for turn in ask.messages) for ask in whole.asked)
+    victim = replace(plan.unlabeled[4], question=plan.unlabeled[4].question + " and" * (usual // 8))
+    cramped = replace(plan, unlabeled=[victim if r.id == victim.id else r for r in plan.unlabeled])
+    engine, journal = FakeEngine(reads=usual), MemoryJournal()
+    evolve(cramped, engine, journal)
+    shown = {a.record_id: a.messages for a in engine.asked if a.collaborator == name}
+    assert 1 < len(shown[victim.id]) < len(shown[plan.unlabeled[5].id])
+    nearest = journal.near[victim.id][0][0]
+    question = next(record.question for record in plan.labeled if record.id == nearest)
+    assert shown[victim.id][-3].content.startswith(question), "the nearest stays, beside the question"
+    told = [text for stage, text in journal.events if stage == "respond"]
+    assert [text.split(" for ")[0] for text in told] == ["3 questions were too long"]
+    assert journal.merged[victim.id].answer in TASK.labels
+
+
+def test_what_the_model_cannot_read_at_all_goes_unanswered_and_the_rest_goes_on(plan: Plan) -> None:
+    far = "endless " * 500
+    victims = [replace(plan.unlabeled[4], question=far), replace(plan.test[0], question=far)]
+    cramped = replace(
+        plan,
+        unlabeled=[victims[0] if r.id == victims[0].id else r for r in plan.unlabeled],
+        test=[victims[1], *plan.test[1:]],
+    )
+    journal = MemoryJournal()
+    evolve(cramped, FakeEngine(reads=1500), journal)
+    said = [r for r in journal.responses("respond") if r.record_id == victims[0].id]
+    assert len(said) == len(plan.config.propagation.collaborators)
+    assert all(r.answer is None and not r.probabilities and r.exactness == "absent" for r in said)
+    assert journal.merged[victims[0].id].answer is None
+    assert journal.frozen is not None
+    assert victims[0].id not in journal.frozen.answers
+    assert journal.evaluation["n"] == len(plan.test), "an unread test record counts, as wrong"
+    assert {(stage, text.split(" was")[0].split(" were")[0]) for stage, text in journal.events} == {
+        ("respond", "4 questions"), ("justify", "1 question"), ("evaluate", "3 questions"),
+    }  # fmt: skip
+
+
 def test_demonstrations_stand_least_similar_first(plan: Plan) -> None:
     engine, journal = FakeEngine(), MemoryJournal()
     evolve(plan, engine, journal, until="respond")
