@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from semievol.engines import generation, retrieval, scoring
+from semievol.engines import generation, scoring
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.batching import CPU_BUDGET, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
 from semievol.engines.chat import Chat
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Demonstration, Record
+
+if TYPE_CHECKING:
+    from semievol.engines.retrieval import Vectors
 
 BASE = "base"
 MODEL_EMBEDDER = "model"
@@ -69,6 +73,9 @@ class LocalEngine:
     ) -> list[list[Demonstration]]:
         """As the protocol says. embedder: "char-tfidf", "model" (this model's own hidden states, averaged over the
         tokens), or a sentence-transformers model."""
+        # Imported here: scikit-learn takes half a second that training and answering do not need.
+        from semievol.engines import retrieval
+
         if embedder == retrieval.CHAR_TFIDF:
             embed: retrieval.Embed = retrieval.char_tfidf
         elif embedder == MODEL_EMBEDDER:
@@ -133,10 +140,12 @@ class LocalEngine:
             if key not in questions:
                 questions[key] = self._question(adapted, ask, prompt)
         distinct = list(questions.values())
+        beginning = scoring.Beginning.of([question.prompt for question in distinct if adapted.packs])
+        rest = [replace(question, prompt=question.prompt[len(beginning.ids) :]) for question in distinct]
         scores = self.batcher.run(
-            distinct,
+            rest,
             lambda question: question.size,
-            lambda batch: scoring.score(model, batch, adapted.pad, adapted.packs),
+            lambda batch: scoring.score(model, batch, adapted.pad, adapted.packs, beginning),
         )
         found = dict(zip(questions, map(scoring.normalise, scores), strict=True))
         replies = []
@@ -186,13 +195,13 @@ class LocalEngine:
                 "Show fewer demonstrations, shorten the record, or choose a model with a longer context.",
             )
 
-    def _hidden_states(self, texts: Sequence[str]) -> retrieval.Vectors:
+    def _hidden_states(self, texts: Sequence[str]) -> Vectors:
         """The base's last hidden states averaged over the tokens of each text (cut at the model's context)."""
         limit = self.base.chat.context or 4096
         ids_of: list[list[int]] = self.base.chat.tokenizer(list(texts))["input_ids"]
         rows = [ids[:limit] or [self.base.pad] for ids in ids_of]
 
-        def pooled(batch: list[list[int]]) -> list[retrieval.Vectors]:
+        def pooled(batch: list[list[int]]) -> list[Vectors]:
             ids, mask, positions = pad_left(batch, self.base.pad, self.device)
             with self.base.using(None) as model:
                 hidden = model.base_model(

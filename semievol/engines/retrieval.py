@@ -55,14 +55,14 @@ def neighbours(
     vectors = embed([text_of(record) for record in (*labeled, *queries)])
     vectors = np.ascontiguousarray(normalize(vectors), dtype=np.float32)
     known, asked = vectors[: len(labeled)], vectors[len(labeled) :]
-    index = _index(known, flat_up_to)
+    searched = index(known, flat_up_to)
     hashes = [record.content_hash for record in labeled]
     copies = max(Counter(hashes).values())
     fetch = min(len(labeled), k + copies + 8)
     found: list[list[Demonstration]] = []
     for start in range(0, len(queries), _BLOCK):
         block = asked[start : start + _BLOCK]
-        _, places = index.search(block, fetch)
+        _, places = searched.search(block, fetch)
         for vector, row, query in zip(block, places, queries[start : start + _BLOCK], strict=True):
             near = row[row >= 0]
             similarity = _cosines(known[near], vector)
@@ -97,7 +97,7 @@ def _ranked(
     return sorted(found, key=lambda demonstration: (-demonstration.similarity, demonstration.record.id))
 
 
-def _index(vectors: Vectors, flat_up_to: int) -> Any:
+def index(vectors: Vectors, flat_up_to: int) -> Any:
     """Exact inner-product index; an inverted file beyond `flat_up_to` vectors, with its recall in the log."""
     count, dimensions = vectors.shape
     flat = faiss.IndexFlatIP(dimensions)
@@ -105,16 +105,16 @@ def _index(vectors: Vectors, flat_up_to: int) -> Any:
         flat.add(vectors)
         return flat
     lists = int(4 * count**0.5)
-    index = faiss.IndexIVFFlat(flat, dimensions, lists, faiss.METRIC_INNER_PRODUCT)
-    index.train(vectors[:: max(1, count // (64 * lists))])
-    index.add(vectors)
-    index.nprobe = max(1, min(32, lists // 4))
+    inverted = faiss.IndexIVFFlat(flat, dimensions, lists, faiss.METRIC_INNER_PRODUCT)
+    inverted.train(vectors[:: max(1, count // (64 * lists))])
+    inverted.add(vectors)
+    inverted.nprobe = max(1, min(32, lists // 4))
     sample = vectors[:: max(1, count // 200)][:200]
     exact = np.argpartition(-(sample @ vectors.T), 8, axis=1)[:, :8]
-    _, close = index.search(sample, 8)
+    _, close = inverted.search(sample, 8)
     hits = sum(len(set(a.tolist()) & set(b.tolist())) for a, b in zip(exact, close, strict=True))
     _log.info("approximate index over %d records: recall of the 8 nearest is %.3f", count, hits / exact.size)
-    return index
+    return inverted
 
 
 def char_tfidf(texts: Sequence[str]) -> Vectors:

@@ -10,11 +10,13 @@ where it decides nothing is what makes letters cost a single forward; after the 
 
 Method. The answers form a tree of tokens. A row is the prompt followed by the tree's inner nodes, each seeing the
 prompt and its own ancestors only, at its own depth's position: one forward gives the distribution after the prompt
-and after every inner node. One-token answers have no inner node, and the row is the prompt alone.
+and after every inner node. One-token answers have no inner node, and the row is the prompt alone. What all prompts of
+a call begin with (a long instruction, say) is read once: its keys and values serve every row.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +26,10 @@ from typing import Any
 import torch
 
 from semievol.engines.batching import pad_left
+from semievol.engines.chat import common_length
 from semievol.errors import UserError
+
+_WORTH_IT = 0.15  # share of all tokens that must be saved; a cache costs a mask and a copy
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,46 @@ def question(
     return Question(prompt, tuple(replies if overlapping else bare))
 
 
-def score(model: Any, questions: Sequence[Question], pad: int, packed: bool = True) -> list[list[float]]:
+class Beginning:
+    """The tokens that all prompts of a call begin with; read by the first batch that needs them, then kept.
+
+    ids: none of the prompts may consist of them alone, since its last token is asked for a distribution.
+    """
+
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self.ids = ids
+        self._cache: Any = None
+
+    @classmethod
+    def of(cls, prompts: Sequence[tuple[int, ...]]) -> Beginning:
+        """What the prompts have in common, or nothing where reading it once would save little."""
+        if len(prompts) < 2:
+            return cls(())
+        least, most = min(prompts), max(prompts)  # whatever these two share, all between them share as well
+        common = min(common_length(least, most), min(map(len, prompts)) - 1)
+        worth_it = common * (len(prompts) - 1) >= _WORTH_IT * sum(map(len, prompts))
+        return cls(least[:common] if worth_it else ())
+
+    def rows(self, model: Any, count: int) -> Any:
+        """Its keys and values for `count` rows, to be continued."""
+        if self._cache is None:
+            ids = torch.tensor([self.ids], device=next(model.parameters()).device)
+            self._cache = model(input_ids=ids, logits_to_keep=1, use_cache=True).past_key_values
+        cache = copy.deepcopy(self._cache)
+        cache.batch_repeat_interleave(count)
+        return cache
+
+
+NOTHING = Beginning(())
+
+
+def score(
+    model: Any, questions: Sequence[Question], pad: int, packed: bool = True, beginning: Beginning = NOTHING
+) -> list[list[float]]:
     """log p of every path of every question, float64, unnormalised, in one batch.
 
     model: a causal language model, called as transformers models are. packed: off for models whose attention does not
-    take a mask of our own; then every path is a row of its own.
+    take a mask of our own; then every path is a row of its own. beginning: what the questions' prompts leave out.
     """
     if not packed and any(q.nodes for q in questions):
         return [_score_rows(model, q, pad) for q in questions]
@@ -77,9 +117,14 @@ def score(model: Any, questions: Sequence[Question], pad: int, packed: bool = Tr
     keep = 1 + max(len(tree) for tree in trees)
     if keep > 1:
         mask, positions = _tree_masks(questions, trees, ids.shape[1], device)
-    logits = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep, use_cache=False
-    ).logits
+    given: dict[str, Any] = {"use_cache": False}
+    before = len(beginning.ids)
+    if before:
+        seen = torch.ones_like(ids) if mask is None else mask
+        mask = torch.cat([seen.new_ones(*seen.shape[:-1], before), seen], dim=-1)
+        positions = positions + before
+        given = {"use_cache": True, "past_key_values": beginning.rows(model, len(questions))}
+    logits = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **given).logits
     found = []
     for row, (q, tree) in enumerate(zip(questions, trees, strict=True)):
         wanted = logits[row, keep - 1 - len(tree) :].double().log_softmax(-1)

@@ -5,6 +5,7 @@ Serves `asking` over a Unix socket. Knows no store: everything it needs comes wi
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -27,6 +28,7 @@ IDLE_SECONDS = 180.0
 
 def main(address: str) -> None:
     """Listens on `address` and ends after IDLE_SECONDS without a question."""
+    gc.disable()  # until a model is loaded, as in the worker
     from semievol.engines.local import LocalEngine  # torch loads here and nowhere else in this module
 
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -45,6 +47,8 @@ def main(address: str) -> None:
                     wanted = (request["model"], request["precision"], request["threads"])
                     if held is None or held[0] != wanted:
                         held = (wanted, LocalEngine(*wanted))
+                        gc.freeze()
+                        gc.enable()
                     reply = {"result": _VERBS[request["verb"]](held[1], request)}
                 except UserError as problem:
                     reply = {"error": problem.as_dict()}

@@ -7,6 +7,7 @@ beats while it works, and writes everything it has to say into the run's log fil
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import platform
@@ -97,6 +98,8 @@ def _work(store: Store, run: runs.Run) -> None:
         *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
     )
     engine = LocalEngine(run.config.model, run.config.precision, run.config.threads)
+    gc.freeze()  # what is loaded by now stays for good
+    gc.enable()
     runs.record_environment(store, run.id, run.attempt, environment(engine.description))
     journal = StoreJournal(store, run)
     for sentence in said:
@@ -166,6 +169,7 @@ def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    gc.disable()  # until everything is loaded: looking for garbage among modules took 1 s of 5
     os.environ.update(for_models())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal stops the dashboard, not the work
     ended = main()

@@ -61,8 +61,9 @@ def plan_of(data: str, preset: str, records: int, model: str, precision: str, th
 
 
 def warm_adapter(plan: Plan, engine: LocalEngine, folder: Path) -> str:
-    """An adapter of a few updates: what it knows does not matter here, that it is one does."""
-    lesson = Lesson(warm_up_examples(plan, engine)[:16], Tuning(epochs=1, minimum_steps=2), folder, 0)
+    """An adapter of a few updates by the preset's method: what it knows does not matter here, that it is one does."""
+    how = Tuning(method=plan.config.propagation.warm_up.method, epochs=1, minimum_steps=2)
+    lesson = Lesson(warm_up_examples(plan, engine)[:16], how, folder, 0)
     return engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
 
 

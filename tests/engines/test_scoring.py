@@ -101,6 +101,39 @@ def test_equal_asks_of_several_collaborators_are_computed_once(engine, monkeypat
     assert len(set(replies)) == 1
 
 
+@pytest.mark.parametrize("allowed", [LETTERS, OVERLAPPING], ids=["letters", "overlapping"])
+@pytest.mark.parametrize("kind", ["llama", "qwen"])
+def test_a_long_beginning_that_all_share_is_read_once_and_changes_nothing(kind, allowed, request, monkeypatch):
+    engine = LocalEngine(str(request.getfixturevalue(kind)), threads=1)
+    engine.batcher.budget = 40  # several batches
+    rules = "Which day is the bin collected? " * 6
+    asks = [
+        Ask(str(i), "c", "base", (Message("user", f"{rules} {text}"),), allowed)
+        for i, text in enumerate(["owl", "the street lamp is broken", "a tree", "tap " * 9, "pipe"])
+    ]
+    read = []
+    forward = type(engine.base.model).forward
+    monkeypatch.setattr(
+        type(engine.base.model), "forward", lambda *a, **k: read.append(tuple(k["input_ids"].shape)) or forward(*a, **k)
+    )
+    together = engine.answer(asks)
+    batches, alone = list(read), [engine.answer([one])[0] for one in asks]
+    beginning, *rows = batches
+    assert beginning[0] == 1
+    assert len(rows) > 1
+    assert all(width < beginning[1] for _, width in rows)
+    assert largest_difference(together, alone) < 1e-5
+    assert [reply.mass for reply in together] == pytest.approx([reply.mass for reply in alone], rel=1e-4)
+
+
+def test_a_beginning_is_shared_only_where_that_saves_something():
+    head = tuple(range(30))
+    assert scoring.Beginning.of([(*head, 40), (*head, 50, 51), (*head, 40, 41)]).ids == head
+    assert scoring.Beginning.of([head, (*head, 50)]).ids == head[:-1], "the last token is asked for what follows it"
+    assert scoring.Beginning.of([(1, *range(60)), (1, *range(2, 60))]).ids == ()
+    assert scoring.Beginning.of([head]).ids == scoring.Beginning.of([]).ids == ()
+
+
 def test_labels_that_the_model_cannot_tell_apart_are_refused(engine):
     with pytest.raises(UserError, match="look the same"):
         engine.answer([ask(TEXTS[0], ("water", "water "))])

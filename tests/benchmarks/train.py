@@ -1,0 +1,212 @@
+"""Training: ours against transformers.Trainer and TRL's SFTTrainer as they come, tokens per second.
+
+    python -m tests.benchmarks.train [--examples 160] [--threads 1] [--precision fp32] [--json]
+
+All of them do one epoch of LoRA from the same adapter, on the same examples, in batches of 8, with the same optimizer
+settings; whatever else they do is their default. Ours is timed whole (tokenising, training, saving), the peers only in
+`trainer.train()`. Padding is no token. TRL is measured where it is installed (`pip install trl==1.16.0`), with its
+defaults, and with gradient checkpointing and bf16 switched off.
+
+Same losses: transformers.Trainer once more, fed with our batches in our order; the largest difference of a step's loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from semievol.jobs.environment import for_models
+
+os.environ.update(for_models())  # before torch loads, as in the worker
+
+import torch
+from peft import PeftModel
+from torch.utils.data import SequentialSampler
+from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq, Trainer, TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from semievol.config import Tuning
+from semievol.engines import teaching
+from semievol.engines.adapters import AdaptedModel
+from semievol.engines.local import LocalEngine
+from semievol.engines.training import peak_rate
+from semievol.method.lessons import warm_up_examples
+from semievol.method.protocols import Lesson
+from semievol.records import Example
+from tests.benchmarks.workshop import MODELS, finish, model_folder, plan_of, side_by_side, table, warm_adapter
+
+TUNING = Tuning(method="lora", epochs=1, minimum_steps=0, save_every=10_000)
+QUIET: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "logging_steps": 1}
+
+
+def ours(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path) -> list[float]:
+    """The losses of one training, from the tokeniser to the finished adapter."""
+    losses: list[float] = []
+
+    def metric(name: str, step: int, value: float) -> None:
+        if name == "loss":
+            losses.append(value)
+
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        lesson = Lesson(examples, TUNING, Path(folder), 0, start=adapter)
+        engine.train(lesson, metric, lambda *_: None, lambda: False)
+    return losses
+
+
+def student(base: AdaptedModel, adapter: str) -> Any:
+    """The same base and the same adapter, ready to be trained, as peft gives them."""
+    model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
+    return PeftModel.from_pretrained(model, adapter, is_trainable=True)
+
+
+def arguments(base: AdaptedModel, folder: str, kind: type[TrainingArguments], steps: int, **more: Any) -> Any:
+    """What both sides have in common: rate, schedule, batch, clipping."""
+    return kind(
+        output_dir=folder,
+        max_steps=steps,
+        per_device_train_batch_size=TUNING.batch_size,
+        learning_rate=peak_rate(TUNING, base.model.config.hidden_size, "lora"),
+        lr_scheduler_type=TUNING.schedule,
+        warmup_steps=round(TUNING.warmup_ratio * steps),
+        weight_decay=TUNING.weight_decay,
+        max_grad_norm=TUNING.max_grad_norm,
+        use_cpu=True,
+        **QUIET,
+        **more,
+    )
+
+
+def rows_of(engine: LocalEngine, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
+    """Examples as the ordinary collator wants them: ids, mask, and labels on the answer only."""
+    rows = []
+    for turn in teaching.tokenised(engine.base.chat, examples):
+        ids = [*turn.prompt, *turn.reply]
+        labels = [teaching.IGNORED] * len(turn.prompt) + list(turn.reply)
+        rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
+    return rows
+
+
+def losses_of(trainer: Trainer) -> list[float]:
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def as_it_comes(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path) -> Callable[[], Any]:
+    """transformers.Trainer with its own sampler and the usual collator; returns what is to be timed."""
+    rows = rows_of(engine, examples)
+
+    def run() -> list[float]:
+        trainer = Trainer(
+            model=student(engine.base, adapter),
+            args=arguments(engine.base, str(scratch / "hf"), TrainingArguments, len(rows) // TUNING.batch_size),
+            train_dataset=rows,
+            data_collator=DataCollatorForSeq2Seq(engine.base.chat.tokenizer),
+        )
+        trainer.train()
+        return losses_of(trainer)
+
+    return run
+
+
+def by_trl(
+    engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path, **changed: Any
+) -> Callable[[], Any]:
+    """TRL's SFTTrainer on prompt and completion, the loss on the completion, as it does by default."""
+    from datasets import Dataset  # comes with TRL, which is optional here
+    from trl import SFTConfig, SFTTrainer
+
+    pairs = [
+        {
+            "prompt": [{"role": turn.role, "content": turn.content} for turn in example.messages],
+            "completion": [{"role": "assistant", "content": example.answer}],
+        }
+        for example in examples
+    ]
+
+    def run() -> list[float]:
+        trainer = SFTTrainer(
+            model=student(engine.base, adapter),
+            args=arguments(engine.base, str(scratch / "trl"), SFTConfig, len(pairs) // TUNING.batch_size, **changed),
+            train_dataset=Dataset.from_list(pairs),
+            processing_class=engine.base.chat.tokenizer,
+        )
+        trainer.train()
+        return losses_of(trainer)
+
+    return run
+
+
+class _InOurOrder(Trainer):
+    """Trainer that takes the rows as they lie."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)
+
+
+def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path) -> list[float]:
+    """Losses of transformers.Trainer on our batches in our order."""
+    turns = teaching.tokenised(engine.base.chat, examples)
+    steps = len(turns) // TUNING.batch_size
+    order = teaching.order([teaching.length(turn) for turn in turns], TUNING.batch_size, steps, 0)
+    trainer = _InOurOrder(
+        model=student(engine.base, adapter),
+        args=arguments(engine.base, str(scratch / "same"), TrainingArguments, steps, remove_unused_columns=False),
+        train_dataset=[turns[place] for place in order],
+        data_collator=teaching.Collate(engine.base.pad),
+    )
+    trainer.train()
+    return losses_of(trainer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=160, help="a multiple of 8")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=("fp32", "auto"), default="fp32")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    transformers_logging.set_verbosity_error()
+    peers = ["Trainer"]
+    if importlib.util.find_spec("trl"):
+        peers += ["SFTTrainer", "SFTTrainer, no checkpointing, no bf16"]
+    else:
+        print("TRL is not installed (pip install trl==1.16.0): its columns are left out")
+    ratios: dict[str, float] = {}
+    lines: list[tuple[object, ...]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        for name in chosen.models:
+            engine = LocalEngine(model_folder(name, place), chosen.precision, chosen.threads)
+            plan = plan_of("fpb", "paper", 0, engine.base.name, chosen.precision, chosen.threads)
+            examples = warm_up_examples(plan, engine)[: chosen.examples]
+            adapter = warm_adapter(plan, engine, place / f"{engine.base.name}-start")
+            tokens = sum(len(row["input_ids"]) for row in rows_of(engine, examples))
+            common = (engine, examples, adapter, place)
+            ways: dict[str, Callable[[], Any]] = {
+                "ours": lambda c=common: ours(*c),  # type: ignore[misc]
+                "Trainer": as_it_comes(*common),
+            }
+            if len(peers) > 1:
+                ways[peers[1]] = by_trl(*common)
+                ways[peers[2]] = by_trl(*common, gradient_checkpointing=False, bf16=False)
+            timed = side_by_side(ways, chosen.repeats)
+            best = timed["ours"].best
+            same = on_our_batches(*common)
+            apart = max(abs(a - b) for a, b in zip(timed["ours"].result, same, strict=True))
+            found = {peer: timed[peer].best / best for peer in peers}
+            ratios |= {f"{name}, {peer}": ratio for peer, ratio in found.items()}
+            lines.append((name, tokens / best, *found.values(), f"{apart:.0e}"))
+            print(f"{name}: {tokens / best:.0f} tokens/s", flush=True)
+    print()
+    table(lines, ("model", "tokens/s", *(f"x {peer}" for peer in peers), "loss apart, at most"))
+    finish(ratios, chosen.json)
+
+
+if __name__ == "__main__":
+    main()
