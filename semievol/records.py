@@ -84,6 +84,10 @@ class Message:
     content: str
 
 
+ANSWERING = 0.5
+"""Least mass on the allowed answers with which a model may be said to answer the question that it was asked."""
+
+
 @dataclass(frozen=True)
 class Response:
     """What one collaborator said about one record.

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
 from semievol.method.tasks import allowed_answers, same
-from semievol.records import Candidate, Demonstration, Record, Response
+from semievol.records import ANSWERING, Candidate, Demonstration, Record, Response
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.decisions import standing_for, verdict
@@ -126,6 +126,17 @@ def candidates_page(
     frame = _as_frame([rows[key] for key in page])
     frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
     return frame, total
+
+
+def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
+    """Collaborator -> (responses whose allowed answers hold less than ANSWERING together, all with such a mass)."""
+    s = schema.responses.c
+    low = func.sum(case((s.mass < ANSWERING, 1), else_=0))
+    query = select(s.collaborator, low, func.count()).where(
+        s.round_id == round_id, s.stage == "respond", s.mass.is_not(None)
+    )
+    with store.read() as connection:
+        return {name: (int(few), int(all_)) for name, few, all_ in connection.execute(query.group_by(s.collaborator))}
 
 
 def record_view(store: Store, round_id: int, record_id: str) -> RecordView:

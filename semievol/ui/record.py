@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from semievol.method.prompts import by_similarity, render
 from semievol.method.tasks import LETTERS, allowed_answers
-from semievol.records import Demonstration, Message, Record, Response, Task
+from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
 from semievol.ui.formats import percent, score
 from semievol.ui.paint import Node, node
 
@@ -70,7 +70,8 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     if spread:
         below.append(bars(task, record, spread))
         if said.mass is not None:
-            below.append(node("num", f"the model gives {percent(said.mass)} to the allowed answers together"))
+            off = "" if said.mass >= ANSWERING else ": it is not answering the question"
+            below.append(node("num", f"the model gives {percent(said.mass)} to the allowed answers together{off}"))
     else:
         below.append(node("mono", said.text))
         if said.token_logprobs:

@@ -10,12 +10,14 @@ import streamlit as st
 from semievol.config import MEASURES
 from semievol.errors import UserError
 from semievol.method.prompts import by_similarity, render
+from semievol.records import ANSWERING
 from semievol.store import results
-from semievol.ui import formats, paint, parts, record, tables
+from semievol.ui import formats, paint, parts, record, state, tables
 from semievol.ui.paint import node
 from semievol.ui.state import Place
 
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
+OFTEN = 0.1  # share of responses off the question from which on it is worth a sentence
 DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
 
 
@@ -53,6 +55,17 @@ def filters(here: Place) -> dict[str, Any]:
         "sort": "measure",
         "descending": True,
     }
+
+
+def off_the_question(here: Place) -> None:
+    """Says which collaborators put most of their probability elsewhere than on the allowed answers."""
+    for name, (few, asked) in state.unanswering(here.store, here.this_round.id).items():
+        if few >= OFTEN * asked:
+            parts.note(
+                f"{name} is often not answering the question: in {few:,} of {asked:,} responses the allowed answers "
+                f"together hold less than {formats.percent(ANSWERING, 0)} of its probability, so that its shares say "
+                "little."
+            )
 
 
 def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:

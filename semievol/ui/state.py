@@ -91,6 +91,16 @@ def _candidates(home: str, round_id: int, revision: int) -> tuple[pd.DataFrame, 
     return results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
 
 
+def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
+    """As `results.unanswering`; counted again only after something was written."""
+    return _unanswering(str(store.home), round_id, results.revision(store, round_id))
+
+
+@st.cache_data(max_entries=3, show_spinner=False)
+def _unanswering(home: str, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
+    return results.unanswering(open_store(Path(home)), round_id)
+
+
 BUSY = ("running", "stopping")
 WAITING = ("queued",)
 

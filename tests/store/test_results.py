@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_the_calibration_frame_knows_the_truth(full: World) -> None:
     assert list(frame.columns) == [*COLUMNS, "correct"]
     assert frame["gold"].to_dict() == {"l0": "road", "l1": "water", "l2": "waste"}
     assert frame["correct"].to_dict() == {"l0": True, "l1": False, "l2": False}
+
+
+def test_who_is_off_the_question_is_counted_by_collaborator(full: World) -> None:
+    """Only respond's answers with a mass count: not those of the judge, nor of open tasks."""
+    before = results.unanswering(full.store, full.round.id)
+    odd = [replace(response(f"u{i}", "odd"), mass=mass) for i, mass in enumerate((0.1, 0.49, 0.5, None))]
+    full.journal.save_responses("respond", odd)
+    full.journal.save_responses("justify", [replace(response("u5", "odd"), mass=0.01)])
+    assert results.unanswering(full.store, full.round.id) == before | {"odd": (2, 3)}
+    assert before
+    assert all(few == 0 for few, _ in before.values())
 
 
 def test_numbers_are_right_where_the_task_says_so(store: Store) -> None:

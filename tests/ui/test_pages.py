@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from semievol.store import decisions, projects, results
+from semievol.store import decisions, projects, results, schema
 from semievol.store.database import Store
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -52,6 +53,18 @@ def test_a_project_with_results_opens_cold_with_project_and_round(visit: Visit, 
         "settings": "Workspace",
     }
     assert wanted[name] in told(app)
+
+
+def test_a_collaborator_that_does_not_answer_the_question_is_named(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    assert "not answering" not in told(visit("responses", project=project.id))
+    with store.write() as connection:
+        said = schema.responses.c
+        connection.execute(update(schema.responses).where(said.collaborator == "warm-up alone").values(mass=0.02))
+        connection.execute(update(schema.rounds).values(revision=schema.rounds.c.revision + 1))
+    shown = told(visit("responses", project=project.id))
+    assert "warm-up alone is often not answering the question: in 68 of 68 responses" in shown
+    assert "warm-up, demonstrations is often" not in shown
 
 
 def test_without_an_address_the_newest_project_is_taken(visit: Visit, store: Store) -> None:
