@@ -9,21 +9,18 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from semievol.engines import generation, scoring
+from semievol.engines import generation, scoring, vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.batching import CPU_BUDGET, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
 from semievol.engines.chat import Chat
+from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Demonstration, Record
-
-if TYPE_CHECKING:
-    from semievol.engines.retrieval import Vectors
 
 BASE = "base"
 MODEL_EMBEDDER = "model"
@@ -43,9 +40,10 @@ class LocalEngine:
     model: the base: "starter", a local folder or a hub id.
     precision: "fp32" is reproducible; "auto" takes bf16 on a GPU and on processors made for it.
     threads: processor threads; 0 takes all cores, but leaves one where there are more than two.
+    cache: folder in which embeddings are kept; None keeps none.
     """
 
-    def __init__(self, model: str, precision: str = "fp32", threads: int = 0) -> None:
+    def __init__(self, model: str, precision: str = "fp32", threads: int = 0, cache: Path | None = None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(threads or (cores if cores <= 2 else cores - 1))
         rank = int(os.environ.get("LOCAL_RANK", "0"))  # set by torchrun, one process per GPU
@@ -55,6 +53,7 @@ class LocalEngine:
         self.base = AdaptedModel(model, self.device, self.dtype)
         self._other: tuple[str, AdaptedModel] | None = None
         self._chats: dict[str, Chat] = {}
+        self._cache = cache
 
     @property
     def control_tokens(self) -> Sequence[str]:
@@ -77,11 +76,19 @@ class LocalEngine:
         from semievol.engines import retrieval
 
         if embedder == retrieval.CHAR_TFIDF:
-            embed: retrieval.Embed = retrieval.char_tfidf
-        elif embedder == MODEL_EMBEDDER:
-            embed = self._hidden_states
+            return retrieval.neighbours(labeled, queries, k, retrieval.char_tfidf)
+        if embedder == MODEL_EMBEDDER:
+            embed: Embed = self._hidden_states
+            identity = f"{self.base.fingerprint} {self.dtype}"
         else:
-            embed = retrieval.sentence_embedder(embedder, self.device.type)
+            folder = retrieval.sentence_folder(embedder)
+            identity = retrieval.files_of(folder)
+
+            def embed(texts: Sequence[str]) -> Vectors:
+                return retrieval.sentence_embedder(folder, self.device.type)(texts)
+
+        if self._cache is not None:
+            embed = vectors.kept(embed, self._cache, identity)
         return retrieval.neighbours(labeled, queries, k, embed)
 
     def fits(self, ask: Ask) -> bool:
@@ -212,10 +219,10 @@ class LocalEngine:
             return list(mean.cpu().numpy())
 
         try:
-            vectors = self.batcher.run(rows, lambda row: len(row), pooled)
+            found = self.batcher.run(rows, lambda row: len(row), pooled)
         except OutOfMemory:
             raise too_large("embedder", "Choose the embedder char-tfidf.") from None
-        return np.stack(vectors)
+        return np.stack(found)
 
 
 def _bf16_pays(device: torch.device) -> bool:

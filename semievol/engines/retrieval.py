@@ -6,9 +6,10 @@ forged. Knows nothing of language models: an embedder is a function from texts t
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,9 @@ from sklearn.preprocessing import normalize
 from sklearn.random_projection import SparseRandomProjection
 
 from semievol.engines.models import download, read_json, refuse_code
+from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.records import Demonstration, Record
-
-Vectors = npt.NDArray[np.float32]
-Embed = Callable[[Sequence[str]], Vectors]
 
 CHAR_TFIDF = "char-tfidf"
 DIMENSIONS = 1024
@@ -130,19 +129,32 @@ def char_tfidf(texts: Sequence[str]) -> Vectors:
     return np.asarray(projection.fit_transform(sparse), dtype=np.float32)
 
 
-def sentence_embedder(name: str, device: str) -> Embed:
-    """A sentence-transformers model from a local folder or the hub. UserError where package or model is missing."""
-    try:
-        # Imported here: it takes four seconds and is an optional dependency.
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
+def sentence_folder(name: str) -> Path:
+    """Folder of a sentence-transformers model that is safe to load: a local one, or one from the hub.
+
+    UserError where the package is missing, too, before anything is downloaded for it.
+    """
+    if importlib.util.find_spec("sentence_transformers") is None:
         raise UserError(
             f'The embedder "{name}" needs the package sentence-transformers, which is not installed.',
             "propagation.embedder",
             f"Install it (pip install sentence-transformers), or set the embedder to {CHAR_TFIDF}.",
-        ) from None
+        )
     folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else download(name)
     refuse_foreign_modules(folder)
+    return folder
+
+
+def files_of(folder: Path) -> str:
+    """What tells a folder's content from another: every file's name, size and time of its last change."""
+    stats = ((path.relative_to(folder), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+
+
+def sentence_embedder(folder: Path, device: str) -> Embed:
+    """The sentence-transformers model in a folder; UserError where it cannot be loaded."""
+    from sentence_transformers import SentenceTransformer  # here, as it takes four seconds and is optional
+
     try:
         model = SentenceTransformer(
             str(folder),
@@ -153,7 +165,7 @@ def sentence_embedder(name: str, device: str) -> Embed:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f'The embedder "{name}" cannot be loaded ({str(error)[:200]}).',
+            f'The embedder "{folder.name}" cannot be loaded ({str(error)[:200]}).',
             "propagation.embedder",
             f"Give a sentence-transformers folder or hub id, or set the embedder to {CHAR_TFIDF}.",
         ) from None

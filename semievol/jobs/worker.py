@@ -97,7 +97,8 @@ def _work(store: Store, run: runs.Run) -> None:
         "%d labeled, %d unlabeled, %d calibration, %d test records",
         *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
     )
-    engine = LocalEngine(run.config.model, run.config.precision, run.config.threads)
+    config = run.config
+    engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
     gc.freeze()  # what is loaded by now stays for good
     gc.enable()
     runs.record_environment(store, run.id, run.attempt, environment(engine.description))

@@ -1,0 +1,63 @@
+"""Embeddings kept on disk by the content of their texts, so that a later round computes only what is new.
+
+A folder per embedder, sealed with hashes; what is damaged, cut off or of another embedder is computed again. Knows
+nothing of how an embedding is made. (The vocabulary of "char-tfidf" depends on all texts at once: it is not kept.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save_file
+
+from semievol.engines import checkpoints
+
+Vectors = npt.NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+
+_FILE = "vectors.safetensors"
+_log = logging.getLogger(__name__)
+
+
+def kept(embed: Embed, home: Path, identity: str) -> Embed:
+    """`embed`, asked only for texts that `home` does not hold yet.
+
+    identity: everything that decides a text's vector: model, weights, precision. What was kept and is not asked for
+    any more is forgotten with the next write.
+    """
+    folder = home / hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+    def looked_up(texts: Sequence[str]) -> Vectors:
+        known = _read(folder)
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        wanted = dict(zip(keys, texts, strict=True))
+        new = [key for key in wanted if key not in known]
+        if new:
+            known |= zip(new, embed([wanted[key] for key in new]), strict=True)
+            _write(folder, {key: known[key] for key in wanted})
+        _log.info("%d of %d texts had an embedding", len(wanted) - len(new), len(wanted))
+        return np.stack([known[key] for key in keys])
+
+    return looked_up
+
+
+def _read(folder: Path) -> dict[bytes, Vectors]:
+    if checkpoints.fault(folder) is not None:
+        return {}
+    stored = load_file(folder / _FILE)
+    return {key.tobytes(): vector for key, vector in zip(stored["keys"], stored["vectors"], strict=True)}
+
+
+def _write(folder: Path, known: dict[bytes, Vectors]) -> None:
+    keys = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(len(known), -1)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with checkpoints.written_whole(folder, {"texts": len(known)}) as staging:
+            save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, staging / _FILE)
+    except OSError as error:
+        _log.warning("the embeddings could not be kept (%s); they will be computed again", error)
