@@ -19,6 +19,8 @@ from semievol.errors import UserError
 Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll"]
 MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "vote_entropy")
 PRESETS = ("studio", "paper", "authors_code")
+FULL_UP_TO = 100_000_000
+"""Parameters up to which the training method `auto` trains all weights."""
 
 
 class Settings(BaseModel):

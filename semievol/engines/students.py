@@ -10,11 +10,9 @@ from typing import Any
 
 import torch
 
-from semievol.config import Tuning
+from semievol.config import FULL_UP_TO, Tuning
 from semievol.engines.adapters import AdaptedModel, Method, method_of
 from semievol.errors import UserError
-
-FULL_UP_TO = 100_000_000
 
 
 def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Method:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any, cast
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, func, insert, or_, select, update
+from sqlalchemy import cast as cast_
 
 from semievol.errors import UserError
 from semievol.records import SPLITS, Record, Split, Task
@@ -121,6 +122,14 @@ def load_records(store: Store, version_id: int, split: Split | None = None) -> l
     query = select(*_RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)
     with store.read() as connection:
         return [as_record(row) for row in connection.execute(query)]
+
+
+def longest(store: Store, version_id: int) -> int:
+    """Characters of the longest question with its options."""
+    c = schema.records.c
+    size = func.max(func.length(c.question) + func.length(cast_(c.options, Text)))
+    with store.read() as connection:
+        return int(connection.execute(select(size).where(c.version_id == version_id)).scalar() or 0)
 
 
 def as_record(row: Sequence[Any]) -> Record:

@@ -37,6 +37,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def gigabytes(size: float) -> str:
+    """1.04e9 -> "1.0 GB", 23.4e9 -> "23 GB"."""
+    return f"{size / 1e9:.1f} GB" if size < 9.95e9 else f"{size / 1e9:,.0f} GB"
+
+
 def moment(value: float | str | None) -> str:
     """A stored time (unix seconds or ISO text) as local "20 Nov, 18:43"."""
     if value is None or value == "":

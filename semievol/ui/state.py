@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.config import Config, Policy, overlaid
-from semievol.jobs import launch
+from semievol.jobs import estimate, launch
 from semievol.records import Task
 from semievol.store import results
 from semievol.store.database import Store, open_store
@@ -99,6 +99,16 @@ def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
 @st.cache_data(max_entries=3, show_spinner=False)
 def _unanswering(home: str, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
     return results.unanswering(open_store(Path(home)), round_id)
+
+
+def memory_needed(store: Store, version_id: int, config: Config) -> float | None:
+    """As `estimate.memory`; a version's records do not change, a model's folder hardly does."""
+    return _memory_needed(str(store.home), version_id, config.model_dump_json())
+
+
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False)
+def _memory_needed(home: str, version_id: int, config: str) -> float | None:
+    return estimate.memory(open_store(Path(home)), version_id, Config.model_validate_json(config))
 
 
 BUSY = ("running", "stopping")

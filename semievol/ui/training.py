@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import streamlit as st
 import yaml
 
 from semievol.config import Config
+from semievol.errors import UserError
 from semievol.jobs import launch
 from semievol.store import runs
 from semievol.store.projects import Project
@@ -50,6 +52,28 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
                 actions.run_everything(here.store, project, config, parent or None)
                 st.rerun()
     parts.note("Propagate: warm-up to self-justify. Fine-tune: on the newest frozen selection, then the test set.")
+    _memory(here, project, config)
+
+
+def _memory(here: Place, project: Project, config: Config) -> None:
+    """About how much memory a run will take, beside what is free; more loudly where it is more than that."""
+    if project.version_id is None:
+        return
+    try:
+        needed = state.memory_needed(here.store, project.version_id, config)
+    except UserError:
+        return  # the launch says it, with its remedy
+    if needed is None:
+        parts.note("What memory a run takes is known once the model has been downloaded.")
+        return
+    free = psutil.virtual_memory().available
+    words = f"A run takes about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."
+    if needed > free:
+        st.warning(
+            f"{words} Set micro_batch_size lower, method to lora, or choose a smaller model.", icon=":material/memory:"
+        )
+    else:
+        parts.note(words)
 
 
 def running(here: Place) -> None:

@@ -1,6 +1,6 @@
 """How cost grows: with records, collaborators and demonstrations; memory, share of the machine's rate, first result.
 
-    python -m tests.benchmarks.scaling [--parts records collaborators demonstrations rate neighbours start] [--json]
+    python -m tests.benchmarks.scaling [--parts records rate start ...] [--json]
 
 records           the respond stage on 1,000, 4,000 and 16,000 records (financial phrases, each made unique), each size
                   in a process of its own: seconds, cost of a record against the smallest size, peak memory
@@ -9,6 +9,8 @@ demonstrations    the same 200 records with 0, 1, 2, 4 and 8 demonstrations; sec
 rate              floating-point operations a second of reading prompts, against this machine's measured rate for
                   matrix products of the same width and type: all models, fp32, and bf16 where the processor has it
 neighbours        exact and approximate search at 100,000 labeled records: seconds, recall of the 8 nearest
+memory            the peak of a training in a process of its own against what was estimated before its start
+budget            tokens a second of reading prompts in batches of 512 to 8,192 tokens
 start             a worker process from its start to its first stored number: in warm-up, and in a resumed respond
 
 Ratios are of costs per unit: 1 is a straight line. Published data in ../shared/data is needed.
@@ -17,6 +19,7 @@ Ratios are of costs per unit: 1 is a straight line. Published data in ../shared/
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -37,13 +40,13 @@ import numpy as np
 import torch
 
 from semievol import config as settings
-from semievol.config import Collaborator
-from semievol.engines import retrieval
+from semievol.config import Collaborator, Tuning
+from semievol.engines import footprint, retrieval
 from semievol.engines.local import LocalEngine
 from semievol.jobs import intake, launch
 from semievol.method import evolve
-from semievol.method.protocols import Plan
-from semievol.records import Response
+from semievol.method.protocols import Ask, Lesson, Plan
+from semievol.records import Example, Message, Response
 from semievol.store import claims, runs
 from semievol.store.database import Store, open_store
 from tests.benchmarks.method_study import load
@@ -55,6 +58,7 @@ SIZES = (1_000, 4_000, 16_000)
 COUNTS = (1, 2, 4, 8)
 SHOWN = (0, 1, 2, 4, 8)
 FEW = 200
+BUDGETS = (512, 1024, 2048, 4096, 8192)
 
 
 class CountingJournal(MemoryJournal):
@@ -90,25 +94,78 @@ def one_size(count: int, threads: int) -> None:
     engine = LocalEngine("starter", "fp32", threads)
     plan = many(plan_of("fpb", "authors_code", 10_000, "starter", "fp32", threads), count)
     seconds = respond(plan, engine)
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(json.dumps([seconds, int(peak.split()[1]) / 1000]))
+    print(json.dumps([seconds, _peak()]))
+
+
+def one_training(name: str, method: str, tokens: int, precision: str, threads: int) -> None:
+    """Run in a process of its own; prints the estimated and the measured peak of its memory, in MB."""
+    with tempfile.TemporaryDirectory() as scratch:
+        engine = LocalEngine(model_folder(name, Path(scratch)), precision, threads)
+        text = "water " * tokens
+        while len(engine.base.chat.prompts([(Message("user", text),)])[0]) > tokens:
+            text = text[:-6]
+        examples = [Example(str(i), (Message("user", text),), "yes", "gold") for i in range(32)]
+        tuning = Tuning(method=method, epochs=1, minimum_steps=0)  # type: ignore[arg-type]
+        lesson = Lesson(examples, tuning, Path(scratch) / "training", 0)
+        engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
+        shape, bf16 = footprint.Shape.of(engine.base.folder), engine.dtype == torch.bfloat16
+        beside = footprint.PROCESS + shape.parameters * (2 if bf16 else 4)
+        characters = footprint.CHARACTERS_A_TOKEN * (tokens - 36)
+        print(json.dumps([(beside + footprint.training(shape, tuning, characters, bf16)) / 1e6, _peak()]))
+
+
+def _peak() -> float:
+    """Largest memory of this process so far, MB."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1000
+
+
+def _alone(*arguments: object) -> Any:
+    """What this script prints last in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.scaling", *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def memory(threads: int) -> dict[str, float]:
+    rows = []
+    for name, method, tokens in itertools.product(MODELS, ("full", "lora"), (64, 400)):
+        estimated, measured = _alone("--one-training", name, method, tokens, "auto", "--threads", threads)
+        rows.append((name, method, tokens, estimated, measured, estimated / measured))
+    table(rows, ("model", "method", "tokens", "estimated MB", "measured MB", "ratio"))
+    return {f"memory, estimated against measured, {row[0]}, {row[1]}, {row[2]} tokens": row[-1] for row in rows}
+
+
+def budget(threads: int) -> dict[str, float]:
+    rows, ratios = [], {}
+    for precision in ("fp32", "auto"):
+        engine = LocalEngine("starter", precision, threads)
+        asks = asks_of(plan_of("fpb", "studio", 64, "starter", precision, threads), engine, "base")
+        tokens = sum(map(len, engine.base.chat.prompts([ask.messages for ask in asks])))
+        standard, rates = engine.batcher.budget, dict[int, float]()
+        for size in BUDGETS:
+            engine.batcher.budget = size
+            engine.answer(asks[:8])
+            rates[size] = tokens / min(_seconds(engine, asks) for _ in range(2))
+        dtype = str(engine.dtype).removeprefix("torch.")
+        ratios[f"tokens a second, batches of {standard} against the best size, {dtype}"] = rates[standard] / max(
+            rates.values()
+        )
+        rows += [(dtype, size, rate) for size, rate in rates.items()]
+    table(rows, ("type", "tokens a batch", "tokens/s"))
+    return ratios
+
+
+def _seconds(engine: LocalEngine, asks: Sequence[Ask]) -> float:
+    began = time.perf_counter()
+    engine.answer(asks)
+    return time.perf_counter() - began
 
 
 def records(threads: int) -> dict[str, float]:
     rows, ratios = [], {}
     base = 0.0
     for count in SIZES:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.benchmarks.scaling",
-            "--one-size",
-            str(count),
-            "--threads",
-            str(threads),
-        ]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-        seconds, peak = json.loads(said)
+        seconds, peak = _alone("--one-size", count, "--threads", threads)
         base = base or seconds / count
         ratios[f"seconds a record, {count} against {SIZES[0]}"] = seconds / count / base
         rows.append((count, seconds, count / seconds, seconds / count / base, peak))
@@ -248,7 +305,9 @@ def _seconds_until(began: float, true: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-PARTS = {part.__name__: part for part in (records, collaborators, demonstrations, rate, neighbours, start)}
+PARTS = {
+    part.__name__: part for part in (records, collaborators, demonstrations, rate, budget, memory, neighbours, start)
+}
 
 
 def main() -> None:
@@ -256,8 +315,13 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--one-training", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
+    if chosen.one_training:
+        name, method, tokens, precision = chosen.one_training
+        one_training(name, method, int(tokens), precision, chosen.threads)
+        return
     if chosen.one_size:
         one_size(chosen.one_size, chosen.threads)
         return

@@ -27,3 +27,9 @@ def test_lists_read_like_sentences() -> None:
     assert formats.series(["a", "b", "c"]) == "a, b and c"
     assert formats.plural(1, "record") == "1 record"
     assert formats.plural(1200, "record") == "1,200 records"
+
+
+def test_gigabytes_are_as_exact_as_an_estimate_is() -> None:
+    assert [formats.gigabytes(size) for size in (4.9e7, 1.04e9, 9.94e9, 9.96e9, 1.28e12)] == [
+        "0.0 GB", "1.0 GB", "9.9 GB", "10 GB", "1,280 GB",
+    ]  # fmt: skip

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
@@ -65,6 +68,20 @@ def test_a_collaborator_that_does_not_answer_the_question_is_named(visit: Visit,
     shown = told(visit("responses", project=project.id))
     assert "warm-up alone is often not answering the question: in 68 of 68 responses" in shown
     assert "warm-up, demonstrations is often" not in shown
+
+
+def test_memory_is_told_before_the_start_and_warned_of_where_it_is_short(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_data(store)
+    assert re.search(
+        r"A run takes about 0\.[89] GB of memory at its peak; ", told(visit("training", project=project.id))
+    )
+    free = SimpleNamespace(available=5e8)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    app = visit("training", project=project.id)
+    assert "micro_batch_size lower" in app.warning[0].value
+    assert "0.5 GB are free" in app.warning[0].value
 
 
 def test_without_an_address_the_newest_project_is_taken(visit: Visit, store: Store) -> None:

@@ -1,0 +1,105 @@
+"""How much memory a run will need at its peak, from the model's files and the settings, before anything is loaded.
+
+The shape of the formula is what a training must hold (weights, gradients, two moments of Adam, what the layers keep for
+the way back); its constants were fitted to measured peaks (`python -m tests.benchmarks.scaling --parts memory`).
+Knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from semievol.config import FULL_UP_TO, Config, Tuning
+from semievol.engines.models import read_json
+
+PROCESS = 490e6
+"""Bytes of a worker before its model: Python, torch, transformers."""
+ANSWERING = 350e6
+"""Bytes that answering takes beside the model: products prepared for bf16, a batch of 2,048 tokens."""
+CHARACTERS_A_TOKEN = 3.0
+_TURN = 12  # tokens that a chat template puts around a turn
+_LORA_KEEPS = 1.5  # every adapted layer keeps its input once more
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a model decides its memory: parameters in all, and the sizes of a layer."""
+
+    parameters: int
+    hidden: int
+    intermediate: int
+    layers: int
+    vocabulary: int
+
+    @classmethod
+    def of(cls, folder: Path) -> Shape:
+        """Read from config.json and the headers of the weights. Raises UserError where they cannot be read."""
+        whole = read_json(folder / "config.json")
+        config = whole.get("text_config") or whole
+        hidden = int(config["hidden_size"])
+        return cls(
+            parameters=sum(_parameters(file) for file in sorted(folder.glob("*.safetensors"))),
+            hidden=hidden,
+            intermediate=int(config.get("intermediate_size") or 4 * hidden),
+            layers=int(config["num_hidden_layers"]),
+            vocabulary=int(config["vocab_size"]),
+        )
+
+    def kept(self, bf16: bool) -> float:
+        """Bytes that all layers keep for one token of a training batch."""
+        floats = (
+            1000 + 6.6 * self.hidden + 3.3 * self.intermediate
+            if bf16
+            else (2400 + 9 * self.hidden + 5 * self.intermediate)
+        )
+        return 4.0 * floats * self.layers
+
+
+def peak(shape: Shape, config: Config, plain: float, shown: float, bf16: bool) -> float:
+    """Bytes at the peak of a run of all stages, on one device.
+
+    plain: characters of the longest question. shown: of the longest with its demonstrations.
+    """
+    with_demonstrations = config.propagation.warm_up_demonstrations == "some"
+    trainings = (
+        training(shape, config.propagation.warm_up, shown if with_demonstrations else plain, bf16),
+        training(shape, config.tune, plain, bf16),
+    )
+    model = shape.parameters * (2 if bf16 else 4)
+    return PROCESS + model + max(ANSWERING, *trainings)
+
+
+def training(shape: Shape, tuning: Tuning, characters: float, bf16: bool) -> float:
+    """Bytes that a training takes beside the model that is answered with."""
+    full = tuning.method == "full" or (tuning.method == "auto" and shape.parameters <= FULL_UP_TO)
+    # Two factors of rank r at each of a layer's seven products, whose sides are about `hidden` and `intermediate` long.
+    low_rank = tuning.lora.rank * shape.layers * (8 * shape.hidden + 3 * (shape.hidden + shape.intermediate))
+    learnt = shape.parameters if full else low_rank
+    tokens = min(tuning.micro_batch_size, tuning.batch_size) * tokens_of(characters)
+    return 16.0 * learnt + tokens * shape.kept(bf16) * (1 if full else _LORA_KEEPS)
+
+
+def tokens_of(characters: float) -> int:
+    """About how many tokens a question of so many characters comes to, in the template."""
+    return math.ceil(characters / CHARACTERS_A_TOKEN) + 3 * _TURN
+
+
+@cache
+def processor_has_bf16() -> bool:
+    """Whether the processor multiplies bf16. Forward passes were measured 3.7 times faster than in fp32 with AMX, 1.8
+    times with AVX512-BF16; without either they are slower."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def _parameters(file: Path) -> int:
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
