@@ -17,6 +17,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CPU_BUDGET = 2048
+CPU_GENERATING = 8192
+"""Tokens of a batch whose answers are generated: every step reads all weights, so that more rows cost little more."""
 GPU_BUDGET = 32768
 _log = logging.getLogger(__name__)
 

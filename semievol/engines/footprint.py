@@ -70,7 +70,7 @@ def peak(shape: Shape, config: Config, plain: float, shown: float, bf16: bool) -
         training(shape, config.tune, plain, bf16),
     )
     model = shape.parameters * (2 if bf16 else 4)
-    return PROCESS + model + max(ANSWERING, *trainings)
+    return PROCESS + model + ANSWERING + max(trainings)  # what answering has prepared stays while the last stage trains
 
 
 def training(shape: Shape, tuning: Tuning, characters: float, bf16: bool) -> float:

@@ -15,7 +15,7 @@ import torch
 
 from semievol.engines import generation, scoring, vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
-from semievol.engines.batching import CPU_BUDGET, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
+from semievol.engines.batching import CPU_BUDGET, CPU_GENERATING, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
 from semievol.engines.chat import Chat
 from semievol.engines.footprint import processor_has_bf16
 from semievol.engines.vectors import Embed, Vectors
@@ -50,7 +50,9 @@ class LocalEngine:
         rank = int(os.environ.get("LOCAL_RANK", "0"))  # set by torchrun, one process per GPU
         self.device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
         self.dtype = torch.bfloat16 if precision == "auto" and _bf16_pays(self.device) else torch.float32
-        self.batcher = Batcher(CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET)
+        on_cpu = self.device.type == "cpu"
+        self.batcher = Batcher(CPU_BUDGET if on_cpu else GPU_BUDGET)
+        self.generating = Batcher(CPU_GENERATING if on_cpu else GPU_BUDGET)
         self.base = AdaptedModel(model, self.device, self.dtype)
         self._other: tuple[str, AdaptedModel] | None = None
         self._chats: dict[str, Chat] = {}
@@ -66,7 +68,8 @@ class LocalEngine:
         """Device and everything else of this machine that decides the last digits of the numbers."""
         kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         dtype = str(self.dtype).removeprefix("torch.")
-        return f"{kind}, {dtype}, {torch.get_num_threads()} threads, batches of {self.batcher.budget} tokens"
+        batches = f"batches of {self.batcher.budget} tokens ({self.generating.budget} where answers are generated)"
+        return f"{kind}, {dtype}, {torch.get_num_threads()} threads, {batches}"
 
     def neighbours(
         self, labeled: Sequence[Record], queries: Sequence[Record], k: int, embedder: str
@@ -180,7 +183,7 @@ class LocalEngine:
             key = generation.draw_key(ask.seed, ask.record_id)
             draws.append(generation.Draw(prompt, ask.temperature, key, min(ask.max_tokens, room)))
         stops = adapted.chat.stops
-        results = self.batcher.run(
+        results = self.generating.run(
             draws,
             lambda draw: len(draw.prompt) + draw.max_tokens,
             lambda batch: generation.generate(model, batch, stops, adapted.pad),

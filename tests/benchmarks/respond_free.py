@@ -39,7 +39,7 @@ def ours(engine: LocalEngine, prompts: Sequence[tuple[int, ...]], samples: int, 
         for sample in range(samples)
     ]
     with engine.base.using(None) as model:
-        found = engine.batcher.run(
+        found = engine.generating.run(
             draws,
             lambda draw: len(draw.prompt) + draw.max_tokens,
             lambda batch: generation.generate(model, batch, NOTHING, engine.base.pad),

@@ -75,7 +75,7 @@ def test_memory_is_told_before_the_start_and_warned_of_where_it_is_short(
 ) -> None:
     project = made.with_data(store)
     assert re.search(
-        r"A run takes about 0\.[89] GB of memory at its peak; ", told(visit("training", project=project.id))
+        r"A run takes about (0\.9|1\.[01]) GB of memory at its peak; ", told(visit("training", project=project.id))
     )
     free = SimpleNamespace(available=5e8)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
