@@ -29,8 +29,15 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "evaluate": {arm: _interval(evaluation.get(arm)) for arm in ("base", "warm_up", "evolved")},
         "p_value": evaluation.get("p_value"),
         **_candidates(store, run),
+        "notes": notes(store, run_id),
         "error": run.error,
     }
+
+
+def notes(store: Store, run_id: int) -> list[str]:
+    """What the run had to say on the way, each sentence once, though every attempt says it again."""
+    told = (f"{event.stage}: {event.text}" if event.stage else event.text for event in runs.events(store, run_id))
+    return list(dict.fromkeys(told))
 
 
 def _stages(store: Store, run_id: int) -> dict[str, dict[str, float] | None]:

@@ -11,7 +11,7 @@ import yaml
 
 from semievol.config import Config
 from semievol.errors import UserError
-from semievol.jobs import launch
+from semievol.jobs import launch, summary
 from semievol.store import runs
 from semievol.store.projects import Project
 from semievol.store.runs import Run
@@ -96,6 +96,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
     store = state.open_store()
     measured = runs.metrics(store, run.id)
+    told(run)
     curves.loss(measured, key="loss_training", height=250)
     _machine(measured)
     path = launch.log_path(store, run.id)
@@ -184,6 +185,12 @@ def finished(here: Place, project: Project) -> None:
         _detail(here, project, here.runs[row or 0])
 
 
+def told(run: Run) -> None:
+    """What the run had to say on the way; as text, since a sentence may hold words of the data."""
+    for sentence in summary.notes(state.open_store(), run.id):
+        st.text(sentence)
+
+
 def _detail(here: Place, project: Project, run: Run) -> None:
     top = st.columns([5, 2], vertical_alignment="center")
     with top[0]:
@@ -207,6 +214,7 @@ def _detail(here: Place, project: Project, run: Run) -> None:
     if run.error:
         what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
         st.text("\n".join(line for line in what if line))
+    told(run)
     if run.status not in state.BUSY:
         measured = runs.metrics(here.store, run.id)
         if len(measured):

@@ -70,3 +70,19 @@ def test_without_hidden_gold_no_accuracy_is_told(store: Store) -> None:
     StoreJournal(store, run).save_candidates([Candidate("u0", "so", True)])
     found = summary(store, run.id)
     assert (found["candidates"], found["accepted"], found["pseudo_accuracy"]) == (1, None, None)
+
+
+def test_what_the_run_said_is_told_once_however_often_it_was_resumed(store: Store) -> None:
+    project = projects.create_project(store, "Talk", Task("text"))
+    projects.add_version(store, project.id, [Record("l0", "a?", (), "b", "labeled")], {}, [], [], Task("text"))
+    round_ = rounds.open_round(store, project.id, load("studio"))
+    run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    for _ in range(2):
+        journal = StoreJournal(store, run)
+        journal.event("respond", "One question was too long.")
+        journal.event("select", "Nothing is accepted.")
+        journal.progress("select", 1, 1)
+        runs.finish(store, run.id, run.attempt, "interrupted")
+        runs.resume(store, run.id)
+        run = runs.claim(store, run.id, os.getpid())
+    assert summary(store, run.id)["notes"] == ["respond: One question was too long.", "select: Nothing is accepted."]

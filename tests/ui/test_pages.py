@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from semievol.store import decisions, projects, results, schema
+from semievol.store import decisions, progress, projects, results, runs, schema
 from semievol.store.database import Store
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -68,6 +68,15 @@ def test_a_collaborator_that_does_not_answer_the_question_is_named(visit: Visit,
     shown = told(visit("responses", project=project.id))
     assert "warm-up alone is often not answering the question: in 68 of 68 responses" in shown
     assert "warm-up, demonstrations is often" not in shown
+
+
+def test_what_a_run_had_to_say_stands_beside_it(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    (run,) = runs.list_runs(store, project.id)
+    with store.write() as connection:
+        progress.write_event(connection, run.id, "respond", "3 questions were <b>too</b> long.", 1.0)
+    app = visit("training", project=project.id)
+    assert "respond: 3 questions were <b>too</b> long." in [element.value for element in app.text]
 
 
 def test_memory_is_told_before_the_start_and_warned_of_where_it_is_short(
