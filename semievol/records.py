@@ -112,6 +112,11 @@ class Response:
     exactness: Exactness = "exact"
     input_hash: str = ""
 
+    @property
+    def unread(self) -> bool:
+        """Whether the model was not asked, as it could not have read the question."""
+        return self.exactness == "absent" and not self.text
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -113,6 +113,13 @@ class AdaptedModel:
         stateful = getattr(self.model, "_is_stateful", False)
         return kinds == {"full_attention"} and not stateful and not window
 
+    @property
+    def shares(self) -> bool:
+        """Whether a prompt's beginning may be read apart from its rest: positions do not depend on the whole length."""
+        rope = getattr(self.model.config.get_text_config(), "rope_parameters", None) or {}
+        kinds = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
+        return self.packs and not kinds & {"longrope", "dynamic"}
+
     @contextmanager
     def using(self, adapter: str | None) -> Iterator[Any]:
         """The model with the adapter of this folder (None: the plain base), for reading only."""

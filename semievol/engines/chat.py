@@ -64,7 +64,10 @@ class Chat:
         self.control_tokens: tuple[str, ...] = tuple(sorted(tokens, key=lambda token: (-len(token), token)))
         self._folds_system = not self._knows_system()
         self._lead = self._before_answer()
-        self._fixed = len(self.prompts([[Message("system", "x"), Message("user", "x")]])[0])  # most of it template
+        # Most of these is template; some templates put a system turn of their own where there is none.
+        user = Message("user", "x")
+        self._fixed = max(map(len, self.prompts([[Message("system", "x"), user], [user]])))
+        self._a_byte_a_token = getattr(self.tokenizer.backend_tokenizer, "normalizer", None) is None
         self._replies: dict[tuple[tuple[int, ...], str], tuple[int, ...]] = {}
         self.stops = self._stop_ids(folder)
 
@@ -80,11 +83,12 @@ class Chat:
         generated one, but at most a quarter of the context."""
         if self.context is None:
             return True
-        # A token stands for at least one byte, so that most prompts need not be tokenised to know that they fit.
+        # A token stands for at least one byte where nothing rewrites the text before, so that most prompts need not be
+        # tokenised to know that they fit.
         parts = [*(message.content for message in messages), *allowed]
         at_most = sum(len(part.encode("utf-8", "replace")) + 16 for part in parts)
         room = self.context - self._fixed - (0 if allowed else min(max_tokens, self.context // 4))
-        if at_most <= room:
+        if self._a_byte_a_token and at_most <= room:
             return True
         (prompt,) = self.prompts([messages])
         turns = [self.turn(messages, prompt, answer) for answer in allowed]

@@ -69,7 +69,7 @@ def fault(folder: Path) -> str | None:
                 return f"{name} has changed since it was written"
     except FileNotFoundError:
         return "it was never finished (no COMPLETE marker)"
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         return f"its COMPLETE marker cannot be read ({error})"
     return None
 

@@ -23,6 +23,7 @@ from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Demonstration, Record
 
+_READ_FOR_KEPT = 8  # what memory a token takes that is read, against one whose keys and values are only kept
 BASE = "base"
 MODEL_EMBEDDER = "model"
 
@@ -151,11 +152,11 @@ class LocalEngine:
             if key not in questions:
                 questions[key] = self._question(adapted, ask, prompt)
         distinct = list(questions.values())
-        beginning = scoring.Beginning.of([question.prompt for question in distinct if adapted.packs])
+        beginning = scoring.Beginning.of([question.prompt for question in distinct if adapted.shares])
         rest = [replace(question, prompt=question.prompt[len(beginning.ids) :]) for question in distinct]
         scores = self.batcher.run(
             rest,
-            lambda question: question.size,
+            lambda question: max(question.size, (len(beginning.ids) + question.size) // _READ_FOR_KEPT),
             lambda batch: scoring.score(model, batch, adapted.pad, adapted.packs, beginning),
         )
         found = dict(zip(questions, map(scoring.normalise, scores), strict=True))

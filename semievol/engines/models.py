@@ -59,7 +59,7 @@ def resolve_model(name: str) -> Path:
                 "Restore the folder assets/starter of the repository, or choose another model.",
             )
         folder = STARTER_FOLDER
-    elif name and Path(name).expanduser().is_dir():
+    elif name and is_folder(name):
         folder = Path(name).expanduser().resolve()
     elif HUB_ID.fullmatch(name) and ".." not in name:
         folder = download(name)
@@ -71,6 +71,14 @@ def resolve_model(name: str) -> Path:
         )
     check_folder(folder)
     return folder
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is that of a folder that is there."""
+    try:
+        return Path(name).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # too long, an unknown user's home, a null byte
+        return False
 
 
 def download(name: str) -> Path:

@@ -153,9 +153,9 @@ def files_of(folder: Path) -> str:
 
 def sentence_embedder(folder: Path, device: str) -> Embed:
     """The sentence-transformers model in a folder; UserError where it cannot be loaded."""
-    from sentence_transformers import SentenceTransformer  # here, as it takes four seconds and is optional
-
     try:
+        from sentence_transformers import SentenceTransformer  # here, as it takes four seconds and is optional
+
         model = SentenceTransformer(
             str(folder),
             device=device,
@@ -163,7 +163,7 @@ def sentence_embedder(folder: Path, device: str) -> Embed:
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f'The embedder "{folder.name}" cannot be loaded ({str(error)[:200]}).',
             "propagation.embedder",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from semievol.engines import checkpoints
@@ -20,6 +21,7 @@ from semievol.engines import checkpoints
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
 
+LARGEST = 2**30
 _FILE = "vectors.safetensors"
 _log = logging.getLogger(__name__)
 
@@ -27,8 +29,8 @@ _log = logging.getLogger(__name__)
 def kept(embed: Embed, home: Path, identity: str) -> Embed:
     """`embed`, asked only for texts that `home` does not hold yet.
 
-    identity: everything that decides a text's vector: model, weights, precision. What was kept and is not asked for
-    any more is forgotten with the next write.
+    identity: everything that decides a text's vector: model, weights, precision. Which texts are computed together may
+    move a vector in its last digits, as it does without keeping them. Beyond LARGEST bytes only this call's are kept.
     """
     folder = home / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
@@ -39,7 +41,8 @@ def kept(embed: Embed, home: Path, identity: str) -> Embed:
         new = [key for key in wanted if key not in known]
         if new:
             known |= zip(new, embed([wanted[key] for key in new]), strict=True)
-            _write(folder, {key: known[key] for key in wanted})
+            small = sum(vector.nbytes for vector in known.values()) <= LARGEST
+            _write(folder, known if small else {key: known[key] for key in wanted})
         _log.info("%d of %d texts had an embedding", len(wanted) - len(new), len(wanted))
         return np.stack([known[key] for key in keys])
 
@@ -49,8 +52,11 @@ def kept(embed: Embed, home: Path, identity: str) -> Embed:
 def _read(folder: Path) -> dict[bytes, Vectors]:
     if checkpoints.fault(folder) is not None:
         return {}
-    stored = load_file(folder / _FILE)
-    return {key.tobytes(): vector for key, vector in zip(stored["keys"], stored["vectors"], strict=True)}
+    try:
+        stored = load_file(folder / _FILE)
+        return {key.tobytes(): vector for key, vector in zip(stored["keys"], stored["vectors"], strict=True)}
+    except (OSError, SafetensorError, KeyError, ValueError):  # another process is just replacing it
+        return {}
 
 
 def _write(folder: Path, known: dict[bytes, Vectors]) -> None:
@@ -59,5 +65,5 @@ def _write(folder: Path, known: dict[bytes, Vectors]) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with checkpoints.written_whole(folder, {"texts": len(known)}) as staging:
             save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, staging / _FILE)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors tells a full disk in its own way
         _log.warning("the embeddings could not be kept (%s); they will be computed again", error)

@@ -7,11 +7,10 @@ never stand in what the round, or a round before it, trains on.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 from semievol.config import Config
 from semievol.data.splits import cut_calibration
-from semievol.engines.models import HUB_ID, STARTER, resolve_model
+from semievol.engines.models import HUB_ID, STARTER, is_folder, resolve_model
 from semievol.errors import UserError
 from semievol.method.protocols import Plan
 from semievol.records import STAGES, Record
@@ -56,7 +55,7 @@ def open_round(
 
 def check_model(name: str) -> None:
     """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it."""
-    if name == STARTER or Path(name).expanduser().is_dir() or not HUB_ID.fullmatch(name):
+    if name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
         resolve_model(name)
 
 

@@ -92,9 +92,12 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     by_record: dict[str, list[Response]] = {}
     for response in journal.responses("respond"):
         by_record.setdefault(response.record_id, []).append(response)
+    for record_id, said in by_record.items():  # who could not read the question has no say, unless nobody could
+        by_record[record_id] = [response for response in said if not response.unread] or said
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
     if plan.config.propagation.justify:
-        disputed = [r for r in records if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
+        heard = [r for r in records if not by_record[r.id][0].unread]
+        disputed = [r for r in heard if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
         weigh(plan, engine, journal, disputed, by_record)
     verdicts = {response.record_id: response for response in journal.responses("justify")}
     whose = plan.config.propagation.verdict_confidence

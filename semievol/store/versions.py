@@ -125,9 +125,10 @@ def load_records(store: Store, version_id: int, split: Split | None = None) -> l
 
 
 def longest(store: Store, version_id: int) -> int:
-    """Characters of the longest question with its options."""
+    """Bytes of the longest question with its options and its answer."""
     c = schema.records.c
-    size = func.max(func.length(c.question) + func.length(cast_(c.options, Text)))
+    parts = (c.question, cast_(c.options, Text), func.coalesce(c.answer, ""))
+    size = func.max(sum(map(func.octet_length, parts)))
     with store.read() as connection:
         return int(connection.execute(select(size).where(c.version_id == version_id)).scalar() or 0)
 

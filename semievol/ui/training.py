@@ -64,7 +64,7 @@ def _memory(here: Place, project: Project, config: Config) -> None:
     except UserError:
         return  # the launch says it, with its remedy
     if needed is None:
-        parts.note("What memory a run takes is known once the model has been downloaded.")
+        parts.note("What memory a run takes is told for the starter and for models in a local folder.")
         return
     free = psutil.virtual_memory().available
     words = f"A run takes about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -120,12 +121,21 @@ def study(data: str, config: Config, seed: int, skip: Sequence[str] = ()) -> Row
         if GOLD not in skip:
             right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
     row = {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
-    return row | {"of": identity(data, config)}
+    return row | {"of": identity(data, config, skip)}
 
 
-def identity(data: str, config: Config) -> str:
-    """What a kept row must agree in to be used again: data set and settings (the seed is the row's own)."""
-    return json.dumps([data, config.model_dump(mode="json", exclude={"seed"})], sort_keys=True)
+def identity(data: str, config: Config, skip: Sequence[str]) -> str:
+    """What a kept row must agree in to be used again: data set, settings, arms (the seed is the row's own)."""
+    return json.dumps([data, config.model_dump(mode="json", exclude={"seed"}), sorted(skip)], sort_keys=True)
+
+
+def kept_rows(file: Path | None) -> list[Row]:
+    """Whole rows of a file; one that was cut off while it was written is left out."""
+    rows = []
+    for line in file.read_text().splitlines() if file is not None and file.exists() else []:
+        with suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
 
 
 @cache
@@ -197,8 +207,7 @@ def rows_of(
     data: str, config: Config, seeds: Sequence[int], processes: int, kept: Path | None, skip: Sequence[str] = ()
 ) -> Iterator[Row]:
     """One row a seed, as they come; those that `kept` holds of this data set and these settings first."""
-    lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
-    mine = [row for row in map(json.loads, lines) if row["of"] == identity(data, config)]
+    mine = [row for row in kept_rows(kept) if row.get("of") == identity(data, config, skip)]
     known = [row for row in mine if row["seed"] in seeds]
     yield from known
     waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]

@@ -110,7 +110,7 @@ def one_training(name: str, method: str, tokens: int, precision: str, threads: i
         engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
         shape, bf16 = footprint.Shape.of(engine.base.folder), engine.dtype == torch.bfloat16
         beside = footprint.PROCESS + shape.parameters * (2 if bf16 else 4)
-        characters = footprint.CHARACTERS_A_TOKEN * (tokens - 36)
+        characters = footprint.BYTES_A_TOKEN * (tokens - 36)
         print(json.dumps([(beside + footprint.training(shape, tuning, characters, bf16)) / 1e6, _peak()]))
 
 

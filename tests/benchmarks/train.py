@@ -3,9 +3,9 @@
     python -m tests.benchmarks.train [--examples 160] [--threads 1] [--precision fp32] [--json]
 
 All of them do one epoch of LoRA from the same adapter, on the same examples, in batches of 8, with the same optimizer
-settings; whatever else they do is their default. Ours is timed whole (tokenising, training, saving), the peers only in
-`trainer.train()`. Padding is no token. TRL is measured where it is installed (`pip install trl==1.16.0`), with its
-defaults, and with gradient checkpointing and bf16 switched off.
+settings and in the same precision; whatever else they do is their default. Ours is timed whole (tokenising, training,
+saving), the peers only in `trainer.train()`. Padding is no token. TRL is measured where it is installed
+(`pip install trl==1.16.0`): with its defaults (gradient checkpointing, bf16), and without the first, in our precision.
 
 Same losses: transformers.Trainer once more, fed with our batches in our order; the largest difference of a step's loss.
 """
@@ -27,7 +27,7 @@ os.environ.update(for_models())  # before torch loads, as in the worker
 import torch
 from peft import PeftModel
 from torch.utils.data import SequentialSampler
-from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq, Trainer, TrainingArguments
+from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Tuning
@@ -81,6 +81,10 @@ def arguments(base: AdaptedModel, folder: str, kind: type[TrainingArguments], st
     )
 
 
+def in_bf16(engine: LocalEngine) -> bool:
+    return engine.dtype == torch.bfloat16
+
+
 def rows_of(engine: LocalEngine, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
     """Examples as the ordinary collator wants them: ids, mask, and labels on the answer only."""
     rows = []
@@ -100,12 +104,14 @@ def as_it_comes(engine: LocalEngine, examples: Sequence[Example], adapter: str, 
     rows = rows_of(engine, examples)
 
     def run() -> list[float]:
+        steps = len(rows) // TUNING.batch_size
         trainer = Trainer(
             model=student(engine.base, adapter),
-            args=arguments(engine.base, str(scratch / "hf"), TrainingArguments, len(rows) // TUNING.batch_size),
+            args=arguments(engine.base, str(scratch / "hf"), TrainingArguments, steps, bf16=in_bf16(engine)),
             train_dataset=rows,
             data_collator=DataCollatorForSeq2Seq(engine.base.chat.tokenizer),
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
         return losses_of(trainer)
 
@@ -134,6 +140,7 @@ def by_trl(
             train_dataset=Dataset.from_list(pairs),
             processing_class=engine.base.chat.tokenizer,
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
         return losses_of(trainer)
 
@@ -154,10 +161,18 @@ def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: st
     order = teaching.order([teaching.length(turn) for turn in turns], TUNING.batch_size, steps, 0)
     trainer = _InOurOrder(
         model=student(engine.base, adapter),
-        args=arguments(engine.base, str(scratch / "same"), TrainingArguments, steps, remove_unused_columns=False),
+        args=arguments(
+            engine.base,
+            str(scratch / "same"),
+            TrainingArguments,
+            steps,
+            remove_unused_columns=False,
+            bf16=in_bf16(engine),
+        ),
         train_dataset=[turns[place] for place in order],
         data_collator=teaching.Collate(engine.base.pad),
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     return losses_of(trainer)
 
@@ -174,7 +189,7 @@ def main() -> None:
     transformers_logging.set_verbosity_error()
     peers = ["Trainer"]
     if importlib.util.find_spec("trl"):
-        peers += ["SFTTrainer", "SFTTrainer, no checkpointing, no bf16"]
+        peers += ["SFTTrainer", "SFTTrainer, no checkpointing"]
     else:
         print("TRL is not installed (pip install trl==1.16.0): its columns are left out")
     ratios: dict[str, float] = {}
@@ -194,7 +209,7 @@ def main() -> None:
             }
             if len(peers) > 1:
                 ways[peers[1]] = by_trl(*common)
-                ways[peers[2]] = by_trl(*common, gradient_checkpointing=False, bf16=False)
+                ways[peers[2]] = by_trl(*common, gradient_checkpointing=False, bf16=in_bf16(engine))
             timed = side_by_side(ways, chosen.repeats)
             best = timed["ours"].best
             same = on_our_batches(*common)

@@ -1,13 +1,14 @@
 from pathlib import Path
 
 import pytest
+from tokenizers import normalizers
 from transformers import AutoTokenizer
 
 from semievol.engines.chat import Chat, common_length
 from semievol.errors import UserError
 from semievol.records import Message
 from tests.engines.conftest import turns
-from tests.tiny_model import NO_SYSTEM, tokenizer
+from tests.tiny_model import CHATML, NO_SYSTEM, tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +88,24 @@ def test_what_fits_is_what_stays_within_the_context(kind, request):
         seen.add(closed <= 120)
     assert seen == {True, False}
     assert Chat(request.getfixturevalue(kind)).fits(turns("leak " * 5000), (), 64), "no limit"
+
+
+@pytest.mark.parametrize("odd", ["normaliser", "system turn of its own"])
+def test_a_tokenizer_that_adds_to_the_text_is_counted_token_by_token(tmp_path, odd):
+    """NFKC makes eighteen letters of one; some templates put a long system turn where there is none."""
+    words = tokenizer()
+    if odd == "normaliser":
+        words.backend_tokenizer.normalizer = normalizers.NFKC()
+    else:
+        words.chat_template = (
+            "{% if messages[0]['role'] != 'system' %}You are a careful helper of a city. {% endif %}" * 4 + CHATML
+        )
+    words.save_pretrained(tmp_path)
+    chat, seen = Chat(tmp_path, context=150), set()
+    for count in range(1, 40):
+        messages = (Message("user", "\ufdfa" * count if odd == "normaliser" else "q" * 3 * count),)
+        [prompt] = chat.prompts([messages])
+        turn = chat.turn(messages, prompt, "A")
+        assert chat.fits(messages, ("A",), 1) == (len(turn.prompt + turn.reply) <= 150)
+        seen.add(len(turn.prompt + turn.reply) <= 150)
+    assert seen == {True, False}

@@ -1,14 +1,18 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM
 
 from semievol.config import Config, Lora, Tuning, load
 from semievol.engines.footprint import PROCESS, Shape, peak, training
 from semievol.engines.models import STARTER_FOLDER
+from semievol.errors import UserError
 
 STARTER = Shape.of(STARTER_FOLDER)
-EIGHT_BILLION = Shape(8_030_261_248, 4096, 14336, 32, 128_256)
+EIGHT_BILLION = Shape(8_030_261_248, 4096, 14336, 32, 131_072)
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen"])
@@ -31,6 +35,33 @@ def test_peaks_that_were_measured_are_met_within_a_sixth(method: str, tokens: in
     model = PROCESS + STARTER.parameters * (2 if bf16 else 4)
     estimated = model + training(STARTER, Tuning(method=method), 3.0 * (tokens - 36), bf16)  # type: ignore[arg-type]
     assert estimated / 1e6 == pytest.approx(measured, rel=1 / 6, abs=0)
+
+
+def test_other_names_and_split_or_doubled_weights_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"n_embd": 48, "n_layer": 2, "n_positions": 512, "vocab_size": 9}')
+    save_file({"a": np.zeros((3, 4), np.float32)}, tmp_path / "model.safetensors")
+    save_file({"a": np.zeros((3, 4), np.float32)}, tmp_path / "consolidated.safetensors")
+    assert Shape.of(tmp_path) == Shape(12, 48, 192, 2, 512)
+    (tmp_path / "model.safetensors").rename(tmp_path / "model-1.safetensors")
+    save_file({"b": np.zeros(5, np.float32)}, tmp_path / "model-2.safetensors")
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert Shape.of(tmp_path).parameters == 17
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["[]", "null", "{}", '{"hidden_size": "big"}', '{"hidden_size": null}', '{"hidden_size": 8, "n_layer": [2]}',
+     '{"text_config": [1]}', "{broken"],
+)  # fmt: skip
+def test_a_model_that_does_not_tell_its_sizes_is_a_clear_error(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(UserError):
+        Shape.of(tmp_path)
+
+
+def test_a_text_longer_than_the_context_counts_as_the_context() -> None:
+    assert training(STARTER, Tuning(), 1e9, False) == training(STARTER, Tuning(), 3.0 * STARTER.context, False)
 
 
 def test_an_eight_billion_model_trains_in_full_nowhere_near_a_laptop() -> None:

@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,43 @@ def test_a_long_beginning_that_all_share_is_read_once_and_changes_nothing(kind, 
     assert all(width < beginning[1] for _, width in rows)
     assert largest_difference(together, alone) < 1e-5
     assert [reply.mass for reply in together] == pytest.approx([reply.mass for reply in alone], rel=1e-4)
+
+
+@pytest.mark.parametrize("rope", ["longrope", "dynamic"])
+def test_no_beginning_is_read_apart_where_positions_depend_on_the_whole_length(llama, tmp_path, rope, monkeypatch):
+    """Such models turn short and long prompts differently; a beginning on its own would be a short one."""
+    shutil.copytree(llama, tmp_path / "model")
+    file = tmp_path / "model" / "config.json"
+    config = json.loads(file.read_text())
+    half = config["hidden_size"] // config["num_attention_heads"] // 2
+    factors = {"short_factor": [1.0] * half, "long_factor": [9.0] * half, "original_max_position_embeddings": 60}
+    config["rope_parameters"] = {"rope_type": rope, "rope_theta": 10000.0, "factor": 4.0}
+    config["rope_parameters"] |= factors if rope == "longrope" else {}
+    file.write_text(json.dumps(config))
+    engine = LocalEngine(str(tmp_path / "model"), threads=1)
+    assert engine.base.packs
+    seen = []
+    compute = scoring.score
+    monkeypatch.setattr(
+        scoring, "score", lambda m, b, p, k, begun: seen.append(begun.ids) or compute(m, b, p, k, begun)
+    )
+    engine.answer([ask("Which day is the bin collected? " * 6 + text, LETTERS) for text in ("owl", "tap", "tree")])
+    assert seen == [()]
+
+
+def test_the_copies_of_a_long_beginning_are_bounded(llama, monkeypatch):
+    """Every row keeps its own keys and values of the beginning: of 400 tokens only a few rows go together."""
+    engine = LocalEngine(str(llama), threads=1)
+    engine.batcher.budget = 256
+    sizes = []
+    compute = scoring.score
+    monkeypatch.setattr(scoring, "score", lambda m, batch, *rest: sizes.append(len(batch)) or compute(m, batch, *rest))
+    rules = "Which day is the bin collected? " * 60
+    asks = [Ask(str(i), "c", "base", (Message("user", f"{rules} {i}"),), LETTERS) for i in range(12)]
+    (prompt,) = engine.base.chat.prompts([asks[0].messages])
+    engine.answer(asks)
+    assert max(sizes) * len(prompt) <= 8 * 256 + len(prompt)
+    assert sum(sizes) == 12
 
 
 def test_a_beginning_is_shared_only_where_that_saves_something():

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from semievol.engines import vectors
 from semievol.engines.local import LocalEngine
@@ -55,6 +56,29 @@ def test_a_place_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     embedder = Embedder()
     assert vectors.kept(embedder, tmp_path / "file", "one")(["owl"]).shape == (1, 6)
+
+
+def test_a_full_disk_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """safetensors tells a full disk by an error of its own, which is no OSError."""
+
+    def full(*args: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(vectors, "save_file", full)
+    assert vectors.kept(Embedder(), tmp_path, "one")(["owl"]).shape == (1, 6)
+
+
+def test_what_other_rounds_asked_for_stays_until_it_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    embedder = Embedder()
+    kept = vectors.kept(embedder, tmp_path, "one")
+    kept(["water", "owl"])
+    kept(["roof"])
+    kept(["water", "owl", "roof"])
+    assert embedder.asked == ["water", "owl", "roof"]
+    monkeypatch.setattr(vectors, "LARGEST", 3 * 6 * 4)
+    kept(["tree"])
+    kept(["owl"])
+    assert embedder.asked[3:] == ["tree", "owl"]
 
 
 def test_neighbours_are_the_same_with_kept_embeddings(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

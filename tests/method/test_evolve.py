@@ -161,8 +161,32 @@ def test_what_the_model_cannot_read_at_all_goes_unanswered_and_the_rest_goes_on(
     assert victims[0].id not in journal.frozen.answers
     assert journal.evaluation["n"] == len(plan.test), "an unread test record counts, as wrong"
     assert {(stage, text.split(" was")[0].split(" were")[0]) for stage, text in journal.events} == {
-        ("respond", "4 questions"), ("justify", "1 question"), ("evaluate", "3 questions"),
+        ("respond", "4 questions"), ("evaluate", "3 questions"),
     }  # fmt: skip
+
+
+def test_who_could_not_read_a_record_has_no_say_about_it(plan: Plan) -> None:
+    """Without the system turn a record just fits: the collaborators that leave it out decide alone."""
+    tasked = replace(plan, task=replace(TASK, instruction="Sort the message. " * 30))
+    bare = (
+        Collaborator(name="bare one", variant="bare", demonstrations=False),
+        Collaborator(name="bare two", variant="bare", demonstrations=False, model="base"),
+        Collaborator(name="whole", demonstrations=False),
+    )
+    long = replace(tasked.unlabeled[3], question="leak " * 150)
+    tasked = replace(tasked, unlabeled=[long if r.id == long.id else r for r in tasked.unlabeled])
+    for whose in ("judge", "everyone"):
+        engine, journal = FakeEngine(reads=1200), MemoryJournal()
+        evolve(with_propagation(tasked, collaborators=bare, verdict_confidence=whose), engine, journal, until="justify")
+        said = {r.collaborator: r for r in journal.responses("respond") if r.record_id == long.id}
+        assert said["whole"].unread
+        assert not said["bare one"].unread
+        candidate = journal.merged[long.id]
+        assert candidate.exactness == "exact"
+        assert candidate.answer in TASK.labels
+        assert "answer_nll" in candidate.confidences
+        for ask in engine.asked:
+            assert "\n\n" not in ask.messages[-1].content, "an empty candidate line"
 
 
 def test_demonstrations_stand_least_similar_first(plan: Plan) -> None:
