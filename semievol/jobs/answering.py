@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.errors import UserError
+from semievol.jobs.environment import loaded
 from semievol.method.prompts import by_similarity, render
 from semievol.method.protocols import Ask, Engine
 from semievol.method.tasks import allowed_answers, parse
@@ -47,8 +48,7 @@ def main(address: str) -> None:
                     wanted = (request["model"], request["precision"], request["threads"])
                     if held is None or held[0] != wanted:
                         held = (wanted, LocalEngine(*wanted))
-                        gc.freeze()
-                        gc.enable()
+                        loaded()
                     reply = {"result": _VERBS[request["verb"]](held[1], request)}
                 except UserError as problem:
                     reply = {"error": problem.as_dict()}

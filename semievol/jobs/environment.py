@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 # Threads that wait for each other without a pause take the machine from everybody else (7 times slower where one of two
@@ -18,3 +19,13 @@ def for_models() -> dict[str, str]:
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         wanted["GOMP_SPINCOUNT"] = SPINS
     return wanted | os.environ
+
+
+def loaded() -> None:
+    """Called once modules and model are there: garbage is looked for again, but not among these.
+
+    Only the first call counts: a later one could freeze the remains of a model that has just been replaced.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()

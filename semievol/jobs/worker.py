@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from semievol.errors import UserError
-from semievol.jobs.environment import for_models
+from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
@@ -99,8 +99,7 @@ def _work(store: Store, run: runs.Run) -> None:
     )
     config = run.config
     engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
-    gc.freeze()  # what is loaded by now stays for good
-    gc.enable()
+    loaded()
     runs.record_environment(store, run.id, run.attempt, environment(engine.description))
     journal = StoreJournal(store, run)
     for sentence in said:

@@ -61,8 +61,9 @@ def _memory(here: Place, project: Project, config: Config) -> None:
         return
     try:
         needed = state.memory_needed(here.store, project.version_id, config)
-    except UserError:
-        return  # the launch says it, with its remedy
+    except UserError as error:
+        parts.note(f"What memory a run takes is not known. {error.what}")
+        return
     if needed is None:
         parts.note("What memory a run takes is told for the starter and for models in a local folder.")
         return
@@ -214,8 +215,8 @@ def _detail(here: Place, project: Project, run: Run) -> None:
     if run.error:
         what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
         st.text("\n".join(line for line in what if line))
-    told(run)
-    if run.status not in state.BUSY:
+    if run.status not in state.BUSY:  # else the card above tells it all
+        told(run)
         measured = runs.metrics(here.store, run.id)
         if len(measured):
             curves.loss(measured, key=f"loss_{run.id}", height=220)
