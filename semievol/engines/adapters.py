@@ -16,6 +16,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Lora
-from semievol.engines import checkpoints
+from semievol.engines import checkpoints, packing
 from semievol.engines.chat import Chat
 from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json, resolve_model
 from semievol.errors import UserError
@@ -104,21 +105,18 @@ class AdaptedModel:
         pad = self.chat.tokenizer.pad_token_id
         return int(pad) if pad is not None else min(self.chat.stops, default=0)
 
-    @property
+    @cached_property
     def packs(self) -> bool:
-        """Whether attention masks of our own are understood: plain full attention in every layer."""
+        """Whether sequences may be packed (see `packing`): plain full attention in every layer, positions that do not
+        depend on the whole length, and a trial that gave the same numbers."""
         config = self.model.config.get_text_config()
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
         stateful = getattr(self.model, "_is_stateful", False)
-        return kinds == {"full_attention"} and not stateful and not window
-
-    @property
-    def shares(self) -> bool:
-        """Whether a prompt's beginning may be read apart from its rest: positions do not depend on the whole length."""
-        rope = getattr(self.model.config.get_text_config(), "rope_parameters", None) or {}
-        kinds = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
-        return self.packs and not kinds & {"longrope", "dynamic"}
+        rope = getattr(config, "rope_parameters", None) or {}
+        turns = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
+        plain = kinds == {"full_attention"} and not stateful and not window and not turns & {"longrope", "dynamic"}
+        return plain and packing.understood(self.model)
 
     @contextmanager
     def using(self, adapter: str | None) -> Iterator[Any]:

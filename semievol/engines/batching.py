@@ -1,4 +1,4 @@
-"""Batches of similar length under a token budget, padded on the left, and what happens when memory runs out.
+"""Batches under a token budget, of similar length or of common beginnings, and what happens when memory runs out.
 
 Knows nothing of what is computed for a batch.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from itertools import pairwise
+from typing import Protocol, TypeVar
 
 import torch
 
+from semievol.engines.chat import common_length
 from semievol.errors import UserError
 
 Item = TypeVar("Item")
@@ -27,8 +29,57 @@ class OutOfMemory(MemoryError):
     """Even the smallest batch did not fit."""
 
 
+class Layout(Protocol):
+    """Items in the order in which they are to be cut into batches, and what a run of them takes."""
+
+    order: Sequence[int]
+
+    def fill(self, start: int, budget: int) -> int:
+        """How many items from `start` of the order on fit in `budget` tokens together."""
+
+    def tokens(self, start: int, stop: int) -> int:
+        """Tokens of a batch of these."""
+
+
+class Padded:
+    """Rows padded to the longest, from the longest to the shortest, equals in the order given."""
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self.order: Sequence[int] = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+        self._lengths = [lengths[i] for i in self.order]
+
+    def fill(self, start: int, budget: int) -> int:
+        return budget // max(1, self._lengths[start])
+
+    def tokens(self, start: int, stop: int) -> int:
+        return self._lengths[start] * (stop - start)
+
+
+class Shared:
+    """Sequences that are packed: those that begin alike next to each other, and what is shared counted once.
+
+    more: tokens that each of them takes beside.
+    """
+
+    def __init__(self, sequences: Sequence[tuple[int, ...]], more: Sequence[int]) -> None:
+        self.order: Sequence[int] = sorted(range(len(sequences)), key=lambda i: (sequences[i], i))
+        self._whole = [len(sequences[i]) + more[i] for i in self.order]
+        neighbours = pairwise([(), *(sequences[i] for i in self.order)])
+        self._new = [size - common_length(*pair) for size, pair in zip(self._whole, neighbours, strict=True)]
+
+    def fill(self, start: int, budget: int) -> int:
+        taken, stop = self._whole[start], start + 1
+        while stop < len(self._new) and taken + self._new[stop] <= budget:
+            taken += self._new[stop]
+            stop += 1
+        return stop - start
+
+    def tokens(self, start: int, stop: int) -> int:
+        return self._whole[start] + sum(self._new[start + 1 : stop])
+
+
 class Batcher:
-    """Runs work in batches whose padded size stays under `budget` tokens; the budget is halved when memory runs out.
+    """Runs work in batches of at most `budget` tokens; the budget is halved when memory runs out.
 
     A processor is fastest with small batches (2,000 to 4,000 tokens were measured best), a GPU with large ones.
     """
@@ -37,20 +88,17 @@ class Batcher:
         self.budget = budget
 
     def run(
-        self, items: Sequence[Item], length: Callable[[Item], int], work: Callable[[list[Item]], list[Result]]
+        self, items: Sequence[Item], layout: Layout, work: Callable[[list[Item]], Sequence[Result]]
     ) -> list[Result]:
-        """`work`'s results for all `items`, in their order.
+        """`work`'s results for all `items`, in their order. The same list always gives the same batches.
 
-        length: tokens that an item needs. Items are cut into batches from the longest to the shortest, equals in the
-        order given, so that the same list always gives the same batches.
         Raises OutOfMemory where a single item does not fit.
         """
         results: dict[int, Result] = {}
-        lengths = [length(item) for item in items]
-        waiting = sorted(range(len(items)), key=lambda i: (-lengths[i], i))
-        while waiting:
-            count = max(1, min(len(waiting), self.budget // max(1, lengths[waiting[0]])))
-            batch = waiting[:count]
+        start = 0
+        while start < len(items):
+            count = max(1, min(len(items) - start, layout.fill(start, self.budget)))
+            batch = layout.order[start : start + count]
             try:
                 done = work([items[i] for i in batch])
             except (RuntimeError, MemoryError) as error:
@@ -61,11 +109,11 @@ class Batcher:
                 _free_memory()
                 if count == 1:
                     raise OutOfMemory
-                self.budget = lengths[waiting[0]] * (count // 2)
+                self.budget = layout.tokens(start, start + count // 2)
                 _log.warning("out of memory: batches are now at most %d tokens", self.budget)
                 continue
             results.update(zip(batch, done, strict=True))
-            waiting = waiting[count:]
+            start += count
         return [results[i] for i in range(len(items))]
 
 
@@ -85,13 +133,13 @@ def _free_memory() -> None:
 
 
 def pad_left(
-    rows: Sequence[Sequence[int]], pad: int, device: torch.device, multiple: int = 1
+    rows: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-    """Rows of ids as one batch whose last column is every row's last id; its width is rounded up to a `multiple`.
+    """Rows of ids as one batch whose last column is every row's last id.
 
     Returns ids (B, T), mask (B, T; None where no row is shorter than another), and positions (B, T) from 0 per row.
     """
-    width = -(-max(len(row) for row in rows) // multiple) * multiple
+    width = max(len(row) for row in rows)
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=device)
     starts = torch.tensor([[width - len(row)] for row in rows], device=device)
     columns = torch.arange(width, device=device)[None, :]

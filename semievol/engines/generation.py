@@ -1,7 +1,8 @@
 """Generated answers with the exact log-probability and entropy of every token.
 
 An own loop instead of `generate`: it reduces the distribution of every step at once (a stack of full distributions
-costs batch x tokens x vocabulary), draws every sequence from a generator of its own, and drops finished sequences.
+costs batch x tokens x vocabulary), draws every sequence from a generator of its own, drops finished sequences, and
+keeps a prompt once however many answers are drawn for it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Any
 
 import torch
 
-from semievol.engines.batching import pad_left
+from semievol.engines.decoding import Decoder, OwnRows, SharedPrompts
+
+_WORTH_LEAVING = 7 / 8  # finished rows leave together: each leaving copies the keys and values of all others
+_LOWEST = -1e4  # below it a probability is 0 in float64, and 0 times minus infinity is not a number
 
 
 @dataclass(frozen=True)
@@ -43,63 +47,59 @@ def draw_key(seed: int, record_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{record_id}".encode()).digest()[:8], "big") >> 1
 
 
-def generate(model: Any, draws: Sequence[Draw], stops: frozenset[int], pad: int) -> list[Generated]:
+def generate(
+    model: Any, draws: Sequence[Draw], stops: frozenset[int], pad: int, packed: bool = True
+) -> list[Generated]:
     """Answers to one batch of draws; equal prompts are read once.
 
     Each answer ends with a stop token or after its `max_tokens`. A draw depends on its own key only, not on the batch.
+    packed: off for models that `packing.understood` tells apart.
     """
-    device = next(model.parameters()).device
     prompts = list(dict.fromkeys(draw.prompt for draw in draws))
-    ids, mask, positions = pad_left(prompts, pad, device)
-    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=True)
-    cache, logits = output.past_key_values, output.logits[:, -1]
-    mask = torch.ones_like(ids) if mask is None else mask
-    position = positions[:, -1:] + 1
     place = {prompt: i for i, prompt in enumerate(prompts)}
-    rows = torch.tensor([place[draw.prompt] for draw in draws], device=device)
-    if len(draws) != len(prompts):
-        cache.batch_select_indices(rows)
-        logits, mask, position = logits[rows], mask[rows], position[rows]
+    of = [place[draw.prompt] for draw in draws]
+    decoder: Decoder = SharedPrompts(model, prompts, of) if packed else OwnRows(model, prompts, of, pad)
 
     found = [Generated() for _ in draws]
+    temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float64)
     generators = [torch.Generator().manual_seed(draw.key) if draw.temperature > 0 else None for draw in draws]
-    active = list(range(len(draws)))
+    rows = list(range(len(draws)))  # the draw of every row of the decoder
+    alive = set(rows)
     while True:
-        tokens, logprobs, entropies = _step(logits, [(draws[i].temperature, generators[i]) for i in active])
-        kept = []
-        for row, i in enumerate(active):
+        tokens, logprobs, entropies = _step(decoder.logits, temperatures[rows], [generators[i] for i in rows])
+        for row, i in enumerate(rows):
+            if i not in alive:
+                continue
             found[i].logprobs.append(logprobs[row])
             found[i].entropies.append(entropies[row])
             if tokens[row] not in stops:
                 found[i].ids.append(tokens[row])
-                if len(found[i].ids) < draws[i].max_tokens:
-                    kept.append(row)
-        if not kept:
+            if tokens[row] in stops or len(found[i].ids) >= draws[i].max_tokens:
+                alive.remove(i)
+        if not alive:
             return found
-        if len(kept) < len(active):
-            rows = torch.tensor(kept, device=device)
-            cache.batch_select_indices(rows)
-            mask, position = mask[rows], position[rows]
-            active = [active[row] for row in kept]
-        mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
-        last = torch.tensor([[tokens[row]] for row in kept], device=device)
-        output = model(
-            input_ids=last, attention_mask=mask, position_ids=position, past_key_values=cache, use_cache=True
-        )
-        logits, position = output.logits[:, -1], position + 1
+        if len(alive) <= _WORTH_LEAVING * len(rows):
+            kept = [row for row, i in enumerate(rows) if i in alive]
+            decoder.keep(kept)
+            rows, tokens = [rows[row] for row in kept], [tokens[row] for row in kept]
+        decoder.step(tokens)
 
 
 def _step(
-    logits: torch.Tensor, how: Sequence[tuple[float, torch.Generator | None]]
+    logits: torch.Tensor, temperatures: torch.Tensor, generators: Sequence[torch.Generator | None]
 ) -> tuple[list[int], list[float], list[float]]:
-    """Next tokens with their log-probability and the entropy of their distribution, in float64."""
+    """Next tokens with their log-probability and the entropy of their distribution, in float64.
+
+    temperatures: (R,), on the processor. generators: for the rows whose token is drawn.
+    """
     logp = logits.double().log_softmax(-1)
-    entropies = torch.special.entr(logp.exp()).sum(-1)
+    entropies = -(logp.exp() * logp.clamp(min=_LOWEST)).sum(-1)
     tokens = logp.argmax(-1)
-    for row, (temperature, generator) in enumerate(how):
-        if generator is not None:
-            heights = (logp[row] / temperature).softmax(-1).cumsum(-1)
-            level = torch.rand((), generator=generator, dtype=torch.float64).to(heights) * heights[-1]
-            tokens[row] = torch.searchsorted(heights, level, right=True).clamp(max=len(heights) - 1)
+    hot = [row for row, generator in enumerate(generators) if generator is not None]
+    if hot:
+        levels = torch.stack([torch.rand((), generator=generators[row], dtype=torch.float64) for row in hot])
+        heights = (logp[hot] / temperatures[hot, None].to(logp)).softmax(-1).cumsum(-1)
+        wanted = levels.to(logp)[:, None] * heights[:, -1:]
+        tokens[hot] = torch.searchsorted(heights, wanted, right=True)[:, 0].clamp(max=heights.shape[-1] - 1)
     chosen = logp.gather(-1, tokens[:, None])[:, 0]
     return tokens.tolist(), chosen.tolist(), entropies.tolist()

@@ -5,9 +5,11 @@ Composes the other rooms of this package and holds what they share: the device, 
 
 from __future__ import annotations
 
+import math
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +17,25 @@ import torch
 
 from semievol.engines import generation, scoring, vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
-from semievol.engines.batching import CPU_BUDGET, CPU_GENERATING, GPU_BUDGET, Batcher, OutOfMemory, pad_left, too_large
+from semievol.engines.batching import (
+    CPU_BUDGET,
+    CPU_GENERATING,
+    GPU_BUDGET,
+    Batcher,
+    OutOfMemory,
+    Padded,
+    Shared,
+    pad_left,
+    too_large,
+)
 from semievol.engines.chat import Chat
 from semievol.engines.footprint import processor_has_bf16
+from semievol.engines.packing import Beginning
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Demonstration, Record
 
-_READ_FOR_KEPT = 8  # what memory a token takes that is read, against one whose keys and values are only kept
 BASE = "base"
 MODEL_EMBEDDER = "model"
 
@@ -152,13 +164,22 @@ class LocalEngine:
             if key not in questions:
                 questions[key] = self._question(adapted, ask, prompt)
         distinct = list(questions.values())
-        beginning = scoring.Beginning.of([question.prompt for question in distinct if adapted.shares])
-        rest = [replace(question, prompt=question.prompt[len(beginning.ids) :]) for question in distinct]
-        scores = self.batcher.run(
-            rest,
-            lambda question: max(question.size, (len(beginning.ids) + question.size) // _READ_FOR_KEPT),
-            lambda batch: scoring.score(model, batch, adapted.pad, adapted.packs, beginning),
-        )
+        if adapted.packs:
+            shared = [question.prompt for question in distinct]
+            beginning = Beginning.of(shared)
+            scores = self.batcher.run(
+                distinct,
+                Shared(
+                    [prompt[len(beginning.ids) :] for prompt in shared], [len(question.nodes) for question in distinct]
+                ),
+                lambda batch: scoring.score(model, batch, beginning),
+            )
+        else:
+            scores = self.batcher.run(
+                distinct,
+                Padded([len(q.paths) * (len(q.prompt) + max(map(len, q.paths))) for q in distinct]),
+                lambda batch: scoring.score_padded(model, batch, adapted.pad),
+            )
         found = dict(zip(questions, map(scoring.normalise, scores), strict=True))
         replies = []
         for ask, key in zip(asks, keys, strict=True):
@@ -183,11 +204,12 @@ class LocalEngine:
             room = ask.max_tokens if adapted.chat.context is None else adapted.chat.context - len(prompt)
             key = generation.draw_key(ask.seed, ask.record_id)
             draws.append(generation.Draw(prompt, ask.temperature, key, min(ask.max_tokens, room)))
-        stops = adapted.chat.stops
+        times = Counter(draw.prompt for draw in draws) if adapted.packs else Counter[tuple[int, ...]]()
+        sizes = [math.ceil(len(draw.prompt) / times.get(draw.prompt, 1)) + draw.max_tokens for draw in draws]
         results = self.generating.run(
             draws,
-            lambda draw: len(draw.prompt) + draw.max_tokens,
-            lambda batch: generation.generate(model, batch, stops, adapted.pad),
+            Padded(sizes),
+            lambda batch: generation.generate(model, batch, adapted.chat.stops, adapted.pad, adapted.packs),
         )
         return [
             Reply(
@@ -224,7 +246,7 @@ class LocalEngine:
             return list(mean.cpu().numpy())
 
         try:
-            found = self.batcher.run(rows, lambda row: len(row), pooled)
+            found = self.batcher.run(rows, Padded([len(row) for row in rows]), pooled)
         except OutOfMemory:
             raise too_large("embedder", "Choose the embedder char-tfidf.") from None
         return np.stack(found)

@@ -9,19 +9,17 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from semievol.engines.batching import pad_left
 from semievol.engines.chat import Chat, Turn
+from semievol.engines.packing import Packing, forward
 from semievol.records import Example
 
-IGNORED = -100
 _GROUPED_BATCHES = 8
-_WIDTHS = 16
 _log = logging.getLogger(__name__)
 
 
@@ -72,37 +70,69 @@ def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int
     return places[: steps * batch]
 
 
-@dataclass(frozen=True)
-class Collate:
-    """Turns to a batch padded on the left, so that all labels stand at the end.
+class Batch(TypedDict):
+    """Examples as a model takes them: packed in one row, or padded.
 
-    The width is a multiple of 16: a processor keeps compiled products and memory for every width that it meets, which
-    for widths of all sizes took a third more memory.
+    labels: (W,) ids of all replies, one after the other. tokens: of the examples, whatever is padded or shared.
+    wanted: packed only, the columns that predict the labels.
     """
 
-    pad: int
-
-    def __call__(self, turns: Sequence[Turn]) -> dict[str, torch.Tensor]:
-        rows = [(*turn.prompt, *turn.reply) for turn in turns]
-        ids, mask, positions = pad_left(rows, self.pad, torch.device("cpu"), multiple=_WIDTHS)
-        labels = torch.full_like(ids, IGNORED)
-        for row, turn in enumerate(turns):
-            labels[row, -len(turn.reply) :] = torch.tensor(turn.reply)
-        mask = torch.ones_like(ids) if mask is None else mask
-        return {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
+    labels: torch.Tensor
+    tokens: int
+    input_ids: torch.Tensor
+    packing: NotRequired[Packing]
+    wanted: NotRequired[list[int]]
+    attention_mask: NotRequired[torch.Tensor]
+    position_ids: NotRequired[torch.Tensor]
+    predicting: NotRequired[torch.Tensor]
 
 
-def answer_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Summed negative log-likelihood (nats) of the labeled tokens; logits are computed for the columns with labels."""
-    labels = batch["labels"]
-    longest = int((labels != IGNORED).sum(1).max())
-    logits = model(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
-        position_ids=batch["position_ids"],
-        logits_to_keep=longest + 1,
-        use_cache=False,
-    ).logits
-    wanted = labels[:, -longest:].reshape(-1)
-    given = logits[:, -longest - 1 : -1].reshape(len(wanted), -1).float()
-    return cross_entropy(given, wanted, ignore_index=IGNORED, reduction="sum")
+def packed(turns: Sequence[Turn]) -> Batch:
+    """The batch without padding, what several of the examples begin with once."""
+    packing = Packing([_given(turn) for turn in turns])
+    wanted = [
+        column for path, turn in zip(packing.paths, turns, strict=True) for column in path[len(turn.prompt) - 1 :]
+    ]
+    return {
+        "labels": _labels(turns),
+        "tokens": sum(map(length, turns)),
+        "input_ids": packing.ids,
+        "packing": packing,
+        "wanted": wanted,
+    }
+
+
+def padded(turns: Sequence[Turn], pad: int) -> Batch:
+    """The batch padded on the left, so that all labels stand at the end; `predicting` (B, longest reply) marks them."""
+    ids, mask, positions = pad_left([_given(turn) for turn in turns], pad, torch.device("cpu"))
+    replies = torch.tensor([len(turn.reply) for turn in turns])
+    columns = torch.arange(int(replies.max())).flip(0)
+    return {
+        "labels": _labels(turns),
+        "tokens": sum(map(length, turns)),
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids) if mask is None else mask,
+        "position_ids": positions,
+        "predicting": columns[None] < replies[:, None],
+    }
+
+
+def _given(turn: Turn) -> tuple[int, ...]:
+    """All of a turn but its last token, after which nothing is predicted."""
+    return (*turn.prompt, *turn.reply[:-1])
+
+
+def _labels(turns: Sequence[Turn]) -> torch.Tensor:
+    return torch.tensor([token for turn in turns for token in turn.reply])
+
+
+def answer_loss(model: Any, batch: Batch) -> torch.Tensor:
+    """Summed negative log-likelihood (nats) of the labels; logits are computed for what predicts them only."""
+    if "packing" in batch:
+        logits = forward(model, batch["packing"], batch["wanted"])
+    else:
+        device, predicting = next(model.parameters()).device, batch["predicting"]
+        names = ("input_ids", "attention_mask", "position_ids")
+        rows = {name: batch[name].to(device) for name in names}  # type: ignore[literal-required]
+        logits = model(**rows, logits_to_keep=predicting.shape[1], use_cache=False).logits[predicting.to(device)]
+    return cross_entropy(logits.float(), batch["labels"].to(logits.device), reduction="sum")

@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from semievol.config import Tuning
 from semievol.engines import checkpoints, teaching
 from semievol.engines.adapters import AdaptedModel, Method
-from semievol.engines.batching import Batcher, is_out_of_memory, too_large
+from semievol.engines.batching import Batcher, Padded, is_out_of_memory, too_large
 from semievol.engines.chat import Turn
 from semievol.engines.students import Student, enrol
 from semievol.errors import UserError
@@ -33,7 +33,6 @@ from semievol.method.protocols import Lesson, Stopped
 HELD_OUT_EVERY = 20
 _KEPT_CHECKPOINTS = 2
 _HIGHEST_RATE = 4e-3
-_SHORT = 256
 
 
 def train(
@@ -68,8 +67,8 @@ def train(
     resume = checkpoints.newest(lesson.folder, mark)
     student = enrol(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
     try:
-        loss = _Loss(adapted, student.model, [*rows, *held_out])
-        watcher = _Watcher(loss, held_out, Batcher(budget), metric, progress, stopping)
+        loss = _Loss(adapted)
+        watcher = _Watcher(student.model, loss, held_out, Batcher(budget), metric, progress, stopping)
         arguments = _arguments(adapted, lesson, student.method, len(rows))
         lengths = [teaching.length(turn) for turn in rows]
         order = teaching.order(lengths, lesson.settings.batch_size, arguments.max_steps, lesson.seed)
@@ -94,7 +93,6 @@ def train(
             ) from None
         raise
     finally:
-        adapted.model.set_attn_implementation("sdpa")
         student.close()
     if first:
         shutil.rmtree(lesson.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
@@ -162,26 +160,22 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int
 
 
 class _Loss:
-    """The loss of a batch, in the precision and with the attention that are fastest here.
+    """The loss of a batch, packed where the model takes that.
 
-    bf16 where the base is held in it: the products only, by autocast; the weights in training stay fp32. On a processor
-    short rows take plain attention: a step of the starter took 177 ms with it, 199 ms with sdpa (rows of 64 tokens).
+    bf16 where the base is held in it: the products only, by autocast; the weights in training stay fp32.
     """
 
-    def __init__(self, adapted: AdaptedModel, model: Any, rows: list[Turn]) -> None:
-        self.model, self.device, self._pad = model, adapted.device, adapted.pad
+    def __init__(self, adapted: AdaptedModel) -> None:
+        self.device, self._pad, self._packs = adapted.device, adapted.pad, adapted.packs
         self._bf16 = adapted.model.dtype == torch.bfloat16
-        if self.device.type == "cpu" and max(teaching.length(turn) for turn in rows) <= _SHORT:
-            (adapted.model if adapted.peft is model else model).set_attn_implementation("eager")
 
-    def of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def collate(self, turns: Sequence[Turn]) -> teaching.Batch:
+        return teaching.packed(turns) if self._packs else teaching.padded(turns, self._pad)
+
+    def of(self, model: Any, batch: teaching.Batch) -> torch.Tensor:
         """Summed negative log-likelihood (nats) of the batch's labeled tokens."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            return teaching.answer_loss(self.model, batch)
-
-    @property
-    def collate(self) -> teaching.Collate:
-        return teaching.Collate(self._pad)
+            return teaching.answer_loss(model, batch)
 
 
 class _StudentTrainer(Trainer):
@@ -207,6 +201,7 @@ class _StudentTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = True  # our loss divides by the number of labeled tokens of the whole update
         self.loss_is_scaled_for_ga = True
+        self._loss_shifts_labels = False  # each of ours is one that is predicted; else the Trainer would not count all
         self._student, self._loss, self._mark, self._watcher = student, loss, mark, watcher
         self._checkpoints = folder / checkpoints.CHECKPOINTS
 
@@ -214,10 +209,10 @@ class _StudentTrainer(Trainer):
         return SequentialSampler(self.train_dataset)
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: teaching.Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        self._watcher.tokens += int(inputs["attention_mask"].sum())
-        return self._loss.of(inputs) / num_items_in_batch * self.accelerator.num_processes
+        self._watcher.tokens += inputs["tokens"]
+        return self._loss.of(model, inputs) / num_items_in_batch * self.accelerator.num_processes
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         staging = self._checkpoints / ".partial-checkpoint"
@@ -245,6 +240,7 @@ class _Watcher(TrainerCallback):
 
     def __init__(
         self,
+        model: Any,
         loss: _Loss,
         held_out: list[Turn],
         batcher: Batcher,
@@ -252,7 +248,7 @@ class _Watcher(TrainerCallback):
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
     ) -> None:
-        self._loss, self._held_out, self._batcher = loss, held_out, batcher
+        self._model, self._loss, self._held_out, self._batcher = model, loss, held_out, batcher
         self._metric, self._progress, self._stopping = metric, progress, stopping
         self._started = 0.0
         self.tokens = 0
@@ -289,15 +285,16 @@ class _Watcher(TrainerCallback):
 
     def _held_out_loss(self) -> float:
         """Mean negative log-likelihood (nats per token) of the held-out examples."""
-        model = self._loss.model
+        model, loss = self._model, self._loss
 
         def losses(turns: list[Turn]) -> list[float]:
-            batch = {key: value.to(self._loss.device) for key, value in self._loss.collate(turns).items()}
-            return [float(self._loss.of(batch))] + [0.0] * (len(turns) - 1)
+            return [float(loss.of(model, loss.collate(turns)))] + [0.0] * (len(turns) - 1)
 
         model.eval()
         with torch.no_grad():
-            total = self._batcher.run(self._held_out, teaching.length, losses)
+            total = self._batcher.run(
+                self._held_out, Padded([teaching.length(turn) for turn in self._held_out]), losses
+            )
         model.train()
         return sum(total) / sum(len(turn.reply) for turn in self._held_out)
 

@@ -21,7 +21,7 @@ os.environ.update(for_models())  # before torch loads, as in the worker
 import torch
 
 from semievol.engines import generation
-from semievol.engines.batching import pad_left
+from semievol.engines.batching import Padded, pad_left
 from semievol.engines.local import LocalEngine
 from semievol.method.prompts import render
 from semievol.records import Task
@@ -41,8 +41,8 @@ def ours(engine: LocalEngine, prompts: Sequence[tuple[int, ...]], samples: int, 
     with engine.base.using(None) as model:
         found = engine.generating.run(
             draws,
-            lambda draw: len(draw.prompt) + draw.max_tokens,
-            lambda batch: generation.generate(model, batch, NOTHING, engine.base.pad),
+            Padded([len(draw.prompt) // samples + draw.max_tokens for draw in draws]),
+            lambda batch: generation.generate(model, batch, NOTHING, engine.base.pad, engine.base.packs),
         )
     return [each.ids for each in found]
 

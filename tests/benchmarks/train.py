@@ -41,6 +41,7 @@ from semievol.records import Example
 from tests.benchmarks.workshop import MODELS, finish, model_folder, plan_of, side_by_side, table, warm_adapter
 
 TUNING = Tuning(method="lora", epochs=1, minimum_steps=0, save_every=10_000)
+IGNORED = -100
 QUIET: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "logging_steps": 1}
 
 
@@ -90,7 +91,7 @@ def rows_of(engine: LocalEngine, examples: Sequence[Example]) -> list[dict[str, 
     rows = []
     for turn in teaching.tokenised(engine.base.chat, examples):
         ids = [*turn.prompt, *turn.reply]
-        labels = [teaching.IGNORED] * len(turn.prompt) + list(turn.reply)
+        labels = [IGNORED] * len(turn.prompt) + list(turn.reply)
         rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
     return rows
 
@@ -156,9 +157,9 @@ class _InOurOrder(Trainer):
 
 def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path) -> list[float]:
     """Losses of transformers.Trainer on our batches in our order."""
-    turns = teaching.tokenised(engine.base.chat, examples)
-    steps = len(turns) // TUNING.batch_size
-    order = teaching.order([teaching.length(turn) for turn in turns], TUNING.batch_size, steps, 0)
+    rows = rows_of(engine, examples)
+    steps = len(rows) // TUNING.batch_size
+    order = teaching.order([len(row["input_ids"]) for row in rows], TUNING.batch_size, steps, 0)
     trainer = _InOurOrder(
         model=student(engine.base, adapter),
         args=arguments(
@@ -166,11 +167,10 @@ def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: st
             str(scratch / "same"),
             TrainingArguments,
             steps,
-            remove_unused_columns=False,
             bf16=in_bf16(engine),
         ),
-        train_dataset=[turns[place] for place in order],
-        data_collator=teaching.Collate(engine.base.pad),
+        train_dataset=[rows[place] for place in order],
+        data_collator=DataCollatorForSeq2Seq(engine.base.chat.tokenizer),
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from semievol.engines.batching import Batcher, OutOfMemory, pad_left
+from semievol.engines.batching import Batcher, OutOfMemory, Padded, Shared, pad_left
 
 
 def test_batches_hold_like_lengths_under_the_budget_and_results_keep_the_order():
@@ -11,12 +11,26 @@ def test_batches_hold_like_lengths_under_the_budget_and_results_keep_the_order()
         batches.append(items)
         return [-item for item in items]
 
-    assert Batcher(20).run([3, 9, 4, 10, 3], lambda n: n, work) == [-3, -9, -4, -10, -3]
+    assert Batcher(20).run([3, 9, 4, 10, 3], Padded([3, 9, 4, 10, 3]), work) == [-3, -9, -4, -10, -3]
     assert batches == [[10, 9], [4, 3, 3]]
 
 
+def test_sequences_that_begin_alike_lie_together_and_what_they_share_counts_once():
+    batches = []
+
+    def work(items: list[tuple[int, ...]]) -> list[int]:
+        batches.append(items)
+        return [item[-1] for item in items]
+
+    items = [(1, 1, 1, 5), (2, 2, 2, 6), (1, 1, 1, 7), (2, 2, 2, 8), (3,)]
+    assert Batcher(6).run(items, Shared(items, [0, 0, 1, 0, 0]), work) == [5, 6, 7, 8, 3]
+    assert batches == [[items[0], items[2]], [items[1], items[3], items[4]]]
+    layout = Shared(items, [0, 0, 1, 0, 0])
+    assert [layout.tokens(0, stop) for stop in range(1, 6)] == [4, 6, 10, 11, 12]
+
+
 def test_an_item_larger_than_the_budget_goes_alone():
-    assert Batcher(5).run([9, 8], lambda n: n, lambda items: [len(items)] * len(items)) == [1, 1]
+    assert Batcher(5).run([9, 8], Padded([9, 8]), lambda items: [len(items)] * len(items)) == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +51,7 @@ def test_the_budget_is_halved_when_memory_runs_out(error):
             raise error
         return items
 
-    assert batcher.run(list(range(8, 16)), lambda n: 8, work) == list(range(8, 16))
+    assert batcher.run(list(range(8, 16)), Padded([8] * 8), work) == list(range(8, 16))
     assert sizes == [8, 4, 2, 2, 2, 2]
     assert batcher.budget == 16
 
@@ -47,7 +61,7 @@ def test_a_single_item_that_does_not_fit_is_told_apart():
         raise MemoryError
 
     with pytest.raises(OutOfMemory):
-        Batcher(8).run([4, 4], lambda n: n, work)
+        Batcher(8).run([4, 4], Padded([4, 4]), work)
 
 
 def test_other_errors_are_not_swallowed():
@@ -55,7 +69,7 @@ def test_other_errors_are_not_swallowed():
         raise RuntimeError("shape mismatch")
 
     with pytest.raises(RuntimeError, match="shape"):
-        Batcher(8).run([4], lambda n: n, work)
+        Batcher(8).run([4], Padded([4]), work)
 
 
 def test_rows_end_in_the_last_column():

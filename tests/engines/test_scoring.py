@@ -62,19 +62,20 @@ def test_end_of_turn_is_scored_only_where_one_answer_begins_another():
 
 
 def test_letters_cost_no_token_beyond_the_prompt():
-    assert scoring.question((1, 2, 3), [(5, 2), (6, 2), (7, 2)], LETTERS[:3], "r").size == 3
+    assert scoring.question((1, 2, 3), [(5, 2), (6, 2), (7, 2)], LETTERS[:3], "r").nodes == ()
 
 
-def test_rows_of_their_own_give_what_the_packed_tree_gives(engine):
+@pytest.mark.parametrize("allowed", [LETTERS, WORDS, OVERLAPPING], ids=["letters", "words", "overlapping"])
+def test_padded_rows_give_what_the_packed_tree_gives(engine, allowed):
     chat, model = engine.base.chat, engine.base.model
     questions = []
     for text in TEXTS:
         [prompt] = chat.prompts([turns(text)])
-        replies = [chat.turn(turns(text), prompt, answer).reply for answer in OVERLAPPING]
-        questions.append(scoring.question(prompt, replies, OVERLAPPING, "r"))
+        replies = [chat.turn(turns(text), prompt, answer).reply for answer in allowed]
+        questions.append(scoring.question(prompt, replies, allowed, "r"))
     with engine.base.using(None):
-        packed = scoring.score(model, questions, 0, packed=True)
-        rows = scoring.score(model, questions, 0, packed=False)
+        packed = scoring.score(model, questions)
+        rows = scoring.score_padded(model, questions, 0)
     assert torch.allclose(torch.tensor(packed), torch.tensor(rows), atol=1e-4)
 
 
@@ -103,6 +104,16 @@ def test_equal_asks_of_several_collaborators_are_computed_once(engine, monkeypat
     assert len(set(replies)) == 1
 
 
+def models_read(engine, monkeypatch) -> list[int]:
+    """The number of tokens of every forward pass to come."""
+    widths: list[int] = []
+    forward = type(engine.base.model).forward
+    monkeypatch.setattr(
+        type(engine.base.model), "forward", lambda *a, **k: widths.append(k["input_ids"].numel()) or forward(*a, **k)
+    )
+    return widths
+
+
 @pytest.mark.parametrize("allowed", [LETTERS, OVERLAPPING], ids=["letters", "overlapping"])
 @pytest.mark.parametrize("kind", ["llama", "qwen"])
 def test_a_long_beginning_that_all_share_is_read_once_and_changes_nothing(kind, allowed, request, monkeypatch):
@@ -113,24 +124,32 @@ def test_a_long_beginning_that_all_share_is_read_once_and_changes_nothing(kind, 
         Ask(str(i), "c", "base", (Message("user", f"{rules} {text}"),), allowed)
         for i, text in enumerate(["owl", "the street lamp is broken", "a tree", "tap " * 9, "pipe"])
     ]
-    read = []
-    forward = type(engine.base.model).forward
-    monkeypatch.setattr(
-        type(engine.base.model), "forward", lambda *a, **k: read.append(tuple(k["input_ids"].shape)) or forward(*a, **k)
-    )
+    assert engine.base.packs
+    widths = models_read(engine, monkeypatch)
     together = engine.answer(asks)
-    batches, alone = list(read), [engine.answer([one])[0] for one in asks]
-    beginning, *rows = batches
-    assert beginning[0] == 1
-    assert len(rows) > 1
-    assert all(width < beginning[1] for _, width in rows)
+    first, *rest = widths
+    shortest = min(map(len, engine.base.chat.prompts([ask.messages for ask in asks])))
+    assert len(rest) > 1
+    assert first > 0.9 * shortest
+    assert max(rest) < first, "the beginning is not read again"
+    alone = [engine.answer([one])[0] for one in asks]
     assert largest_difference(together, alone) < 1e-5
     assert [reply.mass for reply in together] == pytest.approx([reply.mass for reply in alone], rel=1e-4)
 
 
+def test_demonstrations_that_some_prompts_share_are_read_once(engine, monkeypatch):
+    shown = {name: f"{name} " * 40 for name in ("bin", "lamp", "tree")}
+    asks = [ask(f"{shown[name]} {i}", WORDS) for i in range(4) for name in shown]
+    prompts = engine.base.chat.prompts([one.messages for one in asks])
+    widths = models_read(engine, monkeypatch)
+    together = engine.answer(asks)
+    assert sum(widths) < 0.5 * sum(map(len, prompts))
+    assert largest_difference(together, [engine.answer([one])[0] for one in asks]) < 1e-5
+
+
 @pytest.mark.parametrize("rope", ["longrope", "dynamic"])
-def test_no_beginning_is_read_apart_where_positions_depend_on_the_whole_length(llama, tmp_path, rope, monkeypatch):
-    """Such models turn short and long prompts differently; a beginning on its own would be a short one."""
+def test_nothing_is_packed_where_positions_depend_on_the_whole_length(llama, tmp_path, rope):
+    """Such models turn short and long prompts differently, so that a short one must not lie beside a long one."""
     shutil.copytree(llama, tmp_path / "model")
     file = tmp_path / "model" / "config.json"
     config = json.loads(file.read_text())
@@ -140,37 +159,10 @@ def test_no_beginning_is_read_apart_where_positions_depend_on_the_whole_length(l
     config["rope_parameters"] |= factors if rope == "longrope" else {}
     file.write_text(json.dumps(config))
     engine = LocalEngine(str(tmp_path / "model"), threads=1)
-    assert engine.base.packs
-    seen = []
-    compute = scoring.score
-    monkeypatch.setattr(
-        scoring, "score", lambda m, b, p, k, begun: seen.append(begun.ids) or compute(m, b, p, k, begun)
-    )
-    engine.answer([ask("Which day is the bin collected? " * 6 + text, LETTERS) for text in ("owl", "tap", "tree")])
-    assert seen == [()]
-
-
-def test_the_copies_of_a_long_beginning_are_bounded(llama, monkeypatch):
-    """Every row keeps its own keys and values of the beginning: of 400 tokens only a few rows go together."""
-    engine = LocalEngine(str(llama), threads=1)
-    engine.batcher.budget = 256
-    sizes = []
-    compute = scoring.score
-    monkeypatch.setattr(scoring, "score", lambda m, batch, *rest: sizes.append(len(batch)) or compute(m, batch, *rest))
-    rules = "Which day is the bin collected? " * 60
-    asks = [Ask(str(i), "c", "base", (Message("user", f"{rules} {i}"),), LETTERS) for i in range(12)]
-    (prompt,) = engine.base.chat.prompts([asks[0].messages])
-    engine.answer(asks)
-    assert max(sizes) * len(prompt) <= 8 * 256 + len(prompt)
-    assert sum(sizes) == 12
-
-
-def test_a_beginning_is_shared_only_where_that_saves_something():
-    head = tuple(range(30))
-    assert scoring.Beginning.of([(*head, 40), (*head, 50, 51), (*head, 40, 41)]).ids == head
-    assert scoring.Beginning.of([head, (*head, 50)]).ids == head[:-1], "the last token is asked for what follows it"
-    assert scoring.Beginning.of([(1, *range(60)), (1, *range(2, 60))]).ids == ()
-    assert scoring.Beginning.of([head]).ids == scoring.Beginning.of([]).ids == ()
+    assert not engine.base.packs
+    asks = [ask("Which day is the bin collected? " * 6 + text, WORDS) for text in ("owl", "tap", "tree")]
+    together, alone = engine.answer(asks), [engine.answer([one])[0] for one in asks]
+    assert largest_difference(together, alone) < 1e-5
 
 
 def test_labels_that_the_model_cannot_tell_apart_are_refused(engine):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from semievol.config import Tuning
+from semievol.config import Lora, Tuning
 from semievol.engines import checkpoints, teaching, training
 from semievol.engines.adapters import WEIGHTS
 from semievol.engines.local import LocalEngine
@@ -34,17 +34,50 @@ def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
     assert after.mass > 1000 * before.mass
 
 
-def test_loss_is_on_the_answer_and_its_end_only(engine):
-    turns = teaching.tokenised(engine.base.chat, examples(3))
-    batch = teaching.Collate(0)(turns)
-    assert batch["input_ids"].shape[1] % 16 == 0, "few widths"
-    for row, example in zip(batch["labels"], examples(3), strict=True):
-        taught = row[row != teaching.IGNORED]
-        assert engine.base.chat.tokenizer.decode(taught) == f"{example.answer}<|im_end|>"
-    logits = engine.base.model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    whole = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten())
-    ours = teaching.answer_loss(engine.base.model, batch) / (batch["labels"] != teaching.IGNORED).sum()
-    assert float(ours) == pytest.approx(float(whole), abs=1e-5)
+@pytest.mark.parametrize("way", ["packed", "padded"])
+def test_loss_is_on_the_answer_and_its_end_only(engine, way):
+    turns = teaching.tokenised(engine.base.chat, examples(9))
+    batch = teaching.packed(turns) if way == "packed" else teaching.padded(turns, 0)
+    replies = "".join(f"{example.answer}<|im_end|>" for example in examples(9))
+    assert engine.base.chat.tokenizer.decode(batch["labels"]) == replies
+    assert batch["tokens"] == sum(map(teaching.length, turns))
+    expected = 0.0
+    for turn in turns:
+        ids = torch.tensor([[*turn.prompt, *turn.reply]])
+        logp = engine.base.model(ids).logits[0].double().log_softmax(-1)
+        expected -= sum(float(logp[place - 1, ids[0, place]]) for place in range(len(turn.prompt), ids.shape[1]))
+    assert float(teaching.answer_loss(engine.base.model, batch)) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_the_loss_of_a_step_is_the_mean_over_its_replies_tokens(engine, tmp_path, monkeypatch, packs):
+    monkeypatch.setitem(engine.base.__dict__, "packs", packs)
+    taught = lesson(tmp_path, minimum_steps=1, epochs=0.1, lora=Lora(rank=4, dropout=0.0))
+    _, seen = train(engine, taught)
+    turns = teaching.tokenised(engine.base.chat, taught.examples)
+    places = teaching.order([teaching.length(turn) for turn in turns], taught.settings.batch_size, 1, taught.seed)
+    first = [turns[place] for place in places]  # a fresh adapter changes nothing yet
+    with engine.base.using(None) as model:
+        total = sum(float(teaching.answer_loss(model, teaching.padded([turn], 0))) for turn in first)
+    assert seen["loss"][1] == pytest.approx(total / sum(len(turn.reply) for turn in first), rel=1e-4)
+
+
+def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
+    """Several examples share their beginnings and some are the same: what is computed once must count for all."""
+    turns = teaching.tokenised(engine.base.chat, [*examples(9), *examples(2)])
+    student = engine.base.fresh(torch.float32)
+
+    def gradients(batches):
+        student.zero_grad()
+        for batch in batches:
+            teaching.answer_loss(student, batch).backward()
+        return {name: weight.grad.clone() for name, weight in student.named_parameters()}
+
+    together = teaching.packed(turns)
+    assert len(together["packing"]) < 0.8 * (together["tokens"] - len(turns))
+    apart = gradients([teaching.padded([turn], 0) for turn in turns])
+    for name, gradient in gradients([together]).items():
+        assert torch.allclose(gradient, apart[name], atol=1e-4 * float(apart[name].abs().max())), name
 
 
 def test_an_example_beyond_the_context_is_left_out_whole(engine):

@@ -1,0 +1,172 @@
+"""Going on from prompts token by token: the logits after the prompts, after each further token, and rows that leave.
+
+Two ways of the same verbs. `SharedPrompts` keeps the keys and values of every prompt once, however many answers go on
+from it; `OwnRows` leaves all of it to the model and its cache, for models that cannot be packed.
+Knows nothing of how a token is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+
+from semievol.engines.batching import pad_left
+from semievol.engines.packing import Packing, attending, forward
+
+_ROOM = 64  # tokens by which the place for the answers' keys and values grows
+
+
+class Decoder(Protocol):
+    """logits: (R, V) after the last token of every row."""
+
+    logits: torch.Tensor
+
+    def step(self, tokens: Sequence[int]) -> None:
+        """Every row goes on with its token."""
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Only these rows stay, in this order."""
+
+
+class OwnRows:
+    """Rows padded on the left, with the model's own cache; equal prompts are read once.
+
+    prompts: all different. of: for every row the place of its prompt.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], of: Sequence[int], pad: int) -> None:
+        self._model = model
+        self._device = next(model.parameters()).device
+        ids, mask, positions = pad_left(prompts, pad, self._device)
+        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=True)
+        self.logits = output.logits[:, -1]
+        self._cache = output.past_key_values
+        self._mask = torch.ones_like(ids) if mask is None else mask
+        self._position = positions[:, -1:] + 1
+        if list(of) != list(range(len(prompts))):
+            self.keep(of)
+
+    def step(self, tokens: Sequence[int]) -> None:
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], dim=1)
+        self.logits = self._model(
+            input_ids=torch.tensor(tokens, device=self._device)[:, None],
+            attention_mask=self._mask,
+            position_ids=self._position,
+            past_key_values=self._cache,
+            use_cache=True,
+        ).logits[:, -1]
+        self._position = self._position + 1
+
+    def keep(self, rows: Sequence[int]) -> None:
+        index = torch.tensor(rows, device=self._device)
+        self._cache.batch_select_indices(index)
+        self.logits, self._mask, self._position = self.logits[index], self._mask[index], self._position[index]
+
+
+class SharedPrompts:
+    """All rows in one, one token each; attention in two parts, to the prompt's keys and to the answer's own.
+
+    The rows of a prompt ask its keys together, so that these are read from memory once per prompt and step.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], of: Sequence[int]) -> None:
+        self._model = model
+        self._device = next(model.parameters()).device
+        packing = Packing(prompts)
+        read: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        logits = forward(model, packing, [path[-1] for path in packing.paths], keys_and_values=read)
+        columns, empty = _rectangle(packing.paths, self._device)
+        self._prompts = {
+            layer: tuple(states[0][:, columns].transpose(0, 1).contiguous() for states in both)
+            for layer, both in read.items()
+        }  # keys and values (B, G, P, D)
+        self._empty = empty[:, None, None]
+        self._own: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # keys and values (R, G, room, D)
+        self._taken = 0
+        self._of = list(of)
+        self._places()
+        index = torch.tensor(self._of, device=self._device)
+        self.logits = logits[index]
+        self._position = torch.tensor([len(prompt) for prompt in prompts], device=self._device)[index]
+
+    def _places(self) -> None:
+        """Where the rows stand in a table (B, S) of prompts and their rows, which the widest prompt fills."""
+        seen: dict[int, int] = {}
+        cells = []
+        for prompt in self._of:
+            cells.append((prompt, seen.get(prompt, 0)))
+            seen[prompt] = seen.get(prompt, 0) + 1
+        self._width = max(seen.values())
+        self._cell = torch.tensor([prompt * self._width + row for prompt, row in cells], device=self._device)
+
+    def step(self, tokens: Sequence[int]) -> None:
+        with attending(self._model, self._attend):
+            self.logits = self._model(
+                input_ids=torch.tensor([tokens], device=self._device),
+                position_ids=self._position[None],
+                use_cache=False,
+            ).logits[0]
+        self._taken += 1
+        self._position = self._position + 1
+
+    def _attend(
+        self, layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        heads, rows, size = queries.shape[1:]
+        groups, prompts = keys.shape[1], len(self._empty)
+        asked = (queries[0] * scale).view(groups, heads // groups, rows, size).permute(2, 0, 1, 3)  # (R, G, h, D)
+        own_keys, own_values = self._written(layer, keys[0], values[0])
+        prompt_keys, prompt_values = self._prompts[layer]
+
+        table = asked.new_zeros(prompts * self._width, *asked.shape[1:])
+        table[self._cell] = asked
+        together = table.view(prompts, self._width, *asked.shape[1:]).transpose(1, 2).flatten(2, 3)  # (B, G, S h, D)
+        scores = together @ prompt_keys.transpose(2, 3) + self._empty
+        scores = scores.unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]  # (R, G, h, P)
+        weights = torch.cat([scores, asked @ own_keys.transpose(2, 3)], dim=-1).float().softmax(-1).to(values.dtype)
+        to_prompt, to_own = weights.split([scores.shape[-1], self._taken + 1], dim=-1)
+
+        table = weights.new_zeros(prompts * self._width, *to_prompt.shape[1:])
+        table[self._cell] = to_prompt
+        together = table.view(prompts, self._width, *to_prompt.shape[1:]).transpose(1, 2).flatten(2, 3)
+        found = (together @ prompt_values).unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]
+        return (found + to_own @ own_values).reshape(1, rows, heads, size)
+
+    def _written(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """All own keys and values of the rows (R, G, t, D), the new ones of this step (G, R, D) last."""
+        groups, rows, size = keys.shape
+        if layer not in self._own:
+            none = keys.new_empty(rows, groups, 0, size)
+            self._own[layer] = none, none
+        old_keys, old_values = self._own[layer]
+        if old_keys.shape[2] == self._taken:
+            room = keys.new_empty(rows, groups, max(_ROOM, self._taken), size)
+            old_keys, old_values = torch.cat([old_keys, room], dim=2), torch.cat([old_values, room], dim=2)
+            self._own[layer] = old_keys, old_values
+        old_keys[:, :, self._taken] = keys.transpose(0, 1)
+        old_values[:, :, self._taken] = values.transpose(0, 1)
+        return old_keys[:, :, : self._taken + 1], old_values[:, :, : self._taken + 1]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        index = torch.tensor(rows, device=self._device)
+        self.logits, self._position = self.logits[index], self._position[index]
+        self._own = {layer: (keys[index], values[index]) for layer, (keys, values) in self._own.items()}
+        left = [self._of[row] for row in rows]
+        prompts = sorted(set(left))
+        if len(prompts) < len(self._empty):
+            of = torch.tensor(prompts, device=self._device)
+            self._prompts = {layer: (keys[of], values[of]) for layer, (keys, values) in self._prompts.items()}
+            self._empty = self._empty[of]
+        self._of = [prompts.index(prompt) for prompt in left]
+        self._places()
+
+
+def _rectangle(paths: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Columns (B, P), filled up on the right, and what to add to the scores there (B, P): 0, or minus infinity."""
+    width = max(map(len, paths))
+    columns = torch.tensor([[*path, *[path[-1]] * (width - len(path))] for path in paths], device=device)
+    lengths = torch.tensor([len(path) for path in paths], device=device)
+    beyond = torch.arange(width, device=device)[None] >= lengths[:, None]
+    return columns, torch.zeros(len(paths), width, device=device).masked_fill(beyond, float("-inf"))
