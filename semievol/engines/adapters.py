@@ -79,7 +79,6 @@ class AdaptedModel:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 self.folder,
                 dtype=dtype,
-                attn_implementation="sdpa",
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,

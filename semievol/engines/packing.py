@@ -67,6 +67,12 @@ class _Piece:
     seen: tuple[tuple[int, int], ...]
     mask: torch.Tensor | None
 
+    def bias(self, like: torch.Tensor) -> torch.Tensor | None:
+        """What to add to the scores: 0 where a key is seen, else minus infinity."""
+        if self.mask is None:
+            return None
+        return like.new_zeros(self.mask.shape).masked_fill_(~self.mask.to(like.device), float("-inf"))
+
 
 class Packing:
     """How sequences are laid out in one row.
@@ -186,7 +192,7 @@ def forward(
     """
     beginning = beginning or Beginning()
     device = next(model.parameters()).device
-    masks = [None if piece.mask is None else piece.mask.to(device) for piece in packing.pieces]
+    biases: list[torch.Tensor | None] = []
 
     def attention(
         layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
@@ -199,17 +205,19 @@ def forward(
         elif beginning.ids:
             end = len(beginning.ids)
             beginning.kept[layer] = keys[:, :, :end].clone(), values[:, :, :end].clone()
+        if not biases:
+            biases.extend(piece.bias(queries) for piece in packing.pieces)
         found = [
             scaled_dot_product_attention(
                 queries[:, :, piece.start : piece.stop],
                 _columns(keys, piece.seen),
                 _columns(values, piece.seen),
-                attn_mask=mask,
-                is_causal=mask is None and piece.stop - piece.start > 1,
+                attn_mask=bias,
+                is_causal=bias is None and piece.stop - piece.start > 1,
                 scale=scale,
                 enable_gqa=True,
             ).transpose(1, 2)
-            for piece, mask in zip(packing.pieces, masks, strict=True)
+            for piece, bias in zip(packing.pieces, biases, strict=True)
         ]
         return torch.cat(found, dim=1)
 

@@ -79,7 +79,7 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     records = [*plan.unlabeled, *plan.calibration]
     collaborators = plan.config.propagation.collaborators
     done, lengths = journal.answered("respond"), Lengths()
-    for start, chunk in chunks(records):
+    for start, chunk in chunks(records, near):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
         lengths.count(ask for _, _, ask in asks)
         answer_chunk(plan, engine, journal, "respond", asks, done)

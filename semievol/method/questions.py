@@ -18,6 +18,7 @@ from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Demonstration, Record, Response
 
 CHUNK = 32  # records asked and saved together; a kill loses at most one chunk
+FIRST_CHUNK = 8
 UNREAD = Reply(text="", exactness="absent")  # of a model that could not read the question
 
 
@@ -142,7 +143,7 @@ def weigh(
     models = model_paths(plan, journal)
     judge = plan.config.propagation.judge
     done, lengths = journal.answered("justify"), Lengths()
-    for start, chunk in chunks(disputed):
+    for start, chunk in chunks(disputed, near):
         asks = []
         for record in chunk:
             candidates = [response.text for response in by_record[record.id]]
@@ -175,9 +176,20 @@ def _chance(plan: Plan, stage: str, record: Record, collaborator: Collaborator) 
     return random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]))
 
 
-def chunks(records: Sequence[Record]) -> Iterator[tuple[int, Sequence[Record]]]:
-    for start in range(0, len(records), CHUNK):
-        yield start, records[start : start + CHUNK]
+def chunks(
+    records: Sequence[Record], near: Mapping[str, Sequence[Demonstration]] | None = None
+) -> Iterator[tuple[int, Sequence[Record]]]:
+    """Records as they are asked about, in pieces, each with the number of records before it.
+
+    Records with the same demonstrations come together, since an engine may read these once for all of them. The first
+    piece is small, so that there are responses to look at soon.
+    """
+    shown = near or {}
+    ordered = sorted(records, key=lambda r: [d.record.id for d in by_similarity(shown.get(r.id, ()))])
+    start, size = 0, FIRST_CHUNK
+    while start < len(ordered):
+        yield start, ordered[start : start + size]
+        start, size = start + size, CHUNK
 
 
 def go_on(journal: Journal) -> None:

@@ -13,7 +13,9 @@ def ask(text: str, temperature: float = 0.0, seed: int = 0, tokens: int = 12, re
     return Ask(record, "c", "base", turns(text), temperature=temperature, seed=seed, max_tokens=tokens)
 
 
-def test_greedy_answers_log_probabilities_and_entropies_are_those_of_generate(engine, llama):
+@pytest.mark.parametrize("packs", [True, False])
+def test_greedy_answers_log_probabilities_and_entropies_are_those_of_generate(engine, llama, monkeypatch, packs):
+    monkeypatch.setitem(engine.base.__dict__, "packs", packs)
     words, model = AutoTokenizer.from_pretrained(llama), AutoModelForCausalLM.from_pretrained(llama)
     for text, reply in zip(TEXTS, engine.answer([ask(text) for text in TEXTS]), strict=True):
         prompt = torch.tensor([engine.base.chat.prompts([turns(text)])[0]])
@@ -39,7 +41,9 @@ def test_an_answer_ends_with_its_stop_token_whose_probability_counts(engine):
     assert cut.logprobs == free.logprobs[:5]
 
 
-def test_a_draw_depends_on_its_own_seed_and_record_only(engine):
+@pytest.mark.parametrize("packs", [True, False])
+def test_a_draw_depends_on_its_own_seed_and_record_only(engine, monkeypatch, packs):
+    monkeypatch.setitem(engine.base.__dict__, "packs", packs)
     drawn = [ask(text, 1.0, seed, record=str(i)) for i, text in enumerate(TEXTS) for seed in (1, 2, 3)]
     together = engine.answer(drawn)
     alone = [engine.answer([one])[0] for one in drawn]
@@ -64,7 +68,9 @@ def test_draws_follow_the_tempered_distribution_and_keep_raw_log_probabilities(e
     assert float((counts / len(draws) - expected).abs().sum() / 2) < 0.05  # total variation
 
 
-def test_sequences_of_different_length_leave_the_batch_one_by_one(engine):
+@pytest.mark.parametrize("packs", [True, False])
+def test_sequences_of_different_length_leave_the_batch(engine, monkeypatch, packs):
+    monkeypatch.setitem(engine.base.__dict__, "packs", packs)
     asks = [ask(text, tokens=tokens) for text in TEXTS for tokens in (1, 3, 12)]
     replies = engine.answer(asks)
     assert [len(reply.token_logprobs) for reply in replies] == [1, 3, 12] * 3

@@ -11,7 +11,7 @@ from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped, Verdict
-from semievol.method.questions import CHUNK
+from semievol.method.questions import CHUNK, FIRST_CHUNK
 from semievol.records import Record, Split, Task
 from tests.fakes import FakeEngine, MemoryJournal
 
@@ -218,7 +218,7 @@ def test_a_crash_in_the_middle_of_a_chunk_loses_that_chunk_only(plan: Plan) -> N
     journal = MemoryJournal()
     with pytest.raises(ConnectionError):
         evolve(plan, FakeEngine(break_after=3), journal)
-    assert len(journal.kept["respond"]) == 3 * CHUNK * len(plan.config.propagation.collaborators)
+    assert len(journal.kept["respond"]) == (FIRST_CHUNK + 2 * CHUNK) * len(plan.config.propagation.collaborators)
     evolve(plan, FakeEngine(), journal)
     assert outcome(journal) == outcome(whole)
 

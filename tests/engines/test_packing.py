@@ -1,0 +1,158 @@
+"""The layout against its definition, and packed numbers against each sequence alone."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM as Any_Model
+from transformers import (
+    FalconConfig,
+    Gemma2Config,
+    GPT2Config,
+    GPTNeoXConfig,
+    MixtralConfig,
+    OlmoConfig,
+    Qwen3Config,
+)
+
+from semievol.engines import decoding, packing
+from semievol.engines.packing import Beginning, Packing
+
+TOKENS = st.lists(st.integers(1, 3), min_size=1, max_size=70).map(tuple)
+HEADS = st.lists(st.integers(1, 2), min_size=0, max_size=50).map(tuple)
+
+
+def visible(layout: Packing, kept: tuple[int, ...] = ()) -> list[list[int]]:
+    """The tokens that every column of the row sees, in order."""
+    ids = [*kept, *layout.ids[0].tolist()]
+    found: list[list[int]] = [[] for _ in range(len(layout))]
+    for piece in layout.pieces:
+        keys = [column for span in piece.seen for column in range(*span)]
+        own = piece.stop - piece.start
+        assert piece.mask is not None or own in (1, len(keys)), "is_causal is for squares"
+        mask = torch.ones(own, len(keys), dtype=torch.bool).tril(len(keys) - own) if piece.mask is None else piece.mask
+        assert mask.shape == (own, len(keys))
+        for row, column in enumerate(range(piece.start, piece.stop)):
+            found[column] = [ids[key] for key, sees in zip(keys, mask[row].tolist(), strict=True) if sees]
+    return found
+
+
+@given(heads=st.lists(HEADS, min_size=1, max_size=3), tails=st.lists(st.tuples(st.integers(0, 2), TOKENS), min_size=1))
+def test_every_token_sees_exactly_its_sequence_up_to_itself(heads, tails):
+    sequences = [heads[which % len(heads)] + tail for which, tail in tails]
+    layout = Packing(sequences)
+    seen = visible(layout)
+    for sequence, path in zip(sequences, layout.paths, strict=True):
+        assert [int(layout.ids[0, column]) for column in path] == list(sequence)
+        assert [int(layout.positions[0, column]) for column in path] == list(range(len(sequence)))
+        assert [seen[column] for column in path] == [list(sequence[: i + 1]) for i in range(len(sequence))]
+    assert len({path[-1] for path in layout.paths}) == len(sequences), "every sequence ends in a column of its own"
+    assert len(layout) <= sum(map(len, sequences))
+
+
+@given(common=st.lists(st.integers(1, 3), min_size=20, max_size=40).map(tuple), tails=st.lists(TOKENS, min_size=2))
+def test_a_kept_beginning_is_seen_though_it_is_no_longer_in_the_row(common, tails):
+    sequences = [common + tail for tail in tails]
+    beginning = Beginning.of(sequences)
+    assert all(sequence[: len(beginning.ids)] == beginning.ids for sequence in sequences)
+    assert len(beginning.ids) >= len(common) - 1
+    first = Packing(sequences, (), beginning)
+    beginning.ready = True
+    later = Packing(sequences, (), beginning)
+    assert len(later) == len(first) - len(beginning.ids)
+    seen = visible(later, beginning.ids)
+    for sequence, path in zip(sequences, later.paths, strict=True):
+        assert seen[path[-1]] == list(sequence)
+        assert int(later.positions[0, path[-1]]) == len(sequence) - 1
+
+
+def test_what_is_shared_is_in_the_row_once():
+    head = tuple(range(100, 140))
+    layout = Packing([(*head, 1), (*head, 2, 3), (*head, *head, 4), (9, 9)])
+    assert len(layout) == 40 + 1 + 2 + 41 + 2
+    assert len(Packing([head[:10], head[:12]])) == 22, "too little to be worth a piece"
+    assert len(Packing([head, head])) == 41, "the last token of each is its own"
+
+
+def test_nodes_of_a_tree_see_their_ancestors_and_not_their_siblings():
+    tree = ((5,), (6,), (5, 7), (5, 7, 8))
+    layout = Packing([(1, 2)], [tree])
+    seen = visible(layout)
+    assert [seen[column] for column in layout.nodes[0]] == [[1, 2, *node] for node in tree]
+    assert [int(layout.positions[0, column]) for column in layout.nodes[0]] == [2, 2, 3, 4]
+
+
+SMALL = {"vocab_size": 300, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+GROUPED = {"intermediate_size": 128, "num_key_value_heads": 2}
+NONE = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+UNDERSTOOD = {
+    "gpt2": GPT2Config(vocab_size=300, n_embd=64, n_layer=2, n_head=4, **NONE),
+    "gpt-neox": GPTNeoXConfig(intermediate_size=128, **SMALL, **NONE),
+    "qwen3": Qwen3Config(head_dim=16, **GROUPED, **SMALL, **NONE),
+    "mixtral": MixtralConfig(num_local_experts=4, **GROUPED, **SMALL, **NONE),
+    "olmo": OlmoConfig(**GROUPED, **SMALL, **NONE),
+}
+
+
+def wide(config) -> object:
+    """A model whose next-token distributions are far from uniform."""
+    torch.manual_seed(0)
+    model = Any_Model.from_config(config).eval()
+    for weight in model.parameters():
+        weight.data *= 4 if weight.dim() > 1 else 1
+    return model
+
+
+@pytest.mark.parametrize("name", UNDERSTOOD)
+def test_architectures_of_full_attention_are_understood(name):
+    model = wide(UNDERSTOOD[name])
+    before = model.config._attn_implementation
+    assert packing.understood(model)
+    assert model.config._attn_implementation == before
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FalconConfig(**SMALL, **NONE),  # does not ask for attention by name
+        Gemma2Config(head_dim=16, attn_logit_softcapping=1.0, layer_types=["full_attention"] * 2, **GROUPED, **SMALL),
+    ],
+    ids=["falcon", "gemma2"],
+)
+def test_other_attention_is_found_out(config):
+    model = wide(config)
+    before = model.config._attn_implementation
+    assert not packing.understood(model)
+    assert model.config._attn_implementation == before
+
+
+def test_an_error_on_the_way_leaves_the_model_as_it_was(engine, monkeypatch):
+    model = engine.base.model
+    ids = torch.arange(4, 24)[None]
+    with torch.no_grad():
+        before = model(input_ids=ids).logits
+        monkeypatch.setattr(packing, "scaled_dot_product_attention", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            packing.forward(model, Packing([(4, 5, 6)]), [2])
+        assert torch.equal(model(input_ids=ids).logits, before)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen"])
+def test_rows_that_share_their_prompts_go_on_as_rows_of_their_own(kind, request):
+    model = Any_Model.from_pretrained(request.getfixturevalue(kind)).eval()
+    prompts = [tuple(range(5, 45)), (*range(5, 35), 3, 9), (8, 7)]
+    of = [0, 2, 0, 1, 2, 0]
+    chance = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        shared = decoding.SharedPrompts(model, prompts, of)
+        own = decoding.OwnRows(model, prompts, of, 0)
+        assert torch.allclose(shared.logits, own.logits, atol=1e-4)
+        for step in range(140):  # beyond twice the room that is first made
+            if step in (3, 70):
+                rows = [0, 2, 3, 4] if step == 3 else [3, 1]
+                shared.keep(rows)
+                own.keep(rows)
+            tokens = torch.randint(4, 390, (len(own.logits),), generator=chance).tolist()
+            shared.step(tokens)
+            own.step(tokens)
+            assert torch.allclose(shared.logits, own.logits, atol=1e-3), step
