@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from semievol.engines.batching import pad_left
-from semievol.engines.packing import Packing, attending, forward
+from semievol.engines.packing import Packing, alike, attending, forward
 
 _ROOM = 64  # tokens by which the place for the answers' keys and values grows
 
@@ -114,6 +114,8 @@ class SharedPrompts:
     def _attend(
         self, layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
     ) -> torch.Tensor:
+        dtype = values.dtype
+        queries, keys, values = alike(queries, keys, values)
         heads, rows, size = queries.shape[1:]
         groups, prompts = keys.shape[1], len(self._empty)
         asked = (queries[0] * scale).view(groups, heads // groups, rows, size).permute(2, 0, 1, 3)  # (R, G, h, D)
@@ -125,14 +127,16 @@ class SharedPrompts:
         together = table.view(prompts, self._width, *asked.shape[1:]).transpose(1, 2).flatten(2, 3)  # (B, G, S h, D)
         scores = together @ prompt_keys.transpose(2, 3) + self._empty
         scores = scores.unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]  # (R, G, h, P)
-        weights = torch.cat([scores, asked @ own_keys.transpose(2, 3)], dim=-1).float().softmax(-1).to(values.dtype)
+        scores_own = asked @ own_keys.transpose(2, 3)
+        precise = torch.promote_types(values.dtype, torch.float32)
+        weights = torch.cat([scores, scores_own], dim=-1).softmax(-1, dtype=precise).to(values.dtype)
         to_prompt, to_own = weights.split([scores.shape[-1], self._taken + 1], dim=-1)
 
         table = weights.new_zeros(prompts * self._width, *to_prompt.shape[1:])
         table[self._cell] = to_prompt
         together = table.view(prompts, self._width, *to_prompt.shape[1:]).transpose(1, 2).flatten(2, 3)
         found = (together @ prompt_values).unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]
-        return (found + to_own @ own_values).reshape(1, rows, heads, size)
+        return (found + to_own @ own_values).reshape(1, rows, heads, size).to(dtype)
 
     def _written(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """All own keys and values of the rows (R, G, t, D), the new ones of this step (G, R, D) last."""

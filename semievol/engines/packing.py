@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -30,6 +31,9 @@ LEAST = 16
 """Tokens that must be shared to be a piece of their own; a piece costs calls of its own in every layer."""
 Attention = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
 """(layer, queries (1, H, N, D), keys and values (1, G, N, D), scale) -> (1, N, H, D)."""
+_WIDTHS = 32
+"""Rows are as wide as a multiple of this: in bf16 a processor compiles its products anew for every width."""
+_WANTED = 8
 Tree = Sequence[tuple[int, ...]]
 _NAME = "semievol-packed"
 _CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # to the spread of the logits
@@ -60,11 +64,14 @@ class Beginning:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A run of columns, the columns of the keys that it sees, and who sees whom (None: causal, it sees itself only)."""
+    """A run of tokens in the row.
 
-    start: int
-    stop: int
-    seen: tuple[tuple[int, int], ...]
+    seen: the pieces whose keys it sees, itself last; -1 is a beginning that is kept. mask: who sees whom; None where a
+    piece that sees itself only does so causally, or where a single token sees everything.
+    """
+
+    size: int
+    seen: tuple[int, ...]
     mask: torch.Tensor | None
 
     def bias(self, like: torch.Tensor) -> torch.Tensor | None:
@@ -79,8 +86,9 @@ class Packing:
 
     sequences: token ids, none empty. trees: for every sequence, the nodes of a tree of tokens that follows it, as paths
     from its root, parents first; each node sees the sequence and its own ancestors.
-    ids, positions: (1, N). paths: for every sequence the columns of its tokens, those in a beginning that is kept
-    already left out. nodes: for every sequence the columns of its tree's nodes.
+    ids, positions: (1, N), filled up to a width that other batches have, too; `filled` is without that.
+    paths: for every sequence the columns of its tokens, those in a beginning that is kept already left out.
+    nodes: for every sequence the columns of its tree's nodes.
     """
 
     def __init__(
@@ -89,19 +97,25 @@ class Packing:
         beginning = beginning or Beginning()
         ids: list[int] = []
         positions: list[int] = []
-        spans: list[tuple[int, int]] = []  # columns of every piece
-        lines: list[tuple[int, ...]] = []  # the pieces from the root to every piece, itself included
-        masks: dict[int, torch.Tensor] = {}
+        starts: list[int] = []  # first column of every piece
+        self.pieces: list[_Piece] = []
 
-        def add(tokens: Sequence[int], depths: Sequence[int], line: tuple[int, ...]) -> tuple[int, ...]:
-            spans.append((len(ids), len(ids) + len(tokens)))
-            lines.append((*line, len(lines)))
+        def add(
+            tokens: Sequence[int], depths: Sequence[int], line: tuple[int, ...], within: torch.Tensor | None = None
+        ) -> tuple[int, ...]:
+            """The pieces from the root to this new one."""
+            seen = (*line, len(self.pieces))
+            above = sum(before if piece < 0 else self.pieces[piece].size for piece in line)
+            self.pieces.append(_Piece(len(tokens), seen, _mask(len(tokens), above, within)))
+            starts.append(len(ids))
             ids.extend(tokens)
             positions.extend(depths)
-            return lines[-1]
+            return seen
 
         before = len(beginning.ids)
-        root = add(beginning.ids, range(before), ()) if before and not beginning.ready else ()
+        root: tuple[int, ...] = ()
+        if before:
+            root = (-1,) if beginning.ready else add(beginning.ids, range(before), ())
         ends: list[tuple[int, ...]] = [()] * len(sequences)
         places = sorted(range(len(sequences)), key=lambda place: sequences[place])
         waiting = [(places, before, root)]
@@ -118,17 +132,17 @@ class Packing:
         for place, tree in enumerate(trees):
             start, depth = len(ids), len(sequences[place])
             if tree:
-                own = add([node[-1] for node in tree], [depth + len(node) - 1 for node in tree], ends[place])
-                masks[own[-1]] = _within(tree)
+                depths = [depth + len(node) - 1 for node in tree]
+                add([node[-1] for node in tree], depths, ends[place], _within(tree))
             self.nodes.append(list(range(start, len(ids))))
+        self.filled = len(ids)
+        if surplus := -len(ids) % _WIDTHS:
+            add([ids[-1]] * surplus, range(surplus), ())
 
         self.ids, self.positions = torch.tensor([ids]), torch.tensor([positions])
-        self.paths = [[column for piece in line for column in range(*spans[piece])] for line in ends]
-        kept = before if beginning.ready else 0
-        self.pieces = [_piece(spans, line, kept, masks.get(line[-1])) for line in lines]
-
-    def __len__(self) -> int:
-        return self.ids.shape[1]
+        self.paths = [
+            [starts[piece] + i for piece in line if piece >= 0 for i in range(self.pieces[piece].size)] for line in ends
+        ]
 
 
 def _families(
@@ -160,22 +174,13 @@ def _within(tree: Tree) -> torch.Tensor:
     return seen
 
 
-def _piece(spans: Sequence[tuple[int, int]], line: tuple[int, ...], kept: int, within: torch.Tensor | None) -> _Piece:
-    """kept: columns of a beginning that stand before the row's own."""
-    seen: list[tuple[int, int]] = [(0, kept)] if kept else []
-    for start, stop in ((spans[piece][0] + kept, spans[piece][1] + kept) for piece in line):
-        if seen and seen[-1][1] == start:
-            seen[-1] = (seen[-1][0], stop)
-        else:
-            seen.append((start, stop))
-    start, stop = spans[line[-1]]
-    own, all_seen = stop - start, sum(b - a for a, b in seen)
-    mask = None
+def _mask(own: int, above: int, within: torch.Tensor | None) -> torch.Tensor | None:
+    """Mask (own, above + own) of a piece that sees all of what is above it."""
     if within is not None:
-        mask = torch.cat([torch.ones(own, all_seen - own, dtype=torch.bool), within], dim=1)
-    elif 1 < own < all_seen:
-        mask = torch.ones(own, all_seen, dtype=torch.bool).tril(all_seen - own)
-    return _Piece(start, stop, tuple(seen), mask)
+        return torch.cat([torch.ones(own, above, dtype=torch.bool), within], dim=1)
+    if own == 1 or above == 0:
+        return None
+    return torch.ones(own, above + own, dtype=torch.bool).tril(above)
 
 
 def forward(
@@ -192,51 +197,73 @@ def forward(
     """
     beginning = beginning or Beginning()
     device = next(model.parameters()).device
+    sizes = [piece.size for piece in packing.pieces]
     biases: list[torch.Tensor | None] = []
 
     def attention(
         layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
     ) -> torch.Tensor:
+        dtype = values.dtype
+        queries, keys, values = alike(queries, keys, values)
         if keys_and_values is not None:
             keys_and_values[layer] = keys, values
-        if beginning.ready:
-            before = beginning.kept[layer]
-            keys, values = torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
-        elif beginning.ids:
-            end = len(beginning.ids)
-            beginning.kept[layer] = keys[:, :, :end].clone(), values[:, :, :end].clone()
         if not biases:
             biases.extend(piece.bias(queries) for piece in packing.pieces)
-        found = [
-            scaled_dot_product_attention(
-                queries[:, :, piece.start : piece.stop],
-                _columns(keys, piece.seen),
-                _columns(values, piece.seen),
-                attn_mask=bias,
-                is_causal=bias is None and piece.stop - piece.start > 1,
-                scale=scale,
-                enable_gqa=True,
-            ).transpose(1, 2)
-            for piece, bias in zip(packing.pieces, biases, strict=True)
-        ]
-        return torch.cat(found, dim=1)
+        # Split, not sliced: the way back through a slice makes zeros for all that was not in it.
+        keys_of, values_of = [*keys.split(sizes, dim=2)], [*values.split(sizes, dim=2)]
+        if beginning.ready:
+            keys_of.append(beginning.kept[layer][0])
+            values_of.append(beginning.kept[layer][1])
+        elif beginning.ids:
+            beginning.kept[layer] = keys_of[0].clone(), values_of[0].clone()
+        with torch.autocast(device.type, enabled=False):
+            found = [
+                scaled_dot_product_attention(
+                    asking,
+                    _joined(keys_of, piece.seen),
+                    _joined(values_of, piece.seen),
+                    attn_mask=bias,
+                    is_causal=bias is None and piece.size > 1,
+                    scale=scale,
+                    enable_gqa=True,
+                ).transpose(1, 2)
+                for piece, bias, asking in zip(packing.pieces, biases, queries.split(sizes, dim=2), strict=True)
+            ]
+        return torch.cat(found, dim=1).to(dtype)
 
-    columns = torch.tensor(wanted, device=device)
-    with attending(model, attention), _only(model, columns.unique()):
+    asked = torch.tensor([*wanted, *[wanted[-1]] * (-len(wanted) % _WANTED)], device=device)
+    with attending(model, attention), _only(model, _rounded(wanted, packing.ids.shape[1]).to(device)):
         output = model(
             input_ids=packing.ids.to(device),
             position_ids=packing.positions.to(device),
-            logits_to_keep=columns,
+            logits_to_keep=asked,
             use_cache=False,
         )
     beginning.ready = bool(beginning.ids)
-    return output.logits[0]
+    return output.logits[0, : len(wanted)]
 
 
-def _columns(states: torch.Tensor, spans: Sequence[tuple[int, int]]) -> torch.Tensor:
-    if len(spans) == 1:
-        return states[:, :, slice(*spans[0])]
-    return torch.cat([states[:, :, slice(*span)] for span in spans], dim=2)
+def _rounded(wanted: Sequence[int], width: int) -> torch.Tensor:
+    """These columns once each, and others, so that their number is one that other batches have, too."""
+    needed = set(wanted)
+    others = (column for column in range(width) if column not in needed)
+    return torch.tensor([*sorted(needed), *islice(others, -len(needed) % _WANTED)])
+
+
+def alike(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """All three in the precision in which attention is computed: that of the values, but fp32 for bf16 on a processor.
+
+    There products in bf16 are compiled anew for every length, which takes 2.5 ms, and no two pieces are alike.
+    """
+    compiled = values.device.type == "cpu" and values.dtype == torch.bfloat16
+    dtype = torch.float32 if compiled else values.dtype
+    return queries.to(dtype), keys.to(dtype), values.to(dtype)
+
+
+def _joined(states: Sequence[torch.Tensor], pieces: Sequence[int]) -> torch.Tensor:
+    return states[pieces[0]] if len(pieces) == 1 else torch.cat([states[piece] for piece in pieces], dim=2)
 
 
 def _attend(

@@ -24,16 +24,16 @@ HEADS = st.lists(st.integers(1, 2), min_size=0, max_size=50).map(tuple)
 
 def visible(layout: Packing, kept: tuple[int, ...] = ()) -> list[list[int]]:
     """The tokens that every column of the row sees, in order."""
-    ids = [*kept, *layout.ids[0].tolist()]
-    found: list[list[int]] = [[] for _ in range(len(layout))]
+    runs = [run.tolist() for run in layout.ids[0].split([piece.size for piece in layout.pieces])]
+    found: list[list[int]] = []
     for piece in layout.pieces:
-        keys = [column for span in piece.seen for column in range(*span)]
-        own = piece.stop - piece.start
-        assert piece.mask is not None or own in (1, len(keys)), "is_causal is for squares"
-        mask = torch.ones(own, len(keys), dtype=torch.bool).tril(len(keys) - own) if piece.mask is None else piece.mask
-        assert mask.shape == (own, len(keys))
-        for row, column in enumerate(range(piece.start, piece.stop)):
-            found[column] = [ids[key] for key, sees in zip(keys, mask[row].tolist(), strict=True) if sees]
+        keys = [token for which in piece.seen for token in (kept if which == -1 else runs[which])]
+        mask = piece.mask
+        if mask is None:
+            assert piece.size in (1, len(keys)), "is_causal is for squares"
+            mask = torch.ones(piece.size, len(keys), dtype=torch.bool).tril(len(keys) - piece.size)
+        assert mask.shape == (piece.size, len(keys))
+        found += [[token for token, sees in zip(keys, row, strict=True) if sees] for row in mask.tolist()]
     return found
 
 
@@ -47,7 +47,8 @@ def test_every_token_sees_exactly_its_sequence_up_to_itself(heads, tails):
         assert [int(layout.positions[0, column]) for column in path] == list(range(len(sequence)))
         assert [seen[column] for column in path] == [list(sequence[: i + 1]) for i in range(len(sequence))]
     assert len({path[-1] for path in layout.paths}) == len(sequences), "every sequence ends in a column of its own"
-    assert len(layout) <= sum(map(len, sequences))
+    assert layout.filled <= sum(map(len, sequences))
+    assert layout.ids.shape[1] - layout.filled < 32
 
 
 @given(common=st.lists(st.integers(1, 3), min_size=20, max_size=40).map(tuple), tails=st.lists(TOKENS, min_size=2))
@@ -59,7 +60,7 @@ def test_a_kept_beginning_is_seen_though_it_is_no_longer_in_the_row(common, tail
     first = Packing(sequences, (), beginning)
     beginning.ready = True
     later = Packing(sequences, (), beginning)
-    assert len(later) == len(first) - len(beginning.ids)
+    assert later.filled == first.filled - len(beginning.ids)
     seen = visible(later, beginning.ids)
     for sequence, path in zip(sequences, later.paths, strict=True):
         assert seen[path[-1]] == list(sequence)
@@ -69,9 +70,9 @@ def test_a_kept_beginning_is_seen_though_it_is_no_longer_in_the_row(common, tail
 def test_what_is_shared_is_in_the_row_once():
     head = tuple(range(100, 140))
     layout = Packing([(*head, 1), (*head, 2, 3), (*head, *head, 4), (9, 9)])
-    assert len(layout) == 40 + 1 + 2 + 41 + 2
-    assert len(Packing([head[:10], head[:12]])) == 22, "too little to be worth a piece"
-    assert len(Packing([head, head])) == 41, "the last token of each is its own"
+    assert layout.filled == 40 + 1 + 2 + 41 + 2
+    assert Packing([head[:10], head[:12]]).filled == 22, "too little to be worth a piece"
+    assert Packing([head, head]).filled == 41, "the last token of each is its own"
 
 
 def test_nodes_of_a_tree_see_their_ancestors_and_not_their_siblings():
