@@ -28,7 +28,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Lora
-from semievol.engines import checkpoints, packing
+from semievol.engines import attention, checkpoints
 from semievol.engines.chat import Chat
 from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json, resolve_model
 from semievol.errors import UserError
@@ -106,7 +106,7 @@ class AdaptedModel:
 
     @cached_property
     def packs(self) -> bool:
-        """Whether sequences may be packed (see `packing`): plain full attention in every layer, positions that do not
+        """Whether sequences may be packed (see `attention`): plain full attention in every layer, positions that do not
         depend on the whole length, and a trial that gave the same numbers."""
         config = self.model.config.get_text_config()
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
@@ -115,7 +115,7 @@ class AdaptedModel:
         rope = getattr(config, "rope_parameters", None) or {}
         turns = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
         plain = kinds == {"full_attention"} and not stateful and not window and not turns & {"longrope", "dynamic"}
-        return plain and packing.understood(self.model)
+        return plain and attention.understood(self.model)
 
     @contextmanager
     def using(self, adapter: str | None) -> Iterator[Any]:

@@ -65,7 +65,7 @@ class Shared:
         self.order: Sequence[int] = sorted(range(len(sequences)), key=lambda i: (sequences[i], i))
         self._whole = [len(sequences[i]) + more[i] for i in self.order]
         neighbours = pairwise([(), *(sequences[i] for i in self.order)])
-        self._new = [size - common_length(*pair) for size, pair in zip(self._whole, neighbours, strict=True)]
+        self._new = [max(1, size - common_length(*pair)) for size, pair in zip(self._whole, neighbours, strict=True)]
 
     def fill(self, start: int, budget: int) -> int:
         taken, stop = self._whole[start], start + 1
@@ -76,6 +76,35 @@ class Shared:
 
     def tokens(self, start: int, stop: int) -> int:
         return self._whole[start] + sum(self._new[start + 1 : stop])
+
+
+class Continued:
+    """Prompts that answers go on from: equal prompts next to each other, the longest first, and all as wide as the
+    longest of a batch.
+
+    answers: the most tokens that each may get. shared: whether equal prompts are kept once.
+    """
+
+    def __init__(self, prompts: Sequence[tuple[int, ...]], answers: Sequence[int], shared: bool) -> None:
+        self.order: Sequence[int] = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), prompts[i], i))
+        self._prompts = [prompts[i] for i in self.order]
+        self._answers = [answers[i] for i in self.order]
+        self._shared = shared
+
+    def fill(self, start: int, budget: int) -> int:
+        prompts, longest, count = 0, 0, 0
+        for place in range(start, len(self._prompts)):
+            first = place == start or self._prompts[place] != self._prompts[place - 1]
+            prompts += first or not self._shared
+            longest = max(longest, self._answers[place])
+            if prompts * len(self._prompts[start]) + (count + 1) * longest > budget:
+                break
+            count += 1
+        return count
+
+    def tokens(self, start: int, stop: int) -> int:
+        prompts = len(set(self._prompts[start:stop])) if self._shared else stop - start
+        return prompts * len(self._prompts[start]) + (stop - start) * max(self._answers[start:stop])
 
 
 class Batcher:
@@ -95,9 +124,9 @@ class Batcher:
         Raises OutOfMemory where a single item does not fit.
         """
         results: dict[int, Result] = {}
-        start = 0
+        start, most = 0, len(items)
         while start < len(items):
-            count = max(1, min(len(items) - start, layout.fill(start, self.budget)))
+            count = max(1, min(len(items) - start, most, layout.fill(start, self.budget)))
             batch = layout.order[start : start + count]
             try:
                 done = work([items[i] for i in batch])
@@ -109,7 +138,8 @@ class Batcher:
                 _free_memory()
                 if count == 1:
                     raise OutOfMemory
-                self.budget = layout.tokens(start, start + count // 2)
+                most = count // 2
+                self.budget = layout.tokens(start, start + most)
                 _log.warning("out of memory: batches are now at most %d tokens", self.budget)
                 continue
             results.update(zip(batch, done, strict=True))

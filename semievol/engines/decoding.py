@@ -7,13 +7,15 @@ Knows nothing of how a token is chosen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 
+from semievol.engines.attention import attending, forward, in_one_precision
 from semievol.engines.batching import pad_left
-from semievol.engines.packing import Packing, alike, attending, forward
+from semievol.engines.packing import Packing
 
 _ROOM = 64  # tokens by which the place for the answers' keys and values grows
 
@@ -78,28 +80,39 @@ class SharedPrompts:
         read: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         logits = forward(model, packing, [path[-1] for path in packing.paths], keys_and_values=read)
         columns, empty = _rectangle(packing.paths, self._device)
-        self._prompts = {
-            layer: tuple(states[0][:, columns].transpose(0, 1).contiguous() for states in both)
-            for layer, both in read.items()
-        }  # keys and values (B, G, P, D)
+        self._prompts = {  # keys and values (B, G, P, D)
+            layer: (_by_prompt(keys, columns), _by_prompt(values, columns)) for layer, (keys, values) in read.items()
+        }
         self._empty = empty[:, None, None]
         self._own: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # keys and values (R, G, room, D)
         self._taken = 0
-        self._of = list(of)
-        self._places()
-        index = torch.tensor(self._of, device=self._device)
+        index = torch.tensor(of, device=self._device)
         self.logits = logits[index]
         self._position = torch.tensor([len(prompt) for prompt in prompts], device=self._device)[index]
+        self._arrange(of)
 
-    def _places(self) -> None:
-        """Where the rows stand in a table (B, S) of prompts and their rows, which the widest prompt fills."""
-        seen: dict[int, int] = {}
-        cells = []
-        for prompt in self._of:
-            cells.append((prompt, seen.get(prompt, 0)))
-            seen[prompt] = seen.get(prompt, 0) + 1
-        self._width = max(seen.values())
-        self._cell = torch.tensor([prompt * self._width + row for prompt, row in cells], device=self._device)
+    def _arrange(self, of: Sequence[int]) -> None:
+        """Lays the rows out as a table (B, S), a prompt to a line; one with many more rows than others gets several.
+
+        of: for every row the line of its prompt's keys so far.
+        """
+        rows_of: dict[int, list[int]] = {}
+        for row, line in enumerate(of):
+            rows_of.setdefault(line, []).append(row)
+        self._width = math.ceil(len(of) / len(rows_of))
+        lines: list[int] = []
+        cells = [0] * len(of)
+        for line, rows in rows_of.items():
+            for i, row in enumerate(rows):
+                if i % self._width == 0:
+                    lines.append(line)
+                cells[row] = (len(lines) - 1) * self._width + i % self._width
+        if lines != list(range(len(self._empty))):
+            chosen = torch.tensor(lines, device=self._device)
+            self._prompts = {layer: (keys[chosen], values[chosen]) for layer, (keys, values) in self._prompts.items()}
+            self._empty = self._empty[chosen]
+        self._of = [cell // self._width for cell in cells]
+        self._cell = torch.tensor(cells, device=self._device)
 
     def step(self, tokens: Sequence[int]) -> None:
         with attending(self._model, self._attend):
@@ -112,10 +125,10 @@ class SharedPrompts:
         self._position = self._position + 1
 
     def _attend(
-        self, layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
+        self, layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float, _: float
     ) -> torch.Tensor:
         dtype = values.dtype
-        queries, keys, values = alike(queries, keys, values)
+        queries, keys, values = in_one_precision(queries, keys, values)
         heads, rows, size = queries.shape[1:]
         groups, prompts = keys.shape[1], len(self._empty)
         asked = (queries[0] * scale).view(groups, heads // groups, rows, size).permute(2, 0, 1, 3)  # (R, G, h, D)
@@ -139,7 +152,7 @@ class SharedPrompts:
         return (found + to_own @ own_values).reshape(1, rows, heads, size).to(dtype)
 
     def _written(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """All own keys and values of the rows (R, G, t, D), the new ones of this step (G, R, D) last."""
+        """All own keys and values of the rows (R, G, t, D); last those of this step, given as (G, R, D)."""
         groups, rows, size = keys.shape
         if layer not in self._own:
             none = keys.new_empty(rows, groups, 0, size)
@@ -157,18 +170,17 @@ class SharedPrompts:
         index = torch.tensor(rows, device=self._device)
         self.logits, self._position = self.logits[index], self._position[index]
         self._own = {layer: (keys[index], values[index]) for layer, (keys, values) in self._own.items()}
-        left = [self._of[row] for row in rows]
-        prompts = sorted(set(left))
-        if len(prompts) < len(self._empty):
-            of = torch.tensor(prompts, device=self._device)
-            self._prompts = {layer: (keys[of], values[of]) for layer, (keys, values) in self._prompts.items()}
-            self._empty = self._empty[of]
-        self._of = [prompts.index(prompt) for prompt in left]
-        self._places()
+        self._arrange([self._of[row] for row in rows])
+
+
+def _by_prompt(states: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Keys or values (1, G, N, D) of a packed row as (B, G, P, D)."""
+    return states[0][:, columns].transpose(0, 1).contiguous()
 
 
 def _rectangle(paths: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Columns (B, P), filled up on the right, and what to add to the scores there (B, P): 0, or minus infinity."""
+    """Columns (B, P), filled up on the right with some column that is then not looked at, and what to add to the scores
+    there (B, P): 0, or minus infinity."""
     width = max(map(len, paths))
     columns = torch.tensor([[*path, *[path[-1]] * (width - len(path))] for path in paths], device=device)
     lengths = torch.tensor([len(path) for path in paths], device=device)

@@ -53,7 +53,7 @@ def generate(
     """Answers to one batch of draws; equal prompts are read once.
 
     Each answer ends with a stop token or after its `max_tokens`. A draw depends on its own key only, not on the batch.
-    packed: off for models that `packing.understood` tells apart.
+    packed: off for models that `attention.understood` refuses.
     """
     prompts = list(dict.fromkeys(draw.prompt for draw in draws))
     place = {prompt: i for i, prompt in enumerate(prompts)}

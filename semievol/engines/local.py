@@ -5,11 +5,8 @@ Composes the other rooms of this package and holds what they share: the device, 
 
 from __future__ import annotations
 
-import math
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +19,7 @@ from semievol.engines.batching import (
     CPU_GENERATING,
     GPU_BUDGET,
     Batcher,
+    Continued,
     OutOfMemory,
     Padded,
     Shared,
@@ -38,14 +36,6 @@ from semievol.records import Demonstration, Record
 
 BASE = "base"
 MODEL_EMBEDDER = "model"
-
-
-@dataclass(frozen=True)
-class _Closed:
-    """A closed ask, tokenised; asks that differ in the collaborator only are one."""
-
-    question: scoring.Question
-    record_id: str
 
 
 class LocalEngine:
@@ -204,11 +194,10 @@ class LocalEngine:
             room = ask.max_tokens if adapted.chat.context is None else adapted.chat.context - len(prompt)
             key = generation.draw_key(ask.seed, ask.record_id)
             draws.append(generation.Draw(prompt, ask.temperature, key, min(ask.max_tokens, room)))
-        times = Counter(draw.prompt for draw in draws) if adapted.packs else Counter[tuple[int, ...]]()
-        sizes = [math.ceil(len(draw.prompt) / times.get(draw.prompt, 1)) + draw.max_tokens for draw in draws]
+        lengths = [draw.max_tokens for draw in draws]
         results = self.generating.run(
             draws,
-            Padded(sizes),
+            Continued([draw.prompt for draw in draws], lengths, shared=adapted.packs),
             lambda batch: generation.generate(model, batch, adapted.chat.stops, adapted.pad, adapted.packs),
         )
         return [

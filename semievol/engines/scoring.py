@@ -24,8 +24,9 @@ from typing import Any
 
 import torch
 
+from semievol.engines.attention import forward
 from semievol.engines.batching import pad_left
-from semievol.engines.packing import Beginning, Packing, forward
+from semievol.engines.packing import Beginning, Packing
 from semievol.errors import UserError
 
 
@@ -66,18 +67,17 @@ def score(model: Any, questions: Sequence[Question], beginning: Beginning | None
     """
     packing = Packing([q.prompt for q in questions], [q.nodes for q in questions], beginning)
     asked = [[path[-1], *nodes] for path, nodes in zip(packing.paths, packing.nodes, strict=True)]
-    logp = forward(model, packing, list(chain.from_iterable(asked)), beginning).double().log_softmax(-1)
-    return [
-        [_path_sum(rows, q, path) for path in q.paths]
-        for q, rows in zip(questions, logp.split([len(columns) for columns in asked]), strict=True)
-    ]
+    logits = forward(model, packing, list(chain.from_iterable(asked)), beginning)
+    of_each = logits.split([len(columns) for columns in asked])
+    return [_path_sums(rows, q) for q, rows in zip(questions, of_each, strict=True)]
 
 
-def _path_sum(logp: torch.Tensor, q: Question, path: tuple[int, ...]) -> float:
-    """logp: after the prompt and after every inner node, in order."""
+def _path_sums(logits: torch.Tensor, q: Question) -> list[float]:
+    """logits: after the prompt and after every inner node, in order."""
+    logp = logits.double().log_softmax(-1)
     place = {(): 0} | {node: i + 1 for i, node in enumerate(q.nodes)}
-    steps = torch.tensor([place[path[:depth]] for depth in range(len(path))])
-    return float(logp[steps, torch.tensor(path)].sum())
+    steps = [torch.tensor([place[path[:depth]] for depth in range(len(path))]) for path in q.paths]
+    return [float(logp[rows, torch.tensor(path)].sum()) for rows, path in zip(steps, q.paths, strict=True)]
 
 
 def score_padded(model: Any, questions: Sequence[Question], pad: int) -> list[list[float]]:

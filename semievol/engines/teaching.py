@@ -14,9 +14,10 @@ from typing import Any, NotRequired, TypedDict
 import torch
 from torch.nn.functional import cross_entropy
 
+from semievol.engines.attention import forward
 from semievol.engines.batching import pad_left
 from semievol.engines.chat import Chat, Turn
-from semievol.engines.packing import Packing, forward
+from semievol.engines.packing import Packing
 from semievol.records import Example
 
 _GROUPED_BATCHES = 8

@@ -215,12 +215,17 @@ def rate(threads: int) -> dict[str, float]:
                 if precision == "auto" and engine.dtype == torch.float32:
                     continue
                 asks = asks_of(plan_of("fpb", "studio", 32, model, precision, threads), engine, "base")
-                engine.answer(asks[:4])
+                engine.answer(asks)
+                read: list[int] = []
+                counting = engine.base.model.register_forward_pre_hook(
+                    lambda _, __, given, read=read: read.append(given["input_ids"].numel()), with_kwargs=True
+                )
                 began = time.perf_counter()
                 engine.answer(asks)
                 seconds = time.perf_counter() - began
+                counting.remove()
                 prompts = engine.base.chat.prompts([ask.messages for ask in asks])
-                done = sum(_operations(len(prompt), engine) for prompt in prompts)
+                done = _operations(list(map(len, dict.fromkeys(prompts))), sum(read), engine)
                 reached, possible = done / seconds, _product_rate(engine)
                 dtype = str(engine.dtype).removeprefix("torch.")
                 ratios[f"share of the product rate, {name}, {dtype}"] = reached / possible
@@ -229,13 +234,19 @@ def rate(threads: int) -> dict[str, float]:
     return ratios
 
 
-def _operations(tokens: int, engine: LocalEngine) -> float:
-    """Multiplications and additions of reading a prompt once: two for every weight of a layer and token, and causal
-    attention (queries with keys, weights with values). Padding is no work done; the output layer reads one token."""
+def _operations(lengths: Sequence[int], read: int, engine: LocalEngine) -> float:
+    """Multiplications and additions that were done, not those that were saved.
+
+    Two for every weight and token that was read, but in the last layer's feed-forward part and in the output layer for
+    every prompt only, and causal attention (queries with keys, weights with values), less where beginnings are shared.
+    """
     config = engine.base.model.config
-    layers = sum(p.numel() for name, p in engine.base.model.named_parameters() if ".layers." in name)
-    attention = 2 * config.num_hidden_layers * config.hidden_size * tokens * tokens  # half of 4: causal
-    return 2 * layers * tokens + attention + 2 * config.vocab_size * config.hidden_size
+    weights = dict(engine.base.model.named_parameters())
+    layers = sum(p.numel() for name, p in weights.items() if ".layers." in name)
+    last = sum(p.numel() for name, p in weights.items() if f".layers.{config.num_hidden_layers - 1}.mlp." in name)
+    attention = 2 * config.num_hidden_layers * config.hidden_size * sum(n * n for n in lengths)  # half of 4: causal
+    once = last + config.vocab_size * config.hidden_size
+    return 2 * (layers - last) * read + 2 * once * len(lengths) + attention * min(1.0, read / sum(lengths))
 
 
 def _product_rate(engine: LocalEngine) -> float:

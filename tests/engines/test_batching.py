@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from semievol.engines.batching import Batcher, OutOfMemory, Padded, Shared, pad_left
+from semievol.engines.batching import Batcher, Continued, OutOfMemory, Padded, Shared, pad_left
 
 
 def test_batches_hold_like_lengths_under_the_budget_and_results_keep_the_order():
@@ -27,6 +27,29 @@ def test_sequences_that_begin_alike_lie_together_and_what_they_share_counts_once
     assert batches == [[items[0], items[2]], [items[1], items[3], items[4]]]
     layout = Shared(items, [0, 0, 1, 0, 0])
     assert [layout.tokens(0, stop) for stop in range(1, 6)] == [4, 6, 10, 11, 12]
+
+
+def test_equal_sequences_end_when_memory_runs_out_and_count_one_token_each():
+    def work(items: list[tuple[int, ...]]) -> list[int]:
+        raise MemoryError
+
+    items = [(1, 2, 3)] * 8
+    assert Shared(items, [0] * 8).tokens(0, 8) == 10
+    with pytest.raises(OutOfMemory):
+        Batcher(2048).run(items, Shared(items, [0] * 8), work)
+
+
+def test_answers_to_the_same_prompt_lie_together_and_every_prompt_is_as_wide_as_the_longest():
+    long, short = (1,) * 50, (2,) * 10
+    prompts = [short, long, short, long, (3,) * 10]
+    layout = Continued(prompts, [4, 4, 4, 4, 9], shared=True)
+    assert list(layout.order) == [1, 3, 0, 2, 4]
+    assert [layout.tokens(0, stop) for stop in range(1, 6)] == [54, 58, 112, 116, 195]
+    for budget in range(54, 250):
+        count = layout.fill(0, budget)
+        assert layout.tokens(0, count) <= budget
+        assert count == 5 or layout.tokens(0, count + 1) > budget
+    assert Continued(prompts, [4] * 5, shared=False).tokens(0, 2) == 108
 
 
 def test_an_item_larger_than_the_budget_goes_alone():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -11,8 +12,8 @@ from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped, Verdict
-from semievol.method.questions import CHUNK, FIRST_CHUNK
-from semievol.records import Record, Split, Task
+from semievol.method.questions import CHUNK, FIRST_CHUNK, chunks
+from semievol.records import Demonstration, Record, Split, Task
 from tests.fakes import FakeEngine, MemoryJournal
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
@@ -221,6 +222,20 @@ def test_a_crash_in_the_middle_of_a_chunk_loses_that_chunk_only(plan: Plan) -> N
     assert len(journal.kept["respond"]) == (FIRST_CHUNK + 2 * CHUNK) * len(plan.config.propagation.collaborators)
     evolve(plan, FakeEngine(), journal)
     assert outcome(journal) == outcome(whole)
+
+
+def test_records_with_the_same_demonstrations_come_together_and_none_is_lost(plan: Plan) -> None:
+    shown = [[Demonstration(record, 0.9 - i / 10) for i, record in enumerate(pair)] for pair in pairwise(plan.labeled)]
+    near = {record.id: shown[row % 3] for row, record in enumerate(plan.unlabeled) if row % 7}
+    pieces = list(chunks(plan.unlabeled, near))
+    sizes = [len(piece) for _, piece in pieces]
+    assert sizes[0] == FIRST_CHUNK
+    assert set(sizes[1:-1]) == {CHUNK}
+    assert [start for start, _ in pieces] == [sum(sizes[:i]) for i in range(len(sizes))]
+    asked = [record for _, piece in pieces for record in piece]
+    assert sorted(record.id for record in asked) == sorted(record.id for record in plan.unlabeled)
+    kinds = [[d.record.id for d in near.get(record.id, ())] for record in asked]
+    assert sum(before != after for before, after in pairwise(kinds)) == 3
 
 
 def test_another_seed_draws_other_answers(plan: Plan) -> None:
