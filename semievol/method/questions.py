@@ -17,7 +17,7 @@ from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped
 from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Demonstration, Record, Response
 
-CHUNK = 32  # records asked and saved together; a kill loses at most one chunk
+CHUNK = 16  # records asked and saved together; a kill loses at most one chunk
 FIRST_CHUNK = 8
 UNREAD = Reply(text="", exactness="absent")  # of a model that could not read the question
 

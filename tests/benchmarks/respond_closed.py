@@ -59,8 +59,9 @@ def ours(plan: Plan, engine: LocalEngine, adapter: str, near: dict[str, Any], fo
 
 def asks_of(plan: Plan, engine: LocalEngine, adapter: str) -> list[Ask]:
     """Every ask of the stage, collaborator by collaborator."""
-    found = engine.neighbours(plan.labeled, plan.unlabeled, max(plan.config.propagation.k, 1), "char-tfidf")
-    near = {r.id: n for r, n in zip(plan.unlabeled, found, strict=True)}
+    k = plan.config.propagation.k
+    found = engine.neighbours(plan.labeled, plan.unlabeled, max(k, 1), "char-tfidf")
+    near = {r.id: n[:k] for r, n in zip(plan.unlabeled, found, strict=True)}
     models = {"warm_up": adapter, "base": "base"}
     collaborators = plan.config.propagation.collaborators
     return [ask_of(plan, engine, "respond", r, c, models, near) for c in collaborators for r in plan.unlabeled]
