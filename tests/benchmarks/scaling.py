@@ -104,7 +104,7 @@ def one_training(name: str, method: str, tokens: int, precision: str, threads: i
         text = "water " * tokens
         while len(engine.base.chat.prompts([(Message("user", text),)])[0]) > tokens:
             text = text[:-6]
-        examples = [Example(str(i), (Message("user", text),), "yes", "gold") for i in range(32)]
+        examples = [Example(str(i), (Message("user", f"{i} {text}"),), "yes", "gold") for i in range(32)]
         tuning = Tuning(method=method, epochs=1, minimum_steps=0)  # type: ignore[arg-type]
         lesson = Lesson(examples, tuning, Path(scratch) / "training", 0)
         engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
