@@ -9,7 +9,15 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -58,6 +66,14 @@ def make_qwen(folder: Path, seed: int = 0, layers: int = 2, hidden: int = 48, co
     words = tokenizer(NO_SYSTEM)
     config = Qwen2Config(**_shape(words, layers, hidden, context), num_key_value_heads=4, tie_word_embeddings=False)
     return _save(folder, Qwen2ForCausalLM, config, words, seed)
+
+
+def make_gemma(folder: Path, seed: int = 0, layers: int = 2, hidden: int = 48, context: int = 1024) -> Path:
+    """A two-layer Gemma 2: capped scores, one layer with a sliding window of 16 tokens, no sdpa."""
+    words = tokenizer()
+    shape = _shape(words, layers, hidden, context) | {"initializer_range": 0.15}
+    config = Gemma2Config(**shape, num_key_value_heads=2, head_dim=12, query_pre_attn_scalar=12, sliding_window=16)
+    return _save(folder, Gemma2ForCausalLM, config, words, seed)
 
 
 def _shape(words: PreTrainedTokenizerFast, layers: int, hidden: int, context: int) -> dict:

@@ -130,26 +130,29 @@ class SharedPrompts:
         dtype = values.dtype
         queries, keys, values = in_one_precision(queries, keys, values)
         heads, rows, size = queries.shape[1:]
-        groups, prompts = keys.shape[1], len(self._empty)
+        groups = keys.shape[1]
         asked = (queries[0] * scale).view(groups, heads // groups, rows, size).permute(2, 0, 1, 3)  # (R, G, h, D)
         own_keys, own_values = self._written(layer, keys[0], values[0])
         prompt_keys, prompt_values = self._prompts[layer]
 
-        table = asked.new_zeros(prompts * self._width, *asked.shape[1:])
-        table[self._cell] = asked
-        together = table.view(prompts, self._width, *asked.shape[1:]).transpose(1, 2).flatten(2, 3)  # (B, G, S h, D)
-        scores = together @ prompt_keys.transpose(2, 3) + self._empty
-        scores = scores.unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]  # (R, G, h, P)
+        scores = self._by_row(self._by_line(asked) @ prompt_keys.transpose(2, 3) + self._empty)  # (R, G, h, P)
         scores_own = asked @ own_keys.transpose(2, 3)
         precise = torch.promote_types(values.dtype, torch.float32)
         weights = torch.cat([scores, scores_own], dim=-1).softmax(-1, dtype=precise).to(values.dtype)
         to_prompt, to_own = weights.split([scores.shape[-1], self._taken + 1], dim=-1)
 
-        table = weights.new_zeros(prompts * self._width, *to_prompt.shape[1:])
-        table[self._cell] = to_prompt
-        together = table.view(prompts, self._width, *to_prompt.shape[1:]).transpose(1, 2).flatten(2, 3)
-        found = (together @ prompt_values).unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]
-        return (found + to_own @ own_values).reshape(1, rows, heads, size).to(dtype)
+        found = self._by_row(self._by_line(to_prompt) @ prompt_values) + to_own @ own_values
+        return found.reshape(1, rows, heads, size).to(dtype)
+
+    def _by_line(self, states: torch.Tensor) -> torch.Tensor:
+        """(R, G, h, X) of the rows as (B, G, S h, X) of the table's lines; empty cells are 0."""
+        table = states.new_zeros(len(self._empty) * self._width, *states.shape[1:])
+        table[self._cell] = states
+        return table.unflatten(0, (-1, self._width)).transpose(1, 2).flatten(2, 3)
+
+    def _by_row(self, states: torch.Tensor) -> torch.Tensor:
+        """The way back from `_by_line`."""
+        return states.unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]
 
     def _written(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """All own keys and values of the rows (R, G, t, D); last those of this step, given as (G, R, D)."""

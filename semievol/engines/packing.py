@@ -48,8 +48,8 @@ class Beginning:
 class Piece:
     """A run of tokens in the row.
 
-    seen: the pieces whose keys it sees, itself last. mask: who sees whom; None where a
-    piece that sees itself only does so causally, or where a single token sees everything.
+    seen: the pieces whose keys it sees, itself last. mask: who sees whom; None where a piece that sees itself only
+    does so causally, or where a single token sees everything.
     """
 
     size: int

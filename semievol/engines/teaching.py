@@ -72,10 +72,10 @@ def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int
 
 
 class Batch(TypedDict):
-    """Examples as a model takes them: packed in one row, or padded.
+    """Examples as a model takes them: packed in one row (packing, wanted), or padded (the other three).
 
     labels: (W,) ids of all replies, one after the other. tokens: of the examples, whatever is padded or shared.
-    wanted: packed only, the columns that predict the labels.
+    wanted: the columns that predict the labels. predicting: the same as a mask (B, longest reply) of the last columns.
     """
 
     labels: torch.Tensor
@@ -104,7 +104,7 @@ def packed(turns: Sequence[Turn]) -> Batch:
 
 
 def padded(turns: Sequence[Turn], pad: int) -> Batch:
-    """The batch padded on the left, so that all labels stand at the end; `predicting` (B, longest reply) marks them."""
+    """The batch padded on the left, so that what predicts the labels stands at the end."""
     ids, mask, positions = pad_left([_given(turn) for turn in turns], pad, torch.device("cpu"))
     replies = torch.tensor([len(turn.reply) for turn in turns])
     columns = torch.arange(int(replies.max())).flip(0)
@@ -133,7 +133,12 @@ def answer_loss(model: Any, batch: Batch) -> torch.Tensor:
         logits = forward(model, batch["packing"], batch["wanted"])
     else:
         device, predicting = next(model.parameters()).device, batch["predicting"]
-        names = ("input_ids", "attention_mask", "position_ids")
-        rows = {name: batch[name].to(device) for name in names}  # type: ignore[literal-required]
-        logits = model(**rows, logits_to_keep=predicting.shape[1], use_cache=False).logits[predicting.to(device)]
+        output = model(
+            input_ids=batch["input_ids"].to(device),
+            attention_mask=batch["attention_mask"].to(device),
+            position_ids=batch["position_ids"].to(device),
+            logits_to_keep=predicting.shape[1],
+            use_cache=False,
+        )
+        logits = output.logits[predicting.to(device)]
     return cross_entropy(logits.float(), batch["labels"].to(logits.device), reduction="sum")

@@ -16,7 +16,7 @@ from semievol.config import Lora, Tuning
 from semievol.engines.local import LocalEngine
 from semievol.method.protocols import Ask, Lesson
 from semievol.records import Example, Message
-from tests.tiny_model import make_llama, make_qwen
+from tests.tiny_model import make_gemma, make_llama, make_qwen
 
 LABELS = ("water", "waste", "roads")
 
@@ -29,6 +29,11 @@ def llama(tiny_model: Path) -> Path:
 @pytest.fixture(scope="session")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_qwen(tmp_path_factory.mktemp("models") / "qwen")
+
+
+@pytest.fixture(scope="session")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_gemma(tmp_path_factory.mktemp("models") / "gemma")
 
 
 @pytest.fixture(scope="session")

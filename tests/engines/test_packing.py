@@ -16,7 +16,10 @@ from transformers import (
 )
 
 from semievol.engines import attention, decoding
+from semievol.engines.local import LocalEngine
 from semievol.engines.packing import KEPT, Beginning, Packing
+from semievol.method.protocols import Ask
+from tests.engines.conftest import LABELS, examples, lesson, train
 
 TOKENS = st.lists(st.integers(1, 3), min_size=1, max_size=70).map(tuple)
 HEADS = st.lists(st.integers(1, 2), min_size=0, max_size=50).map(tuple)
@@ -216,3 +219,16 @@ def test_rows_that_share_their_prompts_go_on_as_rows_of_their_own(kind, request)
             shared.step(tokens)
             own.step(tokens)
             assert torch.allclose(shared.logits, own.logits, atol=1e-3), step
+
+
+def test_a_model_that_cannot_be_packed_generates_and_trains_all_the_same(gemma, tmp_path):
+    engine = LocalEngine(str(gemma), threads=1)
+    assert not engine.base.packs
+    free = [Ask(str(i), "c", "base", examples(3)[i].messages, max_tokens=6) for i in range(3)]
+    for one, reply in zip(free, engine.answer(free), strict=True):
+        assert reply.token_logprobs == pytest.approx(engine.answer([one])[0].token_logprobs, abs=1e-4)
+    folder, seen = train(engine, lesson(tmp_path, minimum_steps=12, epochs=0.1))
+    assert seen["loss"][12] < seen["loss"][1]
+    closed = [Ask("r", "c", model, examples(1)[0].messages, LABELS) for model in ("base", str(folder))]
+    base, adapted = engine.answer(closed)
+    assert base != adapted

@@ -43,7 +43,7 @@ def brute_force(folder: Path, text: str, allowed: tuple[str, ...], closed: bool)
 
 
 @pytest.mark.parametrize("allowed", [LETTERS, WORDS, OVERLAPPING], ids=["letters", "words", "overlapping"])
-@pytest.mark.parametrize("kind", ["llama", "qwen"])
+@pytest.mark.parametrize("kind", ["llama", "qwen", "gemma"])
 def test_probabilities_are_those_of_an_independent_float64_computation(kind, allowed, request):
     folder = request.getfixturevalue(kind)
     engine = LocalEngine(str(folder), threads=1)
