@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semievol.data.content import Content
-from semievol.data.tables import Limits, Table, check_cells, check_columns, finished
+from semievol.data.tables import Limits, Table, TableWriter, check_cells, check_columns, finished
 from semievol.errors import UserError
 
 # pa.ArrowException does not cover all that a file with flipped bytes provokes.
@@ -40,10 +40,10 @@ def read_parquet(content: Content, limits: Limits) -> Table:
     for column in schema:
         _check_type(column, content.name)
     check_cells(file.metadata.num_rows, len(columns), content.name, limits)
-    table = Table(content.name, columns, notes=content.notes)
+    writer = TableWriter(content.name, columns, limits, content.notes)
     rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type)]
     if rendered:
-        table.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")
+        writer.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")
     total = number = 0
     try:
         for batch in file.iter_batches(batch_size=_BATCH):
@@ -57,12 +57,12 @@ def read_parquet(content: Content, limits: Limits) -> Table:
             cells = [_as_text(column) for column in batch.columns]
             for row in zip(*cells, strict=True):
                 number += 1
-                table.add(number, list(row), limits)
+                writer.add(number, row)
     except _UNREADABLE as error:
         raise UserError(
             f"The Parquet file is damaged ({_first_line(error)}).", f"{content.name}, row {number + 1}", _DOWNLOAD_AGAIN
         ) from None
-    return finished(table)
+    return finished(writer)
 
 
 def _check_type(column: pa.Field, name: str) -> None:

@@ -9,12 +9,15 @@ import csv
 import itertools
 from collections.abc import Iterable
 
+import pyarrow.compute as pc
+
 from semievol.data.content import SAVE_AS_UTF8, Content
-from semievol.data.tables import MEGABYTE, Limits, Table, check_cells, check_columns, finished, snippet
+from semievol.data.tables import MEGABYTE, Limits, Table, TableWriter, check_columns, finished, snippet
 from semievol.errors import UserError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SNIFFED_LINES = 200
+_NAMELESS = "(after the last delimiter)"
 # A quotation mark that is never closed makes one field of the rest of the file; this ends it early.
 csv.field_size_limit(16 * MEGABYTE)
 
@@ -23,10 +26,10 @@ def read_delimited(content: Content, limits: Limits) -> Table:
     """Table of a CSV or TSV file. Cells are exactly what stands between the delimiters, unquoted."""
     delimiter = sniff_delimiter(list(itertools.islice(content.lines(), _SNIFFED_LINES)))
     reader = csv.reader(content.lines(), delimiter=delimiter, strict=True)
-    table = Table(content.name, [], notes=content.notes)
+    writer = TableWriter(content.name, limits=limits, notes=content.notes)
     if delimiter != ",":
-        table.notes.append(f"Columns are separated by {DELIMITERS[delimiter]}.")
-    blank = long = 0
+        writer.notes.append(f"Columns are separated by {DELIMITERS[delimiter]}.")
+    blank = long = width = 0
     while True:
         start = reader.line_num + 1
         try:
@@ -34,35 +37,37 @@ def read_delimited(content: Content, limits: Limits) -> Table:
         except StopIteration:
             break
         except csv.Error as error:
-            _csv_error(table, start, error)
+            _csv_error(writer, start, error)
             continue
-        if not fields or (len(fields) == 1 and not fields[0].strip() and len(table.columns) != 1):
+        if width and len(fields) == width and not content.bad_lines:
+            writer.add(start, fields)  # nearly every row; the questions below are in order
+        elif not fields or (len(fields) == 1 and not fields[0].strip() and width != 1):
             blank += 1
-        elif not table.columns:
-            table.columns = _header(fields, content.name, start, limits)
+        elif not width:
+            writer.widen(_header(fields, content.name, start, limits))
+            width = len(fields)
         elif content.bad_lines and (bad := _first_bad(content.bad_lines, start, reader.line_num)) is not None:
             broken = next((f for f in fields if not _encodes(f)), "")
             reason = f"Byte {bad:,} of the file is not valid UTF-8."
-            table.reject(start, "", broken, reason, SAVE_AS_UTF8)
-        elif len(fields) != len(table.columns):
-            long += len(fields) > len(table.columns)
-            reason = f"The row has {len(fields)} fields; the header has {len(table.columns)}."
+            writer.reject(start, "", broken, reason, SAVE_AS_UTF8)
+        elif len(fields) != width:
+            long += len(fields) > width
+            reason = f"The row has {len(fields)} fields; the header has {width}."
             remedy = "Put quotation marks around text that holds the delimiter, or complete the row."
-            table.reject(start, "", delimiter.join(fields), reason, remedy)
+            writer.reject(start, "", delimiter.join(fields), reason, remedy)
         else:
-            table.add(start, list(fields), limits)
-            check_cells(len(table.rows), len(table.columns), content.name, limits)
+            writer.add(start, fields)
     if blank:
-        table.notes.append(f"{blank:,} blank lines were skipped.")
-    if not table.columns:
+        writer.notes.append(f"{blank:,} blank lines were skipped.")
+    if not width:
         raise UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
-    if long and long == table.physical:
+    if long and long == writer.physical:
         raise UserError(
-            f"Every row has more fields than the header has names ({len(table.columns)}).",
-            f"{content.name}, row {table.rejected[0].row}",
+            f"Every row has more fields than the header has names ({width}).",
+            f"{content.name}, row {writer.rejected[0].row}",
             "Name every column in the first row.",
         )
-    return _note_header(_drop_trailing_column(finished(table)))
+    return _note_header(_drop_trailing_column(finished(writer)))
 
 
 def sniff_delimiter(lines: list[str]) -> str:
@@ -89,48 +94,48 @@ def _header(fields: list[str], name: str, row: int, limits: Limits) -> list[str]
     columns = [field.strip() for field in fields]
     if len(columns) > 1 and not columns[-1] and all(columns[:-1]):
         # A delimiter at the end of every line; the nameless column goes again if it holds nothing.
-        columns[-1] = "(after the last delimiter)"
+        columns[-1] = _NAMELESS
     check_columns(columns, name, limits)
     return columns
 
 
 def _drop_trailing_column(table: Table) -> Table:
-    if table.columns[-1] != "(after the last delimiter)":
+    if table.columns[-1] != _NAMELESS:
         return table
-    number = len(table.columns)
-    if any(row[-1] for row in table.rows):
+    last = table.cells.column(len(table.columns) - 1)
+    if pc.any(pc.not_equal(last, "")).as_py():
         raise UserError(
-            "This column has no name.", f"{table.name}, row 1, column {number}", "Name the column or delete it."
+            "This column has no name.",
+            f"{table.name}, row 1, column {len(table.columns)}",
+            "Name the column or delete it.",
         )
-    table.columns.pop()
-    for row in table.rows:
-        row.pop()
     table.notes.append("Every row ends with a delimiter; the empty last column was dropped.")
-    return table
+    cells = table.cells.remove_column(len(table.columns) - 1)
+    return Table(table.name, cells, table.numbers, table.notes, table.rejected)
 
 
 def _note_header(table: Table) -> Table:
-    first = table.columns
-    looks_like_data = any(
-        len(name) > 100 or name[:1] in "[{" or name.replace(".", "", 1).isdigit() for name in first
-    ) or all(name in (table.rows[i][j] for i in range(len(table.rows))) for j, name in enumerate(first))
-    if looks_like_data:
-        table.notes.append(f"The first row reads like data, not like column names: {snippet(', '.join(first))}.")
+    names = table.columns
+    if any(len(name) > 100 or name[:1] in "[{" or name.replace(".", "", 1).isdigit() for name in names) or all(
+        pc.any(pc.equal(column, name)).as_py() for name, column in zip(names, table.cells.columns, strict=True)
+    ):
+        told = snippet(", ".join(names))
+        table.notes.append(f"The first row reads like data, not like column names: {told}.")
     return table
 
 
-def _csv_error(table: Table, start: int, error: csv.Error) -> None:
+def _csv_error(writer: TableWriter, start: int, error: csv.Error) -> None:
     message = str(error)
     if "unexpected end of data" in message or "field larger" in message:
         raise UserError(
             "A quotation mark is opened here and never closed.",
-            f"{table.name}, row {start}",
+            f"{writer.name}, row {start}",
             'Close it, or write a quotation mark inside a cell as "".',
         )
-    if not table.columns:
-        raise UserError(f"The header cannot be read ({message}).", f"{table.name}, row {start}", "Correct the header.")
+    if not writer.columns:
+        raise UserError(f"The header cannot be read ({message}).", f"{writer.name}, row {start}", "Correct the header.")
     remedy = 'Write a quotation mark inside a quoted cell as "".'
-    table.reject(start, "", "", f"The quotation marks of this row do not match ({message}).", remedy)
+    writer.reject(start, "", "", f"The quotation marks of this row do not match ({message}).", remedy)
 
 
 def _first_bad(bad_lines: dict[int, int], start: int, end: int) -> int | None:

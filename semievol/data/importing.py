@@ -124,9 +124,9 @@ def build_records(
 
 def _rows(split: Split, table: Table, mapping: Mapping, task: Task, report: SplitReport) -> Iterator[_Row]:
     place = {column: i for i, column in enumerate(table.columns)}
-    for number, cells in zip(table.numbers, table.rows, strict=True):
+    for number, cells in table.walk(table.columns):
 
-        def cell(column: str | None, cells: list[str | None] = cells) -> str:
+        def cell(column: str | None, cells: tuple[str | None, ...] = cells) -> str:
             return cells[place[column]] or "" if column in place else ""
 
         question = cell(mapping.question)

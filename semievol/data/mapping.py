@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass
-from itertools import islice
 from typing import get_args
 
 from semievol.data.answers import AnswerForm, parse_options, read_answer, several
@@ -62,7 +61,7 @@ def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
     """The likely mapping of these tables (split -> table); UserError where no column can be the question."""
     first = tables.get("labeled") or next(iter(tables.values()))
     shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
-    cells = {c: [v for v in islice(first.column(c), _LOOKED_AT) if v and v.strip()] for c in first.columns}
+    cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
     options = _best([c for c in shared if _holds_lists(cells[c])], "options")
     taken = {options}
     choices = () if options else _choice_columns(shared)

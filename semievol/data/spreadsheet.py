@@ -15,7 +15,7 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from semievol.data.content import Content
-from semievol.data.tables import Limits, Table, check_cells, check_columns, finished
+from semievol.data.tables import Limits, Table, TableWriter, check_columns, finished
 from semievol.errors import UserError
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
@@ -31,19 +31,19 @@ _UNREADABLE = (
 def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Table:
     """Table of `sheet` (the first one if not named); row numbers are the sheet's own."""
     check_archive(content, limits)
-    table = Table(content.name, [], notes=content.notes)
+    writer = TableWriter(content.name, limits=limits, notes=content.notes)
     try:
         with content.open() as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            name = _choose_sheet(book.sheetnames, sheet, table)
+            name = _choose_sheet(book.sheetnames, sheet, writer)
             with content.open() as again:
                 formulas = openpyxl.load_workbook(again, read_only=True)
-                _read_sheet(book[name], formulas[name], table, limits)
+                _read_sheet(book[name], formulas[name], writer, limits)
     except _UNREADABLE as error:
         raise UserError(
             f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
         ) from None
-    return finished(table)
+    return finished(writer)
 
 
 def check_archive(content: Content, limits: Limits) -> None:
@@ -77,56 +77,56 @@ def check_archive(content: Content, limits: Limits) -> None:
         raise UserError(f"The workbook is damaged ({str(error)[:120]}).", content.name, _SAVE_AGAIN) from None
 
 
-def _choose_sheet(names: list[str], wanted: str | None, table: Table) -> str:
+def _choose_sheet(names: list[str], wanted: str | None, writer: TableWriter) -> str:
     if wanted is not None and wanted not in names:
-        raise UserError(f'There is no sheet "{wanted}".', table.name, f"Choose one of: {', '.join(names)}.")
+        raise UserError(f'There is no sheet "{wanted}".', writer.name, f"Choose one of: {', '.join(names)}.")
     chosen = wanted or names[0]
     if len(names) > 1:
-        table.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(n for n in names if n != chosen)}.')
+        writer.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(n for n in names if n != chosen)}.')
     return chosen
 
 
-def _read_sheet(sheet: Any, formulas: Any, table: Table, limits: Limits) -> None:
+def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) -> None:
     blank = dates = rounded = 0
     for number, (cells, sources) in enumerate(zip(_rows(sheet), _rows(formulas), strict=True), 1):
         values = [_text(cell.value) for cell in cells]
-        while values and values[-1] is None and len(values) > len(table.columns):
+        while values and values[-1] is None and len(values) > len(writer.columns):
             values.pop()
-        if not table.columns:
+        if not writer.columns:
             if not values:
                 continue
-            table.columns = [(value or "").strip() for value in values]
-            check_columns(table.columns, table.name, limits)
+            names = [(value or "").strip() for value in values]
+            check_columns(names, writer.name, limits)
+            writer.widen(names)
             continue
         unstored = _formula_without_value(cells, sources)
         if all(value is None for value in values) and unstored is None:
             blank += 1
             continue
-        width = len(table.columns)
+        width = len(writer.columns)
         if len(values) > width:
             reason = f"The row has a value in column {len(values)}; the header has {width} columns."
-            table.reject(number, "", values[-1], reason, "Name that column in the header or delete the value.")
+            writer.reject(number, "", values[-1], reason, "Name that column in the header or delete the value.")
             continue
         values += [None] * (width - len(values))
         if unstored is not None:
             reason = "The cell holds a formula without a stored value."
-            table.reject(number, _named(table, unstored), str(sources[unstored].value), reason, _SAVE_AGAIN)
+            writer.reject(number, _named(writer, unstored), str(sources[unstored].value), reason, _SAVE_AGAIN)
             continue
         error = next((i for i, cell in enumerate(cells[:width]) if cell.data_type == "e"), None)
         if error is not None:
             reason = "The cell holds a spreadsheet error."
-            table.reject(number, _named(table, error), values[error], reason, "Correct the formula.")
+            writer.reject(number, _named(writer, error), values[error], reason, "Correct the formula.")
             continue
         dates += any(isinstance(cell.value, datetime.date | datetime.time) for cell in cells)
         rounded += any(_rounded(cell.value) for cell in cells)
-        table.add(number, values, limits)
-        check_cells(len(table.rows), width, table.name, limits)
+        writer.add(number, values)
     if blank:
-        table.notes.append(f"{blank:,} blank rows were skipped.")
+        writer.notes.append(f"{blank:,} blank rows were skipped.")
     if dates:
-        table.notes.append(f"{dates:,} rows hold dates or times, rendered as ISO 8601: the workbook stores no text.")
+        writer.notes.append(f"{dates:,} rows hold dates or times, rendered as ISO 8601: the workbook stores no text.")
     if rounded:
-        table.notes.append(f"{rounded:,} rows hold numbers of 16 or more digits, which spreadsheets round.")
+        writer.notes.append(f"{rounded:,} rows hold numbers of 16 or more digits, which spreadsheets round.")
 
 
 def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
@@ -135,8 +135,8 @@ def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
     return sheet.iter_rows()
 
 
-def _named(table: Table, position: int) -> str:
-    return table.columns[position] if position < len(table.columns) else str(position + 1)
+def _named(writer: TableWriter, position: int) -> str:
+    return writer.columns[position] if position < len(writer.columns) else str(position + 1)
 
 
 def _formula_without_value(cells: tuple[Any, ...], sources: tuple[Any, ...]) -> int | None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from semievol.data.content import SAVE_AS_UTF8, Content
-from semievol.data.tables import Limits, Table, check_cells, check_columns, finished
+from semievol.data.tables import Limits, Table, TableWriter, check_columns, finished
 from semievol.errors import UserError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -68,16 +69,16 @@ def _read_lines(content: Content, limits: Limits) -> Table:
         text = line.strip(" \t\r\n")
         if not text:
             continue
-        if not reading.records and not reading.table.rejected and text in ("{", "{,"):
+        if not reading.writer.physical and text in ("{", "{,"):
             raise UserError(
                 "The file is pretty-printed JSON, not JSON Lines.", f"{content.name}, row {number}", _ONE_PER_LINE
             )
         if number in content.bad_lines:
             reason = f"Byte {content.bad_lines[number]:,} of the file is not valid UTF-8."
-            reading.table.reject(number, "", text, reason, SAVE_AS_UTF8)
+            reading.writer.reject(number, "", text, reason, SAVE_AS_UTF8)
         else:
             reading.take(number, text)
-    return reading.table_of_records()
+    return reading.table()
 
 
 def _read_array(content: Content, limits: Limits) -> Table:
@@ -130,35 +131,35 @@ def _elements(content: Content, text: str, position: int, limits: Limits) -> Tab
             position = _skip(text, position + 1)
         elif text[position : position + 1] != "]":
             raise _syntax(content, json.JSONDecodeError("Expecting ',' or ']'", text, position))
-    return reading.table_of_records()
+    return reading.table()
 
 
 class _Reading:
-    """Records as they come in, until all their keys are known."""
+    """Records as they come in; a key that was not seen before becomes a further column."""
 
     def __init__(self, content: Content, limits: Limits) -> None:
-        self.table = Table(content.name, [], notes=content.notes)
-        self.records: list[dict[str, str | None]] = []
-        self.numbers: list[int] = []
-        self.columns: dict[str, None] = {}
-        self.nested: dict[str, None] = {}
+        self.writer = TableWriter(content.name, limits=limits, notes=content.notes)
         self.limits = limits
+        self.nested: dict[str, None] = {}
+        self.columns: dict[str, None] = {}
+        self.keys: Counter[int] = Counter()
+        """Number of fields -> records that have so many."""
 
     def take(self, number: int, text: str) -> None:
         try:
             record = self._record(text)
         except json.JSONDecodeError as error:
             reason = f"The record is not valid JSON ({error.msg}, character {error.pos + 1})."
-            self.table.reject(number, "", text, reason, _CORRECT)
+            self.writer.reject(number, "", text, reason, _CORRECT)
         except _Bad as error:
-            self.table.reject(number, "", text, str(error), _CORRECT)
+            self.writer.reject(number, "", text, str(error), _CORRECT)
         else:
-            self.records.append(record)
-            self.numbers.append(number)
-            self.columns.update(dict.fromkeys(record))
-            if len(self.columns) > self.limits.columns:
-                check_columns(list(self.columns), self.table.name, self.limits)
-            check_cells(len(self.records), len(self.columns), self.table.name, self.limits)
+            if new := [key for key in record if key not in self.columns]:
+                self.columns.update(dict.fromkeys(new))
+                check_columns(list(self.columns), self.writer.name, self.limits)
+                self.writer.widen(new)
+            self.keys[len(record)] += 1
+            self.writer.add(number, [record.get(column) for column in self.columns])
 
     def _record(self, text: str) -> dict[str, str | None]:
         if text[0] != "{":
@@ -176,20 +177,13 @@ class _Reading:
                 self.nested[key] = None
         return record
 
-    def table_of_records(self) -> Table:
-        table = self.table
-        table.columns = list(self.columns)
-        if self.records:
-            check_columns(table.columns, table.name, self.limits)
-        varying = sum(len(record) < len(self.columns) for record in self.records)
-        for number, record in zip(self.numbers, self.records, strict=True):
-            table.add(number, [record.get(column) for column in self.columns], self.limits)
+    def table(self) -> Table:
+        varying = self.keys.total() - self.keys[len(self.columns)]
         if varying:
-            table.notes.append(f"{varying:,} records lack some of the fields; those cells are empty.")
+            self.writer.notes.append(f"{varying:,} records lack some of the fields; those cells are empty.")
         if self.nested:
-            table.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
-        table.rejected.sort(key=lambda reject: reject.row)
-        return finished(table, "record")
+            self.writer.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
+        return finished(self.writer, "record")
 
 
 def _fields(text: str, position: int) -> list[tuple[str, int]]:

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from semievol.errors import UserError
 
 MEGABYTE = 2**20
+_WRITTEN = 1_024
+_WALKED = 4_096
+_NUMBERS = "physical row"
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -25,6 +34,7 @@ class Limits:
     cell: int = MEGABYTE
     cells: int = 20_000_000
     columns: int = 1_000
+    rejected: int = 100_000
 
 
 LIMITS = Limits()
@@ -53,43 +63,181 @@ class Reject:
         }
 
 
-@dataclass
 class Table:
-    """The cells of one file exactly as text; None stands for a missing value where the format knows missing values.
+    """The cells of one file exactly as text, column by column in Arrow memory; None stands for a missing value where
+    the format knows missing values.
 
+    cells: one `large_string` column per name in `columns`.
     numbers: for every row the physical row: the line on which it starts (CSV, TSV, JSONL; the header of a CSV is
     row 1), the sheet's row (XLSX), or the position of the record counted from 1 (JSON array, Parquet).
     notes: what was decided in reading (encoding, delimiter, sheet), as sentences for a person.
     """
 
-    name: str
-    columns: list[str]
-    rows: list[list[str | None]] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    rejected: list[Reject] = field(default_factory=list)
+    def __init__(
+        self,
+        name: str,
+        cells: pa.Table,
+        numbers: np.ndarray,
+        notes: Iterable[str] = (),
+        rejected: Iterable[Reject] = (),
+    ) -> None:
+        self.name, self.cells, self.numbers = name, cells, numbers
+        self.notes, self.rejected = list(notes), list(rejected)
+        self.columns: list[str] = list(cells.column_names)
+
+    @classmethod
+    def of(cls, name: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]], first: int = 2) -> Table:
+        """A table of these rows, numbered from `first`."""
+        writer = TableWriter(name, columns)
+        for number, row in enumerate(rows, first):
+            writer.add(number, row)
+        return writer.table()
+
+    def __len__(self) -> int:
+        return int(self.cells.num_rows)
 
     @property
     def physical(self) -> int:
         """Rows that the file holds, read or rejected, without header and blank lines."""
-        return len(self.rows) + len(self.rejected)
+        return len(self) + len(self.rejected)
 
-    def column(self, name: str) -> list[str | None]:
-        position = self.columns.index(name)
-        return [row[position] for row in self.rows]
+    @property
+    def rows(self) -> list[list[str | None]]:
+        """All cells row by row; for small tables."""
+        return [list(row) for _, row in self.walk(self.columns)]
 
-    def add(self, number: int, row: list[str | None], limits: Limits) -> None:
-        """Append a row, or reject it where a cell cannot be kept as text."""
-        for column, value in zip(self.columns, row, strict=True):
-            reason = unfit(value, limits) if value else ""
-            if reason:
-                self.reject(number, column, value, reason, "Remove or shorten this value in the file.")
-                return
-        self.rows.append(row)
-        self.numbers.append(number)
+    def column(self, name: str, first: int | None = None) -> list[str | None]:
+        """The cells of a column, all or the `first` ones."""
+        found = self.cells.column(name)
+        return list((found if first is None else found.slice(0, first)).to_pylist())
+
+    def counts(self, name: str) -> Counter[str | None]:
+        """How often each value stands in a column, in the order in which they first appear."""
+        found = pc.value_counts(self.cells.column(name))
+        return Counter(dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)))
+
+    def walk(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+        """Physical row number and the cells of the named columns, row by row; a batch of them is in memory."""
+        position = 0
+        for batch in self.cells.select(list(names)).to_batches(max_chunksize=_WALKED):
+            numbers = self.numbers[position : position + batch.num_rows].tolist()
+            position += batch.num_rows
+            yield from zip(numbers, zip(*(column.to_pylist() for column in batch.columns), strict=True), strict=True)
+
+    def save(self, path: Path) -> None:
+        """Writes the cells to an Arrow file, which `opened` maps into memory instead of reading it."""
+        numbered = self.cells.append_column(_NUMBERS, pa.array(self.numbers))
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, numbered.schema) as writer:
+            writer.write_table(numbered)
+
+    @classmethod
+    def opened(cls, path: Path, name: str, notes: Iterable[str], rejected: Iterable[Reject]) -> Table:
+        """The table that `save` wrote."""
+        found = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        # The last column by position: a column of the file's own may have any name.
+        numbers = found.column(found.num_columns - 1).to_numpy()
+        return cls(name, found.remove_column(found.num_columns - 1), numbers, notes, rejected)
+
+
+class TableWriter:
+    """Rows as a reader finds them, on their way to a table; a row with a cell that cannot be kept as text is rejected.
+
+    columns: may grow while rows come in; earlier rows have no value in the later columns.
+    """
+
+    def __init__(
+        self, name: str, columns: Iterable[str] = (), limits: Limits = LIMITS, notes: list[str] | None = None
+    ) -> None:
+        self.name, self.limits = name, limits
+        self.columns = list(columns)
+        self.notes = [] if notes is None else notes
+        self.rejected: list[Reject] = []
+        self._rows: list[Sequence[str | None]] = []
+        self._numbers: list[int] = []
+        self._written: list[pa.Table] = []
+        self._all_numbers: list[np.ndarray] = []
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """Rows taken so far."""
+        return self._count + len(self._rows)
+
+    @property
+    def physical(self) -> int:
+        return self.count + len(self.rejected)
+
+    def widen(self, columns: Iterable[str]) -> None:
+        """Appends columns."""
+        self._write()
+        self.columns += columns
+
+    def add(self, number: int, row: Sequence[str | None]) -> None:
+        """Takes a row with one cell per column. Raises UserError past the limit of cells."""
+        self._rows.append(row)
+        self._numbers.append(number)
+        if len(self._rows) >= _WRITTEN:
+            self._write()
 
     def reject(self, number: int, column: str, value: str | None, reason: str, remedy: str) -> None:
+        """Notes a row that is left out. Raises UserError where there are more than a person would correct."""
         self.rejected.append(Reject(number, column, snippet(value), reason, remedy))
+        if len(self.rejected) > self.limits.rejected:
+            place = f", column {column}" if column else ""
+            raise UserError(
+                f"More than {self.limits.rejected:,} rows cannot be read; the last one: {reason}",
+                f"{self.name}, row {number}{place}",
+                remedy,
+            )
+
+    def table(self) -> Table:
+        """The table of all rows that were taken."""
+        self._write()
+        schema = pa.schema([(column, pa.large_string()) for column in self.columns])
+        cells = pa.concat_tables([schema.empty_table(), *self._written], promote_options="default")
+        numbers = np.concatenate([np.empty(0, np.int64), *self._all_numbers])
+        self.rejected.sort(key=lambda reject: reject.row)
+        return Table(self.name, cells, numbers, self.notes, self.rejected)
+
+    def _write(self) -> None:
+        if not self._rows:
+            return
+        if (cells := self._as_cells()) is None:
+            self._sift()
+            cells = self._as_cells()
+        if cells is not None:
+            self._written.append(cells)
+            self._all_numbers.append(np.array(self._numbers, np.int64))
+            self._count += len(self._rows)
+        self._rows, self._numbers = [], []
+        check_cells(self._count, len(self.columns), self.name, self.limits)
+
+    def _as_cells(self) -> pa.Table | None:
+        """The waiting rows as text in memory; None where there are none, or a cell is no text or too long."""
+        try:
+            columns = [pa.array(column, pa.large_string()) for column in zip(*self._rows, strict=True)]
+        except UnicodeEncodeError:
+            return None
+        if not columns or any(_unfit_column(column, self.limits) for column in columns):
+            return None
+        return pa.table(columns, names=self.columns)
+
+    def _sift(self) -> None:
+        rows, numbers = self._rows, self._numbers
+        self._rows, self._numbers = [], []
+        for number, row in zip(numbers, rows, strict=True):
+            for column, value in zip(self.columns, row, strict=True):
+                if reason := unfit(value, self.limits) if value else "":
+                    self.reject(number, column, value, reason, "Remove or shorten this value in the file.")
+                    break
+            else:
+                self._rows.append(row)
+                self._numbers.append(number)
+
+
+def _unfit_column(column: pa.Array, limits: Limits) -> bool:
+    longest = pc.max(pc.binary_length(column)).as_py() or 0
+    return longest > limits.cell or bool(pc.any(pc.match_substring(column, "\0")).as_py())
 
 
 def unfit(value: str, limits: Limits = LIMITS) -> str:
@@ -161,15 +309,16 @@ def check_cells(rows: int, columns: int, name: str, limits: Limits) -> None:
         )
 
 
-def finished(table: Table, unit: str = "row") -> Table:
+def finished(writer: TableWriter, unit: str = "row") -> Table:
     """The table, if it holds anything; UserError for 0 rows or where not one row could be read."""
+    table = writer.table()
     if not table.physical:
         raise UserError(
             "The file has 0 rows below its header." if table.columns else "The file has 0 records.",
             table.name,
             "Choose the file that holds the data.",
         )
-    if not table.rows:
+    if not len(table):
         first = table.rejected[0]
         column = f", column {first.column}" if first.column else ""
         raise UserError(

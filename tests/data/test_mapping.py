@@ -19,7 +19,7 @@ QUESTIONS = [f"What about number {i}?" for i in range(20)]
 def tables(**columns: list[str]) -> dict[Split, Table]:
     names = [name.replace("__", " ") for name in columns]
     rows: list[list[str | None]] = [list(row) for row in zip(*columns.values(), strict=True)]
-    return {"labeled": Table("data.csv", names, rows, list(range(2, len(rows) + 2)))}
+    return {"labeled": Table.of("data.csv", names, rows)}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_word_inside_another_is_no_match() -> None:
 
 def test_a_column_that_other_files_lack_is_not_the_question() -> None:
     both = tables(question=QUESTIONS, text=QUESTIONS, label=["a", "b"] * 10)
-    both["unlabeled"] = Table("pool.csv", ["text"], [["x"]], [2])
+    both["unlabeled"] = Table.of("pool.csv", ["text"], [["x"]])
     assert suggest_mapping(both) == Mapping("text", "label")
 
 
