@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tqdm import tqdm
+
 from semievol import config as settings
 from semievol.errors import UserError
 from semievol.export import FORMS, export
@@ -86,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         "--map", metavar="question=COL,answer=COL,options=COL", help="columns; suggested when left out"
     )
     imports.add_argument("--hide-gold", action="store_true", help="keep unlabeled answers for measuring only")
+    imports.add_argument(
+        "--count-from", type=int, choices=(0, 1), help="first option of answers that are numbers; else told from them"
+    )
     imports.add_argument("--strict", action="store_true", help="refuse what would otherwise be reported as findings")
     run = verb("run", _run, "propagate, select, fine-tune, evaluate")
     run.add_argument("project", nargs="?", metavar="PROJECT")
@@ -121,9 +126,18 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     files: dict[Split, Path] = {"labeled": chosen.labeled, "unlabeled": chosen.unlabeled}
     if chosen.test:
         files["test"] = chosen.test
-    project, draft = intake.import_files(
-        store, chosen.name, files, chosen.task, chosen.map, chosen.hide_gold, chosen.strict
-    )
+    with _Bars() as bars:
+        project, draft = intake.import_files(
+            store,
+            chosen.name,
+            files,
+            chosen.task,
+            chosen.map,
+            chosen.hide_gold,
+            chosen.strict,
+            chosen.count_from,
+            bars.show,
+        )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
     findings = [finding.as_dict() for finding in draft.imported.findings]
     lines = [f'Project "{project.name}" ({draft.task.kind}).']
@@ -132,6 +146,31 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     task = {"kind": draft.task.kind, "labels": list(draft.task.labels)}
     result = {"project": project.name, "id": project.id, "task": task["kind"], "labels": task["labels"]}
     return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)
+
+
+class _Bars:
+    """Progress of what takes longer than a second, on standard error: count, rate and time left."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def show(self, what: str, done: int, total: int) -> None:
+        if self._bar is None or self._bar.desc != what:
+            self.close()
+            by_bytes = what.startswith("Reading")
+            unit = {"unit": "B", "unit_divisor": 1024} if by_bytes else {"unit": " records"}
+            self._bar = tqdm(desc=what, total=total, delay=1.0, mininterval=0.5, unit_scale=True, **unit)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:

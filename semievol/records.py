@@ -44,6 +44,8 @@ class Record:
 
     id: stable name inside a dataset version, made from the content; ties are broken by it.
     answer: the canonical gold answer (letter, label text, number or text), None where it is not known.
+    row: physical row of the file it came from. source_id: its name in that file. group: what it belongs to there
+    (a patient, a document); records of a group are never torn apart by a split.
     """
 
     id: str
@@ -52,6 +54,8 @@ class Record:
     answer: str | None = None
     split: Split = "unlabeled"
     row: int = 0
+    source_id: str = ""
+    group: str = ""
 
     @property
     def content_hash(self) -> str:

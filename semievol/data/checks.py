@@ -1,35 +1,31 @@
-"""What is worth knowing about a dataset before it is used: findings with a count, examples and a remedy.
+"""What is worth knowing about a dataset before it is used: findings with a count, examples and a remedy to take.
 
-Works on records; changes none. Exact comparisons are by content hash (question and options as they stand).
+Compares traces (see `traces`), looks at records only to show them, changes none. Exact comparisons are by content hash
+(question and options as they stand).
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from semievol.data.tables import snippet
-from semievol.errors import UserError
-from semievol.method.prompts import has_control_tokens
-from semievol.method.tasks import answer_text, parse_number
-from semievol.records import Record, Split, Task
+import numpy as np
 
-LONG_CHARACTERS = 8_000
+from semievol.data.accepted import Records
+from semievol.data.near import MOST, gives_way, small_edits
+from semievol.data.tables import snippet
+from semievol.data.traces import CONTROL, INSTRUCTS, INVISIBLE, Traces
+from semievol.errors import UserError
+from semievol.method.tasks import answer_text, parse_number
+from semievol.records import SPLITS, Record, Split, Task
+
+LONG_BYTES = 8_000
 FEW_RECORDS = 10
 SHOWN = 5
 _PAIRS: tuple[tuple[Split, Split], ...] = (("labeled", "test"), ("unlabeled", "test"), ("labeled", "unlabeled"))
-_INSTRUCTION = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|above|previous|prompts?|rules)\b"
-    r"|\bignore instructions\b|\byou (?:are|must) now\b|\bsystem prompt\b|^\s*(?:system|assistant)\s*:",
-    re.IGNORECASE | re.MULTILINE,
-)
-# Cheaper than the pattern: a text without any of these words cannot match it.
-_CUES = ("ignore", "disregard", "forget", "override", "you are now", "you must now", "system", "assistant")
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_WORD = re.compile(r"\w+")
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -39,6 +35,8 @@ class Finding:
     count: how many records it concerns; counts: the same per split, where that is told apart.
     examples: at most five, each with split, row and value. asks: a person would be asked before going on, so that
     `--strict` refuses.
+    leaves: positions of the records that leave the data when the remedy is taken; offer: what that does, as words for
+    a button; taken: whether it is taken where nobody is asked.
     """
 
     kind: str
@@ -48,6 +46,9 @@ class Finding:
     examples: tuple[dict[str, Any], ...] = ()
     counts: Mapping[Split, int] = field(default_factory=dict)
     asks: bool = False
+    leaves: np.ndarray = field(default_factory=lambda: _NONE, compare=False, repr=False)
+    offer: str = ""
+    taken: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {"kind": self.kind, "count": self.count, "what": self.what, "remedy": self.remedy}
@@ -57,92 +58,159 @@ class Finding:
         return found
 
 
+def check(task: Task, records: Records, traces: Traces) -> list[Finding]:
+    """All findings about the accepted records of all splits, before any of them leaves."""
+    looks = _Looks(task, records, traces)
+    return [
+        *looks.overlaps(),
+        *looks.duplicates(),
+        *looks.conflicting_labels(),
+        *looks.near(),
+        *_labels(task, records),
+        *looks.texts(),
+    ]
+
+
+class _Looks:
+    """The comparisons; arrays are aligned with the records."""
+
+    def __init__(self, task: Task, records: Records, traces: Traces) -> None:
+        self.task, self.records, self.traces = task, records, traces
+        self.splits = records.splits
+        self.keys = traces.digests[:, :8].copy().view("<i8").ravel()
+
+    def overlaps(self) -> Iterator[Finding]:
+        """Contents that stand in two splits; `count` is the number of records of the split named first."""
+        for split, other in _PAIRS:
+            mine, theirs = self._of(split), self._of(other)
+            both = mine[np.isin(self.keys[mine], self.keys[theirs])]
+            if not len(both):
+                continue
+            twins = _first_places(self.keys, theirs, self.keys[both[:SHOWN]])
+            shown = self._examples(both, [f"{other} row {self._row(twin)}" for twin in twins])
+            what = f"Also in the {other} data: {_count(len(both), split)}."
+            kind = f"overlap_{split}_{other}"
+            if other == "test":
+                remedy, offer = f"They stay in test and leave the {split} data.", f"Leave out of {split}"
+                yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=both, offer=offer, taken=True)
+            else:
+                remedy = "They stay in both; their known answers are in the labeled data."
+                leaves = theirs[np.isin(self.keys[theirs], self.keys[mine])]
+                offer = f"Leave out of {other}"
+                yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=leaves, offer=offer)
+
+    def duplicates(self) -> Iterator[Finding]:
+        """Records that repeat an earlier one of the same split."""
+        repeats, earlier = _repeats(self.keys, self.splits)
+        if len(repeats):
+            shown = self._examples(repeats, [f"as row {self._row(one)}" for one in earlier[:SHOWN]])
+            what = f"Repeating an earlier record of the same split: {_count(len(repeats))}."
+            remedy, offer = "Keep one of each, or keep them on purpose.", "Keep one of each"
+            counts = self._counts(repeats)
+            yield Finding("duplicates", len(repeats), what, remedy, shown, counts, leaves=repeats, offer=offer)
+
+    def conflicting_labels(self) -> Iterator[Finding]:
+        """Records with the same question and the same options in any order whose known answers differ."""
+        known = np.flatnonzero(self.traces.meaning)
+        groups = [
+            group
+            for group in _groups(self.traces.asked[known], known)
+            if len(np.unique(self.traces.meaning[group])) > 1
+        ]
+        if groups:
+            members = np.sort(np.concatenate(groups))
+            shown = tuple(
+                example(self.records[int(group[0])], "; ".join(self._told(i) for i in group[:3].tolist()))
+                for group in sorted(groups, key=lambda group: int(group[0]))[:SHOWN]
+            )
+            what = f"Same text but a different label: {_count(len(members))}."
+            remedy, offer = "Decide which label is right.", "Leave all of them out"
+            counts = self._counts(members)
+            yield Finding(
+                "conflicting_labels", len(members), what, remedy, shown, counts, True, leaves=members, offer=offer
+            )
+
+    def near(self) -> Iterator[Finding]:
+        """Records that are nearly one of another split: spelled differently, or with a few characters changed."""
+        alike: dict[int, int] = {}
+        for group in _groups(self.traces.spelled, np.arange(len(self.keys))):
+            first: dict[int, int] = {}
+            for i in group.tolist():
+                first.setdefault(int(self.splits[i]), i)
+            for i in group.tolist() if len(first) > 1 else ():
+                others = [j for split, j in first.items() if gives_way(self._split(i), SPLITS[split])]
+                if twin := next((j for j in others if self.keys[i] != self.keys[j]), None):
+                    alike[i] = twin
+        what = "Like one of another split but for case, punctuation, look-alike letters or the order of options"
+        yield from self._near("near_overlap", alike, what)
+        if len(self.records) > MOST:
+            what = f"Small edits between the splits were not looked for: more than {MOST:,} records."
+            yield Finding("edits_not_searched", len(self.records), what)
+            return
+        edited = small_edits(self.records, self.traces.spelled)
+        yield from self._near("edited_overlap", edited, "Like one of another split but for a few characters")
+
+    def texts(self) -> Iterator[Finding]:
+        told = {
+            "control_tokens": (CONTROL, "Chat control tokens", "They are neutralised in every prompt."),
+            "instruction_like": (
+                INSTRUCTS,
+                "Text that reads like instructions to a model",
+                "They stay data; their pseudo-labels are never accepted unseen.",
+            ),
+            "invisible_characters": (
+                INVISIBLE,
+                "Invisible or direction-changing characters",
+                "Check that the text is right.",
+            ),
+        }
+        for kind, (bit, what, remedy) in told.items():
+            yield from self._texts(kind, np.flatnonzero(self.traces.flags & bit), what, remedy)
+        long = np.flatnonzero(self.traces.sizes > LONG_BYTES)
+        yield from self._texts(
+            "long_text", long, f"Longer than {LONG_BYTES:,} bytes", "They may not fit the model's context."
+        )
+
+    def _texts(self, kind: str, members: np.ndarray, what: str, remedy: str) -> Iterator[Finding]:
+        if len(members):
+            told = f"{what}: {_count(len(members))}."
+            shown, counts = self._examples(members), self._counts(members)
+            yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer="Leave them out")
+
+    def _near(self, kind: str, twins: dict[int, int], what: str) -> Iterator[Finding]:
+        if twins:
+            members = np.array(sorted(twins), np.int64)
+            notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
+            shown, counts = self._examples(members, notes), self._counts(members)
+            remedy, offer = "Leave them out of the split that should give way.", "Leave them out"
+            told = f"{what}: {_count(len(members))}."
+            yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer=offer)
+
+    def _of(self, split: Split) -> np.ndarray:
+        return np.flatnonzero(self.splits == SPLITS.index(split))
+
+    def _split(self, position: int) -> Split:
+        return SPLITS[self.splits[position]]
+
+    def _row(self, position: int) -> int:
+        return self.records[int(position)].row
+
+    def _told(self, position: int) -> str:
+        record = self.records[position]
+        return f"{record.split} row {record.row}: {snippet(answer_text(self.task, record, record.answer or ''))}"
+
+    def _examples(self, members: np.ndarray, notes: Iterable[str] = ()) -> tuple[dict[str, Any], ...]:
+        told = [*notes, *[""] * SHOWN]
+        return tuple(example(self.records[int(i)], note) for i, note in zip(members[:SHOWN], told, strict=False))
+
+    def _counts(self, members: np.ndarray) -> dict[Split, int]:
+        numbers, times = np.unique(self.splits[members], return_counts=True)
+        return {SPLITS[number]: int(count) for number, count in zip(numbers, times, strict=True)}
+
+
 def example(record: Record, note: str = "") -> dict[str, Any]:
     shown: dict[str, Any] = {"split": record.split, "row": record.row, "value": snippet(record.question)}
     return {**shown, "note": note} if note else shown
-
-
-def check(task: Task, records: Sequence[Record], hashes: Sequence[str]) -> list[Finding]:
-    """All findings about records of all splits (row and split set), before anything is removed.
-
-    hashes: the records' content hashes, which the caller needs as well.
-    """
-    found = [
-        *overlaps(records, hashes),
-        duplicates(records, hashes),
-        conflicting_labels(task, records),
-        *_near(records, hashes),
-        *_labels(task, records),
-        *_texts(records),
-    ]
-    return [finding for finding in found if finding is not None]
-
-
-def overlaps(records: Sequence[Record], hashes: Sequence[str]) -> list[Finding]:
-    """Contents that stand in two splits; `count` is the number of records of the split named first."""
-    first: dict[Split, dict[str, Record]] = defaultdict(dict)
-    for record, key in zip(records, hashes, strict=True):
-        first[record.split].setdefault(key, record)
-    found = []
-    for split, other in _PAIRS:
-        both = [
-            (record, first[other][key])
-            for record, key in zip(records, hashes, strict=True)
-            if record.split == split and key in first[other]
-        ]
-        if both:
-            what = f"Also in the {other} data: {_count(len(both), split)}."
-            remedy = (
-                f"They stay in test and leave the {split} data."
-                if other == "test"
-                else "They stay in both; their known answers are in the labeled data."
-            )
-            shown = tuple(example(record, f"{other} row {twin.row}") for record, twin in both[:SHOWN])
-            found.append(Finding(f"overlap_{split}_{other}", len(both), what, remedy, shown, asks=True))
-    return found
-
-
-def duplicates(records: Sequence[Record], hashes: Sequence[str]) -> Finding | None:
-    """Records that repeat an earlier one of the same split."""
-    seen: dict[tuple[Split, str], Record] = {}
-    repeats: list[tuple[Record, Record]] = []
-    for record, key in zip(records, hashes, strict=True):
-        earlier = seen.setdefault((record.split, key), record)
-        if earlier is not record:
-            repeats.append((record, earlier))
-    if not repeats:
-        return None
-    shown = tuple(example(record, f"as row {earlier.row}") for record, earlier in repeats[:SHOWN])
-    counts = Counter(record.split for record, _ in repeats)
-    what = f"Repeating an earlier record of the same split: {_count(len(repeats))}."
-    return Finding("duplicates", len(repeats), what, "Keep one of each, or keep them on purpose.", shown, counts)
-
-
-def conflicting_labels(task: Task, records: Sequence[Record]) -> Finding | None:
-    """Records with the same question and the same options in any order whose known answers differ."""
-    groups: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-    for record in records:
-        if record.answer is not None:
-            groups[(record.question.strip(), *sorted(option.strip() for option in record.options))].append(record)
-    conflicts = [group for group in groups.values() if len(group) > 1 and len({_meaning(task, r) for r in group}) > 1]
-    if not conflicts:
-        return None
-    shown = tuple(
-        example(group[0], "; ".join(f"{r.split} row {r.row}: {_shown_answer(task, r)}" for r in group[:3]))
-        for group in conflicts[:SHOWN]
-    )
-    count = sum(len(group) for group in conflicts)
-    what = f"Same text but a different label: {_count(count)}."
-    return Finding("conflicting_labels", count, what, "Decide which label is right.", shown, asks=True)
-
-
-def label_distribution(records: Iterable[Record]) -> dict[Split, dict[str, int]]:
-    """Split -> answer -> number of records with this known answer, most frequent first."""
-    counts: dict[Split, Counter[str]] = defaultdict(Counter)
-    for record in records:
-        if record.answer is not None:
-            counts[record.split][record.answer] += 1
-    return {split: dict(counter.most_common()) for split, counter in counts.items()}
 
 
 def refuse(findings: Iterable[Finding], rejected: Mapping[Split, int]) -> None:
@@ -157,47 +225,41 @@ def refuse(findings: Iterable[Finding], rejected: Mapping[Split, int]) -> None:
         )
 
 
-def _shown_answer(task: Task, record: Record) -> str:
-    return snippet(answer_text(task, record, record.answer or ""))
+def _groups(keys: np.ndarray, members: np.ndarray) -> Iterator[np.ndarray]:
+    """Members (ascending) of every key that more than one of them has."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    edges = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
+    for start, stop in zip(edges[:-1][np.diff(edges) > 1], edges[1:][np.diff(edges) > 1], strict=True):
+        yield members[order[start:stop]]
 
 
-def _meaning(task: Task, record: Record) -> str:
-    """The answer independent of the order of the options."""
-    return answer_text(task, record, record.answer or "").partition(". ")[2] if record.options else record.answer or ""
+def _repeats(keys: np.ndarray, splits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of what repeats an earlier entry of the same split, ascending, and of the first one of each."""
+    order = np.lexsort((np.arange(len(keys)), splits, keys))
+    same = (keys[order][1:] == keys[order][:-1]) & (splits[order][1:] == splits[order][:-1])
+    heads = np.maximum.accumulate(np.where(np.concatenate([[True], ~same]), np.arange(len(keys)), 0))
+    repeated = np.flatnonzero(np.concatenate([[False], same]))
+    found, first = order[repeated], order[heads[repeated]]
+    by_place = np.argsort(found)
+    return found[by_place], first[by_place]
 
 
-def _near(records: Sequence[Record], hashes: Sequence[str]) -> list[Finding]:
-    """Contents of two splits that differ only in case, punctuation or spaces."""
-    keys: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for i, record in enumerate(records):
-        words = tuple(" ".join(_WORD.findall(part.casefold())) for part in (record.question, *sorted(record.options)))
-        if words[0]:
-            keys[words].append(i)
-    pairs = [
-        (records[i], records[j])
-        for group in keys.values()
-        if len(group) > 1
-        for i in group
-        for j in group[:1]
-        if hashes[i] != hashes[j] and records[i].split != records[j].split
-    ]
-    if not pairs:
-        return []
-    shown = tuple(example(record, f"{twin.split} row {twin.row}") for record, twin in pairs[:SHOWN])
-    what = f"Like one of another split but for case, punctuation, spaces or option order: {_count(len(pairs))}."
-    return [Finding("near_overlap", len(pairs), what, "Remove them from one of the splits.", shown)]
+def _first_places(keys: np.ndarray, among: np.ndarray, wanted: np.ndarray) -> list[int]:
+    """For every wanted key the first of the positions `among` that has it."""
+    return [int(among[np.argmax(keys[among] == key)]) for key in wanted]
 
 
-def _labels(task: Task, records: Sequence[Record]) -> list[Finding]:
-    labeled = [record for record in records if record.split == "labeled"]
+def _labels(task: Task, records: Records) -> list[Finding]:
+    labeled = records.size("labeled")
     found: list[Finding] = []
-    if labeled and len(labeled) < FEW_RECORDS:
-        what = f"Very little to learn from: {_count(len(labeled), 'labeled')}."
-        found.append(Finding("few_records", len(labeled), what, f"Label at least {FEW_RECORDS}; hundreds work well."))
-    known = Counter(record.answer for record in labeled if record.answer is not None)
-    if task.closed and len(labeled) > 1 and len(known) == 1:
+    if labeled and labeled < FEW_RECORDS:
+        what = f"Very little to learn from: {_count(labeled, 'labeled')}."
+        found.append(Finding("few_records", labeled, what, f"Label at least {FEW_RECORDS}; hundreds work well."))
+    known: Counter[str] = records.answers().get("labeled", Counter())
+    if task.closed and labeled > 1 and len(known) == 1:
         what = f"Every labeled record has the same answer: {snippet(next(iter(known)))}."
-        found.append(Finding("single_class", len(labeled), what, "Add records with other answers."))
+        found.append(Finding("single_class", labeled, what, "Add records with other answers."))
     missing = [label for label in task.labels if labeled and not known[label]]
     if missing:
         what = f"No labeled record has the label {', '.join(snippet(label) for label in missing[:SHOWN])}."
@@ -213,43 +275,6 @@ def _labels(task: Task, records: Sequence[Record]) -> list[Finding]:
             what = f"Labels that are the same number: {'; '.join(alike[:SHOWN])}."
             found.append(Finding("label_spelling", len(alike), what, "Write each label in one way."))
     return found
-
-
-def _texts(records: Sequence[Record]) -> list[Finding]:
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        parts = (record.question, *record.options)
-        if any(has_control_tokens(part) for part in parts):
-            groups["control_tokens"].append(record)
-        if any(_instructs(part) for part in parts):
-            groups["instruction_like"].append(record)
-        if any(not part.isprintable() and _INVISIBLE.search(part) for part in parts):
-            groups["invisible_characters"].append(record)
-        if sum(map(len, parts)) > LONG_CHARACTERS:
-            groups["long_text"].append(record)
-    told = {
-        "control_tokens": ("Chat control tokens", "They are neutralised in every prompt."),
-        "instruction_like": ("Text that reads like instructions to a model", "Read them before accepting answers."),
-        "invisible_characters": ("Invisible or direction-changing characters", "Check that the text is right."),
-        "long_text": (f"Longer than {LONG_CHARACTERS:,} characters", "They may not fit the model's context."),
-    }
-    return [
-        Finding(
-            kind,
-            len(groups[kind]),
-            f"{what}: {_count(len(groups[kind]))}.",
-            remedy,
-            tuple(example(record) for record in groups[kind][:SHOWN]),
-            Counter(record.split for record in groups[kind]),
-        )
-        for kind, (what, remedy) in told.items()
-        if groups[kind]
-    ]
-
-
-def _instructs(text: str) -> bool:
-    folded = text.casefold()
-    return any(cue in folded for cue in _CUES) and _INSTRUCTION.search(text) is not None
 
 
 def _count(number: int, split: str = "") -> str:

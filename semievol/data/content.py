@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from semievol.data.tables import MEGABYTE, Limits, display_name
 from semievol.errors import UserError
@@ -21,6 +21,20 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 _KANA = re.compile("[\u3041-\u30ff]")
 _CHUNK = MEGABYTE
 _GZIP_RATIO = 200
+Watch = Callable[[int], None]
+
+
+class _Watched(io.FileIO):
+    """A file that tells how far it was read."""
+
+    def __init__(self, path: Path, watch: Watch) -> None:
+        super().__init__(path)
+        self._watch = watch
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = super().readinto(buffer)
+        self._watch(self.tell())
+        return count
 
 
 @dataclass
@@ -34,13 +48,19 @@ class Content:
     notes: list[str] = field(default_factory=list)
     bad_lines: dict[int, int] = field(default_factory=dict)
     """Line number -> position of its first byte that is not valid text; filled while `lines` is read."""
+    watch: Watch | None = None
+    """Is told how many bytes of a file on disk the reader has come through."""
 
     @property
     def size(self) -> int:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source.open("rb")
+    def open(self, watched: bool = False) -> BinaryIO:
+        if isinstance(self.source, bytes):
+            return io.BytesIO(self.source)
+        if watched and self.watch is not None:
+            return io.BufferedReader(_Watched(self.source, self.watch), _CHUNK)
+        return self.source.open("rb")
 
     def head(self, length: int = 4096) -> bytes:
         with self.open() as file:
@@ -52,7 +72,7 @@ class Content:
 
     def lines(self) -> Iterator[str]:
         """Physical lines with their endings; LF, CRLF and CR all end a line."""
-        with io.TextIOWrapper(self.open(), self.encoding, self.errors, newline="") as stream:
+        with io.TextIOWrapper(self.open(watched=True), self.encoding, self.errors, newline="") as stream:
             if self.errors == "strict":
                 yield from stream
                 return
@@ -66,10 +86,10 @@ class Content:
                 yield line
 
 
-def load(source: Path | bytes, name: str, limits: Limits) -> Content:
+def load(source: Path | bytes, name: str, limits: Limits, watch: Watch | None = None) -> Content:
     """The content of an upload or a file, unpacked if it is gzip; UserError where it is absent, empty or too large."""
     shown = display_name(name)
-    content = Content(shown, source)
+    content = Content(shown, source, watch=watch)
     try:
         size = content.size
         head = content.head(2) if size else b""

@@ -5,22 +5,28 @@ physical = accepted + rejected + removed in every split. Nothing is written anyw
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from semievol.data.answers import AnswerForm, answer_form, checked_options, parse_options, read_answer, written_as
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semievol.data.accepted import PartWriter, Records
 from semievol.data.checks import SHOWN, Finding, check, refuse
 from semievol.data.mapping import Mapping, check_mapping
+from semievol.data.rows import Reading, answers, form_of, rows_of
+from semievol.data.splits import split_off_test
 from semievol.data.tables import Reject, Table, snippet
+from semievol.data.traces import Tracer
 from semievol.errors import UserError
-from semievol.method.tasks import LETTERS
-from semievol.records import Record, Split, Task
+from semievol.records import SPLITS, Split, Task
 
-ORDER: tuple[Split, ...] = ("labeled", "unlabeled", "test")
 _ROWS_SHOWN = 20
+_TOLD_EVERY = 5_000
 
 
 @dataclass
@@ -53,12 +59,53 @@ class SplitReport:
 
 @dataclass
 class Imported:
-    """Records in the order labeled, unlabeled, test; hidden gold by record id; the report and the findings."""
+    """What the files come to.
 
-    records: list[Record]
-    hidden_gold: dict[str, str]
+    accepted: every row that became a record, in the order labeled, unlabeled, test; findings speak of its positions.
+    taken: kinds of the findings whose remedy is taken. test_share: of the labeled records, to be split off as test.
+    report: per split, with those that left it counted as removed.
+    """
+
+    task: Task
+    accepted: Records
     report: dict[Split, SplitReport]
     findings: list[Finding]
+    hides_gold: bool
+    taken: frozenset[str] = frozenset()
+    test_share: float = 0.0
+
+    def decided(self, taken: Iterable[str], test_share: float = 0.0) -> Imported:
+        """The same files with these remedies taken and this share split off.
+
+        UserError where a split is left without a single record.
+        """
+        decided = replace(self, taken=frozenset(taken), test_share=test_share, report=dict(self.report))
+        for split, known in self.report.items():
+            kept = decided.records.size(split)
+            moved = replace(known, accepted=kept, removed=known.accepted + known.removed - kept)
+            _refuse_empty(split, moved)
+            decided.report[split] = moved
+        return decided
+
+    @cached_property
+    def records(self) -> Records:
+        """The records that are left, named."""
+        stays = np.ones(len(self.accepted), bool)
+        for finding in self.findings:
+            if finding.kind in self.taken:
+                stays[finding.leaves] = False
+        left = self.accepted if stays.all() else self.accepted.only(stays)
+        return split_off_test(left, self.test_share, seed=0) if self.test_share else left
+
+    def gold(self) -> Iterator[tuple[str, str]]:
+        """Record id and the answer that is kept for measuring only, of the records that have one."""
+        if self.hides_gold:
+            yield from ((record.id, gold) for record, gold in self.records.with_gold() if gold is not None)
+
+    @property
+    def hidden_gold(self) -> dict[str, str]:
+        """Record id -> answer that is kept for measuring only."""
+        return dict(self.gold())
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -67,194 +114,54 @@ class Imported:
         }
 
 
-@dataclass
-class _Row:
-    """A row on its way to a record: options read, answer still as it stands in the cell."""
-
-    split: Split
-    number: int
-    question: str
-    options: tuple[str, ...]
-    cell: str
-
-
 def build_records(
-    tables: Tables[Split, Table], mapping: Mapping, task: Task, hide_gold: bool = False, strict: bool = False
+    tables: Tables[Split, Table],
+    mapping: Mapping,
+    task: Task,
+    hide_gold: bool = False,
+    strict: bool = False,
+    base: int | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Records of all splits given.
+    """Records of all splits given, with the suggested remedies taken.
 
     hide_gold: answers of the unlabeled table become hidden gold; else they are ignored.
     strict: UserError naming all that a person would be asked about, instead of taking the suggestions.
+    base: number of the first option where answers are numbers; None where it is to be told from the answers.
+    watch: is told how many rows were looked at.
     UserError also where a split is left without a single record.
     """
     check_mapping(mapping, tables)
     if mapping.answer is None and ("labeled" in tables or "test" in tables):
         raise UserError("No column is mapped to the answer.", "mapping", "Map the column with the known answers.")
-    report = {
-        split: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=list(t.notes))
-        for split, t in sorted(tables.items(), key=lambda item: ORDER.index(item[0]))
-    }
-    rows = [row for split in report for row in _rows(split, tables[split], mapping, task, report[split])]
-    read = [row for row in rows if row.cell and (row.split != "unlabeled" or hide_gold)]
-    form = answer_form((row.options, row.cell) for row in read if row.options)
-    reading = _Reading(task, mapping, form, hide_gold, report)
-    records = [record for row in rows if (record := reading.record(row)) is not None]
-    hashes = [record.content_hash for record in records]
+    ordered = sorted(tables.items(), key=lambda item: SPLITS.index(item[0]))
+    report = {split: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=t.notes) for split, t in ordered}
+    reading = Reading(task, mapping, form_of(ordered, mapping, task, hide_gold, base), hide_gold)
+    tracer, parts, seen = Tracer(), [], 0
+    for split, table in ordered:
+        writer, rejects = PartWriter(split, table, mapping), report[split].rejects
+        for row in rows_of(split, table, mapping, task, rejects):
+            if watch is not None and row.place % _TOLD_EVERY == 0:
+                watch(seen + row.place)
+            if reject := reading.take(row, writer, tracer):
+                rejects.append(reject)
+        parts.append(writer.part())
+        report[split].accepted = len(writer.places)
+        rejects.sort(key=lambda reject: reject.row)
+        seen += table.physical
+    traces = tracer.traces()
+    accepted = Records(parts, traces.digests)
     findings = [
-        *check(task, records, hashes),
+        *check(task, accepted, traces),
         *reading.findings(),
         *_duplicate_ids(tables, mapping),
         *_piped_options(tables, mapping),
         *_ignored_gold(tables, mapping, hide_gold),
     ]
-    kept = _named(_without_test(records, hashes, report))
-    for split, split_report in report.items():
-        split_report.rejects.sort(key=lambda reject: reject.row)
-        split_report.accepted = sum(record.split == split for record in kept)
-        _refuse_empty(split, split_report)
     if strict:
         refuse(findings, {split: split_report.rejected for split, split_report in report.items()})
-    gold = {
-        record.id: reading.gold[record.row]
-        for record in kept
-        if record.split == "unlabeled" and record.row in reading.gold
-    }
-    return Imported(kept, gold, report, findings)
-
-
-def _rows(split: Split, table: Table, mapping: Mapping, task: Task, report: SplitReport) -> Iterator[_Row]:
-    place = {column: i for i, column in enumerate(table.columns)}
-    for number, cells in table.walk(table.columns):
-
-        def cell(column: str | None, cells: tuple[str | None, ...] = cells) -> str:
-            return cells[place[column]] or "" if column in place else ""
-
-        question = cell(mapping.question)
-        if not question.strip():
-            reason = "The question is empty."
-            report.rejects.append(Reject(number, mapping.question, "", reason, "Write it or delete the row."))
-            continue
-        try:
-            options = _options(task, mapping, [cell(c) for c in mapping.choices], cell(mapping.options))
-        except UserError as error:
-            column = mapping.options or ", ".join(mapping.choices)
-            value = cell(mapping.options) or " | ".join(cell(c) for c in mapping.choices)
-            report.rejects.append(Reject(number, column, snippet(value), error.what, error.remedy))
-            continue
-        yield _Row(split, number, question, options, cell(mapping.answer).strip())
-
-
-def _options(task: Task, mapping: Mapping, choices: list[str], cell: str) -> tuple[str, ...]:
-    if not task.closed or not (mapping.options or mapping.choices):
-        return ()
-    if mapping.choices:
-        while choices and not choices[-1].strip():
-            choices.pop()
-        options = checked_options(tuple(choices))
-    elif task.kind == "classification" and not cell.strip():
-        return ()
-    else:
-        options = parse_options(cell)
-    if task.kind == "classification" and {option.strip() for option in options} != set(task.labels):
-        raise UserError("The options differ from the task's label set.", "", "Write the same options in every row.")
-    if task.kind == "multiple_choice" and len(options) > len(LETTERS):
-        raise UserError(
-            f"There are {len(options)} options; letters can name {len(LETTERS)}.", "", "Keep fewer options."
-        )
-    return options
-
-
-class _Reading:
-    """Reads the answers of the rows and remembers what is worth a finding."""
-
-    def __init__(
-        self, task: Task, mapping: Mapping, form: AnswerForm, hide_gold: bool, report: Tables[Split, SplitReport]
-    ) -> None:
-        self.task, self.mapping, self.form, self.hide_gold, self.report = task, mapping, form, hide_gold, report
-        self.gold: dict[int, str] = {}
-        self.unreadable: list[_Row] = []
-        self.respelled: list[_Row] = []
-        self.forms: dict[str, list[_Row]] = {"letter": [], "number": [], "text": []}
-
-    def record(self, row: _Row) -> Record | None:
-        """The record of a row; None if it is rejected."""
-        answer = None
-        if row.split == "unlabeled":
-            if self.hide_gold and row.cell:
-                try:
-                    self.gold[row.number] = self._read(row)
-                except UserError:
-                    self.unreadable.append(row)
-        else:
-            try:
-                if not row.cell:
-                    raise UserError("The answer is empty.", "", "Fill it in, or move the row to the unlabeled file.")
-                answer = self._read(row)
-            except UserError as error:
-                column = self.mapping.answer or ""
-                reject = Reject(row.number, column, snippet(row.cell), error.what, error.remedy)
-                self.report[row.split].rejects.append(reject)
-                return None
-        # A classification's options are the task's labels; they are not part of the record's content.
-        options = row.options if self.task.kind == "multiple_choice" else ()
-        return Record("", row.question, options, answer, row.split, row.number)
-
-    def _read(self, row: _Row) -> str:
-        answer = read_answer(self.task, row.options, row.cell, self.form)
-        if self.task.kind == "classification" and answer != row.cell and answer.casefold() == row.cell.casefold():
-            self.respelled.append(row)
-        if self.task.closed and row.options:
-            self.forms[written_as(row.options, row.cell, self.form)].append(row)
-        return answer
-
-    def findings(self) -> Iterator[Finding]:
-        if digits := self.forms["number"]:
-            what = f"Numbers read as positions counted from {self.form.base}: {_answers(len(digits))}."
-            yield self._finding("digit_answers", digits, what, "Write letters if this is wrong.")
-        used = {form: rows for form, rows in self.forms.items() if rows}
-        if len(used) > 1 and "text" in used:
-            rarest = min(used.values(), key=len)
-            told = ", ".join(f"{len(rows):,} by {form}" for form, rows in used.items())
-            yield self._finding("answer_forms", rarest, f"Answers are given in several forms: {told}.", "Use one form.")
-        if self.respelled:
-            what = f"Differing from the label only in case, and read as the same: {_answers(len(self.respelled))}."
-            yield self._finding("label_spelling", self.respelled, what, "Write each label in one way.")
-        if self.unreadable:
-            what = f"Unreadable, and left out of the hidden gold: {_answers(len(self.unreadable))}."
-            yield self._finding("unreadable_gold", self.unreadable, what, "Correct them if they should be measured.")
-
-    def _finding(self, kind: str, rows: list[_Row], what: str, remedy: str) -> Finding:
-        examples = tuple({"split": r.split, "row": r.number, "value": snippet(r.cell)} for r in rows[:SHOWN])
-        return Finding(kind, len(rows), what, remedy, examples, Counter(row.split for row in rows))
-
-
-def _answers(number: int) -> str:
-    return f"{number:,} answer{'' if number == 1 else 's'}"
-
-
-def _without_test(
-    records: list[Record], hashes: list[str], report: Tables[Split, SplitReport]
-) -> list[tuple[Record, str]]:
-    """Records and hashes without those of other splits that also stand in test, which are counted as removed."""
-    test = {key for record, key in zip(records, hashes, strict=True) if record.split == "test"}
-    kept = []
-    for record, key in zip(records, hashes, strict=True):
-        if record.split != "test" and key in test:
-            report[record.split].removed += 1
-        else:
-            kept.append((record, key))
-    return kept
-
-
-def _named(kept: list[tuple[Record, str]]) -> list[Record]:
-    """The records with their ids: 16 digits of the content hash, and -2, -3 for repeats in the version."""
-    times: Counter[str] = Counter()
-    named = []
-    for record, key in kept:
-        name = key[:16]
-        times[name] += 1
-        named.append(replace(record, id=name if times[name] == 1 else f"{name}-{times[name]}"))
-    return named
+    suggested = [finding.kind for finding in findings if finding.taken]
+    return Imported(task, accepted, report, findings, hide_gold).decided(suggested)
 
 
 def _refuse_empty(split: Split, report: SplitReport) -> None:
@@ -271,32 +178,45 @@ def _refuse_empty(split: Split, report: SplitReport) -> None:
 
 
 def _duplicate_ids(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    named = {split: t.cells.column(mapping.id) for split, t in tables.items() if mapping.id in t.columns}
+    if not named:
+        return
+    counted = pc.value_counts(pa.chunked_array([chunk for column in named.values() for chunk in column.chunks]))
+    times = counted.field(1).to_numpy()
+    repeated = set(counted.field(0).filter(pa.array(times > 1)).to_pylist()) - {None, ""}
+    if not repeated:
+        return
+    examples: list[dict[str, Any]] = []
     seen: set[str] = set()
-    repeated: list[dict[str, Any]] = []
-    for split, table in tables.items():
-        if mapping.id in table.columns:
-            for number, value in zip(table.numbers, table.column(mapping.id), strict=True):
-                if value and value in seen:
-                    repeated.append({"split": split, "row": number, "value": snippet(value)})
-                seen.add(value or "")
-    if repeated:
-        what = f"Ids that stand further up already: {len(repeated):,}."
-        yield Finding("duplicate_ids", len(repeated), what, "Give every row its own id.", tuple(repeated[:SHOWN]))
+    count = 0
+    for split in named:
+        for number, (value,) in tables[split].walk([str(mapping.id)]):
+            if value in repeated:
+                if value in seen:
+                    count += 1
+                    if len(examples) < SHOWN:
+                        examples.append({"split": split, "row": number, "value": snippet(value)})
+                seen.add(str(value))
+    what = f"Ids that stand further up already: {count:,}."
+    yield Finding("duplicate_ids", count, what, "Give every row its own id.", tuple(examples))
 
 
 def _piped_options(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
-    given = [table.column(mapping.options) for table in tables.values() if mapping.options in table.columns]
-    piped = sum((cell or "").strip()[:1] not in ("", "[", "{", "(") for cells in given for cell in cells)
+    given = [table.counts(mapping.options) for table in tables.values() if mapping.options in table.columns]
+    piped = sum(
+        n for cells in given for cell, n in cells.items() if (cell or "").strip()[:1] not in ("", "[", "{", "(")
+    )
     if piped:
         yield Finding("piped_options", piped, f'Options separated by "|": {piped:,} cells.', "Check one of them.")
 
 
 def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: bool) -> Iterator[Finding]:
     table = tables.get("unlabeled")
-    if table is None or hide_gold or mapping.answer not in table.columns:
+    column = mapping.answer_in("unlabeled")
+    if table is None or hide_gold or column not in table.columns:
         return
-    given = sum(bool(value and value.strip()) for value in table.column(mapping.answer))
+    given = sum(times for value, times in table.counts(column).items() if value and value.strip())
     if given:
-        what = f"Ignored, because the records are unlabeled: {_answers(given)}."
+        what = f"Ignored, because the records are unlabeled: {answers(given)}."
         remedy = "Keep it as hidden gold to measure the pseudo-labels with it."
         yield Finding("unlabeled_answers", given, what, remedy)

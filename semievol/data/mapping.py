@@ -17,7 +17,7 @@ from semievol.errors import UserError
 from semievol.method.tasks import fold
 from semievol.records import Kind, Split, Task
 
-ROLES = ("question", "answer", "options", "id")
+ROLES = ("question", "answer", "options", "id", "context", "group", "gold")
 MOST_LABELS = 30
 LONGEST_LABEL = 60
 LONGEST_UNIT = 4
@@ -34,27 +34,41 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
     "id": ("id", "uid", "uuid", "guid", "key"),
+    "context": ("context", "passage", "background", "paragraph", "evidence", "premise"),
+    "group": ("group", "patient", "document", "author", "source", "session", "thread", "customer", "user"),
+    "gold": ("gold", "truth", "hidden", "gt"),
 }
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """Columns by role. `choices`: one column per option (A, B, C, …), where no single column holds the list."""
+    """Columns by role.
+
+    choices: one column per option (A, B, C, …), where no single column holds the list. context: a passage that the
+    question is about; it is put before it. group: records of one group stay together when splits are cut.
+    gold: known answers of the unlabeled file, for measuring only, where they do not stand in the answer's column.
+    """
 
     question: str
     answer: str | None = None
     options: str | None = None
     id: str | None = None
     choices: tuple[str, ...] = ()
+    context: str | None = None
+    group: str | None = None
+    gold: str | None = None
 
     def as_dict(self) -> dict[str, str]:
         """Role -> column, without the absent ones; `--map` reads the same form."""
-        options = self.options or "+".join(self.choices)
-        found = {"question": self.question, "answer": self.answer, "options": options, "id": self.id}
+        found = {role: getattr(self, role) for role in ROLES} | {"options": self.options or "+".join(self.choices)}
         return {role: column for role, column in found.items() if column}
 
     def columns(self) -> tuple[str, ...]:
-        return tuple(c for c in (self.question, self.answer, self.options, self.id, *self.choices) if c)
+        return tuple(c for c in (*(getattr(self, role) for role in ROLES), *self.choices) if c)
+
+    def answer_in(self, split: Split) -> str | None:
+        """The column with the answers of a split: where it is unlabeled, that of the hidden gold."""
+        return (self.gold or self.answer) if split == "unlabeled" else self.answer
 
 
 def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
@@ -112,6 +126,9 @@ def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
         None if separate or not options else options,
         found.get("id"),
         tuple(options.split("+")) if separate else (),
+        found.get("context"),
+        found.get("group"),
+        found.get("gold"),
     )
     check_mapping(mapping, tables)
     return mapping
@@ -127,7 +144,8 @@ def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:
         raise UserError(f'The column "{repeated[0]}" is mapped twice.', "mapping", "Give every role its own column.")
     for split, table in tables.items():
         for column in mapping.columns():
-            optional = column == mapping.id or (column == mapping.answer and split == "unlabeled")
+            optional = column in (mapping.id, mapping.group) or (column == mapping.answer and split == "unlabeled")
+            optional = optional or (column == mapping.gold and split != "unlabeled")
             if column not in table.columns and not optional:
                 raise UserError(
                     f'There is no column "{column}".', table.name, f"Its columns are: {_listed(table)}. Choose one."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semievol.data.columnar import read_parquet
-from semievol.data.content import Content, detect_encoding, load
+from semievol.data.content import Content, Watch, detect_encoding, load
 from semievol.data.delimited import read_delimited
 from semievol.data.structured import read_json
 from semievol.data.tables import LIMITS, Limits, Table
@@ -28,13 +28,21 @@ _BINARY = {
 }
 
 
-def read_table(source: Path | bytes, name: str = "", *, sheet: str | None = None, limits: Limits = LIMITS) -> Table:
+def read_table(
+    source: Path | bytes,
+    name: str = "",
+    *,
+    sheet: str | None = None,
+    limits: Limits = LIMITS,
+    watch: Watch | None = None,
+) -> Table:
     """The table in a file or an upload.
 
     source: a path on this machine or the uploaded bytes. name: what the file is called; it is never used as a path.
+    watch: is told how many bytes of the file were read. An untrusted file goes through `contained.read_contained`.
     Raises UserError where the file as a whole cannot be used; single bad rows are in `Table.rejected`.
     """
-    content = load(source, name or (source.name if isinstance(source, Path) else ""), limits)
+    content = load(source, name or (source.name if isinstance(source, Path) else ""), limits, watch)
     ending = next((e for e in ENDINGS if content.name.lower().endswith(e)), None)
     if ending is None:
         raise UserError("The ending of the file's name says nothing about its format.", content.name, _KNOWN)

@@ -1,4 +1,5 @@
-"""Cutting the calibration split and a test split: seeded, stratified by answer, whole groups of equal content together.
+"""Cutting the calibration split and a test split: seeded, stratified by answer; what has the same content or stands in
+the same group stays together.
 
 The order of the input does not matter: the order of drawing is a keyed hash of the content.
 """
@@ -8,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
+import numpy as np
+
+from semievol.data.accepted import Records
 from semievol.errors import UserError
-from semievol.records import Record
+from semievol.records import SPLITS, Record
 
 
 def cut_calibration(records: Iterable[Record], share: float, minimum: int, seed: int) -> frozenset[str]:
@@ -25,7 +28,7 @@ def cut_calibration(records: Iterable[Record], share: float, minimum: int, seed:
     return _draw(labeled, share, f"calibration {seed}")
 
 
-def split_off_test(records: Sequence[Record], share: float, seed: int) -> list[Record]:
+def split_off_test(records: Records, share: float, seed: int) -> Records:
     """All records, with about `share` of the labeled ones now in test; unlabeled copies of those are left out."""
     if not 0 < share < 1:
         raise UserError(f"The share must lie between 0 and 1, found {share}.", "test share", "Choose 0.2.")
@@ -35,39 +38,51 @@ def split_off_test(records: Sequence[Record], share: float, seed: int) -> list[R
         raise UserError(
             f"{len(labeled)} labeled records are too few to split off {share:.0%}.", "test share", "Label more records."
         )
-    result = []
-    for record in records:
-        if record.content_hash not in drawn:
-            result.append(record)
-        elif record.split == "labeled":
-            result.append(replace(record, split="test"))
-        elif record.split == "test":
-            result.append(record)
-    return result
+    is_drawn = np.array([content in drawn for content in records.hashes], bool)
+    moved = records.moved(np.flatnonzero(is_drawn & (records.splits == SPLITS.index("labeled"))), "test")
+    again = np.array([content in drawn for content in moved.hashes], bool)
+    return moved.only(~again | (moved.splits == SPLITS.index("test")))
 
 
 def _draw(records: Sequence[Record], share: float, key: str) -> frozenset[str]:
     """Content hashes of about `share` of the records, the same share of every answer.
 
-    Strata are filled by largest remainder, so that the total is `share` of all to within a group.
+    What has the same content, or stands in the same group, goes together. Strata are filled by largest remainder, so
+    that the total is `share` of all to within such a unit.
     """
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[record.content_hash].append(record)
+    units = _units(records)
     strata: dict[str, list[str]] = defaultdict(list)
-    for content, group in groups.items():
-        strata[min(record.answer or "" for record in group)].append(content)
-    sizes = {answer: sum(len(groups[content]) for content in members) for answer, members in strata.items()}
+    for name, unit in units.items():
+        strata[min(record.answer or "" for record in unit)].append(name)
+    sizes = {answer: sum(len(units[name]) for name in members) for answer, members in strata.items()}
     quotas = _quotas(sizes, share)
     drawn: set[str] = set()
     for answer, members in strata.items():
         taken = 0
-        for content in sorted(members, key=lambda content: _rank(key, content)):
-            size = len(groups[content])
+        for name in sorted(members, key=lambda name: _rank(key, name)):
+            size = len(units[name])
             if taken + size <= quotas[answer]:
-                drawn.add(content)
+                drawn.update(record.content_hash for record in units[name])
                 taken += size
     return frozenset(drawn)
+
+
+def _units(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Records that must not be torn apart, by the smallest content hash among them."""
+    leader: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            leader[name] = name = leader[leader[name]]
+        return name
+
+    for record in records:
+        if record.group:
+            leader[find(record.content_hash)] = find(f"group {record.group}")
+    gathered: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        gathered[find(record.content_hash)].append(record)
+    return {min(record.content_hash for record in unit): unit for unit in gathered.values()}
 
 
 def _quotas(sizes: dict[str, int], share: float) -> dict[str, int]:

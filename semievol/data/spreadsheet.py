@@ -36,7 +36,7 @@ def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Tab
         with content.open() as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             name = _choose_sheet(book.sheetnames, sheet, writer)
-            with content.open() as again:
+            with content.open(watched=True) as again:
                 formulas = openpyxl.load_workbook(again, read_only=True)
                 _read_sheet(book[name], formulas[name], writer, limits)
     except _UNREADABLE as error:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from semievol.data.contained import read_contained
 from semievol.data.importing import Imported, build_records
 from semievol.data.mapping import Mapping as ColumnMapping
 from semievol.data.mapping import infer_task, parse_mapping, suggest_mapping
@@ -26,6 +29,14 @@ SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
 
 
+Watch = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and how much there is."""
+
+
+def _unwatched(what: str, done: int, total: int) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Draft:
     """Files that were read and understood but not stored yet."""
@@ -36,34 +47,61 @@ class Draft:
     imported: Imported
 
 
+def read(files: Mapping[Split, Path], folder: Path, watch: Watch = _unwatched) -> dict[Split, Table]:
+    """The tables of files that nobody has looked at yet, each read in a limited process of its own.
+
+    folder: keeps the cells for as long as the tables are used.
+    """
+    tables = {}
+    for split, path in files.items():
+        size = path.stat().st_size if path.is_file() else 0
+        told = partial(_told, watch, f"Reading {split}", size)
+        tables[split] = read_contained(path, path.name, folder / f"{split}.arrow", watch=told)
+        watch(f"Reading {split}", size, size)
+    return tables
+
+
 def draft(
-    files: Mapping[Split, Path],
+    tables: Mapping[Split, Table],
     kind: Kind | None = None,
     mapping: str | None = None,
     hide_gold: bool = False,
     strict: bool = False,
+    base: int | None = None,
+    watch: Watch = _unwatched,
 ) -> Draft:
-    """Reads `files` and says what they would become. Raises UserError for what cannot be read at all."""
-    tables = {split: read_table(path, path.name) for split, path in files.items()}
+    """What the tables would become, taking every suggestion that is not given.
+
+    base: number of the first option where answers are numbers. Raises UserError for what cannot be used at all.
+    """
     columns = parse_mapping(mapping, tables) if mapping else suggest_mapping(tables)
     task = infer_task(tables, columns, kind)
-    return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict=strict))
+    told = partial(_told, watch, "Checking", sum(table.physical for table in tables.values()))
+    return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, told))
 
 
-def store_draft(store: Store, project: projects.Project, accepted: Draft, files: Mapping[Split, Path]) -> int:
+def store_draft(
+    store: Store,
+    project: projects.Project,
+    accepted: Draft,
+    files: Mapping[Split, Path],
+    watch: Watch = _unwatched,
+) -> int:
     """Stores a draft as the project's next dataset version and returns the version's id."""
     sources = [
         {"split": split, "name": accepted.tables[split].name, "sha256": _sha256(path), "bytes": path.stat().st_size}
         for split, path in files.items()
     ]
+    records = accepted.imported.records
     version = projects.add_version(
         store,
         project.id,
-        accepted.imported.records,
-        accepted.imported.hidden_gold,
+        records,
+        accepted.imported.gold(),
         sources,
         [finding.as_dict() for finding in accepted.imported.findings],
         accepted.task,
+        partial(_told, watch, "Storing", len(records)),
     )
     uploads = projects.project_folder(store, project.id) / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
@@ -84,18 +122,31 @@ def import_files(
     mapping: str | None = None,
     hide_gold: bool = False,
     strict: bool = False,
+    base: int | None = None,
+    watch: Watch = _unwatched,
 ) -> tuple[projects.Project, Draft]:
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
-    accepted = draft(files, kind, mapping, hide_gold, strict)
+    with tempfile.TemporaryDirectory(prefix="incoming-", dir=store.home) as folder:
+        accepted = draft(read(files, Path(folder), watch), kind, mapping, hide_gold, strict, base, watch)
+        return _new_project(store, name, accepted, files, watch), accepted
+
+
+def _new_project(
+    store: Store, name: str, accepted: Draft, files: Mapping[Split, Path], watch: Watch = _unwatched
+) -> projects.Project:
     project = projects.create_project(store, name, accepted.task)
     try:
-        store_draft(store, project, accepted, files)
+        store_draft(store, project, accepted, files, watch)
     except BaseException:  # Ctrl-C too: an empty project would keep the name
         with suppress(UserError):
             projects.delete_project(store, project.id)
         raise
-    return projects.find_project(store, project.id), accepted
+    return projects.find_project(store, project.id)
+
+
+def _told(watch: Watch, what: str, total: int, done: int) -> None:
+    watch(what, done, total)
 
 
 def open_sample(store: Store) -> projects.Project:
@@ -106,10 +157,12 @@ def open_sample(store: Store) -> projects.Project:
         "test": SAMPLE_FOLDER / "test.csv",
     }
     project = next((p for p in projects.list_projects(store, archived=True) if p.name == SAMPLE_NAME), None)
-    if project is None:
-        return import_files(store, SAMPLE_NAME, files, "classification", hide_gold=True)[0]
-    if project.version_id is None:
-        store_draft(store, project, draft(files, "classification", hide_gold=True), files)
+    if project is None or project.version_id is None:
+        tables = {split: read_table(path, path.name) for split, path in files.items()}
+        sample = draft(tables, "classification", hide_gold=True)
+        if project is None:
+            return _new_project(store, SAMPLE_NAME, sample, files)
+        store_draft(store, project, sample, files)
     return projects.update_project(store, project.id, archived=False)
 
 

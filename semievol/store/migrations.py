@@ -15,8 +15,14 @@ from sqlalchemy import Connection, func, insert, inspect, select
 from semievol.errors import UserError
 from semievol.store import schema
 
+
+def _records_know_their_source(connection: Connection) -> None:
+    for column in ("source_id", "group_id"):
+        connection.exec_driver_sql(f"ALTER TABLE records ADD COLUMN {column} TEXT DEFAULT '' NOT NULL")
+
+
 FIRST = 1
-STEPS: list[tuple[int, Callable[[Connection], None]]] = []
+STEPS: list[tuple[int, Callable[[Connection], None]]] = [(2, _records_know_their_source)]
 """(number, what to do) for every change after the first schema, in order."""
 
 

@@ -20,7 +20,7 @@ from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.decisions import standing_for, verdict
 from semievol.store.responses import as_response, said
-from semievol.store.versions import as_record, as_task, containing, find_record, table, task_in
+from semievol.store.versions import RECORD, as_record, as_task, containing, find_record, table, task_in
 
 _PLAIN = ("question", "answer", "agreed", "justified", "exactness", *MEASURES, "similarity", "gold", "content_hash")
 _FRAME = ("record_key", "record_id", *_PLAIN, "decision", "decided_answer")
@@ -319,7 +319,6 @@ def _votes(connection: Connection, round_id: int, keys: list[int]) -> dict[int, 
 def _demonstrations(connection: Connection, round_id: int, version_id: int, key: int) -> list[Demonstration]:
     query = select(_d.nearest).where(_d.round_id == round_id, _d.record_key == key)
     near: list[tuple[str, float]] = connection.execute(query).scalar() or []
-    columns = [_r[name] for name in ("record_id", "question", "options", "answer", "split", "row")]
-    wanted = select(*columns).where(_r.version_id == version_id, _r.record_id.in_([id for id, _ in near]))
+    wanted = select(*RECORD).where(_r.version_id == version_id, _r.record_id.in_([id for id, _ in near]))
     shown = {row.record_id: as_record(row) for row in connection.execute(wanted)}
     return [Demonstration(shown[id], similarity) for id, similarity in near if id in shown]

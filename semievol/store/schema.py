@@ -84,6 +84,8 @@ records = Table(
     Column("answer", Text),
     Column("row", Integer, nullable=False),
     Column("content_hash", Text, nullable=False),
+    Column("source_id", Text, nullable=False, server_default=text("''")),
+    Column("group_id", Text, nullable=False, server_default=text("''")),
     UniqueConstraint("version_id", "record_id"),
     Index("records_in_order", "version_id", "split", "position"),
 )

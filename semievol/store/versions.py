@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any, cast
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Text, func, insert, or_, select, update
 from sqlalchemy import cast as cast_
+from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
 from semievol.records import SPLITS, Record, Split, Task
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
 
-_RECORD = (
+RECORD = (
     schema.records.c.record_id,
     schema.records.c.question,
     schema.records.c.options,
     schema.records.c.answer,
     schema.records.c.split,
     schema.records.c.row,
+    schema.records.c.source_id,
+    schema.records.c.group_id,
 )
+_INSERTED = 5_000
 
 
 def add_version(
     store: Store,
     project_id: int,
-    records: Sequence[Record],
-    hidden_gold: Mapping[str, str],
+    records: Iterable[Record],
+    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]],
     sources: list[dict[str, Any]],
     findings: list[dict[str, Any]],
     task: Task,
+    watch: Callable[[int], None] | None = None,
 ) -> int:
-    """Stores the next version of a project's data, all of it or nothing, sets the project's task, returns its id."""
-    ids = {record.id for record in records}
-    if len(ids) < len(records):
-        raise UserError("Two records have the same id.", f"{len(records)} records, {len(ids)} ids", "Make ids differ.")
-    if not ids.issuperset(hidden_gold):
-        raise ValueError(f"hidden gold for unknown records: {sorted(set(hidden_gold) - ids)[:3]}")
-    counts = {split: sum(record.split == split for record in records) for split in SPLITS}
+    """Stores the next version of a project's data, all of it or nothing, sets the project's task, returns its id.
+
+    records: split by split, in the order in which they are to be read; hidden_gold: pairs of record id and answer. Both
+    are taken as they come, a few thousand at a time. watch: is told how many records were written.
+    """
+    counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
     with store.write() as connection:
         known = update(schema.projects).where(schema.projects.c.id == project_id).values(task=asdict(task))
         if connection.execute(known).rowcount == 0:
@@ -54,10 +60,14 @@ def add_version(
         values = {"project_id": project_id, "number": number, "created": timestamp(), "task": asdict(task)}
         values |= {"counts": counts, "sources": sources, "findings": findings}
         version_id = inserted_id(connection, schema.versions, values)
-        _insert_records(connection, version_id, records)
-        if hidden_gold:
-            gold = [{"version_id": version_id, "record_id": i, "answer": a} for i, a in hidden_gold.items()]
-            connection.execute(insert(schema.hidden_gold), gold)
+        waiting = iter(records)
+        while some := list(islice(waiting, _INSERTED)):
+            _insert_records(connection, version_id, some, counts.total())
+            counts.update(record.split for record in some)
+            if watch is not None:
+                watch(counts.total())
+        _insert_gold(connection, version_id, hidden_gold)
+        connection.execute(update(schema.versions).where(schema.versions.c.id == version_id).values(counts=counts))
     return version_id
 
 
@@ -68,8 +78,7 @@ def inserted_id(connection: Connection, table: Any, values: Mapping[str, Any]) -
     return int(key[0])
 
 
-def _insert_records(connection: Connection, version_id: int, records: Sequence[Record]) -> None:
-    order = sorted(records, key=lambda record: (SPLITS.index(record.split), record.row))
+def _insert_records(connection: Connection, version_id: int, records: Sequence[Record], first: int) -> None:
     rows = [
         {
             "version_id": version_id,
@@ -81,11 +90,29 @@ def _insert_records(connection: Connection, version_id: int, records: Sequence[R
             "answer": record.answer,
             "row": record.row,
             "content_hash": record.content_hash,
+            "source_id": record.source_id,
+            "group_id": record.group,
         }
-        for position, record in enumerate(order)
+        for position, record in enumerate(records, first)
     ]
-    if rows:
+    try:
         connection.execute(insert(schema.records), rows)
+    except IntegrityError:
+        raise UserError("Two records have the same id.", "records", "Make ids differ.") from None
+
+
+def _insert_gold(
+    connection: Connection, version_id: int, hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]]
+) -> None:
+    waiting = iter(hidden_gold.items() if isinstance(hidden_gold, Mapping) else hidden_gold)
+    while some := list(islice(waiting, _INSERTED)):
+        rows = [{"version_id": version_id, "record_id": i, "answer": answer} for i, answer in some]
+        connection.execute(insert(schema.hidden_gold), rows)
+        r, known = schema.records.c, [i for i, _ in some]
+        for start in range(0, len(known), 500):
+            there = select(func.count()).where(r.version_id == version_id, r.record_id.in_(known[start : start + 500]))
+            if connection.execute(there).scalar_one() < len(known[start : start + 500]):
+                raise ValueError(f"hidden gold for records that are not there, after {known[start]}")
 
 
 def versions(store: Store, project_id: int) -> list[dict[str, Any]]:
@@ -119,9 +146,22 @@ def as_task(stored: dict[str, Any] | None) -> Task | None:
 
 def load_records(store: Store, version_id: int, split: Split | None = None) -> list[Record]:
     """Records as they were imported, split by split, in order of their row."""
-    query = select(*_RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)
+    query = select(*RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)
     with store.read() as connection:
         return [as_record(row) for row in connection.execute(query)]
+
+
+def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
+    """Split -> known answer -> how many records have it, most frequent first."""
+    c = schema.records.c
+    query = select(c.split, c.answer, func.count()).where(c.version_id == version_id, c.answer.is_not(None))
+    found: dict[Split, dict[str, int]] = {}
+    with store.read() as connection:
+        for split, answer, times in connection.execute(
+            query.group_by(c.split, c.answer).order_by(func.count().desc(), c.answer)
+        ):
+            found.setdefault(split, {})[answer] = times
+    return found
 
 
 def longest(store: Store, version_id: int) -> int:
@@ -134,15 +174,15 @@ def longest(store: Store, version_id: int) -> int:
 
 
 def as_record(row: Sequence[Any]) -> Record:
-    """A record from the columns record_id, question, options, answer, split, row."""
-    record_id, question, options, answer, split, number = tuple(row)
-    return Record(record_id, question, tuple(options), answer, split, number)
+    """A record from the columns of `RECORD`."""
+    record_id, question, options, answer, split, number, source_id, group = tuple(row)
+    return Record(record_id, question, tuple(options), answer, split, number, source_id, group)
 
 
 def find_record(connection: Connection, version_id: int, record_id: str) -> tuple[int, Record]:
     """A record and its key. Raises UserError where the version has no such record."""
     c = schema.records.c
-    query = select(c.key, *_RECORD).where(c.version_id == version_id, c.record_id == record_id)
+    query = select(c.key, *RECORD).where(c.version_id == version_id, c.record_id == record_id)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise _unknown(record_id)
@@ -155,7 +195,7 @@ def find_records(connection: Connection, version_id: int, ids: Iterable[str]) ->
     found: dict[str, Record] = {}
     for start in range(0, len(wanted), 500):
         some = schema.records.c.record_id.in_(wanted[start : start + 500])
-        rows = connection.execute(select(*_RECORD).where(schema.records.c.version_id == version_id, some))
+        rows = connection.execute(select(*RECORD).where(schema.records.c.version_id == version_id, some))
         found |= {row.record_id: as_record(row) for row in rows}
     for record_id in wanted:
         if record_id not in found:

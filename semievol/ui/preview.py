@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from semievol import charts
-from semievol.data.checks import label_distribution
+from semievol.data.accepted import Records
 from semievol.method.tasks import answer_text
-from semievol.records import Record, Task
+from semievol.records import Record, Split, Task
 from semievol.store import projects
 from semievol.store.projects import Project
 from semievol.ui import formats, parts, record, state, tables
@@ -20,7 +20,7 @@ from semievol.ui.state import Place
 MOST_LABELS = 30
 
 
-def preview(task: Task, records: Sequence[Record]) -> None:
+def preview(task: Task, records: Records) -> None:
     """One record as the model will see it, beside the label distribution of the splits."""
     left, right = st.columns([6, 6], gap="medium")
     with left, parts.card("preview"):
@@ -32,13 +32,12 @@ def preview(task: Task, records: Sequence[Record]) -> None:
             if shown.answer is not None:
                 st.code(f"[assistant]\n{shown.answer}", language=None, wrap_lines=True)
     with right, parts.card("labels"):
-        labels(task, records)
+        labels(task, records.answers())
 
 
-def labels(task: Task, records: Sequence[Record]) -> None:
-    """Shares of the answers in each split side by side."""
+def labels(task: Task, known: Mapping[Split, Mapping[str, int]]) -> None:
+    """Shares of the answers in each split side by side. known: split -> answer -> records that have it."""
     parts.heading("Labels by split")
-    known = label_distribution(records)
     if not known:
         parts.note("No split has known answers.")
         return
@@ -74,7 +73,6 @@ def stored(here: Place, project: Project) -> None:
     """What the project holds now: counts, labels, records to browse, findings, versions."""
     version_id = project.version_id
     assert version_id is not None, "drawn without data"
-    records = projects.load_records(here.store, version_id)
     with parts.card("stored"):
         words = {"labeled": "known answers", "unlabeled": "to be answered", "test": "to judge by"}
         hidden = len(projects.hidden_gold(here.store, version_id))
@@ -87,7 +85,7 @@ def stored(here: Place, project: Project) -> None:
     with left, parts.card("browse"):
         _browse(here, version_id)
     with right, parts.card("labels_now"):
-        labels(here.task, records)
+        labels(here.task, projects.known_answers(here.store, version_id))
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
     known = projects.versions(here.store, project.id)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +18,6 @@ from semievol.data.importing import Imported, build_records
 from semievol.data.mapping import Mapping as Columns
 from semievol.data.mapping import infer_task, suggest_mapping
 from semievol.data.readers import ENDINGS, read_table
-from semievol.data.splits import split_off_test
 from semievol.data.tables import Table
 from semievol.errors import UserError
 from semievol.jobs import intake
@@ -205,27 +203,10 @@ def _built(read: Mapping[Split, Table], mapping: Columns, task: Task, hide_gold:
     if built is None or built[0] != key:
         with st.spinner("Checking every row"):
             made = build_records(read, mapping, task, hide_gold)
-            if share:
-                made = with_test(made, share)
-            built = (key, made)
+            built = (key, made.decided(made.taken, share))
         st.session_state["built"] = built
     result: Imported = built[1]
     return result
-
-
-def with_test(imported: Imported, share: float) -> Imported:
-    """`imported` with about `share` of the labeled records in test; hidden gold and report as they are then.
-
-    What leaves the labeled records for test, and unlabeled copies of that, count as left for test.
-    """
-    records = split_off_test(imported.records, share, seed=0)
-    report = {}
-    for split, known in imported.report.items():
-        left = known.accepted - sum(record.split == split for record in records)
-        report[split] = replace(known, accepted=known.accepted - left, removed=known.removed + left)
-    unlabeled = {record.id for record in records if record.split == "unlabeled"}
-    gold = {record_id: answer for record_id, answer in imported.hidden_gold.items() if record_id in unlabeled}
-    return replace(imported, records=records, hidden_gold=gold, report=report)
 
 
 def _report(imported: Imported) -> None:

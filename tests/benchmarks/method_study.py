@@ -31,6 +31,7 @@ import numpy as np
 
 from semievol import config as settings
 from semievol.config import Collaborator, Config
+from semievol.data.readers import read_table
 from semievol.engines.local import LocalEngine
 from semievol.jobs.intake import SAMPLE_FOLDER, draft
 from semievol.method import metrics
@@ -73,7 +74,7 @@ def load(data: str) -> tuple[Task, list[Record], dict[Split, int]]:
     folder = SAMPLE_FOLDER if data == "sample" else SHARED / data
     files: dict[Split, Path] = {"labeled": folder / "labeled.csv"}
     files |= {"unlabeled": folder / "unlabeled.csv", "test": folder / "test.csv"}
-    imported = draft(files, hide_gold=True)
+    imported = draft({split: read_table(path) for split, path in files.items()}, hide_gold=True)
     gold = imported.imported.hidden_gold
     records = [replace(r, answer=gold.get(r.id, r.answer)) for r in imported.imported.records]
     records = [record for record in records if record.answer is not None]

@@ -12,6 +12,12 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semievol.data.accepted import PartWriter, Records
+from semievol.data.mapping import Mapping
+from semievol.data.tables import Table
+from semievol.data.traces import Tracer, Traces
+from semievol.records import SPLITS, Record
+
 
 def csv_bytes(rows: Sequence[Sequence[str]], **options: Any) -> bytes:
     out = io.StringIO(newline="")
@@ -52,3 +58,24 @@ def with_members(workbook: bytes, members: dict[str, bytes]) -> bytes:
     with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
         present = {name: archive.read(name) for name in archive.namelist()}
     return zip_bytes({**present, **members})
+
+
+def held(records: Sequence[Record]) -> tuple[Records, Traces]:
+    """Plain records as the import holds them, with their traces."""
+    tracer, parts = Tracer(), []
+    for split in SPLITS:
+        some = [record for record in records if record.split == split]
+        rows = [[r.question, r.source_id, r.group] for r in some]
+        table = Table.of(f"{split}.csv", ["question", "id", "group"], rows)
+        table.numbers[:] = [record.row for record in some]
+        writer = PartWriter(split, table, Mapping("question", id="id", group="group"))
+        for place, record in enumerate(some):
+            writer.add(place, record.answer, None, record.options)
+            letters = "ABCDEFGHIJ"[: len(record.options)]
+            meaning = (
+                record.options[letters.index(record.answer)] if record.options and record.answer else record.answer
+            )
+            tracer.add(record.question, record.options, meaning)
+        parts.append(writer.part())
+    traces = tracer.traces()
+    return Records(parts, traces.digests), traces

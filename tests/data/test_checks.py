@@ -6,6 +6,7 @@ import pytest
 
 from semievol.data.checks import Finding, check
 from semievol.records import Record, Split, Task
+from tests.data.files import held
 
 MOOD = Task("classification", ("bad", "good"))
 CHOICE = Task("multiple_choice")
@@ -22,7 +23,7 @@ def clean() -> list[Record]:
 
 
 def checked(task: Task, records: list[Record]) -> dict[str, Finding]:
-    return {finding.kind: finding for finding in check(task, records, [record.content_hash for record in records])}
+    return {finding.kind: finding for finding in check(task, *held(records))}
 
 
 def found(task: Task, *records: Record) -> dict[str, Finding]:

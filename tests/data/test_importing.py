@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from semievol.data.checks import label_distribution
 from semievol.data.importing import Imported, build_records
 from semievol.data.mapping import Mapping, infer_task
 from semievol.data.readers import read_table
@@ -114,7 +113,7 @@ def test_the_options_of_a_classification_are_labels_not_content() -> None:
     assert all(record.options == () for record in result.records)
     assert [record.answer for record in result.records][-2:] == ["good", "good"]
     assert [reject.row for reject in result.report["labeled"].rejects] == [23]
-    assert label_distribution(result.records) == {"labeled": {"good": 12, "bad": 10}}
+    assert result.records.answers() == {"labeled": {"good": 12, "bad": 10}}
 
 
 def test_digits_are_positions_and_reported() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from semievol.data.splits import cut_calibration, split_off_test
 from semievol.errors import UserError
 from semievol.records import Record
+from tests.data.files import held
 
 MANY = [Record(f"r{i}", f"question {i}", (), "aab"[i % 3], "labeled", i) for i in range(600)]
 
@@ -32,7 +33,7 @@ def test_another_seed_draws_others_and_calibration_is_not_test() -> None:
     first = cut_calibration(MANY, 0.2, 1, seed=1)
     assert first == cut_calibration(MANY, 0.2, 1, seed=1)
     assert first != cut_calibration(MANY, 0.2, 1, seed=2)
-    tested = {record.content_hash for record in split_off_test(MANY, 0.2, seed=1) if record.split == "test"}
+    tested = {record.content_hash for record in split_off_test(held(MANY)[0], 0.2, seed=1) if record.split == "test"}
     assert first != tested
 
 
@@ -47,15 +48,27 @@ def test_the_order_of_the_file_does_not_matter(order: list[int], seed: int) -> N
 def test_equal_contents_stay_together_and_unlabeled_copies_of_test_leave() -> None:
     twins = [replace(record, id=f"{record.id}-2") for record in MANY]
     pool = [replace(record, id=f"{record.id}-3", split="unlabeled", answer=None) for record in MANY]
-    result = split_off_test([*MANY, *twins, *pool], 0.25, seed=3)
+    result = split_off_test(held([*MANY, *twins, *pool])[0], 0.25, seed=3)
     test = {record.content_hash for record in result if record.split == "test"}
     rest = {record.content_hash for record in result if record.split != "test"}
     assert not test & rest
     assert sum(record.split == "test" for record in result) == 300
 
 
+def test_a_group_is_never_torn_apart() -> None:
+    records = [replace(record, group=f"patient {record.row % 60}" if record.row < 540 else "") for record in MANY]
+    drawn = cut_calibration(records, 0.2, 1, seed=1)
+    groups = Counter((record.group, record.content_hash in drawn) for record in records if record.group)
+    assert all(times == 9 for times in groups.values())
+    assert 100 <= len(drawn) <= 130
+    test = [record for record in split_off_test(held(records)[0], 0.2, seed=1) if record.split == "test"]
+    rest = {record.group for record in records} - {""}
+    assert {record.group for record in test} - {""} < rest
+    assert all(times == 9 for group, times in Counter(record.group for record in test).items() if group)
+
+
 def test_too_few_records_or_an_impossible_share_are_refused() -> None:
     with pytest.raises(UserError, match="too few"):
-        split_off_test(MANY[:2], 0.1, seed=0)
+        split_off_test(held(MANY[:2])[0], 0.1, seed=0)
     with pytest.raises(UserError, match="between 0 and 1"):
-        split_off_test(MANY, 1.0, seed=0)
+        split_off_test(held(MANY)[0], 1.0, seed=0)

@@ -25,6 +25,10 @@ def again(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(store.home)
 
 
+NEWEST = migrations.newest()
+APPLIED = list(range(1, NEWEST + 1))
+
+
 def add_colour(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE projects ADD COLUMN colour TEXT")
 
@@ -39,11 +43,11 @@ def test_an_old_database_gets_the_missing_steps_and_keeps_its_rows(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     projects.create_project(store, "old")
-    monkeypatch.setattr(migrations, "STEPS", [(2, add_colour)])
+    monkeypatch.setattr(migrations, "STEPS", [*migrations.STEPS, (NEWEST + 1, add_colour)])
     newer = again(store, monkeypatch)
     with newer.read() as connection:
         assert connection.exec_driver_sql("SELECT name, colour FROM projects").all() == [("old", None)]
-        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [1, 2]
+        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [*APPLIED, NEWEST + 1]
 
 
 def test_a_step_that_fails_leaves_the_old_schema(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,11 +55,11 @@ def test_a_step_that_fails_leaves_the_old_schema(store: Store, monkeypatch: pyte
         raise RuntimeError("half way")
 
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "STEPS", [(2, add_colour), (3, broken)])
+        patch.setattr(migrations, "STEPS", [*migrations.STEPS, (NEWEST + 1, add_colour), (NEWEST + 2, broken)])
         with pytest.raises(RuntimeError):
             again(store, patch)
     with again(store, monkeypatch).read() as connection:
-        assert migrations.standing(connection) == 1
+        assert migrations.standing(connection) == NEWEST
         assert "colour" not in {column["name"] for column in inspect(connection).get_columns("projects")}
 
 
@@ -70,7 +74,7 @@ def test_a_newer_database_is_refused(store: Store, monkeypatch: pytest.MonkeyPat
 def test_who_comes_second_to_the_lock_finds_nothing_left_to_do(store: Store) -> None:
     with store.write() as connection:
         migrations.migrate(connection, "here")
-        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [1]
+        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == APPLIED
 
 
 def test_processes_that_open_a_new_workspace_together_make_it_once(home: Path) -> None:
@@ -84,7 +88,7 @@ def test_processes_that_open_a_new_workspace_together_make_it_once(home: Path) -
         opener.stdin.close()
     assert [opener.wait(timeout=60) for opener in openers] == [0, 0, 0]
     with open_store(home).read() as connection:
-        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [1]
+        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == APPLIED
 
 
 @pytest.mark.parametrize("old", OLD_SCHEMAS, ids=lambda file: f"schema {file.stem}")

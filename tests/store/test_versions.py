@@ -25,12 +25,12 @@ def test_records_come_back_exactly(store: Store, values: list[tuple[str, list[st
     assert [r.content_hash for r in projects.load_records(store, version)] == [r.content_hash for r in made]
 
 
-def test_records_come_in_order_of_split_and_row(world: World) -> None:
+def test_records_come_in_the_order_in_which_they_were_given(world: World) -> None:
     version = world.project.version_id
     assert version is not None
     shuffled = [Record("b", "q", split="unlabeled", row=9), Record("a", "p", split="unlabeled", row=3)]
     other = projects.add_version(world.store, world.project.id, shuffled, {}, [], [], TASK)
-    assert [r.id for r in projects.load_records(world.store, other)] == ["a", "b"]
+    assert [r.id for r in projects.load_records(world.store, other)] == ["b", "a"]
     assert projects.load_records(world.store, version) == records()
     assert [r.id for r in projects.load_records(world.store, version, "test")] == ["t0", "t1", "t2"]
 
