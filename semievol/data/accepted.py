@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -122,7 +123,6 @@ class Records(Sequence[Record]):
             splits = own[which]
         order = np.lexsort((which, splits))
         self.which, self.splits = which[order], splits[order]
-        self._ids: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.which)
@@ -148,7 +148,6 @@ class Records(Sequence[Record]):
 
     def with_gold(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[Record, str | None]]:
         """Records from `start` to `stop`, each with its hidden gold."""
-        ids = self.ids
         at = start
         stop = len(self) if stop is None else stop
         while at < stop:
@@ -160,23 +159,25 @@ class Records(Sequence[Record]):
             same = (some >= low) & (some < min(high, some[0] + 4 * _MADE)) & (self.splits[at:end] == self.splits[at])
             count = int(np.argmin(same)) if not same.all() else end - at
             split = SPLITS[self.splits[at]]
-            yield from self._parts[number].records(some[:count] - low, ids[at : at + count], split)
+            yield from self._parts[number].records(some[:count] - low, self.ids(at, at + count), split)
             at += count
 
-    @property
-    def ids(self) -> list[str]:
-        """16 digits of the content hash, and -2, -3 for repeats, by position."""
-        if self._ids is None:
-            keys = self.digests[self.which, :8].copy().view(">u8").ravel()
-            order = np.argsort(keys, kind="stable")
-            ordered = keys[order]
-            fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(keys) else np.empty(0, bool)
-            run = np.arange(len(keys)) - np.maximum.accumulate(np.where(fresh, np.arange(len(keys)), 0))
-            times = np.empty(len(keys), np.int64)
-            times[order] = run
-            pairs = zip(keys.tolist(), times.tolist(), strict=True)
-            self._ids = [f"{key:016x}" if not time else f"{key:016x}-{time + 1}" for key, time in pairs]
-        return self._ids
+    def ids(self, start: int = 0, stop: int | None = None) -> list[str]:
+        """16 digits of the content hash, and -2, -3 for repeats."""
+        keys, times = self._names
+        pairs = zip(keys[start:stop].tolist(), times[start:stop].tolist(), strict=True)
+        return [f"{key:016x}" if not time else f"{key:016x}-{time + 1}" for key, time in pairs]
+
+    @cached_property
+    def _names(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first 64 bits of every content hash, and how many records before it have the same."""
+        keys = self.digests[self.which, :8].copy().view(">u8").ravel()
+        order = np.argsort(keys, kind="stable")
+        places = np.arange(len(keys))
+        fresh = np.append(True, keys[order][1:] != keys[order][:-1])[: len(keys)]
+        times = np.empty(len(keys), np.int64)
+        times[order] = places - np.maximum.accumulate(np.where(fresh, places, 0))
+        return keys, times
 
     @property
     def hashes(self) -> Iterator[str]:

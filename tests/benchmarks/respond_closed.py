@@ -76,7 +76,8 @@ def passes(
     for collaborator in dict.fromkeys(ask.collaborator for ask in asks):
         mine = [i for i, ask in enumerate(asks) if ask.collaborator == collaborator]
         prompts = [list(ids) for ids in chat.prompts([asks[i].messages for i in mine])]
-        longest = max(len(chat.turn(asks[i].messages, (), a).reply) for i in mine[:1] for a in asks[i].allowed)
+        first = asks[mine[0]]
+        longest = max(len(chat.turn(first.messages, tuple(prompts[0]), answer).reply) for answer in first.allowed)
         adapter = None if asks[mine[0]].model == "base" else asks[mine[0]].model
         hot = asks[mine[0]].temperature > 0
         with engine.base.using(adapter) as model:
