@@ -139,7 +139,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
             bars.show,
         )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
-    findings = [finding.as_dict() for finding in draft.imported.findings]
+    findings = draft.imported.told()
     lines = [f'Project "{project.name}" ({draft.task.kind}).']
     lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
     lines += [f"  {finding['kind']}: {finding['count']:,}" for finding in findings]

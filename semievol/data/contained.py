@@ -83,7 +83,8 @@ def read_contained(
             raise UserError(_ended(child.returncode, said, memory, seconds), display_name(name), _SMALLER)
     if "error" in found:
         raise UserError(**found["error"])
-    return Table.opened(cells, found["name"], found["notes"], [Reject(**one) for one in found["rejected"]])
+    rejected = [Reject(**one) for one in found["rejected"]]
+    return Table.opened(cells, found["name"], found["notes"], rejected, found["sheets"])
 
 
 def _ended(status: int, said: str, memory: int, seconds: int) -> str:
@@ -145,7 +146,7 @@ def main() -> None:
         outcome: dict[str, Any] = {"error": error.as_dict()}
     else:
         rejected = [one.as_dict() for one in table.rejected]
-        outcome = {"name": table.name, "notes": table.notes, "rejected": rejected}
+        outcome = {"name": table.name, "notes": table.notes, "rejected": rejected, "sheets": table.sheets}
     print(json.dumps(outcome), flush=True)
 
 

@@ -63,14 +63,17 @@ class Imported:
 
     accepted: every row that became a record, in the order labeled, unlabeled, test; findings speak of its positions.
     taken: kinds of the findings whose remedy is taken. test_share: of the labeled records, to be split off as test.
-    report: per split, with those that left it counted as removed.
+    report: per split, with those that left it counted as removed. sizes: int64, bytes of every accepted row's text.
+    base: number of the first option where answers are numbers.
     """
 
     task: Task
     accepted: Records
+    sizes: np.ndarray
     report: dict[Split, SplitReport]
     findings: list[Finding]
     hides_gold: bool
+    base: int
     taken: frozenset[str] = frozenset()
     test_share: float = 0.0
 
@@ -110,8 +113,15 @@ class Imported:
     def as_dict(self) -> dict[str, Any]:
         return {
             "splits": {split: report.as_dict() for split, report in self.report.items()},
-            "findings": [finding.as_dict() for finding in self.findings],
+            "findings": self.told(),
         }
+
+    def told(self) -> list[dict[str, Any]]:
+        """The findings as plain data, each with what was done about it."""
+        return [
+            finding.as_dict() | ({"done": finding.offer} if finding.kind in self.taken else {})
+            for finding in self.findings
+        ]
 
 
 def build_records(
@@ -161,7 +171,7 @@ def build_records(
     if strict:
         refuse(findings, {split: split_report.rejected for split, split_report in report.items()})
     suggested = [finding.kind for finding in findings if finding.taken]
-    return Imported(task, accepted, report, findings, hide_gold).decided(suggested)
+    return Imported(task, accepted, traces.sizes, report, findings, hide_gold, reading.form.base).decided(suggested)
 
 
 def _refuse_empty(split: Split, report: SplitReport) -> None:

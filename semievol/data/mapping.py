@@ -35,8 +35,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
     "id": ("id", "uid", "uuid", "guid", "key"),
     "context": ("context", "passage", "background", "paragraph", "evidence", "premise"),
-    "group": ("group", "patient", "document", "author", "source", "session", "thread", "customer", "user"),
-    "gold": ("gold", "truth", "hidden", "gt"),
 }
 
 
@@ -72,9 +70,43 @@ class Mapping:
 
 
 def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
-    """The likely mapping of these tables (split -> table); UserError where no column can be the question."""
+    """The likely mapping of these tables (split -> table); UserError where no column can be the question.
+
+    Columns that all tables have are preferred; where they have none in common that will do, the mapping is that of the
+    labeled table, and `align` finds the columns of the others.
+    """
     first = tables.get("labeled") or next(iter(tables.values()))
     shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
+    try:
+        return _suggest(first, shared)
+    except UserError:
+        return _suggest(first, first.columns)
+
+
+def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
+    """The tables with the columns of question, answer and options under the names that the mapping has for them.
+
+    A table that lacks such a column gives the one that would be suggested for it, if there is one, and a note says so.
+    """
+    aligned: dict[Split, Table] = {}
+    for split, table in tables.items():
+        wanted = {role: getattr(mapping, role) for role in ("question", "answer", "options")}
+        missing = {role: name for role, name in wanted.items() if name and name not in table.columns}
+        if split == "unlabeled":
+            missing.pop("answer", None)
+        names: dict[str, str] = {}
+        if missing:
+            try:
+                own = _suggest(table, table.columns)
+            except UserError:
+                own = Mapping("")
+            found = {getattr(own, role): name for role, name in missing.items() if getattr(own, role)}
+            names = {column: name for column, name in found.items() if column not in mapping.columns()}
+        aligned[split] = table.renamed(names) if names else table
+    return aligned
+
+
+def _suggest(first: Table, shared: list[str]) -> Mapping:
     cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
     options = _best([c for c in shared if _holds_lists(cells[c])], "options")
     taken = {options}
@@ -97,8 +129,11 @@ def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
     taken.add(answer)
-    identity = _best([c for c in shared if c not in taken and _rank(c, "id") is not None], "id")
-    return Mapping(question, answer, options, identity, choices)
+    found: dict[str, str | None] = {}
+    for role in ("id", "context"):
+        found[role] = _best([c for c in shared if c not in taken and _rank(c, role) is not None], role)
+        taken.add(found[role])
+    return Mapping(question, answer, options, found["id"], choices, found["context"])
 
 
 def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:

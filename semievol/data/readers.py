@@ -10,6 +10,7 @@ from pathlib import Path
 from semievol.data.columnar import read_parquet
 from semievol.data.content import Content, Watch, detect_encoding, load
 from semievol.data.delimited import read_delimited
+from semievol.data.forms import unfold
 from semievol.data.structured import read_json
 from semievol.data.tables import LIMITS, Limits, Table
 from semievol.errors import UserError
@@ -42,6 +43,10 @@ def read_table(
     watch: is told how many bytes of the file were read. An untrusted file goes through `contained.read_contained`.
     Raises UserError where the file as a whole cannot be used; single bad rows are in `Table.rejected`.
     """
+    return unfold(_read(source, name, sheet, limits, watch), limits)
+
+
+def _read(source: Path | bytes, name: str, sheet: str | None, limits: Limits, watch: Watch | None) -> Table:
     content = load(source, name or (source.name if isinstance(source, Path) else ""), limits, watch)
     ending = next((e for e in ENDINGS if content.name.lower().endswith(e)), None)
     if ending is None:
@@ -65,6 +70,8 @@ def read_table(
             "Rename it to what it is, such as .csv, or choose the right file.",
         )
     detect_encoding(content)
+    if ending == ".txt" and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
+        ending = ".json"  # what was pasted has no name of its own
     if ending in (".jsonl", ".ndjson", ".json"):
         return read_json(content, limits, lines=ending != ".json")
     return read_delimited(content, limits)

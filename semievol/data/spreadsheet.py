@@ -81,8 +81,9 @@ def _choose_sheet(names: list[str], wanted: str | None, writer: TableWriter) -> 
     if wanted is not None and wanted not in names:
         raise UserError(f'There is no sheet "{wanted}".', writer.name, f"Choose one of: {', '.join(names)}.")
     chosen = wanted or names[0]
+    writer.sheets = [chosen, *(name for name in names if name != chosen)]
     if len(names) > 1:
-        writer.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(n for n in names if n != chosen)}.')
+        writer.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(writer.sheets[1:])}.')
     return chosen
 
 

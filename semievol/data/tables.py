@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ class Table:
     numbers: for every row the physical row: the line on which it starts (CSV, TSV, JSONL; the header of a CSV is
     row 1), the sheet's row (XLSX), or the position of the record counted from 1 (JSON array, Parquet).
     notes: what was decided in reading (encoding, delimiter, sheet), as sentences for a person.
+    sheets: all sheets of a workbook, that which was read first.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Table:
         numbers: np.ndarray,
         notes: Iterable[str] = (),
         rejected: Iterable[Reject] = (),
+        sheets: Iterable[str] = (),
     ) -> None:
         self.name, self.cells, self.numbers = name, cells, numbers
-        self.notes, self.rejected = list(notes), list(rejected)
+        self.notes, self.rejected, self.sheets = list(notes), list(rejected), list(sheets)
         self.columns: list[str] = list(cells.column_names)
 
     @classmethod
@@ -105,6 +107,12 @@ class Table:
     def rows(self) -> list[list[str | None]]:
         """All cells row by row; for small tables."""
         return [list(row) for _, row in self.walk(self.columns)]
+
+    def renamed(self, names: Mapping[str, str]) -> Table:
+        """The same cells with some columns under other names; a note says which."""
+        told = "; ".join(f'"{old}" is read as "{new}"' for old, new in names.items())
+        cells = self.cells.rename_columns([names.get(column, column) for column in self.columns])
+        return Table(self.name, cells, self.numbers, [*self.notes, f"{told}."], self.rejected, self.sheets)
 
     def column(self, name: str, first: int | None = None) -> list[str | None]:
         """The cells of a column, all or the `first` ones."""
@@ -131,12 +139,14 @@ class Table:
             writer.write_table(numbered)
 
     @classmethod
-    def opened(cls, path: Path, name: str, notes: Iterable[str], rejected: Iterable[Reject]) -> Table:
+    def opened(
+        cls, path: Path, name: str, notes: Iterable[str], rejected: Iterable[Reject], sheets: Iterable[str] = ()
+    ) -> Table:
         """The table that `save` wrote."""
         found = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         # The last column by position: a column of the file's own may have any name.
         numbers = found.column(found.num_columns - 1).to_numpy()
-        return cls(name, found.remove_column(found.num_columns - 1), numbers, notes, rejected)
+        return cls(name, found.remove_column(found.num_columns - 1), numbers, notes, rejected, sheets)
 
 
 class TableWriter:
@@ -152,6 +162,7 @@ class TableWriter:
         self.columns = list(columns)
         self.notes = [] if notes is None else notes
         self.rejected: list[Reject] = []
+        self.sheets: list[str] = []
         self._rows: list[Sequence[str | None]] = []
         self._numbers: list[int] = []
         self._written: list[pa.Table] = []
@@ -197,7 +208,7 @@ class TableWriter:
         cells = pa.concat_tables([schema.empty_table(), *self._written], promote_options="default")
         numbers = np.concatenate([np.empty(0, np.int64), *self._all_numbers])
         self.rejected.sort(key=lambda reject: reject.row)
-        return Table(self.name, cells, numbers, self.notes, self.rejected)
+        return Table(self.name, cells, numbers, self.notes, self.rejected, self.sheets)
 
     def _write(self) -> None:
         if not self._rows:

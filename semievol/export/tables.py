@@ -27,7 +27,8 @@ def candidates(store: Store, round_: Round) -> list[Row]:
         page, total = results.candidates_page(store, round_.id, sort="record", offset=len(rows), limit=_PAGE)
         for record_id, found in page.iterrows():
             record = records[str(record_id)]
-            row: Row = {"record_id": record.id, "question": record.question, "options": list(record.options)}
+            row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
+            row |= {"options": list(record.options)}
             row |= {name: plain(found[name]) for name in ("answer", "agreed", "justified", "exactness")}
             row |= {measure: plain(found[measure]) for measure in MEASURES}
             row |= {f"answer of {name}": found["votes"].get(name) for name in names}
@@ -50,7 +51,8 @@ def selection(store: Store, project: projects.Project, round_: Round, number: in
         record = records[found["record_id"]]
         verdict = decisions.verdict(said.get(record.content_hash, ()), plain(found["candidate"]))
         expert = verdict if found["origin"] == "expert" else None
-        row: Row = {"record_id": record.id, "question": record.question, "options": list(record.options)}
+        row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
+        row |= {"options": list(record.options)}
         row |= {name: plain(found[name]) for name in ("answer", "origin", "candidate", "agreed", "justified")}
         row |= {measure: plain(found[measure]) for measure in MEASURES}
         row |= {"reviewer": expert.reviewer if expert else None, "decided_at": expert.at if expert else None}

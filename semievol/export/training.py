@@ -31,13 +31,19 @@ def write(
     form = form or next((part[1:] for part in out.suffixes if part[1:] in FORMS), "chat")
     if form not in FORMS:
         raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
-    return files.table(
-        out, [FORMS[form](example) for example in examples(store, project, round_, selection)], overwrite
-    )
+    rows = [
+        FORMS[form](example) | _plain(record, example) for record, example in pairs(store, project, round_, selection)
+    ]
+    return files.table(out, rows, overwrite)
 
 
 def examples(store: Store, project: projects.Project, round_: Round, selection: int) -> list[Example]:
     """Gold and accepted answers as `tune` sees them with the settings of the round's newest run."""
+    return [example for _, example in pairs(store, project, round_, selection)]
+
+
+def pairs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[tuple[Record, Example]]:
+    """As `examples`, each with its record."""
     task, held = projects.task_of(store, round_.version_id), rounds.held(store, round_.id)
     config = next((run.config for run in runs.list_runs(store, project.id) if run.round_id == round_.id), round_.config)
     records = [r for r in projects.load_records(store, round_.version_id) if r.content_hash not in held]
@@ -47,14 +53,20 @@ def examples(store: Store, project: projects.Project, round_: Round, selection: 
     for record in records:
         if record.split == "labeled" and record.answer is not None:
             if config.tune_on == "gold_and_pseudo":
-                found.append(_example(task, record, record.answer, "gold"))
+                found.append((record, _example(task, record, record.answer, "gold")))
         elif record.split == "unlabeled" and record.id in accepted:
-            found.append(_example(task, record, *accepted[record.id]))
+            found.append((record, _example(task, record, *accepted[record.id])))
     return found
 
 
 def _example(task: Task, record: Record, answer: str, origin: str) -> Example:
     return Example(record.id, render(task, record), neutralise(answer), origin)  # type: ignore[arg-type]
+
+
+def _plain(record: Record, example: Example) -> Row:
+    """What our own import reads back; other trainers pass over these columns."""
+    row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
+    return row | {"options": list(record.options), "answer": example.answer, "origin": example.origin}
 
 
 def _system_and_user(example: Example) -> tuple[str, str]:
@@ -65,7 +77,7 @@ def _system_and_user(example: Example) -> tuple[str, str]:
 def _chat(example: Example) -> Row:
     turns = [{"role": turn.role, "content": turn.content} for turn in example.messages]
     turns.append({"role": "assistant", "content": example.answer})
-    return {"messages": turns, "record_id": example.record_id, "origin": example.origin}
+    return {"messages": turns}
 
 
 def _alpaca(example: Example) -> Row:

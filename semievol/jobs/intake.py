@@ -15,16 +15,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from semievol.data.contained import read_contained
 from semievol.data.importing import Imported, build_records
 from semievol.data.mapping import Mapping as ColumnMapping
-from semievol.data.mapping import infer_task, parse_mapping, suggest_mapping
+from semievol.data.mapping import align, infer_task, parse_mapping, suggest_mapping
 from semievol.data.readers import Table, read_table
+from semievol.engines import lengths
 from semievol.errors import UserError
-from semievol.records import Kind, Split, Task
+from semievol.method.prompts import question_turn
+from semievol.records import Kind, Record, Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
 
+FOLDERS = "SEMIEVOL_DATA_FOLDERS"
+_MEASURED = 2_000
+_RULE_BYTES = 200
 SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
 
@@ -35,6 +42,20 @@ Watch = Callable[[str, int, int], None]
 
 def _unwatched(what: str, done: int, total: int) -> None:
     pass
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of questions with options and answer rule, without demonstrations.
+
+    sample: int64, of up to 2,000 records spread over all of them. context: what the model reads at most.
+    too_long: records that do not fit; looked_at: whether all that could be too long were counted.
+    """
+
+    sample: np.ndarray
+    context: int
+    too_long: int
+    looked_at: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +95,11 @@ def draft(
 
     base: number of the first option where answers are numbers. Raises UserError for what cannot be used at all.
     """
-    columns = parse_mapping(mapping, tables) if mapping else suggest_mapping(tables)
+    if mapping:
+        columns = parse_mapping(mapping, tables)
+    else:
+        columns = suggest_mapping(tables)
+        tables = align(tables, columns)
     task = infer_task(tables, columns, kind)
     told = partial(_told, watch, "Checking", sum(table.physical for table in tables.values()))
     return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, told))
@@ -89,7 +114,8 @@ def store_draft(
 ) -> int:
     """Stores a draft as the project's next dataset version and returns the version's id."""
     sources = [
-        {"split": split, "name": accepted.tables[split].name, "sha256": _sha256(path), "bytes": path.stat().st_size}
+        {"split": split, "name": accepted.tables[split].name, "sha256": sha256(path), "bytes": path.stat().st_size}
+        | {"mapping": accepted.mapping.as_dict()}
         for split, path in files.items()
     ]
     records = accepted.imported.records
@@ -99,7 +125,7 @@ def store_draft(
         records,
         accepted.imported.gold(),
         sources,
-        [finding.as_dict() for finding in accepted.imported.findings],
+        accepted.imported.told(),
         accepted.task,
         partial(_told, watch, "Storing", len(records)),
     )
@@ -145,6 +171,46 @@ def _new_project(
     return projects.find_project(store, project.id)
 
 
+def token_lengths(task: Task, imported: Imported, model: str) -> Lengths | None:
+    """How long the records are for a model that is on this machine; None where that cannot be told."""
+    folder = lengths.folder_of(model)
+    context = None if folder is None else lengths.context_length(folder)
+    if folder is None or context is None:
+        return None
+    records = imported.records
+    spread = np.unique(np.linspace(0, len(records) - 1, min(len(records), _MEASURED)).astype(int))
+    try:
+        sample = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in spread.tolist()])
+        room = context - lengths.TEMPLATE_TOKENS
+        # A token is a byte at least, so that shorter records need not be counted.
+        long = np.flatnonzero(imported.sizes[records.which] + _RULE_BYTES + len(task.instruction) > room)
+        counted = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in long[:_MEASURED].tolist()])
+    except (OSError, ValueError):
+        return None
+    return Lengths(sample, context, int((counted > room).sum()), len(long) <= _MEASURED)
+
+
+def _prompt_text(task: Task, record: Record) -> str:
+    return "\n".join([task.instruction, question_turn(task, record)])
+
+
+def server_file(text: str) -> Path:
+    """A file on the dashboard's machine, in one of the folders that its operator opened (`FOLDERS`); else UserError."""
+    roots = [Path(root).resolve() for root in os.environ.get(FOLDERS, "").split(os.pathsep) if root]
+    refused = UserError(
+        "This file is not in a folder that the operator opened.",
+        "path",
+        f"Choose a file in: {', '.join(map(str, roots))}." if roots else f"Ask the operator to set {FOLDERS}.",
+    )
+    try:
+        path = Path(text).expanduser().resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        raise refused from None
+    if not path.is_file() or not any(path.is_relative_to(root) for root in roots):
+        raise refused
+    return path
+
+
 def _told(watch: Watch, what: str, total: int, done: int) -> None:
     watch(what, done, total)
 
@@ -166,6 +232,6 @@ def open_sample(store: Store) -> projects.Project:
     return projects.update_project(store, project.id, archived=False)
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, cast
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Text, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Text, func, insert, or_, select, update
 from sqlalchemy import cast as cast_
 from sqlalchemy.exc import IntegrityError
 
@@ -122,6 +122,33 @@ def versions(store: Store, project_id: int) -> list[dict[str, Any]]:
     with store.read() as connection:
         rows = connection.execute(query.where(c.project_id == project_id).order_by(c.number))
         return [dict(row) for row in rows.mappings()]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Records of a later version that an earlier one does not have, and the other way round; of those in both, how many
+    have another known answer, how many stand in another split."""
+
+    added: int
+    gone: int
+    relabeled: int
+    moved: int
+
+
+def changes(store: Store, earlier: int, later: int) -> Changes:
+    """What is different between two dataset versions. Records are the same where their content is: so are their ids."""
+    old, new = schema.records.alias("old"), schema.records.alias("new")
+    both = (old.c.version_id == earlier) & (new.c.version_id == later) & (old.c.record_id == new.c.record_id)
+    answers = func.coalesce(old.c.answer, "") != func.coalesce(new.c.answer, "")
+    moved = old.c.split != new.c.split
+    query = select(func.count(), func.sum(cast_(answers & ~moved, Integer)), func.sum(cast_(moved, Integer)))
+    with store.read() as connection:
+        shared, relabeled, elsewhere = connection.execute(query.select_from(old, new).where(both)).one()
+        sizes = []
+        for version_id in (earlier, later):
+            size = select(func.count()).where(schema.records.c.version_id == version_id)
+            sizes.append(connection.execute(size).scalar_one())
+    return Changes(sizes[1] - shared, sizes[0] - shared, relabeled or 0, elsewhere or 0)
 
 
 def task_of(store: Store, version_id: int) -> Task:

@@ -51,22 +51,28 @@ def labels(task: Task, known: Mapping[Split, Mapping[str, int]]) -> None:
 
 
 def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:
-    """What the checks found: how many, what, and what to do; with examples on demand."""
+    """What the checks found: how many, what, and what was done; with examples on demand."""
     lines = [
-        {"count": f.get("count", 0), "what": f.get("what", f["kind"]), "remedy": f.get("remedy", "")} for f in found
+        {"count": f.get("count", 0), "what": f.get("what", f["kind"]), "remedy": f.get("done") or f.get("remedy", "")}
+        for f in found
     ]
     tables.table(
         pd.DataFrame(lines), f"findings_{key}", {"count": "Records", "what": "Found", "remedy": "What happens"}
     )
-    examples = [
+    examples(found, key)
+
+
+def examples(found: Sequence[Mapping[str, Any]], key: str) -> None:
+    """The examples of findings, folded away."""
+    lines = [
         {"kind": str(f["kind"]).replace("_", " "), **{k: e.get(k) for k in ("split", "row", "value", "note")}}
         for f in found
         for e in f.get("examples", [])
     ]
-    if examples:
-        with st.expander(f"Examples ({len(examples)})"):
+    if lines:
+        with st.expander(f"Examples ({len(lines)})"):
             names = {"kind": "Finding", "split": "Split", "row": "Row", "value": "Text", "note": "Note"}
-            tables.table(pd.DataFrame(examples), f"examples_{key}", names)
+            tables.table(pd.DataFrame(lines), f"examples_{key}", names)
 
 
 def stored(here: Place, project: Project) -> None:
@@ -94,17 +100,28 @@ def stored(here: Place, project: Project) -> None:
         with st.expander(f"Findings of this version ({len(newest['findings'])})"):
             findings(newest["findings"], "stored")
     with st.expander(f"Versions ({len(known)})"):
-        lines = [
+        versions(here, known)
+
+
+def versions(here: Place, known: Sequence[Mapping[str, Any]]) -> None:
+    """The project's dataset versions, each with what changed against the one before."""
+    lines = []
+    for before, version in zip([None, *known], known, strict=False):
+        told = "first version"
+        if before is not None:
+            found = projects.changes(here.store, before["id"], version["id"])
+            told = f"{found.added:,} new, {found.gone:,} gone, {found.relabeled:,} relabeled, {found.moved:,} moved"
+        lines.append(
             {
                 "number": version["number"],
                 "created": formats.moment(version["created"]),
                 "records": sum(version["counts"].values()),
+                "changes": told,
                 "files": ", ".join(str(source.get("name", "")) for source in version["sources"]),
             }
-            for version in known
-        ]
-        names = {"number": "Version", "created": "Imported", "records": "Records", "files": "Files"}
-        tables.table(pd.DataFrame(lines), "versions", names)
+        )
+    names = {"number": "Version", "created": "Imported", "records": "Records", "changes": "Against the one before"}
+    tables.table(pd.DataFrame(lines), "versions", names | {"files": "Files"})
 
 
 def _browse(here: Place, version_id: int) -> None:

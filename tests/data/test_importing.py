@@ -161,3 +161,28 @@ def test_the_report_is_plain_data() -> None:
     assert told["splits"]["labeled"]["rejected"] == 1
     assert set(told["splits"]["labeled"]["rejects"][0]) == {"row", "column", "value", "reason", "remedy"}
     assert all({"kind", "count", "examples", "what", "remedy"} <= finding.keys() for finding in told["findings"])
+
+
+def test_what_leaves_for_a_test_split_is_counted_with_its_unlabeled_copies() -> None:
+    rows = [(f"q {i}", choices(f"x{i}", f"y{i}"), "AB"[i % 2]) for i in range(40)]
+    tables = {"labeled": table("labeled", *rows), "unlabeled": table("unlabeled", *rows, ("other", AB, "A"))}
+    imported = build_records(tables, MAP, CHOICE, hide_gold=True)  # type: ignore[arg-type]
+    cut = imported.decided(imported.taken, test_share=0.2)
+    labeled, unlabeled = cut.report["labeled"], cut.report["unlabeled"]
+    assert (labeled.accepted, labeled.removed) == (32, 8)
+    assert (unlabeled.accepted, unlabeled.removed) == (33, 8)
+    assert set(cut.hidden_gold) == {record.id for record in cut.records if record.split == "unlabeled"}
+    assert (imported.report["labeled"].accepted, len(imported.records)) == (40, 81)
+    assert [record.split for record in cut.records] == ["labeled"] * 32 + ["unlabeled"] * 33 + ["test"] * 8
+
+
+def test_a_remedy_taken_leaves_its_records_out_and_one_not_taken_leaves_them_in() -> None:
+    same = ("same", AB, "A")
+    imported = build_records(three(labeled=[same, same], unlabeled=[same], test=[same]), MAP, CHOICE)
+    assert imported.taken == {"overlap_labeled_test", "overlap_unlabeled_test"}
+    assert not [record for record in imported.records if record.question == "same" and record.split != "test"]
+    kept = imported.decided(())
+    assert [r.split for r in kept.records if r.question == "same"] == ["labeled", "labeled", "unlabeled", "test"]
+    once = imported.decided({"duplicates", "overlap_labeled_unlabeled"})
+    assert [r.split for r in once.records if r.question == "same"] == ["labeled", "test"]
+    assert {f["kind"]: f.get("done") for f in once.as_dict()["findings"]}["duplicates"] == "Keep one of each"

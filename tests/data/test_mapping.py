@@ -34,7 +34,7 @@ def tables(**columns: list[str]) -> dict[Split, Table]:
             tables(question=QUESTIONS, gt=["bad"] * 20, options=SAME, answer=["A"] * 20),
             Mapping("question", "answer", "options"),
         ),
-        (tables(context=QUESTIONS, text=QUESTIONS, label=["a"] * 20), Mapping("text", "label")),
+        (tables(context=QUESTIONS, text=QUESTIONS, label=["a"] * 20), Mapping("text", "label", context="context")),
         (tables(answerText=QUESTIONS, Question=QUESTIONS), Mapping("Question", "answerText")),
         (tables(foo=QUESTIONS, bar=["x", "y"] * 10), Mapping("foo", "bar")),
         (tables(foo=QUESTIONS, bar=VARYING, baz=["A", "B"] * 10), Mapping("foo", "baz", "bar")),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from streamlit.testing.v1 import AppTest
 
-from semievol.data.importing import Imported, SplitReport
-from semievol.records import Split, Task
+from semievol.records import Task
 from semievol.store import projects
 from semievol.store.database import Store
-from semievol.ui import upload
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -68,18 +65,3 @@ def test_a_test_set_split_off_takes_unlabeled_copies_and_their_hidden_gold_along
     assert counts["labeled"] + counts["test"] == 24
     assert counts["test"] > 0
     assert counts["unlabeled"] == len(gold) < 27
-
-
-def test_the_report_counts_what_was_left_for_test() -> None:
-    records = made.some_records(40, 60, 0)
-    copies = [replace(record, id=f"copy-{record.id}", split="unlabeled", answer=None) for record in records[:40]]
-    report: dict[Split, SplitReport] = {
-        "labeled": SplitReport("l.csv", 40, 40),
-        "unlabeled": SplitReport("u.csv", 101, 100, removed=1),
-    }
-    gold = {record.id: "roads" for record in [*copies, *records[40:]]}
-    imported = upload.with_test(Imported([*records, *copies], gold, report, []), 0.2)
-    labeled, unlabeled = imported.report["labeled"], imported.report["unlabeled"]
-    assert (labeled.accepted, labeled.removed) == (32, 8)
-    assert (unlabeled.accepted, unlabeled.removed) == (92, 9)
-    assert set(imported.hidden_gold) == {record.id for record in imported.records if record.split == "unlabeled"}

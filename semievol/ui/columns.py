@@ -1,0 +1,118 @@
+"""What the columns mean: suggested, remembered from the version before, confirmed by a person; and the task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import get_args
+
+import streamlit as st
+
+from semievol.data.mapping import Mapping as Columns
+from semievol.data.mapping import infer_task, suggest_mapping
+from semievol.data.tables import Table
+from semievol.errors import UserError
+from semievol.records import Kind, Split, Task
+from semievol.store import projects
+from semievol.store.projects import Project
+from semievol.ui import formats, parts
+from semievol.ui.state import Place
+
+NONE = "(none)"
+ROLE_HELP = {
+    "question": "What the model is asked.",
+    "answer": "The known answer: a letter, a label, a number or a text.",
+    "options": "The answers to choose from, as a list in one cell.",
+    "id": "A name of your own for each record; exports carry it.",
+    "context": "A passage that the question is about; it is put before the question.",
+    "group": "Records of one group (a patient, a document) stay together when a split is cut.",
+    "gold": "Known answers of the unlabeled file, for measuring only; never shown to a model.",
+}
+_WORDS = {"gold": "Hidden gold"}
+_MORE = ("context", "group", "gold")
+
+
+def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Columns:
+    """One select box per role. Column names are data; select boxes show their options as plain text."""
+    names = list(dict.fromkeys(column for table in read.values() for column in table.columns))
+    remembered = _remembered(here, project, names)
+    try:
+        suggested = remembered or suggest_mapping(read)
+    except UserError as error:
+        st.text(error.what)
+        suggested = Columns("")
+    if remembered is not None:
+        parts.note(f"As in version {project.version_number} of this project.")
+    files = hashlib.sha256(repr([(split, table.columns) for split, table in read.items()]).encode()).hexdigest()[:12]
+    chosen: dict[str, str | None] = {}
+    first = [role for role in ROLE_HELP if role not in _MORE]
+    for column, role in zip(st.columns(len(first)), first, strict=True):
+        with column:
+            chosen[role] = _box(role, suggested, names, files)
+    opened = any(getattr(suggested, role) for role in _MORE)
+    with st.expander("Context, groups, hidden gold", expanded=opened):
+        for column, role in zip(st.columns(len(_MORE)), _MORE, strict=True):
+            with column:
+                chosen[role] = _box(role, suggested, names, files)
+    choices = suggested.choices if chosen["options"] is None else ()
+    if choices:
+        st.text(f"Options from the columns {', '.join(choices)}")
+    question, answer, options, identity, context, group, gold = (chosen[role] for role in ROLE_HELP)
+    return Columns(question or "", answer, options, identity, choices, context, group, gold)
+
+
+def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | None:
+    options = names if role == "question" else [NONE, *names]
+    value = getattr(suggested, role)
+    picked = st.selectbox(
+        _WORDS.get(role, role.capitalize()),
+        options,
+        index=options.index(value) if value in options else 0,
+        key=f"map_{role}_{files}",
+        help=ROLE_HELP[role],
+    )
+    return None if picked == NONE else picked
+
+
+def _remembered(here: Place, project: Project, names: list[str]) -> Columns | None:
+    """The mapping of the project's newest version, if these files have all of its columns."""
+    if project.version_id is None:
+        return None
+    newest = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
+    roles = next((source["mapping"] for source in newest["sources"] if "mapping" in source), None)
+    if roles is None:
+        return None
+    options = roles.get("options", "")
+    choices = tuple(options.split("+")) if "+" in options and options not in names else ()
+    found = Columns(**{**roles, "options": None if choices else roles.get("options")}, choices=choices)
+    return found if set(found.columns()) <= set(names) else None
+
+
+def task(read: Mapping[Split, Table], columns: Columns, project: Project) -> tuple[Task, bool]:
+    """Task kind, inferred and changeable; and what to do with answers that the unlabeled file has."""
+    inferred = infer_task(read, columns)
+    wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        kind = st.segmented_control(
+            "Task",
+            get_args(Kind),
+            format_func=lambda k: formats.KIND_WORDS[k],
+            default=wished,
+            required=True,
+            key=f"kind_{inferred.kind}_{wished}_{columns}",
+            help="Multiple choice: options vary from record to record. Classification: one set of labels for all.",
+        )
+    with right:
+        known = "unlabeled" in read and columns.answer_in("unlabeled") in read["unlabeled"].columns
+        hide_gold = st.toggle(
+            "Keep answers of the unlabeled file as hidden gold",
+            value=columns.gold is not None,
+            disabled=not known,
+            key="hide_gold",
+            help="Kept for measuring only: never shown to a model, never used by a policy. Off: they are ignored.",
+        )
+    found = inferred if kind == inferred.kind else infer_task(read, columns, kind)
+    if found.labels:
+        st.text(f"Labels: {', '.join(found.labels)}")
+    return found, bool(hide_gold and known)
