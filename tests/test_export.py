@@ -13,11 +13,15 @@ import openpyxl
 import pytest
 
 from semievol.config import Policy, load
+from semievol.data.importing import build_records
+from semievol.data.mapping import infer_task, suggest_mapping
 from semievol.data.readers import read_table
+from semievol.data.tables import Table
 from semievol.errors import UserError
 from semievol.export import FORMS, export
 from semievol.export.files import safe_cell, table, whole
-from semievol.records import Candidate, Record, Task
+from semievol.export.training import pairs
+from semievol.records import Candidate, Record, Split, Task
 from semievol.store import projects, rounds, runs, selections
 from semievol.store.database import open_store
 from semievol.store.journal import StoreJournal
@@ -85,14 +89,14 @@ def test_training_data_as_chat_turns_with_gold_and_accepted_answers(world: World
     assert [row["origin"] for row in rows] == ["gold"] * 4 + ["pseudo", "expert", "pseudo", "pseudo", "pseudo"]
     assert [turn["role"] for turn in rows[0]["messages"]] == ["system", "user", "assistant"]
     assert rows[0]["messages"][1]["content"] == "labeled 0\nAnswer with one of: road, water."
-    assert "<|im_end|>" not in json.dumps(rows)
+    assert "<|im_end|>" not in json.dumps([row["messages"] for row in rows])
     assert not any("test" in turn["content"] for row in rows for turn in row["messages"])
 
 
 @pytest.mark.parametrize(("name", "form"), [("t.alpaca.json", None), ("t.json", "alpaca")])
 def test_training_data_in_the_form_of_alpaca(world: World, tmp_path: Path, name: str, form: str | None) -> None:
     [first, *_] = json.loads(world.export("training", tmp_path / name, form=form).read_text(encoding="utf-8"))
-    assert first == {
+    assert {key: first[key] for key in ("instruction", "input", "output", "system")} == {
         "instruction": "labeled 0\nAnswer with one of: road, water.",
         "input": "",
         "output": "road",
@@ -103,6 +107,20 @@ def test_training_data_in_the_form_of_alpaca(world: World, tmp_path: Path, name:
 def test_training_data_in_the_form_of_sharegpt(world: World, tmp_path: Path) -> None:
     [first, *_] = lines(world.export("training", tmp_path / "t.sharegpt.jsonl"))
     assert [turn["from"] for turn in first["conversations"]] == ["human", "gpt"]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.alpaca.json", "t.sharegpt.jsonl", "t.csv", "t.parquet", "t.xlsx"])
+def test_training_data_comes_back_through_our_own_import(world: World, tmp_path: Path, name: str) -> None:
+    tables: dict[Split, Table] = {"labeled": read_table(world.export("training", tmp_path / name))}
+    mapping = suggest_mapping(tables)
+    imported = build_records(tables, mapping, infer_task(tables, mapping))
+    told = [(r.question.removeprefix("'"), r.answer) for r in imported.records]
+    # What a spreadsheet would take for a formula leaves with an apostrophe, in the formats that spreadsheets open, and
+    # a workbook cannot hold control characters.
+    escape = "\ufffd" if name.endswith("xlsx") else "\x1b"
+    known = pairs(world.store, world.project, world.round, 1)
+    assert told == [(record.question.replace("\x1b", escape), example.answer) for record, example in known]
+    assert imported.task.kind == "classification"
 
 
 def test_calibration_records_train_nothing(world: World, tmp_path: Path) -> None:

@@ -91,10 +91,10 @@ class _Looks:
             what = f"Also in the {other} data: {_count(len(both), split)}."
             kind = f"overlap_{split}_{other}"
             if other == "test":
-                remedy, offer = f"They stay in test and leave the {split} data.", f"Leave out of {split}"
+                remedy, offer = "Testing on what was learned from shows nothing.", f"Leave out of {split}"
                 yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=both, offer=offer, taken=True)
             else:
-                remedy = "They stay in both; their known answers are in the labeled data."
+                remedy = "Their answers are known already."
                 leaves = theirs[np.isin(self.keys[theirs], self.keys[mine])]
                 offer = f"Leave out of {other}"
                 yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=leaves, offer=offer)
@@ -105,7 +105,7 @@ class _Looks:
         if len(repeats):
             shown = self._examples(repeats, [f"as row {self._row(one)}" for one in earlier[:SHOWN]])
             what = f"Repeating an earlier record of the same split: {_count(len(repeats))}."
-            remedy, offer = "Keep one of each, or keep them on purpose.", "Keep one of each"
+            remedy, offer = "Repeated records weigh twice in training.", "Keep one of each"
             counts = self._counts(repeats)
             yield Finding("duplicates", len(repeats), what, remedy, shown, counts, leaves=repeats, offer=offer)
 
@@ -182,7 +182,7 @@ class _Looks:
             members = np.array(sorted(twins), np.int64)
             notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
             shown, counts = self._examples(members, notes), self._counts(members)
-            remedy, offer = "Leave them out of the split that should give way.", "Leave them out"
+            remedy, offer = "They make a test easier than it should be.", "Leave them out"
             told = f"{what}: {_count(len(members))}."
             yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer=offer)
 

@@ -44,16 +44,10 @@ def read_parquet(content: Content, limits: Limits) -> Table:
     rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type)]
     if rendered:
         writer.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")
-    total = number = 0
+    number = 0
     try:
+        _check_size(file, content.name, limits)
         for batch in file.iter_batches(batch_size=_BATCH):
-            total += sum(_text_bytes(column) for column in batch.columns)
-            if total > limits.decoded:
-                raise UserError(
-                    f"The file decodes to more than {limits.decoded:,} bytes, which is the limit.",
-                    content.name,
-                    "Split the file into parts.",
-                )
             cells = [_as_text(column) for column in batch.columns]
             for row in zip(*cells, strict=True):
                 number += 1
@@ -63,6 +57,19 @@ def read_parquet(content: Content, limits: Limits) -> Table:
             f"The Parquet file is damaged ({_first_line(error)}).", f"{content.name}, row {number + 1}", _DOWNLOAD_AGAIN
         ) from None
     return finished(writer)
+
+
+def _check_size(file: pq.ParquetFile, name: str, limits: Limits) -> None:
+    """UserError past the limit of decoded text, before any of it is held: a batch is decoded, counted, forgotten."""
+    total = 0
+    for batch in file.iter_batches(batch_size=_BATCH):
+        total += sum(_text_bytes(column) for column in batch.columns)
+        if total > limits.decoded:
+            raise UserError(
+                f"The file decodes to more than {limits.decoded:,} bytes, which is the limit.",
+                name,
+                "Split the file into parts.",
+            )
 
 
 def _check_type(column: pa.Field, name: str) -> None:

@@ -24,9 +24,8 @@ SHINGLE = 4
 """Characters."""
 PERMUTATIONS, BANDS = 120, 24
 """A pair just as alike as `ALIKE` shares no band with probability (1 - 0.8^5)^24 = 7e-5."""
-LIKELY = 0.68
-"""Least share of equal signature entries with which a pair is compared; one as alike as `ALIKE` has less with
-probability 7e-4 (binomial, 120 entries)."""
+LIKELY = 0.6
+"""Least share of equal signature entries with which a pair is compared, five standard deviations below `ALIKE`."""
 _COMPARED = 8
 _BATCH = 4_096
 _YIELDS: dict[Split, int] = {"unlabeled": 0, "labeled": 1, "calibration": 2, "test": 3}

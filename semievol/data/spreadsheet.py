@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -15,11 +16,12 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from semievol.data.content import Content
-from semievol.data.tables import Limits, Table, TableWriter, check_columns, finished
+from semievol.data.tables import MEGABYTE, Limits, Table, TableWriter, check_columns, finished
 from semievol.errors import UserError
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
 _LONGEST_EXACT = 10**15
+_HIDDEN_ROW = re.compile(rb'<row [^>]*\bhidden="(?:1|true)"')
 # What zipfile and openpyxl were seen to raise on workbooks with flipped bytes.
 _UNREADABLE = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, ParseError),
@@ -39,6 +41,7 @@ def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Tab
             with content.open(watched=True) as again:
                 formulas = openpyxl.load_workbook(again, read_only=True)
                 _read_sheet(book[name], formulas[name], writer, limits)
+            _note_layout(content, book[name], writer)
     except _UNREADABLE as error:
         raise UserError(
             f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
@@ -128,6 +131,23 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) 
         writer.notes.append(f"{dates:,} rows hold dates or times, rendered as ISO 8601: the workbook stores no text.")
     if rounded:
         writer.notes.append(f"{rounded:,} rows hold numbers of 16 or more digits, which spreadsheets round.")
+
+
+def _note_layout(content: Content, sheet: Any, writer: TableWriter) -> None:
+    """What is seen otherwise than it is stored: hidden rows, and merged cells, of which only the first has text."""
+    hidden = merged = 0
+    with content.open() as file, zipfile.ZipFile(file) as archive, archive.open(sheet._worksheet_path) as part:
+        kept = b""
+        while chunk := part.read(MEGABYTE):
+            text = kept + chunk
+            whole = text.rfind(b">") + 1
+            hidden += len(_HIDDEN_ROW.findall(text[:whole]))
+            merged += text[:whole].count(b"<mergeCell ")
+            kept = text[whole:][-MEGABYTE:]
+    if hidden:
+        writer.notes.append(f"{hidden:,} rows are hidden in the workbook; they were read as well.")
+    if merged:
+        writer.notes.append(f"The sheet has {merged:,} merged ranges; only the first cell of each holds its value.")
 
 
 def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:

@@ -188,7 +188,7 @@ def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
             query.group_by(c.split, c.answer).order_by(func.count().desc(), c.answer)
         ):
             found.setdefault(split, {})[answer] = times
-    return found
+    return {split: found[split] for split in SPLITS if split in found}
 
 
 def longest(store: Store, version_id: int) -> int:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
 import json
 from dataclasses import dataclass
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pytest
 
@@ -83,6 +85,14 @@ def dictionary_bomb() -> bytes:
 
 def uncached_formula() -> bytes:
     return book(["=1+1", "yes"])
+
+
+def hidden_rows() -> bytes:
+    sheet = openpyxl.load_workbook(io.BytesIO(BOOK))
+    sheet.active.row_dimensions[3].hidden = True
+    out = io.BytesIO()
+    sheet.save(out)
+    return out.getvalue()
 
 
 CASES = [
@@ -186,6 +196,7 @@ CASES = [
     Case(92, "R", lambda: parquet_bytes({"question": pa.array([b"0" * 16], pa.uuid())}), "extension", "data.parquet"),
     Case(93, "C", lambda: book(sheets=("First", "Other")), "Other", "data.xlsx"),
     Case(94, "Q", lambda: book(["merged", "yes"], ["", "no"], merge="A14:A15"), "empty", "data.xlsx", row=15),
+    Case(93, "C", lambda: hidden_rows(), "rows are hidden", "data.xlsx"),
     Case(95, "Q", uncached_formula, "formula without a stored value", "data.xlsx", row=14),
     Case(96, "Q", lambda: book(["#REF!", "yes"]), "spreadsheet error", "data.xlsx", row=14),
     Case(97, "C", lambda: book([datetime.date(2024, 1, 2), "yes"]), "dates", "data.xlsx"),
@@ -246,7 +257,57 @@ def test_a_quoted_cell_over_several_lines_counts_as_the_row_where_it_starts() ->
     assert table.notes == ["1 blank lines were skipped."]
 
 
-def test_mapping_a_column_twice_or_one_that_is_absent_is_refused() -> None:
+def files(labeled: str, unlabeled: str = "", test: str = "") -> dict[Split, Table]:
+    given: dict[Split, str] = {"labeled": labeled, "unlabeled": unlabeled, "test": test}
+    return {split: read_table(text.encode(), f"{split}.csv") for split, text in given.items() if text}
+
+
+def drafted(tables: dict[Split, Table], **options: bool) -> Imported:
+    mapping = suggest_mapping(tables)
+    return build_records(tables, mapping, infer_task(tables, mapping), **options)
+
+
+def test_101_what_is_labeled_and_unlabeled_is_asked_about_and_kept_or_left_out() -> None:
+    imported = drafted(files(rows("both,yes"), "question\nboth\nother\n"))
+    finding = next(f for f in imported.findings if f.kind == "overlap_labeled_unlabeled")
+    assert (finding.count, finding.asks, finding.taken, len(finding.leaves)) == (1, True, False, 1)
+    assert imported.records.size("unlabeled") == 2
+    assert [r.question for r in imported.decided({finding.kind}).records if r.split == "unlabeled"] == ["other"]
+
+
+def test_102_what_also_stands_in_test_leaves_training_unless_that_is_refused() -> None:
+    tables = files(rows("both,yes"), "question\nboth\nother\n", rows("both,yes").replace("How", "Why"))
+    imported = drafted(tables)
+    assert {f.kind for f in imported.findings if f.taken} == {"overlap_labeled_test", "overlap_unlabeled_test"}
+    assert [r.split for r in imported.records if r.question == "both"] == ["test"]
+    assert [r.split for r in imported.decided(()).records if r.question == "both"] == ["labeled", "unlabeled", "test"]
+    with pytest.raises(UserError, match="Also in the test data"):
+        drafted(tables, strict=True)
+
+
+@pytest.mark.parametrize("near", ["HOW are you, 3?", "How  are you 3", "How аrе уоu 3?"])  # the last in Cyrillic
+def test_103_near_duplicates_are_found(near: str) -> None:
+    imported = drafted(files(rows(), f'question\n"{near}"\nother\n'))
+    assert {f.kind: f.count for f in imported.findings}["near_overlap"] == 1
+
+
+def test_103_small_edits_are_found() -> None:
+    text = "The operating profit of the company rose to 12.5 million euros in the third quarter of the year"
+    edited = text.replace("12.5", "13.1")
+    imported = drafted(files(rows(f"{text},yes"), f"question\n{edited}\nAn altogether different sentence\n"))
+    finding = next(f for f in imported.findings if f.kind == "edited_overlap")
+    assert finding.examples == ({"split": "unlabeled", "row": 2, "value": edited[:79] + "…", "note": "labeled row 14"},)
+
+
+def test_104_answers_of_the_unlabeled_file_are_asked_about_and_never_shown() -> None:
+    tables = files(rows(), "question,answer\none,yes\ntwo,no\n")
+    assert {f.kind: f.count for f in drafted(tables).findings}["unlabeled_answers"] == 2
+    hidden = drafted(tables, hide_gold=True)
+    assert set(hidden.hidden_gold.values()) == {"yes", "no"}
+    assert {r.answer for r in hidden.records if r.split == "unlabeled"} == {None}
+
+
+def test_105_mapping_a_column_twice_or_one_that_is_absent_is_refused() -> None:
     tables: dict[Split, Table] = {"labeled": read_table(rows().encode(), "data.csv")}
     with pytest.raises(UserError, match="mapped twice"):
         parse_mapping("question=question,answer=question", tables)
