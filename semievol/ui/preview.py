@@ -32,10 +32,10 @@ def preview(task: Task, records: Records) -> None:
             if shown.answer is not None:
                 st.code(f"[assistant]\n{shown.answer}", language=None, wrap_lines=True)
     with right, parts.card("labels"):
-        labels(task, records.answers())
+        labels(task, records.answers(), "import")
 
 
-def labels(task: Task, known: Mapping[Split, Mapping[str, int]]) -> None:
+def labels(task: Task, known: Mapping[Split, Mapping[str, int]], key: str) -> None:
     """Shares of the answers in each split side by side. known: split -> answer -> records that have it."""
     parts.heading("Labels by split")
     if not known:
@@ -47,7 +47,7 @@ def labels(task: Task, known: Mapping[Split, Mapping[str, int]]) -> None:
     counts = pd.DataFrame({split: pd.Series(found, dtype=float) for split, found in known.items()}).fillna(0.0)
     shares = counts / counts.sum().clip(lower=1)
     shares = shares.loc[shares.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_LABELS)
-    tables.figure(charts.class_mix(shares, dark=state.dark()), key="label_chart", height=280)
+    tables.figure(charts.class_mix(shares, dark=state.dark()), key=f"label_chart_{key}", height=280)
 
 
 def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:
@@ -91,7 +91,7 @@ def stored(here: Place, project: Project) -> None:
     with left, parts.card("browse"):
         _browse(here, version_id)
     with right, parts.card("labels_now"):
-        labels(here.task, projects.known_answers(here.store, version_id))
+        labels(here.task, projects.known_answers(here.store, version_id), "stored")
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
     known = projects.versions(here.store, project.id)

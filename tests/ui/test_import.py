@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from semievol.jobs import intake
 from semievol.records import Task
 from semievol.store import projects
 from semievol.store.database import Store
+from tests.data.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -65,3 +69,100 @@ def test_a_test_set_split_off_takes_unlabeled_copies_and_their_hidden_gold_along
     assert counts["labeled"] + counts["test"] == 24
     assert counts["test"] > 0
     assert counts["unlabeled"] == len(gold) < 27
+
+
+def test_19_the_same_file_again_is_recognised(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Twice", Task("classification"))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": UNLABELED})
+    press(app, "Import records")
+    app = visit("data", project=project.id)
+    app.file_uploader(key="upload_labeled_0").upload("renamed.csv", LABELED.encode()).run()
+    assert "the very file of the labeled data of version 1" in told(app)
+
+
+def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_is_remembered(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Again", Task("classification"))
+    app = visit("data", project=project.id)
+    _upload(app, {"labeled": LABELED.replace("text,team", "team,text"), "unlabeled": UNLABELED.replace("text", "team")})
+    app.selectbox(key=next(b.key for b in app.selectbox if b.label == "Question")).select("team").run()
+    app.selectbox(key=next(b.key for b in app.selectbox if b.label == "Answer")).select("text").run()
+    press(app, "Import records")
+    app = visit("data", project=project.id)
+    changed = LABELED.replace("text,team", "team,text").replace("call 0 about", "letter 0 about")
+    app.file_uploader(key="upload_labeled_0").upload("labeled.csv", changed.encode()).run()
+    assert "As in version 1" in told(app)
+    assert next(b.value for b in app.selectbox if b.label == "Question") == "team"
+    press(app, "Import records")
+    first, second = projects.versions(store, project.id)
+    assert first["sources"][0]["name"] == second["sources"][0]["name"] == "labeled.csv"
+    found = projects.changes(store, first["id"], second["id"])
+    assert (found.added, found.gone, found.relabeled, found.moved) == (1, 13, 0, 0)
+
+
+def test_pasted_text_is_read_like_a_file(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Pasted", Task("classification"))
+    app = visit("data", project=project.id)
+    app.text_area(key="paste_labeled").input(LABELED.replace(",", "\t")).run()
+    app.button(key="use_labeled").click().run()
+    assert not app.exception
+    assert "24 rows" in told(app)
+    press(app, "Import records")
+    assert projects.find_project(store, project.id).counts["labeled"] == 24
+
+
+def test_a_remedy_is_one_press(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Twins", Task("classification"))
+    twice = LABELED + LABELED.splitlines()[1] + "\n"
+    app = _upload(visit("data", project=project.id), {"labeled": twice, "unlabeled": UNLABELED})
+    remedy = next(one for one in app.segmented_control if one.key == "remedy_duplicates")
+    remedy.select("Keep one of each (1)").run()
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.counts["labeled"] == 24
+    [version] = projects.versions(store, project.id)
+    assert next(f for f in version["findings"] if f["kind"] == "duplicates")["done"] == "Keep one of each"
+
+
+def test_another_sheet_can_be_chosen(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Book", Task("classification"))
+    raw = xlsx_bytes([["question", "answer"], *[[f"q {i}", "ab"[i % 2]] for i in range(20)]], sheets=("Data", "Notes"))
+    app = visit("data", project=project.id)
+    app.file_uploader(key="upload_labeled_0").upload("book.xlsx", raw).run()
+    assert "20 rows" in told(app)
+    next(box for box in app.selectbox if box.label == "Sheet").select("Notes").run()
+    assert not app.exception
+    assert "white space" in told(app) or "0 rows" in told(app) or "0 records" in told(app)
+
+
+def test_files_with_other_column_names_are_read_together(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Names", Task("classification"))
+    app = _upload(
+        visit("data", project=project.id), {"labeled": LABELED, "unlabeled": UNLABELED.replace("text", "message")}
+    )
+    assert '"message" is read as "text"' in told(app)
+    press(app, "Import records")
+    assert projects.find_project(store, project.id).counts["unlabeled"] == 12
+
+
+def test_files_on_the_server_are_read_only_from_opened_folders(
+    visit: Callable[..., AppTest], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, closed = tmp_path / "opened", tmp_path / "closed"
+    for folder in (opened, closed):
+        folder.mkdir()
+        (folder / "labeled.csv").write_text(LABELED, encoding="utf-8")
+    (opened / "link.csv").symlink_to(closed / "labeled.csv")
+    monkeypatch.setenv(intake.FOLDERS, str(opened))
+    project = projects.create_project(store, "Server", Task("classification"))
+    app = visit("data", project=project.id)
+    for outside in (closed / "labeled.csv", opened / ".." / "closed" / "labeled.csv", opened / "link.csv", "a\0b"):
+        app.text_input(key="path_labeled").input(str(outside)).run()
+        app.button(key="use_path_labeled").click().run()
+        assert "not in a folder that the operator opened" in told(app)
+    app.text_input(key="path_labeled").input(str(opened / "labeled.csv")).run()
+    app.button(key="use_path_labeled").click().run()
+    assert "24 rows" in told(app)
+    press(app, "Import records")
+    assert (opened / "labeled.csv").exists()
