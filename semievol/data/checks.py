@@ -156,7 +156,7 @@ class _Looks:
             "instruction_like": (
                 INSTRUCTS,
                 "Text that reads like instructions to a model",
-                "They stay data; their pseudo-labels are never accepted unseen.",
+                "Read them before accepting answers.",
             ),
             "invisible_characters": (
                 INVISIBLE,

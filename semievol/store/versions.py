@@ -273,6 +273,13 @@ def hidden_gold(store: Store, version_id: int) -> dict[str, str]:
         return {row.record_id: row.answer for row in rows}
 
 
+def hidden_gold_count(store: Store, version_id: int) -> int:
+    """How many records have an answer that is kept for measuring only."""
+    with store.read() as connection:
+        query = select(func.count()).where(schema.hidden_gold.c.version_id == version_id)
+        return int(connection.execute(query).scalar_one())
+
+
 def calibration(store: Store, project_id: int) -> frozenset[str] | None:
     """Content hashes of the labeled records that the project holds out; None where nothing was cut yet."""
     with store.read() as connection:

@@ -81,7 +81,7 @@ def stored(here: Place, project: Project) -> None:
     assert version_id is not None, "drawn without data"
     with parts.card("stored"):
         words = {"labeled": "known answers", "unlabeled": "to be answered", "test": "to judge by"}
-        hidden = len(projects.hidden_gold(here.store, version_id))
+        hidden = projects.hidden_gold_count(here.store, version_id)
         cells = [(s.capitalize(), formats.count(project.counts.get(s, 0)), words[s]) for s in words]  # type: ignore[call-overload]
         cells.append(("Version", str(project.version_number), formats.KIND_WORDS[here.task.kind]))
         if hidden:

@@ -68,8 +68,14 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
                 )
                 if chosen == offer:
                     taken.add(finding.kind)
+            elif finding.kind == "unlabeled_answers":
+                st.button("Keep as hidden gold", on_click=_hide_gold, key="remedy_unlabeled_answers")
     preview.examples([finding.as_dict() for finding in found], "import")
     return frozenset(taken)
+
+
+def _hide_gold() -> None:
+    st.session_state["hide_gold"] = True
 
 
 def token_tiles(measured: Lengths, model: str) -> None:

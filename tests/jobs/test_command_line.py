@@ -155,3 +155,33 @@ def test_a_mistake_is_one_sentence_and_touches_nothing(
 def test_the_sample_is_made_once(tmp_path: Path) -> None:
     first = semievol(tmp_path, "sample")
     assert semievol(tmp_path, "sample") == first
+
+
+def test_every_role_can_be_mapped_and_numbers_counted_from_one(tmp_path: Path) -> None:
+    head = ["nr", "who", "passage", "text", "A", "B", "key", "truth"]
+    rows = [[str(i), f"p{i % 6}", f"About {i}.", f"q {i}?", f"x{i}", f"y{i}", str(1 + i % 2), ""] for i in range(24)]
+    pool = [[str(i), "", "", f"other {i}?", f"x{i}", f"y{i}", "", "ab"[i % 2]] for i in range(12)]
+    files = {"labeled": write(tmp_path / "l.csv", [head, *rows]), "unlabeled": write(tmp_path / "u.csv", [head, *pool])}
+    roles = "question=text,answer=key,options=A+B,id=nr,group=who,context=passage,gold=truth"
+    flags = ["--labeled", str(files["labeled"]), "--unlabeled", str(files["unlabeled"]), "--map", roles, "--hide-gold"]
+    told = semievol(tmp_path / "home", "import", *flags, "--name", "roles", "--count-from", "1")
+    assert {f["kind"]: f["count"] for f in told["findings"]}["digit_answers"] == 24
+    store = open_store(tmp_path / "home")
+    project = projects.find_project(store, told["id"])
+    assert project.version_id is not None
+    first = projects.load_records(store, project.version_id, "labeled")[1]
+    assert (first.question, first.options, first.answer) == ("About 1.\n\nq 1?", ("x1", "y1"), "B")
+    assert (first.source_id, first.group) == ("1", "p1")
+    gold = projects.hidden_gold(store, project.version_id)
+    assert sorted(gold.values()) == ["A"] * 6 + ["B"] * 6
+
+
+def test_a_wrong_count_is_refused_row_by_row(tmp_path: Path) -> None:
+    head = ["question", "options", "answer"]
+    rows = [[f"q {i}", json.dumps([f"a{i}", f"b{i}"]), str(1 + i % 2)] for i in range(20)]
+    labeled = write(tmp_path / "l.csv", [head, *rows])
+    unlabeled = write(tmp_path / "u.csv", [head, *[[f"u {i}", '["c", "d"]', ""] for i in range(5)]])
+    flags = ["--labeled", str(labeled), "--unlabeled", str(unlabeled), "--task", "multiple_choice"]
+    told = semievol(tmp_path / "home", "import", *flags, "--name", "zero", "--count-from", "0")
+    assert told["splits"]["labeled"]["rejected"] == 10
+    assert told["splits"]["labeled"]["rejects"][0]["reason"] == "answer 2 is not among the 2 options"

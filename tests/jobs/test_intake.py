@@ -71,3 +71,13 @@ def test_a_sample_without_data_is_filled(store: Store) -> None:
     assert filled.id == empty.id
     assert filled.counts["labeled"] > 0
     assert projects.hidden_gold(store, filled.version_id or 0)
+
+
+def test_progress_is_told_for_reading_checking_and_storing(store: Store, files: dict[Split, Path]) -> None:
+    told: list[tuple[str, int, int]] = []
+    intake.import_files(store, "Line", files, "classification", watch=lambda *one: told.append(one))
+    stages = list(dict.fromkeys(what for what, _, _ in told))
+    assert stages == [*(f"Reading {split}" for split in files), "Checking", "Storing"]
+    assert all(0 <= done <= total for _, done, total in told)
+    assert [done for what, done, total in told if what == "Storing"][-1] == told[-1][2]
+    assert not list(store.home.glob("incoming-*"))
