@@ -14,7 +14,8 @@ import pytest
 
 from semievol.config import Policy, load
 from semievol.data.importing import build_records
-from semievol.data.mapping import infer_task, suggest_mapping
+from semievol.data.inference import infer_task
+from semievol.data.mapping import suggest_mapping
 from semievol.data.readers import read_table
 from semievol.data.tables import Table
 from semievol.errors import UserError

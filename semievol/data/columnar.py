@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semievol.data.content import Content
-from semievol.data.tables import Limits, Table, TableWriter, check_cells, check_columns, finished
+from semievol.data.tables import Limits, Table, check_columns
+from semievol.data.writing import TableWriter, check_cells, finished
 from semievol.errors import UserError
 
 # pa.ArrowException does not cover all that a file with flipped bytes provokes.
@@ -41,6 +42,7 @@ def read_parquet(content: Content, limits: Limits) -> Table:
         _check_type(column, content.name)
     check_cells(file.metadata.num_rows, len(columns), content.name, limits)
     writer = TableWriter(content.name, columns, limits, content.notes)
+    writer.form = "Parquet"
     rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type)]
     if rendered:
         writer.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")

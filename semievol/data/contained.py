@@ -84,7 +84,7 @@ def read_contained(
     if "error" in found:
         raise UserError(**found["error"])
     rejected = [Reject(**one) for one in found["rejected"]]
-    return Table.opened(cells, found["name"], found["notes"], rejected, found["sheets"])
+    return Table.opened(cells, found["name"], rejected, **found["told"])
 
 
 def _ended(status: int, said: str, memory: int, seconds: int) -> str:
@@ -146,7 +146,8 @@ def main() -> None:
         outcome: dict[str, Any] = {"error": error.as_dict()}
     else:
         rejected = [one.as_dict() for one in table.rejected]
-        outcome = {"name": table.name, "notes": table.notes, "rejected": rejected, "sheets": table.sheets}
+        kept = {"notes": table.notes, "sheets": table.sheets, "form": table.form}
+        outcome = {"name": table.name, "rejected": rejected, "told": kept}
     print(json.dumps(outcome), flush=True)
 
 

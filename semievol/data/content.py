@@ -21,6 +21,7 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 _KANA = re.compile("[\u3041-\u30ff]")
 _CHUNK = MEGABYTE
 _GZIP_RATIO = 200
+_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252", "cp932": "Shift-JIS"}
 Watch = Callable[[int], None]
 
 
@@ -50,6 +51,10 @@ class Content:
     """Line number -> position of its first byte that is not valid text; filled while `lines` is read."""
     watch: Watch | None = None
     """Is told how many bytes of a file on disk the reader has come through."""
+
+    @property
+    def encoding_name(self) -> str:
+        return _ENCODINGS.get(self.encoding, self.encoding)
 
     @property
     def size(self) -> int:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import pyarrow.compute as pc
 
 from semievol.data.content import SAVE_AS_UTF8, Content
-from semievol.data.tables import MEGABYTE, Limits, Table, TableWriter, check_columns, finished, snippet
+from semievol.data.tables import MEGABYTE, Limits, Table, check_columns, snippet
+from semievol.data.writing import TableWriter, finished
 from semievol.errors import UserError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -27,6 +28,7 @@ def read_delimited(content: Content, limits: Limits) -> Table:
     delimiter = sniff_delimiter(list(itertools.islice(content.lines(), _SNIFFED_LINES)))
     reader = csv.reader(content.lines(), delimiter=delimiter, strict=True)
     writer = TableWriter(content.name, limits=limits, notes=content.notes)
+    writer.form = f"{DELIMITERS[delimiter].capitalize()} between the cells, {content.encoding_name}"
     if delimiter != ",":
         writer.notes.append(f"Columns are separated by {DELIMITERS[delimiter]}.")
     blank = long = width = 0
@@ -111,7 +113,7 @@ def _drop_trailing_column(table: Table) -> Table:
         )
     table.notes.append("Every row ends with a delimiter; the empty last column was dropped.")
     cells = table.cells.remove_column(len(table.columns) - 1)
-    return Table(table.name, cells, table.numbers, table.notes, table.rejected)
+    return table.holding(cells, table.notes)
 
 
 def _note_header(table: Table) -> Table:

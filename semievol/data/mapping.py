@@ -9,18 +9,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass
-from typing import get_args
 
-from semievol.data.answers import AnswerForm, parse_options, read_answer, several
+from semievol.data.answers import parse_options
 from semievol.data.tables import Table
 from semievol.errors import UserError
-from semievol.method.tasks import fold
-from semievol.records import Kind, Split, Task
+from semievol.records import Split
 
 ROLES = ("question", "answer", "options", "id", "context", "group", "gold")
 MOST_LABELS = 30
 LONGEST_LABEL = 60
-LONGEST_UNIT = 4
 _LOOKED_AT = 2_000
 _NAMES: dict[str, tuple[str, ...]] = {
     "question": (
@@ -185,112 +182,6 @@ def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:
                 raise UserError(
                     f'There is no column "{column}".', table.name, f"Its columns are: {_listed(table)}. Choose one."
                 )
-
-
-def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None = None) -> Task:
-    """The task that the tables show, or of the `kind` given.
-
-    One list of options for all records is a classification with these labels; varying lists are multiple choice;
-    without options, repeated short answers are labels, numbers are numeric, and anything else is text.
-    """
-    if kind is not None and kind not in get_args(Kind):
-        raise UserError(f'There is no task kind "{kind}".', "--task", f"Choose one of: {', '.join(get_args(Kind))}.")
-    check_mapping(mapping, tables)
-    lists = _option_lists(tables, mapping)
-    labels = _constant(lists)
-    if kind == "multiple_choice" or (kind is None and lists and not labels):
-        if not lists:
-            raise UserError(
-                "A multiple choice task needs options.", "mapping", "Map their column, or choose another task."
-            )
-        return Task("multiple_choice")
-    if kind == "classification" or (kind is None and lists):
-        if lists and not labels:
-            raise UserError(
-                "The options differ between the records, so they are no label set.",
-                mapping.options or "mapping",
-                "Choose multiple_choice, or map no options.",
-            )
-        return Task("classification", labels or label_set(_answers(tables, mapping)))
-    if kind is not None:
-        return Task(kind)
-    answers = _answers(tables, mapping)
-    if not answers:
-        raise UserError(
-            "The labeled records have no answers.", mapping.answer or "mapping", "Map the column that holds them."
-        )
-    numeric = all(_is_number(answer) for answer in answers)
-    distinct = len(set(answers))
-    repeated = distinct * (5 if numeric else 2) <= len(answers) and distinct <= (10 if numeric else MOST_LABELS)
-    if repeated and all(len(answer) <= LONGEST_LABEL for answer in answers):
-        return Task("classification", label_set(answers))
-    return Task("numeric") if numeric else Task("text")
-
-
-def label_set(answers: list[str]) -> tuple[str, ...]:
-    """Distinct answers by falling frequency, then name; spellings that differ only in case or spaces are one label,
-    written in its most frequent form."""
-    counts = Counter(answer for answer in answers if not several(answer))
-    labels: dict[str, str] = {}
-    for answer, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        labels.setdefault(fold(answer) or answer, answer)
-    if not labels:
-        raise UserError(
-            "The labeled records have no answers, so there are no labels.", "mapping", "Map the column that holds them."
-        )
-    totals = Counter(dict.fromkeys(labels.values(), 0))
-    for answer, times in counts.items():
-        totals[labels[fold(answer) or answer]] += times
-    return tuple(sorted(totals, key=lambda label: (-totals[label], label)))
-
-
-def _answers(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
-    table = tables.get("labeled")
-    if table is None or mapping.answer is None:
-        return []
-    return [v.strip() for v in table.column(mapping.answer) if v and v.strip()]
-
-
-def _option_lists(tables: Tables[Split, Table], mapping: Mapping) -> Counter[tuple[str, ...]]:
-    """How often each readable option list stands in the tables, those of the labeled one first."""
-    found: Counter[tuple[str, ...]] = Counter()
-    for split in sorted(tables, key=lambda split: split != "labeled"):
-        table = tables[split]
-        if mapping.choices:
-            rows = zip(*(table.column(column) for column in mapping.choices), strict=True)
-            found.update(tuple(v for v in row if v and v.strip()) for row in rows)
-        elif mapping.options in table.columns:
-            for cell, times in Counter(table.column(mapping.options)).items():
-                try:
-                    found[parse_options(cell or "")] += times
-                except UserError:
-                    continue  # the import names these rows; they say nothing about the task
-    return found
-
-
-def _constant(lists: Counter[tuple[str, ...]]) -> tuple[str, ...]:
-    """The one list of options that all records share, but for a few odd rows in a hundred; () if they share none."""
-    sets: Counter[frozenset[str]] = Counter()
-    for options, times in lists.items():
-        sets[frozenset(option.strip() for option in options)] += times
-    if not sets:
-        return ()
-    shared, times = sets.most_common(1)[0]
-    if len(sets) > 1 and (times < 0.95 * sets.total() or times < 20):
-        return ()
-    stripped = (tuple(option.strip() for option in options) for options in lists)
-    return next(options for options in stripped if frozenset(options) == shared)
-
-
-def _is_number(answer: str) -> bool:
-    """Whether the answer is a number, at most with a short unit; a sentence with one number in it is text."""
-    if "####" not in answer and sum(char.isalpha() for char in answer) > LONGEST_UNIT:
-        return False
-    try:
-        read_answer(Task("numeric"), (), answer, AnswerForm())
-    except UserError:
-        return False
-    return True
 
 
 def _words(name: str) -> list[str]:

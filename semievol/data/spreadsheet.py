@@ -16,7 +16,8 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from semievol.data.content import Content
-from semievol.data.tables import MEGABYTE, Limits, Table, TableWriter, check_columns, finished
+from semievol.data.tables import MEGABYTE, Limits, Table, check_columns
+from semievol.data.writing import TableWriter, finished
 from semievol.errors import UserError
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
@@ -84,6 +85,7 @@ def _choose_sheet(names: list[str], wanted: str | None, writer: TableWriter) -> 
     if wanted is not None and wanted not in names:
         raise UserError(f'There is no sheet "{wanted}".', writer.name, f"Choose one of: {', '.join(names)}.")
     chosen = wanted or names[0]
+    writer.form = f'XLSX, sheet "{chosen}"'
     writer.sheets = [chosen, *(name for name in names if name != chosen)]
     if len(names) > 1:
         writer.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(writer.sheets[1:])}.')

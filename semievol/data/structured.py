@@ -11,7 +11,8 @@ from collections import Counter
 from typing import Any, NoReturn
 
 from semievol.data.content import SAVE_AS_UTF8, Content
-from semievol.data.tables import Limits, Table, TableWriter, check_columns, finished
+from semievol.data.tables import Limits, Table, check_columns
+from semievol.data.writing import TableWriter, finished
 from semievol.errors import UserError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -139,6 +140,7 @@ class _Reading:
 
     def __init__(self, content: Content, limits: Limits) -> None:
         self.writer = TableWriter(content.name, limits=limits, notes=content.notes)
+        self.writer.form = f"JSON, {content.encoding_name}"
         self.limits = limits
         self.nested: dict[str, None] = {}
         self.columns: dict[str, None] = {}

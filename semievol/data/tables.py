@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from semievol.errors import UserError
 
 MEGABYTE = 2**20
-_WRITTEN = 1_024
 _WALKED = 4_096
 _NUMBERS = "physical row"
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
@@ -71,7 +70,7 @@ class Table:
     numbers: for every row the physical row: the line on which it starts (CSV, TSV, JSONL; the header of a CSV is
     row 1), the sheet's row (XLSX), or the position of the record counted from 1 (JSON array, Parquet).
     notes: what was decided in reading (encoding, delimiter, sheet), as sentences for a person.
-    sheets: all sheets of a workbook, that which was read first.
+    sheets: all sheets of a workbook, that which was read first. form: format, encoding and delimiter, for a person.
     """
 
     def __init__(
@@ -82,18 +81,11 @@ class Table:
         notes: Iterable[str] = (),
         rejected: Iterable[Reject] = (),
         sheets: Iterable[str] = (),
+        form: str = "",
     ) -> None:
-        self.name, self.cells, self.numbers = name, cells, numbers
+        self.name, self.cells, self.numbers, self.form = name, cells, numbers, form
         self.notes, self.rejected, self.sheets = list(notes), list(rejected), list(sheets)
         self.columns: list[str] = list(cells.column_names)
-
-    @classmethod
-    def of(cls, name: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]], first: int = 2) -> Table:
-        """A table of these rows, numbered from `first`."""
-        writer = TableWriter(name, columns)
-        for number, row in enumerate(rows, first):
-            writer.add(number, row)
-        return writer.table()
 
     def __len__(self) -> int:
         return int(self.cells.num_rows)
@@ -112,7 +104,11 @@ class Table:
         """The same cells with some columns under other names; a note says which."""
         told = "; ".join(f'"{old}" is read as "{new}"' for old, new in names.items())
         cells = self.cells.rename_columns([names.get(column, column) for column in self.columns])
-        return Table(self.name, cells, self.numbers, [*self.notes, f"{told}."], self.rejected, self.sheets)
+        return self.holding(cells, [*self.notes, f"{told}."])
+
+    def holding(self, cells: pa.Table, notes: Iterable[str]) -> Table:
+        """The same rows with other columns and notes."""
+        return Table(self.name, cells, self.numbers, notes, self.rejected, self.sheets, self.form)
 
     def column(self, name: str, first: int | None = None) -> list[str | None]:
         """The cells of a column, all or the `first` ones."""
@@ -139,116 +135,12 @@ class Table:
             writer.write_table(numbered)
 
     @classmethod
-    def opened(
-        cls, path: Path, name: str, notes: Iterable[str], rejected: Iterable[Reject], sheets: Iterable[str] = ()
-    ) -> Table:
-        """The table that `save` wrote."""
+    def opened(cls, path: Path, name: str, rejected: Iterable[Reject], **told: Any) -> Table:
+        """The table that `save` wrote; told: what a table knows beside its cells."""
         found = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         # The last column by position: a column of the file's own may have any name.
-        numbers = found.column(found.num_columns - 1).to_numpy()
-        return cls(name, found.remove_column(found.num_columns - 1), numbers, notes, rejected, sheets)
-
-
-class TableWriter:
-    """Rows as a reader finds them, on their way to a table; a row with a cell that cannot be kept as text is rejected.
-
-    columns: may grow while rows come in; earlier rows have no value in the later columns.
-    """
-
-    def __init__(
-        self, name: str, columns: Iterable[str] = (), limits: Limits = LIMITS, notes: list[str] | None = None
-    ) -> None:
-        self.name, self.limits = name, limits
-        self.columns = list(columns)
-        self.notes = [] if notes is None else notes
-        self.rejected: list[Reject] = []
-        self.sheets: list[str] = []
-        self._rows: list[Sequence[str | None]] = []
-        self._numbers: list[int] = []
-        self._written: list[pa.Table] = []
-        self._all_numbers: list[np.ndarray] = []
-        self._count = 0
-
-    @property
-    def count(self) -> int:
-        """Rows taken so far."""
-        return self._count + len(self._rows)
-
-    @property
-    def physical(self) -> int:
-        return self.count + len(self.rejected)
-
-    def widen(self, columns: Iterable[str]) -> None:
-        """Appends columns."""
-        self._write()
-        self.columns += columns
-
-    def add(self, number: int, row: Sequence[str | None]) -> None:
-        """Takes a row with one cell per column. Raises UserError past the limit of cells."""
-        self._rows.append(row)
-        self._numbers.append(number)
-        if len(self._rows) >= _WRITTEN:
-            self._write()
-
-    def reject(self, number: int, column: str, value: str | None, reason: str, remedy: str) -> None:
-        """Notes a row that is left out. Raises UserError where there are more than a person would correct."""
-        self.rejected.append(Reject(number, column, snippet(value), reason, remedy))
-        if len(self.rejected) > self.limits.rejected:
-            place = f", column {column}" if column else ""
-            raise UserError(
-                f"More than {self.limits.rejected:,} rows cannot be read; the last one: {reason}",
-                f"{self.name}, row {number}{place}",
-                remedy,
-            )
-
-    def table(self) -> Table:
-        """The table of all rows that were taken."""
-        self._write()
-        schema = pa.schema([(column, pa.large_string()) for column in self.columns])
-        cells = pa.concat_tables([schema.empty_table(), *self._written], promote_options="default")
-        numbers = np.concatenate([np.empty(0, np.int64), *self._all_numbers])
-        self.rejected.sort(key=lambda reject: reject.row)
-        return Table(self.name, cells, numbers, self.notes, self.rejected, self.sheets)
-
-    def _write(self) -> None:
-        if not self._rows:
-            return
-        if (cells := self._as_cells()) is None:
-            self._sift()
-            cells = self._as_cells()
-        if cells is not None:
-            self._written.append(cells)
-            self._all_numbers.append(np.array(self._numbers, np.int64))
-            self._count += len(self._rows)
-        self._rows, self._numbers = [], []
-        check_cells(self._count, len(self.columns), self.name, self.limits)
-
-    def _as_cells(self) -> pa.Table | None:
-        """The waiting rows as text in memory; None where there are none, or a cell is no text or too long."""
-        try:
-            columns = [pa.array(column, pa.large_string()) for column in zip(*self._rows, strict=True)]
-        except UnicodeEncodeError:
-            return None
-        if not columns or any(_unfit_column(column, self.limits) for column in columns):
-            return None
-        return pa.table(columns, names=self.columns)
-
-    def _sift(self) -> None:
-        rows, numbers = self._rows, self._numbers
-        self._rows, self._numbers = [], []
-        for number, row in zip(numbers, rows, strict=True):
-            for column, value in zip(self.columns, row, strict=True):
-                if reason := unfit(value, self.limits) if value else "":
-                    self.reject(number, column, value, reason, "Remove or shorten this value in the file.")
-                    break
-            else:
-                self._rows.append(row)
-                self._numbers.append(number)
-
-
-def _unfit_column(column: pa.Array, limits: Limits) -> bool:
-    longest = pc.max(pc.binary_length(column)).as_py() or 0
-    return longest > limits.cell or bool(pc.any(pc.match_substring(column, "\0")).as_py())
+        last = found.num_columns - 1
+        return cls(name, found.remove_column(last), found.column(last).to_numpy(), rejected=rejected, **told)
 
 
 def unfit(value: str, limits: Limits = LIMITS) -> str:
@@ -308,37 +200,3 @@ def check_columns(columns: list[str], name: str, limits: Limits = LIMITS) -> Non
             f"{name}, row 1, columns {', '.join(places)}",
             "Rename them so that every column has its own name.",
         )
-
-
-def check_cells(rows: int, columns: int, name: str, limits: Limits) -> None:
-    """UserError past the limit of cells."""
-    if rows * columns > limits.cells:
-        raise UserError(
-            f"The file holds more than {limits.cells:,} cells, which is the limit.",
-            f"{name}, record {rows:,}",
-            "Split the file, or keep only the columns that are needed.",
-        )
-
-
-def finished(writer: TableWriter, unit: str = "row") -> Table:
-    """The table, if it holds anything; UserError for 0 rows or where not one row could be read."""
-    table = writer.table()
-    if not table.physical:
-        raise UserError(
-            "The file has 0 rows below its header." if table.columns else "The file has 0 records.",
-            table.name,
-            "Choose the file that holds the data.",
-        )
-    if not len(table):
-        first = table.rejected[0]
-        column = f", column {first.column}" if first.column else ""
-        raise UserError(
-            f"Not one of the {table.physical:,} rows can be read. {first.reason}",
-            f"{table.name}, {unit} {first.row}{column}",
-            first.remedy,
-        )
-    folded = Counter(column.strip().casefold() for column in table.columns)
-    alike = [column for column in table.columns if folded[column.strip().casefold()] > 1]
-    if alike:
-        table.notes.append(f"These column names differ only in case or spaces: {', '.join(alike[:6])}.")
-    return table

@@ -19,8 +19,9 @@ import numpy as np
 
 from semievol.data.contained import read_contained
 from semievol.data.importing import Imported, build_records
+from semievol.data.inference import infer_task
 from semievol.data.mapping import Mapping as ColumnMapping
-from semievol.data.mapping import align, infer_task, parse_mapping, suggest_mapping
+from semievol.data.mapping import align, parse_mapping, suggest_mapping
 from semievol.data.readers import Table, read_table
 from semievol.engines import lengths
 from semievol.errors import UserError

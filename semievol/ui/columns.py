@@ -8,8 +8,9 @@ from typing import get_args
 
 import streamlit as st
 
+from semievol.data.inference import infer_task
 from semievol.data.mapping import Mapping as Columns
-from semievol.data.mapping import infer_task, suggest_mapping
+from semievol.data.mapping import suggest_mapping
 from semievol.data.tables import Table
 from semievol.errors import UserError
 from semievol.records import Kind, Split, Task

@@ -201,6 +201,7 @@ def _shown(here: Place, project: Project, split: Split, kept: dict[Any, Any]) ->
     table = loaded.table
     rejected = f", {len(table.rejected):,} unreadable" if table.rejected else ""
     parts.note(f"{formats.plural(table.physical, 'row')}, {len(table.columns)} columns{rejected}")
+    st.text(table.form)
     for remark in table.notes:
         st.text(remark)
     known = _same_file(here, project, loaded.given)

@@ -23,6 +23,7 @@ import psutil
 from semievol.data.importing import build_records
 from semievol.data.mapping import Mapping
 from semievol.data.tables import Table
+from semievol.data.writing import table_of
 from semievol.records import Split, Task
 from tests.benchmarks.workshop import finish, table
 
@@ -70,8 +71,8 @@ def edits(records: int = 98_000, planted: int = 2_000) -> tuple[float, int]:
     pool = [[sentence(draw, 30)] for _ in range(records)]
     labeled = [[f"{text} more", LABELS[i % 3]] for i, (text,) in enumerate(pool[:planted])]
     tables: dict[Split, Table] = {
-        "labeled": Table.of("labeled", ["question", "answer"], labeled),
-        "unlabeled": Table.of("unlabeled", ["question"], pool),
+        "labeled": table_of("labeled", ["question", "answer"], labeled),
+        "unlabeled": table_of("unlabeled", ["question"], pool),
     }
     began = time.monotonic()
     found = build_records(tables, Mapping("question", "answer"), Task("classification", LABELS)).findings

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from semievol.data.accepted import PartWriter, Records
 from semievol.data.mapping import Mapping
-from semievol.data.tables import Table
 from semievol.data.traces import Tracer, Traces
+from semievol.data.writing import table_of
 from semievol.records import SPLITS, Record
 
 
@@ -66,7 +66,7 @@ def held(records: Sequence[Record]) -> tuple[Records, Traces]:
     for split in SPLITS:
         some = [record for record in records if record.split == split]
         rows = [[r.question, r.source_id, r.group] for r in some]
-        table = Table.of(f"{split}.csv", ["question", "id", "group"], rows)
+        table = table_of(f"{split}.csv", ["question", "id", "group"], rows)
         table.numbers[:] = [record.row for record in some]
         writer = PartWriter(split, table, Mapping("question", id="id", group="group"))
         for place, record in enumerate(some):

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pytest
 
 from semievol.data.importing import Imported, build_records
-from semievol.data.mapping import infer_task, parse_mapping, suggest_mapping
+from semievol.data.inference import infer_task
+from semievol.data.mapping import parse_mapping, suggest_mapping
 from semievol.data.readers import read_table
 from semievol.data.tables import LIMITS, MEGABYTE, Limits, Table
 from semievol.errors import UserError

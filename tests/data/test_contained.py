@@ -27,6 +27,7 @@ def test_a_table_comes_back_as_it_was_read(tmp_path: Path, name: str, content: b
     assert (there.name, there.columns, there.rows) == (here.name, here.columns, here.rows)
     assert there.numbers.tolist() == here.numbers.tolist()
     assert (there.notes, there.rejected, there.sheets) == (here.notes, here.rejected, here.sheets)
+    assert there.form == here.form != ""
 
 
 def test_a_refusal_comes_back_with_place_and_remedy(tmp_path: Path) -> None:

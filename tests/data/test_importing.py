@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from semievol.data.importing import Imported, build_records
-from semievol.data.mapping import Mapping, infer_task
+from semievol.data.inference import infer_task
+from semievol.data.mapping import Mapping
 from semievol.data.readers import read_table
 from semievol.data.tables import Table
 from semievol.errors import UserError

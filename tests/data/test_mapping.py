@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from semievol.data.mapping import Mapping, infer_task, label_set, parse_mapping, suggest_mapping
+from semievol.data.inference import infer_task, label_set
+from semievol.data.mapping import Mapping, parse_mapping, suggest_mapping
 from semievol.data.tables import Table
+from semievol.data.writing import table_of
 from semievol.errors import UserError
 from semievol.records import Split, Task
 
@@ -19,7 +21,7 @@ QUESTIONS = [f"What about number {i}?" for i in range(20)]
 def tables(**columns: list[str]) -> dict[Split, Table]:
     names = [name.replace("__", " ") for name in columns]
     rows: list[list[str | None]] = [list(row) for row in zip(*columns.values(), strict=True)]
-    return {"labeled": Table.of("data.csv", names, rows)}
+    return {"labeled": table_of("data.csv", names, rows)}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_word_inside_another_is_no_match() -> None:
 
 def test_a_column_that_other_files_lack_is_not_the_question() -> None:
     both = tables(question=QUESTIONS, text=QUESTIONS, label=["a", "b"] * 10)
-    both["unlabeled"] = Table.of("pool.csv", ["text"], [["x"]])
+    both["unlabeled"] = table_of("pool.csv", ["text"], [["x"]])
     assert suggest_mapping(both) == Mapping("text", "label")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from semievol.data.importing import Imported, build_records
-from semievol.data.mapping import Mapping, infer_task, parse_mapping, suggest_mapping
+from semievol.data.inference import infer_task
+from semievol.data.mapping import Mapping, parse_mapping, suggest_mapping
 from semievol.data.readers import read_table
 from semievol.data.tables import Table
 from semievol.records import Split, Task

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from semievol.data.importing import build_records
 from semievol.data.mapping import Mapping
-from semievol.data.tables import Table
+from semievol.data.writing import table_of
 from semievol.engines import lengths
 from semievol.jobs import intake
 from semievol.records import Task
@@ -29,7 +29,7 @@ def test_lengths_are_those_of_the_whole_tokenizer() -> None:
 
 def test_records_that_the_model_cannot_read_are_counted() -> None:
     rows = [[f"question {i} " + "word " * (3000 if i < 3 else 5), "yes"] for i in range(40)]
-    table = Table.of("data.csv", ["question", "answer"], rows)
+    table = table_of("data.csv", ["question", "answer"], rows)
     imported = build_records({"labeled": table}, Mapping("question", "answer"), Task("text"))
     measured = intake.token_lengths(imported.task, imported, "starter")
     assert measured is not None
