@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from collections.abc import Mapping as Tables
 from typing import get_args
 
@@ -59,8 +60,10 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
 
 
 def label_set(answers: Iterable[str]) -> tuple[str, ...]:
-    """Distinct answers (or a Counter of them) by falling frequency, then name; spellings that differ only in case or spaces are one label,
-    written in its most frequent form."""
+    """Distinct answers (or a Counter of them) by falling frequency, then name.
+
+    Spellings that differ only in case or spaces are one label, written in its most frequent form.
+    """
     counts = Counter({answer: times for answer, times in Counter(answers).items() if not several(answer)})
     labels: dict[str, str] = {}
     for answer, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
