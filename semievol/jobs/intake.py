@@ -9,8 +9,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from semievol.store.database import Store
 
 FOLDERS = "SEMIEVOL_DATA_FOLDERS"
 _MEASURED = 2_000
+_SCRATCH = "incoming-"
+_DAY = 24 * 3600
 _RULE_BYTES = 200
 SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
@@ -108,37 +110,39 @@ def draft(
 
 def store_draft(
     store: Store,
-    project: projects.Project,
+    project: projects.Project | str,
     accepted: Draft,
     files: Mapping[Split, Path],
     watch: Watch = _unwatched,
-) -> int:
-    """Stores a draft as the project's next dataset version and returns the version's id."""
+) -> projects.Project:
+    """Stores a draft as the next dataset version of a project, or of a new one by this name, with the original files.
+
+    All of it or nothing, also where the process is killed in the middle.
+    """
+    hashes = {split: sha256(path) for split, path in files.items()}
     sources = [
-        {"split": split, "name": accepted.tables[split].name, "sha256": sha256(path), "bytes": path.stat().st_size}
+        {"split": split, "name": accepted.tables[split].name, "sha256": hashes[split], "bytes": path.stat().st_size}
         | {"mapping": accepted.mapping.as_dict()}
         for split, path in files.items()
     ]
-    records = accepted.imported.records
-    version = projects.add_version(
-        store,
-        project.id,
-        records,
-        accepted.imported.gold(),
-        sources,
-        accepted.imported.told(),
-        accepted.task,
-        partial(_told, watch, "Storing", len(records)),
-    )
-    uploads = projects.project_folder(store, project.id) / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
-    for path, source in zip(files.values(), sources, strict=True):
-        # Names on disk are ours: the content's hash, never what a user called the file.
-        kept = uploads / str(source["sha256"])
-        if not kept.exists():
-            shutil.copyfile(path, kept.with_suffix(".tmp"))
-            os.replace(kept.with_suffix(".tmp"), kept)
-    return version
+
+    def keep(project_id: int) -> None:
+        uploads = projects.project_folder(store, project_id) / "uploads"
+        uploads.mkdir(parents=True, exist_ok=True)
+        for split, path in files.items():
+            # Names on disk are ours: the content's hash, never what a user called the file.
+            kept = uploads / hashes[split]
+            if not kept.exists():
+                shutil.copyfile(path, kept.with_suffix(".tmp"))
+                os.replace(kept.with_suffix(".tmp"), kept)
+
+    imported = accepted.imported
+    told = partial(_told, watch, "Storing", len(imported.records))
+    new = projects.Version(imported.records, imported.gold(), sources, imported.told(), accepted.task, told, keep)
+    if isinstance(project, str):
+        return projects.create_with_data(store, project, new)
+    projects.store_version(store, project.id, new)
+    return projects.find_project(store, project.id)
 
 
 def import_files(
@@ -154,22 +158,12 @@ def import_files(
 ) -> tuple[projects.Project, Draft]:
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
-    with tempfile.TemporaryDirectory(prefix="incoming-", dir=store.home) as folder:
+    for left in store.home.glob(f"{_SCRATCH}*"):
+        if time.time() - left.stat().st_mtime > _DAY:  # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=store.home) as folder:
         accepted = draft(read(files, Path(folder), watch), kind, mapping, hide_gold, strict, base, watch)
-        return _new_project(store, name, accepted, files, watch), accepted
-
-
-def _new_project(
-    store: Store, name: str, accepted: Draft, files: Mapping[Split, Path], watch: Watch = _unwatched
-) -> projects.Project:
-    project = projects.create_project(store, name, accepted.task)
-    try:
-        store_draft(store, project, accepted, files, watch)
-    except BaseException:  # Ctrl-C too: an empty project would keep the name
-        with suppress(UserError):
-            projects.delete_project(store, project.id)
-        raise
-    return projects.find_project(store, project.id)
+        return store_draft(store, name, accepted, files, watch), accepted
 
 
 def token_lengths(task: Task, imported: Imported, model: str) -> Lengths | None:
@@ -227,9 +221,7 @@ def open_sample(store: Store) -> projects.Project:
     if project is None or project.version_id is None:
         tables = {split: read_table(path, path.name) for split, path in files.items()}
         sample = draft(tables, "classification", hide_gold=True)
-        if project is None:
-            return _new_project(store, SAMPLE_NAME, sample, files)
-        store_draft(store, project, sample, files)
+        project = store_draft(store, project or SAMPLE_NAME, sample, files)
     return projects.update_project(store, project.id, archived=False)
 
 

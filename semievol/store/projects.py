@@ -20,6 +20,7 @@ from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
 from semievol.store.versions import (
+    Version,
     add_version,
     as_task,
     calibration,
@@ -32,12 +33,15 @@ from semievol.store.versions import (
     longest,
     records_page,
     save_calibration,
+    store_version,
     task_of,
     versions,
+    write_version,
 )
 
 __all__ = [
     "Project",
+    "Version",
     "add_version",
     "calibration",
     "changes",
@@ -56,6 +60,7 @@ __all__ = [
     "records_page",
     "run_folder",
     "save_calibration",
+    "store_version",
     "task_of",
     "update_project",
     "versions",
@@ -99,6 +104,19 @@ def create_project(
             project_id = inserted_id(connection, schema.projects, values)
         except IntegrityError:
             raise _taken(name) from None
+    return find_project(store, project_id)
+
+
+def create_with_data(store: Store, name: str, first: Version) -> Project:
+    """A new project with its first dataset version: both or neither."""
+    name = _valid_name(name)
+    values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
+    with store.write() as connection:
+        try:
+            project_id = inserted_id(connection, schema.projects, values)
+        except IntegrityError:
+            raise _taken(name) from None
+        write_version(connection, project_id, first)
     return find_project(store, project_id)
 
 

@@ -31,6 +31,24 @@ RECORD = (
 _INSERTED = 5_000
 
 
+@dataclass(frozen=True)
+class Version:
+    """A dataset version on its way to the store.
+
+    records: split by split, in the order in which they are to be read; hidden_gold: pairs of record id and answer. Both
+    are taken as they come, a few thousand at a time. watch: is told how many records were written. keep: is called with
+    the project's id before anything is committed; what it raises undoes all.
+    """
+
+    records: Iterable[Record]
+    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]]
+    sources: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+    task: Task
+    watch: Callable[[int], None] | None = None
+    keep: Callable[[int], None] | None = None
+
+
 def add_version(
     store: Store,
     project_id: int,
@@ -39,35 +57,38 @@ def add_version(
     sources: list[dict[str, Any]],
     findings: list[dict[str, Any]],
     task: Task,
-    watch: Callable[[int], None] | None = None,
 ) -> int:
-    """Stores the next version of a project's data, all of it or nothing, sets the project's task, returns its id.
+    """As `store_version`, from its parts; returns the version's id."""
+    return store_version(store, project_id, Version(records, hidden_gold, sources, findings, task))
 
-    records: split by split, in the order in which they are to be read; hidden_gold: pairs of record id and answer. Both
-    are taken as they come, a few thousand at a time. watch: is told how many records were written.
-    """
-    counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
+
+def store_version(store: Store, project_id: int, new: Version) -> int:
+    """Stores the next version of a project's data, all of it or nothing, sets the project's task, returns its id."""
     with store.write() as connection:
-        known = update(schema.projects).where(schema.projects.c.id == project_id).values(task=asdict(task))
-        if connection.execute(known).rowcount == 0:
-            raise UserError(f"There is no project {project_id}.", "project", "Choose another project.")
-        number = 1 + (
-            connection.execute(
-                select(func.max(schema.versions.c.number)).where(schema.versions.c.project_id == project_id)
-            ).scalar()
-            or 0
-        )
-        values = {"project_id": project_id, "number": number, "created": timestamp(), "task": asdict(task)}
-        values |= {"counts": counts, "sources": sources, "findings": findings}
-        version_id = inserted_id(connection, schema.versions, values)
-        waiting = iter(records)
-        while some := list(islice(waiting, _INSERTED)):
-            _insert_records(connection, version_id, some, counts.total())
-            counts.update(record.split for record in some)
-            if watch is not None:
-                watch(counts.total())
-        _insert_gold(connection, version_id, hidden_gold)
-        connection.execute(update(schema.versions).where(schema.versions.c.id == version_id).values(counts=counts))
+        return write_version(connection, project_id, new)
+
+
+def write_version(connection: Connection, project_id: int, new: Version) -> int:
+    """As `store_version`, inside the caller's transaction."""
+    v = schema.versions.c
+    known = update(schema.projects).where(schema.projects.c.id == project_id).values(task=asdict(new.task))
+    if connection.execute(known).rowcount == 0:
+        raise UserError(f"There is no project {project_id}.", "project", "Choose another project.")
+    number = connection.execute(select(func.max(v.number)).where(v.project_id == project_id)).scalar() or 0
+    counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
+    values = {"project_id": project_id, "number": number + 1, "created": timestamp(), "task": asdict(new.task)}
+    values |= {"counts": counts, "sources": new.sources, "findings": new.findings}
+    version_id = inserted_id(connection, schema.versions, values)
+    waiting = iter(new.records)
+    while some := list(islice(waiting, _INSERTED)):
+        _insert_records(connection, version_id, some, counts.total())
+        counts.update(record.split for record in some)
+        if new.watch is not None:
+            new.watch(counts.total())
+    _insert_gold(connection, version_id, new.hidden_gold)
+    connection.execute(update(schema.versions).where(v.id == version_id).values(counts=counts))
+    if new.keep is not None:
+        new.keep(project_id)
     return version_id
 
 

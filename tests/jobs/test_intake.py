@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +48,34 @@ def test_an_import_that_cannot_be_stored_leaves_the_name_free(
         raise problem
 
     with monkeypatch.context() as patched:
-        patched.setattr(projects, "add_version", broken)
+        patched.setattr("semievol.jobs.intake.shutil.copyfile", broken)
         with pytest.raises(type(problem)):
             intake.import_files(store, "Line", files)
     assert projects.list_projects(store, archived=True) == []
     assert intake.import_files(store, "Line", files)[0].version_number == 1
+
+
+def test_an_import_that_is_killed_while_it_stores_leaves_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    rows = "".join(f"some words about number {i}\n" for i in range(60_000))
+    labeled, unlabeled = tmp_path / "labeled.csv", tmp_path / "unlabeled.csv"
+    labeled.write_text("question,answer\nA hole in the road,roads\nThe tap drips,water\n", encoding="utf-8")
+    unlabeled.write_text("question\n" + rows, encoding="utf-8")
+    program = "import os, signal, sys; from pathlib import Path; from semievol.jobs import intake\n"
+    program += "from semievol.store.database import open_store\n"
+    program += "def watch(what, done, total):\n"
+    program += "    if what == 'Storing' and done >= 30000: os.kill(os.getpid(), signal.SIGKILL)\n"
+    program += "files = {'labeled': Path(sys.argv[2]), 'unlabeled': Path(sys.argv[3])}\n"
+    program += "intake.import_files(open_store(Path(sys.argv[1])), 'Line', files, watch=watch)"
+    words = [sys.executable, "-c", program, str(home), str(labeled), str(unlabeled)]
+    killed = subprocess.run(words, cwd=Path(__file__).parents[2], env=os.environ.copy(), check=False)
+    assert killed.returncode == -9
+    store = open_store(home)
+    assert projects.list_projects(store, archived=True) == []
+    with store.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM records").scalar_one() == 0
+    files: dict[Split, Path] = {"labeled": labeled, "unlabeled": unlabeled}
+    assert intake.import_files(store, "Line", files)[0].counts["unlabeled"] == 60_000
 
 
 def test_the_sample_is_made_once(store: Store) -> None:
