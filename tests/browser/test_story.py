@@ -5,6 +5,7 @@ Screenshots of every step are left in the test's temporary folder (or in $SEMIEV
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
@@ -140,6 +141,33 @@ def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Vi
             expect(page.locator(".sv-head")).to_be_visible()
             page.wait_for_timeout(700)
         visitor.shot(shots, f"hostile-{name or 'overview'}")
+    assert visitor.strange == []
+
+
+def test_a_hostile_file_is_read_checked_and_imported_as_text(
+    dashboard: Dashboard, visitor: Visitor, shots: Path, tmp_path: Path
+) -> None:
+    project = projects.create_project(open_store(dashboard.home), "Upload")
+    column = "<img src=http://evil.example/c onerror=alert(1)> **text** $x$ :material/x:"
+    hostile = made.HOSTILE.replace("\n", " ")
+    rows = [[f"{hostile} {i}", "yes" if i % 2 else "no"] for i in range(20)]
+    bad = [[f"{hostile} without an answer", ""], rows[0], [hostile, "<b>no</b>"]]
+    labeled = tmp_path / "<b>labeled.csv"
+    with labeled.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([[column, "label"], *rows, *bad])
+    page = visitor.page
+    page.goto(dashboard.url(f"/data?project={project.id}"))
+    page.locator('input[type="file"]').first.set_input_files(labeled)
+    expect(page.get_by_text("Rejected rows (1)")).to_be_visible()
+    page.get_by_role("radio", name="Keep one of each (1)").or_(page.get_by_text("Keep one of each (1)")).first.click()
+    expect(page.get_by_text("21 records will become dataset version 1.")).to_be_visible()
+    visitor.shot(shots, "hostile-upload")
+    button(page, "Import records")
+    expect(page.get_by_text("Dataset version 1 is stored.")).to_be_visible()
+    stored = projects.find_project(open_store(dashboard.home), project.id)
+    assert stored.counts["labeled"] == 21
+    assert stored.version_id is not None
+    assert projects.load_records(open_store(dashboard.home), stored.version_id)[0].question == rows[0][0]
     assert visitor.strange == []
 
 
