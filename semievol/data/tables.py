@@ -5,6 +5,7 @@ Knows nothing of file formats, mappings or tasks.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -129,10 +130,15 @@ class Table:
             yield from zip(numbers, zip(*(column.to_pylist() for column in batch.columns), strict=True), strict=True)
 
     def save(self, path: Path) -> None:
-        """Writes the cells to an Arrow file, which `opened` maps into memory instead of reading it."""
+        """Writes the cells to an Arrow file, which `opened` maps into memory instead of reading it.
+
+        A file that is there already is replaced, not overwritten: whoever has it mapped goes on seeing the old cells.
+        """
         numbered = self.cells.append_column(_NUMBERS, pa.array(self.numbers))
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, numbered.schema) as writer:
+        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, numbered.schema) as writer:
             writer.write_table(numbered)
+        os.replace(partial, path)
 
     @classmethod
     def opened(cls, path: Path, name: str, rejected: Iterable[Reject], **told: Any) -> Table:

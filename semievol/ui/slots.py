@@ -20,6 +20,7 @@ import streamlit as st
 from semievol.data.contained import read_contained
 from semievol.data.readers import ENDINGS
 from semievol.data.tables import MEGABYTE, Table
+from semievol.errors import UserError
 from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store import projects
@@ -64,12 +65,12 @@ def slots(here: Place, project: Project) -> dict[Split, Loaded]:
         with column, parts.card(f"slot_{split}", tight=True):
             parts.heading(split.capitalize(), hint)
             with parts.errors_shown():
-                given = _given(here, project, split)
+                given = _given(here, project, split, kept.get(split))
                 if given is None:
                     kept.pop(split, None)
                     continue
                 if split not in kept or kept[split].given.key != given.key:
-                    kept[split] = Loaded(given, _read(given))
+                    kept[split] = _loaded(given, kept)
                 found[split] = _shown(here, project, split, kept)
     return found
 
@@ -96,8 +97,11 @@ def _kept(project: Project) -> dict[Any, Any]:
     return kept
 
 
-def _given(here: Place, project: Project, split: Split) -> Given | None:
-    """What the visitor put into the slot: an uploaded file goes before what was pasted or named."""
+def _given(here: Place, project: Project, split: Split, before: Loaded | None) -> Given | None:
+    """What the visitor put into the slot: an uploaded file goes before what was pasted or named.
+
+    before: what the slot held; the same upload is not written and hashed again.
+    """
     generation = st.session_state.setdefault("upload_generation", 0)
     file = st.file_uploader(
         f"{split.capitalize()} file",
@@ -107,8 +111,10 @@ def _given(here: Place, project: Project, split: Split) -> Given | None:
     )
     if file is not None:
         st.session_state.pop(f"other_{split}", None)
-        path = _own_copy(here, project, file.getbuffer())
-        return Given(path, file.name, f"{path.name} {file.name}", path.with_suffix(".arrow"))
+        if before is not None and before.given.key == file.file_id:
+            return before.given
+        path = _own_copy(here, project, file.getvalue())
+        return Given(path, file.name, file.file_id, path.with_suffix(".arrow"))
     _other_ways(here, project, split)
     return st.session_state.get(f"other_{split}")
 
@@ -147,7 +153,7 @@ def _other_ways(here: Place, project: Project, split: Split) -> None:
             st.rerun()
 
 
-def _own_copy(here: Place, project: Project, raw: bytes | memoryview) -> Path:
+def _own_copy(here: Place, project: Project, raw: bytes) -> Path:
     folder = _incoming(here, project)
     path = folder / hashlib.sha256(raw).hexdigest()
     if not path.exists() or path.stat().st_size != len(raw):
@@ -188,6 +194,18 @@ def _read(given: Given, sheet: str | None = None) -> Table:
         return read_contained(given.path, given.name, given.cells, sheet=sheet, watch=watch)
     finally:
         bar.empty()
+
+
+def _loaded(given: Given, kept: dict[Any, Any]) -> Loaded:
+    """Reads what was given; what could not be read is not tried again on every rerun."""
+    failed: dict[str, UserError] = kept.setdefault("failed", {})
+    if given.key in failed:
+        raise failed[given.key]
+    try:
+        return Loaded(given, _read(given))
+    except UserError as error:
+        failed[given.key] = error
+        raise
 
 
 def _shown(here: Place, project: Project, split: Split, kept: dict[Any, Any]) -> Loaded:

@@ -30,6 +30,13 @@ def test_a_table_comes_back_as_it_was_read(tmp_path: Path, name: str, content: b
     assert there.form == here.form != ""
 
 
+def test_reading_again_leaves_a_table_that_is_in_use_as_it_was(tmp_path: Path) -> None:
+    first = read_contained(written(tmp_path, "a", rows().encode()), "a.csv", tmp_path / "cells")
+    second = read_contained(written(tmp_path, "b", b"question,answer\nq,a\n"), "b.csv", tmp_path / "cells")
+    assert len(first.rows) == 12
+    assert len(second.rows) == 1
+
+
 def test_a_refusal_comes_back_with_place_and_remedy(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         read_contained(written(tmp_path, "x", b"question,,answer\nq,1,yes\n"), "../mine.csv", tmp_path / "cells")
