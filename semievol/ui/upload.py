@@ -44,11 +44,14 @@ def upload(here: Place, project: Project) -> None:
         if checked.findings:
             parts.heading(f"Findings ({len(checked.findings)})", "Worth knowing before the import; decide each.")
             taken = report.remedies(checked.findings)
-        imported = checked.decided(taken, share)
+        imported, measured = _decided(project, checked, taken, share)
         with where:
             report.report(imported)
     preview.preview(task, imported.records)
-    _lengths(project, task, imported)
+    if measured is not None and len(measured.sample):
+        with parts.card("lengths"):
+            parts.heading("Length in tokens")
+            report.token_tiles(measured, state.config_of(project).model)
     _confirm(here, project, loaded, intake.Draft(aligned, mapping, task, imported))
 
 
@@ -76,6 +79,7 @@ def _confirm(here: Place, project: Project, loaded: Mapping[Split, slots.Loaded]
                 )
                 slots.forget()
                 st.session_state.pop("checked", None)
+                st.session_state.pop("decided", None)
                 notices.say(f"Dataset version {version} is stored.")
                 st.rerun()
 
@@ -122,13 +126,17 @@ def _checked(
     return result
 
 
-def _lengths(project: Project, task: Task, imported: Imported) -> None:
+def _decided(
+    project: Project, checked: Imported, taken: frozenset[str], share: float
+) -> tuple[Imported, intake.Lengths | None]:
+    """The records that are left after the visitor's choices, and how long they are; made once per choice."""
     model = state.config_of(project).model
-    measured = intake.token_lengths(task, imported, model)
-    if measured is not None and len(measured.sample):
-        with parts.card("lengths"):
-            parts.heading("Length in tokens")
-            report.token_tiles(measured, model)
+    key = (id(checked), taken, share, model)
+    decided = st.session_state.get("decided")
+    if decided is None or decided[0] != key:
+        imported = checked.decided(taken, share)
+        st.session_state["decided"] = decided = (key, imported, intake.token_lengths(checked.task, imported, model))
+    return decided[1], decided[2]
 
 
 def _draw(bar: st.delta_generator.DeltaGenerator, what: str, done: int, total: int) -> None:
