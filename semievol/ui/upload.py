@@ -113,6 +113,7 @@ def _checked(
         )
         bar.empty()
         st.session_state["checked"] = checked = (key, made)
+        st.session_state.pop("decided", None)
     result: Imported = checked[1]
     if any(finding.kind == "digit_answers" for finding in result.findings):
         with parts.card("base", tight=True):
@@ -131,7 +132,7 @@ def _decided(
 ) -> tuple[Imported, intake.Lengths | None]:
     """The records that are left after the visitor's choices, and how long they are; made once per choice."""
     model = state.config_of(project).model
-    key = (id(checked), taken, share, model)
+    key = (taken, share, model)
     decided = st.session_state.get("decided")
     if decided is None or decided[0] != key:
         imported = checked.decided(taken, share)
