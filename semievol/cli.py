@@ -20,6 +20,7 @@ from tqdm import tqdm
 from semievol import config as settings
 from semievol.errors import UserError
 from semievol.export import FORMS, export
+from semievol.export.files import table as write_table
 from semievol.jobs import intake, launch
 from semievol.jobs.summary import summary
 from semievol.records import STAGES, Split
@@ -30,6 +31,7 @@ log = logging.getLogger("semievol")
 
 KINDS = ("multiple_choice", "classification", "numeric", "text")
 FOLLOW_SECONDS = 0.5
+_SHOWN = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as mistake:
         print(f"semievol: {mistake}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("semievol: interrupted; what was not finished is not stored.", file=sys.stderr)
+        return 1
     except Exception:
         log.exception("something broke")
         print("semievol: something broke; what is written above says where.", file=sys.stderr)
@@ -90,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--hide-gold", action="store_true", help="keep unlabeled answers for measuring only")
     imports.add_argument(
         "--count-from", type=int, choices=(0, 1), help="first option of answers that are numbers; else told from them"
+    )
+    imports.add_argument(
+        "--rejected", type=Path, metavar="FILE", help="write every row that is left out, with its reason"
     )
     imports.add_argument("--strict", action="store_true", help="refuse what would otherwise be reported as findings")
     run = verb("run", _run, "propagate, select, fine-tune, evaluate")
@@ -142,7 +150,16 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     findings = draft.imported.told()
     lines = [f'Project "{project.name}" ({draft.task.kind}).']
     lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
-    lines += [f"  {finding['kind']}: {finding['count']:,}" for finding in findings]
+    lines += [f"    {note}" for part in report.values() for note in part["notes"]]
+    for split, one in draft.imported.report.items():
+        first = [
+            f"  rejected, {split} row {r.row}, {r.column or 'whole row'}: {r.reason}" for r in one.rejects[:_SHOWN]
+        ]
+        more = [f"  {one.rejected - _SHOWN:,} more (--rejected FILE writes all)"] if one.rejected > _SHOWN else []
+        lines += first + more
+    lines += [f"  {finding['kind']}: {finding['count']:,}. {finding['what']}" for finding in findings]
+    if chosen.rejected is not None:
+        write_table(chosen.rejected, [{"split": split, **r.as_dict()} for split, r in draft.imported.rejected()])
     task = {"kind": draft.task.kind, "labels": list(draft.task.labels)}
     result = {"project": project.name, "id": project.id, "task": task["kind"], "labels": task["labels"]}
     return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)

@@ -139,10 +139,11 @@ class _Looks:
                 first.setdefault(int(self.splits[i]), i)
             for i in group.tolist() if len(first) > 1 else ():
                 others = [j for split, j in first.items() if gives_way(self._split(i), SPLITS[split])]
-                if twin := next((j for j in others if self.keys[i] != self.keys[j]), None):
+                twin = next((j for j in others if self.keys[i] != self.keys[j]), None)
+                if twin is not None:
                     alike[i] = twin
         what = "Like one of another split but for case, punctuation, look-alike letters or the order of options"
-        yield from self._near("near_overlap", alike, what)
+        yield from self._near("near_overlap", alike, what, asks=True)
         if len(self.records) > MOST:
             what = f"Small edits between the splits were not looked for: more than {MOST:,} records."
             yield Finding("edits_not_searched", len(self.records), what)
@@ -177,14 +178,14 @@ class _Looks:
             shown, counts = self._examples(members), self._counts(members)
             yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer="Leave them out")
 
-    def _near(self, kind: str, twins: dict[int, int], what: str) -> Iterator[Finding]:
+    def _near(self, kind: str, twins: dict[int, int], what: str, asks: bool = False) -> Iterator[Finding]:
         if twins:
             members = np.array(sorted(twins), np.int64)
             notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
             shown, counts = self._examples(members, notes), self._counts(members)
             remedy, offer = "They make a test easier than it should be.", "Leave them out"
             told = f"{what}: {_count(len(members))}."
-            yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer=offer)
+            yield Finding(kind, len(members), told, remedy, shown, counts, asks, leaves=members, offer=offer)
 
     def _of(self, split: Split) -> np.ndarray:
         return np.flatnonzero(self.splits == SPLITS.index(split))

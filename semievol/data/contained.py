@@ -52,9 +52,9 @@ def read_contained(
     Raises UserError also where the limits of the process were reached.
     """
     task = {
-        "path": str(path),
+        "path": str(path.absolute()),
         "name": name,
-        "cells": str(cells),
+        "cells": str(cells.absolute()),
         "sheet": sheet,
         "limits": asdict(limits),
         "memory": memory,
@@ -80,7 +80,9 @@ def read_contained(
             complaints.seek(0)
             said = complaints.read().decode("utf-8", "replace")[-4000:]
             log.warning("reading ended with %s: %s", child.returncode, said)
-            raise UserError(_ended(child.returncode, said, memory, seconds), display_name(name), _SMALLER)
+            what = _ended(child.returncode, said, memory, seconds)
+            remedy = "Free some space on the disk, then try again." if "disk" in what else _SMALLER
+            raise UserError(what, display_name(name), remedy)
     if "error" in found:
         raise UserError(**found["error"])
     rejected = [Reject(**one) for one in found["rejected"]]
@@ -91,6 +93,8 @@ def _ended(status: int, said: str, memory: int, seconds: int) -> str:
     """Why a child ended without a word."""
     if status in (-signal.SIGKILL, -signal.SIGXCPU):
         return f"Reading it took more than {seconds:,} s of processor time, which is the limit."
+    if "No space left" in said or "Disk quota" in said:
+        return "The disk is full."
     if "MemoryError" in said or "bad_alloc" in said:
         return f"Reading it took more than {memory // 2**20:,} MB of memory, which is the limit."
     return "The reader broke off; what it said is in the log."

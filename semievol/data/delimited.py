@@ -39,7 +39,7 @@ def read_delimited(content: Content, limits: Limits) -> Table:
         except StopIteration:
             break
         except csv.Error as error:
-            _csv_error(writer, start, error)
+            _csv_error(writer, start, reader.line_num, error)
             continue
         if width and len(fields) == width and not content.bad_lines:
             writer.add(start, fields)  # nearly every row; the questions below are in order
@@ -97,7 +97,7 @@ def _header(fields: list[str], name: str, row: int, limits: Limits) -> list[str]
     if len(columns) > 1 and not columns[-1] and all(columns[:-1]):
         # A delimiter at the end of every line; the nameless column goes again if it holds nothing.
         columns[-1] = _NAMELESS
-    check_columns(columns, name, limits)
+    check_columns(columns, name, limits, row)
     return columns
 
 
@@ -126,9 +126,15 @@ def _note_header(table: Table) -> Table:
     return table
 
 
-def _csv_error(writer: TableWriter, start: int, error: csv.Error) -> None:
+def _csv_error(writer: TableWriter, start: int, end: int, error: csv.Error) -> None:
     message = str(error)
-    if "unexpected end of data" in message or "field larger" in message:
+    if "field larger" in message:
+        raise UserError(
+            "A cell is larger than 16 MB, or a quotation mark is opened and never closed.",
+            f"{writer.name}, row {start}",
+            "Close it, or shorten the cell.",
+        )
+    if "unexpected end of data" in message:
         raise UserError(
             "A quotation mark is opened here and never closed.",
             f"{writer.name}, row {start}",
@@ -136,6 +142,13 @@ def _csv_error(writer: TableWriter, start: int, error: csv.Error) -> None:
         )
     if not writer.columns:
         raise UserError(f"The header cannot be read ({message}).", f"{writer.name}, row {start}", "Correct the header.")
+    if end > start:
+        # Nobody knows which of these rows the text belongs to.
+        raise UserError(
+            f"A quotation mark is opened in row {start}; the next one, in row {end}, does not fit ({message}).",
+            f"{writer.name}, rows {start} to {end}",
+            'Close it, or write a quotation mark inside a cell as "".',
+        )
     remedy = 'Write a quotation mark inside a quoted cell as "".'
     writer.reject(start, "", "", f"The quotation marks of this row do not match ({message}).", remedy)
 

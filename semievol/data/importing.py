@@ -110,6 +110,10 @@ class Imported:
         """Record id -> answer that is kept for measuring only."""
         return dict(self.gold())
 
+    def rejected(self) -> Iterator[tuple[Split, Reject]]:
+        """Every row that became no record, file by file."""
+        return ((split, reject) for split, report in self.report.items() for reject in report.rejects)
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "splits": {split: report.as_dict() for split, report in self.report.items()},
@@ -133,13 +137,30 @@ def build_records(
     base: int | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Records of all splits given, with the suggested remedies taken.
+    """Records of all splits given, with the suggested remedies taken; see `check_tables`.
+
+    strict: UserError naming all that a person would be asked about, instead of taking the suggestions.
+    UserError also where a split is left without a single record.
+    """
+    checked = check_tables(tables, mapping, task, hide_gold, base, watch)
+    if strict:
+        refuse(checked.findings, {split: report.rejected for split, report in checked.report.items()})
+    return checked.decided(finding.kind for finding in checked.findings if finding.taken)
+
+
+def check_tables(
+    tables: Tables[Split, Table],
+    mapping: Mapping,
+    task: Task,
+    hide_gold: bool = False,
+    base: int | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> Imported:
+    """Every row of the tables read and checked, no remedy taken yet.
 
     hide_gold: answers of the unlabeled table become hidden gold; else they are ignored.
-    strict: UserError naming all that a person would be asked about, instead of taking the suggestions.
     base: number of the first option where answers are numbers; None where it is to be told from the answers.
     watch: is told how many rows were looked at.
-    UserError also where a split is left without a single record.
     """
     check_mapping(mapping, tables)
     if mapping.answer is None and ("labeled" in tables or "test" in tables):
@@ -168,17 +189,19 @@ def build_records(
         *_piped_options(tables, mapping),
         *_ignored_gold(tables, mapping, hide_gold),
     ]
-    if strict:
-        refuse(findings, {split: split_report.rejected for split, split_report in report.items()})
-    suggested = [finding.kind for finding in findings if finding.taken]
-    return Imported(task, accepted, traces.sizes, report, findings, hide_gold, reading.form.base).decided(suggested)
+    return Imported(task, accepted, traces.sizes, report, findings, hide_gold, reading.form.base)
 
 
 def _refuse_empty(split: Split, report: SplitReport) -> None:
     if report.accepted:
         return
-    if not report.rejects:
-        raise UserError(f"Every {split} record also stands in the test data.", report.name, "Choose other files.")
+    if report.removed:
+        raise UserError(
+            f"No {split} record is left: {report.removed:,} leave by the remedies that are taken"
+            + (f", {report.rejected:,} cannot be read." if report.rejects else "."),
+            report.name,
+            "Choose other files, or keep some of what leaves.",
+        )
     first = report.rejects[0]
     raise UserError(
         f"Not one of the {report.physical:,} {split} rows can be used; the first: {first.reason}",

@@ -107,9 +107,9 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
     cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
     options = _best([c for c in shared if _holds_lists(cells[c])], "options")
     taken = {options}
-    choices = () if options else _choice_columns(shared)
+    choices = () if options else _choice_columns(first.columns)
     taken.update(choices)
-    named = [c for c in shared if c not in taken and _rank(c, "question") is not None]
+    named = [c for c in shared if c not in taken and _rank(c, "question") is not None and _rank(c, "id") is None]
     question = _best([c for c in named if not _few_values(cells[c])] or named, "question")
     if question is None:
         free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
@@ -174,6 +174,12 @@ def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:
     repeated = [column for column, times in Counter(mapping.columns()).items() if times > 1]
     if repeated:
         raise UserError(f'The column "{repeated[0]}" is mapped twice.', "mapping", "Give every role its own column.")
+    everywhere = {column for table in tables.values() for column in table.columns}
+    if absent := [column for column in mapping.columns() if column not in everywhere]:
+        first = next(iter(tables.values()))
+        raise UserError(
+            f'There is no column "{absent[0]}".', first.name, f"Its columns are: {_listed(first)}. Choose one."
+        )
     for split, table in tables.items():
         for column in mapping.columns():
             optional = column in (mapping.id, mapping.group) or (column == mapping.answer and split == "unlabeled")

@@ -26,7 +26,9 @@ PERMUTATIONS, BANDS = 120, 24
 """A pair just as alike as `ALIKE` shares no band with probability (1 - 0.8^5)^24 = 7e-5."""
 LIKELY = 0.6
 """Least share of equal signature entries with which a pair is compared, five standard deviations below `ALIKE`."""
-_COMPARED = 8
+_MOST_CANDIDATES = 64
+_COMPARED, _VERIFIED = 8, 3
+"""Others per band and split that are looked at, and of those the most alike, that are compared letter by letter."""
 _BATCH = 4_096
 _YIELDS: dict[Split, int] = {"unlabeled": 0, "labeled": 1, "calibration": 2, "test": 3}
 
@@ -45,25 +47,27 @@ def small_edits(records: Records, spelled: np.ndarray) -> dict[int, int]:
     if len(np.unique(records.splits)) < 2:
         return {}
     signatures = np.concatenate(list(_signatures(records)))
-    found: dict[int, int] = {}
-
-    compared: set[tuple[int, int]] = set()
-
-    def alike(one: int, other: int) -> bool:
-        if np.count_nonzero(signatures[one] == signatures[other]) < LIKELY * PERMUTATIONS:
-            return False
-        mine, theirs = (set(_shingles(_text(records[position]))) for position in (one, other))
-        return len(mine & theirs) >= ALIKE * len(mine | theirs)
-
+    candidates: dict[int, set[int]] = defaultdict(set)
     rows = PERMUTATIONS // BANDS
     for band in range(BANDS):
         part = np.ascontiguousarray(signatures[:, band * rows : (band + 1) * rows])
         for group in _mixed_groups(part.view(np.dtype((np.void, part.strides[0]))).ravel(), records.splits):
             for one, other in _across(group, records.splits):
-                if one not in found and (one, other) not in compared and spelled[one] != spelled[other]:
-                    compared.add((one, other))
-                    if alike(one, other):
-                        found[one] = other
+                if spelled[one] != spelled[other] and len(candidates[one]) < _MOST_CANDIDATES:
+                    candidates[one].add(other)
+    found: dict[int, int] = {}
+    for one, others in sorted(candidates.items()):
+        known = np.array(sorted(others))
+        equal = (signatures[known] == signatures[one]).sum(axis=1)
+        best = np.argsort(-equal, kind="stable")[:_VERIFIED]
+        mine: set[str] | None = None
+        for other, agreement in zip(known[best].tolist(), equal[best].tolist(), strict=True):
+            if agreement >= LIKELY * PERMUTATIONS:
+                mine = mine or set(_shingles(_text(records[one])))
+                theirs = set(_shingles(_text(records[other])))
+                if len(mine & theirs) >= ALIKE * len(mine | theirs):
+                    found[one] = other
+                    break
     return found
 
 

@@ -16,6 +16,8 @@ from semievol.data.accepted import Records
 from semievol.errors import UserError
 from semievol.records import SPLITS, Record
 
+_RARE = "\0rare"
+
 
 def cut_calibration(records: Iterable[Record], share: float, minimum: int, seed: int) -> frozenset[str]:
     """Content hashes of the labeled records that are held out to judge confidence.
@@ -35,8 +37,13 @@ def split_off_test(records: Records, share: float, seed: int) -> Records:
     labeled = [record for record in records if record.split == "labeled"]
     drawn = _draw(labeled, share, f"test {seed}")
     if not drawn or len({record.content_hash for record in labeled}) == len(drawn):
+        grouped = any(record.group for record in labeled)
         raise UserError(
-            f"{len(labeled)} labeled records are too few to split off {share:.0%}.", "test share", "Label more records."
+            f"{len(labeled)} labeled records are too few"
+            + (", or their groups too large," if grouped else "")
+            + f" to split off {share:.0%}.",
+            "test share",
+            "Label more records" + (", or map no groups." if grouped else "."),
         )
     is_drawn = np.array([content in drawn for content in records.hashes], bool)
     moved = records.moved(np.flatnonzero(is_drawn & (records.splits == SPLITS.index("labeled"))), "test")
@@ -55,7 +62,11 @@ def _draw(records: Sequence[Record], share: float, key: str) -> frozenset[str]:
     for name, unit in units.items():
         strata[min(record.answer or "" for record in unit)].append(name)
     sizes = {answer: sum(len(units[name]) for name in members) for answer, members in strata.items()}
-    quotas = _quotas(sizes, share)
+    # Answers too rare for a share of their own (of free text, all) are one stratum.
+    for answer in [answer for answer, size in sizes.items() if size * share < 1]:
+        strata[_RARE] += strata.pop(answer)
+        sizes[_RARE] = sizes.get(_RARE, 0) + sizes.pop(answer)
+    quotas = _quotas(sizes, share, key)
     drawn: set[str] = set()
     for answer, members in strata.items():
         taken = 0
@@ -85,11 +96,11 @@ def _units(records: Sequence[Record]) -> dict[str, list[Record]]:
     return {min(record.content_hash for record in unit): unit for unit in gathered.values()}
 
 
-def _quotas(sizes: dict[str, int], share: float) -> dict[str, int]:
+def _quotas(sizes: dict[str, int], share: float, key: str) -> dict[str, int]:
     exact = {answer: share * size for answer, size in sizes.items()}
     quotas = {answer: int(value) for answer, value in exact.items()}
     missing = round(share * sum(sizes.values())) - sum(quotas.values())
-    by_remainder = sorted(exact, key=lambda answer: (quotas[answer] - exact[answer], answer))
+    by_remainder = sorted(exact, key=lambda answer: (quotas[answer] - exact[answer], _rank(key, answer)))
     for answer in by_remainder[: max(0, missing)]:
         quotas[answer] += 1
     return quotas

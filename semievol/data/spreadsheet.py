@@ -38,7 +38,7 @@ def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Tab
     try:
         with content.open() as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            name = _choose_sheet(book.sheetnames, sheet, writer)
+            name = _choose_sheet([one.title for one in book.worksheets], sheet, writer)
             with content.open(watched=True) as again:
                 formulas = openpyxl.load_workbook(again, read_only=True)
                 _read_sheet(book[name], formulas[name], writer, limits)
@@ -102,7 +102,7 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) 
             if not values:
                 continue
             names = [(value or "").strip() for value in values]
-            check_columns(names, writer.name, limits)
+            check_columns(names, writer.name, limits, number)
             writer.widen(names)
             continue
         unstored = _formula_without_value(cells, sources)

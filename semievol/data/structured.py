@@ -17,6 +17,7 @@ from semievol.errors import UserError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_PER_LINE = "Write one JSON object per line, or one array of objects in a .json file."
+_GATHERED = 1_024
 _CORRECT = "Correct this record or delete it."
 
 
@@ -29,11 +30,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise _Bad(f'The key "{repeated[:60]}" stands twice.')
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _Bad(f'The key "{key[:60]}" stands twice.')
+        found[key] = value
+    return found
 
 
 _DECODER = json.JSONDecoder(
@@ -95,7 +97,7 @@ def _read_array(content: Content, limits: Limits) -> Table:
         return _read_object(content, text, position, limits)
     if text[position] != "[":
         raise UserError("The file holds no array of objects.", content.name, _ONE_PER_LINE)
-    return _elements(content, text, position, limits)
+    return _elements(content, text, position, limits, alone=True)
 
 
 def _read_object(content: Content, text: str, position: int, limits: Limits) -> Table:
@@ -116,7 +118,8 @@ def _read_object(content: Content, text: str, position: int, limits: Limits) -> 
     return _elements(content, text, arrays[0][1], limits)
 
 
-def _elements(content: Content, text: str, position: int, limits: Limits) -> Table:
+def _elements(content: Content, text: str, position: int, limits: Limits, alone: bool = False) -> Table:
+    """Records of the array at `position`; nothing may follow it where it stands `alone`."""
     reading = _Reading(content, limits)
     position = _skip(text, position + 1)
     number = 0
@@ -132,6 +135,9 @@ def _elements(content: Content, text: str, position: int, limits: Limits) -> Tab
             position = _skip(text, position + 1)
         elif text[position : position + 1] != "]":
             raise _syntax(content, json.JSONDecodeError("Expecting ',' or ']'", text, position))
+    after = _skip(text, position + 1)
+    if alone and after < len(text):
+        raise _syntax(content, json.JSONDecodeError("there is more after the end of the array", text, after))
     return reading.table()
 
 
@@ -146,6 +152,8 @@ class _Reading:
         self.columns: dict[str, None] = {}
         self.keys: Counter[int] = Counter()
         """Number of fields -> records that have so many."""
+        self.waiting: list[tuple[int, dict[str, str | None]]] = []
+        self.written: set[str] = set()
 
     def take(self, number: int, text: str) -> None:
         try:
@@ -156,16 +164,27 @@ class _Reading:
         except _Bad as error:
             self.writer.reject(number, "", text, str(error), _CORRECT)
         else:
+            self.waiting.append((number, record))
+            self.keys[len(record)] += 1
             if new := [key for key in record if key not in self.columns]:
                 self.columns.update(dict.fromkeys(new))
                 check_columns(list(self.columns), self.writer.name, self.limits)
-                self.writer.widen(new)
-            self.keys[len(record)] += 1
+            if len(self.waiting) >= _GATHERED:
+                self._write()
+
+    def _write(self) -> None:
+        """Hands on the records that wait; columns that came with them are widened by once, not one by one."""
+        self.writer.widen([column for column in self.columns if column not in self.written])
+        self.written.update(self.columns)
+        for number, record in self.waiting:
             self.writer.add(number, [record.get(column) for column in self.columns])
+        self.waiting = []
 
     def _record(self, text: str) -> dict[str, str | None]:
         if text[0] != "{":
             raise _Bad("The record is not an object with named fields.")
+        if text[_skip(text, 1) : _skip(text, 1) + 1] == "}":
+            raise _Bad("The record has no fields.")
         end = _DECODER.raw_decode(text, 0)[1]
         if _skip(text, end) < len(text):
             raise json.JSONDecodeError("Extra data", text, end)
@@ -180,6 +199,7 @@ class _Reading:
         return record
 
     def table(self) -> Table:
+        self._write()
         varying = self.keys.total() - self.keys[len(self.columns)]
         if varying:
             self.writer.notes.append(f"{varying:,} records lack some of the fields; those cells are empty.")

@@ -178,8 +178,9 @@ def display_name(name: str) -> str:
     return shown if len(shown) <= 80 else f"{shown[:60]}…{shown[-19:]}"
 
 
-def check_columns(columns: list[str], name: str, limits: Limits = LIMITS) -> None:
-    """UserError for blank, repeated or too many column names."""
+def check_columns(columns: list[str], name: str, limits: Limits = LIMITS, row: int | None = None) -> None:
+    """UserError for blank, repeated or too many column names. row: where they stand, if they stand in a row."""
+    where = name if row is None else f"{name}, row {row}"
     if len(columns) > limits.columns:
         raise UserError(
             f"The file has {len(columns):,} columns; the limit is {limits.columns:,}.",
@@ -188,13 +189,11 @@ def check_columns(columns: list[str], name: str, limits: Limits = LIMITS) -> Non
         )
     for number, column in enumerate(columns, 1):
         if not column.strip():
-            raise UserError(
-                "This column has no name.", f"{name}, row 1, column {number}", "Name the column or delete it."
-            )
+            raise UserError("This column has no name.", f"{where}, column {number}", "Name the column or delete it.")
         if unfit(column):
             raise UserError(
                 "The name of this column cannot be read as text.",
-                f"{name}, row 1, column {number}",
+                f"{where}, column {number}",
                 "Rename the column.",
             )
     repeated = [column for column, times in Counter(columns).items() if times > 1]
@@ -203,6 +202,6 @@ def check_columns(columns: list[str], name: str, limits: Limits = LIMITS) -> Non
         places = [str(i) for i, column in enumerate(columns, 1) if column == repeated[0]]
         raise UserError(
             f"Two or more columns share a name: {listed}.",
-            f"{name}, row 1, columns {', '.join(places)}",
+            f"{where}, columns {', '.join(places)}",
             "Rename them so that every column has its own name.",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass
@@ -18,15 +17,16 @@ CONTROL, INSTRUCTS, INVISIBLE = 1, 2, 4
 """Bits of `Traces.flags`."""
 _INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|above|previous|prompts?|rules)\b"
-    r"|\bignore instructions\b|\byou (?:are|must) now\b|\bsystem prompt\b|^\s*(?:system|assistant)\s*:",
+    r"|\bignore instructions\b|\byou (?:are|must) now\b|\bsystem prompt\b|^[ \t]{0,8}(?:system|assistant)[ \t]{0,8}:",
     re.IGNORECASE | re.MULTILINE,
 )
 # Cheaper than the pattern: a text without any of these words cannot match it.
 _CUES = ("ignore", "disregard", "forget", "override", "you are now", "you must now", "system", "assistant")
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TOKENS = "<["  # one of these begins every control token that is known
-_WORD = re.compile(r"\w+")
-_SPACED = str.maketrans(dict.fromkeys(string.punctuation.replace("_", "") + string.whitespace, " "))
+# Marks of a sentence say nothing about what is asked; signs (+, <, #, an emoji) and vowel marks do.
+_MARKS = ".,;:!?\"'()[]{}`" + "“”‘’«»‹›„…–—¿¡。、，；：！？「」（）"
+_SPACED = str.maketrans(dict.fromkeys(_MARKS, " "))
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,9 @@ class Tracer:
 
 
 def spelling(text: str) -> str:
-    """The words of a text in small letters, look-alike letters as the one they look like, single spaces between."""
-    if text.isascii():
-        return " ".join(text.lower().translate(_SPACED).split())
-    return " ".join(_WORD.findall(skeleton(text)))
+    """A text in small letters without sentence marks, look-alike letters as the one they look like, spaces as one."""
+    folded = text.lower() if text.isascii() else skeleton(text)
+    return " ".join(folded.translate(_SPACED).split())
 
 
 def _all_flags(parts: tuple[str, ...]) -> int:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,8 @@ from semievol.data.importing import Imported, build_records
 from semievol.data.inference import infer_task
 from semievol.data.mapping import Mapping as ColumnMapping
 from semievol.data.mapping import align, parse_mapping, suggest_mapping
-from semievol.data.readers import Table, read_table
+from semievol.data.readers import read_table
+from semievol.data.tables import Table, display_name
 from semievol.engines import lengths
 from semievol.errors import UserError
 from semievol.method.prompts import question_turn
@@ -78,7 +80,14 @@ def read(files: Mapping[Split, Path], folder: Path, watch: Watch = _unwatched) -
     """
     tables = {}
     for split, path in files.items():
-        size = path.stat().st_size if path.is_file() else 0
+        try:
+            size = path.stat().st_size
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"The file cannot be read ({getattr(error, 'strerror', None) or error}).",
+                display_name(path.name),
+                "Check the path.",
+            ) from None
         told = partial(_told, watch, f"Reading {split}", size)
         tables[split] = read_contained(path, path.name, folder / f"{split}.arrow", watch=told)
         watch(f"Reading {split}", size, size)
@@ -132,9 +141,16 @@ def store_draft(
         for split, path in files.items():
             # Names on disk are ours: the content's hash, never what a user called the file.
             kept = uploads / hashes[split]
-            if not kept.exists():
-                shutil.copyfile(path, kept.with_suffix(".tmp"))
-                os.replace(kept.with_suffix(".tmp"), kept)
+            try:
+                if not kept.exists():
+                    shutil.copyfile(path, kept.with_suffix(".tmp"))
+                    os.replace(kept.with_suffix(".tmp"), kept)
+            except OSError as error:
+                raise UserError(
+                    f"Not saved: the original file cannot be kept ({error.strerror}).",
+                    display_name(path.name),
+                    "Free some space on the disk, then try again.",
+                ) from None
 
     imported = accepted.imported
     told = partial(_told, watch, "Storing", len(imported.records))
@@ -159,8 +175,9 @@ def import_files(
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
     for left in store.home.glob(f"{_SCRATCH}*"):
-        if time.time() - left.stat().st_mtime > _DAY:  # of a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY:  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=store.home) as folder:
         accepted = draft(read(files, Path(folder), watch), kind, mapping, hide_gold, strict, base, watch)
         return store_draft(store, name, accepted, files, watch), accepted

@@ -26,7 +26,7 @@ _MINUS = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d", "-"))
 _RESULT = re.compile(r"=|####|(?i:\banswer\s*(?:is\b|:))")
 _LETTER_FIRST = re.compile(r"^[(*\[]*([A-Za-z])[)*\]]*(?:[.):,]|\s*(?:\n|$))")
 _LETTER_NAMED = re.compile(
-    r"\b(?i:answer|option|choice)\s*(?i:is|:)?\s*[(*\[]*([A-Z]|[a-z](?=[\s).*\]]*$))[)*\]]*(?![\w'])"
+    r"\b(?i:answer|option|choice)\s{0,9}(?i:is|:)?\s{0,9}[(*\[]{0,9}([A-Z]|[a-z](?=[\s).*\]]*$))[)*\]]*(?![\w'])"
 )
 
 

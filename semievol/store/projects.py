@@ -116,7 +116,11 @@ def create_with_data(store: Store, name: str, first: Version) -> Project:
             project_id = inserted_id(connection, schema.projects, values)
         except IntegrityError:
             raise _taken(name) from None
-        write_version(connection, project_id, first)
+        try:
+            write_version(connection, project_id, first)
+        except BaseException:
+            shutil.rmtree(_folder(store, project_id), ignore_errors=True)
+            raise
     return find_project(store, project_id)
 
 

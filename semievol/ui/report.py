@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -43,8 +44,7 @@ def report(imported: Imported) -> None:
 
 
 def _rejects(imported: Imported, most: int | None = None) -> pd.DataFrame:
-    rejects = [{"split": split, **one.as_dict()} for split, r in imported.report.items() for one in r.rejects[:most]]
-    return pd.DataFrame(rejects[:most])
+    return pd.DataFrame([{"split": split, **one.as_dict()} for split, one in islice(imported.rejected(), most)])
 
 
 def remedies(found: Sequence[Finding]) -> frozenset[str]:

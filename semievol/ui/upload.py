@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from semievol.data.importing import Imported, build_records
+from semievol.data.importing import Imported, check_tables
 from semievol.data.mapping import Mapping as Columns
 from semievol.data.mapping import align
 from semievol.data.tables import Table
@@ -44,9 +44,13 @@ def upload(here: Place, project: Project) -> None:
         if checked.findings:
             parts.heading(f"Findings ({len(checked.findings)})", "Worth knowing before the import; decide each.")
             taken = report.remedies(checked.findings)
-        imported, measured = _decided(project, checked, taken, share)
+        imported, measured = checked, None
+        with parts.errors_shown():
+            imported, measured = _decided(project, checked, taken, share)
         with where:
             report.report(imported)
+    if imported is checked:
+        return  # a split would be empty, which was said
     preview.preview(task, imported.records)
     if measured is not None and len(measured.sample):
         with parts.card("lengths"):
@@ -108,7 +112,7 @@ def _checked(
     if checked is None or checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
         total = sum(table.physical for table in aligned.values())
-        made = build_records(
+        made = check_tables(
             aligned, mapping, task, hide_gold, base=base, watch=lambda done: _draw(bar, "Checking", done, total)
         )
         bar.empty()

@@ -10,6 +10,7 @@ import datetime
 import gzip
 import io
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,12 @@ import pytest
 
 from semievol.data.importing import Imported, build_records
 from semievol.data.inference import infer_task
-from semievol.data.mapping import parse_mapping, suggest_mapping
+from semievol.data.mapping import Mapping, parse_mapping, suggest_mapping
 from semievol.data.readers import read_table
 from semievol.data.tables import LIMITS, MEGABYTE, Limits, Table
+from semievol.data.writing import table_of
 from semievol.errors import UserError
-from semievol.records import Split
+from semievol.records import Split, Task
 from tests.data.files import csv_bytes, parquet_bytes, with_members, xlsx_bytes, zip_bytes
 
 HEAD = "question,answer\n"
@@ -138,6 +140,7 @@ CASES = [
     Case(39, "Q", rows("alone"), "1 fields; the header has 2", row=14),
     Case(40, "R", "question,answer\na,b,c\nd,e,f\n", "Every row has more fields"),
     Case(41, "R", rows('"never closed,yes', "more,no"), "row 14"),
+    Case(41, "R", HEAD + '"oops, unclosed,yes\n' + GOOD + '"a quoted one",no\n', "rows 2 to 15"),
     Case(42, "C", rows().replace(",", ";"), "semicolons"),
     Case(42, "C", rows().replace(",", "\t"), "tabs"),
     Case(43, "A", rows('"two\nlines",yes', "after,no")),
@@ -181,6 +184,8 @@ CASES = [
     Case(
         78, "C", json.dumps([{"question": f"q {i}", "answer": "ab"[i % 2]} for i in range(12)]), "array", "data.jsonl"
     ),
+    Case(78, "R", '[{"question": "a"}]\n[{"question": "b"}]', "more after the end", "data.json"),
+    Case(79, "Q", jsonl("{}"), "no fields", "data.jsonl", row=13),
     Case(79, "Q", jsonl("42"), "not an object", "data.jsonl", row=13),
     Case(80, "Q", jsonl('{"question": "a", "question": "b", "answer": "no"}'), "stands twice", "data.jsonl", row=13),
     Case(81, "C", jsonl('{"question": "a", "answer": "no", "more": {"x": [1.50]}}'), "JSON text", "data.jsonl"),
@@ -298,6 +303,43 @@ def test_103_small_edits_are_found() -> None:
     imported = drafted(files(rows(f"{text},yes"), f"question\n{edited}\nAn altogether different sentence\n"))
     finding = next(f for f in imported.findings if f.kind == "edited_overlap")
     assert finding.examples == ({"split": "unlabeled", "row": 2, "value": edited[:79] + "…", "note": "labeled row 14"},)
+
+
+def test_103_signs_that_change_the_meaning_are_no_near_duplicates() -> None:
+    signs = ["7 + 5", "x < 5", "Which is it, C++?", "fine 😀", "की"]
+    others = ["7 - 5", "x > 5", "Which is it, C#?", "fine 😡", "का"]
+    imported = drafted(
+        files(rows(*(f'"{sign}",yes' for sign in signs)), "question\n" + "".join(f'"{o}"\n' for o in others))
+    )
+    assert "near_overlap" not in {f.kind for f in imported.findings}
+
+
+def test_103_the_very_first_record_has_near_duplicates_too() -> None:
+    imported = drafted(files(rows(), 'question\n"HOW are you 0"\nother\n'))
+    assert {f.kind: f.count for f in imported.findings}["near_overlap"] == 1
+
+
+@pytest.mark.parametrize("cell", ["system" + "\n" * 100_000, "answer" + " " * 100_000 + "!", "ignore" * 60_000])
+def test_a_long_cell_takes_no_longer_than_its_length(cell: str) -> None:
+    tables = {"labeled": table_of("l.csv", ["question", "answer"], [[cell, "yes"], ["q", cell], ["r", "no"]] * 9)}
+    began = time.monotonic()
+    build_records(tables, Mapping("question", "answer"), Task("text"))  # type: ignore[arg-type]
+    build_records(
+        {"labeled": table_of("l.csv", ["question", "a", "b", "answer"], [["q", "x", "y", cell], ["r", "x", "y", "A"]])},
+        Mapping("question", "answer", choices=("a", "b")),
+        Task("multiple_choice"),
+    )
+    assert time.monotonic() - began < 20  # it took minutes
+
+
+def test_many_keys_and_many_records_with_keys_of_their_own_are_read_in_time() -> None:
+    began = time.monotonic()
+    table = read_table("\n".join(json.dumps({f"k{i}": "v"}) for i in range(990)).encode(), "data.jsonl")
+    assert (len(table), len(table.columns)) == (990, 990)
+    many = "{" + ", ".join(f'"k{i}": 1' for i in range(60_000)) + ', "k0": 2}'
+    with pytest.raises(UserError):
+        read_table(many.encode(), "data.jsonl")
+    assert time.monotonic() - began < 20  # it took minutes
 
 
 def test_104_answers_of_the_unlabeled_file_are_asked_about_and_never_shown() -> None:

@@ -138,7 +138,7 @@ def test_a_split_without_a_single_usable_row_is_refused_with_its_first_reason() 
     with pytest.raises(UserError, match=r"test.csv, row 2, column answer: Not one of the 2 test rows"):
         build_records(tables, MAP, CHOICE)
     tables["test"] = three()["labeled"]
-    with pytest.raises(UserError, match="Every labeled record also stands in the test data"):
+    with pytest.raises(UserError, match="No labeled record is left: 12 leave by the remedies"):
         build_records(tables, MAP, CHOICE)
 
 

@@ -55,6 +55,16 @@ def test_equal_contents_stay_together_and_unlabeled_copies_of_test_leave() -> No
     assert sum(record.split == "test" for record in result) == 300
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_answers_that_never_repeat_are_drawn_from_everywhere(seed: int) -> None:
+    texts = [replace(record, answer=f"{record.row:03} and so on") for record in MANY]
+    drawn = cut_calibration(texts, 0.2, 1, seed)
+    rows = sorted(record.row for record in texts if record.content_hash in drawn)
+    assert len(rows) == 120
+    assert 200 < sum(rows) / len(rows) < 400  # not the first by name
+    assert drawn != cut_calibration(texts, 0.2, 1, seed + 1)
+
+
 def test_a_group_is_never_torn_apart() -> None:
     records = [replace(record, group=f"patient {record.row % 60}" if record.row < 540 else "") for record in MANY]
     drawn = cut_calibration(records, 0.2, 1, seed=1)

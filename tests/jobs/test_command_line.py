@@ -185,3 +185,22 @@ def test_a_wrong_count_is_refused_row_by_row(tmp_path: Path) -> None:
     told = semievol(tmp_path / "home", "import", *flags, "--name", "zero", "--count-from", "0")
     assert told["splits"]["labeled"]["rejected"] == 10
     assert told["splits"]["labeled"]["rejects"][0]["reason"] == "answer 2 is not among the 2 options"
+
+
+def test_relative_paths_are_those_of_the_person_and_rejected_rows_are_written(tmp_path: Path) -> None:
+    mine = tmp_path / "assets" / "sample"
+    mine.mkdir(parents=True)
+    write(mine / "labeled.csv", [["question", "answer"], *[[f"q {i}", "ab"[i % 2]] for i in range(20)], ["bad", ""]])
+    write(mine / "unlabeled.csv", [["question"], *[[f"u {i}"] for i in range(5)]])
+    words = ["import", "--labeled", "assets/sample/labeled.csv", "--unlabeled", "assets/sample/unlabeled.csv"]
+    words += ["--name", "mine", "--rejected", "rejected.csv", "--workspace", str(tmp_path / "home"), "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    out = subprocess.run(
+        [sys.executable, "-m", "semievol", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert out.returncode == 0, out.stderr
+    told = json.loads(out.stdout.splitlines()[-1])
+    assert told["labels"] == ["a", "b"]
+    with open(tmp_path / "rejected.csv", encoding="utf-8", newline="") as stream:
+        [row] = list(csv.DictReader(stream))
+    assert (row["split"], row["row"], row["reason"]) == ("labeled", "22", "The answer is empty.")

@@ -49,7 +49,7 @@ def test_an_import_that_cannot_be_stored_leaves_the_name_free(
 
     with monkeypatch.context() as patched:
         patched.setattr("semievol.jobs.intake.shutil.copyfile", broken)
-        with pytest.raises(type(problem)):
+        with pytest.raises((type(problem), UserError)):
             intake.import_files(store, "Line", files)
     assert projects.list_projects(store, archived=True) == []
     assert intake.import_files(store, "Line", files)[0].version_number == 1
