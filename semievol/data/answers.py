@@ -71,6 +71,15 @@ class _Raw(str):
 def _collect(value: Any) -> tuple[str, ...]:
     if isinstance(value, dict):
         texts = next((value[key] for key in ("text", "texts", "options", "choices") if key in value), None)
+        labels = next((value[key] for key in ("label", "labels") if key in value), None)
+        if (
+            isinstance(texts, list)
+            and isinstance(labels, list)
+            and (len(texts) == len(labels) == len(set(map(str, labels))))
+        ):
+            # The label says which letter each text has, in whatever order they stand.
+            named = dict(zip(map(str, labels), texts, strict=True))
+            texts = [named[label] for label in sorted(named, key=lambda label: (len(label), label))]
         value = texts if isinstance(texts, list) else [value[key] for key in sorted(value, key=_by_letter(value))]
     if not isinstance(value, list | tuple):
         raise UserError("The options are not a list.", "", _FORMS)

@@ -23,7 +23,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "question": (
         *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
         *("body", "tweet", "comment", "passage", "article", "document", "description", "problem", "title", "headline"),
-        *("utterance", "subject"),
+        *("utterance", "hypothesis", "subject"),
     ),
     "answer": (
         *("answer", "label", "gold", "gt", "target", "truth", "output", "response", "completion", "class", "category"),
@@ -31,7 +31,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
     "id": ("id", "uid", "uuid", "guid", "key"),
-    "context": ("context", "passage", "background", "paragraph", "evidence", "premise"),
+    "context": ("context", "passage", "background", "paragraph", "evidence", "premise", "article"),
 }
 
 

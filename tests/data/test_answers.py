@@ -131,3 +131,9 @@ def test_numbers_are_plain_decimals(cell: str, number: str) -> None:
 def test_what_is_not_one_number_is_refused(cell: str) -> None:
     with pytest.raises(UserError, match="is not one number"):
         read_answer(NUMBER, (), cell, LETTERS)
+
+
+def test_labels_say_which_letter_an_option_has() -> None:
+    assert parse_options('{"text": ["two", "one"], "label": ["B", "A"]}') == ("one", "two")
+    assert parse_options('{"text": ["ten", "nine"], "label": ["10", "9"]}') == ("nine", "ten")
+    assert parse_options("{'text': ['two', 'one'], 'label': ['B', 'A']}") == ("one", "two")

@@ -37,6 +37,11 @@ def tables(**columns: list[str]) -> dict[Split, Table]:
             Mapping("question", "answer", "options"),
         ),
         (tables(context=QUESTIONS, text=QUESTIONS, label=["a"] * 20), Mapping("text", "label", context="context")),
+        (
+            tables(premise=QUESTIONS, hypothesis=QUESTIONS, label=["a"] * 20),
+            Mapping("hypothesis", "label", context="premise"),
+        ),
+        (tables(question_id=QUESTIONS, text=QUESTIONS, label=["a"] * 20), Mapping("text", "label", id="question_id")),
         (tables(answerText=QUESTIONS, Question=QUESTIONS), Mapping("Question", "answerText")),
         (tables(foo=QUESTIONS, bar=["x", "y"] * 10), Mapping("foo", "bar")),
         (tables(foo=QUESTIONS, bar=VARYING, baz=["A", "B"] * 10), Mapping("foo", "baz", "bar")),
