@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui import gates, parts, preview, router, upload
+from semievol.ui import gates, parts, preview, router, storing, upload
 
 with parts.page() as here:
     project = gates.needs_project(here)
@@ -11,6 +11,7 @@ with parts.page() as here:
         "Three files: records with known answers, records without, and, if you have them, records to test on.",
         kicker=f"Version {project.version_number}" if project.version_number else "",
     )
+    storing.follow()
     if project.version_id is not None and project.task is not None:
         preview.stored(here, project)
         with st.container(horizontal=True):

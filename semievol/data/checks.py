@@ -183,7 +183,9 @@ class _Looks:
             members = np.array(sorted(twins), np.int64)
             notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
             shown, counts = self._examples(members, notes), self._counts(members)
-            remedy, offer = "They make a test easier than it should be.", "Leave them out"
+            tested = any(self._split(twin) == "test" for twin in twins.values())
+            remedy = "They make a test easier than it should be." if tested else "Nearly the same is asked twice."
+            offer = f"Leave out of {' and '.join(counts)}"
             told = f"{what}: {_count(len(members))}."
             yield Finding(kind, len(members), told, remedy, shown, counts, asks, leaves=members, offer=offer)
 

@@ -123,7 +123,8 @@ class Imported:
     def told(self) -> list[dict[str, Any]]:
         """The findings as plain data, each with what was done about it."""
         return [
-            finding.as_dict() | ({"done": finding.offer} if finding.kind in self.taken else {})
+            finding.as_dict()
+            | ({"done": finding.offer if finding.kind in self.taken else "Kept"} if len(finding.leaves) else {})
             for finding in self.findings
         ]
 

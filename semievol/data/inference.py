@@ -46,6 +46,10 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
         return Task("classification", labels or label_set(_answers(tables, mapping)))
     if kind is not None:
         return Task(kind)
+    if "labeled" not in tables:
+        raise UserError(
+            "There is no labeled file, which would show the task.", "labeled", "Add the records with known answers."
+        )
     answers = _answers(tables, mapping)
     if not answers:
         raise UserError(

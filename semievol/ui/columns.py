@@ -101,18 +101,21 @@ def task(read: Mapping[Split, Table], columns: Columns, project: Project) -> tup
             format_func=lambda k: formats.KIND_WORDS[k],
             default=wished,
             required=True,
-            key=f"kind_{inferred.kind}_{wished}_{columns}",
+            key=f"kind_{inferred.kind}_{wished}",
             help="Multiple choice: options vary from record to record. Classification: one set of labels for all.",
         )
     with right:
         known = "unlabeled" in read and columns.answer_in("unlabeled") in read["unlabeled"].columns
-        hide_gold = st.toggle(
-            "Keep answers of the unlabeled file as hidden gold",
-            value=columns.gold is not None,
-            disabled=not known,
-            key="hide_gold",
-            help="Kept for measuring only: never shown to a model, never used by a policy. Off: they are ignored.",
-        )
+        if columns.gold is not None:
+            st.text(f'Hidden gold is kept from "{columns.gold}".')
+            hide_gold = known
+        else:
+            hide_gold = st.toggle(
+                "Keep answers of the unlabeled file as hidden gold",
+                disabled=not known,
+                key="hide_gold",
+                help="Kept for measuring only: never shown to a model, never used by a policy. Off: they are ignored.",
+            )
     found = inferred if kind == inferred.kind else infer_task(read, columns, kind)
     if found.labels:
         st.text(f"Labels: {', '.join(found.labels)}")

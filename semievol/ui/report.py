@@ -14,7 +14,7 @@ from semievol.data.importing import Imported
 from semievol.jobs.intake import Lengths
 from semievol.ui import formats, parts, preview, tables
 
-KEEP = "Keep"
+KEEP, TAKE = "keep", "take"
 _ROWS = 1_000
 
 
@@ -60,13 +60,14 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
                 offer = f"{finding.offer} ({len(finding.leaves):,})"
                 chosen = st.segmented_control(
                     finding.kind,
-                    [KEEP, offer],
-                    default=offer if finding.taken else KEEP,
+                    [KEEP, TAKE],
+                    default=TAKE if finding.taken else KEEP,
+                    format_func={KEEP: "Keep", TAKE: offer}.__getitem__,
                     required=True,
                     key=f"remedy_{finding.kind}",
                     label_visibility="collapsed",
                 )
-                if chosen == offer:
+                if chosen == TAKE:
                     taken.add(finding.kind)
             elif finding.kind == "unlabeled_answers":
                 st.button("Keep as hidden gold", on_click=_hide_gold, key="remedy_unlabeled_answers")

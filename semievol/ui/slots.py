@@ -6,9 +6,10 @@ project's folder under names of ours until they are imported or a day has passed
 
 from __future__ import annotations
 
-import hashlib
 import os
+import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,14 +40,13 @@ _DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class Given:
-    """What is in a slot. path: our copy, or the server's own file; cells: where what is read from it is kept.
-    key: changes with the content."""
+    """What is in a slot. path: our copy; cells: where what is read from it is kept; key: changes with what is given."""
 
     path: Path
     name: str
     key: str
     cells: Path
-    ours: bool = True
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,25 @@ class Loaded:
     table: Table
 
 
-def slots(here: Place, project: Project) -> dict[Split, Loaded]:
-    """The slots side by side; those that hold a readable table."""
+def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Split]]:
+    """The slots side by side: those that hold a readable table, and those whose file could not be read."""
     kept = _kept(project)
     found: dict[Split, Loaded] = {}
+    failed: list[Split] = []
     for column, (split, hint) in zip(st.columns(len(SLOTS)), SLOTS.items(), strict=True):
         with column, parts.card(f"slot_{split}", tight=True):
             parts.heading(split.capitalize(), hint)
             with parts.errors_shown():
-                given = _given(here, project, split, kept.get(split))
+                given = _given(here, project, split)
                 if given is None:
                     kept.pop(split, None)
                     continue
+                failed.append(split)
                 if split not in kept or kept[split].given.key != given.key:
                     kept[split] = _loaded(given, kept)
                 found[split] = _shown(here, project, split, kept)
-    return found
+                failed.remove(split)
+    return found, failed
 
 
 def forget() -> None:
@@ -80,54 +83,66 @@ def forget() -> None:
     st.session_state["upload_generation"] += 1
     for loaded in [entry for entry in st.session_state["uploads"].values() if isinstance(entry, Loaded)]:
         loaded.given.cells.unlink(missing_ok=True)
-        if loaded.given.ours:
-            loaded.given.path.unlink(missing_ok=True)
+        loaded.given.path.unlink(missing_ok=True)
     st.session_state["uploads"] = {}
     for split in SLOTS:
-        st.session_state.pop(f"other_{split}", None)
+        st.session_state.pop(_holding(split), None)
+
+
+def _holding(split: Split) -> str:
+    """Where the session keeps what is in a slot. Streamlit forgets an upload when its page is left; this does not."""
+    return f"holding_{split}"
 
 
 def _kept(project: Project) -> dict[Any, Any]:
     kept: dict[Any, Any] = st.session_state.setdefault("uploads", {})
+    generation = st.session_state.setdefault("upload_generation", 0)
     if kept.get("project") != project.id:
+        if "project" in kept:  # what was uploaded for another project stays there
+            st.session_state["upload_generation"] = generation + 1
+            for split in SLOTS:
+                st.session_state.pop(_holding(split), None)
+            for switch in ("split_off", "hide_gold"):
+                st.session_state.pop(switch, None)
         kept.clear()
         kept["project"] = project.id
-        for split in SLOTS:
-            st.session_state.pop(f"other_{split}", None)
     return kept
 
 
-def _given(here: Place, project: Project, split: Split, before: Loaded | None) -> Given | None:
-    """What the visitor put into the slot: an uploaded file goes before what was pasted or named.
+def _given(here: Place, project: Project, split: Split) -> Given | None:
+    """What the visitor put into the slot."""
+    holding, key = _holding(split), f"upload_{split}_{st.session_state['upload_generation']}"
 
-    before: what the slot held; the same upload is not written and hashed again.
-    """
-    generation = st.session_state.setdefault("upload_generation", 0)
+    def changed() -> None:
+        if st.session_state.get(key) is None:
+            st.session_state.pop(holding, None)
+
     file = st.file_uploader(
         f"{split.capitalize()} file",
         type=[ending.lstrip(".") for ending in ENDINGS] + ["gz"],
-        key=f"upload_{split}_{generation}",
+        key=key,
         label_visibility="collapsed",
+        on_change=changed,
     )
+    held: Given | None = st.session_state.get(holding)
     if file is not None:
-        st.session_state.pop(f"other_{split}", None)
-        if before is not None and before.given.key == file.file_id:
-            return before.given
-        path = _own_copy(here, project, file.getvalue())
-        return Given(path, file.name, file.file_id, path.with_suffix(".arrow"))
-    _other_ways(here, project, split)
-    return st.session_state.get(f"other_{split}")
+        if held is None or held.key != file.file_id:
+            held = _copied(here, project, file.getvalue(), file.name, file.file_id)
+            st.session_state[holding] = held
+        return held
+    _other_ways(here, project, split, held)
+    return st.session_state.get(holding)
 
 
-def _other_ways(here: Place, project: Project, split: Split) -> None:
-    """Pasting, and files on the server where the operator opened a folder."""
-    other = f"other_{split}"
-    if other in st.session_state:
+def _other_ways(here: Place, project: Project, split: Split, held: Given | None) -> None:
+    """Pasting, and files on the server where the operator opened a folder; what the slot holds can be removed."""
+    holding = _holding(split)
+    if held is not None:
         left, right = st.columns([3, 2], vertical_alignment="center")
         with left:
-            st.text(st.session_state[other].name)
+            st.text(held.name)
         with right:
-            st.button("Remove", key=f"remove_{split}", on_click=st.session_state.pop, args=(other,), width="stretch")
+            st.button("Remove", key=f"remove_{split}", on_click=st.session_state.pop, args=(holding,), width="stretch")
         return
     with st.popover("Paste text", icon=":material/content_paste:", width="stretch"):
         text = st.text_area(
@@ -137,32 +152,31 @@ def _other_ways(here: Place, project: Project, split: Split) -> None:
             placeholder="question,answer\nWhich team takes this?,roads",
             help="CSV, tab-separated cells from a spreadsheet, JSON or JSON Lines.",
         )
-        if st.button("Use this text", key=f"use_{split}", disabled=not (text or "").strip()):
-            path = _own_copy(here, project, (text or "").encode("utf-8", "surrogatepass"))
-            st.session_state[other] = Given(path, PASTED, path.name, path.with_suffix(".arrow"))
+        if st.button("Use this text", key=f"use_{split}") and (text or "").strip():
+            raw = (text or "").encode("utf-8", "surrogatepass")
+            st.session_state[holding] = _copied(here, project, raw, PASTED, uuid.uuid4().hex)
             st.rerun()
     if os.environ.get(intake.FOLDERS):
         with st.popover("File on the server", icon=":material/folder_open:", width="stretch"):
             named = st.text_input("Path", key=f"path_{split}", help="In a folder that the operator opened.")
-            pressed = st.button("Use this file", key=f"use_path_{split}", disabled=not named)
-        if pressed:
-            path = intake.server_file(named or "")
-            key = f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
-            cells = _incoming(here, project) / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
-            st.session_state[other] = Given(path, path.name, key, cells, ours=False)
-            st.rerun()
+            if st.button("Use this file", key=f"use_path_{split}") and named:
+                with parts.errors_shown():
+                    path = intake.server_file(named)
+                    st.session_state[holding] = _copied(here, project, path, path.name, uuid.uuid4().hex)
+                    st.rerun()
 
 
-def _own_copy(here: Place, project: Project, raw: bytes) -> Path:
+def _copied(here: Place, project: Project, source: bytes | Path, name: str, key: str) -> Given:
+    """What was given, under a name of this session's own: another tab may hold and forget the same content."""
     folder = _incoming(here, project)
-    path = folder / hashlib.sha256(raw).hexdigest()
-    if not path.exists() or path.stat().st_size != len(raw):
-        for old in _abandoned(folder):
-            old.unlink(missing_ok=True)
-        with path.with_suffix(".part").open("wb") as stream:
-            stream.write(raw)
-        path.with_suffix(".part").replace(path)
-    return path
+    for old in _abandoned(folder):
+        old.unlink(missing_ok=True)
+    path = folder / uuid.uuid4().hex
+    if isinstance(source, bytes):
+        path.write_bytes(source)
+    else:
+        shutil.copyfile(source, path)
+    return Given(path, name, key, path.with_suffix(".arrow"), intake.sha256(path))
 
 
 def _incoming(here: Place, project: Project) -> Path:
@@ -230,9 +244,8 @@ def _shown(here: Place, project: Project, split: Split, kept: dict[Any, Any]) ->
 
 def _same_file(here: Place, project: Project, given: Given) -> tuple[int, str] | None:
     """Newest version and split that were imported from the same bytes."""
-    digest = given.path.name if given.ours else None
     for version in reversed(projects.versions(here.store, project.id)):
         for source in version["sources"]:
-            if digest is not None and source.get("sha256") == digest:
+            if source.get("sha256") == given.sha256:
                 return version["number"], str(source["split"])
     return None

@@ -5,7 +5,7 @@ Nothing reaches the project before that button; a bad file spoils nothing that i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ from semievol.data.tables import Table
 from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store.projects import Project
-from semievol.ui import columns, formats, notices, parts, preview, report, slots, state
+from semievol.ui import columns, formats, parts, preview, report, slots, state, storing
 from semievol.ui.state import Place
 
 TEST_SHARE = 0.2
@@ -24,7 +24,7 @@ TEST_SHARE = 0.2
 
 def upload(here: Place, project: Project) -> None:
     """The whole way from files to a new dataset version."""
-    loaded = slots.slots(here, project)
+    loaded, failed = slots.slots(here, project)
     if not loaded:
         return
     read = {split: one.table for split, one in loaded.items()}
@@ -56,36 +56,32 @@ def upload(here: Place, project: Project) -> None:
         with parts.card("lengths"):
             parts.heading("Length in tokens")
             report.token_tiles(measured, state.config_of(project).model)
-    _confirm(here, project, loaded, intake.Draft(aligned, mapping, task, imported))
+    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, task, imported))
 
 
-def _confirm(here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], draft: intake.Draft) -> None:
-    missing = [split for split in ("labeled", "unlabeled") if split not in loaded]
-    count = len(draft.imported.records)
+def _confirm(
+    here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split], draft: intake.Draft
+) -> None:
+    records = draft.imported.records
     with parts.card("confirm"):
         line, button = st.columns([4, 2], vertical_alignment="center")
         with line:
             version = (project.version_number or 0) + 1
-            parts.note(f"{formats.plural(count, 'record')} will become dataset version {version}.")
+            parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
+            missing = [split for split in ("labeled", "unlabeled") if split not in loaded]
             if missing:
                 parts.note(f"There is no {' and no '.join(missing)} file; propagating needs both.")
+            for split in failed:
+                parts.note(f"The {split} file could not be read and will not be part of it.")
+            for split in slots.SLOTS:
+                if project.counts.get(split) and not records.size(split):
+                    known = formats.plural(project.counts[split], f"{split} record")
+                    parts.note(f"Version {project.version_number} has {known}, version {version} will have none.")
         with button:
             pressed = st.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
-            with parts.errors_shown():
-                bar = st.progress(0.0, "Storing")
-                intake.store_draft(
-                    here.store,
-                    project,
-                    draft,
-                    {split: one.given.path for split, one in loaded.items()},
-                    lambda what, done, total: _draw(bar, what, done, total),
-                )
-                slots.forget()
-                st.session_state.pop("checked", None)
-                st.session_state.pop("decided", None)
-                notices.say(f"Dataset version {version} is stored.")
-                st.rerun()
+            storing.begin(here.store, project, draft, {split: one.given.path for split, one in loaded.items()})
+            st.rerun()
 
 
 def _test_share(read: Mapping[Split, Table]) -> float:
@@ -139,10 +135,13 @@ def _decided(
     key = (taken, share, model)
     decided = st.session_state.get("decided")
     if decided is None or decided[0] != key:
-        imported = checked.decided(taken, share)
-        st.session_state["decided"] = decided = (key, imported, intake.token_lengths(checked.task, imported, model))
+        with st.spinner("Working out what is left"):
+            imported = checked.decided(taken, share)
+            decided = (key, imported, intake.token_lengths(checked.task, imported, model))
+        st.session_state["decided"] = decided
     return decided[1], decided[2]
 
 
 def _draw(bar: st.delta_generator.DeltaGenerator, what: str, done: int, total: int) -> None:
-    bar.progress(min(1.0, done / max(1, total)), f"{what}: {done:,} of {total:,} records")
+    told = f"{what}: {done:,} of {total:,} records, then comparing the splits"
+    bar.progress(min(1.0, done / max(1, total)), told)

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from semievol.data.readers import read_table
+from semievol.data.tables import Table
 from semievol.jobs import intake
-from semievol.records import Task
+from semievol.records import Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
+from semievol.ui import storing
 from tests.data.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -117,7 +120,7 @@ def test_a_remedy_is_one_press(visit: Callable[..., AppTest], store: Store) -> N
     twice = LABELED + LABELED.splitlines()[1] + "\n"
     app = _upload(visit("data", project=project.id), {"labeled": twice, "unlabeled": UNLABELED})
     remedy = next(one for one in app.segmented_control if one.key == "remedy_duplicates")
-    remedy.select("Keep one of each (1)").run()
+    remedy.select("take").run()
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
     assert stored.counts["labeled"] == 24
@@ -166,3 +169,42 @@ def test_files_on_the_server_are_read_only_from_opened_folders(
     assert "24 rows" in told(app)
     press(app, "Import records")
     assert (opened / "labeled.csv").exists()
+
+
+def test_two_tabs_with_the_same_file_do_not_take_it_from_each_other(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Tabs", Task("classification"))
+    tabs = [_upload(visit("data", project=project.id), {"labeled": LABELED}) for _ in range(2)]
+    for tab in tabs:
+        press(tab, "Import records")
+        assert "Something broke" not in told(tab)
+    assert [version["number"] for version in projects.versions(store, project.id)] == [1, 2]
+
+
+def test_an_upload_is_still_there_after_another_page(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Back", Task("classification"))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED})
+    app.switch_page("pages/settings.py").run()
+    app.switch_page("pages/data.py").run()
+    assert "24 rows" in told(app)
+    app.button(key="remove_labeled").click().run()
+    assert "24 rows" not in told(app)
+
+
+def test_what_a_new_version_would_lose_is_said_before(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED})
+    assert "version 2 will have none" in told(app)
+
+
+def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = projects.create_project(store, "Left", Task("classification"))
+    session: dict[str, storing._Storing] = {}
+    monkeypatch.setattr(storing.st, "session_state", session)
+    tables: dict[Split, Table] = {"labeled": read_table(LABELED.encode(), "l.csv")}
+    path = store.home / "l.csv"
+    path.write_text(LABELED, encoding="utf-8")
+    storing.begin(store, project, intake.draft(tables), {"labeled": path})
+    session["storing"].join(30)
+    assert projects.find_project(store, project.id).counts["labeled"] == 24
