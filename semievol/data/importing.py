@@ -31,7 +31,7 @@ _TOLD_EVERY = 5_000
 
 @dataclass
 class SplitReport:
-    """What became of one file. removed: records that also stand in test and therefore left this split."""
+    """What became of one file. removed: records that left this split by a remedy, or for a test split cut from it."""
 
     name: str
     physical: int

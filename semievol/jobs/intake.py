@@ -36,7 +36,7 @@ FOLDERS = "SEMIEVOL_DATA_FOLDERS"
 _MEASURED = 2_000
 _SCRATCH = "incoming-"
 _DAY = 24 * 3600
-_RULE_BYTES = 200
+_FRAME_BYTES = 200  # of a prompt beside its texts: letters of the options, the words of the answer rule
 SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
 
@@ -195,7 +195,8 @@ def token_lengths(task: Task, imported: Imported, model: str) -> Lengths | None:
         sample = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in spread.tolist()])
         room = context - lengths.TEMPLATE_TOKENS
         # A token is a byte at least, so that shorter records need not be counted.
-        long = np.flatnonzero(imported.sizes[records.which] + _RULE_BYTES + len(task.instruction) > room)
+        around = _FRAME_BYTES + sum(len(text.encode()) + 2 for text in (task.instruction, *task.labels))
+        long = np.flatnonzero(imported.sizes[records.which] + around > room)
         counted = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in long[:_MEASURED].tolist()])
     except (OSError, ValueError):
         return None

@@ -37,6 +37,20 @@ def test_records_that_the_model_cannot_read_are_counted() -> None:
     assert measured.sample.max() > 2048 > measured.sample.min() > 5
 
 
+def test_a_long_answer_rule_counts_as_well() -> None:
+    labels = tuple(f"label {'x ' * 65}{i}" for i in range(30))
+    rows = [["words " * 150, labels[i % 30]] for i in range(60)]
+    imported = build_records(
+        {"labeled": table_of("data.csv", ["question", "answer"], rows)},
+        Mapping("question", "answer"),
+        Task("classification", labels),
+    )
+    measured = intake.token_lengths(imported.task, imported, "starter")
+    assert measured is not None
+    assert imported.sizes.max() < 1_000  # the questions alone would fit
+    assert measured.too_long == 60
+
+
 @pytest.mark.parametrize("model", ["somebody/model-on-the-hub", "", "/no/such/folder"])
 def test_nothing_is_said_of_a_model_that_is_not_here(model: str, tmp_path: Path) -> None:
     assert lengths.folder_of(model) is None
