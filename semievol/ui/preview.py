@@ -135,7 +135,7 @@ def _browse(here: Place, version_id: int) -> None:
     _, total = projects.records_page(here.store, version_id, chosen, search, 0, 1)  # type: ignore[arg-type]
     offset = tables.pages_of(total, "data_page")
     page, _ = projects.records_page(here.store, version_id, chosen, search, offset, tables.PAGE)  # type: ignore[arg-type]
-    names = {"split": "Split", "question": "Question", "answer": "Answer"}
+    names = {"split": "Split", "answer": "Answer", "question": "Question"}  # the long one last: it hides what follows
     picked = tables.table(
         page, f"records_{offset}_{split}", names, on_select="rerun", selection_mode="single-row", height=300
     )
