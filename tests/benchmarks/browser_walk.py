@@ -100,8 +100,9 @@ def walk(visit: Walk, dashboard: Dashboard, data: str) -> None:
         visit.press("Create project")
         expect(page.get_by_role("heading", level=1, name="Data")).to_be_visible()
     with visit.step("upload and map"):
-        for number, split in enumerate(("labeled", "unlabeled", "test")):
-            page.locator('input[type="file"]').nth(number).set_input_files(SHARED / data / f"{split}.csv")
+        for split in ("labeled", "unlabeled", "test"):
+            slot = page.get_by_role("region", name=f"{split.capitalize()} file", exact=True)
+            slot.locator('input[type="file"]').set_input_files(SHARED / data / f"{split}.csv")
         expect(page.get_by_role("button", name="Import records")).to_be_visible(timeout=LONG)
     page.get_by_text("What was read").scroll_into_view_if_needed()
     with visit.step("import"):

@@ -157,7 +157,8 @@ def test_a_hostile_file_is_read_checked_and_imported_as_text(
         csv.writer(stream).writerows([[column, "label"], *rows, *bad])
     page = visitor.page
     page.goto(dashboard.url(f"/data?project={project.id}"))
-    page.locator('input[type="file"]').first.set_input_files(labeled)
+    slot = page.get_by_role("region", name="Labeled file", exact=True)  # the slots come one after the other
+    slot.locator('input[type="file"]').set_input_files(labeled)
     expect(page.get_by_text("Rejected rows (1)")).to_be_visible()
     page.get_by_role("radio", name="Keep one of each (1)").or_(page.get_by_text("Keep one of each (1)")).first.click()
     expect(page.get_by_text("21 records will become dataset version 1.")).to_be_visible()
