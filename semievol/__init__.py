@@ -17,6 +17,8 @@ FLOORS: dict[str, int] = {
     "semievol.method.precision": 1,
     "semievol.method.selection": 1,
     "semievol.method.metrics": 1,
+    "semievol.method.shift": 1,
+    "semievol.method.reviewing": 1,
     "semievol.method.protocols": 2,
     "semievol.method.questions": 2,
     "semievol.method.lessons": 2,

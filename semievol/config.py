@@ -136,6 +136,9 @@ class Policy(Settings):
     )
     disputed_rule: Rule = Field(Rule(value=0.3), description="The rule for disputed candidates where they stand apart.")
     per_class: bool = Field(False, description="Apply the rule inside every predicted class instead of over all.")
+    quota: int | None = Field(
+        None, ge=1, description="At most this many of every predicted class, the most confident; none: no limit."
+    )
 
 
 class Config(Settings):

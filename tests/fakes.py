@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from semievol.config import Policy
 from semievol.method.protocols import Ask, Frozen, Lesson, Reply, Verdict
 from semievol.records import Candidate, Demonstration, Origin, Record, Response
@@ -40,6 +42,13 @@ class FakeEngine:
             near = [Demonstration(r, similarity(query, r)) for r in labeled if r.content_hash != query.content_hash]
             found.append(sorted(near, key=lambda d: (-d.similarity, d.record.id))[:k])
         return found
+
+    def embed(self, records: Sequence[Record], embedder: str) -> np.ndarray:
+        vectors = np.zeros((len(records), 64), dtype=np.float32)
+        for row, record in enumerate(records):
+            for word in record.question.split():
+                vectors[row, hashlib.sha256(word.encode()).digest()[0] % 64] += 1
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
     def fits(self, ask: Ask) -> bool:
         return sum(len(turn.content) for turn in ask.messages) <= self.reads
@@ -87,6 +96,7 @@ class MemoryJournal:
         self.adapters: dict[str, str] = {}
         self.near: dict[str, list[tuple[str, float]]] = {}
         self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
+        self.compared: dict[str, Any] | None = None
         self.merged: dict[str, Candidate] = {}
         self.frozen: Frozen | None = None
         self.decided: dict[str, list[tuple[str | None, Verdict]]] = {}
@@ -123,6 +133,12 @@ class MemoryJournal:
 
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         self.near = {key: list(value) for key, value in found.items()}
+
+    def shift(self) -> Mapping[str, Any] | None:
+        return self.compared
+
+    def save_shift(self, found: Mapping[str, Any]) -> None:
+        self.compared = dict(found)
 
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         return set(self.kept[stage])

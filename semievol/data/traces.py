@@ -10,20 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from semievol.data.confusables import skeleton
-from semievol.method.prompts import has_control_tokens
+from semievol.method.prompts import gives_orders, has_control_tokens
 from semievol.records import content_hash
 
 CONTROL, INSTRUCTS, INVISIBLE = 1, 2, 4
 """Bits of `Traces.flags`."""
-_INSTRUCTION = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|above|previous|prompts?|rules)\b"
-    r"|\bignore instructions\b|\byou (?:are|must) now\b|\bsystem prompt\b|^[ \t]{0,8}(?:system|assistant)[ \t]{0,8}:",
-    re.IGNORECASE | re.MULTILINE,
-)
-# Cheaper than the pattern: a text without any of these words cannot match it.
-_CUES = ("ignore", "disregard", "forget", "override", "you are now", "you must now", "system", "assistant")
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_TOKENS = "<["  # one of these begins every control token that is known
 # Marks of a sentence say nothing about what is asked; signs (+, <, #, an emoji) and vowel marks do.
 _MARKS = ".,;:!?\"'()[]{}`" + "“”‘’«»‹›„…–—¿¡。、，；：！？「」（）"
 _SPACED = str.maketrans(dict.fromkeys(_MARKS, " "))
@@ -83,10 +75,9 @@ def _all_flags(parts: tuple[str, ...]) -> int:
 
 def _flags(text: str) -> int:
     found = 0
-    if any(sign in text for sign in _TOKENS) and has_control_tokens(text):
+    if has_control_tokens(text):
         found |= CONTROL
-    lower = text.lower()
-    if any(cue in lower for cue in _CUES) and _INSTRUCTION.search(text):
+    if gives_orders(text):
         found |= INSTRUCTS
     if not text.isprintable() and _INVISIBLE.search(text):
         found |= INVISIBLE

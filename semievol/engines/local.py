@@ -79,24 +79,32 @@ class LocalEngine:
     ) -> list[list[Demonstration]]:
         """As the protocol says. embedder: "char-tfidf", "model" (this model's own hidden states, averaged over the
         tokens), or a sentence-transformers model."""
-        # Imported here: scikit-learn takes half a second that training and answering do not need.
+        from semievol.engines import retrieval  # here: scikit-learn takes half a second that answering does not need
+
+        return retrieval.neighbours(labeled, queries, k, self._embedder(embedder))
+
+    def embed(self, records: Sequence[Record], embedder: str) -> Vectors:
+        """As the protocol says; embedder: as in `neighbours`."""
         from semievol.engines import retrieval
 
-        if embedder == retrieval.CHAR_TFIDF:
-            return retrieval.neighbours(labeled, queries, k, retrieval.char_tfidf)
-        if embedder == MODEL_EMBEDDER:
+        return retrieval.unit_vectors(records, self._embedder(embedder))
+
+    def _embedder(self, name: str) -> Embed:
+        from semievol.engines import retrieval
+
+        if name == retrieval.CHAR_TFIDF:
+            return retrieval.char_tfidf
+        if name == MODEL_EMBEDDER:
             embed: Embed = self._hidden_states
             identity = f"{self.base.fingerprint} {self.dtype}"
         else:
-            folder = retrieval.sentence_folder(embedder)
+            folder = retrieval.sentence_folder(name)
             identity = retrieval.files_of(folder)
 
             def embed(texts: Sequence[str]) -> Vectors:
                 return retrieval.sentence_embedder(folder, self.device.type)(texts)
 
-        if self._cache is not None:
-            embed = vectors.kept(embed, self._cache, identity)
-        return retrieval.neighbours(labeled, queries, k, embed)
+        return embed if self._cache is None else vectors.kept(embed, self._cache, identity)
 
     def fits(self, ask: Ask) -> bool:
         """As the protocol says; see `Chat.fits`."""

@@ -51,8 +51,7 @@ def neighbours(
     if k == 0 or not labeled or not queries:
         return [[] for _ in queries]
     # One embedding of both, so that a vocabulary learnt from the texts does not depend on the order of the calls.
-    vectors = embed([text_of(record) for record in (*labeled, *queries)])
-    vectors = np.ascontiguousarray(normalize(vectors), dtype=np.float32)
+    vectors = unit_vectors([*labeled, *queries], embed)
     known, asked = vectors[: len(labeled)], vectors[len(labeled) :]
     searched = index(known, flat_up_to)
     hashes = [record.content_hash for record in labeled]
@@ -73,6 +72,12 @@ def neighbours(
                 ranked = _ranked(everything, _cosines(known, vector), labeled, hashes, query.content_hash)
             found.append(ranked[:k])
     return found
+
+
+def unit_vectors(records: Sequence[Record], embed: Embed) -> Vectors:
+    """The records' texts as vectors of length one, float32[n, d]."""
+    vectors = embed([text_of(record) for record in records])
+    return np.ascontiguousarray(normalize(vectors), dtype=np.float32)
 
 
 def _cosines(rows: Vectors, vector: Vectors) -> npt.NDArray[np.float64]:

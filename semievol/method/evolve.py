@@ -9,9 +9,10 @@ and every random draw is keyed by (seed, round, stage, record, collaborator).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from semievol.config import Collaborator
-from semievol.method import confidence, selection
+from semievol.method import confidence, selection, shift
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
@@ -60,7 +61,10 @@ def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """In-context propagation: the k nearest labeled records of every record become its demonstrations (§3.1)."""
+    """In-context propagation: the k nearest labeled records of every record become its demonstrations (§3.1).
+
+    The same vectors tell whether labeled and unlabeled texts are alike, which every estimate will assume.
+    """
     queries = [*plan.unlabeled, *plan.calibration, *plan.labeled]
     settings = plan.config.propagation
     stored = journal.demonstrations()
@@ -69,6 +73,11 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
         found = engine.neighbours(plan.labeled, queries, max(settings.k, 1), settings.embedder)
         pairs = zip(queries, found, strict=True)
         journal.save_demonstrations({q.id: [(d.record.id, d.similarity) for d in near] for q, near in pairs})
+    if journal.shift() is None:
+        known, pool = shift.drawn([*plan.labeled, *plan.calibration], plan.unlabeled, plan.config.seed)
+        vectors = engine.embed([*known, *pool], settings.embedder)
+        compared = shift.text_shift(vectors[: len(known)], vectors[len(known) :], plan.config.seed)
+        journal.save_shift(asdict(compared) if compared else {})
     journal.progress("retrieve", len(queries), len(queries))
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from semievol.config import MEASURES
 from semievol.method import metrics
+from semievol.method.prompts import suspicious
 from semievol.method.protocols import Journal, Plan
 from semievol.method.tasks import same
 from semievol.records import Record
@@ -32,6 +33,7 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
                 "record_id": record.id,
                 "content_hash": record.content_hash,
                 "answer": candidate.answer,
+                "flagged": suspicious(record.question, record.options),
             }
             line |= {"agreed": candidate.agreed, "justified": candidate.justified, "exactness": candidate.exactness}
             line |= {measure: candidate.confidences.get(measure, float("nan")) for measure in MEASURES}
@@ -47,7 +49,7 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
 
 
 _COLUMNS = [
-    *("record_id", "content_hash", "answer", "agreed", "justified", "exactness", *MEASURES),
+    *("record_id", "content_hash", "answer", "flagged", "agreed", "justified", "exactness", *MEASURES),
     *("gold", "correct", "decision", "decided_answer"),
 ]
 

@@ -23,6 +23,15 @@ _CONTROL = re.compile(
     r"|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
 )
 
+_INSTRUCTION = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|above|previous|prompts?|rules)\b"
+    r"|\bignore instructions\b|\byou (?:are|must) now\b|\bsystem prompt\b|^[ \t]{0,8}(?:system|assistant)[ \t]{0,8}:",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Cheaper than the pattern: a text without any of these words cannot match it.
+_CUES = ("ignore", "disregard", "forget", "override", "you are now", "you must now", "system", "assistant")
+_TOKENS = "<["  # one of these begins every control token that is known
+
 
 def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
     """`text` with every chat control token broken up by a space after its first character, so that it stays data."""
@@ -35,7 +44,21 @@ def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
 
 def has_control_tokens(text: str) -> bool:
     """Whether `text` holds something that a chat template could take for a control token."""
-    return _CONTROL.search(text) is not None
+    return any(sign in text for sign in _TOKENS) and _CONTROL.search(text) is not None
+
+
+def gives_orders(text: str) -> bool:
+    """Whether `text` seems to speak to the model ("ignore the above …") rather than to be about something."""
+    lower = text.lower()
+    return any(cue in lower for cue in _CUES) and _INSTRUCTION.search(text) is not None
+
+
+def suspicious(question: str, options: Sequence[str] = ()) -> bool:
+    """Whether a record's text could steer the model: instructions hidden in data, or chat control tokens.
+
+    Such a record is read like any other, but no policy accepts what a model says about it (RELIABILITY.md §2).
+    """
+    return any(has_control_tokens(text) or gives_orders(text) for text in (question, *options))
 
 
 def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = ()) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from semievol.config import Config, Policy, Tuning
 from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Origin, Record, Response, Task
 
@@ -92,6 +94,9 @@ class Engine(Protocol):
     ) -> list[list[Demonstration]]:
         """For every query the `k` most similar labeled records, most similar first, never one of equal content."""
 
+    def embed(self, records: Sequence[Record], embedder: str) -> np.ndarray:
+        """Unit vectors of the records' texts, float32[n, d], by the embedder that `neighbours` would use."""
+
     def fits(self, ask: Ask) -> bool:
         """Whether the ask's model has room for the prompt and its answer."""
 
@@ -147,6 +152,11 @@ class Journal(Protocol):
         """Record id -> (labeled record id, similarity), most similar first, of this round."""
 
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None: ...
+
+    def shift(self) -> Mapping[str, Any] | None:
+        """How labeled and unlabeled texts compare in this round (`shift.TextShift`), where that was looked at."""
+
+    def save_shift(self, found: Mapping[str, Any]) -> None: ...
 
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys of the responses that are already stored for this round and stage."""

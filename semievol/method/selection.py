@@ -1,11 +1,13 @@
 """Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
 
 Works on tables with one line per record, as `store.results.candidate_frame` gives them: `answer`, `agreed`,
-`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`; a calibration table has the true
-answer in `gold` besides (or `correct`, which wins). Knows nothing of where the numbers come from.
+`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`, and, where known, `flagged`; a
+calibration table has the true answer in `gold` besides (or `correct`, which wins). Knows nothing of where the numbers
+come from.
 
 A rule works inside groups: all candidates, or agreed and disputed apart, or every predicted class. Ties are kept or
-dropped whole. A candidate without an answer, or without a value of the measure, is never accepted by a policy.
+dropped whole. Never accepted by a policy: a candidate without an answer, without a value of the measure, or whose text
+could steer the model (`flagged`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,91 @@ ALPHA = 0.05
 NOT_ENOUGH = "not enough evidence"
 
 
+class Cut:
+    """A policy laid over a round's candidates, worked out once: what it keeps, where its lines stand, what is known.
+
+    frame: the pool's candidates; calibration: those with known answers, where there are any.
+    """
+
+    def __init__(self, policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> None:
+        self.policy, self.frame = policy, frame
+        self._judged = calibration is not None and len(calibration) > 0
+        self._parts = _parts(policy, frame, calibration)
+        self.mask = np.zeros(len(frame), dtype=bool)
+        for part in self._parts:
+            self.mask[part.pool] = part.kept()
+
+    def accepted(self) -> tuple[dict[str, str], dict[str, Origin]]:
+        """See the function of this name."""
+        frame, mask = self.frame, self.mask
+        answers = dict(zip(frame.index[mask].tolist(), frame["answer"].array[mask].tolist(), strict=True))
+        origins: dict[str, Origin] = dict.fromkeys(answers, "pseudo")
+        if "decision" not in frame:
+            return answers, origins
+        decided = frame.loc[frame["decision"].notna(), ["answer", "decision", "decided_answer"]]
+        for record_id, answer, action, said in decided.itertuples():
+            if action in ("accept", "edit"):
+                asserted = answer if pd.isna(said) else said
+                if pd.notna(asserted):
+                    answers[record_id], origins[record_id] = asserted, "expert"
+            elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
+                answers.pop(record_id, None)
+                origins.pop(record_id, None)
+        return answers, origins
+
+    def lines(self) -> dict[str, float]:
+        """Where the line stands in the histogram: part ("all", "agreed", "disputed") -> largest accepted value.
+
+        A part in which nothing is kept is missing, and so is one that is cut per class and thus has several lines.
+        """
+        lines = {}
+        for part in self._parts:
+            kept = part.kept()
+            if part.rule.kind == "threshold":
+                lines[part.name] = part.rule.value
+            elif kept.any() and part.groups == 1:
+                lines[part.name] = float(part.values[: len(kept)][kept].max())
+        return lines
+
+    def reason(self) -> str:
+        """One sentence saying why the policy accepts nothing; empty if it accepts something."""
+        if self.mask.any():
+            return ""
+        policy, parts = self.policy, self._parts
+        ranked = [part.place[part.place < NEVER] for part in parts]
+        if not sum(place.size for place in ranked):
+            return f"No candidate has an answer with a value of {policy.measure}."
+        if any(part.rule.kind == "target_precision" for part in parts):
+            target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
+            needed = precision.needed_reviews(target)
+            cure = f": review {needed} at random and you can have it." if needed else "."
+            return f"There is {NOT_ENOUGH} for a precision of {target:.0%}{cure}"
+        if all(part.rule.kind == "fraction" for part in parts):
+            best = min(int(place.min()) for place in ranked if place.size)
+            return f"The {best} most confident candidates share one value and can only be kept together."
+        return f"The {policy.measure} of every candidate is above {policy.rule.value:g}."
+
+    def evidence(self, alpha: float = ALPHA, measures_tried: int = 1) -> Evidence | None:
+        """Bounds on the number wrong among what the policy keeps, by the band of EVIDENCE.md §3; None without
+        calibration.
+
+        Sets that are moved by a dial of their own (agreed and disputed apart; every class under a target precision) get
+        a band each at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides
+        alpha by `measures_tried`.
+        """
+        if not self._judged:
+            return None
+        dials = [dial for part in self._parts for dial in part.dials()]
+        share = alpha / measures_tried / max(len(dials), 1)
+        kept, low, high, drawn, wrong = 0, 0, 0, 0, 0
+        for part in dials:
+            pool, known = part.inside(part.kept_all())
+            at = part.band(share).at(int(pool.sum()))
+            kept, low, high = kept + int(pool.sum()), low + at[0], high + at[1]
+            drawn, wrong = drawn + int(known.sum()), wrong + int(part.wrong[known].sum())
+        return Evidence(kept, drawn, wrong, low, high)
+
+
 def apply(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> np.ndarray:
     """Boolean mask over `frame`: which candidates the policy accepts, decisions aside.
 
@@ -33,11 +120,9 @@ def apply(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None 
     threshold: every value up to the rule's.
     target_precision: `precision.target_precision` in every group, alpha 0.05 divided by their number; none where the
         calibration table (or the lack of one) is not enough evidence.
+    A quota keeps of this only the most confident of every predicted class, whole ties again.
     """
-    mask = np.zeros(len(frame), dtype=bool)
-    for part in _parts(policy, frame, calibration):
-        mask[part.pool] = part.kept()
-    return mask
+    return Cut(policy, frame, calibration).mask
 
 
 def accepted(
@@ -48,55 +133,17 @@ def accepted(
     accept and edit assert their answer (origin "expert"); reject and ambiguous remove the candidate, reject only where
     its answer is the one that was rejected; skip changes nothing.
     """
-    mask = apply(policy, frame, calibration)
-    answers = dict(zip(frame.index[mask].tolist(), frame["answer"].array[mask].tolist(), strict=True))
-    origins: dict[str, Origin] = dict.fromkeys(answers, "pseudo")
-    if "decision" not in frame:
-        return answers, origins
-    decided = frame.loc[frame["decision"].notna(), ["answer", "decision", "decided_answer"]]
-    for record_id, answer, action, said in decided.itertuples():
-        if action in ("accept", "edit"):
-            asserted = answer if pd.isna(said) else said
-            if pd.notna(asserted):
-                answers[record_id], origins[record_id] = asserted, "expert"
-        elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
-            answers.pop(record_id, None)
-            origins.pop(record_id, None)
-    return answers, origins
+    return Cut(policy, frame, calibration).accepted()
 
 
 def threshold_of(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> dict[str, float]:
-    """Where the line stands in the histogram: part ("all", "agreed", "disputed") -> largest accepted value.
-
-    A part in which nothing is kept is missing, and so is one that is cut per class and thus has several lines.
-    """
-    lines = {}
-    for part in _parts(policy, frame, calibration):
-        kept = part.kept()
-        if part.rule.kind == "threshold":
-            lines[part.name] = part.rule.value
-        elif kept.any() and part.groups == 1:
-            lines[part.name] = float(part.values[: len(kept)][kept].max())
-    return lines
+    """See `Cut.lines`."""
+    return Cut(policy, frame, calibration).lines()
 
 
 def reason(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> str:
-    """One sentence saying why the policy accepts nothing; empty if it accepts something."""
-    parts = _parts(policy, frame, calibration)
-    if any(part.kept().any() for part in parts):
-        return ""
-    ranked = [part.place[part.place < NEVER] for part in parts]
-    if not sum(place.size for place in ranked):
-        return f"No candidate has an answer with a value of {policy.measure}."
-    if any(part.rule.kind == "target_precision" for part in parts):
-        target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
-        needed = precision.needed_reviews(target)
-        cure = f": review {needed} at random and you can have it." if needed else "."
-        return f"There is {NOT_ENOUGH} for a precision of {target:.0%}{cure}"
-    if all(part.rule.kind == "fraction" for part in parts):
-        best = min(int(place.min()) for place in ranked if place.size)
-        return f"The {best} most confident candidates share one value and can only be kept together."
-    return f"The {policy.measure} of every candidate is above {policy.rule.value:g}."
+    """See `Cut.reason`."""
+    return Cut(policy, frame, calibration).reason()
 
 
 @dataclass(frozen=True)
@@ -122,23 +169,8 @@ class Evidence:
 def evidence(
     policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame, alpha: float = ALPHA, measures_tried: int = 1
 ) -> Evidence | None:
-    """Bounds on the number wrong among what the policy keeps, by the band of EVIDENCE.md §3; None without calibration.
-
-    Sets that are moved by a dial of their own (agreed and disputed apart; every class under a target precision) get a
-    band each at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides alpha
-    by `measures_tried`.
-    """
-    if not len(calibration):
-        return None
-    dials = [dial for part in _parts(policy, frame, calibration) for dial in part.dials()]
-    share = alpha / measures_tried / max(len(dials), 1)
-    kept, low, high, drawn, wrong = 0, 0, 0, 0, 0
-    for part in dials:
-        pool, known = part.inside(part.kept_all())
-        at = part.band(share).at(int(pool.sum()))
-        kept, low, high = kept + int(pool.sum()), low + at[0], high + at[1]
-        drawn, wrong = drawn + int(known.sum()), wrong + int(part.wrong[known].sum())
-    return Evidence(kept, drawn, wrong, low, high)
+    """See `Cut.evidence`."""
+    return Cut(policy, frame, calibration).evidence(alpha, measures_tried)
 
 
 @dataclass(frozen=True)
@@ -146,8 +178,9 @@ class _Part:
     """Candidates under one rule: those of the pool (at `pool` in the table), then those of the calibration split.
 
     values, group, place: of both, in this order; wrong: of the calibration split alone.
-    group: group of every candidate, -1 for none. place: how many pool candidates of its group have no larger value, so
-    that a tie shares one place; NEVER for what cannot be accepted. sizes: pool candidates per group.
+    within: whether the quota of its class has room for it. group: group of every candidate, -1 for none. place: how
+    many pool candidates of its group have no larger value, so that a tie shares one place; NEVER for what cannot be
+    accepted. sizes: pool candidates per group.
     alpha: chance of error that each group's target precision may spend.
     """
 
@@ -155,6 +188,7 @@ class _Part:
     rule: Rule
     pool: np.ndarray
     values: np.ndarray
+    within: np.ndarray
     group: np.ndarray
     place: np.ndarray
     sizes: np.ndarray
@@ -172,7 +206,7 @@ class _Part:
     def kept_all(self) -> np.ndarray:
         """Mask over pool and calibration candidates."""
         if self.rule.kind == "threshold":
-            return (self.place < NEVER) & (self.values <= self.rule.value)
+            return (self.place < NEVER) & (self.values <= self.rule.value) & self.within
         if self.rule.kind == "fraction":
             return self._most_confident(np.full(self.groups, self.rule.value))
         return self._most_confident(np.array([self._proven_share(group) for group in range(self.groups)]))
@@ -195,6 +229,7 @@ class _Part:
             self,
             pool=self.pool[pool],
             values=self.values[members],
+            within=self.within[members],
             group=np.zeros(int(members.sum()), dtype=np.int64),
             place=self.place[members],
             sizes=self.sizes[group : group + 1],
@@ -211,7 +246,7 @@ class _Part:
     def _most_confident(self, shares: np.ndarray) -> np.ndarray:
         if not self.groups:
             return np.zeros(len(self.values), dtype=bool)
-        return (self.group >= 0) & (self.place <= _allowed(shares, self.sizes)[self.group])
+        return (self.group >= 0) & (self.place <= _allowed(shares, self.sizes)[self.group]) & self.within
 
     def _proven_share(self, group: int) -> float:
         """Largest share of a group whose target precision calibration proves; 0 for none."""
@@ -236,60 +271,84 @@ def _allowed(shares: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.ceil(shares * sizes - 1e-9).astype(np.int64)
 
 
+class _Candidates:
+    """Pool and calibration candidates one below the other, as arrays; only of the latter is known what is `wrong`."""
+
+    def __init__(self, measure: str, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> None:
+        self._tables = [frame] if calibration is None or calibration.empty else [frame, calibration]
+        self.pool_size = len(frame)
+        self.size = sum(len(table) for table in self._tables)
+        self.agreed = self._column("agreed", bool)
+        self.values = self._column(measure, float) if self.has(measure) else np.full(self.size, np.nan)
+        self.in_pool = np.arange(self.size) < self.pool_size
+        answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
+        flagged = self._column("flagged", bool) if self.has("flagged") else np.zeros(self.size, dtype=bool)
+        self.eligible = answered & ~flagged & ~np.isnan(self.values)
+        self.wrong = np.zeros(self.size, dtype=bool)
+        if self.size > self.pool_size:
+            known = self._tables[1]
+            right = known["correct"] if "correct" in known else known["answer"] == known["gold"]
+            self.wrong[self.pool_size :] = ~right.to_numpy(dtype=bool)
+
+    def codes(self, name: str) -> tuple[np.ndarray, int]:
+        """Number of every candidate's value of this column, -1 for none, and how many values there are."""
+        column = np.concatenate([table[name].to_numpy(dtype=object) for table in self._tables])
+        codes, found = pd.factorize(column, sort=True)
+        return codes, len(found)
+
+    def has(self, name: str) -> bool:
+        return all(name in table for table in self._tables)
+
+    def _column(self, name: str, dtype: type) -> np.ndarray:
+        return np.concatenate([table[name].to_numpy(dtype=dtype) for table in self._tables])
+
+
 def _parts(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> list[_Part]:
     """The policy's rules with the candidates under each: all together, agreed only, or agreed and disputed apart."""
-    pool_size = len(frame)
-    table = frame if calibration is None or calibration.empty else _joined(policy, frame, calibration)
-    agreed = table["agreed"].to_numpy(dtype=bool)
+    table = _Candidates(policy.measure, frame, calibration)
     if policy.disputed == "together":
-        members = [("all", policy.rule, np.arange(len(table)))]
+        members = [("all", policy.rule, np.arange(table.size))]
     else:
-        members = [("agreed", policy.rule, np.flatnonzero(agreed))]
+        members = [("agreed", policy.rule, np.flatnonzero(table.agreed))]
     if policy.disputed == "apart":
-        members.append(("disputed", policy.disputed_rule, np.flatnonzero(~agreed)))
-    answered = table["answer"].notna().to_numpy()
-    missing = policy.measure not in table
-    values = np.full(len(table), np.nan) if missing else table[policy.measure].to_numpy(dtype=float)
-    wrong = np.zeros(len(table), dtype=bool)
-    if len(table) > pool_size:
-        wrong[pool_size:] = table["wrong"].to_numpy()[pool_size:]
+        members.append(("disputed", policy.disputed_rule, np.flatnonzero(~table.agreed)))
+    within = _within_quota(policy, table)
     parts = []
     for name, rule, index in members:
-        group, groups = _groups(policy, rule, table, index)
-        usable = answered[index] & ~np.isnan(values[index]) & (group >= 0)
-        in_pool = index < pool_size
-        place = _places(values[index], group, in_pool, usable, groups)
+        group, groups = _groups(policy, rule, table)
+        group, in_pool, values = group[index], table.in_pool[index], table.values[index]
+        place = _places(values, group, in_pool, table.eligible[index] & (group >= 0), groups)
         sizes = np.bincount(group[in_pool & (group >= 0)], minlength=groups)
-        known = wrong[index[~in_pool]]
-        parts.append(_Part(name, rule, index[in_pool], values[index], group, place, sizes, known, ALPHA))
+        known = table.wrong[index[~in_pool]]
+        parts.append(_Part(name, rule, index[in_pool], values, within[index], group, place, sizes, known, ALPHA))
     tested = sum(part.groups for part in parts if part.rule.kind == "target_precision")
     return [replace(part, alpha=ALPHA / max(tested, 1)) for part in parts]
 
 
-def _joined(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
-    """Pool and calibration one below the other, with only the columns a rule reads, and `wrong`."""
-    right = calibration["correct"] if "correct" in calibration else calibration["answer"] == calibration["gold"]
-    known = calibration.assign(wrong=~right.to_numpy(dtype=bool))
-    columns = [c for c in ("answer", "agreed", "exactness", policy.measure) if c in frame and c in known]
-    return pd.concat([frame[columns].assign(wrong=False), known[[*columns, "wrong"]]], ignore_index=True)
+def _within_quota(policy: Policy, table: _Candidates) -> np.ndarray:
+    """Which candidates the quota has room for: the most confident of every class, among those a rule may keep."""
+    if policy.quota is None:
+        return np.ones(table.size, dtype=bool)
+    codes, classes = table.codes("answer")
+    vying = table.eligible & (table.agreed if policy.disputed == "drop" else True)
+    return _places(table.values, codes, table.in_pool, vying, classes) <= policy.quota
 
 
-def _groups(policy: Policy, rule: Rule, table: pd.DataFrame, index: np.ndarray) -> tuple[np.ndarray, int]:
-    """Group number of every candidate at `index` (-1: none) and how many groups there are.
+def _groups(policy: Policy, rule: Rule, table: _Candidates) -> tuple[np.ndarray, int]:
+    """Group number of every candidate (-1: none) and how many groups there are.
 
     One group, unless the policy cuts per predicted class (a threshold is the same in all), or exact values stand beside
     bounds, of which no common share can be taken.
     """
     keys = []
     if policy.per_class and rule.kind != "threshold":
-        keys.append(table["answer"])
-    if rule.kind == "fraction" and policy.measure != "vote_entropy" and "exactness" in table:
-        keys.append(table["exactness"])
-    group, groups = np.zeros(len(index), dtype=np.int64), min(len(index), 1)
-    for key in keys:
-        codes, found = pd.factorize(key.iloc[index], sort=True)
-        group = np.where((codes < 0) | (group < 0), -1, group * len(found) + codes)
-        groups *= len(found)
+        keys.append(table.codes("answer"))
+    if rule.kind == "fraction" and policy.measure != "vote_entropy" and table.has("exactness"):
+        keys.append(table.codes("exactness"))
+    group, groups = np.zeros(table.size, dtype=np.int64), min(table.size, 1)
+    for codes, found in keys:
+        group = np.where((codes < 0) | (group < 0), -1, group * found + codes)
+        groups *= found
     return group, groups
 
 

@@ -23,6 +23,7 @@ from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.rounds import bump
 from semievol.store.selections import freeze, selection_frame, selections
+from semievol.store.undone import STANDS, was_undone
 from semievol.store.versions import as_task, find_records, table, task_in
 
 __all__ = [
@@ -32,10 +33,13 @@ __all__ = [
     "freeze",
     "history",
     "newer",
+    "restore",
     "selection_frame",
     "selections",
     "standing",
+    "take_back",
     "undo",
+    "write_decisions",
 ]
 
 Action = Literal["accept", "reject", "edit", "skip", "ambiguous", "undo"]
@@ -48,11 +52,6 @@ _FIELDS = (
     *("reviewer", "at", "undoes"),
 )
 _COLUMNS = [schema.decisions.c[name] for name in _FIELDS]
-_undoing = schema.decisions.alias("undoing")
-_STANDS = (
-    schema.decisions.c.action != "undo",
-    ~select(_undoing.c.id).where(_undoing.c.undoes == schema.decisions.c.id).exists(),
-)
 
 
 @dataclass(frozen=True)
@@ -106,19 +105,32 @@ def decide_many(
     answer: for `edit`, the answer that all of them get. The same `key` twice stores them once.
     """
     with store.write() as connection:
-        known = _of_key(connection, project_id, key)
-        if known:
-            return known
-        same = {"project_id": project_id, "round_id": round_id, "action": action, "note": note, "reviewer": reviewer}
-        same |= {"at": store.now(connection), "batch": uuid.uuid4().hex if len(shown) > 1 else None, "undoes": None}
-        rows = [
-            same
-            | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
-            for record_id, (content, asserted) in _checked(
-                connection, project_id, round_id, shown, action, answer
-            ).items()
-        ]
-        return _append(connection, project_id, rows, key)
+        return write_decisions(connection, store, project_id, round_id, shown, action, answer, reviewer, note, key)
+
+
+def write_decisions(
+    connection: Connection,
+    store: Store,
+    project_id: int,
+    round_id: int,
+    shown: Mapping[str, str | None],
+    action: str,
+    answer: str | None = None,
+    reviewer: str = "",
+    note: str = "",
+    key: str | None = None,
+) -> list[Decision]:
+    """As `decide_many`, inside the caller's transaction."""
+    known = _of_key(connection, project_id, key)
+    if known:
+        return known
+    same = {"project_id": project_id, "round_id": round_id, "action": action, "note": note, "reviewer": reviewer}
+    same |= {"at": store.now(connection), "batch": uuid.uuid4().hex if len(shown) > 1 else None, "undoes": None}
+    rows = [
+        same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
+        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, action, answer).items()
+    ]
+    return _append(connection, project_id, rows, key)
 
 
 def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
@@ -127,7 +139,7 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
     Returns the entry that undoes; what was undone stays in the history. The same `key` twice undoes once.
     """
     c = schema.decisions.c
-    mine = (c.project_id == project_id, c.reviewer == reviewer, *_STANDS)
+    mine = (c.project_id == project_id, c.reviewer == reviewer, *STANDS)
     with store.write() as connection:
         known = _of_key(connection, project_id, key)
         if known:
@@ -137,20 +149,65 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
             return None
         which = c.id == newest.id if newest.batch is None else c.batch == newest.batch
         taken = _all(connection, select(*_COLUMNS).where(*mine, which).order_by(c.id))
-        at = store.now(connection)
-        rows = [
-            {"project_id": project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
-            | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
-            | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": newest.batch and f"undo {newest.batch}"}
-            for d in taken
-        ]
-        return _append(connection, project_id, rows, key)[-1]
+        return _take_back(connection, store, taken, reviewer, newest.batch, key)[-1]
+
+
+def take_back(
+    store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None
+) -> list[Decision]:
+    """Undoes one entry of the history, whoever made it and however long ago, a bulk decision as a whole.
+
+    Returns the entries that undo; none where it is undone already. Raises UserError where there is no such decision.
+    """
+    c = schema.decisions.c
+    with store.write() as connection:
+        known = _of_key(connection, project_id, key)
+        if known:
+            return known
+        found = connection.execute(
+            select(c.id, c.batch).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
+        ).one_or_none()
+        if found is None:
+            raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
+        which = c.id == found.id if found.batch is None else c.batch == found.batch
+        taken = _all(connection, select(*_COLUMNS).where(c.project_id == project_id, which, *STANDS).order_by(c.id))
+        return _take_back(connection, store, taken, reviewer, found.batch, key) if taken else []
+
+
+def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
+    """Says again what an entry of the history said, as a new entry of this reviewer, which then is the newest.
+
+    Raises UserError where there is no such decision, or its record is not in the data of its round any more.
+    """
+    c = schema.decisions.c
+    with store.write() as connection:
+        query = select(*_COLUMNS).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
+        found = _all(connection, query)
+        if not found:
+            raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
+        old = found[0]
+        shown = {old.record_id: old.answer_shown}
+        said = (old.action, old.answer, reviewer, old.note, key)
+        return write_decisions(connection, store, project_id, old.round_id, shown, *said)[0]
+
+
+def _take_back(
+    connection: Connection, store: Store, taken: Sequence[Decision], reviewer: str, batch: str | None, key: str | None
+) -> list[Decision]:
+    at = store.now(connection)
+    rows = [
+        {"project_id": d.project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
+        | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
+        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": batch and f"undo {batch}"}
+        for d in taken
+    ]
+    return _append(connection, taken[0].project_id, rows, key)
 
 
 def history(store: Store, project_id: int) -> pd.DataFrame:
     """Every entry, newest first: the decision's fields, the question, and whether it was undone."""
     d, r, v = schema.decisions.c, schema.rounds.c, schema.records.c
-    undone = select(_undoing.c.id).where(_undoing.c.undoes == d.id).exists().label("undone")
+    undone = was_undone(d.id).label("undone")
     joined = schema.decisions.join(schema.rounds, r.id == d.round_id).outerjoin(
         schema.records, (v.version_id == r.version_id) & (v.record_id == d.record_id)
     )
@@ -315,7 +372,7 @@ def _standing(
     connection: Connection, project_id: int, hashes: Sequence[str] | None = None
 ) -> dict[str, list[Decision]]:
     c = schema.decisions.c
-    query = select(*_COLUMNS).where(c.project_id == project_id, *_STANDS).order_by(c.content_hash, c.id)
+    query = select(*_COLUMNS).where(c.project_id == project_id, *STANDS).order_by(c.content_hash, c.id)
     found = _all(connection, query if hashes is None else query.where(c.content_hash.in_(hashes)))
     return {content: list(group) for content, group in groupby(found, key=lambda d: d.content_hash)}
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select, update
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
+from semievol.method.prompts import suspicious
 from semievol.method.protocols import Frozen, Verdict
 from semievol.records import Candidate, Origin, Response
 from semievol.store import results, runs, schema
@@ -134,6 +135,19 @@ class StoreJournal:
             self._replace(connection, schema.demonstrations, rows)
             bump(connection, round_id=self._round.id)
 
+    def shift(self) -> dict[str, Any] | None:
+        """How labeled and unlabeled texts compare in this round, where that was looked at."""
+        with self._store.read() as connection:
+            mine = select(schema.rounds.c.shift).where(schema.rounds.c.id == self._round.id)
+            found: dict[str, Any] | None = connection.execute(mine).scalar()
+            return found
+
+    def save_shift(self, found: Mapping[str, Any]) -> None:
+        with self._write() as connection:
+            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
+            connection.execute(mine.values(shift=dict(found)))
+            bump(connection, round_id=self._round.id)
+
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys (record id, collaborator, input hash) of the responses already stored for this round and stage."""
         s, r = schema.responses.c, schema.records.c
@@ -169,8 +183,12 @@ class StoreJournal:
         found = {self._key(candidate.record_id): candidate for candidate in candidates}
         r = schema.records.c
         with self._write() as connection:
-            mine = select(r.key, r.content_hash, r.split).where(r.version_id == self._round.version_id)
-            about = {key: (content, split) for key, content, split in connection.execute(mine)}
+            mine = select(r.key, r.content_hash, r.split, r.question, r.options)
+            about, flagged = {}, {}
+            for key, content, split, *text in connection.execute(mine.where(r.version_id == self._round.version_id)):
+                about[key] = (content, split)
+                if key in found:
+                    flagged[key] = suspicious(*text)
             said = standing_for(connection, self._run.project_id, (about[key][0] for key in found))
             allowed = allowed_in(connection, self._round.version_id, said)
             rows = []
@@ -180,6 +198,7 @@ class StoreJournal:
                 row = {"round_id": self._round.id, "record_key": key, "pool": split == "unlabeled"}
                 row |= {"content_hash": content, "answer": candidate.answer, "agreed": candidate.agreed}
                 row |= {"justified": candidate.justified, "exactness": candidate.exactness}
+                row |= {"flagged": flagged[key]}
                 row |= {measure: _number(candidate.confidences.get(measure)) for measure in MEASURES}
                 row |= {"decision": None, "decided_answer": None}
                 if decided is not None:

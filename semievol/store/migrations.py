@@ -7,12 +7,14 @@ A released step is never edited.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, inspect, select
 
 from semievol.errors import UserError
+from semievol.method.prompts import suspicious
 from semievol.store import schema
 
 
@@ -21,8 +23,22 @@ def _records_know_their_source(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE records ADD COLUMN {column} TEXT DEFAULT '' NOT NULL")
 
 
+def _evidence_is_kept(connection: Connection) -> None:
+    """Random reviews, the shift check, what could steer the model, and the decision behind every selected answer."""
+    connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN shift TEXT")
+    connection.exec_driver_sql("ALTER TABLE candidates ADD COLUMN flagged BOOLEAN DEFAULT false NOT NULL")
+    rows = connection.exec_driver_sql(
+        "SELECT key, question, options FROM records WHERE split IN ('labeled', 'unlabeled')"
+    )
+    flagged = [(key,) for key, question, options in rows if suspicious(question, json.loads(options))]
+    for keys in flagged:
+        connection.exec_driver_sql("UPDATE candidates SET flagged = true WHERE record_key = ?", keys)
+    connection.exec_driver_sql("ALTER TABLE selected ADD COLUMN decision_id INTEGER")
+    schema.metadata.create_all(connection, tables=[schema.reviews, schema.reviewed])
+
+
 FIRST = 1
-STEPS: list[tuple[int, Callable[[Connection], None]]] = [(2, _records_know_their_source)]
+STEPS: list[tuple[int, Callable[[Connection], None]]] = [(2, _records_know_their_source), (3, _evidence_is_kept)]
 """(number, what to do) for every change after the first schema, in order."""
 
 

@@ -22,9 +22,22 @@ from semievol.store.decisions import standing_for, verdict
 from semievol.store.responses import as_response, said
 from semievol.store.versions import RECORD, as_record, as_task, containing, find_record, table, task_in
 
-_PLAIN = ("question", "answer", "agreed", "justified", "exactness", *MEASURES, "similarity", "gold", "content_hash")
+_PLAIN = (
+    "question",
+    "answer",
+    "flagged",
+    "agreed",
+    "justified",
+    "exactness",
+    *MEASURES,
+    "similarity",
+    "gold",
+    "content_hash",
+)
 _FRAME = ("record_key", "record_id", *_PLAIN, "decision", "decided_answer")
-_NUMBERS = dict.fromkeys((*MEASURES, "similarity"), "float64") | dict.fromkeys(("agreed", "justified"), "bool")
+_NUMBERS = dict.fromkeys((*MEASURES, "similarity"), "float64") | dict.fromkeys(
+    ("agreed", "justified", "flagged"), "bool"
+)
 _WORDS = ("answer", "gold", "decision", "decided_answer")  # None where there is none, never NaN
 
 _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
@@ -61,9 +74,9 @@ def revision(store: Store, round_id: int) -> int:
 def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
     """The pool's candidates, indexed by record id, in the order of the data.
 
-    Columns: question, answer, agreed, justified, exactness, one float per measure (NaN where absent), similarity (to
-    the nearest labeled record), gold (hidden gold), content_hash, decision and decided_answer. An answer, gold or
-    decision that is not there is None.
+    Columns: record_key, question, answer, flagged (its text could steer the model), agreed, justified, exactness, one
+    float per measure (NaN where absent), similarity (to the nearest labeled record), gold (hidden gold), content_hash,
+    decision and decided_answer. An answer, gold or decision that is not there is None.
     """
     return _frame(store, round_id, pool=True)
 
@@ -282,7 +295,7 @@ def _query(round_id: int, pool: bool, *where: Any) -> Any:
     if pool:
         joined = joined.outerjoin(schema.hidden_gold, and_(g.version_id == _r.version_id, g.record_id == _r.record_id))
         gold = g.answer
-    columns = [_c.record_key, _r.record_id, _r.question, _c.answer, _c.agreed, _c.justified, _c.exactness]
+    columns = [_c.record_key, _r.record_id, _r.question, _c.answer, _c.flagged, _c.agreed, _c.justified, _c.exactness]
     columns += [_c[measure] for measure in MEASURES]
     columns += [_d.similarity, gold, _c.content_hash, _c.decision, _c.decided_answer]
     query = select(*columns).select_from(joined)
@@ -302,7 +315,7 @@ def _fetch(connection: Connection, query: Any) -> list[Any]:
 
 
 def _as_frame(rows: list[Any]) -> pd.DataFrame:
-    frame = table(rows, _FRAME).drop(columns="record_key").astype(_NUMBERS).set_index("record_id")
+    frame = table(rows, _FRAME).astype(_NUMBERS).set_index("record_id")
     words = frame[list(_WORDS)].astype(object)
     return frame.assign(**words.where(words.notna(), None))
 

@@ -115,6 +115,7 @@ rounds = Table(
     Column("created", Text, nullable=False),
     Column("held", Json, nullable=False),
     Column("warm_up_adapter", Text),
+    Column("shift", Json),
     Column("revision", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("project_id", "identity"),
     Index("rounds_of_parent", "parent_id"),
@@ -241,6 +242,8 @@ candidates = Table(
     Column("justified", Boolean, nullable=False),
     Column("exactness", Text, nullable=False),
     *(Column(measure, Double) for measure in MEASURES),
+    # Whether the record's text could steer the model.
+    Column("flagged", Boolean, nullable=False, server_default=text("false")),
     # What the standing decisions on this content come to for this answer; kept in step by every decision.
     Column("decision", Text),
     Column("decided_answer", Text),
@@ -314,6 +317,45 @@ selected = Table(
     Column("record_key", Integer, nullable=False),
     Column("answer", Text, nullable=False),
     Column("origin", Text, nullable=False),
+    # The decision that put it there, where one did.
+    Column("decision_id", Integer),
     PrimaryKeyConstraint("selection_id", "record_key"),
     sqlite_with_rowid=False,
+)
+
+# --- random reviews -------------------------------------------------------------------------------------------------
+
+reviews = Table(
+    "reviews",
+    metadata,
+    numbered(),
+    belongs_to("round_id", "rounds"),
+    Column("number", Integer, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    # Record keys of the kept set when it began, in the order in which they are drawn.
+    Column("drawn", Json, nullable=False),
+    Column("policy", Json, nullable=False),
+    Column("prior", Json, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("ended", Double),
+    UniqueConstraint("round_id", "number"),
+)
+
+reviewed = Table(
+    "reviewed",
+    metadata,
+    numbered(),
+    belongs_to("review_id", "reviews"),
+    Column("record_key", Integer, nullable=False),
+    Column("repeat", Boolean, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("answer", Text),
+    # The decision it was stored with; a repeated question makes none. Undone, it leaves the question open again.
+    Column("decision_id", Integer),
+    Column("key", Text),
+    Index("reviewed_in_review", "review_id"),
+    UniqueConstraint("review_id", "key"),
+    sqlite_autoincrement=True,
 )

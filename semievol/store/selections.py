@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
@@ -15,6 +15,7 @@ from semievol.method.protocols import Frozen
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
 from semievol.store.rounds import bump
+from semievol.store.undone import STANDS
 from semievol.store.versions import inserted_id, table
 
 
@@ -54,14 +55,35 @@ def write_selection(
     values |= {"policy": None if policy is None else policy.model_dump(mode="json")}
     values |= {"size": len(answers), "origins": dict(Counter(origins.values()))}
     selection_id = inserted_id(connection, schema.selections, values)
+    behind = _decisions_behind(connection, [keys[i] for i, origin in origins.items() if origin == "expert"])
     rows = [
-        {"selection_id": selection_id, "record_key": keys[record_id], "answer": answer, "origin": origins[record_id]}
+        {"selection_id": selection_id, "record_key": keys[record_id], "answer": answer}
+        | {"origin": origins[record_id], "decision_id": behind.get(keys[record_id])}
         for record_id, answer in answers.items()
     ]
     if rows:
         connection.execute(insert(schema.selected), rows)
     bump(connection, round_id=round_id)
     return Frozen(number, policy, dict(answers), origins)
+
+
+def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
+    """Record key -> the newest standing decision that asserts an answer for the record's content."""
+    d, r = schema.decisions.c, schema.records.c
+    joined = schema.records.join(schema.versions, schema.versions.c.id == r.version_id).join(
+        schema.decisions,
+        (d.content_hash == r.content_hash) & (d.project_id == schema.versions.c.project_id),
+    )
+    query = (
+        select(r.key, func.max(d.id).label("newest"))
+        .select_from(joined)
+        .where(d.action.in_(("accept", "edit")), *STANDS)
+    )
+    found: dict[int, int] = {}
+    for start in range(0, len(keys), 500):
+        some = query.where(r.key.in_(keys[start : start + 500])).group_by(r.key)
+        found |= {row.key: row.newest for row in connection.execute(some)}
+    return found
 
 
 def load_selection(connection: Connection, round_id: int, number: int | None = None) -> Frozen | None:

@@ -18,7 +18,8 @@ from semievol.store.database import Store
 from semievol.store.journal import StoreJournal
 from tests.store.world import World, candidate, response
 
-COLUMNS = ["question", "answer", "agreed", "justified", "exactness", *MEASURES, "similarity", "gold", "content_hash"]
+COLUMNS = ["record_key", "question", "answer", "flagged", "agreed", "justified", "exactness", *MEASURES]
+COLUMNS += ["similarity", "gold", "content_hash"]
 COLUMNS += ["decision", "decided_answer"]
 
 

@@ -1,0 +1,135 @@
+"""Random reviews that buy a guarantee: which records are drawn, what is asked next, and what the answers prove.
+
+Every record has a permanent random number. A review draws the lowest inside the kept set: a simple random sample,
+whichever set was chosen (EVIDENCE.md §5). Knows nothing of screens or databases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from semievol.method import precision
+from semievol.method.tasks import same
+from semievol.records import Task
+
+Mode = Literal["fixed", "any_time"]
+REPEAT_EVERY = 10
+"""One in so many questions comes a second time, to see how steady the reviewer is."""
+
+
+def permanent_number(record_id: str, content_hash: str) -> int:
+    """The record's own uniform random number, 64 bits: the same in every round, unrelated to what any model says."""
+    digest = hashlib.sha256(f"evidence review\n{content_hash}\n{record_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def drawing_order(records: Mapping[str, str]) -> list[str]:
+    """Record ids (id -> content hash) by permanent random number: any beginning is a simple random sample."""
+    return sorted(records, key=lambda record_id: (permanent_number(record_id, records[record_id]), record_id))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One answer of a blind review. action: accept, edit, ambiguous or skip; answer: what the reviewer says it is."""
+
+    record_id: str
+    action: str
+    answer: str | None
+    repeat: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A random review under way.
+
+    order: ids of the records drawn, as they are asked about; for `any_time` as many as may be asked at most.
+    shown: what the model says about each. kept: size of the kept set they were drawn from. seen: the answers so far,
+    oldest first.
+    """
+
+    task: Task
+    mode: Mode
+    kept: int
+    order: Sequence[str]
+    shown: Mapping[str, str | None]
+    seen: Sequence[Seen]
+
+    @property
+    def first(self) -> dict[str, Seen]:
+        """The first answer about every record, in the order they were given."""
+        return {one.record_id: one for one in reversed(self.seen) if not one.repeat}
+
+    @property
+    def repeats(self) -> dict[str, Seen]:
+        return {one.record_id: one for one in self.seen if one.repeat}
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to ask."""
+        return self.next_question() is None
+
+    def upcoming(self, count: int) -> list[tuple[str, bool]]:
+        """The next questions as (record id, whether it was asked before), if all are answered in this order."""
+        found: list[tuple[str, bool]] = []
+        sample = self
+        while len(found) < count:
+            question = sample.next_question()
+            if question is None:
+                break
+            found.append(question)
+            answered = [*sample.seen, Seen(question[0], "skip", None, question[1])]
+            sample = replace(sample, seen=answered)
+        return found
+
+    def next_question(self) -> tuple[str, bool] | None:
+        """What to ask now. After every tenth record one of those ten comes again, never the one just seen."""
+        known, again = self.first, self.repeats
+        drawn = [i for i in self.order if i in known]
+        due = len(drawn) // REPEAT_EVERY
+        if len(again) < due:
+            tens = drawn[len(again) * REPEAT_EVERY : (len(again) + 1) * REPEAT_EVERY]
+            for record_id in sorted(tens[:-1], key=lambda i: permanent_number(i, "again")):
+                if record_id not in again:
+                    return record_id, True
+        return next(((i, False) for i in self.order if i not in known), None)
+
+    def unsteady(self) -> list[str]:
+        """Records that were answered in two ways."""
+        first = self.first
+        return [i for i, again in self.repeats.items() if i in first and not self._alike(first[i], again)]
+
+    def wrong(self) -> list[bool]:
+        """For every record drawn so far, in order: whether the model's answer is taken to be wrong.
+
+        A skip and "none fits" count as wrong, and so does what was answered in two ways.
+        """
+        unsteady = set(self.unsteady())
+        first = self.first
+        drawn = [i for i in self.order if i in first]
+        return [i in unsteady or not self._right(first[i]) for i in drawn]
+
+    def _right(self, one: Seen) -> bool:
+        return one.action in ("accept", "edit") and same(self.task, one.answer, self.shown.get(one.record_id))
+
+    def _alike(self, one: Seen, other: Seen) -> bool:
+        if one.action in ("accept", "edit") and other.action in ("accept", "edit"):
+            return same(self.task, one.answer, other.answer)
+        return one.action == other.action
+
+
+def proven(sample: Sample, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05) -> precision.Guarantee | None:
+    """What the review proves about its kept set with probability 1 - alpha; None while nothing may be said.
+
+    fixed: the exact bound, once all were answered; one that was ended early has the bound of the other kind.
+    any_time: the prior-posterior-ratio sequence, valid after every answer. prior: from calibration, fixed beforehand.
+    """
+    wrong, kept = sample.wrong(), sample.kept
+    if not wrong:
+        return None
+    if sample.mode == "fixed":
+        return precision.guarantee(len(wrong), sum(wrong), kept, alpha) if len(wrong) == len(sample.order) else None
+    most = precision.anytime_upper(wrong, kept, prior, alpha)
+    return precision.Guarantee(len(wrong), sum(wrong), kept, most - sum(wrong), most, most / kept)

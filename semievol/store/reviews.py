@@ -1,0 +1,164 @@
+"""Random reviews: what was drawn when, and every answer, stored with the decision that it is in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from semievol.config import Policy
+from semievol.errors import UserError
+from semievol.method.reviewing import Mode, Sample, Seen
+from semievol.store import schema
+from semievol.store.database import Store
+from semievol.store.decisions import write_decisions
+from semievol.store.rounds import bump
+from semievol.store.selections import record_keys
+from semievol.store.undone import was_undone
+from semievol.store.versions import find_record, inserted_id, task_in
+
+_v, _a, _r = schema.reviews.c, schema.reviewed.c, schema.rounds.c
+NOTE = "random review"
+MOST = 500
+"""Records that one review may ask about."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """A random review of a round. sample: what was drawn and said; policy: whose kept set was drawn from; keys: of the
+    records in it (`candidate_frame`'s record_key).
+
+    prior: of the stop-any-time bound, fixed when it began. ended: it was stopped before all were answered.
+    """
+
+    id: int
+    round_id: int
+    number: int
+    policy: Policy
+    keys: frozenset[int]
+    prior: tuple[float, float]
+    reviewer: str
+    created: float
+    ended: float | None
+    sample: Sample
+
+    @property
+    def open(self) -> bool:
+        return self.ended is None and not self.sample.done
+
+
+def begin(
+    store: Store,
+    round_id: int,
+    policy: Policy,
+    order: Sequence[str],
+    mode: Mode,
+    size: int,
+    prior: tuple[float, float] = (1.0, 1.0),
+    reviewer: str = "",
+) -> Review:
+    """Opens the round's next review. order: the kept set's record ids as they are to be drawn."""
+    if not order:
+        raise UserError("There is nothing to draw from.", "review", "Choose a policy that keeps undecided records.")
+    if not 1 <= size <= MOST:
+        raise UserError(f"A review asks about 1 to {MOST} records, not {size}.", "review", "Choose another number.")
+    with store.write() as connection:
+        keys = record_keys(connection, round_id)
+        number = 1 + (connection.execute(select(func.max(_v.number)).where(_v.round_id == round_id)).scalar() or 0)
+        values: dict[str, Any] = {"round_id": round_id, "number": number, "mode": mode, "reviewer": reviewer}
+        values["size"] = min(size, len(order))
+        values |= {"drawn": [keys[record_id] for record_id in order], "policy": policy.model_dump(mode="json")}
+        values |= {"prior": list(prior), "created": store.now(connection)}
+        review_id = inserted_id(connection, schema.reviews, values)
+        bump(connection, round_id=round_id)
+    return get(store, review_id)
+
+
+def answer(
+    store: Store,
+    review: Review,
+    record_id: str,
+    action: str,
+    said: str | None = None,
+    repeat: bool = False,
+    reviewer: str = "",
+    key: str | None = None,
+) -> None:
+    """Appends an answer, and, unless the question was a repeated one, the decision that it is. The same `key` twice
+    stores them once. A record that was answered already (by a colleague, a moment ago) is left as it is."""
+    with store.write() as connection:
+        mine = select(_a.id).where(_a.review_id == review.id)
+        if key is not None and connection.execute(mine.where(_a.key == key)).first():
+            return
+        home = connection.execute(select(_r.project_id, _r.version_id).where(_r.id == review.round_id)).one()
+        record_key, _ = find_record(connection, home.version_id, record_id)
+        there = mine.where(_a.record_key == record_key, _a.repeat.is_(repeat), ~was_undone(_a.decision_id))
+        if connection.execute(there).first():
+            return
+        decision_id = None
+        if not repeat:
+            shown = {record_id: review.sample.shown.get(record_id)}
+            about = (home.project_id, review.round_id, shown, action, said, reviewer, NOTE)
+            named = None if key is None else f"review {review.id} {key}"
+            decision_id = write_decisions(connection, store, *about, named)[0].id
+        asserted = said if action in ("accept", "edit") else None
+        values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
+        values |= {"answer": asserted, "decision_id": decision_id, "key": key}
+        connection.execute(insert(schema.reviewed).values(values))
+        bump(connection, round_id=review.round_id)
+
+
+def end(store: Store, review_id: int) -> None:
+    """Stops a review before all were answered; what is known by then stays, under the bound for any time."""
+    with store.write() as connection:
+        mine = update(schema.reviews).where(_v.id == review_id, _v.ended.is_(None))
+        connection.execute(mine.values(ended=store.now(connection)))
+        round_id = connection.execute(select(_v.round_id).where(_v.id == review_id)).scalar_one()
+        bump(connection, round_id=round_id)
+
+
+def get(store: Store, review_id: int) -> Review:
+    """The review with this id. Raises UserError where there is none."""
+    with store.read() as connection:
+        found = _load(connection, _v.id == review_id)
+    if not found:
+        raise UserError(f"There is no review {review_id}.", "review", "Choose another.")
+    return found[0]
+
+
+def reviews(store: Store, round_id: int) -> list[Review]:
+    """The round's reviews, oldest first."""
+    with store.read() as connection:
+        return _load(connection, _v.round_id == round_id)
+
+
+def _load(connection: Connection, where: Any) -> list[Review]:
+    found = []
+    for row in connection.execute(select(schema.reviews).where(where).order_by(_v.id)).all():
+        home = connection.execute(select(_r.project_id, _r.version_id).where(_r.id == row.round_id)).one()
+        names = _names(connection, row.round_id, row.drawn[: row.size])
+        standing = select(_a.record_key, _a.action, _a.answer, _a.repeat).where(
+            _a.review_id == row.id, ~was_undone(_a.decision_id)
+        )
+        seen = [
+            Seen(names[key][0], action, said, repeat)
+            for key, action, said, repeat in connection.execute(standing.order_by(_a.id))
+        ]
+        mode: Mode = "any_time" if row.ended is not None else row.mode
+        shown = dict(names.values())
+        sample = Sample(task_in(connection, home.version_id), mode, len(row.drawn), list(shown), shown, seen)
+        prior = (float(row.prior[0]), float(row.prior[1]))
+        about = (row.id, row.round_id, row.number, Policy.model_validate(row.policy), frozenset(row.drawn), prior)
+        found.append(Review(*about, row.reviewer, row.created, row.ended, sample))
+    return found
+
+
+def _names(connection: Connection, round_id: int, keys: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+    """Record key -> record id and the candidate's answer, in the order of `keys`."""
+    c, v = schema.candidates.c, schema.records.c
+    query = select(c.record_key, v.record_id, c.answer).join(schema.records, v.key == c.record_key)
+    rows = connection.execute(query.where(c.round_id == round_id, c.record_key.in_(keys)))
+    found = {key: (record_id, said) for key, record_id, said in rows}
+    return {key: found[key] for key in keys if key in found}
