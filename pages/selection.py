@@ -2,10 +2,35 @@
 
 import streamlit as st
 
-from semievol.method import selection
+from semievol.method.selection import Cut
 from semievol.store import decisions
-from semievol.ui import actions, consequences, gates, notices, parts, policy, review, state, threshold
+from semievol.ui import (
+    actions,
+    blind,
+    bulk,
+    consequences,
+    evidence,
+    frozen,
+    gates,
+    history,
+    notices,
+    parts,
+    policy,
+    review,
+    reviewers,
+    state,
+    threshold,
+)
 from semievol.ui.formats import MEASURE_WORDS, plural
+
+PARTS = {
+    "review": "Review",
+    "blind": "I have time for 40",
+    "bulk": "Many at once",
+    "reviewers": "Reviewers",
+    "history": "History",
+    "frozen": "Selections",
+}
 
 with parts.page() as here:
     project = gates.needs_project(here)
@@ -22,12 +47,11 @@ with parts.page() as here:
         parts.heading("Policy", "Which candidates become pseudo-labels.")
         policy.form(here, pool)
     shown = policy.current(here)
-    mask = selection.apply(shown, pool, calibration)
-    answers, origins = selection.accepted(shown, pool, calibration)
-    lines = selection.threshold_of(shown, pool, calibration)
-    line = lines.get("all", lines.get("agreed"))
+    cut = Cut(shown, pool, calibration)
+    answers, origins = cut.accepted()
+    lines = cut.lines()
     with right, parts.card("consequences"):
-        consequences.numbers(pool, mask, answers, origins)
+        consequences.numbers(pool, cut.mask, answers, origins)
         threshold.histogram(
             pool,
             shown.measure,
@@ -37,7 +61,7 @@ with parts.page() as here:
             key=f"threshold_{here.this_round.id}",
         )
         consequences.legend()
-        consequences.evidence(shown, pool, calibration, len(policy.offered(pool)))
+        evidence.tiers(here, cut, pool, calibration, len(policy.offered(pool)), len(answers))
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Makes the numbered selection that the fine-tuning uses.")
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
@@ -46,11 +70,28 @@ with parts.page() as here:
                 number = actions.freeze(here.store, here.this_round, shown)
                 notices.say(f"Selection {number} is frozen with {plural(len(answers), 'record')}.")
                 st.rerun()
-        consequences.selections(decisions.selections(here.store, here.this_round.id))
+        frozen.summary(decisions.selections(here.store, here.this_round.id))
     with left, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
-    with right, parts.card("review"):
-        review.review(here, pool, mask, shown.measure, line)
-    history = decisions.history(here.store, project.id)
-    with st.expander(f"History of decisions ({len(history):,})"):
-        consequences.history(history)
+    with right, parts.card("desk"):
+        st.session_state.setdefault("selection_part", "review")
+        part = st.segmented_control(
+            "Part",
+            list(PARTS),
+            format_func=lambda name: PARTS[name],
+            key="selection_part",
+            required=True,
+            label_visibility="collapsed",
+        )
+        if part == "review":
+            review.review(here, pool, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))
+        elif part == "blind":
+            blind.random_review(here, pool, calibration, cut)
+        elif part == "bulk":
+            bulk.bulk(here, pool, cut.mask, shown.measure)
+        elif part == "reviewers":
+            reviewers.reviewers(here, pool)
+        elif part == "history":
+            history.history(here)
+        else:
+            frozen.compare(here)

@@ -18,6 +18,8 @@ FLOORS: dict[str, int] = {
     "semievol.method.selection": 1,
     "semievol.method.metrics": 1,
     "semievol.method.shift": 1,
+    "semievol.method.similar": 1,
+    "semievol.method.agreement": 1,
     "semievol.method.reviewing": 1,
     "semievol.method.protocols": 2,
     "semievol.method.questions": 2,

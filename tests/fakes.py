@@ -166,7 +166,13 @@ class MemoryJournal:
     def selection(self) -> Frozen | None:
         return self.frozen
 
-    def freeze(self, policy: Policy, answers: Mapping[str, str], origins: Mapping[str, Origin]) -> Frozen:
+    def freeze(
+        self,
+        policy: Policy,
+        answers: Mapping[str, str],
+        origins: Mapping[str, Origin],
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Frozen:
         self.frozen = self.frozen or Frozen(1, policy, dict(answers), dict(origins))
         return self.frozen
 

@@ -119,12 +119,11 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Knowledge-adaptive selection: policy and decisions accept or reject candidates; the result is frozen (§3.3)."""
     pool, calibration = candidate_frames(plan, journal)
-    answers, origins = selection.accepted(plan.config.policy, pool, calibration)
+    cut = selection.Cut(plan.config.policy, pool, calibration)
+    answers, origins = cut.accepted()
     if not answers:
-        journal.event(
-            "select", f"Nothing is accepted. {selection.reason(plan.config.policy, pool, calibration)}".strip()
-        )
-    journal.freeze(plan.config.policy, answers, origins)
+        journal.event("select", f"Nothing is accepted. {cut.reason()}".strip())
+    journal.freeze(plan.config.policy, answers, origins, cut.evidence_then(journal.shift()))
     journal.progress("select", len(pool), len(pool))
 
 

@@ -172,7 +172,13 @@ class Journal(Protocol):
     def selection(self) -> Frozen | None:
         """The round's selection that `tune` is to use: the one asked for, else the newest; None if none is frozen."""
 
-    def freeze(self, policy: Policy, answers: Mapping[str, str], origins: Mapping[str, Origin]) -> Frozen:
+    def freeze(
+        self,
+        policy: Policy,
+        answers: Mapping[str, str],
+        origins: Mapping[str, Origin],
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Frozen:
         """The next numbered selection; a run that used one before, or was asked to use one, gets that one back."""
 
     def predictions(self, model: str) -> list[Response]:

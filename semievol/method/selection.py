@@ -13,7 +13,9 @@ could steer the model (`flagged`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,6 +112,12 @@ class Cut:
             kept, low, high = kept + int(pool.sum()), low + at[0], high + at[1]
             drawn, wrong = drawn + int(known.sum()), wrong + int(part.wrong[known].sum())
         return Evidence(kept, drawn, wrong, low, high)
+
+    def evidence_then(self, compared: Mapping[str, Any] | None, measures_tried: int = 1) -> dict[str, Any]:
+        """What is known at this moment, to be kept with a frozen selection. compared: the texts, see `method.shift`."""
+        found = self.evidence(measures_tried=measures_tried)
+        made: dict[str, Any] = {"shift": None if compared is None else dict(compared), "measures": measures_tried}
+        return made | ({"estimated": asdict(found)} if found is not None else {})
 
 
 def apply(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> np.ndarray:

@@ -238,12 +238,18 @@ class StoreJournal:
                 self._used(connection, frozen.number)
         return frozen
 
-    def freeze(self, policy: Policy, answers: Mapping[str, str], origins: Mapping[str, Origin]) -> Frozen:
+    def freeze(
+        self,
+        policy: Policy,
+        answers: Mapping[str, str],
+        origins: Mapping[str, Origin],
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Frozen:
         """The round's next selection; what this run used or froze before, or was asked to use, where there is one."""
         with self._write() as connection:
             frozen = self._settled(connection)
             if frozen is None:
-                frozen = write_selection(connection, self._round.id, policy, answers, origins, run_id=self._run.id)
+                frozen = write_selection(connection, self._round.id, policy, answers, origins, evidence, self._run.id)
             self._used(connection, frozen.number)
         return frozen
 

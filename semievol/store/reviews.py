@@ -13,7 +13,7 @@ from semievol.errors import UserError
 from semievol.method.reviewing import Mode, Sample, Seen
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.decisions import write_decisions
+from semievol.store.decisions import take_back, write_decisions
 from semievol.store.rounds import bump
 from semievol.store.selections import record_keys
 from semievol.store.undone import was_undone
@@ -108,6 +108,15 @@ def answer(
         values |= {"answer": asserted, "decision_id": decision_id, "key": key}
         connection.execute(insert(schema.reviewed).values(values))
         bump(connection, round_id=review.round_id)
+
+
+def undo(store: Store, review: Review, reviewer: str = "", key: str | None = None) -> bool:
+    """Takes back the newest answer of the review, whose question then is open again; False where there is none."""
+    query = select(_a.decision_id).where(_a.review_id == review.id, _a.repeat.is_(False), ~was_undone(_a.decision_id))
+    with store.read() as connection:
+        newest = connection.execute(query.order_by(_a.id.desc()).limit(1)).scalar()
+        project_id = connection.execute(select(_r.project_id).where(_r.id == review.round_id)).scalar_one()
+    return newest is not None and bool(take_back(store, project_id, newest, reviewer, key))
 
 
 def end(store: Store, review_id: int) -> None:

@@ -91,6 +91,15 @@ def held(store: Store, round_id: int) -> frozenset[str]:
     return frozenset(found)
 
 
+def shift(store: Store, round_id: int) -> dict[str, Any] | None:
+    """How the round's labeled and unlabeled texts compare (`method.shift.TextShift`); None where nobody looked."""
+    with store.read() as connection:
+        found: dict[str, Any] | None = connection.execute(
+            select(schema.rounds.c.shift).where(schema.rounds.c.id == round_id)
+        ).scalar()
+    return found
+
+
 def get_round(store: Store, id: int) -> Round:
     """The round with this id. Raises UserError where there is none."""
     with store.read() as connection:

@@ -25,7 +25,7 @@ def freeze(
     policy: Policy | None,
     answers: Mapping[str, str],
     origins: Mapping[str, Any],
-    evidence: dict[str, Any] | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Frozen:
     """The round's next selection; the newest one itself where nothing has changed since."""
     with store.write() as connection:
@@ -38,7 +38,7 @@ def write_selection(
     policy: Policy | None,
     answers: Mapping[str, str],
     origins: Mapping[str, Any],
-    evidence: dict[str, Any] | None = None,
+    evidence: Mapping[str, Any] | None = None,
     run_id: int | None = None,
 ) -> Frozen:
     """As `freeze`, inside the caller's transaction; run_id: the run that froze it, if one did."""
@@ -51,7 +51,8 @@ def write_selection(
     if unknown:
         raise UserError(f'There is no record "{unknown[0]:.80}".', "selection", "Freeze records of this round only.")
     number = 1 if newest is None else newest.number + 1
-    values = {"round_id": round_id, "number": number, "created": timestamp(), "run_id": run_id, "evidence": evidence}
+    values = {"round_id": round_id, "number": number, "created": timestamp(), "run_id": run_id}
+    values["evidence"] = None if evidence is None else dict(evidence)
     values |= {"policy": None if policy is None else policy.model_dump(mode="json")}
     values |= {"size": len(answers), "origins": dict(Counter(origins.values()))}
     selection_id = inserted_id(connection, schema.selections, values)
@@ -110,14 +111,19 @@ def selections(store: Store, round_id: int) -> list[dict[str, Any]]:
 
 
 def selection_frame(store: Store, round_id: int, number: int) -> pd.DataFrame:
-    """Record id, question, answer, origin, and what the candidate was: its answer, agreement and measures."""
-    n, s, r, k = schema.selections.c, schema.selected.c, schema.records.c, schema.candidates.c
+    """Record id, question, answer, origin, what the candidate was (its answer, agreement and measures), and the
+    decision behind the answer where there is one: reviewer, decided (unix seconds), note."""
+    n, s, r, k, d = (
+        t.c for t in (schema.selections, schema.selected, schema.records, schema.candidates, schema.decisions)
+    )
     measures = [k[measure] for measure in MEASURES]
     columns = [r.record_id, r.question, s.answer, s.origin, k.answer.label("candidate"), k.agreed, k.justified]
+    columns += [d.reviewer, d.at.label("decided"), d.note]
     joined = (
         schema.selected.join(schema.selections, n.id == s.selection_id)
         .join(schema.records, r.key == s.record_key)
         .outerjoin(schema.candidates, (k.round_id == n.round_id) & (k.record_key == s.record_key))
+        .outerjoin(schema.decisions, d.id == s.decision_id)
     )
     query = select(*columns, *measures).select_from(joined).where(n.round_id == round_id, n.number == number)
     with store.read() as connection:
@@ -126,7 +132,7 @@ def selection_frame(store: Store, round_id: int, number: int) -> pd.DataFrame:
             raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another.")
         rows = connection.execute(query.order_by(s.record_key)).all()
     frame = table(rows, [column.name for column in columns] + list(MEASURES))
-    return frame.astype(dict.fromkeys(MEASURES, "float64"))
+    return frame.astype(dict.fromkeys((*MEASURES, "decided"), "float64"))
 
 
 def record_keys(connection: Connection, round_id: int) -> dict[str, int]:

@@ -199,6 +199,12 @@ def load_records(store: Store, version_id: int, split: Split | None = None) -> l
         return [as_record(row) for row in connection.execute(query)]
 
 
+def records_by_id(store: Store, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
+    """Some records of a version by id, in the order of `ids`. Raises UserError for one that it does not have."""
+    with store.read() as connection:
+        return find_records(connection, version_id, ids)
+
+
 def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
     """Split -> known answer -> how many records have it, most frequent first."""
     c = schema.records.c

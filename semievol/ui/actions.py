@@ -11,7 +11,8 @@ from semievol.store.database import Store, open_store
 from semievol.store.projects import Project
 from semievol.store.rounds import Round
 from semievol.store.runs import Run
-from semievol.ui import notices, router, state
+from semievol.ui import evidence, notices, router, state
+from semievol.ui.policy import offered
 
 Span = tuple[str, str]
 
@@ -52,11 +53,13 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
 def freeze(store: Store, round_: Round, policy: Policy) -> int:
     """Freezes what policy and decisions accept now, and returns the selection's number."""
     pool, calibration = state.candidates(store, round_.id)
-    answers, origins = selection.accepted(policy, pool, calibration)
+    cut = selection.Cut(policy, pool, calibration)
+    answers, origins = cut.accepted()
     if not answers:
-        why = selection.reason(policy, pool, calibration) or "Everything that the policy accepts was rejected by hand."
+        why = cut.reason() or "Everything that the policy accepts was rejected by hand."
         raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
-    return decisions.freeze(store, round_.id, policy, answers, origins).number
+    known = evidence.frozen(store, round_.id, cut, pool, len(offered(pool)))
+    return decisions.freeze(store, round_.id, policy, answers, origins, known).number
 
 
 @notices.errors_kept()

@@ -86,6 +86,35 @@ def form(here: Place, pool: pd.DataFrame) -> None:
         on_change=lambda: change(here, per_class=st.session_state["policy_per_class"]),
         help="The rule is applied to every predicted class by itself, so that no class starves.",
     )
+    _set("policy_quota", policy.quota)
+    st.number_input(
+        "At most per class",
+        min_value=1,
+        value=None,
+        step=1,
+        key="policy_quota",
+        placeholder="No limit",
+        on_change=lambda: change(here, quota=st.session_state["policy_quota"]),
+        help="Of every predicted class no more than this many are kept, the most confident ones.",
+    )
+
+
+def in_words(policy: Policy) -> str:
+    """A policy in one line, for tables."""
+    rule = {"all": policy.rule} if policy.disputed == "together" else {"agreed": policy.rule}
+    if policy.disputed == "apart":
+        rule["disputed"] = policy.disputed_rule
+    said = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
+    said += ["inside every class"] if policy.per_class else []
+    said += [f"at most {policy.quota:,} per class"] if policy.quota else []
+    return f"{formats.MEASURE_WORDS[policy.measure]}, {', '.join(said)}"
+
+
+def _rule_in_words(rule: Rule) -> str:
+    if rule.kind == "threshold":
+        return f"up to {rule.value:g}"
+    share = formats.percent(rule.value)
+    return f"most confident {share}" if rule.kind == "fraction" else f"precision {share}"
 
 
 def drag(here: Place, pool: pd.DataFrame, value: float) -> None:

@@ -1,11 +1,12 @@
 // One candidate at a time. Keys are heard here and put in a numbered queue, so that none is lost while the page works.
-// data: {items: [{id, nodes, choices, last}], seq, failures, serial, paused, finished}
+// data: {items: [{id, nodes, choices, last}], acts, seq, failures, serial, paused, finished}
 // state `keys`: [{seq, id, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it is stored, and is
 // sent again after a failure. `turn` makes every message a new one.
 const kept = new Map(); // serial -> state; outlives the element, which a page drawn anew may replace
 const SOON = 60; // milliseconds in which quick presses become one message
 const AGAIN = 3000; // before what could not be saved is sent again
-const ACTS = { a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit" };
+const ACTS = { a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous" };
+const STAYS = new Set(["undo", "edit", "note"]); // the record is still to be decided
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".sv-review");
@@ -25,8 +26,8 @@ export default function ({ data, parentElement, setStateValue }) {
   state.held = state.queue.length > 0 && (failed || (state.held && !moved));
   state.failures = data.failures;
   state.stored = data.seq;
-  const waiting = new Set(state.queue.filter((one) => one.act !== "undo").map((one) => one.id));
-  state.shown = () => state.items.filter((item) => !waiting.has(item.id));
+  const waiting = new Set(state.queue.filter((one) => !STAYS.has(one.act)).map((one) => one.slot));
+  state.shown = () => state.items.filter((item) => !waiting.has(item.slot ?? item.id));
   state.show = () => {
     const item = state.shown()[0];
     const card = item ? item.nodes.map(paint) : [paint({ t: "p", c: "note", x: data.finished })];
@@ -55,16 +56,16 @@ export default function ({ data, parentElement, setStateValue }) {
     const at = event.composedPath()[0];
     if (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || at.getAttribute?.("role") === "slider") return;
     const act = ACTS[event.key] || (/^[1-9]$/.test(event.key) ? "choose" : null);
-    if (!act) return;
+    if (!act || !data.acts.includes(act)) return;
     const item = state.shown()[0];
     if (act !== "undo" && !item) return;
     if (act === "choose" && Number(event.key) > item.choices) return;
     event.preventDefault();
     state.seq += 1;
-    const entry = { seq: state.seq, id: item ? item.id : "", act, pick: -1, last: item ? item.last : 0 };
+    const entry = { seq: state.seq, id: item ? item.id : "", slot: item ? (item.slot ?? item.id) : "", act, pick: -1, last: item ? item.last : 0 };
     if (act === "choose") entry.pick = Number(event.key) - 1;
     state.queue.push(entry);
-    if (act !== "undo" && act !== "edit") waiting.add(entry.id);
+    if (!STAYS.has(act)) waiting.add(entry.slot);
     state.show();
     send(SOON);
   };

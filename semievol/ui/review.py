@@ -1,15 +1,8 @@
-"""Reviewing candidates one at a time, with buttons and with keys.
-
-The next few candidates are sent ahead, so that a key acts on what is on the screen even while the page still works on
-the one before. Every decision is in the store before the page says so; a repeated message is stored once, and what
-could not be stored stays in the browser, which sends it again.
-"""
+"""The review desk: one candidate at a time, decided by keys or buttons, saved before the next one appears."""
 
 from __future__ import annotations
 
 import math
-import secrets
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,110 +12,119 @@ import streamlit as st
 from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Task
 from semievol.store import decisions, results
-from semievol.store.database import NotSaved
 from semievol.store.decisions import Decision
 from semievol.store.results import RecordView
-from semievol.ui import formats, notices, parts, record, state
-from semievol.ui.paint import PAINT_JS, Node, node
+from semievol.ui import desk, formats, notices, parts, record, state, sweep
+from semievol.ui.paint import Node, node
 from semievol.ui.state import Place
 
-AHEAD = 6
-KEYS = {"A": "accept", "R": "reject", "E": "edit", "S": "skip", "U": "undo", "1–9": "answer"}
+KEYS = {
+    "A": "accept",
+    "R": "reject",
+    "1–9": "answer",
+    "0": "ambiguous, none fits",
+    "E": "edit",
+    "N": "note",
+    "S": "skip",
+    "U": "undo",
+}
+ACTS = ("accept", "reject", "choose", "ambiguous", "edit", "note", "skip", "undo")
 ORDERS = {
     "unsure": "Most unsure first",
     "threshold": "Closest to the threshold",
     "disputed": "Disputed first",
     "random": "Random",
+    "second": "Second opinion on others' decisions",
 }
-
-_desk = st.components.v2.component(
-    "semievol_review",
-    html='<div class="sv-root"><div class="sv-review" tabindex="0" aria-label="Candidate under review"></div></div>',
-    js=PAINT_JS + Path(__file__).with_name("review.js").read_text(encoding="utf-8"),
-    isolate_styles=False,
+BUTTONS = (
+    ("Accept", "accept", ":material/check:"),
+    ("Reject", "reject", ":material/close:"),
+    ("None fits", "ambiguous", ":material/help:"),
+    ("Edit", "edit", ":material/edit:"),
+    ("Note", "note", ":material/notes:"),
+    ("Skip", "skip", ":material/skip_next:"),
 )
 
 
 def review(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
-    """The desk: order, the candidate, buttons, and the form for a correction."""
-    desk = _Desk(here, pool, kept, measure, line)
+    """The desk: order, the candidate, buttons, and the forms for a correction and a note."""
+    mine = Desk(here, pool, kept, measure, line)
     top = st.columns([3, 2], vertical_alignment="bottom")
     with top[0]:
         decided = int(pool["decision"].notna().sum()) if "decision" in pool else 0
         parts.heading("Review", f"{formats.plural(decided, 'decision')} saved in this round.")
     with top[1]:
         st.selectbox("Order", list(ORDERS), format_func=lambda o: ORDERS[o], key="review_order")
-    desk.conflicts()
-    queue = desk.queue(str(st.session_state["review_order"]))
-    data = {
-        "items": [desk.item(record_id) for record_id in queue],
-        "seq": st.session_state.get("review_seq", 0),
-        "failures": st.session_state.get("review_failures", 0),
-        "serial": f"{here.this_round.id}-{desk.session}",
-        "paused": bool(st.session_state.get("review_editing")),
-        "finished": "Every candidate is decided or skipped. Undo brings the last one back.",
-    }
-    _desk(data=data, key="review_keys", on_keys_change=desk.keys)
+    mine.conflicts()
+    queue = mine.queue(str(st.session_state["review_order"]))
+    typing = st.session_state.get("review_editing") or st.session_state.get("review_noting")
+    finished = "Every candidate is decided or skipped. Undo brings the last one back."
+    if st.session_state["review_order"] == "second":
+        finished = "There is no decision of a colleague that you have not given your own opinion on."
+    items = [mine.item(record_id) for record_id in queue]
+    desk.draw("review", str(here.this_round.id), items, ACTS, finished, bool(typing), mine.keys)
     first = queue[0] if queue else None
     with st.container(horizontal=True, key="review_buttons"):
-        looks: list[tuple[str, str, str]] = [
-            ("Accept", "accept", ":material/check:"),
-            ("Reject", "reject", ":material/close:"),
-            ("Edit", "edit", ":material/edit:"),
-            ("Skip", "skip", ":material/skip_next:"),
-        ]
-        for label, action, icon in looks:
+        for label, action, icon in BUTTONS:
             kind: Any = "primary" if action == "accept" else "secondary"
-            st.button(
-                label,
-                key=f"do_{action}",
-                icon=icon,
-                type=kind,
-                disabled=first is None,
-                on_click=desk.do,
-                args=(first, action),
-            )
-        st.button("Undo", key="do_undo", icon=":material/undo:", on_click=desk.do, args=(None, "undo"))
-    parts.html(
-        "<div class='sv-keys'>"
-        + "".join(f"<span><span class='sv-key'>{key}</span>{words}</span>" for key, words in KEYS.items())
-        + "</div>"
-    )
-    if st.session_state.get("review_editing") == first and first is not None:
-        desk.correction(first)
+            look: dict[str, Any] = {"icon": icon, "type": kind, "disabled": first is None}
+            st.button(label, key=f"do_{action}", on_click=mine.do, args=(first, action), **look)
+        st.button("Undo", key="do_undo", icon=":material/undo:", on_click=mine.do, args=(None, "undo"))
+    desk.legend(KEYS)
+    if first is not None and st.session_state.get("review_editing") == first:
+        mine.correction(first)
+    if first is not None and st.session_state.get("review_noting") == first:
+        mine.note(first)
+    sweep.offer(here, pool)
 
 
-class _Desk:
+class Desk:
     """The review of one round, bound to what was on the screen when it was drawn."""
 
     def __init__(self, here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
         self.here, self.pool, self.measure, self.line = here, pool, measure, line
         self.project_id, self.round_id = here.this_project.id, here.this_round.id
         self.task: Task = here.task
-        self.kept = dict(zip(pool.index, kept, strict=True))
-        self.session: str = st.session_state.setdefault("review_session", secrets.token_hex(6))
+        self.kept = kept
+        self.session = desk.session()
         self.revision = results.revision(here.store, self.round_id)
         self.skipped: set[str] = st.session_state.setdefault("review_skipped", set())
         self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
 
     def queue(self, order: str) -> list[str]:
-        """Ids of the next candidates: what was asked for or undone first, then the undecided in `order`."""
-        open_ = self.pool[self.pool["decision"].isna()] if "decision" in self.pool else self.pool
-        open_ = open_[~open_.index.isin(self.skipped)]
-        values = open_[self.measure] if self.measure in open_ else pd.Series(0.0, index=open_.index)
-        if order == "threshold" and self.line is not None:
-            open_ = open_.loc[(values - self.line).abs().sort_values(kind="stable").index]
-        elif order == "random":
-            open_ = open_.sample(frac=1, random_state=int(self.session, 16) % 2**32)
-        elif order == "disputed":
-            open_ = open_.assign(_v=values).sort_values(["agreed", "_v"], ascending=[True, False], kind="stable")
+        """Ids of the next candidates: what was asked for or undone first, then those to be decided in `order`."""
+        if order == "second":
+            open_ = self.pool.loc[self._others()]
         else:
-            open_ = open_.loc[values.sort_values(ascending=False, kind="stable", na_position="first").index]
-        ids = [str(i) for i in open_.index[: AHEAD + 1]]
+            open_ = self.pool[self.pool["decision"].isna()] if "decision" in self.pool else self.pool
+        if self.skipped:
+            open_ = open_[~open_.index.isin(self.skipped)]
+        values = open_[self.measure].to_numpy(float) if self.measure in open_ else np.zeros(len(open_))
+        count = desk.AHEAD + 1
+        if order == "threshold" and self.line is not None:
+            first = _smallest(np.abs(values - self.line), count)
+        elif order == "random":
+            first = np.random.default_rng(int(self.session, 16)).permutation(len(open_))[:count]
+        elif order == "disputed":
+            agreed = open_["agreed"].to_numpy(bool)
+            first = _smallest(np.where(agreed, 1e9, 0.0) - np.nan_to_num(values, nan=1e6), count)
+        else:
+            first = _smallest(-np.nan_to_num(values, nan=np.inf), count)
+        ids = [str(i) for i in open_.index[first]]
         head = st.session_state.get("review_head")
         if head in self.pool.index and head not in self.skipped:
             ids = [str(head), *[i for i in ids if i != head]]
-        return ids[:AHEAD]
+        return ids[: desk.AHEAD]
+
+    def _others(self) -> list[str]:
+        """Records that somebody else has decided on, and this reviewer has not."""
+        me = state.reviewer()
+        said: dict[str, set[str]] = {}
+        for entries in decisions.standing(self.here.store, self.project_id).values():
+            for entry in entries:
+                if entry.action != "skip":
+                    said.setdefault(entry.record_id, set()).add(entry.reviewer)
+        return [i for i, names in said.items() if me not in names and i in self.pool.index]
 
     def item(self, record_id: str) -> dict[str, Any]:
         view = results.record_view(self.here.store, self.round_id, record_id)
@@ -131,11 +133,14 @@ class _Desk:
         return {"id": record_id, "nodes": self._card(view), "choices": choices, "last": view.last_entry}
 
     def _card(self, view: RecordView) -> list[Node]:
-        line = self.pool.loc[view.record.id]
+        place = int(np.flatnonzero(self.pool.index == view.record.id)[0])
+        line = self.pool.iloc[[place]].to_dict("records")[0]
         answer = self._shown(view.record.id)
         words = record.named_answer(self.task, view.record, answer)
-        value = float(line[self.measure]) if self.measure in line else math.nan  # type: ignore[arg-type]
-        why = "kept by the policy" if self.kept.get(view.record.id) else "left out by the policy"
+        value = float(line[self.measure]) if self.measure in line else math.nan
+        why = "kept by the policy" if self.kept[place] else "left out by the policy"
+        if line.get("flagged"):
+            why = "left out, as its text speaks to the model"
         state_words = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
         top = node(
             "between",
@@ -164,26 +169,13 @@ class _Desk:
         ]
         if near:
             made.append(node("gap stack", None, node("label", "Nearest labeled records"), *near))
+        if view.verdict and view.verdict["note"]:
+            made.append(node("row gap", None, node("label", "Note", tag="span"), node("", view.verdict["note"])))
         return made
 
     def keys(self) -> None:
-        """Applies the queue of key presses that the browser sent, in order; what was applied before is skipped.
-
-        Ends at the first that fails. What could not be saved, and what came after, the browser keeps and sends again;
-        what was refused would be refused again and counts as dealt with.
-        """
-        for entry in st.session_state["review_keys"].get("keys") or []:
-            if entry["seq"] <= st.session_state.get("review_seq", 0):
-                continue
-            try:
-                self._press(entry)
-            except Exception as error:  # noqa: BLE001 - a callback's boundary, as `notices.errors_kept`
-                notices.fail(error)
-                st.session_state["review_failures"] = st.session_state.get("review_failures", 0) + 1
-                if not isinstance(error, NotSaved):
-                    st.session_state["review_seq"] = entry["seq"]
-                break
-            st.session_state["review_seq"] = entry["seq"]
+        """Applies the key presses that the browser sent; see `desk.apply`."""
+        desk.apply("review", self._press)
 
     def _press(self, entry: dict[str, Any]) -> None:
         action, pick = entry["act"], None
@@ -202,13 +194,14 @@ class _Desk:
         """seen: the newest entry of the record's history on the screen; None for that of this drawing."""
         if action == "undo":
             self._undo(key)
-        elif action == "edit" and answer is None:
-            st.session_state["review_editing"] = record_id
+        elif action == "note" or (action == "edit" and answer is None):
+            st.session_state["review_noting" if action == "note" else "review_editing"] = record_id
+            st.session_state["review_editing" if action == "note" else "review_noting"] = None
             st.session_state["review_head"] = record_id
         elif record_id is not None:
             self._decide(record_id, action, answer, key, self.seen.get(record_id, 0) if seen is None else seen)
 
-    def _decide(self, record_id: str, action: str, answer: str | None, key: str, seen: int) -> None:
+    def _decide(self, record_id: str, action: str, answer: str | None, key: str, seen: int, note: str = "") -> None:
         if record_id not in self.pool.index:
             return
         shown = self._shown(record_id)
@@ -225,13 +218,16 @@ class _Desk:
             shown,
             asserted,
             reviewer=state.reviewer(),
+            note=note,
             key=key,
         )
         if action == "skip":
             self.skipped.add(record_id)
+        if action == "edit":
+            sweep.remember(record_id, shown, asserted)
         if st.session_state.get("review_head") == record_id:
             st.session_state["review_head"] = None
-        st.session_state["review_editing"] = None
+        st.session_state["review_editing"] = st.session_state["review_noting"] = None
         self._compare(made, seen)
 
     def _compare(self, made: Decision, seen: int) -> None:
@@ -268,10 +264,11 @@ class _Desk:
             return
         self.skipped.discard(undone.record_id)
         st.session_state["review_head"] = undone.record_id
-        st.session_state["review_editing"] = None
+        st.session_state["review_editing"] = st.session_state["review_noting"] = None
+        sweep.forget()
 
     def _shown(self, record_id: str) -> str | None:
-        answer = self.pool["answer"].to_dict().get(record_id)
+        answer = self.pool["answer"].array[self.pool.index.get_loc(record_id)] if record_id in self.pool.index else None
         return answer if isinstance(answer, str) else None
 
     def correction(self, record_id: str) -> None:
@@ -285,14 +282,37 @@ class _Desk:
                 )
             else:
                 typed = st.text_input("Correct answer", value=self._shown(record_id) or "")
+            note = st.text_input("Note", max_chars=500, placeholder="Why, for yourself and colleagues; may stay empty")
             if st.form_submit_button("Save correction", type="primary"):
                 read = typed if allowed else parse(self.task, view.record, str(typed or ""))
                 if read is None:
                     st.warning("This is not an answer of the task's kind. A numeric task wants one number.")
                     return
-                with parts.errors_shown():
-                    self._apply(record_id, "edit", read, f"{self.session}-{record_id}-edit-{self.revision}")
-                    st.rerun()
+                self._save(record_id, "edit", read, note or "")
+
+    def note(self, record_id: str) -> None:
+        """The form for a decision with a note."""
+        with st.form("note", border=False):
+            note = st.text_input("Note", max_chars=500, placeholder="Kept with the decision, in the history")
+            with st.container(horizontal=True):
+                for label, action in (("Accept", "accept"), ("Reject", "reject"), ("None fits", "ambiguous")):
+                    if st.form_submit_button(f"{label} with this note"):
+                        self._save(record_id, action, None, note or "")
+
+    def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
+        with parts.errors_shown():
+            key = f"{self.session}-{record_id}-{action}-{self.revision}"
+            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0), note)
+            st.rerun()
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the `count` smallest values in order, equals by position; cheaper than sorting all."""
+    if len(values) <= count:
+        return np.argsort(values, kind="stable")
+    border = np.partition(values, count - 1)[count - 1]
+    near = np.flatnonzero(values <= border)
+    return near[np.argsort(values[near], kind="stable")][:count]
 
 
 def _averaged(task: Task, view: RecordView) -> dict[str, float]:
@@ -305,15 +325,21 @@ def _averaged(task: Task, view: RecordView) -> dict[str, float]:
 
 def _conflict(view: RecordView, others: list[Decision], made: Decision) -> str:
     """Who decided what on the record, and what counts now."""
-    said = formats.series([f"{entry.reviewer or 'somebody else'} {_words(entry)}" for entry in others])
+    said = formats.series(
+        [f"{entry.reviewer or 'somebody else'} {words(entry.action, _what(entry))}" for entry in others]
+    )
     yours = view.verdict is not None and view.verdict["id"] == made.id
     return (
-        f"{formats.shorten(view.record.question, 80)}: {said}; you {_words(made)}. "
+        f"{formats.shorten(view.record.question, 80)}: {said}; you {words(made.action, _what(made))}. "
         f"{'Yours' if yours else 'The other'} counts now. Both stay in the history, and Undo takes yours back."
     )
 
 
-def _words(entry: Decision) -> str:
-    answer = formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
+def _what(entry: Decision) -> str:
+    return formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
+
+
+def words(action: str, answer: str) -> str:
+    """A decision as the end of a sentence about who made it."""
     verbs = {"accept": "accepted", "reject": "rejected", "edit": "corrected the answer to"}
-    return f'{verbs[entry.action]} "{answer}"' if entry.action in verbs else "found it ambiguous"
+    return f'{verbs[action]} "{answer}"' if action in verbs else "found it ambiguous"

@@ -60,7 +60,9 @@ def test_another_class_mix_is_seen_with_many_classes_and_with_two() -> None:
     same = shift.class_shift(["a"] * 50 + ["b"] * 30 + ["c"] * 20, ["a"] * 500 + ["b"] * 300 + ["c"] * 200)
     other = shift.class_shift(["a"] * 50 + ["b"] * 30 + ["c"] * 20, ["a"] * 200 + ["b"] * 300 + ["c"] * 500)
     two = shift.class_shift(["yes"] * 45 + ["no"] * 5, ["yes"] * 100 + ["no"] * 100)
-    assert same is not None and other is not None and two is not None
+    assert same is not None
+    assert other is not None
+    assert two is not None
     assert same > 0.9
     assert other < 1e-6
     assert two < 1e-6

@@ -29,12 +29,12 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
         yield kept
 
 
-def _desk(store: Store) -> review._Desk:
+def _desk(store: Store) -> review.Desk:
     project = projects.find_project(store, 1)
     round_ = get_round(store, 1)
     pool = results.candidate_frame(store, 1)
     here = Place(store, [project], project, [round_], round_, [], None)
-    return review._Desk(here, pool, np.ones(len(pool), dtype=bool), "answer_nll", None)
+    return review.Desk(here, pool, np.ones(len(pool), dtype=bool), "answer_nll", None)
 
 
 def _press(store: Store, session: Session, *presses: tuple[int, str, str]) -> None:

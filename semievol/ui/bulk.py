@@ -1,0 +1,68 @@
+"""Deciding on many candidates at once: a filter, what it finds, one press, one undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from semievol.store import decisions, results
+from semievol.ui import desk, formats, notices, parts, state, tables
+from semievol.ui.state import Place
+
+SHOWN = 100
+
+
+def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> None:
+    """The filter, the preview, and the buttons."""
+    parts.heading(
+        "Many at once", "Undecided candidates that a filter finds. One Undo on the Review part takes it all back."
+    )
+    found = _filtered(pool, kept, measure)
+    parts.note(f"{formats.plural(len(found), 'candidate')} found; the first {min(SHOWN, len(found))} are shown.")
+    if found.empty:
+        return
+    shown = found.head(SHOWN).assign(value=found[measure].head(SHOWN))
+    names = {"question": "Question", "answer": "Candidate", "value": formats.MEASURE_WORDS[measure]}
+    tables.table(shown, "bulk_preview", names, height=280)
+    with st.container(horizontal=True):
+        for label, action in (("Accept all", "accept"), ("Reject all", "reject"), ("None fits for all", "ambiguous")):
+            told = f"{label} {len(found):,}"
+            st.button(told, key=f"bulk_{action}", on_click=_decide, args=(here, found["answer"].to_dict(), action))
+
+
+def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str) -> pd.DataFrame:
+    row = st.columns([4, 3, 3, 3], vertical_alignment="bottom")
+    with row[0]:
+        words = st.text_input("Words in the question", key="bulk_words", live="300ms")
+    with row[1]:
+        answers = pool["answer"].value_counts().index[:200].tolist()
+        answer = st.selectbox("Candidate", answers, index=None, placeholder="All", key="bulk_answer")
+    with row[2]:
+        agreement = st.selectbox("Agreement", ("All", "Agreed", "Disputed"), key="bulk_agreement")
+    with row[3]:
+        policy = st.selectbox("Policy", ("All", "Kept", "Left out"), key="bulk_policy")
+    mask = pool["decision"].isna().to_numpy() & pool["answer"].notna().to_numpy()
+    if answer is not None:
+        mask &= (pool["answer"] == answer).to_numpy()
+    if agreement != "All":
+        mask &= pool["agreed"].to_numpy(bool) == (agreement == "Agreed")
+    if policy != "All":
+        mask &= kept == (policy == "Kept")
+    if words:
+        places = np.flatnonzero(mask)
+        held = pool["question"].iloc[places].str.casefold().str.contains(words.casefold(), regex=False)
+        mask[places] = held.to_numpy(bool)
+    return pool[mask].sort_values(measure, kind="stable", na_position="last")
+
+
+@notices.errors_kept()
+def _decide(here: Place, shown: dict[str, Any], action: str) -> None:
+    revision = results.revision(here.store, here.this_round.id)
+    key = f"bulk-{desk.session()}-{action}-{revision}"
+    made = decisions.decide_many(
+        here.store, here.this_project.id, here.this_round.id, shown, action, None, state.reviewer(), "many at once", key
+    )
+    notices.say(f"{formats.plural(len(made), 'decision')} saved; Undo on the Review part takes all of them back.")

@@ -1,0 +1,93 @@
+"""One record at a time, decided by keys: the component that hears them, and the queue that loses none.
+
+Presses are numbered in the browser and stay there until the number that is stored has passed them, so that none is
+lost or applied twice while the page works, the database is busy, or the dashboard is started again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from semievol.store.database import NotSaved
+from semievol.ui import notices, parts
+from semievol.ui.paint import PAINT_JS
+
+AHEAD = 6
+"""Records that the browser holds ready, so that the next one appears at once."""
+
+_component = st.components.v2.component(
+    "semievol_review",
+    html='<div class="sv-root"><div class="sv-review" tabindex="0" aria-label="Record under review"></div></div>',
+    js=PAINT_JS + Path(__file__).with_name("review.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def session() -> str:
+    """Name of this session: what keeps the keys of two browsers apart."""
+    found: str = st.session_state.setdefault("review_session", secrets.token_hex(6))
+    return found
+
+
+def draw(
+    name: str,
+    serial: str,
+    items: Sequence[dict[str, Any]],
+    acts: Sequence[str],
+    finished: str,
+    paused: bool,
+    heard: Callable[[], None],
+) -> None:
+    """Shows the first of `items` and hears its keys.
+
+    items: id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of the
+    record's history). acts: what keys may do here. serial: changes where the queue is another one. paused: keys rest,
+    as something is typed.
+    """
+    _component(
+        data={
+            "items": list(items),
+            "acts": list(acts),
+            "seq": st.session_state.get(f"{name}_seq", 0),
+            "failures": st.session_state.get(f"{name}_failures", 0),
+            "serial": f"{name}-{serial}-{session()}",
+            "paused": paused,
+            "finished": finished,
+        },
+        key=f"{name}_keys",
+        on_keys_change=heard,
+    )
+
+
+def apply(name: str, press: Callable[[dict[str, Any]], None]) -> None:
+    """Applies the queue of key presses that the browser sent, in order; what was applied before is skipped.
+
+    Ends at the first that fails. What could not be saved, and what came after, the browser keeps and sends again;
+    what was refused would be refused again and counts as dealt with.
+    """
+    for entry in st.session_state[f"{name}_keys"].get("keys") or []:
+        if entry["seq"] <= st.session_state.get(f"{name}_seq", 0):
+            continue
+        try:
+            press(entry)
+        except Exception as error:  # noqa: BLE001 - a callback's boundary, as `notices.errors_kept`
+            notices.fail(error)
+            st.session_state[f"{name}_failures"] = st.session_state.get(f"{name}_failures", 0) + 1
+            if not isinstance(error, NotSaved):
+                st.session_state[f"{name}_seq"] = entry["seq"]
+            break
+        st.session_state[f"{name}_seq"] = entry["seq"]
+
+
+def legend(keys: dict[str, str]) -> None:
+    """Which key does what."""
+    parts.html(
+        "<div class='sv-keys'>"
+        + "".join(f"<span><span class='sv-key'>{key}</span>{words}</span>" for key, words in keys.items())
+        + "</div>"
+    )

@@ -1,0 +1,91 @@
+"""Several reviewers: how far they agree beyond chance, and where they do not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.method import agreement
+from semievol.store import decisions
+from semievol.store.decisions import Decision
+from semievol.ui import formats, parts, tables
+from semievol.ui.state import Place
+
+SHOWN = 100
+
+
+def reviewers(here: Place, pool: pd.DataFrame) -> None:
+    """Kappa for every two, alpha for all, and the records that they see differently."""
+    parts.heading("Reviewers", "Everybody's newest word on each record. “Second opinion” on the desk makes more of it.")
+    said = opinions(decisions.standing(here.store, here.this_project.id))
+    if said.shape[1] < 2:
+        parts.note("Only one reviewer so far. Names are set on the Settings page, for each session its own.")
+        return
+    both = said[said.notna().sum(axis=1) >= 2]
+    if both.empty:
+        parts.note("No record has been decided on by two reviewers yet.")
+        return
+    parts.tiles(
+        [
+            ("Decided by several", formats.count(len(both)), "records"),
+            ("Seen differently", formats.count(int((both.nunique(axis=1) > 1).sum())), "records"),
+            (
+                "Krippendorff's alpha",
+                formats.score(agreement.alpha(said)),
+                "1 is perfect, 0 is chance",
+                "1 − observed / expected disagreement, nominal, over all reviewers and records with two or more.",
+            ),
+        ]
+    )
+    lines: list[dict[str, Any]] = [
+        {"pair": f"{p.left} and {p.right}", "records": p.records, "agreed": p.agreed, "kappa": p.kappa}
+        for p in agreement.pairs(said.rename(columns=lambda name: name or "not signed"))
+        if p.records
+    ]
+    names = {"pair": "Reviewers", "records": "Records both decided", "agreed": "Alike", "kappa": "Cohen's kappa"}
+    tables.table(pd.DataFrame(lines), "kappa", names)
+    if any(math.isnan(line["kappa"]) for line in lines):
+        parts.note("Kappa is not defined where both always say the same one thing.")
+    _conflicts(pool, both)
+
+
+def opinions(standing: dict[str, list[Decision]]) -> pd.DataFrame:
+    """One line per record (by the id it was decided under), one column per reviewer: what each said last, as words."""
+    said: dict[str, dict[str, str]] = {}
+    for entries in standing.values():
+        for entry in entries:
+            if entry.action != "skip":
+                said.setdefault(entry.record_id, {})[entry.reviewer] = _said(entry)
+    return pd.DataFrame.from_dict(said, orient="index", dtype=object).sort_index(axis=1)
+
+
+def _said(entry: Decision) -> str:
+    if entry.action in ("accept", "edit"):
+        return str(entry.answer)
+    return "none fits" if entry.action == "ambiguous" else f"not {entry.answer_shown}"
+
+
+def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
+    apart = both[both.nunique(axis=1) > 1]
+    apart = apart[apart.index.isin(pool.index)].head(SHOWN)
+    if apart.empty:
+        return
+    parts.heading("Seen differently", "The newest decision counts until somebody decides again.")
+    people = [str(name) for name in apart.columns]
+    shown = apart.set_axis([f"by_{n}" for n in range(len(people))], axis=1).assign(
+        question=pool["question"].loc[apart.index]
+    )
+    names = {"question": "Question"} | {f"by_{n}": name or "not signed" for n, name in enumerate(people)}
+    picked = tables.chosen_row(
+        tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
+    )
+    if picked is not None:
+        st.button("Open on the desk", key="open_conflict", on_click=_open, args=(str(apart.index[picked]),))
+
+
+def _open(record_id: str) -> None:
+    st.session_state["review_head"] = record_id
+    st.session_state["selection_part"] = "review"

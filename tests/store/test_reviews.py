@@ -1,0 +1,129 @@
+"""Random reviews in the store: an answer is a decision, both or neither; undone, its question is open again."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from semievol.config import Policy
+from semievol.errors import UserError
+from semievol.method.reviewing import proven
+from semievol.store import decisions, reviews
+from semievol.store.database import Store
+from semievol.store.reviews import Review
+from tests.store.world import World, make_world, propagated
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    return propagated(make_world(store))
+
+
+def _begun(world: World, size: int = 5, mode: str = "fixed") -> Review:
+    order = ["u5", "u3", "u0", "u1", "u7", "u2"]
+    return reviews.begin(world.store, world.round.id, Policy(), order, mode, size)  # type: ignore[arg-type]
+
+
+def test_a_review_remembers_what_it_draws_from(world: World) -> None:
+    review = _begun(world)
+    assert review.number == 1
+    assert review.open
+    assert review.sample.order == ["u5", "u3", "u0", "u1", "u7"]
+    assert review.sample.kept == 6
+    assert len(review.keys) == 6
+    assert review.sample.shown["u3"] == "water"
+    assert _begun(world).number == 2
+    assert [one.number for one in reviews.reviews(world.store, world.round.id)] == [1, 2]
+
+
+def test_an_answer_is_a_decision_too(world: World) -> None:
+    review = _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", reviewer="Ada", key="k1")
+    reviews.answer(world.store, review, "u3", "edit", "waste", reviewer="Ada", key="k2")
+    found = reviews.get(world.store, review.id)
+    assert found.sample.wrong() == [False, True]
+    history = decisions.history(world.store, world.project.id)
+    assert history[["record_id", "action", "answer", "note"]].to_numpy().tolist() == [
+        ["u3", "edit", "waste", reviews.NOTE],
+        ["u5", "accept", "road", reviews.NOTE],
+    ]
+
+
+def test_an_answer_counts_once(world: World) -> None:
+    review = _begun(world)
+    for _ in range(2):
+        reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
+    reviews.answer(world.store, review, "u5", "edit", "waste", key="k2")  # a colleague was a moment later
+    found = reviews.get(world.store, review.id)
+    assert [(one.record_id, one.answer) for one in found.sample.seen] == [("u5", "road")]
+    assert len(decisions.history(world.store, world.project.id)) == 1
+
+
+def test_a_refused_answer_leaves_nothing(world: World) -> None:
+    review = _begun(world)
+    with pytest.raises(UserError, match="not an allowed answer"):
+        reviews.answer(world.store, review, "u5", "edit", "nonsense", key="k1")
+    assert reviews.get(world.store, review.id).sample.seen == []
+    assert decisions.history(world.store, world.project.id).empty
+
+
+def test_a_repeated_question_decides_nothing(world: World) -> None:
+    review = _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
+    reviews.answer(world.store, review, "u5", "edit", "waste", repeat=True, key="k2")
+    found = reviews.get(world.store, review.id)
+    assert found.sample.unsteady() == ["u5"]
+    assert len(decisions.history(world.store, world.project.id)) == 1
+
+
+def test_undo_opens_the_question_again(world: World) -> None:
+    review = _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
+    reviews.answer(world.store, review, "u3", "skip", key="k2")
+    assert reviews.undo(world.store, review, key="k3")
+    assert reviews.get(world.store, review.id).sample.next_question() == ("u3", False)
+    decisions.undo(world.store, world.project.id)  # the other way round: undone on the desk
+    assert reviews.get(world.store, review.id).sample.next_question() == ("u5", False)
+    assert not reviews.undo(world.store, review, key="k4")
+    reviews.answer(world.store, review, "u5", "edit", "water", key="k5")
+    assert reviews.get(world.store, review.id).sample.wrong() == [True]
+
+
+def test_a_review_that_was_ended_keeps_the_bound_for_any_time(world: World) -> None:
+    review = _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
+    assert proven(reviews.get(world.store, review.id).sample) is None
+    reviews.end(world.store, review.id)
+    found = reviews.get(world.store, review.id)
+    assert not found.open
+    assert proven(found.sample) is not None
+
+
+def test_nothing_is_drawn_from_nothing(world: World) -> None:
+    with pytest.raises(UserError, match="nothing to draw from"):
+        reviews.begin(world.store, world.round.id, Policy(), [], "fixed", 5)
+    with pytest.raises(UserError, match="1 to 500 records"):
+        reviews.begin(world.store, world.round.id, Policy(), ["u1"], "fixed", 501)
+
+
+def test_any_decision_can_be_taken_back_and_said_again(world: World) -> None:
+    about = (world.store, world.project.id, world.round.id)
+    first = decisions.decide(*about, "u1", "accept", "road", reviewer="Ada", note="clear")
+    many = decisions.decide_many(*about, {"u2": "road", "u4": "road"}, "reject", reviewer="Bob")
+    assert len(decisions.take_back(world.store, world.project.id, many[0].id, reviewer="Ada")) == 2
+    assert decisions.take_back(world.store, world.project.id, many[0].id) == []
+    decisions.take_back(world.store, world.project.id, first.id)
+    assert decisions.standing(world.store, world.project.id) == {}
+    again = decisions.restore(world.store, world.project.id, first.id, reviewer="Bob")
+    assert (again.action, again.answer, again.note, again.reviewer) == ("accept", "road", "clear", "Bob")
+    with pytest.raises(UserError, match="no decision 999"):
+        decisions.take_back(world.store, world.project.id, 999)
+
+
+def test_a_selection_names_the_decision_behind_an_answer(world: World) -> None:
+    about = (world.store, world.project.id, world.round.id)
+    decisions.decide(*about, "u1", "edit", "road", "waste", reviewer="Ada", note="it says bins")
+    decisions.freeze(world.store, world.round.id, Policy(), {"u0": "road", "u1": "waste"}, {"u1": "expert"})
+    frame = decisions.selection_frame(world.store, world.round.id, 1).set_index("record_id")
+    assert frame.loc["u1", ["reviewer", "note", "answer"]].tolist() == ["Ada", "it says bins", "waste"]
+    assert pd.isna(frame.loc["u0", "reviewer"])
