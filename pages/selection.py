@@ -62,6 +62,7 @@ with parts.page() as here:
         )
         consequences.legend()
         evidence.tiers(here, cut, pool, calibration, len(policy.offered(pool)), len(answers))
+        consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Makes the numbered selection that the fine-tuning uses.")
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}

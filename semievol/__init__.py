@@ -25,6 +25,7 @@ FLOORS: dict[str, int] = {
     "semievol.method.questions": 2,
     "semievol.method.lessons": 2,
     "semievol.method.judging": 2,
+    "semievol.method.crossfit": 2,
     "semievol.method.evolve": 2,
     "semievol.engines": 3,
     "semievol.store": 4,

@@ -7,6 +7,7 @@ Knows nothing of what the settings do.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -70,6 +71,10 @@ class Tuning(Settings):
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     save_every: int = Field(50, ge=1, description="Steps between checkpoints.")
+
+    def steps(self, examples: int) -> int:
+        """Updates of a training on so many examples: its epochs' batches, but at least `minimum_steps`."""
+        return max(math.ceil(self.epochs * math.ceil(examples / self.batch_size)), self.minimum_steps, 1)
 
     @model_validator(mode="after")
     def _micro_divides(self) -> Tuning:
@@ -152,6 +157,13 @@ class Config(Settings):
     )
     calibration_minimum: int = Field(
         100, ge=1, description="No split is cut where it would hold fewer records than this."
+    )
+    cross_fit: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="Folds in which the labeled records are judged by models that never saw them, where no calibration "
+        "split is held out; 0 judges none. Costs that many warm-ups and one response of every collaborator a record.",
     )
     propagation: Propagation
     policy: Policy = Policy()

@@ -94,6 +94,7 @@ class MemoryJournal:
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.adapters: dict[str, str] = {}
+        self.of_folds: dict[int, str] = {}
         self.near: dict[str, list[tuple[str, float]]] = {}
         self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
         self.compared: dict[str, Any] | None = None
@@ -128,6 +129,12 @@ class MemoryJournal:
     def save_adapter(self, stage: str, path: str) -> None:
         self.adapters[stage] = path
 
+    def fold_adapters(self) -> dict[int, str]:
+        return self.of_folds
+
+    def save_fold_adapter(self, fold: int, path: str) -> None:
+        self.of_folds[fold] = path
+
     def demonstrations(self) -> dict[str, list[tuple[str, float]]]:
         return self.near
 
@@ -155,7 +162,7 @@ class MemoryJournal:
             self.stop_after -= 1
 
     def save_candidates(self, candidates: Iterable[Candidate]) -> None:
-        self.merged = {candidate.record_id: candidate for candidate in candidates}
+        self.merged |= {candidate.record_id: candidate for candidate in candidates}
 
     def candidates(self) -> list[Candidate]:
         return list(self.merged.values())

@@ -71,6 +71,22 @@ def small_edits(records: Records, spelled: np.ndarray) -> dict[int, int]:
     return found
 
 
+def alike_pairs(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """Positions of records that are alike, each with the first one that it is like; every pair is compared, so this is
+    for some hundreds."""
+    shingles = [set(_shingles(_text(record))) for record in records]
+    found = []
+    for one, mine in enumerate(shingles):
+        for other in range(one):
+            theirs = shingles[other]
+            if min(len(mine), len(theirs)) >= ALIKE * max(len(mine), len(theirs)) and len(mine & theirs) >= ALIKE * len(
+                mine | theirs
+            ):
+                found.append((one, other))
+                break
+    return found
+
+
 def _signatures(records: Records) -> Iterator[np.ndarray]:
     for start in range(0, len(records), _BATCH):
         some = records.between(start, min(start + _BATCH, len(records)))

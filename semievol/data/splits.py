@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from semievol.data.accepted import Records
+from semievol.data.near import alike_pairs
 from semievol.errors import UserError
 from semievol.records import SPLITS, Record
 
@@ -49,6 +50,34 @@ def split_off_test(records: Records, share: float, seed: int) -> Records:
     moved = records.moved(np.flatnonzero(is_drawn & (records.splits == SPLITS.index("labeled"))), "test")
     again = np.array([content in drawn for content in moved.hashes], bool)
     return moved.only(~again | (moved.splits == SPLITS.index("test")))
+
+
+def cut_folds(labeled: Sequence[Record], count: int, seed: int) -> list[frozenset[str]]:
+    """Content hashes of the labeled records in `count` parts of about the same size and mix of answers.
+
+    Copies and groups stay together, and so do near copies (`near.alike_pairs`), so that no fold is judged by what it
+    was taught; of what is all alike, as templated questions are, no more than fill a fold.
+    """
+    units = _units(labeled)
+    home = {record.content_hash: name for name, unit in units.items() for record in unit}
+    for one, other in alike_pairs(labeled):
+        mine, theirs = home[labeled[one].content_hash], home[labeled[other].content_hash]
+        if mine != theirs and len(units[mine]) + len(units[theirs]) <= len(labeled) / count:
+            units[theirs] += units.pop(mine)
+            home |= {record.content_hash: theirs for record in units[theirs]}
+    folds: list[set[str]] = [set() for _ in range(count)]
+    sizes = [0] * count
+    strata: dict[str, list[str]] = defaultdict(list)
+    for name, unit in units.items():
+        strata[min(record.answer or "" for record in unit)].append(name)
+    for answer in sorted(strata):
+        taken = [0] * count
+        for name in sorted(strata[answer], key=lambda name: (-len(units[name]), _rank(f"folds {seed}", name))):
+            fold = min(range(count), key=lambda one: (taken[one], sizes[one], one))
+            folds[fold].update(record.content_hash for record in units[name])
+            taken[fold] += len(units[name])
+            sizes[fold] += len(units[name])
+    return [frozenset(fold) for fold in folds if fold]
 
 
 def _draw(records: Sequence[Record], share: float, key: str) -> frozenset[str]:

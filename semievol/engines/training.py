@@ -99,11 +99,6 @@ def train(
     return str(finished)
 
 
-def steps_of(settings: Tuning, examples: int) -> int:
-    """Updates of a training: its epochs' batches, but at least `minimum_steps`."""
-    return max(math.ceil(settings.epochs * math.ceil(examples / settings.batch_size)), settings.minimum_steps, 1)
-
-
 def peak_rate(settings: Tuning, hidden_size: int, how: Method) -> float:
     """The peak learning rate; "auto" is, for a hidden size of 4096, 2e-4 with LoRA and 6e-5 for all weights; inversely
     proportional to the hidden size, at most 4e-3."""
@@ -127,7 +122,7 @@ def lesson_fingerprint(lesson: Lesson, adapted: AdaptedModel) -> str:
 
 def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int) -> TrainingArguments:
     settings = lesson.settings
-    steps = steps_of(settings, examples)
+    steps = settings.steps(examples)
     micro = min(settings.micro_batch_size, settings.batch_size)
     workers = int(os.environ.get("WORLD_SIZE", "1"))
     schedule = {"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule)

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from semievol.config import Config
 from semievol.engines import footprint
 from semievol.engines.models import STARTER, is_folder, resolve_model
 from semievol.method.prompts import answer_rule
-from semievol.store import projects
+from semievol.store import projects, rounds, runs
 from semievol.store.database import Store
+from semievol.store.rounds import Round
+
+
+def tuning_seconds(store: Store, round_: Round, config: Config, accepted: int) -> float | None:
+    """About how long `tune` takes on the round's labeled records and `accepted` others, at the pace of the newest
+    training of this round; None where there was none."""
+    pace = _pace(store, round_, ("tune", "warm_up"))
+    if pace is None:
+        return None
+    gold = _labeled(store, round_) if config.tune_on == "gold_and_pseudo" else 0
+    return pace * config.tune.steps(gold + accepted)
+
+
+def cross_fit_seconds(store: Store, round_: Round, folds: int) -> float | None:
+    """About how long cross-fitting takes: `folds` warm-ups and an answer of all collaborators to every labeled record,
+    at the pace of this round; None where nothing of it was run here."""
+    training, answering = _pace(store, round_, ("warm_up",)), _pace(store, round_, ("respond",))
+    if training is None or answering is None:
+        return None
+    labeled = _labeled(store, round_)
+    propagation = round_.config.propagation
+    shown = 1 if propagation.warm_up_demonstrations == "none" or propagation.k == 0 else 2
+    steps = propagation.warm_up.steps(shown * labeled * (folds - 1) // folds)
+    return folds * steps * training + labeled * answering
+
+
+def _pace(store: Store, round_: Round, stages: Sequence[str]) -> float | None:
+    """Seconds per unit of progress (steps, records) of the newest finished one of these stages in the round."""
+    for run in runs.list_runs(store, round_.project_id):
+        if run.round_id == round_.id:
+            done = {stage.stage: stage for stage in runs.stages(store, run.id)}
+            for name in stages:
+                stage = done[name]
+                if stage.status == "done" and stage.done > 1 and stage.started and stage.ended:
+                    return (stage.ended - stage.started) / stage.done
+    return None
+
+
+def _labeled(store: Store, round_: Round) -> int:
+    known = projects.known_answers(store, round_.version_id).get("labeled", {})
+    return sum(known.values()) - len(rounds.held(store, round_.id))
 
 
 def memory(store: Store, version_id: int, config: Config) -> float | None:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 
 from semievol.config import Collaborator
 from semievol.method import confidence, selection, shift
+from semievol.method.crossfit import cross_fit
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
@@ -47,6 +48,8 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
         go_on(journal)
         journal.progress(stage, 0, 0)  # begun; how much there is to do is not known yet
         steps[stage](plan, engine, journal)
+        if stage == "justify" and plan.config.cross_fit and not plan.calibration:
+            cross_fit(plan, engine, journal, (warm_up, retrieve, respond, justify))
 
 
 def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:

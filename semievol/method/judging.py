@@ -19,7 +19,8 @@ from semievol.records import Record
 
 
 def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Candidates of the pool, and those of the calibration split with their true answers, one line a record each."""
+    """Candidates of the pool, and those of the calibration split (or of the labeled records, where these were
+    cross-fitted) with their true answers, one line a record each."""
     verdicts = journal.verdicts()
     stored = {candidate.record_id: candidate for candidate in journal.candidates()}
 
@@ -45,7 +46,8 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
             lines.append(line)
         return pd.DataFrame(lines, columns=_COLUMNS).set_index("record_id")
 
-    return frame(plan.unlabeled, with_gold=False), frame(plan.calibration, with_gold=True)
+    known = frame(plan.calibration or plan.labeled, with_gold=True)
+    return frame(plan.unlabeled, with_gold=False), known.assign(cross_fitted=not plan.calibration)
 
 
 _COLUMNS = [

@@ -148,6 +148,11 @@ class Journal(Protocol):
 
     def save_adapter(self, stage: str, path: str) -> None: ...
 
+    def fold_adapters(self) -> dict[int, str]:
+        """Fold -> its warm-up adapter, of those that are finished (see `crossfit`)."""
+
+    def save_fold_adapter(self, fold: int, path: str) -> None: ...
+
     def demonstrations(self) -> dict[str, list[tuple[str, float]]]:
         """Record id -> (labeled record id, similarity), most similar first, of this round."""
 

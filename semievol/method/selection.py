@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from semievol.config import Policy, Rule
 from semievol.method import precision
@@ -289,6 +290,8 @@ class _Candidates:
         self.agreed = self._column("agreed", bool)
         self.values = self._column(measure, float) if self.has(measure) else np.full(self.size, np.nan)
         self.in_pool = np.arange(self.size) < self.pool_size
+        if self.size > self.pool_size and bool(self._tables[1].get("cross_fitted", pd.Series([False])).any()):
+            self.values[self.pool_size :] = _at_same_rank(self.values[self.pool_size :], self.values[: self.pool_size])
         answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
         flagged = self._column("flagged", bool) if self.has("flagged") else np.zeros(self.size, dtype=bool)
         self.eligible = answered & ~flagged & ~np.isnan(self.values)
@@ -309,6 +312,19 @@ class _Candidates:
 
     def _column(self, name: str, dtype: type) -> np.ndarray:
         return np.concatenate([table[name].to_numpy(dtype=dtype) for table in self._tables])
+
+
+def _at_same_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """The pool's values at the ranks that `values` have among themselves, NaN where they are.
+
+    A fold's models are less sure than the round's; what they say is comparable by rank only (EVIDENCE.md §4).
+    """
+    known, ordered = ~np.isnan(values), np.sort(pool[~np.isnan(pool)])
+    mapped = np.full(len(values), np.nan)
+    if known.any() and len(ordered):
+        share = (scipy.stats.rankdata(values[known]) - 0.5) / known.sum()
+        mapped[known] = ordered[np.minimum((share * len(ordered)).astype(int), len(ordered) - 1)]
+    return mapped
 
 
 def _parts(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> list[_Part]:

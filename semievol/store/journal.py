@@ -100,8 +100,7 @@ class StoreJournal:
         return results.run_adapter(self._store, self._run.id)
 
     def save_adapter(self, stage: str, path: str) -> None:
-        place = Path(path)
-        kept = str(place.relative_to(self._store.home)) if place.is_relative_to(self._store.home) else path
+        kept = self._kept(path)
         with self._write() as connection:
             if stage == "warm_up":
                 mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
@@ -110,6 +109,25 @@ class StoreJournal:
                 mine = update(schema.runs).where(schema.runs.c.id == self._run.id)
                 connection.execute(mine.values(adapter=kept))
             bump(connection, round_id=self._round.id)
+
+    def _kept(self, path: str) -> str:
+        """A path as it is stored: relative to the workspace where it lies in it."""
+        inside = Path(path).is_relative_to(self._store.home)
+        return str(Path(path).relative_to(self._store.home)) if inside else path
+
+    def fold_adapters(self) -> dict[int, str]:
+        """Fold -> its warm-up adapter, of those that are finished."""
+        with self._store.read() as connection:
+            mine = select(schema.rounds.c.fold_adapters).where(schema.rounds.c.id == self._round.id)
+            stored = connection.execute(mine).scalar() or {}
+        return {int(fold): str(results.located(self._store, path)) for fold, path in stored.items()}
+
+    def save_fold_adapter(self, fold: int, path: str) -> None:
+        with self._write() as connection:
+            mine = schema.rounds.c.id == self._round.id
+            stored = connection.execute(select(schema.rounds.c.fold_adapters).where(mine)).scalar() or {}
+            stored[str(fold)] = self._kept(path)
+            connection.execute(update(schema.rounds).where(mine).values(fold_adapters=stored))
 
     # --- retrieve, respond, justify ---------------------------------------------------------------------------------
 

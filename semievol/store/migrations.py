@@ -25,7 +25,8 @@ def _records_know_their_source(connection: Connection) -> None:
 
 def _evidence_is_kept(connection: Connection) -> None:
     """Random reviews, the shift check, what could steer the model, and the decision behind every selected answer."""
-    connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN shift TEXT")
+    for column in ("shift", "fold_adapters"):
+        connection.exec_driver_sql(f"ALTER TABLE rounds ADD COLUMN {column} TEXT")
     connection.exec_driver_sql("ALTER TABLE candidates ADD COLUMN flagged BOOLEAN DEFAULT false NOT NULL")
     rows = connection.exec_driver_sql(
         "SELECT key, question, options FROM records WHERE split IN ('labeled', 'unlabeled')"

@@ -83,14 +83,15 @@ def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
 
 def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
     """As `candidate_frame`, of the calibration split: `gold` is the true answer, and `correct` (bool) whether the
-    candidate's answer counts as the same."""
+    candidate's answer counts as the same, and `cross_fitted` (bool) whether models of a fold gave it."""
     frame = _frame(store, round_id, pool=False)
     r, v = schema.rounds.c, schema.versions.c
     query = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
     with store.read() as connection:
         task = as_task(connection.execute(query).scalar())
+        held = connection.execute(select(r.held).where(r.id == round_id)).scalar()
     right = [task is not None and same(task, a, g) for a, g in zip(frame["answer"], frame["gold"], strict=True)]
-    return frame.assign(correct=pd.Series(right, index=frame.index, dtype=bool))
+    return frame.assign(correct=pd.Series(right, index=frame.index, dtype=bool), cross_fitted=not held)
 
 
 def candidates_page(

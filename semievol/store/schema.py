@@ -116,6 +116,7 @@ rounds = Table(
     Column("held", Json, nullable=False),
     Column("warm_up_adapter", Text),
     Column("shift", Json),
+    Column("fold_adapters", Json),
     Column("revision", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("project_id", "identity"),
     Index("rounds_of_parent", "parent_id"),

@@ -63,6 +63,14 @@ def freeze(store: Store, round_: Round, policy: Policy) -> int:
 
 
 @notices.errors_kept()
+def cross_fit(project: Project, round_: Round, folds: int) -> None:
+    """Judges the round's labeled records by models that never saw them; what the round holds already stays."""
+    store = open_store()
+    config = rounds.settled(round_, state.config_of(project, cross_fit=folds))
+    _started(launch.start(store, project, config, *launch.PROPAGATE, round_id=round_.id))
+
+
+@notices.errors_kept()
 def stop(run: Run) -> None:
     launch.stop(open_store(), run.id)
 

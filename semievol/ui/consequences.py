@@ -10,11 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from semievol import charts
-from semievol.store import projects
-from semievol.ui import formats, parts, state, tables
+from semievol.jobs import estimate
+from semievol.store import projects, rounds
+from semievol.ui import actions, formats, parts, state, tables
 from semievol.ui.state import Place
 
 MOST_CLASSES = 30
+FOLDS = 5
 STARVED = 0.5  # a class whose share shrinks below this part of its share in the labeled data is pointed out
 
 
@@ -45,6 +47,31 @@ def legend() -> None:
         "<span class='sv-faint'>pale: left out</span><span style='margin-left:auto' class='sv-none'>"
         "drag the line, or focus it and use the arrow keys</span></div>"
     )
+
+
+def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
+    """Where nothing was held out: the button that makes evidence out of the labeled records, and what it costs."""
+    round_ = here.this_round
+    if len(calibration) or rounds.held(here.store, round_.id) or round_.parent_id is not None:
+        return
+    labeled = here.this_project.counts.get("labeled", 0)
+    seconds = estimate.cross_fit_seconds(here.store, round_, FOLDS)
+    time = f", about {formats.duration(seconds)}" if seconds is not None else ""
+    said, button = st.columns([5, 2], vertical_alignment="center")
+    with said:
+        parts.note(
+            f"No calibration records were held out. Cross-fitting judges every labeled record by a model that never "
+            f"saw it: {FOLDS} warm-ups and {formats.plural(labeled, 'record')} answered{time}. Approximate."
+        )
+    with button:
+        busy = here.active is not None and here.active.round_id == round_.id
+        st.button(
+            "Cross-fit",
+            width="stretch",
+            disabled=busy,
+            on_click=actions.cross_fit,
+            args=(here.this_project, round_, FOLDS),
+        )
 
 
 def class_mix(here: Place, pool: pd.DataFrame, answers: Mapping[str, str]) -> None:

@@ -38,8 +38,9 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
     done = [one for one in reviews.reviews(here.store, here.this_round.id) if proven(one.sample, one.prior)]
     newest = done[-1] if done else None
     found = cut.evidence(measures_tried=measures)
-    if not why:
-        _estimated(found, _compared(here, pool, calibration, found, newest), measures)
+    if not why and len(calibration):
+        fitted = bool(calibration["cross_fitted"].any())
+        _estimated(found, _compared(here, pool, calibration, found, newest), measures, fitted)
     _verified(newest, cut, pool, kept)
 
 
@@ -67,11 +68,11 @@ def _compared(
     return shift.verdict(rounds.shift(here.store, here.this_round.id), classes, errors)
 
 
-def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int) -> None:
+def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, fitted: bool) -> None:
     if found is None or not found.drawn:
         parts.html(
             "<p class='sv-note'><b>Estimated precision: not enough evidence.</b> No calibration records stand under "
-            "this line, so nothing is estimated. A random review below can verify it instead.</p>"
+            "this line. A random review below can verify it instead.</p>"
         )
         return
     if compared.shifted:
@@ -84,15 +85,17 @@ def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int) -
         return
     low, high = 1 - found.high / max(found.kept, 1), 1 - found.low / max(found.kept, 1)
     enough = found.drawn >= FEWEST
+    title = "Estimated precision, approximate" if fitted else "Estimated precision"
+    kind = "cross-fitted record" if fitted else "calibration record"
     head = f"{formats.percent(low)} to {formats.percent(high)} (95 %)" if enough else "not enough evidence"
     alike = (
         f"your data look like them ({_figures(compared)})" if compared.looked else "nobody checked that your data do"
     )
     more = "" if enough else f" {FEWEST - found.drawn} more, all right, would be the least to say something."
     parts.html(
-        f"<p class='sv-note'><b>Estimated precision: {head}.</b> "
+        f"<p class='sv-note'><b>{title}: {head}.</b> "
         f"Of the {found.kept:,} you keep, between {found.low:,} and {found.high:,} are wrong, judged from "
-        f"{formats.plural(found.drawn, 'calibration record')} of which {found.wrong:,} are wrong; {alike}.{more} "
+        f"{formats.plural(found.drawn, kind)} of which {found.wrong:,} are wrong; {alike}.{more} "
         f"It holds for a threshold found by looking and whichever of the {measures} measures you choose.</p>"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -61,7 +62,7 @@ def test_one_in_ten_comes_a_second_time_and_never_at_once(size: int) -> None:
     again = [record_id for record_id, repeat in asked if repeat]
     assert firsts == list(sample.order)
     assert len(again) == len(set(again)) == size // REPEAT_EVERY
-    assert all(left[0] != right[0] for left, right in zip(asked, asked[1:], strict=False))
+    assert all(left[0] != right[0] for left, right in pairwise(asked))
 
 
 def test_what_comes_next_is_known_ahead_whatever_is_answered() -> None:

@@ -46,7 +46,7 @@ def test_the_candidate_frame_holds_the_pool(full: World) -> None:
 def test_the_calibration_frame_knows_the_truth(full: World) -> None:
     full.journal.save_candidates([candidate("l1", "road"), candidate("l2", None)])
     frame = results.calibration_frame(full.store, full.round.id)
-    assert list(frame.columns) == [*COLUMNS, "correct"]
+    assert list(frame.columns) == [*COLUMNS, "correct", "cross_fitted"]
     assert frame["gold"].to_dict() == {"l0": "road", "l1": "water", "l2": "waste"}
     assert frame["correct"].to_dict() == {"l0": True, "l1": False, "l2": False}
 

@@ -1,0 +1,88 @@
+"""Calibration without holding anything out: every labeled record judged by models that never saw it.
+
+The labeled records are cut into folds; for each, warm-up, demonstrations, responses and self-justify are run again
+without it, by the very stages of the round, and its records get candidates like those of the pool. What that is worth
+is approximate: the folds' models are not the round's own (Bates, Hastie & Tibshirani 2023; EVIDENCE.md §4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from semievol.data.splits import cut_folds
+from semievol.errors import UserError
+from semievol.method.protocols import Engine, Journal, Plan
+
+FEWEST = 2
+"""Records that a fold must hold at least."""
+
+
+def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Callable[..., None]]) -> None:
+    """Gives every labeled record a candidate from the fold that left it out; what is there already is kept.
+
+    stages: `warm_up` to `justify`, as `evolve` runs them.
+    """
+    if plan.parent is not None:
+        raise UserError(
+            "The model that this round starts from has seen every labeled record.",
+            "cross_fit",
+            "Cross-fit in the first round, hold out a calibration split, or review at random.",
+        )
+    folds = cut_folds(plan.labeled, plan.config.cross_fit, plan.config.seed)
+    if len(folds) < FEWEST or len(plan.labeled) < FEWEST * len(folds):
+        raise UserError(
+            f"{len(plan.labeled)} labeled records are too few for {plan.config.cross_fit} folds.",
+            "cross_fit",
+            "Label more records, or set cross_fit lower.",
+        )
+    for number, fold in enumerate(folds):
+        without = replace(
+            plan,
+            labeled=[record for record in plan.labeled if record.content_hash not in fold],
+            unlabeled=(),
+            calibration=[record for record in plan.labeled if record.content_hash in fold],
+        )
+        mine = _Fold(journal, number, len(folds))
+        for stage in stages:
+            stage(without, engine, mine)
+
+
+class _Fold:
+    """The journal as one fold sees it: adapter and demonstrations of its own, everything else the round's."""
+
+    def __init__(self, journal: Journal, number: int, count: int) -> None:
+        self._journal, self._number, self._count = journal, number, count
+        self._near: dict[str, list[tuple[str, float]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """As a share of all folds."""
+        self._journal.progress(stage, self._number * total + done, self._count * total)
+
+    def metric(self, stage: str, name: str, step: int, value: float) -> None:
+        """A fold's curves are nobody's business."""
+
+    def folder(self, stage: str) -> Path:
+        mine = self._journal.folder(stage)
+        return mine.with_name(f"{mine.name}-without-fold-{self._number + 1}")
+
+    def adapter(self, stage: str) -> str | None:
+        return self._journal.fold_adapters().get(self._number)
+
+    def save_adapter(self, stage: str, path: str) -> None:
+        self._journal.save_fold_adapter(self._number, path)
+
+    def demonstrations(self) -> dict[str, list[tuple[str, float]]]:
+        return self._near
+
+    def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+        self._near = {record_id: list(near) for record_id, near in found.items()}
+
+    def shift(self) -> Mapping[str, Any]:
+        """The round has looked already."""
+        return {}

@@ -1,0 +1,114 @@
+"""Cross-fitting: no record is judged by a model or beside a demonstration that knows it, and a stop changes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semievol.config import Policy, load
+from semievol.data.splits import cut_folds
+from semievol.errors import UserError
+from semievol.method import selection
+from semievol.method.evolve import evolve
+from semievol.method.judging import candidate_frames
+from semievol.method.protocols import Plan, Stopped
+from semievol.records import Record
+from tests.fakes import FakeEngine, MemoryJournal
+from tests.method.test_evolve import TASK, outcome, records
+
+
+@pytest.fixture
+def plan() -> Plan:
+    config = load("paper").model_copy(update={"cross_fit": 3})
+    return Plan(TASK, config, labeled=records("labeled", 30, True), unlabeled=records("unlabeled", 21, False))
+
+
+def test_every_labeled_record_is_judged_by_what_never_saw_it(plan: Plan) -> None:
+    engine, journal = FakeEngine(), MemoryJournal()
+    evolve(plan, engine, journal, until="justify")
+    assert set(journal.merged) == {record.id for record in [*plan.labeled, *plan.unlabeled]}
+    taught = {str(lesson.folder / "adapter"): lesson for lesson in engine.lessons}
+    questions = {record.id: record.question for record in plan.labeled}
+    asked = [ask for ask in engine.asked if ask.record_id in questions]
+    assert len(journal.of_folds) == 3
+    for ask in asked:
+        question = questions[ask.record_id]
+        assert not any(question in turn.content for turn in ask.messages[:-1])
+        if ask.identity == "warm_up":
+            lesson = taught[ask.model]
+            assert "without-fold" in lesson.folder.name
+            assert ask.record_id not in {example.record_id for example in lesson.examples}
+    adapters = Counter(ask.model for ask in asked if ask.identity == "warm_up")
+    assert len(adapters) == 3
+
+
+def test_a_stopped_and_a_whole_cross_fit_give_the_same(plan: Plan) -> None:
+    whole = MemoryJournal()
+    evolve(plan, FakeEngine(), whole, until="select")
+    for after in (1, 6, 11):
+        stopped = MemoryJournal(stop_after=after)
+        with pytest.raises(Stopped):
+            evolve(plan, FakeEngine(), stopped, until="select")
+        stopped.stop_after = None
+        evolve(plan, FakeEngine(), stopped, until="select")
+        assert outcome(stopped) == outcome(whole)
+
+
+def test_what_was_cross_fitted_calibrates_the_policy(plan: Plan) -> None:
+    journal = MemoryJournal()
+    evolve(plan, FakeEngine(), journal, until="justify")
+    pool, known = candidate_frames(plan, journal)
+    assert known["cross_fitted"].all()
+    assert len(known) == len(plan.labeled)
+    found = selection.Cut(Policy(), pool, known).evidence()
+    assert found is not None
+    assert found.drawn > 0
+
+
+def test_a_round_that_holds_out_calibration_records_needs_no_folds(plan: Plan) -> None:
+    engine = FakeEngine()
+    evolve(replace(plan, calibration=records("calibration", 4, True)), engine, MemoryJournal(), until="justify")
+    assert [lesson.folder.name for lesson in engine.lessons] == ["warm_up"]
+
+
+def test_a_later_round_and_too_few_records_are_refused(plan: Plan) -> None:
+    with pytest.raises(UserError, match="has seen every labeled record"):
+        evolve(replace(plan, parent="adapter"), FakeEngine(), MemoryJournal(), until="justify")
+    with pytest.raises(UserError, match="too few for 3 folds"):
+        evolve(replace(plan, labeled=plan.labeled[:5]), FakeEngine(), MemoryJournal(), until="justify")
+
+
+def test_copies_near_copies_and_groups_share_a_fold() -> None:
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghijkl"), 7)) for _ in range(400)]
+    plain = [Record(f"r{i}", " ".join(rng.choice(words, 9)), (), "ab"[i % 2]) for i in range(40)]
+    near = Record("near", plain[0].question + ".", (), "a")
+    edited = Record("edited", plain[1].question[:-1] + "z", (), "b")
+    family = [Record(f"g{i}", " ".join(rng.choice(words, 9)), (), "a", group="f") for i in range(4)]
+    everything = [*plain, near, edited, *family]
+    folds = cut_folds(everything, 5, seed=0)
+    where = {r.id: next(n for n, fold in enumerate(folds) if r.content_hash in fold) for r in everything}
+    assert where["near"] == where["r0"]
+    assert where["edited"] == where["r1"]
+    assert len({where[f"g{i}"] for i in range(4)}) == 1
+    sizes = Counter(where.values())
+    assert max(sizes.values()) - min(sizes.values()) <= 4
+    templated = [Record(f"t{i}", f"How many lamps are there in street number {i}?", (), "a") for i in range(50)]
+    assert sorted(map(len, cut_folds(templated, 5, seed=0))) == [10] * 5
+
+
+def test_cross_fitted_scores_count_by_rank() -> None:
+    rng = np.random.default_rng(0)
+    pool = pd.DataFrame({"answer": "a", "agreed": True, "exactness": "exact", "answer_nll": rng.random(1_000)})
+    known = pd.DataFrame({"answer": "a", "agreed": True, "exactness": "exact", "answer_nll": 3 + rng.random(50)})
+    known = known.assign(correct=True, cross_fitted=True)
+    drawn = selection.evidence(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known)
+    assert drawn is not None
+    assert drawn.drawn == 20
+    raw = selection.evidence(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known.assign(cross_fitted=False))
+    assert raw is not None
+    assert raw.drawn == 0
