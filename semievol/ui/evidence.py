@@ -138,8 +138,8 @@ def _bound(review: Review, cut: Cut, pool: pd.DataFrame) -> tuple[int, int]:
     drawn_from = np.isin(keys, list(review.keys))
     asserted = decision.isin(["accept", "edit"]).to_numpy()
     outside = int((cut.mask & ~drawn_from & ~asserted).sum())
-    fixed = decision.isin(["reject", "ambiguous"]).to_numpy()
-    fixed |= (decision == "edit").to_numpy() & (pool["decided_answer"] != pool["answer"]).to_numpy()
+    other = (decision == "edit").to_numpy() & (pool["decided_answer"] != pool["answer"]).to_numpy()
+    fixed = other | decision.isin(["reject", "ambiguous"]).to_numpy()
     found = proven(review.sample, review.prior)
     assert found is not None, "asked only of reviews that prove something"
     return max(0, found.wrong_at_most - int((fixed & drawn_from).sum())), outside
