@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from semievol import config as settings
+from semievol.data.read_as import per_file
 from semievol.errors import UserError
 from semievol.export import FORMS, export
 from semievol.export.files import table as write_table
@@ -92,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument(
         "--map", metavar="question=COL,answer=COL,options=COL", help="columns; suggested when left out"
     )
+    each = "for all files that have one, or for one: labeled=%s; may be given several times"
+    imports.add_argument("--sheet", action="append", default=[], metavar="NAME", help=f"of a workbook, {each % 'NAME'}")
+    imports.add_argument("--encoding", action="append", default=[], metavar="NAME", help=each % "cp1252")
+    imports.add_argument(
+        "--delimiter", action="append", default=[], metavar="CHAR", help=f'tab is "tab"; {each % "tab"}'
+    )
     imports.add_argument("--hide-gold", action="store_true", help="keep unlabeled answers for measuring only")
     imports.add_argument(
         "--count-from", type=int, choices=(0, 1), help="first option of answers that are numbers; else told from them"
@@ -134,6 +141,8 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     files: dict[Split, Path] = {"labeled": chosen.labeled, "unlabeled": chosen.unlabeled}
     if chosen.test:
         files["test"] = chosen.test
+    names = {split: path.name for split, path in files.items()}
+    read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter)
     with _Bars() as bars:
         project, draft = intake.import_files(
             store,
@@ -145,6 +154,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
             chosen.strict,
             chosen.count_from,
             bars.show,
+            read_as,
         )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
     findings = draft.imported.told()

@@ -36,8 +36,7 @@ def unfold(table: Table, limits: Limits) -> Table:
 
 
 def _unfold_alpaca(table: Table, instruction: str, given: str | None, limits: Limits) -> Table:
-    writer = TableWriter(table.name, [*table.columns, QUESTION], limits, table.notes)
-    writer.rejected, writer.sheets, writer.form = list(table.rejected), table.sheets, table.form
+    writer = TableWriter(table.name, [*table.columns, QUESTION], limits, table.notes).like(table)
     at, given_at = table.columns.index(instruction), table.columns.index(given) if given else None
     for number, cells in table.walk(table.columns):
         extra = cells[given_at] if given_at is not None else None
@@ -48,8 +47,7 @@ def _unfold_alpaca(table: Table, instruction: str, given: str | None, limits: Li
 
 
 def _unfold_turns(table: Table, column: str, limits: Limits) -> Table:
-    writer = TableWriter(table.name, [*table.columns, QUESTION, ANSWER], limits, table.notes)
-    writer.rejected, writer.sheets, writer.form = list(table.rejected), table.sheets, table.form
+    writer = TableWriter(table.name, [*table.columns, QUESTION, ANSWER], limits, table.notes).like(table)
     at = table.columns.index(column)
     for number, cells in table.walk(table.columns):
         turns = _turns(cells[at])

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from semievol.data.accepted import PartWriter, Records
 from semievol.data.checks import SHOWN, Finding, check, refuse
 from semievol.data.mapping import Mapping, check_mapping
+from semievol.data.read_as import refuse_guesses
 from semievol.data.rows import Reading, answers, form_of, rows_of
 from semievol.data.splits import split_off_test
 from semievol.data.tables import Reject, Table, snippet
@@ -140,9 +141,12 @@ def build_records(
 ) -> Imported:
     """Records of all splits given, with the suggested remedies taken; see `check_tables`.
 
-    strict: UserError naming all that a person would be asked about, instead of taking the suggestions.
+    strict: UserError naming all that a person would be asked about, instead of taking the suggestions, and what was
+    guessed in reading.
     UserError also where a split is left without a single record.
     """
+    if strict:
+        refuse_guesses({split: (table.read_as, table.guessed) for split, table in tables.items()})
     checked = check_tables(tables, mapping, task, hide_gold, base, watch)
     if strict:
         refuse(checked.findings, {split: report.rejected for split, report in checked.report.items()})

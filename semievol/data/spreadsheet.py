@@ -16,6 +16,7 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from semievol.data.content import Content
+from semievol.data.read_as import ReadAs
 from semievol.data.tables import MEGABYTE, Limits, Table, check_columns
 from semievol.data.writing import TableWriter, finished
 from semievol.errors import UserError
@@ -86,6 +87,7 @@ def _choose_sheet(names: list[str], wanted: str | None, writer: TableWriter) -> 
         raise UserError(f'There is no sheet "{wanted}".', writer.name, f"Choose one of: {', '.join(names)}.")
     chosen = wanted or names[0]
     writer.form = f'XLSX, sheet "{chosen}"'
+    writer.read_as = ReadAs(sheet=chosen)
     writer.sheets = [chosen, *(name for name in names if name != chosen)]
     if len(names) > 1:
         writer.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(writer.sheets[1:])}.')

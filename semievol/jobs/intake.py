@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from semievol.data.importing import Imported, build_records
 from semievol.data.inference import infer_task
 from semievol.data.mapping import Mapping as ColumnMapping
 from semievol.data.mapping import align, parse_mapping, suggest_mapping
+from semievol.data.read_as import AS_FOUND, ReadAs
 from semievol.data.readers import read_table
 from semievol.data.tables import Table, display_name
 from semievol.engines import lengths
@@ -73,10 +75,15 @@ class Draft:
     imported: Imported
 
 
-def read(files: Mapping[Split, Path], folder: Path, watch: Watch = _unwatched) -> dict[Split, Table]:
+def read(
+    files: Mapping[Split, Path],
+    folder: Path,
+    watch: Watch = _unwatched,
+    read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
+) -> dict[Split, Table]:
     """The tables of files that nobody has looked at yet, each read in a limited process of its own.
 
-    folder: keeps the cells for as long as the tables are used.
+    folder: keeps the cells for as long as the tables are used. read_as: what a person says about some of the files.
     """
     tables = {}
     for split, path in files.items():
@@ -89,7 +96,9 @@ def read(files: Mapping[Split, Path], folder: Path, watch: Watch = _unwatched) -
                 "Check the path.",
             ) from None
         told = partial(_told, watch, f"Reading {split}", size)
-        tables[split] = read_contained(path, path.name, folder / f"{split}.arrow", watch=told)
+        tables[split] = read_contained(
+            path, path.name, folder / f"{split}.arrow", read_as=read_as.get(split, AS_FOUND), watch=told
+        )
         watch(f"Reading {split}", size, size)
     return tables
 
@@ -171,6 +180,7 @@ def import_files(
     strict: bool = False,
     base: int | None = None,
     watch: Watch = _unwatched,
+    read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
 ) -> tuple[projects.Project, Draft]:
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
@@ -179,7 +189,8 @@ def import_files(
             if time.time() - left.stat().st_mtime > _DAY:  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=store.home) as folder:
-        accepted = draft(read(files, Path(folder), watch), kind, mapping, hide_gold, strict, base, watch)
+        tables = read(files, Path(folder), watch, read_as)
+        accepted = draft(tables, kind, mapping, hide_gold, strict, base, watch)
         return store_draft(store, name, accepted, files, watch), accepted
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from semievol.store import projects, rounds, runs
 from semievol.store.database import open_store
+from tests.data.files import xlsx_bytes
 
 ROOT = Path(__file__).parents[2]
 
@@ -204,3 +205,31 @@ def test_relative_paths_are_those_of_the_person_and_rejected_rows_are_written(tm
     with open(tmp_path / "rejected.csv", encoding="utf-8", newline="") as stream:
         [row] = list(csv.DictReader(stream))
     assert (row["split"], row["row"], row["reason"]) == ("labeled", "22", "The answer is empty.")
+
+
+def test_sheets_encodings_and_delimiters_can_be_named(tmp_path: Path, files: dict[str, Path]) -> None:
+    rows = list(csv.reader(files["labeled"].open(encoding="utf-8")))
+    book = tmp_path / "labeled.xlsx"
+    book.write_bytes(xlsx_bytes(rows, sheets=("Data", "Notes")))
+    pool = tmp_path / "pool.csv"
+    pool.write_bytes("message\nпротечка, сильная\nяма\n".encode("cp1251"))
+    words = ["import", "--labeled", str(book), "--unlabeled", str(pool), "--name", "Said"]
+    said = semievol(tmp_path / "home", *words, "--sheet", "Elsewhere", expect=2)["said"]
+    assert 'no sheet "Elsewhere"' in said
+    assert "Data, Notes" in said
+    semievol(tmp_path / "home", *words, "--encoding", "utf-8", expect=2)
+    semievol(tmp_path / "home", *words, "--sheet", "unlabeled=Data", expect=2)
+    named = ["--sheet", "Data", "--encoding", "cp1251", "--delimiter", "unlabeled=tab"]
+    imported = semievol(tmp_path / "home", *words, *named)
+    assert imported["splits"]["unlabeled"]["accepted"] == 2
+    assert imported["splits"]["labeled"]["accepted"] == 18
+
+
+def test_strict_names_what_to_say_about_a_guess(tmp_path: Path, files: dict[str, Path]) -> None:
+    text = files["unlabeled"].read_text(encoding="utf-8").replace("hole", "höle").replace(",", ";")
+    files["unlabeled"].write_bytes(text.encode("cp1252"))
+    words = ["import", *parts_of(files), "--name", "Guessed", "--strict"]
+    said = semievol(tmp_path / "home", *words, expect=2)["said"]
+    options = "--encoding unlabeled=cp1252 --delimiter unlabeled=semicolon"
+    assert options in said
+    semievol(tmp_path / "home", *words, *options.split())
