@@ -7,13 +7,16 @@ Every verb takes `--json`; the last line on standard output is then one JSON obj
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -37,6 +40,11 @@ _SHOWN = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses `arguments`, carries out the verb, returns the exit code."""
+    with redirect_stderr(_Heard(sys.stderr)):
+        return _carried_out(arguments)
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         chosen = _parser().parse_args(arguments)
         store = open_store(chosen.workspace)
@@ -51,8 +59,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.exception("something broke")
         print("semievol: something broke; what is written above says where.", file=sys.stderr)
         return 1
-    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words)
-    return int(code)
+    said = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
+    return _said(said, int(code))
+
+
+def _said(text: str, code: int) -> int:
+    """Writes the outcome to standard output; the exit code, which says if that failed while the work did not.
+
+    A reader that went away (`| head -0`) wanted no more: that is no failure.
+    """
+    try:
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:  # a terminal of another encoding; JSON stays JSON
+            print("".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text), flush=True)
+    except OSError as error:
+        # Python flushes once more when it ends, which would fail once more.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        why = error.strerror or error
+        print(f"semievol: done, but standard output took no more of the outcome ({why}).", file=sys.stderr)
+        return code if isinstance(error, BrokenPipeError) else code or 1
+    return code
+
+
+class _Heard(io.TextIOBase):
+    """Standard error that may be closed or full: that nobody reads the progress is no reason to break off."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._stream = None
+        return len(text)
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        if self._stream is None:
+            raise OSError("standard error is closed")
+        return self._stream.fileno()
 
 
 class _Parser(argparse.ArgumentParser):

@@ -207,6 +207,55 @@ def test_relative_paths_are_those_of_the_person_and_rejected_rows_are_written(tm
     assert (row["split"], row["row"], row["reason"]) == ("labeled", "22", "The answer is empty.")
 
 
+def unheard(command: str, home: Path, *words: str) -> tuple[int, str]:
+    """Exit code and standard error of a verb that a shell runs as `command`, with all there is to read as "$@"."""
+    found = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}", "bash", *words, "--workspace", str(home)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PY": sys.executable, "PYTHONWARNINGS": "ignore"},
+    )
+    assert "Traceback" not in found.stderr
+    return found.returncode, found.stderr
+
+
+def test_an_outcome_that_nobody_reads_is_no_failure(tmp_path: Path, files: dict[str, Path]) -> None:
+    words = ["import", *parts_of(files), "--name", "Unread"]
+    for verb in (words, [*words[:-1], "Again", "--json"], ["status"], ["status", "Unread"], ["sample"]):
+        code, said = unheard('"$PY" -m semievol "$@" | head -0', tmp_path, *verb)
+        assert code == 0, said
+    assert semievol(tmp_path, "status", "Unread")["counts"]["labeled"] == 18
+
+
+def test_an_outcome_is_json_also_where_the_terminal_knows_no_accents(tmp_path: Path, files: dict[str, Path]) -> None:
+    semievol(tmp_path, "import", *parts_of(files), "--name", "Café 😀")
+    found = subprocess.run(
+        [sys.executable, "-m", "semievol", "status", "--json", "--workspace", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert json.loads(found.stdout)["projects"][0]["project"] == "Café 😀"
+
+
+def test_an_outcome_that_cannot_be_written_is_told_and_what_was_done_stays(
+    tmp_path: Path, files: dict[str, Path]
+) -> None:
+    words = ["import", *parts_of(files), "--name", "Full"]
+    code, said = unheard('"$PY" -m semievol "$@" > /dev/full', tmp_path, *words)
+    assert code == 1
+    assert "semievol: done, but standard output took no more" in said
+    assert semievol(tmp_path, "status", "Full")["counts"]["labeled"] == 18
+    for closed in (">&-", "2>&-", "2>/dev/full"):
+        assert unheard(f'"$PY" -m semievol "$@" {closed}', tmp_path, "status")[0] == 0
+    words[-1] = "Closed"
+    assert unheard('"$PY" -m semievol "$@" 2>/dev/full', tmp_path, *words)[0] == 0
+    assert semievol(tmp_path, "status", "Closed")["counts"]["labeled"] == 18
+
+
 def test_sheets_encodings_and_delimiters_can_be_named(tmp_path: Path, files: dict[str, Path]) -> None:
     rows = list(csv.reader(files["labeled"].open(encoding="utf-8")))
     book = tmp_path / "labeled.xlsx"
