@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from semievol.data.importing import Imported, build_records
 from semievol.data.inference import infer_task
 from semievol.data.mapping import Mapping as ColumnMapping
 from semievol.data.mapping import align, parse_mapping, suggest_mapping
+from semievol.data.near import Watch, unwatched
 from semievol.data.read_as import AS_FOUND, ReadAs
 from semievol.data.readers import read_table
 from semievol.data.tables import Table, display_name
@@ -41,14 +42,6 @@ _DAY = 24 * 3600
 _FRAME_BYTES = 200  # of a prompt beside its texts: letters of the options, the words of the answer rule
 SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
-
-
-Watch = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it is done, and how much there is."""
-
-
-def _unwatched(what: str, done: int, total: int) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ class Draft:
 def read(
     files: Mapping[Split, Path],
     folder: Path,
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
     read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
 ) -> dict[Split, Table]:
     """The tables of files that nobody has looked at yet, each read in a limited process of its own.
@@ -110,7 +103,7 @@ def draft(
     hide_gold: bool = False,
     strict: bool = False,
     base: int | None = None,
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
 ) -> Draft:
     """What the tables would become, taking every suggestion that is not given.
 
@@ -122,8 +115,7 @@ def draft(
         columns = suggest_mapping(tables)
         tables = align(tables, columns)
     task = infer_task(tables, columns, kind)
-    told = partial(_told, watch, "Checking", sum(table.physical for table in tables.values()))
-    return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, told))
+    return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, watch))
 
 
 def store_draft(
@@ -131,7 +123,7 @@ def store_draft(
     project: projects.Project | str,
     accepted: Draft,
     files: Mapping[Split, Path],
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
 ) -> projects.Project:
     """Stores a draft as the next dataset version of a project, or of a new one by this name, with the original files.
 
@@ -179,7 +171,7 @@ def import_files(
     hide_gold: bool = False,
     strict: bool = False,
     base: int | None = None,
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
     read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
 ) -> tuple[projects.Project, Draft]:
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""

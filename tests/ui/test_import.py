@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Selectbox
+from streamlit.testing.v1.element_tree import ButtonGroup, Selectbox
 
+from semievol.data import importing
 from semievol.data.readers import read_table
 from semievol.data.tables import Table
 from semievol.jobs import intake
@@ -256,3 +257,35 @@ def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytes
     storing.begin(store, project, intake.draft(tables), {"labeled": path})
     session["storing"].join(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
+
+
+def test_answers_can_be_counted_otherwise_and_back_also_where_none_is_left(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Counted", Task("multiple_choice"))
+    labeled = "question,A,B,answer\n" + "".join(f"which is {i}?,this {i},that {i},2\n" for i in range(12))
+    app = _upload(visit("data", project=project.id), {"labeled": labeled})
+
+    def control() -> ButtonGroup:
+        return next(one for one in app.segmented_control if one.label.startswith("Answers that are numbers"))
+
+    control().set_value(0).run()
+    assert not app.exception
+    assert "Not one of the 12 labeled rows can be used" in told(app)
+    assert "count from 1" in told(app)
+    control().set_value(1).run()
+    assert "12 records will become dataset version 1" in told(app)
+
+
+def test_hidden_gold_is_switched_without_comparing_the_splits_again(
+    visit: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    monkeypatch.setattr(importing, "small_edits", lambda records, *_: compared.append(len(records)) or {})
+    project = projects.create_project(store, "Switched", Task("classification"))
+    unlabeled = "text,team\n" + "".join(f"another call {i},roads\n" for i in range(12))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": unlabeled})
+    before = list(compared)
+    app.toggle(key="hide_gold").set_value(True).run()
+    assert compared == before
+    assert len(app.session_state["checked"][1].hidden_gold) == 12
