@@ -7,20 +7,17 @@ Every verb takes `--json`; the last line on standard output is then one JSON obj
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stderr, suppress
+from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
-
-from tqdm import tqdm
+from typing import Any, NoReturn
 
 from semievol import config as settings
+from semievol import terminal
 from semievol.data.read_as import per_file
 from semievol.errors import UserError
 from semievol.export import FORMS, export
@@ -40,7 +37,7 @@ _SHOWN = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses `arguments`, carries out the verb, returns the exit code."""
-    with redirect_stderr(_Heard(sys.stderr)):
+    with redirect_stderr(terminal.Heard(sys.stderr)):
         return _carried_out(arguments)
 
 
@@ -59,52 +56,8 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         log.exception("something broke")
         print("semievol: something broke; what is written above says where.", file=sys.stderr)
         return 1
-    said = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
-    return _said(said, int(code))
-
-
-def _said(text: str, code: int) -> int:
-    """Writes the outcome to standard output; the exit code, which says if that failed while the work did not.
-
-    A reader that went away (`| head -0`) wanted no more: that is no failure.
-    """
-    try:
-        try:
-            print(text, flush=True)
-        except UnicodeEncodeError:  # a terminal of another encoding; JSON stays JSON
-            print("".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text), flush=True)
-    except OSError as error:
-        # Python flushes once more when it ends, which would fail once more.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        why = error.strerror or error
-        print(f"semievol: done, but standard output took no more of the outcome ({why}).", file=sys.stderr)
-        return code if isinstance(error, BrokenPipeError) else code or 1
-    return code
-
-
-class _Heard(io.TextIOBase):
-    """Standard error that may be closed or full: that nobody reads the progress is no reason to break off."""
-
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        if self._stream is not None:
-            try:
-                self._stream.write(text)
-                self._stream.flush()
-            except (OSError, ValueError):
-                self._stream = None
-        return len(text)
-
-    def isatty(self) -> bool:
-        return self._stream is not None and self._stream.isatty()
-
-    def fileno(self) -> int:
-        if self._stream is None:
-            raise OSError("standard error is closed")
-        return self._stream.fileno()
+    outcome = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
+    return terminal.said(outcome, int(code))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -195,7 +148,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         files["test"] = chosen.test
     names = {split: path.name for split, path in files.items()}
     read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter)
-    with _Bars() as bars:
+    with terminal.Bars() as bars:
         project, draft = intake.import_files(
             store,
             chosen.name,
@@ -225,31 +178,6 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     task = {"kind": draft.task.kind, "labels": list(draft.task.labels)}
     result = {"project": project.name, "id": project.id, "task": task["kind"], "labels": task["labels"]}
     return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)
-
-
-class _Bars:
-    """Progress of what takes longer than a second, on standard error: count, rate and time left."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def show(self, what: str, done: int, total: int) -> None:
-        if self._bar is None or self._bar.desc != what:
-            self.close()
-            by_bytes = what.startswith("Reading")
-            unit = {"unit": "B", "unit_divisor": 1024} if by_bytes else {"unit": " records"}
-            self._bar = tqdm(desc=what, total=total, delay=1.0, mininterval=0.5, unit_scale=True, **unit)
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:
