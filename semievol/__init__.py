@@ -10,6 +10,7 @@ FLOORS: dict[str, int] = {
     "semievol.records": 0,
     "semievol.data": 1,
     "semievol.palette": 0,
+    "semievol.terminal": 0,
     "semievol.charts": 1,
     "semievol.method.tasks": 1,
     "semievol.method.prompts": 1,

@@ -12,12 +12,13 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tqdm import tqdm
-
 from semievol import config as settings
+from semievol import terminal
+from semievol.data.read_as import per_file
 from semievol.errors import UserError
 from semievol.export import FORMS, export
 from semievol.export.files import table as write_table
@@ -36,6 +37,11 @@ _SHOWN = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses `arguments`, carries out the verb, returns the exit code."""
+    with redirect_stderr(terminal.Heard(sys.stderr)):
+        return _carried_out(arguments)
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         chosen = _parser().parse_args(arguments)
         store = open_store(chosen.workspace)
@@ -50,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.exception("something broke")
         print("semievol: something broke; what is written above says where.", file=sys.stderr)
         return 1
-    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words)
-    return int(code)
+    outcome = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
+    return terminal.said(outcome, int(code))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--task", choices=KINDS, help="inferred when left out")
     imports.add_argument(
         "--map", metavar="question=COL,answer=COL,options=COL", help="columns; suggested when left out"
+    )
+    each = "for all files that have one, or for one: labeled=%s; may be given several times"
+    imports.add_argument("--sheet", action="append", default=[], metavar="NAME", help=f"of a workbook, {each % 'NAME'}")
+    imports.add_argument("--encoding", action="append", default=[], metavar="NAME", help=each % "cp1252")
+    imports.add_argument(
+        "--delimiter", action="append", default=[], metavar="CHAR", help=f'tab is "tab"; {each % "tab"}'
     )
     imports.add_argument("--hide-gold", action="store_true", help="keep unlabeled answers for measuring only")
     imports.add_argument(
@@ -134,7 +146,9 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     files: dict[Split, Path] = {"labeled": chosen.labeled, "unlabeled": chosen.unlabeled}
     if chosen.test:
         files["test"] = chosen.test
-    with _Bars() as bars:
+    names = {split: path.name for split, path in files.items()}
+    read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter)
+    with terminal.Bars() as bars:
         project, draft = intake.import_files(
             store,
             chosen.name,
@@ -145,6 +159,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
             chosen.strict,
             chosen.count_from,
             bars.show,
+            read_as,
         )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
     findings = draft.imported.told()
@@ -163,31 +178,6 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     task = {"kind": draft.task.kind, "labels": list(draft.task.labels)}
     result = {"project": project.name, "id": project.id, "task": task["kind"], "labels": task["labels"]}
     return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)
-
-
-class _Bars:
-    """Progress of what takes longer than a second, on standard error: count, rate and time left."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def show(self, what: str, done: int, total: int) -> None:
-        if self._bar is None or self._bar.desc != what:
-            self.close()
-            by_bytes = what.startswith("Reading")
-            unit = {"unit": "B", "unit_divisor": 1024} if by_bytes else {"unit": " records"}
-            self._bar = tqdm(desc=what, total=total, delay=1.0, mininterval=0.5, unit_scale=True, **unit)
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:

@@ -172,9 +172,8 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
     if position is None:
         stated = parse(task, Record("", "", options), text)
         if stated is None:
-            raise UserError(
-                f"answer {text[:60]} is not among the {len(options)} options", "", "Correct the answer or the options."
-            )
+            remedy = _recount(options, text, form) or "Correct the answer or the options."
+            raise UserError(f"answer {text[:60]} is not among the {len(options)} options", "", remedy)
         return stated
     return LETTERS[position]
 
@@ -205,6 +204,14 @@ def _position(options: tuple[str, ...], text: str, form: AnswerForm) -> int | No
     return by_text
 
 
+def _recount(options: tuple[str, ...], text: str, form: AnswerForm) -> str:
+    """What to do about a number that is a position only where options are counted from the other one; "" for others."""
+    other = 1 - form.base
+    if not _DIGITS.fullmatch(text) or not 0 <= int(text) - other < len(options):
+        return ""
+    return f"Options are counted from {form.base}: count from {other} (--count-from {other}), or correct the answer."
+
+
 def _read_label(task: Task, options: tuple[str, ...], text: str, form: AnswerForm) -> str:
     if text in task.labels:
         return text
@@ -219,7 +226,8 @@ def _read_label(task: Task, options: tuple[str, ...], text: str, form: AnswerFor
     ]
     if len(alike) != 1:
         shown = ", ".join(task.labels[:12]) + (", …" if len(task.labels) > 12 else "")
-        raise UserError(f"answer {text[:60]} is not among the labels: {shown}", "", "Correct the label.")
+        remedy = _recount(options, text, form) or "Correct the label."
+        raise UserError(f"answer {text[:60]} is not among the labels: {shown}", "", remedy)
     return alike[0]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from semievol.data.accepted import Records
-from semievol.data.near import MOST, gives_way, small_edits
+from semievol.data.near import MOST, gives_way
 from semievol.data.tables import snippet
 from semievol.data.traces import CONTROL, INSTRUCTS, INVISIBLE, Traces
 from semievol.errors import UserError
@@ -58,14 +58,17 @@ class Finding:
         return found
 
 
-def check(task: Task, records: Records, traces: Traces) -> list[Finding]:
-    """All findings about the accepted records of all splits, before any of them leaves."""
+def check(task: Task, records: Records, traces: Traces, edited: Mapping[int, int] | None) -> list[Finding]:
+    """All findings about the accepted records of all splits, before any of them leaves.
+
+    edited: what `near.small_edits` found among these records; None where they are too many to look for.
+    """
     looks = _Looks(task, records, traces)
     return [
         *looks.overlaps(),
         *looks.duplicates(),
         *looks.conflicting_labels(),
-        *looks.near(),
+        *looks.near(edited),
         *_labels(task, records),
         *looks.texts(),
     ]
@@ -130,7 +133,7 @@ class _Looks:
                 "conflicting_labels", len(members), what, remedy, shown, counts, True, leaves=members, offer=offer
             )
 
-    def near(self) -> Iterator[Finding]:
+    def near(self, edited: Mapping[int, int] | None) -> Iterator[Finding]:
         """Records that are nearly one of another split: spelled differently, or with a few characters changed."""
         alike: dict[int, int] = {}
         for group in _groups(self.traces.spelled, np.arange(len(self.keys))):
@@ -144,11 +147,10 @@ class _Looks:
                     alike[i] = twin
         what = "Like one of another split but for case, punctuation, look-alike letters or the order of options"
         yield from self._near("near_overlap", alike, what, asks=True)
-        if len(self.records) > MOST:
+        if edited is None:
             what = f"Small edits between the splits were not looked for: more than {MOST:,} records."
             yield Finding("edits_not_searched", len(self.records), what)
             return
-        edited = small_edits(self.records, self.traces.spelled)
         yield from self._near("edited_overlap", edited, "Like one of another split but for a few characters")
 
     def texts(self) -> Iterator[Finding]:
@@ -178,7 +180,7 @@ class _Looks:
             shown, counts = self._examples(members), self._counts(members)
             yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer="Leave them out")
 
-    def _near(self, kind: str, twins: dict[int, int], what: str, asks: bool = False) -> Iterator[Finding]:
+    def _near(self, kind: str, twins: Mapping[int, int], what: str, asks: bool = False) -> Iterator[Finding]:
         if twins:
             members = np.array(sorted(twins), np.int64)
             notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.data.content import Watch
+from semievol.data.read_as import AS_FOUND, ReadAs
 from semievol.data.readers import read_table
 from semievol.data.tables import LIMITS, Limits, Reject, Table, display_name
 from semievol.errors import UserError
@@ -40,7 +41,7 @@ def read_contained(
     name: str,
     cells: Path,
     *,
-    sheet: str | None = None,
+    read_as: ReadAs = AS_FOUND,
     limits: Limits = LIMITS,
     watch: Watch | None = None,
     memory: int = MEMORY,
@@ -55,7 +56,7 @@ def read_contained(
         "path": str(path.absolute()),
         "name": name,
         "cells": str(cells.absolute()),
-        "sheet": sheet,
+        "read_as": asdict(read_as),
         "limits": asdict(limits),
         "memory": memory,
         "seconds": seconds,
@@ -86,7 +87,8 @@ def read_contained(
     if "error" in found:
         raise UserError(**found["error"])
     rejected = [Reject(**one) for one in found["rejected"]]
-    return Table.opened(cells, found["name"], rejected, **found["told"])
+    taken = ReadAs(**found["read_as"])
+    return Table.opened(cells, found["name"], rejected, read_as=taken, **found["told"])
 
 
 def _ended(status: int, said: str, memory: int, seconds: int) -> str:
@@ -144,14 +146,14 @@ def main() -> None:
             print(json.dumps({"read": position}), flush=True)
 
     try:
-        table = read_table(Path(task["path"]), task["name"], sheet=task["sheet"], limits=limits, watch=watch)
+        table = read_table(Path(task["path"]), task["name"], ReadAs(**task["read_as"]), limits=limits, watch=watch)
         table.save(Path(task["cells"]))
     except UserError as error:
         outcome: dict[str, Any] = {"error": error.as_dict()}
     else:
         rejected = [one.as_dict() for one in table.rejected]
-        kept = {"notes": table.notes, "sheets": table.sheets, "form": table.form}
-        outcome = {"name": table.name, "rejected": rejected, "told": kept}
+        kept = {"notes": table.notes, "sheets": table.sheets, "form": table.form, "guessed": table.guessed}
+        outcome = {"name": table.name, "rejected": rejected, "told": kept, "read_as": asdict(table.read_as)}
     print(json.dumps(outcome), flush=True)
 
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from semievol.data.read_as import ENCODINGS, ReadAs
 from semievol.data.tables import MEGABYTE, Limits, display_name
 from semievol.errors import UserError
 
 SAVE_AS_UTF8 = "Save the file as UTF-8 (in Excel: CSV UTF-8) and try again."
-_ESCAPED = re.compile("[\udc80-\udcff]")
-_KANA = re.compile("[\u3041-\u30ff]")
+ESCAPED = re.compile("[\udc80-\udcff]")
+"""Bytes that are no text, as `lines` gives them where errors are not strict."""
 _CHUNK = MEGABYTE
 _GZIP_RATIO = 200
-_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252", "cp932": "Shift-JIS"}
 Watch = Callable[[int], None]
 
 
@@ -47,6 +47,8 @@ class Content:
     encoding: str = "utf-8-sig"
     errors: str = "strict"
     notes: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+    """What was told from the content, where nothing says it: "encoding"."""
     bad_lines: dict[int, int] = field(default_factory=dict)
     """Line number -> position of its first byte that is not valid text; filled while `lines` is read."""
     watch: Watch | None = None
@@ -54,7 +56,11 @@ class Content:
 
     @property
     def encoding_name(self) -> str:
-        return _ENCODINGS.get(self.encoding, self.encoding)
+        return ENCODINGS[self.read_as.encoding or ""]
+
+    @property
+    def read_as(self) -> ReadAs:
+        return ReadAs(encoding="utf-8" if self.encoding == "utf-8-sig" else self.encoding)
 
     @property
     def size(self) -> int:
@@ -83,7 +89,7 @@ class Content:
                 return
             position = 3 if self.head(3) == b"\xef\xbb\xbf" else 0
             for number, line in enumerate(stream, 1):
-                match = _ESCAPED.search(line)
+                match = ESCAPED.search(line)
                 if match:
                     before = line[: match.start()].encode("utf-8", "surrogateescape")
                     self.bad_lines[number] = position + len(before)
@@ -144,55 +150,3 @@ def _unpack(content: Content, limits: Limits) -> bytes:
     if not unpacker.eof or not total:
         raise UserError("The gzip file is empty or cut off.", content.name, "Pack or download it again.")
     return b"".join(parts)
-
-
-def detect_encoding(content: Content) -> None:
-    """Set `encoding` and `errors` of a text file and note what is not plain UTF-8.
-
-    UTF-8 and UTF-16 with a byte order mark are certain. Invalid bytes in a file that is mostly valid UTF-8 stay with
-    their rows, which the readers reject; else the file is taken as Windows-1252 (Shift-JIS where it reads as kana).
-    """
-    head = content.head(4)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        content.encoding = "utf-16"
-        content.notes.append("The text is UTF-16.")
-        if not _decodes(content):
-            raise UserError("The file is not valid UTF-16.", content.name, SAVE_AS_UTF8)
-        return
-    if _decodes(content):
-        return
-    content.errors = "surrogateescape"
-    valid = invalid = 0
-    for line in content.lines():
-        if not line.isascii():
-            escaped = len(_ESCAPED.findall(line))
-            invalid += escaped
-            valid += sum(char > "\x7f" for char in line) - escaped
-    if valid >= invalid:
-        content.notes.append(f"The text is UTF-8, but {invalid:,} bytes are not; their rows are rejected.")
-        return
-    content.errors = "strict"
-    content.bad_lines.clear()
-    for encoding, name in (("cp932", "Shift-JIS"), ("cp1252", "Windows-1252")):
-        content.encoding = encoding
-        if _decodes(content) and (encoding != "cp932" or _kana_share(content) > 0.3):
-            content.notes.append(f"The text is not UTF-8 and was read as {name}; check accents and quotation marks.")
-            return
-    raise UserError("The encoding of the text is not known.", content.name, SAVE_AS_UTF8)
-
-
-def _decodes(content: Content) -> bool:
-    try:
-        with io.TextIOWrapper(content.open(), content.encoding, newline="") as stream:
-            while stream.read(_CHUNK):
-                pass
-    except UnicodeError:
-        return False
-    return True
-
-
-def _kana_share(content: Content) -> float:
-    with io.TextIOWrapper(content.open(), content.encoding, newline="") as stream:
-        sample = stream.read(_CHUNK)
-    foreign = sum(char > "\x7f" for char in sample)
-    return len(_KANA.findall(sample)) / foreign if foreign else 0.0

@@ -7,39 +7,45 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pyarrow.compute as pc
 
 from semievol.data.content import SAVE_AS_UTF8, Content
+from semievol.data.read_as import DELIMITERS, words_for
 from semievol.data.tables import MEGABYTE, Limits, Table, check_columns, snippet
 from semievol.data.writing import TableWriter, finished
 from semievol.errors import UserError
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SNIFFED_LINES = 200
+_FITS = 0.9
+"""Share of rows that have the header's number of fields, from which on a delimiter is surely another than was said."""
+_DECLARED = re.compile(r'("?)sep=([^"\r\n])\1[\r\n]*', re.IGNORECASE)
 _NAMELESS = "(after the last delimiter)"
 # A quotation mark that is never closed makes one field of the rest of the file; this ends it early.
 csv.field_size_limit(16 * MEGABYTE)
 
 
-def read_delimited(content: Content, limits: Limits) -> Table:
-    """Table of a CSV or TSV file. Cells are exactly what stands between the delimiters, unquoted."""
-    delimiter = sniff_delimiter(list(itertools.islice(content.lines(), _SNIFFED_LINES)))
-    reader = csv.reader(content.lines(), delimiter=delimiter, strict=True)
+def read_delimited(content: Content, limits: Limits, asked: str | None = None, expected: str = "") -> Table:
+    """Table of a CSV or TSV file. Cells are exactly what stands between the delimiters, unquoted.
+
+    asked: the delimiter that a person says; else a first line `sep=;`, which is no data, or what fits the rows best.
+    expected: the delimiter that the file's name stands for; another one is a guess.
+    """
     writer = TableWriter(content.name, limits=limits, notes=content.notes)
-    writer.form = f"{DELIMITERS[delimiter].capitalize()} between the cells, {content.encoding_name}"
-    if delimiter != ",":
-        writer.notes.append(f"Columns are separated by {DELIMITERS[delimiter]}.")
+    delimiter, skipped = _decide_delimiter(content, writer, asked, expected)
+    reader = csv.reader(itertools.islice(content.lines(), skipped, None), delimiter=delimiter, strict=True)
     blank = long = width = 0
     while True:
-        start = reader.line_num + 1
+        start = reader.line_num + skipped + 1
         try:
             fields = next(reader)
         except StopIteration:
             break
         except csv.Error as error:
-            _csv_error(writer, start, reader.line_num, error)
+            _csv_error(writer, start, reader.line_num + skipped, error)
             continue
         if width and len(fields) == width and not content.bad_lines:
             writer.add(start, fields)  # nearly every row; the questions below are in order
@@ -48,7 +54,7 @@ def read_delimited(content: Content, limits: Limits) -> Table:
         elif not width:
             writer.widen(_header(fields, content.name, start, limits))
             width = len(fields)
-        elif content.bad_lines and (bad := _first_bad(content.bad_lines, start, reader.line_num)) is not None:
+        elif content.bad_lines and (bad := _first_bad(content.bad_lines, start, reader.line_num + skipped)) is not None:
             broken = next((f for f in fields if not _encodes(f)), "")
             reason = f"Byte {bad:,} of the file is not valid UTF-8."
             writer.reject(start, "", broken, reason, SAVE_AS_UTF8)
@@ -72,8 +78,41 @@ def read_delimited(content: Content, limits: Limits) -> Table:
     return _note_header(_drop_trailing_column(finished(writer)))
 
 
-def sniff_delimiter(lines: list[str]) -> str:
-    """The delimiter that gives most rows the header's number of fields, at least two; a comma if none does."""
+def _decide_delimiter(content: Content, writer: TableWriter, asked: str | None, expected: str) -> tuple[str, int]:
+    """The delimiter, and how many lines before the header only declare it; the writer is told."""
+    lines = list(itertools.islice(content.lines(), _SNIFFED_LINES))
+    line = _DECLARED.fullmatch(lines[0]) if lines else None
+    declared = line[2] if line else None
+    skipped = 1 if line else 0
+    found, share = sniff_delimiter(lines[skipped:])
+    delimiter = asked or declared or (found if share else expected or found)
+    if asked is not None and asked != found and share >= _FITS and not _parts(lines[skipped:], asked):
+        raise UserError(
+            f"The first row has no {words_for(asked)}; the rows are separated by {words_for(found)}.",
+            content.name,
+            "Choose another delimiter, or none to have it found.",
+        )
+    writer.read_as = replace(content.read_as, delimiter=delimiter)
+    guessed = not asked and not declared and share > 0 and delimiter != expected
+    writer.guessed = [*content.guessed, *(["delimiter"] if guessed else [])]
+    writer.form = f"{words_for(delimiter).capitalize()} between the cells, {content.encoding_name}"
+    if declared and not asked:
+        writer.notes.append(f"The first line says that columns are separated by {words_for(declared)}.")
+    elif delimiter != ",":
+        writer.notes.append(f"Columns are separated by {words_for(delimiter)}.")
+    return delimiter, skipped
+
+
+def _parts(lines: list[str], delimiter: str) -> bool:
+    """Whether the delimiter parts the header."""
+    return any(len(row) > 1 for row in itertools.islice(_lenient(lines, delimiter), 1))
+
+
+def sniff_delimiter(lines: list[str]) -> tuple[str, float]:
+    """The delimiter that gives most rows the header's number of fields, at least two, and their share.
+
+    A comma and 0 if none does.
+    """
     best, best_score = ",", (0.0, 0)
     for delimiter in DELIMITERS:
         counts = [len(row) for row in _lenient(lines, delimiter) if row]
@@ -82,7 +121,7 @@ def sniff_delimiter(lines: list[str]) -> str:
         alike = sum(count == counts[0] for count in counts[1:]) / max(1, len(counts) - 1)
         if (alike, counts[0]) > best_score:
             best, best_score = delimiter, (alike, counts[0])
-    return best
+    return best, best_score[0]
 
 
 def _lenient(lines: list[str], delimiter: str) -> Iterable[list[str]]:

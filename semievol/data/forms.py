@@ -1,4 +1,4 @@
-"""Forms in which others keep training data, unfolded to plain columns: chat messages, ShareGPT, Alpaca.
+"""Forms in which others keep training data, unfolded to plain columns: chat messages, ShareGPT, Alpaca, SQuAD.
 
 The original columns stay. A table that already has a question and an answer is left as it is: so are our own exports,
 which carry both beside the conversation.
@@ -7,7 +7,7 @@ which carry both beside the conversation.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from semievol.data.tables import Limits, Table
@@ -24,20 +24,23 @@ _REMEDY = "Give it turns with a role and a text, the last question before the an
 def unfold(table: Table, limits: Limits) -> Table:
     """The table with the columns `question` and `answer` that its conversations or instructions come to."""
     names = {column.casefold(): column for column in table.columns}
+    if ANSWER not in names:
+        for column in table.columns:
+            if _hold(table.column(column, _SAMPLE), _span_texts):
+                return _unfold_spans(table, column, limits)
     if QUESTION in names:
         return table
     if {"instruction", "output"} <= names.keys():
         return _unfold_alpaca(table, names["instruction"], names.get("input"), limits)
     if ANSWER not in names:
         for column in table.columns:
-            if _holds_turns(table.column(column, _SAMPLE)):
+            if _hold(table.column(column, _SAMPLE), _turns):
                 return _unfold_turns(table, column, limits)
     return table
 
 
 def _unfold_alpaca(table: Table, instruction: str, given: str | None, limits: Limits) -> Table:
-    writer = TableWriter(table.name, [*table.columns, QUESTION], limits, table.notes)
-    writer.rejected, writer.sheets, writer.form = list(table.rejected), table.sheets, table.form
+    writer = TableWriter(table.name, [*table.columns, QUESTION], limits, table.notes).like(table)
     at, given_at = table.columns.index(instruction), table.columns.index(given) if given else None
     for number, cells in table.walk(table.columns):
         extra = cells[given_at] if given_at is not None else None
@@ -48,8 +51,7 @@ def _unfold_alpaca(table: Table, instruction: str, given: str | None, limits: Li
 
 
 def _unfold_turns(table: Table, column: str, limits: Limits) -> Table:
-    writer = TableWriter(table.name, [*table.columns, QUESTION, ANSWER], limits, table.notes)
-    writer.rejected, writer.sheets, writer.form = list(table.rejected), table.sheets, table.form
+    writer = TableWriter(table.name, [*table.columns, QUESTION, ANSWER], limits, table.notes).like(table)
     at = table.columns.index(column)
     for number, cells in table.walk(table.columns):
         turns = _turns(cells[at])
@@ -61,9 +63,36 @@ def _unfold_turns(table: Table, column: str, limits: Limits) -> Table:
     return finished(writer)
 
 
-def _holds_turns(cells: Sequence[str | None]) -> bool:
+def _unfold_spans(table: Table, column: str, limits: Limits) -> Table:
+    writer = TableWriter(table.name, [*table.columns, ANSWER], limits, table.notes).like(table)
+    at = table.columns.index(column)
+    several = 0
+    for number, cells in table.walk(table.columns):
+        texts = _span_texts(cells[at]) or []
+        several += len(set(texts)) > 1
+        writer.add(number, [*cells, texts[0] if texts else None])
+    told = f" {several:,} records have several that differ." if several else ""
+    writer.notes.append(f'The column "{column}" holds answers with their places in a text; the first is taken.{told}')
+    return finished(writer)
+
+
+def _span_texts(cell: str | None) -> list[str] | None:
+    """Texts of an answer in the form of SQuAD, `{"text": […], "answer_start": […]}`; None where it is none."""
+    if not cell or cell.lstrip()[:1] != "{" or "answer_start" not in cell:
+        return None
+    try:
+        found: Any = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    texts = found.get("text")
+    texts = [texts] if isinstance(texts, str) else texts
+    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else None
+
+
+def _hold(cells: Sequence[str | None], read: Callable[[str | None], object]) -> bool:
+    """Whether nearly all cells that are not blank can be read so."""
     held = [cell for cell in cells if cell and cell.strip()]
-    return bool(held) and sum(_turns(cell) is not None for cell in held) >= 0.8 * len(held)
+    return bool(held) and sum(read(cell) is not None for cell in held) >= 0.8 * len(held)
 
 
 def _turns(cell: str | None) -> list[tuple[str, str]] | None:

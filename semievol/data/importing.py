@@ -5,7 +5,7 @@ physical = accepted + rejected + removed in every split. Nothing is written anyw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 from semievol.data.accepted import PartWriter, Records
 from semievol.data.checks import SHOWN, Finding, check, refuse
 from semievol.data.mapping import Mapping, check_mapping
+from semievol.data.near import MOST, Watch, small_edits, unwatched
+from semievol.data.read_as import refuse_guesses
 from semievol.data.rows import Reading, answers, form_of, rows_of
 from semievol.data.splits import split_off_test
 from semievol.data.tables import Reject, Table, snippet
@@ -65,6 +67,7 @@ class Imported:
     taken: kinds of the findings whose remedy is taken. test_share: of the labeled records, to be split off as test.
     report: per split, with those that left it counted as removed. sizes: int64, bytes of every accepted row's text.
     base: number of the first option where answers are numbers.
+    edited: what comparing the splits found (see `near.small_edits`), None where there are too many records for it.
     """
 
     task: Task
@@ -74,6 +77,7 @@ class Imported:
     findings: list[Finding]
     hides_gold: bool
     base: int
+    edited: dict[int, int] | None = None
     taken: frozenset[str] = frozenset()
     test_share: float = 0.0
 
@@ -136,13 +140,16 @@ def build_records(
     hide_gold: bool = False,
     strict: bool = False,
     base: int | None = None,
-    watch: Callable[[int], None] | None = None,
+    watch: Watch = unwatched,
 ) -> Imported:
     """Records of all splits given, with the suggested remedies taken; see `check_tables`.
 
-    strict: UserError naming all that a person would be asked about, instead of taking the suggestions.
+    strict: UserError naming all that a person would be asked about, instead of taking the suggestions, and what was
+    guessed in reading.
     UserError also where a split is left without a single record.
     """
+    if strict:
+        refuse_guesses({split: (table.read_as, table.guessed) for split, table in tables.items()})
     checked = check_tables(tables, mapping, task, hide_gold, base, watch)
     if strict:
         refuse(checked.findings, {split: report.rejected for split, report in checked.report.items()})
@@ -155,13 +162,15 @@ def check_tables(
     task: Task,
     hide_gold: bool = False,
     base: int | None = None,
-    watch: Callable[[int], None] | None = None,
+    watch: Watch = unwatched,
+    before: Imported | None = None,
 ) -> Imported:
     """Every row of the tables read and checked, no remedy taken yet.
 
     hide_gold: answers of the unlabeled table become hidden gold; else they are ignored.
     base: number of the first option where answers are numbers; None where it is to be told from the answers.
-    watch: is told how many rows were looked at.
+    before: what was made of these files with other choices; the splits are compared anew only where what the records
+    ask differs.
     """
     check_mapping(mapping, tables)
     if mapping.answer is None and ("labeled" in tables or "test" in tables):
@@ -170,11 +179,12 @@ def check_tables(
     report = {split: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=t.notes) for split, t in ordered}
     reading = Reading(task, mapping, form_of(ordered, mapping, task, hide_gold, base), hide_gold)
     tracer, parts, seen = Tracer(), [], 0
+    total = sum(table.physical for table in tables.values())
     for split, table in ordered:
         writer, rejects = PartWriter(split, table, mapping), report[split].rejects
         for row in rows_of(split, table, mapping, task, rejects):
-            if watch is not None and row.place % _TOLD_EVERY == 0:
-                watch(seen + row.place)
+            if row.place % _TOLD_EVERY == 0:
+                watch("Checking", seen + row.place, total)
             if reject := reading.take(row, writer, tracer):
                 rejects.append(reject)
         parts.append(writer.part())
@@ -183,14 +193,24 @@ def check_tables(
         seen += table.physical
     traces = tracer.traces()
     accepted = Records(parts, traces.digests)
+    edited = _edited(accepted, traces.spelled, before, watch)
     findings = [
-        *check(task, accepted, traces),
+        *check(task, accepted, traces, edited),
         *reading.findings(),
         *_duplicate_ids(tables, mapping),
         *_piped_options(tables, mapping),
         *_ignored_gold(tables, mapping, hide_gold),
     ]
-    return Imported(task, accepted, traces.sizes, report, findings, hide_gold, reading.form.base)
+    return Imported(task, accepted, traces.sizes, report, findings, hide_gold, reading.form.base, edited)
+
+
+def _edited(records: Records, spelled: np.ndarray, before: Imported | None, watch: Watch) -> dict[int, int] | None:
+    """What comparing the splits finds, taken over where the same records stand in the same splits; None past `MOST`."""
+    if len(records) > MOST:
+        return None
+    if before is not None and before.edited is not None and records.same(before.accepted):
+        return before.edited
+    return small_edits(records, spelled, watch)
 
 
 def _refuse_empty(split: Split, report: SplitReport) -> None:

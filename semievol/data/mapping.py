@@ -5,9 +5,12 @@ Knows nothing of files; it sees tables of text. A suggestion is for a person to 
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from collections.abc import Mapping as Tables
+from contextlib import suppress
 from dataclasses import dataclass
 
 from semievol.data.answers import parse_options
@@ -23,16 +26,25 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "question": (
         *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
         *("body", "tweet", "comment", "passage", "article", "document", "description", "problem", "title", "headline"),
-        *("utterance", "hypothesis", "subject"),
+        *("utterance", "hypothesis", "subject", "stem", "goal", "startphrase", "ctx"),
     ),
     "answer": (
         *("answer", "label", "gold", "gt", "target", "truth", "output", "response", "completion", "class", "category"),
-        *("team", "sentiment", "intent", "topic", "solution", "result", "tag"),
+        *("cop", "team", "sentiment", "intent", "topic", "solution", "result", "tag"),
     ),
     "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
     "id": ("id", "uid", "uuid", "guid", "key"),
     "context": ("context", "passage", "background", "paragraph", "evidence", "premise", "article"),
 }
+
+
+_CHOICES = (*_NAMES["options"], "alternative", "candidate", "opt", "op", "ending", "sol")
+"""What columns with one option each are called, before a letter or a number."""
+_LETTERED = ("", "answer", "ans")
+"""The same before a letter only: answer1 and answer2 are two answers that are both right."""
+_NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
+_POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
+"""A letter or a position, as an answer that names an option."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,11 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
         )
     taken.add(question)
     left = [c for c in first.columns if c not in taken and cells[c]]
-    answer = _best([c for c in left if _rank(c, "answer") is not None], "answer")
+    named = [c for c in left if _rank(c, "answer") is not None]
+    if options or choices:
+        texts = _option_texts([cells[c] for c in choices or (options,) if c], listed=bool(options))
+        named = [c for c in named if _name_options(cells[c], texts)] or named
+    answer = _best(named, "answer")
     if answer is None and options is None and not choices:
         answer = next((c for c in left if _rank(c, "id") is None and _few_values(cells[c])), None)
     elif answer is None:
@@ -219,7 +235,7 @@ def _holds_lists(cells: list[str]) -> bool:
 
 def _is_list(cell: str) -> bool:
     text = cell.strip()
-    if text[:1] not in ("[", "{", "(") and text.count("|") < 1:
+    if (text[:1] not in ("[", "{", "(") and text.count("|") < 1) or "answer_start" in text:
         return False
     try:
         return len(parse_options(cell)) > 1
@@ -233,24 +249,37 @@ def _few_values(cells: list[str]) -> bool:
 
 
 def _choice_columns(columns: list[str]) -> tuple[str, ...]:
-    """Columns A, B, C, … or option_a, choice_1, …, at least two, in order."""
-    for endings in ("abcdefghijklmnopqrstuvwxyz", "123456789", "012345678"):
-        found = []
-        for ending in endings:
-            column = next((c for c in columns if _is_choice(c, ending)), None)
-            if column is None:
-                break
-            found.append(column)
-        if len(found) >= 2:
-            return tuple(found)
+    """Columns A, B, C, … or option_a, choice1, ending0, opa, …: of one name, at least two, in order."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for column in columns:
+        match = _NUMBERED.fullmatch(" ".join(_words(column)))
+        if match and match[1] in (_CHOICES + _LETTERED if match[2].isalpha() else _CHOICES):
+            found[match[1]].setdefault(match[2], column)
+    for by_ending in found.values():
+        for first in ("a", "0", "1"):
+            run = tuple(by_ending[e] for e in itertools.takewhile(by_ending.__contains__, _endings(first)))
+            if len(run) >= 2:
+                return run
     return ()
 
 
-def _is_choice(column: str, ending: str) -> bool:
-    words = [word for word in re.split(r"[\W_]+|(?<=[a-zA-Z])(?=\d)", column.casefold()) if word]
-    if words == [ending]:
-        return ending.isalpha()
-    return len(words) == 2 and words[0] in _NAMES["options"] and words[1] == ending
+def _endings(first: str) -> Iterator[str]:
+    return map(chr, range(ord("a"), ord("z") + 1)) if first == "a" else map(str, range(int(first), 27))
+
+
+def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:
+    """Texts of the options in the first cells; listed: a cell holds all of them."""
+    found: set[str] = set()
+    for cell in itertools.chain.from_iterable(cells[:200] for cells in columns):
+        with suppress(UserError):
+            found.update(option.strip() for option in (parse_options(cell) if listed else (cell,)))
+    return found
+
+
+def _name_options(cells: list[str], texts: set[str]) -> bool:
+    """Whether nearly all cells are a letter, a position or the text of an option."""
+    some = [cell.strip() for cell in cells[:200]]
+    return sum(cell in texts or _POINTS.fullmatch(cell) is not None for cell in some) >= 0.9 * len(some)
 
 
 def _listed(table: Table) -> str:

@@ -147,6 +147,7 @@ class _Reading:
     def __init__(self, content: Content, limits: Limits) -> None:
         self.writer = TableWriter(content.name, limits=limits, notes=content.notes)
         self.writer.form = f"JSON, {content.encoding_name}"
+        self.writer.read_as, self.writer.guessed = content.read_as, content.guessed
         self.limits = limits
         self.nested: dict[str, None] = {}
         self.columns: dict[str, None] = {}

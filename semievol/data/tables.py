@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from semievol.data.read_as import AS_FOUND, ReadAs
 from semievol.errors import UserError
 
 MEGABYTE = 2**20
@@ -72,6 +73,8 @@ class Table:
     row 1), the sheet's row (XLSX), or the position of the record counted from 1 (JSON array, Parquet).
     notes: what was decided in reading (encoding, delimiter, sheet), as sentences for a person.
     sheets: all sheets of a workbook, that which was read first. form: format, encoding and delimiter, for a person.
+    read_as: encoding and delimiter that were taken, None where the format has none. guessed: which of them were told
+    from the content, where neither the file nor a person says them.
     """
 
     def __init__(
@@ -83,9 +86,12 @@ class Table:
         rejected: Iterable[Reject] = (),
         sheets: Iterable[str] = (),
         form: str = "",
+        read_as: ReadAs = AS_FOUND,
+        guessed: Iterable[str] = (),
     ) -> None:
-        self.name, self.cells, self.numbers, self.form = name, cells, numbers, form
+        self.name, self.cells, self.numbers, self.form, self.read_as = name, cells, numbers, form, read_as
         self.notes, self.rejected, self.sheets = list(notes), list(rejected), list(sheets)
+        self.guessed = list(guessed)
         self.columns: list[str] = list(cells.column_names)
 
     def __len__(self) -> int:
@@ -109,7 +115,8 @@ class Table:
 
     def holding(self, cells: pa.Table, notes: Iterable[str]) -> Table:
         """The same rows with other columns and notes."""
-        return Table(self.name, cells, self.numbers, notes, self.rejected, self.sheets, self.form)
+        told = (self.rejected, self.sheets, self.form, self.read_as, self.guessed)
+        return Table(self.name, cells, self.numbers, notes, *told)
 
     def column(self, name: str, first: int | None = None) -> list[str | None]:
         """The cells of a column, all or the `first` ones."""

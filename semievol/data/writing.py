@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from semievol.data.read_as import AS_FOUND
 from semievol.data.tables import LIMITS, Limits, Reject, Table, snippet, unfit
 from semievol.errors import UserError
 
@@ -30,6 +31,8 @@ class TableWriter:
         self.rejected: list[Reject] = []
         self.sheets: list[str] = []
         self.form = ""
+        self.read_as = AS_FOUND
+        self.guessed: list[str] = []
         self._rows: list[Sequence[str | None]] = []
         self._numbers: list[int] = []
         self._written: list[pa.Table] = []
@@ -44,6 +47,12 @@ class TableWriter:
     @property
     def physical(self) -> int:
         return self.count + len(self.rejected)
+
+    def like(self, table: Table) -> TableWriter:
+        """This writer, with what is known of the file that `table` was read from."""
+        self.rejected, self.sheets, self.form = list(table.rejected), table.sheets, table.form
+        self.read_as, self.guessed = table.read_as, table.guessed
+        return self
 
     def widen(self, columns: Iterable[str]) -> None:
         """Appends columns."""
@@ -75,7 +84,8 @@ class TableWriter:
         cells = pa.concat_tables([schema.empty_table(), *self._written], promote_options="default")
         numbers = np.concatenate([np.empty(0, np.int64), *self._all_numbers])
         self.rejected.sort(key=lambda reject: reject.row)
-        return Table(self.name, cells, numbers, self.notes, self.rejected, self.sheets, self.form)
+        told = (self.rejected, self.sheets, self.form, self.read_as, self.guessed)
+        return Table(self.name, cells, numbers, self.notes, *told)
 
     def _write(self) -> None:
         if not self._rows:

@@ -23,6 +23,8 @@ from semievol.errors import UserError
 Row = dict[str, Any]
 _FORMULA = re.compile(r"[=+\-@\t\r\0]")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_READ_AS_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+"""What a workbook's readers take for an escape (ECMA-376 part 1, 22.9.2.19) without being one."""
 _LONGEST_XLSX_CELL = 32_767
 
 
@@ -135,6 +137,7 @@ def _xlsx_cell(sheet: Any, value: Any) -> Any:
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, WriteOnlyCell
 
     text = ILLEGAL_CHARACTERS_RE.sub("\ufffd", safe_cell(value))
+    text = _READ_AS_ESCAPE.sub("_x005F_", text).replace("\r", "_x000D_")
     if len(text) > _LONGEST_XLSX_CELL:
         raise UserError(
             f"A cell holds {len(text):,} characters; a workbook holds {_LONGEST_XLSX_CELL:,}.",

@@ -10,11 +10,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from semievol.data.importing import Imported, build_records
 from semievol.data.inference import infer_task
 from semievol.data.mapping import Mapping as ColumnMapping
 from semievol.data.mapping import align, parse_mapping, suggest_mapping
+from semievol.data.near import Watch, unwatched
+from semievol.data.read_as import AS_FOUND, ReadAs
 from semievol.data.readers import read_table
 from semievol.data.tables import Table, display_name
 from semievol.engines import lengths
@@ -39,14 +42,6 @@ _DAY = 24 * 3600
 _FRAME_BYTES = 200  # of a prompt beside its texts: letters of the options, the words of the answer rule
 SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
-
-
-Watch = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it is done, and how much there is."""
-
-
-def _unwatched(what: str, done: int, total: int) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -73,10 +68,15 @@ class Draft:
     imported: Imported
 
 
-def read(files: Mapping[Split, Path], folder: Path, watch: Watch = _unwatched) -> dict[Split, Table]:
+def read(
+    files: Mapping[Split, Path],
+    folder: Path,
+    watch: Watch = unwatched,
+    read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
+) -> dict[Split, Table]:
     """The tables of files that nobody has looked at yet, each read in a limited process of its own.
 
-    folder: keeps the cells for as long as the tables are used.
+    folder: keeps the cells for as long as the tables are used. read_as: what a person says about some of the files.
     """
     tables = {}
     for split, path in files.items():
@@ -89,7 +89,9 @@ def read(files: Mapping[Split, Path], folder: Path, watch: Watch = _unwatched) -
                 "Check the path.",
             ) from None
         told = partial(_told, watch, f"Reading {split}", size)
-        tables[split] = read_contained(path, path.name, folder / f"{split}.arrow", watch=told)
+        tables[split] = read_contained(
+            path, path.name, folder / f"{split}.arrow", read_as=read_as.get(split, AS_FOUND), watch=told
+        )
         watch(f"Reading {split}", size, size)
     return tables
 
@@ -101,7 +103,7 @@ def draft(
     hide_gold: bool = False,
     strict: bool = False,
     base: int | None = None,
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
 ) -> Draft:
     """What the tables would become, taking every suggestion that is not given.
 
@@ -113,8 +115,7 @@ def draft(
         columns = suggest_mapping(tables)
         tables = align(tables, columns)
     task = infer_task(tables, columns, kind)
-    told = partial(_told, watch, "Checking", sum(table.physical for table in tables.values()))
-    return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, told))
+    return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, watch))
 
 
 def store_draft(
@@ -122,7 +123,7 @@ def store_draft(
     project: projects.Project | str,
     accepted: Draft,
     files: Mapping[Split, Path],
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
 ) -> projects.Project:
     """Stores a draft as the next dataset version of a project, or of a new one by this name, with the original files.
 
@@ -170,7 +171,8 @@ def import_files(
     hide_gold: bool = False,
     strict: bool = False,
     base: int | None = None,
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
+    read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
 ) -> tuple[projects.Project, Draft]:
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
@@ -179,7 +181,8 @@ def import_files(
             if time.time() - left.stat().st_mtime > _DAY:  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=store.home) as folder:
-        accepted = draft(read(files, Path(folder), watch), kind, mapping, hide_gold, strict, base, watch)
+        tables = read(files, Path(folder), watch, read_as)
+        accepted = draft(tables, kind, mapping, hide_gold, strict, base, watch)
         return store_draft(store, name, accepted, files, watch), accepted
 
 

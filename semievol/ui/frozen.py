@@ -27,7 +27,7 @@ def compare(here: Place) -> None:
     with left:
         newer = st.selectbox("Selection", numbers, key="frozen_newer")
     with right:
-        older = st.selectbox("Against", [None, *numbers], key="frozen_older", format_func=lambda n: n or "nothing")
+        older = st.selectbox("Against", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "nothing"))
     if older is not None and older != newer:
         _difference(here, newer, older)
     _passports(here, newer)

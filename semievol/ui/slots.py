@@ -19,6 +19,7 @@ from typing import Any
 import streamlit as st
 
 from semievol.data.contained import read_contained
+from semievol.data.read_as import AS_FOUND, ReadAs
 from semievol.data.readers import ENDINGS
 from semievol.data.tables import MEGABYTE, Table
 from semievol.errors import UserError
@@ -26,7 +27,7 @@ from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import formats, parts
+from semievol.ui import formats, parts, reading
 from semievol.ui.state import Place
 
 SLOTS: dict[Split, str] = {
@@ -51,10 +52,11 @@ class Given:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was read from it."""
+    """What was read from it, as the visitor asked for."""
 
     given: Given
     table: Table
+    asked: ReadAs = AS_FOUND
 
 
 def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Split]]:
@@ -65,16 +67,21 @@ def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Spli
     for column, (split, hint) in zip(st.columns(len(SLOTS)), SLOTS.items(), strict=True):
         with column, parts.card(f"slot_{split}", tight=True):
             parts.heading(split.capitalize(), hint)
+            given = None
             with parts.errors_shown():
                 given = _given(here, project, split)
                 if given is None:
                     kept.pop(split, None)
                     continue
                 failed.append(split)
-                if split not in kept or kept[split].given.key != given.key:
-                    kept[split] = _loaded(given, kept)
-                found[split] = _shown(here, project, split, kept)
+                asked = reading.asked(kept, given.key)
+                if split not in kept or (kept[split].given.key, kept[split].asked) != (given.key, asked):
+                    kept[split] = _loaded(given, asked, kept)
+                found[split] = _shown(here, project, kept[split])
                 failed.remove(split)
+            if given is not None:
+                table = found[split].table if split in found else None
+                reading.differently(kept, given.key, given.name, table)
     return found, failed
 
 
@@ -192,7 +199,7 @@ def _abandoned(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _read(given: Given, sheet: str | None = None) -> Table:
+def _read(given: Given, asked: ReadAs) -> Table:
     """Reads in a process of its own, with a bar for what takes longer."""
     size = max(1, given.path.stat().st_size)
     bar = st.progress(0.0, "Reading")
@@ -205,31 +212,25 @@ def _read(given: Given, sheet: str | None = None) -> Table:
         bar.progress(share, told)
 
     try:
-        return read_contained(given.path, given.name, given.cells, sheet=sheet, watch=watch)
+        return read_contained(given.path, given.name, given.cells, read_as=asked, watch=watch)
     finally:
         bar.empty()
 
 
-def _loaded(given: Given, kept: dict[Any, Any]) -> Loaded:
+def _loaded(given: Given, asked: ReadAs, kept: dict[Any, Any]) -> Loaded:
     """Reads what was given; what could not be read is not tried again on every rerun."""
-    failed: dict[str, UserError] = kept.setdefault("failed", {})
-    if given.key in failed:
-        raise failed[given.key]
+    failed: dict[tuple[str, ReadAs], UserError] = kept.setdefault("failed", {})
+    if (given.key, asked) in failed:
+        raise failed[given.key, asked]
     try:
-        return Loaded(given, _read(given))
+        return Loaded(given, _read(given, asked), asked)
     except UserError as error:
-        failed[given.key] = error
+        failed[given.key, asked] = error
         raise
 
 
-def _shown(here: Place, project: Project, split: Split, kept: dict[Any, Any]) -> Loaded:
-    """What was read: rows, columns, every interpretation; another sheet where there are several."""
-    loaded: Loaded = kept[split]
-    if len(loaded.table.sheets) > 1:
-        sheets = sorted(loaded.table.sheets)
-        chosen = st.selectbox("Sheet", sheets, sheets.index(loaded.table.sheets[0]), key=f"sheet_{loaded.given.key}")
-        if chosen != loaded.table.sheets[0]:
-            kept[split] = loaded = Loaded(loaded.given, _read(loaded.given, chosen))
+def _shown(here: Place, project: Project, loaded: Loaded) -> Loaded:
+    """What was read: rows, columns, every interpretation."""
     table = loaded.table
     rejected = f", {len(table.rejected):,} unreadable" if table.rejected else ""
     parts.note(f"{formats.plural(table.physical, 'row')}, {len(table.columns)} columns{rejected}")

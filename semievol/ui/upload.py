@@ -5,6 +5,7 @@ Nothing reaches the project before that button; a bad file spoils nothing that i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
@@ -12,6 +13,7 @@ import streamlit as st
 from semievol.data.importing import Imported, check_tables
 from semievol.data.mapping import Mapping as Columns
 from semievol.data.mapping import align
+from semievol.data.near import Watch
 from semievol.data.tables import Table
 from semievol.jobs import intake
 from semievol.records import Split, Task
@@ -20,6 +22,8 @@ from semievol.ui import columns, formats, parts, preview, report, slots, state, 
 from semievol.ui.state import Place
 
 TEST_SHARE = 0.2
+_TELLING = 0.5
+"""Seconds after which a rate says something."""
 
 
 def upload(here: Place, project: Project) -> None:
@@ -107,15 +111,13 @@ def _checked(
     checked = st.session_state.get("checked")
     if checked is None or checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
-        total = sum(table.physical for table in aligned.values())
-        made = check_tables(
-            aligned, mapping, task, hide_gold, base=base, watch=lambda done: _draw(bar, "Checking", done, total)
-        )
+        before = None if checked is None else checked[1]
+        made = check_tables(aligned, mapping, task, hide_gold, base, _drawn(bar), before)
         bar.empty()
         st.session_state["checked"] = checked = (key, made)
         st.session_state.pop("decided", None)
     result: Imported = checked[1]
-    if any(finding.kind == "digit_answers" for finding in result.findings):
+    if base is not None or any(finding.kind == "digit_answers" for finding in result.findings):
         with parts.card("base", tight=True):
             st.segmented_control(
                 "Answers that are numbers count the options from",
@@ -142,6 +144,15 @@ def _decided(
     return decided[1], decided[2]
 
 
-def _draw(bar: st.delta_generator.DeltaGenerator, what: str, done: int, total: int) -> None:
-    told = f"{what}: {done:,} of {total:,} records, then comparing the splits"
-    bar.progress(min(1.0, done / max(1, total)), told)
+def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
+    """Draws what is being done now: how many records, how fast, how long still."""
+    began: dict[str, float] = {}
+
+    def watch(what: str, done: int, total: int) -> None:
+        since = time.monotonic() - began.setdefault(what, time.monotonic())
+        told = f"{what}: {done:,} of {total:,} records"
+        if done and since > _TELLING:
+            told += f", {done / since:,.0f} a second, {formats.duration((total - done) * since / done)} left"
+        bar.progress(min(1.0, done / max(1, total)), told)
+
+    return watch

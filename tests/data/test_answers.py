@@ -100,6 +100,20 @@ def test_indices_count_from_zero_only_where_a_zero_is_among_them() -> None:
     assert read_answer(CHOICE, FOUR, "3", AnswerForm(base=0)) == "D"
 
 
+@pytest.mark.parametrize(("base", "cell"), [(0, "4"), (1, "0")])
+def test_a_number_that_fits_only_when_counted_otherwise_says_so(base: int, cell: str) -> None:
+    form = AnswerForm(base=base)
+    for task in (CHOICE, MOOD):
+        options = FOUR if task is CHOICE else MOOD.labels
+        number = cell if cell == "0" else str(len(options))
+        with pytest.raises(UserError) as caught:
+            read_answer(task, options, number, form)
+        assert f"count from {1 - base} (--count-from {1 - base})" in caught.value.remedy
+        with pytest.raises(UserError) as caught:
+            read_answer(task, options, "99", form)
+        assert "count" not in caught.value.remedy
+
+
 def test_numbers_that_are_option_texts_are_not_taken_for_indices() -> None:
     options = ("2", "1", "4")
     form = answer_form([(options, "1"), (options, "4"), (options, "2")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semievol.data.checks import Finding, check
+from semievol.data.near import small_edits
 from semievol.records import Record, Split, Task
 from tests.data.files import held
 
@@ -23,7 +24,9 @@ def clean() -> list[Record]:
 
 
 def checked(task: Task, records: list[Record]) -> dict[str, Finding]:
-    return {finding.kind: finding for finding in check(task, *held(records))}
+    given, traces = held(records)
+    edited = small_edits(given, traces.spelled)
+    return {finding.kind: finding for finding in check(task, given, traces, edited)}
 
 
 def found(task: Task, *records: Record) -> dict[str, Finding]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from semievol.data.mapping import Mapping, suggest_mapping
 from semievol.data.readers import read_table
 from semievol.data.tables import Table
+from tests.data.files import parquet_bytes
 
 
 def read(*rows: object) -> Table:
@@ -57,3 +59,21 @@ def test_a_table_with_a_question_of_its_own_stays_as_it_is() -> None:
 def test_lists_of_other_things_are_no_conversations() -> None:
     table = read({"tags": [{"role": 1}], "text": "q"}, {"tags": ["a"], "text": "r"})
     assert table.columns == ["tags", "text"]
+
+
+def test_squad_takes_the_first_of_the_answers_with_their_places() -> None:
+    found = [(["Rome", "Rome."], [3, 3]), (["Oslo"], [3]), ([], [])]
+    answers = [{"text": texts, "answer_start": starts} for texts, starts in found]
+    table = read(
+        *({"id": i, "context": "In Rome.", "question": "Where?", "answers": one} for i, one in enumerate(answers))
+    )
+    assert asked(table) == [("Where?", "Rome"), ("Where?", "Oslo"), ("Where?", None)]
+    assert "the first is taken. 1 records have several" in table.notes[-1]
+    assert suggest_mapping({"labeled": table}) == Mapping("question", "answer", id="id", context="context")
+
+
+def test_squad_in_parquet() -> None:
+    answers = [{"text": ["Rome", "Oslo"], "answer_start": [1, 2]}] * 12
+    table = read_table(parquet_bytes({"question": [f"q {i}" for i in range(12)], "answers": answers}), "a.parquet")
+    assert table.column("answer") == ["Rome"] * 12
+    assert suggest_mapping({"labeled": table}) == Mapping("question", "answer")

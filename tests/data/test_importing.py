@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
-from semievol.data.importing import Imported, build_records
+from semievol.data import importing
+from semievol.data.accepted import Records
+from semievol.data.importing import Imported, build_records, check_tables
 from semievol.data.inference import infer_task
 from semievol.data.mapping import Mapping
+from semievol.data.near import small_edits
 from semievol.data.readers import read_table
 from semievol.data.tables import Table
 from semievol.errors import UserError
@@ -187,3 +191,24 @@ def test_a_remedy_taken_leaves_its_records_out_and_one_not_taken_leaves_them_in(
     once = imported.decided({"duplicates", "overlap_labeled_unlabeled"})
     assert [r.split for r in once.records if r.question == "same"] == ["labeled", "test"]
     assert {f["kind"]: f.get("done") for f in once.as_dict()["findings"]}["duplicates"] == "Keep one of each"
+
+
+def test_splits_are_compared_anew_only_where_the_records_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def counted(records: Records, spelled: np.ndarray, watch: object) -> dict[int, int]:
+        compared.append(len(records))
+        return small_edits(records, spelled)
+
+    monkeypatch.setattr(importing, "small_edits", counted)
+    edited = "a question which is long enough to be alike but for one single character at its end {}"
+    tables = three(labeled=[(edited.format(1), AB, "A")], unlabeled=[(edited.format(2), AB, "B")])
+    first = check_tables(tables, MAP, CHOICE)
+    again = check_tables(tables, MAP, CHOICE, hide_gold=True, before=first)
+    assert compared == [len(first.accepted)]
+    assert again.hides_gold
+    assert again.edited == first.edited != {}
+    assert [f.kind for f in again.findings if f.kind == "edited_overlap"] == ["edited_overlap"]
+    other = three(labeled=[(edited.format(3), AB, "A")], unlabeled=[(edited.format(2), AB, "B")])
+    check_tables(other, MAP, CHOICE, before=first)
+    assert len(compared) == 2

@@ -60,6 +60,67 @@ def test_columns_are_suggested(given: dict[Split, Table], expected: Mapping) -> 
     assert suggest_mapping(given) == expected
 
 
+WORD = [f"word {i}" for i in range(20)]
+SHAPES: dict[str, tuple[list[str], Mapping]] = {
+    "MedMCQA": (
+        ["id", "question", "opa", "opb", "opc", "opd", "cop", "choice_type", "exp", "subject_name", "topic_name"],
+        Mapping("question", "cop", id="id", choices=("opa", "opb", "opc", "opd")),
+    ),
+    "HellaSwag": (
+        ["ind", "activity_label", "ctx_a", "ctx_b", "ctx", "endings", "source_id", "split", "label"],
+        Mapping("ctx", "label", "endings", "source_id"),
+    ),
+    "SWAG": (
+        ["video-id", "startphrase", "sent1", "gold-source", "ending0", "ending1", "ending2", "ending3", "label"],
+        Mapping("startphrase", "label", id="video-id", choices=("ending0", "ending1", "ending2", "ending3")),
+    ),
+    "PIQA": (["goal", "sol1", "sol2", "label"], Mapping("goal", "label", choices=("sol1", "sol2"))),
+    "WinoGrande": (
+        ["sentence", "option1", "option2", "answer"],
+        Mapping("sentence", "answer", choices=("option1", "option2")),
+    ),
+    "SocialIQA": (
+        ["context", "question", "answerA", "answerB", "answerC", "label"],
+        Mapping("question", "label", choices=("answerA", "answerB", "answerC"), context="context"),
+    ),
+    "COPA": (
+        ["premise", "choice1", "choice2", "question", "label"],
+        Mapping("question", "label", choices=("choice1", "choice2"), context="premise"),
+    ),
+    "RACE with one column each": (
+        ["article", "question", "option_a", "option_b", "option_c", "answer"],
+        Mapping("question", "answer", choices=("option_a", "option_b", "option_c"), context="article"),
+    ),
+}
+HELD = {"cop": [str(i % 4) for i in range(20)], "label": [str(i % 2) for i in range(20)], "endings": VARYING}
+HELD |= {
+    "answer": ["1", "2"] * 10,
+    "choice_type": ["single"] * 20,
+    "split": ["train"] * 20,
+    "gold-source": ["gen"] * 20,
+}
+HELD |= {"topic_name": ["Anatomy", "Surgery"] * 10, "activity_label": ["Skating", "Baking"] * 10}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_columns_of_published_sets_are_known(name: str) -> None:
+    columns, expected = SHAPES[name]
+    held = [HELD.get(column) or [f"{column} of {word}" for word in WORD] for column in columns]
+    rows: list[list[str | None]] = [list(row) for row in zip(*held, strict=True)]
+    assert suggest_mapping({"labeled": table_of("data.csv", columns, rows)}) == expected
+
+
+def test_two_right_answers_are_no_options() -> None:
+    found = suggest_mapping(tables(question=QUESTIONS, answer=WORD, answer1=WORD, answer2=WORD))
+    assert found == Mapping("question", "answer")
+
+
+def test_among_options_the_answer_is_the_column_that_names_one_of_them() -> None:
+    texts = [json.loads(cell)[1] for cell in VARYING]
+    found = suggest_mapping(tables(question=QUESTIONS, answer=WORD, target=texts, options=VARYING))
+    assert found.answer == "target"
+
+
 def test_a_word_inside_another_is_no_match() -> None:
     found = suggest_mapping(
         tables(subtext=["a", "b"] * 10, labelled=["x"] * 20, input=QUESTIONS, target=["u", "v"] * 10)

@@ -52,3 +52,34 @@ def test_one_split_alone_has_no_near_overlap() -> None:
         [Record("", f"the very same sentence but for {i}", (), None, "unlabeled", i) for i in range(9)]
     )
     assert small_edits(records, traces.spelled) == {}
+
+
+def test_an_edited_copy_is_found_among_many_of_the_same_template() -> None:
+    draw = random.Random(0)
+
+    def sentence() -> str:
+        return f"Please repair the {draw.choice(WORDS)} at {draw.choice(WORDS)} street: " + " ".join(
+            draw.choices(WORDS, k=14)
+        )
+
+    labeled = [sentence() for _ in range(400)]
+    unlabeled = [sentence() for _ in range(2_000)]
+    for i in range(0, 2_000, 10):
+        unlabeled[i] = labeled[i // 5].replace("Please", "Kindly")
+    given = [Record("", text, (), None, "labeled", i) for i, text in enumerate(labeled)]
+    given += [Record("", text, (), None, "unlabeled", i) for i, text in enumerate(unlabeled)]
+    records, traces = held(given)
+    found = small_edits(records, traces.spelled)
+    of_unlabeled = {i - 400 if records[0].split == "labeled" else i for i in found}
+    assert set(range(0, 2_000, 10)) <= of_unlabeled
+
+
+def test_comparing_tells_how_far_it_is() -> None:
+    records, traces = held(corpus(0))
+    told: list[tuple[str, int, int]] = []
+    small_edits(records, traces.spelled, lambda *one: told.append(one))
+    assert list(dict.fromkeys(what for what, _, _ in told)) == ["Preparing to compare", "Comparing the splits"]
+    for stage in ("Preparing to compare", "Comparing the splits"):
+        done = [(done, total) for what, done, total in told if what == stage]
+        assert done == sorted(done)
+        assert done[-1][0] == done[-1][1]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semievol.data.read_as import ReadAs
 from semievol.data.readers import read_table
 from semievol.data.tables import Limits
 from semievol.errors import UserError
@@ -101,11 +102,11 @@ def test_json_lines_under_the_ending_json_are_read() -> None:
 
 def test_a_workbook_gives_text_as_stored_and_the_sheet_that_was_asked_for() -> None:
     raw = xlsx_bytes([["q", "n"], ["007", 7], ["x", 1.5], [None, None], [" y ", True]], sheets=("One", "Two"))
-    table = read_table(raw, "a.xlsx", sheet="One")
+    table = read_table(raw, "a.xlsx", ReadAs(sheet="One"))
     assert table.rows == [["007", "7"], ["x", "1.5"], [" y ", "TRUE"]]
     assert table.numbers.tolist() == [2, 3, 5]
     with pytest.raises(UserError, match="Choose one of: One, Two"):
-        read_table(raw, "a.xlsx", sheet="Three")
+        read_table(raw, "a.xlsx", ReadAs(sheet="Three"))
 
 
 def test_a_path_is_read_as_well_as_bytes(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from semievol.store import projects, rounds, runs
 from semievol.store.database import open_store
+from tests.data.files import xlsx_bytes
 
 ROOT = Path(__file__).parents[2]
 
@@ -204,3 +205,80 @@ def test_relative_paths_are_those_of_the_person_and_rejected_rows_are_written(tm
     with open(tmp_path / "rejected.csv", encoding="utf-8", newline="") as stream:
         [row] = list(csv.DictReader(stream))
     assert (row["split"], row["row"], row["reason"]) == ("labeled", "22", "The answer is empty.")
+
+
+def unheard(command: str, home: Path, *words: str) -> tuple[int, str]:
+    """Exit code and standard error of a verb that a shell runs as `command`, with all there is to read as "$@"."""
+    found = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}", "bash", *words, "--workspace", str(home)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PY": sys.executable, "PYTHONWARNINGS": "ignore"},
+    )
+    assert "Traceback" not in found.stderr
+    return found.returncode, found.stderr
+
+
+def test_an_outcome_that_nobody_reads_is_no_failure(tmp_path: Path, files: dict[str, Path]) -> None:
+    words = ["import", *parts_of(files), "--name", "Unread"]
+    for verb in (words, [*words[:-1], "Again", "--json"], ["status"], ["status", "Unread"], ["sample"]):
+        code, said = unheard('"$PY" -m semievol "$@" | head -0', tmp_path, *verb)
+        assert code == 0, said
+    assert semievol(tmp_path, "status", "Unread")["counts"]["labeled"] == 18
+
+
+def test_an_outcome_is_json_also_where_the_terminal_knows_no_accents(tmp_path: Path, files: dict[str, Path]) -> None:
+    semievol(tmp_path, "import", *parts_of(files), "--name", "Café 😀")
+    found = subprocess.run(
+        [sys.executable, "-m", "semievol", "status", "--json", "--workspace", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert json.loads(found.stdout)["projects"][0]["project"] == "Café 😀"
+
+
+def test_an_outcome_that_cannot_be_written_is_told_and_what_was_done_stays(
+    tmp_path: Path, files: dict[str, Path]
+) -> None:
+    words = ["import", *parts_of(files), "--name", "Full"]
+    code, said = unheard('"$PY" -m semievol "$@" > /dev/full', tmp_path, *words)
+    assert code == 1
+    assert "semievol: done, but standard output took no more" in said
+    assert semievol(tmp_path, "status", "Full")["counts"]["labeled"] == 18
+    for closed in (">&-", "2>&-", "2>/dev/full"):
+        assert unheard(f'"$PY" -m semievol "$@" {closed}', tmp_path, "status")[0] == 0
+    words[-1] = "Closed"
+    assert unheard('"$PY" -m semievol "$@" 2>/dev/full', tmp_path, *words)[0] == 0
+    assert semievol(tmp_path, "status", "Closed")["counts"]["labeled"] == 18
+
+
+def test_sheets_encodings_and_delimiters_can_be_named(tmp_path: Path, files: dict[str, Path]) -> None:
+    rows = list(csv.reader(files["labeled"].open(encoding="utf-8")))
+    book = tmp_path / "labeled.xlsx"
+    book.write_bytes(xlsx_bytes(rows, sheets=("Data", "Notes")))
+    pool = tmp_path / "pool.csv"
+    pool.write_bytes("message\nпротечка, сильная\nяма\n".encode("cp1251"))
+    words = ["import", "--labeled", str(book), "--unlabeled", str(pool), "--name", "Said"]
+    said = semievol(tmp_path / "home", *words, "--sheet", "Elsewhere", expect=2)["said"]
+    assert 'no sheet "Elsewhere"' in said
+    assert "Data, Notes" in said
+    semievol(tmp_path / "home", *words, "--encoding", "utf-8", expect=2)
+    semievol(tmp_path / "home", *words, "--sheet", "unlabeled=Data", expect=2)
+    named = ["--sheet", "Data", "--encoding", "cp1251", "--delimiter", "unlabeled=tab"]
+    imported = semievol(tmp_path / "home", *words, *named)
+    assert imported["splits"]["unlabeled"]["accepted"] == 2
+    assert imported["splits"]["labeled"]["accepted"] == 18
+
+
+def test_strict_names_what_to_say_about_a_guess(tmp_path: Path, files: dict[str, Path]) -> None:
+    text = files["unlabeled"].read_text(encoding="utf-8").replace("hole", "höle").replace(",", ";")
+    files["unlabeled"].write_bytes(text.encode("cp1252"))
+    words = ["import", *parts_of(files), "--name", "Guessed", "--strict"]
+    said = semievol(tmp_path / "home", *words, expect=2)["said"]
+    options = "--encoding unlabeled=cp1252 --delimiter unlabeled=semicolon"
+    assert options in said
+    semievol(tmp_path / "home", *words, *options.split())

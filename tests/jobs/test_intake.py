@@ -103,7 +103,8 @@ def test_progress_is_told_for_reading_checking_and_storing(store: Store, files: 
     told: list[tuple[str, int, int]] = []
     intake.import_files(store, "Line", files, "classification", watch=lambda *one: told.append(one))
     stages = list(dict.fromkeys(what for what, _, _ in told))
-    assert stages == [*(f"Reading {split}" for split in files), "Checking", "Storing"]
+    comparing = ["Preparing to compare", "Comparing the splits"]
+    assert stages == [*(f"Reading {split}" for split in files), "Checking", *comparing, "Storing"]
     assert all(0 <= done <= total for _, done, total in told)
     assert [done for what, done, total in told if what == "Storing"][-1] == told[-1][2]
     assert not list(store.home.glob("incoming-*"))

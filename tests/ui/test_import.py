@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ButtonGroup, Selectbox
 
+from semievol.data import importing
 from semievol.data.readers import read_table
 from semievol.data.tables import Table
 from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
-from semievol.ui import storing
+from semievol.ui import reading, storing
 from tests.data.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -139,6 +141,53 @@ def test_another_sheet_can_be_chosen(visit: Callable[..., AppTest], store: Store
     assert "white space" in told(app) or "0 rows" in told(app) or "0 records" in told(app)
 
 
+def _box(app: AppTest, label: str) -> Selectbox:
+    return next(box for box in app.selectbox if box.label == label)
+
+
+def test_the_first_sheet_is_one_press_away_from_one_that_holds_nothing(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Book", Task("classification"))
+    raw = xlsx_bytes([["question", "answer"], *[[f"q {i}", "ab"[i % 2]] for i in range(20)]], sheets=("Data", "Notes"))
+    app = visit("data", project=project.id)
+    app.file_uploader(key="upload_labeled_0").upload("book.xlsx", raw).run()
+    _box(app, "Sheet").select("Notes").run()
+    assert "20 rows" not in told(app)
+    press(app, "Read the first sheet")
+    assert "20 rows" in told(app)
+    assert _box(app, "Sheet").value == "Data"
+
+
+def test_an_encoding_can_be_chosen_and_taken_back(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Said", Task("classification"))
+    text = LABELED.replace("call", "звонок")
+    app = visit("data", project=project.id)
+    app.file_uploader(key="upload_labeled_0").upload("labeled.csv", text.encode("cp1251")).run()
+    assert "Windows-1252" in told(app)
+    _box(app, "Encoding").select("cp1251").run()
+    assert "звонок" in told(app)
+    _box(app, "Encoding").select("utf-8").run()
+    assert "is not valid UTF-8" in told(app)
+    _box(app, "Encoding").select(reading.FOUND).run()
+    assert "read as Windows-1252" in told(app)
+    assert not app.exception
+
+
+def test_a_file_whose_encoding_is_not_known_can_still_be_read(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Unknown", Task("classification"))
+    raw = LABELED.replace("call", "\x81\x8dcall").encode("latin-1")
+    app = visit("data", project=project.id)
+    app.file_uploader(key="upload_labeled_0").upload("labeled.csv", raw).run()
+    assert "encoding of the text is not known" in told(app)
+    _box(app, "Encoding").select("iso8859-1").run()
+    assert "24 rows" in told(app)
+    _box(app, "Columns are separated by").select(";").run()
+    assert "has no semicolons; the rows are separated by commas" in told(app)
+    _box(app, "Columns are separated by").select(reading.FOUND).run()
+    assert "24 rows" in told(app)
+
+
 def test_files_with_other_column_names_are_read_together(visit: Callable[..., AppTest], store: Store) -> None:
     project = projects.create_project(store, "Names", Task("classification"))
     app = _upload(
@@ -208,3 +257,35 @@ def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytes
     storing.begin(store, project, intake.draft(tables), {"labeled": path})
     session["storing"].join(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
+
+
+def test_answers_can_be_counted_otherwise_and_back_also_where_none_is_left(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Counted", Task("multiple_choice"))
+    labeled = "question,A,B,answer\n" + "".join(f"which is {i}?,this {i},that {i},2\n" for i in range(12))
+    app = _upload(visit("data", project=project.id), {"labeled": labeled})
+
+    def control() -> ButtonGroup:
+        return next(one for one in app.segmented_control if one.label.startswith("Answers that are numbers"))
+
+    control().set_value(0).run()
+    assert not app.exception
+    assert "Not one of the 12 labeled rows can be used" in told(app)
+    assert "count from 1" in told(app)
+    control().set_value(1).run()
+    assert "12 records will become dataset version 1" in told(app)
+
+
+def test_hidden_gold_is_switched_without_comparing_the_splits_again(
+    visit: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    monkeypatch.setattr(importing, "small_edits", lambda records, *_: compared.append(len(records)) or {})
+    project = projects.create_project(store, "Switched", Task("classification"))
+    unlabeled = "text,team\n" + "".join(f"another call {i},roads\n" for i in range(12))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": unlabeled})
+    before = list(compared)
+    app.toggle(key="hide_gold").set_value(True).run()
+    assert compared == before
+    assert len(app.session_state["checked"][1].hidden_gold) == 12

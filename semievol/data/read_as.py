@@ -1,0 +1,159 @@
+"""What a person says about a file in place of what would be found in it: sheet, encoding, delimiter.
+
+Knows the names of encodings and delimiters, not the files.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from semievol.errors import UserError
+from semievol.records import SPLITS, Split
+
+ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-16": "UTF-16",
+    "cp1252": "Windows-1252",
+    "iso8859-1": "Latin-1",
+    "cp932": "Shift-JIS",
+    "gb18030": "GB18030",
+    "big5": "Big5",
+    "cp949": "Korean (cp949)",
+    "euc_jp": "EUC-JP",
+    "iso8859-15": "Latin-9",
+    "cp1250": "Windows-1250 (Central Europe)",
+    "cp1251": "Windows-1251 (Cyrillic)",
+    "koi8-r": "KOI8-R",
+    "cp1253": "Windows-1253 (Greek)",
+    "cp1254": "Windows-1254 (Turkish)",
+    "cp1255": "Windows-1255 (Hebrew)",
+    "cp1256": "Windows-1256 (Arabic)",
+    "cp850": "cp850 (DOS)",
+    "mac-roman": "Mac Roman",
+    "utf-16-le": "UTF-16, little-endian",
+    "utf-16-be": "UTF-16, big-endian",
+}
+"""Canonical name -> words for a person."""
+# What the web and Windows take these names to mean: a superset.
+_WIDER = {"utf-8-sig": "utf-8", "ascii": "utf-8", "shift_jis": "cp932", "gbk": "gb18030", "gb2312": "gb18030"}
+_WIDER |= {"euc_kr": "cp949", "cp950": "big5"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SPELLED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|", "space": " "}
+_TEXT = (".csv", ".tsv", ".txt")
+_BINARY = (".xlsx", ".parquet")
+
+
+@dataclass(frozen=True)
+class ReadAs:
+    """sheet: of a workbook. encoding: one of `ENCODINGS`. delimiter: one character. None: as it is found."""
+
+    sheet: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+
+
+AS_FOUND = ReadAs()
+
+
+def encoding_named(name: str) -> str:
+    """Canonical name of an encoding under any of its names (`latin1`, `Windows-1252`); UserError for others."""
+    try:
+        found = codecs.lookup(name.strip()).name
+    except (LookupError, ValueError):
+        found = ""
+    found = _WIDER.get(found, found)
+    if found not in ENCODINGS:
+        raise UserError(f'There is no encoding "{name}".', "encoding", f"Known are: {', '.join(ENCODINGS)}.")
+    return found
+
+
+def delimiter_named(text: str) -> str:
+    """The delimiter that `text` is or names (`tab`); UserError where that is no single character, or no mark."""
+    found = _SPELLED.get(text.strip().casefold(), text)
+    if len(found) != 1 or found.isalnum() or found in "\"'\r\n\0":
+        raise UserError(
+            f'"{text}" is no delimiter.', "delimiter", f"Give one character, or one of: {', '.join(_SPELLED)}."
+        )
+    return found
+
+
+def words_for(delimiter: str) -> str:
+    """The delimiter as it stands in a sentence."""
+    return DELIMITERS.get(delimiter, f'"{delimiter}"')
+
+
+def per_file(
+    names: Mapping[Split, str],
+    sheets: Iterable[str] = (),
+    encodings: Iterable[str] = (),
+    delimiters: Iterable[str] = (),
+) -> dict[Split, ReadAs]:
+    """How each file is to be read, from what the command line says: `VALUE`, or `labeled=VALUE` for one file.
+
+    names: split -> name of its file. A value without a split concerns the files whose ending says that they have such
+    a thing; UserError where there is none.
+    """
+    sheet = _given("--sheet", sheets, {s: n for s, n in names.items() if _ends(n, (".xlsx",))}, names)
+    encoding = _given("--encoding", encodings, {s: n for s, n in names.items() if not _ends(n, _BINARY)}, names)
+    delimiter = _given("--delimiter", delimiters, {s: n for s, n in names.items() if _ends(n, _TEXT)}, names)
+    return {
+        split: ReadAs(
+            sheet.get(split),
+            encoding_named(encoding[split]) if split in encoding else None,
+            delimiter_named(delimiter[split]) if split in delimiter else None,
+        )
+        for split in names
+    }
+
+
+def refuse_guesses(guesses: Mapping[Split, tuple[ReadAs, Sequence[str]]]) -> None:
+    """UserError naming what to say, where an encoding or a delimiter was told from the content (`--strict`).
+
+    guesses: for every file what was taken, and which fields of it were guessed.
+    """
+    found = [(split, thing, taken) for split, (taken, guessed) in guesses.items() for thing in guessed]
+    if found:
+        told = [f"{thing} of the {split} file ({_told(thing, taken)})" for split, thing, taken in found]
+        options = [f"--{thing} {split}={_option(thing, taken)}" for split, thing, taken in found]
+        raise UserError(
+            f"Guessed, because nothing states it: {'; '.join(told)}.",
+            "--strict",
+            f"If this is right, say so: {' '.join(options)}. Else say what it is, or import without --strict.",
+        )
+
+
+def _told(thing: str, taken: ReadAs) -> str:
+    return ENCODINGS[taken.encoding or ""] if thing == "encoding" else words_for(taken.delimiter or "")
+
+
+def _option(thing: str, taken: ReadAs) -> str:
+    """The value as it is typed into a shell."""
+    if thing == "encoding":
+        return str(taken.encoding)
+    return next((word for word, mark in _SPELLED.items() if mark == taken.delimiter), f"'{taken.delimiter}'")
+
+
+def _given(
+    option: str, values: Iterable[str], concerned: Mapping[Split, str], names: Mapping[Split, str]
+) -> dict[Split, str]:
+    """Split -> value; what is said of one file wins over what is said of all."""
+    of_all: dict[Split, str] = {}
+    of_one: dict[Split, str] = {}
+    for value in values:
+        head, _, tail = value.partition("=")
+        split = next((split for split in SPLITS if split == head and tail), None)
+        if split is None:
+            if not concerned:
+                raise UserError("None of the files has this, by its ending.", option, "Leave it out.")
+            of_all |= dict.fromkeys(concerned, value)
+        elif split not in names:
+            raise UserError(f"There is no {split} file.", option, f"Files are: {', '.join(names)}.")
+        else:
+            of_one[split] = tail
+    return of_all | of_one
+
+
+def _ends(name: str, endings: tuple[str, ...]) -> bool:
+    return name.casefold().removesuffix(".gz").endswith(endings)
