@@ -21,8 +21,15 @@ def _records_know_their_source(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE records ADD COLUMN {column} TEXT DEFAULT '' NOT NULL")
 
 
+def _an_older_version_can_be_in_use(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE projects ADD COLUMN current_version INTEGER")
+
+
 FIRST = 1
-STEPS: list[tuple[int, Callable[[Connection], None]]] = [(2, _records_know_their_source)]
+STEPS: list[tuple[int, Callable[[Connection], None]]] = [
+    (2, _records_know_their_source),
+    (3, _an_older_version_can_be_in_use),
+]
 """(number, what to do) for every change after the first schema, in order."""
 
 
