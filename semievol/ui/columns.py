@@ -109,12 +109,13 @@ def task(
             st.text(f'Hidden gold is kept from "{columns.gold}".')
             hide_gold = known
         else:
-            version = project.version_id
-            choices.settle("hide_gold", version is not None and projects.hidden_gold_count(here.store, version) > 0)
+            if known:
+                before = project.version_id
+                choices.settle("hide_gold", before is not None and projects.hidden_gold_count(here.store, before) > 0)
             hide_gold = st.toggle(
                 "Keep answers of the unlabeled file as hidden gold",
                 disabled=not known,
-                key="hide_gold",
+                key="hide_gold" if known else "no_gold_to_hide",
                 help="Kept for measuring only: never shown to a model, never used by a policy. Off: they are ignored.",
             )
     if found.labels:

@@ -46,10 +46,10 @@ def _another(here: Place, project: Project, known: Sequence[Mapping[str, Any]]) 
     wanted = others[number]
     with middle:
         found = [f"Against version {in_use['number']}: {_changes(here, in_use, wanted)}."]
-        if wanted["task"] != in_use["task"]:
-            kind = formats.KIND_WORDS[wanted["task"].kind]
-            same = wanted["task"].kind == in_use["task"].kind
-            found.append("It has other labels." if same else f"Its task is {kind.lower()}.")
+        if wanted["task"].kind != in_use["task"].kind:
+            found.append(f"Its task is {formats.KIND_WORDS[wanted['task'].kind].lower()}.")
+        elif set(wanted["task"].labels) != set(in_use["task"].labels):
+            found.append("It has other labels.")
         found.append("Nothing is deleted; rounds stay with their version.")
         parts.note(" ".join(found))
     with right:
@@ -73,7 +73,8 @@ def _use(project_id: int, number: int, version_id: int) -> None:
 
 def _changes(here: Place, earlier: Mapping[str, Any], later: Mapping[str, Any]) -> str:
     found = projects.changes(here.store, earlier["id"], later["id"])
-    return f"{found.added:,} new, {found.gone:,} gone, {found.relabeled:,} relabeled, {found.moved:,} moved"
+    counts = {"new": found.added, "gone": found.gone, "relabeled": found.relabeled, "moved": found.moved}
+    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number) or "the same records"
 
 
 def _file(source: Mapping[str, Any]) -> str:
