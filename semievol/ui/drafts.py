@@ -59,10 +59,9 @@ def restored(folder: Path, split: Split) -> tuple[Upload, Path] | None:
         return None
     source, own = folder / found.file, folder / uuid.uuid4().hex
     try:
-        if source.is_symlink():
+        if source.is_symlink() or not source.is_file():
             return None
-        with suppress(FileExistsError):
-            _linked(source, own)
+        _linked(source, own)
         if intake.sha256(own) == found.sha256:
             return found, own
         own.unlink()

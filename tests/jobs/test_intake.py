@@ -53,6 +53,7 @@ def test_an_import_that_cannot_be_stored_leaves_the_name_free(
         with pytest.raises((type(problem), UserError)):
             intake.import_files(store, "Line", files)
     assert projects.list_projects(store, archived=True) == []
+    assert not list((store.home / "projects").glob("*"))
     assert intake.import_files(store, "Line", files)[0].version_number == 1
 
 
