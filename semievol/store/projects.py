@@ -19,6 +19,7 @@ from semievol.errors import UserError
 from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
+from semievol.store.in_use import in_use, use_version
 from semievol.store.versions import (
     Version,
     add_version,
@@ -27,7 +28,6 @@ from semievol.store.versions import (
     changes,
     hidden_gold,
     hidden_gold_count,
-    in_use,
     inserted_id,
     known_answers,
     load_records,
@@ -36,7 +36,6 @@ from semievol.store.versions import (
     save_calibration,
     store_version,
     task_of,
-    use_version,
     versions,
     walk_records,
     write_version,

@@ -16,7 +16,8 @@ from semievol.config import Config
 from semievol.errors import UserError
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
-from semievol.store.versions import in_use, inserted_id
+from semievol.store.in_use import in_use
+from semievol.store.versions import inserted_id
 
 _COLUMNS = [
     schema.rounds.c[name] for name in ("id", "project_id", "number", "parent_id", "version_id", "config", "created")

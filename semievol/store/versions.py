@@ -17,6 +17,7 @@ from semievol.errors import UserError
 from semievol.records import SPLITS, Record, Split, Task
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
+from semievol.store.in_use import newest_number, put_in_use
 
 RECORD = (
     schema.records.c.record_id,
@@ -74,9 +75,9 @@ def store_version(store: Store, project_id: int, new: Version) -> int:
 def write_version(connection: Connection, project_id: int, new: Version) -> int:
     """As `store_version`, inside the caller's transaction."""
     v = schema.versions.c
-    _put_in_use(connection, project_id, None, asdict(new.task))
+    put_in_use(connection, project_id, None, asdict(new.task))
     counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
-    values = {"project_id": project_id, "number": _newest_number(connection, project_id) + 1, "created": timestamp()}
+    values = {"project_id": project_id, "number": newest_number(connection, project_id) + 1, "created": timestamp()}
     values["task"] = asdict(new.task)
     values |= {"counts": counts, "sources": new.sources, "findings": new.findings}
     version_id = inserted_id(connection, schema.versions, values)
@@ -91,38 +92,6 @@ def write_version(connection: Connection, project_id: int, new: Version) -> int:
     if new.keep is not None:
         new.keep(project_id)
     return version_id
-
-
-def use_version(store: Store, project_id: int, number: int) -> None:
-    """Puts a stored version in use, with its task: what is propagated next works on its records. Nothing is deleted."""
-    v = schema.versions.c
-    with store.write() as connection:
-        known = select(v.task).where(v.project_id == project_id, v.number == number)
-        task = connection.execute(known).scalar_one_or_none()
-        if task is None:
-            raise UserError(f"There is no dataset version {number}.", "dataset version", "Choose another one.")
-        newest = _newest_number(connection, project_id)
-        _put_in_use(connection, project_id, None if number == newest else number, task)
-
-
-def in_use() -> ColumnElement[bool]:
-    """Whether a row of `versions` is the one that its row of `projects` works on."""
-    p, v = schema.projects.c, schema.versions.c
-    others = schema.versions.alias("others").c
-    newest = select(func.max(others.number)).where(others.project_id == p.id).correlate(schema.projects)
-    return (v.project_id == p.id) & (v.number == func.coalesce(p.current_version, newest.scalar_subquery()))
-
-
-def _put_in_use(connection: Connection, project_id: int, number: int | None, task: dict[str, Any]) -> None:
-    """number: None for whatever is the newest."""
-    known = update(schema.projects).where(schema.projects.c.id == project_id)
-    if connection.execute(known.values(current_version=number, task=task)).rowcount == 0:
-        raise UserError(f"There is no project {project_id}.", "project", "Choose another project.")
-
-
-def _newest_number(connection: Connection, project_id: int) -> int:
-    v = schema.versions.c
-    return connection.execute(select(func.max(v.number)).where(v.project_id == project_id)).scalar() or 0
 
 
 def inserted_id(connection: Connection, table: Any, values: Mapping[str, Any]) -> int:

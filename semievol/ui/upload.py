@@ -91,7 +91,8 @@ def _refused(problem: UserError) -> None:
     with parts.card("confirm"):
         line, button = st.columns([4, 2], vertical_alignment="center")
         with line:
-            parts.show_error(problem)
+            st.text(problem.what)
+            st.text(f"What to do: {problem.remedy}")
         with button:
             st.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
 
