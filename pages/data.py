@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui import gates, parts, preview, router, storing, upload
+from semievol.ui import gates, parts, preview, router, slots, storing, upload
 
 with parts.page() as here:
     project = gates.needs_project(here)
@@ -16,7 +16,7 @@ with parts.page() as here:
         preview.stored(here, project)
         with st.container(horizontal=True):
             router.link("training", "Go on to propagation", ":material/arrow_forward:")
-        with st.expander("Import a new version"):
+        with st.expander("Import a new version", expanded=slots.occupied(here, project)):
             upload.upload(here, project)
     else:
         upload.upload(here, project)

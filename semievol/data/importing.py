@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semievol.data.accepted import PartWriter, Records
+from semievol.data.accepted import Part, PartWriter, Records
 from semievol.data.checks import SHOWN, Finding, check, refuse
+from semievol.data.keeping import MAPPING, Kept
 from semievol.data.mapping import Mapping, check_mapping
 from semievol.data.near import MOST, Watch, small_edits, unwatched
 from semievol.data.read_as import refuse_guesses
@@ -33,7 +34,10 @@ _TOLD_EVERY = 5_000
 
 @dataclass
 class SplitReport:
-    """What became of one file. removed: records that left this split by a remedy, or for a test split cut from it."""
+    """What became of one file, or of what is kept of an earlier version.
+
+    removed: records that left this split by a remedy, or for a test split cut from it.
+    """
 
     name: str
     physical: int
@@ -61,7 +65,7 @@ class SplitReport:
 
 @dataclass
 class Imported:
-    """What the files come to.
+    """What the files come to, with what is kept of an earlier version.
 
     accepted: every row that became a record, in the order labeled, unlabeled, test; findings speak of its positions.
     taken: kinds of the findings whose remedy is taken. test_share: of the labeled records, to be split off as test.
@@ -90,9 +94,15 @@ class Imported:
         for split, known in self.report.items():
             kept = decided.records.size(split)
             moved = replace(known, accepted=kept, removed=known.accepted + known.removed - kept)
-            _refuse_empty(split, moved)
+            _refuse_empty(split, moved, decided._taking_from(split))
             decided.report[split] = moved
         return decided
+
+    def _taking_from(self, split: Split) -> list[str]:
+        """The remedies taken that make records of this split leave, in the words of their buttons."""
+        of_split = self.accepted.splits == SPLITS.index(split)
+        found = ((finding, int(of_split[finding.leaves].sum())) for finding in self.findings)
+        return [f'"{finding.offer}" ({times:,})' for finding, times in found if times and finding.kind in self.taken]
 
     @cached_property
     def records(self) -> Records:
@@ -164,8 +174,12 @@ def check_tables(
     base: int | None = None,
     watch: Watch = unwatched,
     before: Imported | None = None,
+    kept: Tables[Split, Kept] | None = None,
 ) -> Imported:
     """Every row of the tables read and checked, no remedy taken yet.
+
+    kept: splits of an earlier version of this kind of task that no table replaces. They go through the same checks;
+    only a label that the task no longer has rejects a record, or leaves its hidden gold out.
 
     hide_gold: answers of the unlabeled table become hidden gold; else they are ignored.
     base: number of the first option where answers are numbers; None where it is to be told from the answers.
@@ -176,13 +190,18 @@ def check_tables(
     if mapping.answer is None and ("labeled" in tables or "test" in tables):
         raise UserError("No column is mapped to the answer.", "mapping", "Map the column with the known answers.")
     ordered = sorted(tables.items(), key=lambda item: SPLITS.index(item[0]))
-    report = {split: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=t.notes) for split, t in ordered}
+    earlier = dict(kept or {})
+    everything = [*ordered, *((split, one.table) for split, one in earlier.items())]
+    everything.sort(key=lambda item: SPLITS.index(item[0]))
+    report = {s: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=t.notes) for s, t in everything}
     reading = Reading(task, mapping, form_of(ordered, mapping, task, hide_gold, base), hide_gold)
-    tracer, parts, seen = Tracer(), [], 0
-    total = sum(table.physical for table in tables.values())
-    for split, table in ordered:
-        writer, rejects = PartWriter(split, table, mapping), report[split].rejects
-        for row in rows_of(split, table, mapping, task, rejects):
+    tracer, parts, seen = Tracer(), list[Part](), 0
+    total = sum(table.physical for _, table in everything)
+    for split, table in everything:
+        known, rejects = earlier.get(split), report[split].rejects
+        writer = PartWriter(split, table, mapping if known is None else MAPPING)
+        rows = rows_of(split, table, mapping, task, rejects) if known is None else known.rows()
+        for row in rows:
             if row.place % _TOLD_EVERY == 0:
                 watch("Checking", seen + row.place, total)
             if reject := reading.take(row, writer, tracer):
@@ -197,11 +216,12 @@ def check_tables(
     findings = [
         *check(task, accepted, traces, edited),
         *reading.findings(),
-        *_duplicate_ids(tables, mapping),
+        *_duplicate_ids(parts),
         *_piped_options(tables, mapping),
         *_ignored_gold(tables, mapping, hide_gold),
     ]
-    return Imported(task, accepted, traces.sizes, report, findings, hide_gold, reading.form.base, edited)
+    hides_gold = hide_gold or "unlabeled" in earlier
+    return Imported(task, accepted, traces.sizes, report, findings, hides_gold, reading.form.base, edited)
 
 
 def _edited(records: Records, spelled: np.ndarray, before: Imported | None, watch: Watch) -> dict[int, int] | None:
@@ -213,7 +233,7 @@ def _edited(records: Records, spelled: np.ndarray, before: Imported | None, watc
     return small_edits(records, spelled, watch)
 
 
-def _refuse_empty(split: Split, report: SplitReport) -> None:
+def _refuse_empty(split: Split, report: SplitReport, taking: list[str]) -> None:
     if report.accepted:
         return
     if report.removed:
@@ -221,7 +241,7 @@ def _refuse_empty(split: Split, report: SplitReport) -> None:
             f"No {split} record is left: {report.removed:,} leave by the remedies that are taken"
             + (f", {report.rejected:,} cannot be read." if report.rejects else "."),
             report.name,
-            "Choose other files, or keep some of what leaves.",
+            f"Choose other files, or keep what {' and '.join(taking) or 'is split off'} takes out.",
         )
     first = report.rejects[0]
     raise UserError(
@@ -231,11 +251,12 @@ def _refuse_empty(split: Split, report: SplitReport) -> None:
     )
 
 
-def _duplicate_ids(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
-    named = {split: t.cells.column(mapping.id) for split, t in tables.items() if mapping.id in t.columns}
+def _duplicate_ids(parts: Iterable[Part]) -> Iterator[Finding]:
+    named = [part for part in parts if part.mapping.id in part.table.columns]
     if not named:
         return
-    counted = pc.value_counts(pa.chunked_array([chunk for column in named.values() for chunk in column.chunks]))
+    columns = [part.table.cells.column(part.mapping.id) for part in named]
+    counted = pc.value_counts(pa.chunked_array([chunk for column in columns for chunk in column.chunks]))
     times = counted.field(1).to_numpy()
     repeated = set(counted.field(0).filter(pa.array(times > 1)).to_pylist()) - {None, ""}
     if not repeated:
@@ -243,13 +264,13 @@ def _duplicate_ids(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[F
     examples: list[dict[str, Any]] = []
     seen: set[str] = set()
     count = 0
-    for split in named:
-        for number, (value,) in tables[split].walk([str(mapping.id)]):
+    for part in named:
+        for number, (value,) in part.table.walk([str(part.mapping.id)]):
             if value in repeated:
                 if value in seen:
                     count += 1
                     if len(examples) < SHOWN:
-                        examples.append({"split": split, "row": number, "value": snippet(value)})
+                        examples.append({"split": part.split, "row": number, "value": snippet(value)})
                 seen.add(str(value))
     what = f"Ids that stand further up already: {count:,}."
     yield Finding("duplicate_ids", count, what, "Give every row its own id.", tuple(examples))

@@ -23,7 +23,10 @@ from semievol.records import Split, Task
 
 @dataclass
 class Row:
-    """A row on its way to a record: options read, answer still as it stands in the cell."""
+    """A row on its way to a record: options read, answer still as it stands in the cell.
+
+    kept: it is a record of an earlier version, whose answer (or hidden gold) was read before.
+    """
 
     split: Split
     place: int
@@ -31,6 +34,7 @@ class Row:
     question: str
     options: tuple[str, ...]
     cell: str
+    kept: bool = False
 
 
 def form_of(
@@ -105,7 +109,7 @@ class Reading:
         """Hands on what the row becomes; the reason where it becomes nothing."""
         answer = gold = None
         if row.split == "unlabeled":
-            if self.hide_gold and row.cell:
+            if (self.hide_gold or row.kept) and row.cell:
                 try:
                     gold = self._read(row)
                 except UserError:
@@ -125,10 +129,12 @@ class Reading:
         return None
 
     def _read(self, row: Row) -> str:
+        if row.kept and self.task.kind != "classification":
+            return row.cell  # nothing but a label set can be another one now
         answer = read_answer(self.task, row.options, row.cell, self.form)
         if self.task.kind == "classification" and answer != row.cell and answer.casefold() == row.cell.casefold():
             self.respelled.add(row)
-        if self.task.closed and row.options:
+        if self.task.closed and row.options and not row.kept:
             self.forms[written_as(row.options, row.cell, self.form)].add(row)
         return answer
 

@@ -10,12 +10,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from semievol.data.tables import Table, display_name
 from semievol.engines import lengths
 from semievol.errors import UserError
 from semievol.method.prompts import question_turn
-from semievol.records import Kind, Record, Split, Task
+from semievol.records import SPLITS, Kind, Record, Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
 
@@ -60,12 +61,16 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Draft:
-    """Files that were read and understood but not stored yet."""
+    """Files that were read and understood but not stored yet.
+
+    kept: where the splits that are kept of an earlier version came from, as `kept_sources` tells it.
+    """
 
     tables: Mapping[Split, Table]
     mapping: ColumnMapping
     task: Task
     imported: Imported
+    kept: Sequence[dict[str, Any]] = ()
 
 
 def read(
@@ -135,8 +140,11 @@ def store_draft(
         | {"mapping": accepted.mapping.as_dict()}
         for split, path in files.items()
     ]
+    sources = sorted([*sources, *accepted.kept], key=lambda source: SPLITS.index(source["split"]))
+    touched: list[int] = []
 
     def keep(project_id: int) -> None:
+        touched.append(project_id)
         uploads = projects.project_folder(store, project_id) / "uploads"
         uploads.mkdir(parents=True, exist_ok=True)
         for split, path in files.items():
@@ -156,10 +164,23 @@ def store_draft(
     imported = accepted.imported
     told = partial(_told, watch, "Storing", len(imported.records))
     new = projects.Version(imported.records, imported.gold(), sources, imported.told(), accepted.task, told, keep)
-    if isinstance(project, str):
-        return projects.create_with_data(store, project, new)
-    projects.store_version(store, project.id, new)
+    try:
+        if isinstance(project, str):
+            return projects.create_with_data(store, project, new)
+        projects.store_version(store, project.id, new)
+    except BaseException:
+        for project_id in touched:
+            with suppress(UserError, OSError):  # what went wrong first is what is told
+                projects.clear_leftovers(store, project_id)
+        raise
     return projects.find_project(store, project.id)
+
+
+def kept_sources(version: Mapping[str, Any], splits: Iterable[Split]) -> list[dict[str, Any]]:
+    """Where the splits kept of a stored version came from: its own sources, with the version that imported them."""
+    known = {source["split"]: source for source in version["sources"]}
+    found = (known.get(split, {"split": split, "name": f"version {version['number']}"}) for split in splits)
+    return [{"kept_from": version["number"], **source} for source in found]
 
 
 def import_files(

@@ -23,6 +23,10 @@ def _records_know_their_source(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE records ADD COLUMN {column} TEXT DEFAULT '' NOT NULL")
 
 
+def _an_older_version_can_be_in_use(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE projects ADD COLUMN current_version INTEGER")
+
+
 def _evidence_is_kept(connection: Connection) -> None:
     """Random reviews, the shift check, what could steer the model, and the decision behind every selected answer."""
     for column in ("shift", "fold_adapters"):
@@ -39,7 +43,11 @@ def _evidence_is_kept(connection: Connection) -> None:
 
 
 FIRST = 1
-STEPS: list[tuple[int, Callable[[Connection], None]]] = [(2, _records_know_their_source), (3, _evidence_is_kept)]
+STEPS: list[tuple[int, Callable[[Connection], None]]] = [
+    (2, _records_know_their_source),
+    (3, _an_older_version_can_be_in_use),
+    (4, _evidence_is_kept),
+]
 """(number, what to do) for every change after the first schema, in order."""
 
 

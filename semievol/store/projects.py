@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, delete, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
 from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
+from semievol.store.in_use import in_use, use_version
 from semievol.store.versions import (
     Version,
     add_version,
@@ -37,6 +38,7 @@ from semievol.store.versions import (
     store_version,
     task_of,
     versions,
+    walk_records,
     write_version,
 )
 
@@ -47,6 +49,7 @@ __all__ = [
     "calibration",
     "changes",
     "check_name",
+    "clear_leftovers",
     "create_project",
     "delete_project",
     "duplicate_project",
@@ -65,7 +68,9 @@ __all__ = [
     "store_version",
     "task_of",
     "update_project",
+    "use_version",
     "versions",
+    "walk_records",
 ]
 
 LONGEST_NAME = 120
@@ -73,7 +78,7 @@ LONGEST_NAME = 120
 
 @dataclass(frozen=True)
 class Project:
-    """Data, task and settings under one name; version and counts are those of the newest dataset version."""
+    """Data, task and settings under one name; version and counts are those of the dataset version in use."""
 
     id: int
     name: str
@@ -110,7 +115,7 @@ def create_project(
 
 
 def create_with_data(store: Store, name: str, first: Version) -> Project:
-    """A new project with its first dataset version: both or neither."""
+    """A new project with its first dataset version: both or neither; `clear_leftovers` is the caller's to call."""
     name = _valid_name(name)
     values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
     with store.write() as connection:
@@ -118,11 +123,7 @@ def create_with_data(store: Store, name: str, first: Version) -> Project:
             project_id = inserted_id(connection, schema.projects, values)
         except IntegrityError:
             raise _taken(name) from None
-        try:
-            write_version(connection, project_id, first)
-        except BaseException:
-            shutil.rmtree(_folder(store, project_id), ignore_errors=True)
-            raise
+        write_version(connection, project_id, first)
     return find_project(store, project_id)
 
 
@@ -179,7 +180,7 @@ def update_project(
 
 
 def duplicate_project(store: Store, id: int, name: str) -> Project:
-    """A new project with the newest data, the calibration split and the settings of another; without its results."""
+    """A new project with the data in use, the calibration split and the settings of another; without its results."""
     source = find_project(store, id)
     name = _valid_name(name)
     with store.write() as connection:
@@ -222,6 +223,20 @@ def project_folder(store: Store, id: int) -> Path:
     return folder
 
 
+def clear_leftovers(store: Store, id: int) -> None:
+    """Removes what an import that was not committed left: files that no version names, the folder of no project."""
+    v = schema.versions.c
+    with store.write() as connection:  # whoever else is about to store waits
+        if not _load(connection, schema.projects.c.id == id):
+            shutil.rmtree(_folder(store, id), ignore_errors=True)
+            return
+        stored = connection.execute(select(v.sources).where(v.project_id == id)).scalars()
+        named = {source.get("sha256") for sources in stored for source in sources}
+        for path in (_folder(store, id) / "uploads").glob("*"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+
+
 def run_folder(store: Store, id: int, run_id: int) -> Path:
     """Where a run of the project has its log, its checkpoints and its evolved adapter; it may not be there yet."""
     return _folder(store, id) / "runs" / str(run_id)
@@ -233,8 +248,7 @@ def _folder(store: Store, id: int) -> Path:
 
 def _load(connection: Connection, where: Any) -> list[Project]:
     p, v = schema.projects.c, schema.versions.c
-    newest = select(func.max(v.number)).where(v.project_id == p.id).correlate(schema.projects).scalar_subquery()
-    joined = schema.projects.outerjoin(schema.versions, (v.project_id == p.id) & (v.number == newest))
+    joined = schema.projects.outerjoin(schema.versions, in_use())
     columns = (p.id, p.name, p.task, p.settings, p.created, p.archived, v.id, v.number, v.counts)
     rows = connection.execute(select(*columns).select_from(joined).where(where).order_by(p.id.desc()))
     return [

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
+from semievol.store.in_use import in_use
 from semievol.store.versions import inserted_id
 
 _COLUMNS = [
@@ -48,7 +49,7 @@ def open_round(
     held: Collection[str] = (),
     warm_up_adapter: str | None = None,
 ) -> Round:
-    """The project's round with its newest data, this parent and these propagation settings; opened if there is none.
+    """The project's round with the data in use, this parent and these propagation settings; opened if there is none.
 
     What decides identity: data version, parent with the adapter taken from it, and the settings of `IDENTITY`.
     held: content hashes of the calibration records that this round holds out; kept as they are when it is opened.
@@ -56,7 +57,7 @@ def open_round(
     """
     adapter = _relative(store, warm_up_adapter)
     with store.write() as connection:
-        version_id = _newest_version(connection, project_id)
+        version_id = _version_in_use(connection, project_id)
         number = 1 if parent_id is None else _number(connection, project_id, parent_id) + 1
         identity = _identity(version_id, parent_id, adapter, config)
         round_id = _find(connection, project_id, identity)
@@ -73,7 +74,7 @@ def find_round(
 ) -> Round | None:
     """The round that `open_round` would find again; None where it would open one."""
     with store.read() as connection:
-        version_id = _newest_version(connection, project_id)
+        version_id = _version_in_use(connection, project_id)
         identity = _identity(version_id, parent_id, _relative(store, warm_up_adapter), config)
         round_id = _find(connection, project_id, identity)
     return None if round_id is None else get_round(store, round_id)
@@ -123,12 +124,13 @@ def bump(connection: Connection, *, round_id: int | None = None, project_id: int
     connection.execute(update(schema.rounds).where(where).values(revision=c.revision + 1))
 
 
-def _newest_version(connection: Connection, project_id: int) -> int:
-    c = schema.versions.c
-    newest = connection.execute(select(func.max(c.id)).where(c.project_id == project_id)).scalar()
-    if newest is None:
+def _version_in_use(connection: Connection, project_id: int) -> int:
+    joined = schema.versions.join(schema.projects, in_use())
+    query = select(schema.versions.c.id).select_from(joined).where(schema.projects.c.id == project_id)
+    found = connection.execute(query).scalar()
+    if found is None:
         raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
-    return int(newest)
+    return int(found)
 
 
 def _number(connection: Connection, project_id: int, parent_id: int) -> int:

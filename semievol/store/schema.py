@@ -46,6 +46,7 @@ projects = Table(
     Column("settings", Json, nullable=False),
     Column("created", Text, nullable=False),
     Column("archived", Boolean, nullable=False, server_default=text("false")),
+    Column("current_version", Integer),  # number of the dataset version in use; NULL: the newest
     sqlite_autoincrement=True,  # a deleted project's number, and so its folder's name, is never given out again
 )
 

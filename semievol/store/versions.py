@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, cast
@@ -17,6 +17,7 @@ from semievol.errors import UserError
 from semievol.records import SPLITS, Record, Split, Task
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
+from semievol.store.in_use import newest_number, put_in_use
 
 RECORD = (
     schema.records.c.record_id,
@@ -63,7 +64,10 @@ def add_version(
 
 
 def store_version(store: Store, project_id: int, new: Version) -> int:
-    """Stores the next version of a project's data, all of it or nothing, sets the project's task, returns its id."""
+    """Stores the next version of a project's data, all of it or nothing, and returns its id.
+
+    From then on it is the one in use, and the project's task is that of its records.
+    """
     with store.write() as connection:
         return write_version(connection, project_id, new)
 
@@ -71,12 +75,10 @@ def store_version(store: Store, project_id: int, new: Version) -> int:
 def write_version(connection: Connection, project_id: int, new: Version) -> int:
     """As `store_version`, inside the caller's transaction."""
     v = schema.versions.c
-    known = update(schema.projects).where(schema.projects.c.id == project_id).values(task=asdict(new.task))
-    if connection.execute(known).rowcount == 0:
-        raise UserError(f"There is no project {project_id}.", "project", "Choose another project.")
-    number = connection.execute(select(func.max(v.number)).where(v.project_id == project_id)).scalar() or 0
+    put_in_use(connection, project_id, None, asdict(new.task))
     counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
-    values = {"project_id": project_id, "number": number + 1, "created": timestamp(), "task": asdict(new.task)}
+    values = {"project_id": project_id, "number": newest_number(connection, project_id) + 1, "created": timestamp()}
+    values["task"] = asdict(new.task)
     values |= {"counts": counts, "sources": new.sources, "findings": new.findings}
     version_id = inserted_id(connection, schema.versions, values)
     waiting = iter(new.records)
@@ -137,12 +139,12 @@ def _insert_gold(
 
 
 def versions(store: Store, project_id: int) -> list[dict[str, Any]]:
-    """Every dataset version of a project, oldest first: id, number, created, counts, sources, findings."""
+    """Every dataset version of a project, oldest first: id, number, created, task, counts, sources, findings."""
     c = schema.versions.c
-    query = select(c.id, c.number, c.created, c.counts, c.sources, c.findings)
+    query = select(c.id, c.number, c.created, c.task, c.counts, c.sources, c.findings)
     with store.read() as connection:
         rows = connection.execute(query.where(c.project_id == project_id).order_by(c.number))
-        return [dict(row) for row in rows.mappings()]
+        return [{**row, "task": as_task(row["task"])} for row in rows.mappings()]
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def changes(store: Store, earlier: int, later: int) -> Changes:
 
 
 def task_of(store: Store, version_id: int) -> Task:
-    """The task that this dataset version was imported with; a project's own task is that of its newest version."""
+    """The task that this dataset version was imported with; a project's own task is that of the version in use."""
     with store.read() as connection:
         return task_in(connection, version_id)
 
@@ -203,6 +205,21 @@ def records_by_id(store: Store, version_id: int, ids: Iterable[str]) -> dict[str
     """Some records of a version by id, in the order of `ids`. Raises UserError for one that it does not have."""
     with store.read() as connection:
         return find_records(connection, version_id, ids)
+
+
+def walk_records(store: Store, version_id: int, split: Split) -> Iterator[tuple[Record, str | None]]:
+    """Records of a split in order of their row, each with its hidden gold; a few thousand are in memory at a time."""
+    r, g = schema.records.c, schema.hidden_gold.c
+    joined = schema.records.outerjoin(schema.hidden_gold, (g.version_id == r.version_id) & (g.record_id == r.record_id))
+    query = select(r.position, g.answer, *RECORD).select_from(joined).where(*_in_split(version_id, split))
+    last = -1
+    while True:
+        with store.read() as connection:
+            rows = connection.execute(query.where(r.position > last).order_by(r.position).limit(_INSERTED)).all()
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield from ((as_record(row[2:]), row[1]) for row in rows)
 
 
 def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:

@@ -16,7 +16,7 @@ from semievol.errors import UserError
 from semievol.records import Kind, Split, Task
 from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import formats, parts
+from semievol.ui import choices, formats, parts
 from semievol.ui.state import Place
 
 NONE = "(none)"
@@ -29,6 +29,7 @@ ROLE_HELP = {
     "group": "Records of one group (a patient, a document) stay together when a split is cut.",
     "gold": "Known answers of the unlabeled file, for measuring only; never shown to a model.",
 }
+WIDE = 20
 _WORDS = {"gold": "Hidden gold"}
 _MORE = ("context", "group", "gold")
 
@@ -64,23 +65,20 @@ def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Colum
 
 def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | None:
     options = names if role == "question" else [NONE, *names]
-    value = getattr(suggested, role)
-    picked = st.selectbox(
-        _WORDS.get(role, role.capitalize()),
-        options,
-        index=options.index(value) if value in options else 0,
-        key=f"map_{role}_{files}",
-        help=ROLE_HELP[role],
-    )
+    value, key = getattr(suggested, role), f"map_{role}_{files}"
+    choices.settle(key, value if value in options else options[0], options)
+    picked = st.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
+    if picked is not None and len(picked) > WIDE:
+        st.text(picked)  # the box shows its beginning
     return None if picked == NONE else picked
 
 
 def _remembered(here: Place, project: Project, names: list[str]) -> Columns | None:
-    """The mapping of the project's newest version, if these files have all of its columns."""
+    """The mapping of the version in use, if these files have all of its columns."""
     if project.version_id is None:
         return None
-    newest = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
-    roles = next((source["mapping"] for source in newest["sources"] if "mapping" in source), None)
+    version = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
+    roles = next((source["mapping"] for source in version["sources"] if "mapping" in source), None)
     if roles is None:
         return None
     options = roles.get("options", "")
@@ -89,34 +87,53 @@ def _remembered(here: Place, project: Project, names: list[str]) -> Columns | No
     return found if set(found.columns()) <= set(names) else None
 
 
-def task(read: Mapping[Split, Table], columns: Columns, project: Project) -> tuple[Task, bool]:
-    """Task kind, inferred and changeable; and what to do with answers that the unlabeled file has."""
-    inferred = infer_task(read, columns)
-    wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
+def task(
+    here: Place, project: Project, read: Mapping[Split, Table], columns: Columns, settled: Task | None
+) -> tuple[Task, bool]:
+    """Task kind, inferred and changeable; and what to do with answers that the unlabeled file has.
+
+    settled: the task of labeled records that are kept of the version in use.
+    """
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        kind = st.segmented_control(
-            "Task",
-            get_args(Kind),
-            format_func=lambda k: formats.KIND_WORDS[k],
-            default=wished,
-            required=True,
-            key=f"kind_{inferred.kind}_{wished}",
-            help="Multiple choice: options vary from record to record. Classification: one set of labels for all.",
-        )
+        if settled is None:
+            found = _inferred(project, read, columns)
+        else:
+            found = settled
+            if settled.kind == "multiple_choice":
+                infer_task(read, columns, settled.kind)  # says so where the files have no options
+            st.text(f"Task: {formats.KIND_WORDS[settled.kind]}, as in version {project.version_number}")
     with right:
         known = "unlabeled" in read and columns.answer_in("unlabeled") in read["unlabeled"].columns
         if columns.gold is not None:
             st.text(f'Hidden gold is kept from "{columns.gold}".')
             hide_gold = known
         else:
+            if known:
+                before = project.version_id
+                choices.settle("hide_gold", before is not None and projects.hidden_gold_count(here.store, before) > 0)
             hide_gold = st.toggle(
                 "Keep answers of the unlabeled file as hidden gold",
                 disabled=not known,
-                key="hide_gold",
+                key="hide_gold" if known else "no_gold_to_hide",
                 help="Kept for measuring only: never shown to a model, never used by a policy. Off: they are ignored.",
             )
-    found = inferred if kind == inferred.kind else infer_task(read, columns, kind)
     if found.labels:
         st.text(f"Labels: {', '.join(found.labels)}")
     return found, bool(hide_gold and known)
+
+
+def _inferred(project: Project, read: Mapping[Split, Table], columns: Columns) -> Task:
+    inferred = infer_task(read, columns)
+    wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
+    key = f"kind_{inferred.kind}_{wished}"
+    choices.settle(key, wished, get_args(Kind))
+    kind = st.segmented_control(
+        "Task",
+        get_args(Kind),
+        format_func=lambda k: formats.KIND_WORDS[k],
+        required=True,
+        key=key,
+        help="Multiple choice: options vary from record to record. Classification: one set of labels for all.",
+    )
+    return inferred if kind == inferred.kind else infer_task(read, columns, kind)

@@ -43,8 +43,8 @@ def nothing_judged(here: Place) -> None:
         parts.empty(
             "There is no test set",
             "Models are judged by records with known answers that none of them was trained on. On the Data page, "
-            "import the files again with a test file, or let a fifth of the labeled records be split off for testing; "
-            "then run everything again.",
+            "import a test file (the other records stay), or the labeled file again, a fifth of it split off for "
+            "testing; then run everything again.",
         )
         with parts.centred():
             router.link("data", "Add a test set", ":material/upload_file:")

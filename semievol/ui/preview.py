@@ -14,7 +14,7 @@ from semievol.method.tasks import answer_text
 from semievol.records import Record, Split, Task
 from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import formats, parts, record, state, tables
+from semievol.ui import formats, parts, record, state, tables, versions
 from semievol.ui.state import Place
 
 MOST_LABELS = 30
@@ -95,33 +95,12 @@ def stored(here: Place, project: Project) -> None:
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
     known = projects.versions(here.store, project.id)
-    newest = known[-1] if known and known[-1]["number"] == project.version_number else (known[0] if known else None)
-    if newest and newest["findings"]:
-        with st.expander(f"Findings of this version ({len(newest['findings'])})"):
-            findings(newest["findings"], "stored")
+    in_use = next(version for version in known if version["id"] == version_id)
+    if in_use["findings"]:
+        with st.expander(f"Findings of this version ({len(in_use['findings'])})"):
+            findings(in_use["findings"], "stored")
     with st.expander(f"Versions ({len(known)})"):
-        versions(here, known)
-
-
-def versions(here: Place, known: Sequence[Mapping[str, Any]]) -> None:
-    """The project's dataset versions, each with what changed against the one before."""
-    lines = []
-    for before, version in zip([None, *known], known, strict=False):
-        told = "first version"
-        if before is not None:
-            found = projects.changes(here.store, before["id"], version["id"])
-            told = f"{found.added:,} new, {found.gone:,} gone, {found.relabeled:,} relabeled, {found.moved:,} moved"
-        lines.append(
-            {
-                "number": version["number"],
-                "created": formats.moment(version["created"]),
-                "records": sum(version["counts"].values()),
-                "changes": told,
-                "files": ", ".join(str(source.get("name", "")) for source in version["sources"]),
-            }
-        )
-    names = {"number": "Version", "created": "Imported", "records": "Records", "changes": "Against the one before"}
-    tables.table(pd.DataFrame(lines), "versions", names | {"files": "Files"})
+        versions.versions(here, project, known)
 
 
 def _browse(here: Place, version_id: int) -> None:

@@ -14,6 +14,7 @@ import streamlit as st
 
 from semievol.data.read_as import AS_FOUND, DELIMITERS, ENCODINGS, ReadAs
 from semievol.data.tables import Table
+from semievol.ui import choices
 
 FOUND = ""
 _TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
@@ -21,7 +22,10 @@ _TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
 
 def asked(kept: dict[Any, Any], key: str) -> ReadAs:
     """What the visitor chose for the file with this key."""
-    found: ReadAs = kept.get("read_as", {}).get(key, AS_FOUND)
+    found: ReadAs | None = kept.get("read_as", {}).get(key)
+    if found is None:
+        before = {name: choices.made(f"{name}_{key}") or None for name in ("sheet", "encoding", "delimiter")}
+        found = replace(AS_FOUND, **before)
     return found
 
 
@@ -31,7 +35,8 @@ def differently(kept: dict[Any, Any], key: str, name: str, table: Table | None) 
     wished = known
     if table is not None and len(table.sheets) > 1:
         sheets = sorted(table.sheets)
-        chosen = st.selectbox("Sheet", sheets, sheets.index(table.sheets[0]), key=f"sheet_{key}")
+        choices.settle(f"sheet_{key}", table.sheets[0], sheets)
+        chosen = st.selectbox("Sheet", sheets, key=f"sheet_{key}")
         wished = known if chosen == table.sheets[0] else replace(known, sheet=chosen)
     elif table is None and known.sheet is not None:
         if st.button("Read the first sheet", key=f"sheet_back_{key}"):
@@ -55,6 +60,6 @@ def _as_text(known: ReadAs, key: str, table: Table | None) -> ReadAs:
 
 def _choice(label: str, words: Mapping[str, str], known: str | None, key: str) -> str | None:
     options = [FOUND, *words]
-    at = options.index(known or FOUND)
-    chosen = st.selectbox(label, options, at, format_func=lambda option: words.get(option, "As found"), key=key)
+    choices.settle(key, known or FOUND, options)
+    chosen = st.selectbox(label, options, format_func=lambda option: words.get(option, "As found"), key=key)
     return chosen or None

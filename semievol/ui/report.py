@@ -12,7 +12,7 @@ import streamlit as st
 from semievol.data.checks import Finding
 from semievol.data.importing import Imported
 from semievol.jobs.intake import Lengths
-from semievol.ui import formats, parts, preview, tables
+from semievol.ui import choices, formats, parts, preview, tables
 
 KEEP, TAKE = "keep", "take"
 _ROWS = 1_000
@@ -22,10 +22,23 @@ def report(imported: Imported) -> None:
     """What was read: physical, accepted, rejected; and every rejected row with reason and remedy, downloadable."""
     parts.heading("What was read")
     lines = [
-        {"split": split, "physical": r.physical, "accepted": r.accepted, "rejected": r.rejected, "removed": r.removed}
+        {
+            "split": split,
+            "name": r.name,
+            "physical": r.physical,
+            "accepted": r.accepted,
+            "rejected": r.rejected,
+            "removed": r.removed,
+        }
         for split, r in imported.report.items()
     ]
-    names = {"split": "Split", "physical": "Physical rows", "accepted": "Accepted", "rejected": "Rejected"}
+    names = {
+        "split": "Split",
+        "name": "From",
+        "physical": "Physical rows",
+        "accepted": "Accepted",
+        "rejected": "Rejected",
+    }
     tables.table(pd.DataFrame(lines), "report", names | {"removed": "Left out or moved to test"})
     total = sum(r.rejected for r in imported.report.values())
     if not total:
@@ -58,10 +71,10 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
         with right:
             if len(finding.leaves):
                 offer = f"{finding.offer} ({len(finding.leaves):,})"
+                choices.settle(f"remedy_{finding.kind}", TAKE if finding.taken else KEEP, (KEEP, TAKE))
                 chosen = st.segmented_control(
                     finding.kind,
                     [KEEP, TAKE],
-                    default=TAKE if finding.taken else KEEP,
                     format_func={KEEP: "Keep", TAKE: offer}.__getitem__,
                     required=True,
                     key=f"remedy_{finding.kind}",

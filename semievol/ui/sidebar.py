@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semievol.store import projects
 from semievol.ui import formats, live, parts, router, state
 from semievol.ui.state import Place
 
@@ -35,14 +36,25 @@ def _pickers(here: Place) -> None:
     )
     if len(here.rounds) > 1 and here.round is not None:
         rounds = {round_.id: round_ for round_ in here.rounds}
+        versions = _versions(here)
         st.session_state["pick_round"] = here.round.id
         st.selectbox(
             "Round",
             list(rounds)[::-1],
-            format_func=lambda i: f"Round {rounds[i].number} · {formats.moment(rounds[i].created)} · id {i}",
+            format_func=lambda i: (
+                f"Round {rounds[i].number}{versions.get(i, '')} · {formats.moment(rounds[i].created)} · id {i}"
+            ),
             key="pick_round",
             on_change=_choose_round,
         )
+
+
+def _versions(here: Place) -> dict[int, str]:
+    """Round id -> words for its dataset version, where the rounds are not all of the one in use."""
+    if here.project is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
+        return {}
+    numbers = {version["id"]: version["number"] for version in projects.versions(here.store, here.project.id)}
+    return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 
 def _choose_project() -> None:

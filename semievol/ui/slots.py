@@ -1,7 +1,7 @@
 """The three slots of the Data page: a file, pasted text, or a file on the server becomes a table, or says why not.
 
 What was read is kept in the session, so that a change of the mapping does not read it again. The bytes lie in the
-project's folder under names of ours until they are imported or a day has passed.
+project's folder under names of ours until they are imported or a day has passed; a new session finds them there.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import formats, parts, reading
+from semievol.ui import choices, drafts, formats, parts, reading
 from semievol.ui.state import Place
 
 SLOTS: dict[Split, str] = {
@@ -36,18 +34,19 @@ SLOTS: dict[Split, str] = {
     "test": "Optional. Known answers, only to judge by.",
 }
 PASTED = "pasted.txt"
-_DAY = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Given:
-    """What is in a slot. path: our copy; cells: where what is read from it is kept; key: changes with what is given."""
+    """What is in a slot. path: our copy; cells: where what is read from it is kept; key: changes with what is given;
+    before: it was given in an earlier session."""
 
     path: Path
     name: str
     key: str
     cells: Path
     sha256: str
+    before: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Loaded:
 
 def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Split]]:
     """The slots side by side: those that hold a readable table, and those whose file could not be read."""
-    kept = _kept(project)
+    kept = _kept(here, project)
     found: dict[Split, Loaded] = {}
     failed: list[Split] = []
     for column, (split, hint) in zip(st.columns(len(SLOTS)), SLOTS.items(), strict=True):
@@ -85,15 +84,22 @@ def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Spli
     return found, failed
 
 
+def occupied(here: Place, project: Project) -> bool:
+    """Whether a slot holds something, now or from before."""
+    _kept(here, project)
+    return any(_holding(split) in st.session_state for split in SLOTS)
+
+
 def forget() -> None:
-    """Empties all slots; the copies go."""
+    """Empties all slots and forgets what was chosen; the copies go."""
     st.session_state["upload_generation"] += 1
-    for loaded in [entry for entry in st.session_state["uploads"].values() if isinstance(entry, Loaded)]:
-        loaded.given.cells.unlink(missing_ok=True)
-        loaded.given.path.unlink(missing_ok=True)
-    st.session_state["uploads"] = {}
-    for split in SLOTS:
-        st.session_state.pop(_holding(split), None)
+    held = {split: given for split in SLOTS if (given := st.session_state.pop(_holding(split), None))}
+    for split, given in held.items():
+        drafts.forget(given.path.parent, {split: given.key})
+        given.cells.unlink(missing_ok=True)
+        given.path.unlink(missing_ok=True)
+    st.session_state["uploads"] = {"project": st.session_state["uploads"].get("project")}
+    choices.forget()
 
 
 def _holding(split: Split) -> str:
@@ -101,7 +107,7 @@ def _holding(split: Split) -> str:
     return f"holding_{split}"
 
 
-def _kept(project: Project) -> dict[Any, Any]:
+def _kept(here: Place, project: Project) -> dict[Any, Any]:
     kept: dict[Any, Any] = st.session_state.setdefault("uploads", {})
     generation = st.session_state.setdefault("upload_generation", 0)
     if kept.get("project") != project.id:
@@ -109,11 +115,30 @@ def _kept(project: Project) -> dict[Any, Any]:
             st.session_state["upload_generation"] = generation + 1
             for split in SLOTS:
                 st.session_state.pop(_holding(split), None)
-            for switch in ("split_off", "hide_gold"):
-                st.session_state.pop(switch, None)
+            choices.forget()
         kept.clear()
         kept["project"] = project.id
+        _restore(incoming(here, project))
     return kept
+
+
+def _restore(folder: Path) -> None:
+    """What an earlier session left in the slots."""
+    drafts.sweep(folder)
+    for split in SLOTS:
+        found = drafts.restored(folder, split)
+        if found is not None:
+            given, path = found
+            held = Given(path, given.name, given.key, path.with_suffix(".arrow"), given.sha256, before=True)
+            st.session_state[_holding(split)] = held
+            choices.restore(folder)
+
+
+def _emptied(split: Split) -> None:
+    """The slot is empty. The copy stays for a day: it may be on its way into the store."""
+    held: Given | None = st.session_state.pop(_holding(split), None)
+    if held is not None:
+        drafts.forget(held.path.parent, {split: held.key})
 
 
 def _given(here: Place, project: Project, split: Split) -> Given | None:
@@ -122,7 +147,7 @@ def _given(here: Place, project: Project, split: Split) -> Given | None:
 
     def changed() -> None:
         if st.session_state.get(key) is None:
-            st.session_state.pop(holding, None)
+            _emptied(split)
 
     file = st.file_uploader(
         f"{split.capitalize()} file",
@@ -134,7 +159,7 @@ def _given(here: Place, project: Project, split: Split) -> Given | None:
     held: Given | None = st.session_state.get(holding)
     if file is not None:
         if held is None or held.key != file.file_id:
-            held = _copied(here, project, file.getvalue(), file.name, file.file_id)
+            held = _copied(here, project, split, file.getvalue(), file.name, file.file_id)
             st.session_state[holding] = held
         return held
     _other_ways(here, project, split, held)
@@ -147,9 +172,9 @@ def _other_ways(here: Place, project: Project, split: Split, held: Given | None)
     if held is not None:
         left, right = st.columns([3, 2], vertical_alignment="center")
         with left:
-            st.text(held.name)
+            st.text(f"Kept from before: {held.name}" if held.before else held.name)
         with right:
-            st.button("Remove", key=f"remove_{split}", on_click=st.session_state.pop, args=(holding,), width="stretch")
+            st.button("Remove", key=f"remove_{split}", on_click=_emptied, args=(split,), width="stretch")
         return
     with st.popover("Paste text", icon=":material/content_paste:", width="stretch"):
         text = st.text_area(
@@ -161,7 +186,7 @@ def _other_ways(here: Place, project: Project, split: Split, held: Given | None)
         )
         if st.button("Use this text", key=f"use_{split}") and (text or "").strip():
             raw = (text or "").encode("utf-8", "surrogatepass")
-            st.session_state[holding] = _copied(here, project, raw, PASTED, uuid.uuid4().hex)
+            st.session_state[holding] = _copied(here, project, split, raw, PASTED, uuid.uuid4().hex)
             st.rerun()
     if os.environ.get(intake.FOLDERS):
         with st.popover("File on the server", icon=":material/folder_open:", width="stretch"):
@@ -169,34 +194,29 @@ def _other_ways(here: Place, project: Project, split: Split, held: Given | None)
             if st.button("Use this file", key=f"use_path_{split}") and named:
                 with parts.errors_shown():
                     path = intake.server_file(named)
-                    st.session_state[holding] = _copied(here, project, path, path.name, uuid.uuid4().hex)
+                    st.session_state[holding] = _copied(here, project, split, path, path.name, uuid.uuid4().hex)
                     st.rerun()
 
 
-def _copied(here: Place, project: Project, source: bytes | Path, name: str, key: str) -> Given:
+def _copied(here: Place, project: Project, split: Split, source: bytes | Path, name: str, key: str) -> Given:
     """What was given, under a name of this session's own: another tab may hold and forget the same content."""
-    folder = _incoming(here, project)
-    for old in _abandoned(folder):
-        old.unlink(missing_ok=True)
+    folder = incoming(here, project)
+    drafts.sweep(folder)
     path = folder / uuid.uuid4().hex
     if isinstance(source, bytes):
         path.write_bytes(source)
     else:
         shutil.copyfile(source, path)
-    return Given(path, name, key, path.with_suffix(".arrow"), intake.sha256(path))
+    given = Given(path, name, key, path.with_suffix(".arrow"), intake.sha256(path))
+    drafts.keep(folder, split, drafts.Upload(file=path.name, name=name, key=key, sha256=given.sha256))
+    return given
 
 
-def _incoming(here: Place, project: Project) -> Path:
+def incoming(here: Place, project: Project) -> Path:
+    """Where the copies of what was given lie until they are imported."""
     folder = projects.project_folder(here.store, project.id) / "incoming"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _abandoned(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _DAY:
-                yield path
 
 
 def _read(given: Given, asked: ReadAs) -> Table:

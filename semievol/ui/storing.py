@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import streamlit as st
 
@@ -17,22 +16,25 @@ from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store.database import Store
 from semievol.store.projects import Project
-from semievol.ui import notices, parts, slots
+from semievol.ui import drafts, notices, parts, slots
 
 _STORING = "storing"
 
 
 class _Storing(threading.Thread):
-    def __init__(self, store: Store, project: Project, draft: intake.Draft, files: Mapping[Split, Path]) -> None:
+    def __init__(self, store: Store, project: Project, draft: intake.Draft, given: Mapping[Split, slots.Given]) -> None:
         super().__init__(name="storing")
-        self._what = (store, project, draft, files)
-        self.version = (project.version_number or 0) + 1
+        self._what = (store, project, draft, {split: one.path for split, one in given.items()})
+        self._given = given
+        self.version: int | None = None
         self.done, self.total = 0, len(draft.imported.records)
         self.error: Exception | None = None
 
     def run(self) -> None:
         try:
-            intake.store_draft(*self._what, self._watch)
+            self.version = intake.store_draft(*self._what, self._watch).version_number
+            for split, given in self._given.items():  # whoever comes next begins anew, also where this page was left
+                drafts.forget(given.path.parent, {split: given.key})
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the page shows or logs it
             self.error = error
 
@@ -40,11 +42,16 @@ class _Storing(threading.Thread):
         self.done, self.total = done, total
 
 
-def begin(store: Store, project: Project, draft: intake.Draft, files: Mapping[Split, Path]) -> None:
+def begin(store: Store, project: Project, draft: intake.Draft, given: Mapping[Split, slots.Given]) -> None:
     """Starts to store; `follow` says how it went."""
-    job = _Storing(store, project, draft, files)
+    job = _Storing(store, project, draft, given)
     st.session_state[_STORING] = job
     job.start()
+
+
+def busy() -> bool:
+    """Whether this session is storing something."""
+    return _STORING in st.session_state
 
 
 def follow() -> None:

@@ -5,8 +5,9 @@ Nothing reaches the project before that button; a bad file spoils nothing that i
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import streamlit as st
 
@@ -15,10 +16,12 @@ from semievol.data.mapping import Mapping as Columns
 from semievol.data.mapping import align
 from semievol.data.near import Watch
 from semievol.data.tables import Table
+from semievol.errors import UserError
 from semievol.jobs import intake
 from semievol.records import Split, Task
+from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import columns, formats, parts, preview, report, slots, state, storing
+from semievol.ui import choices, columns, formats, keeping, parts, preview, report, slots, state, storing
 from semievol.ui.state import Place
 
 TEST_SHARE = 0.2
@@ -28,10 +31,29 @@ _TELLING = 0.5
 
 def upload(here: Place, project: Project) -> None:
     """The whole way from files to a new dataset version."""
-    loaded, failed = slots.slots(here, project)
-    if not loaded:
-        return
+    with choices.kept(slots.incoming(here, project)):
+        loaded, failed = slots.slots(here, project)
+        if loaded or failed:
+            st.button(
+                "Start over",
+                type="tertiary",
+                icon=":material/restart_alt:",
+                on_click=_start_over,
+                help="Empties the slots and forgets what was chosen here. What is imported stays.",
+            )
+        if loaded:
+            _understood(here, project, loaded, failed)
+
+
+def _start_over() -> None:
+    if not storing.busy():
+        slots.forget()
+
+
+def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split]) -> None:
     read = {split: one.table for split, one in loaded.items()}
+    offer = keeping.offer(here, project, [*loaded, *failed])
+    kept: list[Split] = ["labeled"] if offer is not None and offer.labeled() else []
     with parts.card("mapping"):
         parts.heading("What the columns mean", "Suggested from names and content; correct what is wrong.")
         mapping = columns.mapping(here, project, read)
@@ -39,28 +61,44 @@ def upload(here: Place, project: Project) -> None:
         for split, table in aligned.items():
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
-        task, hide_gold = columns.task(aligned, mapping, project)
-        share = _test_share(aligned)
-    checked = _checked(read, aligned, mapping, task, hide_gold)
+        task, hide_gold = columns.task(here, project, aligned, mapping, offer.task if offer and kept else None)
+        kept += offer.others(task) if offer else []
+        share = _test_share([*aligned, *kept])
+    checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
     with parts.card("report"):
         where = st.container()
         taken = frozenset[str]()
         if checked.findings:
             parts.heading(f"Findings ({len(checked.findings)})", "Worth knowing before the import; decide each.")
             taken = report.remedies(checked.findings)
-        imported, measured = checked, None
-        with parts.errors_shown():
+        imported, measured, problem = checked, None, None
+        try:
             imported, measured = _decided(project, checked, taken, share)
+        except UserError as error:
+            problem = error
         with where:
             report.report(imported)
-    if imported is checked:
-        return  # a split would be empty, which was said
+    if problem is not None:
+        _refused(problem)
+        return
     preview.preview(task, imported.records)
     if measured is not None and len(measured.sample):
         with parts.card("lengths"):
             parts.heading("Length in tokens")
             report.token_tiles(measured, state.config_of(project).model)
-    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, task, imported))
+    sources = offer.sources(kept) if offer else []
+    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, task, imported, sources))
+
+
+def _refused(problem: UserError) -> None:
+    """Why there is nothing to import, and what to change, beside the button that waits for it."""
+    with parts.card("confirm"):
+        line, button = st.columns([4, 2], vertical_alignment="center")
+        with line:
+            st.text(problem.what)
+            st.text(f"What to do: {problem.remedy}")
+        with button:
+            st.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
 
 
 def _confirm(
@@ -70,9 +108,9 @@ def _confirm(
     with parts.card("confirm"):
         line, button = st.columns([4, 2], vertical_alignment="center")
         with line:
-            version = (project.version_number or 0) + 1
+            version = 1 + max((one["number"] for one in projects.versions(here.store, project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
-            missing = [split for split in ("labeled", "unlabeled") if split not in loaded]
+            missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
             if missing:
                 parts.note(f"There is no {' and no '.join(missing)} file; propagating needs both.")
             for split in failed:
@@ -84,14 +122,15 @@ def _confirm(
         with button:
             pressed = st.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
-            storing.begin(here.store, project, draft, {split: one.given.path for split, one in loaded.items()})
+            storing.begin(here.store, project, draft, {split: one.given for split, one in loaded.items()})
             st.rerun()
 
 
-def _test_share(read: Mapping[Split, Table]) -> float:
-    """Where there is no test file: the share of the labeled records to be split off, stratified; 0 for none."""
-    if "test" in read or "labeled" not in read:
+def _test_share(there: Collection[Split]) -> float:
+    """Where there are no test records: the share of the labeled ones to be split off, stratified; 0 for none."""
+    if "test" in there or "labeled" not in there:
         return 0.0
+    choices.settle("split_off", False)
     wanted = st.toggle(
         "Split off a fifth of the labeled records for testing",
         key="split_off",
@@ -101,31 +140,36 @@ def _test_share(read: Mapping[Split, Table]) -> float:
 
 
 def _checked(
-    read: Mapping[Split, Table], aligned: Mapping[Split, Table], mapping: Columns, task: Task, hide_gold: bool
+    loaded: Mapping[Split, slots.Loaded],
+    aligned: Mapping[Split, Table],
+    mapping: Columns,
+    task: Task,
+    hide_gold: bool,
+    offer: keeping.Offer | None,
+    kept: Sequence[Split],
 ) -> Imported:
-    """What the files come to, made once per combination of files and choices."""
-    files = tuple((split, id(table)) for split, table in read.items())
-    asked = f"count_from_{hash((files, mapping))}"
-    base = st.session_state.get(asked)
-    key = (files, mapping, task, hide_gold, base)
+    """What the files come to, with what is kept; made once per combination of files and choices."""
+    given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
+    asked = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
+    choices.settle(asked, None, (0, 1))
+    base = st.session_state[asked]
+    files = tuple((split, id(one.table)) for split, one in loaded.items())
+    key = (files, mapping, task, hide_gold, base, offer.version["id"] if offer else None, tuple(kept))
     checked = st.session_state.get("checked")
     if checked is None or checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
         before = None if checked is None else checked[1]
-        made = check_tables(aligned, mapping, task, hide_gold, base, _drawn(bar), before)
+        earlier = offer.kept(kept) if offer else {}
+        made = check_tables(aligned, mapping, task, hide_gold, base, _drawn(bar), before, earlier)
         bar.empty()
         st.session_state["checked"] = checked = (key, made)
         st.session_state.pop("decided", None)
     result: Imported = checked[1]
     if base is not None or any(finding.kind == "digit_answers" for finding in result.findings):
+        if base is None:
+            st.session_state[asked] = result.base
         with parts.card("base", tight=True):
-            st.segmented_control(
-                "Answers that are numbers count the options from",
-                [0, 1],
-                default=result.base,
-                required=True,
-                key=asked,
-            )
+            st.segmented_control("Answers that are numbers count the options from", [0, 1], required=True, key=asked)
     return result
 
 

@@ -172,6 +172,32 @@ def test_a_hostile_file_is_read_checked_and_imported_as_text(
     assert visitor.strange == []
 
 
+def test_a_reload_keeps_what_was_uploaded_and_chosen(
+    dashboard: Dashboard, visitor: Visitor, shots: Path, tmp_path: Path
+) -> None:
+    project = made.with_data(open_store(dashboard.home))
+    labeled = tmp_path / "labeled.csv"
+    rows = [[f"letter {i} about {made.LABELS[i % 4]}", made.LABELS[i % 4]] for i in range(20)]
+    with labeled.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["text", "team"], *rows])
+    page = visitor.page
+    page.goto(dashboard.url(f"/data?project={project.id}"))
+    page.get_by_text("Import a new version").click()
+    slot = page.get_by_role("region", name="Labeled file", exact=True)
+    slot.locator('input[type="file"]').set_input_files(labeled)
+    page.get_by_text("Keep the 60 unlabeled records of version 1").click()
+    expect(page.get_by_text("60 records will become dataset version 2.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("60 records will become dataset version 2.")).to_be_visible()
+    expect(page.get_by_text("Kept from before: labeled.csv")).to_be_visible()
+    visitor.shot(shots, "reloaded-upload")
+    button(page, "Import records")
+    expect(page.get_by_text("Dataset version 2 is stored.")).to_be_visible()
+    stored = projects.find_project(open_store(dashboard.home), project.id)
+    assert (stored.counts["labeled"], stored.counts["unlabeled"], stored.counts["test"]) == (20, 0, 40)
+    assert visitor.strange == []
+
+
 def test_a_link_carries_project_round_record_and_filter(dashboard: Dashboard, visitor: Visitor) -> None:
     project = made.with_results(open_store(dashboard.home))
     page = visitor.page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,39 @@ def test_an_import_that_cannot_be_stored_leaves_the_name_free(
         with pytest.raises((type(problem), UserError)):
             intake.import_files(store, "Line", files)
     assert projects.list_projects(store, archived=True) == []
+    assert not list((store.home / "projects").glob("*"))
     assert intake.import_files(store, "Line", files)[0].version_number == 1
+
+
+def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versions(
+    store: Store, files: dict[Split, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _ = intake.import_files(store, "Line", files, "classification")
+    uploads = projects.project_folder(store, project.id) / "uploads"
+    before = set(uploads.iterdir())
+    files["unlabeled"].write_text("question\nA broken lamp\n", encoding="utf-8")
+    tables = intake.read(files, store.home)
+    draft = intake.draft(tables, "classification")
+
+    with monkeypatch.context() as patched:
+        commit = projects.store_version
+
+        def broken(*arguments: Any) -> int:
+            new = arguments[2]
+            keep = new.keep
+
+            def kept_then_full(project_id: int) -> None:
+                keep(project_id)
+                raise OSError(28, "full")
+
+            return commit(*arguments[:2], replace(new, keep=kept_then_full))
+
+        patched.setattr(projects, "store_version", broken)
+        with pytest.raises(OSError, match="full"):
+            intake.store_draft(store, project, draft, files)
+    assert set(uploads.iterdir()) == before
+    intake.store_draft(store, project, draft, files)
+    assert len(list(uploads.iterdir())) == 3
 
 
 def test_an_import_that_is_killed_while_it_stores_leaves_nothing(tmp_path: Path) -> None:

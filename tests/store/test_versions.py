@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from semievol.errors import UserError
 from semievol.records import Record, Task
-from semievol.store import projects
+from semievol.store import projects, rounds
 from semievol.store.database import Store
 from tests.store.world import TASK, World, records
 
@@ -110,3 +110,45 @@ def test_the_calibration_split_is_cut_once(world: World) -> None:
     assert projects.save_calibration(store, project.id, ["a", "b"]) == {"a", "b"}
     assert projects.save_calibration(store, project.id, ["c"]) == {"a", "b"}
     assert projects.calibration(store, project.id) == {"a", "b"}
+
+
+def test_an_older_version_is_put_in_use_again_with_its_task_and_its_rounds(world: World) -> None:
+    store, project, changed = world.store, world.project, Task("classification", ("road", "water"))
+    projects.add_version(store, project.id, records()[:2], {}, [], [], changed)
+    opened = rounds.open_round(store, project.id, world.config)
+    assert opened.id != world.round.id
+    projects.use_version(store, project.id, 1)
+    found = projects.find_project(store, project.id)
+    assert (found.version_number, found.version_id, found.task) == (1, world.project.version_id, TASK)
+    assert found.counts == world.project.counts
+    assert rounds.open_round(store, project.id, world.config).id == world.round.id
+    assert {one.id for one in rounds.list_rounds(store, project.id)} == {world.round.id, opened.id}
+    projects.use_version(store, project.id, 2)
+    assert projects.find_project(store, project.id).task == changed
+    with pytest.raises(UserError, match="no dataset version 3"):
+        projects.use_version(store, project.id, 3)
+
+
+def test_a_new_version_is_in_use_whatever_was_before_and_takes_the_next_number(world: World) -> None:
+    store, project = world.store, world.project
+    projects.add_version(store, project.id, records()[:2], {}, [], [], TASK)
+    projects.use_version(store, project.id, 1)
+    projects.add_version(store, project.id, records()[:3], {}, [], [], TASK)
+    assert projects.find_project(store, project.id).version_number == 3
+
+
+def test_a_copy_is_made_of_the_version_in_use(world: World) -> None:
+    store, project = world.store, world.project
+    projects.add_version(store, project.id, records()[:2], {}, [], [], TASK)
+    projects.use_version(store, project.id, 1)
+    copy = projects.duplicate_project(store, project.id, "Copy")
+    assert (copy.version_number, copy.counts) == (1, project.counts)
+
+
+def test_records_are_walked_in_order_with_their_hidden_gold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semievol.store.versions._INSERTED", 3)
+    gold = {"u1": "road", "u6": "water"}
+    version = projects.add_version(world.store, world.project.id, records(), gold, [], [], TASK)
+    walked = list(projects.walk_records(world.store, version, "unlabeled"))
+    assert [record for record, _ in walked] == projects.load_records(world.store, version, "unlabeled")
+    assert {record.id: answer for record, answer in walked if answer} == gold

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import ButtonGroup, Selectbox
+from streamlit.testing.v1.element_tree import ButtonGroup, Selectbox, Toggle
 
 from semievol.data import importing
 from semievol.data.readers import read_table
@@ -16,7 +16,7 @@ from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
-from semievol.ui import reading, storing
+from semievol.ui import reading, slots, storing
 from tests.data.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -30,6 +30,11 @@ def _upload(app: AppTest, files: dict[str, str]) -> AppTest:
         app.file_uploader(key=f"upload_{split}_0").upload(f"{split}.csv", text.encode()).run()
         assert not app.exception
     return app
+
+
+def _keeping(app: AppTest, split: str) -> Toggle:
+    """The switch that keeps a split of the version in use."""
+    return next(one for one in app.toggle if str(one.key).startswith(f"keep_{split}_"))
 
 
 def test_two_files_become_a_version_only_when_confirmed(visit: Callable[..., AppTest], store: Store) -> None:
@@ -103,7 +108,7 @@ def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_i
     first, second = projects.versions(store, project.id)
     assert first["sources"][0]["name"] == second["sources"][0]["name"] == "labeled.csv"
     found = projects.changes(store, first["id"], second["id"])
-    assert (found.added, found.gone, found.relabeled, found.moved) == (1, 13, 0, 0)
+    assert (found.added, found.gone, found.relabeled, found.moved) == (1, 1, 0, 0)
 
 
 def test_pasted_text_is_read_like_a_file(visit: Callable[..., AppTest], store: Store) -> None:
@@ -244,6 +249,8 @@ def test_an_upload_is_still_there_after_another_page(visit: Callable[..., AppTes
 def test_what_a_new_version_would_lose_is_said_before(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     app = _upload(visit("data", project=project.id), {"labeled": LABELED})
+    assert "version 2 will have none" not in told(app)
+    _keeping(app, "unlabeled").set_value(False).run()
     assert "version 2 will have none" in told(app)
 
 
@@ -254,7 +261,8 @@ def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytes
     tables: dict[Split, Table] = {"labeled": read_table(LABELED.encode(), "l.csv")}
     path = store.home / "l.csv"
     path.write_text(LABELED, encoding="utf-8")
-    storing.begin(store, project, intake.draft(tables), {"labeled": path})
+    given = slots.Given(path, "l.csv", "key", path.with_suffix(".arrow"), intake.sha256(path))
+    storing.begin(store, project, intake.draft(tables), {"labeled": given})
     session["storing"].join(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
 
@@ -289,3 +297,107 @@ def test_hidden_gold_is_switched_without_comparing_the_splits_again(
     app.toggle(key="hide_gold").set_value(True).run()
     assert compared == before
     assert len(app.session_state["checked"][1].hidden_gold) == 12
+
+
+def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_data(store)
+    assert project.version_id is not None
+    known = [r.content_hash for r in projects.load_records(store, project.version_id, "unlabeled")]
+    gold = projects.hidden_gold(store, project.version_id)
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED})
+    assert "Keep the 60 unlabeled records of version 1" in [one.label for one in app.toggle]
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.version_id is not None
+    assert {**stored.counts} == {"labeled": 24, "unlabeled": 60, "test": 40, "calibration": 0}
+    assert [r.content_hash for r in projects.load_records(store, stored.version_id, "unlabeled")] == known
+    assert sorted(projects.hidden_gold(store, stored.version_id).values()) == sorted(gold.values())
+    sources = {source["split"]: source for source in projects.versions(store, project.id)[1]["sources"]}
+    assert sources["unlabeled"]["kept_from"] == sources["test"]["kept_from"] == 1
+
+
+def test_the_task_of_kept_labeled_records_stands(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    test = "text,team\nA question of its own,roads\nAnother one,parks\n"
+    app = _upload(visit("data", project=project.id), {"test": test})
+    assert "Task: Classification, as in version 1" in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.task == project.task
+    assert (stored.counts["labeled"], stored.counts["unlabeled"], stored.counts["test"]) == (40, 60, 1)
+
+
+def test_records_of_another_task_are_not_kept_and_it_is_said(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    numbers = "text,answer\n" + "".join(f"How many are {i} and {i}?,{2 * i}\n" for i in range(30))
+    app = _upload(visit("data", project=project.id), {"labeled": numbers})
+    assert "The unlabeled records of version 1 cannot be kept" in told(app)
+    press(app, "Import records")
+    assert projects.find_project(store, project.id).counts["unlabeled"] == 0
+
+
+def test_kept_test_records_with_a_label_that_is_gone_are_off_at_first(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_data(store)
+    fewer = "".join(line for line in LABELED.splitlines(keepends=True) if "parking" not in line)
+    app = _upload(visit("data", project=project.id), {"labeled": fewer})
+    assert "10 records of them have a label that the new labeled file lacks" in told(app)
+    assert not _keeping(app, "test").value
+    _keeping(app, "test").set_value(True).run()
+    assert "Rejected rows (10)" in told(app)
+
+
+def test_what_overlaps_with_kept_records_is_found(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    assert project.version_id is not None
+    asked = projects.load_records(store, project.version_id, "unlabeled")[0].question
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED + f"{asked},roads\n"})
+    remedy = next(one for one in app.segmented_control if one.key == "remedy_overlap_labeled_unlabeled")
+    remedy.select("take").run()
+    press(app, "Import records")
+    assert projects.find_project(store, project.id).counts["unlabeled"] == 59
+
+
+def test_a_split_left_empty_says_beside_the_button_what_to_change(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Empty", Task("classification"))
+    copies = "text\n" + "".join(line.rsplit(",", 1)[0] + "\n" for line in LABELED.splitlines()[1:])
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": copies})
+    next(one for one in app.segmented_control if one.key == "remedy_overlap_labeled_unlabeled").select("take").run()
+    assert 'keep what "Leave out of unlabeled" (24) takes out' in told(app)
+    assert next(one for one in app.button if one.label == "Import records").disabled
+
+
+def test_hidden_gold_is_kept_again_where_the_version_before_has_it(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": LABELED.replace("call", "cry")})
+    assert app.toggle(key="hide_gold").value
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.version_id is not None
+    assert projects.hidden_gold_count(store, stored.version_id) == 24
+
+
+def test_an_older_version_is_put_in_use_again(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED})
+    press(app, "Import records")
+    second = projects.find_project(store, project.id)
+    app = visit("data", project=project.id)
+    assert "Against version 2: " in told(app)
+    press(app, "Use this version")
+    assert not app.exception
+    assert "Version 1" in told(app)
+    assert projects.find_project(store, project.id).version_id == project.version_id
+    press(app, "Use this version")
+    assert projects.find_project(store, project.id).version_id == second.version_id
+
+
+def test_a_long_column_name_is_told_whole_as_text(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Long", Task("classification"))
+    name = "What did the caller say **on the phone** ![x](http://127.0.0.1:9/x.png)?"
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED.replace("text", f'"{name}"', 1)})
+    assert name in [element.value for element in app.text]
+    assert name not in "".join(str(element.value) for element in (*app.markdown, *app.caption))

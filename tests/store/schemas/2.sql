@@ -125,9 +125,9 @@ CREATE TABLE runs (
 
 CREATE UNIQUE INDEX one_active_run ON runs (device) WHERE status IN ('running', 'stopping');
 
-CREATE INDEX runs_of_project ON runs (project_id);
-
 CREATE INDEX runs_of_round ON runs (round_id);
+
+CREATE INDEX runs_of_project ON runs (project_id);
 
 CREATE TABLE demonstrations (
     round_id INTEGER NOT NULL,
@@ -184,11 +184,11 @@ CREATE TABLE decisions (
     FOREIGN KEY(round_id) REFERENCES rounds (id) ON DELETE CASCADE
 );
 
-CREATE INDEX decisions_of_round ON decisions (round_id);
-
 CREATE INDEX decisions_by_content ON decisions (project_id, content_hash);
 
 CREATE INDEX decisions_by_reviewer ON decisions (project_id, reviewer);
+
+CREATE INDEX decisions_of_round ON decisions (round_id);
 
 CREATE TABLE stages (
     run_id INTEGER NOT NULL,
@@ -302,4 +302,5 @@ CREATE TABLE selected (
 )
  WITHOUT ROWID;
 
-INSERT INTO migrations VALUES (1, '2026-11-19T00:00:00+00:00'), (2, '2026-11-20T00:00:00+00:00');
+INSERT INTO migrations VALUES (1, '2026-01-01T00:00:00+00:00');
+INSERT INTO migrations VALUES (2, '2026-01-01T00:00:00+00:00');

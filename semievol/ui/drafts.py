@@ -1,0 +1,129 @@
+"""What was put into the slots of the Data page and chosen there, on disk until it is imported: for the next session.
+
+Beside the copies in a project's `incoming` folder lie one small file per slot, which names a copy, and `choices.json`.
+A session works on copies of its own; of these files it removes those that still speak of what it was given itself.
+They are data: what is damaged, or a day old, is as good as not there. Knows nothing of what is drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+
+from semievol.jobs import intake
+from semievol.records import Split
+
+Choice = StrictBool | StrictInt | Annotated[str, Field(max_length=10_000)]
+_CHOICES = "choices.json"
+_MOST_BYTES = 1_000_000
+_DAY = 24 * 3600
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Upload(BaseModel):
+    """What lies in a slot. file: the name, one of ours, of a copy in the same folder; key: of what was given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = Field(pattern=r"^[0-9a-f]{32}$")
+    name: str = Field(min_length=1, max_length=1_000)
+    key: str = Field(min_length=1, max_length=200)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _Choices(BaseModel):
+    """Widget key -> value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    made: dict[Annotated[str, Field(max_length=200)], Choice] = Field(max_length=500)
+
+
+def keep(folder: Path, split: Split, upload: Upload) -> None:
+    """Says what lies in a slot now."""
+    _write(folder / f"{split}.json", upload)
+
+
+def restored(folder: Path, split: Split) -> tuple[Upload, Path] | None:
+    """What lay in a slot, and a copy of it that is the caller's own; None where there is nothing that can be used."""
+    found = _read(folder / f"{split}.json", Upload)
+    if found is None:
+        return None
+    source, own = folder / found.file, folder / uuid.uuid4().hex
+    try:
+        if source.is_symlink() or not source.is_file():
+            return None
+        _linked(source, own)
+        if intake.sha256(own) == found.sha256:
+            return found, own
+        own.unlink()
+    except OSError:
+        pass
+    return None
+
+
+def forget(folder: Path, keys: Mapping[Split, str]) -> None:
+    """Forgets slots that still hold what these keys are of, and, with the last slot, the choices."""
+    for split, key in keys.items():
+        found = _read(folder / f"{split}.json", Upload)
+        if found is not None and found.key == key:
+            (folder / f"{split}.json").unlink(missing_ok=True)
+    if not [path for path in folder.glob("*.json") if path.name != _CHOICES]:
+        (folder / _CHOICES).unlink(missing_ok=True)
+
+
+def keep_choices(folder: Path, made: Mapping[str, Choice]) -> None:
+    with suppress(ValidationError):  # more than anybody needs is not kept
+        _write(folder / _CHOICES, _Choices(made=dict(made)))
+
+
+def choices(folder: Path) -> dict[str, Choice]:
+    """Widget key -> value, as `keep_choices` was given them."""
+    found = _read(folder / _CHOICES, _Choices)
+    return {} if found is None else dict(found.made)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what nobody touched for a day."""
+    for path in _abandoned(folder):
+        path.unlink(missing_ok=True)
+
+
+def _abandoned(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if time.time() - path.lstat().st_mtime > _DAY:
+                yield path
+
+
+def _linked(source: Path, own: Path) -> None:
+    """The same content under another name; a file system without links copies it."""
+    try:
+        os.link(source, own, follow_symlinks=False)
+    except OSError:
+        shutil.copyfile(source, own, follow_symlinks=False)
+
+
+def _read(path: Path, model: type[Model]) -> Model | None:
+    try:
+        with path.open("rb") as stream:
+            return model.model_validate_json(stream.read(_MOST_BYTES))
+    except (OSError, ValidationError):
+        return None
+
+
+def _write(path: Path, told: BaseModel) -> None:
+    partial = path.with_suffix(f".{uuid.uuid4().hex}.part")
+    try:
+        partial.write_text(told.model_dump_json(), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:  # a reload would lose it, which is no reason to stop the import
+        partial.unlink(missing_ok=True)
