@@ -254,7 +254,7 @@ def main() -> None:
     chosen = parser.parse_args()
     store = open_store(chosen.home)
     seconds = make(store, chosen.records)
-    table(list(seconds.items()) + [("all", math.fsum(seconds.values()))], ("step", "s"))
+    table([*seconds.items(), ("all", math.fsum(seconds.values()))], ("step", "s"))
     found = figures(store)
     table([(name, f"{value:,.3g}" if value < 1 else f"{value:,.0f}") for name, value in found.items()], ("project", ""))
     finish({"seconds, against 60": math.fsum(seconds.values()) / 60, **found}, chosen.json)
