@@ -34,8 +34,8 @@ from semievol.store.journal import StoreJournal
 from semievol.store.projects import Project
 from semievol.store.rounds import Round
 from semievol.ui import state
+from tests.benchmarks.printed import finish, table
 from tests.benchmarks.service_calls import LABELS, SHARES, call
-from tests.benchmarks.workshop import finish, table
 from tests.ui.made import KnowingEngine
 
 NAME = "big"

@@ -23,9 +23,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from semievol.store import projects
 from semievol.store.database import open_store
 from tests.benchmarks.big_project import NAME
-from tests.benchmarks.browser_walk import DRAWN
-from tests.benchmarks.workshop import finish, table
-from tests.browser.conftest import CHROMIUM, FLAGS, Dashboard, end, start
+from tests.benchmarks.printed import finish, table
+from tests.browser.conftest import CHROMIUM, DRAWN, FLAGS, Dashboard, end, start
 
 BAR_MS, BAR_MB = 300, 600
 PATIENCE = 120_000
