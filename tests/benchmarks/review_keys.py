@@ -83,10 +83,10 @@ class Desk:
         self.undoable = mine["record_id"].tolist()[::-1]
         self.page.evaluate(RECORD)
 
-    def keys(self) -> list[dict[str, Any]]:
-        """The keys that the desk took, in order."""
+    def keys(self, taken: bool = True) -> list[dict[str, Any]]:
+        """The keys that the desk took, in order; or those that it did not take."""
         noted: list[dict[str, Any]] = self.page.evaluate("window.desk.keys")
-        return [one for one in noted if one["taken"]]
+        return [one for one in noted if one["taken"] is taken]
 
     def stored(self) -> list[tuple[str, str]]:
         """(action, record id) of everything stored since `watch`, oldest first."""
@@ -171,9 +171,12 @@ def streamed(browser: Browser, dashboard: Dashboard, many: int, rate: float) -> 
     keys, stored = desk.keys(), desk.stored()
     wanted = desk.expected(keys, shown, labels)
     waits = [one["next"] for one in keys if one["key"] != "u" and one["next"] is not None]  # only of what was taken
+    missed = desk.keys(taken=False)
+    on_screen = sum(bool(one["record"]) for one in missed)
     undos = [one["next"] for one in keys if one["key"] == "u" and one["next"] is not None]
     desk.page.context.close()
     lines = [("pressed", many), ("taken by the desk", len(keys)), ("stored", len(stored))]
+    lines += [("not taken, a record on the screen", on_screen), ("not taken, no record there", len(missed) - on_screen)]
     lines += [("as they were meant, in order", "yes" if stored == wanted else "NO")]
     lines += [("seconds of typing", round(typed_in, 1)), ("seconds until all was saved", round(saved_in, 1))]
     for name, of in (("key to next record", waits), ("undo to the record", undos)):
@@ -182,6 +185,7 @@ def streamed(browser: Browser, dashboard: Dashboard, many: int, rate: float) -> 
     table(lines, ("keys", ""))
     figures = {"pressed": many, "taken": len(keys), "stored": len(stored), "in order": float(stored == wanted)}
     figures |= {"next record, median ms": statistics.median(waits), "next record, most ms": max(waits)}
+    figures |= {"not taken, a record on the screen": on_screen}
     return figures | {"seconds until saved": saved_in}
 
 

@@ -49,7 +49,7 @@ PARTS = """() => {
     histogram: text(line) + drawn(line + " rect", "class") + drawn(line + " .sv-cut", "x1"),
     counts: text(side + ".sv-tile .sv-value"),
     precision: text(side + ".sv-note"),
-    "class mix": drawn(mix + "svg path", "d") + drawn(mix + "svg rect", "width"),
+    "class mix": text(mix) + drawn(mix + "svg path", "d") + drawn(mix + "*", "style"),
   };
 }"""
 """What stands on the page, part by part, as text that differs where the part looks different."""
