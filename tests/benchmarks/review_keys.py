@@ -38,6 +38,7 @@ from tests.browser.conftest import CHROMIUM, DRAWN, FLAGS, Dashboard, end, start
 
 BAR_MS = 100
 PATIENCE_MS = 600_000
+RECONNECTED_SECONDS = 60  # how long a page is waited for that lost its dashboard
 MIX = {"a": 40, "r": 14, "s": 12, "digit": 22, "u": 12}
 ACTS = {"a": "accept", "r": "reject", "s": "skip", "u": "undo"}
 
@@ -266,9 +267,11 @@ def shoot(browser: Browser, home: Path, chance: random.Random, rate: float) -> S
     saved = desk.expected(keys[: len(keys) - waiting], shown, labels)
     dashboard = start(home, dashboard.port)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + RECONNECTED_SECONDS
         while len(desk.stored()) < len(wanted) and time.monotonic() < deadline:
             desk.page.wait_for_timeout(500)
+            if not desk.page.evaluate("window.desk.waiting"):  # the page believes that nothing is left to be sent
+                deadline = min(deadline, time.monotonic() + 5)
         after = desk.stored()
         shows = desk.page.locator(".sv-review .sv-state").first.text_content(timeout=5000) or ""
     finally:

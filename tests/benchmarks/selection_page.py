@@ -140,23 +140,26 @@ def spread(all_: list[float]) -> tuple[float, float, float]:
     return statistics.median(ordered), ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))], ordered[-1]
 
 
-def measure(browser: Browser, dashboard: Dashboard, moves: int) -> dict[str, float]:
-    project = projects.find_project(open_store(dashboard.home), NAME).id
-    figures: dict[str, float] = {"idle MB": dashboard.megabytes}
-    lines: list[tuple[Any, ...]] = []
+def pages(browser: Browser, dashboard: Dashboard, project: int) -> dict[str, float]:
+    """Every page, twice."""
+    lines, figures = list[tuple[Any, ...]](), dict[str, float]()
     for title in CONTENT:
         (first, broke), (again, broke_again) = (opened(browser, dashboard, title, project) for _ in range(2))
         lines.append((title, first / 1000, again / 1000, dashboard.megabytes, "broke" if broke or broke_again else ""))
         figures |= {f"{title}, cold s": first / 1000, f"{title}, again s": again / 1000}
     table(lines, ("page", "first s", "again s", "MB", ""))
-    figures |= {"pages broken": sum(line[-1] == "broke" for line in lines), "pages MB": dashboard.megabytes}
+    return figures | {"pages broken": sum(line[-1] == "broke" for line in lines), "pages MB": dashboard.megabytes}
+
+
+def hands(browser: Browser, dashboard: Dashboard, project: int, moves: int) -> dict[str, float]:
+    """The threshold, moved in two ways."""
+    lines, figures = list[tuple[Any, ...]](), dict[str, float]()
     page = browser.new_context(viewport={"width": 1280, "height": 1400}).new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(dashboard.url(f"/selection?project={project}"))
     page.wait_for_function(DRAWN, arg="Selection")
     page.locator(".js-plotly-plot .barlayer path").first.wait_for()
     page.wait_for_timeout(1500)
-    lines = []
     for way, hand in (("arrow key", arrows), ("typed share", typed)):
         before = worked(dashboard)
         found = hand(page, moves)
@@ -168,27 +171,31 @@ def measure(browser: Browser, dashboard: Dashboard, moves: int) -> dict[str, flo
         lines.append((way, "CPU of the dashboard", round(figures[f"{way}, dashboard's CPU ms"]), "", ""))
         figures |= {f"{way}, median ms": whole[0], f"{way}, 90 % ms": whole[1]}
     table(lines, ("move", "part", "median ms", "90 % ms", "most ms"))
-    figures["moves MB"] = dashboard.megabytes
     page.context.close()
-    return figures
+    return figures | {"moves MB": dashboard.megabytes}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--moves", type=int, default=30)
+    parser.add_argument("--only-moves", action="store_true", help="leaves the pages out")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         dashboard = start(chosen.home.absolute())
+        project = projects.find_project(open_store(dashboard.home), NAME).id
+        figures = {"idle MB": dashboard.megabytes}
         try:
-            figures = measure(browser, dashboard, chosen.moves)
+            figures |= {} if chosen.only_moves else pages(browser, dashboard, project)
+            figures |= hands(browser, dashboard, project, chosen.moves)
         finally:
             end(dashboard)
             browser.close()
-    lines = [("MB: idle, pages, moves", *(figures[f"{when} MB"] for when in ("idle", "pages", "moves")))]
-    table(lines, ("memory", "", "", f"bar {BAR_MB}"))
+    table(
+        [(name, round(value)) for name, value in figures.items() if name.endswith(" MB")], ("memory", f"bar {BAR_MB}")
+    )
     worst = max(figures["arrow key, median ms"], figures["typed share, median ms"])
     ratios = {"ms, against 300": worst / BAR_MS, "MB, against 600": figures["moves MB"] / BAR_MB}
     finish(ratios | figures, chosen.json)
