@@ -158,8 +158,8 @@ def hands(browser: Browser, dashboard: Dashboard, project: int, moves: int) -> d
     page.set_default_timeout(PATIENCE)
     page.goto(dashboard.url(f"/selection?project={project}"))
     page.wait_for_function(DRAWN, arg="Selection")
-    page.locator(".js-plotly-plot .barlayer path").first.wait_for()
-    page.wait_for_timeout(1500)
+    page.locator(".st-key-card_classes").wait_for()
+    page.wait_for_timeout(4000)  # figures draw themselves after the page is done
     for way, hand in (("arrow key", arrows), ("typed share", typed)):
         before = worked(dashboard)
         found = hand(page, moves)
