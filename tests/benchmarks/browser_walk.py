@@ -24,12 +24,9 @@ from semievol.jobs.summary import summary
 from semievol.store import runs
 from semievol.store.database import open_store
 from tests.benchmarks.method_study import SHARED
-from tests.browser.conftest import CHROMIUM, FLAGS, Dashboard, end, start
+from tests.browser.conftest import CHROMIUM, DRAWN, FLAGS, Dashboard, end, start
 
 LONG = 20 * 60_000
-DRAWN = """title => document.querySelector('h1')?.innerText.trim() === title
-    && document.querySelector('[data-testid="stApp"]').dataset.testScriptState === 'notRunning'"""
-"""Whether the whole page under this title is drawn; asked at every frame, as `expect` asks twice a second at last."""
 
 
 class Watch(threading.Thread):

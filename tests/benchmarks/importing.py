@@ -25,7 +25,7 @@ from semievol.data.mapping import Mapping
 from semievol.data.tables import Table
 from semievol.data.writing import table_of
 from semievol.records import Split, Task
-from tests.benchmarks.workshop import finish, table
+from tests.benchmarks.printed import finish, table
 
 ROOT = Path(__file__).parents[2]
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "ou") for c in ("n", "rt", "ck", "")]

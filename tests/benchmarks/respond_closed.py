@@ -33,7 +33,8 @@ from semievol.method import evolve
 from semievol.method.protocols import Ask, Plan
 from semievol.method.questions import ask_of
 from tests.benchmarks.method_study import FolderJournal
-from tests.benchmarks.workshop import MODELS, finish, model_folder, plan_of, side_by_side, table, warm_adapter
+from tests.benchmarks.printed import finish, table
+from tests.benchmarks.workshop import MODELS, model_folder, plan_of, side_by_side, warm_adapter
 
 PRESETS = ("authors_code", "paper", "studio")
 BUDGET, FIXED = 2048, 8

@@ -26,7 +26,8 @@ from semievol.engines.local import LocalEngine
 from semievol.method.prompts import render
 from semievol.records import Task
 from tests.benchmarks.method_study import load
-from tests.benchmarks.workshop import MODELS, finish, model_folder, side_by_side, table
+from tests.benchmarks.printed import finish, table
+from tests.benchmarks.workshop import MODELS, model_folder, side_by_side
 
 SAMPLES, TOKENS, FIXED = 4, 64, 8
 NOTHING: frozenset[int] = frozenset()

@@ -50,8 +50,9 @@ from semievol.records import Example, Message, Response
 from semievol.store import claims, runs
 from semievol.store.database import Store, open_store
 from tests.benchmarks.method_study import load
+from tests.benchmarks.printed import finish, table
 from tests.benchmarks.respond_closed import asks_of
-from tests.benchmarks.workshop import MODELS, finish, model_folder, plan_of, table
+from tests.benchmarks.workshop import MODELS, model_folder, plan_of
 from tests.fakes import MemoryJournal
 
 SIZES = (1_000, 4_000, 16_000)

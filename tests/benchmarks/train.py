@@ -38,7 +38,8 @@ from semievol.engines.training import peak_rate
 from semievol.method.lessons import warm_up_examples
 from semievol.method.protocols import Lesson
 from semievol.records import Example
-from tests.benchmarks.workshop import MODELS, finish, model_folder, plan_of, side_by_side, table, warm_adapter
+from tests.benchmarks.printed import finish, table
+from tests.benchmarks.workshop import MODELS, model_folder, plan_of, side_by_side, warm_adapter
 
 TUNING = Tuning(method="lora", epochs=1, minimum_steps=0, save_every=10_000)
 IGNORED = -100

@@ -1,10 +1,9 @@
-"""What the benchmarks share: models of three shapes, plans from the published data, side-by-side timing, the table."""
+"""What the benchmarks share: models of three shapes, plans from the published data, side-by-side timing."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,15 +88,3 @@ def side_by_side(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
             results[name] = way()
             seconds[name].append(time.perf_counter() - began)
     return {name: Timed(seconds[name], results[name]) for name in ways}
-
-
-def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
-    texts = [list(header), *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in texts) for column in range(len(header))]
-    for line in texts:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip(), flush=True)
-
-
-def finish(ratios: dict[str, float], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"ratios": {name: round(value, 3) for name, value in ratios.items()}}))

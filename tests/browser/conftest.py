@@ -26,6 +26,11 @@ FLAGS = [
 ]
 
 
+DRAWN = """title => document.querySelector('h1')?.innerText.trim() === title
+    && document.querySelector('[data-testid="stApp"]').dataset.testScriptState === 'notRunning'"""
+"""Whether the whole page under this title is drawn; asked at every frame, as `expect` asks twice a second at last."""
+
+
 @dataclass
 class Dashboard:
     """A running dashboard with a workspace of its own."""
@@ -42,11 +47,12 @@ class Dashboard:
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
 
 
-def start(home: Path) -> Dashboard:
-    """Starts `streamlit run app.py` on a free port and waits until it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+def start(home: Path, port: int | None = None) -> Dashboard:
+    """Starts `streamlit run app.py` on this port, else on a free one, and waits until it answers."""
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
     home.mkdir(parents=True, exist_ok=True)
     with open(home / "server.log", "wb") as log:
         process = subprocess.Popen(
