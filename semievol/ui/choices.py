@@ -51,6 +51,12 @@ def restore(folder: Path) -> None:
     st.session_state[_MADE] = drafts.choices(folder)
 
 
+def drop(key: str) -> None:
+    """This one is asked anew; only where its widget is not drawn."""
+    st.session_state.pop(key, None)
+    st.session_state.get(_MADE, {}).pop(key, None)
+
+
 def forget() -> None:
     """Everything is asked anew. Only between two drawings: a widget that was drawn keeps its value to the end."""
     for key in st.session_state.pop(_ASKED, ()):

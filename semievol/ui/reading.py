@@ -40,7 +40,7 @@ def differently(kept: dict[Any, Any], key: str, name: str, table: Table | None) 
         wished = known if chosen == table.sheets[0] else replace(known, sheet=chosen)
     elif table is None and known.sheet is not None:
         if st.button("Read the first sheet", key=f"sheet_back_{key}"):
-            st.session_state.pop(f"sheet_{key}", None)
+            choices.drop(f"sheet_{key}")
             wished = replace(known, sheet=None)
     elif table.read_as.encoding if table is not None else name.casefold().removesuffix(".gz").endswith(_TEXT):
         wished = _as_text(known, key, table)
