@@ -14,6 +14,7 @@ FLOORS: dict[str, int] = {
     "semievol.method.tasks": 1,
     "semievol.method.prompts": 1,
     "semievol.method.confidence": 1,
+    "semievol.method.hypergeometric": 1,
     "semievol.method.precision": 1,
     "semievol.method.selection": 1,
     "semievol.method.metrics": 1,
