@@ -16,6 +16,7 @@ FLOORS: dict[str, int] = {
     "semievol.method.confidence": 1,
     "semievol.method.hypergeometric": 1,
     "semievol.method.precision": 1,
+    "semievol.method.risk": 1,
     "semievol.method.selection": 1,
     "semievol.method.metrics": 1,
     "semievol.method.shift": 1,
