@@ -48,7 +48,8 @@ def project(
         "vote_entropy": np.digitize(z + chance.normal(0, 1, count), [0, 1]).astype(float),
         "correct": chance.random(count) >= special.expit(z + harder),
     }
-    frame = pd.DataFrame(columns, index=[f"r{i}" for i in range(count)])
+    words = {"answer": object, "exactness": object}
+    frame = pd.DataFrame(columns, index=[f"r{i}" for i in range(count)]).astype(words)
     return frame[:pool], frame[pool:]
 
 

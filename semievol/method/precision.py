@@ -41,7 +41,15 @@ def bounds(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0
 
     Elementwise; integer arrays of the broadcast shape. Inverts the exact tests, so coverage is at least 1 - alpha.
     """
-    return lower(drawn, wrong, rest, alpha / 2), upper(drawn, wrong, rest, alpha / 2)
+    n, x, rest = _counts(drawn, wrong, rest)
+    top = np.array([True, False]).reshape(2, *[1] * n.ndim)  # both ends are searched at once
+
+    def holds(moved: np.ndarray) -> np.ndarray:
+        below = hypergeometric.cdf(np.where(top, x, x - 1), n + rest, np.where(top, moved, rest - moved) + x, n)
+        return np.where(top, below, 1 - below) > alpha / 2
+
+    found = _bisect(holds, np.zeros((2, *n.shape), dtype=np.int64), np.stack([rest, rest]))
+    return rest - found[1], found[0]
 
 
 @dataclass(frozen=True)
