@@ -12,7 +12,6 @@ the last line is one object.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -25,7 +24,7 @@ import pandas as pd
 
 from semievol import config
 from semievol.config import Policy
-from semievol.method import precision, selection
+from semievol.method import precision, reviewing, selection
 from semievol.method.tasks import same
 from semievol.store import decisions, projects, results, rounds, versions
 from semievol.store.database import Store, open_store
@@ -71,14 +70,10 @@ def candidates(store: Store, round_id: int) -> pd.DataFrame:
     return frame.assign(correct=right, decision=None, decided_answer=None)
 
 
-def random_number(seed: int, record_id: str) -> int:
-    """A record's permanent place in the order of random reviews."""
-    return int.from_bytes(hashlib.blake2b(f"{seed} {record_id}".encode(), digest_size=8).digest(), "big")
-
-
 def at_random(frame: pd.DataFrame, kept: np.ndarray, seed: int) -> list[str]:
-    inside = frame.index[kept]
-    return sorted(inside, key=lambda record_id: random_number(seed, record_id))[:REVIEWS]
+    """The lowest permanent random numbers inside the kept set; every seed gives the records numbers of its own."""
+    inside = {str(record_id): f"{seed} {content}" for record_id, content in frame.loc[kept, "content_hash"].items()}
+    return reviewing.drawing_order(inside)[:REVIEWS]
 
 
 def most_unsure(frame: pd.DataFrame, kept: np.ndarray, _: int) -> list[str]:
