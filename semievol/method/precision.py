@@ -15,44 +15,23 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from semievol.method import hypergeometric
+
 COVERAGES = tuple(tenth / 10 for tenth in range(1, 11))
 """Shares of the pool at which the band is computed, fixed before anybody looks (EVIDENCE.md §3)."""
-
-
-def hypergeometric_cdf(x: ArrayLike, population: ArrayLike, wrong: ArrayLike, drawn: ArrayLike) -> np.ndarray:
-    """P[H <= x], H the number wrong among `drawn` out of `population` records of which `wrong` are wrong.
-
-    Elementwise over broadcast arrays. Sums whichever tail is shorter; memory is elements times longest tail.
-    """
-    x, population, wrong, drawn = np.broadcast_arrays(
-        *(np.asarray(v, dtype=float) for v in (x, population, wrong, drawn))
-    )
-    least, most = np.maximum(0, drawn - (population - wrong)), np.minimum(drawn, wrong)
-    below = np.clip(x - least + 1, 0, None)
-    above = np.clip(most - x, 0, None)
-    low_tail = below <= above
-    start = np.where(low_tail, least, x + 1)
-    length = np.where(low_tail, below, above)
-    length = np.where((x < least) | (x >= most), 0, length)
-    k = start[..., None] + np.arange(int(length.max(initial=0)))
-    inside = k < (start + length)[..., None]
-    k = np.where(inside, k, least[..., None])
-    total = np.where(inside, _hypergeometric_pmf(k, population[..., None], wrong[..., None], drawn[..., None]), 0.0)
-    tail = np.minimum(total.sum(axis=-1), 1.0)
-    return np.where(x < least, 0.0, np.where(x >= most, 1.0, np.where(low_tail, tail, 1 - tail)))
 
 
 def upper(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> np.ndarray:
     """Largest W in 0..rest with P[H(drawn + rest, W + wrong, drawn) <= wrong] > alpha: one-sided at 1 - alpha."""
     n, x, rest = _counts(drawn, wrong, rest)
-    return _bisect(lambda w: hypergeometric_cdf(x, n + rest, w + x, n) > alpha, np.zeros_like(rest), rest)
+    return _bisect(lambda w: hypergeometric.cdf(x, n + rest, w + x, n) > alpha, np.zeros_like(rest), rest)
 
 
 def lower(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> np.ndarray:
     """Smallest W in 0..rest with P[H(drawn + rest, W + wrong, drawn) >= wrong] > alpha: one-sided at 1 - alpha."""
     n, x, rest = _counts(drawn, wrong, rest)
     found = _bisect(
-        lambda right: 1 - hypergeometric_cdf(x - 1, n + rest, rest - right + x, n) > alpha, np.zeros_like(rest), rest
+        lambda right: 1 - hypergeometric.cdf(x - 1, n + rest, rest - right + x, n) > alpha, np.zeros_like(rest), rest
     )
     return rest - found
 
@@ -62,7 +41,15 @@ def bounds(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0
 
     Elementwise; integer arrays of the broadcast shape. Inverts the exact tests, so coverage is at least 1 - alpha.
     """
-    return lower(drawn, wrong, rest, alpha / 2), upper(drawn, wrong, rest, alpha / 2)
+    n, x, rest = _counts(drawn, wrong, rest)
+    top = np.array([True, False]).reshape(2, *[1] * n.ndim)  # both ends are searched at once
+
+    def holds(moved: np.ndarray) -> np.ndarray:
+        below = hypergeometric.cdf(np.where(top, x, x - 1), n + rest, np.where(top, moved, rest - moved) + x, n)
+        return np.where(top, below, 1 - below) > alpha / 2
+
+    found = _bisect(holds, np.zeros((2, *n.shape), dtype=np.int64), np.stack([rest, rest]))
+    return rest - found[1], found[0]
 
 
 @dataclass(frozen=True)
@@ -118,8 +105,8 @@ def target_precision(
     missing = np.floor((1 - target) * rest + 1e-9).astype(np.int64) + 1
     possible = missing <= rest
     missing = np.where(possible, missing, rest)
-    provable = (hypergeometric_cdf(0, n + rest, missing, n) <= alpha) | ~possible
-    passed = (hypergeometric_cdf(x, n + rest, missing + x, n) <= alpha) | ~possible
+    provable = (hypergeometric.cdf(0, n + rest, missing, n) <= alpha) | ~possible
+    passed = (hypergeometric.cdf(x, n + rest, missing + x, n) <= alpha) | ~possible
     if not provable.any():
         return None
     first = int(np.argmax(provable))
@@ -128,23 +115,91 @@ def target_precision(
     return first + length - 1 if length else None
 
 
-def needed_reviews(target: float, kept: int | None = None, alpha: float = 0.05) -> int | None:
+def needed_reviews(target: float, kept: int | None = None, alpha: float = 0.05, wrong: int = 0) -> int | None:
     """Random reviews, all right, that prove a precision of `target`: ceil(ln alpha / ln target); 59 for 95 %.
 
-    kept: size of the kept set; a small set needs fewer, since it is finite. None where no number suffices.
+    kept: size of the kept set; a small set needs fewer, since it is finite. wrong: how many of them are wrong after
+    all, for a set of known size. None where no number suffices.
     """
     if not 0 <= target <= 1:
         raise ValueError(f"expected a precision between 0 and 1, found {target}")
     if kept is not None:
-        low, high = 0, kept
-        while low < high:
-            middle = (low + high) // 2
-            proven = guarantee(middle, 0, kept, alpha).wrong_at_most <= (1 - target) * kept + 1e-9
-            low, high = (low, middle) if proven else (middle + 1, high)
-        return low
+        needed = int(_reviews_with(np.array([wrong]), target, kept, alpha)[0])
+        return None if needed > kept else needed
+    if wrong:
+        raise ValueError("expected the size of the kept set beside a number of wrong reviews, found none")
     if target == 0:
         return 0
     return None if target == 1 else math.ceil(math.log(alpha) / math.log(target))
+
+
+def likely_reviews(target: float, kept: int, error_rate: float, chance: float = 0.8, alpha: float = 0.05) -> int | None:
+    """Random reviews that prove `target` with probability `chance`, if `error_rate` of the kept set is wrong.
+
+    With an error rate of 0 these are `needed_reviews`. More errors are allowed for, one by one, until so few are likely
+    enough. None where the guess itself misses the target; close to it nearly the whole kept set must be reviewed.
+    """
+    if not 0 <= error_rate <= 1 or not 0 <= target <= 1:
+        raise ValueError(f"expected a precision and an error rate from 0 to 1, found {target} and {error_rate}")
+    truly = round(error_rate * kept)
+    if truly > _may_be_wrong(target, kept):
+        return None
+    errors = np.arange(64)
+    while True:
+        reviews = np.minimum(_reviews_with(errors, target, kept, alpha), kept)
+        enough = hypergeometric.cdf(errors, kept, truly, reviews) >= chance
+        if enough.any():
+            return int(reviews[np.argmax(enough)])
+        errors = errors + errors.size
+
+
+def _reviews_with(wrong: np.ndarray, target: float, kept: int, alpha: float) -> np.ndarray:
+    """Fewest random reviews that prove `target` though so many of them are wrong; kept + 1 where none do."""
+    missed = _may_be_wrong(target, kept) + 1
+    if missed > kept:
+        return np.asarray(wrong)
+    proven = _bisect(
+        lambda spared: hypergeometric.cdf(wrong, kept, missed, kept - spared) <= alpha,
+        np.zeros_like(wrong),
+        np.maximum(kept - wrong, 0),
+    )
+    return np.where(wrong < missed, kept - proven, kept + 1)
+
+
+def _may_be_wrong(target: float, kept: int) -> int:
+    """Most wrong records among `kept` with which the precision is still `target`."""
+    return math.floor((1 - target) * kept + 1e-9)
+
+
+@dataclass(frozen=True)
+class Enough:
+    """Random reviews of a kept set that would prove a target: if all are right, and at an error rate as guessed.
+
+    None where no number of reviews would.
+    """
+
+    all_right: int | None
+    likely: int | None
+
+
+def not_enough(target: float, kept: int, error_rate: float, alpha: float = 0.05) -> Enough:
+    """What the page offers where the evidence does not suffice: how many random reviews would (EVIDENCE.md §4)."""
+    return Enough(needed_reviews(target, kept, alpha), likely_reviews(target, kept, error_rate, alpha=alpha))
+
+
+def expected_share(reviewed: int, kept: int, error_rate: float, alpha: float = 0.05) -> float:
+    """Mean upper bound of the share wrong after so many random reviews, if `error_rate` of the kept set is wrong."""
+    if not 0 <= reviewed <= kept or not 0 <= error_rate <= 1:
+        raise ValueError(f"expected 0 to {kept} reviews and a rate from 0 to 1, found {reviewed} and {error_rate}")
+    if not kept:
+        return 0.0
+    truly = round(error_rate * kept)
+    spread = 10 * math.sqrt(reviewed * error_rate * (1 - error_rate)) + 40
+    middle = reviewed * error_rate
+    low = max(0, reviewed - (kept - truly), math.floor(middle - spread))
+    x = np.arange(low, min(reviewed, truly, math.ceil(middle + spread)) + 1)
+    chance = hypergeometric.pmf(x, kept, truly, reviewed)
+    return float(chance @ (upper(reviewed, x, kept - reviewed, alpha) + x)) / kept
 
 
 @dataclass(frozen=True)
@@ -172,29 +227,52 @@ def guarantee(reviewed: int, wrong: int, kept: int, alpha: float = 0.05) -> Guar
     return Guarantee(reviewed, wrong, kept, remaining, remaining + wrong, (remaining + wrong) / kept if kept else 0.0)
 
 
+def remaining_after_correction(wrong_at_most: int, fixed: int) -> int:
+    """Most wrong records left in the kept set once `fixed` distinct ones of it, found wrong, are corrected or removed.
+
+    wrong_at_most: an upper bound from before any of them was. Holds with that bound's probability whatever decided
+    which records were looked at, so risk-ordered corrections count here though they are no evidence (EVIDENCE.md §5).
+    """
+    if fixed < 0:
+        raise ValueError(f"expected a count of corrected records, found {fixed}")
+    return max(wrong_at_most - fixed, 0)
+
+
 def anytime_upper(
     wrong: Sequence[bool] | np.ndarray, kept: int, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05
 ) -> int:
     """Largest number wrong in the whole kept set that a random review, stopped at any moment, cannot exclude.
 
     wrong: what each review found, in the order of reviewing; kept: size of the whole kept set.
-    Prior-posterior-ratio sequence without replacement (Waudby-Smith & Ramdas 2020, Theorem 2.1): after each review the
-    totals W with prior(W) / posterior(W) < 1 / alpha remain, the prior beta-binomial, and the sets of all moments are
-    intersected. Valid whatever the prior; one from the calibration records, such as (1 + wrong, 1 + right), is tighter.
     """
-    total = np.arange(kept + 1, dtype=float)
+    bounds = anytime_uppers(wrong, kept, prior, alpha)
+    return int(bounds[-1]) if bounds.size else kept
+
+
+def anytime_uppers(
+    wrong: Sequence[bool] | np.ndarray, kept: int, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05
+) -> np.ndarray:
+    """The upper bound after every review, as the page shows it while they come in; it never rises.
+
+    Prior-posterior-ratio sequence without replacement (Waudby-Smith & Ramdas 2020, Theorem 2.1): after each review the
+    totals W with prior(W) / posterior(W) < 1 / alpha remain, the prior beta-binomial, and what one moment has excluded
+    stays excluded. Valid whatever the prior; one from the calibration records, such as (1 + wrong, 1 + right), is
+    tighter. Prior over posterior is the sequence's chance under the prior over its chance under W, which rises to one
+    peak in W and falls: the end of what remains is found by bisection, at a cost that hardly grows with `kept`.
+    """
+    x = np.cumsum(np.asarray(wrong, dtype=bool))
+    n = np.arange(1, x.size + 1)
+    if x.size > kept:
+        raise ValueError(f"expected at most {kept} reviews of {kept} kept records, found {x.size}")
     a, b = prior
-    log_beta = scipy.special.betaln
-    log_prior = _log_choose(kept, total) + log_beta(total + a, kept - total + b) - log_beta(a, b)
-    remaining = np.ones(kept + 1, dtype=bool)
-    x = 0
-    for n, found in enumerate(wrong, start=1):
-        x += bool(found)
-        possible = (total >= x) & (kept - total >= n - x)
-        likelihood = np.full(kept + 1, -np.inf)
-        likelihood[possible] = _log_hypergeometric_pmf(x, kept, total[possible], n)
-        remaining &= scipy.special.logsumexp(log_prior + likelihood) - likelihood < -np.log(alpha)
-    return int(total[remaining].max(initial=x))
+    least = scipy.special.betaln(a + x, b + n - x) - scipy.special.betaln(a, b) + np.log(alpha)
+
+    def remains(total: np.ndarray) -> np.ndarray:
+        ways = hypergeometric.log_falling(total, x) + hypergeometric.log_falling(kept - total, n - x)
+        return ways - hypergeometric.log_falling(kept, n) > least - 1e-9  # what ties stays, whatever the rounding
+
+    peak = np.clip(x * (kept + 1) // np.maximum(n, 1), x, kept - (n - x))
+    return np.maximum(np.minimum.accumulate(_bisect(remains, peak, kept - (n - x))), x)
 
 
 def fisher_exact(wrong_a: int, drawn_a: int, wrong_b: int, drawn_b: int) -> float:
@@ -204,23 +282,8 @@ def fisher_exact(wrong_a: int, drawn_a: int, wrong_b: int, drawn_b: int) -> floa
     """
     population, wrong = drawn_a + drawn_b, wrong_a + wrong_b
     k = np.arange(max(0, wrong - drawn_b), min(drawn_a, wrong) + 1, dtype=float)
-    chance = _hypergeometric_pmf(k, float(population), float(wrong), float(drawn_a))
+    chance = hypergeometric.pmf(k, float(population), float(wrong), float(drawn_a))
     return float(min(1.0, chance[chance <= chance[wrong_a - int(k[0])] * (1 + 1e-7)].sum()))
-
-
-def _hypergeometric_pmf(k: ArrayLike, population: ArrayLike, wrong: ArrayLike, drawn: ArrayLike) -> np.ndarray:
-    return np.exp(_log_hypergeometric_pmf(k, population, wrong, drawn))
-
-
-def _log_hypergeometric_pmf(k: ArrayLike, population: ArrayLike, wrong: ArrayLike, drawn: ArrayLike) -> np.ndarray:
-    """log P[H = k] for k inside the support."""
-    k, population, wrong, drawn = (np.asarray(v, dtype=float) for v in (k, population, wrong, drawn))
-    return _log_choose(wrong, k) + _log_choose(population - wrong, drawn - k) - _log_choose(population, drawn)
-
-
-def _log_choose(n: ArrayLike, k: ArrayLike) -> np.ndarray:
-    n, k = np.asarray(n, dtype=float), np.asarray(k, dtype=float)
-    return scipy.special.gammaln(n + 1) - scipy.special.gammaln(k + 1) - scipy.special.gammaln(n - k + 1)
 
 
 def _counts(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -20,15 +20,6 @@ def brute_force(n: int, x: int, rest: int, alpha: float) -> tuple[int, int]:
     return kept_w[0], kept_w[-1]
 
 
-def test_the_distribution_is_scipys() -> None:
-    chance = np.random.default_rng(0)
-    population = chance.integers(1, 3000, 400)
-    wrong, drawn = chance.integers(0, population + 1), chance.integers(0, population + 1)
-    x = chance.integers(-1, drawn + 2)
-    expected = stats.hypergeom.cdf(x, population, wrong, drawn)
-    assert precision.hypergeometric_cdf(x, population, wrong, drawn) == pytest.approx(expected, abs=1e-9)
-
-
 def test_bounds_are_the_inverted_tests() -> None:
     chance = np.random.default_rng(1)
     for _ in range(60):
@@ -166,6 +157,93 @@ def test_the_search_starts_where_proof_is_possible() -> None:
     assert precision.start_coverage(0.9, 100) == pytest.approx(1.4 * 29 / 100)
     assert precision.start_coverage(0.9, 40) > 1, "forty records cannot prove 90 %"
     assert precision.start_coverage(1.0, 10_000) == np.inf
+
+
+def test_reviews_of_which_some_are_wrong_are_the_fewest_that_prove_the_target() -> None:
+    for kept, target, wrong in [(60, 0.9, 1), (350, 0.9, 2), (350, 0.95, 5), (40, 0.5, 8)]:
+        needed = precision.needed_reviews(target, kept, wrong=wrong)
+        assert needed is not None
+        may_be = (1 - target) * kept + 1e-9
+        assert precision.guarantee(needed, wrong, kept).wrong_at_most <= may_be
+        assert precision.guarantee(needed - 1, wrong, kept).wrong_at_most > may_be
+    assert precision.needed_reviews(0.9, 60, wrong=7) is None, "seven of sixty are too many already"
+    with pytest.raises(ValueError, match="size of the kept set"):
+        precision.needed_reviews(0.9, wrong=1)
+
+
+def test_likely_reviews_prove_the_target_about_as_often_as_they_say() -> None:
+    for kept, target, rate in [(350, 0.9, 0.05), (5000, 0.9, 0.06), (200, 0.8, 0.1)]:
+        reviews = precision.likely_reviews(target, kept, rate)
+        assert reviews is not None
+        x = np.arange(reviews + 1)
+        chance = stats.hypergeom.pmf(x, kept, round(rate * kept), reviews)
+        proven = (precision.upper(reviews, x, kept - reviews) + x) <= (1 - target) * kept + 1e-9
+        assert 0.8 <= chance[proven].sum() < 0.9
+        fewer = precision.upper(reviews - 1, x[:-1], kept - reviews + 1) + x[:-1] <= (1 - target) * kept + 1e-9
+        assert stats.hypergeom.pmf(x[:-1], kept, round(rate * kept), reviews - 1)[fewer].sum() < 0.8
+
+
+def test_not_enough_evidence_comes_with_what_would_be() -> None:
+    assert precision.not_enough(0.9, 100_000, 0.0) == precision.Enough(29, 29)
+    assert precision.not_enough(0.9, 5000, 0.2).likely is None, "what misses the target cannot be proven to meet it"
+    several = precision.not_enough(0.95, 1000, 0.03)
+    assert several.all_right == precision.needed_reviews(0.95, 1000)
+    assert several.likely is not None
+    assert several.likely > 200
+    with pytest.raises(ValueError, match="error rate from 0 to 1"):
+        precision.likely_reviews(0.9, 100, 1.5)
+
+
+def test_what_forty_reviews_will_tell_is_known_beforehand() -> None:
+    assert precision.expected_share(40, 350, 19 / 350) == pytest.approx(0.145, abs=0.005)
+    assert precision.expected_share(40, 100_000, 0.0) == pytest.approx(0.072, abs=0.001)
+    assert precision.expected_share(0, 50, 0.1) == 1.0
+    assert precision.expected_share(50, 50, 0.1) == pytest.approx(0.1)
+    assert precision.expected_share(0, 0, 0.1) == 0.0
+    x = np.arange(501)
+    chance = stats.hypergeom.pmf(x, 2000, 600, 500)
+    shares = (precision.upper(500, x, 1500) + x) / 2000
+    assert precision.expected_share(500, 2000, 0.3) == pytest.approx(chance @ shares)
+    with pytest.raises(ValueError, match="0 to 50 reviews"):
+        precision.expected_share(51, 50, 0.1)
+
+
+def test_corrections_in_any_order_lower_what_remains() -> None:
+    assert precision.remaining_after_correction(50, 12) == 38
+    assert precision.remaining_after_correction(3, 5) == 0
+    done = precision.guarantee(40, 2, 350)
+    assert precision.remaining_after_correction(done.wrong_at_most, done.wrong) == done.remaining
+    with pytest.raises(ValueError, match="count of corrected"):
+        precision.remaining_after_correction(3, -1)
+
+
+def anytime_by_definition(found: list[bool], kept: int, prior: tuple[float, float], alpha: float) -> list[int]:
+    """Waudby-Smith & Ramdas 2020, Theorem 2.1, over every total, with SciPy's distributions."""
+    total = np.arange(kept + 1)
+    before = stats.betabinom.pmf(total, kept, *prior)
+    remaining, uppers, x = np.ones(kept + 1, dtype=bool), [], 0
+    for n, wrong in enumerate(found, start=1):
+        x += wrong
+        likelihood = stats.hypergeom.pmf(x, kept, total, n)
+        remaining &= likelihood > alpha * (before @ likelihood) * (1 - 1e-9)
+        uppers.append(int(total[remaining].max()))
+    return uppers
+
+
+@pytest.mark.parametrize("prior", [(1, 1), (6, 87), (0.5, 3.0)])
+def test_the_anytime_bound_is_the_one_of_the_theorem(prior: tuple[float, float]) -> None:
+    chance = np.random.default_rng(3)
+    for kept, rate in [(1, 0.5), (30, 0.2), (120, 0.05), (120, 0.6)]:
+        found = (chance.random(kept) < rate).tolist()
+        assert precision.anytime_uppers(found, kept, prior).tolist() == anytime_by_definition(found, kept, prior, 0.05)
+
+
+def test_a_hundred_thousand_kept_records_cost_no_more_than_a_hundred() -> None:
+    found = np.random.default_rng(0).random(400) < 0.05
+    bound = precision.anytime_upper(found, 100_000)
+    assert found.mean() < bound / 100_000 < 0.12
+    with pytest.raises(ValueError, match="at most 3 reviews"):
+        precision.anytime_upper([False] * 4, 3)
 
 
 def test_fishers_test_is_scipys() -> None:

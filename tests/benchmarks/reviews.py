@@ -1,0 +1,195 @@
+"""What forty reviews are worth: the guarantee of a random forty, and the errors that a risk-ordered forty removes.
+
+    python -m tests.benchmarks.reviews --home DIR [--data sample fpb] [--seeds 20] [--tune N] [--json]
+
+A round is propagated once per data set by the command line and stays in `--home`; a repeated command reads it again.
+Its hidden gold plays the expert, who is never wrong here. Every seed leaves out a random fifth of the candidates and
+applies the default policy to the rest. `--tune N` stores the forty decisions of the first N seeds, fine-tunes on what
+then is accepted (`run --from tune`), evaluates on the test set and takes the decisions back: minutes each. With --json
+the last line is one object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from semievol import config
+from semievol.config import Policy
+from semievol.method import precision, reviewing, selection
+from semievol.method.tasks import same
+from semievol.store import decisions, projects, results, rounds, versions
+from semievol.store.database import Store, open_store
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+NAMES = {"sample": "City service line", "fpb": "fpb"}
+REVIEWS = 40
+POLICY: Policy = config.load("studio").policy
+
+
+def command(home: Path, *arguments: str) -> dict[str, Any]:
+    """Runs a verb of the command line; its last line as an object."""
+    line = [sys.executable, "-m", "semievol", *arguments, "--workspace", str(home), "--json"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: {done.stderr.strip()}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def propagated(data: str, home: Path) -> tuple[Store, int]:
+    """Store and round of a data set, imported and propagated if it is not there yet."""
+    store = open_store(home)
+    if NAMES[data] not in {project.name for project in projects.list_projects(store)}:
+        if data == "sample":
+            command(home, "sample")
+        else:
+            files = [f"--{split}={SHARED / data / split}.csv" for split in ("labeled", "unlabeled", "test")]
+            command(home, "import", *files, "--name", NAMES[data], "--hide-gold")
+    project = projects.find_project(store, NAMES[data])
+    for found in rounds.list_rounds(store, project.id):
+        if len(results.candidate_frame(store, found.id)):
+            return store, found.id
+    return store, int(command(home, "run", NAMES[data], "--until", "justify")["round"])
+
+
+def candidates(store: Store, round_id: int) -> pd.DataFrame:
+    """The pool's candidates with `correct`, by hidden gold, and without any decision."""
+    frame = results.candidate_frame(store, round_id)
+    task = versions.task_of(store, rounds.get_round(store, round_id).version_id)
+    frame = frame[frame["gold"].notna()]
+    right = [same(task, answer, gold) for answer, gold in zip(frame["answer"], frame["gold"], strict=True)]
+    return frame.assign(correct=right, decision=None, decided_answer=None)
+
+
+def at_random(frame: pd.DataFrame, kept: np.ndarray, seed: int) -> list[str]:
+    """The lowest permanent random numbers inside the kept set; every seed gives the records numbers of its own."""
+    inside = {str(record_id): f"{seed} {content}" for record_id, content in frame.loc[kept, "content_hash"].items()}
+    return reviewing.drawing_order(inside)[:REVIEWS]
+
+
+def most_unsure(frame: pd.DataFrame, kept: np.ndarray, _: int) -> list[str]:
+    return list(frame[kept].nlargest(REVIEWS, POLICY.measure).index)
+
+
+def disputed_first(frame: pd.DataFrame, kept: np.ndarray, _: int) -> list[str]:
+    ordered = frame[kept].sort_values(["agreed", POLICY.measure], ascending=[True, False], kind="stable")
+    return list(ordered.index[:REVIEWS])
+
+
+def nearest_the_line(frame: pd.DataFrame, kept: np.ndarray, _: int) -> list[str]:
+    """Closest to the threshold, on either side of it."""
+    line = selection.threshold_of(POLICY, frame)["all"]
+    return list((frame[POLICY.measure] - line).abs().nsmallest(REVIEWS).index)
+
+
+def drawn_by_hand(frame: pd.DataFrame, kept: np.ndarray, seed: int) -> list[str]:
+    """A simple random sample without permanent numbers, to hold those against."""
+    return list(np.random.default_rng(seed).choice(frame.index[kept].to_numpy(), REVIEWS, replace=False))
+
+
+ORDERS: dict[str, Callable[[pd.DataFrame, np.ndarray, int], list[str]]] = {
+    "random": at_random,
+    "random, by hand": drawn_by_hand,
+    "most unsure first": most_unsure,
+    "disputed first": disputed_first,
+    "nearest the line": nearest_the_line,
+}
+EVIDENCE = ("random", "random, by hand")
+
+
+def judged(whole: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
+    """What every order comes to for one seed: errors found among the kept, right ones won back, and the guarantee."""
+    chance = np.random.default_rng([seed, 1])
+    frame = whole[chance.permutation(len(whole)) < 0.8 * len(whole)]
+    kept = selection.apply(POLICY, frame)
+    inside, wrong = pd.Series(kept, index=frame.index), ~frame["correct"]
+    truth = int((inside & wrong).sum())
+    lines = []
+    for order, chosen in ((name, draw(frame, kept, seed)) for name, draw in ORDERS.items()):
+        found = int((inside & wrong)[chosen].sum())
+        line = {"order": order, "kept": int(kept.sum()), "wrong": truth, "found": found}
+        line |= {"won back": int((~inside)[chosen].sum())}
+        if order in EVIDENCE:
+            told = precision.guarantee(REVIEWS, found, int(kept.sum()))
+            line |= {"covers": told.wrong_at_most >= truth, "bound": told.share}
+            line |= {"remaining holds": told.remaining >= truth - found}
+        lines.append(line)
+    return lines
+
+
+def report(data: str, table: pd.DataFrame) -> dict[str, Any]:
+    """The printed table; returns its figures."""
+    kept, wrong = table["kept"].mean(), table["wrong"].mean()
+    print(f"\n{data}: {kept:.0f} kept, {wrong:.1f} of them wrong ({100 * wrong / kept:.1f} %), {REVIEWS} reviews")
+    print(f"{'order':20}errors removed   of all errors   dropped ones won   bound covers   bound of share wrong")
+    figures: dict[str, Any] = {"kept": kept, "wrong": wrong}
+    for order, lines in table.groupby("order", sort=False):
+        error = lines["found"].std(ddof=1) / np.sqrt(len(lines))
+        share = 100 * (lines["found"] / lines["wrong"]).mean()
+        text = f"{order:20}{lines['found'].mean():8.2f} ({error:.2f}){share:13.1f} %{lines['won back'].mean():19.1f}"
+        figures[str(order)] = {"found": lines["found"].mean(), "share of errors": share}
+        if order in EVIDENCE:
+            covers, bound = lines["covers"].astype(float).mean(), lines["bound"].mean()
+            text += f"{100 * covers:13.1f} %{100 * bound:15.1f} %"
+            figures[str(order)] |= {"covers": covers, "bound": bound}
+        print(text)
+    return figures
+
+
+def tuned(data: str, home: Path, seed: int, order: str | None) -> float:
+    """Test accuracy of the model evolved with the decisions of one order (None: without any), in per cent."""
+    store, round_id = propagated(data, home)
+    project = projects.find_project(store, NAMES[data])
+    frame = candidates(store, round_id)
+    who = f"benchmark {order}"
+    chosen = ORDERS[order](frame, selection.apply(POLICY, frame), seed) if order else []
+    for record_id in chosen:
+        row = frame.loc[record_id]
+        action, answer = ("accept", None) if row["correct"] else ("edit", row["gold"])
+        decisions.decide(store, project.id, round_id, record_id, action, row["answer"], answer, who)
+    try:
+        done = command(home, "run", NAMES[data], "--round", str(round_id), "--from", "tune")
+    finally:
+        for _ in chosen:
+            decisions.undo(store, project.id, who)
+    return 100 * float(done["evaluate"]["evolved"]["accuracy"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, required=True, help="workspace that keeps the propagated rounds")
+    parser.add_argument("--data", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--tune", type=int, default=0, metavar="N", help="fine-tune with the decisions of N seeds")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    figures: dict[str, Any] = {}
+    for data in options.data:
+        if data != "sample" and not (SHARED / data).is_dir():
+            print(f"{data}: skipped, there is no {SHARED / data}")
+            continue
+        frame = candidates(*propagated(data, options.home))
+        lines = [line for seed in range(options.seeds) for line in judged(frame, seed)]
+        figures[data] = report(data, pd.DataFrame(lines))
+        if options.tune:
+            figures[data]["tuned"] = {"no reviews": [tuned(data, options.home, 0, None)]}
+            for order in ("random", "most unsure first"):
+                repeats = range(options.tune if order == "random" else 1)  # the order by risk is always the same
+                figures[data]["tuned"][order] = [tuned(data, options.home, seed, order) for seed in repeats]
+            for order, values in figures[data]["tuned"].items():
+                print(f"evolved, {order}: {', '.join(f'{value:.1f}' for value in values)} % right on test")
+    if options.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
