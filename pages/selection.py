@@ -1,5 +1,6 @@
 """Selection: the policy on the left, its consequences on the right, the expert's decisions below."""
 
+import pandas as pd
 import streamlit as st
 
 from semievol.method.selection import Cut
@@ -48,10 +49,11 @@ with parts.page() as here:
         policy.form(here, pool)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
-    answers, origins = cut.accepted()
+    answers, by_expert = cut.outcome()
+    kept = len(answers) - int(pd.isna(answers).sum())
     lines = cut.lines()
     with right, parts.card("consequences"):
-        consequences.numbers(pool, cut.mask, answers, origins)
+        consequences.numbers(pool, int(cut.mask.sum()), kept, int(by_expert.sum()))
         threshold.histogram(
             pool,
             shown.measure,
@@ -61,15 +63,15 @@ with parts.page() as here:
             key=f"threshold_{here.this_round.id}",
         )
         consequences.legend()
-        evidence.tiers(here, cut, pool, calibration, len(policy.offered(pool)), len(answers))
+        evidence.tiers(here, cut, pool, calibration, len(policy.offered(pool)), kept)
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Makes the numbered selection that the fine-tuning uses.")
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
-        if st.button("Freeze selection", disabled=not answers, **look):  # type: ignore[arg-type]
+        if st.button("Freeze selection", disabled=not kept, **look):  # type: ignore[arg-type]
             with parts.errors_shown():
                 number = actions.freeze(here.store, here.this_round, shown)
-                notices.say(f"Selection {number} is frozen with {plural(len(answers), 'record')}.")
+                notices.say(f"Selection {number} is frozen with {plural(kept, 'record')}.")
                 st.rerun()
         frozen.summary(decisions.selections(here.store, here.this_round.id))
     with left, parts.card("classes"):

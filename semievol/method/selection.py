@@ -44,23 +44,30 @@ class Cut:
         for part in self._parts:
             self.mask[part.pool] = part.kept()
 
+    def outcome(self) -> tuple[np.ndarray, np.ndarray]:
+        """(answers, by_expert), position by position: the accepted answer or None; whether the expert asserts it."""
+        answers = self.frame["answer"].to_numpy(dtype=object, copy=True)
+        kept, by_expert = self.mask.copy(), np.zeros(len(answers), dtype=bool)
+        if "decision" in self.frame:
+            places = np.flatnonzero(self.frame["decision"].notna().to_numpy())
+            decided = self.frame[["answer", "decision", "decided_answer"]].iloc[places]
+            for place, answer, action, said in zip(places, *(decided[c] for c in decided.columns), strict=True):
+                if action in ("accept", "edit"):
+                    asserted = answer if pd.isna(said) else said
+                    if pd.notna(asserted):
+                        answers[place], kept[place], by_expert[place] = asserted, True, True
+                elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
+                    kept[place] = False
+        answers[~kept] = None
+        return answers, by_expert
+
     def accepted(self) -> tuple[dict[str, str], dict[str, Origin]]:
         """See the function of this name."""
-        frame, mask = self.frame, self.mask
-        answers = dict(zip(frame.index[mask].tolist(), frame["answer"].array[mask].tolist(), strict=True))
-        origins: dict[str, Origin] = dict.fromkeys(answers, "pseudo")
-        if "decision" not in frame:
-            return answers, origins
-        decided = frame.loc[frame["decision"].notna(), ["answer", "decision", "decided_answer"]]
-        for record_id, answer, action, said in decided.itertuples():
-            if action in ("accept", "edit"):
-                asserted = answer if pd.isna(said) else said
-                if pd.notna(asserted):
-                    answers[record_id], origins[record_id] = asserted, "expert"
-            elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
-                answers.pop(record_id, None)
-                origins.pop(record_id, None)
-        return answers, origins
+        answers, by_expert = self.outcome()
+        kept = np.flatnonzero([answer is not None for answer in answers])
+        ids = self.frame.index[kept].tolist()
+        origins: list[Origin] = ["expert" if one else "pseudo" for one in by_expert[kept]]
+        return dict(zip(ids, answers[kept], strict=True)), dict(zip(ids, origins, strict=True))
 
     def lines(self) -> dict[str, float]:
         """Where the line stands in the histogram: part ("all", "agreed", "disputed") -> largest accepted value.

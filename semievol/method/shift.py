@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy
 
 from semievol.method.precision import fisher_exact
@@ -72,8 +73,9 @@ def class_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike) -> float | None:
 
     labeled, pool: the answers that the model gave, so that both sides went through the same hands.
     """
-    names, codes = np.unique(np.concatenate([_words(labeled), _words(pool)]), return_inverse=True)
-    split = np.size(labeled)
+    sides = [np.asarray(side, dtype=object) for side in (labeled, pool)]
+    codes, names = pd.factorize(np.concatenate(sides), use_na_sentinel=False)
+    split = len(sides[0])
     counts = np.stack([np.bincount(side, minlength=len(names)) for side in (codes[:split], codes[split:])])
     if len(names) < 2 or (counts.sum(axis=1) == 0).any():
         return None
@@ -128,10 +130,6 @@ def _areas(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     rank_sum = (ranks * labels).sum(axis=0)
     areas: np.ndarray = (rank_sum - ones * (ones + 1) / 2) / (ones * (len(labels) - ones))
     return areas
-
-
-def _words(answers: npt.ArrayLike) -> np.ndarray:
-    return np.asarray(["" if answer is None else str(answer) for answer in np.asarray(answers, dtype=object)])
 
 
 def _pooled_rare(counts: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ __all__ = [
     "restore",
     "selection_frame",
     "selections",
+    "since",
     "standing",
     "take_back",
     "undo",
@@ -230,6 +231,14 @@ def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> li
     mine = (c.project_id == project_id, c.content_hash == content_hash, c.id > after_id)
     with store.read() as connection:
         return _all(connection, select(*_COLUMNS).where(*mine).order_by(c.id))
+
+
+def since(store: Store, project_id: int, after_id: int) -> list[Decision]:
+    """Every entry of the project after entry `after_id`, oldest first."""
+    c = schema.decisions.c
+    with store.read() as connection:
+        query = select(*_COLUMNS).where(c.project_id == project_id, c.id > after_id)
+        return _all(connection, query.order_by(c.id))
 
 
 def effective(decisions: Sequence[Decision], allowed: Sequence[str] = ()) -> list[Decision]:

@@ -31,6 +31,7 @@ def _evidence_is_kept(connection: Connection) -> None:
     """Random reviews, the shift check, what could steer the model, and the decision behind every selected answer."""
     for column in ("shift", "fold_adapters"):
         connection.exec_driver_sql(f"ALTER TABLE rounds ADD COLUMN {column} TEXT")
+    connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN decided INTEGER DEFAULT 0 NOT NULL")
     connection.exec_driver_sql("ALTER TABLE candidates ADD COLUMN flagged BOOLEAN DEFAULT false NOT NULL")
     rows = connection.exec_driver_sql(
         "SELECT key, question, options FROM records WHERE split IN ('labeled', 'unlabeled')"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, and_, case, func, select
 
@@ -69,6 +70,34 @@ def revision(store: Store, round_id: int) -> int:
     if found is None:
         raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
     return int(found)
+
+
+def written(store: Store, round_id: int) -> int:
+    """As `revision`, of results alone: decisions leave it as it is."""
+    c = schema.rounds.c
+    with store.read() as connection:
+        return int(connection.execute(select(c.revision - c.decided).where(c.id == round_id)).scalar_one())
+
+
+def has_candidates(store: Store, round_id: int) -> bool:
+    """Whether the round's pool has candidates."""
+    any_ = select(_c.record_key).where(_c.round_id == round_id, _c.pool.is_(True)).limit(1)
+    with store.read() as connection:
+        return connection.execute(any_).first() is not None
+
+
+def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFrame:
+    """A round's `candidate_frame` that was read before, with the decisions as they are now."""
+    query = select(_c.record_key, _c.decision, _c.decided_answer).where(
+        _c.round_id == round_id, _c.pool.is_(True), _c.decision.is_not(None)
+    )
+    with store.read() as connection:
+        rows = _fetch(connection, query)
+    words = {name: np.full(len(pool), None, dtype=object) for name in ("decision", "decided_answer")}
+    places = np.searchsorted(pool["record_key"].to_numpy(), [row[0] for row in rows])
+    for place, (_, decision, answer) in zip(places, rows, strict=True):
+        words["decision"][place], words["decided_answer"][place] = decision, answer
+    return pool.assign(**words)
 
 
 def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
@@ -161,7 +190,8 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
         key, record = find_record(connection, home.version_id, record_id)
         heard = select(s.stage, s.collaborator, *said(schema.responses)).where(s.round_id == round_id)
         spoken: dict[str, dict[str, Response]] = {"respond": {}, "justify": {}}
-        for stage, collaborator, *values in connection.execute(heard.where(s.record_key == key).order_by(s.id)):
+        heard = heard.where(s.stage.in_(tuple(spoken)), s.record_key == key)  # with the stage an index finds them
+        for stage, collaborator, *values in connection.execute(heard.order_by(s.id)):
             spoken[stage][collaborator] = as_response(record_id, collaborator, values)
         row = connection.execute(
             select(_c.answer, _c.agreed, _c.justified, _c.exactness, *(_c[m] for m in MEASURES)).where(

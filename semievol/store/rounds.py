@@ -118,10 +118,13 @@ def list_rounds(store: Store, project_id: int) -> list[Round]:
 
 
 def bump(connection: Connection, *, round_id: int | None = None, project_id: int | None = None) -> None:
-    """Marks the results or decisions of a round, or of all rounds of a project, as changed (see `results.revision`)."""
+    """Marks a round's results, or the decisions on all rounds of a project, as changed (see `results.revision`)."""
     c = schema.rounds.c
-    where = c.id == round_id if round_id is not None else c.project_id == project_id
-    connection.execute(update(schema.rounds).where(where).values(revision=c.revision + 1))
+    if round_id is not None:
+        connection.execute(update(schema.rounds).where(c.id == round_id).values(revision=c.revision + 1))
+    else:
+        grown = {"revision": c.revision + 1, "decided": c.decided + 1}
+        connection.execute(update(schema.rounds).where(c.project_id == project_id).values(**grown))
 
 
 def _version_in_use(connection: Connection, project_id: int) -> int:

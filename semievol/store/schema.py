@@ -119,6 +119,8 @@ rounds = Table(
     Column("shift", Json),
     Column("fold_adapters", Json),
     Column("revision", Integer, nullable=False, server_default=text("0")),
+    # How often it grew by decisions alone.
+    Column("decided", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("project_id", "identity"),
     Index("rounds_of_parent", "parent_id"),
     Index("rounds_of_version", "version_id"),

@@ -108,12 +108,15 @@ def _ask(here: Place, under_way: Review) -> None:
         answer = None
         if entry["act"] == "choose":
             answer = allowed_answers(here.task, records_of(entry["id"]))[entry["pick"]]
-        _answer(here, under_way, entry["slot"], entry["act"], answer, f"{desk.session()}-{entry['seq']}")
+        _answer(here, under_way, entry["slot"], entry["act"], answer, f"{entry['by']}-{entry['seq']}")
 
     def records_of(record_id: str) -> Record:
         return projects.records_by_id(here.store, here.this_round.version_id, [record_id])[record_id]
 
-    desk.draw("blind", str(under_way.id), items, ACTS, "All are answered.", False, lambda: desk.apply("blind", press))
+    more = len(sample.order) - done > len(items)
+    desk.draw(
+        "blind", str(under_way.id), items, ACTS, "All are answered.", more, False, lambda: desk.apply("blind", press)
+    )
     if questions:
         _buttons(here, under_way, records[questions[0][0]], questions[0][1])
     desk.legend(KEYS if here.task.closed else {k: v for k, v in KEYS.items() if k != "1–9"})

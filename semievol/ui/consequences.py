@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from semievol import charts
 from semievol.jobs import estimate
-from semievol.store import projects, rounds
-from semievol.ui import actions, formats, parts, state, tables
+from semievol.store import rounds
+from semievol.ui import actions, formats, parts, state
+from semievol.ui.paint import Node, draw, node
 from semievol.ui.state import Place
 
 MOST_CLASSES = 30
@@ -20,20 +18,19 @@ FOLDS = 5
 STARVED = 0.5  # a class whose share shrinks below this part of its share in the labeled data is pointed out
 
 
-def numbers(pool: pd.DataFrame, mask: np.ndarray, answers: Mapping[str, str], origins: Mapping[str, str]) -> None:
-    """Kept, left out, decided, agreed."""
+def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> None:
+    """Kept, by whom, agreed."""
     total = max(len(pool), 1)
-    by_expert = sum(origin == "expert" for origin in origins.values())
     agreed = int(pool["agreed"].sum()) if len(pool) else 0
     parts.tiles(
         [
             (
                 "Kept",
-                formats.count(len(answers)),
-                f"{formats.percent(len(answers) / total)} of {len(pool):,} candidates",
+                formats.count(kept),
+                f"{formats.percent(kept / total)} of {len(pool):,} candidates",
                 "What the policy accepts, with the expert's decisions over it.",
             ),
-            ("By the policy", formats.count(int(mask.sum())), formats.percent(mask.sum() / total)),
+            ("By the policy", formats.count(by_policy), formats.percent(by_policy / total)),
             ("By the expert", formats.count(by_expert), "accepted or corrected"),
             ("Agreed", formats.percent(agreed / total), f"{formats.count(len(pool) - agreed)} disputed"),
         ],
@@ -74,17 +71,44 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
         )
 
 
-def class_mix(here: Place, pool: pd.DataFrame, answers: Mapping[str, str]) -> None:
-    """Shares of the classes among kept, pool and labeled records, with a warning where one starves."""
-    parts.heading("Class mix", "What is kept against what all candidates say and what the labeled records hold.")
+def class_mix(here: Place, pool: pd.DataFrame, answers: np.ndarray) -> None:
+    """Shares of the classes among kept, pool and labeled records, with a warning where one starves.
+
+    answers: what is kept, None elsewhere. Drawn by our own nodes: a Plotly figure is made anew at every change, which
+    takes longer than all the rest of the page.
+    """
+    parts.heading("Class mix", "What is kept, what all candidates say, what the labeled records hold.")
     if not here.task.closed:
         parts.note("The task has no classes.")
         return
-    known = projects.known_answers(here.store, here.this_round.version_id).get("labeled", {})
-    counts = {"kept": Counter(answers.values()), "pool": pool["answer"].value_counts().to_dict(), "labeled": known}
-    shares = pd.DataFrame({name: pd.Series(found, dtype=float) for name, found in counts.items()}).fillna(0.0)
-    shares = shares.div(shares.sum().clip(lower=1)).sort_values("labeled", ascending=False).head(MOST_CLASSES)
-    tables.figure(charts.class_mix(shares, dark=state.dark()), key="class_mix", height=260)
+    counts = {"kept": _counted(answers), "pool": _counted(pool["answer"])}
+    counts["labeled"] = pd.Series(state.labeled(here.store, here.this_round.version_id), dtype=float)
+    shares = pd.DataFrame({name: found / max(found.sum(), 1) for name, found in counts.items()}).fillna(0.0)
+    shares = shares.sort_values(["labeled", "pool"], ascending=False, kind="stable").head(MOST_CLASSES)
+    top = max(float(shares.to_numpy().max(initial=0.0)), 1e-9)
+    draw(*[_class(str(name), line, top) for name, line in shares.iterrows()], key="class_mix")
+    parts.html(
+        "<div class='sv-legend'><span>kept</span><span class='sv-faint'>all candidates</span>"
+        "<span class='sv-line-only'>labeled</span></div>"
+    )
     starved = [str(name) for name, line in shares.iterrows() if line["kept"] < STARVED * line["labeled"]]
-    if starved and answers:
+    if starved and counts["kept"].sum():
         st.text(f"Starving among what is kept: {formats.series(starved[:8])}.")
+
+
+def _counted(answers: npt.ArrayLike) -> pd.Series[float]:
+    codes, classes = pd.factorize(np.asarray(answers, dtype=object))
+    found = np.bincount(codes[codes >= 0], minlength=len(classes))
+    return pd.Series(found, index=classes, dtype=float)
+
+
+def _class(name: str, shares: pd.Series[float], top: float) -> Node:
+    """One class: its share of what is kept over its share of all candidates, the labeled share as a mark."""
+    kept, pool, labeled = (float(shares[which]) for which in ("kept", "pool", "labeled"))
+    words = f"{name}: {formats.percent(kept)} of kept, {formats.percent(pool)} of all"
+    words += f", {formats.percent(labeled)} of labeled"
+    bars = [node("fill top", width=100 * kept / top), node("fill", width=100 * pool / top)]
+    mark = node("reach", None, node("mark"), width=100 * labeled / top)
+    starving = kept < STARVED * labeled
+    number = node("num low" if starving else "num", formats.percent(kept))
+    return node("mix", None, node("name", name), node("pair", None, *bars, mark, label=words), number)

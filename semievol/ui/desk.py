@@ -1,7 +1,8 @@
 """One record at a time, decided by keys: the component that hears them, and the queue that loses none.
 
 Presses are numbered in the browser and stay there until the number that is stored has passed them, so that none is
-lost or applied twice while the page works, the database is busy, or the dashboard is started again.
+lost or applied twice while the page works, the database is busy, or the dashboard is started again: a session that does
+not know a browser's numbers gets its queue sent once more, and what was stored before is known by its key.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any
 import streamlit as st
 
 from semievol.store.database import NotSaved
-from semievol.ui import notices, parts
+from semievol.ui import notices, parts, state
 from semievol.ui.paint import PAINT_JS
 
-AHEAD = 6
+AHEAD = 24
 """Records that the browser holds ready, so that the next one appears at once."""
 
 _component = st.components.v2.component(
@@ -36,18 +37,19 @@ def session() -> str:
 
 def draw(
     name: str,
-    serial: str,
+    place: str,
     items: Sequence[dict[str, Any]],
     acts: Sequence[str],
     finished: str,
+    more: bool,
     paused: bool,
     heard: Callable[[], None],
 ) -> None:
     """Shows the first of `items` and hears its keys.
 
     items: id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of the
-    record's history). acts: what keys may do here. serial: changes where the queue is another one. paused: keys rest,
-    as something is typed.
+    record's history), slot where one record is asked about twice. acts: what keys may do here. place: changes where the
+    queue is another one. more: there are further records than `items`. paused: keys rest, as something is typed.
     """
     _component(
         data={
@@ -55,7 +57,10 @@ def draw(
             "acts": list(acts),
             "seq": st.session_state.get(f"{name}_seq", 0),
             "failures": st.session_state.get(f"{name}_failures", 0),
-            "serial": f"{name}-{serial}-{session()}",
+            "place": f"{name}-{place}",
+            "by": st.session_state.get(f"{name}_by"),
+            "reviewer": state.reviewer(),
+            "more": more,
             "paused": paused,
             "finished": finished,
         },
@@ -67,10 +72,16 @@ def draw(
 def apply(name: str, press: Callable[[dict[str, Any]], None]) -> None:
     """Applies the queue of key presses that the browser sent, in order; what was applied before is skipped.
 
+    An entry's `by` and `seq` name it for good: the store knows by them what it has already.
+
     Ends at the first that fails. What could not be saved, and what came after, the browser keeps and sends again;
     what was refused would be refused again and counts as dealt with.
     """
     for entry in st.session_state[f"{name}_keys"].get("keys") or []:
+        if entry["by"] != st.session_state.get(f"{name}_by"):
+            st.session_state[f"{name}_by"], st.session_state[f"{name}_seq"] = entry["by"], 0
+            if entry["who"] and not state.reviewer():  # of the session that the dashboard has forgotten
+                st.session_state["reviewer"] = entry["who"]
         if entry["seq"] <= st.session_state.get(f"{name}_seq", 0):
             continue
         try:

@@ -63,7 +63,7 @@ def needs_candidates(here: Place, what: str) -> None:
 
 def has_candidates(here: Place) -> bool:
     """Whether the round has candidates to select from."""
-    return here.round is not None and results.candidates_page(here.store, here.round.id, limit=1)[1] > 0
+    return here.round is not None and results.has_candidates(here.store, here.round.id)
 
 
 def beginnings(primary: bool = False) -> None:

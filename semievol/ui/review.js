@@ -1,8 +1,10 @@
 // One candidate at a time. Keys are heard here and put in a numbered queue, so that none is lost while the page works.
-// data: {items: [{id, nodes, choices, last}], acts, seq, failures, serial, paused, finished}
-// state `keys`: [{seq, id, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it is stored, and is
+// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, paused, more, finished}
+// state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it is stored, and is
 // sent again after a failure. `turn` makes every message a new one.
-const kept = new Map(); // serial -> state; outlives the element, which a page drawn anew may replace
+const kept = new Map(); // place -> state; outlives the element, and the dashboard's process, which may be started anew
+const PAGE = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // whose numbers `seq` counts
+const WAIT = "One moment, the next ones are on their way.";
 const SOON = 60; // milliseconds in which quick presses become one message
 const AGAIN = 3000; // before what could not be saved is sent again
 const ACTS = { a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous" };
@@ -11,26 +13,29 @@ const STAYS = new Set(["undo", "edit", "note"]); // the record is still to be de
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".sv-review");
   if (!data) return;
-  let state = kept.get(data.serial);
+  let state = kept.get(data.place);
   if (!state) {
-    state = { seq: data.seq, stored: data.seq, failures: data.failures, queue: [], turn: 0, told: 0, timer: 0 };
-    kept.set(data.serial, state);
+    const by = `${PAGE}-${data.place}`;
+    state = { by, seq: 0, stored: 0, failures: data.failures, queue: [], turn: 0, told: 0, timer: 0 };
+    kept.set(data.place, state);
   }
   state.items = data.items;
   state.paused = data.paused;
-  state.queue = state.queue.filter((one) => one.seq > data.seq);
+  const stored = data.by === state.by ? data.seq : 0; // a session that has not heard of this page has stored nothing of it
+  state.queue = state.queue.filter((one) => one.seq > stored);
   const failed = data.failures !== state.failures;
-  const moved = data.seq !== state.stored;
+  const forgotten = data.by !== state.by && state.queue.length > 0 && state.told === state.turn;
+  const moved = stored !== state.stored;
   const replaced = state.root !== root;
   state.root = root;
   state.held = state.queue.length > 0 && (failed || (state.held && !moved));
   state.failures = data.failures;
-  state.stored = data.seq;
+  state.stored = stored;
   const waiting = new Set(state.queue.filter((one) => !STAYS.has(one.act)).map((one) => one.slot));
   state.shown = () => state.items.filter((item) => !waiting.has(item.slot ?? item.id));
   state.show = () => {
     const item = state.shown()[0];
-    const card = item ? item.nodes.map(paint) : [paint({ t: "p", c: "note", x: data.finished })];
+    const card = item ? item.nodes.map(paint) : [paint({ t: "p", c: "note", x: data.more ? WAIT : data.finished })];
     const waits = state.queue.length;
     const words = !waits ? "all saved" : state.held ? `not saved yet: ${waits}, trying again` : `saving ${waits}`;
     card.push(paint({ t: "div", c: waits ? "state" : "state saved", x: words }));
@@ -48,7 +53,7 @@ export default function ({ data, parentElement, setStateValue }) {
     clearTimeout(state.timer);
     state.timer = setTimeout(tell, delay);
   };
-  if ((failed || replaced) && state.queue.length) send(AGAIN);
+  if ((failed || replaced || forgotten) && state.queue.length) send(AGAIN);
   const listen = (event) => {
     if (!root.isConnected) return document.removeEventListener("keydown", listen);
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -62,7 +67,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (act === "choose" && Number(event.key) > item.choices) return;
     event.preventDefault();
     state.seq += 1;
-    const entry = { seq: state.seq, id: item ? item.id : "", slot: item ? (item.slot ?? item.id) : "", act, pick: -1, last: item ? item.last : 0 };
+    const entry = { by: state.by, who: data.reviewer, seq: state.seq, id: item ? item.id : "", slot: item ? (item.slot ?? item.id) : "", act, pick: -1, last: item ? item.last : 0 };
     if (act === "choose") entry.pick = Number(event.key) - 1;
     state.queue.push(entry);
     if (!STAYS.has(act)) waiting.add(entry.slot);

@@ -62,7 +62,7 @@ def review(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line
     if st.session_state["review_order"] == "second":
         finished = "There is no decision of a colleague that you have not given your own opinion on."
     items = [mine.item(record_id) for record_id in queue]
-    desk.draw("review", str(here.this_round.id), items, ACTS, finished, bool(typing), mine.keys)
+    desk.draw("review", str(here.this_round.id), items, ACTS, finished, mine.left > len(queue), bool(typing), mine.keys)
     first = queue[0] if queue else None
     with st.container(horizontal=True, key="review_buttons"):
         for label, action, icon in BUTTONS:
@@ -88,31 +88,35 @@ class Desk:
         self.kept = kept
         self.session = desk.session()
         self.revision = results.revision(here.store, self.round_id)
+        self.written = results.written(here.store, self.round_id)
+        self.left = 0  # records that are still to be decided, in the order asked for
         self.skipped: set[str] = st.session_state.setdefault("review_skipped", set())
         self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
 
     def queue(self, order: str) -> list[str]:
         """Ids of the next candidates: what was asked for or undone first, then those to be decided in `order`."""
+        index = self.pool.index
         if order == "second":
-            open_ = self.pool.loc[self._others()]
+            asked = index.isin(self._others())
         else:
-            open_ = self.pool[self.pool["decision"].isna()] if "decision" in self.pool else self.pool
+            asked = (
+                self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
+            )
         if self.skipped:
-            open_ = open_[~open_.index.isin(self.skipped)]
-        values = open_[self.measure].to_numpy(float) if self.measure in open_ else np.zeros(len(open_))
-        count = desk.AHEAD + 1
+            asked = asked & ~index.isin(self.skipped)
+        open_ = np.flatnonzero(asked)
+        self.left = len(open_)
+        known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))
+        sure = -np.nan_to_num(known, nan=np.inf)
         if order == "threshold" and self.line is not None:
-            first = _smallest(np.abs(values - self.line), count)
+            sure = np.nan_to_num(np.abs(known - self.line), nan=np.inf)
         elif order == "random":
-            first = np.random.default_rng(int(self.session, 16)).permutation(len(open_))[:count]
+            sure = np.random.default_rng(int(self.session, 16)).random(len(index))[open_]
         elif order == "disputed":
-            agreed = open_["agreed"].to_numpy(bool)
-            first = _smallest(np.where(agreed, 1e9, 0.0) - np.nan_to_num(values, nan=1e6), count)
-        else:
-            first = _smallest(-np.nan_to_num(values, nan=np.inf), count)
-        ids = [str(i) for i in open_.index[first]]
+            sure = np.where(self.pool["agreed"].to_numpy(bool)[open_], 1e9, 0.0) + np.maximum(sure, -1e6)
+        ids = [str(index[place]) for place in open_[_smallest(sure, desk.AHEAD)]]
         head = st.session_state.get("review_head")
-        if head in self.pool.index and head not in self.skipped:
+        if head in index and head not in self.skipped:
             ids = [str(head), *[i for i in ids if i != head]]
         return ids[: desk.AHEAD]
 
@@ -127,13 +131,25 @@ class Desk:
         return [i for i, names in said.items() if me not in names and i in self.pool.index]
 
     def item(self, record_id: str) -> dict[str, Any]:
+        """A card; one that was drawn before is taken as it was: `last` is what its reader has seen."""
+        cards: dict[Any, dict[str, Any]] = st.session_state.setdefault("review_cards", {})
+        place = self._place(record_id)
+        decided = tuple(self.pool[name].array[place] for name in ("decision", "decided_answer") if name in self.pool)
+        key = (self.round_id, self.written, record_id, self.measure, bool(self.kept[place]), decided)
+        if key not in cards:
+            cards[key] = self._item(record_id)
+            while len(cards) > 4 * desk.AHEAD:
+                cards.pop(next(iter(cards)))
+        self.seen[record_id] = cards[key]["last"]
+        return cards[key]
+
+    def _item(self, record_id: str) -> dict[str, Any]:
         view = results.record_view(self.here.store, self.round_id, record_id)
         choices = len(allowed_answers(self.task, view.record))
-        self.seen[record_id] = view.last_entry
         return {"id": record_id, "nodes": self._card(view), "choices": choices, "last": view.last_entry}
 
     def _card(self, view: RecordView) -> list[Node]:
-        place = int(np.flatnonzero(self.pool.index == view.record.id)[0])
+        place = self._place(view.record.id)
         line = self.pool.iloc[[place]].to_dict("records")[0]
         answer = self._shown(view.record.id)
         words = record.named_answer(self.task, view.record, answer)
@@ -183,7 +199,7 @@ class Desk:
             view = results.record_view(self.here.store, self.round_id, entry["id"])
             pick = allowed_answers(self.task, view.record)[entry["pick"]]
             action = "accept" if pick == self._shown(entry["id"]) else "edit"
-        self._apply(entry["id"] or None, action, pick, f"{self.session}-key-{entry['seq']}", entry["last"])
+        self._apply(entry["id"] or None, action, pick, f"{entry['by']}-key-{entry['seq']}", entry["last"])
 
     @notices.errors_kept()
     def do(self, record_id: str | None, action: str) -> None:
@@ -234,6 +250,7 @@ class Desk:
         """Notes a conflict if somebody else decided otherwise on the record since it was drawn."""
         mine: set[int] = st.session_state.setdefault("review_mine", set())
         mine.add(made.id)
+        st.session_state.setdefault("review_made", {})[made.content_hash] = made
         since = decisions.newer(self.here.store, self.project_id, made.content_hash, seen)
         undone = {entry.undoes for entry in since}
         others = [
@@ -247,12 +264,31 @@ class Desk:
             view = results.record_view(self.here.store, self.round_id, made.record_id)
             st.session_state.setdefault("review_conflicts", {})[made.id] = _conflict(view, others, made)
 
+    def _overruled(self) -> None:
+        """Notes what others have decided otherwise since, on records that were decided here."""
+        made: dict[str, Decision] = st.session_state.get("review_made", {})
+        if not made:
+            return
+        mine: set[int] = st.session_state["review_mine"]
+        looked = max(st.session_state.get("review_looked", 0), min(one.id for one in made.values()))
+        since = decisions.since(self.here.store, self.project_id, looked)
+        undone = {entry.undoes for entry in since}
+        for entry in since:
+            own = made.get(entry.content_hash)
+            if own is None or own.action == "skip" or entry.id < own.id or entry.id in mine | undone:
+                continue
+            if entry.action not in ("undo", "skip") and (entry.action, entry.answer) != (own.action, own.answer):
+                view = results.record_view(self.here.store, self.round_id, own.record_id)
+                st.session_state.setdefault("review_conflicts", {})[own.id] = _conflict(view, [entry], own)
+        st.session_state["review_looked"] = max([looked, *(entry.id for entry in since)])
+
     def conflicts(self) -> None:
-        """What others decided otherwise at the same time, until it is read."""
+        """What others decided otherwise at the same time or since, until it is read."""
+        self._overruled()
         found: dict[int, str] = st.session_state.get("review_conflicts", {})
         if found:
             with parts.card("conflicts", tight=True):
-                parts.heading("Decided twice", "While you looked at these records, somebody else decided on them too.")
+                parts.heading("Decided twice", "Somebody else decided otherwise on records that you decided on.")
                 for sentence in found.values():
                     st.text(sentence)
                 st.button("Understood", on_click=found.clear)
@@ -268,8 +304,13 @@ class Desk:
         sweep.forget()
 
     def _shown(self, record_id: str) -> str | None:
-        answer = self.pool["answer"].array[self.pool.index.get_loc(record_id)] if record_id in self.pool.index else None
+        answer = self.pool["answer"].array[self._place(record_id)] if record_id in self.pool.index else None
         return answer if isinstance(answer, str) else None
+
+    def _place(self, record_id: str) -> int:
+        place = self.pool.index.get_loc(record_id)
+        assert isinstance(place, int), "record ids are unique"
+        return place
 
     def correction(self, record_id: str) -> None:
         """The form for another answer."""

@@ -12,7 +12,7 @@ import streamlit as st
 from semievol.config import Config, Policy, overlaid
 from semievol.jobs import estimate, launch
 from semievol.records import Task
-from semievol.store import results
+from semievol.store import projects, results
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project, list_projects, update_project
 from semievol.store.rounds import Round, list_rounds
@@ -81,14 +81,33 @@ def place() -> Place:
 
 
 def candidates(store: Store, round_id: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The round's pool and calibration candidates; read again only after something was written. Not to be changed."""
-    return _candidates(str(store.home), round_id, results.revision(store, round_id))
+    """The round's pool and calibration candidates, decisions as they are now. Not to be changed.
+
+    Candidates are read again only where a run has written, not after every decision.
+    """
+    home, written, revision = str(store.home), results.written(store, round_id), results.revision(store, round_id)
+    return _decided(home, round_id, written, revision), _candidates(home, round_id, written)[1]
 
 
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _candidates(home: str, round_id: int, revision: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _decided(home: str, round_id: int, written: int, revision: int) -> pd.DataFrame:
+    return results.with_decisions(open_store(Path(home)), round_id, _candidates(home, round_id, written)[0])
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     store = open_store(Path(home))
     return results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
+
+
+def labeled(store: Store, version_id: int) -> dict[str, int]:
+    """How many labeled records have which answer; a version's records do not change."""
+    return _labeled(str(store.home), version_id)
+
+
+@st.cache_data(max_entries=3, show_spinner=False)
+def _labeled(home: str, version_id: int) -> dict[str, int]:
+    return projects.known_answers(open_store(Path(home)), version_id).get("labeled", {})
 
 
 def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:

@@ -39,7 +39,8 @@ def _desk(store: Store) -> review.Desk:
 
 def _press(store: Store, session: Session, *presses: tuple[int, str, str]) -> None:
     """The browser's queue arrives: (number, action, record) of every key press in it."""
-    entries = [{"seq": seq, "act": act, "id": id, "pick": -1, "last": 0} for seq, act, id in presses]
+    said = {"by": "browser", "who": "", "pick": -1, "last": 0}
+    entries = [said | {"seq": seq, "act": act, "id": id} for seq, act, id in presses]
     session["review_keys"] = {"keys": entries}
     _desk(store).keys()
 
