@@ -1,6 +1,5 @@
 """Selection: the policy on the left, its consequences on the right, the expert's decisions below."""
 
-import pandas as pd
 import streamlit as st
 
 from semievol.method.selection import Cut
@@ -50,7 +49,7 @@ with parts.page() as here:
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
     answers, by_expert = cut.outcome()
-    kept = len(answers) - int(pd.isna(answers).sum())
+    kept = int((answers.codes >= 0).sum())
     lines = cut.lines()
     with right, parts.card("consequences"):
         consequences.numbers(pool, int(cut.mask.sum()), kept, int(by_expert.sum()))

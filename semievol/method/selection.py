@@ -44,10 +44,12 @@ class Cut:
         for part in self._parts:
             self.mask[part.pool] = part.kept()
 
-    def outcome(self) -> tuple[np.ndarray, np.ndarray]:
-        """(answers, by_expert), position by position: the accepted answer or None; whether the expert asserts it."""
-        answers = self.frame["answer"].to_numpy(dtype=object, copy=True)
-        kept, by_expert = self.mask.copy(), np.zeros(len(answers), dtype=bool)
+    def outcome(self) -> tuple[pd.Categorical, np.ndarray]:
+        """(answers, by_expert), position by position: the accepted answer or none; whether the expert asserts it."""
+        answers = pd.Categorical(self.frame["answer"])
+        number = {answer: code for code, answer in enumerate(answers.categories)}
+        codes = answers.codes.astype(np.int64)
+        kept, by_expert = self.mask.copy(), np.zeros(len(codes), dtype=bool)
         if "decision" in self.frame:
             places = np.flatnonzero(self.frame["decision"].notna().to_numpy())
             decided = self.frame[["answer", "decision", "decided_answer"]].iloc[places]
@@ -55,16 +57,17 @@ class Cut:
                 if action in ("accept", "edit"):
                     asserted = answer if pd.isna(said) else said
                     if pd.notna(asserted):
-                        answers[place], kept[place], by_expert[place] = asserted, True, True
+                        codes[place] = number.setdefault(asserted, len(number))
+                        kept[place], by_expert[place] = True, True
                 elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
                     kept[place] = False
-        answers[~kept] = None
-        return answers, by_expert
+        codes[~kept] = -1
+        return pd.Categorical.from_codes(codes, categories=pd.Index(list(number), dtype=object)), by_expert
 
     def accepted(self) -> tuple[dict[str, str], dict[str, Origin]]:
         """See the function of this name."""
         answers, by_expert = self.outcome()
-        kept = np.flatnonzero([answer is not None for answer in answers])
+        kept = np.flatnonzero(answers.codes >= 0)
         ids = self.frame.index[kept].tolist()
         origins: list[Origin] = ["expert" if one else "pseudo" for one in by_expert[kept]]
         return dict(zip(ids, answers[kept], strict=True)), dict(zip(ids, origins, strict=True))
@@ -310,9 +313,11 @@ class _Candidates:
 
     def codes(self, name: str) -> tuple[np.ndarray, int]:
         """Number of every candidate's value of this column, -1 for none, and how many values there are."""
-        column = np.concatenate([table[name].to_numpy(dtype=object) for table in self._tables])
-        codes, found = pd.factorize(column, sort=True)
-        return codes, len(found)
+        columns = [pd.Categorical(table[name]) for table in self._tables]
+        found = sorted({value for column in columns for value in column.categories})
+        places = [np.append(np.searchsorted(found, column.categories.to_numpy(object)), -1) for column in columns]
+        codes = [place[column.codes] for place, column in zip(places, columns, strict=True)]
+        return np.concatenate(codes).astype(np.int64), len(found)
 
     def has(self, name: str) -> bool:
         return all(name in table for table in self._tables)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
@@ -71,17 +70,17 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
         )
 
 
-def class_mix(here: Place, pool: pd.DataFrame, answers: np.ndarray) -> None:
+def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
     """Shares of the classes among kept, pool and labeled records, with a warning where one starves.
 
-    answers: what is kept, None elsewhere. Drawn by our own nodes: a Plotly figure is made anew at every change, which
+    answers: what is kept, none elsewhere. Drawn by our own nodes: a Plotly figure is made anew at every change, which
     takes longer than all the rest of the page.
     """
     parts.heading("Class mix", "What is kept, what all candidates say, what the labeled records hold.")
     if not here.task.closed:
         parts.note("The task has no classes.")
         return
-    counts = {"kept": _counted(answers), "pool": _counted(pool["answer"])}
+    counts = {"kept": _counted(answers), "pool": _counted(pd.Categorical(pool["answer"]))}
     counts["labeled"] = pd.Series(state.labeled(here.store, here.this_round.version_id), dtype=float)
     shares = pd.DataFrame({name: found / max(found.sum(), 1) for name, found in counts.items()}).fillna(0.0)
     shares = shares.sort_values(["labeled", "pool"], ascending=False, kind="stable").head(MOST_CLASSES)
@@ -96,10 +95,9 @@ def class_mix(here: Place, pool: pd.DataFrame, answers: np.ndarray) -> None:
         st.text(f"Starving among what is kept: {formats.series(starved[:8])}.")
 
 
-def _counted(answers: npt.ArrayLike) -> pd.Series[float]:
-    codes, classes = pd.factorize(np.asarray(answers, dtype=object))
-    found = np.bincount(codes[codes >= 0], minlength=len(classes))
-    return pd.Series(found, index=classes, dtype=float)
+def _counted(known: pd.Categorical) -> pd.Series[float]:
+    found = np.bincount(known.codes[known.codes >= 0], minlength=len(known.categories))
+    return pd.Series(found, index=known.categories.astype(object), dtype=float)
 
 
 def _class(name: str, shares: pd.Series[float], top: float) -> Node:

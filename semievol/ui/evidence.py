@@ -19,7 +19,7 @@ from semievol.method.selection import Cut, Evidence
 from semievol.store import reviews, rounds
 from semievol.store.database import Store
 from semievol.store.reviews import Review
-from semievol.ui import formats, parts
+from semievol.ui import formats, parts, state
 from semievol.ui.state import Place
 
 FEWEST = 14  # error-free calibration records that prove 80 % (one-sided 95 %); below that nothing useful is known
@@ -40,7 +40,7 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
     found = cut.evidence(measures_tried=measures)
     if not why and len(calibration):
         fitted = bool(calibration["cross_fitted"].any())
-        _estimated(found, _compared(here, pool, calibration, found, newest), measures, fitted)
+        _estimated(found, _compared(here, found, newest), measures, fitted)
     _verified(newest, cut, pool, kept)
 
 
@@ -54,13 +54,9 @@ def frozen(store: Store, round_id: int, cut: Cut, pool: pd.DataFrame, measures: 
     return made
 
 
-def _compared(
-    here: Place, pool: pd.DataFrame, calibration: pd.DataFrame, found: Evidence | None, newest: Review | None
-) -> shift.Verdict:
+def _compared(here: Place, found: Evidence | None, newest: Review | None) -> shift.Verdict:
     """Whether calibration records look like the pool: their texts, the answers given to both, their errors."""
-    classes = (
-        shift.class_shift(calibration["answer"], pool["answer"]) if here.task.closed and len(calibration) else None
-    )
+    classes = state.class_shift(here.store, here.this_round.id) if here.task.closed else None
     errors = None
     if newest is not None and found is not None and found.drawn:
         wrong = newest.sample.wrong()

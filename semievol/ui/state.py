@@ -11,6 +11,7 @@ import streamlit as st
 
 from semievol.config import Config, Policy, overlaid
 from semievol.jobs import estimate, launch
+from semievol.method import shift
 from semievol.records import Task
 from semievol.store import projects, results
 from semievol.store.database import Store, open_store
@@ -97,7 +98,20 @@ def _decided(home: str, round_id: int, written: int, revision: int) -> pd.DataFr
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     store = open_store(Path(home))
-    return results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
+    frames = results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
+    kinds = {"answer": "category", "exactness": "category"}  # few values, many records: counted and grouped at once
+    return frames[0].astype(kinds), frames[1].astype(kinds)
+
+
+def class_shift(store: Store, round_id: int) -> float | None:
+    """p-value that the model's answers to calibration and pool records are of one mix; see `shift.class_shift`."""
+    return _class_shift(str(store.home), round_id, results.written(store, round_id))
+
+
+@st.cache_data(max_entries=3, show_spinner=False)
+def _class_shift(home: str, round_id: int, written: int) -> float | None:
+    pool, calibration = _candidates(home, round_id, written)
+    return shift.class_shift(calibration["answer"], pool["answer"]) if len(calibration) else None
 
 
 def labeled(store: Store, version_id: int) -> dict[str, int]:

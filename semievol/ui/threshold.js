@@ -97,7 +97,7 @@ export default function ({ data, parentElement, setStateValue }) {
     state.timer = setTimeout(() => {
       state.pending = false;
       setStateValue("threshold", Number(value.toPrecision(6)));
-    }, 120);
+    }, 60);
   };
   const move = (next) => { value = Math.max(0, Math.min(data.largest, next)); place(); tell(); };
   const at = (event) => {
