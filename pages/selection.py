@@ -9,6 +9,7 @@ from semievol.ui import (
     blind,
     bulk,
     consequences,
+    desk,
     evidence,
     frozen,
     gates,
@@ -86,7 +87,8 @@ with parts.page() as here:
             label_visibility="collapsed",
         )
         if part == "review":
-            review.review(here, pool, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))
+            desk.stale()
+            review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))
         elif part == "blind":
             blind.random_review(here, pool, calibration, cut)
         elif part == "bulk":

@@ -35,6 +35,16 @@ def session() -> str:
     return found
 
 
+def rest() -> None:
+    """Something was decided that the rest of the page does not show yet."""
+    st.session_state["desk_stale"] = True
+
+
+def stale() -> bool:
+    """Whether the rest of the page has to be drawn anew; told once."""
+    return bool(st.session_state.pop("desk_stale", False))
+
+
 def draw(
     name: str,
     place: str,
@@ -44,12 +54,14 @@ def draw(
     more: bool,
     paused: bool,
     heard: Callable[[], None],
+    settled: Callable[[], None] | None = None,
 ) -> None:
     """Shows the first of `items` and hears its keys.
 
     items: id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of the
     record's history), slot where one record is asked about twice. acts: what keys may do here. place: changes where the
     queue is another one. more: there are further records than `items`. paused: keys rest, as something is typed.
+    settled: called once all is saved and nobody has pressed a key for a while.
     """
     _component(
         data={
@@ -62,10 +74,12 @@ def draw(
             "reviewer": state.reviewer(),
             "more": more,
             "paused": paused,
+            "settles": settled is not None,
             "finished": finished,
         },
         key=f"{name}_keys",
         on_keys_change=heard,
+        on_settled_change=settled or (lambda: None),
     )
 
 

@@ -1,11 +1,12 @@
 // One candidate at a time. Keys are heard here and put in a numbered queue, so that none is lost while the page works.
-// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, paused, more, finished}
+// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, paused, more, settles, finished}
 // state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it is stored, and is
 // sent again after a failure. `turn` makes every message a new one.
 const kept = new Map(); // place -> state; outlives the element, and the dashboard's process, which may be started anew
 const PAGE = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // whose numbers `seq` counts
 const WAIT = "One moment, the next ones are on their way.";
 const SOON = 60; // milliseconds in which quick presses become one message
+const SETTLED = 1200; // of silence, after which the rest of the page is drawn anew
 const AGAIN = 3000; // before what could not be saved is sent again
 const ACTS = { a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous" };
 const STAYS = new Set(["undo", "edit", "note"]); // the record is still to be decided
@@ -16,7 +17,7 @@ export default function ({ data, parentElement, setStateValue }) {
   let state = kept.get(data.place);
   if (!state) {
     const by = `${PAGE}-${data.place}`;
-    state = { by, seq: 0, stored: 0, failures: data.failures, queue: [], turn: 0, told: 0, timer: 0 };
+    state = { by, seq: 0, stored: 0, failures: data.failures, queue: [], turn: 0, told: 0, timer: 0, settled: 0 };
     kept.set(data.place, state);
   }
   state.items = data.items;
@@ -54,6 +55,10 @@ export default function ({ data, parentElement, setStateValue }) {
     state.timer = setTimeout(tell, delay);
   };
   if ((failed || replaced || forgotten) && state.queue.length) send(AGAIN);
+  clearTimeout(state.rest);
+  if (data.settles && !state.queue.length && state.seq > state.settled) {
+    state.rest = setTimeout(() => setStateValue("settled", (state.settled = state.seq)), SETTLED);
+  }
   const listen = (event) => {
     if (!root.isConnected) return document.removeEventListener("keydown", listen);
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -66,6 +71,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (act !== "undo" && !item) return;
     if (act === "choose" && Number(event.key) > item.choices) return;
     event.preventDefault();
+    clearTimeout(state.rest);
     state.seq += 1;
     const entry = { by: state.by, who: data.reviewer, seq: state.seq, id: item ? item.id : "", slot: item ? (item.slot ?? item.id) : "", act, pick: -1, last: item ? item.last : 0 };
     if (act === "choose") entry.pick = Number(event.key) - 1;
@@ -79,6 +85,7 @@ export default function ({ data, parentElement, setStateValue }) {
   state.stop = () => document.removeEventListener("keydown", listen);
   return () => {
     document.removeEventListener("keydown", listen);
+    clearTimeout(state.rest);
     if (state.root !== root || state.told === state.turn) return;
     clearTimeout(state.timer);
     tell();

@@ -46,8 +46,16 @@ BUTTONS = (
 )
 
 
-def review(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
-    """The desk: order, the candidate, buttons, and the forms for a correction and a note."""
+@st.fragment
+def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> None:
+    """The desk: order, the candidate, buttons, and the forms for a correction and a note.
+
+    Drawn alone while keys come fast; what they change elsewhere on the page is drawn once they rest. kept: which
+    candidates the policy keeps, in the order of the pool.
+    """
+    if desk.stale() or notices.failed() is not None:
+        st.rerun()
+    pool, _ = state.candidates(here.store, here.this_round.id)
     mine = Desk(here, pool, kept, measure, line)
     top = st.columns([3, 2], vertical_alignment="bottom")
     with top[0]:
@@ -62,7 +70,17 @@ def review(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line
     if st.session_state["review_order"] == "second":
         finished = "There is no decision of a colleague that you have not given your own opinion on."
     items = [mine.item(record_id) for record_id in queue]
-    desk.draw("review", str(here.this_round.id), items, ACTS, finished, mine.left > len(queue), bool(typing), mine.keys)
+    desk.draw(
+        "review",
+        str(here.this_round.id),
+        items,
+        ACTS,
+        finished,
+        mine.left > len(queue),
+        bool(typing),
+        mine.keys,
+        desk.rest,
+    )
     first = queue[0] if queue else None
     with st.container(horizontal=True, key="review_buttons"):
         for label, action, icon in BUTTONS:
@@ -204,6 +222,7 @@ class Desk:
     @notices.errors_kept()
     def do(self, record_id: str | None, action: str) -> None:
         """A button: bound to the record it was drawn for, and to the revision, so that a double click counts once."""
+        desk.rest()
         self._apply(record_id, action, None, f"{self.session}-{record_id}-{action}-{self.revision}")
 
     def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:

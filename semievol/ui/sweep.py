@@ -10,7 +10,7 @@ import streamlit as st
 
 from semievol.method.similar import similarities
 from semievol.store import decisions
-from semievol.ui import formats, notices, parts, state
+from semievol.ui import desk, formats, notices, parts, state
 from semievol.ui.state import Place
 
 OFFERED = 12
@@ -62,6 +62,7 @@ def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: dict[str,
     said = ("edit", last["after"], state.reviewer(), "like a record that was corrected", key)
     decisions.decide_many(here.store, here.this_project.id, here.this_round.id, shown, *said)
     forget()
+    desk.rest()
     notices.say(f"{formats.plural(len(chosen), 'record')} corrected; Undo takes all of them back.")
 
 
