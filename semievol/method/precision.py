@@ -82,13 +82,19 @@ def band(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.0
     return Band(rest, np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1])
 
 
+EARLIEST = 0.2
+"""Share of the pool below which no search for a target precision starts."""
+
+
 def start_coverage(target: float, calibration: int, alpha: float = 0.05) -> float:
     """Share of the pool at which the search for a target precision starts: 1.4 n_min / n_cal; above 1 it is hopeless.
 
     Starting at the strictest threshold always stalls, since a handful of records can prove nothing (EVIDENCE.md §3).
+    For the same reason never below `EARLIEST`: 1.4 n_min records may hold no error or one, however many there are in
+    all, so that more calibration would not help.
     """
     needed = needed_reviews(target, alpha=alpha)
-    return math.inf if needed is None or calibration <= 0 else 1.4 * needed / calibration
+    return math.inf if needed is None or calibration <= 0 else max(1.4 * needed / calibration, EARLIEST)
 
 
 def target_precision(

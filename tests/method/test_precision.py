@@ -157,6 +157,7 @@ def test_the_search_starts_where_proof_is_possible() -> None:
     assert precision.start_coverage(0.9, 100) == pytest.approx(1.4 * 29 / 100)
     assert precision.start_coverage(0.9, 40) > 1, "forty records cannot prove 90 %"
     assert precision.start_coverage(1.0, 10_000) == np.inf
+    assert precision.start_coverage(0.8, 400) == 0.2, "twenty records would stall at the second error"
 
 
 def test_reviews_of_which_some_are_wrong_are_the_fewest_that_prove_the_target() -> None:
