@@ -14,6 +14,7 @@ from semievol.ui import (
     frozen,
     gates,
     history,
+    measures,
     notices,
     parts,
     policy,
@@ -28,6 +29,7 @@ PARTS = {
     "review": "Review",
     "blind": "I have time for 40",
     "bulk": "Many at once",
+    "measures": "Measures",
     "reviewers": "Reviewers",
     "history": "History",
     "frozen": "Selections",
@@ -73,6 +75,7 @@ with parts.page() as here:
                 number = actions.freeze(here.store, here.this_round, shown)
                 notices.say(f"Selection {number} is frozen with {plural(kept, 'record')}.")
                 st.rerun()
+        consequences.training_time(here, kept)
         frozen.summary(decisions.selections(here.store, here.this_round.id))
     with left, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
@@ -93,6 +96,8 @@ with parts.page() as here:
             blind.random_review(here, pool, calibration, cut)
         elif part == "bulk":
             bulk.bulk(here, pool, cut.mask, shown.measure)
+        elif part == "measures":
+            measures.measures(here)
         elif part == "reviewers":
             reviewers.reviewers(here, pool)
         elif part == "history":

@@ -10,7 +10,7 @@ import pandas as pd
 from semievol.config import MEASURES
 from semievol.export.files import Row
 from semievol.records import Record
-from semievol.store import decisions, projects, results, selections
+from semievol.store import projects, results, selections
 from semievol.store.database import Store
 from semievol.store.rounds import Round
 
@@ -40,25 +40,32 @@ def candidates(store: Store, round_: Round) -> list[Row]:
 
 
 def selection(store: Store, project: projects.Project, round_: Round, number: int) -> list[Row]:
-    """The answers of a frozen selection, each with its passport: whence, how sure, by whom, under which policy."""
+    """The answers of a frozen selection, each with its passport."""
     records = _records(store, round_)
+    rows: list[Row] = []
+    for record_id, passport in passports(store, project, round_, number).items():
+        record = records[record_id]
+        row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
+        rows.append({**row, "options": list(record.options), **passport})
+    return rows
+
+
+def passports(store: Store, project: projects.Project, round_: Round, number: int) -> dict[str, Row]:
+    """Record id -> whence an accepted answer came: how sure, by whom, from what, under which policy."""
     frozen = next((s for s in selections.selections(store, round_.id) if s["number"] == number), None)
     frame = selections.selection_frame(store, round_.id, number)
     assert frozen is not None, "selection_frame refuses a number that does not exist"
-    said = decisions.standing(store, project.id)
-    rows: list[Row] = []
-    for found in frame.to_dict("records"):
-        record = records[found["record_id"]]
-        verdict = decisions.verdict(said.get(record.content_hash, ()), plain(found["candidate"]))
-        expert = verdict if found["origin"] == "expert" else None
-        row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
-        row |= {"options": list(record.options)}
-        row |= {name: plain(found[name]) for name in ("answer", "origin", "candidate", "agreed", "justified")}
-        row |= {measure: plain(found[measure]) for measure in MEASURES}
-        row |= {"reviewer": expert.reviewer if expert else None, "decided_at": expert.at if expert else None}
+    records, behind = _records(store, round_), results.backgrounds(store, round_.id)
+    found: dict[str, Row] = {}
+    for one in frame.to_dict("records"):
+        record_id = str(one["record_id"])
+        row: Row = {name: plain(one[name]) for name in ("answer", "origin", "candidate", "agreed", "justified")}
+        row |= {measure: plain(one[measure]) for measure in MEASURES}
+        row |= {"reviewer": plain(one["reviewer"]), "decided_at": plain(one["decided"]), "note": plain(one["note"])}
+        row |= behind.get(record_id, {"votes": {}, "demonstrations": []})
         row |= {"project": project.name, "round": round_.number, "selection": number, "frozen": frozen["created"]}
-        rows.append({**row, "policy": frozen["policy"], "content_hash": record.content_hash})
-    return rows
+        found[record_id] = {**row, "policy": frozen["policy"], "content_hash": records[record_id].content_hash}
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from semievol.errors import UserError
-from semievol.export import files
+from semievol.export import files, tables
 from semievol.export.files import Row
 from semievol.method.prompts import neutralise, render
 from semievol.records import Example, Record, Task
@@ -31,8 +31,14 @@ def write(
     form = form or next((part[1:] for part in out.suffixes if part[1:] in FORMS), "chat")
     if form not in FORMS:
         raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
+    found = pairs(store, project, round_, selection)
+    passports = tables.passports(store, project, round_, selection)
+    gold: Row = {"origin": "gold", "project": project.name, "round": round_.number, "selection": selection}
     rows = [
-        FORMS[form](example) | _plain(record, example) for record, example in pairs(store, project, round_, selection)
+        FORMS[form](example)
+        | _plain(record, example)
+        | {"passport": passports.get(record.id, gold | {"content_hash": record.content_hash})}
+        for record, example in found
     ]
     return files.table(out, rows, overwrite)
 

@@ -13,14 +13,9 @@ from semievol.store.database import Store
 from semievol.store.rounds import Round
 
 
-def tuning_seconds(store: Store, round_: Round, config: Config, accepted: int) -> float | None:
-    """About how long `tune` takes on the round's labeled records and `accepted` others, at the pace of the newest
-    training of this round; None where there was none."""
-    pace = _pace(store, round_, ("tune", "warm_up"))
-    if pace is None:
-        return None
-    gold = _labeled(store, round_) if config.tune_on == "gold_and_pseudo" else 0
-    return pace * config.tune.steps(gold + accepted)
+def training_pace(store: Store, round_: Round) -> float | None:
+    """Seconds per update of the newest training of this round; None where there was none."""
+    return _pace(store, round_, ("tune", "warm_up"))
 
 
 def cross_fit_seconds(store: Store, round_: Round, folds: int) -> float | None:

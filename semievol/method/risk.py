@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from semievol.config import MEASURES
+from semievol.method.selection import at_same_rank
 
 DEFAULT = "answer_nll"
 """The measure that is preferred where calibration records cannot tell several apart."""
@@ -194,7 +195,11 @@ def _areas(coverage: np.ndarray, wrong: np.ndarray, times: np.ndarray) -> np.nda
 
 
 def _placed(measure: str, pool: pd.DataFrame, calibration: pd.DataFrame) -> np.ndarray:
-    return coverages(_usable(measure, pool), _usable(measure, calibration))
+    """Coverage of every calibration record; those of folds stand at their rank among themselves."""
+    order, values = _usable(measure, pool), _usable(measure, calibration)
+    if "cross_fitted" in calibration and bool(calibration["cross_fitted"].any()):
+        values = at_same_rank(values, order)
+    return coverages(order, values)
 
 
 def _usable(measure: str, frame: pd.DataFrame) -> np.ndarray:

@@ -301,7 +301,7 @@ class _Candidates:
         self.values = self._column(measure, float) if self.has(measure) else np.full(self.size, np.nan)
         self.in_pool = np.arange(self.size) < self.pool_size
         if self.size > self.pool_size and bool(self._tables[1].get("cross_fitted", pd.Series([False])).any()):
-            self.values[self.pool_size :] = _at_same_rank(self.values[self.pool_size :], self.values[: self.pool_size])
+            self.values[self.pool_size :] = at_same_rank(self.values[self.pool_size :], self.values[: self.pool_size])
         answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
         flagged = self._column("flagged", bool) if self.has("flagged") else np.zeros(self.size, dtype=bool)
         self.eligible = answered & ~flagged & ~np.isnan(self.values)
@@ -326,7 +326,7 @@ class _Candidates:
         return np.concatenate([table[name].to_numpy(dtype=dtype) for table in self._tables])
 
 
-def _at_same_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
+def at_same_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """The pool's values at the ranks that `values` have among themselves, NaN where they are.
 
     A fold's models are less sure than the round's; what they say is comparable by rank only (EVIDENCE.md §4).

@@ -232,6 +232,24 @@ def as_candidate(record_id: str, row: Any) -> Candidate:
     return Candidate(record_id, answer, bool(agreed), known, bool(justified), exactness)
 
 
+def backgrounds(store: Store, round_id: int) -> dict[str, dict[str, Any]]:
+    """Record id -> what its candidate was made from: votes (collaborator -> answer) and demonstrations ((id,
+    similarity), most similar first), of the round's pool."""
+    s = schema.responses.c
+    votes = select(_r.record_id, s.collaborator, s.answer).join(schema.records, _r.key == s.record_key)
+    shown = select(_r.record_id, _d.nearest).join(schema.records, _r.key == _d.record_key)
+    found: dict[str, dict[str, Any]] = {}
+    with store.read() as connection:
+        for record_id, nearest in connection.execute(
+            shown.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key)
+        ):
+            found[record_id] = {"votes": {}, "demonstrations": nearest}
+        mine = votes.where(s.round_id == round_id, s.stage == "respond", _r.split == "unlabeled").order_by(s.id)
+        for record_id, collaborator, answer in connection.execute(mine):
+            found.setdefault(record_id, {"votes": {}, "demonstrations": []})["votes"][collaborator] = answer
+    return found
+
+
 def coverage_frame(store: Store, round_id: int) -> pd.DataFrame:
     """How near labeled records are to each pool record: record_id, question, similarity, nearest_answer, nearest_id."""
     near = schema.records.alias("near")

@@ -70,6 +70,17 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
         )
 
 
+def training_time(here: Place, kept: int) -> None:
+    """About how long fine-tuning on what is kept will take, at the pace of this round's training."""
+    pace = state.training_pace(here.store, here.this_round.id)
+    if pace is None or not kept:
+        return
+    config = rounds.settled(here.this_round, state.config_of(here.this_project))
+    gold = here.this_project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
+    steps = config.tune.steps(gold + kept)
+    parts.note(f"Fine-tuning on it: {formats.plural(steps, 'update')}, about {formats.duration(steps * pace)} here.")
+
+
 def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
     """Shares of the classes among kept, pool and labeled records, with a warning where one starves.
 

@@ -19,7 +19,8 @@ RULE_WORDS = {"fraction": "Share", "threshold": "Threshold", "target_precision":
 DISPUTED_WORDS = {"together": "Same rule", "apart": "Own rule", "drop": "Leave out"}
 RULE_HELP = (
     "Share: the most confident part of all candidates. Threshold: every candidate whose value is at most this. "
-    "Precision: as many as calibration can prove at this precision."
+    "Precision: as many as calibration can prove at this precision; in at most 5 of 100 projects fewer are right, and "
+    "often there is not enough evidence for any."
 )
 _NEW_RULE = {"fraction": 0.5, "target_precision": 0.9}
 
@@ -184,6 +185,12 @@ def _new_measure(here: Place, pool: pd.DataFrame) -> None:
     if rule.kind == "threshold":  # the old value means nothing in the new measure
         rule = Rule(kind="threshold", value=float(pool[measure].median()))
     change(here, measure=measure, rule=rule.model_dump())
+
+
+def take_measure(here: Place, measure: str) -> None:
+    """Takes another measure at the same share; a threshold in the old one's unit becomes the half."""
+    rule = current(here).rule
+    change(here, measure=measure, rule=(Rule(value=0.5) if rule.kind == "threshold" else rule).model_dump())
 
 
 def _new_rule(here: Place, pool: pd.DataFrame) -> None:

@@ -16,7 +16,7 @@ from semievol.records import Task
 from semievol.store import projects, results
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project, list_projects, update_project
-from semievol.store.rounds import Round, list_rounds
+from semievol.store.rounds import Round, get_round, list_rounds
 from semievol.store.runs import Run, list_runs
 
 
@@ -87,16 +87,17 @@ def candidates(store: Store, round_id: int) -> tuple[pd.DataFrame, pd.DataFrame]
     Candidates are read again only where a run has written, not after every decision.
     """
     home, written, revision = str(store.home), results.written(store, round_id), results.revision(store, round_id)
-    return _decided(home, round_id, written, revision), _candidates(home, round_id, written)[1]
+    return _decided(home, round_id, written, revision), read_candidates(home, round_id, written)[1]
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _decided(home: str, round_id: int, written: int, revision: int) -> pd.DataFrame:
-    return results.with_decisions(open_store(Path(home)), round_id, _candidates(home, round_id, written)[0])
+    return results.with_decisions(open_store(Path(home)), round_id, read_candidates(home, round_id, written)[0])
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """As a run has written them last (`results.written`), with the decisions of that moment."""
     store = open_store(Path(home))
     frames = results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
     kinds = {"answer": "category", "exactness": "category"}  # few values, many records: counted and grouped at once
@@ -110,7 +111,7 @@ def class_shift(store: Store, round_id: int) -> float | None:
 
 @st.cache_data(max_entries=3, show_spinner=False)
 def _class_shift(home: str, round_id: int, written: int) -> float | None:
-    pool, calibration = _candidates(home, round_id, written)
+    pool, calibration = read_candidates(home, round_id, written)
     return shift.class_shift(calibration["answer"], pool["answer"]) if len(calibration) else None
 
 
@@ -122,6 +123,17 @@ def labeled(store: Store, version_id: int) -> dict[str, int]:
 @st.cache_data(max_entries=3, show_spinner=False)
 def _labeled(home: str, version_id: int) -> dict[str, int]:
     return projects.known_answers(open_store(Path(home)), version_id).get("labeled", {})
+
+
+def training_pace(store: Store, round_id: int) -> float | None:
+    """As `estimate.training_pace`; looked up twice a minute."""
+    return _training_pace(str(store.home), round_id)
+
+
+@st.cache_data(max_entries=20, ttl=30, show_spinner=False)
+def _training_pace(home: str, round_id: int) -> float | None:
+    store = open_store(Path(home))
+    return estimate.training_pace(store, get_round(store, round_id))
 
 
 def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
