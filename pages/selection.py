@@ -28,11 +28,11 @@ from semievol.ui.formats import MEASURE_WORDS, plural
 PARTS = {
     "review": "Review",
     "blind": "I have time for 40",
-    "bulk": "Many at once",
+    "bulk": "Bulk",
     "measures": "Measures",
     "reviewers": "Reviewers",
     "history": "History",
-    "frozen": "Selections",
+    "frozen": "Frozen",
 }
 
 with parts.page() as here:
