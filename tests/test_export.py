@@ -63,6 +63,20 @@ def test_a_selection_carries_its_passport(world: World, tmp_path: Path) -> None:
     assert rows[0]["reviewer"] is None
     assert rows[0]["selection"] == 1
     assert rows[0]["policy"]["measure"] == "answer_nll"
+    assert rows[0]["votes"]["warm-up alone"] == "road"
+    assert rows[0]["content_hash"]
+
+
+def test_every_training_example_carries_its_passport(world: World, tmp_path: Path) -> None:
+    rows = lines(world.export("training", tmp_path / "t.jsonl"))
+    by_origin = {row["passport"]["origin"]: row["passport"] for row in rows}
+    assert set(by_origin) == {"gold", "pseudo", "expert"}
+    assert by_origin["expert"]["reviewer"] == "Ada"
+    assert by_origin["pseudo"]["votes"]
+    assert by_origin["pseudo"]["answer_nll"] is not None
+    for passport in by_origin.values():
+        assert (passport["round"], passport["selection"]) == (1, 1)
+        assert passport["content_hash"]
 
 
 def test_formula_cells_are_harmless_in_spreadsheets(world: World, tmp_path: Path) -> None:

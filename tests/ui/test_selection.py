@@ -212,3 +212,21 @@ def test_the_words_of_a_frozen_selection() -> None:
     known["verified"] = {"review": 1, "wrong_at_most": 7, "outside": 0}
     assert evidence.sentences(known) == ["1 to 12 wrong (estimated)", "at most 7 wrong (verified)"]
     assert evidence.sentences(None) == []
+
+
+def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Store, project: Project) -> None:
+    app = _part(visit("selection", project=project.id), "measures")
+    words = told(app)
+    assert "judged from 8 calibration records" in words
+    assert "answer_nll" not in words.split("judged from 8")[0][-300:]
+    known = app.dataframe[0].value["measure"].tolist()
+    assert "Answer NLL" in known
+    assert "Vote entropy" in known
+
+
+def test_the_time_that_fine_tuning_takes_is_told(visit: Visit, store: Store, project: Project) -> None:
+    with store.write() as connection:
+        warm = schema.stages.c.stage == "warm_up"
+        connection.execute(schema.stages.update().where(warm).values(done=40, total=40, started=100.0, ended=180.0))
+    # few examples are repeated until there are 200 updates, here at 2 s each
+    assert "200 updates, about 6 min 40 s here" in told(visit("selection", project=project.id))
