@@ -80,6 +80,7 @@ with parts.page() as here:
     with left, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
     with right, parts.card("desk"):
+        desk.enter(project.id, here.this_round.id)
         st.session_state.setdefault("selection_part", "review")
         part = st.segmented_control(
             "Part",

@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike
 from semievol.palette import Palette, palette
 
 MEASURES = {
-    "answer_nll": "Answer surprise, −log p (nats)",
+    "answer_nll": "Answer NLL (nats)",
     "answer_entropy": "Answer entropy (share of log K)",
-    "mean_nll": "Mean token surprise (nats)",
+    "mean_nll": "Mean NLL (nats)",
     "token_entropy": "Token entropy (nats)",
     "vote_entropy": "Vote entropy (nats)",
 }

@@ -47,7 +47,7 @@ class Sample:
 
     order: ids of the records drawn, as they are asked about; for `any_time` as many as may be asked at most.
     shown: what the model says about each. kept: size of the kept set they were drawn from. seen: the answers so far,
-    oldest first.
+    oldest first. reached: how many of `order` were ever answered, whether or not the answer was taken back.
     """
 
     task: Task
@@ -56,6 +56,7 @@ class Sample:
     order: Sequence[str]
     shown: Mapping[str, str | None]
     seen: Sequence[Seen]
+    reached: int = 0
 
     @property
     def first(self) -> dict[str, Seen]:
@@ -65,6 +66,11 @@ class Sample:
     @property
     def repeats(self) -> dict[str, Seen]:
         return {one.record_id: one for one in self.seen if one.repeat}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every record has an answer; some may still be asked about again."""
+        return all(i in self.first for i in self.order)
 
     @property
     def done(self) -> bool:
@@ -104,12 +110,22 @@ class Sample:
     def wrong(self) -> list[bool]:
         """For every record drawn so far, in order: whether the model's answer is taken to be wrong.
 
-        A skip and "none fits" count as wrong, and so does what was answered in two ways.
+        A skip and "none fits" count as wrong, and so does what was answered in two ways, or was taken back and not
+        answered again: what was drawn stays drawn.
         """
-        unsteady = set(self.unsteady())
-        first = self.first
-        drawn = [i for i in self.order if i in first]
-        return [i in unsteady or not self._right(first[i]) for i in drawn]
+        first, unsteady = self.first, set(self.unsteady())
+        last = max((place for place, i in enumerate(self.order, start=1) if i in first), default=0)
+        drawn = self.order[: max(last, self.reached)]
+        return [i not in first or i in unsteady or not self._right(first[i]) for i in drawn]
+
+    def judged(self) -> list[bool]:
+        """As `wrong`, of what was plainly answered alone: what tells something about the model."""
+        first, unsteady = self.first, set(self.unsteady())
+        return [not self._right(one) for i, one in first.items() if i not in unsteady and one.action != "skip"]
+
+    def agrees(self, record_id: str, answer: str | None) -> bool:
+        """Whether an answer is the model's own, however it is written."""
+        return same(self.task, answer, self.shown.get(record_id))
 
     def _right(self, one: Seen) -> bool:
         return one.action in ("accept", "edit") and same(self.task, one.answer, self.shown.get(one.record_id))
@@ -130,6 +146,6 @@ def proven(sample: Sample, prior: tuple[float, float] = (1.0, 1.0), alpha: float
     if not wrong:
         return None
     if sample.mode == "fixed":
-        return precision.guarantee(len(wrong), sum(wrong), kept, alpha) if len(wrong) == len(sample.order) else None
+        return precision.guarantee(len(wrong), sum(wrong), kept, alpha) if sample.complete else None
     most = precision.anytime_upper(wrong, kept, prior, alpha)
     return precision.Guarantee(len(wrong), sum(wrong), kept, most - sum(wrong), most, most / kept)

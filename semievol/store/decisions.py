@@ -32,6 +32,7 @@ __all__ = [
     "decide_many",
     "freeze",
     "history",
+    "in_bulk",
     "newer",
     "restore",
     "selection_frame",
@@ -100,12 +101,20 @@ def decide_many(
     reviewer: str = "",
     note: str = "",
     key: str | None = None,
+    only_undecided: bool = False,
 ) -> list[Decision]:
     """The same decision about many records (id -> answer shown), all of them or none; one `undo` takes all back.
 
+    only_undecided: what somebody has decided on meanwhile is left as it is.
     answer: for `edit`, the answer that all of them get. The same `key` twice stores them once.
     """
     with store.write() as connection:
+        if only_undecided:
+            c, v = schema.candidates.c, schema.records.c
+            decided = select(v.record_id).join(schema.candidates, c.record_key == v.key)
+            decided = decided.where(c.round_id == round_id, c.decision.is_not(None), c.decision != "skip")
+            known = set(connection.execute(decided).scalars())
+            shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
         return write_decisions(connection, store, project_id, round_id, shown, action, answer, reviewer, note, key)
 
 
@@ -137,10 +146,12 @@ def write_decisions(
 def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
     """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
 
-    Returns the entry that undoes; what was undone stays in the history. The same `key` twice undoes once.
+    Returns the entry that undoes; what was undone stays in the history. The same `key` twice undoes once. Answers of a
+    random review are taken back there (`reviews.undo`), so that nobody opens one again without knowing.
     """
     c = schema.decisions.c
-    mine = (c.project_id == project_id, c.reviewer == reviewer, *STANDS)
+    in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == c.id).exists()
+    mine = (c.project_id == project_id, c.reviewer == reviewer, ~in_review, *STANDS)
     with store.write() as connection:
         known = _of_key(connection, project_id, key)
         if known:
@@ -239,6 +250,14 @@ def since(store: Store, project_id: int, after_id: int) -> list[Decision]:
     with store.read() as connection:
         query = select(*_COLUMNS).where(c.project_id == project_id, c.id > after_id)
         return _all(connection, query.order_by(c.id))
+
+
+def in_bulk(store: Store, project_id: int) -> frozenset[str]:
+    """Content hashes on which a bulk decision stands."""
+    c = schema.decisions.c
+    with store.read() as connection:
+        query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
+        return frozenset(connection.execute(query).scalars())
 
 
 def effective(decisions: Sequence[Decision], allowed: Sequence[str] = ()) -> list[Decision]:

@@ -20,6 +20,7 @@ from semievol.store.undone import was_undone
 from semievol.store.versions import find_record, inserted_id, task_in
 
 _v, _a, _r = schema.reviews.c, schema.reviewed.c, schema.rounds.c
+_STANDING = (~was_undone(_a.decision_id), _a.retracted.is_(False))
 NOTE = "random review"
 MOST = 500
 """Records that one review may ask about."""
@@ -65,6 +66,8 @@ def begin(
     if not 1 <= size <= MOST:
         raise UserError(f"A review asks about 1 to {MOST} records, not {size}.", "review", "Choose another number.")
     with store.write() as connection:
+        if any(one.open for one in _load(connection, _v.round_id == round_id)):
+            raise UserError("A random review of this round is still open.", "review", "Go on with it, or end it first.")
         keys = record_keys(connection, round_id)
         number = 1 + (connection.execute(select(func.max(_v.number)).where(_v.round_id == round_id)).scalar() or 0)
         values: dict[str, Any] = {"round_id": round_id, "number": number, "mode": mode, "reviewer": reviewer}
@@ -72,7 +75,8 @@ def begin(
         values |= {"drawn": [keys[record_id] for record_id in order], "policy": policy.model_dump(mode="json")}
         values |= {"prior": list(prior), "created": store.now(connection)}
         review_id = inserted_id(connection, schema.reviews, values)
-        bump(connection, round_id=round_id)
+        project_id = connection.execute(select(_r.project_id).where(_r.id == round_id)).scalar_one()
+        bump(connection, project_id=project_id)
     return get(store, review_id)
 
 
@@ -85,18 +89,18 @@ def answer(
     repeat: bool = False,
     reviewer: str = "",
     key: str | None = None,
-) -> None:
+) -> bool:
     """Appends an answer, and, unless the question was a repeated one, the decision that it is. The same `key` twice
-    stores them once. A record that was answered already (by a colleague, a moment ago) is left as it is."""
+    stores them once. False where the record was answered already (by a colleague, a moment ago): it stays as it is."""
     with store.write() as connection:
         mine = select(_a.id).where(_a.review_id == review.id)
         if key is not None and connection.execute(mine.where(_a.key == key)).first():
-            return
+            return True
         home = connection.execute(select(_r.project_id, _r.version_id).where(_r.id == review.round_id)).one()
         record_key, _ = find_record(connection, home.version_id, record_id)
-        there = mine.where(_a.record_key == record_key, _a.repeat.is_(repeat), ~was_undone(_a.decision_id))
+        there = mine.where(_a.record_key == record_key, _a.repeat.is_(repeat), *_STANDING)
         if connection.execute(there).first():
-            return
+            return False
         decision_id = None
         if not repeat:
             shown = {record_id: review.sample.shown.get(record_id)}
@@ -105,27 +109,46 @@ def answer(
             decision_id = write_decisions(connection, store, *about, named)[0].id
         asserted = said if action in ("accept", "edit") else None
         values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
-        values |= {"answer": asserted, "decision_id": decision_id, "key": key}
+        values |= {"answer": asserted, "decision_id": decision_id, "key": key, "reviewer": reviewer}
         connection.execute(insert(schema.reviewed).values(values))
-        bump(connection, round_id=review.round_id)
+        bump(connection, project_id=home.project_id)
+    return True
 
 
 def undo(store: Store, review: Review, reviewer: str = "", key: str | None = None) -> bool:
-    """Takes back the newest answer of the review, whose question then is open again; False where there is none."""
-    query = select(_a.decision_id).where(_a.review_id == review.id, _a.repeat.is_(False), ~was_undone(_a.decision_id))
-    with store.read() as connection:
-        newest = connection.execute(query.order_by(_a.id.desc()).limit(1)).scalar()
+    """Takes back this reviewer's newest answer of the review, whose question then is open again; False for none."""
+    newest = select(_a.id, _a.decision_id).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
+    with store.write() as connection:
+        found = connection.execute(newest.order_by(_a.id.desc()).limit(1)).one_or_none()
         project_id = connection.execute(select(_r.project_id).where(_r.id == review.round_id)).scalar_one()
-    return newest is not None and bool(take_back(store, project_id, newest, reviewer, key))
+        if found is None:
+            return False
+        if found.decision_id is None:
+            connection.execute(update(schema.reviewed).where(_a.id == found.id).values(retracted=True))
+            bump(connection, project_id=project_id)
+            return True
+    return bool(take_back(store, project_id, found.decision_id, reviewer, key))
 
 
 def end(store: Store, review_id: int) -> None:
-    """Stops a review before all were answered; what is known by then stays, under the bound for any time."""
+    """Stops an open review before all were answered; what is known by then stays, under the bound for any time."""
     with store.write() as connection:
-        mine = update(schema.reviews).where(_v.id == review_id, _v.ended.is_(None))
-        connection.execute(mine.values(ended=store.now(connection)))
-        round_id = connection.execute(select(_v.round_id).where(_v.id == review_id)).scalar_one()
-        bump(connection, round_id=round_id)
+        found = _load(connection, _v.id == review_id)
+        if found and found[0].open:
+            connection.execute(update(schema.reviews).where(_v.id == review_id).values(ended=store.now(connection)))
+            project_id = connection.execute(select(_r.project_id).where(_r.id == found[0].round_id)).scalar_one()
+            bump(connection, project_id=project_id)
+
+
+def reserved(store: Store, round_id: int) -> frozenset[str]:
+    """Records that an open review has drawn and still asks about: seen elsewhere, their answers would not be blind."""
+    return frozenset(
+        record_id
+        for one in reviews(store, round_id)
+        if one.open and one.sample.mode == "fixed"
+        for record_id in one.sample.order
+        if record_id not in one.sample.first
+    )
 
 
 def get(store: Store, review_id: int) -> Review:
@@ -148,16 +171,16 @@ def _load(connection: Connection, where: Any) -> list[Review]:
     for row in connection.execute(select(schema.reviews).where(where).order_by(_v.id)).all():
         home = connection.execute(select(_r.project_id, _r.version_id).where(_r.id == row.round_id)).one()
         names = _names(connection, row.round_id, row.drawn[: row.size])
-        standing = select(_a.record_key, _a.action, _a.answer, _a.repeat).where(
-            _a.review_id == row.id, ~was_undone(_a.decision_id)
-        )
+        standing = select(_a.record_key, _a.action, _a.answer, _a.repeat).where(_a.review_id == row.id, *_STANDING)
+        ever = set(connection.execute(select(_a.record_key).where(_a.review_id == row.id)).scalars())
+        reached = max((place for place, key in enumerate(row.drawn[: row.size], start=1) if key in ever), default=0)
         seen = [
             Seen(names[key][0], action, said, repeat)
             for key, action, said, repeat in connection.execute(standing.order_by(_a.id))
         ]
         mode: Mode = "any_time" if row.ended is not None else row.mode
         shown = dict(names.values())
-        sample = Sample(task_in(connection, home.version_id), mode, len(row.drawn), list(shown), shown, seen)
+        sample = Sample(task_in(connection, home.version_id), mode, len(row.drawn), list(shown), shown, seen, reached)
         prior = (float(row.prior[0]), float(row.prior[1]))
         about = (row.id, row.round_id, row.number, Policy.model_validate(row.policy), frozenset(row.drawn), prior)
         found.append(Review(*about, row.reviewer, row.created, row.ended, sample))

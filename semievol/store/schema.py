@@ -358,6 +358,9 @@ reviewed = Table(
     Column("answer", Text),
     # The decision it was stored with; a repeated question makes none. Undone, it leaves the question open again.
     Column("decision_id", Integer),
+    Column("reviewer", Text, nullable=False),
+    # A repeated question's answer that was taken back.
+    Column("retracted", Boolean, nullable=False, server_default=text("false")),
     Column("key", Text),
     Index("reviewed_in_review", "review_id"),
     UniqueConstraint("review_id", "key"),

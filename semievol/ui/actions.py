@@ -6,7 +6,7 @@ from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch
 from semievol.method import selection
-from semievol.store import decisions, results, rounds, runs
+from semievol.store import decisions, projects, results, rounds, runs
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project
 from semievol.store.rounds import Round
@@ -58,7 +58,9 @@ def freeze(store: Store, round_: Round, policy: Policy) -> int:
     if not answers:
         why = cut.reason() or "Everything that the policy accepts was rejected by hand."
         raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
-    known = evidence.frozen(store, round_.id, cut, pool, len(offered(pool)))
+    known = evidence.frozen(
+        store, round_, projects.task_of(store, round_.version_id), cut, pool, calibration, len(offered(pool))
+    )
     return decisions.freeze(store, round_.id, policy, answers, origins, known).number
 
 

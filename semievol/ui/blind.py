@@ -13,7 +13,7 @@ from semievol.method.reviewing import REPEAT_EVERY, drawing_order, proven
 from semievol.method.selection import Cut
 from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Record
-from semievol.store import projects, reviews
+from semievol.store import projects, results, reviews
 from semievol.store.reviews import MOST, Review
 from semievol.ui import desk, formats, notices, parts, record, state
 from semievol.ui.paint import Node, node
@@ -39,7 +39,8 @@ def random_review(here: Place, pool: pd.DataFrame, calibration: pd.DataFrame, cu
 
 def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
     """What a review draws from: candidates that the policy keeps and nobody has decided on."""
-    return pool[cut.mask & pool["decision"].isna().to_numpy()]
+    undecided = pool["decision"].isna() | (pool["decision"] == "skip")
+    return pool[cut.mask & undecided.to_numpy()]
 
 
 def _begin(here: Place, pool: pd.DataFrame, calibration: pd.DataFrame, cut: Cut) -> None:
@@ -55,27 +56,29 @@ def _begin(here: Place, pool: pd.DataFrame, calibration: pd.DataFrame, cut: Cut)
             "Kind", list(MODES), format_func=lambda m: MODES[m], default="fixed", required=True, key="blind_mode"
         )
         pressed = st.button("Start the review", type="primary", icon=":material/casino:")
-    parts.note(promise(size, len(left)))
+    prior = _prior(cut)
+    parts.note(promise(size, len(left), None if mode == "fixed" else prior))
     if mode == "any_time":
-        parts.note(
-            "Stop any time: the bound holds after every answer, and is a little wider than that of a fixed number."
-        )
+        parts.note("The bound holds after every answer, and is wider than that of a fixed number.")
     if pressed:
         with parts.errors_shown():
             order = drawing_order(dict(zip(left.index, left["content_hash"], strict=True)))
             asked = size if mode == "fixed" else most
-            reviews.begin(here.store, here.this_round.id, cut.policy, order, mode, asked, _prior(cut), state.reviewer())
+            reviews.begin(here.store, here.this_round.id, cut.policy, order, mode, asked, prior, state.reviewer())
             st.rerun()
 
 
-def promise(size: int, kept: int) -> str:
-    """What a review of this size can prove about a kept set, said before it begins."""
+def promise(size: int, kept: int, prior: tuple[float, float] | None = None) -> str:
+    """What a review of this size can prove, said before it begins; prior: of one that may stop any time."""
+    if prior is not None:
+        most = precision.anytime_upper([False] * size, kept, prior)
+        told = f"0 wrong when you stop after {size} guarantees"
+        return f"{told} at most {formats.percent(most / kept)} wrong of the {kept:,} kept and undecided (95 %)."
     best = precision.guarantee(size, 0, kept)
     needed = precision.needed_reviews(0.95, kept)
     more = f"; for 5 % review {needed}" if best.share > 0.05 and needed is not None else ""
-    return (
-        f"0 wrong of {size} guarantees at most {formats.percent(best.share)} wrong of the {kept:,} kept (95 %){more}."
-    )
+    told = f"0 wrong of {size} guarantees at most {formats.percent(best.share)} wrong"
+    return f"{told} of the {kept:,} kept and undecided (95 %){more}."
 
 
 def _prior(cut: Cut) -> tuple[float, float]:
@@ -124,8 +127,9 @@ def _ask(here: Place, under_way: Review) -> None:
 
 def _item(here: Place, asked: Record, repeat: bool, place: int) -> dict[str, Any]:
     allowed = allowed_answers(here.task, asked)
-    nodes: list[Node] = [node("label", f"Record {place + 1}"), *record.question(here.task, asked)]
-    if here.task.kind == "classification":
+    title = "Once more" if repeat else f"Record {place + 1}"
+    nodes: list[Node] = [node("label", title), *record.question(here.task, asked)]
+    if allowed:
         keys = [
             node("row", None, node("key", str(n), tag="span"), node("chip", answer, tag="span"))
             for n, answer in enumerate(allowed[:9], start=1)
@@ -139,6 +143,7 @@ def _buttons(here: Place, under_way: Review, asked: Record, repeat: bool) -> Non
     """The same by mouse; and the only way where the answer is typed or there are more than nine."""
     allowed = allowed_answers(here.task, asked)
     slot = f"{'again' if repeat else 'first'} {asked.id}"
+    revision = results.revision(here.store, here.this_round.id)
     with st.form(f"blind_{slot}", border=False):
         if allowed:
             typed = st.selectbox(
@@ -162,7 +167,7 @@ def _buttons(here: Place, under_way: Review, asked: Record, repeat: bool) -> Non
         st.warning("Choose or type your answer first.")
         return
     with parts.errors_shown():
-        key = f"{desk.session()}-form-{slot}-{len(under_way.sample.seen)}"
+        key = f"{desk.session()}-form-{slot}-{revision}"
         _answer(here, under_way, slot, action, read if action == "choose" else None, key)
         st.rerun()
 
@@ -175,8 +180,9 @@ def _answer(here: Place, under_way: Review, slot: str, action: str, answer: str 
         return
     said = action
     if action == "choose":
-        said = "accept" if answer == under_way.sample.shown.get(record_id) else "edit"
-    reviews.answer(here.store, under_way, record_id, said, answer, which == "again", state.reviewer(), key)
+        said = "accept" if under_way.sample.agrees(record_id, answer) else "edit"
+    if not reviews.answer(here.store, under_way, record_id, said, answer, which == "again", state.reviewer(), key):
+        st.toast("A colleague answered this one a moment ago.", icon=":material/info:")
 
 
 @notices.errors_kept()
@@ -192,7 +198,8 @@ def _outcome(here: Place, review: Review) -> None:
         by = f" by {review.reviewer}" if review.reviewer else ""
         st.text(f"Random review {review.number}{by}, {formats.moment(review.created)}")
         if found is None:
-            parts.note("It ended before the first answer.")
+            answered = f"{len(sample.first)} of {len(sample.order)} are answered, so it says nothing yet."
+            parts.note("It ended before the first answer." if review.ended is not None else answered)
             return
         parts.note(
             f"{found.wrong} of {found.reviewed} drawn were wrong, so at most {found.wrong_at_most:,} of the "
@@ -206,14 +213,7 @@ def _outcome(here: Place, review: Review) -> None:
                 + (" What was answered in two ways counts as wrong; look at it again:" if unsteady else "")
             )
             for record_id in unsteady:
+                st.text(record_id)
                 st.button(
-                    f"Review record {record_id}",
-                    key=f"again_{review.id}_{record_id}",
-                    on_click=_open,
-                    args=(record_id,),
+                    "Look at it again", key=f"again_{review.id}_{record_id}", on_click=desk.open, args=(record_id,)
                 )
-
-
-def _open(record_id: str) -> None:
-    st.session_state["review_head"] = record_id
-    st.session_state["selection_part"] = "review"

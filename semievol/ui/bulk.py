@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.store import decisions, results
+from semievol.store import decisions, results, reviews
 from semievol.ui import desk, formats, notices, parts, state, tables
 from semievol.ui.state import Place
 
@@ -20,20 +18,21 @@ def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> Non
     parts.heading(
         "Many at once", "Undecided candidates that a filter finds. One Undo on the Review part takes it all back."
     )
-    found = _filtered(pool, kept, measure)
+    found = _filtered(pool, kept, measure, reviews.reserved(here.store, here.this_round.id))
     parts.note(f"{formats.plural(len(found), 'candidate')} found; the first {min(SHOWN, len(found))} are shown.")
     if found.empty:
         return
     shown = found.head(SHOWN).assign(value=found[measure].head(SHOWN))
     names = {"question": "Question", "answer": "Candidate", "value": formats.MEASURE_WORDS[measure]}
     tables.table(shown, "bulk_preview", names, height=280)
+    revision = results.revision(here.store, here.this_round.id)
     with st.container(horizontal=True):
         for label, action in (("Accept all", "accept"), ("Reject all", "reject"), ("None fits for all", "ambiguous")):
             told = f"{label} {len(found):,}"
-            st.button(told, key=f"bulk_{action}", on_click=_decide, args=(here, found["answer"].to_dict(), action))
+            st.button(told, key=f"bulk_{action}", on_click=_decide, args=(here, _shown(found), action, revision))
 
 
-def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str) -> pd.DataFrame:
+def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, reserved: frozenset[str]) -> pd.DataFrame:
     row = st.columns([4, 3, 3, 3], vertical_alignment="bottom")
     with row[0]:
         words = st.text_input("Words in the question", key="bulk_words", live="300ms")
@@ -45,6 +44,7 @@ def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str) -> pd.DataFram
     with row[3]:
         policy = st.selectbox("Policy", ("All", "Kept", "Left out"), key="bulk_policy")
     mask = pool["decision"].isna().to_numpy() & pool["answer"].notna().to_numpy()
+    mask &= ~pool.index.isin(reserved)
     if answer is not None:
         mask &= (pool["answer"] == answer).to_numpy()
     if agreement != "All":
@@ -59,10 +59,16 @@ def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str) -> pd.DataFram
 
 
 @notices.errors_kept()
-def _decide(here: Place, shown: dict[str, Any], action: str) -> None:
-    revision = results.revision(here.store, here.this_round.id)
+def _decide(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
     key = f"bulk-{desk.session()}-{action}-{revision}"
+    said = (action, None, state.reviewer(), "many at once", key)
     made = decisions.decide_many(
-        here.store, here.this_project.id, here.this_round.id, shown, action, None, state.reviewer(), "many at once", key
+        here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
     )
-    notices.say(f"{formats.plural(len(made), 'decision')} saved; Undo on the Review part takes all of them back.")
+    meanwhile = len(shown) - len(made)
+    left = f" {formats.plural(meanwhile, 'record')} had been decided meanwhile." if meanwhile else ""
+    notices.say(f"{formats.plural(len(made), 'decision')} saved; Undo on the Review part takes all of them back.{left}")
+
+
+def _shown(found: pd.DataFrame) -> dict[str, str | None]:
+    return dict(zip(map(str, found.index), found["answer"], strict=True))

@@ -45,6 +45,23 @@ def stale() -> bool:
     return bool(st.session_state.pop("desk_stale", False))
 
 
+def open(record_id: str) -> None:
+    """The record comes first on the review desk, which is shown."""
+    st.session_state["review_head"] = record_id
+    st.session_state["review_editing"] = st.session_state["review_noting"] = None
+    st.session_state["selection_part"] = "review"
+
+
+def enter(project_id: int, round_id: int) -> None:
+    """What a desk remembers belongs to one round; in another one it begins anew."""
+    place = (project_id, round_id)
+    if st.session_state.get("desk_place", place) != place:
+        for key in ("skipped", "head", "editing", "noting", "made", "mine", "looked", "conflicts", "cards"):
+            st.session_state.pop(f"review_{key}", None)
+        st.session_state.pop("sweep", None)
+    st.session_state["desk_place"] = place
+
+
 def draw(
     name: str,
     place: str,

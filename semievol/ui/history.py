@@ -45,7 +45,7 @@ def history(here: Place) -> None:
         gone = bool(entry["undone"])
         st.button("Take back", disabled=gone, on_click=_take_back, args=(here, int(entry["id"])))
         st.button("Restore", on_click=_restore, args=(here, int(entry["id"]), len(found)))
-        st.button("Open on the desk", on_click=_open, args=(str(entry["record_id"]),))
+        st.button("Open on the desk", on_click=desk.open, args=(str(entry["record_id"]),))
 
 
 def _state(entry: pd.Series) -> str:
@@ -63,8 +63,3 @@ def _restore(here: Place, decision_id: int, entries: int) -> None:
     key = f"restore-{desk.session()}-{decision_id}-{entries}"
     decisions.restore(here.store, here.this_project.id, decision_id, state.reviewer(), key)
     notices.say("Restored: it is the newest decision on its record again.")
-
-
-def _open(record_id: str) -> None:
-    st.session_state["review_head"] = record_id
-    st.session_state["selection_part"] = "review"

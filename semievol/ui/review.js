@@ -11,6 +11,8 @@ const AGAIN = 3000; // before what could not be saved is sent again
 const ACTS = { a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous" };
 const STAYS = new Set(["undo", "edit", "note"]); // the record is still to be decided
 
+const stored_of = (data, state) => (data.by === state.by ? data.seq : 0); // a new session has stored nothing of this page
+
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".sv-review");
   if (!data) return;
@@ -20,9 +22,10 @@ export default function ({ data, parentElement, setStateValue }) {
     state = { by, seq: 0, stored: 0, failures: data.failures, queue: [], turn: 0, told: 0, timer: 0, settled: 0 };
     kept.set(data.place, state);
   }
+  if (state.typing && stored_of(data, state) >= state.typing && !data.paused) state.typing = 0;
   state.items = data.items;
   state.paused = data.paused;
-  const stored = data.by === state.by ? data.seq : 0; // a session that has not heard of this page has stored nothing of it
+  const stored = stored_of(data, state);
   state.queue = state.queue.filter((one) => one.seq > stored);
   const failed = data.failures !== state.failures;
   const forgotten = data.by !== state.by && state.queue.length > 0 && state.told === state.turn;
@@ -62,20 +65,23 @@ export default function ({ data, parentElement, setStateValue }) {
   const listen = (event) => {
     if (!root.isConnected) return document.removeEventListener("keydown", listen);
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (state.paused || document.querySelector("[role=dialog]")) return;
+    if (state.paused || state.typing || document.querySelector("[role=dialog]")) return;
     const at = event.composedPath()[0];
     if (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || at.getAttribute?.("role") === "slider") return;
-    const act = ACTS[event.key] || (/^[1-9]$/.test(event.key) ? "choose" : null);
+    const act = ACTS[event.key.length === 1 ? event.key.toLowerCase() : event.key] || (/^[1-9]$/.test(event.key) ? "choose" : null);
     if (!act || !data.acts.includes(act)) return;
     const item = state.shown()[0];
     if (act !== "undo" && !item) return;
     if (act === "choose" && Number(event.key) > item.choices) return;
     event.preventDefault();
+    const place = root.getBoundingClientRect();
+    if (place.bottom < 0 || place.top > window.innerHeight - 80) return root.scrollIntoView({ block: "center" }); // unseen
     clearTimeout(state.rest);
     state.seq += 1;
     const entry = { by: state.by, who: data.reviewer, seq: state.seq, id: item ? item.id : "", slot: item ? (item.slot ?? item.id) : "", act, pick: -1, last: item ? item.last : 0 };
     if (act === "choose") entry.pick = Number(event.key) - 1;
     state.queue.push(entry);
+    if (act === "edit" || act === "note") state.typing = state.seq; // what is typed next belongs to the form
     if (!STAYS.has(act)) waiting.add(entry.slot);
     state.show();
     send(SOON);

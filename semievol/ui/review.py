@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.method.tasks import allowed_answers, parse
+from semievol.method.tasks import allowed_answers, parse, same
 from semievol.records import Task
-from semievol.store import decisions, results
+from semievol.store import decisions, results, reviews
 from semievol.store.decisions import Decision
 from semievol.store.results import RecordView
 from semievol.ui import desk, formats, notices, parts, record, state, sweep
@@ -65,7 +65,7 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         st.selectbox("Order", list(ORDERS), format_func=lambda o: ORDERS[o], key="review_order")
     mine.conflicts()
     queue = mine.queue(str(st.session_state["review_order"]))
-    typing = st.session_state.get("review_editing") or st.session_state.get("review_noting")
+    typing = queue[:1] in ([st.session_state.get("review_editing")], [st.session_state.get("review_noting")])
     finished = "Every candidate is decided or skipped. Undo brings the last one back."
     if st.session_state["review_order"] == "second":
         finished = "There is no decision of a colleague that you have not given your own opinion on."
@@ -120,8 +120,9 @@ class Desk:
             asked = (
                 self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
             )
-        if self.skipped:
-            asked = asked & ~index.isin(self.skipped)
+        reserved = reviews.reserved(self.here.store, self.round_id)
+        if self.skipped or reserved:
+            asked = asked & ~index.isin(self.skipped | reserved)
         open_ = np.flatnonzero(asked)
         self.left = len(open_)
         known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))
@@ -277,7 +278,7 @@ class Desk:
             for entry in since
             if entry.id not in mine | undone
             and entry.action not in ("undo", "skip")
-            and (entry.action, entry.answer) != (made.action, made.answer)
+            and not _alike(self.task, entry, made)
         ]
         if others and made.action != "skip":
             view = results.record_view(self.here.store, self.round_id, made.record_id)
@@ -296,7 +297,7 @@ class Desk:
             own = made.get(entry.content_hash)
             if own is None or own.action == "skip" or entry.id < own.id or entry.id in mine | undone:
                 continue
-            if entry.action not in ("undo", "skip") and (entry.action, entry.answer) != (own.action, own.answer):
+            if entry.action not in ("undo", "skip") and not _alike(self.task, entry, own):
                 view = results.record_view(self.here.store, self.round_id, own.record_id)
                 st.session_state.setdefault("review_conflicts", {})[own.id] = _conflict(view, [entry], own)
         st.session_state["review_looked"] = max([looked, *(entry.id for entry in since)])
@@ -338,17 +339,25 @@ class Desk:
         with st.form("correction", border=False):
             if allowed:
                 typed = st.selectbox(
-                    "Correct answer", allowed, format_func=lambda a: record.named_answer(self.task, view.record, a)
+                    "Correct answer",
+                    allowed,
+                    index=None,
+                    placeholder="Choose",
+                    format_func=lambda a: record.named_answer(self.task, view.record, a),
                 )
             else:
                 typed = st.text_input("Correct answer", value=self._shown(record_id) or "")
             note = st.text_input("Note", max_chars=500, placeholder="Why, for yourself and colleagues; may stay empty")
-            if st.form_submit_button("Save correction", type="primary"):
+            with st.container(horizontal=True):
+                saved = st.form_submit_button("Save correction", type="primary")
+                st.form_submit_button("Cancel", on_click=self._put_down)
+            if saved:
                 read = typed if allowed else parse(self.task, view.record, str(typed or ""))
                 if read is None:
-                    st.warning("This is not an answer of the task's kind. A numeric task wants one number.")
+                    st.warning("Choose an answer, or type one of the task's kind: a numeric task wants one number.")
                     return
-                self._save(record_id, "edit", read, note or "")
+                own = same(self.task, read, self._shown(record_id))
+                self._save(record_id, "accept" if own else "edit", None if own else read, note or "")
 
     def note(self, record_id: str) -> None:
         """The form for a decision with a note."""
@@ -358,6 +367,10 @@ class Desk:
                 for label, action in (("Accept", "accept"), ("Reject", "reject"), ("None fits", "ambiguous")):
                     if st.form_submit_button(f"{label} with this note"):
                         self._save(record_id, action, None, note or "")
+                st.form_submit_button("Cancel", on_click=self._put_down)
+
+    def _put_down(self) -> None:
+        st.session_state["review_editing"] = st.session_state["review_noting"] = None
 
     def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
         with parts.errors_shown():
@@ -381,6 +394,13 @@ def _averaged(task: Task, view: RecordView) -> dict[str, float]:
     if not spreads:
         return {}
     return {answer: sum(s.get(answer, 0.0) for s in spreads) / len(spreads) for answer in spreads[0]}
+
+
+def _alike(task: Task, one: Decision, other: Decision) -> bool:
+    """Whether two decisions come to the same."""
+    if one.answer is not None and other.answer is not None:
+        return same(task, one.answer, other.answer)
+    return (one.action, one.answer) == (other.action, other.answer)
 
 
 def _conflict(view: RecordView, others: list[Decision], made: Decision) -> str:

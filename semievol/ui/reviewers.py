@@ -9,9 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from semievol.method import agreement
+from semievol.method.tasks import fold, parse_number
+from semievol.records import Task
 from semievol.store import decisions
 from semievol.store.decisions import Decision
-from semievol.ui import formats, parts, tables
+from semievol.ui import desk, formats, parts, tables
 from semievol.ui.state import Place
 
 SHOWN = 100
@@ -20,7 +22,7 @@ SHOWN = 100
 def reviewers(here: Place, pool: pd.DataFrame) -> None:
     """Kappa for every two, alpha for all, and the records that they see differently."""
     parts.heading("Reviewers", "Everybody's newest word on each record. “Second opinion” on the desk makes more of it.")
-    said = opinions(decisions.standing(here.store, here.this_project.id))
+    said = opinions(here.task, decisions.standing(here.store, here.this_project.id))
     if said.shape[1] < 2:
         parts.note("Only one reviewer so far. Names are set on the Settings page, for each session its own.")
         return
@@ -52,20 +54,35 @@ def reviewers(here: Place, pool: pd.DataFrame) -> None:
     _conflicts(pool, both)
 
 
-def opinions(standing: dict[str, list[Decision]]) -> pd.DataFrame:
-    """One line per record (by the id it was decided under), one column per reviewer: what each said last, as words."""
+def opinions(task: Task, standing: dict[str, list[Decision]]) -> pd.DataFrame:
+    """One line per content (by the newest id it was decided under), one column per reviewer: what each said last.
+
+    A reject says only what the answer is not: it counts where somebody else says just that.
+    """
     said: dict[str, dict[str, str]] = {}
     for entries in standing.values():
-        for entry in entries:
-            if entry.action != "skip":
-                said.setdefault(entry.record_id, {})[entry.reviewer] = _said(entry)
+        last = {entry.reviewer: entry for entry in entries if entry.action != "skip"}
+        asserted = {_canonical(task, entry.answer) for entry in last.values() if entry.action in ("accept", "edit")}
+        words = {name: _said(task, entry, asserted) for name, entry in last.items()}
+        if known := {name: word for name, word in words.items() if word}:
+            said[entries[-1].record_id] = known
     return pd.DataFrame.from_dict(said, orient="index", dtype=object).sort_index(axis=1)
 
 
-def _said(entry: Decision) -> str:
+def _said(task: Task, entry: Decision, asserted: set[str]) -> str:
     if entry.action in ("accept", "edit"):
-        return str(entry.answer)
-    return "none fits" if entry.action == "ambiguous" else f"not {entry.answer_shown}"
+        return _canonical(task, entry.answer)
+    if entry.action == "ambiguous":
+        return "none fits"
+    rejected = _canonical(task, entry.answer_shown)
+    return f"not {rejected}" if rejected in asserted or not asserted else ""
+
+
+def _canonical(task: Task, answer: str | None) -> str:
+    """Answers that count as the same, written the same."""
+    if task.kind == "numeric" and answer is not None and (number := parse_number(answer)) is not None:
+        return format(number.normalize(), "f")
+    return fold(answer or "") if task.kind == "text" else str(answer)
 
 
 def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
@@ -83,9 +100,4 @@ def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
         tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
     )
     if picked is not None:
-        st.button("Open on the desk", key="open_conflict", on_click=_open, args=(str(apart.index[picked]),))
-
-
-def _open(record_id: str) -> None:
-    st.session_state["review_head"] = record_id
-    st.session_state["selection_part"] = "review"
+        st.button("Open on the desk", key="open_conflict", on_click=desk.open, args=(str(apart.index[picked]),))

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.method.similar import similarities
-from semievol.store import decisions
+from semievol.store import decisions, results, reviews
 from semievol.ui import desk, formats, notices, parts, state
 from semievol.ui.state import Place
 
@@ -33,7 +33,7 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
     last: dict[str, Any] | None = st.session_state.get("sweep")
     if last is None or here.task.kind == "multiple_choice" or last["record"] not in pool.index:
         return  # a letter means another option in every record
-    found = _alike(pool, last)
+    found = _alike(pool[~pool.index.isin(reviews.reserved(here.store, here.this_round.id))], last)
     if found.empty:
         forget()
         return
@@ -42,28 +42,33 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
             "Records like the one you corrected", "The model gave them the same answer. Tick what is wrong too."
         )
         st.text(f"{last['before']} → {last['after']}")
-        names = {"wrong": st.column_config.CheckboxColumn("Wrong too", width="small")}
+        names = {"wrong": st.column_config.CheckboxColumn("Wrong too", width="medium")}
         names |= {"question": st.column_config.TextColumn("Question", width="large", disabled=True)}
         names |= {"similarity": st.column_config.NumberColumn("Similarity", format="%.2f", disabled=True)}
         shown = found.assign(wrong=False)[["wrong", "question", "similarity"]]
         key = f"sweep_{last['record']}_{hash(tuple(found.index))}"
         ticked = st.data_editor(shown, column_config=names, hide_index=True, key=key, width="stretch")
         chosen = [str(i) for i, one in ticked["wrong"].items() if one]
+        revision = results.revision(here.store, here.this_round.id)
         with st.container(horizontal=True):
             label = f"Correct {formats.plural(len(chosen), 'record')}" if chosen else "Correct the ticked records"
-            st.button(label, type="primary", disabled=not chosen, on_click=_correct, args=(here, pool, chosen, last))
+            st.button(
+                label, type="primary", disabled=not chosen, on_click=_correct, args=(here, pool, chosen, last, revision)
+            )
             st.button("None of them", on_click=forget)
 
 
 @notices.errors_kept()
-def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: dict[str, Any]) -> None:
+def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: dict[str, Any], revision: int) -> None:
     shown = dict(zip(chosen, pool.loc[chosen, "answer"], strict=True))
-    key = f"sweep-{last['record']}-{hash(tuple(chosen))}-{st.session_state['review_session']}"
+    key = f"sweep-{last['record']}-{','.join(chosen)}-{revision}-{desk.session()}"
     said = ("edit", last["after"], state.reviewer(), "like a record that was corrected", key)
-    decisions.decide_many(here.store, here.this_project.id, here.this_round.id, shown, *said)
+    made = decisions.decide_many(
+        here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
+    )
     forget()
     desk.rest()
-    notices.say(f"{formats.plural(len(chosen), 'record')} corrected; Undo takes all of them back.")
+    notices.say(f"{formats.plural(len(made), 'record')} corrected; Undo takes all of them back.")
 
 
 def _alike(pool: pd.DataFrame, last: dict[str, Any]) -> pd.DataFrame:

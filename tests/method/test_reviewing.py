@@ -113,6 +113,15 @@ def test_every_doubt_counts_as_an_error() -> None:
     assert two_ways.wrong() == [True]
 
 
+def test_what_was_drawn_stays_drawn_though_its_answer_is_taken_back() -> None:
+    sample = replace(
+        _sample(40, mode="any_time"), seen=[Seen("r0", "accept", "a"), Seen("r2", "accept", "a")], reached=3
+    )
+    assert sample.wrong() == [False, True, False]
+    assert sample.judged() == [False, False]
+    assert proven(replace(_sample(3), seen=sample.seen, reached=3)) is None
+
+
 def test_the_first_answer_counts() -> None:
     sample = replace(_sample(5), seen=[Seen("r0", "edit", "b"), Seen("r0", "accept", "a", repeat=True)])
     assert sample.first["r0"].answer == "b"

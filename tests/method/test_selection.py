@@ -104,7 +104,7 @@ def test_the_share_counts_all_records_also_those_without_a_value() -> None:
 
 def test_a_threshold_includes_its_value() -> None:
     assert kept(threshold(0.2), table([0.1, 0.2, 0.3])) == ["r0", "r1"]
-    assert selection.reason(threshold(0.05), table([0.1])) == "The answer_nll of every candidate is above 0.05."
+    assert selection.reason(threshold(0.05), table([0.1])) == "The value of every candidate is above 0.05."
 
 
 def test_disputed_candidates_can_be_dropped_or_stand_apart() -> None:
@@ -175,7 +175,7 @@ def test_a_target_precision_without_enough_evidence_keeps_nothing_and_says_how_t
     for calibration in (None, frame[:0], candidates(40, 1)):
         assert kept(target(0.9), frame, calibration) == []
         assert "not enough evidence" in selection.reason(target(0.9), frame, calibration)
-        assert "review 29 at random" in selection.reason(target(0.9), frame, calibration)
+        assert "a random review verify it (29, all right)" in selection.reason(target(0.9), frame, calibration)
 
 
 def test_the_kept_set_has_the_target_precision_in_nineteen_of_twenty_projects() -> None:

@@ -32,6 +32,7 @@ def test_a_review_remembers_what_it_draws_from(world: World) -> None:
     assert review.sample.kept == 6
     assert len(review.keys) == 6
     assert review.sample.shown["u3"] == "water"
+    reviews.end(world.store, review.id)
     assert _begun(world).number == 2
     assert [one.number for one in reviews.reviews(world.store, world.round.id)] == [1, 2]
 
@@ -52,8 +53,8 @@ def test_an_answer_is_a_decision_too(world: World) -> None:
 def test_an_answer_counts_once(world: World) -> None:
     review = _begun(world)
     for _ in range(2):
-        reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
-    reviews.answer(world.store, review, "u5", "edit", "waste", key="k2")  # a colleague was a moment later
+        assert reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
+    assert not reviews.answer(world.store, review, "u5", "edit", "waste", key="k2")  # a colleague was a moment later
     found = reviews.get(world.store, review.id)
     assert [(one.record_id, one.answer) for one in found.sample.seen] == [("u5", "road")]
     assert len(decisions.history(world.store, world.project.id)) == 1
@@ -82,11 +83,50 @@ def test_undo_opens_the_question_again(world: World) -> None:
     reviews.answer(world.store, review, "u3", "skip", key="k2")
     assert reviews.undo(world.store, review, key="k3")
     assert reviews.get(world.store, review.id).sample.next_question() == ("u3", False)
-    decisions.undo(world.store, world.project.id)  # the other way round: undone on the desk
-    assert reviews.get(world.store, review.id).sample.next_question() == ("u5", False)
-    assert not reviews.undo(world.store, review, key="k4")
-    reviews.answer(world.store, review, "u5", "edit", "water", key="k5")
-    assert reviews.get(world.store, review.id).sample.wrong() == [True]
+    assert reviews.undo(world.store, review, key="k4")
+    assert not reviews.undo(world.store, review, key="k5")
+    reviews.answer(world.store, review, "u5", "edit", "water", key="k6")
+    found = reviews.get(world.store, review.id).sample
+    assert found.wrong() == [True, True]  # u3 was drawn and has no answer
+
+
+def test_undo_takes_back_ones_own_newest_answer_a_repeated_one_too(world: World) -> None:
+    review = _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", reviewer="Ada", key="k1")
+    reviews.answer(world.store, review, "u3", "accept", "water", reviewer="Bob", key="k2")
+    reviews.answer(world.store, review, "u5", "edit", "waste", repeat=True, reviewer="Ada", key="k3")
+    assert reviews.undo(world.store, review, "Ada")
+    found = reviews.get(world.store, review.id).sample
+    assert found.unsteady() == []
+    assert set(found.first) == {"u5", "u3"}
+    assert reviews.undo(world.store, review, "Ada")
+    assert set(reviews.get(world.store, review.id).sample.first) == {"u3"}
+
+
+def test_the_desk_does_not_open_a_review_again(world: World) -> None:
+    review = _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", reviewer="Ada", key="k1")
+    assert decisions.undo(world.store, world.project.id, reviewer="Ada") is None
+    assert reviews.reserved(world.store, world.round.id) == {"u3", "u0", "u1", "u7"}
+
+
+def test_one_review_at_a_time_and_a_finished_one_is_not_ended(world: World) -> None:
+    review = _begun(world, size=1)
+    with pytest.raises(UserError, match="still open"):
+        _begun(world)
+    reviews.answer(world.store, review, "u5", "accept", "road", key="k1")
+    reviews.end(world.store, review.id)
+    assert reviews.get(world.store, review.id).ended is None
+    assert reviews.get(world.store, review.id).sample.mode == "fixed"
+
+
+def test_a_bulk_decision_leaves_what_was_decided_meanwhile(world: World) -> None:
+    about = (world.store, world.project.id, world.round.id)
+    decisions.decide(*about, "u1", "reject", "road", reviewer="Bob")
+    shown = {"u0": "road", "u1": "road", "u2": "road"}
+    made = decisions.decide_many(*about, shown, "accept", reviewer="Ada", only_undecided=True)
+    assert [one.record_id for one in made] == ["u0", "u2"]
+    assert len(decisions.in_bulk(world.store, world.project.id)) == 2
 
 
 def test_a_review_that_was_ended_keeps_the_bound_for_any_time(world: World) -> None:

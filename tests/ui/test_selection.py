@@ -9,6 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Policy, Rule
+from semievol.method import precision
+from semievol.method.reviewing import Sample, Seen
 from semievol.method.selection import Cut
 from semievol.records import Record, Task
 from semievol.store import decisions, projects, results, reviews, rounds, runs, schema, selections
@@ -43,7 +45,7 @@ def _answer(app: AppTest, answer: str | None, button: str = "Save answer") -> Ap
 
 def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: Store, project: Project) -> None:
     app = _part(visit("selection", project=project.id), "blind")
-    assert "0 wrong of 36 guarantees at most 0.0 % wrong of the 36 kept" in told(app)
+    assert "0 wrong of 36 guarantees at most 0.0 % wrong of the 36 kept and undecided" in told(app)
     next(field for field in app.number_input if field.label == "Records").set_value(12).run()
     assert "0 wrong of 12 guarantees at most" in told(app)
     press(app, "Start the review")
@@ -205,6 +207,37 @@ def test_cross_fitting_is_offered_where_nothing_was_held_out(visit: Visit, store
     (queued,) = runs.queue(store)
     assert (queued.first, queued.until, queued.config.cross_fit) == ("warm_up", "justify", 5)
     assert queued.round_id == _round(store, project)
+
+
+def test_answers_written_otherwise_are_no_fixed_errors(store: Store, project: Project) -> None:
+    """A guarantee that counted them would promise more than is known."""
+    round_id = _round(store, project)
+    numeric = Task("numeric")
+    pool = results.candidate_frame(store, round_id).assign(answer="5", decided_answer=None, decision=None)
+    pool.loc[pool.index[:10], ["decision", "decided_answer"]] = ["edit", "5.0"]
+    pool.loc[pool.index[10], ["decision", "decided_answer"]] = ["edit", "6"]
+    cut = Cut(Policy(rule=Rule(kind="fraction", value=1.0)), pool)
+    order = [str(i) for i in pool.index]
+    seen = [Seen(i, "edit", "5.0" if place < 10 else "6" if place == 10 else "5") for place, i in enumerate(order[:20])]
+    sample = Sample(numeric, "fixed", len(order), order[:20], dict.fromkeys(order, "5"), seen, 20)
+    keys = frozenset(pool["record_key"].tolist())
+    review = reviews.Review(1, round_id, 1, cut.policy, keys, (1.0, 1.0), "", 0.0, None, sample)
+    found = evidence.verified(store, project.id, [review], cut, pool)
+    assert found is not None
+    known = precision.guarantee(20, 1, len(order))
+    assert (found.fixed, found.most, found.outside) == (1, known.wrong_at_most - 1, 0)
+    removed = pool.assign(decision="reject")
+    assert evidence.verified(store, project.id, [review], Cut(cut.policy, removed), removed).doubtful  # type: ignore[union-attr]
+    twice = evidence.verified(store, project.id, [review, review], cut, pool)
+    assert twice is not None
+    assert twice.most > found.most  # alpha is shared by all reviews that were begun
+
+
+def test_what_was_withheld_is_not_claimed_by_a_frozen_selection() -> None:
+    known: dict[str, Any] = {"estimated": {"kept": 90, "drawn": 30, "wrong": 2, "low": 1, "high": 12}}
+    assert evidence.sentences(known | {"shifted": ["texts"]}) == []
+    assert evidence.sentences(known | {"shift": {"p_value": 0.001}}) == []
+    assert evidence.sentences(known | {"cross_fitted": True}) == ["1 to 12 wrong (estimated, approximate)"]
 
 
 def test_the_words_of_a_frozen_selection() -> None:
