@@ -75,7 +75,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (act === "choose" && Number(event.key) > item.choices) return;
     event.preventDefault();
     const place = root.getBoundingClientRect();
-    if (place.bottom < 0 || place.top > window.innerHeight - 80) return root.scrollIntoView({ block: "center" }); // unseen
+    if (place.bottom < 0 || place.top > window.innerHeight - 80) root.scrollIntoView({ block: "center" }); // nothing unseen
     clearTimeout(state.rest);
     state.seq += 1;
     const entry = { by: state.by, who: data.reviewer, seq: state.seq, id: item ? item.id : "", slot: item ? (item.slot ?? item.id) : "", act, pick: -1, last: item ? item.last : 0 };

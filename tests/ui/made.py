@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 from semievol.jobs.planning import make_plan, open_round
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Record, Split, Task
 from semievol.store import projects, runs
-from semievol.store.database import Store
+from semievol.store.database import Store, open_store
 from semievol.store.journal import StoreJournal
 from semievol.store.projects import Project
 from semievol.store.runs import Run
@@ -101,7 +106,23 @@ def evolved(store: Store, project: Project, first: str = "warm_up", until: str =
 
 
 def with_results(store: Store, name: str = "Calls", hostile: bool = False, until: str = "evaluate") -> Project:
-    """A project whose seven stages (or those up to `until`) have run."""
+    """A project whose seven stages (or those up to `until`) have run; made once, and copied into an empty workspace."""
+    if projects.list_projects(store):
+        return _results(store, name, hostile, until)
+    shutil.copytree(_template(name, hostile, until), store.home, dirs_exist_ok=True)
+    return projects.list_projects(store)[0]
+
+
+@cache
+def _template(name: str, hostile: bool, until: str) -> Path:
+    """A workspace with such a project, as files that nobody has open."""
+    home = Path(tempfile.mkdtemp(prefix="semievol-made-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    _results(open_store(home), name, hostile, until)
+    return home
+
+
+def _results(store: Store, name: str, hostile: bool, until: str) -> Project:
     project = with_data(store, name, hostile)
     evolved(store, project, until=until)
     return projects.find_project(store, project.id)

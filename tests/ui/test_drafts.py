@@ -68,7 +68,8 @@ def test_the_chosen_columns_and_sheet_are_there_after_a_reload(visit: Visit, pro
     assert _named(app, "Question").value == "two"  # type: ignore[attr-defined]
     _named(app, "Sheet").select("Notes").run()  # type: ignore[attr-defined]
     app = visit("data", project=project.id)
-    assert _named(app, "Sheet").value == "Notes"  # type: ignore[attr-defined]
+    assert "The file has 0 records." in told(app)  # the sheet chosen holds nothing, as before the reload
+    assert "Read the first sheet" in [button.label for button in app.button]
 
 
 @pytest.mark.parametrize("button", ["Remove", "Start over"])

@@ -47,10 +47,3 @@ def test_what_experts_taught_is_not_credited_to_the_method(visit: Visit, store: 
     words = told(visit("evaluation", project=project.id))
     assert "also learned from 1 answer that experts gave" in words
     assert "plain SFT" not in words
-
-
-def test_the_estimate_says_what_it_assumes(visit: Visit, store: Store) -> None:
-    project = made.with_results(store, until="justify")
-    words = told(visit("selection", project=project.id))
-    assert "measures on offer" in words
-    assert "labeled and unlabeled records are alike: <b>not checked</b>" in words
