@@ -46,6 +46,9 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     button(page, "Open sample project")
     expect(page.get_by_role("button", name="Run everything")).to_be_visible()
     visitor.shot(shots, "1-sample")
+    short = {"minimum_steps": 60, "epochs": 1}  # a story, not a study
+    quick = {"propagation": {"warm_up": short}, "tune": short}
+    projects.update_project(open_store(dashboard.home), 1, settings=quick)
 
     nav(page, "Training")
     button(page, "Propagate")
@@ -136,10 +139,9 @@ def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Vi
     project = made.with_results(open_store(dashboard.home), name=made.HOSTILE[:100], hostile=True)
     page = visitor.page
     for name in PAGES:
-        for address in (f"/{name}?project={project.id}", f"/{name}?project={project.id}&record=unlabeled-0000"):
-            page.goto(dashboard.url(address))
-            expect(page.locator(".sv-head")).to_be_visible()
-            page.wait_for_timeout(700)
+        page.goto(dashboard.url(f"/{name}?project={project.id}&record=unlabeled-0000"))
+        expect(page.locator(".sv-head")).to_be_visible()
+        page.wait_for_timeout(700)
         visitor.shot(shots, f"hostile-{name or 'overview'}")
     assert visitor.strange == []
 

@@ -23,7 +23,7 @@ def test_held_out_predictions_are_those_of_five_refits() -> None:
 
 def test_alike_sides_are_told_apart_no_more_often_than_chance() -> None:
     rng = np.random.default_rng(1)
-    runs = 60
+    runs = 40
     false_alarms = sum(
         found.p_value <= 0.05
         for seed in range(runs)
