@@ -94,7 +94,7 @@ with parts.page() as here:
             desk.stale()
             review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))
         elif part == "blind":
-            blind.random_review(here, pool, calibration, cut)
+            blind.random_review(here, pool, cut)
         elif part == "bulk":
             bulk.bulk(here, pool, cut.mask, shown.measure)
         elif part == "measures":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from semievol.config import Collaborator
-from semievol.method import confidence, selection, shift
+from semievol.method import confidence, evidence, selection, shift
 from semievol.method.crossfit import cross_fit
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
@@ -126,7 +126,8 @@ def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     answers, origins = cut.accepted()
     if not answers:
         journal.event("select", f"Nothing is accepted. {cut.reason()}".strip())
-    journal.freeze(plan.config.policy, answers, origins, cut.evidence_then(journal.shift()))
+    known = evidence.at_this_moment(plan.task, cut, pool, calibration, journal.shift())
+    journal.freeze(plan.config.policy, answers, origins, known)
     journal.progress("select", len(pool), len(pool))
 
 

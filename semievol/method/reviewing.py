@@ -7,10 +7,11 @@ whichever set was chosen (EVIDENCE.md §5). Knows nothing of screens or database
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from semievol.config import Policy
 from semievol.method import precision
 from semievol.method.tasks import same
 from semievol.records import Task
@@ -134,6 +135,37 @@ class Sample:
         if one.action in ("accept", "edit") and other.action in ("accept", "edit"):
             return same(self.task, one.answer, other.answer)
         return one.action == other.action
+
+
+@dataclass(frozen=True)
+class Review:
+    """A random review of a round. sample: what was drawn and said; policy: whose kept set was drawn from; keys: of the
+    records in it (`candidate_frame`'s record_key).
+
+    prior: of the stop-any-time bound, fixed when it began. ended: it was stopped before all were answered.
+    """
+
+    id: int
+    round_id: int
+    number: int
+    policy: Policy
+    keys: frozenset[int]
+    prior: tuple[float, float]
+    reviewer: str
+    created: float
+    ended: float | None
+    sample: Sample
+
+    @property
+    def open(self) -> bool:
+        return self.ended is None and not self.sample.done
+
+
+def reserved(reviews: Iterable[Review]) -> frozenset[str]:
+    """Records that an open review still asks about: seen elsewhere before, their answers would not be blind."""
+    return frozenset(
+        record_id for one in reviews if one.open for record_id in one.sample.order if record_id not in one.sample.first
+    )
 
 
 def proven(sample: Sample, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05) -> precision.Guarantee | None:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from semievol.config import MEASURES
-from semievol.method.selection import at_same_rank
+from semievol.method.cutting import at_same_rank
 
 DEFAULT = "answer_nll"
 """The measure that is preferred where calibration records cannot tell several apart."""

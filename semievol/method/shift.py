@@ -6,7 +6,7 @@ class mix the same?), and at the errors (are as many wrong among random reviews 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -101,7 +101,7 @@ class Verdict:
         return [name for name, p in self.p_values.items() if p <= ALPHA / 3]
 
 
-def verdict(texts: dict[str, Any] | None, classes: float | None, errors: float | None = None) -> Verdict:
+def verdict(texts: Mapping[str, Any] | None, classes: float | None, errors: float | None = None) -> Verdict:
     """texts: the fields of a `TextShift`; classes: of `class_shift`; errors: `precision.fisher_exact` on errors."""
     looks = {"texts": texts.get("p_value") if texts else None, "classes": classes, "errors": errors}
     return Verdict(texts.get("auc") if texts else None, {k: float(p) for k, p in looks.items() if p is not None})

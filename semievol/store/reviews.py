@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.reviewing import Mode, Sample, Seen
+from semievol.method.reviewing import Mode, Review, Sample, Seen
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.decisions import take_back, write_decisions
@@ -24,30 +23,6 @@ _STANDING = (~was_undone(_a.decision_id), _a.retracted.is_(False))
 NOTE = "random review"
 MOST = 500
 """Records that one review may ask about."""
-
-
-@dataclass(frozen=True)
-class Review:
-    """A random review of a round. sample: what was drawn and said; policy: whose kept set was drawn from; keys: of the
-    records in it (`candidate_frame`'s record_key).
-
-    prior: of the stop-any-time bound, fixed when it began. ended: it was stopped before all were answered.
-    """
-
-    id: int
-    round_id: int
-    number: int
-    policy: Policy
-    keys: frozenset[int]
-    prior: tuple[float, float]
-    reviewer: str
-    created: float
-    ended: float | None
-    sample: Sample
-
-    @property
-    def open(self) -> bool:
-        return self.ended is None and not self.sample.done
 
 
 def begin(
@@ -140,17 +115,6 @@ def end(store: Store, review_id: int) -> None:
             bump(connection, project_id=project_id)
 
 
-def reserved(store: Store, round_id: int) -> frozenset[str]:
-    """Records that an open review has drawn and still asks about: seen elsewhere, their answers would not be blind."""
-    return frozenset(
-        record_id
-        for one in reviews(store, round_id)
-        if one.open and one.sample.mode == "fixed"
-        for record_id in one.sample.order
-        if record_id not in one.sample.first
-    )
-
-
 def get(store: Store, review_id: int) -> Review:
     """The review with this id. Raises UserError where there is none."""
     with store.read() as connection:
@@ -160,7 +124,7 @@ def get(store: Store, review_id: int) -> Review:
     return found[0]
 
 
-def reviews(store: Store, round_id: int) -> list[Review]:
+def list_reviews(store: Store, round_id: int) -> list[Review]:
     """The round's reviews, oldest first."""
     with store.read() as connection:
         return _load(connection, _v.round_id == round_id)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch
-from semievol.method import selection
+from semievol.method import evidence, selection
 from semievol.store import decisions, projects, results, rounds, runs
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project
 from semievol.store.rounds import Round
 from semievol.store.runs import Run
-from semievol.ui import evidence, notices, router, state
+from semievol.ui import notices, router, state
 from semievol.ui.policy import offered
 
 Span = tuple[str, str]
@@ -58,9 +58,10 @@ def freeze(store: Store, round_: Round, policy: Policy) -> int:
     if not answers:
         why = cut.reason() or "Everything that the policy accepts was rejected by hand."
         raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
-    known = evidence.frozen(
-        store, round_, projects.task_of(store, round_.version_id), cut, pool, calibration, len(offered(pool))
-    )
+    task = projects.task_of(store, round_.version_id)
+    bulk = decisions.in_bulk(store, round_.project_id)
+    looked = (rounds.shift(store, round_.id), len(offered(pool)), state.reviews(store, round_.id), bulk)
+    known = evidence.at_this_moment(task, cut, pool, calibration, *looked)
     return decisions.freeze(store, round_.id, policy, answers, origins, known).number
 
 

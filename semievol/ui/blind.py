@@ -1,5 +1,5 @@
-""" "I have time for 40": a blind random review that buys a guarantee, which says before what it can prove, and after
-what it does (EVIDENCE.md §5)."""
+"""Random reviews, or "I have time for 40": blind, buying a guarantee, which is promised before and proven afterwards
+(EVIDENCE.md §5)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from semievol.method import precision
-from semievol.method.reviewing import REPEAT_EVERY, drawing_order, proven
+from semievol.method.reviewing import REPEAT_EVERY, Review, drawing_order, proven
 from semievol.method.selection import Cut
 from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Record
 from semievol.store import projects, results, reviews
-from semievol.store.reviews import MOST, Review
+from semievol.store.reviews import MOST
 from semievol.ui import desk, formats, notices, parts, record, state
 from semievol.ui.paint import Node, node
 from semievol.ui.state import Place
@@ -25,14 +25,14 @@ BLIND = "You answer before you see what the model says. One record in ten comes 
 MODES = {"fixed": "Fixed number", "any_time": "Stop any time"}
 
 
-def random_review(here: Place, pool: pd.DataFrame, calibration: pd.DataFrame, cut: Cut) -> None:
+def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
     """The review under way, or the form that begins one; then what earlier ones proved."""
-    past = reviews.reviews(here.store, here.this_round.id)
+    past = state.reviews(here.store, here.this_round.id)
     under_way = next((one for one in reversed(past) if one.open), None)
     if under_way is not None:
         _ask(here, under_way)
     else:
-        _begin(here, pool, calibration, cut)
+        _begin(here, pool, cut)
     for one in reversed([one for one in past if one is not under_way]):
         _outcome(here, one)
 
@@ -43,7 +43,7 @@ def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
     return pool[cut.mask & undecided.to_numpy()]
 
 
-def _begin(here: Place, pool: pd.DataFrame, calibration: pd.DataFrame, cut: Cut) -> None:
+def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
     left = drawable(pool, cut)
     parts.heading("I have time for 40", "A random draw from what the policy keeps. " + BLIND)
     if left.empty:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.store import decisions, results, reviews
+from semievol.method.reviewing import reserved
+from semievol.store import decisions, results
 from semievol.ui import desk, formats, notices, parts, state, tables
 from semievol.ui.state import Place
 
@@ -18,7 +19,7 @@ def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> Non
     parts.heading(
         "Many at once", "Undecided candidates that a filter finds. One Undo on the Review part takes it all back."
     )
-    found = _filtered(pool, kept, measure, reviews.reserved(here.store, here.this_round.id))
+    found = _filtered(pool, kept, measure, reserved(state.reviews(here.store, here.this_round.id)))
     parts.note(f"{formats.plural(len(found), 'candidate')} found; the first {min(SHOWN, len(found))} are shown.")
     if found.empty:
         return
@@ -32,7 +33,7 @@ def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> Non
             st.button(told, key=f"bulk_{action}", on_click=_decide, args=(here, _shown(found), action, revision))
 
 
-def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, reserved: frozenset[str]) -> pd.DataFrame:
+def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: frozenset[str]) -> pd.DataFrame:
     row = st.columns([4, 3, 3, 3], vertical_alignment="bottom")
     with row[0]:
         words = st.text_input("Words in the question", key="bulk_words", live="300ms")
@@ -44,7 +45,7 @@ def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, reserved: froz
     with row[3]:
         policy = st.selectbox("Policy", ("All", "Kept", "Left out"), key="bulk_policy")
     mask = pool["decision"].isna().to_numpy() & pool["answer"].notna().to_numpy()
-    mask &= ~pool.index.isin(reserved)
+    mask &= ~pool.index.isin(asked_blind)
     if answer is not None:
         mask &= (pool["answer"] == answer).to_numpy()
     if agreement != "All":

@@ -1,29 +1,23 @@
 """How many of the kept answers are wrong, in plain sentences, and what each rests on (EVIDENCE.md §2).
 
-Two tiers, never pooled: Estimated from calibration records, which assumes that labeled and unlabeled data are alike and
-says nothing where they are not; Verified from random reviews of this very pool, which assumes only the reviewer.
+Estimated from calibration records, which assumes that labeled and unlabeled data are alike and says nothing where they
+are not; Verified from random reviews of this very pool, which assumes only the reviewer. Computes nothing; see
+`method.evidence`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.method import precision, shift
-from semievol.method.reviewing import proven
+from semievol.method import evidence, shift
+from semievol.method.evidence import Verified
 from semievol.method.selection import Cut, Evidence
-from semievol.method.tasks import same
-from semievol.records import Task
-from semievol.store import decisions, reviews, rounds
-from semievol.store.database import Store
-from semievol.store.reviews import Review
-from semievol.store.rounds import Round
+from semievol.store import decisions, rounds
 from semievol.ui import formats, parts, state
 from semievol.ui.state import Place
 
@@ -35,103 +29,20 @@ LOOKS = {
 }
 
 
-@dataclass(frozen=True)
-class Verified:
-    """What a random review says of what is kept now. most: still wrong at most; outside: kept records that it did not
-    draw from, of which it says nothing; fixed: errors corrected since, one by one; doubtful: more than it allows."""
-
-    review: Review
-    reviewed: int
-    wrong: int
-    most: int
-    outside: int
-    fixed: int
-    doubtful: bool
-
-
 def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, measures: int, kept: int) -> None:
     """Both tiers for what is kept now. measures: how many there are to choose from; kept: records accepted now."""
     why = cut.reason()
     if why:
         st.text(why)
-    begun = reviews.reviews(here.store, here.this_round.id)
+    round_id = here.this_round.id
+    begun = state.reviews(here.store, round_id)
     if not why and len(calibration):
         fitted = bool(calibration["cross_fitted"].any())
-        compared = _compared(here.store, here.this_round.id, here.task, cut, pool, calibration, begun)
-        _estimated(cut.evidence(measures_tried=measures), compared, measures, fitted)
-    _verified(verified(here.store, here.this_project.id, begun, cut, pool), kept)
-
-
-def frozen(
-    store: Store, round_: Round, task: Task, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, measures: int
-) -> dict[str, Any]:
-    """The evidence of this moment, to be kept with a frozen selection."""
-    begun = reviews.reviews(store, round_.id)
-    made = cut.evidence_then(rounds.shift(store, round_.id), measures)
-    made["shifted"] = _compared(store, round_.id, task, cut, pool, calibration, begun).shifted
-    made["cross_fitted"] = bool(len(calibration) and calibration["cross_fitted"].any())
-    best = verified(store, round_.project_id, begun, cut, pool)
-    if best is not None:
-        made["verified"] = {"review": best.review.number, "wrong_at_most": best.most, "outside": best.outside}
-    return made
-
-
-def verified(
-    store: Store, project_id: int, begun: Sequence[Review], cut: Cut, pool: pd.DataFrame, alpha: float = 0.05
-) -> Verified | None:
-    """The best that the round's random reviews say of what is kept now, alpha divided by how many were begun.
-
-    A smaller kept set cannot hold more errors than the one reviewed, and errors found and fixed since are taken off
-    (EVIDENCE.md §5); what a bulk decision removed was not looked at and is not.
-    """
-    if not begun:
-        return None
-    bulk = decisions.in_bulk(store, project_id)
-    single = ~pool["content_hash"].isin(list(bulk)).to_numpy() if bulk else np.ones(len(pool), dtype=bool)
-    keys, decision = pool["record_key"].to_numpy(), pool["decision"]
-    asserted = decision.isin(["accept", "edit"]).to_numpy()
-    removed = decision.isin(["reject", "ambiguous"]).to_numpy()
-    open_ = cut.mask & ~asserted & ~removed
-    found = []
-    for review in begun:
-        known = proven(review.sample, review.prior, alpha / len(begun))
-        if known is None:
-            continue
-        drawn_from = np.isin(keys, list(review.keys))
-        corrected = drawn_from & single & (decision == "edit").to_numpy()
-        fixed = int((drawn_from & single & removed).sum())
-        for place in np.flatnonzero(corrected):
-            said, candidate = pool["decided_answer"].array[place], pool["answer"].array[place]
-            fixed += not same(review.sample.task, said, candidate if isinstance(candidate, str) else None)
-        left = known.wrong_at_most - fixed
-        most = min(max(0, left), int((open_ & drawn_from).sum()))
-        about = (known.reviewed, known.wrong, most, int((open_ & ~drawn_from).sum()), fixed, left < 0)
-        found.append(Verified(review, *about))
-    return min(found, key=lambda one: (one.outside, one.most), default=None)
-
-
-def _compared(
-    store: Store,
-    round_id: int,
-    task: Task,
-    cut: Cut,
-    pool: pd.DataFrame,
-    calibration: pd.DataFrame,
-    begun: Sequence[Review],
-) -> shift.Verdict:
-    """Whether calibration records look like the pool: their texts, the answers given to both, their errors.
-
-    Errors are compared under the policy that the newest finished review drew from.
-    """
-    errors = None
-    done = [one for one in begun if not one.open and one.sample.judged()]
-    if done and len(calibration):
-        then = cut if done[-1].policy == cut.policy else Cut(done[-1].policy, pool, calibration)
-        known, judged = then.evidence(), done[-1].sample.judged()
-        if known is not None and known.drawn:
-            errors = precision.fisher_exact(known.wrong, known.drawn, sum(judged), len(judged))
-    classes = state.class_shift(store, round_id) if task.closed else None
-    return shift.verdict(rounds.shift(store, round_id), classes, errors)
+        classes = state.class_shift(here.store, round_id, here.task)
+        looks = evidence.compared(rounds.shift(here.store, round_id), classes, begun, cut, pool, calibration)
+        _estimated(cut.evidence(measures_tried=measures), looks, measures, fitted)
+    bulk = decisions.in_bulk(here.store, here.this_project.id) if begun else ()
+    _verified(evidence.verified(begun, cut, pool, bulk), kept)
 
 
 def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, fitted: bool) -> None:
@@ -203,17 +114,17 @@ def _verified(best: Verified | None, kept: int) -> None:
         )
 
 
-def sentences(evidence: Mapping[str, Any] | None) -> Sequence[str]:
+def sentences(known_then: Mapping[str, Any] | None) -> Sequence[str]:
     """What a frozen selection knew about itself, for the table of selections."""
-    if not evidence:
+    if not known_then:
         return []
     found = []
-    known = evidence.get("estimated")
-    apart = evidence.get("shifted") or (evidence.get("shift") or {}).get("p_value", 1) <= shift.ALPHA / 3
+    known = known_then.get("estimated")
+    apart = known_then.get("shifted") or (known_then.get("shift") or {}).get("p_value", 1) <= shift.ALPHA / 3
     if known and known["drawn"] >= FEWEST and not apart:
-        tier = "estimated, approximate" if evidence.get("cross_fitted") else "estimated"
+        tier = "estimated, approximate" if known_then.get("cross_fitted") else "estimated"
         found.append(f"{known['low']:,} to {known['high']:,} wrong ({tier})")
-    verified = evidence.get("verified")
+    verified = known_then.get("verified")
     if verified and not verified["outside"]:
         found.append(f"at most {verified['wrong_at_most']:,} wrong (verified)")
     return found

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from semievol.method.reviewing import reserved
 from semievol.method.tasks import allowed_answers, parse, same
 from semievol.records import Task
-from semievol.store import decisions, results, reviews
+from semievol.store import decisions, results
 from semievol.store.decisions import Decision
 from semievol.store.results import RecordView
 from semievol.ui import desk, formats, notices, parts, record, state, sweep
@@ -120,9 +121,9 @@ class Desk:
             asked = (
                 self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
             )
-        reserved = reviews.reserved(self.here.store, self.round_id)
-        if self.skipped or reserved:
-            asked = asked & ~index.isin(self.skipped | reserved)
+        asked_blind = reserved(state.reviews(self.here.store, self.round_id))
+        if self.skipped or asked_blind:
+            asked = asked & ~index.isin(self.skipped | asked_blind)
         open_ = np.flatnonzero(asked)
         self.left = len(open_)
         known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))

@@ -11,11 +11,13 @@ import streamlit as st
 
 from semievol.config import Config, Policy, overlaid
 from semievol.jobs import estimate, launch
-from semievol.method import shift
+from semievol.method import evidence
+from semievol.method.reviewing import Review
 from semievol.records import Task
 from semievol.store import projects, results
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project, list_projects, update_project
+from semievol.store.reviews import list_reviews
 from semievol.store.rounds import Round, get_round, list_rounds
 from semievol.store.runs import Run, list_runs
 
@@ -104,15 +106,24 @@ def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFram
     return frames[0].astype(kinds), frames[1].astype(kinds)
 
 
-def class_shift(store: Store, round_id: int) -> float | None:
-    """p-value that the model's answers to calibration and pool records are of one mix; see `shift.class_shift`."""
-    return _class_shift(str(store.home), round_id, results.written(store, round_id))
+def class_shift(store: Store, round_id: int, task: Task) -> float | None:
+    """As `evidence.class_shift`; computed again only where a run has written."""
+    return _class_shift(str(store.home), round_id, results.written(store, round_id), task)
 
 
 @st.cache_data(max_entries=3, show_spinner=False)
-def _class_shift(home: str, round_id: int, written: int) -> float | None:
-    pool, calibration = read_candidates(home, round_id, written)
-    return shift.class_shift(calibration["answer"], pool["answer"]) if len(calibration) else None
+def _class_shift(home: str, round_id: int, written: int, task: Task) -> float | None:
+    return evidence.class_shift(task, *read_candidates(home, round_id, written))
+
+
+def reviews(store: Store, round_id: int) -> list[Review]:
+    """The round's random reviews, oldest first; read again only after something was written. Not to be changed."""
+    return _reviews(str(store.home), round_id, results.revision(store, round_id))
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _reviews(home: str, round_id: int, revision: int) -> list[Review]:
+    return list_reviews(open_store(Path(home)), round_id)
 
 
 def labeled(store: Store, version_id: int) -> dict[str, int]:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from semievol.method.reviewing import reserved
 from semievol.method.similar import similarities
-from semievol.store import decisions, results, reviews
+from semievol.store import decisions, results
 from semievol.ui import desk, formats, notices, parts, state
 from semievol.ui.state import Place
 
@@ -33,7 +34,7 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
     last: dict[str, Any] | None = st.session_state.get("sweep")
     if last is None or here.task.kind == "multiple_choice" or last["record"] not in pool.index:
         return  # a letter means another option in every record
-    found = _alike(pool[~pool.index.isin(reviews.reserved(here.store, here.this_round.id))], last)
+    found = _alike(pool[~pool.index.isin(reserved(state.reviews(here.store, here.this_round.id)))], last)
     if found.empty:
         forget()
         return

@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from semievol.jobs.planning import make_plan, open_round
-from semievol.method import confidence, selection
+from semievol.method import confidence
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
+from semievol.method.selection import Cut
 from semievol.method.tasks import allowed_answers
 from semievol.records import Candidate, Demonstration, Record, Response, Split, Task
 from semievol.store import decisions, projects, results, runs
@@ -181,7 +182,7 @@ def reviewed(store: Store, round_: Round, truth: dict[str, str]) -> None:
 def frozen(store: Store, project: Project, round_: Round) -> int:
     pool, calibration = results.candidate_frame(store, round_.id), results.calibration_frame(store, round_.id)
     policy = state.policy_shown(project, round_)
-    answers, origins = selection.accepted(policy, pool, calibration)
+    answers, origins = Cut(policy, pool, calibration).accepted()
     return decisions.freeze(store, round_.id, policy, answers, origins).number
 
 

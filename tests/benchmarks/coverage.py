@@ -24,7 +24,8 @@ import pandas as pd
 from scipy import special, stats
 
 from semievol.config import MEASURES, Policy, Rule
-from semievol.method import precision, selection, shift
+from semievol.method import precision, shift
+from semievol.method.selection import Cut, Evidence
 from tests import simulated
 
 ALPHA = 0.05
@@ -58,7 +59,7 @@ def judged(setting: Setting, chance: np.random.Generator) -> Outcome:
     """One project: name of a check -> whether it held (1 or 0), or a size; missing where it does not apply."""
     pool, known = simulated.project(setting.world, setting.pool, setting.known, chance, setting.shifted)
     half = Policy(rule=Rule(value=0.5))
-    mask, found = selection.apply(half, pool), selection.evidence(half, pool, known)
+    mask, found = Cut(half, pool).mask, Cut(half, pool, known).evidence()
     result = band(pool, known) | chosen(pool, known)
     if found is not None and mask.sum() >= LONGEST:
         result |= single(found, (~pool["correct"])[mask].to_numpy()) | reviews(found, mask, pool, chance)
@@ -70,7 +71,7 @@ def judged(setting: Setting, chance: np.random.Generator) -> Outcome:
     return result
 
 
-def single(found: selection.Evidence, wrong: np.ndarray) -> Outcome:
+def single(found: Evidence, wrong: np.ndarray) -> Outcome:
     """One interval, for a kept set that was fixed before anybody looked: the most confident half."""
     truth = int(wrong.sum())
     counts = (np.array(found.drawn), np.array(found.wrong), np.array(found.kept))
@@ -129,7 +130,7 @@ def chosen(pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
     _, _, measure, place = min(looks)
     cuts = simulated.nested(measure, pool, known)
     policy = Policy(measure=measure, rule=Rule(kind="threshold", value=float(cuts.values[place])))
-    found = selection.evidence(policy, pool, known, measures_tried=len(MEASURES))
+    found = Cut(policy, pool, known).evidence(measures_tried=len(MEASURES))
     assert found is not None
     assert found.kept == cuts.ends[place]
     truth = cuts.wrong[place]
@@ -140,7 +141,7 @@ def chosen(pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
 def targeted(name: str, policy: Policy, pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
     """Whether any kept set that was promised the target misses it, and what the promise cost."""
     target = policy.rule.value
-    mask = selection.apply(policy, pool, known)
+    mask = Cut(policy, pool, known).mask
     kept = pool[mask]
     groups = [kept]
     if policy.disputed == "apart":
@@ -179,7 +180,7 @@ def split_policies(target: float) -> Iterator[tuple[str, Policy]]:
     yield f"{target:.0%} per class", Policy(rule=rule, per_class=True)
 
 
-def reviews(found: selection.Evidence, mask: np.ndarray, pool: pd.DataFrame, chance: np.random.Generator) -> Outcome:
+def reviews(found: Evidence, mask: np.ndarray, pool: pd.DataFrame, chance: np.random.Generator) -> Outcome:
     """Random reviews of what a policy keeps: a fixed number, and stopped at the worst moment.
 
     "ended early": the bound of a fixed number if it was completed, that of any time at the worst moment before.

@@ -24,7 +24,8 @@ import pandas as pd
 
 from semievol import config
 from semievol.config import Policy
-from semievol.method import precision, reviewing, selection
+from semievol.method import precision, reviewing
+from semievol.method.selection import Cut
 from semievol.method.tasks import same
 from semievol.store import decisions, projects, results, rounds, versions
 from semievol.store.database import Store, open_store
@@ -87,7 +88,7 @@ def disputed_first(frame: pd.DataFrame, kept: np.ndarray, _: int) -> list[str]:
 
 def nearest_the_line(frame: pd.DataFrame, kept: np.ndarray, _: int) -> list[str]:
     """Closest to the threshold, on either side of it."""
-    line = selection.threshold_of(POLICY, frame)["all"]
+    line = Cut(POLICY, frame).lines()["all"]
     return list((frame[POLICY.measure] - line).abs().nsmallest(REVIEWS).index)
 
 
@@ -110,7 +111,7 @@ def judged(whole: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
     """What every order comes to for one seed: errors found among the kept, right ones won back, and the guarantee."""
     chance = np.random.default_rng([seed, 1])
     frame = whole[chance.permutation(len(whole)) < 0.8 * len(whole)]
-    kept = selection.apply(POLICY, frame)
+    kept = Cut(POLICY, frame).mask
     inside, wrong = pd.Series(kept, index=frame.index), ~frame["correct"]
     truth = int((inside & wrong).sum())
     lines = []
@@ -151,7 +152,7 @@ def tuned(data: str, home: Path, seed: int, order: str | None) -> float:
     project = projects.find_project(store, NAMES[data])
     frame = candidates(store, round_id)
     who = f"benchmark {order}"
-    chosen = ORDERS[order](frame, selection.apply(POLICY, frame), seed) if order else []
+    chosen = ORDERS[order](frame, Cut(POLICY, frame).mask, seed) if order else []
     for record_id in chosen:
         row = frame.loc[record_id]
         action, answer = ("accept", None) if row["correct"] else ("edit", row["gold"])

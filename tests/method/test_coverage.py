@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from semievol.config import Policy, Rule
-from semievol.method import precision, selection
+from semievol.method import precision
+from semievol.method.selection import Cut
 from tests import simulated
 
 ALPHA = 0.05
@@ -65,7 +66,7 @@ def test_the_counts_are_those_of_the_selection() -> None:
         for pool, known in projects(world, 90, 5):
             cuts = simulated.nested("answer_nll", pool, known)
             place = cuts.up_to(0.5)
-            found = selection.evidence(Policy(rule=Rule(value=0.5)), pool, known)
+            found = Cut(Policy(rule=Rule(value=0.5)), pool, known).evidence()
             assert found is not None
             if place >= 0:
                 expected = (cuts.ends[place], cuts.drawn[place], cuts.found[place])
@@ -103,7 +104,7 @@ def test_a_promised_precision_is_kept_and_worth_having(
     world: str, target: float, most_none: float, least_kept: float
 ) -> None:
     policy = Policy(rule=Rule(kind="target_precision", value=target))
-    kept = [(pool["correct"], selection.apply(policy, pool, known)) for pool, known in projects(world, 400, 150)]
+    kept = [(pool["correct"], Cut(policy, pool, known).mask) for pool, known in projects(world, 400, 150)]
     assert holds(np.array([not mask.any() or right[mask].mean() >= target for right, mask in kept]))
     assert np.mean([not mask.any() for _, mask in kept]) <= most_none, "a procedure that always abstains is valid too"
     assert np.mean([mask.mean() for _, mask in kept]) >= least_kept

@@ -12,10 +12,10 @@ import pytest
 from semievol.config import Policy, load
 from semievol.data.splits import cut_folds
 from semievol.errors import UserError
-from semievol.method import selection
 from semievol.method.evolve import evolve
 from semievol.method.judging import candidate_frames
 from semievol.method.protocols import Plan, Stopped
+from semievol.method.selection import Cut
 from semievol.records import Record
 from tests.fakes import FakeEngine, MemoryJournal
 from tests.method.test_evolve import TASK, outcome, records
@@ -64,7 +64,7 @@ def test_what_was_cross_fitted_calibrates_the_policy(plan: Plan) -> None:
     pool, known = candidate_frames(plan, journal)
     assert known["cross_fitted"].all()
     assert len(known) == len(plan.labeled)
-    found = selection.Cut(Policy(), pool, known).evidence()
+    found = Cut(Policy(), pool, known).evidence()
     assert found is not None
     assert found.drawn > 0
 
@@ -106,9 +106,9 @@ def test_cross_fitted_scores_count_by_rank() -> None:
     pool = pd.DataFrame({"answer": "a", "agreed": True, "exactness": "exact", "answer_nll": rng.random(1_000)})
     known = pd.DataFrame({"answer": "a", "agreed": True, "exactness": "exact", "answer_nll": 3 + rng.random(50)})
     known = known.assign(correct=True, cross_fitted=True)
-    drawn = selection.evidence(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known)
+    drawn = Cut(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known).evidence()
     assert drawn is not None
     assert drawn.drawn == 20
-    raw = selection.evidence(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known.assign(cross_fitted=False))
+    raw = Cut(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known.assign(cross_fitted=False)).evidence()
     assert raw is not None
     assert raw.drawn == 0

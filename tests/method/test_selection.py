@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semievol.config import MEASURES, Policy, Rule
-from semievol.method import precision, selection
+from semievol.method import precision
+from semievol.method.selection import Cut
 
 STEADY = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -44,7 +45,7 @@ def target(value: float, **settings: object) -> Policy:
 
 
 def kept(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> list[str]:
-    return list(frame.index[selection.apply(policy, frame, calibration)])
+    return list(frame.index[Cut(policy, frame, calibration).mask])
 
 
 def test_a_fraction_keeps_the_most_confident() -> None:
@@ -66,7 +67,7 @@ def test_ties_are_kept_or_dropped_whole() -> None:
 def test_a_best_tie_that_is_too_large_is_not_kept_and_the_reason_is_given() -> None:
     frame = table([0.0, 0.0, 0.0, 0.3])
     assert kept(fraction(0.5), frame) == []
-    assert selection.reason(fraction(0.5), frame) == (
+    assert Cut(fraction(0.5), frame).reason() == (
         "The 3 most confident candidates share one value and can only be kept together."
     )
 
@@ -78,14 +79,14 @@ values_or_none = st.lists(st.one_of(st.just(np.nan), st.integers(0, 6).map(float
 @STEADY
 def test_what_every_fraction_keeps(values: list[float], p: float, q: float) -> None:
     frame = table(values)
-    mask = selection.apply(fraction(p), frame)
+    mask = Cut(fraction(p), frame).mask
     measure = frame["answer_nll"].to_numpy(dtype=float)
     assert mask.sum() <= np.ceil(p * len(values))
     assert not np.isnan(measure[mask]).any()
     assert not set(measure[mask]) & set(measure[~mask]), "ties stay whole"
     assert not mask.any() or measure[mask].max() < np.nanmin(np.append(measure[~mask], np.inf))
     if p <= q:
-        looser = selection.apply(fraction(q), frame)
+        looser = Cut(fraction(q), frame).mask
         assert not (mask & ~looser).any(), "a looser policy keeps what a stricter one keeps"
 
 
@@ -95,7 +96,7 @@ def test_absent_values_and_missing_answers_are_never_accepted() -> None:
     for policy in (fraction(1.0), threshold(9.0), target(0.5), fraction(1.0, per_class=True)):
         assert kept(policy, frame, calibration) == ["r0"]
     assert kept(fraction(1.0, measure="token_entropy"), frame) == []
-    assert "token_entropy" in selection.reason(fraction(1.0, measure="token_entropy"), frame)
+    assert "token_entropy" in Cut(fraction(1.0, measure="token_entropy"), frame).reason()
 
 
 def test_the_share_counts_all_records_also_those_without_a_value() -> None:
@@ -104,7 +105,7 @@ def test_the_share_counts_all_records_also_those_without_a_value() -> None:
 
 def test_a_threshold_includes_its_value() -> None:
     assert kept(threshold(0.2), table([0.1, 0.2, 0.3])) == ["r0", "r1"]
-    assert selection.reason(threshold(0.05), table([0.1])) == "The value of every candidate is above 0.05."
+    assert Cut(threshold(0.05), table([0.1])).reason() == "The value of every candidate is above 0.05."
 
 
 def test_disputed_candidates_can_be_dropped_or_stand_apart() -> None:
@@ -131,11 +132,11 @@ def test_exact_values_and_bounds_never_share_a_percentile() -> None:
 
 def test_the_line_in_the_histogram_is_the_largest_value_kept() -> None:
     frame = table([0.1, 0.2, 0.3, 0.4], agreed=[True, False, True, False])
-    assert selection.threshold_of(fraction(0.5), frame) == {"all": 0.2}
-    assert selection.threshold_of(threshold(0.25), frame) == {"all": 0.25}
-    assert selection.threshold_of(fraction(0.5, disputed="apart"), frame) == {"agreed": 0.1, "disputed": 0.2}
-    assert selection.threshold_of(fraction(0.1), table([0.2, 0.2])) == {}
-    assert selection.threshold_of(fraction(0.5, per_class=True), frame.assign(answer=list("ABAB"))) == {}
+    assert Cut(fraction(0.5), frame).lines() == {"all": 0.2}
+    assert Cut(threshold(0.25), frame).lines() == {"all": 0.25}
+    assert Cut(fraction(0.5, disputed="apart"), frame).lines() == {"agreed": 0.1, "disputed": 0.2}
+    assert Cut(fraction(0.1), table([0.2, 0.2])).lines() == {}
+    assert Cut(fraction(0.5, per_class=True), frame.assign(answer=list("ABAB"))).lines() == {}
 
 
 # --- decisions --------------------------------------------------------------------------------------------------
@@ -145,26 +146,26 @@ def test_decisions_override_the_policy() -> None:
     frame = table([0.1, 0.2, 0.3, 0.8, 0.9, 0.15])
     frame["decision"] = ["reject", "ambiguous", "skip", "accept", "edit", "edit"]
     frame["decided_answer"] = [None, None, None, None, "C", "D"]
-    answers, origins = selection.accepted(threshold(0.5), frame)
+    answers, origins = Cut(threshold(0.5), frame).accepted()
     assert answers == {"r2": "A", "r3": "A", "r4": "C", "r5": "D"}
     assert origins == {"r2": "pseudo", "r3": "expert", "r4": "expert", "r5": "expert"}
 
 
 def test_a_rejection_concerns_the_rejected_answer_only() -> None:
     frame = table([0.1, 0.1], decision="reject", decided_answer=["A", "B"])
-    assert selection.accepted(fraction(1.0), frame)[0] == {"r1": "A"}
+    assert Cut(fraction(1.0), frame).accepted()[0] == {"r1": "A"}
 
 
 def test_an_expert_answers_for_a_record_that_no_collaborator_could() -> None:
     frame = table([0.1, 0.2], answer=[None, None], decision=["edit", "accept"], decided_answer=["B", None])
-    assert selection.accepted(fraction(1.0), frame) == ({"r0": "B"}, {"r0": "expert"})
+    assert Cut(fraction(1.0), frame).accepted() == ({"r0": "B"}, {"r0": "expert"})
 
 
 def test_a_table_without_decisions_or_without_candidates_is_fine() -> None:
     frame = table([0.1]).drop(columns=["decision", "decided_answer"])
-    assert selection.accepted(fraction(1.0), frame) == ({"r0": "A"}, {"r0": "pseudo"})
+    assert Cut(fraction(1.0), frame).accepted() == ({"r0": "A"}, {"r0": "pseudo"})
     for policy in (fraction(1.0), threshold(1.0), target(0.9), fraction(0.5, disputed="apart", per_class=True)):
-        assert selection.accepted(policy, table([]), candidates(50, 0)) == ({}, {})
+        assert Cut(policy, table([]), candidates(50, 0)).accepted() == ({}, {})
 
 
 # --- target precision and evidence --------------------------------------------------------------------------------
@@ -174,8 +175,8 @@ def test_a_target_precision_without_enough_evidence_keeps_nothing_and_says_how_t
     frame = candidates(700, 0)
     for calibration in (None, frame[:0], candidates(40, 1)):
         assert kept(target(0.9), frame, calibration) == []
-        assert "not enough evidence" in selection.reason(target(0.9), frame, calibration)
-        assert "a random review verify it (29, all right)" in selection.reason(target(0.9), frame, calibration)
+        assert "not enough evidence" in Cut(target(0.9), frame, calibration).reason()
+        assert "a random review verify it (29, all right)" in Cut(target(0.9), frame, calibration).reason()
 
 
 def test_the_kept_set_has_the_target_precision_in_nineteen_of_twenty_projects() -> None:
@@ -184,7 +185,7 @@ def test_the_kept_set_has_the_target_precision_in_nineteen_of_twenty_projects() 
     for seed in range(200):
         both = candidates(1100, seed, hard=0.08)
         pool, calibration = both[:700], both[700:]
-        mask = selection.apply(target(0.9), pool, calibration)
+        mask = Cut(target(0.9), pool, calibration).mask
         abstained += not mask.any()
         missed += bool(mask.any() and pool["correct"][mask].mean() < 0.9)
         coverage.append(mask.mean())
@@ -200,9 +201,9 @@ def test_evidence_covers_a_cut_found_by_looking() -> None:
         pool, calibration = both[:700], both[700:]
         for share in (0.13, 0.5, 0.77, 1.0):
             policy = fraction(share, disputed="apart", disputed_rule=Rule(value=share / 2))
-            found = selection.evidence(policy, pool, calibration)
+            found = Cut(policy, pool, calibration).evidence()
             assert found is not None
-            mask = selection.apply(policy, pool)
+            mask = Cut(policy, pool).mask
             assert found.kept == mask.sum()
             failed += not found.low <= (~pool["correct"][mask]).sum() <= found.high
     assert failed / 240 <= 0.05
@@ -211,15 +212,15 @@ def test_evidence_covers_a_cut_found_by_looking() -> None:
 def test_evidence_counts_the_calibration_records_under_the_same_cut() -> None:
     pool = table([0.1, 0.2, 0.3, 0.4])
     calibration = table([0.05, 0.15, 0.35, 0.9]).assign(gold=["A", "B", "A", "A"])
-    found = selection.evidence(threshold(0.35), pool, calibration)
+    found = Cut(threshold(0.35), pool, calibration).evidence()
     assert found is not None
     assert (found.kept, found.drawn, found.wrong, found.precision) == (3, 3, 1, pytest.approx(2 / 3))
-    assert selection.evidence(threshold(0.35), pool, calibration[:0]) is None
+    assert Cut(threshold(0.35), pool, calibration[:0]).evidence() is None
 
 
 def test_gold_may_be_judged_beforehand() -> None:
     calibration = table([0.1], answer="5.0").assign(gold="5", correct=True)
-    found = selection.evidence(threshold(1.0), table([0.2]), calibration)
+    found = Cut(threshold(1.0), table([0.2]), calibration).evidence()
     assert found is not None
     assert found.wrong == 0
 
@@ -227,7 +228,7 @@ def test_gold_may_be_judged_beforehand() -> None:
 def test_evidence_of_a_fraction_is_that_of_the_band() -> None:
     both = candidates(900, 3)
     pool, calibration = both[:700].sort_values("answer_nll"), both[700:]
-    found = selection.evidence(fraction(0.3), pool, calibration)
+    found = Cut(fraction(0.3), pool, calibration).evidence()
     assert found is not None
     under = [calibration["answer_nll"] < pool["answer_nll"].iloc[min(70 * i, 699)] for i in range(1, 11)]
     under[-1] |= True
@@ -242,7 +243,7 @@ def test_a_hundred_thousand_candidates_are_sorted_before_the_eye_notices() -> No
         times = []
         for _ in range(5):
             begun = time.perf_counter()
-            selection.apply(policy, frame)
+            Cut(policy, frame)
             times.append(time.perf_counter() - begun)
         assert min(times) < 0.15, "measured 10 to 30 ms; the bar leaves room for a busy machine"
 

@@ -7,10 +7,9 @@ import pytest
 
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.reviewing import proven
+from semievol.method.reviewing import Review, proven, reserved
 from semievol.store import decisions, reviews
 from semievol.store.database import Store
-from semievol.store.reviews import Review
 from tests.store.world import World, make_world, propagated
 
 
@@ -34,7 +33,7 @@ def test_a_review_remembers_what_it_draws_from(world: World) -> None:
     assert review.sample.shown["u3"] == "water"
     reviews.end(world.store, review.id)
     assert _begun(world).number == 2
-    assert [one.number for one in reviews.reviews(world.store, world.round.id)] == [1, 2]
+    assert [one.number for one in reviews.list_reviews(world.store, world.round.id)] == [1, 2]
 
 
 def test_an_answer_is_a_decision_too(world: World) -> None:
@@ -107,7 +106,7 @@ def test_the_desk_does_not_open_a_review_again(world: World) -> None:
     review = _begun(world)
     reviews.answer(world.store, review, "u5", "accept", "road", reviewer="Ada", key="k1")
     assert decisions.undo(world.store, world.project.id, reviewer="Ada") is None
-    assert reviews.reserved(world.store, world.round.id) == {"u3", "u0", "u1", "u7"}
+    assert reserved(reviews.list_reviews(world.store, world.round.id)) == {"u3", "u0", "u1", "u7"}
 
 
 def test_one_review_at_a_time_and_a_finished_one_is_not_ended(world: World) -> None:

@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from semievol.config import Policy, Rule
 from semievol.method import precision
-from semievol.method.reviewing import Sample, Seen
+from semievol.method.evidence import verified
+from semievol.method.reviewing import Review, Sample, Seen
 from semievol.method.selection import Cut
 from semievol.records import Record, Task
 from semievol.store import decisions, projects, results, reviews, rounds, runs, schema, selections
@@ -49,7 +50,7 @@ def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: S
     next(field for field in app.number_input if field.label == "Records").set_value(12).run()
     assert "0 wrong of 12 guarantees at most" in told(app)
     press(app, "Start the review")
-    (review,) = reviews.reviews(store, _round(store, project))
+    (review,) = reviews.list_reviews(store, _round(store, project))
     assert "0 of 12 answered" in told(app)
     gold = projects.hidden_gold(store, project.version_id or 0)
     for _ in range(13):  # one of ten comes twice
@@ -221,14 +222,14 @@ def test_answers_written_otherwise_are_no_fixed_errors(store: Store, project: Pr
     seen = [Seen(i, "edit", "5.0" if place < 10 else "6" if place == 10 else "5") for place, i in enumerate(order[:20])]
     sample = Sample(numeric, "fixed", len(order), order[:20], dict.fromkeys(order, "5"), seen, 20)
     keys = frozenset(pool["record_key"].tolist())
-    review = reviews.Review(1, round_id, 1, cut.policy, keys, (1.0, 1.0), "", 0.0, None, sample)
-    found = evidence.verified(store, project.id, [review], cut, pool)
+    review = Review(1, round_id, 1, cut.policy, keys, (1.0, 1.0), "", 0.0, None, sample)
+    found = verified([review], cut, pool)
     assert found is not None
     known = precision.guarantee(20, 1, len(order))
     assert (found.fixed, found.most, found.outside) == (1, known.wrong_at_most - 1, 0)
     removed = pool.assign(decision="reject")
-    assert evidence.verified(store, project.id, [review], Cut(cut.policy, removed), removed).doubtful  # type: ignore[union-attr]
-    twice = evidence.verified(store, project.id, [review, review], cut, pool)
+    assert verified([review], Cut(cut.policy, removed), removed).doubtful  # type: ignore[union-attr]
+    twice = verified([review, review], cut, pool)
     assert twice is not None
     assert twice.most > found.most  # alpha is shared by all reviews that were begun
 
