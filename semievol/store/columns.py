@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Column, Double, ForeignKey, Integer, Text, TypeDecorator
 
+as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class Json(TypeDecorator[Any]):
     """A small document as compact JSON text; floats survive exactly, NaN and infinities too."""
@@ -15,7 +17,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: object) -> str | None:
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return None if value is None else as_json(value)
 
     def process_result_value(self, value: str | None, dialect: object) -> Any:
         return None if value is None else json.loads(value)
