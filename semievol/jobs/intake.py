@@ -137,7 +137,7 @@ def store_draft(
     hashes = {split: sha256(path) for split, path in files.items()}
     sources = [
         {"split": split, "name": accepted.tables[split].name, "sha256": hashes[split], "bytes": path.stat().st_size}
-        | {"mapping": accepted.mapping.as_dict()}
+        | {"form": accepted.tables[split].form, "mapping": accepted.mapping.as_dict()}
         for split, path in files.items()
     ]
     sources = sorted([*sources, *accepted.kept], key=lambda source: SPLITS.index(source["split"]))

@@ -21,10 +21,11 @@ from semievol.method.tasks import allowed_answers
 from semievol.records import Record, Task
 from semievol.store import schema
 from semievol.store.database import Store
+from semievol.store.records import find_records, table
 from semievol.store.rounds import bump
 from semievol.store.selections import freeze, selection_frame, selections
 from semievol.store.undone import STANDS, was_undone
-from semievol.store.versions import as_task, find_records, table, task_in
+from semievol.store.versions import as_task, task_in
 
 __all__ = [
     "Decision",

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from semievol.records import STAGES
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.versions import table
+from semievol.store.records import table
 
 StageStatus = Literal["waiting", "running", "done", "failed", "skipped"]
 

@@ -1,6 +1,7 @@
 """Projects: making, finding, changing, copying and deleting them, and the folder that belongs to each.
 
-Their data lives in `versions`, whose functions are offered here too: callers think of them as the project's.
+Their data lives in `versions` and `records`, whose functions are offered here too: callers think of them as the
+project's.
 """
 
 from __future__ import annotations
@@ -20,25 +21,28 @@ from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
 from semievol.store.in_use import in_use, use_version
+from semievol.store.records import (
+    hidden_gold,
+    hidden_gold_count,
+    known_answers,
+    linked,
+    load_records,
+    longest,
+    records_by_id,
+    records_page,
+    walk_records,
+)
 from semievol.store.versions import (
     Version,
     add_version,
     as_task,
     calibration,
     changes,
-    hidden_gold,
-    hidden_gold_count,
     inserted_id,
-    known_answers,
-    load_records,
-    longest,
-    records_by_id,
-    records_page,
     save_calibration,
     store_version,
     task_of,
     versions,
-    walk_records,
     write_version,
 )
 
@@ -57,6 +61,7 @@ __all__ = [
     "hidden_gold",
     "hidden_gold_count",
     "known_answers",
+    "linked",
     "list_projects",
     "load_records",
     "longest",

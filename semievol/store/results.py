@@ -20,8 +20,15 @@ from semievol.records import ANSWERING, Candidate, Demonstration, Record, Respon
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.decisions import standing_for, verdict
+from semievol.store.records import (
+    RECORD,
+    as_record,
+    containing,
+    find_record,
+    table,
+)
 from semievol.store.responses import as_response, said
-from semievol.store.versions import RECORD, as_record, as_task, containing, find_record, table, task_in
+from semievol.store.versions import as_task, task_in
 
 _PLAIN = (
     "question",

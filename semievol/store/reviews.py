@@ -13,10 +13,11 @@ from semievol.method.reviewing import Mode, Review, Sample, Seen
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.decisions import take_back, write_decisions
+from semievol.store.records import find_record
 from semievol.store.rounds import bump
 from semievol.store.selections import record_keys
 from semievol.store.undone import was_undone
-from semievol.store.versions import find_record, inserted_id, task_in
+from semievol.store.versions import inserted_id, task_in
 
 _v, _a, _r = schema.reviews.c, schema.reviewed.c, schema.rounds.c
 _STANDING = (~was_undone(_a.decision_id), _a.retracted.is_(False))

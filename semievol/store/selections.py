@@ -14,9 +14,10 @@ from semievol.errors import UserError
 from semievol.method.protocols import Frozen
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
+from semievol.store.records import table
 from semievol.store.rounds import bump
 from semievol.store.undone import STANDS
-from semievol.store.versions import inserted_id, table
+from semievol.store.versions import inserted_id
 
 
 def freeze(

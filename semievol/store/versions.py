@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
-import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Integer, Text, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, func, insert, select, update
 from sqlalchemy import cast as cast_
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
@@ -21,16 +20,6 @@ from semievol.store.columns import as_json
 from semievol.store.database import Store, timestamp
 from semievol.store.in_use import newest_number, put_in_use
 
-RECORD = (
-    schema.records.c.record_id,
-    schema.records.c.question,
-    schema.records.c.options,
-    schema.records.c.answer,
-    schema.records.c.split,
-    schema.records.c.row,
-    schema.records.c.source_id,
-    schema.records.c.group_id,
-)
 _WRITTEN = [column.name for column in schema.records.columns if not column.primary_key]
 _INSERT_RECORD = str(insert(schema.records).compile(dialect=sqlite.dialect(), column_keys=_WRITTEN))
 _INSERTED = 5_000
@@ -199,136 +188,6 @@ def as_task(stored: dict[str, Any] | None) -> Task | None:
     return None if stored is None else Task(**{**stored, "labels": tuple(stored["labels"])})
 
 
-def load_records(store: Store, version_id: int, split: Split | None = None) -> list[Record]:
-    """Records as they were imported, split by split, in order of their row."""
-    query = select(*RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)
-    with store.read() as connection:
-        return [as_record(row) for row in connection.execute(query)]
-
-
-def records_by_id(store: Store, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
-    """Some records of a version by id, in the order of `ids`. Raises UserError for one that it does not have."""
-    with store.read() as connection:
-        return find_records(connection, version_id, ids)
-
-
-def walk_records(store: Store, version_id: int, split: Split) -> Iterator[tuple[Record, str | None]]:
-    """Records of a split in order of their row, each with its hidden gold; a few thousand are in memory at a time."""
-    r, g = schema.records.c, schema.hidden_gold.c
-    joined = schema.records.outerjoin(schema.hidden_gold, (g.version_id == r.version_id) & (g.record_id == r.record_id))
-    query = select(r.position, g.answer, *RECORD).select_from(joined).where(*_in_split(version_id, split))
-    last = -1
-    while True:
-        with store.read() as connection:
-            rows = connection.execute(query.where(r.position > last).order_by(r.position).limit(_INSERTED)).all()
-        if not rows:
-            return
-        last = rows[-1][0]
-        yield from ((as_record(row[2:]), row[1]) for row in rows)
-
-
-def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
-    """Split -> known answer -> how many records have it, most frequent first."""
-    c = schema.records.c
-    query = select(c.split, c.answer, func.count()).where(c.version_id == version_id, c.answer.is_not(None))
-    found: dict[Split, dict[str, int]] = {}
-    with store.read() as connection:
-        for split, answer, times in connection.execute(
-            query.group_by(c.split, c.answer).order_by(func.count().desc(), c.answer)
-        ):
-            found.setdefault(split, {})[answer] = times
-    return {split: found[split] for split in SPLITS if split in found}
-
-
-def longest(store: Store, version_id: int) -> int:
-    """Bytes of the longest question with its options and its answer."""
-    c = schema.records.c
-    parts = (c.question, cast_(c.options, Text), func.coalesce(c.answer, ""))
-    size = func.max(sum(map(func.octet_length, parts)))
-    with store.read() as connection:
-        return int(connection.execute(select(size).where(c.version_id == version_id)).scalar() or 0)
-
-
-def as_record(row: Sequence[Any]) -> Record:
-    """A record from the columns of `RECORD`."""
-    record_id, question, options, answer, split, number, source_id, group = tuple(row)
-    return Record(record_id, question, tuple(options), answer, split, number, source_id, group)
-
-
-def find_record(connection: Connection, version_id: int, record_id: str) -> tuple[int, Record]:
-    """A record and its key. Raises UserError where the version has no such record."""
-    c = schema.records.c
-    query = select(c.key, *RECORD).where(c.version_id == version_id, c.record_id == record_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise _unknown(record_id)
-    return row[0], as_record(row[1:])
-
-
-def find_records(connection: Connection, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
-    """Records by id, in the order of `ids`. Raises UserError for the first that the version does not have."""
-    wanted = list(ids)
-    found: dict[str, Record] = {}
-    for start in range(0, len(wanted), 500):
-        some = schema.records.c.record_id.in_(wanted[start : start + 500])
-        rows = connection.execute(select(*RECORD).where(schema.records.c.version_id == version_id, some))
-        found |= {row.record_id: as_record(row) for row in rows}
-    for record_id in wanted:
-        if record_id not in found:
-            raise _unknown(record_id)
-    return {record_id: found[record_id] for record_id in wanted}
-
-
-def _unknown(record_id: str) -> UserError:
-    return UserError(f'There is no record "{record_id:.80}".', "record", "Choose another record.")
-
-
-def records_page(
-    store: Store, version_id: int, split: Split | None = None, search: str = "", offset: int = 0, limit: int = 100
-) -> tuple[pd.DataFrame, int]:
-    """One page of a version's records whose question, answer or id contains `search`, and how many there are in all."""
-    c = schema.records.c
-    where = _in_split(version_id, split)
-    columns = [c.record_id, c.split, c.question, c.options, c.answer]
-    with store.read() as connection:
-        if search:
-            found = containing(connection, c.question, search) | containing(connection, c.answer, search)
-            where.append(found | (c.record_id == search))
-        query = select(*columns).where(*where).order_by(c.position).offset(offset).limit(limit)
-        total = connection.execute(select(func.count()).select_from(schema.records).where(*where)).scalar_one()
-        return table(connection.execute(query).all(), [column.name for column in columns]), total
-
-
-def containing(connection: Connection, column: Any, search: str) -> ColumnElement[bool]:
-    """Whether `column` contains `search`, in upper or lower case."""
-    if connection.dialect.name != "sqlite":
-        return cast(ColumnElement[bool], column.icontains(search, autoescape=True))
-    # SQLite's LIKE folds ASCII letters by itself, three times faster than through lower(), and others never.
-    spellings = {search} if search.isascii() else {search, search.lower(), search.upper(), search.capitalize()}
-    return or_(*(column.contains(spelling, autoescape=True) for spelling in sorted(spellings)))
-
-
-def table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows as a data frame with these columns, also where there are none."""
-    values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [[] for _ in columns]
-    return pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns))
-
-
-def hidden_gold(store: Store, version_id: int) -> dict[str, str]:
-    """Record id -> the answer that is kept for measuring only."""
-    c = schema.hidden_gold.c
-    with store.read() as connection:
-        rows = connection.execute(select(c.record_id, c.answer).where(c.version_id == version_id))
-        return {row.record_id: row.answer for row in rows}
-
-
-def hidden_gold_count(store: Store, version_id: int) -> int:
-    """How many records have an answer that is kept for measuring only."""
-    with store.read() as connection:
-        query = select(func.count()).where(schema.hidden_gold.c.version_id == version_id)
-        return int(connection.execute(query).scalar_one())
-
-
 def calibration(store: Store, project_id: int) -> frozenset[str] | None:
     """Content hashes of the labeled records that the project holds out; None where nothing was cut yet."""
     with store.read() as connection:
@@ -350,8 +209,3 @@ def save_calibration(store: Store, project_id: int, hashes: Iterable[str]) -> fr
 def _calibration(connection: Connection, project_id: int) -> frozenset[str]:
     c = schema.calibration.c
     return frozenset(connection.execute(select(c.content_hash).where(c.project_id == project_id)).scalars())
-
-
-def _in_split(version_id: int, split: Split | None) -> list[ColumnElement[bool]]:
-    c = schema.records.c
-    return [c.version_id == version_id] + ([c.split == split] if split else [])

@@ -56,11 +56,13 @@ def _linked(here: Place, version_id: int, split: Split, search: str) -> Record |
     asked = st.query_params.get("record")
     if not asked:
         return None
-    everything = projects.load_records(here.store, version_id)
-    found = next((one for one in everything if one.id == asked), None)
-    if found is not None and found.split == split and not search:
-        st.session_state["demo_place"] = [one.id for one in everything if one.split == split].index(found.id)
-    return found
+    found = projects.linked(here.store, version_id, asked)
+    if found is None:
+        return None
+    asked_for, place = found
+    if asked_for.split == split and not search:
+        st.session_state["demo_place"] = place
+    return asked_for
 
 
 def _steps(place: int, total: int) -> None:

@@ -78,5 +78,8 @@ def _changes(here: Place, earlier: Mapping[str, Any], later: Mapping[str, Any]) 
 
 
 def _file(source: Mapping[str, Any]) -> str:
+    """Name and form of a file that a version was read from, as it was read; where it was kept, from which version."""
     kept = source.get("kept_from")
-    return str(source.get("name", "")) + (f" (kept from version {kept})" if kept else "")
+    told = [source.get("form"), f"kept from version {kept}" if kept else None]
+    words = "; ".join(word for word in told if word)
+    return str(source.get("name", "")) + (f" ({words})" if words else "")

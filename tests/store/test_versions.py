@@ -35,6 +35,14 @@ def test_records_come_in_the_order_in_which_they_were_given(world: World) -> Non
     assert [r.id for r in projects.load_records(world.store, version, "test")] == ["t0", "t1", "t2"]
 
 
+def test_a_linked_record_is_found_with_its_place_in_its_split(world: World) -> None:
+    version = world.project.version_id
+    assert version is not None
+    pool = [r for r in records() if r.split == "unlabeled"]
+    assert [projects.linked(world.store, version, r.id) for r in pool] == [(r, i) for i, r in enumerate(pool)]
+    assert projects.linked(world.store, version, "nobody") is None
+
+
 def test_a_new_version_counts_its_splits_and_sets_the_task(world: World) -> None:
     store, project = world.store, world.project
     assert (project.version_number, project.counts["unlabeled"], project.counts["test"]) == (1, 8, 3)

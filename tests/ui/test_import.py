@@ -316,6 +316,7 @@ def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(
     assert sorted(projects.hidden_gold(store, stored.version_id).values()) == sorted(gold.values())
     sources = {source["split"]: source for source in projects.versions(store, project.id)[1]["sources"]}
     assert sources["unlabeled"]["kept_from"] == sources["test"]["kept_from"] == 1
+    assert sources["labeled"]["form"] == "Commas between the cells, UTF-8"
 
 
 def test_the_task_of_kept_labeled_records_stands(visit: Callable[..., AppTest], store: Store) -> None:
