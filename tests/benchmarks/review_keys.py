@@ -1,8 +1,8 @@
 """Fast fingers at the review desk of a large project, in a real browser, against what the store holds afterwards.
 
-    python -m tests.benchmarks.review_keys --home DIR [--keys 200] [--rate 10] [--pairs 3] [--kills 0] [--json]
+    python -m tests.benchmarks.review_keys --home DIR [--keys 200] [--rate 10] [--pairs 3] [--kills 0] [--seed 11] [--json]
 
-DIR is a workspace made by `big_project`; decisions are added to it.
+DIR is a workspace made by `big_project`; decisions are added to it. Kills need no large one: it only starts slowly.
 keys     a mix of accept, reject, digits, skip and undo, so many a second: how many the desk took, how many are stored,
          whether as the right decisions on the right records in the right order; from the key to the frame that shows
          the next record. Bar: 100 ms.
@@ -243,9 +243,11 @@ class Shot:
     shows: str
 
 
-def shoot(browser: Browser, home: Path, chance: random.Random, rate: float) -> Shot:
-    """Kills the dashboard somewhere in a stream of keys, compares, starts it again and waits for what still waited."""
-    dashboard = start(home)
+def shoot(browser: Browser, dashboard: Dashboard, chance: random.Random, rate: float) -> tuple[Shot, Dashboard]:
+    """Kills the dashboard somewhere in a stream of keys, compares, starts it again and waits for what still waited.
+
+    Returns what was found and the dashboard that was started.
+    """
     desk = sit_down(browser, dashboard)
     shown, labels = answers(desk.store)
     desk.watch()
@@ -265,7 +267,7 @@ def shoot(browser: Browser, home: Path, chance: random.Random, rate: float) -> S
     keys, waiting = desk.keys(), int(desk.page.evaluate("window.desk.waiting"))
     wanted, stored = desk.expected(keys, shown, labels), desk.stored()
     saved = desk.expected(keys[: len(keys) - waiting], shown, labels)
-    dashboard = start(home, dashboard.port)
+    dashboard = start(dashboard.home, dashboard.port)
     try:
         deadline = time.monotonic() + RECONNECTED_SECONDS
         while len(desk.stored()) < len(wanted) and time.monotonic() < deadline:
@@ -274,25 +276,29 @@ def shoot(browser: Browser, home: Path, chance: random.Random, rate: float) -> S
                 deadline = min(deadline, time.monotonic() + 5)
         after = desk.stored()
         shows = desk.page.locator(".sv-review .sv-state").first.text_content(timeout=5000) or ""
+    except BaseException:
+        end(dashboard)
+        raise
     finally:
         desk.page.context.close()
-        end(dashboard)
     in_order = after == wanted[: len(after)]
     alike = takewhile(lambda two: two[0] == two[1], zip(saved, stored, strict=False))
     lost = len(saved) - len(list(alike))
-    return Shot(len(wanted), len(saved), lost, len(wanted) - len(saved), len(stored), len(after), in_order, shows)
+    shot = Shot(len(wanted), len(saved), lost, len(wanted) - len(saved), len(stored), len(after), in_order, shows)
+    return shot, dashboard
 
 
-def kills(browser: Browser, home: Path, many: int, rate: float) -> dict[str, float]:
-    """The `kills` part."""
-    chance = random.Random(11)
-    shots = [shoot(browser, home, chance, rate) for _ in range(many)]
-    lines = [
-        (n, s.taken, s.saved, s.lost, s.waiting, s.stored, s.arrived, "yes" if s.in_order else "NO", s.shows)
-        for n, s in enumerate(shots, 1)
-    ]
-    header = ("kill", "taken", "saved", "lost", "waiting", "stored", "after restart", "in order", "page shows")
-    table(lines, header)
+def kills(browser: Browser, home: Path, many: int, rate: float, seed: int) -> dict[str, float]:
+    """The `kills` part; its lines are printed as they come."""
+    chance, shots = random.Random(seed), list[Shot]()
+    print("kill  taken  saved  lost  waiting  stored  after restart  in order  page shows")
+    dashboard = start(home)
+    for number in range(1, many + 1):
+        shot, dashboard = shoot(browser, dashboard, chance, rate)
+        shots.append(shot)
+        counts = f"{shot.waiting:9}{shot.stored:8}{shot.arrived:15}{'yes' if shot.in_order else 'NO':>10}"
+        print(f"{number:4}{shot.taken:7}{shot.saved:7}{shot.lost:6}{counts}  {shot.shows}", flush=True)
+    end(dashboard)
     never = sum(s.taken - s.arrived for s in shots)
     return {
         "kills": many,
@@ -311,6 +317,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=11, help="of the moments and keys of the kills")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     home, figures = chosen.home.absolute(), dict[str, float]()
@@ -323,7 +330,7 @@ def main() -> None:
                 figures |= pairs(browser, dashboard, chosen.pairs) if chosen.pairs else {}
             finally:
                 end(dashboard)
-        figures |= kills(browser, home, chosen.kills, chosen.rate) if chosen.kills else {}
+        figures |= kills(browser, home, chosen.kills, chosen.rate, chosen.seed) if chosen.kills else {}
         browser.close()
     if "next record, median ms" in figures:
         figures |= {"ms, against 100": figures["next record, median ms"] / BAR_MS}
