@@ -27,6 +27,7 @@ from semievol.store.records import (
     table,
 )
 from semievol.store.responses import as_response, said
+from semievol.store.rounds import spent_in
 from semievol.store.versions import as_task, task_in
 
 _PLAIN = (
@@ -111,15 +112,18 @@ def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
 
     Columns: record_key, question, answer, flagged (its text could steer the model), agreed, justified, exactness, one
     float per measure (NaN where absent), similarity (to the nearest labeled record), gold (hidden gold), content_hash,
-    decision and decided_answer. An answer, gold or decision that is not there is None.
+    spent (an earlier round was trained on it), decision and decided_answer. An answer, gold or decision that is not
+    there is None.
     """
     return _frame(store, round_id, pool=True)
 
 
 def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
     """As `candidate_frame`, of the calibration split: `gold` is the true answer, and `correct` (bool) whether the
-    candidate's answer counts as the same, and `cross_fitted` (bool) whether models of a fold gave it."""
+    candidate's answer counts as the same, and `cross_fitted` (bool) whether models of a fold gave it. Records that are
+    spent are left out."""
     frame = _frame(store, round_id, pool=False)
+    frame = frame[~frame["spent"]]
     r, v = schema.rounds.c, schema.versions.c
     query = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
     with store.read() as connection:
@@ -298,7 +302,8 @@ def _query(round_id: int, pool: bool, *where: Any) -> Any:
 
 def _frame(store: Store, round_id: int, pool: bool) -> pd.DataFrame:
     with store.read() as connection:
-        return _as_frame(_fetch(connection, _query(round_id, pool)))
+        frame = _as_frame(_fetch(connection, _query(round_id, pool)))
+        return frame.assign(spent=frame["content_hash"].isin(spent_in(connection, round_id)))
 
 
 def _fetch(connection: Connection, query: Any) -> list[Any]:
