@@ -216,5 +216,8 @@ def _outcome(here: Place, review: Review) -> None:
             for record_id in unsteady:
                 st.text(record_id)
                 st.button(
-                    "Look at it again", key=f"again_{review.id}_{record_id}", on_click=desk.open, args=(record_id,)
+                    "Look at it again",
+                    key=f"again_{review.id}_{record_id}",
+                    on_click=desk.show_first,
+                    args=(record_id,),
                 )

@@ -45,7 +45,7 @@ def history(here: Place) -> None:
         gone = bool(entry["undone"])
         st.button("Take back", disabled=gone, on_click=_take_back, args=(here, int(entry["id"])))
         st.button("Restore", on_click=_restore, args=(here, int(entry["id"]), len(found)))
-        st.button("Open on the desk", on_click=desk.open, args=(str(entry["record_id"]),))
+        st.button("Open on the desk", on_click=desk.show_first, args=(str(entry["record_id"]),))
 
 
 def _state(entry: pd.Series) -> str:

@@ -100,4 +100,4 @@ def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
         tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
     )
     if picked is not None:
-        st.button("Open on the desk", key="open_conflict", on_click=desk.open, args=(str(apart.index[picked]),))
+        st.button("Open on the desk", key="open_conflict", on_click=desk.show_first, args=(str(apart.index[picked]),))

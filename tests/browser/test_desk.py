@@ -64,3 +64,22 @@ def test_keys_work_at_once_after_another_order_was_chosen(dashboard: Dashboard, 
     expect(page.get_by_text("1 decision saved")).to_be_visible()
     assert decisions.history(open_store(dashboard.home), project.id)["record_id"].tolist() == [shown]
     assert visitor.strange == []
+
+
+def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: Visitor) -> None:
+    project = made.with_results(open_store(dashboard.home), until="justify")
+    page = visitor.page
+    page.goto(dashboard.url(f"/selection?project={project.id}"))
+    parts = page.get_by_role("radiogroup", name="Part")
+    parts.get_by_role("radio", name="Bulk").click()
+    expect(page.get_by_text("Many at once")).to_be_visible()
+    page.wait_for_url("**part=Bulk*")
+    page.reload()
+    expect(page.get_by_text("Many at once")).to_be_visible()
+    page.goto(dashboard.url(f"/selection?project={project.id}&part=I+have+time+for+40"))  # a colleague's link
+    expect(page.get_by_role("button", name="Start the review")).to_be_visible()
+    page.goto(dashboard.url(f"/selection?project={project.id}&part=nonsense"))
+    expect(page.get_by_text("0 decisions saved")).to_be_visible()
+    page.goto(dashboard.url(f"/selection?project={project.id}&part=History"))
+    expect(page.get_by_text("Nothing was decided by hand yet.")).to_be_visible()
+    assert visitor.strange == []

@@ -30,7 +30,7 @@ def project(store: Store) -> Project:
 
 
 def _part(app: AppTest, name: str) -> AppTest:
-    app.session_state["selection_part"] = name
+    app.session_state["part"] = name
     return app.run()
 
 
