@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.store import results
+from semievol.store import outcomes
 from semievol.ui import evaluation, exports, gates, live, parts
 from semievol.ui.formats import moment
 
@@ -31,7 +31,7 @@ with parts.page() as here:
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
             evaluation.summary(found, evaluation.caveats(here, run))
-        predictions = results.predictions(here.store, run.id)
+        predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
             left, right = st.columns([5, 7], gap="medium")
             with left, parts.card("confusion"):

@@ -19,7 +19,7 @@ from semievol.engines.checkpoints import about, fault, newest
 from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES
 from semievol.errors import UserError
 from semievol.export import files
-from semievol.store import projects, results, rounds, runs
+from semievol.store import outcomes, projects, rounds, runs
 from semievol.store.database import Store
 
 LORA_FILES = ("adapter_model.safetensors", "adapter_config.json", "base.json")
@@ -74,14 +74,14 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
         raise UserError(f"There is no run {run_id} in this project.", project.name, "Choose one of its runs.")
     made.sort(key=lambda run: (run.round_id, run.ended or 0.0, run.id), reverse=True)
     for run in made:
-        if path := results.run_adapter(store, run.id):
+        if path := outcomes.run_adapter(store, run.id):
             return _checked(Path(path), "tune", by_id[run.round_id], run.id)
     for run in made:
         tuned = projects.run_folder(store, project.id, run.id) / "tune"
         if run.status not in _ACTIVE and (checkpoint := newest(tuned)) is not None:
             return _checked(checkpoint, "tune", by_id[run.round_id], run.id, complete=False)
     for begun in sorted({run.round_id for run in made} if run_id is not None else by_id, reverse=True):
-        if path := results.adapters(store, begun).get("warm_up"):
+        if path := outcomes.adapters(store, begun).get("warm_up"):
             return _checked(Path(path), "warm_up", by_id[begun])
     raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
 

@@ -18,7 +18,7 @@ from semievol.export import drawing
 from semievol.method.tasks import same
 from semievol.palette import LIGHT
 from semievol.records import Split, Task
-from semievol.store import decisions, projects, results, runs, selections
+from semievol.store import decisions, outcomes, projects, results, runs, selections
 from semievol.store.database import Store
 from semievol.store.rounds import Round
 
@@ -42,14 +42,14 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
     frame = results.candidate_frame(store, round_.id)
     frozen = selections.selections(store, round_.id)
     mine = [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
-    judged = next((run for run in mine if results.evaluation(store, run.id)), None)
+    judged = next((run for run in mine if outcomes.evaluation(store, run.id)), None)
     run = judged or (mine[0] if mine else None)
     task = projects.task_of(store, round_.version_id)
     parts = [
         f"<h1>{_e(project.name)}</h1>",
         f'<p class="quiet">SemiEvol Studio, round {round_.number}, opened {_e(round_.created)}, '
         f"dataset version {version['number']}.</p>",
-        *_outcome(results.evaluation(store, judged.id) if judged else None),
+        *_outcome(outcomes.evaluation(store, judged.id) if judged else None),
         *_data(task, version),
         *_propagation(round_, frame),
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),

@@ -23,7 +23,7 @@ from typing import Any
 from semievol.errors import UserError
 from semievol.jobs.environment import for_models
 from semievol.records import Demonstration, Record
-from semievol.store import projects, results, rounds
+from semievol.store import outcomes, projects, rounds
 from semievol.store.database import Store
 
 START_SECONDS = 60.0
@@ -43,7 +43,7 @@ def ask(
     entropy (normalised, None for open tasks) and seconds. Raises UserError where a model is not trained yet.
     """
     round_ = rounds.get_round(store, round_id)
-    known = results.adapters(store, round_id)
+    known = outcomes.adapters(store, round_id)
     paths = {"base": "base", "warm_up": known.get("warm_up"), "evolved": known.get("tune")}
     missing = [model for model in models if paths.get(model) is None]
     if missing:

@@ -14,7 +14,7 @@ from semievol.engines.models import HUB_ID, STARTER, is_folder, resolve_model
 from semievol.errors import UserError
 from semievol.method.protocols import Plan
 from semievol.records import STAGES, Record
-from semievol.store import decisions, projects, results, rounds, runs
+from semievol.store import decisions, outcomes, projects, rounds, runs
 from semievol.store.database import Store
 
 _NEEDS = {
@@ -37,7 +37,7 @@ def open_round(
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
             raise UserError(f"There is no round {parent_id} in this project.", "--parent", "Choose another.")
-        adapter = results.evolved_adapter(store, parent_id)
+        adapter = outcomes.evolved_adapter(store, parent_id)
         if adapter is None:
             raise UserError("The parent round has no evolved adapter.", f"round {parent_id}", "Fine-tune it first.")
     found = rounds.find_round(store, project.id, config, parent_id, adapter)
@@ -99,7 +99,7 @@ def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
         calibration=[record for record in labeled if record.content_hash in held],
         test=test,
         round_number=round_.number,
-        parent=results.adapters(store, round_.id).get("warm_up") if round_.parent_id is not None else None,
+        parent=outcomes.adapters(store, round_.id).get("warm_up") if round_.parent_id is not None else None,
     )
     return plan, said
 
@@ -124,7 +124,7 @@ def _finished(store: Store, round_: rounds.Round) -> set[str]:
         if run.round_id == round_.id
         for stage in (p.stage for p in runs.stages(store, run.id) if p.status == "done")
     }
-    return there | set(results.adapters(store, round_.id))
+    return there | set(outcomes.adapters(store, round_.id))
 
 
 def _coming(store: Store, round_id: int) -> set[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from semievol.method.tasks import same
 from semievol.records import STAGES
-from semievol.store import decisions, projects, results, rounds, runs
+from semievol.store import decisions, outcomes, projects, results, rounds, runs
 from semievol.store.database import Store
 
 
@@ -16,7 +16,7 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
     """Keys as in DESIGN.md §5 for `run --json`; None for what did not run."""
     run = runs.get_run(store, run_id)
     project = projects.find_project(store, run.project_id)
-    evaluation = results.evaluation(store, run_id) or {}
+    evaluation = outcomes.evaluation(store, run_id) or {}
     ended = run.ended or (run.heartbeat_at if run.status != "queued" else None)
     return {
         "project": project.name,

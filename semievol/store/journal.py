@@ -22,7 +22,7 @@ from semievol.errors import UserError
 from semievol.method.prompts import suspicious
 from semievol.method.protocols import Frozen, Verdict
 from semievol.records import Candidate, Origin, Response
-from semievol.store import results, runs, schema
+from semievol.store import outcomes, results, runs, schema
 from semievol.store.claims import own
 from semievol.store.database import NotSaved, Store
 from semievol.store.decisions import allowed_in, effective, standing, standing_for, verdict
@@ -96,8 +96,8 @@ class StoreJournal:
         """The finished adapter of `warm_up` (this round) or `tune` (this run; for a run that only evaluates, the
         round's newest), if there is one."""
         if stage == "warm_up" or self._run.first == "evaluate":
-            return results.adapters(self._store, self._round.id).get(stage)
-        return results.run_adapter(self._store, self._run.id)
+            return outcomes.adapters(self._store, self._round.id).get(stage)
+        return outcomes.run_adapter(self._store, self._run.id)
 
     def save_adapter(self, stage: str, path: str) -> None:
         kept = self._kept(path)
@@ -120,7 +120,7 @@ class StoreJournal:
         with self._store.read() as connection:
             mine = select(schema.rounds.c.fold_adapters).where(schema.rounds.c.id == self._round.id)
             stored = connection.execute(mine).scalar() or {}
-        return {int(fold): str(results.located(self._store, path)) for fold, path in stored.items()}
+        return {int(fold): str(outcomes.located(self._store, path)) for fold, path in stored.items()}
 
     def save_fold_adapter(self, fold: int, path: str) -> None:
         with self._write() as connection:

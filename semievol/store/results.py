@@ -6,7 +6,6 @@ Writes nothing. A frame of 100,000 candidates is worth keeping: `revision` says 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -270,67 +269,6 @@ def coverage_frame(store: Store, round_id: int) -> pd.DataFrame:
         ).all()
     frame = table(rows, ["record_id", "question", "similarity", "nearest_answer", "nearest_id"])
     return frame.astype({"similarity": "float64"})
-
-
-def predictions(store: Store, run_id: int) -> pd.DataFrame:
-    """Test answers of a run: record_id, model, answer, gold, correct, confidence (probability of the answer, NaN where
-    unknown; for free text of its average token), question."""
-    p, n, v, r = schema.predictions.c, schema.runs.c, schema.versions.c, schema.rounds.c
-    task_of = select(v.task).join(schema.rounds, r.version_id == v.id).join(schema.runs, n.round_id == r.id)
-    query = (
-        select(_r.record_id, p.model, p.answer, _r.answer.label("gold"), p.confidence, _r.question)
-        .join(schema.records, _r.key == p.record_key)
-        .where(p.run_id == run_id)
-        .order_by(p.model, p.record_key)
-    )
-    with store.read() as connection:
-        task = as_task(connection.execute(task_of.where(n.id == run_id)).scalar())
-        rows = connection.execute(query).all()
-    frame = table(rows, ["record_id", "model", "answer", "gold", "confidence", "question"])
-    right = [task is not None and same(task, row.answer, row.gold) for row in rows]
-    frame.insert(4, "correct", pd.Series(right, index=frame.index, dtype=bool))
-    return frame.astype({"confidence": "float64"})
-
-
-def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
-    """The run's evaluation as `evolve` judged it; None where it has not come to that."""
-    c = schema.evaluations.c
-    with store.read() as connection:
-        found: dict[str, Any] | None = connection.execute(select(c.document).where(c.run_id == run_id)).scalar()
-        return found
-
-
-def adapters(store: Store, round_id: int) -> dict[str, str]:
-    """Stage -> folder of the finished adapter: the round's `warm_up`, and `tune` of the newest run that has one."""
-    with store.read() as connection:
-        query = select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id)
-        found = {"warm_up": connection.execute(query).scalar(), "tune": _tuned(connection, round_id)}
-    return {stage: str(located(store, path)) for stage, path in found.items() if path is not None}
-
-
-def evolved_adapter(store: Store, round_id: int) -> str | None:
-    """The adapter that a next round would start from."""
-    return adapters(store, round_id).get("tune")
-
-
-def run_adapter(store: Store, run_id: int) -> str | None:
-    """The evolved adapter that this run made."""
-    with store.read() as connection:
-        path = connection.execute(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id)).scalar()
-    return None if path is None else str(located(store, path))
-
-
-def located(store: Store, path: str) -> Path:
-    """A stored path as it is now: what lies in the workspace is stored relative to it, so that it may be moved."""
-    return store.home / path
-
-
-def _tuned(connection: Connection, round_id: int) -> str | None:
-    c = schema.runs.c
-    newest = (
-        select(c.adapter).where(c.round_id == round_id, c.adapter.is_not(None)).order_by(c.ended.desc(), c.id.desc())
-    )
-    return connection.execute(newest.limit(1)).scalar()
 
 
 def _home(connection: Connection, round_id: int) -> Any:

@@ -13,7 +13,7 @@ from semievol import charts
 from semievol.errors import UserError
 from semievol.jobs import asking
 from semievol.records import Demonstration, Record, Split, Task
-from semievol.store import projects, results, rounds
+from semievol.store import outcomes, projects, results, rounds
 from semievol.ui import formats, paint, parts, record, state, tables
 from semievol.ui.paint import node
 from semievol.ui.state import Place
@@ -121,7 +121,7 @@ def shown(here: Place, task: Task, asked: Record) -> None:
         kept = st.pills(
             "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{asked.id}_{len(found)}"
         )
-    trained = results.adapters(here.store, here.round.id) if here.round else {}
+    trained = outcomes.adapters(here.store, here.round.id) if here.round else {}
     models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
     with right, st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox("Model", models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")

@@ -12,7 +12,7 @@ from semievol import charts
 from semievol.jobs import asking
 from semievol.method.tasks import parse
 from semievol.records import Record, Task
-from semievol.store import decisions, projects, results
+from semievol.store import decisions, outcomes, projects
 from semievol.store.runs import Run
 from semievol.ui import formats, paint, parts, record, router, state, tables
 from semievol.ui.paint import node
@@ -26,7 +26,7 @@ FORMULAS = (
 
 def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
     """The round's runs with an evaluation, newest first."""
-    return [(run, found) for run in here.round_runs if (found := results.evaluation(here.store, run.id))]
+    return [(run, found) for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))]
 
 
 def nothing_judged(here: Place) -> None:
@@ -164,7 +164,7 @@ def flips(found: pd.DataFrame) -> None:
 def playground(here: Place, task: Task) -> None:
     """A question of one's own to every model that is there, side by side."""
     parts.heading("Playground", "Type a question; every model answers it side by side.")
-    trained = results.adapters(here.store, here.this_round.id)
+    trained = outcomes.adapters(here.store, here.this_round.id)
     models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
     with st.form("playground", border=False):
         text = st.text_area("Question", key="play_question", height=100)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from semievol.export import export
 from semievol.jobs import launch
-from semievol.store import decisions, results
+from semievol.store import decisions, outcomes
 from semievol.store.runs import Run
 from semievol.ui import parts
 from semievol.ui.state import Place
@@ -45,7 +45,7 @@ def downloads(here: Place, run: Run) -> None:
         form, suffix = TRAINING[style or "Chat (JSONL)"]
         if frozen:
             _button("Training data", _made(here, "training", f"training.{suffix}", round_id=round_id, form=form))
-        if results.run_adapter(here.store, run.id):
+        if outcomes.run_adapter(here.store, run.id):
             _button("Evolved adapter (ZIP)", _made(here, "adapter", f"adapter-run-{run.id}.zip", run_id=run.id))
     with rest:
         _button("Report (HTML)", _made(here, "report", "report.html", round_id=round_id), kind="primary")

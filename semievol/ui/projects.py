@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from semievol.records import Split
+from semievol.store import outcomes, runs
 from semievol.store import projects as store_projects
-from semievol.store import results, runs
 from semievol.store.projects import Project
 from semievol.ui import actions, curves, formats, gates, live, paint, parts, record, router, state
 from semievol.ui.paint import node
@@ -27,7 +27,7 @@ def task_words(project: Project) -> str:
 
 def evaluation_of(here: Place) -> dict[str, Any] | None:
     """The evaluation of the round's newest run that has one."""
-    return next((found for run in here.round_runs if (found := results.evaluation(here.store, run.id))), None)
+    return next((found for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))), None)
 
 
 def open_project(here: Place, project: Project) -> None:

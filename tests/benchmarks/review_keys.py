@@ -1,6 +1,7 @@
 """Fast fingers at the review desk of a large project, in a real browser, against what the store holds afterwards.
 
-    python -m tests.benchmarks.review_keys --home DIR [--keys 200] [--rate 10] [--pairs 3] [--kills 0] [--seed 11] [--json]
+    python -m tests.benchmarks.review_keys --home DIR [--keys 200] [--rate 10] [--pairs 3] [--kills 0]
+        [--seed 11] [--json]
 
 DIR is a workspace made by `big_project`; decisions are added to it. Kills need no large one: it only starts slowly.
 keys     a mix of accept, reject, digits, skip and undo, so many a second: how many the desk took, how many are stored,

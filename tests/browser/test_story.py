@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from semievol.store import decisions, projects, results
+from semievol.store import decisions, outcomes, projects
 from semievol.store.database import open_store
 from tests.browser.conftest import Dashboard, Visitor
 from tests.ui import made
@@ -107,7 +107,7 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     (project,) = projects.list_projects(store)
     (frozen,) = decisions.selections(store, 1)
     assert frozen["origins"].get("expert") == 1
-    assert results.evaluation(store, 2) is not None
+    assert outcomes.evaluation(store, 2) is not None
     assert project.counts["unlabeled"] > 0
     assert dashboard.megabytes < 300
     assert visitor.strange == []

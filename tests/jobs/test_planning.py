@@ -14,7 +14,7 @@ from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
 from semievol.records import Record, Split, Task
-from semievol.store import projects, results, rounds, runs
+from semievol.store import outcomes, projects, rounds, runs
 from semievol.store.database import Store, open_store
 from semievol.store.journal import StoreJournal
 from tests.fakes import FakeEngine
@@ -137,7 +137,7 @@ def test_a_parent_tuned_again_opens_another_child(store: Store, project: project
     carried_out(store, again)
     second = launch.start(store, project, load("paper"), parent_id=parent.round_id)
     assert second.round_id != child.round_id
-    adapters = [results.adapters(store, r.round_id)["warm_up"] for r in (child, second)]
+    adapters = [outcomes.adapters(store, r.round_id)["warm_up"] for r in (child, second)]
     assert adapters[0] != adapters[1]
 
 

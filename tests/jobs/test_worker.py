@@ -15,7 +15,7 @@ from semievol.config import Config, load
 from semievol.jobs import launch
 from semievol.jobs.summary import summary
 from semievol.records import Record, Split, Task
-from semievol.store import projects, results, runs
+from semievol.store import outcomes, projects, results, runs
 from semievol.store.database import Store, open_store
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
@@ -81,13 +81,13 @@ def under_way(store: Store, run_id: int, stage: str) -> Callable[[], bool]:
 def numbers(store: Store, run: runs.Run) -> dict[str, Any]:
     """Everything that a person or a later stage reads off a run, without times."""
     frame = results.candidate_frame(store, run.round_id).drop(columns=["decision", "decided_answer"])
-    predictions = results.predictions(store, run.id).sort_values(["model", "record_id"])
+    predictions = outcomes.predictions(store, run.id).sort_values(["model", "record_id"])
     curves = runs.metrics(store, run.id)
     losses = curves[curves["name"] == "loss"][["stage", "step", "value"]].sort_values(["stage", "step"])
     return {
         "candidates": frame.sort_index().to_csv(),
         "predictions": predictions[["model", "record_id", "answer", "confidence"]].to_csv(index=False),
-        "evaluation": results.evaluation(store, run.id),
+        "evaluation": outcomes.evaluation(store, run.id),
         "losses": losses.to_csv(index=False),
     }
 

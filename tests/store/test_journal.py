@@ -14,7 +14,15 @@ from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Frozen, Journal, Stopped, Verdict
 from semievol.records import Candidate, Response
-from semievol.store import decisions, journal, projects, results, rounds, runs
+from semievol.store import (
+    decisions,
+    journal,
+    outcomes,
+    projects,
+    results,
+    rounds,
+    runs,
+)
 from semievol.store.journal import StoreJournal
 from tests.store.world import World, candidate, response
 
@@ -57,7 +65,7 @@ def test_a_stale_attempt_writes_nothing(world: World, write: Callable[[StoreJour
         [],
     )
     assert (owner.selection(), owner.predictions("base")) == (None, [])
-    assert results.evaluation(world.store, world.run.id) is None
+    assert outcomes.evaluation(world.store, world.run.id) is None
     assert runs.metrics(world.store, world.run.id).empty
     assert runs.events(world.store, world.run.id) == []
 
@@ -109,15 +117,15 @@ def test_a_run_that_only_evaluates_takes_the_newest_evolved_adapter(world: World
     runs.finish(world.store, world.run.id, 1, "done")
     other = runs.enqueue(world.store, world.round.id, world.config, "evaluate")
     assert StoreJournal(world.store, other).adapter("tune") == "/somewhere/else"
-    assert results.evolved_adapter(world.store, world.round.id) == "/somewhere/else"
-    assert results.run_adapter(world.store, other.id) is None
+    assert outcomes.evolved_adapter(world.store, world.round.id) == "/somewhere/else"
+    assert outcomes.run_adapter(world.store, other.id) is None
 
 
 def test_a_moved_workspace_keeps_its_adapters(world: World, tmp_path: Path) -> None:
     told = world.journal
     told.save_adapter("warm_up", str(told.folder("warm_up")))
     world.store.home = tmp_path / "moved"
-    assert results.adapters(world.store, world.round.id)["warm_up"].startswith(str(tmp_path / "moved" / "projects"))
+    assert outcomes.adapters(world.store, world.round.id)["warm_up"].startswith(str(tmp_path / "moved" / "projects"))
 
 
 def test_demonstrations_come_back_in_their_order(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from semievol.config import MEASURES, load
 from semievol.errors import UserError
 from semievol.records import Candidate, Record, Response, Task
-from semievol.store import projects, results, rounds, runs
+from semievol.store import outcomes, projects, results, rounds, runs
 from semievol.store.database import Store
 from semievol.store.journal import StoreJournal
 from tests.store.world import World, candidate, response
@@ -170,7 +170,7 @@ def test_predictions_are_judged_as_the_task_judges(full: World) -> None:
     free = Response("t1", "warm_up", "Water!", "water", token_logprobs=(-0.1, -0.3))
     told.save_predictions("base", [response("t0", "base"), response("t1", "base"), response("t2", "base", None)])
     told.save_predictions("warm_up", [free])
-    frame = results.predictions(full.store, full.run.id)
+    frame = outcomes.predictions(full.store, full.run.id)
     assert list(frame.columns) == ["record_id", "model", "answer", "gold", "correct", "confidence", "question"]
     assert frame["correct"].tolist() == [True, False, False, True]
     assert frame["confidence"].iloc[0] == 0.7
@@ -179,22 +179,22 @@ def test_predictions_are_judged_as_the_task_judges(full: World) -> None:
 
 
 def test_no_predictions_are_an_empty_frame(world: World) -> None:
-    frame = results.predictions(world.store, world.run.id)
+    frame = outcomes.predictions(world.store, world.run.id)
     assert frame.empty
     assert "correct" in frame
 
 
 def test_an_evaluation_comes_back(world: World) -> None:
-    assert results.evaluation(world.store, world.run.id) is None
+    assert outcomes.evaluation(world.store, world.run.id) is None
     world.journal.save_evaluation({"n": 3, "base": {"accuracy": 1 / 3}})
     world.journal.save_evaluation({"n": 3, "base": {"accuracy": 2 / 3}})
-    assert results.evaluation(world.store, world.run.id) == {"n": 3, "base": {"accuracy": 2 / 3}}
+    assert outcomes.evaluation(world.store, world.run.id) == {"n": 3, "base": {"accuracy": 2 / 3}}
 
 
 def test_each_round_has_its_own_results(full: World) -> None:
     sibling = rounds.open_round(full.store, full.project.id, full.config, full.round.id)
     assert results.candidate_frame(full.store, sibling.id).empty
-    assert results.adapters(full.store, sibling.id) == {}
+    assert outcomes.adapters(full.store, sibling.id) == {}
     assert results.revision(full.store, sibling.id) == 0
     with pytest.raises(UserError, match="no round 99"):
         results.revision(full.store, 99)
