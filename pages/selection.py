@@ -81,14 +81,15 @@ with parts.page() as here:
         consequences.class_mix(here, pool, answers)
     with right, parts.card("desk"):
         desk.enter(project.id, here.this_round.id)
-        st.session_state.setdefault("selection_part", "review")
         part = st.segmented_control(
             "Part",
             list(PARTS),
             format_func=lambda name: PARTS[name],
-            key="selection_part",
+            default="review",
+            key="part",
             required=True,
             label_visibility="collapsed",
+            bind="query-params",
         )
         if part == "review":
             desk.stale()

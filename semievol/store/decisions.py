@@ -13,7 +13,6 @@ from functools import cache, partial
 from itertools import groupby
 from typing import Any, Literal
 
-import pandas as pd
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from semievol.errors import UserError
@@ -21,10 +20,11 @@ from semievol.method.tasks import allowed_answers
 from semievol.records import Record, Task
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.records import find_records, table
+from semievol.store.history import history
+from semievol.store.records import find_records
 from semievol.store.rounds import bump
 from semievol.store.selections import freeze, selection_frame, selections
-from semievol.store.undone import STANDS, was_undone
+from semievol.store.undone import STANDS
 from semievol.store.versions import as_task, task_in
 
 __all__ = [
@@ -215,19 +215,6 @@ def _take_back(
         for d in taken
     ]
     return _append(connection, taken[0].project_id, rows, key)
-
-
-def history(store: Store, project_id: int) -> pd.DataFrame:
-    """Every entry, newest first: the decision's fields, the question, and whether it was undone."""
-    d, r, v = schema.decisions.c, schema.rounds.c, schema.records.c
-    undone = was_undone(d.id).label("undone")
-    joined = schema.decisions.join(schema.rounds, r.id == d.round_id).outerjoin(
-        schema.records, (v.version_id == r.version_id) & (v.record_id == d.record_id)
-    )
-    query = select(*_COLUMNS, v.question, undone).select_from(joined).where(d.project_id == project_id)
-    with store.read() as connection:
-        frame = table(connection.execute(query.order_by(d.id.desc())).all(), [*_FIELDS, "question", "undone"])
-    return frame.astype({"undone": bool})
 
 
 def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:

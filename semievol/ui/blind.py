@@ -15,7 +15,7 @@ from semievol.method.tasks import allowed_answers, parse
 from semievol.records import Record
 from semievol.store import projects, results, reviews
 from semievol.store.reviews import MOST
-from semievol.ui import desk, formats, notices, parts, record, state
+from semievol.ui import desk, formats, notices, parts, record, signature, state
 from semievol.ui.paint import Node, node
 from semievol.ui.state import Place
 
@@ -100,6 +100,7 @@ def _ask(here: Place, under_way: Review) -> None:
         told = f"{done} of {len(sample.order)} answered. " if sample.mode == "fixed" else f"{done} answered. "
         parts.heading(f"Random review {under_way.number}", told + BLIND)
     with top[1], st.container(horizontal=True, horizontal_alignment="right"):
+        signature.signed()
         st.button("End here", on_click=_end, args=(here, under_way), help="What was answered stays and counts.")
     if sample.mode == "fixed":
         st.progress(done / len(sample.order))
@@ -215,5 +216,8 @@ def _outcome(here: Place, review: Review) -> None:
             for record_id in unsteady:
                 st.text(record_id)
                 st.button(
-                    "Look at it again", key=f"again_{review.id}_{record_id}", on_click=desk.open, args=(record_id,)
+                    "Look at it again",
+                    key=f"again_{review.id}_{record_id}",
+                    on_click=desk.show_first,
+                    args=(record_id,),
                 )

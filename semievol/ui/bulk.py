@@ -1,4 +1,4 @@
-"""Deciding on many candidates at once: a filter, what it finds, one press, one undo."""
+"""Deciding on many candidates at once: a filter, what it finds, one press, one transaction, one undo."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from semievol.ui import desk, formats, notices, parts, state, tables
 from semievol.ui.state import Place
 
 SHOWN = 100
+_ASKED = "bulk_asked"  # in the session: what a press asked for and is still to be saved
+WIDTHS = {"question": 260, "answer": 130, "value": 120}
 
 
 def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> None:
@@ -19,18 +21,21 @@ def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> Non
     parts.heading(
         "Many at once", "Undecided candidates that a filter finds. One Undo on the Review part takes it all back."
     )
+    if st.session_state.get(_ASKED, {}).get("round_id") == here.this_round.id:
+        _decide(here)
+        st.rerun()
     found = _filtered(pool, kept, measure, reserved(state.reviews(here.store, here.this_round.id)))
     parts.note(f"{formats.plural(len(found), 'candidate')} found; the first {min(SHOWN, len(found))} are shown.")
     if found.empty:
         return
     shown = found.head(SHOWN).assign(value=found[measure].head(SHOWN))
     names = {"question": "Question", "answer": "Candidate", "value": formats.MEASURE_WORDS[measure]}
-    tables.table(shown, "bulk_preview", names, height=280)
+    tables.table(shown, "bulk_preview", names, WIDTHS, height=280)
     revision = results.revision(here.store, here.this_round.id)
     with st.container(horizontal=True):
         for label, action in (("Accept all", "accept"), ("Reject all", "reject"), ("None fits for all", "ambiguous")):
             told = f"{label} {len(found):,}"
-            st.button(told, key=f"bulk_{action}", on_click=_decide, args=(here, _shown(found), action, revision))
+            st.button(told, key=f"bulk_{action}", on_click=_ask, args=(here, _shown(found), action, revision))
 
 
 def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: frozenset[str]) -> pd.DataFrame:
@@ -59,16 +64,29 @@ def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: f
     return pool[mask].sort_values(measure, kind="stable", na_position="last")
 
 
-@notices.errors_kept()
-def _decide(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
+def _ask(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
+    """What was on the screen is decided on while the page is drawn, which can say so."""
     key = f"bulk-{desk.session()}-{action}-{revision}"
-    said = (action, None, state.reviewer(), "many at once", key)
-    made = decisions.decide_many(
-        here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
-    )
-    meanwhile = len(shown) - len(made)
-    left = f" {formats.plural(meanwhile, 'record')} had been decided meanwhile." if meanwhile else ""
-    notices.say(f"{formats.plural(len(made), 'decision')} saved; Undo on the Review part takes all of them back.{left}")
+    st.session_state[_ASKED] = {"round_id": here.this_round.id, "shown": shown, "action": action, "key": key}
+
+
+@notices.errors_kept()
+def _decide(here: Place) -> None:
+    """Decides what was asked for, once: drawn anew halfway, the page comes here again, and the store knows the key."""
+    asked = st.session_state[_ASKED]
+    shown = asked["shown"]
+    said = (asked["action"], None, state.reviewer(), "many at once", asked["key"])
+    with st.spinner(f"Saving {formats.plural(len(shown), 'decision')}", show_time=True):
+        try:
+            made = decisions.decide_many(
+                here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
+            )
+        finally:
+            del st.session_state[_ASKED]
+        late = len(shown) - len(made)
+        left = f" {formats.plural(late, 'record')} had been decided meanwhile." if late else ""
+        saved = formats.plural(len(made), "decision")
+        notices.say(f"{saved} saved; Undo on the Review part takes all of them back.{left}")
 
 
 def _shown(found: pd.DataFrame) -> dict[str, str | None]:

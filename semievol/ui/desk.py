@@ -45,11 +45,11 @@ def stale() -> bool:
     return bool(st.session_state.pop("desk_stale", False))
 
 
-def open(record_id: str) -> None:
+def show_first(record_id: str) -> None:
     """The record comes first on the review desk, which is shown."""
     st.session_state["review_head"] = record_id
     st.session_state["review_editing"] = st.session_state["review_noting"] = None
-    st.session_state["selection_part"] = "review"
+    st.session_state["part"] = "review"
 
 
 def enter(project_id: int, round_id: int) -> None:

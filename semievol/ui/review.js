@@ -67,6 +67,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (state.paused || state.typing || document.querySelector("[role=dialog]")) return;
     const at = event.composedPath()[0];
+    if (event.key.startsWith("Arrow") && at.closest?.("[role=radiogroup]")) return; // they choose there
     if (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || at.getAttribute?.("role") === "slider") return;
     const act = ACTS[event.key.length === 1 ? event.key.toLowerCase() : event.key] || (/^[1-9]$/.test(event.key) ? "choose" : null);
     if (!act || !data.acts.includes(act)) return;

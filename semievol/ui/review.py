@@ -15,7 +15,7 @@ from semievol.records import Task
 from semievol.store import decisions, results
 from semievol.store.decisions import Decision
 from semievol.store.results import RecordView
-from semievol.ui import desk, formats, notices, parts, record, state, sweep
+from semievol.ui import desk, formats, notices, parts, record, signature, state, sweep
 from semievol.ui.paint import Node, node
 from semievol.ui.state import Place
 
@@ -31,12 +31,13 @@ KEYS = {
 }
 ACTS = ("accept", "reject", "choose", "ambiguous", "edit", "note", "skip", "undo")
 ORDERS = {
-    "unsure": "Most unsure first",
-    "threshold": "Closest to the threshold",
-    "disputed": "Disputed first",
-    "random": "Random",
-    "second": "Second opinion on others' decisions",
+    "unsure": ("Unsure", "the most unsure first"),
+    "threshold": ("Threshold", "the closest to it first"),
+    "disputed": ("Disputed", "where the collaborators disagree first"),
+    "random": ("Random", "in random order"),
+    "second": ("Second opinion", "what others decided and you did not"),
 }
+"""Order -> its short name, and what comes when."""
 BUTTONS = (
     ("Accept", "accept", ":material/check:"),
     ("Reject", "reject", ":material/close:"),
@@ -58,12 +59,21 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         st.rerun()
     pool, _ = state.candidates(here.store, here.this_round.id)
     mine = Desk(here, pool, kept, measure, line)
-    top = st.columns([3, 2], vertical_alignment="bottom")
+    top = st.columns([1, 1], vertical_alignment="center")
     with top[0]:
         decided = int(pool["decision"].notna().sum()) if "decision" in pool else 0
         parts.heading("Review", f"{formats.plural(decided, 'decision')} saved in this round.")
     with top[1]:
-        st.selectbox("Order", list(ORDERS), format_func=lambda o: ORDERS[o], key="review_order")
+        signature.signed()
+    st.segmented_control(
+        "Order",
+        list(ORDERS),
+        format_func=lambda o: ORDERS[o][0],
+        default="unsure",
+        required=True,
+        key="review_order",
+        help=" ".join(f"{short}: {long}." for short, long in ORDERS.values()),
+    )
     mine.conflicts()
     queue = mine.queue(str(st.session_state["review_order"]))
     typing = queue[:1] in ([st.session_state.get("review_editing")], [st.session_state.get("review_noting")])

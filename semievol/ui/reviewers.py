@@ -24,7 +24,7 @@ def reviewers(here: Place, pool: pd.DataFrame) -> None:
     parts.heading("Reviewers", "Everybody's newest word on each record. “Second opinion” on the desk makes more of it.")
     said = opinions(here.task, decisions.standing(here.store, here.this_project.id))
     if said.shape[1] < 2:
-        parts.note("Only one reviewer so far. Names are set on the Settings page, for each session its own.")
+        parts.note("Only one reviewer so far. Names are set on the Settings page, for each browser its own.")
         return
     both = said[said.notna().sum(axis=1) >= 2]
     if both.empty:
@@ -100,4 +100,4 @@ def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
         tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
     )
     if picked is not None:
-        st.button("Open on the desk", key="open_conflict", on_click=desk.open, args=(str(apart.index[picked]),))
+        st.button("Open on the desk", key="open_conflict", on_click=desk.show_first, args=(str(apart.index[picked]),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,23 +14,33 @@ PAGE = 100
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def table(frame: pd.DataFrame, key: str, names: dict[str, str] | None = None, **options: Any) -> Any:
-    """A table of our own columns over data cells. names: column -> heading; only these are shown, in this order."""
+def table(
+    frame: pd.DataFrame,
+    key: str,
+    names: dict[str, str] | None = None,
+    widths: Mapping[str, int] | None = None,
+    **options: Any,
+) -> Any:
+    """A table of our own columns over data cells. names: column -> heading; only these are shown, in this order.
+
+    widths: column -> least pixels; what is longer is cut with an ellipsis, and spare room is shared out.
+    """
+    least: dict[str, Any] = {"question": "large", **(widths or {})}
     columns = names or {str(column): str(column) for column in frame.columns}
     shown = frame[list(columns)].copy()
     config: dict[str, Any] = {}
     for column, heading in columns.items():
-        kind = shown[column].dtype
+        kind, width = shown[column].dtype, least.get(column)
         if pd.api.types.is_bool_dtype(kind):
-            config[column] = st.column_config.CheckboxColumn(heading)
+            config[column] = st.column_config.CheckboxColumn(heading, width=width)
         elif pd.api.types.is_float_dtype(kind):
-            config[column] = st.column_config.NumberColumn(heading, format="%.3f")
+            config[column] = st.column_config.NumberColumn(heading, width=width, format="%.3f")
         elif pd.api.types.is_integer_dtype(kind):
-            config[column] = st.column_config.NumberColumn(heading, format="localized")
+            config[column] = st.column_config.NumberColumn(heading, width=width, format="localized")
         else:
             # Text cells never become links or Markdown, whatever they hold.
             shown[column] = shown[column].astype(object).where(shown[column].notna(), "")
-            config[column] = st.column_config.TextColumn(heading, width="large" if column == "question" else None)
+            config[column] = st.column_config.TextColumn(heading, width=width)
     options.setdefault("hide_index", True)
     return st.dataframe(shown, column_config=config, key=key, **options)
 

@@ -11,7 +11,7 @@ import streamlit as st
 from semievol.store import health as database
 from semievol.store import settings
 from semievol.store.database import Store
-from semievol.ui import formats, parts, state, tables
+from semievol.ui import formats, parts, signature, tables
 
 KINDS = {"folder": "Local folder", "hub": "Hub id", "endpoint": "Endpoint"}
 
@@ -66,10 +66,9 @@ def _key_words(model: dict[str, Any]) -> str:
 
 
 def reviewer() -> None:
-    """The name that decisions are signed with; it belongs to this session."""
-    parts.heading("Reviewer", "Decisions are signed with this name. It belongs to this session, not to the project.")
-    name = st.text_input("Your name", value=state.reviewer(), max_chars=80, placeholder="Not signed")
-    st.session_state["reviewer"] = (name or "").strip()
+    """The name that decisions are signed with; it belongs to this browser."""
+    parts.heading("Reviewer", "Decisions are signed with this name. This browser keeps it; the workspace does not.")
+    signature.field()
 
 
 def health(store: Store) -> None:

@@ -15,9 +15,9 @@ from semievol.method.reviewing import Review, Sample, Seen
 from semievol.method.selection import Cut
 from semievol.records import Record, Task
 from semievol.store import decisions, projects, results, reviews, rounds, runs, schema, selections
-from semievol.store.database import Store
+from semievol.store.database import NotSaved, Store
 from semievol.store.projects import Project
-from semievol.ui import evidence
+from semievol.ui import bulk, evidence
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -30,7 +30,7 @@ def project(store: Store) -> Project:
 
 
 def _part(app: AppTest, name: str) -> AppTest:
-    app.session_state["selection_part"] = name
+    app.session_state["part"] = name
     return app.run()
 
 
@@ -91,6 +91,33 @@ def test_many_are_decided_at_once_and_taken_back_at_once(visit: Visit, store: St
     assert len(decisions.history(store, project.id)) == 24
     press(_part(app, "review"), "Undo")
     assert decisions.standing(store, project.id) == {}
+
+
+def test_while_many_are_saved_their_number_is_told(
+    visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    spinner = bulk.st.spinner
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk.st, "spinner", lambda text, **options: said.append(text) or spinner(text, **options))
+        press(_part(visit("selection", project=project.id), "bulk"), "Reject all 60")
+    assert said == ["Saving 60 decisions"]
+    assert len(decisions.standing(store, project.id)) == 60
+
+
+def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
+    visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise NotSaved("Not saved: disk full.", "database", "Free some space.")
+
+    app = _part(visit("selection", project=project.id), "bulk")
+    with monkeypatch.context() as patch:
+        patch.setattr(decisions, "decide_many", full)
+        press(app, "Reject all 60")
+    assert "Not saved: disk full." in told(app)
+    app.run()
+    assert decisions.history(store, project.id).empty
 
 
 def test_a_correction_is_offered_to_its_likes(visit: Visit, store: Store, project: Project) -> None:
@@ -161,7 +188,25 @@ def test_history_takes_back_and_restores(store: Store, project: Project, visit: 
     press(app, "Accept")
     _part(app, "history")
     assert "1 entry, newest first" in told(app)
-    assert app.dataframe[0].value["state"].tolist() == ["stands"]
+    assert app.dataframe[0].value["said"].tolist() == ["accept"]
+    press(_part(app, "review"), "Undo")
+    _part(app, "history")
+    assert app.dataframe[0].value["said"].tolist() == ["undo", "accept, undone"]
+
+
+def test_history_is_searched(store: Store, project: Project, visit: Visit) -> None:
+    round_id = _round(store, project)
+    about = (store, project.id, round_id)
+    decisions.decide(*about, "unlabeled-0001", "edit", "roads", "waste", reviewer="Ada", note="bins")
+    decisions.decide(*about, "unlabeled-0002", "reject", "water", reviewer="Bob")
+    app = _part(visit("selection", project=project.id), "history")
+    assert app.dataframe[0].value["answers"].tolist() == ["water", "roads → waste"]
+    search = next(field for field in app.text_input if field.label == "Search")
+    search.set_value("BINS").run()
+    assert "1 of 2 entries, newest first" in told(app)
+    assert app.dataframe[0].value["answers"].tolist() == ["roads → waste"]
+    next(field for field in app.text_input if field.label == "Search").set_value("nowhere").run()
+    assert "No entry has these words." in told(app)
 
 
 def test_under_shift_nothing_is_estimated(visit: Visit, store: Store, project: Project) -> None:

@@ -1,0 +1,69 @@
+"""Who signs: said on the desk, typed there or in the settings, taken from the browser when a session is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from semievol.store import decisions
+from semievol.store.database import Store
+from semievol.ui import signature
+from tests.ui import made
+from tests.ui.conftest import press, told
+
+Visit = Callable[..., AppTest]
+
+
+def _name(app: AppTest, name: str) -> AppTest:
+    return next(field for field in app.text_input if field.label == "Your name").set_value(name).run()
+
+
+def test_the_desk_says_who_signs(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("selection", project=project.id)
+    assert "Unsigned: give a name" in told(app)
+    _name(app, " **Ada** ")
+    assert "Signed as **Ada**" in [text.value for text in app.text]  # as it was typed, not as Markdown
+    press(app, "Accept")
+    assert decisions.history(store, project.id)["reviewer"].tolist() == ["**Ada**"]
+    press(app, "Change")
+    _name(app, "")
+    assert "Unsigned: give a name" in told(app)
+
+
+def test_settings_and_desk_speak_of_the_same_name(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = _name(visit("settings", project=project.id), "Ada")
+    app.switch_page("pages/selection.py").run()
+    assert "Signed as Ada" in told(app)
+    app.switch_page("pages/settings.py").run()
+    assert next(field for field in app.text_input if field.label == "Your name").value == "Ada"
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    kept: dict[str, Any] = {}
+    with monkeypatch.context() as patch:
+        patch.setattr(signature.st, "session_state", kept)
+        yield kept
+
+
+@pytest.mark.parametrize(
+    ("known", "told_by_browser", "signed"),
+    [
+        ({}, "Ada", "Ada"),
+        ({"reviewer": "Bob"}, "Ada", "Bob"),
+        ({"reviewer": ""}, "Ada", ""),  # taken away on purpose
+        ({}, ["Ada"], ""),
+        ({}, "A" * 200, "A" * 80),
+    ],
+)
+def test_a_new_session_takes_the_browsers_name(
+    session: dict[str, Any], known: dict[str, str], told_by_browser: Any, signed: str
+) -> None:
+    session |= known | {"signature": {"kept": {"name": told_by_browser, "session": "x"}}}
+    signature._restore()
+    assert session["reviewer"] == signed
