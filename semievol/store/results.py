@@ -18,7 +18,6 @@ from semievol.method.tasks import allowed_answers, same
 from semievol.records import ANSWERING, Candidate, Demonstration, Record, Response
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.decisions import standing_for, verdict
 from semievol.store.records import (
     RECORD,
     as_record,
@@ -28,6 +27,7 @@ from semievol.store.records import (
 )
 from semievol.store.responses import as_response, said
 from semievol.store.rounds import spent_in
+from semievol.store.verdicts import standing_for, verdict
 from semievol.store.versions import as_task, task_in
 
 _PLAIN = (
