@@ -150,7 +150,7 @@ def candidates_page(
     """One page of the pool's candidates, and how many match in all.
 
     search: part of the question, or a record's whole id. status: an action, "decided" or "undecided". sort: "measure"
-    or "record". Columns as `candidate_frame`, and `votes`: collaborator -> answer.
+    or "record". Columns as `candidate_frame` without `spent`, and `votes`: collaborator -> answer.
     """
     if measure not in MEASURES:
         raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
