@@ -77,9 +77,9 @@ with parts.page() as here:
                 st.rerun()
         consequences.training_time(here, kept)
         frozen.summary(decisions.selections(here.store, here.this_round.id))
-    with left, parts.card("classes"):
+    with right, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
-    with right, parts.card("desk"):
+    with parts.card("desk"):
         desk.enter(project.id, here.this_round.id)
         part = st.segmented_control(
             "Part",
