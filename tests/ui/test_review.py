@@ -174,7 +174,7 @@ def test_what_a_random_review_holds_back_is_not_said_to_be_done(store: Store, se
     reviews.end(store, under_way.id)
     desk = _desk(store)
     assert desk.queue("unsure") == [drawn[2]]
-    decisions.decide_many(store, 1, 1, dict.fromkeys(desk.queue("unsure"), "roads"), "reject")
+    decisions.decide(store, 1, 1, drawn[2], "ambiguous", None)
     desk = _desk(store)
     assert desk.queue("unsure") == []
     assert desk.finished() == "Every candidate is decided or skipped. Undo brings the last one back."
