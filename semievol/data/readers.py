@@ -18,7 +18,7 @@ from semievol.data.tables import LIMITS, Limits, Table
 from semievol.errors import UserError
 
 ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
-_KNOWN = f"Known endings are {', '.join(ENDINGS)}, and .gz after each of the text ones."
+_KNOWN = f"Known endings are {', '.join(ENDINGS)}, and .gz after each of them."
 _BY_ENDING = {".csv": ",", ".tsv": "\t"}
 _BINARY = {
     b"\x89PNG": "a PNG image",

@@ -13,8 +13,9 @@ from semievol.data.splits import cut_calibration
 from semievol.engines.models import HUB_ID, STARTER, is_folder, resolve_model
 from semievol.errors import UserError
 from semievol.method.protocols import Plan
+from semievol.method.selection import Cut
 from semievol.records import STAGES, Record
-from semievol.store import decisions, outcomes, projects, rounds, runs
+from semievol.store import decisions, outcomes, projects, results, rounds, runs
 from semievol.store.database import Store
 
 _NEEDS = {
@@ -50,7 +51,8 @@ def open_round(
             "Begin with warm_up, or name the round with --round.",
         )
     held = _held(store, project, config, parent_id)
-    return rounds.open_round(store, project.id, config, parent_id, held, adapter)
+    spent = frozenset() if parent_id is None else _spent(store, parent_id)
+    return rounds.open_round(store, project.id, config, parent_id, held, adapter, spent)
 
 
 def check_model(name: str) -> None:
@@ -100,6 +102,7 @@ def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
         test=test,
         round_number=round_.number,
         parent=outcomes.adapters(store, round_.id).get("warm_up") if round_.parent_id is not None else None,
+        spent=rounds.spent(store, round_.id),
     )
     return plan, said
 
@@ -114,6 +117,25 @@ def _held(store: Store, project: projects.Project, config: Config, parent_id: in
         cut = cut_calibration(labeled, config.calibration, config.calibration_minimum, config.seed)
         held = projects.save_calibration(store, project.id, cut) if cut else frozenset()
     return held if parent_id is None else held & rounds.held(store, parent_id)
+
+
+def _spent(store: Store, parent_id: int) -> frozenset[str]:
+    """What the evidence of a parent's next round does not count: see `rounds.spent`.
+
+    The selection that the parent's evolved adapter was trained on says which pool records; its policy, laid over the
+    parent's candidates once more, which others like them and which calibration records. Without a policy all of these.
+    """
+    pool, calibration = results.candidate_frame(store, parent_id), results.calibration_frame(store, parent_id)
+    frozen = outcomes.trained_on(store, parent_id)
+    found = set(rounds.spent(store, parent_id))
+    if frozen is None or frozen.policy is None:
+        found |= set(calibration["content_hash"])
+    else:
+        cut = Cut(frozen.policy, pool, calibration)
+        found |= set(pool["content_hash"][cut.mask]) | set(calibration["content_hash"][cut.known])
+    if frozen is not None:
+        found |= set(pool["content_hash"].reindex(list(frozen.answers)).dropna())
+    return frozenset(found)
 
 
 def _finished(store: Store, round_: rounds.Round) -> set[str]:

@@ -24,7 +24,8 @@ ALPHA = 0.05
 class Part:
     """Candidates under one rule: those of the pool (at `pool` in the table), then those of the calibration split.
 
-    values, group, place: of both, in this order; wrong: of the calibration split alone.
+    known: where the latter stand in their table. fresh: pool candidates that no earlier round trained on; evidence
+    counts only them. values, group, place: of both, in this order; wrong: of the calibration split alone.
     within: whether the quota of its class has room for it. group: group of every candidate, -1 for none. place: how
     many pool candidates of its group have no larger value, so that a tie shares one place; NEVER for what cannot be
     accepted. sizes: pool candidates per group.
@@ -34,6 +35,8 @@ class Part:
     name: str
     rule: Rule
     pool: np.ndarray
+    known: np.ndarray
+    fresh: np.ndarray
     values: np.ndarray
     within: np.ndarray
     group: np.ndarray
@@ -62,6 +65,11 @@ class Part:
         """The mask's pool half and its calibration half."""
         return mask[: len(self.pool)], mask[len(self.pool) :]
 
+    def counted(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `inside`, of the pool only what is fresh."""
+        pool, known = self.inside(mask)
+        return pool & self.fresh, known
+
     def dials(self) -> list[Part]:
         """The part, or its groups one by one where each has a cut of its own that the others do not follow."""
         if self.rule.kind != "target_precision" or self.groups == 1:
@@ -75,6 +83,8 @@ class Part:
         return replace(
             self,
             pool=self.pool[pool],
+            known=self.known[known],
+            fresh=self.fresh[pool],
             values=self.values[members],
             within=self.within[members],
             group=np.zeros(int(members.sum()), dtype=np.int64),
@@ -85,7 +95,7 @@ class Part:
 
     def band(self, alpha: float) -> precision.Band:
         """Bounds at ten shares of the part's pool, fixed beforehand."""
-        counts = [self.inside(self._most_confident(np.full(self.groups, c))) for c in precision.COVERAGES]
+        counts = [self.counted(self._most_confident(np.full(self.groups, c))) for c in precision.COVERAGES]
         drawn = [int(known.sum()) for _, known in counts]
         wrong = [int(self.wrong[known].sum()) for _, known in counts]
         return precision.band(drawn, wrong, [int(pool.sum()) for pool, _ in counts], alpha)
@@ -99,6 +109,7 @@ class Part:
         """Largest share of a group whose target precision calibration proves; 0 for none."""
         alone = self.only(group)
         pool_place, known_place = alone.inside(alone.place)
+        pool_place = pool_place[alone.fresh]
         order = np.argsort(known_place, kind="stable")
         errors = np.append(0, np.cumsum(alone.wrong[order]))
         start = precision.start_coverage(self.rule.value, len(known_place), self.alpha)
@@ -132,6 +143,7 @@ class _Candidates:
             self.values[self.pool_size :] = at_same_rank(self.values[self.pool_size :], self.values[: self.pool_size])
         answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
         flagged = self._column("flagged", bool) if self.has("flagged") else np.zeros(self.size, dtype=bool)
+        self.fresh = ~frame["spent"].to_numpy(dtype=bool) if "spent" in frame else np.ones(len(frame), dtype=bool)
         self.eligible = answered & ~flagged & ~np.isnan(self.values)
         self.wrong = np.zeros(self.size, dtype=bool)
         if self.size > self.pool_size:
@@ -183,8 +195,11 @@ def parts_of(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | No
         group, in_pool, values = group[index], table.in_pool[index], table.values[index]
         place = _places(values, group, in_pool, table.eligible[index] & (group >= 0), groups)
         sizes = np.bincount(group[in_pool & (group >= 0)], minlength=groups)
-        known = table.wrong[index[~in_pool]]
-        parts.append(Part(name, rule, index[in_pool], values, within[index], group, place, sizes, known, ALPHA))
+        pool, known = index[in_pool], index[~in_pool]
+        both = (values, within[index], group, place, sizes)
+        parts.append(
+            Part(name, rule, pool, known - table.pool_size, table.fresh[pool], *both, table.wrong[known], ALPHA)
+        )
     tested = sum(part.groups for part in parts if part.rule.kind == "target_precision")
     return [replace(part, alpha=ALPHA / max(tested, 1)) for part in parts]
 

@@ -85,11 +85,12 @@ def compared(
     newest finished review drew from, of what was plainly answered.
     """
     errors = None
-    done = [one for one in reviews if not one.open and one.sample.judged()]
+    spent = set(pool.index[pool["spent"]]) if "spent" in pool else set()
+    done = [one for one in reviews if not one.open and one.sample.judged(spent)]
     if done and len(calibration):
         newest = done[-1]
         then = cut if newest.policy == cut.policy else Cut(newest.policy, pool, calibration)
-        known, judged = then.evidence(), newest.sample.judged()
+        known, judged = then.evidence(), newest.sample.judged(spent)
         if known is not None and known.drawn:
             errors = precision.fisher_exact(known.wrong, known.drawn, sum(judged), len(judged))
     return shift.verdict(texts, classes, errors)

@@ -20,7 +20,7 @@ from semievol.records import Record
 
 def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Candidates of the pool, and those of the calibration split (or of the labeled records, where these were
-    cross-fitted) with their true answers, one line a record each."""
+    cross-fitted) with their true answers, one line a record each. Calibration records that are spent are left out."""
     verdicts = journal.verdicts()
     stored = {candidate.record_id: candidate for candidate in journal.candidates()}
 
@@ -33,6 +33,7 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
             line: dict[str, Any] = {
                 "record_id": record.id,
                 "content_hash": record.content_hash,
+                "spent": record.content_hash in plan.spent,
                 "answer": candidate.answer,
                 "flagged": suspicious(record.question, record.options),
             }
@@ -47,11 +48,12 @@ def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.Dat
         return pd.DataFrame(lines, columns=_COLUMNS).set_index("record_id")
 
     known = frame(plan.calibration or plan.labeled, with_gold=True)
+    known = known[~known["spent"].to_numpy(dtype=bool)]
     return frame(plan.unlabeled, with_gold=False), known.assign(cross_fitted=not plan.calibration)
 
 
 _COLUMNS = [
-    *("record_id", "content_hash", "answer", "flagged", "agreed", "justified", "exactness", *MEASURES),
+    *("record_id", "content_hash", "spent", "answer", "flagged", "agreed", "justified", "exactness", *MEASURES),
     *("gold", "correct", "decision", "decided_answer"),
 ]
 

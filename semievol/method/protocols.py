@@ -198,6 +198,7 @@ class Plan:
     """Everything `evolve` works on: the task, the settings, the records by split, and where the round starts.
 
     round_number, seed: key all random draws. parent: the parent round's evolved adapter, None in the first round.
+    spent: content hashes of what earlier rounds accepted; evidence neither counts nor uses them (EVIDENCE.md §4).
     """
 
     task: Task
@@ -208,3 +209,4 @@ class Plan:
     test: Sequence[Record] = ()
     round_number: int = 1
     parent: str | None = None
+    spent: frozenset[str] = frozenset()

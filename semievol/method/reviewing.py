@@ -7,7 +7,7 @@ whichever set was chosen (EVIDENCE.md §5). Knows nothing of screens or database
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -119,10 +119,10 @@ class Sample:
         drawn = self.order[: max(last, self.reached)]
         return [i not in first or i in unsteady or not self._right(first[i]) for i in drawn]
 
-    def judged(self) -> list[bool]:
+    def judged(self, without: Collection[str] = ()) -> list[bool]:
         """As `wrong`, of what was plainly answered alone: what tells something about the model."""
-        first, unsteady = self.first, set(self.unsteady())
-        return [not self._right(one) for i, one in first.items() if i not in unsteady and one.action != "skip"]
+        first, left_out = self.first, {*self.unsteady(), *without}
+        return [not self._right(one) for i, one in first.items() if i not in left_out and one.action != "skip"]
 
     def agrees(self, record_id: str, answer: str | None) -> bool:
         """Whether an answer is the model's own, however it is written."""

@@ -1,9 +1,9 @@
 """Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
 
 Works on tables with one line per record, as `store.results.candidate_frame` gives them: `answer`, `agreed`,
-`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`, and, where known, `flagged`; a
-calibration table has the true answer in `gold` besides (or `correct`, which wins). Knows nothing of where the numbers
-come from.
+`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`, and, where known, `flagged` and
+`spent`; a calibration table has the true answer in `gold` besides (or `correct`, which wins). Knows nothing of where
+the numbers come from.
 
 A rule works inside groups: all candidates, or agreed and disputed apart, or every predicted class. Ties are kept or
 dropped whole. Never accepted by a policy: a candidate without an answer, without a value of the measure, or whose text
@@ -32,6 +32,7 @@ class Evidence:
 
     kept: candidates kept; drawn, wrong: calibration records under the same cut, and how many of them are wrong.
     low, high: with probability 1 - alpha the number wrong among `kept`, covered also for a cut found by looking.
+    earlier: others that are kept, on which an earlier round was trained: calibration says nothing about them.
     """
 
     kept: int
@@ -39,6 +40,7 @@ class Evidence:
     wrong: int
     low: int
     high: int
+    earlier: int = 0
 
     @property
     def precision(self) -> float:
@@ -50,6 +52,7 @@ class Cut:
     """A policy laid over a round's candidates, worked out once: what it keeps, where its lines stand, what is known.
 
     frame: the pool's candidates; calibration: those with known answers, where there are any.
+    known: over `calibration`, which of its records the same cut accepts.
     mask: over `frame`, which candidates the policy accepts, decisions aside, by its rule:
 
     fraction p: of a group's N candidates the most confident, the largest set of whole ties of at most ceil(p N). If
@@ -66,8 +69,10 @@ class Cut:
         self._judged = calibration is not None and len(calibration) > 0
         self._parts = parts_of(policy, frame, calibration)
         self.mask = np.zeros(len(frame), dtype=bool)
+        self.known = np.zeros(0 if calibration is None else len(calibration), dtype=bool)
         for part in self._parts:
-            self.mask[part.pool] = part.kept()
+            pool, known = part.inside(part.kept_all())
+            self.mask[part.pool], self.known[part.known] = pool, known
 
     def outcome(self) -> tuple[pd.Categorical, np.ndarray]:
         """(answers, by_expert), position by position: the accepted answer or none; whether the expert asserts it."""
@@ -149,8 +154,8 @@ class Cut:
         share = alpha / measures_tried / max(len(dials), 1)
         kept, low, high, drawn, wrong = 0, 0, 0, 0, 0
         for part in dials:
-            pool, known = part.inside(part.kept_all())
+            pool, known = part.counted(part.kept_all())
             at = part.band(share).at(int(pool.sum()))
             kept, low, high = kept + int(pool.sum()), low + at[0], high + at[1]
             drawn, wrong = drawn + int(known.sum()), wrong + int(part.wrong[known].sum())
-        return Evidence(kept, drawn, wrong, low, high)
+        return Evidence(kept, drawn, wrong, low, high, earlier=int(self.mask.sum()) - kept)

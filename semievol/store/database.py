@@ -68,12 +68,16 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, beforehand: Callable[[Connection], None] | None = None) -> Iterator[Connection]:
         """A connection inside one transaction that holds the write lock; committed, and on disk, when the block ends.
 
         Waits up to `patience` seconds for its turn, then raises `NotSaved`; nothing is ever half written.
+        beforehand: fills temporary tables of this connection, before and without the lock.
         """
         with self._errors("Not saved"), self._engine.connect() as connection:
+            if beforehand is not None:
+                with connection.begin():
+                    beforehand(connection)
             deadline = time.monotonic() + self.patience
             connection = connection.execution_options(semievol_write=True)
             transaction = _insist(connection.begin, deadline)

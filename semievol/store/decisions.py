@@ -7,17 +7,14 @@ record, whatever a later round answers; `reject` and `skip` only about the answe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
-from itertools import groupby
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from semievol.errors import UserError
 from semievol.method.tasks import allowed_answers
-from semievol.records import Record, Task
+from semievol.records import Record
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.history import history
@@ -25,7 +22,17 @@ from semievol.store.records import find_records
 from semievol.store.rounds import bump
 from semievol.store.selections import freeze, selection_frame, selections
 from semievol.store.undone import STANDS
-from semievol.store.versions import as_task, task_in
+from semievol.store.verdicts import (
+    ACTIONS,
+    ASSERTS,
+    COLUMNS,
+    FIELDS,
+    Decision,
+    load,
+    refresh_candidates,
+    standing_in,
+)
+from semievol.store.versions import as_task
 
 __all__ = [
     "Decision",
@@ -44,35 +51,6 @@ __all__ = [
     "undo",
     "write_decisions",
 ]
-
-Action = Literal["accept", "reject", "edit", "skip", "ambiguous", "undo"]
-ACTIONS = ("accept", "reject", "edit", "skip", "ambiguous")
-_ASSERTS = ("accept", "edit")
-_ABOUT_RECORD = ("accept", "edit", "ambiguous")
-
-_FIELDS = (
-    *("id", "project_id", "round_id", "record_id", "content_hash", "action", "answer_shown", "answer", "note"),
-    *("reviewer", "at", "undoes"),
-)
-_COLUMNS = [schema.decisions.c[name] for name in _FIELDS]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """answer: what the expert asserts (accept: the answer shown, edit: another one), None for the other actions."""
-
-    id: int
-    project_id: int
-    round_id: int
-    record_id: str
-    content_hash: str
-    action: Action
-    answer_shown: str | None
-    answer: str | None
-    note: str
-    reviewer: str
-    at: float
-    undoes: int | None
 
 
 def decide(
@@ -161,7 +139,7 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
         if newest is None:
             return None
         which = c.id == newest.id if newest.batch is None else c.batch == newest.batch
-        taken = _all(connection, select(*_COLUMNS).where(*mine, which).order_by(c.id))
+        taken = load(connection, select(*COLUMNS).where(*mine, which).order_by(c.id))
         return _take_back(connection, store, taken, reviewer, newest.batch, key)[-1]
 
 
@@ -183,7 +161,7 @@ def take_back(
         if found is None:
             raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
         which = c.id == found.id if found.batch is None else c.batch == found.batch
-        taken = _all(connection, select(*_COLUMNS).where(c.project_id == project_id, which, *STANDS).order_by(c.id))
+        taken = load(connection, select(*COLUMNS).where(c.project_id == project_id, which, *STANDS).order_by(c.id))
         return _take_back(connection, store, taken, reviewer, found.batch, key) if taken else []
 
 
@@ -194,8 +172,8 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
     """
     c = schema.decisions.c
     with store.write() as connection:
-        query = select(*_COLUMNS).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
-        found = _all(connection, query)
+        query = select(*COLUMNS).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
+        found = load(connection, query)
         if not found:
             raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
         old = found[0]
@@ -220,7 +198,7 @@ def _take_back(
 def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
     """Content hash -> decisions that were not undone, oldest first."""
     with store.read() as connection:
-        return _standing(connection, project_id)
+        return standing_in(connection, project_id)
 
 
 def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> list[Decision]:
@@ -229,15 +207,15 @@ def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> li
     c = schema.decisions.c
     mine = (c.project_id == project_id, c.content_hash == content_hash, c.id > after_id)
     with store.read() as connection:
-        return _all(connection, select(*_COLUMNS).where(*mine).order_by(c.id))
+        return load(connection, select(*COLUMNS).where(*mine).order_by(c.id))
 
 
 def since(store: Store, project_id: int, after_id: int) -> list[Decision]:
     """Every entry of the project after entry `after_id`, oldest first."""
     c = schema.decisions.c
     with store.read() as connection:
-        query = select(*_COLUMNS).where(c.project_id == project_id, c.id > after_id)
-        return _all(connection, query.order_by(c.id))
+        query = select(*COLUMNS).where(c.project_id == project_id, c.id > after_id)
+        return load(connection, query.order_by(c.id))
 
 
 def in_bulk(store: Store, project_id: int) -> frozenset[str]:
@@ -246,78 +224,6 @@ def in_bulk(store: Store, project_id: int) -> frozenset[str]:
     with store.read() as connection:
         query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
         return frozenset(connection.execute(query).scalars())
-
-
-def effective(decisions: Sequence[Decision], allowed: Sequence[str] = ()) -> list[Decision]:
-    """The standing decisions on one content that still have a say, the weakest first.
-
-    Of those that apply to a candidate (see `applies`) the last one counts: a skip gives way to everything; what was
-    said last about the record wins over a reject of another answer; an asserted answer falls when it is rejected later,
-    and where it is not among the `allowed` ones, those of the dataset version at hand (empty: any).
-    """
-    ordered = sorted(decisions, key=lambda d: d.id)
-    by_answer = {d.answer_shown: d for d in ordered if d.action == "skip"}
-    rejected = {d.answer_shown: d for d in ordered if d.action == "reject"}
-    said = next((d for d in reversed(ordered) if d.action in _ABOUT_RECORD), None)
-    if said is not None:
-        fallen = rejected.get(said.answer if said.action in _ASSERTS else said.answer_shown)
-        gone = bool(allowed) and said.action in _ASSERTS and said.answer not in allowed
-        if gone or (fallen is not None and fallen.id > said.id):
-            said = None
-    return [*by_answer.values(), *rejected.values(), *([said] if said else [])]
-
-
-def applies(decision: Decision, answer: str | None) -> bool:
-    """Whether a decision speaks about a candidate with this answer."""
-    return decision.action in _ABOUT_RECORD or decision.answer_shown == answer
-
-
-def verdict(decisions: Sequence[Decision], answer: str | None, allowed: Sequence[str] = ()) -> Decision | None:
-    """What the standing decisions on one content come to for a candidate with this answer; allowed: see `effective`."""
-    return next((d for d in reversed(effective(decisions, allowed)) if applies(d, answer)), None)
-
-
-def allowed_in(connection: Connection, version_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Content hash -> the answers that a dataset version allows for it; those that it does not have are left out."""
-    r = schema.records.c
-    task = task_in(connection, version_id)
-    query = select(r.content_hash, r.options).where(r.version_id == version_id)
-    found: dict[str, tuple[str, ...]] = {}
-    for some in _in_parts(dict.fromkeys(hashes)) if task.closed else ():
-        rows = connection.execute(query.where(r.content_hash.in_(some)))
-        found |= {content: _allowed(task, options) for content, options in rows}
-    return found
-
-
-def standing_for(connection: Connection, project_id: int, hashes: Iterable[str]) -> dict[str, list[Decision]]:
-    """As `standing`, for some contents, inside the caller's transaction."""
-    found: dict[str, list[Decision]] = {}
-    for some in _in_parts(dict.fromkeys(hashes)):
-        found |= _standing(connection, project_id, some)
-    return found
-
-
-def refresh_candidates(connection: Connection, project_id: int, hashes: Iterable[str]) -> None:
-    """Writes what the decisions on these contents come to beside every candidate of the project that has them."""
-    c, r, v = schema.candidates.c, schema.rounds.c, schema.records.c
-    columns = (c.round_id, c.record_key, c.content_hash, c.answer, c.decision, c.decided_answer)
-    query = select(*columns, v.version_id, v.options).join(schema.rounds, r.id == c.round_id)
-    query = query.join(schema.records, v.key == c.record_key).where(r.project_id == project_id)
-    wanted = list(dict.fromkeys(hashes))
-    said = standing_for(connection, project_id, wanted)
-    task_of = cache(partial(task_in, connection))
-    changes = []
-    for some in _in_parts(wanted):
-        for row in connection.execute(query.where(c.content_hash.in_(some))):
-            allowed = _allowed(task_of(row.version_id), row.options)
-            now = verdict(said.get(row.content_hash, ()), row.answer, allowed)
-            decision, decided = (now.action, now.answer) if now else (None, None)
-            if (decision, decided) != (row.decision, row.decided_answer):
-                changes.append({"of": row.round_id, "key": row.record_key, "decision": decision, "decided": decided})
-    if changes:
-        where = (c.round_id == bindparam("of"), c.record_key == bindparam("key"))
-        values: dict[str, Any] = {"decision": bindparam("decision"), "decided_answer": bindparam("decided")}
-        connection.execute(update(schema.candidates).where(*where).values(**values), changes)
 
 
 def _checked(
@@ -340,15 +246,10 @@ def _checked(
     found = {}
     for record_id, record in find_records(connection, row.version_id, shown).items():
         asserted = shown[record_id] if action == "accept" else answer if action == "edit" else None
-        if action in _ASSERTS:
+        if action in ASSERTS:
             _check_answer(record, asserted, allowed_answers(task, record) if task else ())
         found[record_id] = (record.content_hash, asserted)
     return found
-
-
-def _allowed(task: Task, options: Sequence[str]) -> tuple[str, ...]:
-    """Answers that a record with these options can have; empty for open tasks."""
-    return allowed_answers(task, Record("", "", tuple(options)))
 
 
 def _check_answer(record: Record, answer: str | None, allowed: Sequence[str]) -> None:
@@ -370,7 +271,7 @@ def _append(connection: Connection, project_id: int, rows: list[dict[str, Any]],
     refresh_candidates(connection, project_id, (row["content_hash"] for row in rows))
     bump(connection, project_id=project_id)
     given: list[dict[str, Any]] = [row | {"id": id} for id, row in zip(ids, rows, strict=True)]
-    return [Decision(**{name: values[name] for name in _FIELDS}) for values in given]
+    return [Decision(**{name: values[name] for name in FIELDS}) for values in given]
 
 
 def _of_key(connection: Connection, project_id: int, key: str | None) -> list[Decision]:
@@ -381,24 +282,4 @@ def _of_key(connection: Connection, project_id: int, key: str | None) -> list[De
     if row is None:
         return []
     which = c.id == row.id if row.batch is None else c.batch == row.batch
-    return _all(connection, select(*_COLUMNS).where(c.project_id == project_id, which).order_by(c.id))
-
-
-def _standing(
-    connection: Connection, project_id: int, hashes: Sequence[str] | None = None
-) -> dict[str, list[Decision]]:
-    c = schema.decisions.c
-    query = select(*_COLUMNS).where(c.project_id == project_id, *STANDS).order_by(c.content_hash, c.id)
-    found = _all(connection, query if hashes is None else query.where(c.content_hash.in_(hashes)))
-    return {content: list(group) for content, group in groupby(found, key=lambda d: d.content_hash)}
-
-
-def _all(connection: Connection, query: Any) -> list[Decision]:
-    return [Decision(*row) for row in connection.execute(query)]
-
-
-def _in_parts(hashes: Iterable[str]) -> Iterator[list[str]]:
-    """Few enough at a time for one statement's parameters."""
-    wanted = list(hashes)
-    for start in range(0, len(wanted), 500):
-        yield wanted[start : start + 500]
+    return load(connection, select(*COLUMNS).where(c.project_id == project_id, which).order_by(c.id))

@@ -25,12 +25,13 @@ from semievol.records import Candidate, Origin, Response
 from semievol.store import outcomes, results, runs, schema
 from semievol.store.claims import own
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions import allowed_in, effective, standing, standing_for, verdict
+from semievol.store.decisions import standing
 from semievol.store.progress import advance, upsert, write_event, write_metrics
 from semievol.store.projects import project_folder, run_folder
 from semievol.store.responses import as_response, said, said_values
 from semievol.store.rounds import bump, get_round
 from semievol.store.selections import load_selection, record_keys, write_selection
+from semievol.store.verdicts import allowed_in, effective, standing_for, verdict
 
 _GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is read, at most
 

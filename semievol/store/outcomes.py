@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, select
 
+from semievol.method.protocols import Frozen
 from semievol.method.tasks import same
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.records import table
+from semievol.store.selections import load_selection
 from semievol.store.versions import as_task
 
 
@@ -63,14 +65,24 @@ def run_adapter(store: Store, run_id: int) -> str | None:
     return None if path is None else str(located(store, path))
 
 
+def trained_on(store: Store, round_id: int) -> Frozen | None:
+    """The selection that the round's evolved adapter was trained on."""
+    with store.read() as connection:
+        number = connection.execute(_newest_tuned(round_id, schema.runs.c.selection_used)).scalar()
+        return None if number is None else load_selection(connection, round_id, number)
+
+
 def located(store: Store, path: str) -> Path:
     """A stored path as it is now: what lies in the workspace is stored relative to it, so that it may be moved."""
     return store.home / path
 
 
 def _tuned(connection: Connection, round_id: int) -> str | None:
+    return connection.execute(_newest_tuned(round_id, schema.runs.c.adapter)).scalar()
+
+
+def _newest_tuned(round_id: int, column: Any) -> Any:
+    """A column of the round's newest run that made an evolved adapter."""
     c = schema.runs.c
-    newest = (
-        select(c.adapter).where(c.round_id == round_id, c.adapter.is_not(None)).order_by(c.ended.desc(), c.id.desc())
-    )
-    return connection.execute(newest.limit(1)).scalar()
+    tuned = select(column).where(c.round_id == round_id, c.adapter.is_not(None))
+    return tuned.order_by(c.ended.desc(), c.id.desc()).limit(1)

@@ -35,6 +35,7 @@ from semievol.store.records import (
 from semievol.store.versions import (
     Version,
     add_version,
+    arriving,
     as_task,
     calibration,
     changes,
@@ -123,12 +124,12 @@ def create_with_data(store: Store, name: str, first: Version) -> Project:
     """A new project with its first dataset version: both or neither; `clear_leftovers` is the caller's to call."""
     name = _valid_name(name)
     values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
-    with store.write() as connection:
+    with arriving(store, first) as (connection, counts):
         try:
             project_id = inserted_id(connection, schema.projects, values)
         except IntegrityError:
             raise _taken(name) from None
-        write_version(connection, project_id, first)
+        write_version(connection, project_id, first, counts)
     return find_project(store, project_id)
 
 

@@ -18,7 +18,6 @@ from semievol.method.tasks import allowed_answers, same
 from semievol.records import ANSWERING, Candidate, Demonstration, Record, Response
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.decisions import standing_for, verdict
 from semievol.store.records import (
     RECORD,
     as_record,
@@ -27,6 +26,8 @@ from semievol.store.records import (
     table,
 )
 from semievol.store.responses import as_response, said
+from semievol.store.rounds import spent_in
+from semievol.store.verdicts import standing_for, verdict
 from semievol.store.versions import as_task, task_in
 
 _PLAIN = (
@@ -111,15 +112,18 @@ def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
 
     Columns: record_key, question, answer, flagged (its text could steer the model), agreed, justified, exactness, one
     float per measure (NaN where absent), similarity (to the nearest labeled record), gold (hidden gold), content_hash,
-    decision and decided_answer. An answer, gold or decision that is not there is None.
+    spent (an earlier round was trained on it), decision and decided_answer. An answer, gold or decision that is not
+    there is None.
     """
     return _frame(store, round_id, pool=True)
 
 
 def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
     """As `candidate_frame`, of the calibration split: `gold` is the true answer, and `correct` (bool) whether the
-    candidate's answer counts as the same, and `cross_fitted` (bool) whether models of a fold gave it."""
+    candidate's answer counts as the same, and `cross_fitted` (bool) whether models of a fold gave it. Records that are
+    spent are left out."""
     frame = _frame(store, round_id, pool=False)
+    frame = frame[~frame["spent"]]
     r, v = schema.rounds.c, schema.versions.c
     query = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
     with store.read() as connection:
@@ -146,7 +150,7 @@ def candidates_page(
     """One page of the pool's candidates, and how many match in all.
 
     search: part of the question, or a record's whole id. status: an action, "decided" or "undecided". sort: "measure"
-    or "record". Columns as `candidate_frame`, and `votes`: collaborator -> answer.
+    or "record". Columns as `candidate_frame` without `spent`, and `votes`: collaborator -> answer.
     """
     if measure not in MEASURES:
         raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
@@ -298,7 +302,8 @@ def _query(round_id: int, pool: bool, *where: Any) -> Any:
 
 def _frame(store: Store, round_id: int, pool: bool) -> pd.DataFrame:
     with store.read() as connection:
-        return _as_frame(_fetch(connection, _query(round_id, pool)))
+        frame = _as_frame(_fetch(connection, _query(round_id, pool)))
+        return frame.assign(spent=frame["content_hash"].isin(spent_in(connection, round_id)))
 
 
 def _fetch(connection: Connection, query: Any) -> list[Any]:

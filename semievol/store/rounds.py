@@ -48,12 +48,14 @@ def open_round(
     parent_id: int | None = None,
     held: Collection[str] = (),
     warm_up_adapter: str | None = None,
+    spent: Collection[str] = (),
 ) -> Round:
     """The project's round with the data in use, this parent and these propagation settings; opened if there is none.
 
     What decides identity: data version, parent with the adapter taken from it, and the settings of `IDENTITY`.
     held: content hashes of the calibration records that this round holds out; kept as they are when it is opened.
     warm_up_adapter: the parent's evolved adapter, which takes the place of this round's warm-up.
+    spent: content hashes that this round's evidence does not count, see `spent`.
     """
     adapter = _relative(store, warm_up_adapter)
     with store.write() as connection:
@@ -65,6 +67,7 @@ def open_round(
             values: dict[str, Any] = {"project_id": project_id, "number": number, "parent_id": parent_id}
             values |= {"version_id": version_id, "identity": identity, "config": config.model_dump(mode="json")}
             values |= {"created": timestamp(), "held": sorted(held), "warm_up_adapter": adapter}
+            values |= {"spent": sorted(spent)}
             round_id = inserted_id(connection, schema.rounds, values)
     return get_round(store, round_id)
 
@@ -90,6 +93,19 @@ def held(store: Store, round_id: int) -> frozenset[str]:
     with store.read() as connection:
         found = connection.execute(select(schema.rounds.c.held).where(schema.rounds.c.id == round_id)).scalar_one()
     return frozenset(found)
+
+
+def spent(store: Store, round_id: int) -> frozenset[str]:
+    """Content hashes of what the rounds before this one accepted (EVIDENCE.md §4): pool records that its model was
+    trained on, and the calibration records that the same policies accept. Neither says anything about the other now."""
+    with store.read() as connection:
+        return spent_in(connection, round_id)
+
+
+def spent_in(connection: Connection, round_id: int) -> frozenset[str]:
+    """As `spent`, inside the caller's transaction."""
+    c = schema.rounds.c
+    return frozenset(connection.execute(select(c.spent).where(c.id == round_id)).scalar() or ())
 
 
 def shift(store: Store, round_id: int) -> dict[str, Any] | None:

@@ -115,6 +115,8 @@ rounds = Table(
     Column("config", Json, nullable=False),
     Column("created", Text, nullable=False),
     Column("held", Json, nullable=False),
+    # Content hashes of what earlier rounds accepted: pool records trained on, calibration records used up.
+    Column("spent", Json),
     Column("warm_up_adapter", Text),
     Column("shift", Json),
     Column("fold_adapters", Json),

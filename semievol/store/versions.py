@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Integer, func, insert, select, update
+from sqlalchemy import Connection, Integer, func, insert, select
 from sqlalchemy import cast as cast_
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
-from semievol.records import SPLITS, Record, Split, Task
-from semievol.store import schema
-from semievol.store.columns import as_json
+from semievol.records import Record, Split, Task
+from semievol.store import schema, staging
 from semievol.store.database import Store, timestamp
 from semievol.store.in_use import newest_number, put_in_use
-
-_WRITTEN = [column.name for column in schema.records.columns if not column.primary_key]
-_INSERT_RECORD = str(insert(schema.records).compile(dialect=sqlite.dialect(), column_keys=_WRITTEN))
-_INSERTED = 5_000
 
 
 @dataclass(frozen=True)
@@ -61,27 +54,30 @@ def store_version(store: Store, project_id: int, new: Version) -> int:
 
     From then on it is the one in use, and the project's task is that of its records.
     """
-    with store.write() as connection:
-        return write_version(connection, project_id, new)
+    with arriving(store, new) as (connection, counts):
+        return write_version(connection, project_id, new, counts)
 
 
-def write_version(connection: Connection, project_id: int, new: Version) -> int:
-    """As `store_version`, inside the caller's transaction."""
-    v = schema.versions.c
+@contextmanager
+def arriving(store: Store, new: Version) -> Iterator[tuple[Connection, Mapping[Split, int]]]:
+    """Gathers a version's records without keeping others from writing; then a transaction in which they can be moved,
+    and how many there are per split."""
+    counts: Counter[Split] = Counter()
+
+    def gather(connection: Connection) -> None:
+        counts.update(staging.gather(connection, new.records, new.hidden_gold, new.watch))
+
+    with store.write(beforehand=gather) as connection:
+        yield connection, counts
+
+
+def write_version(connection: Connection, project_id: int, new: Version, counts: Mapping[Split, int]) -> int:
+    """As `store_version`, inside a transaction of `arriving`, which says how many records there are per split."""
     put_in_use(connection, project_id, None, asdict(new.task))
-    counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
     values = {"project_id": project_id, "number": newest_number(connection, project_id) + 1, "created": timestamp()}
-    values["task"] = asdict(new.task)
-    values |= {"counts": counts, "sources": new.sources, "findings": new.findings}
+    values |= {"task": asdict(new.task), "counts": counts, "sources": new.sources, "findings": new.findings}
     version_id = inserted_id(connection, schema.versions, values)
-    waiting = iter(new.records)
-    while some := list(islice(waiting, _INSERTED)):
-        _insert_records(connection, version_id, some, counts.total())
-        counts.update(record.split for record in some)
-        if new.watch is not None:
-            new.watch(counts.total())
-    _insert_gold(connection, version_id, new.hidden_gold)
-    connection.execute(update(schema.versions).where(v.id == version_id).values(counts=counts))
+    staging.move(connection, version_id)
     if new.keep is not None:
         new.keep(project_id)
     return version_id
@@ -92,44 +88,6 @@ def inserted_id(connection: Connection, table: Any, values: Mapping[str, Any]) -
     key = connection.execute(insert(table).values(**values)).inserted_primary_key
     assert key is not None
     return int(key[0])
-
-
-def _insert_records(connection: Connection, version_id: int, records: Sequence[Record], first: int) -> None:
-    """Hands the driver finished tuples, in the table's order: a million records take three fifths of the time."""
-    rows = [
-        (
-            version_id,
-            position,
-            record.id,
-            record.split,
-            record.question,
-            as_json(list(record.options)),
-            record.answer,
-            record.row,
-            record.content_hash,
-            record.source_id,
-            record.group,
-        )
-        for position, record in enumerate(records, first)
-    ]
-    try:
-        connection.exec_driver_sql(_INSERT_RECORD, rows)
-    except IntegrityError:
-        raise UserError("Two records have the same id.", "records", "Make ids differ.") from None
-
-
-def _insert_gold(
-    connection: Connection, version_id: int, hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]]
-) -> None:
-    waiting = iter(hidden_gold.items() if isinstance(hidden_gold, Mapping) else hidden_gold)
-    while some := list(islice(waiting, _INSERTED)):
-        rows = [{"version_id": version_id, "record_id": i, "answer": answer} for i, answer in some]
-        connection.execute(insert(schema.hidden_gold), rows)
-        r, known = schema.records.c, [i for i, _ in some]
-        for start in range(0, len(known), 500):
-            there = select(func.count()).where(r.version_id == version_id, r.record_id.in_(known[start : start + 500]))
-            if connection.execute(there).scalar_one() < len(known[start : start + 500]):
-                raise ValueError(f"hidden gold for records that are not there, after {known[start]}")
 
 
 def versions(store: Store, project_id: int) -> list[dict[str, Any]]:

@@ -47,9 +47,13 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
 
 def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, fitted: bool) -> None:
     if found is None or not found.drawn:
+        trained = found is not None and found.earlier and not found.kept
+        why = (
+            "An earlier round was trained on all of this" if trained else "No calibration records stand under this line"
+        )
         parts.html(
-            "<p class='sv-note'><b>Estimated precision: not enough evidence.</b> No calibration records stand under "
-            "this line. A random review below can verify it instead.</p>"
+            f"<p class='sv-note'><b>Estimated precision: not enough evidence.</b> {why}. A random review below can "
+            "verify it instead.</p>"
         )
         return
     if compared.shifted:
@@ -68,13 +72,19 @@ def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, f
     alike = (
         f"your data look like them ({_figures(compared)})" if compared.looked else "nobody checked that your data do"
     )
+    before = (
+        f" {found.earlier:,} more are kept that an earlier round was trained on: calibration says nothing about them, "
+        "a random review does."
+        if found.earlier
+        else ""
+    )
     more = "" if enough else f" {FEWEST - found.drawn} more, all right, would be the least to say something."
     parts.html(
         f"<p class='sv-note'><b>{title}: {head}.</b> "
         f"Of the {found.kept:,} that the policy keeps, between {found.low:,} and {found.high:,} are wrong, before "
         f"corrections; judged from "
         f"{formats.plural(found.drawn, kind)} of which {found.wrong:,} are wrong; {alike}.{more} "
-        f"It holds for a threshold found by looking and whichever of the {measures} measures you choose.</p>"
+        f"It holds for a threshold found by looking and whichever of the {measures} measures you choose.{before}</p>"
     )
 
 

@@ -124,6 +124,23 @@ def test_limits_of_cells_are_named() -> None:
         read_table(csv_bytes([["a", "b"], *[["1", "2"]] * 9]), "a.csv", limits=Limits(cells=10))
 
 
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "json", "parquet", "xlsx"])
+def test_every_form_can_be_packed(form: str) -> None:
+    cells = {"q": ["007", "NA"], "a": ["1", "2"]}
+    lines = [{"q": q, "a": a} for q, a in zip(*cells.values(), strict=True)]
+    rows = [list(cells), *([line["q"], line["a"]] for line in lines)]
+    written = {
+        "csv": csv_bytes(rows),
+        "tsv": csv_bytes(rows, delimiter="\t"),
+        "jsonl": "\n".join(map(json.dumps, lines)).encode(),
+        "json": json.dumps(lines).encode(),
+        "parquet": parquet_bytes(cells),
+        "xlsx": xlsx_bytes(rows),
+    }
+    table = read_table(gzip.compress(written[form]), f"data.{form}.gz")
+    assert (table.columns, table.rows) == (["q", "a"], rows[1:])
+
+
 def test_several_gzip_members_are_one_file() -> None:
     raw = gzip.compress(b"q,a\n1,") + gzip.compress(b"2\n")
     assert read_table(raw, "a.csv.gz").rows == [["1", "2"]]

@@ -13,8 +13,9 @@ from semievol.jobs import launch
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
+from semievol.method.selection import Cut
 from semievol.records import Record, Split, Task
-from semievol.store import outcomes, projects, rounds, runs
+from semievol.store import decisions, outcomes, projects, results, rounds, runs
 from semievol.store.database import Store, open_store
 from semievol.store.journal import StoreJournal
 from tests.fakes import FakeEngine
@@ -103,6 +104,36 @@ def test_a_child_calibrates_only_on_what_no_round_before_it_trained_on(store: St
     plan, _ = make_plan(store, child)
     assert plan.calibration == []
     assert len(plan.labeled) == 60
+
+
+def test_what_a_round_accepted_is_spent_in_the_rounds_after_it(store: Store, project: projects.Project) -> None:
+    """Pool records that the evolved model was trained on, and the calibration records that the same policy accepts."""
+    half = load("studio", None, [*CUT, "policy.rule.value=0.5"])
+    parent = launch.start(store, project, half)
+    carried_out(store, parent)
+    frozen = outcomes.trained_on(store, parent.round_id)
+    assert frozen is not None
+    pool, known = results.candidate_frame(store, parent.round_id), results.calibration_frame(store, parent.round_id)
+    cut = Cut(half.policy, pool, known)
+    assert not pool["spent"].any()
+    assert 0 < cut.known.sum() < len(known)
+    child = launch.start(store, project, half, parent_id=parent.round_id)
+    plan = carried_out(store, child)
+    trained = set(pool["content_hash"][list(frozen.answers)])
+    assert plan.spent == trained | set(known["content_hash"][cut.known])
+    later = results.candidate_frame(store, child.round_id)
+    assert set(later["content_hash"][later["spent"]]) == trained
+    remaining = results.calibration_frame(store, child.round_id)
+    assert list(remaining.index) == list(known.index[~cut.known])
+    (stored,) = decisions.selections(store, child.round_id)
+    headless = stored["evidence"]["estimated"]
+    told = Cut(half.policy, later, remaining).evidence()
+    assert told is not None
+    assert (headless["kept"], headless["drawn"], headless["earlier"]) == (told.kept, told.drawn, told.earlier)
+    third = launch.start(store, project, half, parent_id=child.round_id)
+    again = outcomes.trained_on(store, child.round_id)
+    assert again is not None
+    assert rounds.spent(store, third.round_id) >= plan.spent | set(later["content_hash"][list(again.answers)])
 
 
 def test_a_round_opened_without_a_cut_stays_without_one(store: Store, project: projects.Project) -> None:

@@ -97,6 +97,31 @@ def test_ten_single_intervals_do_not_nor_does_a_band_of_walds() -> None:
     assert not holds(at_ten(simulated.wald, share_out=True))
 
 
+def in_the_round_after(spent: bool) -> np.ndarray:
+    """Whether the evidence holds of what it speaks of when a model was trained on the first round's better half."""
+    held, half = [], Policy(rule=Rule(value=0.5))
+    for number, (pool, known) in enumerate(projects("smooth", 400, 150)):
+        first = Cut(half, pool, known)
+        later, judged = simulated.next_round(pool, known, first.mask, np.random.default_rng(number))
+        if spent:
+            later, judged = later.assign(spent=first.mask), judged[~first.known]
+        cut = Cut(Policy(rule=Rule(value=0.6)), later, judged)
+        found = cut.evidence()
+        assert found is not None
+        told = cut.mask & ~first.mask if spent else cut.mask
+        assert (found.kept, found.earlier) == (told.sum(), cut.mask.sum() - told.sum())
+        held.append(found.low <= (~later["correct"][told]).sum() <= found.high)
+    return np.array(held)
+
+
+def test_what_an_earlier_round_accepted_leaves_the_evidence() -> None:
+    assert holds(in_the_round_after(spent=True))
+
+
+def test_calibration_says_nothing_of_what_a_model_was_trained_on() -> None:
+    assert not holds(in_the_round_after(spent=False))
+
+
 @pytest.mark.parametrize(
     ("world", "target", "most_none", "least_kept"), [("smooth", 0.8, 0.4, 0.4), ("edge", 0.9, 1, 0)]
 )

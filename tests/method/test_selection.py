@@ -218,6 +218,21 @@ def test_evidence_counts_the_calibration_records_under_the_same_cut() -> None:
     assert Cut(threshold(0.35), pool, calibration[:0]).evidence() is None
 
 
+def test_a_target_is_proven_of_what_no_earlier_round_was_trained_on() -> None:
+    """What is spent is kept by the same line, and neither helps nor hinders the proof."""
+    both = candidates(1200, 5)
+    pool, calibration = both[:800], both[800:]
+    spent = np.arange(800) % 3 == 0
+    whole = Cut(target(0.8), pool.assign(spent=spent), calibration)
+    alone = Cut(target(0.8), pool[~spent], calibration)
+    assert alone.mask.any()
+    assert whole.lines()["all"] == pytest.approx(alone.lines()["all"], abs=0.1)
+    found = whole.evidence()
+    assert found is not None
+    assert (found.kept, found.earlier) == ((whole.mask & ~spent).sum(), (whole.mask & spent).sum())
+    assert Cut(target(0.8), pool.assign(spent=True), calibration).mask.sum() == 0
+
+
 def test_gold_may_be_judged_beforehand() -> None:
     calibration = table([0.1], answer="5.0").assign(gold="5", correct=True)
     found = Cut(threshold(1.0), table([0.2]), calibration).evidence()

@@ -20,7 +20,7 @@ from tests.store.world import World, candidate, response
 
 COLUMNS = ["record_key", "question", "answer", "flagged", "agreed", "justified", "exactness", *MEASURES]
 COLUMNS += ["similarity", "gold", "content_hash"]
-COLUMNS += ["decision", "decided_answer"]
+COLUMNS += ["decision", "decided_answer", "spent"]
 
 
 def page(world: World, **wanted: Any) -> tuple[list[str], int]:
@@ -31,6 +31,7 @@ def page(world: World, **wanted: Any) -> tuple[list[str], int]:
 def test_the_candidate_frame_holds_the_pool(full: World) -> None:
     frame = results.candidate_frame(full.store, full.round.id)
     assert list(frame.columns) == COLUMNS
+    assert not frame["spent"].any()
     assert list(frame.index) == [f"u{i}" for i in range(8)]
     assert frame.index.name == "record_id"
     assert {frame[m].dtype for m in (*MEASURES, "similarity")} == {pd.Series([0.5]).dtype}
@@ -121,7 +122,7 @@ def test_pages_are_filtered(full: World) -> None:
 def test_a_page_shows_what_each_collaborator_said(full: World) -> None:
     full.journal.save_responses("respond", [response("u1", "three", None)])
     frame, _ = results.candidates_page(full.store, full.round.id, limit=2)
-    assert list(frame.columns) == [*COLUMNS, "votes"]
+    assert list(frame.columns) == [*COLUMNS[:-1], "votes"]
     assert frame["votes"].tolist() == [{"one": "road", "two": "road"}, {"one": "road", "two": "road", "three": None}]
 
 

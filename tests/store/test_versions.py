@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -61,6 +63,19 @@ def test_every_version_keeps_the_task_it_was_imported_with(world: World) -> None
     assert (projects.task_of(world.store, first), projects.task_of(world.store, second)) == (TASK, changed)
     with pytest.raises(UserError, match="no dataset version 99"):
         projects.task_of(world.store, 99)
+
+
+def test_others_write_while_a_version_is_gathered(world: World) -> None:
+    """A large import must not keep reviewers from deciding, nor a run from reporting."""
+
+    def coming() -> Iterator[Record]:
+        for record in records()[:3]:
+            projects.create_project(world.store, f"Meanwhile {record.id}")
+            yield record
+
+    version = projects.add_version(world.store, world.project.id, coming(), {}, [], [], TASK)
+    assert projects.load_records(world.store, version) == records()[:3]
+    assert len(projects.list_projects(world.store)) == 4
 
 
 def test_two_records_of_one_id_store_nothing(world: World) -> None:
@@ -154,7 +169,7 @@ def test_a_copy_is_made_of_the_version_in_use(world: World) -> None:
 
 
 def test_records_are_walked_in_order_with_their_hidden_gold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semievol.store.versions._INSERTED", 3)
+    monkeypatch.setattr("semievol.store.records._WALKED", 3)
     gold = {"u1": "road", "u6": "water"}
     version = projects.add_version(world.store, world.project.id, records(), gold, [], [], TASK)
     walked = list(projects.walk_records(world.store, version, "unlabeled"))
