@@ -1,17 +1,30 @@
 // One candidate at a time. Keys are heard here and put in a numbered queue, so that none is lost while the page works.
-// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, paused, more, settles, finished}
-// state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it is stored, and is
-// sent again after a failure. `turn` makes every message a new one.
+// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, paused, more, settles,
+//   finished}
+// state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it
+// is stored, and is sent again after a failure. `turn` makes every message a new one.
 const kept = new Map(); // place -> state; outlives the element, and the dashboard's process, which may be started anew
 const PAGE = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // whose numbers `seq` counts
 const WAIT = "One moment, the next ones are on their way.";
 const SOON = 60; // milliseconds in which quick presses become one message
 const SETTLED = 1200; // of silence, after which the rest of the page is drawn anew
 const AGAIN = 3000; // before what could not be saved is sent again
-const ACTS = { a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous" };
+const ACTS = {
+  a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous",
+};
 const STAYS = new Set(["undo", "edit", "note"]); // the record is still to be decided
 
-const stored_of = (data, state) => (data.by === state.by ? data.seq : 0); // a new session has stored nothing of this page
+// A new session has stored nothing of this page.
+const stored_of = (data, state) => (data.by === state.by ? data.seq : 0);
+
+// Whether what is pressed here is text, or moves something.
+const takes_keys = (at, key) =>
+  at.isContentEditable ||
+  /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) ||
+  at.getAttribute?.("role") === "slider" ||
+  (key.startsWith("Arrow") && at.closest?.("[role=radiogroup]"));
+
+const act_of = (key) => ACTS[key.length === 1 ? key.toLowerCase() : key] || (/^[1-9]$/.test(key) ? "choose" : null);
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".sv-review");
@@ -66,20 +79,20 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!root.isConnected) return document.removeEventListener("keydown", listen);
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (state.paused || state.typing || document.querySelector("[role=dialog]")) return;
-    const at = event.composedPath()[0];
-    if (event.key.startsWith("Arrow") && at.closest?.("[role=radiogroup]")) return; // they choose there
-    if (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || at.getAttribute?.("role") === "slider") return;
-    const act = ACTS[event.key.length === 1 ? event.key.toLowerCase() : event.key] || (/^[1-9]$/.test(event.key) ? "choose" : null);
+    if (takes_keys(event.composedPath()[0], event.key)) return;
+    const act = act_of(event.key);
     if (!act || !data.acts.includes(act)) return;
     const item = state.shown()[0];
     if (act !== "undo" && !item) return;
     if (act === "choose" && Number(event.key) > item.choices) return;
     event.preventDefault();
     const place = root.getBoundingClientRect();
-    if (place.bottom < 0 || place.top > window.innerHeight - 80) root.scrollIntoView({ block: "center" }); // nothing unseen
+    const unseen = place.bottom < 0 || place.top > window.innerHeight - 80;
+    if (unseen) root.scrollIntoView({ block: "center" });
     clearTimeout(state.rest);
     state.seq += 1;
-    const entry = { by: state.by, who: data.reviewer, seq: state.seq, id: item ? item.id : "", slot: item ? (item.slot ?? item.id) : "", act, pick: -1, last: item ? item.last : 0 };
+    const about = item ? { id: item.id, slot: item.slot ?? item.id, last: item.last } : { id: "", slot: "", last: 0 };
+    const entry = { by: state.by, who: data.reviewer, seq: state.seq, act, pick: -1, ...about };
     if (act === "choose") entry.pick = Number(event.key) - 1;
     state.queue.push(entry);
     if (act === "edit" || act === "note") state.typing = state.seq; // what is typed next belongs to the form

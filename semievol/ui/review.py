@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,7 @@ from semievol.method.reviewing import reserved
 from semievol.method.tasks import allowed_answers, parse, same
 from semievol.records import Task
 from semievol.store import decisions, results
-from semievol.store.decisions import Decision
-from semievol.store.results import RecordView
-from semievol.ui import desk, formats, notices, parts, record, signature, state, sweep
-from semievol.ui.paint import Node, node
+from semievol.ui import card, conflicts, desk, formats, notices, parts, record, signature, state, sweep
 from semievol.ui.state import Place
 
 KEYS = {
@@ -74,19 +70,16 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         key="review_order",
         help=" ".join(f"{short}: {long}." for short, long in ORDERS.values()),
     )
-    mine.conflicts()
+    conflicts.show(here)
     queue = mine.queue(str(st.session_state["review_order"]))
     typing = queue[:1] in ([st.session_state.get("review_editing")], [st.session_state.get("review_noting")])
-    finished = "Every candidate is decided or skipped. Undo brings the last one back."
-    if st.session_state["review_order"] == "second":
-        finished = "There is no decision of a colleague that you have not given your own opinion on."
     items = [mine.item(record_id) for record_id in queue]
     desk.draw(
         "review",
         str(here.this_round.id),
         items,
         ACTS,
-        finished,
+        mine.finished(),
         mine.left > len(queue),
         bool(typing),
         mine.keys,
@@ -119,21 +112,26 @@ class Desk:
         self.revision = results.revision(here.store, self.round_id)
         self.written = results.written(here.store, self.round_id)
         self.left = 0  # records that are still to be decided, in the order asked for
+        self.held = 0  # further ones, which an open random review asks about
+        self.second = False  # whether second opinions were asked for
         self.skipped: set[str] = st.session_state.setdefault("review_skipped", set())
         self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
 
     def queue(self, order: str) -> list[str]:
         """Ids of the next candidates: what was asked for or undone first, then those to be decided in `order`."""
-        index = self.pool.index
-        if order == "second":
+        index, self.second = self.pool.index, order == "second"
+        if self.second:
             asked = index.isin(self._others())
         else:
             asked = (
                 self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
             )
+        if self.skipped:
+            asked = asked & ~index.isin(self.skipped)
         asked_blind = reserved(state.reviews(self.here.store, self.round_id))
-        if self.skipped or asked_blind:
-            asked = asked & ~index.isin(self.skipped | asked_blind)
+        if asked_blind:
+            held = asked & index.isin(asked_blind)
+            asked, self.held = asked & ~held, int(held.sum())
         open_ = np.flatnonzero(asked)
         self.left = len(open_)
         known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))
@@ -149,6 +147,18 @@ class Desk:
         if head in index and head not in self.skipped:
             ids = [str(head), *[i for i in ids if i != head]]
         return ids[: desk.AHEAD]
+
+    def finished(self) -> str:
+        """What is said where nothing is left to show."""
+        other = " other" if self.held else ""
+        told = f"Every{other} candidate is decided or skipped. Undo brings the last one back."
+        if self.second:
+            told = f"There is no{other} decision of a colleague that you have not given your own opinion on."
+        if not self.held:
+            return told
+        are = "is" if self.held == 1 else "are"
+        held = formats.plural(self.held, "record")
+        return f"{told} {held} of the random review under way {are} not shown here until answered there."
 
     def _others(self) -> list[str]:
         """Records that somebody else has decided on, and this reviewer has not."""
@@ -175,49 +185,11 @@ class Desk:
 
     def _item(self, record_id: str) -> dict[str, Any]:
         view = results.record_view(self.here.store, self.round_id, record_id)
-        choices = len(allowed_answers(self.task, view.record))
-        return {"id": record_id, "nodes": self._card(view), "choices": choices, "last": view.last_entry}
-
-    def _card(self, view: RecordView) -> list[Node]:
-        place = self._place(view.record.id)
+        place, answer = self._place(record_id), self._shown(record_id)
         line = self.pool.iloc[[place]].to_dict("records")[0]
-        answer = self._shown(view.record.id)
-        words = record.named_answer(self.task, view.record, answer)
-        value = float(line[self.measure]) if self.measure in line else math.nan
-        why = "kept by the policy" if self.kept[place] else "left out by the policy"
-        if line.get("flagged"):
-            why = "left out, as its text speaks to the model"
-        state_words = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
-        top = node(
-            "between",
-            None,
-            node("row", None, node("label", "Candidate", tag="span"), record.chip(words, bool(line["agreed"]))),
-            node(
-                "num",
-                f"{formats.MEASURE_WORDS[self.measure]} {formats.score(value)} · {why} · {state_words}",
-                tag="span",
-            ),
-        )
-        made = [top, node("rule"), *record.question(self.task, view.record, answer)]
-        spread = _averaged(self.task, view)
-        if spread:
-            made.append(node("gap", None, record.bars(self.task, view.record, spread)))
-        votes = [
-            node("row", None, node("label", said.collaborator, tag="span"), record.chip(said.answer))
-            for said in view.responses
-        ]
-        made.append(node("row gap", None, *votes))
-        near = [
-            node(
-                "line", None, record.chip(d.record.answer), node("num", formats.shorten(d.record.question), tag="span")
-            )
-            for d in view.demonstrations[:3]
-        ]
-        if near:
-            made.append(node("gap stack", None, node("label", "Nearest labeled records"), *near))
-        if view.verdict and view.verdict["note"]:
-            made.append(node("row gap", None, node("label", "Note", tag="span"), node("", view.verdict["note"])))
-        return made
+        nodes = card.of(self.task, view, line, answer, bool(self.kept[place]), self.measure)
+        choices = len(allowed_answers(self.task, view.record))
+        return {"id": record_id, "nodes": nodes, "choices": choices, "last": view.last_entry}
 
     def keys(self) -> None:
         """Applies the key presses that the browser sent; see `desk.apply`."""
@@ -275,54 +247,7 @@ class Desk:
         if st.session_state.get("review_head") == record_id:
             st.session_state["review_head"] = None
         st.session_state["review_editing"] = st.session_state["review_noting"] = None
-        self._compare(made, seen)
-
-    def _compare(self, made: Decision, seen: int) -> None:
-        """Notes a conflict if somebody else decided otherwise on the record since it was drawn."""
-        mine: set[int] = st.session_state.setdefault("review_mine", set())
-        mine.add(made.id)
-        st.session_state.setdefault("review_made", {})[made.content_hash] = made
-        since = decisions.newer(self.here.store, self.project_id, made.content_hash, seen)
-        undone = {entry.undoes for entry in since}
-        others = [
-            entry
-            for entry in since
-            if entry.id not in mine | undone
-            and entry.action not in ("undo", "skip")
-            and not _alike(self.task, entry, made)
-        ]
-        if others and made.action != "skip":
-            view = results.record_view(self.here.store, self.round_id, made.record_id)
-            st.session_state.setdefault("review_conflicts", {})[made.id] = _conflict(view, others, made)
-
-    def _overruled(self) -> None:
-        """Notes what others have decided otherwise since, on records that were decided here."""
-        made: dict[str, Decision] = st.session_state.get("review_made", {})
-        if not made:
-            return
-        mine: set[int] = st.session_state["review_mine"]
-        looked = max(st.session_state.get("review_looked", 0), min(one.id for one in made.values()))
-        since = decisions.since(self.here.store, self.project_id, looked)
-        undone = {entry.undoes for entry in since}
-        for entry in since:
-            own = made.get(entry.content_hash)
-            if own is None or own.action == "skip" or entry.id < own.id or entry.id in mine | undone:
-                continue
-            if entry.action not in ("undo", "skip") and not _alike(self.task, entry, own):
-                view = results.record_view(self.here.store, self.round_id, own.record_id)
-                st.session_state.setdefault("review_conflicts", {})[own.id] = _conflict(view, [entry], own)
-        st.session_state["review_looked"] = max([looked, *(entry.id for entry in since)])
-
-    def conflicts(self) -> None:
-        """What others decided otherwise at the same time or since, until it is read."""
-        self._overruled()
-        found: dict[int, str] = st.session_state.get("review_conflicts", {})
-        if found:
-            with parts.card("conflicts", tight=True):
-                parts.heading("Decided twice", "Somebody else decided otherwise on records that you decided on.")
-                for sentence in found.values():
-                    st.text(sentence)
-                st.button("Understood", on_click=found.clear)
+        conflicts.compare(self.here, made, seen)
 
     def _undo(self, key: str) -> None:
         undone = decisions.undo(self.here.store, self.project_id, reviewer=state.reviewer(), key=key)
@@ -397,40 +322,3 @@ def _smallest(values: np.ndarray, count: int) -> np.ndarray:
     border = np.partition(values, count - 1)[count - 1]
     near = np.flatnonzero(values <= border)
     return near[np.argsort(values[near], kind="stable")][:count]
-
-
-def _averaged(task: Task, view: RecordView) -> dict[str, float]:
-    spreads = [record.distribution(task, view.record, said) for said in view.responses]
-    spreads = [spread for spread in spreads if spread]
-    if not spreads:
-        return {}
-    return {answer: sum(s.get(answer, 0.0) for s in spreads) / len(spreads) for answer in spreads[0]}
-
-
-def _alike(task: Task, one: Decision, other: Decision) -> bool:
-    """Whether two decisions come to the same."""
-    if one.answer is not None and other.answer is not None:
-        return same(task, one.answer, other.answer)
-    return (one.action, one.answer) == (other.action, other.answer)
-
-
-def _conflict(view: RecordView, others: list[Decision], made: Decision) -> str:
-    """Who decided what on the record, and what counts now."""
-    said = formats.series(
-        [f"{entry.reviewer or 'somebody else'} {words(entry.action, _what(entry))}" for entry in others]
-    )
-    yours = view.verdict is not None and view.verdict["id"] == made.id
-    return (
-        f"{formats.shorten(view.record.question, 80)}: {said}; you {words(made.action, _what(made))}. "
-        f"{'Yours' if yours else 'The other'} counts now. Both stay in the history, and Undo takes yours back."
-    )
-
-
-def _what(entry: Decision) -> str:
-    return formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
-
-
-def words(action: str, answer: str) -> str:
-    """A decision as the end of a sentence about who made it."""
-    verbs = {"accept": "accepted", "reject": "rejected", "edit": "corrected the answer to"}
-    return f'{verbs[action]} "{answer}"' if action in verbs else "found it ambiguous"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.store import decisions, projects, results
+from semievol.config import Policy
+from semievol.store import decisions, projects, results, reviews
 from semievol.store.database import NotSaved, Store
 from semievol.store.rounds import get_round
 from semievol.ui import review
@@ -152,3 +153,30 @@ def test_a_correction_that_could_not_be_saved_stays_in_the_form(
     assert next(one for one in app.selectbox if one.label == "Correct answer").value == "water"
     press(app, "Save correction")
     assert results.candidate_frame(store, 1)["decided_answer"].dropna().tolist() == ["water"]
+
+
+def test_what_a_random_review_holds_back_is_not_said_to_be_done(store: Store, session: Session) -> None:
+    made.with_results(store, until="justify")
+    pool = results.candidate_frame(store, 1)
+    drawn = [str(i) for i in pool.index[:3]]
+    rest = {str(i): str(answer) for i, answer in pool["answer"].iloc[3:].items()}
+    under_way = reviews.begin(store, 1, Policy(), drawn, "fixed", 3)
+    decisions.decide_many(store, 1, 1, rest, "accept")
+    desk = _desk(store)
+    assert desk.queue("unsure") == []
+    assert "Every other candidate is decided or skipped." in desk.finished()
+    assert "3 records of the random review under way are not shown here until answered there." in desk.finished()
+    reviews.answer(store, under_way, drawn[0], "skip")
+    reviews.answer(store, under_way, drawn[1], "ambiguous")
+    desk = _desk(store)
+    desk.queue("unsure")
+    assert "1 record of the random review under way is not shown here" in desk.finished()
+    reviews.end(store, under_way.id)
+    desk = _desk(store)
+    assert desk.queue("unsure") == [drawn[2]]
+    decisions.decide(store, 1, 1, drawn[2], "ambiguous", None)
+    desk = _desk(store)
+    assert desk.queue("unsure") == []
+    assert desk.finished() == "Every candidate is decided or skipped. Undo brings the last one back."
+    desk.queue("second")
+    assert "decision of a colleague" in desk.finished()
