@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+from semievol.method.tasks import allowed_answers
 from semievol.records import Task
 from semievol.store.results import RecordView
 from semievol.ui import formats, record
@@ -38,7 +39,11 @@ def of(
     ]
     spread = _averaged(task, view)
     if spread:
-        made.append(node("gap", None, record.bars(task, view.record, spread)))
+        made.append(node("gap", None, record.bars(task, view.record, spread, keys=True)))
+    elif task.closed:
+        allowed = allowed_answers(task, view.record)[: record.KEYS]
+        digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
+        made.append(node("row gap", None, *digits))
     votes = [
         node("row", None, node("label", said.collaborator, tag="span"), record.chip(said.answer))
         for said in view.responses

@@ -45,13 +45,24 @@ def named_answer(task: Task, record: Record, answer: str | None) -> str:
     return answer
 
 
-def bars(task: Task, record: Record, probabilities: Mapping[str, float]) -> Node:
-    """Every allowed answer's probability as a bar with its number."""
+KEYS = 9
+"""How many answers have a digit of their own at the desks."""
+
+
+def keyed(task: Task, record: Record, answer: str, place: int) -> Node:
+    """An answer with the digit that chooses it, where it has one; place: among the allowed answers, from 0."""
+    digit = [node("key", str(place + 1), tag="span")] if place < KEYS else []
+    return node("name", None, *digit, node("", named_answer(task, record, answer), tag="span"))
+
+
+def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: bool = False) -> Node:
+    """Every allowed answer's probability as a bar with its number; keys: with the digit that chooses it."""
     top = max(probabilities, key=lambda answer: probabilities[answer], default=None)
     cells: list[Node] = []
-    for answer, value in probabilities.items():
+    for place, (answer, value) in enumerate(probabilities.items()):
         fill = node("fill top" if answer == top else "fill", width=100 * value)
-        cells.append(node("name", named_answer(task, record, answer)))
+        name = node("name", named_answer(task, record, answer))
+        cells.append(keyed(task, record, answer, place) if keys else name)
         cells.append(node("track1", None, fill, label=f"probability {percent(value)}"))
         cells.append(node("num", percent(value)))
     return node("probs", None, *cells)

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from semievol.records import Record, Response, Task
-from semievol.ui import record
+from semievol.store.results import RecordView
+from semievol.ui import card, record
+from semievol.ui.paint import Node
 
 TASK = Task("classification", ("road", "water"))
 ASKED = Record("r", "Who mends the tap?", (), None, "unlabeled", 1)
@@ -14,3 +16,17 @@ def test_a_model_that_does_not_answer_the_question_is_told_so() -> None:
     assert "not answering" not in repr(record.response(TASK, ASKED, SAID))
     drawn = repr(record.response(TASK, ASKED, replace(SAID, mass=0.02)))
     assert "the model gives 2.0 % to the allowed answers together: it is not answering the question" in drawn
+
+
+def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:
+    task = Task("classification", tuple("abcdefghijk"))
+    view = RecordView(ASKED, [], [], None, None, None, None, 0)
+    line = {"agreed": True, "justified": False, "answer_nll": 0.1}
+    for said in ([], [replace(SAID, answer="b", probabilities=(0.05,) * 10 + (0.5,))]):
+        drawn = card.of(task, replace(view, responses=said), line, "b", True, "answer_nll")
+        digits = [(x["k"][0]["x"], x["k"][1]["x"]) for x in walked(drawn) if x.get("c") == "name" and len(x["k"]) == 2]
+        assert digits == list(zip("123456789", "abcdefghi", strict=True))
+
+
+def walked(nodes: list[Node]) -> list[Node]:
+    return [one for top in nodes for one in (top, *walked(top.get("k", [])))]
