@@ -27,11 +27,11 @@ KEYS = {
 }
 ACTS = ("accept", "reject", "choose", "ambiguous", "edit", "note", "skip", "undo")
 ORDERS = {
-    "unsure": ("Unsure", "the most unsure first"),
-    "threshold": ("Threshold", "the closest to it first"),
-    "disputed": ("Disputed", "where the collaborators disagree first"),
-    "random": ("Random", "in random order"),
-    "second": ("Second opinion", "what others decided and you did not"),
+    "unsure": ("Unsure", "The most unsure first"),
+    "threshold": ("Threshold", "The closest to the threshold first"),
+    "disputed": ("Disputed", "Where the collaborators disagree first"),
+    "random": ("Random", "In random order"),
+    "second": ("Second opinion", "What others decided and you did not"),
 }
 """Order -> its short name, and what comes when."""
 BUTTONS = (
@@ -55,23 +55,22 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         st.rerun()
     pool, _ = state.candidates(here.store, here.this_round.id)
     mine = Desk(here, pool, kept, measure, line)
-    top = st.columns([1, 1], vertical_alignment="center")
-    with top[0]:
-        decided = int(pool["decision"].notna().sum()) if "decision" in pool else 0
-        parts.heading("Review", f"{formats.plural(decided, 'decision')} saved in this round.")
-    with top[1]:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.segmented_control(
+            "Order",
+            list(ORDERS),
+            format_func=lambda o: ORDERS[o][0],
+            default="unsure",
+            required=True,
+            key="review_order",
+            label_visibility="collapsed",
+        )
         signature.signed()
-    st.segmented_control(
-        "Order",
-        list(ORDERS),
-        format_func=lambda o: ORDERS[o][0],
-        default="unsure",
-        required=True,
-        key="review_order",
-        help=" ".join(f"{short}: {long}." for short, long in ORDERS.values()),
-    )
+    order = str(st.session_state["review_order"])
+    decided = int(pool["decision"].notna().sum()) if "decision" in pool else 0
+    parts.note(f"{ORDERS[order][1]}. {formats.plural(decided, 'decision')} saved in this round.")
     conflicts.show(here)
-    queue = mine.queue(str(st.session_state["review_order"]))
+    queue = mine.queue(order)
     typing = queue[:1] in ([st.session_state.get("review_editing")], [st.session_state.get("review_noting")])
     items = [mine.item(record_id) for record_id in queue]
     desk.draw(
