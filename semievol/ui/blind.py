@@ -100,8 +100,8 @@ def _ask(here: Place, under_way: Review) -> None:
         told = f"{done} of {len(sample.order)} answered. " if sample.mode == "fixed" else f"{done} answered. "
         parts.heading(f"Random review {under_way.number}", told + BLIND)
     with top[1], st.container(horizontal=True, horizontal_alignment="right"):
-        signature.signed()
         st.button("End here", on_click=_end, args=(here, under_way), help="What was answered stays and counts.")
+    signature.signed()
     if sample.mode == "fixed":
         st.progress(done / len(sample.order))
     elif (now := proven(sample, under_way.prior)) is not None:

@@ -11,7 +11,7 @@ from semievol.ui import desk, formats, notices, parts, state, tables
 from semievol.ui.state import Place
 
 NAMES = {"at": "When", "reviewer": "Reviewer", "said": "Decision", "answers": "Answer", "question": "Question"}
-WIDTHS = {"at": 92, "reviewer": 68, "said": 106, "answers": 90, "question": 80, "note": 66}
+WIDTHS = {"at": 92, "reviewer": 64, "said": 100, "answers": 108, "question": 76, "note": 62}
 
 
 def history(here: Place) -> None:
