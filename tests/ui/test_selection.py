@@ -145,7 +145,7 @@ def test_a_note_goes_with_the_decision(visit: Visit, store: Store, project: Proj
     entry = decisions.history(store, project.id).iloc[0]
     assert (entry["action"], entry["note"]) == ("ambiguous", "two departments")
     assert "two departments" not in told(app)
-    assert "Review" in told(app)
+    assert "saved in this round" in told(app)
 
 
 def test_second_opinions_are_asked_for_and_measured(visit: Visit, store: Store, project: Project) -> None:
