@@ -91,6 +91,7 @@ with parts.page() as here:
             label_visibility="collapsed",
             bind="query-params",
         )
+        bulk.follow()
         if part == "review":
             desk.stale()
             review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))

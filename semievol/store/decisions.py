@@ -7,7 +7,7 @@ record, whatever a later round answers; `reject` and `skip` only about the answe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -52,6 +52,8 @@ __all__ = [
     "write_decisions",
 ]
 
+_AT_ONCE = 2_000
+
 
 def decide(
     store: Store,
@@ -81,10 +83,11 @@ def decide_many(
     note: str = "",
     key: str | None = None,
     only_undecided: bool = False,
+    watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """The same decision about many records (id -> answer shown), all of them or none; one `undo` takes all back.
 
-    only_undecided: what somebody has decided on meanwhile is left as it is.
+    only_undecided: what somebody has decided on meanwhile is left as it is. watch: is told how many were written.
     answer: for `edit`, the answer that all of them get. The same `key` twice stores them once.
     """
     with store.write() as connection:
@@ -94,7 +97,8 @@ def decide_many(
             decided = decided.where(c.round_id == round_id, c.decision.is_not(None), c.decision != "skip")
             known = set(connection.execute(decided).scalars())
             shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
-        return write_decisions(connection, store, project_id, round_id, shown, action, answer, reviewer, note, key)
+        about = (connection, store, project_id, round_id, shown)
+        return write_decisions(*about, action, answer, reviewer, note, key, watch)
 
 
 def write_decisions(
@@ -108,6 +112,7 @@ def write_decisions(
     reviewer: str = "",
     note: str = "",
     key: str | None = None,
+    watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """As `decide_many`, inside the caller's transaction."""
     known = _of_key(connection, project_id, key)
@@ -119,7 +124,7 @@ def write_decisions(
         same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
         for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, action, answer).items()
     ]
-    return _append(connection, project_id, rows, key)
+    return _append(connection, project_id, rows, key, watch)
 
 
 def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
@@ -262,13 +267,22 @@ def _check_answer(record: Record, answer: str | None, allowed: Sequence[str]) ->
         raise UserError(f'"{answer:.80}" is not an allowed answer.', record.id, known)
 
 
-def _append(connection: Connection, project_id: int, rows: list[dict[str, Any]], key: str | None) -> list[Decision]:
+def _append(
+    connection: Connection,
+    project_id: int,
+    rows: list[dict[str, Any]],
+    key: str | None,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
     """Stores the rows; `key` stands with the last of them and so stands for all of their batch."""
-    c = schema.decisions.c
-    keyed = [row | {"key": key if row is rows[-1] else None} for row in rows]
-    entry = insert(schema.decisions).returning(c.id, sort_by_parameter_order=True)
-    ids = connection.execute(entry, keyed).scalars().all() if keyed else []
-    refresh_candidates(connection, project_id, (row["content_hash"] for row in rows))
+    entry = insert(schema.decisions).returning(schema.decisions.c.id, sort_by_parameter_order=True)
+    ids: list[int] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        keyed = [row | {"key": key if row is rows[-1] else None} for row in some]
+        ids += connection.execute(entry, keyed).scalars()
+        refresh_candidates(connection, project_id, (row["content_hash"] for row in some))
+        watch(len(ids))
     bump(connection, project_id=project_id)
     given: list[dict[str, Any]] = [row | {"id": id} for id, row in zip(ids, rows, strict=True)]
     return [Decision(**{name: values[name] for name in FIELDS}) for values in given]

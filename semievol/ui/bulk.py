@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from semievol.method.reviewing import reserved
 from semievol.store import decisions, results
-from semievol.ui import desk, formats, notices, parts, state, tables
+from semievol.ui import beside, desk, formats, notices, parts, state, tables
 from semievol.ui.state import Place
 
 SHOWN = 100
-_ASKED = "bulk_asked"  # in the session: what a press asked for and is still to be saved
+_SAVING = "bulk_saving"
 WIDTHS = {"question": 260, "answer": 130, "value": 120}
 
 
@@ -21,9 +23,6 @@ def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> Non
     parts.heading(
         "Many at once", "Undecided candidates that a filter finds. One Undo on the Review part takes it all back."
     )
-    if st.session_state.get(_ASKED, {}).get("round_id") == here.this_round.id:
-        _decide(here)
-        st.rerun()
     found = _filtered(pool, kept, measure, reserved(state.reviews(here.store, here.this_round.id)))
     parts.note(f"{formats.plural(len(found), 'candidate')} found; the first {min(SHOWN, len(found))} are shown.")
     if found.empty:
@@ -35,7 +34,7 @@ def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> Non
     with st.container(horizontal=True):
         for label, action in (("Accept all", "accept"), ("Reject all", "reject"), ("None fits for all", "ambiguous")):
             told = f"{label} {len(found):,}"
-            st.button(told, key=f"bulk_{action}", on_click=_ask, args=(here, _shown(found), action, revision))
+            st.button(told, key=f"bulk_{action}", on_click=_begin, args=(here, _shown(found), action, revision))
 
 
 def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: frozenset[str]) -> pd.DataFrame:
@@ -64,29 +63,32 @@ def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: f
     return pool[mask].sort_values(measure, kind="stable", na_position="last")
 
 
-def _ask(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
-    """What was on the screen is decided on while the page is drawn, which can say so."""
+def _begin(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
+    """What was on the screen is decided on beside the page; a double press is one, which the store knows by the key."""
+    about = (here.store, here.this_project.id, here.this_round.id, shown, action, None, state.reviewer())
     key = f"bulk-{desk.session()}-{action}-{revision}"
-    st.session_state[_ASKED] = {"round_id": here.this_round.id, "shown": shown, "action": action, "key": key}
+
+    def work(watch: Callable[[int], None]) -> tuple[int, int]:
+        made = decisions.decide_many(*about, "many at once", key, only_undecided=True, watch=watch)
+        return len(shown), len(made)
+
+    if not beside.busy(_SAVING):
+        beside.begin(_SAVING, work, len(shown))
+
+
+def follow() -> None:
+    """Draws how far the saving is that this session began, if it did, until all is saved."""
+    if beside.busy(_SAVING):
+        _follow()
+        st.rerun()
 
 
 @notices.errors_kept()
-def _decide(here: Place) -> None:
-    """Decides what was asked for, once: drawn anew halfway, the page comes here again, and the store knows the key."""
-    asked = st.session_state[_ASKED]
-    shown = asked["shown"]
-    said = (asked["action"], None, state.reviewer(), "many at once", asked["key"])
-    with st.spinner(f"Saving {formats.plural(len(shown), 'decision')}", show_time=True):
-        try:
-            made = decisions.decide_many(
-                here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
-            )
-        finally:
-            del st.session_state[_ASKED]
-        late = len(shown) - len(made)
-        left = f" {formats.plural(late, 'record')} had been decided meanwhile." if late else ""
-        saved = formats.plural(len(made), "decision")
-        notices.say(f"{saved} saved; Undo on the Review part takes all of them back.{left}")
+def _follow() -> None:
+    asked, made = beside.follow(_SAVING, "Saving", "decisions")
+    left = f" {formats.plural(asked - made, 'record')} had been decided meanwhile." if asked > made else ""
+    saved = formats.plural(made, "decision")
+    notices.say(f"{saved} saved; Undo on the Review part takes all of them back.{left}")
 
 
 def _shown(found: pd.DataFrame) -> dict[str, str | None]:

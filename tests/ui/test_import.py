@@ -16,7 +16,7 @@ from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
-from semievol.ui import reading, slots, storing
+from semievol.ui import beside, reading, slots, storing
 from tests.data.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -256,8 +256,8 @@ def test_what_a_new_version_would_lose_is_said_before(visit: Callable[..., AppTe
 
 def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     project = projects.create_project(store, "Left", Task("classification"))
-    session: dict[str, storing._Storing] = {}
-    monkeypatch.setattr(storing.st, "session_state", session)
+    session: dict[str, beside.Job] = {}
+    monkeypatch.setattr(beside.st, "session_state", session)
     tables: dict[Split, Table] = {"labeled": read_table(LABELED.encode(), "l.csv")}
     path = store.home / "l.csv"
     path.write_text(LABELED, encoding="utf-8")

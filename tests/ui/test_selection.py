@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +19,7 @@ from semievol.records import Record, Task
 from semievol.store import decisions, projects, results, reviews, rounds, runs, schema, selections
 from semievol.store.database import NotSaved, Store
 from semievol.store.projects import Project
-from semievol.ui import bulk, evidence
+from semievol.ui import beside, evidence
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -97,11 +99,23 @@ def test_while_many_are_saved_their_number_is_told(
     visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    spinner = bulk.st.spinner
+
+    class Bar:
+        def progress(self, share: float, text: str) -> None:
+            said.append(text)
+
+    decide_many = decisions.decide_many
+
+    def slowly(*about: Any, watch: Callable[[int], None], **options: Any) -> list[decisions.Decision]:
+        watch(30)
+        time.sleep(0.5)
+        return decide_many(*about, watch=watch, **options)
+
     with monkeypatch.context() as patch:
-        patch.setattr(bulk.st, "spinner", lambda text, **options: said.append(text) or spinner(text, **options))
+        patch.setattr(beside.st, "progress", lambda *_: Bar())
+        patch.setattr(decisions, "decide_many", slowly)
         press(_part(visit("selection", project=project.id), "bulk"), "Reject all 60")
-    assert said == ["Saving 60 decisions"]
+    assert any(re.fullmatch(r"Saving: 30 of 60 decisions · [\d,]+ per second · .+ left", text) for text in said)
     assert len(decisions.standing(store, project.id)) == 60
 
 
