@@ -143,6 +143,19 @@ def test_the_class_mix_is_compared_without_what_an_earlier_round_accepted() -> N
     assert answers_differ_in_the_round_after(spent=False) > 0.5
 
 
+def test_what_is_spent_does_not_keep_a_target_from_being_proven() -> None:
+    """The records that a model was trained on come first in the next round; the search begins behind them."""
+    abstained, policy = [], Policy(rule=Rule(kind="target_precision", value=0.8))
+    for number, (pool, known) in enumerate(projects("smooth", 400, 60)):
+        first = Cut(Policy(rule=Rule(value=0.3)), pool, known)
+        later, judged = simulated.next_round(pool, known, first.mask, np.random.default_rng(number))
+        judged = judged[~first.known]
+        whole = Cut(policy, later.assign(spent=first.mask), judged)
+        alone = Cut(policy, later[~first.mask], judged)
+        abstained.append((not (whole.mask & ~first.mask).any(), not alone.mask.any()))
+    assert np.mean(abstained, axis=0) == pytest.approx(np.mean(abstained, axis=0)[1], abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("world", "target", "most_none", "least_kept"), [("smooth", 0.8, 0.4, 0.4), ("edge", 0.9, 1, 0)]
 )
