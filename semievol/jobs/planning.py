@@ -51,7 +51,7 @@ def open_round(
             "Begin with warm_up, or name the round with --round.",
         )
     held = _held(store, project, config, parent_id)
-    spent = frozenset() if parent_id is None else _spent(store, parent_id)
+    spent = frozenset() if parent_id is None else _spent(store, parent_id, project.version_id)
     return rounds.open_round(store, project.id, config, parent_id, held, adapter, spent)
 
 
@@ -119,11 +119,12 @@ def _held(store: Store, project: projects.Project, config: Config, parent_id: in
     return held if parent_id is None else held & rounds.held(store, parent_id)
 
 
-def _spent(store: Store, parent_id: int) -> frozenset[str]:
+def _spent(store: Store, parent_id: int, version_id: int) -> frozenset[str]:
     """What the evidence of a parent's next round does not count: see `rounds.spent`.
 
     The selection that the parent's evolved adapter was trained on says which pool records; its policy, laid over the
     parent's candidates once more, which others like them and which calibration records. Without a policy all of these.
+    Records that a round on other data was trained on with their labels may be pool records of this version.
     """
     pool, calibration = results.candidate_frame(store, parent_id), results.calibration_frame(store, parent_id)
     frozen = outcomes.trained_on(store, parent_id)
@@ -135,6 +136,11 @@ def _spent(store: Store, parent_id: int) -> frozenset[str]:
         found |= set(pool["content_hash"][cut.mask]) | set(calibration["content_hash"][cut.known])
     if frozen is not None:
         found |= set(pool["content_hash"].reindex(list(frozen.answers)).dropna())
+    parent = rounds.get_round(store, parent_id)
+    for before in (parent, *_ancestors(store, parent)):
+        if before.version_id != version_id:
+            labeled = projects.load_records(store, before.version_id, "labeled")
+            found |= {record.content_hash for record in labeled} - rounds.held(store, before.id)
     return frozenset(found)
 
 

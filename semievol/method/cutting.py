@@ -106,7 +106,11 @@ class Part:
         return (self.group >= 0) & (self.place <= _allowed(shares, self.sizes)[self.group]) & self.within
 
     def _proven_share(self, group: int) -> float:
-        """Largest share of a group whose target precision calibration proves; 0 for none."""
+        """Largest share of a group whose target precision calibration proves; 0 for none.
+
+        The search starts where the first set holds that share of what is fresh: what is spent comes first, mostly, and
+        a set with little else in it would stall the search.
+        """
         alone = self.only(group)
         pool_place, known_place = alone.inside(alone.place)
         pool_place = pool_place[alone.fresh]
@@ -119,7 +123,8 @@ class Part:
         allowed = _allowed(shares, alone.sizes[0])
         rest = np.searchsorted(np.sort(pool_place), allowed, side="right")
         drawn = np.searchsorted(known_place[order], allowed, side="right")
-        shares, rest, drawn = shares[rest > 0], rest[rest > 0], drawn[rest > 0]
+        begun = (rest > 0) & (rest >= start * np.count_nonzero(pool_place < NEVER))
+        shares, rest, drawn = shares[begun], rest[begun], drawn[begun]
         last = precision.target_precision(self.rule.value, drawn, errors[drawn], rest, self.alpha)
         return 0.0 if last is None else float(shares[last])
 

@@ -67,8 +67,12 @@ def verified(
 
 
 def class_shift(task: Task, pool: pd.DataFrame, calibration: pd.DataFrame) -> float | None:
-    """As `shift.class_shift`, of the answers given to both; None where the task has no classes."""
-    return shift.class_shift(calibration["answer"], pool["answer"]) if task.closed and len(calibration) else None
+    """As `shift.class_shift`, of the answers given to both; None where the task has no classes.
+
+    Of the pool only what is not spent: calibration records lost the like of the rest, which is of another mix.
+    """
+    fresh = pool[~pool["spent"].to_numpy(dtype=bool)] if "spent" in pool else pool
+    return shift.class_shift(calibration["answer"], fresh["answer"]) if task.closed and len(calibration) else None
 
 
 def compared(

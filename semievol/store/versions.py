@@ -23,8 +23,8 @@ class Version:
     """A dataset version on its way to the store.
 
     records: split by split, in the order in which they are to be read; hidden_gold: pairs of record id and answer. Both
-    are taken as they come, a few thousand at a time. watch: is told how many records were written. keep: is called with
-    the project's id before anything is committed; what it raises undoes all.
+    are taken as they come, a few thousand at a time. watch: is told how many records were gathered. keep: is called
+    with the project's id before anything is committed; what it raises undoes all.
     """
 
     records: Iterable[Record]

@@ -46,7 +46,7 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
 
 
 def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, fitted: bool) -> None:
-    if found is None or not found.drawn:
+    if found is None or not found.drawn or not found.kept:
         trained = found is not None and found.earlier and not found.kept
         why = (
             "An earlier round was trained on all of this" if trained else "No calibration records stand under this line"
@@ -131,9 +131,10 @@ def sentences(known_then: Mapping[str, Any] | None) -> Sequence[str]:
     found = []
     known = known_then.get("estimated")
     apart = known_then.get("shifted") or (known_then.get("shift") or {}).get("p_value", 1) <= shift.ALPHA / 3
-    if known and known["drawn"] >= FEWEST and not apart:
+    if known and known["kept"] and known["drawn"] >= FEWEST and not apart:
         tier = "estimated, approximate" if known_then.get("cross_fitted") else "estimated"
-        found.append(f"{known['low']:,} to {known['high']:,} wrong ({tier})")
+        of = f" of {known['kept']:,}" if known.get("earlier") else ""  # nothing is said of what was trained on before
+        found.append(f"{known['low']:,} to {known['high']:,}{of} wrong ({tier})")
     verified = known_then.get("verified")
     if verified and not verified["outside"]:
         found.append(f"at most {verified['wrong_at_most']:,} wrong (verified)")

@@ -106,6 +106,12 @@ def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFram
     return frames[0].astype(kinds), frames[1].astype(kinds)
 
 
+def forget_read() -> None:
+    """Forgets what was read for all pages: rounds and versions of a deleted project leave their numbers to others."""
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
 def class_shift(store: Store, round_id: int, task: Task) -> float | None:
     """As `evidence.class_shift`; computed again only where a run has written."""
     return _class_shift(str(store.home), round_id, results.written(store, round_id), task)

@@ -136,6 +136,20 @@ def test_what_a_round_accepted_is_spent_in_the_rounds_after_it(store: Store, pro
     assert rounds.spent(store, third.round_id) >= plan.spent | set(later["content_hash"][list(again.answers)])
 
 
+def test_a_record_that_was_trained_on_with_its_label_is_spent_where_a_later_version_has_it_in_the_pool(
+    store: Store, project: projects.Project
+) -> None:
+    parent = launch.start(store, project, load("studio", None, CUT))
+    learned = carried_out(store, parent).labeled[0]
+    rest = [record for record in made("labeled", 60) if record.id != learned.id]
+    pool = [replace(learned, split="unlabeled", answer=None), *made("unlabeled", 5, 100)]
+    later = imported(store, project.id, [*rest, *pool, *made("test", 4)])
+    child = launch.start(store, later, load("studio", None, CUT), parent_id=parent.round_id)
+    carried_out(store, child)
+    found = results.candidate_frame(store, child.round_id)["spent"]
+    assert list(found.index[found]) == [learned.id]
+
+
 def test_a_round_opened_without_a_cut_stays_without_one(store: Store, project: projects.Project) -> None:
     few = load("studio", None, ["calibration=0.2", "calibration_minimum=50"])
     first = launch.start(store, project, few)

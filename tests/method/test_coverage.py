@@ -16,7 +16,9 @@ import pytest
 
 from semievol.config import Policy, Rule
 from semievol.method import precision
+from semievol.method.evidence import class_shift
 from semievol.method.selection import Cut
+from semievol.records import Task
 from tests import simulated
 
 ALPHA = 0.05
@@ -120,6 +122,38 @@ def test_what_an_earlier_round_accepted_leaves_the_evidence() -> None:
 
 def test_calibration_says_nothing_of_what_a_model_was_trained_on() -> None:
     assert not holds(in_the_round_after(spent=False))
+
+
+def answers_differ_in_the_round_after(spent: bool) -> float:
+    """How often the classes seem to have shifted when nothing but the confident class was trained on."""
+    task, half, shifted = Task("classification", ("A", "B", "C")), Policy(rule=Rule(value=0.5)), []
+    for number, (pool, known) in enumerate(projects("smooth", 400, 100)):
+        easy = [one.assign(answer=one["answer"].where(one["answer_nll"] > 0.2, "A")) for one in (pool, known)]
+        first = Cut(half, *easy)
+        later, judged = simulated.next_round(*easy, first.mask, np.random.default_rng(number))
+        p_value = class_shift(task, later.assign(spent=first.mask & spent), judged[~first.known])
+        assert p_value is not None
+        shifted.append(p_value <= ALPHA)
+    return float(np.mean(shifted))
+
+
+def test_the_class_mix_is_compared_without_what_an_earlier_round_accepted() -> None:
+    """Calibration lost its part of the confident class; beside it the whole pool would seem to be of another mix."""
+    assert answers_differ_in_the_round_after(spent=True) <= 0.1
+    assert answers_differ_in_the_round_after(spent=False) > 0.5
+
+
+def test_what_is_spent_does_not_keep_a_target_from_being_proven() -> None:
+    """The records that a model was trained on come first in the next round; the search begins behind them."""
+    abstained, policy = [], Policy(rule=Rule(kind="target_precision", value=0.8))
+    for number, (pool, known) in enumerate(projects("smooth", 400, 60)):
+        first = Cut(Policy(rule=Rule(value=0.3)), pool, known)
+        later, judged = simulated.next_round(pool, known, first.mask, np.random.default_rng(number))
+        judged = judged[~first.known]
+        whole = Cut(policy, later.assign(spent=first.mask), judged)
+        alone = Cut(policy, later[~first.mask], judged)
+        abstained.append((not (whole.mask & ~first.mask).any(), not alone.mask.any()))
+    assert np.mean(abstained, axis=0) == pytest.approx(np.mean(abstained, axis=0)[1], abs=0.1)
 
 
 @pytest.mark.parametrize(

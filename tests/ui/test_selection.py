@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from semievol.config import Policy, Rule
 from semievol.method import precision
 from semievol.method.evidence import verified
 from semievol.method.reviewing import Review, Sample, Seen
-from semievol.method.selection import Cut
+from semievol.method.selection import Cut, Evidence
+from semievol.method.shift import Verdict
 from semievol.records import Record, Task
 from semievol.store import decisions, projects, results, reviews, rounds, runs, schema, selections
 from semievol.store.database import NotSaved, Store
@@ -305,6 +307,21 @@ def test_the_words_of_a_frozen_selection() -> None:
     known["verified"] = {"review": 1, "wrong_at_most": 7, "outside": 0}
     assert evidence.sentences(known) == ["1 to 12 wrong (estimated)", "at most 7 wrong (verified)"]
     assert evidence.sentences(None) == []
+
+
+def test_where_all_that_is_kept_was_trained_on_nothing_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bulk decision can put all of the pool into training, and leaves the calibration records."""
+    said: list[str] = []
+    monkeypatch.setattr(evidence.parts, "html", said.append)
+    found = Evidence(kept=0, drawn=148, wrong=11, low=0, high=0, earlier=350)
+    evidence._estimated(found, Verdict(None, {}), 3, False)
+    assert "not enough evidence.</b> An earlier round was trained on all of this" in said[0]
+    assert evidence.sentences({"estimated": asdict(found)}) == []
+
+
+def test_a_frozen_selection_says_of_how_many_its_estimate_speaks() -> None:
+    found = Evidence(kept=90, drawn=30, wrong=2, low=1, high=12, earlier=210)
+    assert evidence.sentences({"estimated": asdict(found)}) == ["1 to 12 of 90 wrong (estimated)"]
 
 
 def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Store, project: Project) -> None:
