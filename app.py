@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui import parts, router, sidebar, signature, state, tables
+from semievol.ui import awake, parts, router, sidebar, signature, state, tables
 
 st.session_state["_router"] = True
 chosen = st.navigation(router.pages(), position="hidden")
@@ -14,6 +14,7 @@ st.set_page_config(
 )
 parts.style()
 signature.keep()
+awake.listen()
 st.logo(str(parts.ASSETS / "logo.svg"), icon_image=str(parts.ASSETS / "favicon.svg"), size="large")
 with parts.errors_shown():
     sidebar.sidebar(state.place())

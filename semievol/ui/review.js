@@ -9,6 +9,7 @@ const WAIT = "One moment, the next ones are on their way.";
 const SOON = 60; // milliseconds in which quick presses become one message
 const SETTLED = 1200; // of silence, after which the rest of the page is drawn anew
 const AGAIN = 3000; // before what could not be saved is sent again
+const UNHEARD = 5000; // of waiting for an answer before the whole page is asked for
 const ACTS = {
   a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous",
 };
@@ -63,6 +64,12 @@ export default function ({ data, parentElement, setStateValue }) {
 
   const tell = () => {
     state.told = state.turn;
+    clearTimeout(state.unheard);
+    state.unheard = setTimeout(() => {
+      if (!root.isConnected || !state.queue.length) return;
+      dispatchEvent(new Event("semievol-unheard")); // once all of the page is drawn, its parts are heard
+      send(AGAIN);
+    }, UNHEARD);
     setStateValue("keys", state.queue.map((one) => ({ ...one, turn: state.turn })));
   };
   const send = (delay) => {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from semievol.store import decisions
 from semievol.store.database import open_store
-from tests.browser.conftest import Dashboard, Visitor
+from tests.browser.conftest import Dashboard, Visitor, start
 from tests.ui import made
 
 pytestmark = pytest.mark.browser
@@ -64,6 +67,23 @@ def test_keys_work_at_once_after_another_order_was_chosen(dashboard: Dashboard, 
     expect(page.get_by_text("1 decision saved")).to_be_visible()
     assert decisions.history(open_store(dashboard.home), project.id)["record_id"].tolist() == [shown]
     assert visitor.strange == []
+
+
+def test_keys_that_a_killed_dashboard_never_heard_reach_the_next_one(dashboard: Dashboard, visitor: Visitor) -> None:
+    """A dashboard that was started anew hears no part of an open page before the whole of it is drawn."""
+    store = open_store(dashboard.home)
+    project = made.with_results(store, until="justify")
+    page = visitor.page
+    page.goto(dashboard.url(f"/selection?project={project.id}"))
+    expect(page.locator(".sv-review")).to_contain_text("all saved")
+    os.killpg(dashboard.process.pid, signal.SIGKILL)
+    dashboard.process.wait()
+    page.keyboard.press("a")
+    page.keyboard.press("r")
+    expect(page.locator(".sv-review")).to_contain_text("saving 2")
+    dashboard.process = start(dashboard.home, dashboard.port).process
+    expect(page.get_by_text("2 decisions saved")).to_be_visible(timeout=60_000)
+    assert decisions.history(store, project.id)["action"].tolist() == ["reject", "accept"]
 
 
 def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: Visitor) -> None:
