@@ -10,6 +10,7 @@ import os
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from semievol.errors import UserError
 from semievol.store import migrations
 
+SCRATCH = "scratch"
 PATIENCE_SECONDS = 10.0  # how long a write waits for its turn before it tells the user
 WAL_SAFE = (3, 51, 3)  # older SQLite can corrupt a write-ahead log that two processes reset at once
 _WRITE_LOCK = 0x53454D49  # PostgreSQL: one writer at a time, as SQLite has it
@@ -72,10 +74,11 @@ class Store:
         """A connection inside one transaction that holds the write lock; committed, and on disk, when the block ends.
 
         Waits up to `patience` seconds for its turn, then raises `NotSaved`; nothing is ever half written.
-        beforehand: fills temporary tables of this connection, before and without the lock.
+        beforehand: fills tables of the schema `SCRATCH`, this connection's own, before and without the lock.
         """
         with self._errors("Not saved"), self._engine.connect() as connection:
             if beforehand is not None:
+                self._attach_scratch(connection)
                 with connection.begin():
                     beforehand(connection)
             deadline = time.monotonic() + self.patience
@@ -90,6 +93,19 @@ class Store:
             except BaseException:
                 transaction.rollback()
                 raise
+
+    def _attach_scratch(self, connection: Connection) -> None:
+        """Room for what goes with the connection: a file that nothing names any more, for this SQLite keeps temporary
+        tables in memory; PostgreSQL has its own."""
+        if self.file is None:
+            connection.execution_options(schema_translate_map={SCRATCH: "pg_temp"})
+            return
+        path = self.home / f".{SCRATCH}-{uuid.uuid4().hex}"
+        raw: Any = connection.connection.driver_connection
+        raw.execute(f"ATTACH ? AS {SCRATCH}", (str(path),))
+        for pragma in ("journal_mode = OFF", "synchronous = OFF"):
+            raw.execute(f"PRAGMA {SCRATCH}.{pragma}")
+        path.unlink()
 
     def now(self, connection: Connection) -> float:
         """Unix seconds by the clock that all users of this database share."""

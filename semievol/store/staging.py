@@ -1,4 +1,4 @@
-"""Records on their way into a dataset version: gathered in temporary tables first, which takes no lock, then moved.
+"""Records on their way into a dataset version: gathered in tables of the connection's own, without a lock, then moved.
 
 A million records take long to be made and little to be moved; meanwhile others decide, and runs report.
 """
@@ -17,6 +17,7 @@ from semievol.errors import UserError
 from semievol.records import SPLITS, Record, Split
 from semievol.store import schema
 from semievol.store.columns import as_json
+from semievol.store.database import SCRATCH
 
 _PLACES = ("position", "row")
 _NAMES = [column.name for column in schema.records.columns if column.name not in ("key", "version_id")]
@@ -24,14 +25,14 @@ _staged = Table(
     "staged_records",
     MetaData(),
     *(Column(name, Integer if name in _PLACES else Text, primary_key=name == "position") for name in _NAMES),
-    prefixes=["TEMPORARY"],
+    schema=SCRATCH,
 )
 _gold = Table(
     "staged_gold",
     MetaData(),
     Column("record_id", Text, primary_key=True),
     Column("answer", Text),
-    prefixes=["TEMPORARY"],
+    schema=SCRATCH,
 )
 _AT_ONCE = 5_000
 
@@ -42,9 +43,9 @@ def gather(
     hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]],
     watch: Callable[[int], None] | None,
 ) -> Counter[Split]:
-    """Puts records and hidden gold, taken as they come, into temporary tables; returns how many there are per split.
+    """Puts records and hidden gold, taken as they come, into tables of the connection's own.
 
-    watch: is told how many records were gathered.
+    watch: is told how many records were gathered. Returns how many there are per split.
     """
     _staged.create(connection)
     _gold.create(connection)

@@ -59,15 +59,21 @@ def signed() -> None:
         else:
             st.text("Unsigned: give a name" if not state.reviewer() else "Sign as")
             field("collapsed")
+            if state.reviewer():
+                st.button("Keep", key="sign_keep", type="tertiary", on_click=_keep)
 
 
 def _ask() -> None:
     st.session_state["signing"] = True
 
 
+def _keep() -> None:
+    st.session_state.pop("signing", None)
+
+
 def _sign() -> None:
     st.session_state["reviewer"] = _clean(st.session_state["sign_name"])
-    st.session_state.pop("signing", None)
+    _keep()
     desk.rest()  # the browser is told with the page, which the desk is drawn without
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from semievol.errors import UserError
 from semievol.records import Record, Task
@@ -76,6 +77,19 @@ def test_others_write_while_a_version_is_gathered(world: World) -> None:
     version = projects.add_version(world.store, world.project.id, coming(), {}, [], [], TASK)
     assert projects.load_records(world.store, version) == records()[:3]
     assert len(projects.list_projects(world.store)) == 4
+
+
+def test_what_is_gathered_lies_in_a_file_that_goes_with_the_connection(file_store: Store) -> None:
+    """Not in memory, where a million records would not fit; and nothing is left of it, however the process ends."""
+    found: list[tuple[str, str]] = []
+
+    def look(connection: Connection) -> None:
+        found.extend((name, path) for _, name, path in connection.exec_driver_sql("PRAGMA database_list"))
+
+    with file_store.write(beforehand=look):
+        assert dict(found)["scratch"].startswith(str(file_store.home))
+        assert not list(file_store.home.glob("*scratch*"))
+        assert not list(file_store.home.glob(".scratch*"))
 
 
 def test_two_records_of_one_id_store_nothing(world: World) -> None:

@@ -43,6 +43,16 @@ def test_settings_and_desk_speak_of_the_same_name(visit: Visit, store: Store) ->
     assert next(field for field in app.text_input if field.label == "Your name").value == "Ada"
 
 
+def test_who_does_not_change_the_name_after_all_keeps_it(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("selection", project=project.id)
+    next(field for field in app.text_input if field.label == "Your name").set_value("Ada").run()
+    press(app, "Change")
+    assert "Sign as" in told(app)
+    press(app, "Keep")
+    assert "Signed as Ada" in told(app)
+
+
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     kept: dict[str, Any] = {}
