@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
+
 from semievol.config import Config
 from semievol.data.splits import cut_calibration
 from semievol.engines.models import HUB_ID, STARTER, is_folder, resolve_model
@@ -18,6 +20,8 @@ from semievol.records import STAGES, Record
 from semievol.store import decisions, outcomes, projects, results, rounds, runs
 from semievol.store.database import Store
 
+BY_HAND = 0.05
+"""Share of what a policy left that people may have added to it, so that the rest still is like calibration's rest."""
 _NEEDS = {
     "respond": ("retrieve", "Begin with retrieve or an earlier stage."),
     "justify": ("respond", "Begin with respond or an earlier stage."),
@@ -123,19 +127,20 @@ def _spent(store: Store, parent_id: int, version_id: int) -> frozenset[str]:
     """What the evidence of a parent's next round does not count: see `rounds.spent`.
 
     The selection that the parent's evolved adapter was trained on says which pool records; its policy, laid over the
-    parent's candidates once more, which others like them and which calibration records. Without a policy all of these.
+    parent's candidates once more, which others like them and which calibration records: all of these without a policy,
+    and where people chose more than `BY_HAND` of what the policy left, since what then is left is no random part of it.
     Records that a round on other data was trained on with their labels may be pool records of this version.
     """
     pool, calibration = results.candidate_frame(store, parent_id), results.calibration_frame(store, parent_id)
     frozen = outcomes.trained_on(store, parent_id)
     found = set(rounds.spent(store, parent_id))
-    if frozen is None or frozen.policy is None:
-        found |= set(calibration["content_hash"])
-    else:
+    trained = pool.index.isin(list(frozen.answers) if frozen else [])
+    like_it, known = np.zeros(len(pool), dtype=bool), np.ones(len(calibration), dtype=bool)
+    if frozen is not None and frozen.policy is not None:
         cut = Cut(frozen.policy, pool, calibration)
-        found |= set(pool["content_hash"][cut.mask]) | set(calibration["content_hash"][cut.known])
-    if frozen is not None:
-        found |= set(pool["content_hash"].reindex(list(frozen.answers)).dropna())
+        like_it = cut.mask
+        known = cut.known | ((trained & ~like_it).sum() > BY_HAND * (~like_it).sum())
+    found |= set(pool["content_hash"][trained | like_it]) | set(calibration["content_hash"][known])
     parent = rounds.get_round(store, parent_id)
     for before in (parent, *_ancestors(store, parent)):
         if before.version_id != version_id:

@@ -41,6 +41,11 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
         classes = state.class_shift(here.store, round_id, here.task)
         looks = evidence.compared(rounds.shift(here.store, round_id), classes, begun, cut, pool, calibration)
         _estimated(cut.evidence(measures_tried=measures), looks, measures, fitted)
+    elif not why and here.this_round.parent_id is not None:
+        parts.note(
+            "Estimated precision: not enough evidence. No calibration records are left that earlier rounds did not use "
+            "up; a random review below can verify it instead."
+        )
     bulk = decisions.in_bulk(here.store, here.this_project.id) if begun else ()
     _verified(evidence.verified(begun, cut, pool, bulk), kept)
 

@@ -136,6 +136,25 @@ def test_what_a_round_accepted_is_spent_in_the_rounds_after_it(store: Store, pro
     assert rounds.spent(store, third.round_id) >= plan.spent | set(later["content_hash"][list(again.answers)])
 
 
+@pytest.mark.parametrize(("by_hand", "left"), [(1, True), (4, False)])
+def test_what_people_chose_beyond_the_policy_uses_up_all_calibration(
+    store: Store, project: projects.Project, by_hand: int, left: bool
+) -> None:
+    """20 of 40 are left by the policy; what remains of them is like calibration's rest only if few were picked out."""
+    half = load("studio", None, [*CUT, "policy.rule.value=0.5"])
+    parent = launch.start(store, project, half, until="justify")
+    carried_out(store, parent)
+    pool = results.candidate_frame(store, parent.round_id)
+    beyond = pool[~Cut(half.policy, pool).mask].head(by_hand)
+    assert len(pool) == 40
+    shown = dict(zip(beyond.index, beyond["answer"], strict=True))
+    decisions.decide_many(store, project.id, parent.round_id, shown, "accept", reviewer="Ada")
+    carried_out(store, launch.start(store, project, half, "select", round_id=parent.round_id))
+    child = launch.start(store, project, half, parent_id=parent.round_id)
+    carried_out(store, child)
+    assert bool(len(results.calibration_frame(store, child.round_id))) == left
+
+
 def test_a_record_that_was_trained_on_with_its_label_is_spent_where_a_later_version_has_it_in_the_pool(
     store: Store, project: projects.Project
 ) -> None:
