@@ -9,7 +9,7 @@ const WAIT = "One moment, the next ones are on their way.";
 const SOON = 60; // milliseconds in which quick presses become one message
 const SETTLED = 1200; // of silence, after which the rest of the page is drawn anew
 const AGAIN = 3000; // before what could not be saved is sent again
-const UNHEARD = 5000; // of waiting for an answer before the whole page is asked for
+const UNHEARD = 15000; // of waiting for an answer, longer than a write waits, before the whole page is asked for
 const ACTS = {
   a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous",
 };
