@@ -44,7 +44,12 @@ def _evidence_is_kept(connection: Connection) -> None:
 
 
 def _later_rounds_know_what_is_spent(connection: Connection) -> None:
+    """What is spent, and whose a random review's answers are. Step 4 makes the reviews' tables as they are now."""
     connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN spent TEXT")
+    there = {column["name"] for column in inspect(connection).get_columns("reviewed")}
+    for name, kind in (("reviewer", "TEXT DEFAULT ''"), ("retracted", "BOOLEAN DEFAULT false")):
+        if name not in there:
+            connection.exec_driver_sql(f"ALTER TABLE reviewed ADD COLUMN {name} {kind} NOT NULL")
 
 
 FIRST = 1

@@ -360,7 +360,7 @@ reviewed = Table(
     Column("answer", Text),
     # The decision it was stored with; a repeated question makes none. Undone, it leaves the question open again.
     Column("decision_id", Integer),
-    Column("reviewer", Text, nullable=False),
+    Column("reviewer", Text, nullable=False, server_default=text("''")),
     # A repeated question's answer that was taken back.
     Column("retracted", Boolean, nullable=False, server_default=text("false")),
     Column("key", Text),

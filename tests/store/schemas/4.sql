@@ -93,9 +93,9 @@ CREATE TABLE rounds (
     FOREIGN KEY(version_id) REFERENCES versions (id) ON DELETE CASCADE
 );
 
-CREATE INDEX rounds_of_version ON rounds (version_id);
-
 CREATE INDEX rounds_of_parent ON rounds (parent_id);
+
+CREATE INDEX rounds_of_version ON rounds (version_id);
 
 CREATE TABLE runs (
     id INTEGER NOT NULL,
@@ -129,9 +129,9 @@ CREATE TABLE runs (
 
 CREATE INDEX runs_of_project ON runs (project_id);
 
-CREATE INDEX runs_of_round ON runs (round_id);
-
 CREATE UNIQUE INDEX one_active_run ON runs (device) WHERE status IN ('running', 'stopping');
+
+CREATE INDEX runs_of_round ON runs (round_id);
 
 CREATE TABLE demonstrations (
     round_id INTEGER NOT NULL,
@@ -191,9 +191,9 @@ CREATE TABLE decisions (
 
 CREATE INDEX decisions_by_content ON decisions (project_id, content_hash);
 
-CREATE INDEX decisions_by_reviewer ON decisions (project_id, reviewer);
-
 CREATE INDEX decisions_of_round ON decisions (round_id);
+
+CREATE INDEX decisions_by_reviewer ON decisions (project_id, reviewer);
 
 CREATE TABLE reviews (
     id INTEGER NOT NULL,
@@ -322,8 +322,6 @@ CREATE TABLE reviewed (
     action TEXT NOT NULL,
     answer TEXT,
     decision_id INTEGER,
-    reviewer TEXT NOT NULL,
-    retracted BOOLEAN DEFAULT false NOT NULL,
     "key" TEXT,
     UNIQUE (review_id, "key"),
     FOREIGN KEY(review_id) REFERENCES reviews (id) ON DELETE CASCADE
