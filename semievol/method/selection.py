@@ -5,9 +5,8 @@ Works on tables with one line per record, as `store.results.candidate_frame` giv
 `spent`; a calibration table has the true answer in `gold` besides (or `correct`, which wins). Knows nothing of where
 the numbers come from.
 
-A rule works inside groups: all candidates, or agreed and disputed apart, or every predicted class. Ties are kept or
-dropped whole. Never accepted by a policy: a candidate without an answer, without a value of the measure, or whose text
-could steer the model (`flagged`).
+Where the lines fall is the business of `cutting`. Never accepted by a policy: a candidate without an answer, without a
+value of the measure, or whose text could steer the model (`flagged`).
 """
 
 from __future__ import annotations
