@@ -14,6 +14,7 @@ from semievol.ui import (
     frozen,
     gates,
     history,
+    many,
     measures,
     notices,
     parts,
@@ -91,7 +92,7 @@ with parts.page() as here:
             label_visibility="collapsed",
             bind="query-params",
         )
-        bulk.follow()
+        many.follow()
         if part == "review":
             desk.stale()
             review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from semievol.errors import UserError
 from semievol.method.tasks import allowed_answers
@@ -42,12 +42,14 @@ __all__ = [
     "history",
     "in_bulk",
     "newer",
+    "newest",
     "restore",
     "selection_frame",
     "selections",
     "since",
     "standing",
     "take_back",
+    "together",
     "undo",
     "write_decisions",
 ]
@@ -127,6 +129,22 @@ def write_decisions(
     return _append(connection, project_id, rows, key, watch)
 
 
+def newest(store: Store, project_id: int, reviewer: str) -> int | None:
+    """Id of the decision that `undo` would take back, a bulk decision's last one; None if there is none."""
+    with store.read() as connection:
+        found = _newest(connection, project_id, reviewer)
+    return None if found is None else int(found.id)
+
+
+def together(store: Store, project_id: int, decision_id: int) -> int:
+    """How many decisions that stand go with this one where it is taken back: those of its batch."""
+    c = schema.decisions.c
+    batch = select(c.batch).where(c.project_id == project_id, c.id == decision_id).scalar_subquery()
+    query = select(func.count()).where(c.project_id == project_id, (c.id == decision_id) | (c.batch == batch), *STANDS)
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
     """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
 
@@ -134,26 +152,44 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
     random review are taken back there (`reviews.undo`), so that nobody opens one again without knowing.
     """
     c = schema.decisions.c
-    in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == c.id).exists()
-    mine = (c.project_id == project_id, c.reviewer == reviewer, ~in_review, *STANDS)
     with store.write() as connection:
         known = _of_key(connection, project_id, key)
         if known:
             return known[-1]
-        newest = connection.execute(select(c.id, c.batch).where(*mine).order_by(c.id.desc()).limit(1)).one_or_none()
-        if newest is None:
+        found = _newest(connection, project_id, reviewer)
+        if found is None:
             return None
-        which = c.id == newest.id if newest.batch is None else c.batch == newest.batch
-        taken = load(connection, select(*COLUMNS).where(*mine, which).order_by(c.id))
-        return _take_back(connection, store, taken, reviewer, newest.batch, key)[-1]
+        which = c.id == found.id if found.batch is None else c.batch == found.batch
+        taken = load(connection, select(*COLUMNS).where(*_own(project_id, reviewer), which).order_by(c.id))
+        return _take_back(connection, store, taken, reviewer, found.batch, key)[-1]
+
+
+def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
+    """SQL conditions: a reviewer's decision that stands, and was not made in a random review."""
+    c = schema.decisions.c
+    in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == c.id).exists()
+    return (c.project_id == project_id, c.reviewer == reviewer, ~in_review, *STANDS)
+
+
+def _newest(connection: Connection, project_id: int, reviewer: str) -> Any:
+    """Id and batch of this reviewer's newest decision that stands."""
+    c = schema.decisions.c
+    mine = select(c.id, c.batch).where(*_own(project_id, reviewer))
+    return connection.execute(mine.order_by(c.id.desc()).limit(1)).one_or_none()
 
 
 def take_back(
-    store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None
+    store: Store,
+    project_id: int,
+    decision_id: int,
+    reviewer: str = "",
+    key: str | None = None,
+    watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """Undoes one entry of the history, whoever made it and however long ago, a bulk decision as a whole.
 
     Returns the entries that undo; none where it is undone already. Raises UserError where there is no such decision.
+    watch: is told how many were taken back.
     """
     c = schema.decisions.c
     with store.write() as connection:
@@ -167,7 +203,7 @@ def take_back(
             raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
         which = c.id == found.id if found.batch is None else c.batch == found.batch
         taken = load(connection, select(*COLUMNS).where(c.project_id == project_id, which, *STANDS).order_by(c.id))
-        return _take_back(connection, store, taken, reviewer, found.batch, key) if taken else []
+        return _take_back(connection, store, taken, reviewer, found.batch, key, watch) if taken else []
 
 
 def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
@@ -188,7 +224,13 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
 
 
 def _take_back(
-    connection: Connection, store: Store, taken: Sequence[Decision], reviewer: str, batch: str | None, key: str | None
+    connection: Connection,
+    store: Store,
+    taken: Sequence[Decision],
+    reviewer: str,
+    batch: str | None,
+    key: str | None,
+    watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     at = store.now(connection)
     rows = [
@@ -197,7 +239,7 @@ def _take_back(
         | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": batch and f"undo {batch}"}
         for d in taken
     ]
-    return _append(connection, taken[0].project_id, rows, key)
+    return _append(connection, taken[0].project_id, rows, key, watch)
 
 
 def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from semievol.method.reviewing import reserved
-from semievol.store import decisions, results
-from semievol.ui import beside, desk, formats, notices, parts, state, tables
+from semievol.store import results
+from semievol.ui import formats, many, parts, state, tables
 from semievol.ui.state import Place
 
 SHOWN = 100
-_SAVING = "bulk_saving"
 WIDTHS = {"question": 260, "answer": 130, "value": 120}
 
 
@@ -34,7 +31,7 @@ def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> Non
     with st.container(horizontal=True):
         for label, action in (("Accept all", "accept"), ("Reject all", "reject"), ("None fits for all", "ambiguous")):
             told = f"{label} {len(found):,}"
-            st.button(told, key=f"bulk_{action}", on_click=_begin, args=(here, _shown(found), action, revision))
+            st.button(told, key=f"bulk_{action}", on_click=many.decide, args=(here, _shown(found), action, revision))
 
 
 def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: frozenset[str]) -> pd.DataFrame:
@@ -61,34 +58,6 @@ def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: f
         held = pool["question"].iloc[places].str.casefold().str.contains(words.casefold(), regex=False)
         mask[places] = held.to_numpy(bool)
     return pool[mask].sort_values(measure, kind="stable", na_position="last")
-
-
-def _begin(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
-    """What was on the screen is decided on beside the page; a double press is one, which the store knows by the key."""
-    about = (here.store, here.this_project.id, here.this_round.id, shown, action, None, state.reviewer())
-    key = f"bulk-{desk.session()}-{action}-{revision}"
-
-    def work(watch: Callable[[int], None]) -> tuple[int, int]:
-        made = decisions.decide_many(*about, "many at once", key, only_undecided=True, watch=watch)
-        return len(shown), len(made)
-
-    if not beside.busy(_SAVING):
-        beside.begin(_SAVING, work, len(shown))
-
-
-def follow() -> None:
-    """Draws how far the saving is that this session began, if it did, until all is saved."""
-    if beside.busy(_SAVING):
-        _follow()
-        st.rerun()
-
-
-@notices.errors_kept()
-def _follow() -> None:
-    asked, made = beside.follow(_SAVING, "Saving", "decisions")
-    left = f" {formats.plural(asked - made, 'record')} had been decided meanwhile." if asked > made else ""
-    saved = formats.plural(made, "decision")
-    notices.say(f"{saved} saved; Undo on the Review part takes all of them back.{left}")
 
 
 def _shown(found: pd.DataFrame) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from semievol.store import decisions
 from semievol.store.history import HistoryPage, history_page
-from semievol.ui import desk, formats, notices, parts, state, tables
+from semievol.ui import desk, formats, many, notices, parts, state, tables
 from semievol.ui.state import Place
 
 NAMES = {"at": "When", "reviewer": "Reviewer", "said": "Decision", "answers": "Answer", "question": "Question"}
@@ -86,8 +86,7 @@ def _in_full(entry: pd.Series) -> None:
 
 @notices.errors_kept()
 def _take_back(here: Place, decision_id: int) -> None:
-    made = decisions.take_back(here.store, here.this_project.id, decision_id, state.reviewer(), f"back-{decision_id}")
-    notices.say(f"{formats.plural(len(made), 'decision')} taken back.")
+    many.take_back(here, decision_id, decisions.together(here.store, here.this_project.id, decision_id))
 
 
 @notices.errors_kept()

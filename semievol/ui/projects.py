@@ -154,7 +154,6 @@ def _manage(here: Place, project: Project) -> None:
         if st.button("Delete", key=f"delete_{project.id}", width="stretch", disabled=typed != project.name):
             with parts.errors_shown():
                 store_projects.delete_project(here.store, project.id)
-                state.forget_read()
                 _leave()
 
 

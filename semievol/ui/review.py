@@ -12,7 +12,7 @@ from semievol.method.reviewing import reserved
 from semievol.method.tasks import allowed_answers, parse, same
 from semievol.records import Task
 from semievol.store import decisions, results
-from semievol.ui import card, conflicts, desk, formats, notices, parts, record, signature, state, sweep
+from semievol.ui import card, conflicts, desk, formats, many, notices, parts, record, signature, state, sweep
 from semievol.ui.state import Place
 
 KEYS = {
@@ -206,6 +206,8 @@ class Desk:
     def do(self, record_id: str | None, action: str) -> None:
         """A button: bound to the record it was drawn for, and to the revision, so that a double click counts once."""
         desk.rest()
+        if action == "undo" and self._take_many_back():
+            return
         self._apply(record_id, action, None, f"{self.session}-{record_id}-{action}-{self.revision}")
 
     def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:
@@ -247,6 +249,15 @@ class Desk:
             st.session_state["review_head"] = None
         st.session_state["review_editing"] = st.session_state["review_noting"] = None
         conflicts.compare(self.here, made, seen)
+
+    def _take_many_back(self) -> bool:
+        """Whether Undo takes back so many that it is begun beside the page. A key waits for it: its end is its mark."""
+        newest = decisions.newest(self.here.store, self.project_id, state.reviewer())
+        together = decisions.together(self.here.store, self.project_id, newest) if newest is not None else 0
+        if newest is None or together <= many.MANY:
+            return False
+        many.take_back(self.here, newest, together)
+        return True
 
     def _undo(self, key: str) -> None:
         undone = decisions.undo(self.here.store, self.project_id, reviewer=state.reviewer(), key=key)

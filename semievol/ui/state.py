@@ -63,6 +63,7 @@ def place() -> Place:
     store = open_store()
     launch.ensure_worker(store)
     projects = list_projects(store)
+    _forget_what_is_gone(store, {project.id for project in projects})
     asked = st.query_params.get("project")
     project = next((p for p in projects if str(p.id) == asked), None)
     unknown = asked if asked and project is None else None
@@ -106,10 +107,19 @@ def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFram
     return frames[0].astype(kinds), frames[1].astype(kinds)
 
 
-def forget_read() -> None:
-    """Forgets what was read for all pages: rounds and versions of a deleted project leave their numbers to others."""
-    st.cache_resource.clear()
-    st.cache_data.clear()
+_seen: dict[Path, set[int]] = {}
+"""Workspace -> the projects that this process drew last."""
+
+
+def _forget_what_is_gone(store: Store, there: set[int]) -> None:
+    """Forgets what was read for all pages where a project was deleted, here or by another process.
+
+    Its rounds and versions leave their numbers to others; its own is never given out again.
+    """
+    if _seen.get(store.home, set()) - there:
+        st.cache_resource.clear()
+        st.cache_data.clear()
+    _seen[store.home] = there
 
 
 def class_shift(store: Store, round_id: int, task: Task) -> float | None:

@@ -203,6 +203,21 @@ def test_undo_takes_back_the_newest_of_this_reviewer(full: World) -> None:
     assert decided(full, "u2") == ("accept", "road")
 
 
+def test_what_undo_would_take_back_is_known_before(full: World) -> None:
+    about = (full.store, full.project.id)
+    assert decisions.newest(*about, "ada") is None
+    one = decide(full, "u3", "accept", reviewer="ada")
+    batch = decisions.decide_many(*about, full.round.id, {"u1": "road", "u2": "road"}, "reject", reviewer="ada")
+    decide(full, "u3", "reject", reviewer="bob")
+    newest = decisions.newest(*about, "ada")
+    assert newest == batch[-1].id
+    assert [decisions.together(*about, entry.id) for entry in (one, *batch)] == [1, 2, 2]
+    told: list[int] = []
+    assert len(decisions.take_back(*about, newest, "ada", watch=told.append)) == told[-1] == 2
+    assert decisions.together(*about, newest) == 0
+    assert decisions.newest(*about, "ada") == one.id
+
+
 def test_a_double_click_on_undo_undoes_once(full: World) -> None:
     decide(full, "u1", "accept")
     decide(full, "u2", "accept")

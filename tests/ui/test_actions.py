@@ -107,19 +107,24 @@ def test_a_policy_that_cannot_be_saved_is_said_to_be_unsaved(
     assert app.slider(key="policy_value_slider").value == 60.0
 
 
-def test_nothing_of_a_deleted_project_is_shown_in_the_next_one(visit: Visit, store: Store) -> None:
+@pytest.mark.parametrize("by", ["the page", "another process"])
+def test_nothing_of_a_deleted_project_is_shown_in_the_next_one(visit: Visit, store: Store, by: str) -> None:
     """The database gives the numbers of its rounds and dataset versions out again."""
     gone = made.with_results(store, until="justify")
     (round_,) = rounds.list_rounds(store, gone.id)
     before = state.labeled(store, round_.version_id), len(state.candidates(store, round_.id)[0])
     app = visit(project=gone.id)
-    next(field for field in app.text_input if field.key == f"typed_{gone.id}").set_value(gone.name).run()
-    press(app, "Delete")
+    if by == "the page":
+        next(field for field in app.text_input if field.key == f"typed_{gone.id}").set_value(gone.name).run()
+        press(app, "Delete")
+    else:
+        projects.delete_project(store, gone.id)
     task, records = Task("classification", made.LABELS), made.some_records(labeled=20, unlabeled=30)
     project = projects.create_project(store, "Next", task, gone.settings)
     projects.add_version(store, project.id, records, {}, [], [], task)
     made.evolved(store, projects.find_project(store, project.id), until="justify")
     (again,) = rounds.list_rounds(store, project.id)
+    assert not visit(project=project.id).exception
     assert (again.id, again.version_id) == (round_.id, round_.version_id)
     assert (sum(before[0].values()), before[1]) == (40, 60)
     assert sum(state.labeled(store, again.version_id).values()) == 20

@@ -21,7 +21,7 @@ from semievol.records import Record, Task
 from semievol.store import decisions, projects, results, reviews, rounds, runs, schema, selections
 from semievol.store.database import NotSaved, Store
 from semievol.store.projects import Project
-from semievol.ui import beside, evidence
+from semievol.ui import beside, evidence, many
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -97,7 +97,7 @@ def test_many_are_decided_at_once_and_taken_back_at_once(visit: Visit, store: St
     assert decisions.standing(store, project.id) == {}
 
 
-def test_while_many_are_saved_their_number_is_told(
+def test_while_many_are_saved_or_taken_back_their_number_is_told(
     visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -106,19 +106,26 @@ def test_while_many_are_saved_their_number_is_told(
         def progress(self, share: float, text: str) -> None:
             said.append(text)
 
-    decide_many = decisions.decide_many
+    def slowly(whole: Callable[..., Any]) -> Callable[..., Any]:
+        def work(*about: Any, watch: Callable[[int], None], **options: Any) -> Any:
+            watch(30)
+            time.sleep(0.5)
+            return whole(*about, watch=watch, **options)
 
-    def slowly(*about: Any, watch: Callable[[int], None], **options: Any) -> list[decisions.Decision]:
-        watch(30)
-        time.sleep(0.5)
-        return decide_many(*about, watch=watch, **options)
+        return work
 
-    with monkeypatch.context() as patch:
-        patch.setattr(beside.st, "progress", lambda *_: Bar())
-        patch.setattr(decisions, "decide_many", slowly)
-        press(_part(visit("selection", project=project.id), "bulk"), "Reject all 60")
+    monkeypatch.setattr(many, "MANY", 50)
+    monkeypatch.setattr(beside.st, "progress", lambda *_: Bar())
+    monkeypatch.setattr(decisions, "decide_many", slowly(decisions.decide_many))
+    monkeypatch.setattr(decisions, "take_back", slowly(decisions.take_back))
+    app = _part(visit("selection", project=project.id), "bulk")
+    press(app, "Reject all 60")
     assert any(re.fullmatch(r"Saving: 30 of 60 decisions · [\d,]+ per second · .+ left", text) for text in said)
     assert len(decisions.standing(store, project.id)) == 60
+    press(_part(app, "review"), "Undo")
+    assert any(re.fullmatch(r"Taking back: 30 of 60 decisions · [\d,]+ per second · .+ left", text) for text in said)
+    assert [toast.value for toast in app.toast] == ["60 decisions taken back."]
+    assert decisions.standing(store, project.id) == {}
 
 
 def test_many_that_could_not_be_saved_are_not_saved_later_unasked(

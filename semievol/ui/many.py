@@ -1,0 +1,58 @@
+"""Decisions on many records at once, saved and taken back beside the page, in one transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from semievol.store import decisions
+from semievol.ui import beside, desk, formats, notices, sweep
+from semievol.ui.state import Place, reviewer
+
+MANY = 1_000
+"""Decisions that are taken back with a bar; fewer are gone in a moment."""
+_SAVING, _TAKING = "bulk_saving", "bulk_taking"
+
+
+def decide(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
+    """Decides on what was on the screen and is undecided; a double press is one, which the store knows by the key.
+
+    shown: record id -> answer shown.
+    """
+    about = (here.store, here.this_project.id, here.this_round.id, shown, action, None, reviewer())
+    key = f"bulk-{desk.session()}-{action}-{revision}"
+
+    def work(watch: Callable[[int], None]) -> str:
+        made = decisions.decide_many(*about, "many at once", key, only_undecided=True, watch=watch)
+        left = len(shown) - len(made)
+        saved = f"{formats.plural(len(made), 'decision')} saved; Undo on the Review part takes all of them back."
+        return f"{saved} {formats.plural(left, 'record')} had been decided meanwhile." if left else saved
+
+    _begin(_SAVING, work, len(shown))
+
+
+def take_back(here: Place, decision_id: int, together: int) -> None:
+    """Takes back a decision of the history and those that were made with it, `together` in number."""
+    about = (here.store, here.this_project.id, decision_id, reviewer(), f"back-{decision_id}")
+
+    def work(watch: Callable[[int], None]) -> str:
+        made = decisions.take_back(*about, watch=watch)
+        return f"{formats.plural(len(made), 'decision')} taken back."
+
+    sweep.forget()
+    _begin(_TAKING, work, together)
+
+
+def _begin(name: str, work: Callable[[Callable[[int], None]], str], total: int) -> None:
+    if not any(map(beside.busy, (_SAVING, _TAKING))):
+        beside.begin(name, work, total)
+
+
+def follow() -> None:
+    """Draws how far the work is that this session began, if it did, until it is done."""
+    for name, doing in ((_SAVING, "Saving"), (_TAKING, "Taking back")):
+        if beside.busy(name):
+            with notices.errors_kept():
+                notices.say(beside.follow(name, doing, "decisions"))
+            st.rerun()
