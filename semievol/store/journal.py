@@ -19,10 +19,10 @@ from sqlalchemy import Connection, select, update
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
-from semievol.method.prompts import suspicious
 from semievol.method.protocols import Frozen, Verdict
 from semievol.records import Candidate, Origin, Response
 from semievol.store import outcomes, results, runs, schema
+from semievol.store.candidates import rows as candidate_rows
 from semievol.store.claims import own
 from semievol.store.database import NotSaved, Store
 from semievol.store.decisions import standing
@@ -31,7 +31,7 @@ from semievol.store.projects import project_folder, run_folder
 from semievol.store.responses import as_response, said, said_values
 from semievol.store.rounds import bump, get_round
 from semievol.store.selections import load_selection, record_keys, write_selection
-from semievol.store.verdicts import allowed_in, effective, standing_for, verdict
+from semievol.store.verdicts import allowed_in, effective
 
 _GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is read, at most
 
@@ -200,30 +200,8 @@ class StoreJournal:
     def save_candidates(self, candidates: Iterable[Candidate]) -> None:
         """Each with what the decisions that stand already come to."""
         found = {self._key(candidate.record_id): candidate for candidate in candidates}
-        r = schema.records.c
         with self._write() as connection:
-            mine = select(r.key, r.content_hash, r.split, r.question, r.options)
-            about, flagged = {}, {}
-            for key, content, split, *text in connection.execute(mine.where(r.version_id == self._round.version_id)):
-                about[key] = (content, split)
-                if key in found:
-                    flagged[key] = suspicious(*text)
-            said = standing_for(connection, self._run.project_id, (about[key][0] for key in found))
-            allowed = allowed_in(connection, self._round.version_id, said)
-            rows = []
-            for key, candidate in found.items():
-                content, split = about[key]
-                decided = verdict(said.get(content, ()), candidate.answer, allowed.get(content, ()))
-                row = {"round_id": self._round.id, "record_key": key, "pool": split == "unlabeled"}
-                row |= {"content_hash": content, "answer": candidate.answer, "agreed": candidate.agreed}
-                row |= {"justified": candidate.justified, "exactness": candidate.exactness}
-                row |= {"flagged": flagged[key]}
-                row |= {measure: _number(candidate.confidences.get(measure)) for measure in MEASURES}
-                row |= {"decision": None, "decided_answer": None}
-                if decided is not None:
-                    row |= {"decision": decided.action, "decided_answer": decided.answer}
-                rows.append(row)
-            self._replace(connection, schema.candidates, rows)
+            self._replace(connection, schema.candidates, candidate_rows(connection, self._round, found))
             bump(connection, round_id=self._round.id)
 
     def candidates(self) -> list[Candidate]:
@@ -343,11 +321,6 @@ class StoreJournal:
             with self._store.read() as connection:
                 self._known = record_keys(connection, self._round.id)
         return self._known[record_id]
-
-
-def _number(value: float | None) -> float | None:
-    """NaN is an absent value."""
-    return None if value is None or math.isnan(value) else float(value)
 
 
 def _confidence(response: Response) -> float | None:

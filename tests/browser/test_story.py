@@ -46,8 +46,8 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     button(page, "Open sample project")
     expect(page.get_by_role("button", name="Run everything")).to_be_visible()
     visitor.shot(shots, "1-sample")
-    short = {"minimum_steps": 20, "epochs": 1}  # a story, not a study
-    quick = {"propagation": {"warm_up": short}, "tune": short}
+    short = {"minimum_steps": 12, "epochs": 1}  # a story, not a study
+    quick = {"propagation": {"warm_up": short}, "tune": short, "threads": 1}
     projects.update_project(open_store(dashboard.home), 1, settings=quick)
 
     nav(page, "Training")

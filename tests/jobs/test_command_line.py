@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from semievol.cli import main
 from semievol.store import projects, rounds, runs
 from semievol.store.database import open_store
 from tests.data.files import xlsx_bytes
@@ -19,22 +24,38 @@ from tests.data.files import xlsx_bytes
 ROOT = Path(__file__).parents[2]
 
 
-def semievol(home: Path, *words: str, expect: int = 0) -> dict[str, Any]:
-    result = subprocess.run(
-        [sys.executable, "-m", "semievol", *words, "--workspace", str(home), "--json"],
+def process(*words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the command line in a process of its own."""
+    found = subprocess.run(
+        [sys.executable, "-m", "semievol", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},
     )
-    assert result.returncode == expect, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
+    return found.returncode, found.stdout, found.stderr
+
+
+def called(*words: str) -> tuple[int, str, str]:
+    """The same in this process, which has loaded already what a new one takes more than a second to load."""
+    out, said = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(said):
+        return main(words), out.getvalue(), said.getvalue()
+
+
+def semievol(
+    home: Path, *words: str, expect: int = 0, run: Callable[..., tuple[int, str, str]] = called
+) -> dict[str, Any]:
+    """The outcome of a verb, or the one sentence about a mistake."""
+    code, out, said = run(*words, "--workspace", str(home), "--json")
+    assert code == expect, out + said
+    assert "Traceback" not in said
     if expect == 2:
-        lines = [line for line in result.stderr.splitlines() if line.startswith("semievol: ")]
-        assert len(lines) == 1, result.stderr
+        lines = [line for line in said.splitlines() if line.startswith("semievol: ")]
+        assert len(lines) == 1, said
         return {"said": lines[0]}
-    last: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    last: dict[str, Any] = json.loads(out.splitlines()[-1])
     return last
 
 
@@ -70,25 +91,26 @@ def parts_of(files: dict[str, Path]) -> list[str]:
 
 def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path], tiny_model: Path) -> None:
     home = tmp_path / "home"
-    imported = semievol(home, "import", *parts_of(files), "--name", "Line", "--hide-gold")
+    entered = partial(semievol, run=process)
+    imported = entered(home, "import", *parts_of(files), "--name", "Line", "--hide-gold")
     assert imported["project"] == "Line"
     assert imported["task"] == "classification"
     assert {s: imported["splits"][s]["accepted"] for s in files} == {"labeled": 18, "unlabeled": 40, "test": 9}
 
     quick = [f"--set=model={tiny_model}", "--set=propagation.warm_up.minimum_steps=2", "--set=tune.minimum_steps=2"]
-    run = semievol(home, "run", "Line", "--preset", "paper", *quick)
+    run = entered(home, "run", "Line", "--preset", "paper", *quick)
     assert run["status"] == "done"
     assert run["candidates"] == 40
     assert run["pseudo_accuracy"]["all"] is not None
     assert {"accuracy", "low", "high"} == set(run["evaluate"]["evolved"])
     assert run["stages"]["respond"]["items_per_second"] > 0
 
-    assert semievol(home, "status", "Line")["runs"][0]["status"] == "done"
-    assert semievol(home, "status", str(run["run"]))["run"] == run["run"]
+    assert entered(home, "status", "Line")["runs"][0]["status"] == "done"
+    assert entered(home, "status", str(run["run"]))["run"] == run["run"]
     out = tmp_path / "accepted.jsonl"
-    semievol(home, "export", "Line", "--what", "selection", "--out", str(out))
+    entered(home, "export", "Line", "--what", "selection", "--out", str(out))
     assert len(out.read_text(encoding="utf-8").splitlines()) == run["accepted"]
-    assert len(semievol(home, "compare", str(run["run"]), str(run["run"]))["runs"]) == 2
+    assert len(entered(home, "compare", str(run["run"]), str(run["run"]))["runs"]) == 2
 
 
 def test_a_span_of_stages_leaves_the_rest_empty(tmp_path: Path, files: dict[str, Path], tiny_model: Path) -> None:
