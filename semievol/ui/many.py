@@ -32,9 +32,12 @@ def decide(here: Place, shown: dict[str, str | None], action: str, revision: int
     _begin(_SAVING, work, len(shown))
 
 
-def take_back(here: Place, decision_id: int, together: int) -> None:
-    """Takes back a decision of the history and those that were made with it, `together` in number."""
-    about = (here.store, here.this_project.id, decision_id, reviewer(), f"back-{decision_id}")
+def take_back(here: Place, decision_id: int, together: int, key: str | None = None) -> None:
+    """Takes back a decision of the history and those that were made with it, `together` in number.
+
+    key: of the press, where the same press once more could mean another decision.
+    """
+    about = (here.store, here.this_project.id, decision_id, reviewer(), key or f"back-{decision_id}")
 
     def work(watch: Callable[[int], None]) -> str:
         made = decisions.take_back(*about, watch=watch)

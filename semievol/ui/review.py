@@ -206,9 +206,10 @@ class Desk:
     def do(self, record_id: str | None, action: str) -> None:
         """A button: bound to the record it was drawn for, and to the revision, so that a double click counts once."""
         desk.rest()
-        if action == "undo" and self._take_many_back():
+        key = f"{self.session}-{record_id}-{action}-{self.revision}"
+        if action == "undo" and self._take_many_back(key):
             return
-        self._apply(record_id, action, None, f"{self.session}-{record_id}-{action}-{self.revision}")
+        self._apply(record_id, action, None, key)
 
     def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:
         """seen: the newest entry of the record's history on the screen; None for that of this drawing."""
@@ -250,13 +251,13 @@ class Desk:
         st.session_state["review_editing"] = st.session_state["review_noting"] = None
         conflicts.compare(self.here, made, seen)
 
-    def _take_many_back(self) -> bool:
+    def _take_many_back(self, key: str) -> bool:
         """Whether Undo takes back so many that it is begun beside the page. A key waits for it: its end is its mark."""
         newest = decisions.newest(self.here.store, self.project_id, state.reviewer())
         together = decisions.together(self.here.store, self.project_id, newest) if newest is not None else 0
         if newest is None or together <= many.MANY:
             return False
-        many.take_back(self.here, newest, together)
+        many.take_back(self.here, newest, together, key)
         return True
 
     def _undo(self, key: str) -> None:

@@ -22,6 +22,7 @@ from semievol.store import decisions, projects, results, reviews, rounds, runs, 
 from semievol.store.database import NotSaved, Store
 from semievol.store.projects import Project
 from semievol.ui import beside, evidence, many
+from semievol.ui.review import Desk
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -126,6 +127,30 @@ def test_while_many_are_saved_or_taken_back_their_number_is_told(
     assert any(re.fullmatch(r"Taking back: 30 of 60 decisions · [\d,]+ per second · .+ left", text) for text in said)
     assert [toast.value for toast in app.toast] == ["60 decisions taken back."]
     assert decisions.standing(store, project.id) == {}
+
+
+def test_a_double_click_on_undo_takes_back_many_once(
+    visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second click is of the button as it was drawn before the first, which may be done with by then."""
+    about = (store, project.id, _round(store, project))
+    pool = results.candidate_frame(store, about[2])
+    shown = pool["answer"].to_dict()
+    earlier = pool.index[0]
+    decisions.decide(*about, earlier, "accept", shown.pop(earlier))
+    decisions.decide_many(*about, shown, "reject")
+    once = Desk.do
+
+    def twice(desk: Desk, record_id: str | None, action: str) -> None:
+        once(desk, record_id, action)
+        beside.st.session_state[many._TAKING].join()
+        once(desk, record_id, action)
+
+    monkeypatch.setattr(many, "MANY", 50)
+    monkeypatch.setattr(Desk, "do", twice)
+    app = press(visit("selection", project=project.id), "Undo")
+    assert [toast.value for toast in app.toast] == ["59 decisions taken back."]
+    assert [one.record_id for (one,) in decisions.standing(store, project.id).values()] == [earlier]
 
 
 def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
