@@ -27,6 +27,7 @@ def decide(here: Place, shown: dict[str, str | None], action: str, revision: int
         made = decisions.decide_many(*about, "many at once", key, only_undecided=True, watch=watch)
         left = len(shown) - len(made)
         saved = f"{formats.plural(len(made), 'decision')} saved; Undo on the Review part takes all of them back."
+        saved = saved if made else "Nothing saved."
         return f"{saved} {formats.plural(left, 'record')} had been decided meanwhile." if left else saved
 
     _begin(_SAVING, work, len(shown))

@@ -153,6 +153,16 @@ def test_a_double_click_on_undo_takes_back_many_once(
     assert [one.record_id for (one,) in decisions.standing(store, project.id).values()] == [earlier]
 
 
+def test_where_others_decided_on_all_meanwhile_no_undo_is_offered(visit: Visit, store: Store, project: Project) -> None:
+    """It would take back something else."""
+    app = _part(visit("selection", project=project.id), "bulk")
+    round_id = _round(store, project)
+    shown = results.candidate_frame(store, round_id)["answer"].to_dict()
+    decisions.decide_many(store, project.id, round_id, shown, "accept", reviewer="Bob")
+    press(app, "Reject all 60")
+    assert [toast.value for toast in app.toast] == ["Nothing saved. 60 records had been decided meanwhile."]
+
+
 def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
     visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
