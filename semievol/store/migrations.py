@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy import Connection, func, insert, inspect, select, text
 
 from semievol.errors import UserError
 from semievol.method.prompts import suspicious
@@ -36,9 +36,9 @@ def _evidence_is_kept(connection: Connection) -> None:
     rows = connection.exec_driver_sql(
         "SELECT key, question, options FROM records WHERE split IN ('labeled', 'unlabeled')"
     )
-    flagged = [(key,) for key, question, options in rows if suspicious(question, json.loads(options))]
-    for keys in flagged:
-        connection.exec_driver_sql("UPDATE candidates SET flagged = true WHERE record_key = ?", keys)
+    flagged = [{"key": key} for key, question, options in rows if suspicious(question, json.loads(options))]
+    for found in flagged:
+        connection.execute(text("UPDATE candidates SET flagged = true WHERE record_key = :key"), found)
     connection.exec_driver_sql("ALTER TABLE selected ADD COLUMN decision_id INTEGER")
     schema.metadata.create_all(connection, tables=[schema.reviews, schema.reviewed])
 
