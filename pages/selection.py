@@ -73,8 +73,8 @@ with parts.page() as here:
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
         if st.button("Freeze selection", disabled=not kept, **look):  # type: ignore[arg-type]
             with parts.errors_shown():
-                number = actions.freeze(here.store, here.this_round, shown)
-                notices.say(f"Selection {number} is frozen with {plural(kept, 'record')}.")
+                made = actions.freeze(here.store, here.this_round, shown)
+                notices.say(f"Selection {made.number} is frozen with {plural(len(made.answers), 'record')}.")
                 st.rerun()
         consequences.training_time(here, kept)
         frozen.summary(decisions.selections(here.store, here.this_round.id))

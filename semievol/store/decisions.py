@@ -20,7 +20,7 @@ from semievol.store.database import Store
 from semievol.store.history import history
 from semievol.store.records import find_records
 from semievol.store.rounds import bump
-from semievol.store.selections import freeze, selection_frame, selections
+from semievol.store.selections import freeze, freeze_now, selection_frame, selections
 from semievol.store.undone import STANDS
 from semievol.store.verdicts import (
     ACTIONS,
@@ -39,6 +39,7 @@ __all__ = [
     "decide",
     "decide_many",
     "freeze",
+    "freeze_now",
     "history",
     "in_bulk",
     "newer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,6 +31,20 @@ def freeze(
     """The round's next selection; the newest one itself where nothing has changed since."""
     with store.write() as connection:
         return write_selection(connection, round_id, policy, answers, origins, evidence)
+
+
+def freeze_now(
+    store: Store,
+    round_id: int,
+    policy: Policy,
+    work: Callable[[], tuple[Mapping[str, str], Mapping[str, Any], Mapping[str, Any]]],
+) -> Frozen:
+    """As `freeze`, of what `work` finds accepted while nobody else can write: no decision is saved in between.
+
+    work: gives answers, origins and evidence; reads on connections of its own, and writes nothing.
+    """
+    with store.write() as connection:
+        return write_selection(connection, round_id, policy, *work())
 
 
 def write_selection(

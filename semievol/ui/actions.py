@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch
 from semievol.method import evidence, selection
+from semievol.method.protocols import Frozen
+from semievol.records import Origin
 from semievol.store import decisions, projects, results, rounds, runs
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project
@@ -42,7 +46,7 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
     policy = state.policy_shown(project, round_)
     newest = max(decisions.selections(store, round_.id), key=lambda one: one["number"], default=None)
-    number = newest["number"] if newest and newest["size"] else freeze(store, round_, policy)
+    number = newest["number"] if newest and newest["size"] else freeze(store, round_, policy).number
     config = rounds.settled(round_, config.model_copy(update={"policy": policy}))
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if (run.round_id, run.selection) == (round_.id, number):
@@ -50,8 +54,13 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
     return _started(launch.start(store, project, config, *launch.FINE_TUNE, selection=number, round_id=round_.id))
 
 
-def freeze(store: Store, round_: Round, policy: Policy) -> int:
-    """Freezes what policy and decisions accept now, and returns the selection's number."""
+def freeze(store: Store, round_: Round, policy: Policy) -> Frozen:
+    """Freezes what policy and decisions accept once nobody writes: with those that were being saved at the press."""
+    return decisions.freeze_now(store, round_.id, policy, lambda: _accepted(store, round_, policy))
+
+
+def _accepted(store: Store, round_: Round, policy: Policy) -> tuple[dict[str, str], dict[str, Origin], dict[str, Any]]:
+    """Answers and origins of what is accepted, and what is known of it."""
     pool, calibration = state.candidates(store, round_.id)
     cut = selection.Cut(policy, pool, calibration)
     answers, origins = cut.accepted()
@@ -61,8 +70,7 @@ def freeze(store: Store, round_: Round, policy: Policy) -> int:
     task = projects.task_of(store, round_.version_id)
     bulk = decisions.in_bulk(store, round_.project_id)
     looked = (rounds.shift(store, round_.id), len(offered(pool)), state.reviews(store, round_.id), bulk)
-    known = evidence.at_this_moment(task, cut, pool, calibration, *looked)
-    return decisions.freeze(store, round_.id, policy, answers, origins, known).number
+    return answers, origins, evidence.at_this_moment(task, cut, pool, calibration, *looked)
 
 
 @notices.errors_kept()

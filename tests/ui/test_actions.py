@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
+from sqlalchemy import Connection
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Policy, Rule
 from semievol.errors import UserError
 from semievol.records import Task
-from semievol.store import decisions, projects, rounds, runs
+from semievol.store import decisions, projects, results, rounds, runs
 from semievol.store.database import NotSaved, Store
 from semievol.store.rounds import get_round
 from semievol.ui import actions, policy, state
@@ -54,6 +56,27 @@ def test_fine_tune_uses_the_newest_selection_unless_it_is_empty(store: Store) ->
     assert actions.fine_tune(store, project, config, round_).selection == 2
     decisions.freeze(store, 1, config.policy, {"unlabeled-0000": "roads"}, {})
     assert actions.fine_tune(store, project, config, round_).selection == 3
+
+
+def test_what_is_frozen_knows_the_decisions_that_were_being_saved(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many are saved beside the page, so that Freeze can be pressed meanwhile; it waits for its turn to write."""
+    project = made.with_results(store, until="justify")
+    pool = results.candidate_frame(store, 1)
+    app = visit("selection", project=project.id)
+    write = Store.write
+
+    def after_others(store: Store) -> AbstractContextManager[Connection]:
+        monkeypatch.setattr(Store, "write", write)
+        decisions.decide_many(store, project.id, 1, pool["answer"].drop(pool.index[0]).to_dict(), "reject")
+        decisions.decide(store, project.id, 1, pool.index[0], "accept", pool["answer"].iloc[0])
+        return store.write()
+
+    monkeypatch.setattr(Store, "write", after_others)
+    press(app, "Freeze selection")
+    assert [toast.value for toast in app.toast] == ["Selection 1 is frozen with 1 record."]
+    assert [frozen["size"] for frozen in decisions.selections(store, 1)] == [1]
 
 
 def test_freezing_nothing_says_why(store: Store) -> None:
