@@ -42,9 +42,11 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
         looks = evidence.compared(rounds.shift(here.store, round_id), classes, begun, cut, pool, calibration)
         _estimated(cut.evidence(measures_tried=measures), looks, measures, fitted)
     elif not why and here.this_round.parent_id is not None:
+        gone = "are left that earlier rounds did not use up"
+        none = gone if rounds.held(here.store, round_id) else "are held out in this round"
         parts.note(
-            "Estimated precision: not enough evidence. No calibration records are left that earlier rounds did not use "
-            "up; a random review below can verify it instead."
+            f"Estimated precision: not enough evidence. No calibration records {none}; a random review below can "
+            "verify it instead."
         )
     bulk = decisions.in_bulk(here.store, here.this_project.id) if begun else ()
     _verified(evidence.verified(begun, cut, pool, bulk), kept)

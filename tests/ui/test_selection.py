@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from semievol.store.database import NotSaved, Store
 from semievol.store.projects import Project
 from semievol.ui import beside, evidence, many
 from semievol.ui.review import Desk
+from semievol.ui.state import Place
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -373,6 +374,25 @@ def test_where_all_that_is_kept_was_trained_on_nothing_is_estimated(monkeypatch:
     evidence._estimated(found, Verdict(None, {}), 3, False)
     assert "not enough evidence.</b> An earlier round was trained on all of this" in said[0]
     assert evidence.sentences({"estimated": asdict(found)}) == []
+
+
+@pytest.mark.parametrize(
+    ("calibration", "words"), [(0.2, "are left that earlier rounds did not use up"), (0, "are held out in this round")]
+)
+def test_why_a_later_round_has_no_calibration_records(
+    store: Store, monkeypatch: pytest.MonkeyPatch, calibration: float, words: str
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(evidence.parts, "note", said.append)
+    project = made.with_data(store)
+    projects.update_project(store, project.id, settings={"calibration": calibration, "calibration_minimum": 8})
+    project = projects.find_project(store, project.id)
+    round_ = replace(rounds.get_round(store, made.evolved(store, project, until="justify").round_id), parent_id=1)
+    pool = results.candidate_frame(store, round_.id)
+    none = results.calibration_frame(store, round_.id).head(0)
+    here = Place(store, [project], project, [round_], round_, [], None)
+    evidence.tiers(here, Cut(Policy(), pool), pool, none, 3, 30)
+    assert f"No calibration records {words}" in said[0]
 
 
 def test_a_frozen_selection_says_of_how_many_its_estimate_speaks() -> None:
