@@ -30,6 +30,8 @@ from semievol.store import runs
 from semievol.store.database import Store, open_store
 from semievol.store.journal import StoreJournal
 
+PATIENCE_SECONDS = 120.0
+"""How long a run waits for its turn to write: a decision on 100,000 records at once takes a quarter of a minute."""
 log = logging.getLogger("semievol.worker")
 
 _PACKAGES = ("torch", "transformers", "peft", "faiss-cpu", "numpy", "scikit-learn", "streamlit")
@@ -46,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lock", type=int, help="descriptor of the worker lock; taken here where it is left out")
     chosen = parser.parse_args(arguments)
     store = open_store(chosen.workspace)
+    store.patience = PATIENCE_SECONDS
     lock: int | None = chosen.lock if chosen.lock is not None else take_worker_lock(store)
     while lock is not None:
         while (run := runs.claim_next(store, os.getpid())) is not None:

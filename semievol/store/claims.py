@@ -6,6 +6,7 @@ its writes are refused.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from semievol.store import liveness, schema
 from semievol.store.database import Store
 from semievol.store.progress import write_event, write_metrics
 from semievol.store.run_table import RESUMABLE, Ending, Run, active_id, change, end, get, queued
+
+_MOMENT_SECONDS = 0.5
 
 
 def claim_next(store: Store, pid: int) -> Run | None:
@@ -99,17 +102,24 @@ def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
 
 
 def settle(store: Store) -> list[int]:
-    """Marks active runs whose worker is gone or silent as interrupted; returns their ids."""
+    """Marks active runs whose worker is gone or silent as interrupted; returns their ids.
+
+    Where others write for long, a living worker is silent because it waits for its turn, too: it is heard first.
+    """
     with store.read() as connection:
         if not _lost(store, connection):
             return []
+    asked = liveness.ticks()
     with store.write() as connection:
-        lost = _lost(store, connection)
-        for run_id in lost:
-            now = store.now(connection)
-            write_event(connection, run_id, "", "The worker is gone; the run can be resumed.", now)
-            end(connection, get(connection, run_id), "interrupted", now)
-        return lost
+        if liveness.ticks() - asked < _MOMENT_SECONDS:
+            lost = _lost(store, connection)
+            for run_id in lost:
+                now = store.now(connection)
+                write_event(connection, run_id, "", "The worker is gone; the run can be resumed.", now)
+                end(connection, get(connection, run_id), "interrupted", now)
+            return lost
+    time.sleep(_MOMENT_SECONDS)
+    return settle(store)
 
 
 def _lost(store: Store, connection: Connection) -> list[int]:

@@ -82,7 +82,7 @@ class Store:
                 with connection.begin():
                     beforehand(connection)
             deadline = time.monotonic() + self.patience
-            connection = connection.execution_options(semievol_write=True)
+            connection = connection.execution_options(semievol_write=self.patience)
             transaction = _insist(connection.begin, deadline)
             try:
                 yield connection
@@ -203,7 +203,7 @@ def _file_engine(file: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("semievol_write"):
+        if "semievol_write" in connection.get_execution_options():
             connection.exec_driver_sql("PRAGMA busy_timeout = 100")  # `_insist` does the waiting, with random pauses
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
@@ -223,8 +223,9 @@ def _server_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("semievol_write"):
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE_SECONDS:.0f}s'")
+        patience = connection.get_execution_options().get("semievol_write")
+        if patience is not None:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{1000 * patience:.0f}ms'")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
         else:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

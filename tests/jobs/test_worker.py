@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from semievol.config import Config, load
-from semievol.jobs import launch
+from semievol.jobs import launch, worker
 from semievol.jobs.summary import summary
 from semievol.records import Record, Split, Task
 from semievol.store import outcomes, projects, results, runs
-from semievol.store.database import Store, open_store
+from semievol.store.database import PATIENCE_SECONDS, Store, open_store
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
 WORDS = {"roads": ("pothole", "street", "kerb"), "water": ("leak", "pipe", "tap"), "parks": ("tree", "bench", "grass")}
@@ -171,6 +171,16 @@ def test_a_mistake_of_the_user_fails_the_run_with_one_sentence(tmp_path: Path, s
     assert run.error["what"]
     assert run.error["remedy"]
     assert "Traceback" not in run.error["what"]
+
+
+def test_a_worker_waits_longer_for_its_turn_to_write_than_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many decisions at once may hold a run up; they must not fail it."""
+    monkeypatch.setattr(worker.runs, "claim_next", lambda store, _: patience.append(store.patience))
+    patience: list[float] = []
+    assert worker.main(["--workspace", str(tmp_path)]) == 0
+    assert patience[0] >= 10 * PATIENCE_SECONDS
 
 
 def test_where_no_worker_can_start_the_run_fails_with_what_it_said(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from copy import copy
 from pathlib import Path
 
 import pysqlite3.dbapi2 as driver
@@ -111,6 +112,16 @@ def test_after_its_patience_a_write_says_so(file_store: Store) -> None:
     other.rollback()
     settings.set(file_store, "a", 2)
     assert settings.get(file_store, "a") == 2
+
+
+def test_a_write_has_the_patience_of_its_store_on_a_server_too(store: Store) -> None:
+    hasty = copy(store)
+    hasty.patience = 0.1
+    with store.write():
+        began = time.monotonic()
+        with pytest.raises(NotSaved):
+            settings.set(hasty, "a", 1)
+        assert time.monotonic() - began < 2
 
 
 def test_reading_needs_no_turn(file_store: Store) -> None:

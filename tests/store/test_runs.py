@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
+from contextlib import AbstractContextManager
 
 import psutil
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
@@ -241,6 +243,25 @@ def test_a_silent_worker_loses_its_run(world: World, monkeypatch: pytest.MonkeyP
     assert runs.settle(world.store) == []
     monkeypatch.setattr(liveness, "ticks", lambda: now + 30)
     assert runs.settle(world.store) == [world.run.id]
+
+
+def test_a_worker_that_waited_for_its_turn_to_write_keeps_its_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks was waiting for the same turn, while many decisions were saved."""
+    clock = [liveness.ticks() + 16]
+    monkeypatch.setattr(liveness, "ticks", lambda: clock[0])
+    write = Store.write
+
+    def after_many(store: Store) -> AbstractContextManager[Connection]:
+        monkeypatch.setattr(Store, "write", write)
+        clock[0] += 5
+        return store.write()
+
+    monkeypatch.setattr(Store, "write", after_many)
+    monkeypatch.setattr(time, "sleep", lambda _: runs.beat(world.store, world.run.id, 1))
+    assert runs.settle(world.store) == []
+    assert status(world) == "running"
 
 
 @pytest.mark.parametrize("jump", [86_400, -86_400])
