@@ -92,18 +92,35 @@ def answer(
 
 
 def undo(store: Store, review: Review, reviewer: str = "", key: str | None = None) -> bool:
-    """Takes back this reviewer's newest answer of the review, whose question then is open again; False for none."""
-    newest = select(_a.id, _a.decision_id).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
+    """Takes back this reviewer's newest answer of the review, whose question then is open again; False for none. The
+    same `key` twice takes one back."""
+    columns = (_a.id, _a.decision_id, _a.record_key)
+    newest = select(*columns).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
     with store.write() as connection:
-        found = connection.execute(newest.order_by(_a.id.desc()).limit(1)).one_or_none()
         project_id = connection.execute(select(_r.project_id).where(_r.id == review.round_id)).scalar_one()
+        if key is not None and _known(connection, project_id, review.id, key):
+            return True
+        found = connection.execute(newest.order_by(_a.id.desc()).limit(1)).one_or_none()
         if found is None:
             return False
         if found.decision_id is None:
             connection.execute(update(schema.reviewed).where(_a.id == found.id).values(retracted=True))
+            press = {"review_id": review.id, "record_key": found.record_key, "repeat": True, "action": "undo"}
+            press |= {"retracted": True, "key": key, "reviewer": reviewer}
+            connection.execute(insert(schema.reviewed).values(press))  # so that its key is known
             bump(connection, project_id=project_id)
             return True
     return bool(take_back(store, project_id, found.decision_id, reviewer, key))
+
+
+def _known(connection: Connection, project_id: int, review_id: int, key: str) -> bool:
+    """Whether something was taken back under this key, a repeated answer or a decision."""
+    d = schema.decisions.c
+    keyed = (
+        select(_a.id).where(_a.review_id == review_id, _a.key == key),
+        select(d.id).where(d.project_id == project_id, d.key == key),
+    )
+    return any(connection.execute(query).first() is not None for query in keyed)
 
 
 def end(store: Store, review_id: int) -> None:

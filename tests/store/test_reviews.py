@@ -145,6 +145,20 @@ def test_nothing_is_drawn_from_nothing(world: World) -> None:
         reviews.begin(world.store, world.round.id, Policy(), ["u1"], "fixed", 501)
 
 
+def test_the_same_undo_twice_takes_back_one_answer(world: World) -> None:
+    """A browser sends a press again where it got no answer."""
+    review = _begun(world)
+    for number, record_id in enumerate(("u5", "u3", "u0")):
+        reviews.answer(world.store, review, record_id, "accept", "road", reviewer="Ada", key=f"k{number}")
+    reviews.answer(world.store, review, "u5", "accept", "road", repeat=True, reviewer="Ada", key="k3")
+    reviews.answer(world.store, review, "u1", "accept", "road", reviewer="Ada", key="k4")
+    left = []
+    for press in ("u1", "u1", "u2", "u2", "u3", "u3"):
+        assert reviews.undo(world.store, review, "Ada", press)
+        left.append(len(reviews.get(world.store, review.id).sample.seen))
+    assert left == [4, 4, 3, 3, 2, 2]
+
+
 def test_any_decision_can_be_taken_back_and_said_again(world: World) -> None:
     about = (world.store, world.project.id, world.round.id)
     first = decisions.decide(*about, "u1", "accept", "road", reviewer="Ada", note="clear")
