@@ -92,7 +92,7 @@ with parts.page() as here:
             label_visibility="collapsed",
             bind="query-params",
         )
-        many.follow()
+        many.follow(here)
         if part == "review":
             desk.stale()
             review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))

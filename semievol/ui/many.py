@@ -12,7 +12,7 @@ from semievol.ui.state import Place, reviewer
 
 MANY = 1_000
 """Decisions that are taken back with a bar; fewer are gone in a moment."""
-_SAVING, _TAKING = "bulk_saving", "bulk_taking"
+_SAVING, _TAKING = "Saving", "Taking back"
 
 
 def decide(here: Place, shown: dict[str, str | None], action: str, revision: int) -> None:
@@ -30,7 +30,7 @@ def decide(here: Place, shown: dict[str, str | None], action: str, revision: int
         saved = saved if made else "Nothing saved."
         return f"{saved} {formats.plural(left, 'record')} had been decided meanwhile." if left else saved
 
-    _begin(_SAVING, work, len(shown))
+    _begin(here, _SAVING, work, len(shown))
 
 
 def take_back(here: Place, decision_id: int, together: int, key: str | None = None) -> None:
@@ -45,18 +45,23 @@ def take_back(here: Place, decision_id: int, together: int, key: str | None = No
         return f"{formats.plural(len(made), 'decision')} taken back."
 
     sweep.forget()
-    _begin(_TAKING, work, together)
+    _begin(here, _TAKING, work, together)
 
 
-def _begin(name: str, work: Callable[[Callable[[int], None]], str], total: int) -> None:
-    if not any(map(beside.busy, (_SAVING, _TAKING))):
-        beside.begin(name, work, total)
+def _begin(here: Place, doing: str, work: Callable[[Callable[[int], None]], str], total: int) -> None:
+    if not any(beside.busy(_name(here, one)) for one in (_SAVING, _TAKING)):
+        beside.begin(_name(here, doing), work, total)
 
 
-def follow() -> None:
-    """Draws how far the work is that this session began, if it did, until it is done."""
-    for name, doing in ((_SAVING, "Saving"), (_TAKING, "Taking back")):
-        if beside.busy(name):
+def _name(here: Place, doing: str) -> str:
+    """What comes of it is told where it was begun: Undo means another decision in another project."""
+    return f"{doing} {here.this_project.id}"
+
+
+def follow(here: Place) -> None:
+    """Draws how far the work is that this session began in this project, if it did, until it is done."""
+    for doing in (_SAVING, _TAKING):
+        if beside.busy(_name(here, doing)):
             with notices.errors_kept():
-                notices.say(beside.follow(name, doing, "decisions"))
+                notices.say(beside.follow(_name(here, doing), doing, "decisions"))
             st.rerun()

@@ -144,7 +144,7 @@ def test_a_double_click_on_undo_takes_back_many_once(
 
     def twice(desk: Desk, record_id: str | None, action: str) -> None:
         once(desk, record_id, action)
-        beside.st.session_state[many._TAKING].join()
+        beside.st.session_state[many._name(desk.here, many._TAKING)].join()
         once(desk, record_id, action)
 
     monkeypatch.setattr(many, "MANY", 50)
@@ -162,6 +162,23 @@ def test_where_others_decided_on_all_meanwhile_no_undo_is_offered(visit: Visit, 
     decisions.decide_many(store, project.id, round_id, shown, "accept", reviewer="Bob")
     press(app, "Reject all 60")
     assert [toast.value for toast in app.toast] == ["Nothing saved. 60 records had been decided meanwhile."]
+
+
+def test_what_was_begun_in_one_project_is_not_told_in_another(
+    visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says of Undo would mean another decision there."""
+    other = made.with_results(store, "Letters", until="justify")
+    app = _part(visit("selection", project=project.id), "bulk")
+    with monkeypatch.context() as patch:
+        patch.setattr(many, "follow", lambda *_: None)
+        press(app, "Reject all 60")
+    told_in = []
+    for one in (other, project):
+        app.query_params["project"] = str(one.id)
+        app.run()
+        told_in.append([toast.value for toast in app.toast])
+    assert told_in == [[], ["60 decisions saved; Undo on the Review part takes all of them back."]]
 
 
 def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
