@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from semievol.config import Policy
-from semievol.method.protocols import Ask, Frozen, Lesson, Reply, Verdict
-from semievol.records import Candidate, Demonstration, Origin, Record, Response
+from semievol.method.protocols import Accepted, Ask, Frozen, Lesson, Reply, Verdict
+from semievol.records import Candidate, Demonstration, Record, Response
 
 
 class FakeEngine:
@@ -173,13 +173,8 @@ class MemoryJournal:
     def selection(self) -> Frozen | None:
         return self.frozen
 
-    def freeze(
-        self,
-        policy: Policy,
-        answers: Mapping[str, str],
-        origins: Mapping[str, Origin],
-        evidence: Mapping[str, Any] | None = None,
-    ) -> Frozen:
+    def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
+        answers, origins, _ = work()
         self.frozen = self.frozen or Frozen(1, policy, dict(answers), dict(origins))
         return self.frozen
 

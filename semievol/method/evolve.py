@@ -16,7 +16,7 @@ from semievol.method import confidence, evidence, selection, shift
 from semievol.method.crossfit import cross_fit
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
-from semievol.method.protocols import Engine, Journal, Plan
+from semievol.method.protocols import Accepted, Engine, Journal, Plan
 from semievol.method.questions import (
     Lengths,
     answer_chunk,
@@ -121,14 +121,19 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Knowledge-adaptive selection: policy and decisions accept or reject candidates; the result is frozen (§3.3)."""
-    pool, calibration = candidate_frames(plan, journal)
-    cut = selection.Cut(plan.config.policy, pool, calibration)
-    answers, origins = cut.accepted()
-    if not answers:
-        journal.event("select", f"Nothing is accepted. {cut.reason()}".strip())
-    known = evidence.at_this_moment(plan.task, cut, pool, calibration, journal.shift())
-    journal.freeze(plan.config.policy, answers, origins, known)
-    journal.progress("select", len(pool), len(pool))
+    policy, shift = plan.config.policy, journal.shift()
+
+    def accepted() -> Accepted:
+        pool, calibration = candidate_frames(plan, journal)
+        cut = selection.Cut(policy, pool, calibration)
+        answers, origins = cut.accepted()
+        return answers, origins, evidence.at_this_moment(plan.task, cut, pool, calibration, shift)
+
+    frozen = journal.freeze(policy, accepted)
+    if not frozen.answers:
+        reason = selection.Cut(policy, *candidate_frames(plan, journal)).reason()
+        journal.event("select", f"Nothing is accepted. {reason}".strip())
+    journal.progress("select", len(plan.unlabeled), len(plan.unlabeled))
 
 
 def tune(plan: Plan, engine: Engine, journal: Journal) -> None:

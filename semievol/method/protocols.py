@@ -132,6 +132,10 @@ class Verdict:
     answer: str | None
 
 
+Accepted = tuple[Mapping[str, str], Mapping[str, Origin], Mapping[str, Any] | None]
+"""Record id -> answer, record id -> where that is from, and what is known of them all (`evidence.at_this_moment`)."""
+
+
 class Journal(Protocol):
     """What `evolve` tells the world and asks it. Responses are keyed by (record_id, collaborator, input_hash)."""
 
@@ -177,14 +181,11 @@ class Journal(Protocol):
     def selection(self) -> Frozen | None:
         """The round's selection that `tune` is to use: the one asked for, else the newest; None if none is frozen."""
 
-    def freeze(
-        self,
-        policy: Policy,
-        answers: Mapping[str, str],
-        origins: Mapping[str, Origin],
-        evidence: Mapping[str, Any] | None = None,
-    ) -> Frozen:
-        """The next numbered selection; a run that used one before, or was asked to use one, gets that one back."""
+    def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
+        """The next numbered selection; a run that used one before, or was asked to use one, gets that one back.
+
+        work: finds what is accepted, and writes nothing; asked again where a decision was saved meanwhile.
+        """
 
     def predictions(self, model: str) -> list[Response]:
         """Test-set answers already stored by this run for one of `base`, `warm_up`, `evolved`."""

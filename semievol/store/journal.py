@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from sqlalchemy import Connection, select, update
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Frozen, Verdict
-from semievol.records import Candidate, Origin, Response
+from semievol.method.protocols import Accepted, Frozen, Verdict
+from semievol.records import Candidate, Response
 from semievol.store import outcomes, results, runs, schema
 from semievol.store.candidates import rows as candidate_rows
 from semievol.store.claims import own
@@ -30,7 +30,7 @@ from semievol.store.progress import advance, upsert, write_event, write_metrics
 from semievol.store.projects import project_folder, run_folder
 from semievol.store.responses import as_response, said, said_values
 from semievol.store.rounds import bump, get_round
-from semievol.store.selections import load_selection, record_keys, write_selection
+from semievol.store.selections import Found, load_selection, record_keys, write_selection
 from semievol.store.verdicts import allowed_in, effective
 
 _GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is read, at most
@@ -235,18 +235,14 @@ class StoreJournal:
                 self._used(connection, frozen.number)
         return frozen
 
-    def freeze(
-        self,
-        policy: Policy,
-        answers: Mapping[str, str],
-        origins: Mapping[str, Origin],
-        evidence: Mapping[str, Any] | None = None,
-    ) -> Frozen:
+    def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
         """The round's next selection; what this run used or froze before, or was asked to use, where there is one."""
+        found = Found(self._store, self._round.id, work)
         with self._write() as connection:
             frozen = self._settled(connection)
             if frozen is None:
-                frozen = write_selection(connection, self._round.id, policy, answers, origins, evidence, self._run.id)
+                now = found.still(connection)
+                frozen = write_selection(connection, self._round.id, policy, *now, run_id=self._run.id)
             self._used(connection, frozen.number)
         return frozen
 

@@ -26,7 +26,7 @@ from semievol.store.records import (
     table,
 )
 from semievol.store.responses import as_response, said
-from semievol.store.rounds import spent_in
+from semievol.store.rounds import revision_in, spent_in
 from semievol.store.verdicts import standing_for, verdict
 from semievol.store.versions import as_task, task_in
 
@@ -73,10 +73,10 @@ class RecordView:
 def revision(store: Store, round_id: int) -> int:
     """Grows with every write to the round's results or decisions."""
     with store.read() as connection:
-        found = connection.execute(select(schema.rounds.c.revision).where(schema.rounds.c.id == round_id)).scalar()
+        found = revision_in(connection, round_id)
     if found is None:
         raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
-    return int(found)
+    return found
 
 
 def written(store: Store, round_id: int) -> int:

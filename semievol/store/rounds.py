@@ -144,6 +144,11 @@ def bump(connection: Connection, *, round_id: int | None = None, project_id: int
         connection.execute(update(schema.rounds).where(c.project_id == project_id).values(**grown))
 
 
+def revision_in(connection: Connection, round_id: int) -> int | None:
+    """As `results.revision`; None where there is no such round."""
+    return connection.execute(select(schema.rounds.c.revision).where(schema.rounds.c.id == round_id)).scalar()
+
+
 def _version_in_use(connection: Connection, project_id: int) -> int:
     joined = schema.versions.join(schema.projects, in_use())
     query = select(schema.versions.c.id).select_from(joined).where(schema.projects.c.id == project_id)

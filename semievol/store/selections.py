@@ -11,11 +11,11 @@ from sqlalchemy import Connection, func, insert, select
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Frozen
+from semievol.method.protocols import Accepted, Frozen
 from semievol.store import schema
 from semievol.store.database import Store, timestamp
 from semievol.store.records import table
-from semievol.store.rounds import bump
+from semievol.store.rounds import bump, revision_in
 from semievol.store.undone import STANDS
 from semievol.store.versions import inserted_id
 
@@ -33,18 +33,28 @@ def freeze(
         return write_selection(connection, round_id, policy, answers, origins, evidence)
 
 
-def freeze_now(
-    store: Store,
-    round_id: int,
-    policy: Policy,
-    work: Callable[[], tuple[Mapping[str, str], Mapping[str, Any], Mapping[str, Any]]],
-) -> Frozen:
-    """As `freeze`, of what `work` finds accepted while nobody else can write: no decision is saved in between.
+def freeze_now(store: Store, round_id: int, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
+    """As `freeze`, of what `work` finds accepted; no decision is saved between its finding and the freezing.
 
-    work: gives answers, origins and evidence; reads on connections of its own, and writes nothing.
+    work: reads on connections of its own, and writes nothing; asked again where a decision was saved meanwhile.
     """
+    found = Found(store, round_id, work)
     with store.write() as connection:
-        return write_selection(connection, round_id, policy, *work())
+        return write_selection(connection, round_id, policy, *found.still(connection))
+
+
+class Found:
+    """What `work` finds accepted in a round, found before a transaction and made sure of in it."""
+
+    def __init__(self, store: Store, round_id: int, work: Callable[[], Accepted]) -> None:
+        with store.read() as connection:
+            self._revision = revision_in(connection, round_id)
+        self._round_id, self._work = round_id, work
+        self._found = work()
+
+    def still(self, connection: Connection) -> Accepted:
+        """It is found anew where something was written meanwhile; nobody else writes while this transaction lasts."""
+        return self._found if revision_in(connection, self._round_id) == self._revision else self._work()
 
 
 def write_selection(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch
 from semievol.method import evidence, selection
-from semievol.method.protocols import Frozen
-from semievol.records import Origin
+from semievol.method.protocols import Accepted, Frozen
 from semievol.store import decisions, projects, results, rounds, runs
 from semievol.store.database import Store, open_store
 from semievol.store.projects import Project
@@ -59,8 +56,7 @@ def freeze(store: Store, round_: Round, policy: Policy) -> Frozen:
     return decisions.freeze_now(store, round_.id, policy, lambda: _accepted(store, round_, policy))
 
 
-def _accepted(store: Store, round_: Round, policy: Policy) -> tuple[dict[str, str], dict[str, Origin], dict[str, Any]]:
-    """Answers and origins of what is accepted, and what is known of it."""
+def _accepted(store: Store, round_: Round, policy: Policy) -> Accepted:
     pool, calibration = state.candidates(store, round_.id)
     cut = selection.Cut(policy, pool, calibration)
     answers, origins = cut.accepted()

@@ -31,7 +31,7 @@ def finished(store: Store, task: Task, gold: Sequence[str], answers: Sequence[st
     run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     journal = StoreJournal(store, run)
     journal.save_candidates(Candidate(r.id, a, a is not None) for r, a in zip(pool, answers, strict=True))
-    journal.freeze(Policy(), {pool[i].id: answers[i] or "" for i in kept}, {})
+    journal.freeze(Policy(), lambda: ({pool[i].id: answers[i] or "" for i in kept}, {}, None))
     runs.finish(store, run.id, run.attempt, "done")
     return run.id
 

@@ -12,7 +12,7 @@ import pytest
 
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Frozen, Journal, Stopped, Verdict
+from semievol.method.protocols import Accepted, Frozen, Journal, Stopped, Verdict
 from semievol.records import Candidate, Response
 from semievol.store import (
     decisions,
@@ -35,7 +35,7 @@ WRITES: dict[str, Callable[[StoreJournal], object]] = {
     "demonstrations": lambda j: j.save_demonstrations({"u1": [("l1", 0.5)]}),
     "responses": lambda j: j.save_responses("respond", [response("u1")]),
     "candidates": lambda j: j.save_candidates([candidate("u1")]),
-    "freeze": lambda j: j.freeze(POLICY, {"u1": "road"}, {}),
+    "freeze": lambda j: j.freeze(POLICY, lambda: ({"u1": "road"}, {}, None)),
     "predictions": lambda j: j.save_predictions("base", [response("t1")]),
     "evaluation": lambda j: j.save_evaluation({"n": 1}),
 }
@@ -203,11 +203,26 @@ def test_verdicts_are_what_the_experts_said(full: World) -> None:
 
 def test_a_run_freezes_once(full: World) -> None:
     told = full.journal
-    frozen = told.freeze(POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert"})
+    frozen = told.freeze(POLICY, lambda: ({"u1": "road", "u0": "water"}, {"u1": "expert"}, None))
     assert frozen == Frozen(1, POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert", "u0": "pseudo"})
-    assert told.freeze(POLICY, {"u2": "road"}, {}).answers == frozen.answers
+    assert told.freeze(POLICY, lambda: ({"u2": "road"}, {}, None)).answers == frozen.answers
     assert told.selection() == frozen
     assert runs.get_run(full.store, full.run.id).selection_used == 1
+
+
+def test_what_is_frozen_holds_a_decision_that_was_saved_while_it_was_looked_for(full: World) -> None:
+    looked: list[str] = []
+
+    def work(first: str) -> Accepted:
+        answer = "water" if looked else "road"
+        looked.append(answer)
+        if answer == first:
+            decisions.decide(full.store, full.project.id, full.round.id, "u1", "edit", "road", "water")
+        return {"u1": answer}, {}, None
+
+    assert full.journal.freeze(POLICY, lambda: work("road")).answers == {"u1": "water"}
+    assert decisions.freeze_now(full.store, full.round.id, POLICY, lambda: work("")).answers == {"u1": "water"}
+    assert looked == ["road", "water", "water"], "found anew only where something was decided meanwhile"
 
 
 def test_a_run_uses_the_newest_selection_and_stays_with_it(full: World) -> None:
@@ -259,9 +274,11 @@ def test_what_only_informs_waits_out_a_busy_database(world: World) -> None:
 
 def test_a_resumed_run_keeps_the_selection_that_it_used(full: World) -> None:
     decisions.freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
-    assert full.journal.freeze(POLICY, {"u1": "road"}, {}).number == 1, "nothing has changed, so it is used again"
+    assert full.journal.freeze(POLICY, lambda: ({"u1": "road"}, {}, None)).number == 1, (
+        "nothing has changed, so it is used again"
+    )
     full.run = full.again()
-    assert full.journal.freeze(POLICY, {"u2": "road"}, {}) == full.journal.selection()
+    assert full.journal.freeze(POLICY, lambda: ({"u2": "road"}, {}, None)) == full.journal.selection()
     assert runs.get_run(full.store, full.run.id).selection_used == 1
     assert len(decisions.selections(full.store, full.round.id)) == 1
 
@@ -272,6 +289,6 @@ def test_a_run_that_was_asked_to_use_a_selection_freezes_no_other(full: World) -
     run = runs.enqueue(full.store, full.round.id, full.config, "select", selection=1)
     runs.finish(full.store, full.run.id, 1, "done")
     told = StoreJournal(full.store, runs.claim(full.store, run.id, os.getpid()))
-    assert dict(told.freeze(POLICY, {"u4": "road"}, {}).answers) == {"u1": "road"}
+    assert dict(told.freeze(POLICY, lambda: ({"u4": "road"}, {}, None)).answers) == {"u1": "road"}
     assert runs.get_run(full.store, run.id).selection_used == 1
     assert len(decisions.selections(full.store, full.round.id)) == 2

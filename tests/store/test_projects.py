@@ -91,7 +91,7 @@ def test_a_deleted_project_leaves_nothing(full: World) -> None:
     store = full.store
     folder = projects.project_folder(store, full.project.id)
     (folder / "x").write_text("x")
-    full.journal.freeze(full.config.policy, {"u1": "road"}, {"u1": "pseudo"})
+    full.journal.freeze(full.config.policy, lambda: ({"u1": "road"}, {"u1": "pseudo"}, None))
     runs.finish(store, full.run.id, full.run.attempt, "done")
     projects.delete_project(store, full.project.id)
     assert not folder.exists()
