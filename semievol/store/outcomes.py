@@ -82,7 +82,7 @@ def _tuned(connection: Connection, round_id: int) -> str | None:
 
 
 def _newest_tuned(round_id: int, column: Any) -> Any:
-    """A column of the round's newest run that made an evolved adapter."""
+    """A column of the newest run that made the round an evolved adapter, of one that has ended where there is one."""
     c = schema.runs.c
     tuned = select(column).where(c.round_id == round_id, c.adapter.is_not(None))
-    return tuned.order_by(c.ended.desc(), c.id.desc()).limit(1)
+    return tuned.order_by(c.ended.desc().nulls_last(), c.id.desc()).limit(1)
