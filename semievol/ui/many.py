@@ -49,7 +49,9 @@ def take_back(here: Place, decision_id: int, together: int, key: str | None = No
 
 
 def _begin(here: Place, doing: str, work: Callable[[Callable[[int], None]], str], total: int) -> None:
-    if not any(beside.busy(_name(here, one)) for one in (_SAVING, _TAKING)):
+    if any(beside.busy(_name(here, one)) for one in (_SAVING, _TAKING)):
+        notices.say("Still at work on what was pressed before; this press was not taken.")
+    else:
         beside.begin(_name(here, doing), work, total)
 
 

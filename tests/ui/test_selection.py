@@ -154,6 +154,20 @@ def test_a_double_click_on_undo_takes_back_many_once(
     assert [one.record_id for (one,) in decisions.standing(store, project.id).values()] == [earlier]
 
 
+def test_what_is_pressed_while_many_are_saved_is_not_dropped_unsaid(
+    visit: Visit, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = _part(visit("selection", project=project.id), "bulk")
+    with monkeypatch.context() as patch:
+        patch.setattr(beside, "busy", lambda _: True)
+        patch.setattr(many, "follow", lambda *_: None)
+        press(app, "Reject all 60")
+    assert [toast.value for toast in app.toast] == [
+        "Still at work on what was pressed before; this press was not taken."
+    ]
+    assert decisions.history(store, project.id).empty
+
+
 def test_where_others_decided_on_all_meanwhile_no_undo_is_offered(visit: Visit, store: Store, project: Project) -> None:
     """It would take back something else."""
     app = _part(visit("selection", project=project.id), "bulk")
