@@ -16,6 +16,7 @@ import streamlit as st
 
 from semievol.method import evidence, shift
 from semievol.method.evidence import Verified
+from semievol.method.reviewing import Review
 from semievol.method.selection import Cut, Evidence
 from semievol.store import decisions, rounds
 from semievol.ui import formats, parts, state
@@ -49,7 +50,7 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
             "verify it instead."
         )
     bulk = decisions.in_bulk(here.store, here.this_project.id) if begun else ()
-    _verified(evidence.verified(begun, cut, pool, bulk), kept)
+    _verified(evidence.verified(begun, cut, pool, bulk), kept, begun)
 
 
 def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, fitted: bool) -> None:
@@ -105,9 +106,14 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {formats.score(p)}"
 
 
-def _verified(best: Verified | None, kept: int) -> None:
+def _verified(best: Verified | None, kept: int, begun: Sequence[Review]) -> None:
     if best is None:
-        parts.note("Verified precision: no random review of this round yet. “I have time for 40” below buys one.")
+        none = "no random review of this round yet. “I have time for 40” below buys one."
+        if begun:
+            none = "no random review of this round has answers enough. “I have time for 40” below buys another."
+        if any(review.open for review in begun):
+            none = "a random review is under way; what it proves stands here as soon as it may be said."
+        parts.note(f"Verified precision: {none}")
         return
     rest = f"of {best.reviewed} drawn at random {best.wrong} were wrong (review {best.review.number})"
     rest += f", and {best.fixed:,} errors were fixed since" if best.fixed else ""

@@ -52,12 +52,14 @@ def _answer(app: AppTest, answer: str | None, button: str = "Save answer") -> Ap
 
 def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: Store, project: Project) -> None:
     app = _part(visit("selection", project=project.id), "blind")
+    assert "Verified precision: no random review of this round yet." in told(app)
     assert "0 wrong of 36 guarantees at most 0.0 % wrong of the 36 kept and undecided" in told(app)
     next(field for field in app.number_input if field.label == "Records").set_value(12).run()
     assert "0 wrong of 12 guarantees at most" in told(app)
     press(app, "Start the review")
     (review,) = reviews.list_reviews(store, _round(store, project))
     assert "0 of 12 answered" in told(app)
+    assert "Verified precision: a random review is under way" in told(app)
     gold = projects.hidden_gold(store, project.version_id or 0)
     for _ in range(13):  # one of ten comes twice
         record_id, _ = reviews.get(store, review.id).sample.next_question() or ("", False)
