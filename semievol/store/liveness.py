@@ -1,7 +1,8 @@
 """Whether the process that works on a run is still there. Never by its number alone: numbers are used again.
 
 On the machine where the process runs, its start time tells whether it is the same process and the monotonic clock
-how long it has been silent, so that a changed wall clock kills nobody. From elsewhere only the heartbeat counts.
+how long it has been silent, so that a changed wall clock kills nobody; a process that is seen to live is given longer.
+From elsewhere only the heartbeat counts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import psutil
 
 HEARTBEAT_SECONDS = 5
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
+LIVING_SILENCE_SECONDS = 120
+"""How long a process may be silent that is seen to live: none of its threads runs while a library of hundreds of
+megabytes is loaded from a slow disk, and 15 s are not enough for that (measured)."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -51,6 +55,14 @@ def process_start(pid: int) -> float | None:
         return None
 
 
+def _stopped(pid: int) -> bool:
+    """Whether process `pid` was halted (SIGSTOP), so that it will not come to itself."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return True
+
+
 def _start(process: psutil.Process) -> float:
     # Linux counts in ticks since the boot; psutil adds a boot time that moves with the wall clock.
     stat = Path(f"/proc/{process.pid}/stat")
@@ -76,5 +88,5 @@ def gone(who: Owner, heartbeat_at: float, heartbeat_ticks: float, now: float) ->
         started = process_start(who.pid)
         if started is None or started != who.process_start:
             return True
-        return ticks() - heartbeat_ticks > SILENCE_SECONDS
+        return ticks() - heartbeat_ticks > (SILENCE_SECONDS if _stopped(who.pid) else LIVING_SILENCE_SECONDS)
     return abs(now - heartbeat_at) > SILENCE_SECONDS

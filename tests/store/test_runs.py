@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -234,22 +235,34 @@ def test_a_restarted_machine_has_no_workers(world: World) -> None:
     assert runs.settle(world.store) == [world.run.id]
 
 
-def test_a_silent_worker_loses_its_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("halted", [True, False])
+def test_a_silent_worker_loses_its_run(world: World, monkeypatch: pytest.MonkeyPatch, halted: bool) -> None:
+    """One that is seen to live may be loading from a slow disk; one that was halted will not come back by itself."""
+    finish(world)
+    child = subprocess.Popen(["sleep", "600"])
+    world.run = runs.claim(world.store, queued(world)[0].id, child.pid)
+    if halted:
+        child.send_signal(signal.SIGSTOP)
+        while psutil.Process(child.pid).status() != psutil.STATUS_STOPPED:
+            pass
+    longest = 15 if halted else 120
     now = liveness.ticks()
-    monkeypatch.setattr(liveness, "ticks", lambda: now + 14)
+    monkeypatch.setattr(liveness, "ticks", lambda: now + longest - 1)
     assert runs.settle(world.store) == []
     runs.beat(world.store, world.run.id, 1)
-    monkeypatch.setattr(liveness, "ticks", lambda: now + 28)
+    monkeypatch.setattr(liveness, "ticks", lambda: now + 2 * (longest - 1))
     assert runs.settle(world.store) == []
-    monkeypatch.setattr(liveness, "ticks", lambda: now + 30)
+    monkeypatch.setattr(liveness, "ticks", lambda: now + 2 * longest)
     assert runs.settle(world.store) == [world.run.id]
+    child.kill()
+    child.wait()
 
 
 def test_a_worker_that_waited_for_its_turn_to_write_keeps_its_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who looks was waiting for the same turn, while many decisions were saved."""
-    clock = [liveness.ticks() + 16]
+    clock = [liveness.ticks() + 121]
     monkeypatch.setattr(liveness, "ticks", lambda: clock[0])
     write = Store.write
 
