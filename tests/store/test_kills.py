@@ -21,6 +21,12 @@ def shooting() -> Iterator[Range]:
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def _one_file(full: World) -> None:
+    if full.store.file is None:
+        pytest.skip("needs a database file")
+
+
 def test_what_was_acknowledged_survives_every_kill(full: World, shooting: Range, tmp_path: Path) -> None:
     chance, before = random.Random(1), 0
     for number in range(KILLS):
