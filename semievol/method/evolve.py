@@ -121,13 +121,13 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Knowledge-adaptive selection: policy and decisions accept or reject candidates; the result is frozen (§3.3)."""
-    policy, shift = plan.config.policy, journal.shift()
+    policy, alike = plan.config.policy, journal.shift()
 
     def accepted() -> Accepted:
         pool, calibration = candidate_frames(plan, journal)
         cut = selection.Cut(policy, pool, calibration)
         answers, origins = cut.accepted()
-        return answers, origins, evidence.at_this_moment(plan.task, cut, pool, calibration, shift)
+        return answers, origins, evidence.at_this_moment(plan.task, cut, pool, calibration, alike)
 
     frozen = journal.freeze(policy, accepted)
     if not frozen.answers:

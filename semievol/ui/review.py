@@ -252,7 +252,10 @@ class Desk:
         conflicts.compare(self.here, made, seen)
 
     def _take_many_back(self, key: str) -> bool:
-        """Whether Undo takes back so many that it is begun beside the page. A key waits for it: its end is its mark."""
+        """Whether the Undo button takes back so many that this is begun beside the page, with a bar.
+
+        The key U does not come here: it may be acknowledged only once all of it is stored.
+        """
         newest = decisions.newest(self.here.store, self.project_id, state.reviewer())
         together = decisions.together(self.here.store, self.project_id, newest) if newest is not None else 0
         if newest is None or together <= many.MANY:
