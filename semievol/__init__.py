@@ -6,6 +6,7 @@ imports and holds every file to this table.
 
 FLOORS: dict[str, int] = {
     "semievol.errors": 0,
+    "semievol.installed": 0,
     "semievol.config": 0,
     "semievol.records": 0,
     "semievol.data": 1,

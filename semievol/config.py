@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from semievol.errors import UserError
+from semievol.installed import default_embedder, default_model
 
 Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll"]
 MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "vote_entropy")
@@ -93,7 +94,8 @@ class Propagation(Settings):
     )
     k: int = Field(3, ge=0, le=32, description="Demonstrations per record.")
     embedder: str = Field(
-        "char-tfidf", description="`char-tfidf`, or a sentence-transformers model's folder or hub id."
+        default_factory=default_embedder,
+        description="`minilm` (an installed package), `char-tfidf`, or a sentence-transformers folder or hub id.",
     )
     collaborators: tuple[Collaborator, ...] = Field(
         min_length=1, max_length=16, description="Who answers every record."
@@ -150,7 +152,11 @@ class Config(Settings):
     """Everything that decides a run's numbers, apart from the data."""
 
     preset: Literal["studio", "paper", "authors_code"] = "studio"
-    model: str = Field("starter", min_length=1, description="`starter`, a local folder, or a hub id.")
+    model: str = Field(
+        default_factory=default_model,
+        min_length=1,
+        description="`smollm2` (an installed package), `starter` (tiny), a local folder, a GGUF file, or a hub id.",
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="The one seed from which all draws follow.")
     calibration: float = Field(
         0.2, ge=0, lt=1, description="Share of the labeled records held out to judge confidence."

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from semievol.installed import CHAR_TFIDF, EMBEDDER_VARIABLE, MODEL_VARIABLE, STARTER
 from semievol.jobs.environment import for_models
 
 os.environ.update(for_models())  # before torch loads
 os.environ["HF_HUB_OFFLINE"] = "1"
+# What is made without naming a model is made with the tiny one, in seconds; tests of real models name theirs.
+os.environ[MODEL_VARIABLE], os.environ[EMBEDDER_VARIABLE] = STARTER, CHAR_TFIDF
 
 
 @pytest.fixture(autouse=True)

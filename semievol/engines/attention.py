@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from semievol.engines.batching import pad_left
 from semievol.engines.packing import LEAST_SHARED, Beginning, Packing
 
 WANTED_MULTIPLE = 8
@@ -32,7 +33,8 @@ Attention = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor, float, floa
 """(layer, queries (1, H, N, D), keys and values (1, G, N, D), scale, dropout) -> (1, N, H, D)."""
 _NAME = "semievol-packed"
 _MORE_THAN_SOFTMAX = ("softcap", "s_aux", "sliding_window", "position_bias", "cache")
-_CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # to the spread of the logits
+_CLOSE = 1e-3  # to the spread of the logits, in the mean square; a mask that is wrong moves them by half of it
+_ROUNDING = 3.0  # times as far as the model is from itself when it computes the same in another order
 _log = logging.getLogger(__name__)
 _now: ContextVar[Attention] = ContextVar("attention of the forward pass under way")
 
@@ -221,12 +223,18 @@ def understood(model: Any) -> bool:
             apart = torch.stack(
                 [model(input_ids=torch.tensor([ids], device=device), use_cache=False).logits[0, -1] for ids in alone]
             )
+            padded, mask, positions = pad_left(alone, alone[0][0], device)
+            again = model(input_ids=padded, attention_mask=mask, position_ids=positions, use_cache=False).logits[:, -1]
     except Exception as error:  # noqa: BLE001  whatever a foreign model raises, it can still be asked the padded way
         _log.info("sequences are not packed for this model: %s: %s", type(error).__name__, error)
         return False
     finally:
         model.train(training)
-    furthest = float((together - apart).abs().max() / apart.float().std())
-    _log.info("sequences packed and alone differ by %.1e of the logits' spread", furthest)
+    distance, rounding = (_spread(found - apart) / _spread(apart - apart.mean()) for found in (together, again))
+    _log.info("sequences packed and alone differ by %.1e of the logits' spread, padded by %.1e", distance, rounding)
     everywhere = sorted(asking) == list(range(config.num_hidden_layers))
-    return everywhere and furthest <= _CLOSE.get(apart.dtype, _CLOSE[torch.bfloat16])
+    return everywhere and distance <= max(_CLOSE, _ROUNDING * rounding)
+
+
+def _spread(values: torch.Tensor) -> float:
+    return float(values.float().square().mean().sqrt())

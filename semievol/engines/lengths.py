@@ -9,16 +9,21 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from semievol.engines.models import STARTER, STARTER_FOLDER, is_folder, read_json
+from semievol.engines import packaged
+from semievol.engines.models import STARTER_FOLDER, is_folder, read_json
+from semievol.installed import MODELS, STARTER
 
 TEMPLATE_TOKENS = 16
 """Room that a chat template's own tokens take, about."""
 
 
 def folder_of(model: str) -> Path | None:
-    """The folder of a model that is on this machine by name or path; None of one that would have to be downloaded."""
+    """The folder of a model that is on this machine by name or path; None of one that would have to be downloaded or
+    prepared first."""
     if model == STARTER:
         return STARTER_FOLDER
+    if model in MODELS or packaged.is_gguf(model):
+        return packaged.prepared(model)
     return Path(model).expanduser() if model and is_folder(model) else None
 
 

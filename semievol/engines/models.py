@@ -15,9 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from semievol.engines import packaged
 from semievol.errors import UserError
+from semievol.installed import EMBEDDERS, MODELS, STARTER
 
-STARTER = "starter"
 SUMS = "SHA256SUMS"
 STARTER_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "starter"
 FULL_WEIGHTS = "model.safetensors"
@@ -45,10 +46,11 @@ _SAMPLE_BYTES = 64 * 2**10
 _PASSING = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache")
 
 
-def resolve_model(name: str) -> Path:
+def resolve_model(name: str, told: packaged.Told = packaged.quietly) -> Path:
     """Folder of a base model that is safe to load.
 
-    name: "starter" (bundled), a local folder, or a hub id, which is downloaded unless it is already in the hub cache.
+    name: "starter" (bundled), "smollm2" (an installed package), a local folder, a GGUF file, or a hub id, which is
+    downloaded unless it is already in the hub cache. Package and file are unpacked first where that was not done yet.
     Raises UserError where there is no such model, it cannot be reached, or its folder may not be loaded.
     """
     if name == STARTER:
@@ -59,6 +61,14 @@ def resolve_model(name: str) -> Path:
                 "Restore the folder assets/starter of the repository, or choose another model.",
             )
         folder = STARTER_FOLDER
+    elif name in EMBEDDERS:
+        raise UserError(
+            f'"{name}" is an embedder: it compares texts and answers nothing.',
+            "model",
+            f"Choose a language model, such as `{next(iter(MODELS))}`; the embedder is `propagation.embedder`.",
+        )
+    elif name in MODELS or packaged.is_gguf(name):
+        folder = packaged.folder(name, told)
     elif name and is_folder(name):
         folder = Path(name).expanduser().resolve()
     elif HUB_ID.fullmatch(name) and ".." not in name:
@@ -67,7 +77,7 @@ def resolve_model(name: str) -> Path:
         raise UserError(
             f'There is no model folder "{name}".',
             "model",
-            "Give `starter`, an existing folder, or a hub id (owner/name).",
+            "Give `smollm2`, `starter`, an existing folder or GGUF file, or a hub id (owner/name).",
         )
     check_folder(folder)
     return folder

@@ -6,7 +6,6 @@ forged. Knows nothing of language models: an embedder is a function from texts t
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -20,12 +19,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.random_projection import SparseRandomProjection
 
+from semievol.engines import packaged
 from semievol.engines.models import download, read_json, refuse_code
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
+from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
 from semievol.records import Demonstration, Record
 
-CHAR_TFIDF = "char-tfidf"
 DIMENSIONS = 1024
 FLAT_UP_TO = 100_000
 _PROJECTION_SEED = 20250701
@@ -134,18 +134,19 @@ def char_tfidf(texts: Sequence[str]) -> Vectors:
     return np.asarray(projection.fit_transform(sparse), dtype=np.float32)
 
 
-def sentence_folder(name: str) -> Path:
-    """Folder of a sentence-transformers model that is safe to load: a local one, or one from the hub.
-
-    UserError where the package is missing, too, before anything is downloaded for it.
-    """
-    if importlib.util.find_spec("sentence_transformers") is None:
+def sentence_folder(name: str, told: packaged.Told = packaged.quietly) -> Path:
+    """Folder of a sentence-transformers model that is safe to load: `minilm` (an installed package), a local one, or
+    one from the hub."""
+    if name in MODELS:
         raise UserError(
-            f'The embedder "{name}" needs the package sentence-transformers, which is not installed.',
+            f'"{name}" is a language model, not an embedder.',
             "propagation.embedder",
-            f"Install it (pip install sentence-transformers), or set the embedder to {CHAR_TFIDF}.",
+            f"Choose `{next(iter(EMBEDDERS))}` or `{CHAR_TFIDF}`.",
         )
-    folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else download(name)
+    if name in EMBEDDERS:
+        folder = packaged.folder(name, told)
+    else:
+        folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else download(name)
     refuse_foreign_modules(folder)
     return folder
 
@@ -159,7 +160,7 @@ def files_of(folder: Path) -> str:
 def sentence_embedder(folder: Path, device: str) -> Embed:
     """The sentence-transformers model in a folder; UserError where it cannot be loaded."""
     try:
-        from sentence_transformers import SentenceTransformer  # here, as it takes four seconds and is optional
+        from sentence_transformers import SentenceTransformer  # here, as it takes four seconds
 
         model = SentenceTransformer(
             str(folder),

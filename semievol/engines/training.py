@@ -26,6 +26,7 @@ from semievol.engines import checkpoints, teaching
 from semievol.engines.adapters import AdaptedModel, Method
 from semievol.engines.batching import Batcher, Padded, is_out_of_memory, too_large
 from semievol.engines.chat import Turn
+from semievol.engines.fused import Group, fused
 from semievol.engines.students import Student, enrol
 from semievol.errors import UserError
 from semievol.method.protocols import Lesson, Stopped
@@ -74,7 +75,9 @@ def train(
         order = teaching.order(lengths, lesson.settings.batch_size, arguments.max_steps, lesson.seed)
         rows = [rows[place] for place in order]
         trainer = _StudentTrainer(student, loss, lesson.folder, mark, arguments, rows, watcher)
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
+        with fused(student.model, adapted.model.dtype, probe) as watcher.groups:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
             raise Stopped(f"training stopped after step {trainer.state.global_step}")
         about = {"lesson": mark, "step": trainer.state.global_step}
@@ -246,8 +249,17 @@ class _Watcher(TrainerCallback):
         self._model, self._loss, self._held_out, self._batcher = model, loss, held_out, batcher
         self._metric, self._progress, self._stopping = metric, progress, stopping
         self._started = 0.0
+        self.groups: Sequence[Group] = ()
         self.tokens = 0
         self.stopped = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        for group in self.groups:
+            group.refresh()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        for group in self.groups:
+            group.refresh()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started, self.tokens = time.monotonic(), 0

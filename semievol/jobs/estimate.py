@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semievol.config import Config
-from semievol.engines import footprint
-from semievol.engines.models import STARTER, is_folder, resolve_model
+from semievol.engines import footprint, lengths
 from semievol.method.prompts import answer_rule
 from semievol.store import projects, rounds, runs
 from semievol.store.database import Store
@@ -53,9 +52,10 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
 
     Raises UserError where the model cannot be used or does not tell its sizes.
     """
-    if config.model != STARTER and not is_folder(config.model):
+    folder = lengths.folder_of(config.model)
+    if folder is None:
         return None
-    shape = footprint.Shape.of(resolve_model(config.model))
+    shape = footprint.Shape.of(folder)
     task = projects.task_of(store, version_id)
     asked = projects.longest(store, version_id) + len(answer_rule(task).encode())
     once = len(task.instruction.encode())

@@ -174,14 +174,17 @@ def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
 
 
 def _differences(config: Config) -> list[tuple[str, str]]:
-    """Settings that differ from their preset as (dotted key, YAML value on one line)."""
+    """Settings that differ from their preset as (dotted key, YAML value on one line).
+
+    Model and embedder are always among them: another machine may have other ones by default.
+    """
     flat: list[tuple[str, str]] = []
 
     def walk(path: str, value: object, default: object) -> None:
         if isinstance(value, dict) and isinstance(default, dict):
             for key in value:
                 walk(f"{path}.{key}" if path else key, value[key], default.get(key))
-        elif value != default:
+        elif value != default or path in ("model", "propagation.embedder"):
             flat.append((path, yaml.safe_dump(value, default_flow_style=True, width=10**6).splitlines()[0]))
 
     walk("", config.model_dump(mode="json"), settings.preset(config.preset))

@@ -12,8 +12,10 @@ import numpy as np
 
 from semievol.config import Config
 from semievol.data.splits import cut_calibration
-from semievol.engines.models import HUB_ID, STARTER, is_folder, resolve_model
+from semievol.engines import packaged
+from semievol.engines.models import HUB_ID, is_folder, resolve_model
 from semievol.errors import UserError
+from semievol.installed import MODELS, STARTER
 from semievol.method.protocols import Plan
 from semievol.method.selection import Cut
 from semievol.records import STAGES, Record
@@ -60,8 +62,11 @@ def open_round(
 
 
 def check_model(name: str) -> None:
-    """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it."""
-    if name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
+    """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it, and a package
+    is prepared by it."""
+    if name in MODELS or packaged.is_gguf(name):
+        packaged.check(name)
+    elif name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
         resolve_model(name)
 
 

