@@ -6,10 +6,10 @@ from semievol.ui import parts, workspace
 
 with parts.page() as here:
     parts.head("Settings", "What the Studio may use, who is reviewing, and where everything is kept.")
-    left, right = st.columns([7, 5], gap="medium")
-    with left, parts.card("models"):
+    with parts.card("models"):
         workspace.models(here.store)
-    with right, parts.card("reviewer"):
+    left, right = st.columns(2, gap="medium")
+    with left, parts.card("reviewer"):
         workspace.reviewer()
     with right, parts.card("workspace"):
         workspace.health(here.store)

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from semievol import config as settings
-from semievol import terminal
+from semievol import installed, terminal
 from semievol.data.read_as import per_file
 from semievol.errors import UserError
 from semievol.export import FORMS, export
 from semievol.export.files import table as write_table
-from semievol.jobs import intake, launch
+from semievol.jobs import intake, launch, models
 from semievol.jobs.summary import summary
 from semievol.records import STAGES, Split
 from semievol.store import projects, rounds, runs
@@ -129,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     exports.add_argument("project", metavar="PROJECT")
     exports.add_argument("--what", choices=FORMS, required=True)
     exports.add_argument("--out", type=Path, required=True)
+    models_ = verb("models", _models, "which models there are, and what they need")
+    models_.add_argument("what", nargs="?", choices=("list", "check"), default="list")
+    models_.add_argument("names", nargs="*", metavar="NAME", help="with check: unpacked where need be, and looked at")
     compare = verb("compare", _compare, "runs side by side")
     compare.add_argument("runs", type=_id, nargs="+", metavar="RUN")
     return parser
@@ -291,6 +294,31 @@ def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
     project = projects.find_project(store, chosen.project)
     written = export(store, project, chosen.what, chosen.out)
     return 0, {"project": project.name, "what": chosen.what, "out": str(written)}, f"Written: {written}"
+
+
+def _models(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    if chosen.what == "list":
+        if chosen.names:
+            raise UserError("A list takes no names.", "models list", "Write `models check NAME`.")
+        found = models.known(store)
+    else:
+        if not chosen.names:
+            raise UserError("No model was named.", "models check", "Write `models check NAME`; `models` lists them.")
+        with terminal.Bars() as bars:
+            found = [models.prepare(name, bars.show) for name in chosen.names]
+    lines = [models_line(one) for one in found]
+    if advice := installed.advice():
+        lines.append(advice)
+    return 0, {"models": [one.as_dict() for one in found]}, "\n".join(lines)
+
+
+def models_line(one: models.Known) -> str:
+    """A model in a line: what it is, and what it needs."""
+    size = f"{one.parameters / 1e6:,.0f} M parameters" if one.parameters else ""
+    reads = f"{one.context:,} tokens of context" if one.context else ""
+    needs = f"a run needs about {one.memory / 2**30:.1f} GB" if one.memory else ""
+    parts = [one.state, one.title, one.architecture, size, reads, one.licence, needs, one.note]
+    return f"{one.name}: " + ", ".join(part for part in parts if part)
 
 
 def _compare(store: Store, chosen: argparse.Namespace) -> _Outcome:

@@ -203,5 +203,9 @@ def _alone(place: Path, told: Told) -> Iterator[None]:
             except BlockingIOError:
                 told("Waiting for another process", 0, 1)
                 time.sleep(0.2)
-        shutil.rmtree(place.parent / f".partial-{place.name}", ignore_errors=True)
-        yield
+        partial = place.parent / f".partial-{place.name}"
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)

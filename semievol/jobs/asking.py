@@ -20,9 +20,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from semievol import config as settings
 from semievol.errors import UserError
 from semievol.jobs.environment import for_models
-from semievol.records import Demonstration, Record
+from semievol.records import Demonstration, Record, Task
 from semievol.store import outcomes, projects, rounds
 from semievol.store.database import Store
 
@@ -56,6 +57,20 @@ def ask(
         "models": [[model, paths[model]] for model in models],
     }
     return _request(store, round_.config, request)
+
+
+def try_model(store: Store, model: str, question: str) -> str:
+    """What a model answers to a question of its own, freely, in at most 64 tokens."""
+    record = Record("tried", question)
+    request = {
+        "verb": "answer",
+        "task": asdict(Task("text")),
+        "record": asdict(record),
+        "demonstrations": [],
+        "models": [["base", "base"]],
+    }
+    config = settings.load("studio", assignments=[f"model={json.dumps(model)}"])
+    return str(_request(store, config, request)[0]["text"])
 
 
 def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demonstration]:

