@@ -46,8 +46,8 @@ IGNORED = -100
 QUIET: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "logging_steps": 1}
 
 
-def ours(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path) -> list[float]:
-    """The losses of one training, from the tokeniser to the finished adapter."""
+def ours(engine: LocalEngine, examples: Sequence[Example], adapter: str | None, scratch: Path) -> list[float]:
+    """The losses of one training, from the tokeniser to the finished adapter; adapter: None trains all weights."""
     losses: list[float] = []
 
     def metric(name: str, step: int, value: float) -> None:
@@ -55,24 +55,32 @@ def ours(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch
             losses.append(value)
 
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        lesson = Lesson(examples, TUNING, Path(folder), 0, start=adapter)
+        lesson = Lesson(examples, tuning(adapter), Path(folder), 0, start=adapter)
         engine.train(lesson, metric, lambda *_: None, lambda: False)
     return losses
 
 
-def student(base: AdaptedModel, adapter: str) -> Any:
-    """The same base and the same adapter, ready to be trained, as peft gives them."""
+def tuning(adapter: str | None) -> Tuning:
+    return TUNING if adapter else TUNING.model_copy(update={"method": "full"})
+
+
+def student(base: AdaptedModel, adapter: str | None) -> Any:
+    """The same base and the same adapter, ready to be trained, as peft gives them; without one, all of the base."""
     model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
+    if adapter is None:
+        return model.train()
     return PeftModel.from_pretrained(model, adapter, is_trainable=True)
 
 
-def arguments(base: AdaptedModel, folder: str, kind: type[TrainingArguments], steps: int, **more: Any) -> Any:
+def arguments(
+    base: AdaptedModel, folder: str, kind: type[TrainingArguments], steps: int, adapter: str | None, **more: Any
+) -> Any:
     """What both sides have in common: rate, schedule, batch, clipping."""
     return kind(
         output_dir=folder,
         max_steps=steps,
         per_device_train_batch_size=TUNING.batch_size,
-        learning_rate=peak_rate(TUNING, base.model.config.hidden_size, "lora"),
+        learning_rate=peak_rate(TUNING, base.model.config.hidden_size, "lora" if adapter else "full"),
         lr_scheduler_type=TUNING.schedule,
         warmup_steps=round(TUNING.warmup_ratio * steps),
         weight_decay=TUNING.weight_decay,
@@ -101,7 +109,9 @@ def losses_of(trainer: Trainer) -> list[float]:
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def as_it_comes(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path) -> Callable[[], Any]:
+def as_it_comes(
+    engine: LocalEngine, examples: Sequence[Example], adapter: str | None, scratch: Path
+) -> Callable[[], Any]:
     """transformers.Trainer with its own sampler and the usual collator; returns what is to be timed."""
     rows = rows_of(engine, examples)
 
@@ -109,7 +119,7 @@ def as_it_comes(engine: LocalEngine, examples: Sequence[Example], adapter: str, 
         steps = len(rows) // TUNING.batch_size
         trainer = Trainer(
             model=student(engine.base, adapter),
-            args=arguments(engine.base, str(scratch / "hf"), TrainingArguments, steps, bf16=in_bf16(engine)),
+            args=arguments(engine.base, str(scratch / "hf"), TrainingArguments, steps, adapter, bf16=in_bf16(engine)),
             train_dataset=rows,
             data_collator=DataCollatorForSeq2Seq(engine.base.chat.tokenizer),
         )
@@ -121,7 +131,7 @@ def as_it_comes(engine: LocalEngine, examples: Sequence[Example], adapter: str, 
 
 
 def by_trl(
-    engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path, **changed: Any
+    engine: LocalEngine, examples: Sequence[Example], adapter: str | None, scratch: Path, **changed: Any
 ) -> Callable[[], Any]:
     """TRL's SFTTrainer on prompt and completion, the loss on the completion, as it does by default."""
     from datasets import Dataset  # comes with TRL, which is optional here
@@ -138,7 +148,9 @@ def by_trl(
     def run() -> list[float]:
         trainer = SFTTrainer(
             model=student(engine.base, adapter),
-            args=arguments(engine.base, str(scratch / "trl"), SFTConfig, len(pairs) // TUNING.batch_size, **changed),
+            args=arguments(
+                engine.base, str(scratch / "trl"), SFTConfig, len(pairs) // TUNING.batch_size, adapter, **changed
+            ),
             train_dataset=Dataset.from_list(pairs),
             processing_class=engine.base.chat.tokenizer,
         )
@@ -156,7 +168,7 @@ class _InOurOrder(Trainer):
         return SequentialSampler(self.train_dataset)
 
 
-def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: str, scratch: Path) -> list[float]:
+def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: str | None, scratch: Path) -> list[float]:
     """Losses of transformers.Trainer on our batches in our order."""
     rows = rows_of(engine, examples)
     steps = len(rows) // TUNING.batch_size
@@ -168,6 +180,7 @@ def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: st
             str(scratch / "same"),
             TrainingArguments,
             steps,
+            adapter,
             bf16=in_bf16(engine),
         ),
         train_dataset=[rows[place] for place in order],
@@ -186,7 +199,9 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "auto"), default="fp32")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--method", choices=("lora", "full"), default="lora")
     chosen = parser.parse_args()
+    lora = chosen.method == "lora"
     transformers_logging.set_verbosity_error()
     peers = ["Trainer"]
     if importlib.util.find_spec("trl"):
@@ -201,7 +216,7 @@ def main() -> None:
             engine = LocalEngine(model_folder(name, place), chosen.precision, chosen.threads)
             plan = plan_of("fpb", "paper", 0, engine.base.name, chosen.precision, chosen.threads)
             examples = warm_up_examples(plan, engine)[: chosen.examples]
-            adapter = warm_adapter(plan, engine, place / f"{engine.base.name}-start")
+            adapter = warm_adapter(plan, engine, place / f"{engine.base.name}-start") if lora else None
             tokens = sum(len(row["input_ids"]) for row in rows_of(engine, examples))
             common = (engine, examples, adapter, place)
             ways: dict[str, Callable[[], Any]] = {

@@ -19,13 +19,14 @@ from semievol.method.lessons import warm_up_examples
 from semievol.method.protocols import Lesson, Plan
 from tests.benchmarks.method_study import load
 
-MODELS = ("starter", "llama 40 M", "qwen2 shape")
+MODELS = ("smollm2", "starter", "llama 40 M", "qwen2 shape")
 
 
 def model_folder(name: str, folder: Path) -> str:
-    """The starter, or a model with random weights in `folder`: numerics and cost are real, labels are not."""
-    if name == "starter":
-        return "starter"
+    """A model that comes with the Studio, or one with random weights in `folder`: numerics and cost are real there,
+    labels are not."""
+    if name in ("smollm2", "starter"):
+        return name
     tokenizer = AutoTokenizer.from_pretrained(STARTER_FOLDER)
     shape = {"vocab_size": 6144, "max_position_embeddings": 4096, "tie_word_embeddings": True, "bos_token_id": None}
     shape |= {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
