@@ -28,6 +28,8 @@ FLOORS: dict[str, int] = {
     "semievol.method.evidence": 1,
     "semievol.method.protocols": 2,
     "semievol.method.questions": 2,
+    "semievol.method.polls": 2,
+    "semievol.method.compared": 2,
     "semievol.method.lessons": 2,
     "semievol.method.judging": 2,
     "semievol.method.crossfit": 2,

@@ -262,6 +262,8 @@ def _told(result: dict[str, Any]) -> str:
     for arm, found in result["evaluate"].items():
         if found is not None:
             lines.append(f"  {arm}: {found['accuracy']:.1%} ({found['low']:.1%} to {found['high']:.1%})")
+    if result["ahead"]:
+        lines.append(f"  {result['ahead']}")
     lines += [f"  {note}" for note in result["notes"]]
     if result["error"]:
         lines.append(f"  {result['error']['what']} {result['error']['remedy']}")

@@ -20,6 +20,9 @@ from semievol.errors import UserError
 Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll"]
 MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "vote_entropy")
 PRESETS = ("studio", "paper", "authors_code")
+Voter = Literal["neighbours", "regression"]
+VOTERS: tuple[Voter, ...] = ("neighbours", "regression")
+"""What a collaborator's `model` may be beside language models: these answer from the embedder's vectors alone."""
 FULL_UP_TO = 100_000_000
 """Parameters up to which the training method `auto` trains all weights."""
 
@@ -170,6 +173,11 @@ class Config(Settings):
     tune: Tuning = Tuning()
     tune_from: Literal["base", "warm_up"] = Field("base", description="Where the last fine-tuning starts.")
     tune_on: Literal["gold_and_pseudo", "pseudo"] = Field("gold_and_pseudo", description="What it trains on.")
+    evaluate_demonstrations: bool = Field(
+        True,
+        description="Whether every model also answers the test set with demonstrations, which takes longer than all of "
+        "them without. The Evaluation page can do it later.",
+    )
     precision: Literal["auto", "fp32"] = Field(
         "auto", description="`auto` computes in bf16 where that is faster, `fp32` never does."
     )

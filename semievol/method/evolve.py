@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from semievol.config import Collaborator
-from semievol.method import confidence, evidence, selection, shift
+from semievol.method import compared, confidence, evidence, selection, shift
 from semievol.method.crossfit import cross_fit
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
@@ -29,8 +29,6 @@ from semievol.method.questions import (
 )
 from semievol.method.tasks import allowed_answers
 from semievol.records import STAGES, Response
-
-ARMS = ("base", "warm_up", "evolved")
 
 
 def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
@@ -151,20 +149,25 @@ def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Base, warm-up and evolved model on the test set, each asked plainly, with intervals and a paired test."""
+    """Base, warm-up and evolved model on the test set, plainly and with demonstrations, beside what a user would pick
+    instead, with intervals and paired tests."""
     models = {"base": "base", "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
-    arms = [arm for arm in ARMS if models[arm] is not None]
+    paths = {arm: path for arm in compared.ARMS if (path := models[arm]) is not None}
     if not plan.test:
         journal.event("evaluate", "There is no test set, so nothing was evaluated.")
         return
-    total, lengths = len(plan.test) * len(arms), Lengths()
-    for position, arm in enumerate(arms):
-        plain = Collaborator(name=arm, model=arm, demonstrations=False)
-        done = {(r.record_id, arm, r.input_hash) for r in journal.predictions(arm)}
-        for start, chunk in chunks(plan.test):
-            asks = [(r, plain, ask_of(plan, engine, "evaluate", r, plain, {arm: models[arm] or ""}, {})) for r in chunk]
+    near = compared.demonstrations(plan, engine)
+    ways = [False, True] if near else [False]
+    total, lengths = len(plan.test) * len(paths) * len(ways), Lengths()
+    for position, (shown, arm) in enumerate((shown, arm) for shown in ways for arm in paths):
+        row = Collaborator(name=compared.row(arm, shown), model=arm, demonstrations=shown)
+        done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
+        for start, chunk in chunks(plan.test, near if shown else None):
+            asks = [(r, row, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
             lengths.count(ask for _, _, ask in asks)
             answer_chunk(plan, engine, journal, "evaluate", asks, done)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
     lengths.tell(journal, "evaluate")
-    journal.save_evaluation(evaluation(plan, journal, arms))
+    compared.average(plan, journal)
+    compared.simpler_rows(plan, engine, journal)
+    journal.save_evaluation(evaluation(plan, journal))

@@ -72,6 +72,11 @@ def trained_on(store: Store, round_id: int) -> Frozen | None:
         return None if number is None else load_selection(connection, round_id, number)
 
 
+def newest_tuned(connection: Connection, round_id: int) -> int | None:
+    """The run that made the adapter which `adapters` gives for `tune`."""
+    return connection.execute(_newest_tuned(round_id, schema.runs.c.id)).scalar()
+
+
 def located(store: Store, path: str) -> Path:
     """A stored path as it is now: what lies in the workspace is stored relative to it, so that it may be moved."""
     return store.home / path

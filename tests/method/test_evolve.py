@@ -10,6 +10,7 @@ import pytest
 
 from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
+from semievol.method.compared import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped, Verdict
 from semievol.method.questions import CHUNK, FIRST_CHUNK, chunks
@@ -52,10 +53,10 @@ def outcome(journal: MemoryJournal) -> tuple[object, ...]:
     return journal.merged, journal.frozen, journal.predicted, journal.evaluation
 
 
-def test_a_whole_round_ends_with_an_evaluation_of_three_models(plan: Plan) -> None:
+def test_a_whole_round_ends_with_an_evaluation_of_all_rows(plan: Plan) -> None:
     engine, journal = FakeEngine(), MemoryJournal()
     evolve(plan, engine, journal)
-    assert set(journal.evaluation) == {"n", "base", "warm_up", "evolved", "p_value", "gained", "lost"}
+    assert set(journal.evaluation) == {"n", *ROWS, "p_value", "gained", "lost", "against"}
     assert journal.evaluation["n"] == 15
     assert 0 <= journal.evaluation["evolved"]["low"] <= journal.evaluation["evolved"]["accuracy"]
     assert len(journal.merged) == len(plan.unlabeled) + len(plan.calibration)
@@ -162,7 +163,7 @@ def test_what_the_model_cannot_read_at_all_goes_unanswered_and_the_rest_goes_on(
     assert victims[0].id not in journal.frozen.answers
     assert journal.evaluation["n"] == len(plan.test), "an unread test record counts, as wrong"
     assert {(stage, text.split(" was")[0].split(" were")[0]) for stage, text in journal.events} == {
-        ("respond", "4 questions"), ("evaluate", "3 questions"),
+        ("respond", "4 questions"), ("evaluate", "6 questions"),
     }  # fmt: skip
 
 

@@ -188,6 +188,22 @@ def test_predictions_belong_to_the_run(world: World) -> None:
     assert told.predictions("warm_up") == []
 
 
+def test_a_run_that_only_evaluates_begins_with_what_the_run_that_made_the_model_was_answered(world: World) -> None:
+    maker = world.journal
+    maker.save_adapter("tune", str(world.store.home / "adapter"))
+    maker.save_predictions("base", [response("t0"), response("t1", answer=None)])
+    runs.finish(world.store, world.run.id, world.run.attempt, "done")
+    later = runs.claim(
+        world.store, runs.enqueue(world.store, world.round.id, world.run.config, "evaluate").id, os.getpid()
+    )
+    told = StoreJournal(world.store, later)
+    assert told.predictions("base") == maker.predictions("base")
+    told.save_predictions("base", [response("t0", "base", "water")])
+    again = StoreJournal(world.store, later)
+    assert [r.answer for r in again.predictions("base")] == ["water", None]
+    assert [r.answer for r in maker.predictions("base")] == ["road", None]
+
+
 def test_verdicts_are_what_the_experts_said(full: World) -> None:
     decide = decisions.decide
     decide(full.store, full.project.id, full.round.id, "u1", "skip", "road")
