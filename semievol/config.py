@@ -37,12 +37,22 @@ class Collaborator(Settings):
     """One way of answering: which model, with or without demonstrations, how hot."""
 
     name: str = Field(min_length=1, max_length=60, description="How the collaborator is called on screen.")
-    model: str = Field("warm_up", description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name.")
+    model: str = Field(
+        "warm_up",
+        description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name. Without a language model: "
+        "`neighbours` (the vote of the nearest labeled records) or `regression` (on the embedder's vectors).",
+    )
     demonstrations: bool = Field(True, description="Whether the nearest labeled records are shown before the question.")
     order: Literal["similar_last", "shuffled"] = Field("similar_last", description="Order of the demonstrations.")
     variant: Literal["standard", "bare"] = Field("standard", description="With or without the system turn.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 takes the most probable answer, else one is drawn.")
     seed: int = Field(0, ge=0, description="Keeps collaborators that differ in nothing else apart.")
+
+    @model_validator(mode="after")
+    def _nothing_to_heat(self) -> Collaborator:
+        if self.model in VOTERS and self.temperature:
+            raise ValueError(f"{self.model} has no language model, so its temperature is 0")
+        return self
 
 
 class Lora(Settings):
@@ -116,6 +126,8 @@ class Propagation(Settings):
         names = [collaborator.name for collaborator in self.collaborators]
         if len(set(names)) < len(names):
             raise ValueError("two collaborators share a name")
+        if self.judge.model in VOTERS:
+            raise ValueError(f"the judge reads candidate answers, which {self.judge.model} cannot")
         return self
 
 

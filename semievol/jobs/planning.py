@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from semievol.config import Config
+from semievol.config import VOTERS, Config
 from semievol.data.splits import cut_calibration
 from semievol.engines.models import HUB_ID, STARTER, is_folder, resolve_model
 from semievol.errors import UserError
+from semievol.method.polls import obstacle
 from semievol.method.protocols import Plan
 from semievol.method.selection import Cut
 from semievol.records import STAGES, Record
@@ -38,6 +39,7 @@ def open_round(
     if project.version_id is None:
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
+    _check_voters(store, project.version_id, config)
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
@@ -63,6 +65,19 @@ def check_model(name: str) -> None:
     """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it."""
     if name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
         resolve_model(name)
+
+
+def _check_voters(store: Store, version_id: int, config: Config) -> None:
+    """Refuses a collaborator without a language model where the task's answers are nothing to vote for."""
+    for collaborator in config.propagation.collaborators:
+        how = next((voter for voter in VOTERS if voter == collaborator.model), None)
+        if how is not None:
+            labeled = projects.load_records(store, version_id, "labeled")
+            pool = projects.load_records(store, version_id, "unlabeled")
+            reason = obstacle(projects.task_of(store, version_id), labeled, pool, how)
+            if reason:
+                where = f"collaborator {collaborator.name}"
+                raise UserError(reason, where, "Give this collaborator a language model, or leave it out.")
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:

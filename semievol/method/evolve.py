@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from semievol.config import Collaborator
-from semievol.method import compared, confidence, evidence, selection, shift
+from semievol.config import VOTERS, Collaborator
+from semievol.method import compared, confidence, evidence, polls, selection, shift
 from semievol.method.crossfit import cross_fit
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
@@ -87,8 +87,12 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
-    collaborators = plan.config.propagation.collaborators
+    everybody = plan.config.propagation.collaborators
     done, lengths = journal.answered("respond"), Lengths()
+    for how in VOTERS:  # they need no language model, and answer all records within seconds
+        for voter in (c for c in everybody if c.model == how):
+            polls.respond(plan, engine, journal, voter, how, records, done)
+    collaborators = [c for c in everybody if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
         lengths.count(ask for _, _, ask in asks)

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from semievol.config import Voter
-from semievol.method.protocols import Engine, Plan, Reply
+from semievol.config import Collaborator, Voter
+from semievol.method.protocols import Engine, Journal, Plan, Reply
+from semievol.method.questions import go_on
 from semievol.method.tasks import LETTERS, allowed_answers, fold
 from semievol.records import Record, Response, Task
 
@@ -39,6 +40,24 @@ def obstacle(task: Task, labeled: Sequence[Record], queries: Sequence[Record], h
                 f"{shared:,} of {len(queries):,} questions offer an answer that some labeled record has."
             )
     return ""
+
+
+def respond(
+    plan: Plan,
+    engine: Engine,
+    journal: Journal,
+    collaborator: Collaborator,
+    how: Voter,
+    records: Sequence[Record],
+    done: set[tuple[str, str, str]],
+) -> None:
+    """Saves what a collaborator without a language model says about all records, unless it is already there."""
+    hashes = input_hashes(plan, how, records)
+    missing = {id for id, input_hash in hashes.items() if (id, collaborator.name, input_hash) not in done}
+    if missing:
+        go_on(journal)
+        said = poll(plan, engine, collaborator.name, how, records)
+        journal.save_responses("respond", [response for response in said if response.record_id in missing])
 
 
 def poll(plan: Plan, engine: Engine, name: str, how: Voter, queries: Sequence[Record]) -> list[Response]:

@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "tune.batch_size",
         "tune_from",
         "tune_on",
+        "evaluate_demonstrations",
     ),
     "Machine": ("seed", "precision", "threads"),
 }
@@ -52,6 +53,7 @@ NAMES = {
     "calibration": "Calibration share",
     "tune_from": "Start from",
     "tune_on": "Train on",
+    "evaluate_demonstrations": "Evaluate with demonstrations, too",
     "lora.rank": "LoRA rank",
     "method": "What is trained",
 }
@@ -185,7 +187,8 @@ def _written(here: Place, project: Project) -> None:
             "Differences from the preset",
             value=yaml.safe_dump(own, sort_keys=False, allow_unicode=True) if own else "",
             height=200,
-            help="Keys as in the config file of the command line, such as propagation.k or tune.schedule.",
+            help="Keys as in the config file of the command line, such as propagation.k or tune.schedule. The model "
+            "of one of propagation.collaborators may also be neighbours or regression, which need the embedder only.",
         )
         if st.form_submit_button("Apply"):
             with parts.errors_shown():

@@ -270,3 +270,23 @@ def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selectio
     assert told.endswith(f"--round {parent.round_id} --from tune --until evaluate --selection 1")
     child = launch.start(store, project, config, parent_id=parent.round_id)
     assert f"--parent {parent.round_id}" in launch.command_line(store, project, child)
+
+
+@pytest.mark.parametrize("model", ["neighbours", "regression"])
+def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store: Store, model: str) -> None:
+    open_task = Task("text")
+    created = projects.create_project(store, "Open", open_task)
+    projects.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    project = projects.find_project(store, created.id)
+    config = load("studio", None, [f"propagation.collaborators=[{{name: vote, model: {model}}}]"])
+    with pytest.raises(UserError, match="free text task does not have") as caught:
+        launch.start(store, project, config)
+    assert caught.value.where == "collaborator vote"
+    assert runs.list_runs(store) == rounds.list_rounds(store, project.id) == []
+
+
+def test_a_vote_that_can_be_taken_is_planned_like_any_collaborator(store: Store, project: projects.Project) -> None:
+    config = load("studio", None, [*CUT, "propagation.collaborators=[{name: vote, model: neighbours}]"])
+    run = launch.start(store, project, config)
+    carried_out(store, run)
+    assert {r.collaborator for r in StoreJournal(store, run).responses("respond")} == {"vote"}

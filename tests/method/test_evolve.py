@@ -345,3 +345,37 @@ def test_without_a_test_set_nothing_is_evaluated_and_it_is_said(plan: Plan) -> N
 def test_nothing_to_train_on_is_the_users_mistake(plan: Plan) -> None:
     with pytest.raises(UserError, match="nothing to train on"):
         evolve(replace(plan, labeled=()), FakeEngine(), MemoryJournal(), until="warm_up")
+
+
+VOTING = (Collaborator(name="vote", model="neighbours"), Collaborator(name="fit", model="regression"))
+
+
+def test_collaborators_without_a_language_model_answer_like_any_other(plan: Plan) -> None:
+    mixed = with_propagation(plan, collaborators=(Collaborator(name="alone", demonstrations=False), *VOTING))
+    engine, journal = FakeEngine(), MemoryJournal()
+    evolve(mixed, engine, journal, until="justify")
+    said = {(r.record_id, r.collaborator): r for r in journal.responses("respond")}
+    pool = [*plan.unlabeled, *plan.calibration]
+    assert set(said) == {(r.id, name) for r in pool for name in ("alone", "vote", "fit")}
+    assert {r.exactness for r in said.values()} == {"exact"}
+    assert all(len(r.probabilities) == 3 and r.answer in TASK.labels for r in said.values())
+    assert {ask.collaborator for ask in engine.asked} <= {"alone", "judge"}
+    assert "answer_nll" in journal.merged[pool[0].id].confidences
+
+
+def test_a_round_of_nothing_but_votes_still_trains_what_tuning_is_compared_with(plan: Plan) -> None:
+    engine, journal = FakeEngine(), MemoryJournal()
+    evolve(with_propagation(plan, collaborators=VOTING, justify=False), engine, journal)
+    assert [lesson.folder.name for lesson in engine.lessons] == ["warm_up", "tune"]
+    assert {ask.collaborator.removesuffix("_demonstrations") for ask in engine.asked} == {"base", "warm_up", "evolved"}
+    assert "p_value" in journal.evaluation
+
+
+def test_votes_are_taken_once_and_again_where_the_labeled_records_changed(plan: Plan) -> None:
+    voting, journal = with_propagation(plan, collaborators=VOTING), MemoryJournal()
+    evolve(voting, FakeEngine(), journal, until="respond")
+    before = dict(journal.kept["respond"])
+    evolve(voting, FakeEngine(), journal, until="respond")
+    assert journal.kept["respond"] == before
+    evolve(replace(voting, labeled=plan.labeled[1:]), FakeEngine(), journal, until="respond")
+    assert len(journal.kept["respond"]) == 2 * len(before)
