@@ -257,6 +257,8 @@ def _told(result: dict[str, Any]) -> str:
     lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]} in {result["seconds"]} s.']
     if result["candidates"] is not None:
         lines.append(f"  {result['candidates']:,} candidates, {result['agreed']:,} agreed")
+    if result["weights"]:
+        lines.append("  weights: " + ", ".join(f"{name} {weight:.0%}" for name, weight in result["weights"].items()))
     if result["accepted"] is not None:
         lines.append(f"  {result['accepted']:,} accepted")
     for arm, found in result["evaluate"].items():

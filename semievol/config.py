@@ -111,6 +111,11 @@ class Propagation(Settings):
     collaborators: tuple[Collaborator, ...] = Field(
         min_length=1, max_length=16, description="Who answers every record."
     )
+    weighting: Literal["equal", "earned"] = Field(
+        "equal",
+        description="`equal`: every collaborator counts the same. `earned`: by the probability it gives to the known "
+        "answers of calibration (or cross-fitted) records; who earns too little is left out.",
+    )
     justify: bool = Field(True, description="Whether the judge weighs the candidates where collaborators disagree.")
     judge: Collaborator = Field(
         Collaborator(name="judge", demonstrations=False), description="Who weighs them; drawn at its own temperature."

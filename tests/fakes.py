@@ -121,6 +121,7 @@ class MemoryJournal:
         self.near: dict[str, list[tuple[str, float]]] = {}
         self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
         self.compared: dict[str, Any] | None = None
+        self.weighed: dict[str, Any] | None = None
         self.merged: dict[str, Candidate] = {}
         self.frozen: Frozen | None = None
         self.decided: dict[str, list[tuple[str | None, Verdict]]] = {}
@@ -169,6 +170,12 @@ class MemoryJournal:
 
     def save_shift(self, found: Mapping[str, Any]) -> None:
         self.compared = dict(found)
+
+    def weights(self) -> Mapping[str, Any] | None:
+        return self.weighed
+
+    def save_weights(self, found: Mapping[str, Any]) -> None:
+        self.weighed = dict(found)
 
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         return set(self.kept[stage])

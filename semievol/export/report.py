@@ -15,11 +15,12 @@ import pandas as pd
 
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
+from semievol.method import earning
 from semievol.method.compared import ahead
 from semievol.method.tasks import same
 from semievol.palette import LIGHT
 from semievol.records import Split, Task
-from semievol.store import decisions, outcomes, projects, results, runs, selections
+from semievol.store import decisions, outcomes, projects, results, rounds, runs, selections
 from semievol.store.database import Store
 from semievol.store.rounds import Round
 
@@ -57,7 +58,7 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
         f"dataset version {version['number']}.</p>",
         *_outcome(outcomes.evaluation(store, judged.id) if judged else None),
         *_data(task, version),
-        *_propagation(round_, frame),
+        *_propagation(round_, frame, rounds.weights(store, round_.id)),
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
         *_reviewed(store, project),
         *_repeat(round_, run),
@@ -116,12 +117,13 @@ def _data(task: Task, version: dict[str, Any]) -> list[str]:
     return [*parts, _table(["Found in the data", "Remedy"], findings)] if findings else parts
 
 
-def _propagation(round_: Round, frame: pd.DataFrame) -> list[str]:
+def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | None) -> list[str]:
     settings = round_.config.propagation
     parts = [
         "<h2>How the labels were carried over</h2>",
         f"<p>Model {_e(_shown_model(round_.config.model))}, preset {_e(round_.config.preset)}: every unlabeled record "
         f"was answered by {len(settings.collaborators)} collaborators with up to {settings.k} demonstrations.</p>",
+        *([f"<p>{_e(earning.sentence(weights))}</p>"] if weights else []),
     ]
     if frame.empty:
         return [*parts, "<p>No candidates were made yet.</p>"]

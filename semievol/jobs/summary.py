@@ -31,6 +31,7 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "p_value": evaluation.get("p_value"),
         "ahead": ahead(evaluation) or None,
         **_candidates(store, run),
+        "weights": (rounds.weights(store, run.round_id) or {}).get("everybody"),
         "notes": notes(store, run_id),
         "error": run.error,
     }

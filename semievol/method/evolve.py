@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
-from semievol.method import compared, confidence, evidence, polls, selection, shift
+from semievol.method import compared, confidence, earning, evidence, polls, selection, shift
 from semievol.method.crossfit import cross_fit
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
@@ -42,12 +42,18 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
         "tune": tune,
         "evaluate": evaluate,
     }
+    crossed = bool(plan.config.cross_fit) and not plan.calibration
+    earned = plan.config.propagation.weighting == "earned"
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
         go_on(journal)
         journal.progress(stage, 0, 0)  # begun; how much there is to do is not known yet
+        if stage == "justify" and earned:
+            if crossed:  # what the folds answer says whose word counts how much
+                cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
+            earning.settle(plan, journal)
         steps[stage](plan, engine, journal)
-        if stage == "justify" and plan.config.cross_fit and not plan.calibration:
-            cross_fit(plan, engine, journal, (warm_up, retrieve, respond, justify))
+        if stage == "justify" and crossed:
+            cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
 
 
 def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:
@@ -102,13 +108,20 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Self-justify: where collaborators disagree the judge weighs their answers; then candidates are merged (§3.2)."""
+    """Self-justify: where collaborators disagree the judge weighs their answers; then candidates are merged (§3.2).
+
+    Who has no weight has no say: neither in whether they agree, nor before the judge, nor in the numbers.
+    """
     by_record: dict[str, list[Response]] = {}
     for response in journal.responses("respond"):
         by_record.setdefault(response.record_id, []).append(response)
     for record_id, said in by_record.items():  # who could not read the question has no say, unless nobody could
         by_record[record_id] = [response for response in said if not response.unread] or said
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
+    weighed, known = earning.settled(plan, journal), {record.id for record in plan.calibration}
+    weights = {r.id: earning.of(weighed, r, r.id in known) for r in records} if weighed else {}
+    for record_id, mine in weights.items():
+        by_record[record_id] = earning.heard(by_record[record_id], mine)
     if plan.config.propagation.justify:
         heard = [r for r in records if not by_record[r.id][0].unread]
         disputed = [r for r in heard if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
@@ -116,7 +129,9 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     verdicts = {response.record_id: response for response in journal.responses("justify")}
     whose = plan.config.propagation.verdict_confidence
     journal.save_candidates(
-        confidence.merge(plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id), whose)
+        confidence.merge(
+            plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id), whose, weights.get(r.id)
+        )
         for r in records
     )
 

@@ -183,6 +183,11 @@ class Journal(Protocol):
 
     def save_shift(self, found: Mapping[str, Any]) -> None: ...
 
+    def weights(self) -> Mapping[str, Any] | None:
+        """What the collaborators of this round earned (`earning.settled`), where that was looked at."""
+
+    def save_weights(self, found: Mapping[str, Any]) -> None: ...
+
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys of the responses that are already stored for this round and stage."""
 

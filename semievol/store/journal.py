@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal, select, update
+from sqlalchemy import Connection, select, update
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
@@ -30,6 +30,7 @@ from semievol.store.progress import advance, upsert, write_event, write_metrics
 from semievol.store.projects import project_folder, run_folder
 from semievol.store.responses import as_response, said, said_values
 from semievol.store.rounds import bump, get_round
+from semievol.store.rounds import weights as get_weights
 from semievol.store.selections import Found, load_selection, record_keys, write_selection
 from semievol.store.verdicts import allowed_in, effective
 
@@ -168,6 +169,16 @@ class StoreJournal:
             connection.execute(mine.values(shift=dict(found)))
             bump(connection, round_id=self._round.id)
 
+    def weights(self) -> dict[str, Any] | None:
+        """What the collaborators of this round earned, where that was looked at."""
+        return get_weights(self._store, self._round.id)
+
+    def save_weights(self, found: Mapping[str, Any]) -> None:
+        with self._write() as connection:
+            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
+            connection.execute(mine.values(weights=dict(found)))
+            bump(connection, round_id=self._round.id)
+
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys (record id, collaborator, input hash) of the responses already stored for this round and stage."""
         s, r = schema.responses.c, schema.records.c
@@ -250,31 +261,17 @@ class StoreJournal:
     def predictions(self, model: str) -> list[Response]:
         """Test answers already stored by this run for one of the rows that are compared; a run that only evaluates
         begins with those of the run that made the model."""
-        if self._run.first == "evaluate":
-            self._take_over_predictions()
+        if self._run.first == "evaluate" and not self._took_over:
+            with self._write() as connection:
+                outcomes.take_over(connection, self._run.id, self._round.id)
+                bump(connection, round_id=self._round.id)
+            self._took_over = True
         p, r = schema.predictions.c, schema.records.c
         query = select(r.record_id, p.model, *said(schema.predictions)).join(schema.records, r.key == p.record_key)
         mine = query.where(p.run_id == self._run.id, p.model == model).order_by(p.record_key)
         with self._store.read() as connection:
             rows = connection.execute(mine).all()
         return [as_response(record_id, name, values) for record_id, name, *values in rows]
-
-    def _take_over_predictions(self) -> None:
-        """Copies what the run that made the round's newest evolved adapter was answered, and the selection it used."""
-        if self._took_over:
-            return
-        p, n = schema.predictions, schema.runs.c
-        copied = [column for column in p.c if column is not p.c.run_id]
-        with self._write() as connection:
-            maker = outcomes.newest_tuned(connection, self._round.id)
-            begun = connection.execute(select(p.c.run_id).where(p.c.run_id == self._run.id).limit(1)).first()
-            if maker is not None and begun is None:
-                theirs = select(literal(self._run.id), *copied).where(p.c.run_id == maker)
-                connection.execute(insert(p).from_select(["run_id", *(column.name for column in copied)], theirs))
-                used = connection.execute(select(n.selection_used).where(n.id == maker)).scalar()
-                connection.execute(update(schema.runs).where(n.id == self._run.id).values(selection_used=used))
-            bump(connection, round_id=self._round.id)
-        self._took_over = True
 
     def save_predictions(self, model: str, responses: Sequence[Response]) -> None:
         whose = {"run_id": self._run.id, "model": model}

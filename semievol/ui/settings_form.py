@@ -33,7 +33,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "propagation.warm_up.learning_rate",
         "propagation.warm_up.lora.rank",
     ),
-    "Propagation": ("propagation.k", "propagation.justify", "propagation.verdict_confidence", "calibration"),
+    "Propagation": (
+        "propagation.k",
+        "propagation.weighting",
+        "propagation.justify",
+        "propagation.verdict_confidence",
+        "calibration",
+    ),
     "Fine-tuning": (
         "tune.method",
         "tune.epochs",
@@ -48,6 +54,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
+    "propagation.weighting": "Say of the collaborators",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "Confidence of a settled dispute",
     "calibration": "Calibration share",

@@ -36,6 +36,7 @@ WRITES: dict[str, Callable[[StoreJournal], object]] = {
     "responses": lambda j: j.save_responses("respond", [response("u1")]),
     "candidates": lambda j: j.save_candidates([candidate("u1")]),
     "freeze": lambda j: j.freeze(POLICY, lambda: ({"u1": "road"}, {}, None)),
+    "weights": lambda j: j.save_weights({"records": 3}),
     "predictions": lambda j: j.save_predictions("base", [response("t1")]),
     "evaluation": lambda j: j.save_evaluation({"n": 1}),
 }
@@ -110,6 +111,13 @@ def test_adapters_belong_to_the_round_or_to_the_run(world: World) -> None:
     assert next_one.adapter("warm_up") == told.adapter("warm_up")
     assert next_one.adapter("tune") is None
     assert next_one.folder("tune") != told.folder("tune")
+
+
+def test_what_collaborators_earned_belongs_to_the_round(world: World) -> None:
+    assert world.journal.weights() is None
+    found = {"records": 40, "cross_fitted": False, "everybody": {"one": 1.0}, "folds": [{"one": 1.0}]}
+    world.journal.save_weights(found)
+    assert world.journal.weights() == rounds.weights(world.store, world.round.id) == found
 
 
 def test_a_run_that_only_evaluates_takes_the_newest_evolved_adapter(world: World) -> None:
