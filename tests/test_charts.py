@@ -151,3 +151,17 @@ def test_confusion_is_coloured_by_the_share_of_each_gold_class() -> None:
     figure = charts.confusion(pd.DataFrame([[3, 1], [0, 0]], index=["a", "b"], columns=["a", "b"]))
     assert np.array(figure.data[0].z).tolist() == [[75, 25], [0, 0]]
     assert [list(row) for row in figure.data[0].text] == [[3, 1], [0, 0]]
+
+
+def test_accuracies_stand_in_groups_and_those_of_a_kind_look_alike() -> None:
+    kinds = ["plain", "shown", "plain", "shown", "none"]
+    scores = pd.DataFrame({"group": ["Base", "Base", "Evolved", "Evolved", "Regression"], "kind": kinds})
+    scores = scores.assign(accuracy=[0.3, 0.4, 0.8, 0.9, 0.7], low=0.2, high=0.95)
+    figure = charts.accuracy_bars(scores)
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert [(trace.name, list(trace.y)) for trace in bars] == [("plain", [30, 80]), ("shown", [40, 90]), ("none", [70])]
+    places = sorted(x for trace in bars for x in trace.x)
+    gap = 1 + charts.GROUP_GAP
+    assert np.diff(places) == pytest.approx([1, gap, 1, gap])
+    assert list(figure.layout.xaxis.ticktext) == ["Base", "Evolved", "Regression"]
+    assert list(figure.layout.xaxis.tickvals) == pytest.approx([0.5, 2.5 + charts.GROUP_GAP, 4 + 2 * charts.GROUP_GAP])
