@@ -82,7 +82,8 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
     rows = {row: evaluation[row] for row in formats.ROW_WORDS if row in evaluation}
     cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
     parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
-    said = [_paired(evaluation), *([f"<b>{escape(simpler)}</b>"] if (simpler := compared.ahead(evaluation)) else [])]
+    simpler = escape(compared.ahead(evaluation)).replace("p = ", "p&nbsp;=&nbsp;")
+    said = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
     parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in said))
     for caveat in caveats:
         parts.note(caveat)
@@ -118,8 +119,9 @@ def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) ->
     newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)
     if shown or not newest or not run.config.propagation.k:
         return
+    busy = here.active is not None and here.active.round_id == run.round_id
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Ask with demonstrations, too", icon=":material/library_add:"):
+        if st.button("Ask with demonstrations, too", icon=":material/library_add:", disabled=busy):
             with parts.errors_shown():
                 actions.evaluate_demonstrations(here.store, project, run)
                 st.rerun()
