@@ -1,4 +1,4 @@
-"""Evaluation: base, warm-up and evolved model on the test set, what changed, and a place to ask them."""
+"""Evaluation: the models and what is simpler on the test set, what changed, and a place to ask them."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ with parts.page() as here:
     project = gates.needs_project(here)
     parts.head(
         "Evaluation",
-        "Did it help? The base model, the warm-up model and the evolved model on the test set, side by side.",
+        "Did it help? Base, warm-up and evolved model on the test set, beside what you could use instead.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
     judged = evaluation.judged(here)
@@ -31,6 +31,7 @@ with parts.page() as here:
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
             evaluation.summary(found, evaluation.caveats(here, run))
+            evaluation.more(here, project, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
             left, right = st.columns([5, 7], gap="medium")

@@ -15,6 +15,7 @@ with parts.page() as here:
     )
     gates.needs_candidates(here, "Here you see what the collaborators answer.")
     with parts.card("table"):
+        responses.who_earned_what(here)
         responses.off_the_question(here)
         wanted = responses.filters(here)
         total = results.candidates_page(here.store, here.this_round.id, limit=1, **wanted)[1]

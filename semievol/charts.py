@@ -9,6 +9,7 @@ meaning alone: disputed bars are hatched, lines are dashed, points have shapes. 
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,8 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 PERCENT = {"ticksuffix": " %"}
 MOST_POINTS = 500
 MOST_QUESTIONS = 5_000
+GROUP_GAP = 0.7
+"""Room between two groups of bars, in bars."""
 
 
 def template(dark: bool) -> go.layout.Template:
@@ -234,28 +237,43 @@ def records_map(points: pd.DataFrame, colour: str, dark: bool = False) -> go.Fig
 
 
 def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
-    """Accuracy of models side by side with intervals; the last one, which the others lead to, has the accent colour.
+    """Accuracy with intervals, in groups side by side: those of a group stand together, those of a kind look alike.
 
-    scores: model, accuracy, low, high, all shares in 0-1.
+    scores: group, kind, accuracy, low, high, the last three shares in 0-1; the lines of a group follow each other.
     """
     colours = palette(dark)
-    figure = _figure(dark, "", "Accuracy on the test set", yaxis={**PERCENT, "range": [0, 100]})
-    high, found, low = (100 * scores[name] for name in ("high", "accuracy", "low"))
-    places = range(len(scores))
-    ranks = places[::-1]
-    pattern = {**_hatch(0, colours), "shape": [_cycle(HATCHES, rank) for rank in ranks]}
-    figure.add_bar(
-        x=list(places),
-        y=found,
-        marker={"color": [_cycle(colours.series, rank) for rank in ranks], "pattern": pattern},
-        error_y={"array": high - found, "arrayminus": found - low, "color": colours.text, "thickness": 1.5, "width": 6},
-        customdata=np.column_stack([low, high]),
-        hovertemplate="%{y:.1f} %, 95 % interval %{customdata[0]:.1f} to %{customdata[1]:.1f} %<extra></extra>",
+    scale = {"tickvals": list(range(0, 101, 20)), "range": [0, 108]}
+    figure = _figure(dark, "", "Accuracy", yaxis={**PERCENT, **scale}, bargap=0)
+    new = scores["group"].ne(scores["group"].shift()).cumsum().to_numpy()
+    shown = scores.assign(x=np.arange(len(scores)) + GROUP_GAP * (new - 1), part=new)
+    shown[["accuracy", "low", "high"]] *= 100
+    for position, (kind, bars) in enumerate(shown.groupby("kind", sort=False)):
+        reach = {"array": bars["high"] - bars["accuracy"], "arrayminus": bars["accuracy"] - bars["low"]}
+        figure.add_bar(
+            x=bars["x"],
+            y=bars["accuracy"],
+            width=0.86,
+            name=label(kind),
+            marker={"color": _cycle(colours.series, position), "pattern": _hatch(position, colours)},
+            error_y={**reach, "color": colours.text, "thickness": 1.5, "width": 5},
+            customdata=list(zip([label(name) for name in bars["group"]], bars["low"], bars["high"], strict=True)),
+            hovertemplate="%{customdata[0]}<br>%{y:.1f} %, 95 % interval %{customdata[1]:.1f} to %{customdata[2]:.1f} %"
+            "<extra>%{fullData.name}</extra>",
+        )
+    figure.add_scatter(
+        x=shown["x"],
+        y=shown["high"],
+        mode="text",
+        text=[f"{value:.1f}" for value in shown["accuracy"]],
+        textposition="top center",
+        textfont={"size": 12},
+        hoverinfo="skip",
         showlegend=False,
     )
-    _named_axis(figure, "xaxis", scores["model"])
-    names = [f"{label(m, 24)}<br>{value:.1f} %" for m, value in zip(scores["model"], found, strict=True)]
-    return figure.update_layout(xaxis_ticktext=names)
+    groups = shown.groupby("part", sort=False).agg(x=("x", "mean"), name=("group", "first"))
+    _named_axis(figure, "xaxis", groups["name"])
+    names = ["<br>".join(textwrap.wrap(label(name, 24), 14, break_long_words=False)) for name in groups["name"]]
+    return figure.update_layout(xaxis_tickvals=groups["x"].tolist(), xaxis_ticktext=names, xaxis_tickangle=0)
 
 
 def _figure(dark: bool, x: str, y: str, **layout: Any) -> go.Figure:

@@ -260,11 +260,15 @@ def _told(result: dict[str, Any]) -> str:
     lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]} in {result["seconds"]} s.']
     if result["candidates"] is not None:
         lines.append(f"  {result['candidates']:,} candidates, {result['agreed']:,} agreed")
+    if result["weights"]:
+        lines.append("  weights: " + ", ".join(f"{name} {weight:.0%}" for name, weight in result["weights"].items()))
     if result["accepted"] is not None:
         lines.append(f"  {result['accepted']:,} accepted")
     for arm, found in result["evaluate"].items():
         if found is not None:
             lines.append(f"  {arm}: {found['accuracy']:.1%} ({found['low']:.1%} to {found['high']:.1%})")
+    if result["ahead"]:
+        lines.append(f"  {result['ahead']}")
     lines += [f"  {note}" for note in result["notes"]]
     if result["error"]:
         lines.append(f"  {result['error']['what']} {result['error']['remedy']}")

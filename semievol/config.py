@@ -21,6 +21,9 @@ from semievol.installed import default_embedder, default_model
 Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll"]
 MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "vote_entropy")
 PRESETS = ("studio", "paper", "authors_code")
+Voter = Literal["neighbours", "regression"]
+VOTERS: tuple[Voter, ...] = ("neighbours", "regression")
+"""What a collaborator's `model` may be beside language models: these answer from the embedder's vectors alone."""
 FULL_UP_TO = 100_000_000
 """Parameters up to which the training method `auto` trains all weights."""
 
@@ -35,12 +38,22 @@ class Collaborator(Settings):
     """One way of answering: which model, with or without demonstrations, how hot."""
 
     name: str = Field(min_length=1, max_length=60, description="How the collaborator is called on screen.")
-    model: str = Field("warm_up", description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name.")
+    model: str = Field(
+        "warm_up",
+        description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name. Without a language model: "
+        "`neighbours` (the vote of the nearest labeled records) or `regression` (on the embedder's vectors).",
+    )
     demonstrations: bool = Field(True, description="Whether the nearest labeled records are shown before the question.")
     order: Literal["similar_last", "shuffled"] = Field("similar_last", description="Order of the demonstrations.")
     variant: Literal["standard", "bare"] = Field("standard", description="With or without the system turn.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 takes the most probable answer, else one is drawn.")
     seed: int = Field(0, ge=0, description="Keeps collaborators that differ in nothing else apart.")
+
+    @model_validator(mode="after")
+    def _nothing_to_heat(self) -> Collaborator:
+        if self.model in VOTERS and self.temperature:
+            raise ValueError(f"{self.model} has no language model, so its temperature is 0")
+        return self
 
 
 class Lora(Settings):
@@ -100,6 +113,11 @@ class Propagation(Settings):
     collaborators: tuple[Collaborator, ...] = Field(
         min_length=1, max_length=16, description="Who answers every record."
     )
+    weighting: Literal["equal", "earned"] = Field(
+        "equal",
+        description="`equal`: every collaborator counts the same. `earned`: by the probability it gives to the known "
+        "answers of calibration (or cross-fitted) records; who earns too little is left out.",
+    )
     justify: bool = Field(True, description="Whether the judge weighs the candidates where collaborators disagree.")
     judge: Collaborator = Field(
         Collaborator(name="judge", demonstrations=False), description="Who weighs them; drawn at its own temperature."
@@ -115,6 +133,8 @@ class Propagation(Settings):
         names = [collaborator.name for collaborator in self.collaborators]
         if len(set(names)) < len(names):
             raise ValueError("two collaborators share a name")
+        if self.judge.model in VOTERS:
+            raise ValueError(f"the judge reads candidate answers, which {self.judge.model} cannot")
         return self
 
 
@@ -176,6 +196,11 @@ class Config(Settings):
     tune: Tuning = Tuning()
     tune_from: Literal["base", "warm_up"] = Field("base", description="Where the last fine-tuning starts.")
     tune_on: Literal["gold_and_pseudo", "pseudo"] = Field("gold_and_pseudo", description="What it trains on.")
+    evaluate_demonstrations: bool = Field(
+        True,
+        description="Whether every model also answers the test set with demonstrations, which takes longer than all of "
+        "them without. The Evaluation page can do it later.",
+    )
     precision: Literal["auto", "fp32"] = Field(
         "auto", description="`auto` computes in bf16 where that is faster, `fp32` never does."
     )
@@ -192,10 +217,16 @@ _PAPER_COLLABORATORS = (
 )
 _LORA = Tuning(method="lora")
 _STUDIO_TUNING = Tuning(epochs=4, minimum_steps=200, save_every=100)
-_STUDIO_COLLABORATORS = (
+STUDIO_COLLABORATORS = (
+    Collaborator(name="warm-up alone", demonstrations=False),
+    Collaborator(name="neighbours' vote", model="neighbours", demonstrations=False),
+    Collaborator(name="regression", model="regression", demonstrations=False),
+)
+STUDIO_READERS = (
     Collaborator(name="warm-up, demonstrations"),
     Collaborator(name="warm-up alone", demonstrations=False),
 )
+"""Who answers in the studio's preset where the answers are nothing to vote for."""
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -230,7 +261,7 @@ def preset(name: str) -> dict[str, Any]:
             propagation=Propagation(
                 warm_up=_STUDIO_TUNING,
                 k=3,
-                collaborators=_STUDIO_COLLABORATORS,
+                collaborators=STUDIO_COLLABORATORS,
                 verdict_confidence="everyone",
             ),
             policy=Policy(measure="answer_nll", rule=Rule(value=0.6)),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from semievol.config import Policy
+from semievol.config import Policy, Voter
 from semievol.method.protocols import Accepted, Ask, Frozen, Lesson, Reply, Verdict
 from semievol.records import Candidate, Demonstration, Record, Response
 
@@ -49,6 +49,29 @@ class FakeEngine:
             for word in record.question.split():
                 vectors[row, hashlib.sha256(word.encode()).digest()[0] % 64] += 1
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+    def vote(
+        self,
+        labeled: Sequence[Record],
+        queries: Sequence[Record],
+        allowed: Sequence[Sequence[str]],
+        embedder: str,
+        how: Voter,
+    ) -> list[Reply]:
+        """The three most similar labeled records vote; for a regression all of them do."""
+        near = self.neighbours(labeled, queries, 3 if how == "neighbours" else len(labeled), embedder)
+        replies = []
+        for shown, may in zip(near, allowed, strict=True):
+            votes: Counter[str] = Counter()
+            for demonstration in shown:
+                votes[demonstration.record.answer or ""] += 0.01 + demonstration.similarity
+            if not may:
+                replies.append(Reply(text=votes.most_common(1)[0][0], exactness="absent"))
+                continue
+            total = sum(votes[answer] + 0.1 for answer in may)
+            probabilities = tuple((votes[answer] + 0.1) / total for answer in may)
+            replies.append(Reply(may[probabilities.index(max(probabilities))], probabilities))
+        return replies
 
     def fits(self, ask: Ask) -> bool:
         return sum(len(turn.content) for turn in ask.messages) <= self.reads
@@ -98,6 +121,7 @@ class MemoryJournal:
         self.near: dict[str, list[tuple[str, float]]] = {}
         self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
         self.compared: dict[str, Any] | None = None
+        self.weighed: dict[str, Any] | None = None
         self.merged: dict[str, Candidate] = {}
         self.frozen: Frozen | None = None
         self.decided: dict[str, list[tuple[str | None, Verdict]]] = {}
@@ -146,6 +170,12 @@ class MemoryJournal:
 
     def save_shift(self, found: Mapping[str, Any]) -> None:
         self.compared = dict(found)
+
+    def weights(self) -> Mapping[str, Any] | None:
+        return self.weighed
+
+    def save_weights(self, found: Mapping[str, Any]) -> None:
+        self.weighed = dict(found)
 
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         return set(self.kept[stage])

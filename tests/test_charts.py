@@ -64,7 +64,7 @@ def figures(dark: bool) -> dict[str, go.Figure]:
     risk = pd.DataFrame({"measure": "answer_nll", "coverage": np.linspace(0, 1, 900), "risk": np.linspace(0, 1, 900)})
     loss = pd.DataFrame({"name": EVIL, "step": range(5000), "value": np.linspace(3, 1, 5000)})
     bins = pd.DataFrame({"confidence": [0.4, 0.8], "accuracy": [0.5, 0.7], "count": [9, 9]})
-    scores = {"model": names, "accuracy": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.6, 0.8]}
+    scores = {"group": names, "kind": names, "accuracy": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.6, 0.8]}
     confidence = charts.bin_confidence(values, chance.random(500) < 0.5)
     return {
         "confidence": charts.confidence_histogram(confidence, "answer_nll", {"agreed": 0.2, "disputed": 0.1}, dark),
@@ -142,7 +142,7 @@ def test_a_map_names_the_six_most_frequent_groups_and_gives_ids() -> None:
 def test_meaning_does_not_hang_on_colour_alone() -> None:
     drawn = figures(False)
     assert len({trace.marker.pattern.shape for trace in drawn["confidence"].data}) == 2
-    assert len(set(drawn["accuracy"].data[0].marker.pattern.shape)) == 2
+    assert len({trace.marker.pattern.shape for trace in drawn["accuracy"].data if trace.type == "bar"}) == 2
     two = pd.DataFrame({"name": ["a", "b"] * 2, "step": [0, 0, 1, 1], "value": 1.0})
     assert len({trace.line.dash for trace in charts.metric_curves(two).data}) == 2
 
@@ -151,3 +151,17 @@ def test_confusion_is_coloured_by_the_share_of_each_gold_class() -> None:
     figure = charts.confusion(pd.DataFrame([[3, 1], [0, 0]], index=["a", "b"], columns=["a", "b"]))
     assert np.array(figure.data[0].z).tolist() == [[75, 25], [0, 0]]
     assert [list(row) for row in figure.data[0].text] == [[3, 1], [0, 0]]
+
+
+def test_accuracies_stand_in_groups_and_those_of_a_kind_look_alike() -> None:
+    kinds = ["plain", "shown", "plain", "shown", "none"]
+    scores = pd.DataFrame({"group": ["Base", "Base", "Evolved", "Evolved", "Regression"], "kind": kinds})
+    scores = scores.assign(accuracy=[0.3, 0.4, 0.8, 0.9, 0.7], low=0.2, high=0.95)
+    figure = charts.accuracy_bars(scores)
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert [(trace.name, list(trace.y)) for trace in bars] == [("plain", [30, 80]), ("shown", [40, 90]), ("none", [70])]
+    places = sorted(x for trace in bars for x in trace.x)
+    gap = 1 + charts.GROUP_GAP
+    assert np.diff(places) == pytest.approx([1, gap, 1, gap])
+    assert list(figure.layout.xaxis.ticktext) == ["Base", "Evolved", "Regression"]
+    assert list(figure.layout.xaxis.tickvals) == pytest.approx([0.5, 2.5 + charts.GROUP_GAP, 4 + 2 * charts.GROUP_GAP])

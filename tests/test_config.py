@@ -131,3 +131,15 @@ def test_every_setting_is_described() -> None:
     for model in models:
         for name, field in model.model_fields.items():
             assert field.description or name in groups, f"{model.__name__}.{name} has no description"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "what"),
+    [
+        ("propagation.collaborators=[{name: a, model: neighbours, temperature: 1}]", "no language model"),
+        ("propagation.judge={name: judge, model: regression}", "cannot"),
+    ],
+)
+def test_what_needs_a_language_model_is_not_asked_of_a_vote(assignment: str, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        load("studio", None, [assignment])

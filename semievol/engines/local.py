@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from semievol.config import Voter
 from semievol.engines import generation, scoring, vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.batching import (
@@ -88,6 +89,20 @@ class LocalEngine:
         from semievol.engines import retrieval
 
         return retrieval.unit_vectors(records, self._embedder(embedder))
+
+    def vote(
+        self,
+        labeled: Sequence[Record],
+        queries: Sequence[Record],
+        allowed: Sequence[Sequence[str]],
+        embedder: str,
+        how: Voter,
+    ) -> list[Reply]:
+        """As the protocol says; embedder: as in `neighbours`."""
+        from semievol.engines import voting
+
+        poll = {"neighbours": voting.neighbours, "regression": voting.regression}[how]
+        return poll(labeled, queries, allowed, self._embedder(embedder))
 
     def _embedder(self, name: str) -> Embed:
         from semievol.engines import retrieval

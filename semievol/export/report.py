@@ -15,14 +15,21 @@ import pandas as pd
 
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
+from semievol.method import earning
+from semievol.method.compared import ahead
 from semievol.method.tasks import same
 from semievol.palette import LIGHT
 from semievol.records import Split, Task
-from semievol.store import decisions, outcomes, projects, results, runs, selections
+from semievol.store import decisions, outcomes, projects, results, rounds, runs, selections
 from semievol.store.database import Store
 from semievol.store.rounds import Round
 
 _ARMS = {"base": "base model", "warm_up": "plainly fine-tuned model", "evolved": "evolved model"}
+_BARS = {
+    f"{arm}{way}": f"{arm.replace('_', '-').capitalize()}{how}"
+    for arm in _ARMS
+    for way, how in (("", ""), ("_demonstrations", ", demonstrations"), ("_averaged", ", averaged"))
+} | {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
 _SHOWN = 8
 _STYLE = f"""
 body {{ font: 16px/1.55 system-ui, sans-serif; color: {LIGHT.text}; background: {LIGHT.background};
@@ -51,7 +58,7 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
         f"dataset version {version['number']}.</p>",
         *_outcome(outcomes.evaluation(store, judged.id) if judged else None),
         *_data(task, version),
-        *_propagation(round_, frame),
+        *_propagation(round_, frame, rounds.weights(store, round_.id)),
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
         *_reviewed(store, project),
         *_repeat(round_, run),
@@ -89,9 +96,12 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
             f"Against fine-tuning on the labeled data alone, the evolved model gained {more:,} records and lost "
             f"{less:,}. {verdict} (mid-p McNemar, p = {found['p_value']:.3g})."
         )
-    values = {key: [100 * found[arm][key] for arm in arms] for key in ("accuracy", "low", "high")}
-    figure = drawing.bars([_ARMS[a] for a in arms], values["accuracy"], values["low"], values["high"], " %")
-    return [heading, f"<p>{' '.join(sentences)}</p>", figure]
+    rows = [row for row in _BARS if row in found]
+    values = {key: [round(100 * found[row][key], 1) for row in rows] for key in ("accuracy", "low", "high")}
+    figure = drawing.bars([_BARS[row] for row in rows], values["accuracy"], values["low"], values["high"], " %")
+    simpler = ahead(found)
+    told = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
+    return [heading, *told, figure]
 
 
 def _data(task: Task, version: dict[str, Any]) -> list[str]:
@@ -107,12 +117,13 @@ def _data(task: Task, version: dict[str, Any]) -> list[str]:
     return [*parts, _table(["Found in the data", "Remedy"], findings)] if findings else parts
 
 
-def _propagation(round_: Round, frame: pd.DataFrame) -> list[str]:
+def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | None) -> list[str]:
     settings = round_.config.propagation
     parts = [
         "<h2>How the labels were carried over</h2>",
         f"<p>Model {_e(_shown_model(round_.config.model))}, preset {_e(round_.config.preset)}: every unlabeled record "
         f"was answered by {len(settings.collaborators)} collaborators with up to {settings.k} demonstrations.</p>",
+        *([f"<p>{_e(earning.sentence(weights))}</p>"] if weights else []),
     ]
     if frame.empty:
         return [*parts, "<p>No candidates were made yet.</p>"]

@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from semievol.config import Config
+from semievol.config import STUDIO_COLLABORATORS, STUDIO_READERS, VOTERS, Config
 from semievol.data.splits import cut_calibration
 from semievol.engines import packaged
 from semievol.engines.models import HUB_ID, is_folder, resolve_model
 from semievol.errors import UserError
 from semievol.installed import MODELS, STARTER
+from semievol.method.polls import obstacle
 from semievol.method.protocols import Plan
 from semievol.method.selection import Cut
 from semievol.records import STAGES, Record
@@ -40,6 +41,7 @@ def open_round(
     if project.version_id is None:
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
+    config = _with_voters(store, project.version_id, config)
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
@@ -68,6 +70,31 @@ def check_model(name: str) -> None:
         packaged.check(name)
     elif name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
         resolve_model(name)
+
+
+def _with_voters(store: Store, version_id: int, config: Config) -> Config:
+    """The settings with collaborators that suit the task.
+
+    Of the studio's own, those without a language model are left out where the answers are nothing to vote for; where
+    none of them is left, one that reads demonstrations takes their place. One that a person chose is refused instead.
+    """
+    mine = config.propagation.collaborators
+    voters = {c: voter for c in mine for voter in VOTERS if c.model == voter}
+    if not voters:
+        return config
+    task, labeled = projects.task_of(store, version_id), projects.load_records(store, version_id, "labeled")
+    pool = projects.load_records(store, version_id, "unlabeled")
+    reasons = {c: reason for c, how in voters.items() if (reason := obstacle(task, labeled, pool, how))}
+    if not reasons:
+        return config
+    if mine != STUDIO_COLLABORATORS:
+        chosen, reason = next(iter(reasons.items()))
+        raise UserError(
+            reason, f"collaborator {chosen.name}", "Give this collaborator a language model, or leave it out."
+        )
+    suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
+    propagation = config.propagation.model_copy(update={"collaborators": suitable})
+    return config.model_copy(update={"propagation": propagation})
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:

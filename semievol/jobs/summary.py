@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from semievol.method.compared import ARMS, ROWS, ahead
 from semievol.method.tasks import same
 from semievol.records import STAGES
 from semievol.store import decisions, outcomes, projects, results, rounds, runs
@@ -26,9 +27,11 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "status": run.status,
         "seconds": round(ended - run.started, 2) if ended and run.started else None,
         "stages": _stages(store, run_id),
-        "evaluate": {arm: _interval(evaluation.get(arm)) for arm in ("base", "warm_up", "evolved")},
+        "evaluate": {row: _interval(evaluation.get(row)) for row in ROWS if row in ARMS or row in evaluation},
         "p_value": evaluation.get("p_value"),
+        "ahead": ahead(evaluation) or None,
         **_candidates(store, run),
+        "weights": (rounds.weights(store, run.round_id) or {}).get("everybody"),
         "notes": notes(store, run_id),
         "error": run.error,
     }

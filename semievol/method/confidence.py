@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Literal
 
@@ -21,7 +21,13 @@ from semievol.records import Candidate, Exactness, Response, Task
 _WORST: tuple[Exactness, ...] = ("exact", "bound", "absent")
 
 
-def mean_nll(task: Task, allowed: Sequence[str], answer: str | None, responses: Sequence[Response]) -> float | None:
+def mean_nll(
+    task: Task,
+    allowed: Sequence[str],
+    answer: str | None,
+    responses: Sequence[Response],
+    weights: Sequence[float] | None = None,
+) -> float | None:
     """-(1/T) sum_t log p(y_t) of the final pseudo-response, averaged over the responses.
 
     Closed tasks: -log p(answer), p renormalised over the allowed answers; every response contributes.
@@ -32,7 +38,7 @@ def mean_nll(task: Task, allowed: Sequence[str], answer: str | None, responses: 
         table = _distributions(allowed, responses)
         if table is None or answer is None or answer not in allowed:
             return None
-        return float(np.mean([_nll(row[allowed.index(answer)]) for row in table]))
+        return float(np.average([_nll(row[allowed.index(answer)]) for row in table], weights=weights))
     return _mean([_mean(r.token_logprobs, -1.0) for r in _stating(task, answer, responses)])
 
 
@@ -45,7 +51,9 @@ def token_entropy(task: Task, answer: str | None, responses: Sequence[Response])
     return _mean([_mean(response.token_entropies) for response in about])
 
 
-def answer_entropy(allowed: Sequence[str], responses: Sequence[Response]) -> float | None:
+def answer_entropy(
+    allowed: Sequence[str], responses: Sequence[Response], weights: Sequence[float] | None = None
+) -> float | None:
     """-sum_k q_k log q_k / log K, q the responses' averaged distribution over the K allowed answers; in [0, 1].
 
     K = 1 gives 0; open tasks (K = 0) have none.
@@ -53,7 +61,7 @@ def answer_entropy(allowed: Sequence[str], responses: Sequence[Response]) -> flo
     table = _distributions(allowed, responses)
     if table is None:
         return None
-    return 0.0 if len(allowed) == 1 else _entropy(table.mean(axis=0)) / math.log(len(allowed))
+    return 0.0 if len(allowed) == 1 else _entropy(_pooled(table, weights)) / math.log(len(allowed))
 
 
 def vote_entropy(task: Task, answers: Sequence[str | None]) -> float:
@@ -67,13 +75,19 @@ def vote_entropy(task: Task, answers: Sequence[str | None]) -> float:
     return _entropy(np.array([len(group) for group in groups] + [1] * unread) / max(len(answers), 1))
 
 
-def answer_nll(task: Task, allowed: Sequence[str], answer: str | None, responses: Sequence[Response]) -> float | None:
+def answer_nll(
+    task: Task,
+    allowed: Sequence[str],
+    answer: str | None,
+    responses: Sequence[Response],
+    weights: Sequence[float] | None = None,
+) -> float | None:
     """-log of the responses' averaged probability of the final answer (EVIDENCE.md §6).
 
     Open tasks: the probability of the whole text, exp(sum_t log p(y_t)), where a response states `answer`, and 0 where
     it states another: a lower bound of the averaged probability, since other wordings of the answer are not counted.
     """
-    probability = _averaged_probability(task, allowed, answer, responses)
+    probability = _averaged_probability(task, allowed, answer, responses, weights)
     return None if probability is None else _nll(probability)
 
 
@@ -90,6 +104,7 @@ def merge(
     responses: Sequence[Response],
     justification: Response | None = None,
     verdict_confidence: Literal["judge", "everyone"] = "judge",
+    earned: Mapping[str, float] | None = None,
 ) -> Candidate:
     """One record's candidate from its collaborators' responses and, where they dispute, the self-justification.
 
@@ -99,21 +114,27 @@ def merge(
     its own confidence overstates: a starter's judge was right on 40 % of disputes at an average confidence of 89 %.
     Disputed without: majority vote (ties: larger averaged probability, then smaller answer), numbers averaged.
     exactness: the worst of the responses that the numbers come from.
+    earned: collaborator -> weight above 0, by which averages (closed tasks) and the majority's votes are weighed; the
+    judge then counts as one of them on average. None weighs all alike.
     """
     if not responses:
         raise ValueError("merge needs at least one response")
     answers = [response.answer for response in responses]
     agreed = agree(task, answers)
+    weights = None if earned is None else _shares(responses, earned)
     justified = not agreed and justification is not None and justification.answer is not None
     if justified and justification is not None:
         answer = justification.answer
-        source = [justification] if verdict_confidence == "judge" else [*responses, justification]
+        alone = verdict_confidence == "judge"
+        source = [justification] if alone else [*responses, justification]
+        counts = None if alone or weights is None else [*weights, 1 / len(weights)]
     else:
-        answer, source = answers[0] if agreed else _majority(task, allowed, responses), list(responses)
+        answer = answers[0] if agreed else _majority(task, allowed, responses, weights)
+        source, counts = list(responses), weights
     values = {
-        "answer_nll": answer_nll(task, allowed, answer, source),
-        "answer_entropy": answer_entropy(allowed, source),
-        "mean_nll": mean_nll(task, allowed, answer, source),
+        "answer_nll": answer_nll(task, allowed, answer, source, counts),
+        "answer_entropy": answer_entropy(allowed, source, counts),
+        "mean_nll": mean_nll(task, allowed, answer, source, counts),
         "token_entropy": token_entropy(task, answer, source),
         "vote_entropy": vote_entropy(task, answers),
     }
@@ -142,18 +163,33 @@ def _ballot(task: Task, answers: Sequence[str | None]) -> list[list[str]]:
     return groups
 
 
-def _majority(task: Task, allowed: Sequence[str], responses: Sequence[Response]) -> str | None:
-    groups = _ballot(task, [response.answer for response in responses])
+def _shares(responses: Sequence[Response], earned: Mapping[str, float]) -> list[float] | None:
+    """Weight of every response; None, so that all weigh the same, where nobody of them has earned any."""
+    found = [earned.get(response.collaborator, 0.0) for response in responses]
+    total = math.fsum(found)
+    return [weight / total for weight in found] if total > 0 else None
 
-    def rank(group: list[str]) -> tuple[int, float, str]:
-        probability = _averaged_probability(task, allowed, group[0], responses)
-        return -len(group), -(probability or 0.0), group[0]
+
+def _majority(
+    task: Task, allowed: Sequence[str], responses: Sequence[Response], weights: Sequence[float] | None
+) -> str | None:
+    groups = _ballot(task, [response.answer for response in responses])
+    each = [1.0] * len(responses) if weights is None else weights
+
+    def rank(group: list[str]) -> tuple[float, float, str]:
+        votes = math.fsum(weight for weight, response in zip(each, responses, strict=True) if response.answer in group)
+        probability = _averaged_probability(task, allowed, group[0], responses, weights)
+        return -votes, -(probability or 0.0), group[0]
 
     return min(groups, key=rank)[0] if groups else None
 
 
 def _averaged_probability(
-    task: Task, allowed: Sequence[str], answer: str | None, responses: Sequence[Response]
+    task: Task,
+    allowed: Sequence[str],
+    answer: str | None,
+    responses: Sequence[Response],
+    weights: Sequence[float] | None = None,
 ) -> float | None:
     if answer is None:
         return None
@@ -161,7 +197,7 @@ def _averaged_probability(
         table = _distributions(allowed, responses)
         if table is None or answer not in allowed:
             return None
-        return float(table.mean(axis=0)[allowed.index(answer)])
+        return float(_pooled(table, weights)[allowed.index(answer)])
     stating = _stating(task, answer, responses)
     if not stating or not all(response.token_logprobs for response in stating):
         return None
@@ -179,6 +215,11 @@ def _distributions(allowed: Sequence[str], responses: Sequence[Response]) -> np.
     table = np.array([response.probabilities for response in responses], dtype=float)
     totals = table.sum(axis=1, keepdims=True)
     return table / totals if bool(np.all(totals > 0)) and bool(np.all(np.isfinite(totals))) else None
+
+
+def _pooled(table: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:
+    """The linear pool of distributions, float[K]."""
+    return np.asarray(np.average(table, axis=0, weights=weights))
 
 
 def _stating(task: Task, answer: str | None, responses: Sequence[Response]) -> list[Response]:

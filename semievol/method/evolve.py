@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from semievol.config import Collaborator
-from semievol.method import confidence, evidence, selection, shift
+from semievol.config import VOTERS, Collaborator
+from semievol.method import compared, confidence, earning, evidence, polls, selection, shift
 from semievol.method.crossfit import cross_fit
 from semievol.method.judging import candidate_frames, evaluation
 from semievol.method.lessons import train, tune_examples, warm_up_examples
@@ -30,8 +30,6 @@ from semievol.method.questions import (
 from semievol.method.tasks import allowed_answers
 from semievol.records import STAGES, Response
 
-ARMS = ("base", "warm_up", "evolved")
-
 
 def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
     """Runs the stages from `first` to `until`, both inclusive. Raises `Stopped` when the journal asks for it."""
@@ -44,12 +42,18 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
         "tune": tune,
         "evaluate": evaluate,
     }
+    crossed = bool(plan.config.cross_fit) and not plan.calibration
+    earned = plan.config.propagation.weighting == "earned"
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
         go_on(journal)
         journal.progress(stage, 0, 0)  # begun; how much there is to do is not known yet
+        if stage == "justify" and earned:
+            if crossed:  # what the folds answer says whose word counts how much
+                cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
+            earning.settle(plan, journal)
         steps[stage](plan, engine, journal)
-        if stage == "justify" and plan.config.cross_fit and not plan.calibration:
-            cross_fit(plan, engine, journal, (warm_up, retrieve, respond, justify))
+        if stage == "justify" and crossed:
+            cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
 
 
 def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:
@@ -89,8 +93,12 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
-    collaborators = plan.config.propagation.collaborators
+    everybody = plan.config.propagation.collaborators
     done, lengths = journal.answered("respond"), Lengths()
+    for how in VOTERS:  # they need no language model, and answer all records within seconds
+        for voter in (c for c in everybody if c.model == how):
+            polls.respond(plan, engine, journal, voter, how, records, done)
+    collaborators = [c for c in everybody if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
         lengths.count(ask for _, _, ask in asks)
@@ -100,13 +108,20 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Self-justify: where collaborators disagree the judge weighs their answers; then candidates are merged (§3.2)."""
+    """Self-justify: where collaborators disagree the judge weighs their answers; then candidates are merged (§3.2).
+
+    Who has no weight has no say: neither in whether they agree, nor before the judge, nor in the numbers.
+    """
     by_record: dict[str, list[Response]] = {}
     for response in journal.responses("respond"):
         by_record.setdefault(response.record_id, []).append(response)
     for record_id, said in by_record.items():  # who could not read the question has no say, unless nobody could
         by_record[record_id] = [response for response in said if not response.unread] or said
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
+    weighed, known = earning.settled(plan, journal), {record.id for record in plan.calibration}
+    weights = {r.id: earning.of(weighed, r, r.id in known) for r in records} if weighed else {}
+    for record_id, mine in weights.items():
+        by_record[record_id] = earning.heard(by_record[record_id], mine)
     if plan.config.propagation.justify:
         heard = [r for r in records if not by_record[r.id][0].unread]
         disputed = [r for r in heard if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
@@ -114,7 +129,9 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     verdicts = {response.record_id: response for response in journal.responses("justify")}
     whose = plan.config.propagation.verdict_confidence
     journal.save_candidates(
-        confidence.merge(plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id), whose)
+        confidence.merge(
+            plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id), whose, weights.get(r.id)
+        )
         for r in records
     )
 
@@ -151,20 +168,25 @@ def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Base, warm-up and evolved model on the test set, each asked plainly, with intervals and a paired test."""
+    """Base, warm-up and evolved model on the test set, plainly and with demonstrations, beside what a user would pick
+    instead, with intervals and paired tests."""
     models = {"base": "base", "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
-    arms = [arm for arm in ARMS if models[arm] is not None]
+    paths = {arm: path for arm in compared.ARMS if (path := models[arm]) is not None}
     if not plan.test:
         journal.event("evaluate", "There is no test set, so nothing was evaluated.")
         return
-    total, lengths = len(plan.test) * len(arms), Lengths()
-    for position, arm in enumerate(arms):
-        plain = Collaborator(name=arm, model=arm, demonstrations=False)
-        done = {(r.record_id, arm, r.input_hash) for r in journal.predictions(arm)}
-        for start, chunk in chunks(plan.test):
-            asks = [(r, plain, ask_of(plan, engine, "evaluate", r, plain, {arm: models[arm] or ""}, {})) for r in chunk]
+    near = compared.demonstrations(plan, engine)
+    ways = [False, True] if near else [False]
+    total, lengths = len(plan.test) * len(paths) * len(ways), Lengths()
+    for position, (shown, arm) in enumerate((shown, arm) for shown in ways for arm in paths):
+        row = Collaborator(name=compared.row(arm, shown), model=arm, demonstrations=shown)
+        done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
+        for start, chunk in chunks(plan.test, near if shown else None):
+            asks = [(r, row, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
             lengths.count(ask for _, _, ask in asks)
             answer_chunk(plan, engine, journal, "evaluate", asks, done)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
     lengths.tell(journal, "evaluate")
-    journal.save_evaluation(evaluation(plan, journal, arms))
+    compared.average(plan, journal)
+    compared.simpler_rows(plan, engine, journal)
+    journal.save_evaluation(evaluation(plan, journal))

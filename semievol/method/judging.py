@@ -1,4 +1,4 @@
-"""Looking at results: candidates as a table for the policy, and the evaluation of a round's models.
+"""Looking at results: candidates as a table for the policy, and the evaluation of what a round came to.
 
 Gold answers of the pool are unknown here; those of the calibration split stand in their own table.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from semievol.config import MEASURES
-from semievol.method import metrics
+from semievol.method import compared, metrics
 from semievol.method.prompts import suspicious
 from semievol.method.protocols import Journal, Plan
 from semievol.method.tasks import same
@@ -58,21 +58,31 @@ _COLUMNS = [
 ]
 
 
-def evaluation(plan: Plan, journal: Journal, arms: Sequence[str]) -> dict[str, object]:
-    """Accuracy and macro-F1 with 95 % intervals for every arm, and the paired test of evolved against warm-up."""
+def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
+    """Accuracy and macro-F1 with 95 % intervals of every row that answered; the paired test of evolved against warm-up
+    and, under `against`, of evolved against what a user would pick instead."""
     gold = {record.id: record.answer for record in plan.test}
-    answers = {arm: {r.record_id: r.answer for r in journal.predictions(arm)} for arm in arms}
-    correct = {arm: [same(plan.task, answers[arm].get(i), gold[i]) for i in gold] for arm in arms}
-    result: dict[str, object] = {"n": len(gold)}
-    for arm in arms:
-        low, high = metrics.wilson(sum(correct[arm]), len(gold))
-        figures = {"accuracy": sum(correct[arm]) / len(gold), "low": low, "high": high}
+    found = {row: {r.record_id: r.answer for r in journal.predictions(row)} for row in compared.ROWS}
+    answers = {row: said for row, said in found.items() if said}
+    correct = {row: [same(plan.task, said.get(i), gold[i]) for i in gold] for row, said in answers.items()}
+    result: dict[str, Any] = {"n": len(gold)}
+    for row, said in answers.items():
+        low, high = metrics.wilson(sum(correct[row]), len(gold))
+        figures = {"accuracy": sum(correct[row]) / len(gold), "low": low, "high": high}
         if plan.task.closed:
             truth = [answer or "" for answer in gold.values()]
-            figures["macro_f1"] = metrics.macro_f1(truth, [answers[arm].get(i) for i in gold])
-        result[arm] = figures
-    if "warm_up" in correct and "evolved" in correct:
-        pairs = list(zip(correct["warm_up"], correct["evolved"], strict=True))
-        gained, lost = sum(e and not w for w, e in pairs), sum(w and not e for w, e in pairs)
-        result |= {"p_value": metrics.mcnemar_midp(gained, lost), "gained": gained, "lost": lost}
+            figures["macro_f1"] = metrics.macro_f1(truth, [said.get(i) for i in gold])
+        result[row] = figures
+    if "evolved" in correct:
+        if "warm_up" in correct:
+            result |= _paired(correct["warm_up"], correct["evolved"])
+        against = {row: _paired(correct[row], correct["evolved"]) for row in compared.SIMPLER if row in correct}
+        result["against"] = against
     return result
+
+
+def _paired(before: Sequence[bool], after: Sequence[bool]) -> dict[str, float]:
+    """Records that turned right and wrong from one to the other, and the mid-p McNemar test of the two."""
+    pairs = list(zip(before, after, strict=True))
+    gained, lost = sum(a and not b for b, a in pairs), sum(b and not a for b, a in pairs)
+    return {"p_value": metrics.mcnemar_midp(gained, lost), "gained": gained, "lost": lost}

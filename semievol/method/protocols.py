@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from semievol.config import Config, Policy, Tuning
+from semievol.config import Config, Policy, Tuning, Voter
 from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Origin, Record, Response, Task
 
 
@@ -103,6 +103,22 @@ class Engine(Protocol):
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         """Replies in the order of `asks`. The numbers do not depend on what else stands in the call (fp32)."""
 
+    def vote(
+        self,
+        labeled: Sequence[Record],
+        queries: Sequence[Record],
+        allowed: Sequence[Sequence[str]],
+        embedder: str,
+        how: Voter,
+    ) -> list[Reply]:
+        """Answers by the embedder's vectors and the labeled records' answers alone, no language model.
+
+        how: "neighbours", a vote of the nearest, weighted by similarity, or "regression", a logistic one. allowed: per
+        query, the texts that may be voted for, to all of which the reply gives a probability above 0; none allows any
+        ("neighbours" only) and the reply has no probabilities. A query of a labeled record's content is answered
+        without that record. An empty text: nobody voted for what is allowed.
+        """
+
     def train(
         self,
         lesson: Lesson,
@@ -167,6 +183,11 @@ class Journal(Protocol):
 
     def save_shift(self, found: Mapping[str, Any]) -> None: ...
 
+    def weights(self) -> Mapping[str, Any] | None:
+        """What the collaborators of this round earned (`earning.settled`), where that was looked at."""
+
+    def save_weights(self, found: Mapping[str, Any]) -> None: ...
+
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys of the responses that are already stored for this round and stage."""
 
@@ -188,7 +209,8 @@ class Journal(Protocol):
         """
 
     def predictions(self, model: str) -> list[Response]:
-        """Test-set answers already stored by this run for one of `base`, `warm_up`, `evolved`."""
+        """Test-set answers already stored by this run for one of `compared.ROWS`. A run that only evaluates begins
+        with those of the run that made the model."""
 
     def save_predictions(self, model: str, responses: Sequence[Response]) -> None: ...
     def save_evaluation(self, evaluation: Mapping[str, Any]) -> None: ...

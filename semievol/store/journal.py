@@ -30,6 +30,7 @@ from semievol.store.progress import advance, upsert, write_event, write_metrics
 from semievol.store.projects import project_folder, run_folder
 from semievol.store.responses import as_response, said, said_values
 from semievol.store.rounds import bump, get_round
+from semievol.store.rounds import weights as get_weights
 from semievol.store.selections import Found, load_selection, record_keys, write_selection
 from semievol.store.verdicts import allowed_in, effective
 
@@ -48,6 +49,7 @@ class StoreJournal:
         self._progress: dict[str, tuple[int, int]] = {}
         self._written: dict[str, tuple[float, tuple[int, int]]] = {}
         self._looked, self._stopping = -math.inf, False
+        self._took_over = False
 
     # --- what only informs ------------------------------------------------------------------------------------------
 
@@ -167,6 +169,16 @@ class StoreJournal:
             connection.execute(mine.values(shift=dict(found)))
             bump(connection, round_id=self._round.id)
 
+    def weights(self) -> dict[str, Any] | None:
+        """What the collaborators of this round earned, where that was looked at."""
+        return get_weights(self._store, self._round.id)
+
+    def save_weights(self, found: Mapping[str, Any]) -> None:
+        with self._write() as connection:
+            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
+            connection.execute(mine.values(weights=dict(found)))
+            bump(connection, round_id=self._round.id)
+
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys (record id, collaborator, input hash) of the responses already stored for this round and stage."""
         s, r = schema.responses.c, schema.records.c
@@ -247,7 +259,13 @@ class StoreJournal:
         return frozen
 
     def predictions(self, model: str) -> list[Response]:
-        """Test answers already stored by this run for one of `base`, `warm_up`, `evolved`."""
+        """Test answers already stored by this run for one of the rows that are compared; a run that only evaluates
+        begins with those of the run that made the model."""
+        if self._run.first == "evaluate" and not self._took_over:
+            with self._write() as connection:
+                outcomes.take_over(connection, self._run.id, self._round.id)
+                bump(connection, round_id=self._round.id)
+            self._took_over = True
         p, r = schema.predictions.c, schema.records.c
         query = select(r.record_id, p.model, *said(schema.predictions)).join(schema.records, r.key == p.record_key)
         mine = query.where(p.run_id == self._run.id, p.model == model).order_by(p.record_key)

@@ -52,12 +52,17 @@ def _later_rounds_know_what_is_spent(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE reviewed ADD COLUMN {name} {kind} NOT NULL")
 
 
+def _collaborators_are_weighed(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN weights TEXT")
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
     (3, _an_older_version_can_be_in_use),
     (4, _evidence_is_kept),
     (5, _later_rounds_know_what_is_spent),
+    (6, _collaborators_are_weighed),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, literal, select, update
 
 from semievol.method.protocols import Frozen
 from semievol.method.tasks import same
@@ -70,6 +70,21 @@ def trained_on(store: Store, round_id: int) -> Frozen | None:
     with store.read() as connection:
         number = connection.execute(_newest_tuned(round_id, schema.runs.c.selection_used)).scalar()
         return None if number is None else load_selection(connection, round_id, number)
+
+
+def take_over(connection: Connection, run_id: int, round_id: int) -> None:
+    """Gives a run that only evaluates, and has no answers yet, those of the run that made the round's newest evolved
+    adapter, and the selection that this one used."""
+    p, n = schema.predictions, schema.runs.c
+    maker = connection.execute(_newest_tuned(round_id, n.id)).scalar()
+    begun = connection.execute(select(p.c.run_id).where(p.c.run_id == run_id).limit(1)).first()
+    if maker is None or begun is not None:
+        return
+    copied = [column for column in p.c if column is not p.c.run_id]
+    theirs = select(literal(run_id), *copied).where(p.c.run_id == maker)
+    connection.execute(insert(p).from_select(["run_id", *(column.name for column in copied)], theirs))
+    used = connection.execute(select(n.selection_used).where(n.id == maker)).scalar()
+    connection.execute(update(schema.runs).where(n.id == run_id).values(selection_used=used))
 
 
 def located(store: Store, path: str) -> Path:

@@ -118,6 +118,15 @@ def shift(store: Store, round_id: int) -> dict[str, Any] | None:
     return found
 
 
+def weights(store: Store, round_id: int) -> dict[str, Any] | None:
+    """What the collaborators earned (`method.earning.settled`); None where they were not weighed."""
+    with store.read() as connection:
+        found: dict[str, Any] | None = connection.execute(
+            select(schema.rounds.c.weights).where(schema.rounds.c.id == round_id)
+        ).scalar()
+    return found
+
+
 def get_round(store: Store, id: int) -> Round:
     """The round with this id. Raises UserError where there is none."""
     with store.read() as connection:
@@ -181,6 +190,8 @@ def _identity(version_id: int, parent_id: int | None, adapter: str | None, confi
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
     if not config.calibration:
         del parts["calibration_minimum"]
+    if parts["propagation"]["weighting"] == "equal":
+        del parts["propagation"]["weighting"]  # as in rounds that were opened before there was a choice
     canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -120,6 +120,8 @@ rounds = Table(
     Column("warm_up_adapter", Text),
     Column("shift", Json),
     Column("fold_adapters", Json),
+    # What every collaborator earned on records with known answers.
+    Column("weights", Json),
     Column("revision", Integer, nullable=False, server_default=text("0")),
     # How often it grew by decisions alone.
     Column("decided", Integer, nullable=False, server_default=text("0")),

@@ -69,6 +69,12 @@ def _accepted(store: Store, round_: Round, policy: Policy) -> Accepted:
     return answers, origins, evidence.at_this_moment(task, cut, pool, calibration, *looked)
 
 
+def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:
+    """Asks the models of an evaluated run with demonstrations, too; what they answered before stays."""
+    config = run.config.model_copy(update={"evaluate_demonstrations": True})
+    return _started(launch.start(store, project, config, "evaluate", "evaluate", round_id=run.round_id))
+
+
 @notices.errors_kept()
 def cross_fit(project: Project, round_: Round, folds: int) -> None:
     """Judges the round's labeled records by models that never saw them; what the round holds already stays."""

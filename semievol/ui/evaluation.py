@@ -1,8 +1,9 @@
-"""The parts of the Evaluation page: the three models side by side, what changed between them, playground, exports."""
+"""The parts of the Evaluation page: models and what is simpler side by side, what changed, playground, exports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -10,11 +11,13 @@ import streamlit as st
 
 from semievol import charts
 from semievol.jobs import asking
+from semievol.method import compared
 from semievol.method.tasks import parse
 from semievol.records import Record, Task
 from semievol.store import decisions, outcomes, projects
+from semievol.store.projects import Project
 from semievol.store.runs import Run
-from semievol.ui import formats, paint, parts, record, router, state, tables
+from semievol.ui import actions, formats, paint, parts, record, router, state, tables
 from semievol.ui.paint import node
 from semievol.ui.state import Place
 
@@ -22,6 +25,9 @@ FORMULAS = (
     "Accuracy: right answers / test records. Interval: Wilson score at 95 %, "
     "(p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n). Macro-F1: the mean over classes of 2PR / (P + R)."
 )
+
+
+_TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
 
 
 def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
@@ -67,27 +73,59 @@ def caveats(here: Place, run: Run) -> list[str]:
 
 
 def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
-    """Accuracy with 95 % Wilson intervals, macro-F1, and the paired test as a sentence, with what limits it."""
-    rows = []
-    cells = []
-    for model, words in formats.MODEL_WORDS.items():
-        found = evaluation.get(model)
-        if found:
-            span = f"{formats.percent(found['low'])} to {formats.percent(found['high'])}"
-            f1 = f"\nmacro-F1 {formats.score(found['macro_f1'])}" if "macro_f1" in found else ""
-            cells.append((words, formats.percent(found["accuracy"]), f"{span}{f1}", FORMULAS))
-            rows.append({"model": words, **{key: found[key] for key in ("accuracy", "low", "high")}})
-    left, right = st.columns([6, 6], gap="medium", vertical_alignment="center")
-    with left:
-        parts.heading(
-            "Accuracy on the test set", f"{formats.count(evaluation.get('n'))} records, 95 % Wilson intervals."
-        )
-        parts.tiles(cells, strong=len(cells) - 1)
-        parts.html(f"<p class='sv-note' style='margin-top:.9rem'>{_paired(evaluation)}</p>")
-        for caveat in caveats:
-            parts.note(caveat)
-    with right:
-        tables.figure(charts.accuracy_bars(pd.DataFrame(rows), dark=state.dark()), key="accuracy", height=250)
+    """Every row's accuracy with its 95 % Wilson interval, the paired test as a sentence, and what limits it."""
+    parts.heading(
+        "Accuracy on the test set",
+        f"{formats.count(evaluation.get('n'))} records, 95 % Wilson intervals: every model, and what you would use "
+        "instead of one, which knows the same labeled records.",
+    )
+    rows = {row: evaluation[row] for row in formats.ROW_WORDS if row in evaluation}
+    cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
+    parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
+    simpler = escape(compared.ahead(evaluation)).replace("p = ", "p&nbsp;=&nbsp;")
+    said = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
+    parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in said))
+    for caveat in caveats:
+        parts.note(caveat)
+    bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
+    tables.figure(charts.accuracy_bars(bars, dark=state.dark()), key="accuracy", height=300)
+    with st.expander("Every figure"):
+        listed = pd.DataFrame([{"row": formats.ROW_WORDS[row], **found} for row, found in rows.items()])
+        names = {"row": "Answered by", "accuracy": "Accuracy", "low": "Interval from", "high": "to"}
+        tables.table(listed, "figures", names | ({"macro_f1": "Macro-F1"} if "macro_f1" in listed else {}))
+
+
+def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
+    """A tile's number, its small print (of a model also what the other ways of asking come to) and its formulas."""
+    found = rows[row]
+    small = [f"{formats.percent(found['low'])} to {formats.percent(found['high'])}"]
+    small += [f"macro-F1 {formats.score(found['macro_f1'])}"] if "macro_f1" in found else []
+    others = {words: rows.get(f"{row}{way}") for way, words in formats.WAY_WORDS.items() if way}
+    small += [f"{w.removeprefix('with ')} {formats.percent(one['accuracy'])}" for w, one in others.items() if one]
+    return formats.percent(found["accuracy"]), "\n".join(small), FORMULAS
+
+
+def _place(row: str) -> dict[str, str]:
+    """Where a row's bar stands, and what it looks like."""
+    if row in formats.SIMPLER_WORDS:
+        return {"group": formats.SIMPLER_WORDS[row], "kind": "without a language model"}
+    model = max((model for model in formats.MODEL_WORDS if row.startswith(model)), key=len)
+    return {"group": formats.MODEL_WORDS[model], "kind": formats.WAY_WORDS[row.removeprefix(model)]}
+
+
+def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) -> None:
+    """Offers to ask the models with demonstrations, too, where that was left out and the run's model is still there."""
+    shown = any(row in evaluation for row in formats.ROW_WORDS if row.endswith("_demonstrations"))
+    newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)
+    if shown or not newest or not run.config.propagation.k:
+        return
+    busy = here.active is not None and here.active.round_id == run.round_id
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Ask with demonstrations, too", icon=":material/library_add:", disabled=busy):
+            with parts.errors_shown():
+                actions.evaluate_demonstrations(here.store, project, run)
+                st.rerun()
+        parts.note("Every model answers the test set once more, with its nearest labeled records shown before.")
 
 
 def _paired(evaluation: dict[str, Any]) -> str:
@@ -107,13 +145,12 @@ def confusion(task: Task, found: pd.DataFrame) -> None:
     if not task.closed:
         parts.note("The task has no fixed set of answers.")
         return
-    models = [model for model in formats.MODEL_WORDS if model in set(found["model"])]
-    model = st.segmented_control(
+    models = [row for row in formats.ROW_WORDS if row in set(found["model"])]
+    model = st.selectbox(
         "Model",
         models,
-        default=models[-1],
-        required=True,
-        format_func=lambda m: formats.MODEL_WORDS[m],
+        index=models.index("evolved") if "evolved" in models else 0,
+        format_func=lambda m: formats.ROW_WORDS[m],
         key="confusion_model",
         label_visibility="collapsed",
     )
@@ -128,37 +165,50 @@ def confusion(task: Task, found: pd.DataFrame) -> None:
 
 
 def flips(found: pd.DataFrame) -> None:
-    """Records that the evolved model answers differently from warm-up, as far as right and wrong go."""
-    parts.heading("Flipped records", "Where the evolved model and warm-up differ in being right.")
-    wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
-    if not {"warm_up", "evolved"} <= set(found["model"]):
+    """Records that the evolved model answers differently from warm-up, or from another row, as right and wrong go."""
+    parts.heading("Flipped records", "Where the evolved model and another differ in being right.")
+    others = [row for row in formats.ROW_WORDS if row in set(found["model"]) - {"evolved"}]
+    if not others or "evolved" not in set(found["model"]):
         parts.note("There are no two models to compare.")
         return
-    before, after = wide["correct"]["warm_up"].astype(bool), wide["correct"]["evolved"].astype(bool)
+    left, right = st.columns([1, 1])
+    with left:
+        other = st.selectbox(
+            "Compared with",
+            others,
+            index=others.index("warm_up") if "warm_up" in others else 0,
+            format_func=lambda row: formats.ROW_WORDS[row],
+            key="flips_against",
+            label_visibility="collapsed",
+        )
+    wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
+    before, after = wide["correct"][other].astype(bool), wide["correct"]["evolved"].astype(bool)
     once = found.drop_duplicates("record_id").set_index("record_id")
     table = pd.DataFrame(
         {
             "flip": after.map({True: "now right", False: "now wrong"}),
             "question": once["question"].reindex(wide.index),
             "gold": once["gold"].reindex(wide.index),
-            "warm_up": wide["answer"]["warm_up"],
+            "other": wide["answer"][other],
             "evolved": wide["answer"]["evolved"],
         }
     )[before != after].sort_values("flip")
-    which = st.segmented_control(
-        "Which",
-        ["All", "now right", "now wrong"],
-        default="All",
-        required=True,
-        key="flips",
-        label_visibility="collapsed",
-    )
+    with right:
+        which = st.segmented_control(
+            "Which",
+            ["All", "now right", "now wrong"],
+            default="All",
+            required=True,
+            key="flips",
+            label_visibility="collapsed",
+        )
     table = table if which == "All" else table[table["flip"] == which]
     if table.empty:
         parts.note("No record changed sides.")
         return
-    names = {"flip": "Change", "question": "Question", "gold": "Gold", "warm_up": "Warm-up", "evolved": "Evolved"}
-    tables.table(table, f"flips_{which}", names, height=300)
+    names = {"flip": "Change", "question": "Question", "gold": "Gold"}
+    names |= {"other": formats.ROW_WORDS[other], "evolved": "Evolved"}
+    tables.table(table, f"flips_{which}_{other}", names, height=300)
 
 
 def playground(here: Place, task: Task) -> None:

@@ -99,6 +99,13 @@ KIND_WORDS = {
     "text": "Free text",
 }
 MODEL_WORDS = {"base": "Base", "warm_up": "Warm-up", "evolved": "Evolved"}
+SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
+WAY_WORDS = {"": "plain", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
+ROW_WORDS = {
+    f"{model}{way}": f"{word}, {how}" if way else word
+    for model, word in MODEL_WORDS.items()
+    for way, how in WAY_WORDS.items()
+} | SIMPLER_WORDS
 MEASURE_WORDS = {
     "answer_nll": "Answer NLL",
     "answer_entropy": "Answer entropy",

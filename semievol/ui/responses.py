@@ -9,9 +9,10 @@ import streamlit as st
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
+from semievol.method import earning
 from semievol.method.prompts import by_similarity, render
 from semievol.records import ANSWERING
-from semievol.store import results
+from semievol.store import results, rounds
 from semievol.ui import formats, paint, parts, record, state, tables
 from semievol.ui.paint import node
 from semievol.ui.state import Place
@@ -66,6 +67,13 @@ def off_the_question(here: Place) -> None:
                 f"together hold less than {formats.percent(ANSWERING, 0)} of its probability, so that its shares say "
                 "little."
             )
+
+
+def who_earned_what(here: Place) -> None:
+    """In one line what say every collaborator has earned, where they were weighed."""
+    found = rounds.weights(here.store, here.this_round.id)
+    if found is not None:
+        parts.note(earning.sentence(found))
 
 
 def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:

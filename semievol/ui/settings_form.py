@@ -33,7 +33,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "propagation.warm_up.learning_rate",
         "propagation.warm_up.lora.rank",
     ),
-    "Propagation": ("propagation.k", "propagation.justify", "propagation.verdict_confidence", "calibration"),
+    "Propagation": (
+        "propagation.k",
+        "propagation.weighting",
+        "propagation.justify",
+        "propagation.verdict_confidence",
+        "calibration",
+    ),
     "Fine-tuning": (
         "tune.method",
         "tune.epochs",
@@ -42,16 +48,19 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "tune.batch_size",
         "tune_from",
         "tune_on",
+        "evaluate_demonstrations",
     ),
     "Machine": ("seed", "precision", "threads"),
 }
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
+    "propagation.weighting": "Say of the collaborators",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "Confidence of a settled dispute",
     "calibration": "Calibration share",
     "tune_from": "Start from",
     "tune_on": "Train on",
+    "evaluate_demonstrations": "Evaluate with demonstrations, too",
     "lora.rank": "LoRA rank",
     "method": "What is trained",
 }
@@ -185,7 +194,8 @@ def _written(here: Place, project: Project) -> None:
             "Differences from the preset",
             value=yaml.safe_dump(own, sort_keys=False, allow_unicode=True) if own else "",
             height=200,
-            help="Keys as in the config file of the command line, such as propagation.k or tune.schedule.",
+            help="Keys as in the config file of the command line, such as propagation.k or tune.schedule. The model "
+            "of one of propagation.collaborators may also be neighbours or regression, which need the embedder only.",
         )
         if st.form_submit_button("Apply"):
             with parts.errors_shown():

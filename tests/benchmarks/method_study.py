@@ -35,6 +35,7 @@ from semievol.data.readers import read_table
 from semievol.engines.local import LocalEngine
 from semievol.jobs.intake import SAMPLE_FOLDER, draft
 from semievol.method import metrics
+from semievol.method.compared import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.judging import candidate_frames
 from semievol.method.protocols import Engine, Frozen, Plan
@@ -61,8 +62,8 @@ class FolderJournal(MemoryJournal):
         if after is not None:
             self.adapters["warm_up"] = after.adapters["warm_up"]
             self.near = after.near
-            for arm in ("base", "warm_up"):
-                self.predicted[arm] = after.predicted[arm]
+            for row in (row for row in ROWS if not row.startswith("evolved")):
+                self.predicted[row] = list(after.predicted[row])
 
     def folder(self, stage: str) -> Path:
         return self._folder / stage

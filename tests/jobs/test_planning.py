@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from semievol.config import Config, load
+from semievol.config import STUDIO_READERS, Config, load
 from semievol.errors import UserError
 from semievol.jobs import launch
 from semievol.jobs.planning import make_plan
@@ -21,7 +21,8 @@ from semievol.store.journal import StoreJournal
 from tests.fakes import FakeEngine
 
 TASK = Task("classification", labels=("roads", "water"))
-CUT = ["calibration=0.2", "calibration_minimum=10"]
+READERS = "propagation.collaborators=[{name: shown}, {name: alone, demonstrations: false}]"
+CUT = ["calibration=0.2", "calibration_minimum=10", READERS]
 
 
 def made(split: Split, count: int, offset: int = 0) -> list[Record]:
@@ -271,3 +272,41 @@ def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selectio
     assert told.endswith(f"--round {parent.round_id} --from tune --until evaluate --selection 1")
     child = launch.start(store, project, config, parent_id=parent.round_id)
     assert f"--parent {parent.round_id}" in launch.command_line(store, project, child)
+
+
+@pytest.mark.parametrize("model", ["neighbours", "regression"])
+def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store: Store, model: str) -> None:
+    open_task = Task("text")
+    created = projects.create_project(store, "Open", open_task)
+    projects.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    project = projects.find_project(store, created.id)
+    config = load("studio", None, [f"propagation.collaborators=[{{name: vote, model: {model}}}]"])
+    with pytest.raises(UserError, match="free text task does not have") as caught:
+        launch.start(store, project, config)
+    assert caught.value.where == "collaborator vote"
+    assert runs.list_runs(store) == rounds.list_rounds(store, project.id) == []
+
+
+def test_the_studios_own_voters_give_way_where_there_is_nothing_to_vote_for(store: Store) -> None:
+    open_task = Task("text")
+    created = projects.create_project(store, "Open", open_task)
+    projects.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    run = launch.start(store, projects.find_project(store, created.id), load("studio"))
+    assert rounds.get_round(store, run.round_id).config.propagation.collaborators == STUDIO_READERS
+
+
+def test_of_the_studios_own_voters_those_that_suit_the_task_stay(store: Store) -> None:
+    choice = Task("multiple_choice")
+    created = projects.create_project(store, "Choice", choice)
+    records = [replace(r, options=("yes", "no"), answer="A") for r in [*made("labeled", 20), *made("unlabeled", 10)]]
+    projects.add_version(store, created.id, records, {}, [], [], choice)
+    run = launch.start(store, projects.find_project(store, created.id), load("studio"))
+    kept = rounds.get_round(store, run.round_id).config.propagation.collaborators
+    assert [collaborator.model for collaborator in kept] == ["warm_up", "neighbours"]
+
+
+def test_a_vote_that_can_be_taken_is_planned_like_any_collaborator(store: Store, project: projects.Project) -> None:
+    config = load("studio", None, [*CUT, "propagation.collaborators=[{name: vote, model: neighbours}]"])
+    run = launch.start(store, project, config)
+    carried_out(store, run)
+    assert {r.collaborator for r in StoreJournal(store, run).responses("respond")} == {"vote"}

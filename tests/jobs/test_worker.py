@@ -14,6 +14,7 @@ import pytest
 from semievol.config import Config, load
 from semievol.jobs import launch, worker
 from semievol.jobs.summary import summary
+from semievol.method.compared import ROWS
 from semievol.records import Record, Split, Task
 from semievol.store import outcomes, projects, results, runs
 from semievol.store.database import PATIENCE_SECONDS, Store, open_store
@@ -113,7 +114,7 @@ def test_a_run_goes_through_all_stages_and_sums_up(uninterrupted: dict[str, Any]
     assert told["status"] == "done"
     assert told["candidates"] == 400
     assert 0 < told["accepted"] <= 400
-    assert set(told["evaluate"]) == {"base", "warm_up", "evolved"}
+    assert set(told["evaluate"]) == set(ROWS)
     assert all(arm["low"] <= arm["accuracy"] <= arm["high"] for arm in told["evaluate"].values())
     assert 0 <= told["p_value"] <= 1
     assert set(told["pseudo_accuracy"]) == {"all", "accepted"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -145,3 +146,34 @@ def test_measures_stay_in_their_ranges_and_do_not_depend_on_the_order(rows: list
     assert found.confidences["mean_nll"] >= found.confidences["answer_nll"] - 1e-9, "Jensen's inequality"
     assert found.answer == reversed_.answer
     assert found.confidences == pytest.approx(reversed_.confidences)
+
+
+def test_earned_weights_weigh_every_average_over_the_collaborators() -> None:
+    both = [scored("A", 0.9, 0.1), replace(scored("A", 0.6, 0.4), collaborator="other")]
+    earned = {both[0].collaborator: 0.75, "other": 0.25}
+    found = merge(CHOICE, ("A", "B"), both, earned=earned).confidences
+    assert found["answer_nll"] == pytest.approx(-math.log(0.75 * 0.9 + 0.25 * 0.6))
+    assert found["mean_nll"] == pytest.approx(-0.75 * math.log(0.9) - 0.25 * math.log(0.6))
+    pooled = 0.75 * 0.9 + 0.25 * 0.6
+    entropy = -(pooled * math.log(pooled) + (1 - pooled) * math.log(1 - pooled)) / math.log(2)
+    assert found["answer_entropy"] == pytest.approx(entropy)
+
+
+def test_equal_weights_give_what_no_weights_give() -> None:
+    names = ("one", "two", "three")
+    said = [replace(scored(a, p, 1 - p), collaborator=n) for n, a, p in zip(names, "AAB", (0.9, 0.7, 0.2), strict=True)]
+    judge = scored("B", 0.3, 0.7)
+    earned = dict.fromkeys(names, 1 / 3)
+    for justification in (None, judge):
+        for whose in ("judge", "everyone"):
+            plain = merge(CHOICE, ("A", "B"), said, justification, whose)  # type: ignore[arg-type]
+            weighed = merge(CHOICE, ("A", "B"), said, justification, whose, earned)  # type: ignore[arg-type]
+            assert weighed.answer == plain.answer
+            assert weighed.confidences == pytest.approx(plain.confidences)
+
+
+def test_in_a_dispute_without_a_judge_the_heavier_side_wins() -> None:
+    names = ("one", "two", "three")
+    said = [replace(scored(a, p, 1 - p), collaborator=n) for n, a, p in zip(names, "AAB", (0.6, 0.6, 0.2), strict=True)]
+    assert merge(CHOICE, ("A", "B"), said).answer == "A"
+    assert merge(CHOICE, ("A", "B"), said, earned={"one": 0.2, "two": 0.2, "three": 0.6}).answer == "B"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semievol.config import Policy, load
+from semievol.config import Collaborator, Policy, load
 from semievol.data.splits import cut_folds
 from semievol.errors import UserError
 from semievol.method.evolve import evolve
@@ -112,3 +112,19 @@ def test_cross_fitted_scores_count_by_rank() -> None:
     raw = Cut(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known.assign(cross_fitted=False)).evidence()
     assert raw is not None
     assert raw.drawn == 0
+
+
+def test_votes_about_a_fold_are_given_by_the_other_folds_alone(plan: Plan) -> None:
+    class Watched(FakeEngine):
+        def vote(self, labeled, queries, *rest):  # type: ignore[no-untyped-def]
+            assert not {r.content_hash for r in labeled} & {r.content_hash for r in queries}
+            return super().vote(labeled, queries, *rest)
+
+    voting = (Collaborator(name="vote", model="neighbours"), Collaborator(name="alone", demonstrations=False))
+    propagation = plan.config.propagation.model_copy(update={"collaborators": voting})
+    plan = replace(plan, config=plan.config.model_copy(update={"propagation": propagation}))
+    journal = MemoryJournal()
+    evolve(plan, Watched(), journal, until="justify")
+    assert {r.record_id for r in journal.responses("respond") if r.collaborator == "vote"} == {
+        record.id for record in [*plan.labeled, *plan.unlabeled]
+    }

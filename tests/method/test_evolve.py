@@ -10,6 +10,7 @@ import pytest
 
 from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
+from semievol.method.compared import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped, Verdict
 from semievol.method.questions import CHUNK, FIRST_CHUNK, chunks
@@ -52,10 +53,10 @@ def outcome(journal: MemoryJournal) -> tuple[object, ...]:
     return journal.merged, journal.frozen, journal.predicted, journal.evaluation
 
 
-def test_a_whole_round_ends_with_an_evaluation_of_three_models(plan: Plan) -> None:
+def test_a_whole_round_ends_with_an_evaluation_of_all_rows(plan: Plan) -> None:
     engine, journal = FakeEngine(), MemoryJournal()
     evolve(plan, engine, journal)
-    assert set(journal.evaluation) == {"n", "base", "warm_up", "evolved", "p_value", "gained", "lost"}
+    assert set(journal.evaluation) == {"n", *ROWS, "p_value", "gained", "lost", "against"}
     assert journal.evaluation["n"] == 15
     assert 0 <= journal.evaluation["evolved"]["low"] <= journal.evaluation["evolved"]["accuracy"]
     assert len(journal.merged) == len(plan.unlabeled) + len(plan.calibration)
@@ -162,7 +163,7 @@ def test_what_the_model_cannot_read_at_all_goes_unanswered_and_the_rest_goes_on(
     assert victims[0].id not in journal.frozen.answers
     assert journal.evaluation["n"] == len(plan.test), "an unread test record counts, as wrong"
     assert {(stage, text.split(" was")[0].split(" were")[0]) for stage, text in journal.events} == {
-        ("respond", "4 questions"), ("evaluate", "3 questions"),
+        ("respond", "4 questions"), ("evaluate", "6 questions"),
     }  # fmt: skip
 
 
@@ -344,3 +345,37 @@ def test_without_a_test_set_nothing_is_evaluated_and_it_is_said(plan: Plan) -> N
 def test_nothing_to_train_on_is_the_users_mistake(plan: Plan) -> None:
     with pytest.raises(UserError, match="nothing to train on"):
         evolve(replace(plan, labeled=()), FakeEngine(), MemoryJournal(), until="warm_up")
+
+
+VOTING = (Collaborator(name="vote", model="neighbours"), Collaborator(name="fit", model="regression"))
+
+
+def test_collaborators_without_a_language_model_answer_like_any_other(plan: Plan) -> None:
+    mixed = with_propagation(plan, collaborators=(Collaborator(name="alone", demonstrations=False), *VOTING))
+    engine, journal = FakeEngine(), MemoryJournal()
+    evolve(mixed, engine, journal, until="justify")
+    said = {(r.record_id, r.collaborator): r for r in journal.responses("respond")}
+    pool = [*plan.unlabeled, *plan.calibration]
+    assert set(said) == {(r.id, name) for r in pool for name in ("alone", "vote", "fit")}
+    assert {r.exactness for r in said.values()} == {"exact"}
+    assert all(len(r.probabilities) == 3 and r.answer in TASK.labels for r in said.values())
+    assert {ask.collaborator for ask in engine.asked} <= {"alone", "judge"}
+    assert "answer_nll" in journal.merged[pool[0].id].confidences
+
+
+def test_a_round_of_nothing_but_votes_still_trains_what_tuning_is_compared_with(plan: Plan) -> None:
+    engine, journal = FakeEngine(), MemoryJournal()
+    evolve(with_propagation(plan, collaborators=VOTING, justify=False), engine, journal)
+    assert [lesson.folder.name for lesson in engine.lessons] == ["warm_up", "tune"]
+    assert {ask.collaborator.removesuffix("_demonstrations") for ask in engine.asked} == {"base", "warm_up", "evolved"}
+    assert "p_value" in journal.evaluation
+
+
+def test_votes_are_taken_once_and_again_where_the_labeled_records_changed(plan: Plan) -> None:
+    voting, journal = with_propagation(plan, collaborators=VOTING), MemoryJournal()
+    evolve(voting, FakeEngine(), journal, until="respond")
+    before = dict(journal.kept["respond"])
+    evolve(voting, FakeEngine(), journal, until="respond")
+    assert journal.kept["respond"] == before
+    evolve(replace(voting, labeled=plan.labeled[1:]), FakeEngine(), journal, until="respond")
+    assert len(journal.kept["respond"]) == 2 * len(before)

@@ -36,6 +36,7 @@ WRITES: dict[str, Callable[[StoreJournal], object]] = {
     "responses": lambda j: j.save_responses("respond", [response("u1")]),
     "candidates": lambda j: j.save_candidates([candidate("u1")]),
     "freeze": lambda j: j.freeze(POLICY, lambda: ({"u1": "road"}, {}, None)),
+    "weights": lambda j: j.save_weights({"records": 3}),
     "predictions": lambda j: j.save_predictions("base", [response("t1")]),
     "evaluation": lambda j: j.save_evaluation({"n": 1}),
 }
@@ -112,6 +113,13 @@ def test_adapters_belong_to_the_round_or_to_the_run(world: World) -> None:
     assert next_one.folder("tune") != told.folder("tune")
 
 
+def test_what_collaborators_earned_belongs_to_the_round(world: World) -> None:
+    assert world.journal.weights() is None
+    found = {"records": 40, "cross_fitted": False, "everybody": {"one": 1.0}, "folds": [{"one": 1.0}]}
+    world.journal.save_weights(found)
+    assert world.journal.weights() == rounds.weights(world.store, world.round.id) == found
+
+
 def test_a_run_that_only_evaluates_takes_the_newest_evolved_adapter(world: World) -> None:
     world.journal.save_adapter("tune", "/somewhere/else")
     runs.finish(world.store, world.run.id, 1, "done")
@@ -186,6 +194,22 @@ def test_predictions_belong_to_the_run(world: World) -> None:
     assert [r.answer for r in told.predictions("base")] == ["road", None]
     assert [r.collaborator for r in told.predictions("evolved")] == ["evolved"]
     assert told.predictions("warm_up") == []
+
+
+def test_a_run_that_only_evaluates_begins_with_what_the_run_that_made_the_model_was_answered(world: World) -> None:
+    maker = world.journal
+    maker.save_adapter("tune", str(world.store.home / "adapter"))
+    maker.save_predictions("base", [response("t0"), response("t1", answer=None)])
+    runs.finish(world.store, world.run.id, world.run.attempt, "done")
+    later = runs.claim(
+        world.store, runs.enqueue(world.store, world.round.id, world.run.config, "evaluate").id, os.getpid()
+    )
+    told = StoreJournal(world.store, later)
+    assert told.predictions("base") == maker.predictions("base")
+    told.save_predictions("base", [response("t0", "base", "water")])
+    again = StoreJournal(world.store, later)
+    assert [r.answer for r in again.predictions("base")] == ["water", None]
+    assert [r.answer for r in maker.predictions("base")] == ["road", None]
 
 
 def test_verdicts_are_what_the_experts_said(full: World) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
+from sqlalchemy import select
 
 from semievol.config import load
 from semievol.errors import UserError
-from semievol.store import projects, rounds
+from semievol.store import projects, rounds, schema
 from tests.store.world import TASK, World, records
 
 
@@ -27,6 +31,7 @@ def test_policy_and_tuning_stay_in_the_round(world: World, change: str) -> None:
         "precision=fp32",
         "propagation.k=5",
         "propagation.justify=false",
+        "propagation.weighting=earned",
         "calibration=0.3",
         "calibration_minimum=7",
     ],
@@ -44,6 +49,15 @@ def test_without_a_calibration_split_its_minimum_does_not_matter(world: World) -
         return rounds.open_round(world.store, world.project.id, load("studio", assignments=["calibration=0", *changes]))
 
     assert opened() == opened("calibration_minimum=7")
+
+
+def test_a_round_that_was_opened_before_collaborators_could_be_weighed_is_found_again(world: World) -> None:
+    parts = {name: value for name, value in world.config.model_dump(mode="json").items() if name in rounds.IDENTITY}
+    del parts["propagation"]["weighting"]
+    canonical = json.dumps([world.round.version_id, None, None, parts], sort_keys=True)
+    with world.store.read() as connection:
+        identity = connection.execute(select(schema.rounds.c.identity)).scalar_one()
+    assert identity == hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def test_new_data_opens_a_new_round(world: World) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from semievol.records import Task
-from semievol.store import decisions, projects, results
+from semievol.store import decisions, outcomes, projects, results, runs, schema
 from semievol.store.database import Store
+from semievol.ui import formats
 from tests.ui import made
-from tests.ui.conftest import told
+from tests.ui.conftest import press, told
 
 Visit = Callable[..., AppTest]
 
@@ -47,3 +50,50 @@ def test_what_experts_taught_is_not_credited_to_the_method(visit: Visit, store: 
     words = told(visit("evaluation", project=project.id))
     assert "also learned from 1 answer that experts gave" in words
     assert "plain SFT" not in words
+
+
+def test_every_row_stands_beside_the_models_and_can_be_looked_at(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = visit("evaluation", project=project.id)
+    words = told(app)
+    assert [name for name in formats.SIMPLER_WORDS.values() if escape(name) not in words] == []
+    (model,) = (box for box in app.selectbox if box.key == "confusion_model")
+    assert (model.value, len(model.options)) == ("evolved", len(formats.ROW_WORDS))
+    model.select("regression").run()
+    (against,) = (box for box in app.selectbox if box.key == "flips_against")
+    against.select("base_demonstrations").run()
+    assert not app.exception
+
+
+def test_a_simpler_model_that_is_ahead_is_said_to_be(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    found = outcomes.evaluation(store, 1)
+    assert found is not None
+    assert "the simpler model is ahead here" not in told(visit("evaluation", project=project.id))
+    found["evolved"]["accuracy"] = 0.5
+    with store.write() as connection:
+        connection.execute(update(schema.evaluations).values(document=found))
+    words = told(visit("evaluation", project=project.id))
+    assert "is right on 100.0 %, the evolved model on 50.0 %: the simpler model is ahead here" in words
+
+
+def test_demonstrations_that_were_left_out_can_be_asked_for_later(visit: Visit, store: Store) -> None:
+    project = made.with_data(store)
+    projects.update_project(store, project.id, settings={"calibration_minimum": 8, "evaluate_demonstrations": False})
+    project = projects.find_project(store, project.id)
+    first = made.evolved(store, project)
+    press(visit("evaluation", project=project.id), "Ask with demonstrations, too")
+    (queued,) = runs.queue(store)
+    assert (queued.first, queued.until, queued.round_id) == ("evaluate", "evaluate", first.round_id)
+    projects.update_project(store, project.id, settings={"calibration_minimum": 8})
+    runs.request_stop(store, queued.id)
+    second = made.evolved(store, projects.find_project(store, project.id), "evaluate")
+    before, after = outcomes.evaluation(store, first.id), outcomes.evaluation(store, second.id)
+    assert before is not None
+    assert after is not None
+    assert {row: after[row] for row in before} == before
+    assert {"base_demonstrations", "evolved_averaged"} <= set(after)
+    assert second.selection_used == first.selection_used
+    assert "Ask with demonstrations, too" not in [
+        button.label for button in visit("evaluation", project=project.id).button
+    ]

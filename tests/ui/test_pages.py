@@ -70,6 +70,16 @@ def test_a_collaborator_that_does_not_answer_the_question_is_named(visit: Visit,
     assert "warm-up, demonstrations is often" not in shown
 
 
+def test_who_earned_what_say_stands_above_the_responses(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    assert "Whose word counts" not in told(visit("responses", project=project.id))
+    found = {"records": 100, "cross_fitted": True, "everybody": {"<b>one</b>": 0.62, "two": 0.38, "three": 0.0}}
+    with store.write() as connection:
+        connection.execute(update(schema.rounds).values(weights=found))
+    shown = told(visit("responses", project=project.id))
+    assert "&lt;b&gt;one&lt;/b&gt; 62 %, two 38 %; three left out; fitted on 100 cross-fitted labeled records" in shown
+
+
 def test_what_a_run_had_to_say_stands_beside_it(visit: Visit, store: Store) -> None:
     project = made.with_results(store)
     (run,) = runs.list_runs(store, project.id)
