@@ -1,13 +1,15 @@
 """What the method gains on a data set: every arm over seeds that redraw the splits, with intervals.
 
     python -m tests.benchmarks.method_study --data sample|fpb|arc [--seeds 10] [--preset studio] [--set key=value]...
+        [--labeled N] [--unlabeled N] [--skip shown matched self gold] [--rows FILE]
 
-Arms: base zero-shot, base with 3 demonstrations, plain fine-tuning (on the labeled records, none with demonstrations),
-the preset's warm-up, self-training (one collaborator without demonstrations), evolved, and all true labels. Every seed
-draws labeled, unlabeled and test records anew from all records of the data set, in the published sizes. No setting is
-chosen on these test sets. Intervals come from a bootstrap crossed over seeds and test records. Takes minutes a seed;
-`--rows FILE` keeps every finished seed, and a repeated command goes on from there. With --json the last line is one
-object.
+Arms: what a user would pick instead (majority class, the neighbours' vote, a regression on the embedder's vectors);
+base, warm-up (plain fine-tuning on the labeled records) and evolved, each plainly and, unless skipped, with
+demonstrations; plain fine-tuning with as many updates as the evolved model has; self-training (one collaborator without
+demonstrations); all true labels. Every seed draws labeled, unlabeled and test records anew from all records of the data
+set, in the published sizes or in those asked for. No setting is chosen on these test sets. Intervals come from a
+bootstrap crossed over seeds and test records. Takes minutes a seed; `--rows FILE` keeps every finished seed, and a
+repeated command goes on from there. With --json the last line is one object.
 """
 
 from __future__ import annotations
@@ -39,18 +41,22 @@ from semievol.method.compared import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.judging import candidate_frames
 from semievol.method.protocols import Engine, Frozen, Plan
-from semievol.method.questions import ask_of
 from semievol.method.tasks import same
-from semievol.records import Demonstration, Record, Split, Task
+from semievol.records import Record, Split, Task
 from tests.fakes import MemoryJournal
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-SHOWN, PLAIN, SELF, GOLD = "base, 3 demonstrations", "plain fine-tuning", "self-training", "all true labels"
-NAMES = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
-ARMS = ("base", SHOWN, PLAIN, "warm-up", SELF, "evolved", GOLD)
-SKIPPABLE = {"self": SELF, "gold": GOLD}
-"""Arms that may be left out, by the word of the command line: each costs a fine-tuning of its own."""
+MATCHED, SELF, GOLD = "plain, matched updates", "self-training", "all true labels"
+_SIMPLER = {"majority": "majority class", "neighbours": "neighbours' vote", "regression": "regression on vectors"}
+_MODELS = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
+_WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged"}
+NAMES = _SIMPLER | {f"{arm}{way}": f"{name}{words}" for arm, name in _MODELS.items() for way, words in _WAYS.items()}
+"""Rows of an evaluation -> what they are called here."""
+ARMS = (*NAMES.values(), MATCHED, SELF, GOLD)
+SKIPPABLE = ("shown", "matched", "self", "gold")
+"""What may be left out: answers with demonstrations, and arms that cost a fine-tuning of their own."""
 Row = dict[str, Any]
+Sizes = Sequence[tuple[Split, int]]
 
 
 class FolderJournal(MemoryJournal):
@@ -88,25 +94,26 @@ def redraw(records: Sequence[Record], sizes: dict[Split, int], seed: int) -> dic
     drawn: dict[Split, list[Record]] = {split: [] for split in sizes}
     home: dict[str, Split] = {}
     waiting = [split for split, size in sizes.items() for _ in range(size)]
-    for position, split in zip(order, waiting, strict=True):
+    for position, split in zip(order, waiting, strict=False):
         record = records[position]
         split = home.setdefault(record.content_hash, split)
         drawn[split].append(replace(record, split=split))
     return drawn
 
 
-def study(data: str, config: Config, seed: int, skip: Sequence[str] = ()) -> Row:
+def study(data: str, config: Config, seed: int, skip: Sequence[str] = (), sizes: Sizes = ()) -> Row:
     """Which test records every arm gets right, and the pseudo-labels with their doubt, for one seed.
 
-    skip: arms left out, out of those in SKIPPABLE.
+    skip: what is left out, of SKIPPABLE. sizes: of the splits, where they are not those of the published files.
     """
     began = time.monotonic()
-    task, records, sizes = load(data)
+    task, records, published = load(data)
     engine = _engine(config.model, config.precision, config.threads)
-    splits = redraw(records, sizes, seed)
+    splits = redraw(records, published | dict(sizes), seed)
+    update = {"seed": seed, "evaluate_demonstrations": "shown" not in skip}
     plan = Plan(
         task=task,
-        config=config.model_copy(update={"seed": seed}),
+        config=config.model_copy(update=update),
         labeled=splits["labeled"],
         unlabeled=[replace(record, answer=None) for record in splits["unlabeled"]],
         test=splits["test"],
@@ -115,20 +122,21 @@ def study(data: str, config: Config, seed: int, skip: Sequence[str] = ()) -> Row
     with tempfile.TemporaryDirectory() as folder:
         journal = FolderJournal(Path(folder) / "studio")
         evolve(plan, engine, journal)
-        right = {name: _right(plan, journal, arm) for arm, name in NAMES.items()}
-        right[SHOWN] = _with_demonstrations(plan, engine)
-        right[PLAIN] = right["warm-up"] if _is_plain(plan) else _plain(plan, engine, Path(folder) / "plain")
-        if SELF not in skip:
+        right = {name: _right(plan, journal, row) for row, name in NAMES.items() if journal.predictions(row)}
+        if "matched" not in skip:
+            right[MATCHED] = _matched(plan, engine, journal, Path(folder) / "matched")
+        if "self" not in skip:
             right[SELF] = _self_training(plan, engine, journal, Path(folder) / "self")
-        if GOLD not in skip:
+        if "gold" not in skip:
             right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
     row = {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
-    return row | {"of": identity(data, config, skip)}
+    return row | {"of": identity(data, config, skip, sizes)}
 
 
-def identity(data: str, config: Config, skip: Sequence[str]) -> str:
-    """What a kept row must agree in to be used again: data set, settings, arms (the seed is the row's own)."""
-    return json.dumps([data, config.model_dump(mode="json", exclude={"seed"}), sorted(skip)], sort_keys=True)
+def identity(data: str, config: Config, skip: Sequence[str], sizes: Sizes = ()) -> str:
+    """What a kept row must agree in to be used again: data set, settings, arms, sizes (the seed is the row's own)."""
+    settled = config.model_dump(mode="json", exclude={"seed"})
+    return json.dumps([data, settled, sorted(skip), sorted(sizes)], sort_keys=True)
 
 
 def kept_rows(file: Path | None) -> list[Row]:
@@ -150,28 +158,17 @@ def _right(plan: Plan, journal: MemoryJournal, arm: str) -> dict[str, bool]:
     return {record.id: same(plan.task, said[record.id], record.answer) for record in plan.test}
 
 
-def _with_demonstrations(plan: Plan, engine: Engine) -> dict[str, bool]:
-    who = Collaborator(name="base with demonstrations", model="base")
-    near = engine.neighbours(plan.labeled, plan.test, 3, plan.config.propagation.embedder)
-    shown: dict[str, Sequence[Demonstration]] = {r.id: n for r, n in zip(plan.test, near, strict=True)}
-    asks = [ask_of(plan, engine, "evaluate", record, who, {"base": "base"}, shown) for record in plan.test]
-    replies = engine.answer(asks)
-    return {r.id: same(plan.task, p.text, r.answer) for p, r in zip(replies, plan.test, strict=True)}
-
-
-def _is_plain(plan: Plan) -> bool:
-    return plan.config.propagation.warm_up_demonstrations == "none"
-
-
-def _plain(plan: Plan, engine: Engine, folder: Path) -> dict[str, bool]:
-    """As many updates as the warm-up has, all of them on questions as the test asks them."""
-    propagation = plan.config.propagation.model_copy(update={"warm_up_demonstrations": "none"})
-    own = FolderJournal(folder)
-    evolve(
-        replace(plan, config=plan.config.model_copy(update={"propagation": propagation})), engine, own, until="warm_up"
-    )
+def _matched(plan: Plan, engine: Engine, journal: MemoryJournal, folder: Path) -> dict[str, bool]:
+    """Plain fine-tuning on the labeled records with the settings and the number of updates of the evolved model."""
+    assert journal.frozen is not None
+    updates = plan.config.tune.steps(len(plan.labeled) + len(journal.frozen.answers))
+    how = plan.config.tune.model_copy(update={"minimum_steps": updates, "epochs": 0.01})
+    propagation = plan.config.propagation.model_copy(update={"warm_up": how, "warm_up_demonstrations": "none"})
+    config = plan.config.model_copy(update={"propagation": propagation, "evaluate_demonstrations": False})
+    own, same_plan = FolderJournal(folder), replace(plan, config=config)
+    evolve(same_plan, engine, own, until="warm_up")
     own.adapters["tune"] = own.adapters["warm_up"]
-    evolve(plan, engine, own, first="evaluate")
+    evolve(same_plan, engine, own, first="evaluate")
     return _right(plan, own, "warm_up")
 
 
@@ -179,7 +176,7 @@ def _self_training(plan: Plan, engine: Engine, journal: MemoryJournal, folder: P
     """The same warm-up answers alone and without demonstrations; same share kept, same fine-tuning."""
     alone = Collaborator(name="warm-up alone", demonstrations=False)
     propagation = plan.config.propagation.model_copy(update={"collaborators": (alone,), "justify": False})
-    config = plan.config.model_copy(update={"propagation": propagation})
+    config = plan.config.model_copy(update={"propagation": propagation, "evaluate_demonstrations": False})
     own = FolderJournal(folder, after=journal)
     evolve(replace(plan, config=config), engine, own, first="respond")
     return _right(plan, own, "evolved")
@@ -190,7 +187,8 @@ def _all_gold(
 ) -> dict[str, bool]:
     own = FolderJournal(folder, after=journal)
     own.frozen = Frozen(1, None, {record.id: truth[record.id] for record in plan.unlabeled})
-    evolve(plan, engine, own, first="tune")
+    config = plan.config.model_copy(update={"evaluate_demonstrations": False})
+    evolve(replace(plan, config=config), engine, own, first="tune")
     return _right(plan, own, "evolved")
 
 
@@ -206,16 +204,22 @@ def _pool(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) -> dict[str
 
 
 def rows_of(
-    data: str, config: Config, seeds: Sequence[int], processes: int, kept: Path | None, skip: Sequence[str] = ()
+    data: str,
+    config: Config,
+    seeds: Sequence[int],
+    processes: int,
+    kept: Path | None,
+    skip: Sequence[str] = (),
+    sizes: Sizes = (),
 ) -> Iterator[Row]:
     """One row a seed, as they come; those that `kept` holds of this data set and these settings first."""
-    mine = [row for row in kept_rows(kept) if row.get("of") == identity(data, config, skip)]
+    mine = [row for row in kept_rows(kept) if row.get("of") == identity(data, config, skip, sizes)]
     known = [row for row in mine if row["seed"] in seeds]
     yield from known
     waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
-        for done in as_completed([pool.submit(study, data, config, seed, skip) for seed in waiting]):
+        for done in as_completed([pool.submit(study, data, config, seed, skip, sizes) for seed in waiting]):
             if kept is not None:
                 with kept.open("a") as file:
                     file.write(json.dumps(done.result()) + "\n")
@@ -270,7 +274,7 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         found = crossed(rows, arm)
         figures[arm] = found.mean
         print(f"{arm:24}{told(found, [share(row, arm) for row in rows])}")
-    for other in (arm for arm in ("warm-up", PLAIN, SELF) if arm in arms):
+    for other in (arm for arm in ("warm-up", MATCHED, SELF, NAMES["regression"]) if arm in arms):
         gains = [share(row, "evolved") - share(row, other) for row in rows]
         found = crossed(rows, "evolved", other)
         figures[f"evolved - {other}"] = [found.mean, found.low, found.high]
@@ -308,22 +312,22 @@ def main() -> None:
     parser.add_argument("--preset", choices=settings.PRESETS, default="studio")
     parser.add_argument("--set", action="append", default=[], dest="assignments")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="seeds at a time, one thread each")
-    parser.add_argument(
-        "--skip", nargs="+", choices=SKIPPABLE, default=[], help="arms to leave out, to save their time"
-    )
+    parser.add_argument("--skip", nargs="+", choices=SKIPPABLE, default=[], help="what to leave out, to save its time")
+    for split in ("labeled", "unlabeled", "test"):
+        parser.add_argument(f"--{split}", type=int, help=f"{split} records, where not those of the published file")
     parser.add_argument("--rows", type=Path, help="file that keeps finished seeds (JSON lines)")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     config: Config = settings.load(chosen.preset, None, [*chosen.assignments, "threads=1"])
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
     rows: list[Row] = []
-    for row in rows_of(
-        chosen.data, config, seeds, chosen.processes, chosen.rows, [SKIPPABLE[word] for word in chosen.skip]
-    ):
+    splits: tuple[Split, ...] = ("labeled", "unlabeled", "test")
+    sizes = [(split, size) for split in splits if (size := getattr(chosen, split)) is not None]
+    for row in rows_of(chosen.data, config, seeds, chosen.processes, chosen.rows, chosen.skip, sizes):
         rows.append(row)
         arms = "  ".join(f"{arm} {100 * share(row, arm):.1f}" for arm in arms_of([row]))
         print(f"seed {row['seed']} ({row['seconds']:.0f} s)  {arms}", flush=True)
-    print(f"\n{chosen.data}: {load(chosen.data)[2]}, {len(rows)} seeds\n")
+    print(f"\n{chosen.data}: {load(chosen.data)[2] | dict(sizes)}, {len(rows)} seeds\n")
     figures = report(sorted(rows, key=lambda row: row["seed"]))
     if chosen.json:
         print(json.dumps({"data": chosen.data, "seeds": list(seeds), "figures": figures}))
