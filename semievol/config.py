@@ -122,9 +122,10 @@ class Propagation(Settings):
     judge: Collaborator = Field(
         Collaborator(name="judge", demonstrations=False), description="Who weighs them; drawn at its own temperature."
     )
-    verdict_confidence: Literal["judge", "everyone"] = Field(
+    verdict_confidence: Literal["judge", "everyone", "pooled"] = Field(
         "judge",
-        description="How sure a settled dispute is: the judge alone (paper), or collaborators and judge averaged.",
+        description="How a dispute ends and how sure that is: the judge's answer, as sure as the judge alone (paper) or "
+        "as collaborators and judge on average; or `pooled`: the answer that is likeliest on average, judge or not.",
     )
     max_answer_tokens: int = Field(64, ge=1, le=4096, description="Longest free answer.")
 
@@ -216,7 +217,9 @@ _PAPER_COLLABORATORS = (
     Collaborator(name="base, demonstrations", model="base"),
 )
 _LORA = Tuning(method="lora")
-_STUDIO_TUNING = Tuning(epochs=4, minimum_steps=200, save_every=100)
+_STUDIO_LORA = Lora(rank=8, alpha=16)
+_STUDIO_WARM_UP = Tuning(lora=_STUDIO_LORA, epochs=5, minimum_steps=60, save_every=100)
+_STUDIO_TUNE = Tuning(lora=_STUDIO_LORA, epochs=2, minimum_steps=60, save_every=100)
 STUDIO_COLLABORATORS = (
     Collaborator(name="warm-up alone", demonstrations=False),
     Collaborator(name="neighbours' vote", model="neighbours", demonstrations=False),
@@ -259,13 +262,15 @@ def preset(name: str) -> dict[str, Any]:
         config = Config(
             preset="studio",
             propagation=Propagation(
-                warm_up=_STUDIO_TUNING,
+                warm_up=_STUDIO_WARM_UP,
                 k=3,
                 collaborators=STUDIO_COLLABORATORS,
-                verdict_confidence="everyone",
+                justify=False,
+                verdict_confidence="pooled",
             ),
-            policy=Policy(measure="answer_nll", rule=Rule(value=0.6)),
-            tune=_STUDIO_TUNING,
+            policy=Policy(measure="answer_nll", rule=Rule(value=0.85)),
+            tune=_STUDIO_TUNE,
+            evaluate_demonstrations=False,
         )
     else:
         raise UserError(f'There is no preset "{name}".', "preset", f"Choose one of: {', '.join(PRESETS)}.")

@@ -103,7 +103,7 @@ def merge(
     allowed: Sequence[str],
     responses: Sequence[Response],
     justification: Response | None = None,
-    verdict_confidence: Literal["judge", "everyone"] = "judge",
+    verdict_confidence: Literal["judge", "everyone", "pooled"] = "judge",
     earned: Mapping[str, float] | None = None,
 ) -> Candidate:
     """One record's candidate from its collaborators' responses and, where they dispute, the self-justification.
@@ -113,6 +113,8 @@ def merge(
     collaborators and it ("everyone"); `vote_entropy` stays the collaborators'. A judge is told candidate answers, so
     its own confidence overstates: a starter's judge was right on 40 % of disputes at an average confidence of 89 %.
     Disputed without: majority vote (ties: larger averaged probability, then smaller answer), numbers averaged.
+    "pooled", closed tasks: whether a judge was asked or not, a dispute goes to the answer with the largest averaged
+    probability, the judge being one voice among the others; numbers averaged.
     exactness: the worst of the responses that the numbers come from.
     earned: collaborator -> weight above 0, by which averages (closed tasks) and the majority's votes are weighed; the
     judge then counts as one of them on average. None weighs all alike.
@@ -123,6 +125,7 @@ def merge(
     agreed = agree(task, answers)
     weights = None if earned is None else _shares(responses, earned)
     justified = not agreed and justification is not None and justification.answer is not None
+    pooled = verdict_confidence == "pooled" and not agreed
     if justified and justification is not None:
         answer = justification.answer
         alone = verdict_confidence == "judge"
@@ -131,6 +134,8 @@ def merge(
     else:
         answer = answers[0] if agreed else _majority(task, allowed, responses, weights)
         source, counts = list(responses), weights
+    if pooled:
+        answer = _likeliest(allowed, source, counts) or answer
     values = {
         "answer_nll": answer_nll(task, allowed, answer, source, counts),
         "answer_entropy": answer_entropy(allowed, source, counts),
@@ -182,6 +187,12 @@ def _majority(
         return -votes, -(probability or 0.0), group[0]
 
     return min(groups, key=rank)[0] if groups else None
+
+
+def _likeliest(allowed: Sequence[str], responses: Sequence[Response], weights: Sequence[float] | None) -> str | None:
+    """The allowed answer with the largest averaged probability, of equals the first; None without probabilities."""
+    table = _distributions(allowed, responses)
+    return None if table is None else allowed[int(np.argmax(_pooled(table, weights)))]
 
 
 def _averaged_probability(

@@ -21,6 +21,13 @@ AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
 OFTEN = 0.1  # share of responses off the question from which on it is worth a sentence
 DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
 
+_VERDICTS = {
+    "judge": " and had the last word. Its own confidence counts.",
+    "everyone": " and had the last word. Its confidence is averaged with theirs.",
+    "pooled": ". It is one voice among theirs: the answer that is likeliest on average wins.",
+}
+"""How a dispute ends, by the round's `verdict_confidence`."""
+
 
 def filters(here: Place) -> dict[str, Any]:
     """The filter row; what it holds is in the address, so that a link opens the same view."""
@@ -145,9 +152,8 @@ def record_in_full(here: Place, record_id: str) -> None:
         parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
         paint.draw(*[record.response(task, view.record, said) for said in view.responses], key=f"r_{record_id}")
         if view.justification is not None:
-            alone = here.this_round.config.propagation.verdict_confidence == "judge"
-            counts = "Its own confidence counts." if alone else "Its confidence is averaged with theirs."
-            parts.heading("Self-justify", f"The model weighed the answers above and had the last word. {counts}")
+            counts = _VERDICTS[here.this_round.config.propagation.verdict_confidence]
+            parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
             given = [said.text for said in view.responses]
             shown = by_similarity(view.demonstrations)

@@ -130,6 +130,18 @@ def test_agreement_on_numbers_holds_between_every_two() -> None:
     assert not agree(NUMERIC, ["1", None])
 
 
+def test_pooled_disputes_go_to_the_likeliest_answer_on_average_with_a_judge_or_without() -> None:
+    """Two weak votes for A against one strong one for B; a judge for A is one voice more."""
+    said = [scored("A", 0.55, 0.45), scored("A", 0.55, 0.45), scored("B", 0.05, 0.95)]
+    found = merge(CHOICE, ("A", "B"), said, None, "pooled")
+    assert merge(CHOICE, ("A", "B"), said).answer == "A", "the majority's"
+    assert found.answer == "B"
+    assert found.confidences["answer_nll"] == pytest.approx(-math.log((0.45 + 0.45 + 0.95) / 3))
+    judged = merge(CHOICE, ("A", "B"), said, scored("A", 1.0, 0.0), "pooled")
+    assert (judged.answer, judged.justified) == ("A", True)
+    assert judged.confidences["answer_nll"] == pytest.approx(-math.log((0.55 + 0.55 + 0.05 + 1.0) / 4))
+
+
 def test_a_wrong_number_of_probabilities_is_a_bug_and_says_so() -> None:
     with pytest.raises(ValueError, match="expected 2, found 3"):
         merge(CHOICE, ("A", "B"), [scored("A", 0.5, 0.3, 0.2)])
