@@ -54,7 +54,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
-    "propagation.weighting": "Say of the collaborators",
+    "propagation.weighting": "Weight of collaborators",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "Confidence of a settled dispute",
     "calibration": "Calibration share",
