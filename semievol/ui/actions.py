@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from semievol.config import Config, Policy
 from semievol.errors import UserError
-from semievol.jobs import intake, launch
+from semievol.jobs import intake, launch, planning
 from semievol.method import evidence, selection
 from semievol.method.protocols import Accepted, Frozen
 from semievol.store import decisions, projects, results, rounds, runs
@@ -20,7 +20,7 @@ Span = tuple[str, str]
 
 def open_sample() -> None:
     """Makes the bundled sample project, or finds it, and stands in it."""
-    project = intake.open_sample(open_store())
+    project = intake.open_sample(open_store(), notices.say)
     router.go("overview", project=project.id, round=None)
 
 
@@ -30,7 +30,8 @@ def propagate(store: Store, project: Project, config: Config, parent_id: int | N
 
 
 def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """All seven stages; the policy freezes the selection."""
+    """All seven stages; the policy freezes the selection. A round that came finished stays as it is beside it."""
+    config = planning.live(store, project, config, parent_id)
     return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
 
 
