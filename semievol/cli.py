@@ -139,10 +139,8 @@ _Outcome = tuple[int, Any, str]
 
 
 def _sample(store: Store, chosen: argparse.Namespace) -> _Outcome:
-    notes: list[str] = []
-    project = intake.open_sample(store, notes.append)
-    words = "\n".join([f'The sample project is there: "{project.name}".', *(f"  {note}" for note in notes)])
-    return 0, {"project": project.name, "id": project.id, "notes": notes}, words
+    project = intake.open_sample(store, lambda sentence: print(sentence, file=sys.stderr))
+    return 0, {"project": project.name, "id": project.id}, f'The sample project is there: "{project.name}".'
 
 
 def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:

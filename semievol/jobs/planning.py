@@ -60,8 +60,8 @@ def open_round(
 
 
 def live(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> Config:
-    """The settings with which everything is run here and now: those given, or, where their round came finished with an
-    archive and nothing would be left to do, the same with the next seed, which is a round of its own beside it."""
+    """The settings with which a run from the start is carried out here and now: those given, or, where their round
+    came finished with an archive and little would be left to do, the same with the next seed: a round beside it."""
     adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
     while project.version_id is not None:
         found = rounds.find_round(store, project.id, config, parent_id, adapter)

@@ -30,8 +30,7 @@ def propagate(store: Store, project: Project, config: Config, parent_id: int | N
 
 
 def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """All seven stages; the policy freezes the selection. A round that came finished stays as it is beside it."""
-    config = planning.live(store, project, config, parent_id)
+    """All seven stages; the policy freezes the selection."""
     return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
 
 
@@ -100,6 +99,7 @@ def _from_the_start(store: Store, project: Project, config: Config, span: Span, 
         raise UserError(
             f"The project has no {' and no '.join(missing)} records.", "data", "Import them on the Data page."
         )
+    config = planning.live(store, project, config, parent_id)
     for run in _ahead(store, project, config, span):
         round_ = rounds.get_round(store, run.round_id)
         if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):
