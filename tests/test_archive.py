@@ -165,8 +165,9 @@ def test_everything_of_a_project_is_there_again(world: World, home: Path) -> Non
     old = results.candidate_frame(world.store, world.round.id)
     assert results.candidate_frame(there, round_.id).drop(columns="record_key").equals(old.drop(columns="record_key"))
     assert len(old) == len(NASTY)
-    (said,) = [d for d in decisions.history(there, back.id) if d.reviewer == "Ada"]
-    assert (said.record_id, said.action, said.answer) == ("u1", "edit", "water")
+    said = decisions.history(there, back.id)
+    (edit,) = said[said["reviewer"] == "Ada"].itertuples()
+    assert (edit.record_id, edit.action, edit.answer) == ("u1", "edit", "water")
     (frozen,) = selections.selections(there, round_.id)
     assert frozen["size"] == 5
     (review,) = reviews.list_reviews(there, round_.id)

@@ -45,7 +45,7 @@ def _bring() -> None:
 def take(here: Place, project: Project) -> None:
     """Writes the project's archive on request, then offers it."""
     path = project_folder(here.store, project.id) / "exports" / f"project-{project.id}{archive.ENDING}"
-    ready = f"archive_{project.id}"
+    ready = f"exported_{project.id}"
     if st.button("Export whole project", key=f"prepare_{project.id}", width="stretch", icon=":material/archive:"):
         with parts.errors_shown(), _progress() as watch:
             _, st.session_state[ready] = archive.write(here.store, project, path, overwrite=True, watch=watch)
