@@ -19,14 +19,13 @@ _LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this proces
 
 
 def bring() -> None:
-    """The button that opens the form."""
-    if st.button("Import archive", icon=":material/unarchive:"):
+    """The button that opens the form for a file and, where its own name is taken, another name."""
+    with st.popover("Import archive", icon=":material/unarchive:"):
         _bring()
 
 
-@st.dialog("Import a project archive")
 def _bring() -> None:
-    """A file and, where its own name is taken, another name; everything is checked before anything is stored."""
+    """Everything is checked before anything is stored."""
     brought = st.file_uploader("Project archive", type="zip", help=f"A {archive.ENDING} file that a Studio wrote.")
     name = st.text_input("Name", max_chars=120, placeholder="The archive's own", key="archive_name")
     if not st.button("Import project", type="primary", disabled=brought is None) or brought is None:
