@@ -20,7 +20,7 @@ from semievol import config as settings
 from semievol import installed, terminal
 from semievol.data.read_as import per_file
 from semievol.errors import UserError
-from semievol.export import FORMS, export
+from semievol.export import FORMS, arrival, export
 from semievol.export.files import table as write_table
 from semievol.jobs import intake, launch, models
 from semievol.jobs.summary import summary
@@ -89,11 +89,12 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     verb("sample", _sample, "create the bundled sample project")
-    imports = verb("import", _import, "make a project from files")
-    imports.add_argument("--labeled", type=Path, required=True)
-    imports.add_argument("--unlabeled", type=Path, required=True)
+    imports = verb("import", _import, "make a project from files or from an archive")
+    imports.add_argument("--archive", type=Path, metavar="F", help="a project archive, whole; instead of the files")
+    imports.add_argument("--labeled", type=Path)
+    imports.add_argument("--unlabeled", type=Path)
     imports.add_argument("--test", type=Path)
-    imports.add_argument("--name", required=True)
+    imports.add_argument("--name", help="of an archive: its own when left out")
     imports.add_argument("--task", choices=KINDS, help="inferred when left out")
     imports.add_argument(
         "--map", metavar="question=COL,answer=COL,options=COL", help="columns; suggested when left out"
@@ -141,11 +142,18 @@ _Outcome = tuple[int, Any, str]
 
 
 def _sample(store: Store, chosen: argparse.Namespace) -> _Outcome:
-    project = intake.open_sample(store)
+    project = intake.open_sample(store, lambda sentence: print(sentence, file=sys.stderr))
     return 0, {"project": project.name, "id": project.id}, f'The sample project is there: "{project.name}".'
 
 
 def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    if chosen.archive is not None:
+        return _restored(store, chosen)
+    for option in ("labeled", "unlabeled", "name"):
+        if getattr(chosen, option) is None:
+            raise UserError(
+                f"--{option} is missing.", "import", "Give --labeled, --unlabeled and --name, or --archive."
+            )
     files: dict[Split, Path] = {"labeled": chosen.labeled, "unlabeled": chosen.unlabeled}
     if chosen.test:
         files["test"] = chosen.test
@@ -181,6 +189,20 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     task = {"kind": draft.task.kind, "labels": list(draft.task.labels)}
     result = {"project": project.name, "id": project.id, "task": task["kind"], "labels": task["labels"]}
     return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)
+
+
+def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    given = [chosen.labeled, chosen.unlabeled, chosen.test, chosen.task, chosen.map, chosen.count_from, chosen.rejected]
+    given += [*chosen.sheet, *chosen.encoding, *chosen.delimiter]
+    if any(value is not None for value in given) or chosen.hide_gold or chosen.strict:
+        raise UserError("An archive is imported as it is.", "--archive", "Give --name beside it, and nothing else.")
+    with terminal.Bars() as bars:
+        project = arrival.restore(store, chosen.archive, chosen.name, bars.show)
+    found = {"rounds": len(rounds.list_rounds(store, project.id)), "runs": len(runs.list_runs(store, project.id))}
+    words = f'Project "{project.name}" with {found["rounds"]} rounds and {found["runs"]} runs.'
+    task = None if project.task is None else project.task.kind
+    result = {"project": project.name, "id": project.id, "task": task, "counts": project.counts}
+    return 0, result | found, words
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:
@@ -296,8 +318,11 @@ def _status(store: Store, chosen: argparse.Namespace) -> _Outcome:
 
 def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
     project = projects.find_project(store, chosen.project)
-    written = export(store, project, chosen.what, chosen.out)
-    return 0, {"project": project.name, "what": chosen.what, "out": str(written)}, f"Written: {written}"
+    notes: list[str] = []
+    with terminal.Bars() as bars:
+        written = export(store, project, chosen.what, chosen.out, watch=bars.show, left_out=notes)
+    result = {"project": project.name, "what": chosen.what, "out": str(written)}
+    return 0, result | ({"left_out": notes} if notes else {}), "\n".join([f"Written: {written}", *notes])
 
 
 def _models(store: Store, chosen: argparse.Namespace) -> _Outcome:

@@ -85,6 +85,9 @@ class Tuning(Settings):
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     save_every: int = Field(50, ge=1, description="Steps between checkpoints.")
+    store_dtype: Literal["fp32", "bf16"] = Field(
+        "fp32", description="How the finished adapter is stored; bf16 takes half the room and rounds the weights."
+    )
 
     def steps(self, examples: int) -> int:
         """Updates of a training on so many examples: its epochs' batches, but at least `minimum_steps`."""

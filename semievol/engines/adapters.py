@@ -195,11 +195,14 @@ class AdaptedModel:
         state = get_peft_model_state_dict(self.peft, adapter_name=name, save_embedding_layers=False)
         return {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(state.items())}
 
-    def save(self, name: str, folder: Path) -> None:
-        """Writes weights, settings and the base's fingerprint into `folder`, without any path of this machine."""
+    def save(self, name: str, folder: Path, dtype: torch.dtype | None = None) -> None:
+        """Writes weights, settings and the base's fingerprint into `folder`, without any path of this machine.
+
+        dtype: what the weights are rounded to; None keeps them as they are."""
         assert self.peft is not None
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.weights(name), folder / WEIGHTS, metadata={"format": "pt"})
+        weights = {key: tensor.to(dtype or tensor.dtype) for key, tensor in self.weights(name).items()}
+        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
         config = copy.copy(self.peft.peft_config[name])
         config.base_model_name_or_path = self.name
         config.inference_mode = True
@@ -207,11 +210,11 @@ class AdaptedModel:
         (folder / CONFIG).write_text(json.dumps(plain, indent=1, sort_keys=True), encoding="utf-8")
         self._note_base(folder)
 
-    def save_full(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    def save_full(self, weights: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype | None = None) -> None:
         """Writes a complete set of weights with the base's settings and tokenizer: an ordinary model folder."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
-            {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(weights.items())},
+            {key: t.detach().to("cpu", dtype or t.dtype).contiguous() for key, t in sorted(weights.items())},
             folder / FULL_WEIGHTS,
             metadata={"format": "pt"},
         )

@@ -38,7 +38,7 @@ def publish(staging: Path, folder: Path, about: dict[str, Any]) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     staging.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
@@ -46,15 +46,15 @@ def seal(folder: Path, about: dict[str, Any]) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MARKER)
     hashes = {}
     for path in files:
-        _sync(path)
+        sync(path)
         hashes[path.relative_to(folder).as_posix()] = _sha256(path)
     for inner in {path.parent for path in files}:
-        _sync(inner)
+        sync(inner)
     draft = folder / f"{MARKER}.draft"
     draft.write_text(json.dumps({**about, "files": hashes}, indent=1), encoding="utf-8")
-    _sync(draft)
+    sync(draft)
     draft.rename(folder / MARKER)
-    _sync(folder)
+    sync(folder)
 
 
 def fault(folder: Path) -> str | None:
@@ -117,7 +117,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

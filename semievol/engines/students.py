@@ -43,8 +43,9 @@ class LoraStudent:
         self._name = adapted.add(settings.lora, seed, start)
         self.model: Any = adapted.peft
 
-    def save(self, folder: Path) -> None:
-        self._adapted.save(self._name, folder)
+    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+        """dtype: what the weights are rounded to; None keeps them as they are."""
+        self._adapted.save(self._name, folder, dtype)
 
     def restore(self, folder: Path) -> None:
         self._adapted.restore(self._name, folder)
@@ -66,8 +67,9 @@ class FullStudent:
         if start is not None:
             self.restore(start)
 
-    def save(self, folder: Path) -> None:
-        self._adapted.save_full(dict(self.model.named_parameters()), folder)
+    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+        """As for LoRA."""
+        self._adapted.save_full(dict(self.model.named_parameters()), folder, dtype)
 
     def restore(self, folder: Path) -> None:
         found = self._adapted.full_weights(folder)

@@ -34,6 +34,7 @@ from semievol.method.protocols import Lesson, Stopped
 HELD_OUT_EVERY = 20
 _KEPT_CHECKPOINTS = 2
 _HIGHEST_RATE = 4e-3
+_STORED = {"fp32": None, "bf16": torch.bfloat16}
 
 
 def train(
@@ -83,7 +84,7 @@ def train(
         about = {"lesson": mark, "step": trainer.state.global_step}
         if first:
             with checkpoints.written_whole(finished, about) as folder:
-                student.save(folder)
+                student.save(folder, _STORED[lesson.settings.store_dtype])
         trainer.accelerator.wait_for_everyone()
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):

@@ -1,4 +1,4 @@
-"""What leaves the Studio: candidates, a selection, training data, an adapter, a report.
+"""What leaves the Studio: candidates, a selection, training data, an adapter, a report, the whole project.
 
 Reads the store, loads no model: a merged model needs one and is therefore a run.
 """
@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from semievol.data.near import Watch, unwatched
 from semievol.errors import UserError
-from semievol.export import adapter, files, report, tables, training
+from semievol.export import adapter, archive, files, report, tables, training
 from semievol.store import results, rounds, selections
 from semievol.store.database import Store
 from semievol.store.projects import Project
 from semievol.store.rounds import Round
 
-FORMS = ("candidates", "selection", "training", "adapter", "merged", "report")
+FORMS = ("candidates", "selection", "training", "adapter", "merged", "report", "archive")
 _FILE_NAMES = {
     "candidates": "candidates.csv",
     "selection": "selection.jsonl",
     "training": "training.jsonl",
     "report": "report.html",
+    "archive": f"project{archive.ENDING}",
 }
 
 
@@ -35,13 +37,17 @@ def export(
     run_id: int | None = None,
     form: str | None = None,
     overwrite: bool = False,
+    watch: Watch = unwatched,
+    left_out: list[str] | None = None,
 ) -> Path:
     """Writes one of `FORMS` to `out` and returns where it lies; nothing half-written is ever left there.
 
-    out: its ending chooses the format (CSV, TSV, JSONL, JSON, Parquet, XLSX; .html; a folder or .zip for the adapter).
+    out: its ending chooses the format (CSV, TSV, JSONL, JSON, Parquet, XLSX; .html; a folder or .zip for the adapter;
+    .zip for the archive).
     A folder that exists gets a file of a fitting name; a file that exists is refused unless `overwrite`.
     round_id, selection, run_id: the newest that has something to export where they are left out; which adapter that is,
     `adapter.choose` tells, and so do the README and the manifest beside it.
+    watch, left_out: of an archive, how far it is, and sentences about what could not be taken along.
     form: of training data: chat, alpaca or sharegpt; else told by the name (`train.alpaca.json`), chat by default.
     """
     if what not in FORMS:
@@ -54,6 +60,10 @@ def export(
         out = out / _FILE_NAMES[what]
     if what == "adapter":
         return adapter.write(adapter.choose(store, project, round_id, run_id), out, overwrite)
+    if what == "archive":
+        written, missing = archive.write(store, project, out, overwrite, watch)
+        (left_out if left_out is not None else []).extend(missing)
+        return written
     if what in ("candidates", "report"):
         chosen = _round(store, project, round_id, _has_candidates, "candidates")
         if what == "report":

@@ -116,21 +116,26 @@ def _checked(
 
 
 def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
-    """Names with files to copy or bytes to write; the manifest says which adapter it is and holds the SHA-256 of all
-    the others."""
+    """As `contents`, with a README and a manifest that says which adapter it is and holds the SHA-256 of all others."""
+    members = contents(adapter.folder)
+    members.append((README, _readme(adapter).encode()))
+    told = {name: value for name, value in asdict(adapter).items() if name != "folder"}
+    manifest = {"adapter": told, "sha256": {name: sha256_of(content) for name, content in members}}
+    return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
+
+
+def contents(folder: Path) -> list[tuple[str, Path | bytes]]:
+    """An adapter's files by name: allow-listed ones, to be copied, or bytes without any path of this machine."""
+    allowed = LORA_FILES if (folder / "adapter_config.json").is_file() else FULL_FILES
     members: list[tuple[str, Path | bytes]] = []
-    allowed = FULL_FILES if adapter.full else LORA_FILES
     for name in allowed:
-        path = adapter.folder / name
+        path = folder / name
         if path.is_symlink() or not path.is_file():
             continue
         members.append((name, _without_paths(path) if name in _MAY_NAME_PATHS else path))
     if not any(name == allowed[0] for name, _ in members):
         raise UserError("The adapter has no weights.", "adapter", "Fine-tune again.")
-    members.append((README, _readme(adapter).encode()))
-    told = {name: value for name, value in asdict(adapter).items() if name != "folder"}
-    manifest = {"adapter": told, "sha256": {name: _sha256(content) for name, content in members}}
-    return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
+    return members
 
 
 def _without_paths(path: Path) -> bytes:
@@ -170,7 +175,8 @@ def _readme(adapter: Adapter) -> str:
     )
 
 
-def _sha256(content: Path | bytes) -> str:
+def sha256_of(content: Path | bytes) -> str:
+    """SHA-256 of a file or of bytes, 64 hex digits."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
     with content.open("rb") as stream:

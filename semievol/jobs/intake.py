@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,18 +29,21 @@ from semievol.data.readers import read_table
 from semievol.data.tables import Table, display_name
 from semievol.engines import lengths
 from semievol.errors import UserError
+from semievol.export import arrival
+from semievol.export.archive import ENDING
+from semievol.jobs import planning
 from semievol.method.prompts import question_turn
 from semievol.records import SPLITS, Kind, Record, Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
+from semievol.store.incoming import incoming_folder
 
 FOLDERS = "SEMIEVOL_DATA_FOLDERS"
 _MEASURED = 2_000
-_SCRATCH = "incoming-"
-_DAY = 24 * 3600
 _FRAME_BYTES = 200  # of a prompt beside its texts: letters of the options, the words of the answer rule
 SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
+SAMPLE_ARCHIVE = SAMPLE_FOLDER / f"project{ENDING}"
 
 
 @dataclass(frozen=True)
@@ -197,12 +198,8 @@ def import_files(
 ) -> tuple[projects.Project, Draft]:
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
-    for left in store.home.glob(f"{_SCRATCH}*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _DAY:  # of a process that was killed
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=store.home) as folder:
-        tables = read(files, Path(folder), watch, read_as)
+    with incoming_folder(store) as folder:
+        tables = read(files, folder, watch, read_as)
         accepted = draft(tables, kind, mapping, hide_gold, strict, base, watch)
         return store_draft(store, name, accepted, files, watch), accepted
 
@@ -252,19 +249,41 @@ def _told(watch: Watch, what: str, total: int, done: int) -> None:
     watch(what, done, total)
 
 
-def open_sample(store: Store) -> projects.Project:
-    """The bundled sample project; made on the first call, found again afterwards, also where it was archived."""
+def open_sample(store: Store, say: Callable[[str], None] = lambda sentence: None) -> projects.Project:
+    """The bundled sample project; made on the first call, found again afterwards, also where it was archived.
+
+    Made from the bundled archive, with a round that is complete, where that is there, whole, and its model is
+    installed; else from the files alone, and `say` is told why.
+    """
+    project = next((p for p in projects.list_projects(store, archived=True) if p.name == SAMPLE_NAME), None)
+    if project is None:
+        project = _finished_sample(store, say)
+    if project is None or project.version_id is None:
+        project = plain_sample(store, project)
+    return projects.update_project(store, project.id, archived=False)
+
+
+def plain_sample(store: Store, project: projects.Project | None = None) -> projects.Project:
+    """The sample's records without any results, in this project or a new one."""
     files: dict[Split, Path] = {
         "labeled": SAMPLE_FOLDER / "labeled.csv",
         "unlabeled": SAMPLE_FOLDER / "unlabeled.csv",
         "test": SAMPLE_FOLDER / "test.csv",
     }
-    project = next((p for p in projects.list_projects(store, archived=True) if p.name == SAMPLE_NAME), None)
-    if project is None or project.version_id is None:
-        tables = {split: read_table(path, path.name) for split, path in files.items()}
-        sample = draft(tables, "classification", hide_gold=True)
-        project = store_draft(store, project or SAMPLE_NAME, sample, files)
-    return projects.update_project(store, project.id, archived=False)
+    tables = {split: read_table(path, path.name) for split, path in files.items()}
+    sample = draft(tables, "classification", hide_gold=True)
+    return store_draft(store, project or SAMPLE_NAME, sample, files)
+
+
+def _finished_sample(store: Store, say: Callable[[str], None]) -> projects.Project | None:
+    try:
+        if not SAMPLE_ARCHIVE.is_file():
+            raise UserError("its archive is not in this copy of the Studio.")
+        planning.check_model(arrival.model_of(SAMPLE_ARCHIVE))
+        return arrival.restore(store, SAMPLE_ARCHIVE, SAMPLE_NAME)
+    except UserError as error:
+        say(f'The sample opens without its finished round: {error.what} Press "Run everything" to make one.')
+        return None
 
 
 def sha256(path: Path) -> str:

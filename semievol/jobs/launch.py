@@ -43,9 +43,11 @@ def start(
     """Queues a run and sees to it that a worker is there. The same run is not queued twice.
 
     round_id: the round to work in, whose own settings then hold; None opens the one that belongs to these settings,
-    or finds it again. parent_id: the round whose evolved adapter the new round starts from.
+    or finds it again; beside a round that came finished with an archive it opens one (`planning.live`).
+    parent_id: the round whose evolved adapter the new round starts from.
     """
     if round_id is None:
+        config = planning.live(store, project, config, parent_id) if first == "warm_up" else config
         round_ = planning.open_round(store, project, config, first, parent_id)
     else:
         round_ = rounds.get_round(store, round_id)

@@ -63,6 +63,18 @@ def open_round(
     return rounds.open_round(store, project.id, config, parent_id, held, adapter, spent)
 
 
+def live(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> Config:
+    """The settings with which a run from the start is carried out here and now: those given, or, where their round
+    came finished with an archive and little would be left to do, the same with the next seed: a round beside it."""
+    adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
+    while project.version_id is not None:
+        found = rounds.find_round(store, project.id, config, parent_id, adapter)
+        if found is None or not outcomes.brought(store, found.id):
+            break
+        config = config.model_copy(update={"seed": (config.seed + 1) % 2**32})
+    return config
+
+
 def check_model(name: str) -> None:
     """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it, and a package
     is prepared by it."""

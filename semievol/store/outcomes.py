@@ -53,6 +53,14 @@ def adapters(store: Store, round_id: int) -> dict[str, str]:
     return {stage: str(located(store, path)) for stage, path in found.items() if path is not None}
 
 
+def brought(store: Store, round_id: int) -> bool:
+    """Whether the round came with an archive and had been run before: by a worker that this workspace never saw."""
+    c = schema.runs.c
+    elsewhere = select(c.id).where(c.round_id == round_id, c.status == "done", c.host.is_(None))
+    with store.read() as connection:
+        return connection.execute(elsewhere.limit(1)).first() is not None
+
+
 def evolved_adapter(store: Store, round_id: int) -> str | None:
     """The adapter that a next round would start from."""
     return adapters(store, round_id).get("tune")

@@ -102,7 +102,7 @@ def check_name(store: Store, name: str) -> str:
     name = _valid_name(name)
     with store.read() as connection:
         if connection.execute(select(schema.projects.c.id).where(schema.projects.c.name == name)).first():
-            raise _taken(name)
+            raise taken(name)
     return name
 
 
@@ -113,10 +113,7 @@ def create_project(
     name = _valid_name(name)
     values = {"name": name, "task": _task_values(task), "settings": settings or {}, "created": timestamp()}
     with store.write() as connection:
-        try:
-            project_id = inserted_id(connection, schema.projects, values)
-        except IntegrityError:
-            raise _taken(name) from None
+        project_id = _insert(store, connection, values)
     return find_project(store, project_id)
 
 
@@ -125,10 +122,7 @@ def create_with_data(store: Store, name: str, first: Version) -> Project:
     name = _valid_name(name)
     values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
     with arriving(store, first) as (connection, counts):
-        try:
-            project_id = inserted_id(connection, schema.projects, values)
-        except IntegrityError:
-            raise _taken(name) from None
+        project_id = _insert(store, connection, values)
         write_version(connection, project_id, first, counts)
     return find_project(store, project_id)
 
@@ -181,7 +175,7 @@ def update_project(
             try:
                 connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(**values))
             except IntegrityError:
-                raise _taken(str(name)) from None
+                raise taken(str(name)) from None
     return find_project(store, id)
 
 
@@ -191,10 +185,7 @@ def duplicate_project(store: Store, id: int, name: str) -> Project:
     name = _valid_name(name)
     with store.write() as connection:
         values = {"name": name, "task": _task_values(source.task), "settings": source.settings, "created": timestamp()}
-        try:
-            copy_id = inserted_id(connection, schema.projects, values)
-        except IntegrityError:
-            raise _taken(name) from None
+        copy_id = _insert(store, connection, values)
         _copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
         if source.version_id is not None:
             old = connection.execute(
@@ -243,9 +234,30 @@ def clear_leftovers(store: Store, id: int) -> None:
                 path.unlink(missing_ok=True)
 
 
+def clear_orphan(store: Store, id: int) -> None:
+    """Removes the folder of a project that is only about to be made: what a killed import left, for numbers are given
+    out once. The caller holds the write lock."""
+    shutil.rmtree(_folder(store, id), ignore_errors=True)
+
+
+def adapter_place(id: int, number: int | str) -> str:
+    """Where an adapter that came with the project lies, as places are stored: relative to the workspace."""
+    return f"projects/{int(id)}/adapters/{number}"
+
+
 def run_folder(store: Store, id: int, run_id: int) -> Path:
     """Where a run of the project has its log, its checkpoints and its evolved adapter; it may not be there yet."""
     return _folder(store, id) / "runs" / str(run_id)
+
+
+def _insert(store: Store, connection: Connection, values: dict[str, Any]) -> int:
+    """A new row of `projects`, whose folder is empty."""
+    try:
+        project_id = inserted_id(connection, schema.projects, values)
+    except IntegrityError:
+        raise taken(values["name"]) from None
+    clear_orphan(store, project_id)
+    return project_id
 
 
 def _folder(store: Store, id: int) -> Path:
@@ -284,7 +296,8 @@ def _valid_name(name: str) -> str:
     return name
 
 
-def _taken(name: str) -> UserError:
+def taken(name: str) -> UserError:
+    """Says that a project has this name already."""
     return UserError(f'There is already a project "{name}".', "name", "Choose another name.")
 
 

@@ -61,7 +61,7 @@ def open_round(
     with store.write() as connection:
         version_id = _version_in_use(connection, project_id)
         number = 1 if parent_id is None else _number(connection, project_id, parent_id) + 1
-        identity = _identity(version_id, parent_id, adapter, config)
+        identity = identity_of(version_id, parent_id, adapter, config)
         round_id = _find(connection, project_id, identity)
         if round_id is None:
             values: dict[str, Any] = {"project_id": project_id, "number": number, "parent_id": parent_id}
@@ -78,7 +78,7 @@ def find_round(
     """The round that `open_round` would find again; None where it would open one."""
     with store.read() as connection:
         version_id = _version_in_use(connection, project_id)
-        identity = _identity(version_id, parent_id, _relative(store, warm_up_adapter), config)
+        identity = identity_of(version_id, parent_id, _relative(store, warm_up_adapter), config)
         round_id = _find(connection, project_id, identity)
     return None if round_id is None else get_round(store, round_id)
 
@@ -186,12 +186,15 @@ def _relative(store: Store, adapter: str | None) -> str | None:
     return str(Path(str(adapter)).relative_to(store.home)) if inside else adapter
 
 
-def _identity(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
+def identity_of(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
+    """What a round is found again by: see `open_round`. adapter: as it is stored."""
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
     if not config.calibration:
         del parts["calibration_minimum"]
     if parts["propagation"]["weighting"] == "equal":
         del parts["propagation"]["weighting"]  # as in rounds that were opened before there was a choice
+    if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # what it was before there was a choice
+        del parts["propagation"]["warm_up"]["store_dtype"]
     canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from semievol.config import Config, Policy
 from semievol.errors import UserError
-from semievol.jobs import intake, launch
+from semievol.jobs import intake, launch, planning
 from semievol.method import evidence, selection
 from semievol.method.protocols import Accepted, Frozen
 from semievol.store import decisions, projects, results, rounds, runs
@@ -20,7 +20,7 @@ Span = tuple[str, str]
 
 def open_sample() -> None:
     """Makes the bundled sample project, or finds it, and stands in it."""
-    project = intake.open_sample(open_store())
+    project = intake.open_sample(open_store(), notices.say)
     router.go("overview", project=project.id, round=None)
 
 
@@ -105,6 +105,7 @@ def _from_the_start(store: Store, project: Project, config: Config, span: Span, 
         raise UserError(
             f"The project has no {' and no '.join(missing)} records.", "data", "Import them on the Data page."
         )
+    config = planning.live(store, project, config, parent_id)
     for run in _ahead(store, project, config, span):
         round_ = rounds.get_round(store, run.round_id)
         if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):

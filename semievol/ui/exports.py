@@ -12,7 +12,7 @@ from semievol.export import export
 from semievol.jobs import launch
 from semievol.store import decisions, outcomes
 from semievol.store.runs import Run
-from semievol.ui import parts
+from semievol.ui import archives, parts
 from semievol.ui.state import Place
 
 TRAINING = {
@@ -50,6 +50,8 @@ def downloads(here: Place, run: Run) -> None:
     with rest:
         _button("Report (HTML)", _made(here, "report", "report.html", round_id=round_id), kind="primary")
         parts.note("One file with figures, for a colleague who has nothing installed.")
+        archives.take(here, here.this_project)
+        parts.note("The whole project in one file, for another workspace.")
     st.code(launch.command_line(here.store, here.this_project, run), language=None, wrap_lines=True)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from semievol.records import Kind, Task
 from semievol.store import projects, results
 from semievol.store.projects import Project
-from semievol.ui import actions, formats, live, parts, router, state
+from semievol.ui import actions, archives, formats, live, parts, router, state
 from semievol.ui.state import Place
 
 
@@ -67,13 +67,14 @@ def has_candidates(here: Place) -> bool:
 
 
 def beginnings(primary: bool = False) -> None:
-    """The two ways to begin."""
+    """The ways to begin."""
     kind = "primary" if primary else "secondary"
     if st.button("Open sample project", type=kind, icon=":material/science:"):  # type: ignore[arg-type]
         with parts.errors_shown():
             actions.open_sample()
     if st.button("New project", icon=":material/add:"):
         new_project()
+    archives.bring()
 
 
 @st.dialog("New project")

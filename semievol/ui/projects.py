@@ -10,7 +10,7 @@ from semievol.records import Split
 from semievol.store import outcomes, runs
 from semievol.store import projects as store_projects
 from semievol.store.projects import Project
-from semievol.ui import actions, curves, formats, gates, live, paint, parts, record, router, state
+from semievol.ui import actions, archives, curves, formats, gates, live, paint, parts, record, router, state
 from semievol.ui.paint import node
 from semievol.ui.state import Place
 
@@ -150,6 +150,7 @@ def _manage(here: Place, project: Project) -> None:
         if st.button("Archive", key=f"archive_{project.id}", width="stretch"):
             store_projects.update_project(here.store, project.id, archived=True)
             _leave()
+        archives.take(here, project)
         typed = st.text_input("Type the project's name to delete it", key=f"typed_{project.id}")
         if st.button("Delete", key=f"delete_{project.id}", width="stretch", disabled=typed != project.name):
             with parts.errors_shown():

@@ -35,6 +35,20 @@ def test_the_adapter_computes_what_peft_computes_with_it(engine, llama, trained)
         assert torch.equal(model(ids).logits, independent(ids).logits)
 
 
+def test_an_adapter_stored_in_bf16_answers_with_its_rounded_weights(engine, trained, tmp_path):
+    rounded = train(engine, lesson(tmp_path / "rounded", store_dtype="bf16"))[0]
+    stored, exact = load_file(rounded / WEIGHTS), load_file(trained / WEIGHTS)
+    assert all(torch.equal(stored[key], exact[key].to(torch.bfloat16)) for key in stored | exact)
+    copy = shutil.copytree(rounded, tmp_path / "copy")
+    save_file({key: tensor.float() for key, tensor in stored.items()}, copy / WEIGHTS)
+    checkpoints.seal(copy, {})
+    assert engine.answer(ask(rounded)) == engine.answer(ask(copy)) != engine.answer(ask(trained))
+    changed = shutil.copytree(rounded, tmp_path / "changed")
+    (changed / WEIGHTS).write_bytes((rounded / WEIGHTS).read_bytes()[:-2])
+    with pytest.raises(UserError, match=f"{WEIGHTS} has changed"):
+        engine.answer(ask(changed))
+
+
 def test_an_adapter_of_another_base_is_refused(other_llama, trained):
     with pytest.raises(UserError, match="another base model"):
         LocalEngine(str(other_llama), threads=1).answer(ask(trained))

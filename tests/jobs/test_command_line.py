@@ -180,6 +180,21 @@ def test_the_sample_is_made_once(tmp_path: Path) -> None:
     assert semievol(tmp_path, "sample") == first
 
 
+def test_a_project_moves_to_another_workspace_as_an_archive(tmp_path: Path) -> None:
+    here, there, out = tmp_path / "here", tmp_path / "there", str(tmp_path / "line.semievol.zip")
+    semievol(here, "sample")
+    assert semievol(here, "export", "City service line", "--what", "archive", "--out", out)["out"] == out
+    found = semievol(there, "import", "--archive", out)
+    assert (found["project"], found["counts"]["unlabeled"], found["rounds"]) == ("City service line", 700, 0)
+    assert "already" in semievol(there, "import", "--archive", out, expect=2)["said"]
+    assert semievol(there, "import", "--archive", out, "--name", "Copy")["project"] == "Copy"
+    odd = ["import", "--archive", out, "--labeled", out]
+    assert "imported as it is" in semievol(there, *odd, expect=2)["said"]
+    assert "--unlabeled is missing" in semievol(there, "import", "--labeled", out, expect=2)["said"]
+    Path(out).write_bytes(Path(out).read_bytes()[:-5])
+    assert "Nothing was imported" in semievol(there, "import", "--archive", out, "--name", "Cut", expect=2)["said"]
+
+
 def test_every_role_can_be_mapped_and_numbers_counted_from_one(tmp_path: Path) -> None:
     head = ["nr", "who", "passage", "text", "A", "B", "key", "truth"]
     rows = [[str(i), f"p{i % 6}", f"About {i}.", f"q {i}?", f"x{i}", f"y{i}", str(1 + i % 2), ""] for i in range(24)]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from semievol.config import load
 from semievol.errors import UserError
+from semievol.export import archive
 from semievol.jobs import intake
 from semievol.records import Split
-from semievol.store import projects
+from semievol.store import projects, rounds, runs
 from semievol.store.database import Store, open_store
 
 
@@ -122,6 +125,58 @@ def test_an_archived_sample_comes_back(store: Store) -> None:
     projects.update_project(store, first.id, archived=True)
     assert intake.open_sample(store) == first
     assert [project.id for project in projects.list_projects(store)] == [first.id]
+
+
+@pytest.fixture
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sample's archive with a round that is done, as small as it gets."""
+    elsewhere = open_store(tmp_path / "elsewhere")
+    project = intake.plain_sample(elsewhere)
+    config = load("studio", assignments=["model=starter"])
+    round_ = rounds.open_round(elsewhere, project.id, config)
+    run = runs.claim(elsewhere, runs.enqueue(elsewhere, round_.id, config).id, os.getpid())
+    runs.finish(elsewhere, run.id, run.attempt, "done")
+    monkeypatch.setattr(intake, "SAMPLE_ARCHIVE", tmp_path / "project.semievol.zip")
+    return archive.write(elsewhere, project, intake.SAMPLE_ARCHIVE)[0]
+
+
+def test_the_sample_opens_finished_where_its_archive_is_there(store: Store, finished: Path) -> None:
+    said: list[str] = []
+    began = time.monotonic()
+    project = intake.open_sample(store, said.append)
+    assert time.monotonic() - began < 10.0  # on a machine of its own under one second
+    assert said == []
+    assert project.name == intake.SAMPLE_NAME
+    assert [run.status for run in runs.list_runs(store, project.id)] == ["done"]
+    assert intake.open_sample(store) == project
+
+
+def test_without_its_archive_or_its_model_the_sample_opens_plain_and_says_why(
+    tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = finished.read_bytes()
+
+    def opened(name: str) -> str:
+        said: list[str] = []
+        project = intake.open_sample(open_store(tmp_path / name), said.append)
+        assert project.counts["unlabeled"] == 700
+        assert runs.list_runs(open_store(tmp_path / name)) == []
+        (sentence,) = said
+        assert sentence.endswith('Press "Run everything" to make one.')
+        return sentence
+
+    finished.write_bytes(content[: len(content) // 2])
+    assert "cut off" in opened("cut")
+    finished.write_bytes(content)
+    with monkeypatch.context() as patched:
+
+        def absent(name: str) -> None:
+            raise UserError(f'The model "{name}" is not installed.', "model", "Install it.")
+
+        patched.setattr(intake.planning, "check_model", absent)
+        assert 'The model "starter" is not installed.' in opened("modelless")
+    finished.unlink()
+    assert "not in this copy" in opened("absent")
 
 
 def test_a_sample_without_data_is_filled(store: Store) -> None:

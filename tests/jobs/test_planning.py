@@ -9,6 +9,7 @@ import pytest
 
 from semievol.config import STUDIO_READERS, Config, load
 from semievol.errors import UserError
+from semievol.export import archive, arrival
 from semievol.jobs import launch
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
@@ -96,6 +97,23 @@ def test_a_run_in_a_round_keeps_the_rounds_own_settings(store: Store, project: p
     assert [r.id for r in again.labeled] == [r.id for r in plan.labeled]
     assert (again.config.seed, again.config.propagation) == (first.config.seed, first.config.propagation)
     assert again.config.tune.epochs == 5
+
+
+def test_beside_a_round_that_came_finished_everything_is_run_anew(
+    store: Store, project: projects.Project, tmp_path: Path
+) -> None:
+    first = launch.start(store, project, load("studio", None, CUT))
+    carried_out(store, first)
+    assert launch.start(store, project, load("studio", None, CUT)).round_id == first.round_id
+    out, _ = archive.write(store, project, tmp_path / "a.semievol.zip")
+    back = arrival.restore(store, out, "Brought")
+    (brought,) = rounds.list_rounds(store, back.id)
+    live = launch.start(store, back, load("studio", None, CUT))
+    assert live.round_id != brought.id
+    assert (live.config.seed, rounds.get_round(store, live.round_id).parent_id) == (1, None)
+    assert launch.start(store, back, load("studio", None, CUT)) == live  # the same press twice
+    cut_again = launch.start(store, back, load("studio", None, CUT), first="select", round_id=brought.id)
+    assert cut_again.round_id == brought.id
 
 
 def test_a_child_calibrates_only_on_what_no_round_before_it_trained_on(store: Store, project: projects.Project) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from semievol.store import decisions, progress, projects, results, runs, schema
+from semievol.store import decisions, progress, projects, results, rounds, runs, schema
 from semievol.store.database import Store
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -126,6 +126,25 @@ def test_the_sample_opens_with_one_press(visit: Visit, store: Store) -> None:
     assert not app.exception
     assert projects.list_projects(store)[0].counts["unlabeled"] > 0
     assert "Run everything" in {button.label for button in app.button}
+
+
+def test_a_project_leaves_and_comes_back_as_an_archive(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = press(visit("overview", project=project.id), "Export whole project")
+    assert not [e.value for e in app.error]
+    (written,) = (projects.project_folder(store, project.id) / "exports").glob("*.semievol.zip")
+    app = visit("overview", project=project.id)
+    app.file_uploader[0].upload(written.name, written.read_bytes()).run()
+    app.text_input(key="archive_name").input("Came back")
+    app = press(app, "Import project")
+    assert not app.error
+    back = projects.find_project(store, "Came back")
+    assert back.counts == project.counts
+    found = [rounds.list_rounds(store, one.id)[-1] for one in (project, back)]
+    before, after = (results.candidate_frame(store, round_.id) for round_ in found)
+    assert list(after["answer"]) == list(before["answer"])
+    for page in ("data", "demonstrations", "responses", "selection", "training", "evaluation", "settings"):
+        visit(page, project=back.id)
 
 
 def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, store: Store) -> None:

@@ -1,0 +1,174 @@
+"""A whole project in one file: its rows as JSON Lines, its uploads, its finished adapters, the ends of its logs.
+
+The same project gives the same bytes, but for the time at which they were written, on whatever workspace it stands. No
+path of this machine and no key leaves with it; checkpoints of unfinished trainings and what can be computed again
+(embeddings) stay. JSON Lines, not Parquet: the bytes then depend on no library's version, and a person can read them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from semievol.data.near import Watch, unwatched
+from semievol.engines import checkpoints
+from semievol.errors import UserError
+from semievol.export import files
+from semievol.export.adapter import contents, sha256_of
+from semievol.export.sealed import Sealing
+from semievol.store import archive, outcomes, projects
+from semievol.store.columns import as_json
+from semievol.store.database import Store, timestamp
+from semievol.store.projects import Project
+from semievol.store.schema import metadata as database
+from semievol.store.traceless import without_paths
+
+KIND = "SemiEvol Studio project"
+FORMAT = 1
+ENDING = ".semievol.zip"
+LOG_BYTES = 64 * 2**10
+"""How much of every run's log goes along, counted from its end."""
+_LOG_READ = 4 * LOG_BYTES
+_PIECE = 2**20
+_TOLD_EVERY = 1_000
+_PACKAGES = ("numpy", "torch", "transformers", "peft", "safetensors", "sqlalchemy")
+
+
+def write(
+    store: Store, project: Project, out: Path, overwrite: bool = False, watch: Watch = unwatched
+) -> tuple[Path, list[str]]:
+    """Writes the project's archive; returns where it lies, and sentences about what could not be taken along.
+
+    Other work on the project goes on meanwhile: what leaves is its state at the beginning.
+    """
+    if not out.name.endswith(".zip"):
+        raise UserError(f'The ending "{out.suffix}" is no format of this export.', str(out), f"End it with {ENDING}.")
+    adapters = _Adapters(store)
+    with (
+        files.whole(out, overwrite) as path,
+        Sealing(path) as sealing,
+        archive.leaving(store, project.id, adapters.number) as leaving,
+    ):
+        told = _write_rows(sealing, leaving, watch)
+        _write_uploads(sealing, store, project, adapters.left_out)
+        _write_adapters(sealing, adapters.folders, watch)
+        for place, run_id in enumerate(leaving.ids["runs"], start=1):
+            if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt"):
+                with sealing.member(f"logs/{place}.txt") as put:
+                    put(log)
+        counts = {"tables": told, "adapters": len(adapters.folders)}
+        here = {"kind": KIND, "format": FORMAT, "schema": archive.schema_number(), "project": project.name}
+        sealing.close(here | {"made": timestamp(), "packages": _packages()} | counts)
+    return out, adapters.left_out
+
+
+class _Adapters:
+    """Numbers for the adapters that a project's rows name, in the order in which they are named."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, int | None] = {}
+        self.folders: list[Path] = []
+        self.left_out: list[str] = []
+
+    def number(self, path: str) -> int | None:
+        if path not in self._known:
+            folder = outcomes.located(self._store, path)
+            wrong = checkpoints.fault(folder)
+            if wrong:
+                self.left_out.append(f"An adapter is left out: {wrong}.")
+            else:
+                self.folders.append(folder)
+            self._known[path] = None if wrong else len(self.folders)
+        return self._known[path]
+
+
+def _write_rows(sealing: Sealing, leaving: archive.Leaving, watch: Watch) -> dict[str, Any]:
+    """Every table as one member, a row a line; returns its columns and size for the manifest."""
+    told = {}
+    done, total = 0, sum(leaving.sizes.values())
+    for name in leaving.tables:
+        with sealing.member(f"tables/{name}.jsonl") as put:
+            lines: list[str] = []
+            for row in leaving.rows(name):
+                lines.append(as_json(row))
+                if len(lines) == _TOLD_EVERY:
+                    done = _put(put, lines, done)
+                    watch("Writing rows", done, total)
+            done = _put(put, lines, done)
+        told[name] = {"columns": archive.columns(database.tables[name]), "rows": leaving.sizes[name]}
+    watch("Writing rows", total, total)
+    return told
+
+
+def _put(put: Callable[[bytes], Any], lines: list[str], done: int) -> int:
+    if lines:
+        put(("\n".join(lines) + "\n").encode())
+    count = len(lines)
+    lines.clear()
+    return done + count
+
+
+def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: list[str]) -> None:
+    """The original files that the dataset versions name."""
+    named = {
+        s["sha256"] for version in projects.versions(store, project.id) for s in version["sources"] if "sha256" in s
+    }
+    folder = projects.project_folder(store, project.id) / "uploads"
+    for name in sorted(named):
+        path = folder / name
+        if not path.is_file() or path.is_symlink() or sha256_of(path) != name:
+            left_out.append("An original file is left out: it is missing or has changed since it was imported.")
+            continue
+        with sealing.member(f"uploads/{name}") as put:
+            for piece in _pieces(path):
+                put(piece)
+
+
+def _write_adapters(sealing: Sealing, folders: list[Path], watch: Watch) -> None:
+    """Every adapter as a sealed folder: its marker holds the hashes of the files as they are here."""
+    total = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
+    done = 0
+    for number, folder in enumerate(folders, start=1):
+        members = contents(folder)
+        marker = checkpoints.about(folder) | {"files": {name: sha256_of(content) for name, content in sorted(members)}}
+        for name, content in [*members, (checkpoints.MARKER, json.dumps(marker, indent=1).encode())]:
+            with sealing.member(f"adapters/{number}/{name}") as put:
+                for piece in [content] if isinstance(content, bytes) else _pieces(content):
+                    put(piece)
+                    done += len(piece)
+                    watch("Reading adapters", min(done, total), total)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            yield piece
+
+
+def _log_end(path: Path) -> bytes:
+    """The end of a log without paths and keys, whole lines as far as that is possible; nothing where there is none."""
+    if not path.is_file() or path.is_symlink():
+        return b""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _LOG_READ))
+        text = stream.read(_LOG_READ).decode("utf-8", "replace")
+    end = without_paths(text).encode()
+    if len(end) > LOG_BYTES:
+        end = end[-LOG_BYTES:]
+        _, newline, lines = end.partition(b"\n")
+        end = lines if newline else end.decode("utf-8", "ignore").encode()
+    return end
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found

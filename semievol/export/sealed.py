@@ -1,0 +1,253 @@
+"""A zip file that says what it holds, byte for byte the same for the same content, and is believed only after a check.
+
+Members come in the order in which they are written, with one fixed time and one fixed mode; the last one, the manifest,
+holds size and SHA-256 of all others, and the file's comment the SHA-256 of everything before it. Nothing is unpacked
+by name: whoever reads asks for a member that the manifest lists. Knows nothing of projects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from semievol.errors import UserError
+
+MANIFEST = "MANIFEST.json"
+_MADE = (1980, 1, 1, 0, 0, 0)
+_MODE = (stat.S_IFREG | 0o644) << 16
+_UNIX = 3
+_COMMENT = re.compile(rb"sha256 [0-9a-f]{64}")
+_COMMENT_BYTES = 71
+_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.ASCII)
+_PIECE = 2**20
+_LARGEST_MANIFEST = 64 * 2**20
+_MOST_MEMBERS = 100_000
+_RATIO = 200  # texts of one answer repeated shrink to a fiftieth; a bomb to a thousandth
+_HARMLESS = 16 * 2**20  # bytes of a member whose ratio nobody asks about
+LARGEST = 2**40
+"""Bytes that an archive may unpack to; the disk's free space is asked for besides."""
+
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError),
+    *(ValueError, LookupError, TypeError, AttributeError),
+)
+"""What reading a damaged zip file or a manifest of another form can raise (a nesting too deep is a RuntimeError)."""
+
+_AGAIN = "Export it once more, or copy the whole file again."
+_STRANGE = "Import only archives that a Studio wrote."
+
+
+class Sealing:
+    """Writes the members of one archive to a file that can be sought in; `close` writes the manifest."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._zip = zipfile.ZipFile(path, "w", allowZip64=True)
+        self.members: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> Sealing:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if self._zip.fp is not None:
+            self._zip.close()
+
+    @contextmanager
+    def member(self, name: str, packed: bool = True) -> Iterator[Callable[[bytes], Any]]:
+        """A function that takes the member's next bytes. packed: whether they are made smaller."""
+        assert _NAME.fullmatch(name), name
+        assert name not in self.members, name
+        digest, size = hashlib.sha256(), 0
+        with self._zip.open(_info(name, packed), "w", force_zip64=True) as stream:
+
+            def write(piece: bytes) -> None:
+                nonlocal size
+                stream.write(piece)
+                digest.update(piece)
+                size += len(piece)
+
+            yield write
+        self.members[name] = {"bytes": size, "sha256": digest.hexdigest()}
+
+    def close(self, told: dict[str, Any]) -> None:
+        """Writes the manifest with what is told, and the seal."""
+        content = json.dumps(told | {"members": self.members}, indent=1, ensure_ascii=False).encode()
+        with self._zip.open(_info(MANIFEST, packed=False), "w", force_zip64=True) as stream:
+            stream.write(content)
+        self._zip.comment = b"0" * _COMMENT_BYTES
+        self._zip.close()
+        with self._path.open("r+b") as stream:
+            end = stream.seek(-_COMMENT_BYTES, io.SEEK_END)
+            digest = _digest(stream, end, lambda done: None)
+            stream.seek(end)
+            stream.write(b"sha256 " + digest.encode())
+
+
+class Sealed:
+    """An archive that somebody brought. Opening it checks its form and the manifest, `check` every byte.
+
+    told: what the manifest says; members: name -> bytes and sha256.
+    """
+
+    def __init__(self, path: Path, where: str) -> None:
+        self._path, self.where = path, where
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.strerror:
+                raise self._refused(f"The archive cannot be read ({error.strerror}).", "Check the path.") from None
+            raise self._refused("The file is cut off, or no project archive.", _AGAIN) from None
+        try:
+            self._infos = self._named()
+            self.told = self._manifest()
+            self.members: dict[str, dict[str, Any]] = self.told.pop("members")
+            self._agree()
+        except BaseException:
+            self._zip.close()
+            raise
+
+    def __enter__(self) -> Sealed:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._zip.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all members."""
+        return sum(member["bytes"] for member in self.members.values())
+
+    def check(self, watch: Callable[[int, int], None]) -> None:
+        """Refuses an archive of which one byte is not as it was written. watch: is told (done, all) bytes."""
+        with self._path.open("rb") as stream:
+            end = stream.seek(-_COMMENT_BYTES, io.SEEK_END)
+            comment = stream.read()
+            total = end + self.size
+            digest = _digest(stream, end, lambda done: watch(done, total))
+        if comment != b"sha256 " + digest.encode():
+            raise self._refused("The archive is damaged: it is not as it was written.", _AGAIN)
+        done = end
+        for name in self.members:
+            for piece in self.pieces(name):
+                done += len(piece)
+                watch(done, total)
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The member's bytes, a piece at a time; raises where they are not those of the manifest."""
+        digest, left = hashlib.sha256(), int(self.members[name]["bytes"])
+        try:
+            with self._zip.open(self._infos[name]) as stream:
+                while piece := stream.read(min(_PIECE, left + 1)):
+                    left -= len(piece)
+                    if left < 0:
+                        break
+                    digest.update(piece)
+                    yield piece
+        except _UNREADABLE:
+            raise self._damaged(name) from None
+        if left or digest.hexdigest() != self.members[name]["sha256"]:
+            raise self._damaged(name)
+
+    def lines(self, name: str, longest: int) -> Iterator[bytes]:
+        """The member's lines without their ends. longest: bytes that one may have."""
+        rest = b""
+        for piece in self.pieces(name):
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from whole
+            if len(rest) > longest:
+                raise self._refused(f"{name} holds a line of more than {longest:,} bytes.", _STRANGE)
+        if rest:
+            yield rest
+
+    def _named(self) -> dict[str, zipfile.ZipInfo]:
+        """The members by name, each as an archive of ours has them."""
+        infos = self._zip.infolist()
+        if len(infos) > _MOST_MEMBERS:
+            raise self._refused(f"The archive has {len(infos):,} members, {_MOST_MEMBERS:,} are allowed.", _STRANGE)
+        found: dict[str, zipfile.ZipInfo] = {}
+        for info in infos:
+            shown = info.orig_filename[:80]
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if not _NAME.fullmatch(info.orig_filename):
+                raise self._refused(f'The archive names a file outside of its own folder: "{shown}".', _STRANGE)
+            if kind not in (0, stat.S_IFREG) or info.is_dir():
+                raise self._refused(f'"{shown}" is a link or a folder, not a file.', _STRANGE)
+            if info.flag_bits & 0x41 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise self._refused(f'"{shown}" is encrypted or packed in an unknown way.', _STRANGE)
+            if info.orig_filename in found:
+                raise self._refused(f'The archive holds "{shown}" twice.', _STRANGE)
+            if info.file_size > max(_HARMLESS, _RATIO * info.compress_size):
+                raise self._refused(f'"{shown}" would unpack to {info.file_size:,} bytes.', _STRANGE)
+            found[info.orig_filename] = info
+        unpacked, packed = sum(i.file_size for i in infos), sum(i.compress_size for i in infos)
+        brought = self._path.stat().st_size
+        if packed > brought or unpacked > min(LARGEST, max(4 * _HARMLESS, _RATIO * brought)):
+            raise self._refused(f"The archive would unpack to {unpacked:,} bytes.", _STRANGE)
+        return found
+
+    def _manifest(self) -> dict[str, Any]:
+        info = self._infos.get(MANIFEST)
+        if info is None:
+            raise self._refused("The zip file is no project archive: it has no manifest.", _STRANGE)
+        if info.file_size > _LARGEST_MANIFEST:
+            raise self._refused("The archive's manifest is too large.", _STRANGE)
+        try:
+            with self._zip.open(info) as stream:
+                told = json.loads(stream.read(_LARGEST_MANIFEST + 1))
+            members = told["members"]
+            sound = all(
+                type(m["bytes"]) is int and m["bytes"] >= 0 and re.fullmatch("[0-9a-f]{64}", m["sha256"])
+                for m in members.values()
+            )
+        except _UNREADABLE:
+            sound, told = False, {}
+        if not sound:
+            raise self._refused("The archive's manifest is damaged.", _AGAIN)
+        return dict(told)
+
+    def _agree(self) -> None:
+        """Refuses members that the manifest does not list, and the reverse."""
+        there = set(self._infos) - {MANIFEST}
+        if strange := sorted(there - set(self.members)):
+            raise self._refused(f'The archive holds "{strange[0]:.80}", which its manifest does not list.', _STRANGE)
+        if missing := sorted(set(self.members) - there):
+            raise self._refused(f'"{missing[0]:.80}" is missing from the archive.', _AGAIN)
+        for name, member in self.members.items():
+            if self._infos[name].file_size != member["bytes"]:
+                raise self._damaged(name)
+        if not _COMMENT.fullmatch(self._zip.comment):
+            raise self._refused("The archive's seal is missing or damaged.", _AGAIN)
+
+    def _damaged(self, name: str) -> UserError:
+        return self._refused(f'"{name}" in the archive is damaged: it is not what the manifest says.', _AGAIN)
+
+    def _refused(self, what: str, remedy: str) -> UserError:
+        return UserError(f"{what} Nothing was imported.", self.where, remedy)
+
+
+def _info(name: str, packed: bool) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _MADE)
+    info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    info.external_attr, info.create_system = _MODE, _UNIX
+    return info
+
+
+def _digest(stream: IO[bytes], end: int, watch: Callable[[int], None]) -> str:
+    """SHA-256 of the stream's first `end` bytes."""
+    digest, left = hashlib.sha256(), end
+    stream.seek(0)
+    while left and (piece := stream.read(min(_PIECE, left))):
+        digest.update(piece)
+        left -= len(piece)
+        watch(end - left)
+    return digest.hexdigest()

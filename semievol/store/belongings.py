@@ -1,0 +1,52 @@
+"""What belongs to a project, read from the schema: its tables, and which of their numbers point at which rows.
+
+A table added to the schema belongs to a project as soon as a foreign key leads there; a test holds every table to it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Integer, Table, select
+
+from semievol.store import schema
+
+APART = ("migrations", "settings")
+"""Tables of the workspace, not of a project."""
+POINTERS = {"record_key": "records", "decision_id": "decisions", "undoes": "decisions"}
+"""Columns that point at a table's rows without a declared foreign key."""
+LISTS = {("reviews", "drawn"): "records"}
+"""Documents that are lists of such numbers."""
+
+
+@cache
+def tables() -> tuple[Table, ...]:
+    """A project's tables: whoever is pointed at by a foreign key comes before those that point."""
+    return tuple(table for table in schema.metadata.sorted_tables if table.name not in APART)
+
+
+def number(table: Table) -> Column[Any] | None:
+    """The column with the number that the database gives every row; None where rows have none."""
+    (first, *rest) = table.primary_key.columns
+    return first if not rest and isinstance(first.type, Integer) and not first.foreign_keys else None
+
+
+@cache
+def pointers(table: Table) -> dict[str, str]:
+    """Column -> the table whose rows' numbers stand in it."""
+    found = {c.name: POINTERS[c.name] for c in table.columns if c.name in POINTERS}
+    return found | {c.name: key.column.table.name for c in table.columns for key in c.foreign_keys}
+
+
+def owned(table: Table, project_id: int) -> ColumnElement[bool]:
+    """The condition that a row of the table belongs to this project."""
+    key = number(table)
+    if table is schema.projects:
+        assert key is not None
+        return key == project_id
+    owner = next(c for c in table.columns if c.foreign_keys and not c.nullable)
+    (above,) = (foreign.column for foreign in owner.foreign_keys)
+    if above.table is schema.projects:
+        return owner == project_id
+    return owner.in_(select(above).where(owned(above.table, project_id)))

@@ -1,0 +1,39 @@
+"""Text and documents without what tells of this machine: its folders, and the values of its keys.
+
+Done twice it changes nothing more, so that what came from an archive leaves as it came.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+_PATH = re.compile(r"(?<![\w./~])(?:~|file://|[A-Za-z]:)?/(?:[^\s/\"'<>:]+/)+")
+"""The folders before a file's name, where a path begins a word."""
+_KEY_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)
+_SHORTEST_KEY = 8
+_NAMES = ("name",)
+"""Keys of documents whose values are names that other rows repeat: they stay as they are."""
+
+
+def without_paths(text: str) -> str:
+    """The text with every absolute path cut down to its last part, and without the value of any key."""
+    for name, value in os.environ.items():
+        if len(value) >= _SHORTEST_KEY and _KEY_NAME.search(name):
+            text = text.replace(value, "***")
+    while (shorter := _PATH.sub("", text)) != text:
+        text = shorter
+    return text
+
+
+def without_paths_inside(value: Any) -> Any:
+    """The same document, every text in it as by `without_paths`, but for names."""
+    if isinstance(value, dict):
+        return {key: part if key in _NAMES else without_paths_inside(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without_paths_inside(part) for part in value]
+    if isinstance(value, str):
+        return PurePosixPath(value).name or value if value.startswith("/") else without_paths(value)
+    return value

@@ -1,0 +1,62 @@
+"""Which tables belong to a project, what points where, and what tells of a machine."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Integer
+
+from semievol.store import archive, belongings, schema
+from semievol.store.traceless import without_paths, without_paths_inside
+
+
+def test_every_table_is_archived_or_said_not_to_belong_to_a_project() -> None:
+    belonging = {table.name for table in belongings.tables()}
+    assert belonging | set(belongings.APART) == set(schema.metadata.tables)
+    assert not belonging & set(belongings.APART)
+    for table in belongings.tables():
+        belongings.owned(table, 1)  # a foreign key leads to the project
+
+
+def test_every_column_with_numbers_of_rows_says_of_which() -> None:
+    """A record's key without a declared foreign key would else leave as it is here."""
+    for table in belongings.tables():
+        numbered = [c for c in table.columns if isinstance(c.type, Integer) and c is not belongings.number(table)]
+        meant = [c.name for c in numbered if c.name.endswith(("_id", "_key")) or c.name in belongings.POINTERS]
+        assert set(meant) == set(belongings.pointers(table)), table.name
+        for target in belongings.pointers(table).values():
+            assert belongings.number(schema.metadata.tables[target]) is not None, target
+
+
+def test_everything_named_in_a_list_of_columns_is_there() -> None:
+    named = [*archive.ADAPTERS, archive.FOLDS, *belongings.LISTS, *archive._MACHINE_DOCUMENTS, *archive._MACHINE_WORDS]
+    named += [(table, column) for table, columns in archive.DROPPED.items() for column in columns]
+    for table, column in named:
+        assert column in schema.metadata.tables[table].c
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("loading /home/ada/models/tiny/config.json now", "loading config.json now"),
+        ('File "/srv/studio/semievol/cli.py", line 3', 'File "cli.py", line 3'),
+        ("see https://host/a/b and 1/2 and and/or", "see https://host/a/b and 1/2 and and/or"),
+        ("/a//b//c/d", "d"),
+        ("~/models/x", "x"),
+    ],
+)
+def test_of_a_path_only_the_last_part_leaves(text: str, left: str) -> None:
+    assert without_paths(text) == left == without_paths(left)
+
+
+def test_values_of_keys_do_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "sk-canary-123456")
+    assert "canary" not in without_paths("401 for sk-canary-123456")
+
+
+def test_names_in_documents_stay_as_other_rows_repeat_them() -> None:
+    document = {"model": "/home/ada/my model", "collaborators": [{"name": "/a/b/c", "model": "~/m/x"}], "seed": 1}
+    assert without_paths_inside(document) == {
+        "model": "my model",
+        "collaborators": [{"name": "/a/b/c", "model": "x"}],
+        "seed": 1,
+    }
