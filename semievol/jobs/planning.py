@@ -12,8 +12,8 @@ import numpy as np
 
 from semievol.config import Config
 from semievol.data.splits import cut_calibration
-from semievol.engines import packaged
-from semievol.engines.models import HUB_ID, is_folder, resolve_model
+from semievol.engines import packaged, suitability
+from semievol.engines.models import HUB_ID, is_folder
 from semievol.errors import UserError
 from semievol.installed import MODELS, STARTER
 from semievol.method.protocols import Plan
@@ -40,6 +40,7 @@ def open_round(
     if project.version_id is None:
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
+    suitability.check_embedder(config.propagation.embedder)
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
@@ -62,12 +63,12 @@ def open_round(
 
 
 def check_model(name: str) -> None:
-    """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it, and a package
-    is prepared by it."""
+    """Refuses a model that cannot be there or that cannot be used; a hub id is looked up by the worker, which may
+    download it, and a package is prepared by it."""
     if name in MODELS or packaged.is_gguf(name):
         packaged.check(name)
     elif name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
-        resolve_model(name)
+        suitability.suitable(name)
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:
