@@ -1,4 +1,4 @@
-"""Tiny real models with random weights, made on the spot: a Llama with a system role and a Qwen2 without one.
+"""Tiny real models with random weights, made on the spot: a Llama with a system role, a Qwen2 without one, others.
 
 Weights are drawn wide (standard deviation 0.3) so that next-token distributions are far from uniform.
 """
@@ -12,11 +12,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen2MoeConfig,
+    Qwen2MoeForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
 )
 
 CHATML = (
@@ -74,6 +82,31 @@ def make_gemma(folder: Path, seed: int = 0, layers: int = 2, hidden: int = 48, c
     shape = _shape(words, layers, hidden, context) | {"initializer_range": 0.15}
     config = Gemma2Config(**shape, num_key_value_heads=2, head_dim=12, query_pre_attn_scalar=12, sliding_window=16)
     return _save(folder, Gemma2ForCausalLM, config, words, seed)
+
+
+def make_gpt2(folder: Path, seed: int = 0) -> Path:
+    """A two-layer GPT-2, a base model: its linear layers are of its own kind, and it has no chat template."""
+    words = tokenizer()
+    words.chat_template = None
+    ends = {"bos_token_id": None, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id}
+    config = GPT2Config(
+        vocab_size=len(words), n_embd=48, n_layer=2, n_head=4, n_positions=1024, initializer_range=0.3, **ends
+    )
+    return _save(folder, GPT2LMHeadModel, config, words, seed)
+
+
+def make_experts(folder: Path, family: str, seed: int = 0) -> Path:
+    """A two-layer model of four experts, two of which see a token. family: mixtral, qwen2_moe (a fifth sees them all)
+    or qwen3_moe."""
+    words = tokenizer()
+    shape = _shape(words, layers=2, hidden=48, context=1024) | {"num_key_value_heads": 2, "num_experts_per_tok": 2}
+    if family == "mixtral":
+        return _save(folder, MixtralForCausalLM, MixtralConfig(**shape, num_local_experts=4), words, seed)
+    shape |= {"num_experts": 4, "moe_intermediate_size": 32, "decoder_sparse_step": 1}
+    if family == "qwen2_moe":
+        config = Qwen2MoeConfig(**shape, shared_expert_intermediate_size=40)
+        return _save(folder, Qwen2MoeForCausalLM, config, words, seed)
+    return _save(folder, Qwen3MoeForCausalLM, Qwen3MoeConfig(**shape, head_dim=12), words, seed)
 
 
 def _shape(words: PreTrainedTokenizerFast, layers: int, hidden: int, context: int) -> dict:

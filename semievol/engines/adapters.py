@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import logging
 import shutil
 import struct
 import warnings
@@ -21,16 +22,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Lora
-from semievol.engines import attention, checkpoints
+from semievol.engines import attention, checkpoints, suitability
 from semievol.engines.chat import Chat
-from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json, resolve_model
+from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json
 from semievol.errors import UserError
 
 WEIGHTS = "adapter_model.safetensors"
@@ -39,6 +41,7 @@ BASE = "base.json"
 _MOST_ADAPTERS = 4
 _MOST_FULL = 2
 Method = Literal["lora", "full"]
+_log = logging.getLogger(__name__)
 
 
 def is_adapter(folder: Path) -> bool:
@@ -58,7 +61,7 @@ class AdaptedModel:
     """
 
     def __init__(self, name: str, device: torch.device, dtype: torch.dtype) -> None:
-        self.folder = resolve_model(name)
+        self.folder = suitability.suitable(name)
         self.name = self.folder.name if Path(name).expanduser().is_dir() else name
         self.fingerprint = fingerprint(self.folder)
         self.device = device
@@ -66,6 +69,7 @@ class AdaptedModel:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.chat = Chat(self.folder, limit)
         self.linear = _linear_names(self.model)
+        self.experts = _expert_names(self.model)
         self.peft: PeftModel | None = None
         self._own: dict[str, nn.Parameter] = dict(self.model.named_parameters())  # by the names in the model's files
         self._loaded: dict[tuple[str, str], str] = {}
@@ -76,14 +80,17 @@ class AdaptedModel:
         """The base model read once more from its folder, on the same device."""
         transformers_logging.disable_progress_bar()  # after the download, whose bar is worth seeing
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(
+            model, found = AutoModelForCausalLM.from_pretrained(
                 self.folder,
                 dtype=dtype,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
+                ignore_mismatched_sizes=True,  # they are told by name below, like those that are missing
+                output_loading_info=True,
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            model = model.to(self.device)
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise UserError(
                 f"The model cannot be loaded ({type(error).__name__}: {str(error)[:300]}).",
                 f"model {self.name}",
@@ -91,7 +98,9 @@ class AdaptedModel:
             ) from None
         finally:
             transformers_logging.enable_progress_bar()
-        return model.to(self.device)
+        odd = [name for name, *_ in found["mismatched_keys"]]
+        suitability.refuse_incomplete(found["missing_keys"], odd, f"model {self.name}")
+        return model
 
     @property
     def size(self) -> int:
@@ -168,11 +177,12 @@ class AdaptedModel:
             use_rslora=lora.use_rslora,
             use_dora=lora.use_dora,
             target_modules=self.linear,
+            target_parameters=self._experts(lora),
         )
         if start is not None:
             self.check(start)
             config = _read_config(start)
-            config.lora_dropout = lora.dropout
+            config.lora_dropout = 0.0 if config.target_parameters else lora.dropout
         config.inference_mode = False
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -182,6 +192,13 @@ class AdaptedModel:
         assert self.peft is not None
         self.peft.set_adapter(name)
         return name
+
+    def _experts(self, lora: Lora) -> list[str] | None:
+        """The experts' weights that get an adapter; none where the settings ask for what peft cannot do to them."""
+        if self.experts and suitability.spares_experts(lora):
+            _log.warning("%s", suitability.NO_EXPERTS)
+            return None
+        return self.experts or None
 
     def remove(self, name: str) -> None:
         """Forgets an adapter."""
@@ -221,6 +238,8 @@ class AdaptedModel:
         for path in self.folder.iterdir():
             if path.name in MODEL_FILES and path.is_file():
                 shutil.copyfile(path, folder / path.name)
+        if self.chat.plain:  # whoever loads the folder elsewhere asks in the form that it was trained in
+            (folder / "chat_template.jinja").write_text(self.chat.tokenizer.chat_template, encoding="utf-8")
         self._note_base(folder)
 
     def full_weights(self, folder: Path) -> dict[str, torch.Tensor]:
@@ -296,7 +315,11 @@ class AdaptedModel:
         except UserError:
             self.remove(name)
             raise
-        set_peft_model_state_dict(self.peft, load_file(folder / WEIGHTS), adapter_name=name)
+        # Not `set_peft_model_state_dict`: for some architectures it renames tensors and looks up the active adapter.
+        own = get_peft_model_state_dict(self.peft, adapter_name=name, save_embedding_layers=False)
+        with torch.no_grad():
+            for key, tensor in load_file(folder / WEIGHTS).items():
+                own[key].copy_(tensor)
 
 
 def _key(folder: Path) -> tuple[str, str]:
@@ -321,8 +344,19 @@ def _check_shapes(expected: dict[str, tuple[int, ...]], folder: Path, file: str)
 def _linear_names(model: Any) -> list[str]:
     """Last names of all linear layers but the output layer: where LoRA goes ("all-linear")."""
     output = model.get_output_embeddings()
-    linear = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and part is not output]
+    kinds = (nn.Linear, Conv1D)  # the second is GPT-2's linear layer, whose weight lies the other way round
+    linear = [name for name, part in model.named_modules() if isinstance(part, kinds) and part is not output]
     return sorted({name.rpartition(".")[2] for name in linear})
+
+
+def _expert_names(model: Any) -> list[str]:
+    """Last two names of the weights that hold all experts of a layer (experts, out, in), which no layer wraps."""
+    found = set()
+    for name, part in model.named_modules():
+        if not type(part).__module__.startswith("torch.nn"):  # whose three-dimensional weights are convolutions
+            owner = name.rpartition(".")[2]
+            found |= {f"{owner}.{key}" for key, weight in part.named_parameters(recurse=False) if weight.dim() == 3}
+    return sorted(found)
 
 
 def _read_config(folder: Path) -> LoraConfig:

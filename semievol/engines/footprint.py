@@ -46,7 +46,7 @@ class Shape:
             config = whole.get("text_config") or whole
             hidden = _size(config, "hidden_size", "n_embd", "d_model")
             return cls(
-                parameters=sum(_parameters(file) for file in _weights(folder)),
+                parameters=sum(_parameters(file) for file in weight_files(folder)),
                 hidden=hidden,
                 intermediate=_size(config, "intermediate_size", "n_inner", "ffn_dim", otherwise=4 * hidden),
                 layers=_size(config, "num_hidden_layers", "n_layer", "n_layers"),
@@ -117,7 +117,7 @@ def _size(config: dict[str, Any], *names: str, otherwise: int | None = None) -> 
     return int(found)
 
 
-def _weights(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """The files that hold every weight once: some folders bring the same weights in two forms."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():

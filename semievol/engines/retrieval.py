@@ -21,9 +21,10 @@ from sklearn.random_projection import SparseRandomProjection
 
 from semievol.engines import packaged
 from semievol.engines.models import download, read_json, refuse_code
+from semievol.engines.suitability import refuse_language_model
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
-from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
+from semievol.installed import CHAR_TFIDF, EMBEDDERS
 from semievol.records import Demonstration, Record
 
 DIMENSIONS = 1024
@@ -137,12 +138,7 @@ def char_tfidf(texts: Sequence[str]) -> Vectors:
 def sentence_folder(name: str, told: packaged.Told = packaged.quietly) -> Path:
     """Folder of a sentence-transformers model that is safe to load: `minilm` (an installed package), a local one, or
     one from the hub."""
-    if name in MODELS:
-        raise UserError(
-            f'"{name}" is a language model, not an embedder.',
-            "propagation.embedder",
-            f"Choose `{next(iter(EMBEDDERS))}` or `{CHAR_TFIDF}`.",
-        )
+    refuse_language_model(name)
     if name in EMBEDDERS:
         folder = packaged.folder(name, told)
     else:

@@ -12,8 +12,8 @@ import numpy as np
 
 from semievol.config import STUDIO_COLLABORATORS, STUDIO_READERS, VOTERS, Config
 from semievol.data.splits import cut_calibration
-from semievol.engines import packaged
-from semievol.engines.models import HUB_ID, is_folder, resolve_model
+from semievol.engines import packaged, suitability
+from semievol.engines.models import HUB_ID, is_folder
 from semievol.errors import UserError
 from semievol.installed import MODELS, STARTER
 from semievol.method.polls import obstacle
@@ -41,6 +41,7 @@ def open_round(
     if project.version_id is None:
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
+    suitability.check_embedder(config.propagation.embedder)
     config = _with_voters(store, project.version_id, config)
     adapter = None
     if parent_id is not None:
@@ -67,7 +68,10 @@ def live(store: Store, project: projects.Project, config: Config, parent_id: int
     """The settings with which a run from the start is carried out here and now: those given, or, where their round
     came finished with an archive and little would be left to do, the same with the next seed: a round beside it."""
     adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
-    while project.version_id is not None:
+    if project.version_id is None:
+        return config
+    config = _with_voters(store, project.version_id, config)
+    while True:
         found = rounds.find_round(store, project.id, config, parent_id, adapter)
         if found is None or not outcomes.brought(store, found.id):
             break
@@ -76,12 +80,12 @@ def live(store: Store, project: projects.Project, config: Config, parent_id: int
 
 
 def check_model(name: str) -> None:
-    """Refuses a model that cannot be there; a hub id is looked up by the worker, which may download it, and a package
-    is prepared by it."""
+    """Refuses a model that cannot be there or that cannot be used; a hub id is looked up by the worker, which may
+    download it, and a package is prepared by it."""
     if name in MODELS or packaged.is_gguf(name):
         packaged.check(name)
     elif name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
-        resolve_model(name)
+        suitability.suitable(name)
 
 
 def _with_voters(store: Store, version_id: int, config: Config) -> Config:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from semievol.engines import packaged
+from semievol.engines import packaged, suitability
 from semievol.errors import UserError
 from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
@@ -108,7 +108,7 @@ def _work(store: Store, run: runs.Run) -> None:
     engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
     loaded()
     runs.record_environment(store, run.id, run.attempt, environment(engine.description))
-    for sentence in said:
+    for sentence in [*said, *suitability.remarks(engine.base.folder, config)]:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)
 

@@ -35,7 +35,7 @@ def test_a_system_turn_is_folded_into_the_first_user_turn_where_the_template_has
     assert chat.tokenizer.decode(chat.prompts([turns("The bin")])[0]) == "[INST] Sort it.\n\nThe bin [/INST]"
 
 
-def test_a_prompt_that_the_answer_changes_is_cut_to_what_both_share(tmp_path):
+def test_a_prompt_that_no_answered_conversation_shows_is_not_used(tmp_path):
     words = tokenizer(
         "{% for m in messages %}{{ m['content'] }} {% endfor %}{% if add_generation_prompt %}Answer: {% endif %}"
     )
@@ -43,8 +43,8 @@ def test_a_prompt_that_the_answer_changes_is_cut_to_what_both_share(tmp_path):
     chat = Chat(tmp_path)
     [prompt] = chat.prompts([(Message("user", "q"),)])
     turn = chat.turn((Message("user", "q"),), prompt, "water")
-    assert turn.prompt == prompt[: len(turn.prompt)]
-    assert len(turn.prompt) < len(prompt)
+    assert turn.prompt == prompt
+    assert chat.tokenizer.decode(prompt) == "q"
     assert chat.tokenizer.decode(turn.prompt + turn.reply) == "q water<|im_end|>"
 
 
