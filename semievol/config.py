@@ -127,8 +127,8 @@ class Propagation(Settings):
     )
     verdict_confidence: Literal["judge", "everyone", "pooled"] = Field(
         "judge",
-        description="How a dispute ends and how sure that is: the judge's answer, as sure as the judge alone (paper) or "
-        "as collaborators and judge on average; or `pooled`: the answer that is likeliest on average, judge or not.",
+        description="How a dispute ends: with the judge's answer, as sure as the judge alone (paper) or "
+        "as collaborators and judge on average; `pooled`: the answer that is likeliest on average, judge or not.",
     )
     max_answer_tokens: int = Field(64, ge=1, le=4096, description="Longest free answer.")
 
