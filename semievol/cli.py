@@ -105,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument(
         "--delimiter", action="append", default=[], metavar="CHAR", help=f'tab is "tab"; {each % "tab"}'
     )
+    imports.add_argument(
+        "--instruction", default="", metavar="TEXT", help="what is asked of every record: a system turn"
+    )
     imports.add_argument("--hide-gold", action="store_true", help="keep unlabeled answers for measuring only")
     imports.add_argument(
         "--count-from", type=int, choices=(0, 1), help="first option of answers that are numbers; else told from them"
@@ -113,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         "--rejected", type=Path, metavar="FILE", help="write every row that is left out, with its reason"
     )
     imports.add_argument("--strict", action="store_true", help="refuse what would otherwise be reported as findings")
+    instruct = verb("instruct", _instruct, "set the instruction of a project: its records become a new dataset version")
+    instruct.add_argument("project", metavar="PROJECT")
+    instruct.add_argument("instruction", metavar="TEXT", help="what is asked of every record; empty for none")
     run = verb("run", _run, "propagate, select, fine-tune, evaluate")
     run.add_argument("project", nargs="?", metavar="PROJECT")
     run.add_argument("--preset", choices=settings.PRESETS)
@@ -171,6 +177,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
             chosen.count_from,
             bars.show,
             read_as,
+            chosen.instruction,
         )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
     findings = draft.imported.told()
@@ -186,8 +193,9 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     lines += [f"  {finding['kind']}: {finding['count']:,}. {finding['what']}" for finding in findings]
     if chosen.rejected is not None:
         write_table(chosen.rejected, [{"split": split, **r.as_dict()} for split, r in draft.imported.rejected()])
-    task = {"kind": draft.task.kind, "labels": list(draft.task.labels)}
-    result = {"project": project.name, "id": project.id, "task": task["kind"], "labels": task["labels"]}
+    task = draft.task
+    result = {"project": project.name, "id": project.id, "task": task.kind, "labels": list(task.labels)}
+    result |= {"instruction": task.instruction}
     return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)
 
 
@@ -203,6 +211,13 @@ def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:
     task = None if project.task is None else project.task.kind
     result = {"project": project.name, "id": project.id, "task": task, "counts": project.counts}
     return 0, result | found, words
+
+
+def _instruct(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    project = intake.instruct(store, projects.find_project(store, chosen.project), chosen.instruction)
+    told = f"Version {project.version_number} of {project.name} has the instruction."
+    result = {"project": project.name, "id": project.id, "version": project.version_number}
+    return 0, result | {"instruction": chosen.instruction.strip()}, told
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:

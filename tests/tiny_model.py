@@ -23,8 +23,6 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen2MoeConfig,
     Qwen2MoeForCausalLM,
-    Qwen3MoeConfig,
-    Qwen3MoeForCausalLM,
 )
 
 CHATML = (
@@ -96,17 +94,14 @@ def make_gpt2(folder: Path, seed: int = 0) -> Path:
 
 
 def make_experts(folder: Path, family: str, seed: int = 0) -> Path:
-    """A two-layer model of four experts, two of which see a token. family: mixtral, qwen2_moe (a fifth sees them all)
-    or qwen3_moe."""
+    """A two-layer model of four experts, two of which see a token. family: mixtral, or qwen2_moe with a fifth that
+    sees them all."""
     words = tokenizer()
     shape = _shape(words, layers=2, hidden=48, context=1024) | {"num_key_value_heads": 2, "num_experts_per_tok": 2}
     if family == "mixtral":
         return _save(folder, MixtralForCausalLM, MixtralConfig(**shape, num_local_experts=4), words, seed)
-    shape |= {"num_experts": 4, "moe_intermediate_size": 32, "decoder_sparse_step": 1}
-    if family == "qwen2_moe":
-        config = Qwen2MoeConfig(**shape, shared_expert_intermediate_size=40)
-        return _save(folder, Qwen2MoeForCausalLM, config, words, seed)
-    return _save(folder, Qwen3MoeForCausalLM, Qwen3MoeConfig(**shape, head_dim=12), words, seed)
+    shape |= {"num_experts": 4, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 40}
+    return _save(folder, Qwen2MoeForCausalLM, Qwen2MoeConfig(**shape), words, seed)
 
 
 def _shape(words: PreTrainedTokenizerFast, layers: int, hidden: int, context: int) -> dict:

@@ -33,6 +33,7 @@ from semievol.export import arrival
 from semievol.export.archive import ENDING
 from semievol.jobs import planning
 from semievol.method.prompts import question_turn
+from semievol.method.tasks import instructed
 from semievol.records import SPLITS, Kind, Record, Split, Task
 from semievol.store import projects
 from semievol.store.database import Store
@@ -110,17 +111,19 @@ def draft(
     strict: bool = False,
     base: int | None = None,
     watch: Watch = unwatched,
+    instruction: str = "",
 ) -> Draft:
     """What the tables would become, taking every suggestion that is not given.
 
-    base: number of the first option where answers are numbers. Raises UserError for what cannot be used at all.
+    base: number of the first option where answers are numbers. instruction: what is asked of every record, the system
+    turn of all prompts. Raises UserError for what cannot be used at all.
     """
     if mapping:
         columns = parse_mapping(mapping, tables)
     else:
         columns = suggest_mapping(tables)
         tables = align(tables, columns)
-    task = infer_task(tables, columns, kind)
+    task = instructed(infer_task(tables, columns, kind), instruction)
     return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, watch))
 
 
@@ -184,6 +187,20 @@ def kept_sources(version: Mapping[str, Any], splits: Iterable[Split]) -> list[di
     return [{"kept_from": version["number"], **source} for source in found]
 
 
+def instruct(store: Store, project: projects.Project, instruction: str) -> projects.Project:
+    """The project with another instruction: the same records as its next dataset version, or as they are where it is
+    the instruction that they have."""
+    if project.version_id is None:
+        raise UserError(
+            "The project has no data yet.", project.name, "Import records; the instruction comes with them."
+        )
+    before = projects.task_of(store, project.version_id)
+    task = instructed(before, instruction)
+    if task != before:
+        projects.store_task(store, project.id, task)
+    return projects.find_project(store, project.id)
+
+
 def import_files(
     store: Store,
     name: str,
@@ -195,12 +212,13 @@ def import_files(
     base: int | None = None,
     watch: Watch = unwatched,
     read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
+    instruction: str = "",
 ) -> tuple[projects.Project, Draft]:
     """A new project from files, taking every suggestion; none where they cannot be read or stored."""
     projects.check_name(store, name)
     with incoming_folder(store) as folder:
         tables = read(files, folder, watch, read_as)
-        accepted = draft(tables, kind, mapping, hide_gold, strict, base, watch)
+        accepted = draft(tables, kind, mapping, hide_gold, strict, base, watch, instruction)
         return store_draft(store, name, accepted, files, watch), accepted
 
 

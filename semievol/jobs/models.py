@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from semievol import config as settings
-from semievol.engines import footprint, lengths, packaged
+from semievol.engines import footprint, lengths, packaged, suitability
 from semievol.engines.models import read_json
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
@@ -98,6 +98,17 @@ def prepare(name: str, told: packaged.Told = packaged.quietly) -> Known:
     return found
 
 
+def remarks(config: settings.Config) -> list[str]:
+    """What a person should know of a run with this model, in sentences; none where its files are not here yet."""
+    folder = lengths.folder_of(config.model)
+    if folder is None:
+        return []
+    try:
+        return suitability.remarks(folder, config)
+    except UserError:  # refused, in its own words, when a run is started
+        return []
+
+
 def _packaged(package: Package, kind: str) -> Known:
     state = "not installed" if not package.there else "ready" if packaged.prepared(package.name) else "to be prepared"
     plain = Known(package.name, kind, state, package.title, licence=package.licence)
@@ -113,6 +124,8 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
     try:
         shape = footprint.Shape.of(folder)
         config = read_json(folder / "config.json")
+        if plain.kind != "embedder":
+            suitability.check(folder)
     except UserError as problem:
         return Known(**values | {"state": "cannot be used", "note": problem.what})
     values |= {
@@ -124,6 +137,7 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
     }
     if plain.kind != "embedder":
         values |= {"memory": _memory(shape), "seconds": _seconds(shape)}
+        values["note"] = plain.note or " ".join(suitability.remarks(folder, settings.load("studio")))
     return Known(**values)
 
 

@@ -11,8 +11,10 @@ import re
 import string
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
+from semievol.errors import UserError
 from semievol.records import Record, Task
 
 LETTERS = string.ascii_uppercase
@@ -28,6 +30,22 @@ _LETTER_FIRST = re.compile(r"^[(*\[]*([A-Za-z])[)*\]]*(?:[.):,]|\s*(?:\n|$))")
 _LETTER_NAMED = re.compile(
     r"\b(?i:answer|option|choice)\s{0,9}(?i:is|:)?\s{0,9}[(*\[]{0,9}([A-Z]|[a-z](?=[\s).*\]]*$))[)*\]]*(?![\w'])"
 )
+
+
+LONGEST_INSTRUCTION = 4_000
+"""Characters of an instruction; it stands before every prompt and takes room in each."""
+
+
+def instructed(task: Task, instruction: str) -> Task:
+    """The task with this instruction, without blanks around it. Raises UserError where it is too long."""
+    text = instruction.strip()
+    if len(text) > LONGEST_INSTRUCTION:
+        raise UserError(
+            f"The instruction has {len(text):,} characters, {LONGEST_INSTRUCTION:,} are allowed.",
+            "instruction",
+            "Say what is asked of every record in a few sentences; examples belong into the labeled records.",
+        )
+    return replace(task, instruction=text)
 
 
 def allowed_answers(task: Task, record: Record) -> tuple[str, ...]:

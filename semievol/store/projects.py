@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import shutil
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, select, update
+from sqlalchemy import Connection, delete, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
@@ -39,8 +38,10 @@ from semievol.store.versions import (
     as_task,
     calibration,
     changes,
+    copy_rows,
     inserted_id,
     save_calibration,
+    store_task,
     store_version,
     task_of,
     versions,
@@ -71,6 +72,7 @@ __all__ = [
     "records_page",
     "run_folder",
     "save_calibration",
+    "store_task",
     "store_version",
     "task_of",
     "update_project",
@@ -186,7 +188,7 @@ def duplicate_project(store: Store, id: int, name: str) -> Project:
     with store.write() as connection:
         values = {"name": name, "task": _task_values(source.task), "settings": source.settings, "created": timestamp()}
         copy_id = _insert(store, connection, values)
-        _copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
+        copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
         if source.version_id is not None:
             old = connection.execute(
                 select(schema.versions).where(schema.versions.c.id == source.version_id)
@@ -196,7 +198,7 @@ def duplicate_project(store: Store, id: int, name: str) -> Project:
                 connection, schema.versions, kept | {"project_id": copy_id, "number": 1, "created": timestamp()}
             )
             for table in (schema.records, schema.hidden_gold):
-                _copy_rows(connection, table, {"version_id": source.version_id}, {"version_id": version_id})
+                copy_rows(connection, table, {"version_id": source.version_id}, {"version_id": version_id})
     uploads = project_folder(store, id) / "uploads"
     if uploads.is_dir():
         shutil.copytree(uploads, project_folder(store, copy_id) / "uploads", dirs_exist_ok=True)
@@ -299,13 +301,3 @@ def _valid_name(name: str) -> str:
 def taken(name: str) -> UserError:
     """Says that a project has this name already."""
     return UserError(f'There is already a project "{name}".', "name", "Choose another name.")
-
-
-def _copy_rows(connection: Connection, table: Any, where: dict[str, int], changed: dict[str, int]) -> None:
-    """Copies the rows of `table` that match `where`, with some columns changed."""
-    names: Sequence[str] = [
-        column.name for column in table.c if not (column.primary_key and column.autoincrement is True)
-    ]
-    values = [literal(changed[name]) if name in changed else table.c[name] for name in names]
-    source = select(*values).where(*(table.c[name] == value for name, value in where.items()))
-    connection.execute(insert(table).from_select(names, source))

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, func, insert, select
+from sqlalchemy import Connection, Integer, func, insert, literal, select
 from sqlalchemy import cast as cast_
 
 from semievol.errors import UserError
 from semievol.records import Record, Split, Task
 from semievol.store import schema, staging
 from semievol.store.database import Store, timestamp
-from semievol.store.in_use import newest_number, put_in_use
+from semievol.store.in_use import in_use, newest_number, put_in_use
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,34 @@ def store_version(store: Store, project_id: int, new: Version) -> int:
     """
     with arriving(store, new) as (connection, counts):
         return write_version(connection, project_id, new, counts)
+
+
+def store_task(store: Store, project_id: int, task: Task) -> int:
+    """Stores the records in use once more under another task of the same kind and labels: the next version, whose id
+    is returned. Rounds of the version before keep what they were asked."""
+    v = schema.versions.c
+    joined = schema.versions.join(schema.projects, in_use())
+    with store.write() as connection:
+        query = select(schema.versions).select_from(joined).where(schema.projects.c.id == project_id)
+        source = connection.execute(query).mappings().one_or_none()
+        if source is None:
+            raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
+        put_in_use(connection, project_id, None, asdict(task))
+        number = newest_number(connection, project_id) + 1
+        values = {key: value for key, value in source.items() if key != v.id.name}
+        values |= {"number": number, "created": timestamp(), "task": asdict(task)}
+        version_id = inserted_id(connection, schema.versions, values)
+        for table in (schema.records, schema.hidden_gold):
+            copy_rows(connection, table, {"version_id": source["id"]}, {"version_id": version_id})
+    return version_id
+
+
+def copy_rows(connection: Connection, table: Any, where: Mapping[str, int], changed: Mapping[str, int]) -> None:
+    """Copies the rows of `table` that match `where`, with some columns changed."""
+    names = [column.name for column in table.c if not (column.primary_key and column.autoincrement is True)]
+    values = [literal(changed[name]) if name in changed else table.c[name] for name in names]
+    source = select(*values).where(*(table.c[name] == value for name, value in where.items()))
+    connection.execute(insert(table).from_select(names, source))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from semievol.method.tasks import answer_text
 from semievol.records import Record, Split, Task
 from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import formats, parts, record, state, tables, versions
+from semievol.ui import formats, instruction, parts, record, state, tables, versions
 from semievol.ui.state import Place
 
 MOST_LABELS = 30
@@ -94,6 +94,7 @@ def stored(here: Place, project: Project) -> None:
         labels(here.task, projects.known_answers(here.store, version_id), "stored")
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
+    instruction.stored(here, project, here.task)
     known = projects.versions(here.store, project.id)
     in_use = next(version for version in known if version["id"] == version_id)
     if in_use["findings"]:

@@ -11,7 +11,7 @@ import yaml
 
 from semievol.config import Config
 from semievol.errors import UserError
-from semievol.jobs import launch, summary
+from semievol.jobs import launch, models, summary
 from semievol.store import runs
 from semievol.store.projects import Project
 from semievol.store.runs import Run
@@ -52,6 +52,8 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
                 actions.run_everything(here.store, project, config, parent or None)
                 st.rerun()
     parts.note("Propagate: warm-up to self-justify. Fine-tune: on the newest frozen selection, then the test set.")
+    for sentence in models.remarks(config):
+        parts.note(sentence)
     _memory(here, project, config)
 
 

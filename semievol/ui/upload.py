@@ -18,10 +18,11 @@ from semievol.data.near import Watch
 from semievol.data.tables import Table
 from semievol.errors import UserError
 from semievol.jobs import intake
+from semievol.method.tasks import instructed
 from semievol.records import Split, Task
 from semievol.store import projects
 from semievol.store.projects import Project
-from semievol.ui import choices, columns, formats, keeping, parts, preview, report, slots, state, storing
+from semievol.ui import choices, columns, formats, instruction, keeping, parts, preview, report, slots, state, storing
 from semievol.ui.state import Place
 
 TEST_SHARE = 0.2
@@ -62,6 +63,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
         task, hide_gold = columns.task(here, project, aligned, mapping, offer.task if offer and kept else None)
+        asked = instructed(task, instruction.typed(project))
         kept += offer.others(task) if offer else []
         share = _test_share([*aligned, *kept])
     checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
@@ -73,7 +75,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
             taken = report.remedies(checked.findings)
         imported, measured, problem = checked, None, None
         try:
-            imported, measured = _decided(project, checked, taken, share)
+            imported, measured = _decided(project, checked, asked, taken, share)
         except UserError as error:
             problem = error
         with where:
@@ -81,13 +83,13 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
     if problem is not None:
         _refused(problem)
         return
-    preview.preview(task, imported.records)
+    preview.preview(asked, imported.records)
     if measured is not None and len(measured.sample):
         with parts.card("lengths"):
             parts.heading("Length in tokens")
             report.token_tiles(measured, state.config_of(project).model)
     sources = offer.sources(kept) if offer else []
-    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, task, imported, sources))
+    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, asked, imported, sources))
 
 
 def _refused(problem: UserError) -> None:
@@ -174,16 +176,16 @@ def _checked(
 
 
 def _decided(
-    project: Project, checked: Imported, taken: frozenset[str], share: float
+    project: Project, checked: Imported, asked: Task, taken: frozenset[str], share: float
 ) -> tuple[Imported, intake.Lengths | None]:
     """The records that are left after the visitor's choices, and how long they are; made once per choice."""
     model = state.config_of(project).model
-    key = (taken, share, model)
+    key = (asked, taken, share, model)
     decided = st.session_state.get("decided")
     if decided is None or decided[0] != key:
         with st.spinner("Working out what is left"):
             imported = checked.decided(taken, share)
-            decided = (key, imported, intake.token_lengths(checked.task, imported, model))
+            decided = (key, imported, intake.token_lengths(asked, imported, model))
         st.session_state["decided"] = decided
     return decided[1], decided[2]
 

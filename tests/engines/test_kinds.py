@@ -18,7 +18,7 @@ from semievol.engines.models import FULL_WEIGHTS
 from tests.engines.conftest import ask, examples, lesson, train
 from tests.tiny_model import make_experts, make_gpt2
 
-FAMILIES = ("mixtral", "qwen2_moe", "qwen3_moe")
+FAMILIES = ("mixtral", "qwen2_moe")
 PLAIN = {"rank": 4, "dropout": 0.0}
 SHORT = {"lora": PLAIN, "minimum_steps": 6, "epochs": 0.1, "batch_size": 4}
 
@@ -48,19 +48,10 @@ def test_every_kind_learns_with_lora_and_answers_with_several_adapters_in_turn(k
     assert engine.answer(ask("base")) == before
     assert engine.answer(ask(first)) == warm
     assert LocalEngine(str(made[kind]), threads=1).answer(ask(first)) == warm, "what was saved is what was trained"
-
-
-@pytest.mark.parametrize("kind", ["mixtral", "gpt2"])
-def test_peft_computes_the_same_with_the_adapter(kind, made, tmp_path):
-    engine = LocalEngine(str(made[kind]), threads=1)
-    adapter, _ = train(engine, lesson(tmp_path, **SHORT))
-    independent = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(made[kind]), adapter).eval()
+    independent = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(made[kind]), first).eval()
     ids = torch.tensor([engine.base.chat.prompts([examples(1)[0].messages])[0]])
-    with torch.no_grad(), engine.base.using(str(adapter)) as model:
-        assert torch.allclose(model(ids).logits, independent(ids).logits, atol=1e-5)
-        learnt = model(ids).logits
-    with torch.no_grad(), engine.base.using(None) as model:
-        assert not torch.allclose(model(ids).logits, learnt, atol=1e-2)
+    with torch.no_grad(), engine.base.using(str(first)) as model:
+        assert torch.allclose(model(ids).logits, independent(ids).logits, atol=1e-5), "as peft computes it"
 
 
 def test_experts_get_adapters_of_their_own_unless_the_settings_forbid_it(made, tmp_path, caplog):
@@ -81,15 +72,9 @@ def test_experts_get_adapters_of_their_own_unless_the_settings_forbid_it(made, t
     replies = engine.answer(ask(spared))
     assert engine.answer(ask(adapter)) != replies
     assert engine.answer(ask(spared)) == replies
-
-
-def test_a_training_goes_on_from_an_adapter_of_experts(made, tmp_path):
-    engine = LocalEngine(str(made["mixtral"]), threads=1)
-    first, begun = train(engine, lesson(tmp_path / "first", **SHORT))
-    what = lesson(tmp_path / "second", **SHORT | {"minimum_steps": 1, "lora": PLAIN | {"dropout": 0.1}})
-    second, seen = train(engine, replace(what, start=str(first)))
-    assert seen["loss"][1] < begun["loss"][1], "it began where the first ended"
-    assert shapes(second).keys() == shapes(first).keys()
+    what = lesson(tmp_path / "further", **SHORT | {"minimum_steps": 1, "lora": PLAIN | {"dropout": 0.1}})
+    further, _ = train(engine, replace(what, start=str(adapter)))
+    assert shapes(further) == shapes(adapter), "it goes on with the experts that it began with"
 
 
 @pytest.mark.parametrize("kind", ["mixtral", "gpt2"])

@@ -123,12 +123,6 @@ def test_incomplete_folders_say_what_is_missing(copy):
         models.check_folder(copy)
 
 
-def test_a_model_without_chat_template_is_refused(copy):
-    (copy / "chat_template.jinja").unlink()
-    with pytest.raises(UserError, match="no chat template"):
-        LocalEngine(str(copy), threads=1)
-
-
 class _Reply:
     status_code, headers, request = 403, {}, None
 

@@ -99,6 +99,11 @@ def test_an_embedder_that_is_not_here_fails_in_a_sentence_without_a_network(engi
         engine.neighbours(records(3), records(1), 1, "someone/embedder")
 
 
+def test_a_language_model_is_no_embedder(llama):
+    with pytest.raises(UserError, match='"llama" is a language model, not an embedder'):
+        retrieval.sentence_folder(str(llama))
+
+
 def test_an_embedder_with_modules_of_its_own_is_refused(tmp_path):
     (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Pooling"}]')
     retrieval.refuse_foreign_modules(tmp_path)
