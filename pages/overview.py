@@ -5,7 +5,7 @@ import streamlit as st
 from semievol.ui import gates, parts, projects
 
 with parts.page() as here:
-    title, buttons = st.columns([3, 2], vertical_alignment="bottom")
+    title, buttons = st.columns([1, 1], vertical_alignment="bottom")
     with title:
         parts.head(
             "Overview",
