@@ -18,7 +18,7 @@ from typing import Any
 from semievol.config import Config, Lora
 from semievol.engines import packaged
 from semievol.engines.footprint import weight_files
-from semievol.engines.models import HUB_ID, is_folder, read_json, resolve_model
+from semievol.engines.models import HUB_ID, is_folder, read_json, refuse_code, resolve_model
 from semievol.errors import UserError
 from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
 
@@ -175,6 +175,7 @@ def _compares(folder: Path) -> bool:
 
 def _refuse_embedder(folder: Path) -> None:
     if _compares(folder):
+        refuse_code(folder, f"model {folder.name}")  # the graver fault is told first
         raise UserError(
             f'"{folder.name}" is an embedder: it compares texts and answers nothing.',
             "model",
