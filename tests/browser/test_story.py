@@ -101,7 +101,7 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     visitor.shot(shots, "6-tuning")
     expect(page.get_by_role("button", name="Stop")).to_be_hidden(timeout=5 * MINUTES)
     nav(page, "Evaluation")
-    expect(page.get_by_text("mid-p McNemar")).to_be_visible()
+    expect(page.get_by_text("mid-p McNemar").first).to_be_visible()
     visitor.shot(shots, "7-evaluation")
 
     store = open_store(dashboard.home)

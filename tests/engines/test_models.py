@@ -69,7 +69,7 @@ def test_what_is_neither_folder_nor_hub_id_is_refused(name):
         models.resolve_model(name)
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "generation_config.json", "modules.json"])
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "generation_config.json", "other.json"])
 @pytest.mark.parametrize("key", ["auto_map", "trust_remote_code"])
 def test_a_wish_to_run_code_is_refused_at_any_depth_and_nothing_runs(copy, tmp_path, file, key):
     marker = tmp_path / "ran"

@@ -319,3 +319,19 @@ def test_strict_names_what_to_say_about_a_guess(tmp_path: Path, files: dict[str,
     options = "--encoding unlabeled=cp1252 --delimiter unlabeled=semicolon"
     assert options in said
     semievol(tmp_path / "home", *words, *options.split())
+
+
+def test_an_instruction_comes_with_an_import_and_can_be_changed(tmp_path: Path, files: dict[str, Path]) -> None:
+    home = tmp_path / "home"
+    asked = semievol(home, "import", *parts_of(files), "--name", "Line", "--instruction", " Sort by team. ")
+    assert asked["instruction"] == "Sort by team."
+    assert semievol(home, "instruct", "Line", "Sort by team.")["version"] == 1, "nothing new"
+    changed = semievol(home, "instruct", "Line", "Say who has to go.")
+    assert (changed["version"], changed["instruction"]) == (2, "Say who has to go.")
+    stored = projects.find_project(open_store(home), "Line")
+    assert stored.task is not None
+    assert stored.task.instruction == "Say who has to go."
+    assert semievol(home, "instruct", "Line", "")["version"] == 3
+    long = semievol(home, "instruct", "Line", "x" * 4001, expect=2)
+    assert "4,001 characters, 4,000 are allowed" in long["said"]
+    assert projects.find_project(open_store(home), "Line").version_number == 3

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from semievol.config import STUDIO_READERS, Config, load
 from semievol.errors import UserError
@@ -328,3 +331,20 @@ def test_a_vote_that_can_be_taken_is_planned_like_any_collaborator(store: Store,
     run = launch.start(store, project, config)
     carried_out(store, run)
     assert {r.collaborator for r in StoreJournal(store, run).responses("respond")} == {"vote"}
+
+
+@pytest.mark.parametrize("wrong", ["embedder as model", "model as embedder", "no weights"])
+def test_what_cannot_be_used_is_refused_before_anything_is_queued(
+    store: Store, project: projects.Project, tiny_model: Path, tmp_path: Path, wrong: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "folder"))
+    if wrong == "embedder as model":
+        (folder / "modules.json").write_text("[]")
+    elif wrong == "no weights":
+        save_file({"model.norm.weight": np.zeros(48, np.float32)}, folder / "model.safetensors")
+    said = {"embedder as model": "is an embedder", "model as embedder": "is a language model", "no weights": "missing"}
+    key = "propagation.embedder" if wrong == "model as embedder" else "model"
+    with pytest.raises(UserError, match=said[wrong]):
+        launch.start(store, project, load("paper", None, [f"{key}={folder}"]))
+    assert runs.list_runs(store) == []
+    assert rounds.list_rounds(store, project.id) == []

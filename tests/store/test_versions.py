@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -189,3 +190,19 @@ def test_records_are_walked_in_order_with_their_hidden_gold(world: World, monkey
     walked = list(projects.walk_records(world.store, version, "unlabeled"))
     assert [record for record, _ in walked] == projects.load_records(world.store, version, "unlabeled")
     assert {record.id: answer for record, answer in walked if answer} == gold
+
+
+def test_another_instruction_is_a_version_of_the_same_records(world: World) -> None:
+    before = projects.find_project(world.store, world.project.id)
+    assert before.version_id is not None
+    asked = replace(TASK, instruction="Say who has to go.")
+    version_id = projects.store_task(world.store, before.id, asked)
+    now = projects.find_project(world.store, before.id)
+    assert (now.version_id, now.version_number, now.task) == (version_id, (before.version_number or 0) + 1, asked)
+    assert projects.task_of(world.store, before.version_id) == TASK, "the rounds of the version before keep theirs"
+    assert projects.load_records(world.store, version_id) == projects.load_records(world.store, before.version_id)
+    assert projects.hidden_gold(world.store, version_id) == projects.hidden_gold(world.store, before.version_id)
+    assert now.counts == before.counts
+    empty = projects.create_project(world.store, "Empty")
+    with pytest.raises(UserError, match="no data yet"):
+        projects.store_task(world.store, empty.id, asked)

@@ -402,3 +402,30 @@ def test_a_long_column_name_is_told_whole_as_text(visit: Callable[..., AppTest],
     app = _upload(visit("data", project=project.id), {"labeled": LABELED.replace("text", f'"{name}"', 1)})
     assert name in [element.value for element in app.text]
     assert name not in "".join(str(element.value) for element in (*app.markdown, *app.caption))
+
+
+def test_an_instruction_is_typed_before_the_import_and_shown_as_the_model_will_see_it(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Asked", Task("classification"))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": UNLABELED})
+    app.text_area(key="instruction").set_value("Sort by team.").run()
+    assert "[system]\nSort by team.\n\n[user]\ncall 0 about roads" in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.task is not None
+    assert stored.task.instruction == "Sort by team."
+
+
+def test_another_instruction_for_stored_records_is_a_new_version(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = visit("data", project=project.id)
+    app.text_area(key=f"instruction_of_{project.version_id}").set_value("Say who has to go.")
+    press(app, "Save instruction")
+    now = projects.find_project(store, project.id)
+    assert now.version_number == 2
+    assert now.task is not None
+    assert now.task.instruction == "Say who has to go."
+    assert now.counts == project.counts
+    press(app, "Save instruction")
+    assert projects.find_project(store, project.id).version_number == 2, "the same one is no new version"
