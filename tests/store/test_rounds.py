@@ -30,7 +30,7 @@ def test_policy_and_tuning_stay_in_the_round(world: World, change: str) -> None:
         "seed=1",
         "precision=fp32",
         "propagation.k=5",
-        "propagation.justify=false",
+        "propagation.justify=true",
         "propagation.weighting=earned",
         "calibration=0.3",
         "calibration_minimum=7",
@@ -53,7 +53,7 @@ def test_without_a_calibration_split_its_minimum_does_not_matter(world: World) -
 
 def test_a_round_that_was_opened_before_collaborators_could_be_weighed_is_found_again(world: World) -> None:
     parts = {name: value for name, value in world.config.model_dump(mode="json").items() if name in rounds.IDENTITY}
-    del parts["propagation"]["weighting"]
+    del parts["propagation"]["weighting"], parts["propagation"]["warm_up"]["store_dtype"]
     canonical = json.dumps([world.round.version_id, None, None, parts], sort_keys=True)
     with world.store.read() as connection:
         identity = connection.execute(select(schema.rounds.c.identity)).scalar_one()

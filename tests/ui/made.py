@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from semievol.config import STUDIO_READERS
 from semievol.jobs.planning import make_plan, open_round
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Lesson, Reply
@@ -82,10 +83,20 @@ def some_records(labeled: int = 40, unlabeled: int = 60, test: int = 40, hostile
     return made
 
 
+READ = {
+    "collaborators": [collaborator.model_dump(mode="json") for collaborator in STUDIO_READERS],
+    "justify": True,
+    "verdict_confidence": "everyone",
+}
+"""Two who read, and a judge: disputes and self-justifications to look at."""
+
+
 def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Project:
     """A project with one dataset version and hidden gold, nothing propagated."""
     task = Task("classification", LABELS)
-    project = projects.create_project(store, name, task, {"calibration_minimum": 8})
+    project = projects.create_project(
+        store, name, task, {"calibration_minimum": 8, "evaluate_demonstrations": True, "propagation": READ}
+    )
     found = some_records(hostile=hostile)
     gold = {r.id: LABELS[(r.row - 1) % len(LABELS)] for r in found if r.split == "unlabeled"}
     projects.add_version(store, project.id, found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)

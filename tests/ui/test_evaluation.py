@@ -85,7 +85,7 @@ def test_demonstrations_that_were_left_out_can_be_asked_for_later(visit: Visit, 
     press(visit("evaluation", project=project.id), "Ask with demonstrations, too")
     (queued,) = runs.queue(store)
     assert (queued.first, queued.until, queued.round_id) == ("evaluate", "evaluate", first.round_id)
-    projects.update_project(store, project.id, settings={"calibration_minimum": 8})
+    projects.update_project(store, project.id, settings={"calibration_minimum": 8, "evaluate_demonstrations": True})
     runs.request_stop(store, queued.id)
     second = made.evolved(store, projects.find_project(store, project.id), "evaluate")
     before, after = outcomes.evaluation(store, first.id), outcomes.evaluation(store, second.id)
