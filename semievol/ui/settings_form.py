@@ -22,7 +22,7 @@ from semievol.ui import notices, parts, state
 from semievol.ui.state import Place
 
 PRESET_HELP = {
-    "studio": "Our default: the warm-up model with and without demonstrations, self-justify, a calibration split.",
+    "studio": "Our default, chosen by measurement: the warm-up model, the neighbours' vote and a regression answer.",
     "paper": "The paper's setting: four collaborators, self-justify, the most confident half, no calibration split.",
     "authors_code": "What the public implementation does: four samples of the warm-up model, pseudo-labels only.",
 }
