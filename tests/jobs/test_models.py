@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from semievol import cli
 from semievol.engines import packaged
 from semievol.errors import UserError
-from semievol.installed import MODELS, SMOLLM2
-from semievol.jobs import models
+from semievol.installed import EMBEDDERS, MINILM, MODELS, SMOLLM2
+from semievol.jobs import models, worker
 from semievol.store import settings
 from semievol.store.database import open_store
 
@@ -78,6 +81,31 @@ def test_the_verb_lists_and_checks(tmp_path, tiny_model, capsys):
     for wrong in (["models", "check"], ["models", "list", "starter"], ["models", "check", "/not/there"]):
         assert cli.main([*wrong, "--workspace", str(tmp_path / "w")]) == 2
         assert capsys.readouterr().err.startswith("semievol: ")
+
+
+def test_a_run_prepares_a_package_once_and_tells_it_as_progress(tmp_path, monkeypatch):
+    archive = tmp_path / "model.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("config.json", "{}")
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setitem(EMBEDDERS, "minilm", replace(MINILM, sha256=sha256))
+    monkeypatch.setattr(packaged, "_installed_file", lambda _: archive)
+    told: list[tuple[object, ...]] = []
+
+    class Told:
+        def event(self, *said: object) -> None:
+            told.append(said)
+
+        def progress(self, *how_far: object) -> None:
+            told.append(how_far)
+
+    run = SimpleNamespace(first="warm_up")
+    for name in ("char-tfidf", "minilm", "minilm"):
+        worker._prepare(name, run, Told())
+    assert told[0] == ("warm_up", "minilm is prepared, once for this machine.")
+    assert told[-2:] == [("warm_up", 2, 2), ("warm_up", 0, 0)]
+    assert packaged.prepared("minilm") is not None
+    assert len([said for said in told if len(said) == 2]) == 1
 
 
 def test_describing_models_loads_no_library_that_computes():
