@@ -74,7 +74,7 @@ class Tuning(Settings):
     )
     lora: Lora = Lora()
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
-        "auto", description="Peak rate of AdamW; `auto`: 2.8e-4 (LoRA) or 6.25e-5 (full) x 4096 / hidden size, <= 4e-3."
+        "auto", description="Peak rate of AdamW; `auto`: 3.5e-4 (LoRA) or 6.25e-5 (full) x 4096 / hidden size, <= 4e-3."
     )
     epochs: float = Field(2, gt=0, le=100, description="Passes over the examples.")
     minimum_steps: int = Field(150, ge=0, description="Few examples are repeated until there are this many updates.")
@@ -222,7 +222,7 @@ _PAPER_COLLABORATORS = (
 _LORA = Tuning(method="lora")
 _STUDIO_LORA = Lora(rank=8, alpha=16)
 _STUDIO_WARM_UP = Tuning(lora=_STUDIO_LORA, epochs=5, minimum_steps=60, save_every=100)
-_STUDIO_TUNE = Tuning(lora=_STUDIO_LORA, epochs=2, minimum_steps=170, save_every=100)
+_STUDIO_TUNE = Tuning(lora=_STUDIO_LORA, epochs=3, minimum_steps=170, save_every=100)
 STUDIO_COLLABORATORS = (
     Collaborator(name="warm-up alone", demonstrations=False),
     Collaborator(name="neighbours' vote", model="neighbours", demonstrations=False),
@@ -271,7 +271,7 @@ def preset(name: str) -> dict[str, Any]:
                 justify=False,
                 verdict_confidence="pooled",
             ),
-            policy=Policy(measure="answer_nll", rule=Rule(value=0.85)),
+            policy=Policy(measure="answer_nll", rule=Rule(value=0.7)),
             tune=_STUDIO_TUNE,
             evaluate_demonstrations=False,
         )

@@ -104,10 +104,10 @@ def train(
 
 
 def peak_rate(settings: Tuning, hidden_size: int, how: Method) -> float:
-    """The peak learning rate; "auto" is, for a hidden size of 4096, 2.8e-4 with LoRA and 6e-5 for all weights, and
+    """The peak learning rate; "auto" is, for a hidden size of 4096, 3.5e-4 with LoRA and 6e-5 for all weights, and
     inversely proportional to the hidden size, at most 4e-3."""
     if settings.learning_rate == "auto":
-        return min(_HIGHEST_RATE, (2.8e-4 if how == "lora" else 6.25e-5) * 4096 / hidden_size)
+        return min(_HIGHEST_RATE, (3.5e-4 if how == "lora" else 6.25e-5) * 4096 / hidden_size)
     return settings.learning_rate
 
 

@@ -102,7 +102,7 @@ def test_every_pass_shows_every_example_once_in_batches_of_like_length():
 def test_number_of_steps_and_the_automatic_learning_rate():
     assert Tuning(epochs=2, batch_size=8, minimum_steps=0).steps(100) == 26
     assert Tuning(epochs=2, batch_size=8, minimum_steps=100).steps(100) == 100
-    assert training.peak_rate(Tuning(), 4096, "lora") == pytest.approx(2.8e-4)
+    assert training.peak_rate(Tuning(), 4096, "lora") == pytest.approx(3.5e-4)
     assert training.peak_rate(Tuning(), 4096, "full") == pytest.approx(6.25e-5)
     assert training.peak_rate(Tuning(), 64, "lora") == training.peak_rate(Tuning(), 64, "full") == 4e-3
     assert training.peak_rate(Tuning(learning_rate=1e-6), 64, "lora") == 1e-6
