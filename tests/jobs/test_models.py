@@ -33,7 +33,7 @@ def test_the_starter_is_described_from_its_files():
     assert (found.kind, found.state, found.architecture) == ("bundled", "ready", "LlamaForCausalLM")
     assert found.parameters == pytest.approx(5.9e6, rel=0.2)
     assert found.memory > found.bytes > found.parameters
-    assert 0 < found.seconds < 3600
+    assert found.seconds > 0
     assert "shows the mechanics" in found.note
 
 
