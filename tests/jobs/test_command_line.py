@@ -185,7 +185,8 @@ def test_a_project_moves_to_another_workspace_as_an_archive(tmp_path: Path) -> N
     semievol(here, "sample")
     assert semievol(here, "export", "City service line", "--what", "archive", "--out", out)["out"] == out
     found = semievol(there, "import", "--archive", out)
-    assert (found["project"], found["counts"]["unlabeled"], found["rounds"]) == ("City service line", 700, 0)
+    assert (found["project"], found["counts"]["unlabeled"]) == ("City service line", 700)
+    assert found["rounds"] == len(semievol(here, "status", "City service line")["rounds"])
     assert "already" in semievol(there, "import", "--archive", out, expect=2)["said"]
     assert semievol(there, "import", "--archive", out, "--name", "Copy")["project"] == "Copy"
     odd = ["import", "--archive", out, "--labeled", out]

@@ -27,7 +27,7 @@ def test_a_change_is_kept_with_the_project(visit: Callable[..., AppTest], store:
     app.text_input(key="form_tune.learning_rate").set_value("0.0002").run()
     assert not app.exception
     kept = projects.find_project(store, project.id).settings
-    assert kept["propagation"] == {"k": 5}
+    assert kept["propagation"] == {**made.READ, "k": 5}
     assert kept["tune"] == {"learning_rate": 0.0002}
 
 
