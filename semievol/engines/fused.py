@@ -12,6 +12,7 @@ nothing of losses, batches or optimizers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,11 +165,11 @@ def _groups(model: Any, dtype: torch.dtype, probe: torch.Tensor) -> list[Group]:
     finally:
         for hook in hooks:
             hook.remove()
-    seen = [layer for layer, _ in called]
+    times = Counter(layer for layer, _ in called)
     together: list[list[nn.Module]] = []
     last: torch.Tensor | None = None
     for layer, given in called:
-        if seen.count(layer) > 1:  # shared between places: it has no one group
+        if times[layer] > 1:  # shared between places: it has no one group
             last = None
         elif given is last and isinstance(layer, LoraLinear) == isinstance(together[-1][0], LoraLinear):
             together[-1].append(layer)
