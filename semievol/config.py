@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from semievol.errors import UserError
-from semievol.installed import default_embedder, default_model
+from semievol.installed import STARTER, default_embedder, default_model
 
 Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll"]
 MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "vote_entropy")
@@ -130,6 +130,12 @@ class Propagation(Settings):
         description="How a dispute ends: with the judge's answer, as sure as the judge alone (paper) or "
         "as collaborators and judge on average; `pooled`: the answer that is likeliest on average, judge or not.",
     )
+    answer_rule: Literal["last", "first", "auto"] = Field(
+        "last",
+        description="Where a prompt says in which form to answer: after every question (`last`), or once before all of "
+        "them (`first`), which makes prompts shorter and their common beginning longer. `auto`: first, but last with "
+        "the starter, which was trained on such prompts.",
+    )
     max_answer_tokens: int = Field(64, ge=1, le=4096, description="Longest free answer.")
 
     @model_validator(mode="after")
@@ -212,6 +218,12 @@ class Config(Settings):
         0, ge=0, le=1024, description="Processor threads; 0 takes all cores but leaves one if there are many."
     )
 
+    @property
+    def rule_first(self) -> bool:
+        """Whether prompts give the answer rule before the question; see `Propagation.answer_rule`."""
+        rule = self.propagation.answer_rule
+        return rule == "first" or (rule == "auto" and self.model != STARTER)
+
 
 _PAPER_COLLABORATORS = (
     Collaborator(name="warm-up, demonstrations"),
@@ -270,6 +282,7 @@ def preset(name: str) -> dict[str, Any]:
                 collaborators=STUDIO_COLLABORATORS,
                 justify=False,
                 verdict_confidence="pooled",
+                answer_rule="auto",
             ),
             policy=Policy(measure="answer_nll", rule=Rule(value=0.7)),
             tune=_STUDIO_TUNE,

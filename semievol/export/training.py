@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from semievol.config import Config
 from semievol.errors import UserError
 from semievol.export import files, tables
 from semievol.export.files import Row
@@ -59,14 +60,15 @@ def pairs(store: Store, project: projects.Project, round_: Round, selection: int
     for record in records:
         if record.split == "labeled" and record.answer is not None:
             if config.tune_on == "gold_and_pseudo":
-                found.append((record, _example(task, record, record.answer, "gold")))
+                found.append((record, _example(task, config, record, record.answer, "gold")))
         elif record.split == "unlabeled" and record.id in accepted:
-            found.append((record, _example(task, record, *accepted[record.id])))
+            found.append((record, _example(task, config, record, *accepted[record.id])))
     return found
 
 
-def _example(task: Task, record: Record, answer: str, origin: str) -> Example:
-    return Example(record.id, render(task, record), neutralise(answer), origin)  # type: ignore[arg-type]
+def _example(task: Task, config: Config, record: Record, answer: str, origin: str) -> Example:
+    turns = render(task, record, rule_first=config.rule_first)
+    return Example(record.id, turns, neutralise(answer), origin)  # type: ignore[arg-type]
 
 
 def _plain(record: Record, example: Example) -> Row:

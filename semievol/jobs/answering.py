@@ -72,7 +72,9 @@ def answer(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
     task = Task(**request["task"] | {"labels": tuple(request["task"]["labels"])})
     record = _record(request["record"])
     shown = [Demonstration(_record(d["record"]), d["similarity"]) for d in request["demonstrations"]]
-    turns = render(task, record, by_similarity(shown), control_tokens=engine.control_tokens)
+    turns = render(
+        task, record, by_similarity(shown), control_tokens=engine.control_tokens, rule_first=request["rule_first"]
+    )
     allowed = allowed_answers(task, record)
     results = []
     for name, path in request["models"]:

@@ -55,6 +55,7 @@ def ask(
         "record": asdict(question),
         "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
         "models": [[model, paths[model]] for model in models],
+        "rule_first": round_.config.rule_first,
     }
     return _request(store, round_.config, request)
 
@@ -68,6 +69,7 @@ def try_model(store: Store, model: str, question: str) -> str:
         "record": asdict(record),
         "demonstrations": [],
         "models": [["base", "base"]],
+        "rule_first": False,
     }
     config = settings.load("studio", assignments=[f"model={json.dumps(model)}"])
     return str(_request(store, config, request)[0]["text"])

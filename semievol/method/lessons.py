@@ -45,7 +45,13 @@ def _example(
     demonstrations: Sequence[Demonstration] = (),
 ) -> Example:
     assert answer is not None, f"record {record.id} is to be trained on but has no answer"
-    turns = render(plan.task, record, demonstrations, control_tokens=engine.control_tokens)
+    turns = render(
+        plan.task,
+        record,
+        demonstrations,
+        control_tokens=engine.control_tokens,
+        rule_first=plan.config.rule_first,
+    )
     return Example(record.id, turns, neutralise(answer, engine.control_tokens), origin)
 
 

@@ -61,8 +61,8 @@ def suspicious(question: str, options: Sequence[str] = ()) -> bool:
     return any(has_control_tokens(text) or gives_orders(text) for text in (question, *options))
 
 
-def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = ()) -> str:
-    """The user turn of one question: the question, its options if any, and the answer rule."""
+def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = (), rule_first: bool = False) -> str:
+    """The user turn of one question: the question, its options if any, and the answer rule unless it stands first."""
     lines = [neutralise(record.question, control_tokens)]
     if task.kind == "multiple_choice":
         lines.append("Options:")
@@ -70,7 +70,7 @@ def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = ()
             f"{LETTERS[i]}. {_one_line(neutralise(option, control_tokens))}" for i, option in enumerate(record.options)
         ]
     rule = neutralise(answer_rule(task), control_tokens)
-    if rule:
+    if rule and not rule_first:
         lines.append(rule)
     return "\n".join(lines)
 
@@ -93,21 +93,25 @@ def render(
     candidates: Sequence[str] = (),
     variant: Variant = "standard",
     control_tokens: Sequence[str] = (),
+    rule_first: bool = False,
 ) -> tuple[Message, ...]:
     """Chat turns up to, not including, the answer.
 
     demonstrations: shown in the order given; `by_similarity` puts the least similar first.
     candidates: for self-justify, the responses to weigh, in the order shown.
     variant: "standard" opens with the task's instruction as a system turn (if it has one), "bare" leaves it out.
+    rule_first: the answer rule closes the system turn instead of every question. All prompts then begin alike, which
+    an engine reads once for a whole batch, and a demonstration does not repeat it.
     """
-    turns: list[Message] = []
-    if task.instruction and variant == "standard":
-        turns.append(Message("system", task.instruction))
+    opening = [task.instruction] if task.instruction and variant == "standard" else []
+    if rule_first and (rule := neutralise(answer_rule(task), control_tokens)):
+        opening.append(rule)
+    turns = [Message("system", "\n".join(opening))] if opening else []
     for demonstration in demonstrations:
         shown = demonstration.record
-        turns.append(Message("user", question_turn(task, shown, control_tokens)))
+        turns.append(Message("user", question_turn(task, shown, control_tokens, rule_first)))
         turns.append(Message("assistant", neutralise(shown.answer or "", control_tokens)))
-    question = question_turn(task, record, control_tokens)
+    question = question_turn(task, record, control_tokens, rule_first)
     if candidates:
         lines = [_one_line(neutralise(candidate, control_tokens)) for candidate in candidates]
         question = "\n".join([question, "Candidate answers:", *lines, "Weigh them and give the final answer."])

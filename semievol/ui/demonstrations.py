@@ -135,7 +135,7 @@ def shown(here: Place, task: Task, asked: Record) -> None:
             )
     _answers(task, asked, st.session_state.get("asked_again", {}).get(asked.id, []))
     with st.expander("The exact prompt"):
-        st.code(record.exact_prompt(task, asked, chosen), language=None, wrap_lines=True)
+        st.code(record.exact_prompt(task, config, asked, chosen), language=None, wrap_lines=True)
 
 
 def _answers(task: Task, asked: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol import charts
+from semievol import config as settings
 from semievol.data.accepted import Records
 from semievol.method.tasks import answer_text
 from semievol.records import Record, Split, Task
@@ -28,7 +29,7 @@ def preview(task: Task, records: Records) -> None:
         if records:
             place = st.number_input("Record", 1, len(records), key="preview_record", help="Position in the import.")
             shown = records[int(place) - 1]
-            st.code(record.exact_prompt(task, shown, ()), language=None, wrap_lines=True)
+            st.code(record.exact_prompt(task, settings.load(), shown), language=None, wrap_lines=True)
             if shown.answer is not None:
                 st.code(f"[assistant]\n{shown.answer}", language=None, wrap_lines=True)
     with right, parts.card("labels"):
@@ -89,7 +90,7 @@ def stored(here: Place, project: Project) -> None:
         parts.tiles(cells)
     left, right = st.columns([7, 5], gap="medium")
     with left, parts.card("browse"):
-        _browse(here, version_id)
+        _browse(here, project, version_id)
     with right, parts.card("labels_now"):
         labels(here.task, projects.known_answers(here.store, version_id), "stored")
         if here.task.labels:
@@ -104,7 +105,7 @@ def stored(here: Place, project: Project) -> None:
         versions.versions(here, project, known)
 
 
-def _browse(here: Place, version_id: int) -> None:
+def _browse(here: Place, project: Project, version_id: int) -> None:
     parts.heading("Records")
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -124,6 +125,6 @@ def _browse(here: Place, version_id: int) -> None:
         line = page.reset_index().iloc[row]
         answer = None if pd.isna(line["answer"]) else str(line["answer"])
         one = Record(str(line["record_id"]), str(line["question"]), tuple(line["options"] or ()), answer)
-        st.code(record.exact_prompt(here.task, one, ()), language=None, wrap_lines=True)
+        st.code(record.exact_prompt(here.task, state.config_of(project), one), language=None, wrap_lines=True)
         if answer is not None:
             st.code(f"[assistant]\n{answer_text(here.task, one, answer)}", language=None, wrap_lines=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from semievol.config import Config
 from semievol.method.prompts import by_similarity, render
 from semievol.method.tasks import LETTERS, allowed_answers
 from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
@@ -132,6 +133,6 @@ def prompt(messages: Sequence[Message]) -> str:
     return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)
 
 
-def exact_prompt(task: Task, record: Record, shown: Sequence[Demonstration]) -> str:
-    """The prompt of a record with its demonstrations, least similar first, as the model reads it."""
-    return prompt(render(task, record, by_similarity(shown)))
+def exact_prompt(task: Task, config: Config, record: Record, shown: Sequence[Demonstration] = ()) -> str:
+    """The prompt of a record with its demonstrations, least similar first, as a model reads it with these settings."""
+    return prompt(render(task, record, by_similarity(shown), rule_first=config.rule_first))

@@ -156,6 +156,12 @@ def record_in_full(here: Place, record_id: str) -> None:
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
             given = [said.text for said in view.responses]
-            shown = by_similarity(view.demonstrations)
+            turns = render(
+                task,
+                view.record,
+                by_similarity(view.demonstrations),
+                given,
+                rule_first=here.this_round.config.rule_first,
+            )
             with st.expander("The exchange (the order of the answers was shuffled)"):
-                st.code(record.prompt(render(task, view.record, shown, given)), language=None, wrap_lines=True)
+                st.code(record.prompt(turns), language=None, wrap_lines=True)

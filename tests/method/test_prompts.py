@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semievol.config import load
 from semievol.method.prompts import by_similarity, has_control_tokens, neutralise, question_turn, render
 from semievol.records import Demonstration, Message, Record, Task
 
@@ -41,6 +42,24 @@ def test_demonstrations_are_earlier_turns_and_the_question_comes_last() -> None:
 
 def test_the_bare_variant_has_no_system_turn() -> None:
     assert [turn.role for turn in render(CHOICE, record(), variant="bare")] == ["user"]
+
+
+def test_a_rule_that_stands_first_is_said_once_however_many_demonstrations_follow() -> None:
+    task = Task("classification", instruction="Sort letters.", labels=("a", "b"))
+    shown = [Demonstration(Record("s", "A letter", answer="a"), 0.5)]
+    turns = render(task, Record("r", "Q"), shown, ["a", "b"], rule_first=True)
+    assert turns[0] == Message("system", "Sort letters.\nAnswer with one of: a, b.")
+    assert [turn.content for turn in turns[1:3]] == ["A letter", "a"]
+    assert turns[3].content == "Q\nCandidate answers:\na\nb\nWeigh them and give the final answer."
+    assert render(task, Record("r", "Q"), variant="bare", rule_first=True)[0].content == "Answer with one of: a, b."
+    assert render(Task("text"), Record("r", "Q"), rule_first=True) == (Message("user", "Q"),)
+
+
+def test_the_rule_stands_first_by_itself_but_with_the_starter() -> None:
+    by_itself = [load("studio", assignments=[f"model={name}"]).rule_first for name in ("smollm2", "starter")]
+    assert by_itself == [True, False]
+    assert not load("paper", assignments=["model=smollm2"]).rule_first
+    assert load("studio", assignments=["model=starter", "propagation.answer_rule=first"]).rule_first
 
 
 def test_self_justify_shows_the_candidates_one_per_line() -> None:
