@@ -284,7 +284,7 @@ def preset(name: str) -> dict[str, Any]:
                 verdict_confidence="pooled",
                 answer_rule="auto",
             ),
-            policy=Policy(measure="answer_nll", rule=Rule(value=0.7)),
+            policy=Policy(measure="answer_nll", rule=Rule(value=0.85)),
             tune=_STUDIO_TUNE,
             evaluate_demonstrations=False,
         )

@@ -21,11 +21,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from semievol.engines.batching import pad_left
-from semievol.engines.packing import LEAST_SHARED, Beginning, Packing, Piece
+from semievol.engines.packing import LEAST_SHARED, Beginning, Packing
+from semievol.engines.piecewise import Piecewise
 
 WANTED_MULTIPLE = 8
 """So many columns at a time are wanted, for the reason of `packing.WIDTH_MULTIPLE`."""
@@ -35,8 +35,6 @@ _NAME = "semievol-packed"
 _MORE_THAN_SOFTMAX = ("softcap", "s_aux", "sliding_window", "position_bias", "cache")
 _CLOSE = 1e-3  # to the spread of the logits, in the mean square; a mask that is wrong moves them by half of it
 _ROUNDING = 3.0  # times as far as the model is from itself when it computes the same in another order
-_FORWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 _log = logging.getLogger(__name__)
 _now: ContextVar[Attention] = ContextVar("attention of the forward pass under way")
 
@@ -57,8 +55,7 @@ def forward(
     device = next(model.parameters()).device
     if torch.is_grad_enabled() and getattr(_unwrapped(model), "is_activation_checkpointing", False):
         raise NotImplementedError("packed rows and gradient checkpointing do not go together")
-    sizes = [piece.size for piece in packing.pieces]
-    biases: list[torch.Tensor | None] = []
+    how: list[Piecewise] = []
 
     def attention(
         layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float, dropout: float
@@ -67,32 +64,17 @@ def forward(
         queries, keys, values = in_one_precision(queries, keys, values)
         if keys_and_values is not None:
             keys_and_values[layer] = keys, values
-        if not biases:
-            biases.extend(piece.bias(queries) for piece in packing.pieces)
+        queries, keys, values = (states[0].transpose(0, 1) for states in (queries, keys, values))  # (N, H, D)
+        if not how:
+            how.append(Piecewise(packing.pieces, len(beginning.ids) if beginning.ready else 0, queries))
+        if beginning.ready:
+            kept = beginning.kept[layer]
+            keys, values = torch.cat([kept[0], keys]), torch.cat([kept[1], values])
+        elif beginning.ids:
+            own = slice(len(beginning.ids))
+            beginning.kept[layer] = keys[own].clone(), values[own].clone()
         with torch.autocast(device.type, enabled=False):
-            if device.type == "cpu" and queries.requires_grad and not dropout and not beginning.ids:
-                return _Pieces.apply(queries, keys, values, packing.pieces, biases, scale).to(dtype)
-            # Split, not sliced: the way back through a slice makes zeros for all that was not in it.
-            keys_of, values_of = [*keys.split(sizes, dim=2)], [*values.split(sizes, dim=2)]
-            if beginning.ready:
-                keys_of.append(beginning.kept[layer][0])
-                values_of.append(beginning.kept[layer][1])
-            elif beginning.ids:
-                beginning.kept[layer] = keys_of[0].clone(), values_of[0].clone()
-            found = [
-                scaled_dot_product_attention(
-                    asking,
-                    _joined(keys_of, piece.seen),
-                    _joined(values_of, piece.seen),
-                    attn_mask=bias,
-                    dropout_p=dropout,
-                    is_causal=bias is None and piece.size > 1,
-                    scale=scale,
-                    enable_gqa=True,
-                ).transpose(1, 2)
-                for piece, bias, asking in zip(packing.pieces, biases, queries.split(sizes, dim=2), strict=True)
-            ]
-        return torch.cat(found, dim=1).to(dtype)
+            return how[0].attend(queries, keys, values, scale, dropout)[None].to(dtype)
 
     asked = torch.tensor([*wanted, *[wanted[-1]] * (-len(wanted) % WANTED_MULTIPLE)], device=device)
     with attending(model, attention), _last_mlp_at(model, _rounded(wanted, packing.ids.shape[1]).to(device)):
@@ -123,67 +105,6 @@ def in_one_precision(
     compiled = values.device.type == "cpu" and values.dtype == torch.bfloat16
     dtype = torch.float32 if compiled else values.dtype
     return queries.to(dtype), keys.to(dtype), values.to(dtype)
-
-
-class _Pieces(torch.autograd.Function):
-    """Attention piece by piece on a processor, with the way back in one step.
-
-    Left to itself, the way back through every piece's own join and split of keys took as long as attention did. Keys
-    and values are repeated for their group of heads once, not once a piece. The kernels are the ones that
-    `scaled_dot_product_attention` takes there.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        queries: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        pieces: Sequence[Piece],
-        biases: Sequence[torch.Tensor | None],
-        scale: float,
-    ) -> torch.Tensor:
-        sizes, heads = [piece.size for piece in pieces], queries.shape[1] // keys.shape[1]
-        keys_of = keys.repeat_interleave(heads, dim=1).split(sizes, dim=2)
-        values_of = values.repeat_interleave(heads, dim=1).split(sizes, dim=2)
-        ctx.calls, ctx.pieces, ctx.scale, ctx.heads = [], pieces, scale, heads
-        found = queries.new_empty(1, queries.shape[2], queries.shape[1], queries.shape[3])
-        for piece, bias, asking, out in zip(
-            pieces, biases, queries.split(sizes, dim=2), found.split(sizes, dim=1), strict=True
-        ):
-            given = (asking, _joined(keys_of, piece.seen), _joined(values_of, piece.seen))
-            causal = bias is None and piece.size > 1
-            attended, sums = _FORWARD(*given, 0.0, causal, attn_mask=bias, scale=scale)
-            out.copy_(attended.transpose(1, 2))
-            ctx.calls.append((given, attended, sums, causal, bias))
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> Any:
-        sizes = [piece.size for piece in ctx.pieces]
-        starts = [sum(sizes[:place]) for place in range(len(sizes))]
-        grad = grads[0].transpose(1, 2).contiguous()
-        to_queries, to_keys, to_values = torch.empty_like(grad), torch.zeros_like(grad), torch.zeros_like(grad)
-        for piece, start, (given, attended, sums, causal, bias) in zip(ctx.pieces, starts, ctx.calls, strict=True):
-            own = slice(start, start + piece.size)
-            back = _BACKWARD(grad[:, :, own], *given, attended, sums, 0.0, causal, attn_mask=bias, scale=ctx.scale)
-            to_queries[:, :, own] = back[0]
-            place = 0
-            for seen in piece.seen:
-                where = slice(starts[seen], starts[seen] + sizes[seen])
-                to_keys[:, :, where] += back[1][:, :, place : place + sizes[seen]]
-                to_values[:, :, where] += back[2][:, :, place : place + sizes[seen]]
-                place += sizes[seen]
-        ctx.calls = []
-        return (
-            to_queries,
-            *(states.unflatten(1, (-1, ctx.heads)).sum(2) for states in (to_keys, to_values)),
-            *(None, None, None),
-        )
-
-
-def _joined(states: Sequence[torch.Tensor], pieces: Sequence[int]) -> torch.Tensor:
-    return states[pieces[0]] if len(pieces) == 1 else torch.cat([states[piece] for piece in pieces], dim=2)
 
 
 def _attend(

@@ -31,7 +31,7 @@ class Beginning:
 
     def __init__(self, ids: tuple[int, ...] = ()) -> None:
         self.ids = ids
-        self.kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # keys and values by layer
+        self.kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # keys and values (N, G, D) by layer
         self.ready = False
 
     @classmethod
@@ -55,12 +55,6 @@ class Piece:
     size: int
     seen: tuple[int, ...]
     mask: torch.Tensor | None
-
-    def bias(self, like: torch.Tensor) -> torch.Tensor | None:
-        """What to add to the scores: 0 where a key is seen, else minus infinity."""
-        if self.mask is None:
-            return None
-        return like.new_zeros(self.mask.shape).masked_fill_(~self.mask.to(like.device), float("-inf"))
 
 
 class Packing:

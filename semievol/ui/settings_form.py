@@ -38,6 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "propagation.weighting",
         "propagation.justify",
         "propagation.verdict_confidence",
+        "propagation.answer_rule",
         "calibration",
     ),
     "Fine-tuning": (
@@ -57,6 +58,7 @@ NAMES = {
     "propagation.weighting": "Weight of collaborators",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "Confidence of a settled dispute",
+    "propagation.answer_rule": "Place of the answer rule",
     "calibration": "Calibration share",
     "tune_from": "Start from",
     "tune_on": "Train on",
