@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from semievol.ui import awake, parts, router, sidebar, signature, state, tables
+from semievol.ui.selection import signature
+from semievol.ui.shell import awake, parts, router, sidebar, state, tables
 
 st.session_state["_router"] = True
 chosen = st.navigation(router.pages(), position="hidden")

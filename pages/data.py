@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from semievol.ui import gates, parts, preview, router, slots, storing, upload
+from semievol.ui.data import preview, slots, storing, upload
+from semievol.ui.shell import gates, parts, router
 
 with parts.page() as here:
     project = gates.needs_project(here)

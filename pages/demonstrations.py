@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from semievol.store import results
-from semievol.ui import demonstrations, gates, parts
+from semievol.store.results import results
+from semievol.ui.demonstrations import demonstrations
+from semievol.ui.shell import gates, parts
 
 with parts.page() as here:
     gates.needs_project(here)

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from semievol.store import outcomes
-from semievol.ui import evaluation, exports, gates, live, parts
-from semievol.ui.formats import moment
+from semievol.store.results import outcomes
+from semievol.ui.evaluation import evaluation, exports
+from semievol.ui.shell import gates, live, parts
+from semievol.ui.shell.formats import moment
 
 with parts.page() as here:
     project = gates.needs_project(here)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from semievol.ui import gates, parts, projects
+from semievol.ui.overview import projects
+from semievol.ui.shell import gates, parts
 
 with parts.page() as here:
     title, buttons = st.columns([1, 1], vertical_alignment="bottom")

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from semievol.store import results
-from semievol.ui import gates, parts, responses, router, tables
-from semievol.ui.formats import MEASURE_WORDS, plural
+from semievol.store.results import results
+from semievol.ui.responses import responses
+from semievol.ui.shell import gates, parts, router, tables
+from semievol.ui.shell.formats import MEASURE_WORDS, plural
 
 with parts.page() as here:
     gates.needs_project(here)

@@ -2,29 +2,25 @@
 
 import streamlit as st
 
-from semievol.method.selection import Cut
-from semievol.store import decisions
-from semievol.ui import (
-    actions,
+from semievol.selection.policy import Cut
+from semievol.store.decisions import decisions
+from semievol.ui.responses import measures
+from semievol.ui.selection import (
     blind,
     bulk,
     consequences,
     desk,
     evidence,
     frozen,
-    gates,
     history,
     many,
-    measures,
-    notices,
-    parts,
     policy,
     review,
     reviewers,
-    state,
     threshold,
 )
-from semievol.ui.formats import MEASURE_WORDS, plural
+from semievol.ui.shell import actions, gates, notices, parts, state
+from semievol.ui.shell.formats import MEASURE_WORDS, plural
 
 PARTS = {
     "review": "Review",

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from semievol.ui import parts, workspace
+from semievol.ui.settings import workspace
+from semievol.ui.shell import parts
 
 with parts.page() as here:
     parts.head("Settings", "What the Studio may use, who is reviewing, and where everything is kept.")

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from semievol.ui import gates, parts, settings_form, training
+from semievol.ui.shell import gates, parts
+from semievol.ui.training import settings_form, training
 
 with parts.page() as here:
     project = gates.needs_project(here)

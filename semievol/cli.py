@@ -18,15 +18,16 @@ from typing import Any, NoReturn
 
 from semievol import config as settings
 from semievol import installed, terminal
-from semievol.data.read_as import per_file
 from semievol.errors import UserError
 from semievol.export import FORMS, arrival, export
 from semievol.export.files import table as write_table
+from semievol.importing.readers.overrides import per_file
 from semievol.jobs import intake, launch, models
 from semievol.jobs.summary import summary
 from semievol.records import STAGES, Split
-from semievol.store import projects, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
+from semievol.store.runs import rounds, runs
 
 log = logging.getLogger("semievol")
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from semievol.config import Policy, load
-from semievol.engines import checkpoints
+from semievol.engines.training import checkpoints
 from semievol.export import export
 from semievol.records import Candidate, Record, Response, Task
-from semievol.store import decisions, projects, rounds, runs, selections
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.journal import StoreJournal
+from semievol.store.decisions import decisions, selections
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 
 TASK = Task("classification", ("road", "water"), instruction="Sort the message.")
 NASTY = (

@@ -9,11 +9,13 @@ from sqlalchemy import Boolean, Column, Double, Integer, Table, insert, select
 
 from semievol import config as settings
 from semievol.records import SPLITS, STAGES
-from semievol.store import belongings, projects, schema
-from semievol.store.archive import ADAPTERS, FOLDS
+from semievol.store import schema
+from semievol.store.archives import belongings
+from semievol.store.archives.taking import ADAPTERS, FOLDS
 from semievol.store.columns import Json
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
 from semievol.store.database import Store
-from semievol.store.projects import Project
 
 _TASK = {"kind": "classification", "labels": ["a", "b"], "instruction": "", "tolerance": 1e-6}
 _CONFIGS = [

@@ -22,22 +22,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from semievol.config import Policy
-from semievol.engines import checkpoints
+from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import archive, arrival, sealed
-from semievol.store import (
-    database,
-    decisions,
-    migrations,
-    outcomes,
-    projects,
-    results,
-    reviews,
-    rounds,
-    runs,
-    selections,
-)
+from semievol.store import database, migrations
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
+from semievol.store.decisions import decisions, reviews, selections
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
 from tests.exported import NASTY, World
 from tests.generated import project as generated
 
@@ -95,7 +88,7 @@ def make_world(home: Path) -> World:
 
 
 def world_journal(world: World) -> Any:
-    from semievol.store.journal import StoreJournal
+    from semievol.store.runs.journal import StoreJournal
 
     return StoreJournal(world.store, world.run)
 

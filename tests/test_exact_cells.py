@@ -13,14 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semievol.config import Policy, load
-from semievol.data.importing import build_records
-from semievol.data.mapping import Mapping
-from semievol.data.readers import read_table
 from semievol.export import export
+from semievol.importing.build import build_records
+from semievol.importing.mapping import Mapping
+from semievol.importing.readers.read import read_table
 from semievol.records import Task
-from semievol.store import projects, rounds, selections
+from semievol.store.data import projects
 from semievol.store.database import open_store
-from tests.data.files import csv_bytes, parquet_bytes, xlsx_bytes
+from semievol.store.decisions import selections
+from semievol.store.runs import rounds
+from tests.importing.files import csv_bytes, parquet_bytes, xlsx_bytes
 
 HEAD = ["question", "answer", "name"]
 TRICKY = ["NA", "null", "None", "007", "1.0", "1e5", "9007199254740993", "TRUE", "=1+1", "'x", '"', "a,b;c\td|e", "#"]

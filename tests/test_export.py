@@ -13,19 +13,21 @@ import openpyxl
 import pytest
 
 from semievol.config import Policy, load
-from semievol.data.importing import build_records
-from semievol.data.inference import infer_task
-from semievol.data.mapping import suggest_mapping
-from semievol.data.readers import read_table
-from semievol.data.tables import Table
 from semievol.errors import UserError
 from semievol.export import FORMS, export
 from semievol.export.files import safe_cell, table, whole
 from semievol.export.training import pairs
+from semievol.importing.build import build_records
+from semievol.importing.mapping import suggest_mapping
+from semievol.importing.readers.read import read_table
+from semievol.importing.table import Table
+from semievol.importing.task_kind import infer_task
 from semievol.records import Candidate, Record, Split, Task
-from semievol.store import projects, rounds, runs, selections
+from semievol.store.data import projects
 from semievol.store.database import open_store
-from semievol.store.journal import StoreJournal
+from semievol.store.decisions import selections
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 from tests.exported import NASTY, TASK, World, lines
 
 

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
-from semievol.store import runs
-from semievol.store.journal import StoreJournal
+from semievol.store.runs import runs
+from semievol.store.runs.journal import StoreJournal
 from tests.engines.conftest import lesson, train
 from tests.exported import World
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.engines.starter import card, episodes, packing, phrases, recipe
-from semievol.engines.starter.episodes import Block
+from assets.starter.recipe import card, episodes, packing, phrases, recipe
+from assets.starter.recipe.episodes import Block
 from semievol.errors import UserError
-from semievol.method import prompts
 from semievol.records import Demonstration, Message, Record, Task
+from semievol.task import prompts
 
 FOLDER = Path(__file__).parents[1] / "assets" / "starter"
 # Desks that no training message was addressed to.
@@ -71,7 +71,7 @@ def test_folder_is_small_complete_and_matches_its_hashes() -> None:
 
 
 def test_no_file_names_a_place_on_a_machine() -> None:
-    for file in FOLDER.iterdir():
+    for file in (path for path in FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         for place in (FOLDER.parents[1], Path.home(), Path(tempfile.gettempdir())):
             assert f"{place}/".encode() not in file.read_bytes(), file.name
 
@@ -168,9 +168,9 @@ def test_proposals_disagree_and_are_allowed_answers() -> None:
 
 
 def test_missing_sources_are_named_with_the_remedy(tmp_path) -> None:
-    from semievol.engines.starter import corpus
+    from assets.starter.recipe import corpus
 
-    with pytest.raises(UserError, match=r"starter fetch"):
+    with pytest.raises(UserError, match=r"starter.recipe fetch"):
         list(corpus.packages(tmp_path))
 
 

@@ -30,9 +30,11 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Lora
-from semievol.engines import attention, checkpoints, suitability
 from semievol.engines.chat import Chat
-from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json
+from semievol.engines.models import suitability
+from semievol.engines.models.resolve import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json
+from semievol.engines.packing import attention
+from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 
 WEIGHTS = "adapter_model.safetensors"

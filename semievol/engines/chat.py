@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, GenerationConfig
 
-from semievol.engines.templates import Answered, Template
+from semievol.engines.models.templates import Answered, Template
 from semievol.errors import UserError
 from semievol.records import Message
 

@@ -13,9 +13,12 @@ import numpy as np
 import torch
 
 from semievol.config import Voter
-from semievol.engines import generation, scoring, vectors
+from semievol.engines import vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
-from semievol.engines.batching import (
+from semievol.engines.chat import Chat
+from semievol.engines.inference import generation, scoring
+from semievol.engines.models.footprint import processor_has_bf16
+from semievol.engines.packing.batching import (
     CPU_BUDGET,
     CPU_GENERATING,
     GPU_BUDGET,
@@ -27,9 +30,7 @@ from semievol.engines.batching import (
     pad_left,
     too_large,
 )
-from semievol.engines.chat import Chat
-from semievol.engines.footprint import processor_has_bf16
-from semievol.engines.packing import Beginning
+from semievol.engines.packing.layout import Beginning
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Reply
@@ -154,9 +155,9 @@ class LocalEngine:
     ) -> str:
         """As the protocol says; see `training.train`."""
         # Imported here: transformers.Trainer takes two seconds that answering does not need.
-        from semievol.engines import training
+        from semievol.engines.training import loop
 
-        return training.train(self.base, lesson, metric, progress, stopping)
+        return loop.train(self.base, lesson, metric, progress, stopping)
 
     def _find(self, name: str) -> tuple[AdaptedModel, str | None]:
         """Model and adapter folder that an ask's `model` names. One other base is kept beside the engine's own."""

@@ -19,9 +19,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.random_projection import SparseRandomProjection
 
-from semievol.engines import packaged
-from semievol.engines.models import download, read_json, refuse_code
-from semievol.engines.suitability import refuse_language_model
+from semievol.engines.models import packaged
+from semievol.engines.models.resolve import download, read_json, refuse_code
+from semievol.engines.models.suitability import refuse_language_model
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.installed import CHAR_TFIDF, EMBEDDERS

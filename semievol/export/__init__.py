@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from semievol.data.near import Watch, unwatched
 from semievol.errors import UserError
 from semievol.export import adapter, archive, files, report, tables, training
-from semievol.store import results, rounds, selections
+from semievol.importing.near_duplicates import Watch, unwatched
+from semievol.store.data.projects import Project
 from semievol.store.database import Store
-from semievol.store.projects import Project
-from semievol.store.rounds import Round
+from semievol.store.decisions import selections
+from semievol.store.results import results
+from semievol.store.runs import rounds
+from semievol.store.runs.rounds import Round
 
 FORMS = ("candidates", "selection", "training", "adapter", "merged", "report", "archive")
 _FILE_NAMES = {

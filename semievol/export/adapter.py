@@ -15,12 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from semievol.engines.checkpoints import about, fault, newest
-from semievol.engines.models import FULL_WEIGHTS, MODEL_FILES
+from semievol.engines.models.resolve import FULL_WEIGHTS, MODEL_FILES
+from semievol.engines.training.checkpoints import about, fault, newest
 from semievol.errors import UserError
 from semievol.export import files
-from semievol.store import outcomes, projects, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.results import outcomes
+from semievol.store.runs import rounds, runs
 
 LORA_FILES = ("adapter_model.safetensors", "adapter_config.json", "base.json")
 FULL_FILES = (FULL_WEIGHTS, *MODEL_FILES, "base.json")

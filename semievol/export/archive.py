@@ -14,18 +14,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from semievol.data.near import Watch, unwatched
-from semievol.engines import checkpoints
+from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import files
 from semievol.export.adapter import contents, sha256_of
 from semievol.export.sealed import Sealing
-from semievol.store import archive, outcomes, projects
+from semievol.importing.near_duplicates import Watch, unwatched
+from semievol.store.archives import taking
+from semievol.store.archives.traceless import without_paths
 from semievol.store.columns import as_json
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
 from semievol.store.database import Store, timestamp
-from semievol.store.projects import Project
+from semievol.store.results import outcomes
 from semievol.store.schema import metadata as database
-from semievol.store.traceless import without_paths
 
 KIND = "SemiEvol Studio project"
 FORMAT = 1
@@ -51,7 +53,7 @@ def write(
     with (
         files.whole(out, overwrite) as path,
         Sealing(path) as sealing,
-        archive.leaving(store, project.id, adapters.number) as leaving,
+        taking.leaving(store, project.id, adapters.number) as leaving,
     ):
         told = _write_rows(sealing, leaving, watch)
         _write_uploads(sealing, store, project, adapters.left_out)
@@ -61,7 +63,7 @@ def write(
                 with sealing.member(f"logs/{place}.txt") as put:
                     put(log)
         counts = {"tables": told, "adapters": len(adapters.folders)}
-        here = {"kind": KIND, "format": FORMAT, "schema": archive.schema_number(), "project": project.name}
+        here = {"kind": KIND, "format": FORMAT, "schema": taking.schema_number(), "project": project.name}
         sealing.close(here | {"made": timestamp(), "packages": _packages()} | counts)
     return out, adapters.left_out
 
@@ -87,7 +89,7 @@ class _Adapters:
         return self._known[path]
 
 
-def _write_rows(sealing: Sealing, leaving: archive.Leaving, watch: Watch) -> dict[str, Any]:
+def _write_rows(sealing: Sealing, leaving: taking.Leaving, watch: Watch) -> dict[str, Any]:
     """Every table as one member, a row a line; returns its columns and size for the manifest."""
     told = {}
     done, total = 0, sum(leaving.sizes.values())
@@ -100,7 +102,7 @@ def _write_rows(sealing: Sealing, leaving: archive.Leaving, watch: Watch) -> dic
                     done = _put(put, lines, done)
                     watch("Writing rows", done, total)
             done = _put(put, lines, done)
-        told[name] = {"columns": archive.columns(database.tables[name]), "rows": leaving.sizes[name]}
+        told[name] = {"columns": taking.columns(database.tables[name]), "rows": leaving.sizes[name]}
     watch("Writing rows", total, total)
     return told
 

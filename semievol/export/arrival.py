@@ -16,17 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from semievol.data.near import Watch, unwatched
-from semievol.engines import checkpoints
-from semievol.engines.headers import header_fault
-from semievol.engines.models import refuse_code
+from semievol.engines.models.headers import header_fault
+from semievol.engines.models.resolve import refuse_code
+from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export.adapter import FULL_FILES, LORA_FILES
 from semievol.export.archive import FORMAT, KIND, LOG_BYTES
 from semievol.export.sealed import Sealed
-from semievol.store import archive, projects, restoring
+from semievol.importing.near_duplicates import Watch, unwatched
+from semievol.store.archives import restoring, taking
+from semievol.store.data import projects
+from semievol.store.data.incoming import incoming_folder
 from semievol.store.database import Store
-from semievol.store.incoming import incoming_folder
 
 _LONGEST_ROW = 256 * 2**20
 _MEMBER = re.compile(
@@ -91,9 +92,9 @@ def _check_version(told: dict[str, Any], where: str) -> None:
     if found > FORMAT:
         what = f"The archive has format {found}, this version of the Studio knows formats up to {FORMAT}."
         raise UserError(f"{what} Nothing was imported.", where, update)
-    if number > archive.schema_number():
+    if number > taking.schema_number():
         what = f"The archive has schema {number}, this version of the Studio knows schemas up to"
-        raise UserError(f"{what} {archive.schema_number()}. Nothing was imported.", where, update)
+        raise UserError(f"{what} {taking.schema_number()}. Nothing was imported.", where, update)
     for table in told["tables"].values():
         if not (isinstance(table, dict) and type(table.get("rows")) is int and isinstance(table.get("columns"), list)):
             raise UserError("The archive's manifest is damaged. Nothing was imported.", where, _DAMAGED)

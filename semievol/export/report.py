@@ -15,14 +15,17 @@ import pandas as pd
 
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
-from semievol.method import earning
-from semievol.method.compared import ahead
-from semievol.method.tasks import same
+from semievol.method import earned_weights
+from semievol.method.comparison import ahead
 from semievol.palette import LIGHT
 from semievol.records import Split, Task
-from semievol.store import decisions, outcomes, projects, results, rounds, runs, selections
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.rounds import Round
+from semievol.store.decisions import decisions, selections
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.rounds import Round
+from semievol.task.answers import same
 
 _ARMS = {"base": "base model", "warm_up": "plainly fine-tuned model", "evolved": "evolved model"}
 _BARS = {
@@ -123,7 +126,7 @@ def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | N
         "<h2>How the labels were carried over</h2>",
         f"<p>Model {_e(_shown_model(round_.config.model))}, preset {_e(round_.config.preset)}: every unlabeled record "
         f"was answered by {len(settings.collaborators)} collaborators with up to {settings.k} demonstrations.</p>",
-        *([f"<p>{_e(earning.sentence(weights))}</p>"] if weights else []),
+        *([f"<p>{_e(earned_weights.sentence(weights))}</p>"] if weights else []),
     ]
     if frame.empty:
         return [*parts, "<p>No candidates were made yet.</p>"]

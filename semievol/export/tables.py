@@ -10,9 +10,11 @@ import pandas as pd
 from semievol.config import MEASURES
 from semievol.export.files import Row
 from semievol.records import Record
-from semievol.store import projects, results, selections
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.rounds import Round
+from semievol.store.decisions import selections
+from semievol.store.results import results
+from semievol.store.runs.rounds import Round
 
 _PAGE = 500
 

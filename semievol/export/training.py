@@ -12,11 +12,13 @@ from semievol.config import Config
 from semievol.errors import UserError
 from semievol.export import files, tables
 from semievol.export.files import Row
-from semievol.method.prompts import neutralise, render
 from semievol.records import Example, Record, Task
-from semievol.store import projects, rounds, runs, selections
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.rounds import Round
+from semievol.store.decisions import selections
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.rounds import Round
+from semievol.task.prompts import neutralise, render
 
 
 def write(

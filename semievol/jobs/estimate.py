@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semievol.config import Config
-from semievol.engines import footprint, lengths
-from semievol.method.prompts import answer_rule
-from semievol.store import projects, rounds, runs
+from semievol.engines.models import footprint, lengths
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.rounds import Round
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.rounds import Round
+from semievol.task.prompts import answer_rule
 
 
 def training_pace(store: Store, round_: Round) -> float | None:

@@ -18,26 +18,26 @@ from typing import Any
 
 import numpy as np
 
-from semievol.data.contained import read_contained
-from semievol.data.importing import Imported, build_records
-from semievol.data.inference import infer_task
-from semievol.data.mapping import Mapping as ColumnMapping
-from semievol.data.mapping import align, parse_mapping, suggest_mapping
-from semievol.data.near import Watch, unwatched
-from semievol.data.read_as import AS_FOUND, ReadAs
-from semievol.data.readers import read_table
-from semievol.data.tables import Table, display_name
-from semievol.engines import lengths
+from semievol.engines.models import lengths
 from semievol.errors import UserError
 from semievol.export import arrival
 from semievol.export.archive import ENDING
+from semievol.importing.build import Imported, build_records
+from semievol.importing.mapping import Mapping as ColumnMapping
+from semievol.importing.mapping import align, parse_mapping, suggest_mapping
+from semievol.importing.near_duplicates import Watch, unwatched
+from semievol.importing.readers.overrides import AS_FOUND, ReadAs
+from semievol.importing.readers.read import read_table
+from semievol.importing.readers.sandbox import read_contained
+from semievol.importing.table import Table, display_name
+from semievol.importing.task_kind import infer_task
 from semievol.jobs import planning
-from semievol.method.prompts import question_turn
-from semievol.method.tasks import instructed
 from semievol.records import SPLITS, Kind, Record, Split, Task
-from semievol.store import projects
+from semievol.store.data import projects
+from semievol.store.data.incoming import incoming_folder
 from semievol.store.database import Store
-from semievol.store.incoming import incoming_folder
+from semievol.task.answers import instructed
+from semievol.task.prompts import question_turn
 
 FOLDERS = "SEMIEVOL_DATA_FOLDERS"
 _MEASURED = 2_000

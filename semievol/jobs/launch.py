@@ -21,8 +21,9 @@ from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import planning
 from semievol.jobs.environment import for_models
-from semievol.store import projects, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.runs import rounds, runs
 
 PROPAGATE = ("warm_up", "justify")
 FINE_TUNE = ("tune", "evaluate")

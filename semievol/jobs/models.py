@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from semievol import config as settings
-from semievol.engines import footprint, lengths, packaged, suitability
-from semievol.engines.models import read_json
+from semievol.engines.models import footprint, lengths, packaged, suitability
+from semievol.engines.models.resolve import read_json
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
 from semievol.jobs.planning import check_model

@@ -11,17 +11,20 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from semievol.config import STUDIO_COLLABORATORS, STUDIO_READERS, VOTERS, Config
-from semievol.data.splits import cut_calibration
-from semievol.engines import packaged, suitability
-from semievol.engines.models import HUB_ID, is_folder
+from semievol.engines.models import packaged, suitability
+from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
+from semievol.importing.splits import cut_calibration
 from semievol.installed import MODELS, STARTER
-from semievol.method.polls import obstacle
 from semievol.method.protocols import Plan
-from semievol.method.selection import Cut
+from semievol.method.voters import obstacle
 from semievol.records import STAGES, Record
-from semievol.store import decisions, outcomes, projects, results, rounds, runs
+from semievol.selection.policy import Cut
+from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.decisions import decisions
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
 
 BY_HAND = 0.05
 """Share of what a policy left that people may have added to it, so that the rest still is like calibration's rest."""

@@ -15,14 +15,17 @@ from pathlib import Path
 from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
+from semievol.evidence.reviews import drawing_order
 from semievol.export import archive
 from semievol.jobs import intake, launch
-from semievol.method.reviewing import drawing_order
-from semievol.method.selection import Cut
-from semievol.method.tasks import same
-from semievol.store import decisions, outcomes, projects, results, reviews, rounds, runs
+from semievol.selection.policy import Cut
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.rounds import Round
+from semievol.store.decisions import decisions, reviews
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.rounds import Round
+from semievol.task.answers import same
 
 REVIEWER = "Sample reviewer (hidden gold)"
 NOTE = "Answered from the hidden gold, to show what a review looks like."

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from semievol.method.compared import ARMS, ROWS, ahead
-from semievol.method.tasks import same
+from semievol.method.comparison import ARMS, ROWS, ahead
 from semievol.records import STAGES
-from semievol.store import decisions, outcomes, projects, results, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.decisions import decisions
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
+from semievol.task.answers import same
 
 
 def summary(store: Store, run_id: int) -> dict[str, Any]:

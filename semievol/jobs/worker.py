@@ -20,16 +20,16 @@ from pathlib import Path
 
 import psutil
 
-from semievol.engines import packaged, suitability
+from semievol.engines.models import packaged, suitability
 from semievol.errors import UserError
 from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Stopped
-from semievol.store import runs
 from semievol.store.database import Store, open_store
-from semievol.store.journal import StoreJournal
+from semievol.store.runs import runs
+from semievol.store.runs.journal import StoreJournal
 
 PATIENCE_SECONDS = 120.0
 """How long a run waits for its turn to write: a decision on 100,000 records at once takes a quarter of a minute."""

@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from semievol.method import tasks
 from semievol.records import Candidate, Exactness, Response, Task
+from semievol.task.answers import same
 
 _WORST: tuple[Exactness, ...] = ("exact", "bound", "absent")
 
@@ -95,7 +95,7 @@ def agree(task: Task, answers: Sequence[str | None]) -> bool:
     """Whether all answers could be read and every two of them are the same (an unparsable one is a disagreement)."""
     if None in answers:
         return False
-    return len(set(answers)) == 1 or all(tasks.same(task, a, b) for a, b in combinations(answers, 2))
+    return len(set(answers)) == 1 or all(same(task, a, b) for a, b in combinations(answers, 2))
 
 
 def merge(
@@ -160,7 +160,7 @@ def _ballot(task: Task, answers: Sequence[str | None]) -> list[list[str]]:
         if answer is None:
             continue
         for group in groups:
-            if group[0] == answer or tasks.same(task, group[0], answer):
+            if group[0] == answer or same(task, group[0], answer):
                 group.append(answer)
                 break
         else:
@@ -234,7 +234,7 @@ def _pooled(table: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:
 
 
 def _stating(task: Task, answer: str | None, responses: Sequence[Response]) -> list[Response]:
-    return [r for r in responses if r.answer is not None and (r.answer == answer or tasks.same(task, r.answer, answer))]
+    return [r for r in responses if r.answer is not None and (r.answer == answer or same(task, r.answer, answer))]
 
 
 def _mean(values: Sequence[float] | Sequence[float | None], sign: float = 1.0) -> float | None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semievol.data.splits import cut_folds
 from semievol.errors import UserError
+from semievol.importing.splits import cut_folds
 from semievol.method.protocols import Engine, Journal, Plan
 
 FEWEST = 2

@@ -12,23 +12,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
-from semievol.method import compared, confidence, earning, evidence, polls, selection, shift
+from semievol.evidence import shift, summary
+from semievol.method import comparison, confidence, earned_weights, voters
+from semievol.method.ask import Lengths, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
 from semievol.method.crossfit import cross_fit
+from semievol.method.examples import train, tune_examples, warm_up_examples
 from semievol.method.judging import candidate_frames, evaluation
-from semievol.method.lessons import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Accepted, Engine, Journal, Plan
-from semievol.method.questions import (
-    Lengths,
-    answer_chunk,
-    ask_of,
-    chunks,
-    demonstrations_of,
-    go_on,
-    model_paths,
-    weigh,
-)
-from semievol.method.tasks import allowed_answers
 from semievol.records import STAGES, Response
+from semievol.selection.policy import Cut
+from semievol.task.answers import allowed_answers
 
 
 def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
@@ -50,7 +43,7 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
         if stage == "justify" and earned:
             if crossed:  # what the folds answer says whose word counts how much
                 cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
-            earning.settle(plan, journal)
+            earned_weights.settle(plan, journal)
         steps[stage](plan, engine, journal)
         if stage == "justify" and crossed:
             cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
@@ -83,8 +76,8 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
     if journal.shift() is None:
         known, pool = shift.drawn([*plan.labeled, *plan.calibration], plan.unlabeled, plan.config.seed)
         vectors = engine.embed([*known, *pool], settings.embedder)
-        compared = shift.text_shift(vectors[: len(known)], vectors[len(known) :], plan.config.seed)
-        journal.save_shift(asdict(compared) if compared else {})
+        apart = shift.text_shift(vectors[: len(known)], vectors[len(known) :], plan.config.seed)
+        journal.save_shift(asdict(apart) if apart else {})
     journal.progress("retrieve", len(queries), len(queries))
 
 
@@ -97,7 +90,7 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     done, lengths = journal.answered("respond"), Lengths()
     for how in VOTERS:  # they need no language model, and answer all records within seconds
         for voter in (c for c in everybody if c.model == how):
-            polls.respond(plan, engine, journal, voter, how, records, done)
+            voters.respond(plan, engine, journal, voter, how, records, done)
     collaborators = [c for c in everybody if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
@@ -118,10 +111,10 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     for record_id, said in by_record.items():  # who could not read the question has no say, unless nobody could
         by_record[record_id] = [response for response in said if not response.unread] or said
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
-    weighed, known = earning.settled(plan, journal), {record.id for record in plan.calibration}
-    weights = {r.id: earning.of(weighed, r, r.id in known) for r in records} if weighed else {}
+    weighed, known = earned_weights.settled(plan, journal), {record.id for record in plan.calibration}
+    weights = {r.id: earned_weights.of(weighed, r, r.id in known) for r in records} if weighed else {}
     for record_id, mine in weights.items():
-        by_record[record_id] = earning.heard(by_record[record_id], mine)
+        by_record[record_id] = earned_weights.heard(by_record[record_id], mine)
     if plan.config.propagation.justify:
         heard = [r for r in records if not by_record[r.id][0].unread]
         disputed = [r for r in heard if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
@@ -142,13 +135,13 @@ def select(plan: Plan, engine: Engine, journal: Journal) -> None:
 
     def accepted() -> Accepted:
         pool, calibration = candidate_frames(plan, journal)
-        cut = selection.Cut(policy, pool, calibration)
+        cut = Cut(policy, pool, calibration)
         answers, origins = cut.accepted()
-        return answers, origins, evidence.at_this_moment(plan.task, cut, pool, calibration, alike)
+        return answers, origins, summary.at_this_moment(plan.task, cut, pool, calibration, alike)
 
     frozen = journal.freeze(policy, accepted)
     if not frozen.answers:
-        reason = selection.Cut(policy, *candidate_frames(plan, journal)).reason()
+        reason = Cut(policy, *candidate_frames(plan, journal)).reason()
         journal.event("select", f"Nothing is accepted. {reason}".strip())
     journal.progress("select", len(plan.unlabeled), len(plan.unlabeled))
 
@@ -171,15 +164,15 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Base, warm-up and evolved model on the test set, plainly and with demonstrations, beside what a user would pick
     instead, with intervals and paired tests."""
     models = {"base": "base", "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
-    paths = {arm: path for arm in compared.ARMS if (path := models[arm]) is not None}
+    paths = {arm: path for arm in comparison.ARMS if (path := models[arm]) is not None}
     if not plan.test:
         journal.event("evaluate", "There is no test set, so nothing was evaluated.")
         return
-    near = compared.demonstrations(plan, engine)
+    near = comparison.demonstrations(plan, engine)
     ways = [False, True] if near else [False]
     total, lengths = len(plan.test) * len(paths) * len(ways), Lengths()
     for position, (shown, arm) in enumerate((shown, arm) for shown in ways for arm in paths):
-        row = Collaborator(name=compared.row(arm, shown), model=arm, demonstrations=shown)
+        row = Collaborator(name=comparison.row(arm, shown), model=arm, demonstrations=shown)
         done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
         for start, chunk in chunks(plan.test, near if shown else None):
             asks = [(r, row, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
@@ -187,6 +180,6 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
             answer_chunk(plan, engine, journal, "evaluate", asks, done)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
     lengths.tell(journal, "evaluate")
-    compared.average(plan, journal)
-    compared.simpler_rows(plan, engine, journal)
+    comparison.average(plan, journal)
+    comparison.simpler_rows(plan, engine, journal)
     journal.save_evaluation(evaluation(plan, journal))

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from semievol.config import MEASURES
-from semievol.method import compared, metrics
-from semievol.method.prompts import suspicious
+from semievol.method import comparison, metrics
 from semievol.method.protocols import Journal, Plan
-from semievol.method.tasks import same
 from semievol.records import Record
+from semievol.task.answers import same
+from semievol.task.prompts import suspicious
 
 
 def candidate_frames(plan: Plan, journal: Journal) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -62,7 +62,7 @@ def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
     """Accuracy and macro-F1 with 95 % intervals of every row that answered; the paired test of evolved against warm-up
     and, under `against`, of evolved against what a user would pick instead."""
     gold = {record.id: record.answer for record in plan.test}
-    found = {row: {r.record_id: r.answer for r in journal.predictions(row)} for row in compared.ROWS}
+    found = {row: {r.record_id: r.answer for r in journal.predictions(row)} for row in comparison.ROWS}
     answers = {row: said for row, said in found.items() if said}
     correct = {row: [same(plan.task, said.get(i), gold[i]) for i in gold] for row, said in answers.items()}
     result: dict[str, Any] = {"n": len(gold)}
@@ -76,7 +76,7 @@ def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
     if "evolved" in correct:
         if "warm_up" in correct:
             result |= _paired(correct["warm_up"], correct["evolved"])
-        against = {row: _paired(correct[row], correct["evolved"]) for row in compared.SIMPLER if row in correct}
+        against = {row: _paired(correct[row], correct["evolved"]) for row in comparison.SIMPLER if row in correct}
         result["against"] = against
     return result
 

@@ -1,0 +1,8 @@
+"""The workspace's database: every SQL statement of the project.
+
+`schema` and `columns` define the tables, `migrations` bring an old database up to date, `database` opens, reads and
+writes. `data/` holds projects, dataset versions and records; `runs/` rounds, runs and what a worker reports;
+`results/` what models answered and what came of it; `decisions/` what experts decided, reviews and frozen selections;
+`archives/` whole projects as rows. `health` checks and copies the database, `settings` keeps what belongs to the
+workspace.
+"""

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, inspect, select, text
 
 from semievol.errors import UserError
-from semievol.method.prompts import suspicious
 from semievol.store import schema
+from semievol.task.prompts import suspicious
 
 
 def _records_know_their_source(connection: Connection) -> None:

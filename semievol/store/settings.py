@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 from semievol.errors import UserError
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.progress import upsert
+from semievol.store.runs.progress import upsert
 
 STARTER = {"name": "starter", "kind": "starter"}
 _MODELS = "models"

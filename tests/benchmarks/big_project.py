@@ -26,15 +26,18 @@ from semievol.jobs.planning import make_plan, open_round
 from semievol.method import confidence
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
-from semievol.method.selection import Cut
-from semievol.method.tasks import allowed_answers
 from semievol.records import Candidate, Demonstration, Record, Response, Split, Task
-from semievol.store import decisions, projects, results, runs
+from semievol.selection.policy import Cut
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.journal import StoreJournal
-from semievol.store.projects import Project
-from semievol.store.rounds import Round
-from semievol.ui import state
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.store.runs import runs
+from semievol.store.runs.journal import StoreJournal
+from semievol.store.runs.rounds import Round
+from semievol.task.answers import allowed_answers
+from semievol.ui.shell import state
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.service_calls import LABELS, SHARES, call
 from tests.ui.made import KnowingEngine

@@ -21,8 +21,8 @@ import psutil
 from playwright.sync_api import Page, expect, sync_playwright
 
 from semievol.jobs.summary import summary
-from semievol.store import runs
 from semievol.store.database import open_store
+from semievol.store.runs import runs
 from tests.benchmarks.method_study import SHARED
 from tests.browser.conftest import CHROMIUM, DRAWN, FLAGS, Dashboard, end, start
 

@@ -24,8 +24,8 @@ import pandas as pd
 from scipy import special, stats
 
 from semievol.config import MEASURES, Policy, Rule
-from semievol.method import precision, shift
-from semievol.method.selection import Cut, Evidence
+from semievol.evidence import precision, shift
+from semievol.selection.policy import Cut, Evidence
 from tests import simulated
 
 ALPHA = 0.05

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import psutil
 
-from semievol.data.importing import build_records
-from semievol.data.mapping import Mapping
-from semievol.data.tables import Table
-from semievol.data.writing import table_of
+from semievol.importing.build import build_records
+from semievol.importing.mapping import Mapping
+from semievol.importing.readers.building import table_of
+from semievol.importing.table import Table
 from semievol.records import Split, Task
 from tests.benchmarks.printed import finish, table
 

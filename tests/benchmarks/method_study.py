@@ -33,16 +33,16 @@ import numpy as np
 
 from semievol import config as settings
 from semievol.config import Collaborator, Config
-from semievol.data.readers import read_table
 from semievol.engines.local import LocalEngine
+from semievol.importing.readers.read import read_table
 from semievol.jobs.intake import SAMPLE_FOLDER, draft
 from semievol.method import metrics
-from semievol.method.compared import ROWS
+from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.judging import candidate_frames
 from semievol.method.protocols import Engine, Frozen, Plan
-from semievol.method.tasks import same
 from semievol.records import Record, Split, Task
+from semievol.task.answers import same
 from tests.fakes import MemoryJournal
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

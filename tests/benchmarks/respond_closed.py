@@ -27,11 +27,11 @@ os.environ.update(for_models())  # before torch loads, as in the worker
 import numpy as np
 import torch
 
-from semievol.engines.batching import pad_left
 from semievol.engines.local import LocalEngine
+from semievol.engines.packing.batching import pad_left
 from semievol.method import evolve
+from semievol.method.ask import ask_of
 from semievol.method.protocols import Ask, Plan
-from semievol.method.questions import ask_of
 from tests.benchmarks.method_study import FolderJournal
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.workshop import MODELS, model_folder, plan_of, side_by_side, warm_adapter

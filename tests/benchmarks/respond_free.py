@@ -20,11 +20,11 @@ os.environ.update(for_models())  # before torch loads, as in the worker
 
 import torch
 
-from semievol.engines import generation
-from semievol.engines.batching import Padded, pad_left
+from semievol.engines.inference import generation
 from semievol.engines.local import LocalEngine
-from semievol.method.prompts import render
+from semievol.engines.packing.batching import Padded, pad_left
 from semievol.records import Task
+from semievol.task.prompts import render
 from tests.benchmarks.method_study import load
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.workshop import MODELS, model_folder, side_by_side

@@ -30,9 +30,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from semievol.store import decisions, projects, results
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.rounds import list_rounds
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.store.runs.rounds import list_rounds
 from tests.benchmarks.big_project import NAME
 from tests.benchmarks.printed import finish, table
 from tests.browser.conftest import CHROMIUM, DRAWN, FLAGS, Dashboard, end, start

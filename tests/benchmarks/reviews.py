@@ -25,11 +25,14 @@ import pandas as pd
 
 from semievol import config
 from semievol.config import Policy
-from semievol.method import precision, reviewing
-from semievol.method.selection import Cut
-from semievol.method.tasks import same
-from semievol.store import projects, results, rounds, selections, versions
+from semievol.evidence import precision, reviews
+from semievol.selection.policy import Cut
+from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
+from semievol.store.decisions import selections
+from semievol.store.results import results
+from semievol.store.runs import rounds
+from semievol.task.answers import same
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -75,7 +78,7 @@ def candidates(store: Store, round_id: int) -> pd.DataFrame:
 def at_random(frame: pd.DataFrame, kept: np.ndarray, seed: int) -> list[str]:
     """The lowest permanent random numbers inside the kept set; every seed gives the records numbers of its own."""
     inside = {str(record_id): f"{seed} {content}" for record_id, content in frame.loc[kept, "content_hash"].items()}
-    return reviewing.drawing_order(inside)[:REVIEWS]
+    return reviews.drawing_order(inside)[:REVIEWS]
 
 
 def most_unsure(frame: pd.DataFrame, kept: np.ndarray, _: int) -> list[str]:

@@ -41,14 +41,15 @@ import torch
 
 from semievol import config as settings
 from semievol.config import Collaborator, Tuning
-from semievol.engines import footprint, retrieval
+from semievol.engines import retrieval
 from semievol.engines.local import LocalEngine
+from semievol.engines.models import footprint
 from semievol.jobs import intake, launch
 from semievol.method import evolve
 from semievol.method.protocols import Ask, Lesson, Plan
 from semievol.records import Example, Message, Response
-from semievol.store import claims, runs
 from semievol.store.database import Store, open_store
+from semievol.store.runs import claims, runs
 from tests.benchmarks.method_study import load
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.respond_closed import asks_of

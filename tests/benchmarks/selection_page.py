@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from semievol.store import projects
+from semievol.store.data import projects
 from semievol.store.database import open_store
 from tests.benchmarks.big_project import NAME
 from tests.benchmarks.printed import finish, table

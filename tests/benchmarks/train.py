@@ -31,11 +31,11 @@ from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq, PrinterCa
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Tuning
-from semievol.engines import teaching
 from semievol.engines.adapters import AdaptedModel
 from semievol.engines.local import LocalEngine
-from semievol.engines.training import peak_rate
-from semievol.method.lessons import warm_up_examples
+from semievol.engines.training import batches
+from semievol.engines.training.loop import peak_rate
+from semievol.method.examples import warm_up_examples
 from semievol.method.protocols import Lesson
 from semievol.records import Example
 from tests.benchmarks.printed import finish, table
@@ -98,7 +98,7 @@ def in_bf16(engine: LocalEngine) -> bool:
 def rows_of(engine: LocalEngine, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
     """Examples as the ordinary collator wants them: ids, mask, and labels on the answer only."""
     rows = []
-    for turn in teaching.tokenised(engine.base.chat, examples):
+    for turn in batches.tokenised(engine.base.chat, examples):
         ids = [*turn.prompt, *turn.reply]
         labels = [IGNORED] * len(turn.prompt) + list(turn.reply)
         rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
@@ -172,7 +172,7 @@ def on_our_batches(engine: LocalEngine, examples: Sequence[Example], adapter: st
     """Losses of transformers.Trainer on our batches in our order."""
     rows = rows_of(engine, examples)
     steps = len(rows) // TUNING.batch_size
-    order = teaching.order([len(row["input_ids"]) for row in rows], TUNING.batch_size, steps, 0)
+    order = batches.order([len(row["input_ids"]) for row in rows], TUNING.batch_size, steps, 0)
     trainer = _InOurOrder(
         model=student(engine.base, adapter),
         args=arguments(

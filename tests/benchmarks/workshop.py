@@ -14,8 +14,8 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Conf
 from semievol import config as settings
 from semievol.config import Tuning
 from semievol.engines.local import LocalEngine
-from semievol.engines.models import STARTER_FOLDER
-from semievol.method.lessons import warm_up_examples
+from semievol.engines.models.resolve import STARTER_FOLDER
+from semievol.method.examples import warm_up_examples
 from semievol.method.protocols import Lesson, Plan
 from tests.benchmarks.method_study import load
 

@@ -8,8 +8,8 @@ import signal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from semievol.store import decisions
 from semievol.store.database import open_store
+from semievol.store.decisions import decisions
 from tests.browser.conftest import Dashboard, Visitor, start
 from tests.ui import made
 

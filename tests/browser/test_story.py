@@ -13,8 +13,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from semievol.jobs import intake
-from semievol.store import decisions, outcomes, projects
+from semievol.store.data import projects
 from semievol.store.database import open_store
+from semievol.store.decisions import decisions
+from semievol.store.results import outcomes
 from tests.browser.conftest import Dashboard, Visitor
 from tests.ui import made
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from semievol.engines.batching import Batcher, Continued, OutOfMemory, Padded, Shared, pad_left
+from semievol.engines.packing.batching import Batcher, Continued, OutOfMemory, Padded, Shared, pad_left
 
 
 def test_batches_hold_like_lengths_under_the_budget_and_results_keep_the_order():

@@ -7,8 +7,8 @@ from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM
 
 from semievol.config import Config, Lora, Tuning, load
-from semievol.engines.footprint import PROCESS, Shape, peak, training
-from semievol.engines.models import STARTER_FOLDER
+from semievol.engines.models.footprint import PROCESS, Shape, peak, training
+from semievol.engines.models.resolve import STARTER_FOLDER
 from semievol.errors import UserError
 
 STARTER = Shape.of(STARTER_FOLDER)

@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from semievol.engines.fused import fused
+from semievol.engines.training.fused import fused
 
 IDS = torch.tensor([[5, 9, 40, 41, 60, 9, 17, 80]])
 

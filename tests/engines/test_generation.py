@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.engines import generation
+from semievol.engines.inference import generation
 from semievol.method.protocols import Ask
 from tests.engines.conftest import turns
 

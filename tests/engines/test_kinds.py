@@ -11,10 +11,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from semievol.engines import suitability
 from semievol.engines.adapters import CONFIG, WEIGHTS
 from semievol.engines.local import LocalEngine
-from semievol.engines.models import FULL_WEIGHTS
+from semievol.engines.models import suitability
+from semievol.engines.models.resolve import FULL_WEIGHTS
 from tests.engines.conftest import ask, examples, lesson, train
 from tests.tiny_model import make_experts, make_gpt2
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from semievol.data.importing import build_records
-from semievol.data.mapping import Mapping
-from semievol.data.writing import table_of
-from semievol.engines import lengths
+from semievol.engines.models import lengths
+from semievol.importing.build import build_records
+from semievol.importing.mapping import Mapping
+from semievol.importing.readers.building import table_of
 from semievol.jobs import intake
 from semievol.records import Task
 

@@ -11,8 +11,8 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from semievol.engines import models
 from semievol.engines.local import LocalEngine
+from semievol.engines.models import resolve
 from semievol.errors import UserError
 
 
@@ -27,7 +27,7 @@ def rewrite(file: Path, **values: object) -> None:
 
 
 def test_a_local_folder_is_taken_as_it_is(llama):
-    assert models.resolve_model(str(llama)) == llama.resolve()
+    assert resolve.resolve_model(str(llama)) == llama.resolve()
 
 
 def sums(folder: Path) -> None:
@@ -38,35 +38,35 @@ def sums(folder: Path) -> None:
 def test_a_folder_that_names_its_hashes_is_held_to_them(copy):
     (copy / "README.md").write_text("a note")
     sums(copy)
-    models.check_folder(copy)
+    resolve.check_folder(copy)
     (copy / "README.md").write_text("another note")  # nothing that a model is loaded from
-    models.check_folder(copy)
+    resolve.check_folder(copy)
     weights = copy / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # of the right size, so that only the hash can tell
     with pytest.raises(UserError, match=r"model\.safetensors is cut off or damaged.*restore assets/starter"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
     weights.write_bytes(whole)
     (copy / "tokenizer.json").unlink()
     with pytest.raises(UserError, match=r"tokenizer\.json is missing"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
 
 
 def test_the_starter_is_the_bundled_folder(copy, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "STARTER_FOLDER", copy)
+    monkeypatch.setattr(resolve, "STARTER_FOLDER", copy)
     with pytest.raises(UserError, match="not all of it"):
-        models.resolve_model("starter")
+        resolve.resolve_model("starter")
     sums(copy)
-    assert models.resolve_model("starter") == copy
-    monkeypatch.setattr(models, "STARTER_FOLDER", tmp_path)
+    assert resolve.resolve_model("starter") == copy
+    monkeypatch.setattr(resolve, "STARTER_FOLDER", tmp_path)
     with pytest.raises(UserError, match="starter model is not there"):
-        models.resolve_model("starter")
+        resolve.resolve_model("starter")
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/here", "../escape", "", "$(touch marker)"])
 def test_what_is_neither_folder_nor_hub_id_is_refused(name):
     with pytest.raises(UserError, match="no model folder"):
-        models.resolve_model(name)
+        resolve.resolve_model(name)
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "generation_config.json", "other.json"])
@@ -92,35 +92,35 @@ def test_python_files_are_refused_and_not_run(copy, tmp_path, place):
 
 def test_an_explicit_refusal_of_remote_code_is_no_wish_for_it(copy):
     rewrite(copy / "config.json", trust_remote_code=False)
-    models.check_folder(copy)
+    resolve.check_folder(copy)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pkl"])
 def test_pickled_weights_are_refused(copy, name):
     (copy / "model.safetensors").rename(copy / name)
     with pytest.raises(UserError, match="only pickled weights"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
 
 
 def test_incomplete_folders_say_what_is_missing(copy):
     index = copy / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}))
     with pytest.raises(UserError, match=r"1 of 2 weight files are missing \(model-2"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
     index.unlink()
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"model\.safetensors is cut off"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
     weights.unlink()
     with pytest.raises(UserError, match="found no weights"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
     (copy / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json cannot be read"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
     (copy / "config.json").unlink()
     with pytest.raises(UserError, match=r"no config\.json"):
-        models.check_folder(copy)
+        resolve.check_folder(copy)
 
 
 class _Reply:
@@ -143,33 +143,33 @@ def test_every_way_of_not_getting_a_hub_model_has_its_own_remedy(monkeypatch, er
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(UserError, match=said) as caught:
-        models.resolve_model("someone/model")
+        resolve.resolve_model("someone/model")
     assert caught.value.remedy
 
 
 def test_the_hub_client_really_ends_in_such_an_error_when_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="not on this machine"):
-        models.resolve_model("someone/model")
+        resolve.resolve_model("someone/model")
 
 
 def test_fingerprints_follow_the_content_not_the_place(copy, llama, other_llama):
-    assert models.fingerprint(copy) == models.fingerprint(llama)
-    assert models.fingerprint(other_llama) != models.fingerprint(llama)
-    before = models.fingerprint(copy)
+    assert resolve.fingerprint(copy) == resolve.fingerprint(llama)
+    assert resolve.fingerprint(other_llama) != resolve.fingerprint(llama)
+    before = resolve.fingerprint(copy)
     rewrite(copy / "config.json", rms_norm_eps=1e-3)
-    changed = models.fingerprint(copy)
+    changed = resolve.fingerprint(copy)
     assert changed != before
     rewrite(copy / "tokenizer.json", version="1.1")
-    assert models.fingerprint(copy) != changed
+    assert resolve.fingerprint(copy) != changed
 
 
 def test_large_weights_are_sampled(copy, monkeypatch):
-    monkeypatch.setattr(models, "_WHOLE_FILE", 10)
-    models._fingerprint.cache_clear()
-    before = models.fingerprint(copy)
+    monkeypatch.setattr(resolve, "_WHOLE_FILE", 10)
+    resolve._fingerprint.cache_clear()
+    before = resolve.fingerprint(copy)
     raw = bytearray((copy / "model.safetensors").read_bytes())
     raw[-1] ^= 1
     (copy / "model.safetensors").write_bytes(bytes(raw))
-    assert models.fingerprint(copy) != before
-    models._fingerprint.cache_clear()
+    assert resolve.fingerprint(copy) != before
+    resolve._fingerprint.cache_clear()

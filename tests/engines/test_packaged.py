@@ -14,9 +14,10 @@ from pathlib import Path
 import gguf
 import pytest
 
-from semievol.engines import checkpoints, packaged
-from semievol.engines.models import resolve_model
+from semievol.engines.models import packaged
+from semievol.engines.models.resolve import resolve_model
 from semievol.engines.retrieval import sentence_folder
+from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MINILM, MODELS, SMOLLM2
 

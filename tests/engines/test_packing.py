@@ -15,9 +15,10 @@ from transformers import (
     Qwen3Config,
 )
 
-from semievol.engines import attention, decoding, piecewise
+from semievol.engines.inference import decoding
 from semievol.engines.local import LocalEngine
-from semievol.engines.packing import KEPT, Beginning, Packing
+from semievol.engines.packing import attention, piecewise
+from semievol.engines.packing.layout import KEPT, Beginning, Packing
 from semievol.method.protocols import Ask
 from tests.engines.conftest import LABELS, examples, lesson, train
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semievol.engines.packing import Beginning, Packing
-from semievol.engines.piecewise import Piecewise
+from semievol.engines.packing.layout import Beginning, Packing
+from semievol.engines.packing.piecewise import Piecewise
 from tests.engines.test_packing import HEADS, TOKENS
 
 TREES = st.sampled_from([(), ((7,),), ((7,), (7, 8), (9,), (7, 8, 5))])

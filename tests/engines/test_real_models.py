@@ -14,9 +14,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semievol.config import Lora, Tuning
-from semievol.engines import packaged, retrieval
-from semievol.engines.footprint import Shape
+from semievol.engines import retrieval
 from semievol.engines.local import LocalEngine
+from semievol.engines.models import packaged
+from semievol.engines.models.footprint import Shape
 from semievol.installed import HOW, MINILM, SMOLLM2
 from semievol.method.protocols import Ask, Lesson
 from semievol.records import Example, Message

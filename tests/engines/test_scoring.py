@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from semievol.engines import scoring
+from semievol.engines.inference import scoring
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Reply

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from semievol.engines import templates
 from semievol.engines.chat import Chat
+from semievol.engines.models import templates
 from semievol.errors import UserError
 from semievol.records import Message
 from tests.engines.template_families import CHATML, FAMILIES, GRANITE, MARKS

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from semievol.config import Lora, Tuning
-from semievol.engines import checkpoints, teaching, training
 from semievol.engines.adapters import WEIGHTS
 from semievol.engines.local import LocalEngine
+from semievol.engines.training import batches, checkpoints, loop
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Lesson, Stopped
 from tests.engines.conftest import LABELS, examples, kill_while_training, lesson, train
@@ -36,17 +36,17 @@ def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
 
 @pytest.mark.parametrize("way", ["packed", "padded"])
 def test_loss_is_on_the_answer_and_its_end_only(engine, way):
-    turns = teaching.tokenised(engine.base.chat, examples(9))
-    batch = teaching.packed(turns) if way == "packed" else teaching.padded(turns, 0)
+    turns = batches.tokenised(engine.base.chat, examples(9))
+    batch = batches.packed(turns) if way == "packed" else batches.padded(turns, 0)
     replies = "".join(f"{example.answer}<|im_end|>" for example in examples(9))
     assert engine.base.chat.tokenizer.decode(batch["labels"]) == replies
-    assert batch["tokens"] == sum(map(teaching.length, turns))
+    assert batch["tokens"] == sum(map(batches.length, turns))
     expected = 0.0
     for turn in turns:
         ids = torch.tensor([[*turn.prompt, *turn.reply]])
         logp = engine.base.model(ids).logits[0].double().log_softmax(-1)
         expected -= sum(float(logp[place - 1, ids[0, place]]) for place in range(len(turn.prompt), ids.shape[1]))
-    assert float(teaching.answer_loss(engine.base.model, batch)) == pytest.approx(expected, abs=1e-3)
+    assert float(batches.answer_loss(engine.base.model, batch)) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("packs", [True, False])
@@ -54,28 +54,28 @@ def test_the_loss_of_a_step_is_the_mean_over_its_replies_tokens(engine, tmp_path
     monkeypatch.setitem(engine.base.__dict__, "packs", packs)
     taught = lesson(tmp_path, minimum_steps=1, epochs=0.1, lora=Lora(rank=4, dropout=0.0))
     _, seen = train(engine, taught)
-    turns = teaching.tokenised(engine.base.chat, taught.examples)
-    places = teaching.order([teaching.length(turn) for turn in turns], taught.settings.batch_size, 1, taught.seed)
+    turns = batches.tokenised(engine.base.chat, taught.examples)
+    places = batches.order([batches.length(turn) for turn in turns], taught.settings.batch_size, 1, taught.seed)
     first = [turns[place] for place in places]  # a fresh adapter changes nothing yet
     with engine.base.using(None) as model:
-        total = sum(float(teaching.answer_loss(model, teaching.padded([turn], 0))) for turn in first)
+        total = sum(float(batches.answer_loss(model, batches.padded([turn], 0))) for turn in first)
     assert seen["loss"][1] == pytest.approx(total / sum(len(turn.reply) for turn in first), rel=1e-4)
 
 
 def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
     """Several examples share their beginnings and some are the same: what is computed once must count for all."""
-    turns = teaching.tokenised(engine.base.chat, [*examples(9), *examples(2)])
+    turns = batches.tokenised(engine.base.chat, [*examples(9), *examples(2)])
     student = engine.base.fresh(torch.float32)
 
-    def gradients(batches):
+    def gradients(made):
         student.zero_grad()
-        for batch in batches:
-            teaching.answer_loss(student, batch).backward()
+        for batch in made:
+            batches.answer_loss(student, batch).backward()
         return {name: weight.grad.clone() for name, weight in student.named_parameters()}
 
-    together = teaching.packed(turns)
+    together = batches.packed(turns)
     assert together["packing"].filled < 0.8 * (together["tokens"] - len(turns))
-    apart = gradients([teaching.padded([turn], 0) for turn in turns])
+    apart = gradients([batches.padded([turn], 0) for turn in turns])
     for name, gradient in gradients([together]).items():
         assert torch.allclose(gradient, apart[name], atol=1e-4 * float(apart[name].abs().max())), name
 
@@ -83,29 +83,29 @@ def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
 def test_an_example_beyond_the_context_is_left_out_whole(engine):
     long = examples(1)[0]
     long = type(long)("long", (*long.messages[:1], type(long.messages[0])("user", "leaks " * 1100)), "waste", "gold")
-    assert len(teaching.tokenised(engine.base.chat, [long, *examples(2)])) == 2
+    assert len(batches.tokenised(engine.base.chat, [long, *examples(2)])) == 2
 
 
 def test_every_pass_shows_every_example_once_in_batches_of_like_length():
     lengths = [10 + (7 * i) % 50 for i in range(64)]
-    places = teaching.order(lengths, 8, 24, seed=1)
+    places = batches.order(lengths, 8, 24, seed=1)
     assert all(Counter(places[i : i + 64]) == Counter(range(64)) for i in (0, 64, 128))
     assert places[:64] != places[64:128]
     spread = [
         max(lengths[p] for p in places[i : i + 8]) - min(lengths[p] for p in places[i : i + 8]) for i in range(0, 64, 8)
     ]
     assert sum(spread) / 8 < 12
-    assert places == teaching.order(lengths, 8, 24, seed=1)
-    assert Counter(teaching.order([1] * 13, 8, 13, seed=1)) == dict.fromkeys(range(13), 8)
+    assert places == batches.order(lengths, 8, 24, seed=1)
+    assert Counter(batches.order([1] * 13, 8, 13, seed=1)) == dict.fromkeys(range(13), 8)
 
 
 def test_number_of_steps_and_the_automatic_learning_rate():
     assert Tuning(epochs=2, batch_size=8, minimum_steps=0).steps(100) == 26
     assert Tuning(epochs=2, batch_size=8, minimum_steps=100).steps(100) == 100
-    assert training.peak_rate(Tuning(), 4096, "lora") == pytest.approx(3.5e-4)
-    assert training.peak_rate(Tuning(), 4096, "full") == pytest.approx(6.25e-5)
-    assert training.peak_rate(Tuning(), 64, "lora") == training.peak_rate(Tuning(), 64, "full") == 4e-3
-    assert training.peak_rate(Tuning(learning_rate=1e-6), 64, "lora") == 1e-6
+    assert loop.peak_rate(Tuning(), 4096, "lora") == pytest.approx(3.5e-4)
+    assert loop.peak_rate(Tuning(), 4096, "full") == pytest.approx(6.25e-5)
+    assert loop.peak_rate(Tuning(), 64, "lora") == loop.peak_rate(Tuning(), 64, "full") == 4e-3
+    assert loop.peak_rate(Tuning(learning_rate=1e-6), 64, "lora") == 1e-6
 
 
 def test_the_base_is_unchanged_by_training_and_by_adapters(engine, llama, trained):
@@ -164,13 +164,13 @@ def test_a_finished_adapter_is_returned_at_once_and_only_for_its_own_lesson(engi
 
 
 def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(engine, tmp_path, monkeypatch):
-    compute, calls = teaching.answer_loss, []
+    compute, calls = batches.answer_loss, []
 
     def breaking(model, batch):
         calls.append(1)
         return compute(model, batch) * (math.nan if len(calls) > 26 else 1.0)
 
-    monkeypatch.setattr(teaching, "answer_loss", breaking)
+    monkeypatch.setattr(batches, "answer_loss", breaking)
     seen = {}
     with pytest.raises(UserError, match="no longer a number at step 14") as caught:
         engine.train(
@@ -204,7 +204,7 @@ def test_running_out_of_memory_says_what_to_change(engine, tmp_path, monkeypatch
     def full(model, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(teaching, "answer_loss", full)
+    monkeypatch.setattr(batches, "answer_loss", full)
     with pytest.raises(UserError, match="micro_batch_size"):
         train(engine, lesson(tmp_path))
 

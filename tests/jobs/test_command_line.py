@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from semievol.cli import main
-from semievol.store import projects, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import open_store
-from tests.data.files import xlsx_bytes
+from semievol.store.runs import rounds, runs
+from tests.importing.files import xlsx_bytes
 
 ROOT = Path(__file__).parents[2]
 

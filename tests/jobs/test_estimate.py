@@ -10,7 +10,7 @@ from semievol.config import load
 from semievol.errors import UserError
 from semievol.jobs import estimate
 from semievol.records import Record, Task
-from semievol.store import projects
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
 
 

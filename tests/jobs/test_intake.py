@@ -17,8 +17,9 @@ from semievol.errors import UserError
 from semievol.export import archive
 from semievol.jobs import intake
 from semievol.records import Split
-from semievol.store import projects, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
+from semievol.store.runs import rounds, runs
 
 
 @pytest.fixture

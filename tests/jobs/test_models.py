@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from semievol import cli
-from semievol.engines import packaged
+from semievol.engines.models import packaged
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MINILM, MODELS, SMOLLM2
 from semievol.jobs import models, worker

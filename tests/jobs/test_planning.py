@@ -17,11 +17,14 @@ from semievol.jobs import launch
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
-from semievol.method.selection import Cut
 from semievol.records import Record, Split, Task
-from semievol.store import decisions, outcomes, projects, results, rounds, runs
+from semievol.selection.policy import Cut
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.journal import StoreJournal
+from semievol.store.decisions import decisions
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 from tests.fakes import FakeEngine
 
 TASK = Task("classification", labels=("roads", "water"))

@@ -11,9 +11,10 @@ import pytest
 from semievol.config import Policy, load
 from semievol.jobs.summary import summary
 from semievol.records import Candidate, Record, Task
-from semievol.store import projects, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.journal import StoreJournal
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 
 
 @pytest.fixture

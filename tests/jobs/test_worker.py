@@ -14,10 +14,12 @@ import pytest
 from semievol.config import Config, load
 from semievol.jobs import launch, worker
 from semievol.jobs.summary import summary
-from semievol.method.compared import ROWS
+from semievol.method.comparison import ROWS
 from semievol.records import Record, Split, Task
-from semievol.store import outcomes, projects, results, runs
+from semievol.store.data import projects
 from semievol.store.database import PATIENCE_SECONDS, Store, open_store
+from semievol.store.results import outcomes, results
+from semievol.store.runs import runs
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
 WORDS = {"roads": ("pothole", "street", "kerb"), "water": ("leak", "pipe", "tap"), "parks": ("tree", "bench", "grass")}

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from semievol.config import Collaborator, Policy, load
-from semievol.data.splits import cut_folds
 from semievol.errors import UserError
+from semievol.importing.splits import cut_folds
 from semievol.method.evolve import evolve
 from semievol.method.judging import candidate_frames
 from semievol.method.protocols import Plan, Stopped
-from semievol.method.selection import Cut
 from semievol.records import Record
+from semievol.selection.policy import Cut
 from tests.fakes import FakeEngine, MemoryJournal
 from tests.method.test_evolve import TASK, outcome, records
 

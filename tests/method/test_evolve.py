@@ -10,10 +10,10 @@ import pytest
 
 from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
-from semievol.method.compared import ROWS
+from semievol.method.ask import CHUNK, FIRST_CHUNK, chunks
+from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped, Verdict
-from semievol.method.questions import CHUNK, FIRST_CHUNK, chunks
 from semievol.records import Demonstration, Record, Split, Task
 from tests.fakes import FakeEngine, MemoryJournal
 

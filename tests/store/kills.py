@@ -23,9 +23,10 @@ from typing import Any
 
 import psutil
 
-from semievol.store import decisions, projects
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.rounds import list_rounds
+from semievol.store.decisions import decisions
+from semievol.store.runs.rounds import list_rounds
 from tests.store.world import TASK
 
 ROOT = Path(__file__).parents[2]

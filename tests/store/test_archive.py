@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Integer
 
-from semievol.store import archive, belongings, schema
-from semievol.store.traceless import without_paths, without_paths_inside
+from semievol.store import schema
+from semievol.store.archives import belongings, taking
+from semievol.store.archives.traceless import without_paths, without_paths_inside
 
 
 def test_every_table_is_archived_or_said_not_to_belong_to_a_project() -> None:
@@ -28,8 +29,8 @@ def test_every_column_with_numbers_of_rows_says_of_which() -> None:
 
 
 def test_everything_named_in_a_list_of_columns_is_there() -> None:
-    named = [*archive.ADAPTERS, archive.FOLDS, *belongings.LISTS, *archive._MACHINE_DOCUMENTS, *archive._MACHINE_WORDS]
-    named += [(table, column) for table, columns in archive.DROPPED.items() for column in columns]
+    named = [*taking.ADAPTERS, taking.FOLDS, *belongings.LISTS, *taking._MACHINE_DOCUMENTS, *taking._MACHINE_WORDS]
+    named += [(table, column) for table, columns in taking.DROPPED.items() for column in columns]
     for table, column in named:
         assert column in schema.metadata.tables[table].c
 

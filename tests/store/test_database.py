@@ -17,8 +17,10 @@ import pytest
 from sqlalchemy import event, func, select
 
 from semievol.errors import UserError
-from semievol.store import database, decisions, projects, schema, settings
+from semievol.store import database, schema, settings
+from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store, open_store
+from semievol.store.decisions import decisions
 from tests.store.world import World
 
 ROOT = Path(__file__).parents[2]

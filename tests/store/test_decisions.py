@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from semievol.errors import UserError
 from semievol.records import Record, Task
-from semievol.store import decisions, projects, results, rounds, runs, verdicts
-from semievol.store.decisions import Decision
-from semievol.store.journal import StoreJournal
+from semievol.store.data import projects
+from semievol.store.decisions import decisions, standing
+from semievol.store.decisions.decisions import Decision
+from semievol.store.results import results
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 from tests.store.world import TASK, World, candidate, records
 
 
@@ -327,7 +330,7 @@ def said(*entries: tuple[str, str | None, str | None]) -> list[Decision]:
 def test_which_decision_counts(
     entries: Sequence[tuple[str, str | None, str | None]], answer: str, expected: str | None
 ) -> None:
-    found = verdicts.verdict(said(*entries), answer)
+    found = standing.verdict(said(*entries), answer)
     assert (found.action if found else None) == expected
 
 
@@ -336,7 +339,7 @@ def test_which_decision_counts(
 )
 def test_accepting_what_is_shown_always_counts_last(entries: list[tuple[str, str]], answer: str) -> None:
     before = [(action, shown, "c" if action == "edit" else shown) for action, shown in entries]
-    found = verdicts.verdict(said(*before, ("accept", answer, answer)), answer)
+    found = standing.verdict(said(*before, ("accept", answer, answer)), answer)
     assert found is not None
     assert (found.action, found.answer) == ("accept", answer)
 
@@ -348,7 +351,7 @@ def test_walking_the_effective_list_finds_the_verdict(entries: list[tuple[str, s
     """The rule that the method applies to `Journal.verdicts`: the last entry that applies counts."""
     stand = said(*((action, shown, "c" if action == "edit" else shown) for action, shown in entries))
     walked = None
-    for decision in verdicts.effective(stand):
-        if verdicts.applies(decision, answer):
+    for decision in standing.effective(stand):
+        if standing.applies(decision, answer):
             walked = decision
-    assert walked == verdicts.verdict(stand, answer)
+    assert walked == standing.verdict(stand, answer)

@@ -9,7 +9,8 @@ import pysqlite3.dbapi2 as driver
 import pytest
 
 from semievol.errors import UserError
-from semievol.store import health, projects
+from semievol.store import health
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
 from tests.store.world import World
 

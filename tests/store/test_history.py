@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from semievol.store import decisions, projects, rounds
-from semievol.store.history import history, history_page
+from semievol.store.data import projects
+from semievol.store.decisions import decisions
+from semievol.store.decisions.history import history, history_page
+from semievol.store.runs import rounds
 from tests.store.world import TASK, World, propagated, records
 
 

@@ -14,16 +14,11 @@ from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Accepted, Frozen, Journal, Stopped, Verdict
 from semievol.records import Candidate, Response
-from semievol.store import (
-    decisions,
-    journal,
-    outcomes,
-    projects,
-    results,
-    rounds,
-    runs,
-)
-from semievol.store.journal import StoreJournal
+from semievol.store.data import projects
+from semievol.store.decisions import decisions
+from semievol.store.results import outcomes, results
+from semievol.store.runs import journal, rounds, runs
+from semievol.store.runs.journal import StoreJournal
 from tests.store.world import World, candidate, response
 
 POLICY = Policy()

@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from semievol.errors import UserError
-from semievol.store import database, migrations, projects, results, schema
+from semievol.store import database, migrations, schema
+from semievol.store.data import projects
 from semievol.store.database import Store, open_store
+from semievol.store.results import results
 from tests.store.world import World
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from semievol.records import STAGES
-from semievol.store import journal, runs
 from semievol.store.database import Store
-from semievol.store.runs import StageProgress
+from semievol.store.runs import journal, runs
+from semievol.store.runs.runs import StageProgress
 from tests.store.world import World
 
 

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import func, select
 
 from semievol.errors import UserError
-from semievol.store import projects, rounds, runs, schema
+from semievol.store import schema
+from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.runs import rounds, runs
 from tests.store.world import TASK, World, records
 
 

@@ -13,9 +13,11 @@ import pytest
 from semievol.config import MEASURES, load
 from semievol.errors import UserError
 from semievol.records import Candidate, Record, Response, Task
-from semievol.store import outcomes, projects, results, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.journal import StoreJournal
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 from tests.store.world import World, candidate, response
 
 COLUMNS = ["record_key", "question", "answer", "flagged", "agreed", "justified", "exactness", *MEASURES]

@@ -7,9 +7,9 @@ import pytest
 
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.reviewing import Review, proven, reserved
-from semievol.store import decisions, reviews
+from semievol.evidence.reviews import Review, proven, reserved
 from semievol.store.database import Store
+from semievol.store.decisions import decisions, reviews
 from tests.store.world import World, make_world, propagated
 
 

@@ -10,7 +10,9 @@ from sqlalchemy import select
 
 from semievol.config import load
 from semievol.errors import UserError
-from semievol.store import projects, rounds, schema
+from semievol.store import schema
+from semievol.store.data import projects
+from semievol.store.runs import rounds
 from tests.store.world import TASK, World, records
 
 

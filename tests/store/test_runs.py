@@ -16,9 +16,10 @@ from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped
-from semievol.store import liveness, runs, schema
+from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.runs import Run
+from semievol.store.runs import liveness, runs
+from semievol.store.runs.runs import Run
 from tests.store.world import World
 
 ME = os.getpid()

@@ -6,7 +6,9 @@ import pytest
 
 from semievol.config import Policy, Rule
 from semievol.errors import UserError
-from semievol.store import decisions, results, runs
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.store.runs import runs
 from tests.store.world import World
 
 POLICY = Policy(rule=Rule(kind="threshold", value=0.3))

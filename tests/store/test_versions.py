@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from semievol.errors import UserError
 from semievol.records import Record, Task
-from semievol.store import projects, rounds
+from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.runs import rounds
 from tests.store.world import TASK, World, records
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
@@ -184,7 +185,7 @@ def test_a_copy_is_made_of_the_version_in_use(world: World) -> None:
 
 
 def test_records_are_walked_in_order_with_their_hidden_gold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semievol.store.records._WALKED", 3)
+    monkeypatch.setattr("semievol.store.data.records._WALKED", 3)
     gold = {"u1": "road", "u6": "water"}
     version = projects.add_version(world.store, world.project.id, records(), gold, [], [], TASK)
     walked = list(projects.walk_records(world.store, version, "unlabeled"))

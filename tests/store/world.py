@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from semievol.config import Config, load
 from semievol.records import Candidate, Record, Response, Task
-from semievol.store import projects, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.journal import StoreJournal
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 
 TASK = Task("classification", ("road", "water", "waste"))
 

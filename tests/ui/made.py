@@ -17,12 +17,13 @@ from semievol.jobs.planning import make_plan, open_round
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Record, Split, Task
-from semievol.store import projects, runs
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.journal import StoreJournal
-from semievol.store.projects import Project
-from semievol.store.runs import Run
-from semievol.ui import state
+from semievol.store.runs import runs
+from semievol.store.runs.journal import StoreJournal
+from semievol.store.runs.runs import Run
+from semievol.ui.shell import state
 from tests.fakes import FakeEngine
 
 LABELS = ("roads", "waste", "water", "parking")

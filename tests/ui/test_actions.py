@@ -13,11 +13,15 @@ from streamlit.testing.v1 import AppTest
 from semievol.config import Policy, Rule
 from semievol.errors import UserError
 from semievol.records import Task
-from semievol.store import decisions, projects, results, rounds, runs
+from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store
-from semievol.store.rounds import get_round
-from semievol.ui import actions, policy, state
-from semievol.ui.state import Place
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.rounds import get_round
+from semievol.ui.selection import policy
+from semievol.ui.shell import actions, state
+from semievol.ui.shell.state import Place
 from tests.ui import made
 from tests.ui.conftest import press, told
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from semievol.store import runs
 from semievol.store.database import Store
-from semievol.store.journal import StoreJournal
-from semievol.store.rounds import open_round
-from semievol.ui import curves, state, training
+from semievol.store.runs import runs
+from semievol.store.runs.journal import StoreJournal
+from semievol.store.runs.rounds import open_round
+from semievol.ui.shell import state
+from semievol.ui.training import curves, training
 from tests.ui import made
 from tests.ui.conftest import told
 

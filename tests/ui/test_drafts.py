@@ -12,11 +12,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.records import Task
-from semievol.store import projects
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
 from semievol.store.database import Store
-from semievol.store.projects import Project
-from semievol.ui import drafts
-from tests.data.files import xlsx_bytes
+from semievol.ui.data import drafts
+from tests.importing.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import press, told
 from tests.ui.test_import import LABELED, UNLABELED, _upload

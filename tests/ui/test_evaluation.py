@@ -9,9 +9,13 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from semievol.records import Task
-from semievol.store import decisions, outcomes, projects, results, runs, schema
+from semievol.store import schema
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.ui import formats
+from semievol.store.decisions import decisions
+from semievol.store.results import outcomes, results
+from semievol.store.runs import runs
+from semievol.ui.shell import formats
 from tests.ui import made
 from tests.ui.conftest import press, told
 

@@ -1,6 +1,6 @@
 """Numbers and times as the screen writes them."""
 
-from semievol.ui import formats
+from semievol.ui.shell import formats
 
 
 def test_the_formats_of_the_design() -> None:

@@ -9,15 +9,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ButtonGroup, Selectbox, Toggle
 
-from semievol.data import importing
-from semievol.data.readers import read_table
-from semievol.data.tables import Table
+from semievol.importing import build
+from semievol.importing.readers.read import read_table
+from semievol.importing.table import Table
 from semievol.jobs import intake
 from semievol.records import Split, Task
-from semievol.store import projects
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.ui import beside, reading, slots, storing
-from tests.data.files import xlsx_bytes
+from semievol.ui.data import reading, slots, storing
+from semievol.ui.shell import background
+from tests.importing.files import xlsx_bytes
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -256,8 +257,8 @@ def test_what_a_new_version_would_lose_is_said_before(visit: Callable[..., AppTe
 
 def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     project = projects.create_project(store, "Left", Task("classification"))
-    session: dict[str, beside.Job] = {}
-    monkeypatch.setattr(beside.st, "session_state", session)
+    session: dict[str, background.Job] = {}
+    monkeypatch.setattr(background.st, "session_state", session)
     tables: dict[Split, Table] = {"labeled": read_table(LABELED.encode(), "l.csv")}
     path = store.home / "l.csv"
     path.write_text(LABELED, encoding="utf-8")
@@ -289,7 +290,7 @@ def test_hidden_gold_is_switched_without_comparing_the_splits_again(
     visit: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[int] = []
-    monkeypatch.setattr(importing, "small_edits", lambda records, *_: compared.append(len(records)) or {})
+    monkeypatch.setattr(build, "small_edits", lambda records, *_: compared.append(len(records)) or {})
     project = projects.create_project(store, "Switched", Task("classification"))
     unlabeled = "text,team\n" + "".join(f"another call {i},roads\n" for i in range(12))
     app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": unlabeled})

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from semievol.store import runs
 from semievol.store.database import Store
-from semievol.store.journal import StoreJournal
-from semievol.store.progress import StageProgress
-from semievol.store.rounds import open_round
-from semievol.ui import live, state
+from semievol.store.runs import runs
+from semievol.store.runs.journal import StoreJournal
+from semievol.store.runs.progress import StageProgress
+from semievol.store.runs.rounds import open_round
+from semievol.ui.shell import live, state
 from tests.ui import made
 
 

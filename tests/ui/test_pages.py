@@ -11,8 +11,12 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from semievol.store import decisions, progress, projects, results, rounds, runs, schema
+from semievol.store import schema
+from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.store.runs import progress, rounds, runs
 from tests.ui import made
 from tests.ui.conftest import press, told
 

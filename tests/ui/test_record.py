@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from semievol.records import Record, Response, Task
-from semievol.store.results import RecordView
-from semievol.ui import card, record
-from semievol.ui.paint import Node
+from semievol.store.results.results import RecordView
+from semievol.ui.selection import card
+from semievol.ui.shell import record
+from semievol.ui.shell.paint import Node
 
 TASK = Task("classification", ("road", "water"))
 ASKED = Record("r", "Who mends the tap?", (), None, "unlabeled", 1)

@@ -10,11 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Policy
-from semievol.store import decisions, projects, results, reviews
+from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store
-from semievol.store.rounds import get_round
-from semievol.ui import review
-from semievol.ui.state import Place
+from semievol.store.decisions import decisions, reviews
+from semievol.store.results import results
+from semievol.store.runs.rounds import get_round
+from semievol.ui.selection import review
+from semievol.ui.shell.state import Place
 from tests.ui import made
 from tests.ui.conftest import press, told
 

@@ -12,18 +12,23 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Policy, Rule
-from semievol.method import precision
-from semievol.method.evidence import verified
-from semievol.method.reviewing import Review, Sample, Seen
-from semievol.method.selection import Cut, Evidence
-from semievol.method.shift import Verdict
+from semievol.evidence import precision
+from semievol.evidence.reviews import Review, Sample, Seen
+from semievol.evidence.shift import Verdict
+from semievol.evidence.summary import verified
 from semievol.records import Record, Task
-from semievol.store import decisions, projects, results, reviews, rounds, runs, schema, selections
+from semievol.selection.policy import Cut, Evidence
+from semievol.store import schema
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
 from semievol.store.database import NotSaved, Store
-from semievol.store.projects import Project
-from semievol.ui import beside, evidence, many
-from semievol.ui.review import Desk
-from semievol.ui.state import Place
+from semievol.store.decisions import decisions, reviews, selections
+from semievol.store.results import results
+from semievol.store.runs import rounds, runs
+from semievol.ui.selection import evidence, many
+from semievol.ui.selection.review import Desk
+from semievol.ui.shell import background
+from semievol.ui.shell.state import Place
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -119,7 +124,7 @@ def test_while_many_are_saved_or_taken_back_their_number_is_told(
         return work
 
     monkeypatch.setattr(many, "MANY", 50)
-    monkeypatch.setattr(beside.st, "progress", lambda *_: Bar())
+    monkeypatch.setattr(background.st, "progress", lambda *_: Bar())
     monkeypatch.setattr(decisions, "decide_many", slowly(decisions.decide_many))
     monkeypatch.setattr(decisions, "take_back", slowly(decisions.take_back))
     app = _part(visit("selection", project=project.id), "bulk")
@@ -146,7 +151,7 @@ def test_a_double_click_on_undo_takes_back_many_once(
 
     def twice(desk: Desk, record_id: str | None, action: str) -> None:
         once(desk, record_id, action)
-        beside.st.session_state[many._name(desk.here, many._TAKING)].join()
+        background.st.session_state[many._name(desk.here, many._TAKING)].join()
         once(desk, record_id, action)
 
     monkeypatch.setattr(many, "MANY", 50)
@@ -161,7 +166,7 @@ def test_what_is_pressed_while_many_are_saved_is_not_dropped_unsaid(
 ) -> None:
     app = _part(visit("selection", project=project.id), "bulk")
     with monkeypatch.context() as patch:
-        patch.setattr(beside, "busy", lambda _: True)
+        patch.setattr(background, "busy", lambda _: True)
         patch.setattr(many, "follow", lambda *_: None)
         press(app, "Reject all 60")
     assert [toast.value for toast in app.toast] == [

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import load
-from semievol.store import projects
+from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.ui import settings_form
+from semievol.ui.training import settings_form
 from tests.ui import made
 from tests.ui.conftest import press, told
 

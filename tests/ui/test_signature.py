@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.store import decisions
 from semievol.store.database import Store
-from semievol.ui import signature
+from semievol.store.decisions import decisions
+from semievol.ui.selection import signature
 from tests.ui import made
 from tests.ui.conftest import press, told
 

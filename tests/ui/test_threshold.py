@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from semievol.ui import threshold
+from semievol.ui.selection import threshold
 
 
 def test_every_candidate_with_a_value_is_in_one_bin() -> None:

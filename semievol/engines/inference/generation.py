@@ -1,0 +1,105 @@
+"""Generated answers with the exact log-probability and entropy of every token.
+
+An own loop instead of `generate`: it reduces the distribution of every step at once (a stack of full distributions
+costs batch x tokens x vocabulary), draws every sequence from a generator of its own, drops finished sequences, and
+keeps a prompt once however many answers are drawn for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from semievol.engines.inference.decoding import Decoder, OwnRows, SharedPrompts
+
+_WORTH_LEAVING = 7 / 8  # finished rows leave together: each leaving copies the keys and values of all others
+_LOWEST = -1e4  # below it a probability is 0 in float64, and 0 times minus infinity is not a number
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One answer to generate: greedy at temperature 0, else drawn with a generator seeded by `key` alone."""
+
+    prompt: tuple[int, ...]
+    temperature: float
+    key: int
+    max_tokens: int
+
+
+@dataclass
+class Generated:
+    """Ids of the answer without its stop token; log-probabilities and entropies (nats) with it.
+
+    Both are of the model's own distribution, whatever the temperature.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    entropies: list[float] = field(default_factory=list)
+
+
+def draw_key(seed: int, record_id: str) -> int:
+    """Seed of one answer's generator, below 2**63."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{record_id}".encode()).digest()[:8], "big") >> 1
+
+
+def generate(
+    model: Any, draws: Sequence[Draw], stops: frozenset[int], pad: int, packed: bool = True
+) -> list[Generated]:
+    """Answers to one batch of draws; equal prompts are read once.
+
+    Each answer ends with a stop token or after its `max_tokens`. A draw depends on its own key only, not on the batch.
+    packed: off for models that `attention.understood` refuses.
+    """
+    prompts = list(dict.fromkeys(draw.prompt for draw in draws))
+    place = {prompt: i for i, prompt in enumerate(prompts)}
+    of = [place[draw.prompt] for draw in draws]
+    decoder: Decoder = SharedPrompts(model, prompts, of) if packed else OwnRows(model, prompts, of, pad)
+
+    found = [Generated() for _ in draws]
+    temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float64)
+    generators = [torch.Generator().manual_seed(draw.key) if draw.temperature > 0 else None for draw in draws]
+    rows = list(range(len(draws)))  # the draw of every row of the decoder
+    alive = set(rows)
+    while True:
+        tokens, logprobs, entropies = _step(decoder.logits, temperatures[rows], [generators[i] for i in rows])
+        for row, i in enumerate(rows):
+            if i not in alive:
+                continue
+            found[i].logprobs.append(logprobs[row])
+            found[i].entropies.append(entropies[row])
+            if tokens[row] not in stops:
+                found[i].ids.append(tokens[row])
+            if tokens[row] in stops or len(found[i].ids) >= draws[i].max_tokens:
+                alive.remove(i)
+        if not alive:
+            return found
+        if len(alive) <= _WORTH_LEAVING * len(rows):
+            kept = [row for row, i in enumerate(rows) if i in alive]
+            decoder.keep(kept)
+            rows, tokens = [rows[row] for row in kept], [tokens[row] for row in kept]
+        decoder.step(tokens)
+
+
+def _step(
+    logits: torch.Tensor, temperatures: torch.Tensor, generators: Sequence[torch.Generator | None]
+) -> tuple[list[int], list[float], list[float]]:
+    """Next tokens with their log-probability and the entropy of their distribution, in float64.
+
+    temperatures: (R,), on the processor. generators: for the rows whose token is drawn.
+    """
+    logp = logits.double().log_softmax(-1)
+    entropies = -(logp.exp() * logp.clamp(min=_LOWEST)).sum(-1)
+    tokens = logp.argmax(-1)
+    hot = [row for row, generator in enumerate(generators) if generator is not None]
+    if hot:
+        levels = torch.stack([torch.rand((), generator=generators[row], dtype=torch.float64) for row in hot])
+        heights = (logp[hot] / temperatures[hot, None].to(logp)).softmax(-1).cumsum(-1)
+        wanted = levels.to(logp)[:, None] * heights[:, -1:]
+        tokens[hot] = torch.searchsorted(heights, wanted, right=True)[:, 0].clamp(max=heights.shape[-1] - 1)
+    chosen = logp.gather(-1, tokens[:, None])[:, 0]
+    return tokens.tolist(), chosen.tolist(), entropies.tolist()

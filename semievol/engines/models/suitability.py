@@ -1,0 +1,248 @@
+"""Whether what lies in a model's folder can be answered with and trained, told from its settings and file headers.
+
+What would fail after minutes in the queue, or not fail at all but compute with random numbers, is refused in one
+sentence before. Knows nothing of torch: the dashboard asks here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semievol.config import Config, Lora
+from semievol.engines.models import packaged
+from semievol.engines.models.footprint import weight_files
+from semievol.engines.models.resolve import HUB_ID, is_folder, read_json, refuse_code, resolve_model
+from semievol.errors import UserError
+from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
+
+NO_TEMPLATE = "The model has no chat template (a base model), so a plain one of the Studio's own is used."
+NO_EXPERTS = "With dropout or DoRA the experts of this model get no adapter; without both they do."
+_NAMED = 3
+_SENTENCE_FILES = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
+_WRITES = re.compile(r"(ForCausalLM|LMHeadModel|ModelWithLMHead|ForConditionalGeneration|GenerationDecoder)$")
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_LIBRARIES = {
+    "bitsandbytes": ("bitsandbytes", "bitsandbytes"),
+    "gptq": ("gptqmodel", "gptqmodel"),
+    "awq": ("gptqmodel", "gptqmodel"),
+    "compressed-tensors": ("compressed_tensors", "compressed-tensors"),
+    "quanto": ("optimum.quanto", "optimum-quanto"),
+    "torchao": ("torchao", "torchao"),
+    "hqq": ("hqq", "hqq"),
+}
+"""How weights were made small -> the module that reads them, and what it is called where packages are installed."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the files of a well-known architecture hold, all of whose layers are alike.
+
+    embedding: last name of the embedding. tied: whether it is the output layer, too, where the settings do not say.
+    """
+
+    embedding: str = "embed_tokens"
+    tied: bool = False
+
+
+_OF_THEIR_OWN, _TIED = Family(), Family(tied=True)
+FAMILIES = {
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "phi", "phi3", "olmo", "olmo2", "olmo3"), _OF_THEIR_OWN),
+    **dict.fromkeys(("granite", "stablelm", "mixtral", "glm", "glm4", "exaone4", "helium", "seed_oss"), _OF_THEIR_OWN),
+    **dict.fromkeys(("gemma", "gemma2", "gemma3_text", "smollm3", "cohere", "cohere2", "starcoder2", "opt"), _TIED),
+    **dict.fromkeys(("gpt2", "gpt_bigcode", "mpt"), Family("wte", tied=True)),
+    **dict.fromkeys(("gptj", "codegen"), Family("wte")),
+    **dict.fromkeys(("bloom", "falcon"), Family("word_embeddings", tied=True)),
+    "gpt_neox": Family("embed_in"),
+}
+"""Model type -> its family. The weights of others are looked at when they are loaded."""
+_OUTPUT = re.compile(r"(?:^|\.)(?:lm_head|embed_out)\.weight$")
+_LAYER = re.compile(r"^(.*?\b(?:layers|h|blocks))\.(\d+)\.(.+)$")
+
+
+def suitable(name: str) -> Path:
+    """The folder of a base model as `resolve_model` finds it, that can be answered with and trained.
+
+    Raises UserError where it cannot, with what to do instead.
+    """
+    if is_folder(name):  # before its files are looked at, since those of an embedder may lie elsewhere
+        _refuse_embedder(Path(name).expanduser())
+    folder = resolve_model(name)
+    check(folder)
+    return folder
+
+
+def check(folder: Path) -> None:
+    """Refuses, as UserError, a folder of another kind of model, of weights that nothing here reads, or without some."""
+    where = f"model {folder.name}"
+    _refuse_embedder(folder)
+    settings = read_json(folder / "config.json")
+    names = settings.get("architectures") or []
+    writes = [name for name in names if _WRITES.search(str(name))]
+    if settings.get("is_encoder_decoder"):
+        writes = [name for name in writes if name.endswith("ForCausalLM")]
+    if names and not writes:
+        raise UserError(
+            f"{names[0]} is no causal language model: it does not write text word by word.",
+            where,
+            "Choose a model whose config.json names an architecture ending in ForCausalLM.",
+        )
+    small = settings.get("quantization_config")
+    if small:
+        _check_library(small, where)
+    elif family := FAMILIES.get(settings.get("model_type", "")):
+        refuse_incomplete(_missing(family, settings, _tensors(folder)), (), where)
+
+
+def check_embedder(name: str) -> None:
+    """Refuses, as UserError, an embedder that cannot be there, and a language model in its place; a hub id is looked
+    up when it is used."""
+    if name in EMBEDDERS:
+        packaged.check(name)
+    elif name in MODELS or is_folder(name):
+        refuse_language_model(name)
+    elif not HUB_ID.fullmatch(name):
+        raise UserError(f'There is no embedder folder "{name}".', "propagation.embedder", _OTHER_EMBEDDERS)
+
+
+def refuse_language_model(name: str) -> None:
+    """Refuses, as UserError, a language model by name or folder where an embedder is wanted."""
+    folder = Path(name).expanduser()
+    known = name in MODELS
+    if not known and (folder / "config.json").is_file() and not _compares(folder):
+        known = any(_WRITES.search(str(name)) for name in read_json(folder / "config.json").get("architectures") or [])
+    if known:
+        raise UserError(
+            f'"{folder.name}" is a language model, not an embedder.', "propagation.embedder", _OTHER_EMBEDDERS
+        )
+
+
+_OTHER_EMBEDDERS = (
+    f"Choose `{next(iter(EMBEDDERS))}`, `{CHAR_TFIDF}`, a sentence-transformers folder, or `model` for the states of "
+    "the model that is trained."
+)
+
+
+def refuse_incomplete(missing: Collection[str], misshapen: Collection[str], where: str) -> None:
+    """Refuses, as UserError, a model some of whose weights would be random, by their names."""
+    for names, what in (
+        (missing, "missing from the model's files"),
+        (misshapen, "of another size than config.json says"),
+    ):
+        if names:
+            told = ", ".join(sorted(names)[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+            raise UserError(
+                f"{len(names)} {'weight is' if len(names) == 1 else 'weights are'} {what} ({told}), "
+                "so that random numbers would stand there.",
+                where,
+                "Copy or download the whole model again, its own config.json included.",
+            )
+
+
+def has_template(folder: Path) -> bool:
+    """Whether the model's folder brings a chat template."""
+    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    file = folder / "tokenizer_config.json"
+    return file.is_file() and bool(read_json(file).get("chat_template"))
+
+
+def spares_experts(lora: Lora) -> bool:
+    """Whether peft cannot adapt weights that hold several experts with these settings."""
+    return bool(lora.dropout) or lora.use_dora
+
+
+def remarks(folder: Path, config: Config) -> list[str]:
+    """What a person should know of a run with this model, in sentences; mostly nothing."""
+    found = [] if has_template(folder) else [NO_TEMPLATE]
+    settings = _text_settings(read_json(folder / "config.json"))
+    tunings = [tuning for tuning in (config.propagation.warm_up, config.tune) if tuning.method != "full"]
+    if any(settings.get(key) for key in _EXPERTS) and any(spares_experts(tuning.lora) for tuning in tunings):
+        found.append(NO_EXPERTS)
+    return found
+
+
+def _compares(folder: Path) -> bool:
+    """Whether the folder is that of a sentence-transformers model."""
+    return any((folder / name).is_file() for name in _SENTENCE_FILES)
+
+
+def _refuse_embedder(folder: Path) -> None:
+    if _compares(folder):
+        refuse_code(folder, f"model {folder.name}")  # the graver fault is told first
+        raise UserError(
+            f'"{folder.name}" is an embedder: it compares texts and answers nothing.',
+            "model",
+            "Choose a causal language model; this folder may be given as `propagation.embedder`.",
+        )
+
+
+def _check_library(small: dict[str, Any], where: str) -> None:
+    """Refuses weights in few bits that nothing installed here reads."""
+    how = str(small.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in small else "an unknown way"))
+    module, package = _LIBRARIES.get(how, ("", ""))
+    if not module:
+        raise UserError(
+            f"The weights are stored in few bits ({how}), which cannot be trained here.",
+            where,
+            "Choose the same model with its original weights (bf16 or fp32).",
+        )
+    try:
+        there = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that the module would be part of
+        there = False
+    if not there:
+        raise UserError(
+            f"The weights are stored in few bits ({how}), which needs the package {package}; it is not installed.",
+            where,
+            f"Choose the same model with its original weights (bf16 or fp32), or install it (pip install {package}).",
+        )
+
+
+def _tensors(folder: Path) -> dict[str, Sequence[int]]:
+    """Shapes by name from the headers of the weights."""
+    found: dict[str, Sequence[int]] = {}
+    for file in weight_files(folder):
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        found |= {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}
+    return found
+
+
+def _missing(family: Family, settings: dict[str, Any], found: dict[str, Sequence[int]]) -> list[str]:
+    """Names of the weights that the files of such a model lack."""
+    missing = []
+    output = any(_OUTPUT.search(name) for name in found)
+    embedding = any(name == family.embedding or name.endswith(f".{family.embedding}") for name in _stems(found))
+    tied = settings.get("tie_word_embeddings", family.tied)
+    if not embedding and not (tied and output):
+        missing.append(f"{family.embedding}.weight")
+    if not output and not tied:
+        missing.append("lm_head.weight")
+    layers: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name in found:
+        if match := _LAYER.match(name):
+            layers[match[1]][int(match[2])].add(match[3])
+    stack, held = max(layers.items(), key=lambda item: len(item[1]), default=("layers", {}))
+    count = next((settings[key] for key in ("num_hidden_layers", "n_layer", "n_layers") if settings.get(key)), 0)
+    all_of_them = set().union(*held.values())
+    for number in range(int(count)):
+        here = held.get(number, set())
+        missing += [f"{stack}.{number}.{rest}" for rest in all_of_them - here] if here else [f"{stack}.{number}"]
+    return missing
+
+
+def _stems(names: Collection[str]) -> list[str]:
+    return [name.removesuffix(".weight") for name in names if name.endswith(".weight")]
+
+
+def _text_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Of a model that reads more than text, the part that reads text."""
+    inner = settings.get("text_config")
+    return inner if isinstance(inner, dict) else settings

@@ -1,0 +1,144 @@
+"""Examples as training batches: tokenised, ordered, collated, and the loss on them.
+
+The answer is never cut, and the loss is on the answer and its end-of-turn token only. Knows nothing of adapters,
+optimizers or checkpoints.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from semievol.engines.chat import Chat, Turn
+from semievol.engines.packing.attention import forward
+from semievol.engines.packing.batching import pad_left
+from semievol.engines.packing.layout import Packing
+from semievol.records import Example
+
+_GROUPED_BATCHES = 8
+_log = logging.getLogger(__name__)
+
+
+def tokenised(chat: Chat, examples: Sequence[Example]) -> list[Turn]:
+    """Examples as turns; one that exceeds the model's context is left out whole, which is logged."""
+    prompts = chat.prompts([example.messages for example in examples])
+    turns = [chat.turn(e.messages, prompt, e.answer) for e, prompt in zip(examples, prompts, strict=True)]
+    fitting = [turn for turn in turns if chat.context is None or length(turn) <= chat.context]
+    if len(fitting) < len(turns):
+        _log.warning(
+            "%d of %d examples are left out: they exceed the model's %d tokens",
+            len(turns) - len(fitting),
+            len(turns),
+            chat.context,
+        )
+    return fitting
+
+
+def length(turn: Turn) -> int:
+    """Tokens of a turn."""
+    return len(turn.prompt) + len(turn.reply)
+
+
+def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int]:
+    """Places of the examples in the order of training, `steps` x `batch` of them, for any number of passes.
+
+    Every pass is a permutation of its own; inside of it, groups of eight batches are sorted by length before they are
+    cut, so that little is padded, and the batches are shuffled. What does not fill a batch opens the next pass.
+    The order is fixed in advance, since a sampler that draws while training would not resume where it stopped.
+    """
+    places: list[int] = []
+    left: list[int] = []
+    number = 0
+    while len(places) < steps * batch:
+        draw = random.Random(f"{seed}:{number}")
+        number += 1
+        one_pass = list(range(len(lengths)))
+        draw.shuffle(one_pass)
+        pool = left + one_pass
+        full = len(pool) - len(pool) % batch
+        left = pool[full:]
+        batches = []
+        for start in range(0, full, batch * _GROUPED_BATCHES):
+            group = sorted(pool[start : min(start + batch * _GROUPED_BATCHES, full)], key=lambda i: (-lengths[i], i))
+            batches += [group[i : i + batch] for i in range(0, len(group), batch)]
+        draw.shuffle(batches)
+        places += [place for one in batches for place in one]
+    return places[: steps * batch]
+
+
+class Batch(TypedDict):
+    """Examples as a model takes them: packed in one row (packing, wanted), or padded (the other three).
+
+    labels: (W,) ids of all replies, one after the other. tokens: of the examples, whatever is padded or shared.
+    wanted: the columns that predict the labels. predicting: the same as a mask (B, longest reply) of the last columns.
+    """
+
+    labels: torch.Tensor
+    tokens: int
+    input_ids: torch.Tensor
+    packing: NotRequired[Packing]
+    wanted: NotRequired[list[int]]
+    attention_mask: NotRequired[torch.Tensor]
+    position_ids: NotRequired[torch.Tensor]
+    predicting: NotRequired[torch.Tensor]
+
+
+def packed(turns: Sequence[Turn]) -> Batch:
+    """The batch without padding, what several of the examples begin with once."""
+    packing = Packing([_given(turn) for turn in turns])
+    wanted = [
+        column for path, turn in zip(packing.paths, turns, strict=True) for column in path[len(turn.prompt) - 1 :]
+    ]
+    return {
+        "labels": _labels(turns),
+        "tokens": sum(map(length, turns)),
+        "input_ids": packing.ids,
+        "packing": packing,
+        "wanted": wanted,
+    }
+
+
+def padded(turns: Sequence[Turn], pad: int) -> Batch:
+    """The batch padded on the left, so that what predicts the labels stands at the end."""
+    ids, mask, positions = pad_left([_given(turn) for turn in turns], pad, torch.device("cpu"))
+    replies = torch.tensor([len(turn.reply) for turn in turns])
+    columns = torch.arange(int(replies.max())).flip(0)
+    return {
+        "labels": _labels(turns),
+        "tokens": sum(map(length, turns)),
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids) if mask is None else mask,
+        "position_ids": positions,
+        "predicting": columns[None] < replies[:, None],
+    }
+
+
+def _given(turn: Turn) -> tuple[int, ...]:
+    """All of a turn but its last token, after which nothing is predicted."""
+    return (*turn.prompt, *turn.reply[:-1])
+
+
+def _labels(turns: Sequence[Turn]) -> torch.Tensor:
+    return torch.tensor([token for turn in turns for token in turn.reply])
+
+
+def answer_loss(model: Any, batch: Batch) -> torch.Tensor:
+    """Summed negative log-likelihood (nats) of the labels; logits are computed for what predicts them only."""
+    if "packing" in batch:
+        logits = forward(model, batch["packing"], batch["wanted"])
+    else:
+        device, predicting = next(model.parameters()).device, batch["predicting"]
+        output = model(
+            input_ids=batch["input_ids"].to(device),
+            attention_mask=batch["attention_mask"].to(device),
+            position_ids=batch["position_ids"].to(device),
+            logits_to_keep=predicting.shape[1],
+            use_cache=False,
+        )
+        logits = output.logits[predicting.to(device)]
+    return cross_entropy(logits.float(), batch["labels"].to(logits.device), reduction="sum")

@@ -1,0 +1,314 @@
+"""Fine-tuning on examples: train, checkpoint, resume, stop, export.
+
+transformers.Trainer does the loop. Ours are the order of the examples, checkpoints that are complete or nothing, and
+the ways a training ends. A resumed training gives bitwise the adapter of an uninterrupted one (same number of threads).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import SequentialSampler
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from semievol.config import Tuning
+from semievol.engines.adapters import AdaptedModel, Method
+from semievol.engines.chat import Turn
+from semievol.engines.packing.batching import Batcher, Padded, is_out_of_memory, too_large
+from semievol.engines.training import batches, checkpoints
+from semievol.engines.training.fused import Group, fused
+from semievol.engines.training.trainable import Student, enrol
+from semievol.errors import UserError
+from semievol.method.protocols import Lesson, Stopped
+
+HELD_OUT_EVERY = 20
+_KEPT_CHECKPOINTS = 2
+_HIGHEST_RATE = 4e-3
+_STORED = {"fp32": None, "bf16": torch.bfloat16}
+
+
+def train(
+    adapted: AdaptedModel,
+    lesson: Lesson,
+    metric: Callable[[str, int, float], None],
+    progress: Callable[[int, int], None],
+    stopping: Callable[[], bool],
+    budget: int = 2048,
+) -> str:
+    """Folder of the finished adapter, `lesson.folder`/adapter.
+
+    Returns at once where that adapter is already complete for this very lesson; continues from the newest complete
+    checkpoint of this lesson; else starts anew. Every checkpoint can itself be used as an adapter.
+    metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
+    held_out_loss every 20 steps. Raises Stopped after a checkpoint once `stopping()` is true.
+    """
+    if lesson.start:
+        adapted.check(Path(lesson.start))
+    finished = lesson.folder / checkpoints.ADAPTER
+    mark = lesson_fingerprint(lesson, adapted)
+    if checkpoints.fault(finished) is None and checkpoints.about(finished).get("lesson") == mark:
+        return str(finished)
+    rows = batches.tokenised(adapted.chat, lesson.examples)
+    held_out = batches.tokenised(adapted.chat, lesson.held_out)
+    if not rows:
+        raise UserError("There is no example to train on.", "training", "Add labeled records or accept candidates.")
+    first = os.environ.get("RANK", "0") == "0"  # under torchrun only the first process writes
+    if first:
+        checkpoints.sweep(lesson.folder)
+        checkpoints.sweep(lesson.folder / checkpoints.CHECKPOINTS)
+    resume = checkpoints.newest(lesson.folder, mark)
+    student = enrol(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
+    try:
+        loss = _Loss(adapted)
+        watcher = _Watcher(student.model, loss, held_out, Batcher(budget), metric, progress, stopping)
+        arguments = _arguments(adapted, lesson, student.method, len(rows))
+        lengths = [batches.length(turn) for turn in rows]
+        order = batches.order(lengths, lesson.settings.batch_size, arguments.max_steps, lesson.seed)
+        rows = [rows[place] for place in order]
+        trainer = _StudentTrainer(student, loss, lesson.folder, mark, arguments, rows, watcher)
+        probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
+        with fused(student.model, adapted.model.dtype, probe) as watcher.groups:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        if watcher.stopped and trainer.state.global_step < arguments.max_steps:
+            raise Stopped(f"training stopped after step {trainer.state.global_step}")
+        about = {"lesson": mark, "step": trainer.state.global_step}
+        if first:
+            with checkpoints.written_whole(finished, about) as folder:
+                student.save(folder, _STORED[lesson.settings.store_dtype])
+        trainer.accelerator.wait_for_everyone()
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise too_large("training", "Set micro_batch_size lower, or choose a smaller model or rank.") from None
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise UserError(
+                "The disk is full; the newest complete checkpoint is kept.", "training", "Free space, then resume."
+            ) from None
+        raise
+    finally:
+        student.close()
+    if first:
+        shutil.rmtree(lesson.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
+    return str(finished)
+
+
+def peak_rate(settings: Tuning, hidden_size: int, how: Method) -> float:
+    """The peak learning rate; "auto" is, for a hidden size of 4096, 3.5e-4 with LoRA and 6e-5 for all weights, and
+    inversely proportional to the hidden size, at most 4e-3."""
+    if settings.learning_rate == "auto":
+        return min(_HIGHEST_RATE, (3.5e-4 if how == "lora" else 6.25e-5) * 4096 / hidden_size)
+    return settings.learning_rate
+
+
+def lesson_fingerprint(lesson: Lesson, adapted: AdaptedModel) -> str:
+    """SHA-256 over everything that decides the adapter; checkpoints of another lesson are never continued."""
+    start = checkpoints.about(Path(lesson.start))["files"] if lesson.start else None
+    parts = [
+        [[[m.role, m.content] for m in example.messages] + [example.answer] for example in lesson.examples],
+        lesson.settings.model_dump(mode="json", exclude={"save_every"}),
+        lesson.seed,
+        start,
+        adapted.fingerprint,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int) -> TrainingArguments:
+    settings = lesson.settings
+    steps = settings.steps(examples)
+    micro = min(settings.micro_batch_size, settings.batch_size)
+    workers = int(os.environ.get("WORLD_SIZE", "1"))
+    schedule = {"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule)
+    arguments = TrainingArguments(
+        output_dir=str(lesson.folder / checkpoints.CHECKPOINTS),
+        max_steps=steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=max(1, settings.batch_size // micro // workers),
+        learning_rate=peak_rate(settings, adapted.model.config.get_text_config().hidden_size, how),
+        lr_scheduler_type=schedule,
+        warmup_steps=round(settings.warmup_ratio * steps),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch_fused",
+        seed=lesson.seed % 2**32,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=settings.save_every,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        dataloader_pin_memory=adapted.device.type == "cuda",
+        use_cpu=adapted.device.type == "cpu",
+        disable_tqdm=True,
+        report_to="none",
+    )
+    if workers == 1 and arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # else the Trainer would wrap the model in DataParallel
+    return arguments
+
+
+class _Loss:
+    """The loss of a batch, packed where the model takes that.
+
+    bf16 where the base is held in it: the products only, by autocast; the weights in training stay fp32.
+    """
+
+    def __init__(self, adapted: AdaptedModel) -> None:
+        self.device, self._pad, self._packs = adapted.device, adapted.pad, adapted.packs
+        self._bf16 = adapted.model.dtype == torch.bfloat16
+
+    def collate(self, turns: Sequence[Turn]) -> batches.Batch:
+        return batches.packed(turns) if self._packs else batches.padded(turns, self._pad)
+
+    def of(self, model: Any, batch: batches.Batch) -> torch.Tensor:
+        """Summed negative log-likelihood (nats) of the batch's labeled tokens."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            return batches.answer_loss(model, batch)
+
+
+class _StudentTrainer(Trainer):
+    """Trainer that saves what the student has learnt, in checkpoints that are complete or nothing."""
+
+    def __init__(
+        self,
+        student: Student,
+        loss: _Loss,
+        folder: Path,
+        mark: str,
+        arguments: TrainingArguments,
+        rows: list[Turn],
+        watcher: _Watcher,
+    ) -> None:
+        super().__init__(
+            model=student.model,
+            args=arguments,
+            train_dataset=rows,
+            data_collator=loss.collate,
+            callbacks=[watcher],
+        )
+        self.remove_callback(PrinterCallback)
+        self.model_accepts_loss_kwargs = True  # our loss divides by the number of labeled tokens of the whole update
+        self.loss_is_scaled_for_ga = True
+        self._loss_shifts_labels = False  # each of ours is one that is predicted; else the Trainer would not count all
+        self._student, self._loss, self._mark, self._watcher = student, loss, mark, watcher
+        self._checkpoints = folder / checkpoints.CHECKPOINTS
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)
+
+    def compute_loss(
+        self, model: Any, inputs: batches.Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        self._watcher.tokens += inputs["tokens"]
+        return self._loss.of(model, inputs) / num_items_in_batch * self.accelerator.num_processes
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        staging = self._checkpoints / ".partial-checkpoint"
+        self.args.output_dir = str(staging)
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            step = self.state.global_step
+            written, final = staging / f"checkpoint-{step}", self._checkpoints / f"checkpoint-{step}"
+            checkpoints.publish(written, final, {"lesson": self._mark, "step": step})
+            staging.rmdir()
+            checkpoints.keep_newest(self._checkpoints.parent, _KEPT_CHECKPOINTS)
+        self.accelerator.wait_for_everyone()
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        if self.args.should_save and output_dir is not None:
+            self._student.save(Path(output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self._student.restore(Path(resume_from_checkpoint))
+
+
+class _Watcher(TrainerCallback):
+    """Passes numbers on, stops when asked, and ends a training whose loss is no number before anything is saved."""
+
+    def __init__(
+        self,
+        model: Any,
+        loss: _Loss,
+        held_out: list[Turn],
+        batcher: Batcher,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._model, self._loss, self._held_out, self._batcher = model, loss, held_out, batcher
+        self._metric, self._progress, self._stopping = metric, progress, stopping
+        self._started = 0.0
+        self.groups: Sequence[Group] = ()
+        self.tokens = 0
+        self.stopped = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        for group in self.groups:
+            group.refresh()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        for group in self.groups:
+            group.refresh()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._started, self.tokens = time.monotonic(), 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        step, last = state.global_step, state.global_step >= state.max_steps
+        self._metric("tokens_per_second", step, self.tokens / max(time.monotonic() - self._started, 1e-9))
+        if self._held_out and (step % HELD_OUT_EVERY == 0 or last):
+            self._metric("held_out_loss", step, self._held_out_loss())
+        self._progress(step, state.max_steps)
+        if _any_rank(self._stopping(), self._loss.device):
+            self.stopped = True
+            control.should_save = control.should_training_stop = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        for name in ("loss", "learning_rate", "grad_norm"):
+            if name in logs:
+                self._metric(name, state.global_step, float(logs[name]))
+        # Again, before a checkpoint is published: whoever remembers the step then remembers its loss, too.
+        self._progress(state.global_step, state.max_steps)
+        if not all(math.isfinite(logs[name]) for name in ("loss", "grad_norm") if name in logs):
+            raise UserError(
+                f"The loss or its gradient is no longer a number at step {state.global_step} (loss {logs['loss']:.4g}, "
+                f"learning rate {logs['learning_rate']:.2g}): the learning rate is most likely too high.",
+                "learning_rate",
+                "Set learning_rate to a third of that and start again; checkpoints before this step are kept.",
+            )
+
+    def _held_out_loss(self) -> float:
+        """Mean negative log-likelihood (nats per token) of the held-out examples."""
+        model, loss = self._model, self._loss
+
+        def losses(turns: list[Turn]) -> list[float]:
+            return [float(loss.of(model, loss.collate(turns)))] + [0.0] * (len(turns) - 1)
+
+        model.eval()
+        with torch.no_grad():
+            total = self._batcher.run(self._held_out, Padded([batches.length(turn) for turn in self._held_out]), losses)
+        model.train()
+        return sum(total) / sum(len(turn.reply) for turn in self._held_out)
+
+
+def _any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether any process wants to stop: all must leave at the same step, or the others wait for ever."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return flag
+    shared = torch.tensor([int(flag)], device=device)
+    torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+    return bool(shared.item())

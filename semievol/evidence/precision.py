@@ -1,0 +1,309 @@
+"""How many of the records kept are wrong: bounds that hold for this finite pool (EVIDENCE.md §1 to §5).
+
+The estimand is a count, so inference inverts the hypergeometric distribution; nothing is approximated by a binomial.
+Counts in, counts out: `drawn` records of known correctness (calibration records that the policy keeps, or random
+reviews), `wrong` of them wrong, `rest` kept records of unknown correctness. Knows nothing of policies or reviews.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+from numpy.typing import ArrayLike
+
+from semievol.evidence import hypergeometric
+
+COVERAGES = tuple(tenth / 10 for tenth in range(1, 11))
+"""Shares of the pool at which the band is computed, fixed before anybody looks (EVIDENCE.md §3)."""
+
+
+def upper(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> np.ndarray:
+    """Largest W in 0..rest with P[H(drawn + rest, W + wrong, drawn) <= wrong] > alpha: one-sided at 1 - alpha."""
+    n, x, rest = _counts(drawn, wrong, rest)
+    return _bisect(lambda w: hypergeometric.cdf(x, n + rest, w + x, n) > alpha, np.zeros_like(rest), rest)
+
+
+def lower(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> np.ndarray:
+    """Smallest W in 0..rest with P[H(drawn + rest, W + wrong, drawn) >= wrong] > alpha: one-sided at 1 - alpha."""
+    n, x, rest = _counts(drawn, wrong, rest)
+    found = _bisect(
+        lambda right: 1 - hypergeometric.cdf(x - 1, n + rest, rest - right + x, n) > alpha, np.zeros_like(rest), rest
+    )
+    return rest - found
+
+
+def bounds(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Two-sided interval (low, high) for W, the number wrong among the `rest`, alpha/2 per side (EVIDENCE.md §1).
+
+    Elementwise; integer arrays of the broadcast shape. Inverts the exact tests, so coverage is at least 1 - alpha.
+    """
+    n, x, rest = _counts(drawn, wrong, rest)
+    top = np.array([True, False]).reshape(2, *[1] * n.ndim)  # both ends are searched at once
+
+    def holds(moved: np.ndarray) -> np.ndarray:
+        below = hypergeometric.cdf(np.where(top, x, x - 1), n + rest, np.where(top, moved, rest - moved) + x, n)
+        return np.where(top, below, 1 - below) > alpha / 2
+
+    found = _bisect(holds, np.zeros((2, *n.shape), dtype=np.int64), np.stack([rest, rest]))
+    return rest - found[1], found[0]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Simultaneous bounds of the number wrong, at ten kept sets that grow into each other.
+
+    kept: their sizes in the pool; low, high: with probability 1 - alpha all ten true counts lie between them.
+    """
+
+    kept: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def at(self, kept: int) -> tuple[int, int]:
+        """Bounds for a nested kept set of any size: the next larger set's upper, the next smaller set's lower one."""
+        larger, smaller = self.kept >= kept, self.kept <= kept
+        high = int(self.high[larger].min()) if larger.any() else kept
+        low = int(self.low[smaller].max()) if smaller.any() else 0
+        return min(low, kept), min(high, kept)
+
+
+def band(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> Band:
+    """Bounds over nested kept sets fixed beforehand, smallest first, alpha / (2 x their number) per side.
+
+    With `COVERAGES` that is the alpha/20 per side of EVIDENCE.md §3 (Bonferroni). Wrong records only accumulate, so an
+    upper bound of a larger set also bounds the smaller one, and a lower bound of a smaller one the larger.
+    """
+    n, x, rest = _counts(drawn, wrong, rest)
+    low, high = bounds(n, x, rest, alpha / max(rest.size, 1))
+    return Band(rest, np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1])
+
+
+EARLIEST = 0.2
+"""Share of the pool below which no search for a target precision starts."""
+
+
+def start_coverage(target: float, calibration: int, alpha: float = 0.05) -> float:
+    """Share of the pool at which the search for a target precision starts: 1.4 n_min / n_cal; above 1 it is hopeless.
+
+    Starting at the strictest threshold always stalls, since a handful of records can prove nothing (EVIDENCE.md §3).
+    For the same reason never below `EARLIEST`: 1.4 n_min records may hold no error or one, however many there are in
+    all, so that more calibration would not help.
+    """
+    needed = needed_reviews(target, alpha=alpha)
+    return math.inf if needed is None or calibration <= 0 else max(1.4 * needed / calibration, EARLIEST)
+
+
+def target_precision(
+    target: float, drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05
+) -> int | None:
+    """Index of the loosest kept set whose precision is proven to be at least `target`; None if there is none.
+
+    Fixed-sequence learn-then-test (Angelopoulos et al., arXiv 2110.01052, §3.2) along kept sets in the order given,
+    from `start_coverage` on, until the first failure: set t passes if P[H(n + N, w0 + x, n) <= x] <= alpha with
+    w0 = floor((1 - target) N) + 1, the smallest number of wrong records among N that misses the target. Leading sets
+    that could not pass even with x = 0 are skipped; that depends on sizes alone, so the sequence stays fixed.
+    """
+    n, x, rest = _counts(drawn, wrong, rest)
+    missing = np.floor((1 - target) * rest + 1e-9).astype(np.int64) + 1
+    possible = missing <= rest
+    missing = np.where(possible, missing, rest)
+    provable = (hypergeometric.cdf(0, n + rest, missing, n) <= alpha) | ~possible
+    passed = (hypergeometric.cdf(x, n + rest, missing + x, n) <= alpha) | ~possible
+    if not provable.any():
+        return None
+    first = int(np.argmax(provable))
+    failed = np.flatnonzero(~passed[first:])
+    length = int(failed[0]) if failed.size else passed.size - first
+    return first + length - 1 if length else None
+
+
+def needed_reviews(target: float, kept: int | None = None, alpha: float = 0.05, wrong: int = 0) -> int | None:
+    """Random reviews, all right, that prove a precision of `target`: ceil(ln alpha / ln target); 59 for 95 %.
+
+    kept: size of the kept set; a small set needs fewer, since it is finite. wrong: how many of them are wrong after
+    all, for a set of known size. None where no number suffices.
+    """
+    if not 0 <= target <= 1:
+        raise ValueError(f"expected a precision between 0 and 1, found {target}")
+    if kept is not None:
+        needed = int(_reviews_with(np.array([wrong]), target, kept, alpha)[0])
+        return None if needed > kept else needed
+    if wrong:
+        raise ValueError("expected the size of the kept set beside a number of wrong reviews, found none")
+    if target == 0:
+        return 0
+    return None if target == 1 else math.ceil(math.log(alpha) / math.log(target))
+
+
+def likely_reviews(target: float, kept: int, error_rate: float, chance: float = 0.8, alpha: float = 0.05) -> int | None:
+    """Random reviews that prove `target` with probability `chance`, if `error_rate` of the kept set is wrong.
+
+    With an error rate of 0 these are `needed_reviews`. More errors are allowed for, one by one, until so few are likely
+    enough. None where the guess itself misses the target; close to it nearly the whole kept set must be reviewed.
+    """
+    if not 0 <= error_rate <= 1 or not 0 <= target <= 1:
+        raise ValueError(f"expected a precision and an error rate from 0 to 1, found {target} and {error_rate}")
+    truly = round(error_rate * kept)
+    if truly > _may_be_wrong(target, kept):
+        return None
+    errors = np.arange(64)
+    while True:
+        reviews = np.minimum(_reviews_with(errors, target, kept, alpha), kept)
+        enough = hypergeometric.cdf(errors, kept, truly, reviews) >= chance
+        if enough.any():
+            return int(reviews[np.argmax(enough)])
+        errors = errors + errors.size
+
+
+def _reviews_with(wrong: np.ndarray, target: float, kept: int, alpha: float) -> np.ndarray:
+    """Fewest random reviews that prove `target` though so many of them are wrong; kept + 1 where none do."""
+    missed = _may_be_wrong(target, kept) + 1
+    if missed > kept:
+        return np.asarray(wrong)
+    proven = _bisect(
+        lambda spared: hypergeometric.cdf(wrong, kept, missed, kept - spared) <= alpha,
+        np.zeros_like(wrong),
+        np.maximum(kept - wrong, 0),
+    )
+    return np.where(wrong < missed, kept - proven, kept + 1)
+
+
+def _may_be_wrong(target: float, kept: int) -> int:
+    """Most wrong records among `kept` with which the precision is still `target`."""
+    return math.floor((1 - target) * kept + 1e-9)
+
+
+@dataclass(frozen=True)
+class Enough:
+    """Random reviews of a kept set that would prove a target: if all are right, and at an error rate as guessed.
+
+    None where no number of reviews would.
+    """
+
+    all_right: int | None
+    likely: int | None
+
+
+def not_enough(target: float, kept: int, error_rate: float, alpha: float = 0.05) -> Enough:
+    """What the page offers where the evidence does not suffice: how many random reviews would (EVIDENCE.md §4)."""
+    return Enough(needed_reviews(target, kept, alpha), likely_reviews(target, kept, error_rate, alpha=alpha))
+
+
+def expected_share(reviewed: int, kept: int, error_rate: float, alpha: float = 0.05) -> float:
+    """Mean upper bound of the share wrong after so many random reviews, if `error_rate` of the kept set is wrong."""
+    if not 0 <= reviewed <= kept or not 0 <= error_rate <= 1:
+        raise ValueError(f"expected 0 to {kept} reviews and a rate from 0 to 1, found {reviewed} and {error_rate}")
+    if not kept:
+        return 0.0
+    truly = round(error_rate * kept)
+    spread = 10 * math.sqrt(reviewed * error_rate * (1 - error_rate)) + 40
+    middle = reviewed * error_rate
+    low = max(0, reviewed - (kept - truly), math.floor(middle - spread))
+    x = np.arange(low, min(reviewed, truly, math.ceil(middle + spread)) + 1)
+    chance = hypergeometric.pmf(x, kept, truly, reviewed)
+    return float(chance @ (upper(reviewed, x, kept - reviewed, alpha) + x)) / kept
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What a random review of a kept set proves, each with probability 1 - alpha.
+
+    remaining: most wrong records among those not reviewed, which is what is left once the reviewed ones are corrected.
+    wrong_at_most: the same with the wrong ones that the review found. share: `wrong_at_most` of the kept set.
+    """
+
+    reviewed: int
+    wrong: int
+    kept: int
+    remaining: int
+    wrong_at_most: int
+    share: float
+
+
+def guarantee(reviewed: int, wrong: int, kept: int, alpha: float = 0.05) -> Guarantee:
+    """One-sided bound from a simple random sample whose size was fixed beforehand (EVIDENCE.md §5).
+
+    kept: size of the whole kept set, the reviewed records included. A skipped record counts as wrong.
+    """
+    remaining = int(upper(reviewed, wrong, kept - reviewed, alpha))
+    return Guarantee(reviewed, wrong, kept, remaining, remaining + wrong, (remaining + wrong) / kept if kept else 0.0)
+
+
+def remaining_after_correction(wrong_at_most: int, fixed: int) -> int:
+    """Most wrong records left in the kept set once `fixed` distinct ones of it, found wrong, are corrected or removed.
+
+    wrong_at_most: an upper bound from before any of them was. Holds with that bound's probability whatever decided
+    which records were looked at, so risk-ordered corrections count here though they are no evidence (EVIDENCE.md §5).
+    """
+    if fixed < 0:
+        raise ValueError(f"expected a count of corrected records, found {fixed}")
+    return max(wrong_at_most - fixed, 0)
+
+
+def anytime_upper(
+    wrong: Sequence[bool] | np.ndarray, kept: int, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05
+) -> int:
+    """Largest number wrong in the whole kept set that a random review, stopped at any moment, cannot exclude.
+
+    wrong: what each review found, in the order of reviewing; kept: size of the whole kept set.
+    """
+    bounds = anytime_uppers(wrong, kept, prior, alpha)
+    return int(bounds[-1]) if bounds.size else kept
+
+
+def anytime_uppers(
+    wrong: Sequence[bool] | np.ndarray, kept: int, prior: tuple[float, float] = (1.0, 1.0), alpha: float = 0.05
+) -> np.ndarray:
+    """The upper bound after every review, as the page shows it while they come in; it never rises.
+
+    Prior-posterior-ratio sequence without replacement (Waudby-Smith & Ramdas 2020, Theorem 2.1): after each review the
+    totals W with prior(W) / posterior(W) < 1 / alpha remain, the prior beta-binomial, and what one moment has excluded
+    stays excluded. Valid whatever the prior; one from the calibration records, such as (1 + wrong, 1 + right), is
+    tighter. Prior over posterior is the sequence's chance under the prior over its chance under W, which rises to one
+    peak in W and falls: the end of what remains is found by bisection, at a cost that hardly grows with `kept`.
+    """
+    x = np.cumsum(np.asarray(wrong, dtype=bool))
+    n = np.arange(1, x.size + 1)
+    if x.size > kept:
+        raise ValueError(f"expected at most {kept} reviews of {kept} kept records, found {x.size}")
+    a, b = prior
+    least = scipy.special.betaln(a + x, b + n - x) - scipy.special.betaln(a, b) + np.log(alpha)
+
+    def remains(total: np.ndarray) -> np.ndarray:
+        ways = hypergeometric.log_falling(total, x) + hypergeometric.log_falling(kept - total, n - x)
+        return ways - hypergeometric.log_falling(kept, n) > least - 1e-9  # what ties stays, whatever the rounding
+
+    peak = np.clip(x * (kept + 1) // np.maximum(n, 1), x, kept - (n - x))
+    return np.maximum(np.minimum.accumulate(_bisect(remains, peak, kept - (n - x))), x)
+
+
+def fisher_exact(wrong_a: int, drawn_a: int, wrong_b: int, drawn_b: int) -> float:
+    """Two-sided p-value that two groups have the same share of wrong records (Fisher 1935); for the shift check.
+
+    Sums the probabilities of all tables with these margins that are no more likely than the one found.
+    """
+    population, wrong = drawn_a + drawn_b, wrong_a + wrong_b
+    k = np.arange(max(0, wrong - drawn_b), min(drawn_a, wrong) + 1, dtype=float)
+    chance = hypergeometric.pmf(k, float(population), float(wrong), float(drawn_a))
+    return float(min(1.0, chance[chance <= chance[wrong_a - int(k[0])] * (1 + 1e-7)].sum()))
+
+
+def _counts(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n, x, others = np.broadcast_arrays(*(np.asarray(v, dtype=np.int64) for v in (drawn, wrong, rest)))
+    if np.any((x < 0) | (x > n) | (others < 0)):
+        raise ValueError(f"expected 0 <= wrong <= drawn and rest >= 0, found wrong {x}, drawn {n}, rest {others}")
+    return n, x, others
+
+
+def _bisect(holds: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Largest value in low..high for which `holds` is true, elementwise; it is true at `low` and turns false once."""
+    low, high = low.copy(), high.copy()
+    while np.any(low < high):
+        middle = (low + high + 1) // 2
+        true = holds(middle)
+        low, high = np.where(true, middle, low), np.where(true, high, middle - 1)
+    return low

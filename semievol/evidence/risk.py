@@ -1,0 +1,218 @@
+"""Which measure orders the candidates best: risk against coverage on calibration records, and a suggestion from it.
+
+Works on the tables of `selection`: the pool's candidates, and calibration records with `correct` besides (or `gold`).
+What a policy never accepts, a missing answer, an absent value or a bound, is never kept here either. Estimated tier
+(EVIDENCE.md §2): the curves describe calibration records and guarantee nothing. Knows nothing of policies or figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from semievol.config import MEASURES
+from semievol.selection.ranking import at_same_rank
+
+DEFAULT = "answer_nll"
+"""The measure that is preferred where calibration records cannot tell several apart."""
+_CELLS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Risk at every coverage that a calibration record stands at; n calibration records in all, m pool candidates.
+
+    coverage: distinct shares of the pool, rising. risk: share wrong among the calibration records up to there, `kept`
+    of them. area: mean of the risk over the n kept sets of 1 to n records (AURC; Geifman, Uziel & El-Yaniv 2019),
+    ties at their expected risk, and records that are never kept last, as one tie: so a measure gains nothing by being
+    absent where it is hard. excess: area minus that of the best order of the same records (E-AURC). NaN for n = 0.
+    """
+
+    coverage: np.ndarray
+    risk: np.ndarray
+    kept: np.ndarray
+    area: float
+    excess: float
+
+
+def coverages(pool: ArrayLike, values: ArrayLike) -> np.ndarray:
+    """Share of all m pool candidates with no larger value, for each of n values; infinite for NaN and an empty pool.
+
+    pool: their values, NaN for candidates that are never kept.
+    """
+    order = np.sort(np.asarray(pool, dtype=float))  # NaN sorts last
+    ranked = order[~np.isnan(order)]
+    values = np.asarray(values, dtype=float)
+    if not order.size:
+        return np.full(values.shape, np.inf)
+    share = np.searchsorted(ranked, values, side="right") / order.size
+    return np.where(np.isnan(values), np.inf, share)
+
+
+def curve(measure: str, pool: pd.DataFrame, calibration: pd.DataFrame) -> Curve:
+    """The risk-coverage curve of one measure."""
+    coverage, wrong = _placed(measure, pool, calibration), _wrong(calibration)
+    places, where = np.unique(coverage, return_inverse=True)
+    kept = np.cumsum(np.bincount(where, minlength=places.size))
+    errors = np.cumsum(np.bincount(where, weights=wrong, minlength=places.size))
+    reached = np.isfinite(places)
+    once = np.ones((1, wrong.size), dtype=np.int64)
+    area, oracle = float(_areas(coverage, wrong, once)[0]), float(_areas(wrong.astype(float), wrong, once)[0])
+    return Curve(places[reached], errors[reached] / kept[reached], kept[reached], area, area - oracle)
+
+
+def curves(pool: pd.DataFrame, calibration: pd.DataFrame, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+    """All measures' curves as `charts.risk_coverage` draws them: measure, coverage, risk, kept; one line a point.
+
+    A measure that has no value for any calibration record has no line.
+    """
+    parts = []
+    for measure in measures:
+        found = curve(measure, pool, calibration)
+        columns = {"coverage": found.coverage, "risk": found.risk, "kept": found.kept}
+        parts.append(pd.DataFrame({"measure": measure, **columns}))
+    return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """The measure to choose here, and why.
+
+    areas, excess: of every measure that has values, smallest area first (`excess` in the same order). best: the first
+    of them; other: the next one, or None. difference: area of `other` minus that of `best`; low, high: its interval,
+    at a level that holds over all comparisons. close: whether it holds 0, so that the two cannot be told apart.
+    """
+
+    measure: str
+    areas: dict[str, float]
+    excess: dict[str, float]
+    best: str
+    other: str | None
+    difference: float
+    low: float
+    high: float
+    close: bool
+    records: int
+    errors: int
+
+    @property
+    def reason(self) -> str:
+        """One sentence with the figures behind the suggestion."""
+        judged = f"judged from {self.records} calibration records, {self.errors} of them wrong"
+        if self.other is None:
+            return f"{self.best} is the only measure with values here ({judged})."
+        low, high = 100 * self.low, 100 * self.high
+        gap = f"{100 * self.difference:.1f} points ({low:.1f} to {high:.1f}, 95 % over all comparisons)"
+        if not self.close:
+            return (
+                f"Averaged over all coverages, {self.best} keeps fewer wrong answers than the next best, {self.other}, "
+                f"by {gap}, {judged}."
+            )
+        kept = "the default" if self.measure == DEFAULT else "the best of those that differ from the default"
+        return (
+            f"Too close to call: {self.best} and {self.other} differ by {gap}, {judged}; so it stays with "
+            f"{self.measure}, {kept}."
+        )
+
+
+def suggestion(
+    pool: pd.DataFrame,
+    calibration: pd.DataFrame,
+    measures: Sequence[str] = MEASURES,
+    draws: int = 2_000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Suggestion | None:
+    """Which measure orders best here; None without calibration records or without any values.
+
+    Paired bootstrap over calibration records (Efron & Tibshirani 1993, §13.3): every draw weighs the same records for
+    all measures. Since the best of several is compared, each comparison gets the level 1 - (1 - level) / comparisons.
+    Where best and next are too close to call, the default is suggested, unless it is clearly worse than the best.
+    """
+    wrong = _wrong(calibration)
+    placed = {measure: _placed(measure, pool, calibration) for measure in measures}
+    placed = {measure: coverage for measure, coverage in placed.items() if np.isfinite(coverage).any()}
+    if not placed:
+        return None
+    once = np.ones((1, wrong.size), dtype=np.int64)
+    areas = {measure: float(_areas(coverage, wrong, once)[0]) for measure, coverage in placed.items()}
+    areas = dict(sorted(areas.items(), key=lambda item: (round(item[1], 12), item[0] != DEFAULT)))
+    oracle = float(_areas(wrong.astype(float), wrong, once)[0])
+    excess = {measure: area - oracle for measure, area in areas.items()}
+    best, *others = areas
+    counted = (len(wrong), int(wrong.sum()))
+    if not others:
+        return Suggestion(best, areas, excess, best, None, 0.0, 0.0, 0.0, False, *counted)
+    drawn = _resampled(wrong.size, draws, seed)
+    of_best = _areas(placed[best], wrong, drawn)
+    tail = (1 - level) / len(others) / 2
+
+    def interval(other: str) -> tuple[float, float]:
+        low, high = np.quantile(_areas(placed[other], wrong, drawn) - of_best, [tail, 1 - tail])
+        return float(low), float(high)
+
+    low, high = interval(others[0])
+    close = low <= 1e-12
+    chosen = DEFAULT if close and DEFAULT in areas and (best == DEFAULT or interval(DEFAULT)[0] <= 1e-12) else best
+    return Suggestion(
+        chosen, areas, excess, best, others[0], areas[others[0]] - areas[best], low, high, close, *counted
+    )
+
+
+def _resampled(records: int, draws: int, seed: int) -> np.ndarray:
+    """(draws, records): how often each record is drawn."""
+    return np.random.default_rng(seed).multinomial(records, np.full(records, 1 / records), size=draws)
+
+
+def _areas(coverage: np.ndarray, wrong: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Area under the curve of each draw, in which record i counts `times[draw, i]` times; NaN for no records.
+
+    With B records and E errors before a tie of s records and e errors, its i-th place has the expected risk
+    (E + i e/s) / (B + i); summed over i that is e + (E - B e/s) (h(B + s) - h(B)), h the harmonic numbers.
+    """
+    if not wrong.size:
+        return np.full(len(times), np.nan)
+    order = np.argsort(coverage, kind="stable")
+    ordered = coverage[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    total = int(times[0].sum())
+    harmonic = np.append(0.0, np.cumsum(1 / np.arange(1, total + 1)))
+    areas = np.empty(len(times))
+    rows = max(_CELLS // wrong.size, 1)
+    for begin in range(0, len(times), rows):
+        drawn = times[begin : begin + rows][:, order]
+        size = np.add.reduceat(drawn, first, axis=1)
+        errors = np.add.reduceat(drawn * wrong[order], first, axis=1)
+        end, found = np.cumsum(size, axis=1), np.cumsum(errors, axis=1)
+        before = end - size
+        excess = (found - errors) - before * errors / np.maximum(size, 1)
+        areas[begin : begin + rows] = (errors + excess * (harmonic[end] - harmonic[before])).sum(axis=1) / total
+    return areas
+
+
+def _placed(measure: str, pool: pd.DataFrame, calibration: pd.DataFrame) -> np.ndarray:
+    """Coverage of every calibration record; those of folds stand at their rank among themselves."""
+    order, values = _usable(measure, pool), _usable(measure, calibration)
+    if "cross_fitted" in calibration and bool(calibration["cross_fitted"].any()):
+        values = at_same_rank(values, order)
+    return coverages(order, values)
+
+
+def _usable(measure: str, frame: pd.DataFrame) -> np.ndarray:
+    """Values of the measure, NaN for what is never kept; votes are exact whatever the probabilities are."""
+    if measure not in frame:
+        return np.full(len(frame), np.nan)
+    values = frame[measure].to_numpy(dtype=float)
+    keeps = frame["answer"].notna().to_numpy()
+    if "exactness" in frame and measure != "vote_entropy":
+        keeps = keeps & (frame["exactness"] == "exact").to_numpy()
+    return np.where(keeps, values, np.nan)
+
+
+def _wrong(calibration: pd.DataFrame) -> np.ndarray:
+    right = calibration["correct"] if "correct" in calibration else calibration["answer"] == calibration["gold"]
+    return ~right.to_numpy(dtype=bool)

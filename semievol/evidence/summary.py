@@ -1,0 +1,127 @@
+"""What is known of a kept set: whether an estimate may be made of it, what reviews verify, and both at one moment.
+
+Two tiers, never pooled (EVIDENCE.md §2): calibration records estimate, and only where they are like the pool; random
+reviews of this very pool verify. Knows nothing of databases or screens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from semievol.evidence import precision, shift
+from semievol.evidence.reviews import Review, proven
+from semievol.records import Task
+from semievol.selection.policy import Cut
+from semievol.selection.ranking import ALPHA
+from semievol.task.answers import same
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a random review says of what is kept now. most: still wrong at most; outside: kept records that it did not
+    draw from, of which it says nothing; fixed: errors corrected since, one by one; doubtful: more than it allows."""
+
+    review: Review
+    reviewed: int
+    wrong: int
+    most: int
+    outside: int
+    fixed: int
+    doubtful: bool
+
+
+def verified(
+    reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: Collection[str] = (), alpha: float = ALPHA
+) -> Verified | None:
+    """The best that the round's random reviews say of what is kept now, alpha divided by how many were begun.
+
+    pool: with record_key, content_hash and the decisions as they are now. in_bulk: content hashes of bulk decisions;
+    what these removed was not looked at and counts as no correction. A smaller kept set cannot hold more errors than
+    the one reviewed, and errors found and fixed since are taken off (EVIDENCE.md §5).
+    """
+    keys, decision = pool["record_key"].to_numpy(), pool["decision"]
+    single = ~pool["content_hash"].isin(list(in_bulk)).to_numpy()
+    asserted = decision.isin(["accept", "edit"]).to_numpy()
+    removed = decision.isin(["reject", "ambiguous"]).to_numpy()
+    open_ = cut.mask & ~asserted & ~removed
+    found = []
+    for review in reviews:
+        known = proven(review.sample, review.prior, alpha / len(reviews))
+        if known is None:
+            continue
+        drawn_from = np.isin(keys, list(review.keys))
+        fixed = int((drawn_from & single & removed).sum())
+        for place in np.flatnonzero(drawn_from & single & (decision == "edit").to_numpy()):
+            said, candidate = pool["decided_answer"].array[place], pool["answer"].array[place]
+            fixed += not same(review.sample.task, said, candidate if isinstance(candidate, str) else None)
+        left = known.wrong_at_most - fixed
+        most = min(max(0, left), int((open_ & drawn_from).sum()))
+        outside = int((open_ & ~drawn_from).sum())
+        found.append(Verified(review, known.reviewed, known.wrong, most, outside, fixed, doubtful=left < 0))
+    return min(found, key=lambda one: (one.outside, one.most), default=None)
+
+
+def class_shift(task: Task, pool: pd.DataFrame, calibration: pd.DataFrame) -> float | None:
+    """As `shift.class_shift`, of the answers given to both; None where the task has no classes.
+
+    Of the pool only what is not spent: calibration records lost the like of the rest, which is of another mix.
+    """
+    fresh = pool[~pool["spent"].to_numpy(dtype=bool)] if "spent" in pool else pool
+    return shift.class_shift(calibration["answer"], fresh["answer"]) if task.closed and len(calibration) else None
+
+
+def compared(
+    texts: Mapping[str, Any] | None,
+    classes: float | None,
+    reviews: Sequence[Review],
+    cut: Cut,
+    pool: pd.DataFrame,
+    calibration: pd.DataFrame,
+) -> shift.Verdict:
+    """Whether calibration records look like the pool: their texts, the answers given to both, their errors.
+
+    texts: fields of a `shift.TextShift`; classes: of `class_shift`. Errors are compared under the policy that the
+    newest finished review drew from, of what was plainly answered.
+    """
+    errors = None
+    spent = set(pool.index[pool["spent"]]) if "spent" in pool else set()
+    done = [one for one in reviews if not one.open and one.sample.judged(spent)]
+    if done and len(calibration):
+        newest = done[-1]
+        then = cut if newest.policy == cut.policy else Cut(newest.policy, pool, calibration)
+        known, judged = then.evidence(), newest.sample.judged(spent)
+        if known is not None and known.drawn:
+            errors = precision.fisher_exact(known.wrong, known.drawn, sum(judged), len(judged))
+    return shift.verdict(texts, classes, errors)
+
+
+def at_this_moment(
+    task: Task,
+    cut: Cut,
+    pool: pd.DataFrame,
+    calibration: pd.DataFrame,
+    texts: Mapping[str, Any] | None,
+    measures_tried: int = 1,
+    reviews: Sequence[Review] = (),
+    in_bulk: Collection[str] = (),
+) -> dict[str, Any]:
+    """What is known of what is kept, to be frozen with it: shift, shifted (names of the looks that found one),
+    measures, cross_fitted; estimated and verified where there is something to say."""
+    looks = compared(texts, class_shift(task, pool, calibration), reviews, cut, pool, calibration)
+    made: dict[str, Any] = {"shift": None if texts is None else dict(texts), "shifted": looks.shifted}
+    made |= {"measures": measures_tried}
+    made["cross_fitted"] = bool(
+        len(calibration) and "cross_fitted" in calibration and calibration["cross_fitted"].any()
+    )
+    estimated = cut.evidence(measures_tried=measures_tried)
+    if estimated is not None:
+        made["estimated"] = asdict(estimated)
+    best = verified(reviews, cut, pool, in_bulk) if reviews else None
+    if best is not None:
+        made["verified"] = {"review": best.review.number, "wrong_at_most": best.most, "outside": best.outside}
+    return made

@@ -1,0 +1,248 @@
+"""Cells to options and gold answers: every form in which files write them, read to the canonical form or refused.
+
+Knows nothing of files and columns; a refusal is a UserError without a place, to which the caller adds row and column.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from semievol.errors import UserError
+from semievol.importing.table import unfit
+from semievol.records import Record, Task
+from semievol.task.answers import LETTERS, fold, parse, parse_number
+
+_FORMS = 'Write options as a JSON list such as ["yes", "no"], or separate them by "|".'
+_LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
+_DIGITS = re.compile(r"\d{1,3}")
+
+
+@lru_cache(maxsize=4096)
+def parse_options(cell: str) -> tuple[str, ...]:
+    """Options in a cell: JSON list, Python list or tuple, `{"A": …}`, `{"text": […]}`, or separated by `|`.
+
+    At least two, none blank, none repeated; else UserError. Numbers keep the form in which they are written.
+    """
+    text = cell.strip()
+    options: tuple[str, ...]
+    if text[:1] in ("[", "{", "("):
+        options = _from_json(text) if text[0] != "(" else None  # type: ignore[assignment]
+        if options is None:
+            options = _from_python(text)
+    else:
+        options = tuple(part.strip() for part in text.split("|"))
+    return checked_options(options)
+
+
+def checked_options(options: tuple[str, ...]) -> tuple[str, ...]:
+    """The options, if there are at least two different ones and none is blank; UserError else."""
+    if len(options) < 2:
+        raise UserError(f"There {'is one option' if options else 'are no options'}; two are needed.", "", _FORMS)
+    stripped = [option.strip() for option in options]
+    if not all(stripped):
+        raise UserError(f"Option {stripped.index('') + 1} is blank.", "", "Write its text or remove it.")
+    for option in stripped:
+        if stripped.count(option) > 1:
+            raise UserError(f'The option "{option[:60]}" stands twice.', "", "Make the options differ.")
+        if reason := unfit(option):
+            raise UserError(reason, "", "Remove this character.")
+    return options
+
+
+def _from_json(text: str) -> tuple[str, ...] | None:
+    try:
+        value = json.loads(text, parse_int=_Raw, parse_float=_Raw, parse_constant=_Raw)
+    except (ValueError, RecursionError):
+        return None
+    return _collect(value)
+
+
+class _Raw(str):
+    """A number as it is written."""
+
+
+def _collect(value: Any) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        texts = next((value[key] for key in ("text", "texts", "options", "choices") if key in value), None)
+        labels = next((value[key] for key in ("label", "labels") if key in value), None)
+        if (
+            isinstance(texts, list)
+            and isinstance(labels, list)
+            and (len(texts) == len(labels) == len(set(map(str, labels))))
+        ):
+            # The label says which letter each text has, in whatever order they stand.
+            named = dict(zip(map(str, labels), texts, strict=True))
+            texts = [named[label] for label in sorted(named, key=lambda label: (len(label), label))]
+        value = texts if isinstance(texts, list) else [value[key] for key in sorted(value, key=_by_letter(value))]
+    if not isinstance(value, list | tuple):
+        raise UserError("The options are not a list.", "", _FORMS)
+    options = []
+    for option in value:
+        if isinstance(option, str):
+            options.append(str(option))
+        elif isinstance(option, bool):
+            options.append(str(option).lower())
+        else:
+            raise UserError(f"Option {len(options) + 1} is not text.", "", _FORMS)
+    return tuple(options)
+
+
+def _by_letter(value: dict[str, Any]) -> Any:
+    keys = list(value)
+    return (lambda key: key) if all(len(key) == 1 for key in keys) else keys.index
+
+
+def _from_python(text: str) -> tuple[str, ...]:
+    unreadable = UserError("The options cannot be read.", "", _FORMS)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text, mode="eval").body
+            ast.literal_eval(tree)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise unreadable from None
+    if isinstance(tree, ast.Dict):
+        if any(key is None for key in tree.keys):
+            raise unreadable
+        keys = [_written(key, text) for key in tree.keys if key is not None]
+        return _collect(dict(zip(keys, (_constant(v, text) for v in tree.values), strict=True)))
+    if not isinstance(tree, ast.List | ast.Tuple):
+        raise unreadable
+    return tuple(_written(element, text) for element in tree.elts)
+
+
+def _constant(node: ast.expr, text: str) -> Any:
+    return [_written(e, text) for e in node.elts] if isinstance(node, ast.List | ast.Tuple) else _written(node, text)
+
+
+def _written(node: ast.expr, text: str) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    number = isinstance(node, ast.UnaryOp) or (isinstance(node, ast.Constant) and not isinstance(node.value, bytes))
+    segment = ast.get_source_segment(text, node) if number else None
+    if segment is None or segment in ("None", "..."):
+        raise UserError("An option is not text.", "", _FORMS)
+    return segment
+
+
+@dataclass(frozen=True)
+class AnswerForm:
+    """How a column writes the answers of closed tasks, decided from the whole column.
+
+    text_first: answers are option texts, so "2" means the option that reads 2, not the second one.
+    base: number of the first option where answers are indices.
+    """
+
+    text_first: bool = False
+    base: int = 1
+
+
+def answer_form(pairs: Iterable[tuple[tuple[str, ...], str]]) -> AnswerForm:
+    """The form of a column from its rows' (options, answer). Indices count from 0 if one of them is 0, else from 1."""
+    texts = total = 0
+    zero = False
+    for options, answer in pairs:
+        total += 1
+        texts += answer in options
+        if _DIGITS.fullmatch(answer):
+            zero = zero or int(answer) == 0
+    return AnswerForm(total > 0 and texts >= 0.9 * total, 0 if zero else 1)
+
+
+def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerForm) -> str:
+    """Canonical gold answer that `cell` states; UserError where it states none.
+
+    options: the record's own options; for classification they only serve to understand letters and indices.
+    """
+    text = cell.strip()
+    if task.kind == "text":
+        return text
+    if task.kind == "numeric":
+        return _read_number(text)
+    if task.kind == "classification":
+        return _read_label(task, options, text, form)
+    position = _position(options, text, form)
+    if position is None:
+        stated = parse(task, Record("", "", options), text)
+        if stated is None:
+            remedy = _recount(options, text, form) or "Correct the answer or the options."
+            raise UserError(f"answer {text[:60]} is not among the {len(options)} options", "", remedy)
+        return stated
+    return LETTERS[position]
+
+
+def written_as(options: tuple[str, ...], cell: str, form: AnswerForm) -> Literal["letter", "number", "text"]:
+    """The form in which an answer that was read names one of its options."""
+    text = cell.strip()
+    if form.text_first and text in options:
+        return "text"
+    if _DIGITS.fullmatch(text) and 0 <= int(text) - form.base < len(options):
+        return "number"
+    letter = _LETTER.fullmatch(text)
+    return "letter" if letter and LETTERS.index(letter.group(1).upper()) < len(options) else "text"
+
+
+def _position(options: tuple[str, ...], text: str, form: AnswerForm) -> int | None:
+    """Which option `text` means, as text, letter or index; None if none."""
+    by_text = options.index(text) if options.count(text) == 1 else None
+    if form.text_first and by_text is not None:
+        return by_text
+    letter = _LETTER.fullmatch(text)
+    if letter:
+        position = LETTERS.index(letter.group(1).upper())
+        return position if position < len(options) else by_text
+    if _DIGITS.fullmatch(text):
+        position = int(text) - form.base
+        return position if 0 <= position < len(options) else by_text
+    return by_text
+
+
+def _recount(options: tuple[str, ...], text: str, form: AnswerForm) -> str:
+    """What to do about a number that is a position only where options are counted from the other one; "" for others."""
+    other = 1 - form.base
+    if not _DIGITS.fullmatch(text) or not 0 <= int(text) - other < len(options):
+        return ""
+    return f"Options are counted from {form.base}: count from {other} (--count-from {other}), or correct the answer."
+
+
+def _read_label(task: Task, options: tuple[str, ...], text: str, form: AnswerForm) -> str:
+    if text in task.labels:
+        return text
+    if several(text):
+        raise UserError("The cell holds several labels.", "", "Keep one label per record.")
+    if options:
+        position = _position(options, text, form)
+        if position is not None:
+            text = options[position].strip()
+    alike = [label for label in task.labels if label == text] or [
+        label for label in task.labels if fold(label) == fold(text)
+    ]
+    if len(alike) != 1:
+        shown = ", ".join(task.labels[:12]) + (", …" if len(task.labels) > 12 else "")
+        remedy = _recount(options, text, form) or "Correct the label."
+        raise UserError(f"answer {text[:60]} is not among the labels: {shown}", "", remedy)
+    return alike[0]
+
+
+def several(text: str) -> bool:
+    """Whether a cell is a list of two or more values."""
+    if text[:1] not in ("[", "("):
+        return False
+    try:
+        return len(parse_options(text)) > 1
+    except UserError:
+        return False
+
+
+def _read_number(text: str) -> str:
+    number = parse_number(text)
+    if number is None:
+        raise UserError(f"answer {text[:60]} is not one number", "", "Write one number in digits.")
+    return format(number, "f")

@@ -1,0 +1,286 @@
+"""What is worth knowing about a dataset before it is used: findings with a count, examples and a remedy to take.
+
+Compares traces (see `traces`), looks at records only to show them, changes none. Exact comparisons are by content hash
+(question and options as they stand).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from semievol.errors import UserError
+from semievol.importing.accepted import Records
+from semievol.importing.fingerprints import CONTROL, INSTRUCTS, INVISIBLE, Traces
+from semievol.importing.near_duplicates import MOST, gives_way
+from semievol.importing.table import snippet
+from semievol.records import SPLITS, Record, Split, Task
+from semievol.task.answers import answer_text, parse_number
+
+LONG_BYTES = 8_000
+FEW_RECORDS = 10
+SHOWN = 5
+_PAIRS: tuple[tuple[Split, Split], ...] = (("labeled", "test"), ("unlabeled", "test"), ("labeled", "unlabeled"))
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about the data.
+
+    count: how many records it concerns; counts: the same per split, where that is told apart.
+    examples: at most five, each with split, row and value. asks: a person would be asked before going on, so that
+    `--strict` refuses.
+    leaves: positions of the records that leave the data when the remedy is taken; offer: what that does, as words for
+    a button; taken: whether it is taken where nobody is asked.
+    """
+
+    kind: str
+    count: int
+    what: str
+    remedy: str = ""
+    examples: tuple[dict[str, Any], ...] = ()
+    counts: Mapping[Split, int] = field(default_factory=dict)
+    asks: bool = False
+    leaves: np.ndarray = field(default_factory=lambda: _NONE, compare=False, repr=False)
+    offer: str = ""
+    taken: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"kind": self.kind, "count": self.count, "what": self.what, "remedy": self.remedy}
+        found["examples"] = list(self.examples)
+        if self.counts:
+            found["counts"] = dict(self.counts)
+        return found
+
+
+def check(task: Task, records: Records, traces: Traces, edited: Mapping[int, int] | None) -> list[Finding]:
+    """All findings about the accepted records of all splits, before any of them leaves.
+
+    edited: what `near.small_edits` found among these records; None where they are too many to look for.
+    """
+    looks = _Looks(task, records, traces)
+    return [
+        *looks.overlaps(),
+        *looks.duplicates(),
+        *looks.conflicting_labels(),
+        *looks.near(edited),
+        *_labels(task, records),
+        *looks.texts(),
+    ]
+
+
+class _Looks:
+    """The comparisons; arrays are aligned with the records."""
+
+    def __init__(self, task: Task, records: Records, traces: Traces) -> None:
+        self.task, self.records, self.traces = task, records, traces
+        self.splits = records.splits
+        self.keys = traces.digests[:, :8].copy().view("<i8").ravel()
+
+    def overlaps(self) -> Iterator[Finding]:
+        """Contents that stand in two splits; `count` is the number of records of the split named first."""
+        for split, other in _PAIRS:
+            mine, theirs = self._of(split), self._of(other)
+            both = mine[np.isin(self.keys[mine], self.keys[theirs])]
+            if not len(both):
+                continue
+            twins = _first_places(self.keys, theirs, self.keys[both[:SHOWN]])
+            shown = self._examples(both, [f"{other} row {self._row(twin)}" for twin in twins])
+            what = f"Also in the {other} data: {_count(len(both), split)}."
+            kind = f"overlap_{split}_{other}"
+            if other == "test":
+                remedy, offer = "Testing on what was learned from shows nothing.", f"Leave out of {split}"
+                yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=both, offer=offer, taken=True)
+            else:
+                remedy = "Their answers are known already."
+                leaves = theirs[np.isin(self.keys[theirs], self.keys[mine])]
+                offer = f"Leave out of {other}"
+                yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=leaves, offer=offer)
+
+    def duplicates(self) -> Iterator[Finding]:
+        """Records that repeat an earlier one of the same split."""
+        repeats, earlier = _repeats(self.keys, self.splits)
+        if len(repeats):
+            shown = self._examples(repeats, [f"as row {self._row(one)}" for one in earlier[:SHOWN]])
+            what = f"Repeating an earlier record of the same split: {_count(len(repeats))}."
+            remedy, offer = "Repeated records weigh twice in training.", "Keep one of each"
+            counts = self._counts(repeats)
+            yield Finding("duplicates", len(repeats), what, remedy, shown, counts, leaves=repeats, offer=offer)
+
+    def conflicting_labels(self) -> Iterator[Finding]:
+        """Records with the same question and the same options in any order whose known answers differ."""
+        known = np.flatnonzero(self.traces.meaning)
+        groups = [
+            group
+            for group in _groups(self.traces.asked[known], known)
+            if len(np.unique(self.traces.meaning[group])) > 1
+        ]
+        if groups:
+            members = np.sort(np.concatenate(groups))
+            shown = tuple(
+                example(self.records[int(group[0])], "; ".join(self._told(i) for i in group[:3].tolist()))
+                for group in sorted(groups, key=lambda group: int(group[0]))[:SHOWN]
+            )
+            what = f"Same text but a different label: {_count(len(members))}."
+            remedy, offer = "Decide which label is right.", "Leave all of them out"
+            counts = self._counts(members)
+            yield Finding(
+                "conflicting_labels", len(members), what, remedy, shown, counts, True, leaves=members, offer=offer
+            )
+
+    def near(self, edited: Mapping[int, int] | None) -> Iterator[Finding]:
+        """Records that are nearly one of another split: spelled differently, or with a few characters changed."""
+        alike: dict[int, int] = {}
+        for group in _groups(self.traces.spelled, np.arange(len(self.keys))):
+            first: dict[int, int] = {}
+            for i in group.tolist():
+                first.setdefault(int(self.splits[i]), i)
+            for i in group.tolist() if len(first) > 1 else ():
+                others = [j for split, j in first.items() if gives_way(self._split(i), SPLITS[split])]
+                twin = next((j for j in others if self.keys[i] != self.keys[j]), None)
+                if twin is not None:
+                    alike[i] = twin
+        what = "Like one of another split but for case, punctuation, look-alike letters or the order of options"
+        yield from self._near("near_overlap", alike, what, asks=True)
+        if edited is None:
+            what = f"Small edits between the splits were not looked for: more than {MOST:,} records."
+            yield Finding("edits_not_searched", len(self.records), what)
+            return
+        yield from self._near("edited_overlap", edited, "Like one of another split but for a few characters")
+
+    def texts(self) -> Iterator[Finding]:
+        told = {
+            "control_tokens": (CONTROL, "Chat control tokens", "They are neutralised in every prompt."),
+            "instruction_like": (
+                INSTRUCTS,
+                "Text that reads like instructions to a model",
+                "Read them before accepting answers.",
+            ),
+            "invisible_characters": (
+                INVISIBLE,
+                "Invisible or direction-changing characters",
+                "Check that the text is right.",
+            ),
+        }
+        for kind, (bit, what, remedy) in told.items():
+            yield from self._texts(kind, np.flatnonzero(self.traces.flags & bit), what, remedy)
+        long = np.flatnonzero(self.traces.sizes > LONG_BYTES)
+        yield from self._texts(
+            "long_text", long, f"Longer than {LONG_BYTES:,} bytes", "They may not fit the model's context."
+        )
+
+    def _texts(self, kind: str, members: np.ndarray, what: str, remedy: str) -> Iterator[Finding]:
+        if len(members):
+            told = f"{what}: {_count(len(members))}."
+            shown, counts = self._examples(members), self._counts(members)
+            yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer="Leave them out")
+
+    def _near(self, kind: str, twins: Mapping[int, int], what: str, asks: bool = False) -> Iterator[Finding]:
+        if twins:
+            members = np.array(sorted(twins), np.int64)
+            notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
+            shown, counts = self._examples(members, notes), self._counts(members)
+            tested = any(self._split(twin) == "test" for twin in twins.values())
+            remedy = "They make a test easier than it should be." if tested else "Nearly the same is asked twice."
+            offer = f"Leave out of {' and '.join(counts)}"
+            told = f"{what}: {_count(len(members))}."
+            yield Finding(kind, len(members), told, remedy, shown, counts, asks, leaves=members, offer=offer)
+
+    def _of(self, split: Split) -> np.ndarray:
+        return np.flatnonzero(self.splits == SPLITS.index(split))
+
+    def _split(self, position: int) -> Split:
+        return SPLITS[self.splits[position]]
+
+    def _row(self, position: int) -> int:
+        return self.records[int(position)].row
+
+    def _told(self, position: int) -> str:
+        record = self.records[position]
+        return f"{record.split} row {record.row}: {snippet(answer_text(self.task, record, record.answer or ''))}"
+
+    def _examples(self, members: np.ndarray, notes: Iterable[str] = ()) -> tuple[dict[str, Any], ...]:
+        told = [*notes, *[""] * SHOWN]
+        return tuple(example(self.records[int(i)], note) for i, note in zip(members[:SHOWN], told, strict=False))
+
+    def _counts(self, members: np.ndarray) -> dict[Split, int]:
+        numbers, times = np.unique(self.splits[members], return_counts=True)
+        return {SPLITS[number]: int(count) for number, count in zip(numbers, times, strict=True)}
+
+
+def example(record: Record, note: str = "") -> dict[str, Any]:
+    shown: dict[str, Any] = {"split": record.split, "row": record.row, "value": snippet(record.question)}
+    return {**shown, "note": note} if note else shown
+
+
+def refuse(findings: Iterable[Finding], rejected: Mapping[Split, int]) -> None:
+    """UserError listing everything that a person would have been asked about, if there is anything (`--strict`)."""
+    reasons = [f"Rejected: {_count(count, split)}" for split, count in rejected.items() if count]
+    reasons += [finding.what.rstrip(".") for finding in findings if finding.asks]
+    if reasons:
+        raise UserError(
+            f"This is for a person to decide: {'; '.join(reasons)}.",
+            "--strict",
+            "Correct the files, or import without --strict.",
+        )
+
+
+def _groups(keys: np.ndarray, members: np.ndarray) -> Iterator[np.ndarray]:
+    """Members (ascending) of every key that more than one of them has."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    edges = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
+    for start, stop in zip(edges[:-1][np.diff(edges) > 1], edges[1:][np.diff(edges) > 1], strict=True):
+        yield members[order[start:stop]]
+
+
+def _repeats(keys: np.ndarray, splits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of what repeats an earlier entry of the same split, ascending, and of the first one of each."""
+    order = np.lexsort((np.arange(len(keys)), splits, keys))
+    same = (keys[order][1:] == keys[order][:-1]) & (splits[order][1:] == splits[order][:-1])
+    heads = np.maximum.accumulate(np.where(np.concatenate([[True], ~same]), np.arange(len(keys)), 0))
+    repeated = np.flatnonzero(np.concatenate([[False], same]))
+    found, first = order[repeated], order[heads[repeated]]
+    by_place = np.argsort(found)
+    return found[by_place], first[by_place]
+
+
+def _first_places(keys: np.ndarray, among: np.ndarray, wanted: np.ndarray) -> list[int]:
+    """For every wanted key the first of the positions `among` that has it."""
+    return [int(among[np.argmax(keys[among] == key)]) for key in wanted]
+
+
+def _labels(task: Task, records: Records) -> list[Finding]:
+    labeled = records.size("labeled")
+    found: list[Finding] = []
+    if labeled and labeled < FEW_RECORDS:
+        what = f"Very little to learn from: {_count(labeled, 'labeled')}."
+        found.append(Finding("few_records", labeled, what, f"Label at least {FEW_RECORDS}; hundreds work well."))
+    known: Counter[str] = records.answers().get("labeled", Counter())
+    if task.closed and labeled > 1 and len(known) == 1:
+        what = f"Every labeled record has the same answer: {snippet(next(iter(known)))}."
+        found.append(Finding("single_class", labeled, what, "Add records with other answers."))
+    missing = [label for label in task.labels if labeled and not known[label]]
+    if missing:
+        what = f"No labeled record has the label {', '.join(snippet(label) for label in missing[:SHOWN])}."
+        found.append(Finding("missing_class", len(missing), what, "Label some records of each class."))
+    if task.kind == "classification":
+        numbers = defaultdict(list)
+        for label in task.labels:
+            number = parse_number(label)
+            if number is not None:
+                numbers[number].append(label)
+        alike = [", ".join(group) for group in numbers.values() if len(group) > 1]
+        if alike:
+            what = f"Labels that are the same number: {'; '.join(alike[:SHOWN])}."
+            found.append(Finding("label_spelling", len(alike), what, "Write each label in one way."))
+    return found
+
+
+def _count(number: int, split: str = "") -> str:
+    return f"{number:,} {split + ' ' if split else ''}record{'' if number == 1 else 's'}"

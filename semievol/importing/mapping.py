@@ -1,0 +1,286 @@
+"""Which column means what, and which task follows: suggestions from names (whole words) and from content.
+
+Knows nothing of files; it sees tables of text. A suggestion is for a person to confirm, the command line takes it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from collections.abc import Mapping as Tables
+from contextlib import suppress
+from dataclasses import dataclass
+
+from semievol.errors import UserError
+from semievol.importing.answer_cells import parse_options
+from semievol.importing.table import Table
+from semievol.records import Split
+
+ROLES = ("question", "answer", "options", "id", "context", "group", "gold")
+MOST_LABELS = 30
+LONGEST_LABEL = 60
+_LOOKED_AT = 2_000
+_NAMES: dict[str, tuple[str, ...]] = {
+    "question": (
+        *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
+        *("body", "tweet", "comment", "passage", "article", "document", "description", "problem", "title", "headline"),
+        *("utterance", "hypothesis", "subject", "stem", "goal", "startphrase", "ctx"),
+    ),
+    "answer": (
+        *("answer", "label", "gold", "gt", "target", "truth", "output", "response", "completion", "class", "category"),
+        *("cop", "team", "sentiment", "intent", "topic", "solution", "result", "tag"),
+    ),
+    "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
+    "id": ("id", "uid", "uuid", "guid", "key"),
+    "context": ("context", "passage", "background", "paragraph", "evidence", "premise", "article"),
+}
+
+
+_CHOICES = (*_NAMES["options"], "alternative", "candidate", "opt", "op", "ending", "sol")
+"""What columns with one option each are called, before a letter or a number."""
+_LETTERED = ("", "answer", "ans")
+"""The same before a letter only: answer1 and answer2 are two answers that are both right."""
+_NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
+_POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
+"""A letter or a position, as an answer that names an option."""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Columns by role.
+
+    choices: one column per option (A, B, C, …), where no single column holds the list. context: a passage that the
+    question is about; it is put before it. group: records of one group stay together when splits are cut.
+    gold: known answers of the unlabeled file, for measuring only, where they do not stand in the answer's column.
+    """
+
+    question: str
+    answer: str | None = None
+    options: str | None = None
+    id: str | None = None
+    choices: tuple[str, ...] = ()
+    context: str | None = None
+    group: str | None = None
+    gold: str | None = None
+
+    def as_dict(self) -> dict[str, str]:
+        """Role -> column, without the absent ones; `--map` reads the same form."""
+        found = {role: getattr(self, role) for role in ROLES} | {"options": self.options or "+".join(self.choices)}
+        return {role: column for role, column in found.items() if column}
+
+    def columns(self) -> tuple[str, ...]:
+        return tuple(c for c in (*(getattr(self, role) for role in ROLES), *self.choices) if c)
+
+    def answer_in(self, split: Split) -> str | None:
+        """The column with the answers of a split: where it is unlabeled, that of the hidden gold."""
+        return (self.gold or self.answer) if split == "unlabeled" else self.answer
+
+
+def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
+    """The likely mapping of these tables (split -> table); UserError where no column can be the question.
+
+    Columns that all tables have are preferred; where they have none in common that will do, the mapping is that of the
+    labeled table, and `align` finds the columns of the others.
+    """
+    first = tables.get("labeled") or next(iter(tables.values()))
+    shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
+    try:
+        return _suggest(first, shared)
+    except UserError:
+        return _suggest(first, first.columns)
+
+
+def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
+    """The tables with the columns of question, answer and options under the names that the mapping has for them.
+
+    A table that lacks such a column gives the one that would be suggested for it, if there is one, and a note says so.
+    """
+    aligned: dict[Split, Table] = {}
+    for split, table in tables.items():
+        wanted = {role: getattr(mapping, role) for role in ("question", "answer", "options")}
+        missing = {role: name for role, name in wanted.items() if name and name not in table.columns}
+        if split == "unlabeled":
+            missing.pop("answer", None)
+        names: dict[str, str] = {}
+        if missing:
+            try:
+                own = _suggest(table, table.columns)
+            except UserError:
+                own = Mapping("")
+            found = {getattr(own, role): name for role, name in missing.items() if getattr(own, role)}
+            names = {column: name for column, name in found.items() if column not in mapping.columns()}
+        aligned[split] = table.renamed(names) if names else table
+    return aligned
+
+
+def _suggest(first: Table, shared: list[str]) -> Mapping:
+    cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
+    options = _best([c for c in shared if _holds_lists(cells[c])], "options")
+    taken = {options}
+    choices = () if options else _choice_columns(first.columns)
+    taken.update(choices)
+    named = [c for c in shared if c not in taken and _rank(c, "question") is not None and _rank(c, "id") is None]
+    question = _best([c for c in named if not _few_values(cells[c])] or named, "question")
+    if question is None:
+        free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
+        question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)
+    if question is None:
+        raise UserError(
+            "No column looks like the question.", first.name, f"Choose it yourself; the columns are: {_listed(first)}."
+        )
+    taken.add(question)
+    left = [c for c in first.columns if c not in taken and cells[c]]
+    named = [c for c in left if _rank(c, "answer") is not None]
+    if options or choices:
+        texts = _option_texts([cells[c] for c in choices or (options,) if c], listed=bool(options))
+        named = [c for c in named if _name_options(cells[c], texts)] or named
+    answer = _best(named, "answer")
+    if answer is None and options is None and not choices:
+        answer = next((c for c in left if _rank(c, "id") is None and _few_values(cells[c])), None)
+    elif answer is None:
+        answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
+    taken.add(answer)
+    found: dict[str, str | None] = {}
+    for role in ("id", "context"):
+        found[role] = _best([c for c in shared if c not in taken and _rank(c, role) is not None], role)
+        taken.add(found[role])
+    return Mapping(question, answer, options, found["id"], choices, found["context"])
+
+
+def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
+    """Mapping from `question=COL,answer=COL,options=COL[,id=COL]`; options may be `A+B+C+D`, one column each.
+
+    Roles that are left out stay unmapped, but the question must be there.
+    """
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        role, equals, column = (piece.strip() for piece in part.partition("="))
+        if not equals or not column:
+            raise UserError(f'"{part.strip()}" names no column.', "--map", "Write role=COLUMN, separated by commas.")
+        if role not in ROLES:
+            raise UserError(f'There is no role "{role}".', "--map", f"Roles are: {', '.join(ROLES)}.")
+        if role in found:
+            raise UserError(f"The role {role} is given twice.", "--map", "Name one column for it.")
+        found[role] = column
+    if "question" not in found:
+        raise UserError("No column is given for the question.", "--map", "Add question=COLUMN.")
+    options = found.get("options", "")
+    separate = "+" in options and all(options not in table.columns for table in tables.values())
+    mapping = Mapping(
+        found["question"],
+        found.get("answer"),
+        None if separate or not options else options,
+        found.get("id"),
+        tuple(options.split("+")) if separate else (),
+        found.get("context"),
+        found.get("group"),
+        found.get("gold"),
+    )
+    check_mapping(mapping, tables)
+    return mapping
+
+
+def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:
+    """UserError where a column serves two roles or is absent from a file that needs it.
+
+    Only the unlabeled file may lack the answer and the id.
+    """
+    repeated = [column for column, times in Counter(mapping.columns()).items() if times > 1]
+    if repeated:
+        raise UserError(f'The column "{repeated[0]}" is mapped twice.', "mapping", "Give every role its own column.")
+    everywhere = {column for table in tables.values() for column in table.columns}
+    if absent := [column for column in mapping.columns() if column not in everywhere]:
+        first = next(iter(tables.values()))
+        raise UserError(
+            f'There is no column "{absent[0]}".', first.name, f"Its columns are: {_listed(first)}. Choose one."
+        )
+    for split, table in tables.items():
+        for column in mapping.columns():
+            optional = column in (mapping.id, mapping.group) or (column == mapping.answer and split == "unlabeled")
+            optional = optional or (column == mapping.gold and split != "unlabeled")
+            if column not in table.columns and not optional:
+                raise UserError(
+                    f'There is no column "{column}".', table.name, f"Its columns are: {_listed(table)}. Choose one."
+                )
+
+
+def _words(name: str) -> list[str]:
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return [word.casefold() for word in re.split(r"[\W_]+", spaced) if word]
+
+
+def _rank(column: str, role: str) -> int | None:
+    """Place of the column's best whole word in the role's list; None if it has none."""
+    words = _words(column)
+    return next((i for i, name in enumerate(_NAMES[role]) if name in words), None)
+
+
+def _best(columns: list[str], role: str) -> str | None:
+    """The column whose name fits best; shorter names first among equals, then the order of the file."""
+
+    def key(column: str) -> tuple[int, int, int]:
+        rank = _rank(column, role)
+        return (len(_NAMES[role]) if rank is None else rank, len(_words(column)), columns.index(column))
+
+    return min(columns, key=key, default=None)
+
+
+def _holds_lists(cells: list[str]) -> bool:
+    sample = cells[:200]
+    lists = sum(_is_list(cell) for cell in sample)
+    return bool(sample) and lists >= 0.8 * len(sample)
+
+
+def _is_list(cell: str) -> bool:
+    text = cell.strip()
+    if (text[:1] not in ("[", "{", "(") and text.count("|") < 1) or "answer_start" in text:
+        return False
+    try:
+        return len(parse_options(cell)) > 1
+    except UserError:
+        return False
+
+
+def _few_values(cells: list[str]) -> bool:
+    distinct = set(cells)
+    return bool(cells) and len(distinct) <= max(2, len(cells) // 2) and max(map(len, distinct)) <= LONGEST_LABEL
+
+
+def _choice_columns(columns: list[str]) -> tuple[str, ...]:
+    """Columns A, B, C, … or option_a, choice1, ending0, opa, …: of one name, at least two, in order."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for column in columns:
+        match = _NUMBERED.fullmatch(" ".join(_words(column)))
+        if match and match[1] in (_CHOICES + _LETTERED if match[2].isalpha() else _CHOICES):
+            found[match[1]].setdefault(match[2], column)
+    for by_ending in found.values():
+        for first in ("a", "0", "1"):
+            run = tuple(by_ending[e] for e in itertools.takewhile(by_ending.__contains__, _endings(first)))
+            if len(run) >= 2:
+                return run
+    return ()
+
+
+def _endings(first: str) -> Iterator[str]:
+    return map(chr, range(ord("a"), ord("z") + 1)) if first == "a" else map(str, range(int(first), 27))
+
+
+def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:
+    """Texts of the options in the first cells; listed: a cell holds all of them."""
+    found: set[str] = set()
+    for cell in itertools.chain.from_iterable(cells[:200] for cells in columns):
+        with suppress(UserError):
+            found.update(option.strip() for option in (parse_options(cell) if listed else (cell,)))
+    return found
+
+
+def _name_options(cells: list[str], texts: set[str]) -> bool:
+    """Whether nearly all cells are a letter, a position or the text of an option."""
+    some = [cell.strip() for cell in cells[:200]]
+    return sum(cell in texts or _POINTS.fullmatch(cell) is not None for cell in some) >= 0.9 * len(some)
+
+
+def _listed(table: Table) -> str:
+    return ", ".join(table.columns[:30]) + (", …" if len(table.columns) > 30 else "")

@@ -1,0 +1,180 @@
+"""Records of two splits that differ in a few characters, among many: MinHash over character shingles (Broder 1997).
+
+Signatures find candidates in one pass over the data; what is reported was then compared letter by letter, so a
+signature can miss a pair (seldom, see `BANDS`) but never make one up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import numpy as np
+from rensa import RMinHash
+
+from semievol.importing.accepted import Records
+from semievol.importing.fingerprints import spelling
+from semievol.records import SPLITS, Record, Split
+
+ALIKE = 0.8
+"""Least share of shingles (of both together) that two records have in common."""
+MOST = 200_000
+"""Records among which small edits are looked for; beyond, only what is spelled alike is found."""
+SHINGLE = 4
+"""Characters."""
+PERMUTATIONS, BANDS = 120, 24
+"""A pair just as alike as `ALIKE` shares no band with probability (1 - 0.8^5)^24 = 7e-5."""
+LIKELY = 0.65
+"""Least share of equal signature entries with which a pair is compared, four standard deviations below `ALIKE`."""
+_IN_A_BAND, _VERIFIED = 8, 3
+"""Others per band and split that are looked at, and of those the most alike, that are compared letter by letter."""
+_BATCH = 4_096
+_AT_ONCE, _KEPT = 1_024, 4_096
+_ODD = np.array(
+    [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F],
+    np.uint64,
+)
+"""A sum of products with these tells bands apart; where it does not, records are only compared in vain."""
+Watch = Callable[[str, int, int], None]
+"""Is told what is being done, how many records are done, and how many there are."""
+_YIELDS: dict[Split, int] = {"unlabeled": 0, "labeled": 1, "calibration": 2, "test": 3}
+
+
+def unwatched(what: str, done: int, total: int) -> None:
+    """A watch that nobody keeps."""
+
+
+def gives_way(first: Split, second: Split) -> bool:
+    """Whether of two alike records the first one's split is the one to lose it: unlabeled first, test never."""
+    return _YIELDS[first] < _YIELDS[second]
+
+
+def small_edits(records: Records, spelled: np.ndarray, watch: Watch = unwatched) -> dict[int, int]:
+    """Position of every record that is alike, but not spelled alike, to one of a split that does not give way to its
+    own -> position of the first such record that was found.
+
+    spelled: int64, one per record, as in `traces`. Depends on what the records ask and on their splits alone.
+    """
+    present = [SPLITS[number] for number in np.unique(records.splits)]
+    if len(present) < 2:
+        return {}
+    signed = list(_signatures(records, watch))
+    short, keys = (np.concatenate(arrays) for arrays in zip(*signed, strict=True))
+    members = {split: np.flatnonzero(records.splits == SPLITS.index(split)) for split in present}
+    buckets = {split: _Buckets(members[split], keys) for split in present}
+    winners = {split: [buckets[other] for other in present if gives_way(split, other)] for split in present}
+    total = sum(len(members[split]) for split in present if winners[split])
+    found: dict[int, int] = {}
+    compared = _Compared(records)
+    done = 0
+    for split in present:
+        for start in range(0, len(members[split]) if winners[split] else 0, _AT_ONCE):
+            ones = members[split][start : start + _AT_ONCE]
+            found |= compared.alike(_likeliest(ones, short, keys, spelled, winners[split]))
+            done += len(ones)
+            watch("Comparing the splits", done, total)
+    return found
+
+
+def alike_pairs(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """Positions of records that are alike, each with the first one that it is like; every pair is compared, so this is
+    for some hundreds."""
+    shingles = [set(_shingles(_text(record))) for record in records]
+    found = []
+    for one, mine in enumerate(shingles):
+        for other in range(one):
+            theirs = shingles[other]
+            if min(len(mine), len(theirs)) >= ALIKE * max(len(mine), len(theirs)) and len(mine & theirs) >= ALIKE * len(
+                mine | theirs
+            ):
+                found.append((one, other))
+                break
+    return found
+
+
+def _signatures(records: Records, watch: Watch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For some records after the others: uint8[m, PERMUTATIONS], the last byte of every entry, of which one in 256 is
+    equal by chance; and uint64[m, BANDS], equal where a band is."""
+    for start in range(0, len(records), _BATCH):
+        some = records.between(start, min(start + _BATCH, len(records)))
+        matrix = RMinHash.digest_matrix_from_token_sets([_shingles(_text(one)) for one in some], PERMUTATIONS, 0)
+        signatures = np.array(matrix.to_rows(), np.uint32)
+        bands = signatures.reshape(len(signatures), BANDS, -1).astype(np.uint64)
+        yield signatures.astype(np.uint8), (bands * _ODD).sum(axis=2)
+        watch("Preparing to compare", start + len(signatures), len(records))
+
+
+class _Buckets:
+    """The records of one split by the keys of their bands. members: their positions, ascending."""
+
+    def __init__(self, members: np.ndarray, keys: np.ndarray) -> None:
+        order = np.argsort(keys[members], axis=0, kind="stable")
+        self._keys = np.ascontiguousarray(np.take_along_axis(keys[members], order, axis=0).T)
+        self._positions = np.ascontiguousarray(members[order].T)
+
+    def sharing(self, keys: np.ndarray) -> np.ndarray:
+        """int64[m, BANDS * _IN_A_BAND]: the first positions with the same key in each band, -1 after the last."""
+        found = np.full((len(keys), BANDS, _IN_A_BAND), -1, np.int64)
+        for band, (known, positions) in enumerate(zip(self._keys, self._positions, strict=True)):
+            first = np.searchsorted(known, keys[:, band], "left")[:, None] + np.arange(_IN_A_BAND)
+            there = first < np.searchsorted(known, keys[:, band], "right")[:, None]
+            found[:, band][there] = positions[first[there]]
+        return found.reshape(len(keys), -1)
+
+
+def _likeliest(
+    ones: np.ndarray, short: np.ndarray, keys: np.ndarray, spelled: np.ndarray, winners: Sequence[_Buckets]
+) -> dict[int, list[int]]:
+    """Position of a record -> those that share a band and most of the signature with it, most alike first."""
+    others = np.concatenate([bucket.sharing(keys[ones]) for bucket in winners], axis=1)
+    others.sort(axis=1)
+    fresh = (others >= 0) & (spelled[others] != spelled[ones][:, None])
+    fresh[:, 1:] &= others[:, 1:] != others[:, :-1]
+    rows, places = np.nonzero(fresh)
+    equal = np.zeros(others.shape, np.int16)
+    equal[rows, places] = (short[ones[rows]] == short[others[rows, places]]).sum(axis=1)
+    best = np.argsort(-equal, axis=1, kind="stable")[:, :_VERIFIED]
+    found: dict[int, list[int]] = defaultdict(list)
+    for row, place in np.argwhere(np.take_along_axis(equal, best, axis=1) >= LIKELY * PERMUTATIONS).tolist():
+        found[int(ones[row])].append(int(others[row, best[row, place]]))
+    return found
+
+
+class _Compared:
+    """Compares letter by letter; the shingles of those that others were compared with are kept for a while."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._kept: dict[int, set[str]] = {}
+
+    def alike(self, likely: dict[int, list[int]]) -> dict[int, int]:
+        """Position -> the first of its likely ones that is alike."""
+        if len(self._kept) > _KEPT:
+            self._kept.clear()
+        asked = {other for others in likely.values() for other in others}
+        self._kept |= self._sets(asked - self._kept.keys())
+        found: dict[int, int] = {}
+        for one, mine in self._sets(likely.keys()).items():
+            twin = next((other for other in likely[one] if _overlap(mine, self._kept[other]) >= ALIKE), None)
+            if twin is not None:
+                found[one] = twin
+        return found
+
+    def _sets(self, positions: Collection[int]) -> dict[int, set[str]]:
+        ordered = np.array(sorted(positions), np.int64)
+        some = self._records.only(ordered)
+        return {at: set(_shingles(_text(one))) for at, one in zip(ordered.tolist(), some, strict=True)}
+
+
+def _overlap(mine: set[str], theirs: set[str]) -> float:
+    """Share of the shingles of both that both have."""
+    common = len(mine & theirs)
+    return common / (len(mine) + len(theirs) - common)
+
+
+def _text(record: Record) -> str:
+    return " ".join([spelling(record.question), *sorted(map(spelling, record.options))])
+
+
+def _shingles(text: str) -> list[str]:
+    return [text[i : i + SHINGLE] for i in range(max(1, len(text) - SHINGLE + 1))]

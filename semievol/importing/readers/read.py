@@ -1,0 +1,102 @@
+"""A file to a table of text: the format is told by the content first, by the ending of the name second.
+
+Values are never interpreted: `NA` stays a label, `007` stays `007`. Knows nothing of questions and answers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from semievol.errors import UserError
+from semievol.importing.forms import unfold
+from semievol.importing.readers.content import Content, Watch, load
+from semievol.importing.readers.delimited import read_delimited
+from semievol.importing.readers.encodings import decide_encoding, looks_wide
+from semievol.importing.readers.overrides import AS_FOUND, ReadAs
+from semievol.importing.readers.parquet import read_parquet
+from semievol.importing.readers.structured import read_json
+from semievol.importing.table import LIMITS, Limits, Table
+
+ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
+_KNOWN = f"Known endings are {', '.join(ENDINGS)}, and .gz after each of them."
+_BY_ENDING = {".csv": ",", ".tsv": "\t"}
+_BINARY = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3": "an SQLite database",
+    b"\xd0\xcf\x11\xe0": "an encrypted workbook or an old .xls file",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+}
+
+
+def read_table(
+    source: Path | bytes,
+    name: str = "",
+    read_as: ReadAs = AS_FOUND,
+    *,
+    limits: Limits = LIMITS,
+    watch: Watch | None = None,
+) -> Table:
+    """The table in a file or an upload.
+
+    source: a path on this machine or the uploaded bytes. name: what the file is called; it is never used as a path.
+    read_as: what a person says about it. watch: is told how many bytes of the file were read.
+    An untrusted file goes through `contained.read_contained`.
+    Raises UserError where the file as a whole cannot be used; single bad rows are in `Table.rejected`.
+    """
+    return unfold(_read(source, name, read_as, limits, watch), limits)
+
+
+def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watch: Watch | None) -> Table:
+    content = load(source, name or (source.name if isinstance(source, Path) else ""), limits, watch)
+    ending = next((e for e in ENDINGS if content.name.lower().endswith(e)), None)
+    if ending is None:
+        raise UserError("The ending of the file's name says nothing about its format.", content.name, _KNOWN)
+    head = content.head()
+    if head.startswith(b"PK\x03\x04"):
+        if ending != ".xlsx":
+            content.notes.append(f"The file is a workbook, although its name ends in {ending}.")
+        _refuse_sayings(content, read_as, "encoding", "delimiter")
+        from semievol.importing.readers.spreadsheet import read_xlsx  # its library loads slowly and few files need it
+
+        return read_xlsx(content, limits, read_as.sheet)
+    _refuse_sayings(content, read_as, "sheet")
+    if head.startswith(b"PAR1"):
+        if ending != ".parquet":
+            content.notes.append(f"The file is Parquet, although its name ends in {ending}.")
+        _refuse_sayings(content, read_as, "encoding", "delimiter")
+        return read_parquet(content, limits)
+    _refuse_binary(content, head, wide=looks_wide(head, read_as.encoding))
+    if ending in (".xlsx", ".parquet"):
+        raise UserError(
+            f"The name ends in {ending}, but the content is something else.",
+            content.name,
+            "Rename it to what it is, such as .csv, or choose the right file.",
+        )
+    decide_encoding(content, read_as.encoding)
+    if ending == ".txt" and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
+        ending = ".json"  # what was pasted has no name of its own
+    if ending in (".jsonl", ".ndjson", ".json"):
+        _refuse_sayings(content, read_as, "delimiter")
+        return read_json(content, limits, lines=ending != ".json")
+    return read_delimited(content, limits, read_as.delimiter, expected=_BY_ENDING.get(ending, ""))
+
+
+def _refuse_sayings(content: Content, read_as: ReadAs, *things: str) -> None:
+    """UserError where a person says something about the file that a file of its format does not have."""
+    for thing in things:
+        if getattr(read_as, thing) is not None:
+            raise UserError(f"A file of this format has no {thing} to choose.", content.name, f"Leave the {thing} out.")
+
+
+def _refuse_binary(content: Content, head: bytes, wide: bool) -> None:
+    found = next((kind for mark, kind in _BINARY.items() if head.startswith(mark)), None)
+    if found is None and not wide:
+        control = sum(byte < 32 and byte not in b"\t\n\x0b\x0c\r\x1b" for byte in head)
+        if control > 0.1 * len(head) and control > 8:
+            found = "binary data"
+    if found is not None:
+        raise UserError(f"The file is {found}, not a table.", content.name, _KNOWN)

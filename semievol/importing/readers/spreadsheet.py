@@ -1,0 +1,238 @@
+"""XLSX: one sheet as the text that the file stores. Sizes are checked before unpacking; formulas are never run."""
+
+from __future__ import annotations
+
+import datetime
+import lzma
+import re
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+from xml.etree.ElementTree import ParseError
+
+from openpyxl.cell.text import Text
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+from openpyxl.xml.functions import iterparse
+
+from semievol.errors import UserError
+from semievol.importing.readers.building import TableWriter, finished
+from semievol.importing.readers.content import Content
+from semievol.importing.readers.overrides import ReadAs
+from semievol.importing.table import MEGABYTE, Limits, Table, check_columns
+
+_SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
+_STRING = f"{{{SHEET_MAIN_NS}}}si"
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
+_SEEN = {
+    "blank": "{:,} blank rows were skipped.",
+    "date": "{:,} rows hold dates or times, rendered as ISO 8601: the workbook stores no text.",
+    "duration": "{:,} rows hold durations, rendered as hours:minutes:seconds: the workbook stores no text.",
+    "rounded": "{:,} rows hold numbers of 16 or more digits, which spreadsheets round.",
+}
+_LONGEST_EXACT = 10**15
+_HIDDEN_ROW = re.compile(rb'<row [^>]*\bhidden="(?:1|true)"')
+# What zipfile and openpyxl were seen to raise on workbooks with flipped bytes.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, ParseError),
+    *(InvalidFileException, LookupError, ValueError, TypeError, AttributeError, ArithmeticError),
+    *(OSError, EOFError, RuntimeError, AssertionError),
+)
+
+
+def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Table:
+    """Table of `sheet` (the first one if not named); row numbers are the sheet's own."""
+    check_archive(content, limits)
+    writer = TableWriter(content.name, limits=limits, notes=content.notes)
+    try:
+        with content.open() as file:
+            book = _opened(file, data_only=True)
+            name = _choose_sheet([one.title for one in book.worksheets], sheet, writer)
+            with content.open(watched=True) as again:
+                formulas = _opened(again)
+                _read_sheet(book[name], formulas[name], writer, limits)
+            _note_layout(content, book[name], writer)
+    except _UNREADABLE as error:
+        raise UserError(
+            f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
+        ) from None
+    return finished(writer)
+
+
+class _Reader(ExcelReader):
+    """openpyxl's own changes shared strings: of `_x005F_` it drops all but the first character."""
+
+    def read_strings(self) -> None:
+        part = self.package.find(SHARED_STRINGS)
+        if part is None:
+            return
+        with self.archive.open(part.PartName[1:]) as source:
+            for _, node in iterparse(source):
+                if node.tag == _STRING:
+                    self.shared_strings.append(Text.from_tree(node).content)
+                    node.clear()
+
+
+def _opened(file: BinaryIO, data_only: bool = False) -> Any:
+    reader = _Reader(file, read_only=True, data_only=data_only)
+    reader.read()
+    return reader.wb
+
+
+def check_archive(content: Content, limits: Limits) -> None:
+    """UserError for a zip that is no workbook, holds macros or entities, or unpacks past the limit."""
+    try:
+        with content.open() as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > limits.decoded // 2:
+                raise UserError(
+                    f"The workbook unpacks to {total:,} bytes; the limit is {limits.decoded // 2:,} bytes.",
+                    content.name,
+                    "Save only the sheet that is needed, as CSV.",
+                )
+            names = {member.filename for member in members}
+            if "xl/workbook.xml" not in names:
+                raise UserError(
+                    "The file is a zip archive, not a workbook.", content.name, "Unpack it and choose the data file."
+                )
+            if any(name.endswith("vbaProject.bin") for name in names):
+                raise UserError("The workbook holds macros.", content.name, "Save it as .xlsx without macros.")
+            for member in members:
+                if member.flag_bits & 1:
+                    raise UserError("The workbook is encrypted.", content.name, "Save it without a password.")
+                if member.filename.endswith((".xml", ".rels")):
+                    with archive.open(member) as part:
+                        head = part.read(4096)
+                    if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
+                        raise UserError("The workbook declares XML entities.", content.name, _SAVE_AGAIN)
+    except _UNREADABLE as error:
+        raise UserError(f"The workbook is damaged ({str(error)[:120]}).", content.name, _SAVE_AGAIN) from None
+
+
+def _choose_sheet(names: list[str], wanted: str | None, writer: TableWriter) -> str:
+    if wanted is not None and wanted not in names:
+        raise UserError(f'There is no sheet "{wanted}".', writer.name, f"Choose one of: {', '.join(names)}.")
+    chosen = wanted or names[0]
+    writer.form = f'XLSX, sheet "{chosen}"'
+    writer.read_as = ReadAs(sheet=chosen)
+    writer.sheets = [chosen, *(name for name in names if name != chosen)]
+    if len(names) > 1:
+        writer.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(writer.sheets[1:])}.')
+    return chosen
+
+
+def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) -> None:
+    seen: Counter[str] = Counter()
+    for number, (cells, sources) in enumerate(zip(_rows(sheet), _rows(formulas), strict=True), 1):
+        values = [_text(cell.value, cell.data_type) for cell in cells]
+        while values and values[-1] is None and len(values) > len(writer.columns):
+            values.pop()
+        if not writer.columns:
+            if values:
+                names = [(value or "").strip() for value in values]
+                check_columns(names, writer.name, limits, number)
+                writer.widen(names)
+            continue
+        unstored = _formula_without_value(cells, sources)
+        if all(value is None for value in values) and unstored is None:
+            seen["blank"] += 1
+        elif unstored is not None and len(values) <= len(writer.columns):
+            reason = "The cell holds a formula without a stored value."
+            writer.reject(number, _named(writer, unstored), str(sources[unstored].value), reason, _SAVE_AGAIN)
+        elif not _rejected(number, cells, values, writer):
+            seen.update({sort for cell in cells if (sort := _sort(cell.value))})
+            writer.add(number, values + [None] * (len(writer.columns) - len(values)))
+    writer.notes += [told.format(seen[sort]) for sort, told in _SEEN.items() if seen[sort]]
+
+
+def _rejected(number: int, cells: tuple[Any, ...], values: list[str | None], writer: TableWriter) -> bool:
+    """Whether the row had to be rejected: it is too long, or a formula in it failed."""
+    width = len(writer.columns)
+    if len(values) > width:
+        reason = f"The row has a value in column {len(values)}; the header has {width} columns."
+        writer.reject(number, "", values[-1], reason, "Name that column in the header or delete the value.")
+        return True
+    error = next((i for i, cell in enumerate(cells[:width]) if cell.data_type == "e"), None)
+    if error is not None:
+        reason = "The cell holds a spreadsheet error."
+        writer.reject(number, _named(writer, error), values[error], reason, "Correct the formula.")
+    return error is not None
+
+
+def _note_layout(content: Content, sheet: Any, writer: TableWriter) -> None:
+    """What is seen otherwise than it is stored: hidden rows, and merged cells, of which only the first has text."""
+    hidden = merged = 0
+    with content.open() as file, zipfile.ZipFile(file) as archive, archive.open(sheet._worksheet_path) as part:
+        kept = b""
+        while chunk := part.read(MEGABYTE):
+            text = kept + chunk
+            whole = text.rfind(b">") + 1
+            hidden += len(_HIDDEN_ROW.findall(text[:whole]))
+            merged += text[:whole].count(b"<mergeCell ")
+            kept = text[whole:][-MEGABYTE:]
+    if hidden:
+        writer.notes.append(f"{hidden:,} rows are hidden in the workbook; they were read as well.")
+    if merged:
+        writer.notes.append(f"The sheet has {merged:,} merged ranges; only the first cell of each holds its value.")
+
+
+def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
+    # The stored dimensions are a hint that other programs write wrongly.
+    sheet.reset_dimensions()
+    return sheet.iter_rows()
+
+
+def _named(writer: TableWriter, position: int) -> str:
+    return writer.columns[position] if position < len(writer.columns) else str(position + 1)
+
+
+def _formula_without_value(cells: tuple[Any, ...], sources: tuple[Any, ...]) -> int | None:
+    for position, (cell, source) in enumerate(zip(cells, sources, strict=False)):
+        if cell.value is None and source.data_type == "f":
+            return position
+    return None
+
+
+def _sort(value: Any) -> str:
+    """Which of the `_SEEN` values this is, or ""."""
+    if isinstance(value, datetime.date | datetime.time):
+        return "date"
+    if isinstance(value, datetime.timedelta):
+        return "duration"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "rounded" if number and abs(value) >= _LONGEST_EXACT else ""
+
+
+def _text(value: Any, data_type: str = "") -> str | None:
+    if value is None or isinstance(value, str):
+        return _unescaped(value) if value and data_type == "s" else value
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    return _duration(value) if isinstance(value, datetime.timedelta) else str(value)
+
+
+def _unescaped(text: str) -> str:
+    """Text of ECMA-376's type ST_Xstring (part 1, 22.9.2.19): `_xHHHH_` is the UTF-16 unit HHHH, `_x005F_` a `_`."""
+    if "_x" not in text or not _ESCAPE.search(text):
+        return text
+    found = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+    try:
+        return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return found  # half a character, for which the row is rejected
+
+
+def _duration(span: datetime.timedelta) -> str:
+    """Hours (also more than 24), minutes and seconds, as a spreadsheet shows them: `26:03:04`, `-0:01:30.5`."""
+    total = abs(span) // datetime.timedelta(microseconds=1)
+    seconds, rest = divmod(total, 1_000_000)
+    fraction = f".{rest:06d}".rstrip("0") if rest else ""
+    sign = "-" if span < datetime.timedelta(0) else ""
+    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{fraction}"

@@ -1,0 +1,234 @@
+"""JSON Lines and JSON arrays of objects: strings decoded, every other value kept as the text that stands in the file.
+
+Numbers are never parsed (a 23-digit number stays as written); lists and objects inside a record stay JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, NoReturn
+
+from semievol.errors import UserError
+from semievol.importing.readers.building import TableWriter, finished
+from semievol.importing.readers.content import SAVE_AS_UTF8, Content
+from semievol.importing.table import Limits, Table, check_columns
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_ONE_PER_LINE = "Write one JSON object per line, or one array of objects in a .json file."
+_GATHERED = 1_024
+_CORRECT = "Correct this record or delete it."
+
+
+class _Bad(ValueError):
+    """Why one record cannot be read."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _Bad(f"{name} is not a JSON value.")
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _Bad(f'The key "{key[:60]}" stands twice.')
+        found[key] = value
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats
+)
+
+
+def read_json(content: Content, limits: Limits, lines: bool) -> Table:
+    """Table of a JSONL (`lines`) or JSON file; the other one of the two is recognised and noted."""
+    try:
+        if lines:
+            first = _first_character(content)
+            if first == "[":
+                content.notes.append("The file is one JSON array, not JSON Lines; its elements are the records.")
+                return _read_array(content, limits)
+            return _read_lines(content, limits)
+        return _read_array(content, limits)
+    except RecursionError:
+        raise UserError(
+            "The JSON is nested too deeply to be read.", content.name, "Flatten the records to plain fields."
+        ) from None
+
+
+def _first_character(content: Content) -> str:
+    for line in content.lines():
+        if line.strip():
+            return line.strip()[0]
+    raise UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
+
+
+def _read_lines(content: Content, limits: Limits) -> Table:
+    reading = _Reading(content, limits)
+    for number, line in enumerate(content.lines(), 1):
+        text = line.strip(" \t\r\n")
+        if not text:
+            continue
+        if not reading.writer.physical and text in ("{", "{,"):
+            raise UserError(
+                "The file is pretty-printed JSON, not JSON Lines.", f"{content.name}, row {number}", _ONE_PER_LINE
+            )
+        if number in content.bad_lines:
+            reason = f"Byte {content.bad_lines[number]:,} of the file is not valid UTF-8."
+            reading.writer.reject(number, "", text, reason, SAVE_AS_UTF8)
+        else:
+            reading.take(number, text)
+    return reading.table()
+
+
+def _read_array(content: Content, limits: Limits) -> Table:
+    if content.size > limits.decoded:
+        raise UserError(f"The JSON is larger than {limits.decoded:,} bytes, the limit.", content.name, _ONE_PER_LINE)
+    if content.errors != "strict":
+        raise UserError("The file is not valid UTF-8.", content.name, SAVE_AS_UTF8)
+    text = content.text()
+    position = _skip(text, 0)
+    if position == len(text):
+        raise UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
+    if text[position] == "{":
+        return _read_object(content, text, position, limits)
+    if text[position] != "[":
+        raise UserError("The file holds no array of objects.", content.name, _ONE_PER_LINE)
+    return _elements(content, text, position, limits, alone=True)
+
+
+def _read_object(content: Content, text: str, position: int, limits: Limits) -> Table:
+    """`{"data": [...]}` is unwrapped; objects line by line are JSON Lines under another name."""
+    try:
+        _, end = _DECODER.raw_decode(text, position)
+    except _Bad as error:
+        raise UserError(str(error), content.name, _CORRECT) from None
+    except json.JSONDecodeError as error:
+        raise _syntax(content, error) from None
+    if _skip(text, end) < len(text):
+        content.notes.append("The file is JSON Lines, one object per line.")
+        return _read_lines(content, limits)
+    arrays = [(key, start) for key, start in _fields(text, position) if text[start] == "["]
+    if len(arrays) != 1:
+        raise UserError("The file is one object, not an array of objects.", content.name, _ONE_PER_LINE)
+    content.notes.append(f'The records are the elements of "{arrays[0][0]}".')
+    return _elements(content, text, arrays[0][1], limits)
+
+
+def _elements(content: Content, text: str, position: int, limits: Limits, alone: bool = False) -> Table:
+    """Records of the array at `position`; nothing may follow it where it stands `alone`."""
+    reading = _Reading(content, limits)
+    position = _skip(text, position + 1)
+    number = 0
+    while text[position : position + 1] != "]":
+        number += 1
+        try:
+            _, end = json.JSONDecoder(parse_int=str).raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            raise _syntax(content, error) from None
+        reading.take(number, text[position:end])
+        position = _skip(text, end)
+        if text[position : position + 1] == ",":
+            position = _skip(text, position + 1)
+        elif text[position : position + 1] != "]":
+            raise _syntax(content, json.JSONDecodeError("Expecting ',' or ']'", text, position))
+    after = _skip(text, position + 1)
+    if alone and after < len(text):
+        raise _syntax(content, json.JSONDecodeError("there is more after the end of the array", text, after))
+    return reading.table()
+
+
+class _Reading:
+    """Records as they come in; a key that was not seen before becomes a further column."""
+
+    def __init__(self, content: Content, limits: Limits) -> None:
+        self.writer = TableWriter(content.name, limits=limits, notes=content.notes)
+        self.writer.form = f"JSON, {content.encoding_name}"
+        self.writer.read_as, self.writer.guessed = content.read_as, content.guessed
+        self.limits = limits
+        self.nested: dict[str, None] = {}
+        self.columns: dict[str, None] = {}
+        self.keys: Counter[int] = Counter()
+        """Number of fields -> records that have so many."""
+        self.waiting: list[tuple[int, dict[str, str | None]]] = []
+        self.written: set[str] = set()
+
+    def take(self, number: int, text: str) -> None:
+        try:
+            record = self._record(text)
+        except json.JSONDecodeError as error:
+            reason = f"The record is not valid JSON ({error.msg}, character {error.pos + 1})."
+            self.writer.reject(number, "", text, reason, _CORRECT)
+        except _Bad as error:
+            self.writer.reject(number, "", text, str(error), _CORRECT)
+        else:
+            self.waiting.append((number, record))
+            self.keys[len(record)] += 1
+            if new := [key for key in record if key not in self.columns]:
+                self.columns.update(dict.fromkeys(new))
+                check_columns(list(self.columns), self.writer.name, self.limits)
+            if len(self.waiting) >= _GATHERED:
+                self._write()
+
+    def _write(self) -> None:
+        """Hands on the records that wait; columns that came with them are widened by once, not one by one."""
+        self.writer.widen([column for column in self.columns if column not in self.written])
+        self.written.update(self.columns)
+        for number, record in self.waiting:
+            self.writer.add(number, [record.get(column) for column in self.columns])
+        self.waiting = []
+
+    def _record(self, text: str) -> dict[str, str | None]:
+        if text[0] != "{":
+            raise _Bad("The record is not an object with named fields.")
+        if text[_skip(text, 1) : _skip(text, 1) + 1] == "}":
+            raise _Bad("The record has no fields.")
+        end = _DECODER.raw_decode(text, 0)[1]
+        if _skip(text, end) < len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
+        record: dict[str, str | None] = {}
+        for key, start in _fields(text, 0):
+            if not key.strip():
+                raise _Bad("A field has no name.")
+            decoded, end = _DECODER.raw_decode(text, start)
+            record[key] = decoded if text[start] == '"' else None if decoded is None else text[start:end]
+            if text[start] in "[{":
+                self.nested[key] = None
+        return record
+
+    def table(self) -> Table:
+        self._write()
+        varying = self.keys.total() - self.keys[len(self.columns)]
+        if varying:
+            self.writer.notes.append(f"{varying:,} records lack some of the fields; those cells are empty.")
+        if self.nested:
+            self.writer.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
+        return finished(self.writer, "record")
+
+
+def _fields(text: str, position: int) -> list[tuple[str, int]]:
+    """Key and start of the value of every field of the (valid) object that starts at `position`."""
+    found: list[tuple[str, int]] = []
+    position = _skip(text, position + 1)
+    while text[position] != "}":
+        key, end = _DECODER.raw_decode(text, position)
+        start = _skip(text, _skip(text, end) + 1)
+        found.append((key, start))
+        _, end = _DECODER.raw_decode(text, start)
+        position = _skip(text, end)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
+    return found
+
+
+def _skip(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match else position
+
+
+def _syntax(content: Content, error: json.JSONDecodeError) -> UserError:
+    where = f"{content.name}, row {error.lineno}, column {error.colno}"
+    return UserError(f"The file is not valid JSON ({error.msg}).", where, "Correct the file.")

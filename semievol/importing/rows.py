@@ -1,0 +1,186 @@
+"""One row of a file at a time: question, options and answer read by the mapping, or the reason why they cannot be.
+
+Knows nothing of other rows, but for the form in which a whole column writes its answers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from semievol.errors import UserError
+from semievol.importing.accepted import PartWriter, join_context
+from semievol.importing.answer_cells import (
+    AnswerForm,
+    answer_form,
+    checked_options,
+    parse_options,
+    read_answer,
+    written_as,
+)
+from semievol.importing.checks import SHOWN, Finding
+from semievol.importing.fingerprints import Tracer
+from semievol.importing.mapping import Mapping
+from semievol.importing.table import Reject, Table, snippet
+from semievol.records import Split, Task
+from semievol.task.answers import LETTERS
+
+
+@dataclass
+class Row:
+    """A row on its way to a record: options read, answer still as it stands in the cell.
+
+    kept: it is a record of an earlier version, whose answer (or hidden gold) was read before.
+    """
+
+    split: Split
+    place: int
+    number: int
+    question: str
+    options: tuple[str, ...]
+    cell: str
+    kept: bool = False
+
+
+def form_of(
+    tables: Iterable[tuple[Split, Table]], mapping: Mapping, task: Task, hide_gold: bool, base: int | None
+) -> AnswerForm:
+    """How answers are written, told from all of them."""
+    if not task.closed or not (mapping.options or mapping.choices):
+        return AnswerForm()
+    read = (
+        (row.options, row.cell)
+        for split, table in tables
+        if split != "unlabeled" or hide_gold
+        for row in rows_of(split, table, mapping, task, [])
+        if row.cell and row.options
+    )
+    form = answer_form(read)
+    return form if base is None else replace(form, base=base)
+
+
+def rows_of(split: Split, table: Table, mapping: Mapping, task: Task, rejects: list[Reject]) -> Iterator[Row]:
+    """The rows whose question and options can be read; the others are appended to `rejects`."""
+    roles = [mapping.question, mapping.context, mapping.answer_in(split), mapping.options]
+    there = [role if role in table.columns else None for role in roles]
+    needed = list(dict.fromkeys([name for name in there if name is not None] + list(mapping.choices)))
+    at = [needed.index(name) if name is not None else None for name in there]
+    choices = [needed.index(name) for name in mapping.choices]
+    for place, (number, cells) in enumerate(table.walk(needed)):
+        question, context, answer, listed = ((cells[i] or "") if i is not None else "" for i in at)
+        if not question.strip():
+            reason = "The question is empty."
+            rejects.append(Reject(number, mapping.question, "", reason, "Write it or delete the row."))
+            continue
+        try:
+            options = _options(task, mapping, [cells[i] or "" for i in choices], listed)
+        except UserError as error:
+            column = mapping.options or ", ".join(mapping.choices)
+            value = listed or " | ".join(cells[i] or "" for i in choices)
+            rejects.append(Reject(number, column, snippet(value), error.what, error.remedy))
+            continue
+        yield Row(split, place, number, join_context(context, question), options, answer.strip())
+
+
+def _options(task: Task, mapping: Mapping, choices: list[str], cell: str) -> tuple[str, ...]:
+    if not task.closed or not (mapping.options or mapping.choices):
+        return ()
+    if mapping.choices:
+        while choices and not choices[-1].strip():
+            choices.pop()
+        options = checked_options(tuple(choices))
+    elif task.kind == "classification" and not cell.strip():
+        return ()
+    else:
+        options = parse_options(cell)
+    if task.kind == "classification" and {option.strip() for option in options} != set(task.labels):
+        raise UserError("The options differ from the task's label set.", "", "Write the same options in every row.")
+    if task.kind == "multiple_choice" and len(options) > len(LETTERS):
+        raise UserError(
+            f"There are {len(options)} options; letters can name {len(LETTERS)}.", "", "Keep fewer options."
+        )
+    return options
+
+
+class Reading:
+    """Reads the answers of the rows and remembers what is worth a finding."""
+
+    def __init__(self, task: Task, mapping: Mapping, form: AnswerForm, hide_gold: bool) -> None:
+        self.task, self.mapping, self.form, self.hide_gold = task, mapping, form, hide_gold
+        self.unreadable, self.respelled = _Tally(), _Tally()
+        self.forms = {"letter": _Tally(), "number": _Tally(), "text": _Tally()}
+
+    def take(self, row: Row, writer: PartWriter, tracer: Tracer) -> Reject | None:
+        """Hands on what the row becomes; the reason where it becomes nothing."""
+        answer = gold = None
+        if row.split == "unlabeled":
+            if (self.hide_gold or row.kept) and row.cell:
+                try:
+                    gold = self._read(row)
+                except UserError:
+                    self.unreadable.add(row)
+        else:
+            try:
+                if not row.cell:
+                    raise UserError("The answer is empty.", "", "Fill it in, or move the row to the unlabeled file.")
+                answer = self._read(row)
+            except UserError as error:
+                column = self.mapping.answer or ""
+                return Reject(row.number, column, snippet(row.cell), error.what, error.remedy)
+        # A classification's options are the task's labels; they are not part of the record's content.
+        options = row.options if self.task.kind == "multiple_choice" else ()
+        writer.add(row.place, answer, gold, options)
+        tracer.add(row.question, options, options[LETTERS.index(answer)].strip() if options and answer else answer)
+        return None
+
+    def _read(self, row: Row) -> str:
+        if row.kept and self.task.kind != "classification":
+            return row.cell  # nothing but a label set can be another one now
+        answer = read_answer(self.task, row.options, row.cell, self.form)
+        if self.task.kind == "classification" and answer != row.cell and answer.casefold() == row.cell.casefold():
+            self.respelled.add(row)
+        if self.task.closed and row.options and not row.kept:
+            self.forms[written_as(row.options, row.cell, self.form)].add(row)
+        return answer
+
+    def findings(self) -> Iterator[Finding]:
+        if digits := self.forms["number"].count:
+            what = f"Numbers read as positions counted from {self.form.base}: {answers(digits)}."
+            yield self.forms["number"].finding("digit_answers", what, "Count from the other number if this is wrong.")
+        used = {form: rows for form, rows in self.forms.items() if rows.count}
+        if len(used) > 1 and "text" in used:
+            rarest = min(used.values(), key=lambda tally: tally.count)
+            told = ", ".join(f"{rows.count:,} by {form}" for form, rows in used.items())
+            yield rarest.finding("answer_forms", f"Answers are given in several forms: {told}.", "Use one form.")
+        if self.respelled.count:
+            what = f"Differing from the label only in case, and read as the same: {answers(self.respelled.count)}."
+            yield self.respelled.finding("label_spelling", what, "Write each label in one way.")
+        if self.unreadable.count:
+            what = f"Unreadable, and left out of the hidden gold: {answers(self.unreadable.count)}."
+            yield self.unreadable.finding("unreadable_gold", what, "Correct them if they should be measured.")
+
+
+@dataclass
+class _Tally:
+    """How many rows of each split something is true of, and the first few."""
+
+    counts: Counter[Split] = field(default_factory=Counter)
+    first: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return self.counts.total()
+
+    def add(self, row: Row) -> None:
+        self.counts[row.split] += 1
+        if len(self.first) < SHOWN:
+            self.first.append({"split": row.split, "row": row.number, "value": snippet(row.cell)})
+
+    def finding(self, kind: str, what: str, remedy: str) -> Finding:
+        return Finding(kind, self.count, what, remedy, tuple(self.first), self.counts)
+
+
+def answers(number: int) -> str:
+    return f"{number:,} answer{'' if number == 1 else 's'}"

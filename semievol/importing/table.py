@@ -1,0 +1,214 @@
+"""What every reader gives back: a table of text with the physical row of every record and the rows it had to reject.
+
+Knows nothing of file formats, mappings or tasks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semievol.errors import UserError
+from semievol.importing.readers.overrides import AS_FOUND, ReadAs
+
+MEGABYTE = 2**20
+_WALKED = 4_096
+_NUMBERS = "physical row"
+_UNFIT = re.compile(r"[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may hold; every message about a limit names it. Sizes in bytes."""
+
+    file: int = 500 * MEGABYTE
+    decoded: int = 1024 * MEGABYTE
+    cell: int = MEGABYTE
+    cells: int = 20_000_000
+    columns: int = 1_000
+    rejected: int = 100_000
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that is not imported: where it stands, what was found there, why, and what to do.
+
+    row: physical row. column: name or "" where the row as a whole is meant. value: snippet of at most 80 characters.
+    """
+
+    row: int
+    column: str
+    value: str
+    reason: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "row": self.row,
+            "column": self.column,
+            "value": self.value,
+            "reason": self.reason,
+            "remedy": self.remedy,
+        }
+
+
+class Table:
+    """The cells of one file exactly as text, column by column in Arrow memory; None stands for a missing value where
+    the format knows missing values.
+
+    cells: one `large_string` column per name in `columns`.
+    numbers: for every row the physical row: the line on which it starts (CSV, TSV, JSONL; the header of a CSV is
+    row 1), the sheet's row (XLSX), or the position of the record counted from 1 (JSON array, Parquet).
+    notes: what was decided in reading (encoding, delimiter, sheet), as sentences for a person.
+    sheets: all sheets of a workbook, that which was read first. form: format, encoding and delimiter, for a person.
+    read_as: encoding and delimiter that were taken, None where the format has none. guessed: which of them were told
+    from the content, where neither the file nor a person says them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cells: pa.Table,
+        numbers: np.ndarray,
+        notes: Iterable[str] = (),
+        rejected: Iterable[Reject] = (),
+        sheets: Iterable[str] = (),
+        form: str = "",
+        read_as: ReadAs = AS_FOUND,
+        guessed: Iterable[str] = (),
+    ) -> None:
+        self.name, self.cells, self.numbers, self.form, self.read_as = name, cells, numbers, form, read_as
+        self.notes, self.rejected, self.sheets = list(notes), list(rejected), list(sheets)
+        self.guessed = list(guessed)
+        self.columns: list[str] = list(cells.column_names)
+
+    def __len__(self) -> int:
+        return int(self.cells.num_rows)
+
+    @property
+    def physical(self) -> int:
+        """Rows that the file holds, read or rejected, without header and blank lines."""
+        return len(self) + len(self.rejected)
+
+    @property
+    def rows(self) -> list[list[str | None]]:
+        """All cells row by row; for small tables."""
+        return [list(row) for _, row in self.walk(self.columns)]
+
+    def renamed(self, names: Mapping[str, str]) -> Table:
+        """The same cells with some columns under other names; a note says which."""
+        told = "; ".join(f'"{old}" is read as "{new}"' for old, new in names.items())
+        cells = self.cells.rename_columns([names.get(column, column) for column in self.columns])
+        return self.holding(cells, [*self.notes, f"{told}."])
+
+    def holding(self, cells: pa.Table, notes: Iterable[str]) -> Table:
+        """The same rows with other columns and notes."""
+        told = (self.rejected, self.sheets, self.form, self.read_as, self.guessed)
+        return Table(self.name, cells, self.numbers, notes, *told)
+
+    def column(self, name: str, first: int | None = None) -> list[str | None]:
+        """The cells of a column, all or the `first` ones."""
+        found = self.cells.column(name)
+        return list((found if first is None else found.slice(0, first)).to_pylist())
+
+    def counts(self, name: str) -> Counter[str | None]:
+        """How often each value stands in a column, in the order in which they first appear."""
+        found = pc.value_counts(self.cells.column(name))
+        return Counter(dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)))
+
+    def walk(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+        """Physical row number and the cells of the named columns, row by row; a batch of them is in memory."""
+        position = 0
+        for batch in self.cells.select(list(names)).to_batches(max_chunksize=_WALKED):
+            numbers = self.numbers[position : position + batch.num_rows].tolist()
+            position += batch.num_rows
+            yield from zip(numbers, zip(*(column.to_pylist() for column in batch.columns), strict=True), strict=True)
+
+    def save(self, path: Path) -> None:
+        """Writes the cells to an Arrow file, which `opened` maps into memory instead of reading it.
+
+        A file that is there already is replaced, not overwritten: whoever has it mapped goes on seeing the old cells.
+        """
+        numbered = self.cells.append_column(_NUMBERS, pa.array(self.numbers))
+        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, numbered.schema) as writer:
+            writer.write_table(numbered)
+        os.replace(partial, path)
+
+    @classmethod
+    def opened(cls, path: Path, name: str, rejected: Iterable[Reject], **told: Any) -> Table:
+        """The table that `save` wrote; told: what a table knows beside its cells."""
+        found = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        # The last column by position: a column of the file's own may have any name.
+        last = found.num_columns - 1
+        return cls(name, found.remove_column(last), found.column(last).to_numpy(), rejected=rejected, **told)
+
+
+def unfit(value: str, limits: Limits = LIMITS) -> str:
+    """Why `value` cannot be kept as text, or ""."""
+    if value.isascii():
+        size = len(value)
+        found = "\0" in value
+    else:
+        size = len(value.encode("utf-8", "surrogatepass")) if len(value) * 4 > limits.cell else 0
+        found = _UNFIT.search(value) is not None
+    if size > limits.cell:
+        return f"The cell holds {size:,} bytes; the limit is {limits.cell:,} bytes per cell."
+    if found:
+        return f"The cell holds {'a NUL character' if chr(0) in value else 'half a character (lone surrogate)'}."
+    return ""
+
+
+def snippet(value: str | None, length: int = 80) -> str:
+    """At most `length` characters of a value, safe to store and to show: what cannot be encoded is escaped."""
+    text = (value or "")[: length + 1]
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def display_name(name: str) -> str:
+    """The last part of a file name for messages; a name is never used as a path. Its ending is kept."""
+    last = re.split(r"[/\\]", name)[-1]
+    shown = snippet("".join(char if char.isprintable() else "?" for char in last), len(last)) or "file"
+    return shown if len(shown) <= 80 else f"{shown[:60]}…{shown[-19:]}"
+
+
+def check_columns(columns: list[str], name: str, limits: Limits = LIMITS, row: int | None = None) -> None:
+    """UserError for blank, repeated or too many column names. row: where they stand, if they stand in a row."""
+    where = name if row is None else f"{name}, row {row}"
+    if len(columns) > limits.columns:
+        raise UserError(
+            f"The file has {len(columns):,} columns; the limit is {limits.columns:,}.",
+            name,
+            "Keep the columns that hold the question, the answer and the options.",
+        )
+    for number, column in enumerate(columns, 1):
+        if not column.strip():
+            raise UserError("This column has no name.", f"{where}, column {number}", "Name the column or delete it.")
+        if unfit(column):
+            raise UserError(
+                "The name of this column cannot be read as text.",
+                f"{where}, column {number}",
+                "Rename the column.",
+            )
+    repeated = [column for column, times in Counter(columns).items() if times > 1]
+    if repeated:
+        listed = ", ".join(f'"{snippet(column)}"' for column in repeated[:5])
+        places = [str(i) for i, column in enumerate(columns, 1) if column == repeated[0]]
+        raise UserError(
+            f"Two or more columns share a name: {listed}.",
+            f"{where}, columns {', '.join(places)}",
+            "Rename them so that every column has its own name.",
+        )

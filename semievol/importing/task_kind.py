@@ -1,0 +1,135 @@
+"""Which task tables show: from their options, else from how their answers repeat. Knows nothing of files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Mapping as Tables
+from typing import get_args
+
+from semievol.errors import UserError
+from semievol.importing.answer_cells import AnswerForm, parse_options, read_answer, several
+from semievol.importing.mapping import LONGEST_LABEL, MOST_LABELS, Mapping, check_mapping
+from semievol.importing.table import Table
+from semievol.records import Kind, Split, Task
+from semievol.task.answers import fold
+
+LONGEST_UNIT = 4
+_LOOKED_AT = 20_000
+"""Rows whose options tell the task; every row's own are read when it is imported."""
+
+
+def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None = None) -> Task:
+    """The task that the tables show, or of the `kind` given.
+
+    One list of options for all records is a classification with these labels; varying lists are multiple choice;
+    without options, repeated short answers are labels, numbers are numeric, and anything else is text.
+    """
+    if kind is not None and kind not in get_args(Kind):
+        raise UserError(f'There is no task kind "{kind}".', "--task", f"Choose one of: {', '.join(get_args(Kind))}.")
+    check_mapping(mapping, tables)
+    lists = _option_lists(tables, mapping)
+    labels = _constant(lists)
+    if kind == "multiple_choice" or (kind is None and lists and not labels):
+        if not lists:
+            raise UserError(
+                "A multiple choice task needs options.", "mapping", "Map their column, or choose another task."
+            )
+        return Task("multiple_choice")
+    if kind == "classification" or (kind is None and lists):
+        if lists and not labels:
+            raise UserError(
+                "The options differ between the records, so they are no label set.",
+                mapping.options or "mapping",
+                "Choose multiple_choice, or map no options.",
+            )
+        return Task("classification", labels or label_set(_answers(tables, mapping)))
+    if kind is not None:
+        return Task(kind)
+    if "labeled" not in tables:
+        raise UserError(
+            "There is no labeled file, which would show the task.", "labeled", "Add the records with known answers."
+        )
+    answers = _answers(tables, mapping)
+    if not answers:
+        raise UserError(
+            "The labeled records have no answers.", mapping.answer or "mapping", "Map the column that holds them."
+        )
+    numeric = all(_is_number(answer) for answer in answers)
+    distinct, total = len(answers), answers.total()
+    repeated = distinct * (5 if numeric else 2) <= total and distinct <= (10 if numeric else MOST_LABELS)
+    if repeated and all(len(answer) <= LONGEST_LABEL for answer in answers):
+        return Task("classification", label_set(answers))
+    return Task("numeric") if numeric else Task("text")
+
+
+def label_set(answers: Iterable[str]) -> tuple[str, ...]:
+    """Distinct answers (or a Counter of them) by falling frequency, then name.
+
+    Spellings that differ only in case or spaces are one label, written in its most frequent form.
+    """
+    counts = Counter({answer: times for answer, times in Counter(answers).items() if not several(answer)})
+    labels: dict[str, str] = {}
+    for answer, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        labels.setdefault(fold(answer) or answer, answer)
+    if not labels:
+        raise UserError(
+            "The labeled records have no answers, so there are no labels.", "mapping", "Map the column that holds them."
+        )
+    totals = Counter(dict.fromkeys(labels.values(), 0))
+    for answer, times in counts.items():
+        totals[labels[fold(answer) or answer]] += times
+    return tuple(sorted(totals, key=lambda label: (-totals[label], label)))
+
+
+def _answers(tables: Tables[Split, Table], mapping: Mapping) -> Counter[str]:
+    """The labeled records' answers, without those that are blank."""
+    found: Counter[str] = Counter()
+    table = tables.get("labeled")
+    if table is not None and mapping.answer is not None:
+        for answer, times in table.counts(mapping.answer).items():
+            if answer and answer.strip():
+                found[answer.strip()] += times
+    return found
+
+
+def _option_lists(tables: Tables[Split, Table], mapping: Mapping) -> Counter[tuple[str, ...]]:
+    """How often each readable option list stands in the first rows of the tables, those of the labeled one first."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for split in sorted(tables, key=lambda split: split != "labeled"):
+        table = tables[split]
+        if mapping.choices:
+            rows = zip(*(table.column(column, _LOOKED_AT) for column in mapping.choices), strict=True)
+            found.update(tuple(v for v in row if v and v.strip()) for row in rows)
+        elif mapping.options in table.columns:
+            for cell, times in Counter(table.column(mapping.options, _LOOKED_AT)).items():
+                try:
+                    found[parse_options(cell or "")] += times
+                except UserError:
+                    continue  # the import names these rows; they say nothing about the task
+    return found
+
+
+def _constant(lists: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+    """The one list of options that all records share, but for a few odd rows in a hundred; () if they share none."""
+    sets: Counter[frozenset[str]] = Counter()
+    for options, times in lists.items():
+        sets[frozenset(option.strip() for option in options)] += times
+    if not sets:
+        return ()
+    shared, times = sets.most_common(1)[0]
+    if len(sets) > 1 and (times < 0.95 * sets.total() or times < 20):
+        return ()
+    stripped = (tuple(option.strip() for option in options) for options in lists)
+    return next(options for options in stripped if frozenset(options) == shared)
+
+
+def _is_number(answer: str) -> bool:
+    """Whether the answer is a number, at most with a short unit; a sentence with one number in it is text."""
+    if "####" not in answer and sum(char.isalpha() for char in answer) > LONGEST_UNIT:
+        return False
+    try:
+        read_answer(Task("numeric"), (), answer, AnswerForm())
+    except UserError:
+        return False
+    return True

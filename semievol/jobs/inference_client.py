@@ -1,0 +1,180 @@
+"""Asking a model now: a client without torch for the answering process, for "ask again" and the playground.
+
+The process starts with the first question and ends by itself when nobody has asked for a while. They talk over a
+Unix socket that only this user can open, one JSON line there and one back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from semievol import config as settings
+from semievol.errors import UserError
+from semievol.jobs.environment import for_models
+from semievol.records import Demonstration, Record, Task
+from semievol.store.data import projects
+from semievol.store.database import Store
+from semievol.store.results import outcomes
+from semievol.store.runs import rounds
+
+START_SECONDS = 60.0
+REPLY_SECONDS = 120.0
+
+
+def ask(
+    store: Store,
+    round_id: int,
+    question: Record,
+    demonstrations: Sequence[Demonstration] = (),
+    models: Sequence[str] = ("base",),
+) -> list[dict[str, Any]]:
+    """Answers of `models` ("base", "warm_up", "evolved") to one question, in their order.
+
+    Each is a dict with model, text, answer, probabilities (answer -> probability; empty for open tasks), mass,
+    entropy (normalised, None for open tasks) and seconds. Raises UserError where a model is not trained yet.
+    """
+    round_ = rounds.get_round(store, round_id)
+    known = outcomes.adapters(store, round_id)
+    paths = {"base": "base", "warm_up": known.get("warm_up"), "evolved": known.get("tune")}
+    missing = [model for model in models if paths.get(model) is None]
+    if missing:
+        raise UserError(f"Not trained yet: {', '.join(missing)}.", "model", "Run the stage that makes it first.")
+    request = {
+        "verb": "answer",
+        "task": asdict(projects.task_of(store, round_.version_id)),
+        "record": asdict(question),
+        "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
+        "models": [[model, paths[model]] for model in models],
+        "rule_first": round_.config.rule_first,
+    }
+    return _request(store, round_.config, request)
+
+
+def try_model(store: Store, model: str, question: str) -> str:
+    """What a model answers to a question of its own, freely, in at most 64 tokens."""
+    record = Record("tried", question)
+    request = {
+        "verb": "answer",
+        "task": asdict(Task("text")),
+        "record": asdict(record),
+        "demonstrations": [],
+        "models": [["base", "base"]],
+        "rule_first": False,
+    }
+    config = settings.load("studio", assignments=[f"model={json.dumps(model)}"])
+    return str(_request(store, config, request)[0]["text"])
+
+
+def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demonstration]:
+    """The k labeled records most like `question`, most similar first."""
+    round_ = rounds.get_round(store, round_id)
+    held = rounds.held(store, round_id)
+    labeled = [r for r in projects.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
+    request = {
+        "verb": "neighbours",
+        "labeled": [asdict(record) for record in labeled],
+        "record": asdict(question),
+        "k": k,
+        "embedder": round_.config.propagation.embedder,
+    }
+    by_id = {record.id: record for record in labeled}
+    return [
+        Demonstration(by_id[record_id], similarity) for record_id, similarity in _request(store, round_.config, request)
+    ]
+
+
+def _request(store: Store, config: Any, request: dict[str, Any]) -> Any:
+    request |= {"model": config.model, "precision": config.precision, "threads": config.threads}
+    line = json.dumps(request).encode() + b"\n"
+    try:
+        try:
+            reply = _exchange(store.home, line)
+        except ConnectionError:  # the process was just ending when it was asked; a new one takes its place
+            reply = _exchange(store.home, line)
+    except TimeoutError:
+        raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
+    except ConnectionError:
+        raise UserError("The answering process ended.", "asking.log", "Ask again; the log says why.") from None
+    if "error" in reply:
+        raise UserError(**reply["error"])
+    return reply["result"]
+
+
+def _exchange(home: Path, line: bytes) -> dict[str, Any]:
+    """One request, one reply. Raises ConnectionError where the process ends before it has replied."""
+    with _connection(home) as stream:
+        stream.write(line)
+        stream.flush()
+        reply = stream.readline()
+    if not reply:
+        raise ConnectionError("the stream ended without a reply")
+    return dict(json.loads(reply))
+
+
+@contextmanager
+def _connection(home: Path) -> Iterator[Any]:
+    """A stream to the answering process, which is started if it is not there."""
+    address_file = home / "asking.json"
+    client = _connect(address_file)
+    if client is None:
+        with open(home / "asking.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two questions at once start one process
+            client = _connect(address_file) or _start(home, address_file)
+    client.settimeout(REPLY_SECONDS)
+    try:
+        with client.makefile("rwb") as stream:
+            yield stream
+    finally:
+        client.close()
+
+
+def _connect(address_file: Path) -> socket.socket | None:
+    try:
+        address = json.loads(address_file.read_text())["socket"]
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.connect(address)
+    except (OSError, ValueError, KeyError):
+        return None
+    return client
+
+
+def _start(home: Path, address_file: Path) -> socket.socket:
+    # A Unix socket's path may hold about 100 bytes, fewer than a workspace's path may.
+    folder = Path(tempfile.mkdtemp(prefix="semievol-"))
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    with open(home / "logs" / "asking.log", "ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "semievol.jobs.inference_server", str(folder / "socket")],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=Path(__file__).parents[2],
+            env=for_models(),
+        )
+    threading.Thread(target=process.wait, daemon=True, name="reaper").start()
+    temporary = address_file.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"socket": str(folder / "socket"), "pid": process.pid}))
+    temporary.chmod(0o600)
+    temporary.replace(address_file)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        client = _connect(address_file)
+        if client is not None:
+            return client
+        time.sleep(0.05)
+    raise UserError(
+        "The answering process did not start.", "asking.log", "Read the log in the workspace's logs folder."
+    )

@@ -1,0 +1,69 @@
+"""What the model is trained on: records and accepted answers as conversations, and the two fine-tunings of a round.
+
+Knows which record may teach what; how training is done is the engine's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semievol.errors import UserError
+from semievol.method.protocols import Engine, Frozen, Journal, Lesson, Plan
+from semievol.records import Demonstration, Example, Origin, Record
+from semievol.task.prompts import by_similarity, neutralise, render
+
+
+def warm_up_examples(plan: Plan, engine: Engine) -> list[Example]:
+    plain = [_example(plan, engine, record, record.answer, "gold") for record in plan.labeled]
+    settings = plan.config.propagation
+    if settings.warm_up_demonstrations == "none" or settings.k == 0:
+        return plain
+    found = engine.neighbours(plan.labeled, plan.labeled, settings.k, settings.embedder)
+    shown = [
+        _example(plan, engine, record, record.answer, "gold", by_similarity(near))
+        for record, near in zip(plan.labeled, found, strict=True)
+    ]
+    return [example for pair in zip(plain, shown, strict=True) for example in pair]
+
+
+def tune_examples(plan: Plan, engine: Engine, frozen: Frozen) -> list[Example]:
+    gold = plan.labeled if plan.config.tune_on == "gold_and_pseudo" else ()
+    examples = [_example(plan, engine, record, record.answer, "gold") for record in gold]
+    for record in plan.unlabeled:
+        if record.id in frozen.answers:
+            origin = frozen.origins.get(record.id, "pseudo")
+            examples.append(_example(plan, engine, record, frozen.answers[record.id], origin))
+    return examples
+
+
+def _example(
+    plan: Plan,
+    engine: Engine,
+    record: Record,
+    answer: str | None,
+    origin: Origin,
+    demonstrations: Sequence[Demonstration] = (),
+) -> Example:
+    assert answer is not None, f"record {record.id} is to be trained on but has no answer"
+    turns = render(
+        plan.task,
+        record,
+        demonstrations,
+        control_tokens=engine.control_tokens,
+        rule_first=plan.config.rule_first,
+    )
+    return Example(record.id, turns, neutralise(answer, engine.control_tokens), origin)
+
+
+def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: list[Example], start: str | None) -> str:
+    if not examples:
+        raise UserError("There is nothing to train on.", stage, "Add labeled records or accept more candidates.")
+    settings = plan.config.propagation.warm_up if stage == "warm_up" else plan.config.tune
+    held_out = [_example(plan, engine, record, record.answer, "gold") for record in plan.calibration]
+    lesson = Lesson(examples, settings, journal.folder(stage), plan.config.seed, start, held_out)
+    return engine.train(
+        lesson,
+        metric=lambda name, step, value: journal.metric(stage, name, step, value),
+        progress=lambda step, total: journal.progress(stage, step, total),
+        stopping=journal.stopping,
+    )

@@ -1,0 +1,160 @@
+"""Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
+
+Works on tables with one line per record, as `store.results.candidate_frame` gives them: `answer`, `agreed`,
+`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`, and, where known, `flagged` and
+`spent`; a calibration table has the true answer in `gold` besides (or `correct`, which wins). Knows nothing of where
+the numbers come from.
+
+Where the lines fall is the business of `cutting`. Never accepted by a policy: a candidate without an answer, without a
+value of the measure, or whose text could steer the model (`flagged`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from semievol.config import Policy
+from semievol.evidence import precision
+from semievol.records import Origin
+from semievol.selection.ranking import ALPHA, NEVER, parts_of
+
+NOT_ENOUGH = "not enough evidence"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What calibration records say about the kept set ("estimated" tier, EVIDENCE.md §2).
+
+    kept: candidates kept; drawn, wrong: calibration records under the same cut, and how many of them are wrong.
+    low, high: with probability 1 - alpha the number wrong among `kept`, covered also for a cut found by looking.
+    earlier: others that are kept, on which an earlier round was trained: calibration says nothing about them.
+    """
+
+    kept: int
+    drawn: int
+    wrong: int
+    low: int
+    high: int
+    earlier: int = 0
+
+    @property
+    def precision(self) -> float:
+        """Share right among the calibration records under the cut; NaN for none."""
+        return 1 - self.wrong / self.drawn if self.drawn else math.nan
+
+
+class Cut:
+    """A policy laid over a round's candidates, worked out once: what it keeps, where its lines stand, what is known.
+
+    frame: the pool's candidates; calibration: those with known answers, where there are any.
+    known: over `calibration`, which of its records the same cut accepts.
+    mask: over `frame`, which candidates the policy accepts, decisions aside, by its rule:
+
+    fraction p: of a group's N candidates the most confident, the largest set of whole ties of at most ceil(p N). If
+        the best tie is larger than that, none: `reason` says so. Exact values and bounds are ranked apart.
+    threshold: every value up to the rule's.
+    target_precision: `precision.target_precision` in every group, alpha 0.05 divided by their number; none where the
+        calibration table (or the lack of one) is not enough evidence.
+
+    A quota keeps of this only the most confident of every predicted class, whole ties again.
+    """
+
+    def __init__(self, policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> None:
+        self.policy, self.frame = policy, frame
+        self._judged = calibration is not None and len(calibration) > 0
+        self._parts = parts_of(policy, frame, calibration)
+        self.mask = np.zeros(len(frame), dtype=bool)
+        self.known = np.zeros(0 if calibration is None else len(calibration), dtype=bool)
+        for part in self._parts:
+            pool, known = part.inside(part.kept_all())
+            self.mask[part.pool], self.known[part.known] = pool, known
+
+    def outcome(self) -> tuple[pd.Categorical, np.ndarray]:
+        """(answers, by_expert), position by position: the accepted answer or none; whether the expert asserts it."""
+        answers = pd.Categorical(self.frame["answer"])
+        number = {answer: code for code, answer in enumerate(answers.categories)}
+        codes = answers.codes.astype(np.int64)
+        kept, by_expert = self.mask.copy(), np.zeros(len(codes), dtype=bool)
+        if "decision" in self.frame:
+            places = np.flatnonzero(self.frame["decision"].notna().to_numpy())
+            decided = self.frame[["answer", "decision", "decided_answer"]].iloc[places]
+            for place, answer, action, said in zip(places, *(decided[c] for c in decided.columns), strict=True):
+                if action in ("accept", "edit"):
+                    asserted = answer if pd.isna(said) else said
+                    if pd.notna(asserted):
+                        codes[place] = number.setdefault(asserted, len(number))
+                        kept[place], by_expert[place] = True, True
+                elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
+                    kept[place] = False
+        codes[~kept] = -1
+        return pd.Categorical.from_codes(codes, categories=pd.Index(list(number), dtype=object)), by_expert
+
+    def accepted(self) -> tuple[dict[str, str], dict[str, Origin]]:
+        """(answers, origins) by record id: what the policy keeps, overridden by the expert's decisions.
+
+        accept and edit assert their answer (origin "expert"); reject and ambiguous remove the candidate, reject only
+        where its answer is the one that was rejected; skip changes nothing.
+        """
+        answers, by_expert = self.outcome()
+        kept = np.flatnonzero(answers.codes >= 0)
+        ids = self.frame.index[kept].tolist()
+        origins: list[Origin] = ["expert" if one else "pseudo" for one in by_expert[kept]]
+        return dict(zip(ids, answers[kept], strict=True)), dict(zip(ids, origins, strict=True))
+
+    def lines(self) -> dict[str, float]:
+        """Where the line stands in the histogram: part ("all", "agreed", "disputed") -> largest accepted value.
+
+        A part in which nothing is kept is missing, and so is one that is cut per class and thus has several lines.
+        """
+        lines = {}
+        for part in self._parts:
+            kept = part.kept()
+            if part.rule.kind == "threshold":
+                lines[part.name] = part.rule.value
+            elif kept.any() and part.groups == 1:
+                lines[part.name] = float(part.values[: len(kept)][kept].max())
+        return lines
+
+    def reason(self) -> str:
+        """One sentence saying why the policy accepts nothing; empty if it accepts something."""
+        if self.mask.any():
+            return ""
+        policy, parts = self.policy, self._parts
+        ranked = [part.place[part.place < NEVER] for part in parts]
+        if not sum(place.size for place in ranked):
+            return f"No candidate has an answer with a value of {policy.measure}."
+        if any(part.rule.kind == "target_precision" for part in parts):
+            target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
+            needed = precision.needed_reviews(target)
+            cure = f" Keep a share instead, and let a random review verify it ({needed}, all right)." if needed else ""
+            return f"There is {NOT_ENOUGH} from calibration for a precision of {100 * target:.3g} %.{cure}"
+        if all(part.rule.kind == "fraction" for part in parts):
+            if all(part.rule.value == 0 for part in parts):
+                return "A share of 0 % keeps nothing."
+            best = min(int(place.min()) for place in ranked if place.size)
+            return f"The {best} most confident candidates share one value and can only be kept together."
+        return f"The value of every candidate is above {policy.rule.value:g}."
+
+    def evidence(self, alpha: float = ALPHA, measures_tried: int = 1) -> Evidence | None:
+        """Bounds on the number wrong among what the policy keeps, by the band of EVIDENCE.md §3; None without
+        calibration.
+
+        Sets that are moved by a dial of their own (agreed and disputed apart; every class under a target precision) get
+        a band each at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides
+        alpha by `measures_tried`.
+        """
+        if not self._judged:
+            return None
+        dials = [dial for part in self._parts for dial in part.dials()]
+        share = alpha / measures_tried / max(len(dials), 1)
+        kept, low, high, drawn, wrong = 0, 0, 0, 0, 0
+        for part in dials:
+            pool, known = part.counted(part.kept_all())
+            at = part.band(share).at(int(pool.sum()))
+            kept, low, high = kept + int(pool.sum()), low + at[0], high + at[1]
+            drawn, wrong = drawn + int(known.sum()), wrong + int(part.wrong[known].sum())
+        return Evidence(kept, drawn, wrong, low, high, earlier=int(self.mask.sum()) - kept)

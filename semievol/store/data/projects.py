@@ -1,0 +1,303 @@
+"""Projects: making, finding, changing, copying and deleting them, and the folder that belongs to each.
+
+Their data lives in `versions` and `records`, whose functions are offered here too: callers think of them as the
+project's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from semievol.errors import UserError
+from semievol.records import SPLITS, Split, Task
+from semievol.store import schema
+from semievol.store.data.in_use import in_use, use_version
+from semievol.store.data.records import (
+    hidden_gold,
+    hidden_gold_count,
+    known_answers,
+    linked,
+    load_records,
+    longest,
+    records_by_id,
+    records_page,
+    walk_records,
+)
+from semievol.store.data.versions import (
+    Version,
+    add_version,
+    arriving,
+    as_task,
+    calibration,
+    changes,
+    copy_rows,
+    inserted_id,
+    save_calibration,
+    store_task,
+    store_version,
+    task_of,
+    versions,
+    write_version,
+)
+from semievol.store.database import Store, timestamp
+
+__all__ = [
+    "Project",
+    "Version",
+    "add_version",
+    "calibration",
+    "changes",
+    "check_name",
+    "clear_leftovers",
+    "create_project",
+    "delete_project",
+    "duplicate_project",
+    "find_project",
+    "hidden_gold",
+    "hidden_gold_count",
+    "known_answers",
+    "linked",
+    "list_projects",
+    "load_records",
+    "longest",
+    "project_folder",
+    "records_by_id",
+    "records_page",
+    "run_folder",
+    "save_calibration",
+    "store_task",
+    "store_version",
+    "task_of",
+    "update_project",
+    "use_version",
+    "versions",
+    "walk_records",
+]
+
+LONGEST_NAME = 120
+
+
+@dataclass(frozen=True)
+class Project:
+    """Data, task and settings under one name; version and counts are those of the dataset version in use."""
+
+    id: int
+    name: str
+    task: Task | None
+    settings: dict[str, Any]
+    created: str
+    archived: bool
+    version_id: int | None
+    version_number: int | None
+    counts: dict[Split, int]
+
+
+def check_name(store: Store, name: str) -> str:
+    """The name as it will be stored. Raises UserError where it cannot be a new project's name."""
+    name = _valid_name(name)
+    with store.read() as connection:
+        if connection.execute(select(schema.projects.c.id).where(schema.projects.c.name == name)).first():
+            raise taken(name)
+    return name
+
+
+def create_project(
+    store: Store, name: str, task: Task | None = None, settings: dict[str, Any] | None = None
+) -> Project:
+    """A new, empty project."""
+    name = _valid_name(name)
+    values = {"name": name, "task": _task_values(task), "settings": settings or {}, "created": timestamp()}
+    with store.write() as connection:
+        project_id = _insert(store, connection, values)
+    return find_project(store, project_id)
+
+
+def create_with_data(store: Store, name: str, first: Version) -> Project:
+    """A new project with its first dataset version: both or neither; `clear_leftovers` is the caller's to call."""
+    name = _valid_name(name)
+    values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
+    with arriving(store, first) as (connection, counts):
+        project_id = _insert(store, connection, values)
+        write_version(connection, project_id, first, counts)
+    return find_project(store, project_id)
+
+
+def find_project(store: Store, name_or_id: str | int) -> Project:
+    """The project with this name, else with this id. Raises UserError naming the projects that there are."""
+    c = schema.projects.c
+    with store.read() as connection:
+        found: list[Project] = []
+        if isinstance(name_or_id, str):
+            found = _load(connection, c.name == unicodedata.normalize("NFC", name_or_id.strip()))
+        if not found and str(name_or_id).strip().isdecimal() and int(name_or_id) < 2**31:
+            found = _load(connection, c.id == int(name_or_id))
+        if found:
+            return found[0]
+        known = list(connection.execute(select(c.name).order_by(c.name).limit(10)).scalars())
+    names = (
+        "Known projects: " + ", ".join(f'"{name}"' for name in known) + "." if known else "There are no projects yet."
+    )
+    raise UserError(
+        f'There is no project "{name_or_id:.{LONGEST_NAME}}".'
+        if isinstance(name_or_id, str)
+        else f"There is no project {name_or_id}.",
+        "project",
+        names,
+    )
+
+
+def list_projects(store: Store, archived: bool = False) -> list[Project]:
+    """Projects, newest first; the archived ones are left out unless asked for."""
+    with store.read() as connection:
+        return _load(connection, literal(True) if archived else schema.projects.c.archived.is_(False))
+
+
+def update_project(
+    store: Store,
+    id: int,
+    *,
+    name: str | None = None,
+    task: Task | None = None,
+    settings: dict[str, Any] | None = None,
+    archived: bool | None = None,
+) -> Project:
+    """Changes what is given and leaves the rest."""
+    given: dict[str, Any] = {"name": None if name is None else _valid_name(name), "task": _task_values(task)}
+    given |= {"settings": settings, "archived": archived}
+    values = {key: value for key, value in given.items() if value is not None}
+    if values:
+        with store.write() as connection:
+            try:
+                connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(**values))
+            except IntegrityError:
+                raise taken(str(name)) from None
+    return find_project(store, id)
+
+
+def duplicate_project(store: Store, id: int, name: str) -> Project:
+    """A new project with the data in use, the calibration split and the settings of another; without its results."""
+    source = find_project(store, id)
+    name = _valid_name(name)
+    with store.write() as connection:
+        values = {"name": name, "task": _task_values(source.task), "settings": source.settings, "created": timestamp()}
+        copy_id = _insert(store, connection, values)
+        copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
+        if source.version_id is not None:
+            old = connection.execute(
+                select(schema.versions).where(schema.versions.c.id == source.version_id)
+            ).mappings()
+            kept = {key: value for key, value in old.one().items() if key != "id"}
+            version_id = inserted_id(
+                connection, schema.versions, kept | {"project_id": copy_id, "number": 1, "created": timestamp()}
+            )
+            for table in (schema.records, schema.hidden_gold):
+                copy_rows(connection, table, {"version_id": source.version_id}, {"version_id": version_id})
+    uploads = project_folder(store, id) / "uploads"
+    if uploads.is_dir():
+        shutil.copytree(uploads, project_folder(store, copy_id) / "uploads", dirs_exist_ok=True)
+    return find_project(store, copy_id)
+
+
+def delete_project(store: Store, id: int) -> None:
+    """Deletes a project with everything in it, the folder too. Refused while one of its runs is active."""
+    with store.write() as connection:
+        c = schema.runs.c
+        if connection.execute(select(c.id).where(c.project_id == id, c.status.in_(schema.ACTIVE))).first():
+            raise UserError("A run of this project is active.", "project", "Stop it first, then delete the project.")
+        connection.execute(delete(schema.projects).where(schema.projects.c.id == id))
+    shutil.rmtree(_folder(store, id), ignore_errors=True)
+
+
+def project_folder(store: Store, id: int) -> Path:
+    """Where the project's files are; made if it is not there."""
+    folder = _folder(store, id)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def clear_leftovers(store: Store, id: int) -> None:
+    """Removes what an import that was not committed left: files that no version names, the folder of no project."""
+    v = schema.versions.c
+    with store.write() as connection:  # whoever else is about to store waits
+        if not _load(connection, schema.projects.c.id == id):
+            shutil.rmtree(_folder(store, id), ignore_errors=True)
+            return
+        stored = connection.execute(select(v.sources).where(v.project_id == id)).scalars()
+        named = {source.get("sha256") for sources in stored for source in sources}
+        for path in (_folder(store, id) / "uploads").glob("*"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+
+
+def clear_orphan(store: Store, id: int) -> None:
+    """Removes the folder of a project that is only about to be made: what a killed import left, for numbers are given
+    out once. The caller holds the write lock."""
+    shutil.rmtree(_folder(store, id), ignore_errors=True)
+
+
+def adapter_place(id: int, number: int | str) -> str:
+    """Where an adapter that came with the project lies, as places are stored: relative to the workspace."""
+    return f"projects/{int(id)}/adapters/{number}"
+
+
+def run_folder(store: Store, id: int, run_id: int) -> Path:
+    """Where a run of the project has its log, its checkpoints and its evolved adapter; it may not be there yet."""
+    return _folder(store, id) / "runs" / str(run_id)
+
+
+def _insert(store: Store, connection: Connection, values: dict[str, Any]) -> int:
+    """A new row of `projects`, whose folder is empty."""
+    try:
+        project_id = inserted_id(connection, schema.projects, values)
+    except IntegrityError:
+        raise taken(values["name"]) from None
+    clear_orphan(store, project_id)
+    return project_id
+
+
+def _folder(store: Store, id: int) -> Path:
+    return store.home / "projects" / str(int(id))
+
+
+def _load(connection: Connection, where: Any) -> list[Project]:
+    p, v = schema.projects.c, schema.versions.c
+    joined = schema.projects.outerjoin(schema.versions, in_use())
+    columns = (p.id, p.name, p.task, p.settings, p.created, p.archived, v.id, v.number, v.counts)
+    rows = connection.execute(select(*columns).select_from(joined).where(where).order_by(p.id.desc()))
+    return [
+        Project(id, name, as_task(task), settings, created, bool(archived), version_id, number, _counts(counts))
+        for id, name, task, settings, created, archived, version_id, number, counts in rows
+    ]
+
+
+def _counts(stored: dict[str, int] | None) -> dict[Split, int]:
+    return {split: (stored or {}).get(split, 0) for split in SPLITS}
+
+
+def _task_values(task: Task | None) -> dict[str, Any] | None:
+    return None if task is None else asdict(task)
+
+
+def _valid_name(name: str) -> str:
+    name = unicodedata.normalize("NFC", name.strip())
+    if not name:
+        raise UserError("A project needs a name.", "name", "Type one.")
+    if len(name) > LONGEST_NAME:
+        raise UserError(
+            f"The name has {len(name)} characters, {LONGEST_NAME} are allowed.", "name", "Choose a shorter one."
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise UserError("The name holds a control character.", "name", "Write it on one line, in plain text.")
+    return name
+
+
+def taken(name: str) -> UserError:
+    """Says that a project has this name already."""
+    return UserError(f'There is already a project "{name}".', "name", "Choose another name.")

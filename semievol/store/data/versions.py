@@ -1,0 +1,198 @@
+"""Dataset versions: records written once, whole, and read back exactly; hidden gold apart; the calibration cut."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Integer, func, insert, literal, select
+from sqlalchemy import cast as cast_
+
+from semievol.errors import UserError
+from semievol.records import Record, Split, Task
+from semievol.store import schema
+from semievol.store.data import staging
+from semievol.store.data.in_use import in_use, newest_number, put_in_use
+from semievol.store.database import Store, timestamp
+
+
+@dataclass(frozen=True)
+class Version:
+    """A dataset version on its way to the store.
+
+    records: split by split, in the order in which they are to be read; hidden_gold: pairs of record id and answer. Both
+    are taken as they come, a few thousand at a time. watch: is told how many records were gathered. keep: is called
+    with the project's id before anything is committed; what it raises undoes all.
+    """
+
+    records: Iterable[Record]
+    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]]
+    sources: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+    task: Task
+    watch: Callable[[int], None] | None = None
+    keep: Callable[[int], None] | None = None
+
+
+def add_version(
+    store: Store,
+    project_id: int,
+    records: Iterable[Record],
+    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]],
+    sources: list[dict[str, Any]],
+    findings: list[dict[str, Any]],
+    task: Task,
+) -> int:
+    """As `store_version`, from its parts; returns the version's id."""
+    return store_version(store, project_id, Version(records, hidden_gold, sources, findings, task))
+
+
+def store_version(store: Store, project_id: int, new: Version) -> int:
+    """Stores the next version of a project's data, all of it or nothing, and returns its id.
+
+    From then on it is the one in use, and the project's task is that of its records.
+    """
+    with arriving(store, new) as (connection, counts):
+        return write_version(connection, project_id, new, counts)
+
+
+def store_task(store: Store, project_id: int, task: Task) -> int:
+    """Stores the records in use once more under another task of the same kind and labels: the next version, whose id
+    is returned. Rounds of the version before keep what they were asked."""
+    v = schema.versions.c
+    joined = schema.versions.join(schema.projects, in_use())
+    with store.write() as connection:
+        query = select(schema.versions).select_from(joined).where(schema.projects.c.id == project_id)
+        source = connection.execute(query).mappings().one_or_none()
+        if source is None:
+            raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
+        put_in_use(connection, project_id, None, asdict(task))
+        number = newest_number(connection, project_id) + 1
+        values = {key: value for key, value in source.items() if key != v.id.name}
+        values |= {"number": number, "created": timestamp(), "task": asdict(task)}
+        version_id = inserted_id(connection, schema.versions, values)
+        for table in (schema.records, schema.hidden_gold):
+            copy_rows(connection, table, {"version_id": source["id"]}, {"version_id": version_id})
+    return version_id
+
+
+def copy_rows(connection: Connection, table: Any, where: Mapping[str, int], changed: Mapping[str, int]) -> None:
+    """Copies the rows of `table` that match `where`, with some columns changed."""
+    names = [column.name for column in table.c if not (column.primary_key and column.autoincrement is True)]
+    values = [literal(changed[name]) if name in changed else table.c[name] for name in names]
+    source = select(*values).where(*(table.c[name] == value for name, value in where.items()))
+    connection.execute(insert(table).from_select(names, source))
+
+
+@contextmanager
+def arriving(store: Store, new: Version) -> Iterator[tuple[Connection, Mapping[Split, int]]]:
+    """Gathers a version's records without keeping others from writing; then a transaction in which they can be moved,
+    and how many there are per split."""
+    counts: Counter[Split] = Counter()
+
+    def gather(connection: Connection) -> None:
+        counts.update(staging.gather(connection, new.records, new.hidden_gold, new.watch))
+
+    with store.write(beforehand=gather) as connection:
+        yield connection, counts
+
+
+def write_version(connection: Connection, project_id: int, new: Version, counts: Mapping[Split, int]) -> int:
+    """As `store_version`, inside a transaction of `arriving`, which says how many records there are per split."""
+    put_in_use(connection, project_id, None, asdict(new.task))
+    values = {"project_id": project_id, "number": newest_number(connection, project_id) + 1, "created": timestamp()}
+    values |= {"task": asdict(new.task), "counts": counts, "sources": new.sources, "findings": new.findings}
+    version_id = inserted_id(connection, schema.versions, values)
+    staging.move(connection, version_id)
+    if new.keep is not None:
+        new.keep(project_id)
+    return version_id
+
+
+def inserted_id(connection: Connection, table: Any, values: Mapping[str, Any]) -> int:
+    """Inserts one row and returns the number that the database gave it."""
+    key = connection.execute(insert(table).values(**values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def versions(store: Store, project_id: int) -> list[dict[str, Any]]:
+    """Every dataset version of a project, oldest first: id, number, created, task, counts, sources, findings."""
+    c = schema.versions.c
+    query = select(c.id, c.number, c.created, c.task, c.counts, c.sources, c.findings)
+    with store.read() as connection:
+        rows = connection.execute(query.where(c.project_id == project_id).order_by(c.number))
+        return [{**row, "task": as_task(row["task"])} for row in rows.mappings()]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Records of a later version that an earlier one does not have, and the other way round; of those in both, how many
+    have another known answer, how many stand in another split."""
+
+    added: int
+    gone: int
+    relabeled: int
+    moved: int
+
+
+def changes(store: Store, earlier: int, later: int) -> Changes:
+    """What is different between two dataset versions. Records are the same where their content is: so are their ids."""
+    old, new = schema.records.alias("old"), schema.records.alias("new")
+    both = (old.c.version_id == earlier) & (new.c.version_id == later) & (old.c.record_id == new.c.record_id)
+    answers = func.coalesce(old.c.answer, "") != func.coalesce(new.c.answer, "")
+    moved = old.c.split != new.c.split
+    query = select(func.count(), func.sum(cast_(answers & ~moved, Integer)), func.sum(cast_(moved, Integer)))
+    with store.read() as connection:
+        shared, relabeled, elsewhere = connection.execute(query.select_from(old, new).where(both)).one()
+        sizes = []
+        for version_id in (earlier, later):
+            size = select(func.count()).where(schema.records.c.version_id == version_id)
+            sizes.append(connection.execute(size).scalar_one())
+    return Changes(sizes[1] - shared, sizes[0] - shared, relabeled or 0, elsewhere or 0)
+
+
+def task_of(store: Store, version_id: int) -> Task:
+    """The task that this dataset version was imported with; a project's own task is that of the version in use."""
+    with store.read() as connection:
+        return task_in(connection, version_id)
+
+
+def task_in(connection: Connection, version_id: int) -> Task:
+    """As `task_of`, inside the caller's transaction."""
+    v = schema.versions.c
+    task = as_task(connection.execute(select(v.task).where(v.id == version_id)).scalar())
+    if task is None:
+        raise UserError(f"There is no dataset version {version_id}.", "dataset version", "Choose another one.")
+    return task
+
+
+def as_task(stored: dict[str, Any] | None) -> Task | None:
+    """A task from its stored document."""
+    return None if stored is None else Task(**{**stored, "labels": tuple(stored["labels"])})
+
+
+def calibration(store: Store, project_id: int) -> frozenset[str] | None:
+    """Content hashes of the labeled records that the project holds out; None where nothing was cut yet."""
+    with store.read() as connection:
+        return _calibration(connection, project_id) or None
+
+
+def save_calibration(store: Store, project_id: int, hashes: Iterable[str]) -> frozenset[str]:
+    """Fixes the project's calibration split and returns it. What was cut first stays: a later call changes nothing."""
+    wanted = frozenset(hashes)
+    with store.write() as connection:
+        standing = _calibration(connection, project_id)
+        if not standing and wanted:
+            rows = [{"project_id": project_id, "content_hash": value} for value in sorted(wanted)]
+            connection.execute(insert(schema.calibration), rows)
+            standing = wanted
+    return standing
+
+
+def _calibration(connection: Connection, project_id: int) -> frozenset[str]:
+    c = schema.calibration.c
+    return frozenset(connection.execute(select(c.content_hash).where(c.project_id == project_id)).scalars())

@@ -1,0 +1,342 @@
+"""Decisions of the experts: appended, never changed, carried over by content; and what they come to for a candidate.
+
+A decision belongs to a record's content and the answer that was shown. `accept`, `edit` and `ambiguous` speak about the
+record, whatever a later round answers; `reject` and `skip` only about the answer shown.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from semievol.errors import UserError
+from semievol.records import Record
+from semievol.store import schema
+from semievol.store.data.records import find_records
+from semievol.store.data.versions import as_task
+from semievol.store.database import Store
+from semievol.store.decisions.history import history
+from semievol.store.decisions.selections import freeze, freeze_now, selection_frame, selections
+from semievol.store.decisions.standing import (
+    ACTIONS,
+    ASSERTS,
+    COLUMNS,
+    FIELDS,
+    Decision,
+    load,
+    refresh_candidates,
+    standing_in,
+)
+from semievol.store.decisions.undone import STANDS
+from semievol.store.runs.rounds import bump
+from semievol.task.answers import allowed_answers
+
+__all__ = [
+    "Decision",
+    "decide",
+    "decide_many",
+    "freeze",
+    "freeze_now",
+    "history",
+    "in_bulk",
+    "newer",
+    "newest",
+    "restore",
+    "selection_frame",
+    "selections",
+    "since",
+    "standing",
+    "take_back",
+    "together",
+    "undo",
+    "write_decisions",
+]
+
+_AT_ONCE = 2_000
+
+
+def decide(
+    store: Store,
+    project_id: int,
+    round_id: int,
+    record_id: str,
+    action: str,
+    answer_shown: str | None,
+    answer: str | None = None,
+    reviewer: str = "",
+    note: str = "",
+    key: str | None = None,
+) -> Decision:
+    """Appends a decision; when this returns, it is on disk. The same `key` twice stores one decision."""
+    shown = {record_id: answer_shown}
+    return decide_many(store, project_id, round_id, shown, action, answer, reviewer, note, key)[0]
+
+
+def decide_many(
+    store: Store,
+    project_id: int,
+    round_id: int,
+    shown: Mapping[str, str | None],
+    action: str,
+    answer: str | None = None,
+    reviewer: str = "",
+    note: str = "",
+    key: str | None = None,
+    only_undecided: bool = False,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    """The same decision about many records (id -> answer shown), all of them or none; one `undo` takes all back.
+
+    only_undecided: what somebody has decided on meanwhile is left as it is. watch: is told how many were written.
+    answer: for `edit`, the answer that all of them get. The same `key` twice stores them once.
+    """
+    with store.write() as connection:
+        if only_undecided:
+            c, v = schema.candidates.c, schema.records.c
+            decided = select(v.record_id).join(schema.candidates, c.record_key == v.key)
+            decided = decided.where(c.round_id == round_id, c.decision.is_not(None), c.decision != "skip")
+            known = set(connection.execute(decided).scalars())
+            shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
+        about = (connection, store, project_id, round_id, shown)
+        return write_decisions(*about, action, answer, reviewer, note, key, watch)
+
+
+def write_decisions(
+    connection: Connection,
+    store: Store,
+    project_id: int,
+    round_id: int,
+    shown: Mapping[str, str | None],
+    action: str,
+    answer: str | None = None,
+    reviewer: str = "",
+    note: str = "",
+    key: str | None = None,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    """As `decide_many`, inside the caller's transaction."""
+    known = _of_key(connection, project_id, key)
+    if known:
+        return known
+    same = {"project_id": project_id, "round_id": round_id, "action": action, "note": note, "reviewer": reviewer}
+    same |= {"at": store.now(connection), "batch": uuid.uuid4().hex if len(shown) > 1 else None, "undoes": None}
+    rows = [
+        same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
+        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, action, answer).items()
+    ]
+    return _append(connection, project_id, rows, key, watch)
+
+
+def newest(store: Store, project_id: int, reviewer: str) -> int | None:
+    """Id of the decision that `undo` would take back, a bulk decision's last one; None if there is none."""
+    with store.read() as connection:
+        found = _newest(connection, project_id, reviewer)
+    return None if found is None else int(found.id)
+
+
+def together(store: Store, project_id: int, decision_id: int) -> int:
+    """How many decisions that stand go with this one where it is taken back: those of its batch."""
+    c = schema.decisions.c
+    batch = select(c.batch).where(c.project_id == project_id, c.id == decision_id).scalar_subquery()
+    query = select(func.count()).where(c.project_id == project_id, (c.id == decision_id) | (c.batch == batch), *STANDS)
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
+    """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
+
+    Returns the entry that undoes; what was undone stays in the history. The same `key` twice undoes once. Answers of a
+    random review are taken back there (`reviews.undo`), so that nobody opens one again without knowing.
+    """
+    c = schema.decisions.c
+    with store.write() as connection:
+        known = _of_key(connection, project_id, key)
+        if known:
+            return known[-1]
+        found = _newest(connection, project_id, reviewer)
+        if found is None:
+            return None
+        which = c.id == found.id if found.batch is None else c.batch == found.batch
+        taken = load(connection, select(*COLUMNS).where(*_own(project_id, reviewer), which).order_by(c.id))
+        return _take_back(connection, store, taken, reviewer, found.batch, key)[-1]
+
+
+def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
+    """SQL conditions: a reviewer's decision that stands, and was not made in a random review."""
+    c = schema.decisions.c
+    in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == c.id).exists()
+    return (c.project_id == project_id, c.reviewer == reviewer, ~in_review, *STANDS)
+
+
+def _newest(connection: Connection, project_id: int, reviewer: str) -> Any:
+    """Id and batch of this reviewer's newest decision that stands."""
+    c = schema.decisions.c
+    mine = select(c.id, c.batch).where(*_own(project_id, reviewer))
+    return connection.execute(mine.order_by(c.id.desc()).limit(1)).one_or_none()
+
+
+def take_back(
+    store: Store,
+    project_id: int,
+    decision_id: int,
+    reviewer: str = "",
+    key: str | None = None,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    """Undoes one entry of the history, whoever made it and however long ago, a bulk decision as a whole.
+
+    Returns the entries that undo; none where it is undone already. Raises UserError where there is no such decision.
+    watch: is told how many were taken back.
+    """
+    c = schema.decisions.c
+    with store.write() as connection:
+        known = _of_key(connection, project_id, key)
+        if known:
+            return known
+        found = connection.execute(
+            select(c.id, c.batch).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
+        ).one_or_none()
+        if found is None:
+            raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
+        which = c.id == found.id if found.batch is None else c.batch == found.batch
+        taken = load(connection, select(*COLUMNS).where(c.project_id == project_id, which, *STANDS).order_by(c.id))
+        return _take_back(connection, store, taken, reviewer, found.batch, key, watch) if taken else []
+
+
+def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
+    """Says again what an entry of the history said, as a new entry of this reviewer, which then is the newest.
+
+    Raises UserError where there is no such decision, or its record is not in the data of its round any more.
+    """
+    c = schema.decisions.c
+    with store.write() as connection:
+        query = select(*COLUMNS).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
+        found = load(connection, query)
+        if not found:
+            raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
+        old = found[0]
+        shown = {old.record_id: old.answer_shown}
+        said = (old.action, old.answer, reviewer, old.note, key)
+        return write_decisions(connection, store, project_id, old.round_id, shown, *said)[0]
+
+
+def _take_back(
+    connection: Connection,
+    store: Store,
+    taken: Sequence[Decision],
+    reviewer: str,
+    batch: str | None,
+    key: str | None,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    at = store.now(connection)
+    rows = [
+        {"project_id": d.project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
+        | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
+        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": batch and f"undo {batch}"}
+        for d in taken
+    ]
+    return _append(connection, taken[0].project_id, rows, key, watch)
+
+
+def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
+    """Content hash -> decisions that were not undone, oldest first."""
+    with store.read() as connection:
+        return standing_in(connection, project_id)
+
+
+def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> list[Decision]:
+    """What was said about one content after entry `after_id`, undone or not: what a page that showed that entry as the
+    last one (`RecordView.last_entry`) does not know yet."""
+    c = schema.decisions.c
+    mine = (c.project_id == project_id, c.content_hash == content_hash, c.id > after_id)
+    with store.read() as connection:
+        return load(connection, select(*COLUMNS).where(*mine).order_by(c.id))
+
+
+def since(store: Store, project_id: int, after_id: int) -> list[Decision]:
+    """Every entry of the project after entry `after_id`, oldest first."""
+    c = schema.decisions.c
+    with store.read() as connection:
+        query = select(*COLUMNS).where(c.project_id == project_id, c.id > after_id)
+        return load(connection, query.order_by(c.id))
+
+
+def in_bulk(store: Store, project_id: int) -> frozenset[str]:
+    """Content hashes on which a bulk decision stands."""
+    c = schema.decisions.c
+    with store.read() as connection:
+        query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
+        return frozenset(connection.execute(query).scalars())
+
+
+def _checked(
+    connection: Connection,
+    project_id: int,
+    round_id: int,
+    shown: Mapping[str, str | None],
+    action: str,
+    answer: str | None,
+) -> dict[str, tuple[str, str | None]]:
+    """Record id -> content hash and the answer that is asserted. Raises UserError for what makes no sense."""
+    if action not in ACTIONS:
+        raise UserError(f'"{action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
+    r, v = schema.rounds.c, schema.versions.c
+    query = select(r.version_id, v.task).join(schema.versions, v.id == r.version_id)
+    row = connection.execute(query.where(r.id == round_id, r.project_id == project_id)).one_or_none()
+    if row is None:
+        raise UserError(f"There is no round {round_id} in this project.", "round", "Choose another round.")
+    task = as_task(row.task)
+    found = {}
+    for record_id, record in find_records(connection, row.version_id, shown).items():
+        asserted = shown[record_id] if action == "accept" else answer if action == "edit" else None
+        if action in ASSERTS:
+            _check_answer(record, asserted, allowed_answers(task, record) if task else ())
+        found[record_id] = (record.content_hash, asserted)
+    return found
+
+
+def _check_answer(record: Record, answer: str | None, allowed: Sequence[str]) -> None:
+    if answer is None or not answer.strip():
+        raise UserError(
+            "There is no answer to save.", record.id, "Type the right answer, or reject or skip the record."
+        )
+    if allowed and answer not in allowed:
+        known = f"Choose one of: {', '.join(allowed):.300}."
+        raise UserError(f'"{answer:.80}" is not an allowed answer.', record.id, known)
+
+
+def _append(
+    connection: Connection,
+    project_id: int,
+    rows: list[dict[str, Any]],
+    key: str | None,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    """Stores the rows; `key` stands with the last of them and so stands for all of their batch."""
+    entry = insert(schema.decisions).returning(schema.decisions.c.id, sort_by_parameter_order=True)
+    ids: list[int] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        keyed = [row | {"key": key if row is rows[-1] else None} for row in some]
+        ids += connection.execute(entry, keyed).scalars()
+        refresh_candidates(connection, project_id, (row["content_hash"] for row in some))
+        watch(len(ids))
+    bump(connection, project_id=project_id)
+    given: list[dict[str, Any]] = [row | {"id": id} for id, row in zip(ids, rows, strict=True)]
+    return [Decision(**{name: values[name] for name in FIELDS}) for values in given]
+
+
+def _of_key(connection: Connection, project_id: int, key: str | None) -> list[Decision]:
+    """What was stored under this key before, the whole batch of it."""
+    c = schema.decisions.c
+    mine = select(c.id, c.batch).where(c.project_id == project_id, c.key == key)
+    row = connection.execute(mine).one_or_none() if key is not None else None
+    if row is None:
+        return []
+    which = c.id == row.id if row.batch is None else c.batch == row.batch
+    return load(connection, select(*COLUMNS).where(c.project_id == project_id, which).order_by(c.id))

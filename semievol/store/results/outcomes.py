@@ -1,0 +1,111 @@
+"""What a run came to: answers to the test set, the evaluation, the adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, insert, literal, select, update
+
+from semievol.method.protocols import Frozen
+from semievol.store import schema
+from semievol.store.data.records import table
+from semievol.store.data.versions import as_task
+from semievol.store.database import Store
+from semievol.store.decisions.selections import load_selection
+from semievol.task.answers import same
+
+
+def predictions(store: Store, run_id: int) -> pd.DataFrame:
+    """Test answers of a run: record_id, model, answer, gold, correct, confidence (probability of the answer, NaN where
+    unknown; for free text of its average token), question."""
+    p, q, n, v, r = (t.c for t in (schema.predictions, schema.records, schema.runs, schema.versions, schema.rounds))
+    task_of = select(v.task).join(schema.rounds, r.version_id == v.id).join(schema.runs, n.round_id == r.id)
+    query = (
+        select(q.record_id, p.model, p.answer, q.answer.label("gold"), p.confidence, q.question)
+        .join(schema.records, q.key == p.record_key)
+        .where(p.run_id == run_id)
+        .order_by(p.model, p.record_key)
+    )
+    with store.read() as connection:
+        task = as_task(connection.execute(task_of.where(n.id == run_id)).scalar())
+        rows = connection.execute(query).all()
+    frame = table(rows, ["record_id", "model", "answer", "gold", "confidence", "question"])
+    right = [task is not None and same(task, row.answer, row.gold) for row in rows]
+    frame.insert(4, "correct", pd.Series(right, index=frame.index, dtype=bool))
+    return frame.astype({"confidence": "float64"})
+
+
+def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
+    """The run's evaluation as `evolve` judged it; None where it has not come to that."""
+    c = schema.evaluations.c
+    with store.read() as connection:
+        found: dict[str, Any] | None = connection.execute(select(c.document).where(c.run_id == run_id)).scalar()
+        return found
+
+
+def adapters(store: Store, round_id: int) -> dict[str, str]:
+    """Stage -> folder of the finished adapter: the round's `warm_up`, and `tune` of the newest run that has one."""
+    with store.read() as connection:
+        query = select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id)
+        found = {"warm_up": connection.execute(query).scalar(), "tune": _tuned(connection, round_id)}
+    return {stage: str(located(store, path)) for stage, path in found.items() if path is not None}
+
+
+def brought(store: Store, round_id: int) -> bool:
+    """Whether the round came with an archive and had been run before: by a worker that this workspace never saw."""
+    c = schema.runs.c
+    elsewhere = select(c.id).where(c.round_id == round_id, c.status == "done", c.host.is_(None))
+    with store.read() as connection:
+        return connection.execute(elsewhere.limit(1)).first() is not None
+
+
+def evolved_adapter(store: Store, round_id: int) -> str | None:
+    """The adapter that a next round would start from."""
+    return adapters(store, round_id).get("tune")
+
+
+def run_adapter(store: Store, run_id: int) -> str | None:
+    """The evolved adapter that this run made."""
+    with store.read() as connection:
+        path = connection.execute(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id)).scalar()
+    return None if path is None else str(located(store, path))
+
+
+def trained_on(store: Store, round_id: int) -> Frozen | None:
+    """The selection that the round's evolved adapter was trained on."""
+    with store.read() as connection:
+        number = connection.execute(_newest_tuned(round_id, schema.runs.c.selection_used)).scalar()
+        return None if number is None else load_selection(connection, round_id, number)
+
+
+def take_over(connection: Connection, run_id: int, round_id: int) -> None:
+    """Gives a run that only evaluates, and has no answers yet, those of the run that made the round's newest evolved
+    adapter, and the selection that this one used."""
+    p, n = schema.predictions, schema.runs.c
+    maker = connection.execute(_newest_tuned(round_id, n.id)).scalar()
+    begun = connection.execute(select(p.c.run_id).where(p.c.run_id == run_id).limit(1)).first()
+    if maker is None or begun is not None:
+        return
+    copied = [column for column in p.c if column is not p.c.run_id]
+    theirs = select(literal(run_id), *copied).where(p.c.run_id == maker)
+    connection.execute(insert(p).from_select(["run_id", *(column.name for column in copied)], theirs))
+    used = connection.execute(select(n.selection_used).where(n.id == maker)).scalar()
+    connection.execute(update(schema.runs).where(n.id == run_id).values(selection_used=used))
+
+
+def located(store: Store, path: str) -> Path:
+    """A stored path as it is now: what lies in the workspace is stored relative to it, so that it may be moved."""
+    return store.home / path
+
+
+def _tuned(connection: Connection, round_id: int) -> str | None:
+    return connection.execute(_newest_tuned(round_id, schema.runs.c.adapter)).scalar()
+
+
+def _newest_tuned(round_id: int, column: Any) -> Any:
+    """A column of the newest run that made the round an evolved adapter, of one that has ended where there is one."""
+    c = schema.runs.c
+    tuned = select(column).where(c.round_id == round_id, c.adapter.is_not(None))
+    return tuned.order_by(c.ended.desc().nulls_last(), c.id.desc()).limit(1)

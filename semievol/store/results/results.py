@@ -1,0 +1,330 @@
+"""Reading a round's and a run's results: as frames for whole-pool figures, page by page for tables, one record whole.
+
+Writes nothing. A frame of 100,000 candidates is worth keeping: `revision` says when it is out of date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, and_, case, func, select
+
+from semievol.config import MEASURES
+from semievol.errors import UserError
+from semievol.records import ANSWERING, Candidate, Demonstration, Record, Response
+from semievol.store import schema
+from semievol.store.data.records import RECORD, as_record, containing, find_record, table
+from semievol.store.data.versions import as_task, task_in
+from semievol.store.database import Store
+from semievol.store.decisions.standing import standing_for, verdict
+from semievol.store.results.responses import as_response, said
+from semievol.store.runs.rounds import revision_in, spent_in
+from semievol.task.answers import allowed_answers, same
+
+_PLAIN = (
+    "question",
+    "answer",
+    "flagged",
+    "agreed",
+    "justified",
+    "exactness",
+    *MEASURES,
+    "similarity",
+    "gold",
+    "content_hash",
+)
+_FRAME = ("record_key", "record_id", *_PLAIN, "decision", "decided_answer")
+_NUMBERS = dict.fromkeys((*MEASURES, "similarity"), "float64") | dict.fromkeys(
+    ("agreed", "justified", "flagged"), "bool"
+)
+_WORDS = ("answer", "gold", "decision", "decided_answer")  # None where there is none, never NaN
+
+_c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """Everything that a round holds about one record.
+
+    responses: one per collaborator. verdict: the decision that counts now (action, answer, answer_shown, reviewer,
+    note, at, id). gold: the hidden gold of a pool record, the known answer of any other. last_entry: id of the newest
+    entry in the history of this content, 0 if there is none; see `decisions.newer`.
+    """
+
+    record: Record
+    demonstrations: list[Demonstration]
+    responses: list[Response]
+    justification: Response | None
+    candidate: Candidate | None
+    verdict: dict[str, Any] | None
+    gold: str | None
+    last_entry: int = 0
+
+
+def revision(store: Store, round_id: int) -> int:
+    """Grows with every write to the round's results or decisions."""
+    with store.read() as connection:
+        found = revision_in(connection, round_id)
+    if found is None:
+        raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
+    return found
+
+
+def written(store: Store, round_id: int) -> int:
+    """As `revision`, of results alone: decisions leave it as it is."""
+    c = schema.rounds.c
+    with store.read() as connection:
+        return int(connection.execute(select(c.revision - c.decided).where(c.id == round_id)).scalar_one())
+
+
+def has_candidates(store: Store, round_id: int) -> bool:
+    """Whether the round's pool has candidates."""
+    any_ = select(_c.record_key).where(_c.round_id == round_id, _c.pool.is_(True)).limit(1)
+    with store.read() as connection:
+        return connection.execute(any_).first() is not None
+
+
+def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFrame:
+    """A round's `candidate_frame` that was read before, with the decisions as they are now."""
+    query = select(_c.record_key, _c.decision, _c.decided_answer).where(
+        _c.round_id == round_id, _c.pool.is_(True), _c.decision.is_not(None)
+    )
+    with store.read() as connection:
+        rows = _fetch(connection, query)
+    words = {name: np.full(len(pool), None, dtype=object) for name in ("decision", "decided_answer")}
+    places = np.searchsorted(pool["record_key"].to_numpy(), [row[0] for row in rows])
+    for place, (_, decision, answer) in zip(places, rows, strict=True):
+        words["decision"][place], words["decided_answer"][place] = decision, answer
+    return pool.assign(**words)
+
+
+def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
+    """The pool's candidates, indexed by record id, in the order of the data.
+
+    Columns: record_key, question, answer, flagged (its text could steer the model), agreed, justified, exactness, one
+    float per measure (NaN where absent), similarity (to the nearest labeled record), gold (hidden gold), content_hash,
+    spent (an earlier round was trained on it), decision and decided_answer. An answer, gold or decision that is not
+    there is None.
+    """
+    return _frame(store, round_id, pool=True)
+
+
+def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
+    """As `candidate_frame`, of the calibration split: `gold` is the true answer, and `correct` (bool) whether the
+    candidate's answer counts as the same, and `cross_fitted` (bool) whether models of a fold gave it. Records that are
+    spent are left out."""
+    frame = _frame(store, round_id, pool=False)
+    frame = frame[~frame["spent"]]
+    r, v = schema.rounds.c, schema.versions.c
+    query = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
+    with store.read() as connection:
+        task = as_task(connection.execute(query).scalar())
+        held = connection.execute(select(r.held).where(r.id == round_id)).scalar()
+    right = [task is not None and same(task, a, g) for a, g in zip(frame["answer"], frame["gold"], strict=True)]
+    return frame.assign(correct=pd.Series(right, index=frame.index, dtype=bool), cross_fitted=not held)
+
+
+def candidates_page(
+    store: Store,
+    round_id: int,
+    *,
+    search: str = "",
+    answer: str | None = None,
+    agreed: bool | None = None,
+    status: str | None = None,
+    measure: str = "answer_nll",
+    sort: str = "measure",
+    descending: bool = False,
+    offset: int = 0,
+    limit: int = 100,
+) -> tuple[pd.DataFrame, int]:
+    """One page of the pool's candidates, and how many match in all.
+
+    search: part of the question, or a record's whole id. status: an action, "decided" or "undecided". sort: "measure"
+    or "record". Columns as `candidate_frame` without `spent`, and `votes`: collaborator -> answer.
+    """
+    if measure not in MEASURES:
+        raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
+    where = [_c.round_id == round_id, _c.pool.is_(True)]
+    if answer is not None:
+        where.append(_c.answer == answer)
+    if agreed is not None:
+        where.append(_c.agreed.is_(agreed))
+    if status is not None:
+        decided = {"decided": _c.decision.is_not(None), "undecided": _c.decision.is_(None)}
+        where.append(decided.get(status, _c.decision == status))
+    by = [_c[measure], _c.record_key] if sort == "measure" else [_c.record_key]
+    order = [(column.desc() if descending else column.asc()).nulls_last() for column in by]
+    keys = select(_c.record_key).where(*where).order_by(*order)
+    with store.read() as connection:
+        if search:
+            found = containing(connection, _r.question, search) | (_r.record_id == search)
+            keys = keys.join(schema.records, _r.key == _c.record_key).where(found)
+            matching = [row[0] for row in _fetch(connection, keys)]  # reads every question, so it is done once
+            page, total = matching[offset : offset + limit], len(matching)
+        else:
+            total = connection.execute(select(func.count()).select_from(schema.candidates).where(*where)).scalar_one()
+            page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
+        rows = {row[0]: row for row in _fetch(connection, _query(round_id, True, _c.record_key.in_(page)))}
+        votes = _votes(connection, round_id, page)
+    frame = _as_frame([rows[key] for key in page])
+    frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
+    return frame, total
+
+
+def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
+    """Collaborator -> (responses whose allowed answers hold less than ANSWERING together, all with such a mass)."""
+    s = schema.responses.c
+    low = func.sum(case((s.mass < ANSWERING, 1), else_=0))
+    query = select(s.collaborator, low, func.count()).where(
+        s.round_id == round_id, s.stage == "respond", s.mass.is_not(None)
+    )
+    with store.read() as connection:
+        return {name: (int(few), int(all_)) for name, few, all_ in connection.execute(query.group_by(s.collaborator))}
+
+
+def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
+    """One record with all that was found, said and decided about it in this round."""
+    s = schema.responses.c
+    with store.read() as connection:
+        home = _home(connection, round_id)
+        key, record = find_record(connection, home.version_id, record_id)
+        heard = select(s.stage, s.collaborator, *said(schema.responses)).where(s.round_id == round_id)
+        spoken: dict[str, dict[str, Response]] = {"respond": {}, "justify": {}}
+        heard = heard.where(s.stage.in_(tuple(spoken)), s.record_key == key)  # with the stage an index finds them
+        for stage, collaborator, *values in connection.execute(heard.order_by(s.id)):
+            spoken[stage][collaborator] = as_response(record_id, collaborator, values)
+        row = connection.execute(
+            select(_c.answer, _c.agreed, _c.justified, _c.exactness, *(_c[m] for m in MEASURES)).where(
+                _c.round_id == round_id, _c.record_key == key
+            )
+        ).one_or_none()
+        decisions = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
+        e = schema.decisions.c
+        entries = select(func.max(e.id)).where(e.project_id == home.project_id, e.content_hash == record.content_hash)
+        last_entry = connection.execute(entries).scalar() or 0
+        hidden = select(schema.hidden_gold.c.answer).where(
+            schema.hidden_gold.c.version_id == home.version_id, schema.hidden_gold.c.record_id == record_id
+        )
+        gold = connection.execute(hidden).scalar()
+        demonstrations = _demonstrations(connection, round_id, home.version_id, key)
+        allowed = allowed_answers(task_in(connection, home.version_id), record)
+    candidate = None if row is None else as_candidate(record_id, row)
+    decided = verdict(decisions, None if candidate is None else candidate.answer, allowed)
+    names = ("id", "action", "answer", "answer_shown", "reviewer", "note", "at")
+    return RecordView(
+        record=record,
+        demonstrations=demonstrations,
+        responses=list(spoken["respond"].values()),
+        justification=next(iter(spoken["justify"].values()), None),
+        candidate=candidate,
+        verdict=None if decided is None else {name: getattr(decided, name) for name in names},
+        gold=gold if record.answer is None else record.answer,
+        last_entry=last_entry,
+    )
+
+
+def as_candidate(record_id: str, row: Any) -> Candidate:
+    """A candidate from the columns answer, agreed, justified, exactness and the measures in order."""
+    answer, agreed, justified, exactness, *values = row
+    known: dict[str, float] = {
+        measure: value for measure, value in zip(MEASURES, values, strict=True) if value is not None
+    }
+    return Candidate(record_id, answer, bool(agreed), known, bool(justified), exactness)
+
+
+def backgrounds(store: Store, round_id: int) -> dict[str, dict[str, Any]]:
+    """Record id -> what its candidate was made from: votes (collaborator -> answer) and demonstrations ((id,
+    similarity), most similar first), of the round's pool."""
+    s = schema.responses.c
+    votes = select(_r.record_id, s.collaborator, s.answer).join(schema.records, _r.key == s.record_key)
+    shown = select(_r.record_id, _d.nearest).join(schema.records, _r.key == _d.record_key)
+    found: dict[str, dict[str, Any]] = {}
+    with store.read() as connection:
+        for record_id, nearest in connection.execute(
+            shown.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key)
+        ):
+            found[record_id] = {"votes": {}, "demonstrations": nearest}
+        mine = votes.where(s.round_id == round_id, s.stage == "respond", _r.split == "unlabeled").order_by(s.id)
+        for record_id, collaborator, answer in connection.execute(mine):
+            found.setdefault(record_id, {"votes": {}, "demonstrations": []})["votes"][collaborator] = answer
+    return found
+
+
+def coverage_frame(store: Store, round_id: int) -> pd.DataFrame:
+    """How near labeled records are to each pool record: record_id, question, similarity, nearest_answer, nearest_id."""
+    near = schema.records.alias("near")
+    joined = schema.demonstrations.join(schema.records, _r.key == _d.record_key).outerjoin(
+        near, and_(near.c.version_id == _r.version_id, near.c.record_id == _d.nearest_id)
+    )
+    query = select(_r.record_id, _r.question, _d.similarity, near.c.answer, _d.nearest_id).select_from(joined)
+    with store.read() as connection:
+        rows = connection.execute(
+            query.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key)
+        ).all()
+    frame = table(rows, ["record_id", "question", "similarity", "nearest_answer", "nearest_id"])
+    return frame.astype({"similarity": "float64"})
+
+
+def _home(connection: Connection, round_id: int) -> Any:
+    c = schema.rounds.c
+    row = connection.execute(select(c.project_id, c.version_id).where(c.id == round_id)).one_or_none()
+    if row is None:
+        raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
+    return row
+
+
+def _query(round_id: int, pool: bool, *where: Any) -> Any:
+    """Candidates with what belongs beside them: the columns of `_FRAME`."""
+    g = schema.hidden_gold.c
+    joined = schema.candidates.join(schema.records, _r.key == _c.record_key).outerjoin(
+        schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
+    )
+    gold = _r.answer
+    if pool:
+        joined = joined.outerjoin(schema.hidden_gold, and_(g.version_id == _r.version_id, g.record_id == _r.record_id))
+        gold = g.answer
+    columns = [_c.record_key, _r.record_id, _r.question, _c.answer, _c.flagged, _c.agreed, _c.justified, _c.exactness]
+    columns += [_c[measure] for measure in MEASURES]
+    columns += [_d.similarity, gold, _c.content_hash, _c.decision, _c.decided_answer]
+    query = select(*columns).select_from(joined)
+    return query.where(_c.round_id == round_id, _c.pool.is_(pool), *where).order_by(_c.record_key)
+
+
+def _frame(store: Store, round_id: int, pool: bool) -> pd.DataFrame:
+    with store.read() as connection:
+        frame = _as_frame(_fetch(connection, _query(round_id, pool)))
+        return frame.assign(spent=frame["content_hash"].isin(spent_in(connection, round_id)))
+
+
+def _fetch(connection: Connection, query: Any) -> list[Any]:
+    """Rows as the driver gives them: none of these columns needs a conversion, and 100,000 rows come twice as fast."""
+    cursor = connection.execute(query).cursor
+    assert cursor is not None
+    return list(cursor.fetchall())
+
+
+def _as_frame(rows: list[Any]) -> pd.DataFrame:
+    frame = table(rows, _FRAME).astype(_NUMBERS).set_index("record_id")
+    words = frame[list(_WORDS)].astype(object)
+    return frame.assign(**words.where(words.notna(), None))
+
+
+def _votes(connection: Connection, round_id: int, keys: list[int]) -> dict[int, dict[str, str | None]]:
+    s = schema.responses.c
+    query = select(s.record_key, s.collaborator, s.answer).where(s.round_id == round_id, s.stage == "respond")
+    votes: dict[int, dict[str, str | None]] = {}
+    for key, collaborator, answer in connection.execute(query.where(s.record_key.in_(keys)).order_by(s.id)):
+        votes.setdefault(key, {})[collaborator] = answer
+    return votes
+
+
+def _demonstrations(connection: Connection, round_id: int, version_id: int, key: int) -> list[Demonstration]:
+    query = select(_d.nearest).where(_d.round_id == round_id, _d.record_key == key)
+    near: list[tuple[str, float]] = connection.execute(query).scalar() or []
+    wanted = select(*RECORD).where(_r.version_id == version_id, _r.record_id.in_([id for id, _ in near]))
+    shown = {row.record_id: as_record(row) for row in connection.execute(wanted)}
+    return [Demonstration(shown[id], similarity) for id, similarity in near if id in shown]

@@ -1,0 +1,156 @@
+"""Who works on a run: claiming it, keeping it by signs of life, ending it, and losing it.
+
+Every claim is a new attempt, and whatever a worker writes carries its attempt: once a run was taken from a worker,
+its writes are refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from semievol.errors import UserError
+from semievol.method.protocols import Stopped
+from semievol.store import schema
+from semievol.store.database import Store
+from semievol.store.runs import liveness
+from semievol.store.runs.progress import write_event, write_metrics
+from semievol.store.runs.run_table import RESUMABLE, Ending, Run, active_id, change, end, get, queued
+
+_MOMENT_SECONDS = 0.5
+
+
+def claim_next(store: Store, pid: int) -> Run | None:
+    """Gives the next queued run to the process `pid`; None if nothing waits or a run is active."""
+    settle(store)
+    with store.write() as connection:
+        if active_id(connection) is not None:
+            return None
+        waiting = connection.execute(queued().limit(1)).first()
+        return None if waiting is None else _take(store, connection, waiting.id, pid)
+
+
+def claim(store: Store, run_id: int, pid: int) -> Run:
+    """Gives this queued run to the process `pid`. Raises UserError where another run is active."""
+    settle(store)
+    with store.write() as connection:
+        run, other = get(connection, run_id), active_id(connection)
+        if other is not None:
+            raise UserError(f"Run {other} is active.", "run", "Wait until it has ended, or stop it.")
+        if run.status != "queued":
+            raise UserError(f"Run {run_id} is {run.status}, not queued.", "run", "Resume it, or start another one.")
+        return _take(store, connection, run_id, pid)
+
+
+def beat(store: Store, run_id: int, attempt: int) -> bool:
+    """The owner's sign of life; False if this attempt no longer owns the run."""
+    with store.write() as connection:
+        return _owns(store, connection, run_id, attempt)
+
+
+def finish(
+    store: Store,
+    run_id: int,
+    attempt: int,
+    status: Ending,
+    error: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None,
+) -> None:
+    """Ends the run; the worker's last word. Raises `Stopped` where this attempt no longer owns it."""
+    if status not in ("done", *RESUMABLE):
+        raise ValueError(f"a run cannot finish as {status!r}")
+    with store.write() as connection:
+        own(store, connection, run_id, attempt)
+        if environment is not None:
+            change(connection, run_id, environment=dict(environment))
+        end(connection, get(connection, run_id), status, store.now(connection), error)
+
+
+def record_environment(store: Store, run_id: int, attempt: int, environment: Mapping[str, Any]) -> None:
+    """What the run's numbers are made with: versions, device, threads."""
+    with store.write() as connection:
+        own(store, connection, run_id, attempt)
+        change(connection, run_id, environment=dict(environment))
+
+
+def sample(store: Store, run_id: int, attempt: int, second: int, values: Mapping[str, float]) -> None:
+    """What the worker uses at a second of its work, as metrics of the stage `machine`."""
+    with store.write() as connection:
+        own(store, connection, run_id, attempt)
+        at = store.now(connection)
+        write_metrics(connection, run_id, attempt, [("machine", name, second, v, at) for name, v in values.items()])
+
+
+def own(store: Store, connection: Connection, run_id: int, attempt: int) -> None:
+    """Makes the caller's transaction depend on owning the run, which is also a sign of life. Raises `Stopped` else."""
+    if not _owns(store, connection, run_id, attempt):
+        raise Stopped(f"attempt {attempt} of run {run_id} was taken over; its writes are refused")
+
+
+def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
+    """The next queued run fails without having begun, because no worker can be had for it."""
+    with store.write() as connection:
+        waiting = connection.execute(queued().limit(1)).first()
+        if waiting is not None:
+            end(connection, get(connection, waiting.id), "failed", store.now(connection), error)
+
+
+# --- what any reader does -------------------------------------------------------------------------------------------
+
+
+def settle(store: Store) -> list[int]:
+    """Marks active runs whose worker is gone or silent as interrupted; returns their ids.
+
+    Where others write for long, a living worker is silent because it waits for its turn, too: it is heard first.
+    """
+    with store.read() as connection:
+        if not _lost(store, connection):
+            return []
+    asked = liveness.ticks()
+    with store.write() as connection:
+        if liveness.ticks() - asked < _MOMENT_SECONDS:
+            lost = _lost(store, connection)
+            for run_id in lost:
+                now = store.now(connection)
+                write_event(connection, run_id, "", "The worker is gone; the run can be resumed.", now)
+                end(connection, get(connection, run_id), "interrupted", now)
+            return lost
+    time.sleep(_MOMENT_SECONDS)
+    return settle(store)
+
+
+def _lost(store: Store, connection: Connection) -> list[int]:
+    c = schema.runs.c
+    query = select(c.id, c.host, c.boot, c.pid, c.process_start, c.heartbeat_at, c.heartbeat_ticks)
+    rows = connection.execute(query.where(c.status.in_(schema.ACTIVE))).all()
+    now = store.now(connection)
+    return [
+        row.id
+        for row in rows
+        if liveness.gone(
+            liveness.Owner(row.host, row.boot, row.pid, row.process_start), row.heartbeat_at, row.heartbeat_ticks, now
+        )
+    ]
+
+
+def _take(store: Store, connection: Connection, run_id: int, pid: int) -> Run:
+    who, now = liveness.owner(pid), store.now(connection)
+    values = {"status": "running", "attempt": schema.runs.c.attempt + 1, "started": now, "ended": None, "error": None}
+    values |= {"pid": pid, "host": who.host, "boot": who.boot, "process_start": who.process_start}
+    values |= {"heartbeat_at": now, "heartbeat_ticks": liveness.ticks()}
+    try:
+        change(connection, run_id, **values)
+    except IntegrityError:
+        raise UserError("Another run is active.", "run", "Wait until it has ended, or stop it.") from None
+    return get(connection, run_id)
+
+
+def _owns(store: Store, connection: Connection, run_id: int, attempt: int) -> bool:
+    c = schema.runs.c
+    mine = update(schema.runs).where(c.id == run_id, c.attempt == attempt, c.status.in_(schema.ACTIVE))
+    alive = mine.values(heartbeat_at=store.now(connection), heartbeat_ticks=liveness.ticks())
+    return connection.execute(alive).rowcount == 1

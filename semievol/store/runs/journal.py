@@ -1,0 +1,348 @@
+"""What a run tells the store and asks it: the store's side of `method.protocols.Journal`.
+
+Every write is one transaction that first makes sure that this attempt still owns the run; if it does not, `Stopped` is
+raised and nothing is written. Metrics wait for the next write: a training that reports progress before it publishes a
+checkpoint has every metric up to there on disk. While the database is busy or the disk full, progress and events wait
+as well.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from semievol.config import MEASURES, Policy
+from semievol.errors import UserError
+from semievol.method.protocols import Accepted, Frozen, Verdict
+from semievol.records import Candidate, Response
+from semievol.store import schema
+from semievol.store.data.projects import project_folder, run_folder
+from semievol.store.database import NotSaved, Store
+from semievol.store.decisions.decisions import standing
+from semievol.store.decisions.selections import Found, load_selection, record_keys, write_selection
+from semievol.store.decisions.standing import allowed_in, effective
+from semievol.store.results import outcomes, results
+from semievol.store.results.candidates import rows as candidate_rows
+from semievol.store.results.responses import as_response, said, said_values
+from semievol.store.runs import runs
+from semievol.store.runs.claims import own
+from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
+from semievol.store.runs.rounds import bump, get_round
+from semievol.store.runs.rounds import weights as get_weights
+
+_GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is read, at most
+
+
+class StoreJournal:
+    """The journal of one attempt at one run; used by one thread."""
+
+    def __init__(self, store: Store, run: runs.Run) -> None:
+        self._store, self._run = store, run
+        self._round = get_round(store, run.round_id)
+        self._known: dict[str, int] | None = None
+        self._points: list[tuple[str, str, int, float, float]] = []
+        self._news: list[tuple[str, str, float]] = []
+        self._progress: dict[str, tuple[int, int]] = {}
+        self._written: dict[str, tuple[float, tuple[int, int]]] = {}
+        self._looked, self._stopping = -math.inf, False
+        self._took_over = False
+
+    # --- what only informs ------------------------------------------------------------------------------------------
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Written at once where a stage begins or ends or metrics wait, else every half second."""
+        at, written = self._written.get(stage, (-math.inf, None))
+        if self._points or ((done, total) != written and (done >= total or time.monotonic() - at > _GLANCE_SECONDS)):
+            self._progress[stage] = (done, total)
+            self._tell()
+
+    def metric(self, stage: str, name: str, step: int, value: float) -> None:
+        """Waits for the next write, half a second at most as long as metrics come; what is not finite goes at once."""
+        self._points.append((stage, name, step, float(value), time.time()))
+        if not math.isfinite(value) or time.time() - self._points[0][-1] > _GLANCE_SECONDS:
+            self._tell()
+
+    def event(self, stage: str, text: str) -> None:
+        self._news.append((stage, text, time.time()))
+        self._tell()
+
+    def _tell(self) -> None:
+        try:
+            with self._write():
+                pass
+        except NotSaved:
+            pass  # kept; the next write takes it along
+
+    def stopping(self) -> bool:
+        """Whether somebody asked to stop, or the run was taken over; looked up at most every half second."""
+        if not self._stopping and time.monotonic() - self._looked > _GLANCE_SECONDS:
+            self._looked = time.monotonic()
+            run = runs.get_run(self._store, self._run.id)
+            self._stopping = run.status != "running" or run.attempt != self._run.attempt
+        return self._stopping
+
+    # --- adapters ---------------------------------------------------------------------------------------------------
+
+    def folder(self, stage: str) -> Path:
+        """Where this stage's adapter belongs: per round for warm_up, per run for tune."""
+        project_id = self._run.project_id
+        of_round = project_folder(self._store, project_id) / "rounds" / str(self._round.id)
+        folder = (of_round if stage == "warm_up" else run_folder(self._store, project_id, self._run.id)) / stage
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def adapter(self, stage: str) -> str | None:
+        """The finished adapter of `warm_up` (this round) or `tune` (this run; for a run that only evaluates, the
+        round's newest), if there is one."""
+        if stage == "warm_up" or self._run.first == "evaluate":
+            return outcomes.adapters(self._store, self._round.id).get(stage)
+        return outcomes.run_adapter(self._store, self._run.id)
+
+    def save_adapter(self, stage: str, path: str) -> None:
+        kept = self._kept(path)
+        with self._write() as connection:
+            if stage == "warm_up":
+                mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
+                connection.execute(mine.values(warm_up_adapter=kept))
+            else:
+                mine = update(schema.runs).where(schema.runs.c.id == self._run.id)
+                connection.execute(mine.values(adapter=kept))
+            bump(connection, round_id=self._round.id)
+
+    def _kept(self, path: str) -> str:
+        """A path as it is stored: relative to the workspace where it lies in it."""
+        inside = Path(path).is_relative_to(self._store.home)
+        return str(Path(path).relative_to(self._store.home)) if inside else path
+
+    def fold_adapters(self) -> dict[int, str]:
+        """Fold -> its warm-up adapter, of those that are finished."""
+        with self._store.read() as connection:
+            mine = select(schema.rounds.c.fold_adapters).where(schema.rounds.c.id == self._round.id)
+            stored = connection.execute(mine).scalar() or {}
+        return {int(fold): str(outcomes.located(self._store, path)) for fold, path in stored.items()}
+
+    def save_fold_adapter(self, fold: int, path: str) -> None:
+        with self._write() as connection:
+            mine = schema.rounds.c.id == self._round.id
+            stored = connection.execute(select(schema.rounds.c.fold_adapters).where(mine)).scalar() or {}
+            stored[str(fold)] = self._kept(path)
+            connection.execute(update(schema.rounds).where(mine).values(fold_adapters=stored))
+
+    # --- retrieve, respond, justify ---------------------------------------------------------------------------------
+
+    def demonstrations(self) -> dict[str, list[tuple[str, float]]]:
+        """Record id -> (labeled record id, similarity), most similar first, of this round."""
+        d, r = schema.demonstrations.c, schema.records.c
+        query = select(r.record_id, d.nearest).join(schema.records, r.key == d.record_key)
+        with self._store.read() as connection:
+            rows = connection.execute(query.where(d.round_id == self._round.id).order_by(d.record_key)).all()
+        return {record_id: [(shown, similarity) for shown, similarity in nearest] for record_id, nearest in rows}
+
+    def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+        rows = [
+            {
+                "round_id": self._round.id,
+                "record_key": self._key(record_id),
+                "nearest": [list(pair) for pair in nearest],
+            }
+            | {"nearest_id": nearest[0][0] if nearest else None, "similarity": nearest[0][1] if nearest else None}
+            for record_id, nearest in found.items()
+        ]
+        with self._write() as connection:
+            self._replace(connection, schema.demonstrations, rows)
+            bump(connection, round_id=self._round.id)
+
+    def shift(self) -> dict[str, Any] | None:
+        """How labeled and unlabeled texts compare in this round, where that was looked at."""
+        with self._store.read() as connection:
+            mine = select(schema.rounds.c.shift).where(schema.rounds.c.id == self._round.id)
+            found: dict[str, Any] | None = connection.execute(mine).scalar()
+            return found
+
+    def save_shift(self, found: Mapping[str, Any]) -> None:
+        with self._write() as connection:
+            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
+            connection.execute(mine.values(shift=dict(found)))
+            bump(connection, round_id=self._round.id)
+
+    def weights(self) -> dict[str, Any] | None:
+        """What the collaborators of this round earned, where that was looked at."""
+        return get_weights(self._store, self._round.id)
+
+    def save_weights(self, found: Mapping[str, Any]) -> None:
+        with self._write() as connection:
+            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
+            connection.execute(mine.values(weights=dict(found)))
+            bump(connection, round_id=self._round.id)
+
+    def answered(self, stage: str) -> set[tuple[str, str, str]]:
+        """Keys (record id, collaborator, input hash) of the responses already stored for this round and stage."""
+        s, r = schema.responses.c, schema.records.c
+        query = select(r.record_id, s.collaborator, s.input_hash).join(schema.records, r.key == s.record_key)
+        with self._store.read() as connection:
+            return {
+                tuple(row) for row in connection.execute(query.where(s.round_id == self._round.id, s.stage == stage))
+            }
+
+    def responses(self, stage: str) -> list[Response]:
+        """The round's responses, record by record in the order of the data, each record's as they were given."""
+        s, r = schema.responses.c, schema.records.c
+        query = select(r.record_id, s.collaborator, *said(schema.responses)).join(schema.records, r.key == s.record_key)
+        mine = query.where(s.round_id == self._round.id, s.stage == stage).order_by(s.record_key, s.id)
+        with self._store.read() as connection:
+            rows = connection.execute(mine).all()
+        return [as_response(record_id, collaborator, values) for record_id, collaborator, *values in rows]
+
+    def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
+        """What is there already stays."""
+        whose = {"round_id": self._round.id, "run_id": self._run.id, "stage": stage}
+        rows = [
+            whose | {"record_key": self._key(r.record_id), "collaborator": r.collaborator} | said_values(r)
+            for r in responses
+        ]
+        with self._write() as connection:
+            if rows:
+                connection.execute(upsert(connection, schema.responses).on_conflict_do_nothing(), rows)
+            bump(connection, round_id=self._round.id)
+
+    def save_candidates(self, candidates: Iterable[Candidate]) -> None:
+        """Each with what the decisions that stand already come to."""
+        found = {self._key(candidate.record_id): candidate for candidate in candidates}
+        with self._write() as connection:
+            self._replace(connection, schema.candidates, candidate_rows(connection, self._round, found))
+            bump(connection, round_id=self._round.id)
+
+    def candidates(self) -> list[Candidate]:
+        """The round's candidates, pool and calibration, in the order of the data."""
+        c, r = schema.candidates.c, schema.records.c
+        columns = [r.record_id, c.answer, c.agreed, c.justified, c.exactness, *(c[measure] for measure in MEASURES)]
+        query = select(*columns).join(schema.records, r.key == c.record_key).where(c.round_id == self._round.id)
+        with self._store.read() as connection:
+            rows = connection.execute(query.order_by(c.record_key)).all()
+        return [results.as_candidate(record_id, values) for record_id, *values in rows]
+
+    # --- select, tune, evaluate -------------------------------------------------------------------------------------
+
+    def verdicts(self) -> dict[str, list[tuple[str | None, Verdict]]]:
+        """Content hash -> decisions that still have a say, as (answer shown, verdict); the last that applies counts."""
+        said = standing(self._store, self._run.project_id)
+        with self._store.read() as connection:
+            allowed = allowed_in(connection, self._round.version_id, said)
+        return {
+            content: [
+                (d.answer_shown, Verdict(d.action, d.answer)) for d in effective(decisions, allowed.get(content, ()))
+            ]
+            for content, decisions in said.items()
+        }
+
+    def selection(self) -> Frozen | None:
+        """What this run used or froze before, else the one asked for, else the round's newest; None if none is."""
+        with self._write() as connection:
+            frozen = self._settled(connection) or load_selection(connection, self._round.id)
+            if frozen is not None:
+                self._used(connection, frozen.number)
+        return frozen
+
+    def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
+        """The round's next selection; what this run used or froze before, or was asked to use, where there is one."""
+        found = Found(self._store, self._round.id, work)
+        with self._write() as connection:
+            frozen = self._settled(connection)
+            if frozen is None:
+                now = found.still(connection)
+                frozen = write_selection(connection, self._round.id, policy, *now, run_id=self._run.id)
+            self._used(connection, frozen.number)
+        return frozen
+
+    def predictions(self, model: str) -> list[Response]:
+        """Test answers already stored by this run for one of the rows that are compared; a run that only evaluates
+        begins with those of the run that made the model."""
+        if self._run.first == "evaluate" and not self._took_over:
+            with self._write() as connection:
+                outcomes.take_over(connection, self._run.id, self._round.id)
+                bump(connection, round_id=self._round.id)
+            self._took_over = True
+        p, r = schema.predictions.c, schema.records.c
+        query = select(r.record_id, p.model, *said(schema.predictions)).join(schema.records, r.key == p.record_key)
+        mine = query.where(p.run_id == self._run.id, p.model == model).order_by(p.record_key)
+        with self._store.read() as connection:
+            rows = connection.execute(mine).all()
+        return [as_response(record_id, name, values) for record_id, name, *values in rows]
+
+    def save_predictions(self, model: str, responses: Sequence[Response]) -> None:
+        whose = {"run_id": self._run.id, "model": model}
+        rows = [
+            whose | {"record_key": self._key(r.record_id), "confidence": _confidence(r)} | said_values(r)
+            for r in responses
+        ]
+        with self._write() as connection:
+            self._replace(connection, schema.predictions, rows)
+            bump(connection, round_id=self._round.id)
+
+    def save_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        with self._write() as connection:
+            self._replace(connection, schema.evaluations, [{"run_id": self._run.id, "document": dict(evaluation)}])
+            bump(connection, round_id=self._round.id)
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        """A transaction of this attempt; takes along what waited in memory."""
+        points, news, steps = list(self._points), list(self._news), dict(self._progress)
+        with self._store.write() as connection:
+            own(self._store, connection, self._run.id, self._run.attempt)
+            now = self._store.now(connection)
+            if points:
+                write_metrics(connection, self._run.id, self._run.attempt, points)
+            for stage, text, at in news:
+                write_event(connection, self._run.id, stage, text, at)
+            for stage, (done, total) in steps.items():
+                advance(connection, self._run.id, stage, done, total, now, self._run.started or now)
+            yield connection
+        del self._points[: len(points)], self._news[: len(news)]
+        for stage, (done, total) in steps.items():
+            del self._progress[stage]
+            self._written[stage] = (time.monotonic(), (done, total))
+
+    def _settled(self, connection: Connection) -> Frozen | None:
+        """The selection that this run is bound to: the one it used before, else the one it was asked to use."""
+        n = schema.runs.c
+        used, wished = connection.execute(select(n.selection_used, n.selection).where(n.id == self._run.id)).one()
+        number = wished if used is None else used
+        frozen = None if number is None else load_selection(connection, self._round.id, number)
+        if frozen is None and number is not None:
+            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another.")
+        return frozen
+
+    def _used(self, connection: Connection, number: int) -> None:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == self._run.id).values(selection_used=number))
+
+    def _replace(self, connection: Connection, into: Any, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            statement = upsert(connection, into)
+            changed = {name: statement.excluded[name] for name in rows[0] if name not in into.primary_key.columns}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=list(into.primary_key), set_=changed), rows
+            )
+
+    def _key(self, record_id: str) -> int:
+        if self._known is None:
+            with self._store.read() as connection:
+                self._known = record_keys(connection, self._round.id)
+        return self._known[record_id]
+
+
+def _confidence(response: Response) -> float | None:
+    """Probability of the answer: of the most probable allowed answer, or of the average token of a free one."""
+    if response.probabilities:
+        return max(response.probabilities)
+    if response.token_logprobs:
+        return math.exp(sum(response.token_logprobs) / len(response.token_logprobs))
+    return None

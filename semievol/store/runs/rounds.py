@@ -1,0 +1,204 @@
+"""Rounds: one pass of the seven stages under fixed propagation settings, found again or opened beside the others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from semievol import config as settings
+from semievol.config import Config
+from semievol.errors import UserError
+from semievol.store import schema
+from semievol.store.data.in_use import in_use
+from semievol.store.data.versions import inserted_id
+from semievol.store.database import Store, timestamp
+
+_COLUMNS = [
+    schema.rounds.c[name] for name in ("id", "project_id", "number", "parent_id", "version_id", "config", "created")
+]
+
+
+IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")
+"""Settings that belong to a round; a run in it may differ from it in policy and tuning only."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """config: the settings with which the round was opened."""
+
+    id: int
+    project_id: int
+    number: int
+    parent_id: int | None
+    version_id: int
+    config: Config
+    created: str
+
+
+def open_round(
+    store: Store,
+    project_id: int,
+    config: Config,
+    parent_id: int | None = None,
+    held: Collection[str] = (),
+    warm_up_adapter: str | None = None,
+    spent: Collection[str] = (),
+) -> Round:
+    """The project's round with the data in use, this parent and these propagation settings; opened if there is none.
+
+    What decides identity: data version, parent with the adapter taken from it, and the settings of `IDENTITY`.
+    held: content hashes of the calibration records that this round holds out; kept as they are when it is opened.
+    warm_up_adapter: the parent's evolved adapter, which takes the place of this round's warm-up.
+    spent: content hashes that this round's evidence does not count, see `spent`.
+    """
+    adapter = _relative(store, warm_up_adapter)
+    with store.write() as connection:
+        version_id = _version_in_use(connection, project_id)
+        number = 1 if parent_id is None else _number(connection, project_id, parent_id) + 1
+        identity = identity_of(version_id, parent_id, adapter, config)
+        round_id = _find(connection, project_id, identity)
+        if round_id is None:
+            values: dict[str, Any] = {"project_id": project_id, "number": number, "parent_id": parent_id}
+            values |= {"version_id": version_id, "identity": identity, "config": config.model_dump(mode="json")}
+            values |= {"created": timestamp(), "held": sorted(held), "warm_up_adapter": adapter}
+            values |= {"spent": sorted(spent)}
+            round_id = inserted_id(connection, schema.rounds, values)
+    return get_round(store, round_id)
+
+
+def find_round(
+    store: Store, project_id: int, config: Config, parent_id: int | None = None, warm_up_adapter: str | None = None
+) -> Round | None:
+    """The round that `open_round` would find again; None where it would open one."""
+    with store.read() as connection:
+        version_id = _version_in_use(connection, project_id)
+        identity = identity_of(version_id, parent_id, _relative(store, warm_up_adapter), config)
+        round_id = _find(connection, project_id, identity)
+    return None if round_id is None else get_round(store, round_id)
+
+
+def settled(round_: Round, config: Config) -> Config:
+    """`config` with the settings that belong to the round as they are there."""
+    return config.model_copy(update={name: getattr(round_.config, name) for name in IDENTITY})
+
+
+def held(store: Store, round_id: int) -> frozenset[str]:
+    """Content hashes of the calibration records that the round holds out of training."""
+    with store.read() as connection:
+        found = connection.execute(select(schema.rounds.c.held).where(schema.rounds.c.id == round_id)).scalar_one()
+    return frozenset(found)
+
+
+def spent(store: Store, round_id: int) -> frozenset[str]:
+    """Content hashes of what the rounds before this one accepted (EVIDENCE.md §4): pool records that its model was
+    trained on, and the calibration records that the same policies accept. Neither says anything about the other now.
+    Of rounds on other data the labeled records, too, which may be in the pool of this round."""
+    with store.read() as connection:
+        return spent_in(connection, round_id)
+
+
+def spent_in(connection: Connection, round_id: int) -> frozenset[str]:
+    """As `spent`, inside the caller's transaction."""
+    c = schema.rounds.c
+    return frozenset(connection.execute(select(c.spent).where(c.id == round_id)).scalar() or ())
+
+
+def shift(store: Store, round_id: int) -> dict[str, Any] | None:
+    """How the round's labeled and unlabeled texts compare (`method.shift.TextShift`); None where nobody looked."""
+    with store.read() as connection:
+        found: dict[str, Any] | None = connection.execute(
+            select(schema.rounds.c.shift).where(schema.rounds.c.id == round_id)
+        ).scalar()
+    return found
+
+
+def weights(store: Store, round_id: int) -> dict[str, Any] | None:
+    """What the collaborators earned (`method.earning.settled`); None where they were not weighed."""
+    with store.read() as connection:
+        found: dict[str, Any] | None = connection.execute(
+            select(schema.rounds.c.weights).where(schema.rounds.c.id == round_id)
+        ).scalar()
+    return found
+
+
+def get_round(store: Store, id: int) -> Round:
+    """The round with this id. Raises UserError where there is none."""
+    with store.read() as connection:
+        row = connection.execute(select(*_COLUMNS).where(schema.rounds.c.id == id)).one_or_none()
+    if row is None:
+        raise UserError(f"There is no round {id}.", "round", "Choose another round.")
+    return _as_round(row)
+
+
+def list_rounds(store: Store, project_id: int) -> list[Round]:
+    """The project's rounds, newest last."""
+    query = select(*_COLUMNS).where(schema.rounds.c.project_id == project_id).order_by(schema.rounds.c.id)
+    with store.read() as connection:
+        return [_as_round(row) for row in connection.execute(query)]
+
+
+def bump(connection: Connection, *, round_id: int | None = None, project_id: int | None = None) -> None:
+    """Marks a round's results, or the decisions on all rounds of a project, as changed (see `results.revision`)."""
+    c = schema.rounds.c
+    if round_id is not None:
+        connection.execute(update(schema.rounds).where(c.id == round_id).values(revision=c.revision + 1))
+    else:
+        grown = {"revision": c.revision + 1, "decided": c.decided + 1}
+        connection.execute(update(schema.rounds).where(c.project_id == project_id).values(**grown))
+
+
+def revision_in(connection: Connection, round_id: int) -> int | None:
+    """As `results.revision`; None where there is no such round."""
+    return connection.execute(select(schema.rounds.c.revision).where(schema.rounds.c.id == round_id)).scalar()
+
+
+def _version_in_use(connection: Connection, project_id: int) -> int:
+    joined = schema.versions.join(schema.projects, in_use())
+    query = select(schema.versions.c.id).select_from(joined).where(schema.projects.c.id == project_id)
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
+    return int(found)
+
+
+def _number(connection: Connection, project_id: int, parent_id: int) -> int:
+    c = schema.rounds.c
+    number = connection.execute(select(c.number).where(c.id == parent_id, c.project_id == project_id)).scalar()
+    if number is None:
+        raise UserError(f"There is no round {parent_id} in this project.", "parent round", "Choose another.")
+    return int(number)
+
+
+def _find(connection: Connection, project_id: int, identity: str) -> int | None:
+    c = schema.rounds.c
+    return connection.execute(select(c.id).where(c.project_id == project_id, c.identity == identity)).scalar()
+
+
+def _relative(store: Store, adapter: str | None) -> str | None:
+    """An adapter's folder as it is stored: relative to the workspace, which may move."""
+    inside = adapter is not None and Path(adapter).is_relative_to(store.home)
+    return str(Path(str(adapter)).relative_to(store.home)) if inside else adapter
+
+
+def identity_of(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
+    """What a round is found again by: see `open_round`. adapter: as it is stored."""
+    parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
+    if not config.calibration:
+        del parts["calibration_minimum"]
+    if parts["propagation"]["weighting"] == "equal":
+        del parts["propagation"]["weighting"]  # as in rounds that were opened before there was a choice
+    if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # what it was before there was a choice
+        del parts["propagation"]["warm_up"]["store_dtype"]
+    canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _as_round(row: Sequence[Any]) -> Round:
+    id, project_id, number, parent_id, version_id, config, created = row
+    return Round(id, project_id, number, parent_id, version_id, settings.validate(config), created)

@@ -1,0 +1,128 @@
+"""Records to chat turns: the one place that decides what a model reads (DESIGN.md §2, "Prompts").
+
+The bundled starter is trained on exactly these prompts, so a change of wording is a new PROMPT_VERSION.
+Knows nothing of tokenizers: it neutralises the chat control tokens in common use, and a caller that knows its
+model's own special tokens passes them as `control_tokens`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from semievol.records import Demonstration, Message, Record, Task
+from semievol.task.answers import LETTERS
+
+PROMPT_VERSION = 1
+Variant = Literal["standard", "bare"]
+VARIANTS: tuple[Variant, ...] = ("standard", "bare")
+
+_CONTROL = re.compile(
+    r"<\|[^\s<>|]{1,64}\|>|<｜[^<>]{1,64}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS)\]|<</?SYS>>"
+    r"|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+)
+
+_INSTRUCTION = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|above|previous|prompts?|rules)\b"
+    r"|\bignore instructions\b|\byou (?:are|must) now\b|\bsystem prompt\b|^[ \t]{0,8}(?:system|assistant)[ \t]{0,8}:",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Cheaper than the pattern: a text without any of these words cannot match it.
+_CUES = ("ignore", "disregard", "forget", "override", "you are now", "you must now", "system", "assistant")
+_TOKENS = "<["  # one of these begins every control token that is known
+
+
+def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
+    """`text` with every chat control token broken up by a space after its first character, so that it stays data."""
+    text = _CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
+    for token in control_tokens:
+        if len(token) > 1 and not token.isspace():
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def has_control_tokens(text: str) -> bool:
+    """Whether `text` holds something that a chat template could take for a control token."""
+    return any(sign in text for sign in _TOKENS) and _CONTROL.search(text) is not None
+
+
+def gives_orders(text: str) -> bool:
+    """Whether `text` seems to speak to the model ("ignore the above …") rather than to be about something."""
+    lower = text.lower()
+    return any(cue in lower for cue in _CUES) and _INSTRUCTION.search(text) is not None
+
+
+def suspicious(question: str, options: Sequence[str] = ()) -> bool:
+    """Whether a record's text could steer the model: instructions hidden in data, or chat control tokens.
+
+    Such a record is read like any other, but no policy accepts what a model says about it (RELIABILITY.md §2).
+    """
+    return any(has_control_tokens(text) or gives_orders(text) for text in (question, *options))
+
+
+def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = (), rule_first: bool = False) -> str:
+    """The user turn of one question: the question, its options if any, and the answer rule unless it stands first."""
+    lines = [neutralise(record.question, control_tokens)]
+    if task.kind == "multiple_choice":
+        lines.append("Options:")
+        lines += [
+            f"{LETTERS[i]}. {_one_line(neutralise(option, control_tokens))}" for i, option in enumerate(record.options)
+        ]
+    rule = neutralise(answer_rule(task), control_tokens)
+    if rule and not rule_first:
+        lines.append(rule)
+    return "\n".join(lines)
+
+
+def answer_rule(task: Task) -> str:
+    """The sentence that tells in which form to answer; empty for free text."""
+    if task.kind == "multiple_choice":
+        return "Answer with the letter only."
+    if task.kind == "classification":
+        return f"Answer with one of: {', '.join(task.labels)}."
+    if task.kind == "numeric":
+        return "Answer with a number."
+    return ""
+
+
+def render(
+    task: Task,
+    record: Record,
+    demonstrations: Sequence[Demonstration] = (),
+    candidates: Sequence[str] = (),
+    variant: Variant = "standard",
+    control_tokens: Sequence[str] = (),
+    rule_first: bool = False,
+) -> tuple[Message, ...]:
+    """Chat turns up to, not including, the answer.
+
+    demonstrations: shown in the order given; `by_similarity` puts the least similar first.
+    candidates: for self-justify, the responses to weigh, in the order shown.
+    variant: "standard" opens with the task's instruction as a system turn (if it has one), "bare" leaves it out.
+    rule_first: the answer rule closes the system turn instead of every question. All prompts then begin alike, which
+    an engine reads once for a whole batch, and a demonstration does not repeat it.
+    """
+    opening = [task.instruction] if task.instruction and variant == "standard" else []
+    if rule_first and (rule := neutralise(answer_rule(task), control_tokens)):
+        opening.append(rule)
+    turns = [Message("system", "\n".join(opening))] if opening else []
+    for demonstration in demonstrations:
+        shown = demonstration.record
+        turns.append(Message("user", question_turn(task, shown, control_tokens, rule_first)))
+        turns.append(Message("assistant", neutralise(shown.answer or "", control_tokens)))
+    question = question_turn(task, record, control_tokens, rule_first)
+    if candidates:
+        lines = [_one_line(neutralise(candidate, control_tokens)) for candidate in candidates]
+        question = "\n".join([question, "Candidate answers:", *lines, "Weigh them and give the final answer."])
+    turns.append(Message("user", question))
+    return tuple(turns)
+
+
+def by_similarity(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
+    """Least similar first, so that the nearest stands beside the question; of equals the smallest id is nearest."""
+    return sorted(demonstrations, key=lambda d: (-d.similarity, d.record.id))[::-1]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

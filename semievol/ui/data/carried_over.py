@@ -1,0 +1,103 @@
+"""Splits of the version in use that a new version keeps where no file replaces them: offered where they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from semievol.importing import carried_over
+from semievol.importing.carried_over import Kept
+from semievol.jobs import intake
+from semievol.records import Split, Task
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
+from semievol.store.database import Store, open_store
+from semievol.task.answers import fold
+from semievol.ui.data import choices, slots
+from semievol.ui.shell import formats, parts
+from semievol.ui.shell.state import Place
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What could be kept. version: the one in use, as the store tells it; splits: those whose slot is empty;
+    where: the place on the page in which it is asked."""
+
+    store: Store
+    version: Mapping[str, Any]
+    splits: tuple[Split, ...]
+    where: DeltaGenerator
+
+    @property
+    def task(self) -> Task:
+        found: Task = self.version["task"]
+        return found
+
+    def labeled(self) -> bool:
+        """Whether the labeled records are kept, which settles the task."""
+        return "labeled" in self.splits and self._asked("labeled", True)
+
+    def others(self, task: Task) -> list[Split]:
+        """The other splits that are kept in a version of this task."""
+        return [split for split in self.splits if split != "labeled" and self._fits(split, task)]
+
+    def kept(self, splits: Collection[Split]) -> dict[Split, Kept]:
+        number, id = self.version["number"], self.version["id"]
+        return {split: _loaded(str(self.store.home), id, number, split) for split in splits}
+
+    def sources(self, splits: Collection[Split]) -> list[dict[str, Any]]:
+        return intake.kept_sources(self.version, splits)
+
+    def _fits(self, split: Split, task: Task) -> bool:
+        if task.kind != self.task.kind:
+            with self.where:
+                before, now = formats.KIND_WORDS[self.task.kind].lower(), formats.KIND_WORDS[task.kind].lower()
+                parts.note(
+                    f"The {split} records of version {self.version['number']} cannot be kept: "
+                    f"their task is {before}, that of these files is {now}."
+                )
+            return False
+        strange = 0
+        if task.kind == "classification" and split == "test":
+            labels = {fold(label) for label in task.labels}
+            answers = projects.known_answers(self.store, self.version["id"]).get(split, {})
+            strange = sum(times for answer, times in answers.items() if fold(answer) not in labels)
+        return self._asked(split, not strange, strange)
+
+    def _asked(self, split: Split, default: bool, strange: int = 0) -> bool:
+        size, number = self.version["counts"][split], self.version["number"]
+        key = f"keep_{split}_{self.version['id']}_{strange}"
+        choices.settle(key, default)
+        with self.where:
+            wanted = st.toggle(
+                f"Keep the {formats.plural(size, f'{split} record')} of version {number}",
+                key=key,
+                help="They are checked together with the new files and come into the new version unchanged, with "
+                "their hidden gold.",
+            )
+            if strange:
+                parts.note(f"{formats.plural(strange, 'record')} of them have a label that the new labeled file lacks.")
+        return bool(wanted)
+
+
+def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | None:
+    """What the version in use has in the slots that are not `taken`; None if nothing."""
+    empty = tuple(split for split in slots.SLOTS if split not in taken and project.counts.get(split))
+    if project.version_id is None or not empty:
+        return None
+    version = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
+    where = st.container(key="card_from_before")
+    with where:
+        parts.heading(f"From version {version['number']}", "Where no file is given, its records can stay.")
+    return Offer(here.store, version, empty, where)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept")
+def _loaded(home: str, version_id: int, number: int, split: Split) -> Kept:
+    records = projects.walk_records(open_store(Path(home)), version_id, split)
+    return carried_over.kept(f"version {number}", split, records)

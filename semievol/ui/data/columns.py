@@ -1,0 +1,140 @@
+"""What the columns mean: suggested, remembered from the version before, confirmed by a person; and the task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import get_args
+
+import streamlit as st
+
+from semievol.errors import UserError
+from semievol.importing.mapping import Mapping as Columns
+from semievol.importing.mapping import suggest_mapping
+from semievol.importing.table import Table
+from semievol.importing.task_kind import infer_task
+from semievol.records import Kind, Split, Task
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
+from semievol.ui.data import choices
+from semievol.ui.shell import formats, parts
+from semievol.ui.shell.state import Place
+
+NONE = "(none)"
+ROLE_HELP = {
+    "question": "What the model is asked.",
+    "answer": "The known answer: a letter, a label, a number or a text.",
+    "options": "The answers to choose from, as a list in one cell.",
+    "id": "A name of your own for each record; exports carry it.",
+    "context": "A passage that the question is about; it is put before the question.",
+    "group": "Records of one group (a patient, a document) stay together when a split is cut.",
+    "gold": "Known answers of the unlabeled file, for measuring only; never shown to a model.",
+}
+WIDE = 20
+_WORDS = {"gold": "Hidden gold"}
+_MORE = ("context", "group", "gold")
+
+
+def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Columns:
+    """One select box per role. Column names are data; select boxes show their options as plain text."""
+    names = list(dict.fromkeys(column for table in read.values() for column in table.columns))
+    remembered = _remembered(here, project, names)
+    try:
+        suggested = remembered or suggest_mapping(read)
+    except UserError as error:
+        st.text(error.what)
+        suggested = Columns("")
+    if remembered is not None:
+        parts.note(f"As in version {project.version_number} of this project.")
+    files = hashlib.sha256(repr([(split, table.columns) for split, table in read.items()]).encode()).hexdigest()[:12]
+    chosen: dict[str, str | None] = {}
+    first = [role for role in ROLE_HELP if role not in _MORE]
+    for column, role in zip(st.columns(len(first)), first, strict=True):
+        with column:
+            chosen[role] = _box(role, suggested, names, files)
+    opened = any(getattr(suggested, role) for role in _MORE)
+    with st.expander("Context, groups, hidden gold", expanded=opened):
+        for column, role in zip(st.columns(len(_MORE)), _MORE, strict=True):
+            with column:
+                chosen[role] = _box(role, suggested, names, files)
+    choices = suggested.choices if chosen["options"] is None else ()
+    if choices:
+        st.text(f"Options from the columns {', '.join(choices)}")
+    question, answer, options, identity, context, group, gold = (chosen[role] for role in ROLE_HELP)
+    return Columns(question or "", answer, options, identity, choices, context, group, gold)
+
+
+def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | None:
+    options = names if role == "question" else [NONE, *names]
+    value, key = getattr(suggested, role), f"map_{role}_{files}"
+    choices.settle(key, value if value in options else options[0], options)
+    picked = st.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
+    if picked is not None and len(picked) > WIDE:
+        st.text(picked)  # the box shows its beginning
+    return None if picked == NONE else picked
+
+
+def _remembered(here: Place, project: Project, names: list[str]) -> Columns | None:
+    """The mapping of the version in use, if these files have all of its columns."""
+    if project.version_id is None:
+        return None
+    version = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
+    roles = next((source["mapping"] for source in version["sources"] if "mapping" in source), None)
+    if roles is None:
+        return None
+    options = roles.get("options", "")
+    choices = tuple(options.split("+")) if "+" in options and options not in names else ()
+    found = Columns(**{**roles, "options": None if choices else roles.get("options")}, choices=choices)
+    return found if set(found.columns()) <= set(names) else None
+
+
+def task(
+    here: Place, project: Project, read: Mapping[Split, Table], columns: Columns, settled: Task | None
+) -> tuple[Task, bool]:
+    """Task kind, inferred and changeable; and what to do with answers that the unlabeled file has.
+
+    settled: the task of labeled records that are kept of the version in use.
+    """
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        if settled is None:
+            found = _inferred(project, read, columns)
+        else:
+            found = settled
+            if settled.kind == "multiple_choice":
+                infer_task(read, columns, settled.kind)  # says so where the files have no options
+            st.text(f"Task: {formats.KIND_WORDS[settled.kind]}, as in version {project.version_number}")
+    with right:
+        known = "unlabeled" in read and columns.answer_in("unlabeled") in read["unlabeled"].columns
+        if columns.gold is not None:
+            st.text(f'Hidden gold is kept from "{columns.gold}".')
+            hide_gold = known
+        else:
+            if known:
+                before = project.version_id
+                choices.settle("hide_gold", before is not None and projects.hidden_gold_count(here.store, before) > 0)
+            hide_gold = st.toggle(
+                "Keep answers of the unlabeled file as hidden gold",
+                disabled=not known,
+                key="hide_gold" if known else "no_gold_to_hide",
+                help="Kept for measuring only: never shown to a model, never used by a policy. Off: they are ignored.",
+            )
+    if found.labels:
+        st.text(f"Labels: {', '.join(found.labels)}")
+    return found, bool(hide_gold and known)
+
+
+def _inferred(project: Project, read: Mapping[Split, Table], columns: Columns) -> Task:
+    inferred = infer_task(read, columns)
+    wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
+    key = f"kind_{inferred.kind}_{wished}"
+    choices.settle(key, wished, get_args(Kind))
+    kind = st.segmented_control(
+        "Task",
+        get_args(Kind),
+        format_func=lambda k: formats.KIND_WORDS[k],
+        required=True,
+        key=key,
+        help="Multiple choice: options vary from record to record. Classification: one set of labels for all.",
+    )
+    return inferred if kind == inferred.kind else infer_task(read, columns, kind)

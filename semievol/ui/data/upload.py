@@ -1,0 +1,205 @@
+"""Importing: three slots, the mapping to confirm, the report with its remedies, and one button that stores it all.
+
+Nothing reaches the project before that button; a bad file spoils nothing that is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+import streamlit as st
+
+from semievol.errors import UserError
+from semievol.importing.build import Imported, check_tables
+from semievol.importing.mapping import Mapping as Columns
+from semievol.importing.mapping import align
+from semievol.importing.near_duplicates import Watch
+from semievol.importing.table import Table
+from semievol.jobs import intake
+from semievol.records import Split, Task
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
+from semievol.task.answers import instructed
+from semievol.ui.data import carried_over, choices, columns, instruction, preview, report, slots, storing
+from semievol.ui.shell import formats, parts, state
+from semievol.ui.shell.state import Place
+
+TEST_SHARE = 0.2
+_TELLING = 0.5
+"""Seconds after which a rate says something."""
+
+
+def upload(here: Place, project: Project) -> None:
+    """The whole way from files to a new dataset version."""
+    with choices.kept(slots.incoming(here, project)):
+        loaded, failed = slots.slots(here, project)
+        if loaded or failed:
+            st.button(
+                "Start over",
+                type="tertiary",
+                icon=":material/restart_alt:",
+                on_click=_start_over,
+                help="Empties the slots and forgets what was chosen here. What is imported stays.",
+            )
+        if loaded:
+            _understood(here, project, loaded, failed)
+
+
+def _start_over() -> None:
+    if not storing.busy():
+        slots.forget()
+
+
+def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split]) -> None:
+    read = {split: one.table for split, one in loaded.items()}
+    offer = carried_over.offer(here, project, [*loaded, *failed])
+    kept: list[Split] = ["labeled"] if offer is not None and offer.labeled() else []
+    with parts.card("mapping"):
+        parts.heading("What the columns mean", "Suggested from names and content; correct what is wrong.")
+        mapping = columns.mapping(here, project, read)
+        aligned = align(read, mapping)
+        for split, table in aligned.items():
+            if table is not read[split]:
+                st.text(f"{split}: {table.notes[-1]}")
+        task, hide_gold = columns.task(here, project, aligned, mapping, offer.task if offer and kept else None)
+        asked = instructed(task, instruction.typed(project))
+        kept += offer.others(task) if offer else []
+        share = _test_share([*aligned, *kept])
+    checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
+    with parts.card("report"):
+        where = st.container()
+        taken = frozenset[str]()
+        if checked.findings:
+            parts.heading(f"Findings ({len(checked.findings)})", "Worth knowing before the import; decide each.")
+            taken = report.remedies(checked.findings)
+        imported, measured, problem = checked, None, None
+        try:
+            imported, measured = _decided(project, checked, asked, taken, share)
+        except UserError as error:
+            problem = error
+        with where:
+            report.report(imported)
+    if problem is not None:
+        _refused(problem)
+        return
+    preview.preview(asked, imported.records)
+    if measured is not None and len(measured.sample):
+        with parts.card("lengths"):
+            parts.heading("Length in tokens")
+            report.token_tiles(measured, state.config_of(project).model)
+    sources = offer.sources(kept) if offer else []
+    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, asked, imported, sources))
+
+
+def _refused(problem: UserError) -> None:
+    """Why there is nothing to import, and what to change, beside the button that waits for it."""
+    with parts.card("confirm"):
+        line, button = st.columns([4, 2], vertical_alignment="center")
+        with line:
+            st.text(problem.what)
+            st.text(f"What to do: {problem.remedy}")
+        with button:
+            st.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
+
+
+def _confirm(
+    here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split], draft: intake.Draft
+) -> None:
+    records = draft.imported.records
+    with parts.card("confirm"):
+        line, button = st.columns([4, 2], vertical_alignment="center")
+        with line:
+            version = 1 + max((one["number"] for one in projects.versions(here.store, project.id)), default=0)
+            parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
+            missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
+            if missing:
+                parts.note(f"There is no {' and no '.join(missing)} file; propagating needs both.")
+            for split in failed:
+                parts.note(f"The {split} file could not be read and will not be part of it.")
+            for split in slots.SLOTS:
+                if project.counts.get(split) and not records.size(split):
+                    known = formats.plural(project.counts[split], f"{split} record")
+                    parts.note(f"Version {project.version_number} has {known}, version {version} will have none.")
+        with button:
+            pressed = st.button("Import records", type="primary", icon=":material/check:", width="stretch")
+        if pressed:
+            storing.begin(here.store, project, draft, {split: one.given for split, one in loaded.items()})
+            st.rerun()
+
+
+def _test_share(there: Collection[Split]) -> float:
+    """Where there are no test records: the share of the labeled ones to be split off, stratified; 0 for none."""
+    if "test" in there or "labeled" not in there:
+        return 0.0
+    choices.settle("split_off", False)
+    wanted = st.toggle(
+        "Split off a fifth of the labeled records for testing",
+        key="split_off",
+        help="Drawn with the same share of every answer. Without test records nothing can be evaluated.",
+    )
+    return TEST_SHARE if wanted else 0.0
+
+
+def _checked(
+    loaded: Mapping[Split, slots.Loaded],
+    aligned: Mapping[Split, Table],
+    mapping: Columns,
+    task: Task,
+    hide_gold: bool,
+    offer: carried_over.Offer | None,
+    kept: Sequence[Split],
+) -> Imported:
+    """What the files come to, with what is kept; made once per combination of files and choices."""
+    given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
+    asked = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
+    choices.settle(asked, None, (0, 1))
+    base = st.session_state[asked]
+    files = tuple((split, id(one.table)) for split, one in loaded.items())
+    key = (files, mapping, task, hide_gold, base, offer.version["id"] if offer else None, tuple(kept))
+    checked = st.session_state.get("checked")
+    if checked is None or checked[0] != key:
+        bar = st.progress(0.0, "Checking every row")
+        before = None if checked is None else checked[1]
+        earlier = offer.kept(kept) if offer else {}
+        made = check_tables(aligned, mapping, task, hide_gold, base, _drawn(bar), before, earlier)
+        bar.empty()
+        st.session_state["checked"] = checked = (key, made)
+        st.session_state.pop("decided", None)
+    result: Imported = checked[1]
+    if base is not None or any(finding.kind == "digit_answers" for finding in result.findings):
+        if base is None:
+            st.session_state[asked] = result.base
+        with parts.card("base", tight=True):
+            st.segmented_control("Answers that are numbers count the options from", [0, 1], required=True, key=asked)
+    return result
+
+
+def _decided(
+    project: Project, checked: Imported, asked: Task, taken: frozenset[str], share: float
+) -> tuple[Imported, intake.Lengths | None]:
+    """The records that are left after the visitor's choices, and how long they are; made once per choice."""
+    model = state.config_of(project).model
+    key = (asked, taken, share, model)
+    decided = st.session_state.get("decided")
+    if decided is None or decided[0] != key:
+        with st.spinner("Working out what is left"):
+            imported = checked.decided(taken, share)
+            decided = (key, imported, intake.token_lengths(asked, imported, model))
+        st.session_state["decided"] = decided
+    return decided[1], decided[2]
+
+
+def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
+    """Draws what is being done now: how many records, how fast, how long still."""
+    began: dict[str, float] = {}
+
+    def watch(what: str, done: int, total: int) -> None:
+        since = time.monotonic() - began.setdefault(what, time.monotonic())
+        told = f"{what}: {done:,} of {total:,} records"
+        if done and since > _TELLING:
+            told += f", {done / since:,.0f} a second, {formats.duration((total - done) * since / done)} left"
+        bar.progress(min(1.0, done / max(1, total)), told)
+
+    return watch

@@ -1,0 +1,221 @@
+"""The parts of the Demonstrations page: choosing a record, what it is shown, asking again, and coverage."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol import charts
+from semievol.errors import UserError
+from semievol.jobs import inference_client
+from semievol.records import Demonstration, Record, Split, Task
+from semievol.store.data import projects
+from semievol.store.results import outcomes, results
+from semievol.store.runs import rounds
+from semievol.ui.shell import formats, paint, parts, record, state, tables
+from semievol.ui.shell.paint import node
+from semievol.ui.shell.state import Place
+
+SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
+OWN = "own question"
+
+
+def picker(here: Place) -> Record | None:
+    """Search, next, previous, random, or a question of one's own; a record that was linked to is in the address."""
+    parts.heading("Record")
+    source = st.segmented_control(
+        "Where from", [*SPLITS, OWN], default="unlabeled", required=True, key="demo_split", label_visibility="collapsed"
+    )
+    if source == OWN:
+        return _own_question(here)
+    search = st.text_input("Search", key="demo_search", placeholder="Words in the question", live="300ms") or ""
+    version_id = here.this_project.version_id
+    assert version_id is not None, "drawn without data"
+    split = next(one for one in SPLITS if one == source)
+    total = projects.records_page(here.store, version_id, split, search, 0, 1)[1]
+    if st.session_state.get("demo_context") not in (None, (version_id, source, search)):
+        st.query_params.pop("record", None)  # another search: the linked record is left
+        st.session_state["demo_place"] = 0
+    st.session_state["demo_context"] = (version_id, source, search)
+    found = _linked(here, version_id, split, search)
+    place = min(int(st.session_state.get("demo_place", 0)), max(total - 1, 0))
+    _steps(place, total)
+    if found is None:
+        page, _ = projects.records_page(here.store, version_id, split, search, place, 1)
+        found = _as_record(page.iloc[0], split) if len(page) else None
+    if found is not None:
+        paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
+        parts.note(f"Record {found.id[:12]} · {found.split}")
+    return found
+
+
+def _linked(here: Place, version_id: int, split: Split, search: str) -> Record | None:
+    """The record of the address; next and previous go on from where it stands."""
+    asked = st.query_params.get("record")
+    if not asked:
+        return None
+    found = projects.linked(here.store, version_id, asked)
+    if found is None:
+        return None
+    asked_for, place = found
+    if asked_for.split == split and not search:
+        st.session_state["demo_place"] = place
+    return asked_for
+
+
+def _steps(place: int, total: int) -> None:
+    def move(to: int) -> None:
+        st.session_state["demo_place"] = to
+        st.query_params.pop("record", None)
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", icon=":material/chevron_left:", disabled=place <= 0, on_click=move, args=(place - 1,))
+        st.button(
+            "Next", icon=":material/chevron_right:", disabled=place >= total - 1, on_click=move, args=(place + 1,)
+        )
+        anywhere = random.randrange(total) if total else 0
+        st.button("Random", icon=":material/shuffle:", disabled=total < 2, on_click=move, args=(anywhere,))
+        parts.html(f"<span class='sv-num'>{place + 1:,} of {total:,}</span>" if total else "")
+
+
+def _as_record(line: pd.Series, split: Split) -> Record:
+    options = line["options"]
+    answer = None if pd.isna(line["answer"]) else str(line["answer"])
+    return Record(str(line["record_id"]), str(line["question"]), tuple(options or ()), answer, split)
+
+
+def _own_question(here: Place) -> Record | None:
+    text = st.text_area("Question", key="own_question", height=140, placeholder="Type a question the model never saw")
+    options: list[str] = []
+    if here.task.kind == "multiple_choice":
+        options = [line for line in st.text_area("Options, one a line", key="own_options").splitlines() if line.strip()]
+    if not text or (here.task.kind == "multiple_choice" and len(options) < 2):
+        return None
+    return Record("own-question", text, tuple(options))
+
+
+def shown(here: Place, task: Task, asked: Record) -> None:
+    """The record's demonstrations with similarity and shared terms, the exact prompt, and asking a model now."""
+    config = here.round.config if here.round else state.config_of(here.this_project)
+    parts.heading(
+        "What it is shown",
+        f"The {config.propagation.k} most similar labeled records; shared terms are marked. The nearest stands last.",
+    )
+    found = _found(here, asked, config.propagation.k)
+    if found is None:
+        parts.note("Nothing is stored for this record yet. Looking starts the answering process, which takes a moment.")
+        if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
+            with parts.errors_shown(), st.spinner("Looking for the nearest labeled records"):
+                near = inference_client.nearest(here.store, _round_id(here), asked, max(config.propagation.k, 1))
+                st.session_state[_memory(asked)] = near
+                st.rerun()
+        return
+    paint.draw(
+        *[record.demonstration(task, asked, one, place) for place, one in enumerate(found, 1)], key=f"near_{asked.id}"
+    )
+    numbers = list(range(1, len(found) + 1))
+    left, right = st.columns([3, 4], vertical_alignment="bottom")
+    with left:
+        kept = st.pills(
+            "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{asked.id}_{len(found)}"
+        )
+    trained = outcomes.adapters(here.store, here.round.id) if here.round else {}
+    models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
+    with right, st.container(horizontal=True, vertical_alignment="bottom"):
+        model = st.selectbox("Model", models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
+        pressed = st.button("Ask", type="primary", icon=":material/send:")
+    chosen = [one for place, one in enumerate(found, 1) if place in (kept or [])]
+    if pressed and model:
+        with parts.errors_shown(), st.spinner("Asking"):
+            said = inference_client.ask(here.store, _round_id(here), asked, chosen, [model])
+            st.session_state.setdefault("asked_again", {}).setdefault(asked.id, []).append(
+                (sorted(kept or []), said[0])
+            )
+    _answers(task, asked, st.session_state.get("asked_again", {}).get(asked.id, []))
+    with st.expander("The exact prompt"):
+        st.code(record.exact_prompt(task, config, asked, chosen), language=None, wrap_lines=True)
+
+
+def _answers(task: Task, asked: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
+    """What was answered so far, newest first, so that the change can be seen."""
+    nodes = []
+    for kept, one in list(said)[::-1][:4]:
+        with_which = f"with {formats.series([str(n) for n in kept])}" if kept else "without demonstrations"
+        head = node(
+            "between",
+            None,
+            node(
+                "row",
+                None,
+                node("label", formats.MODEL_WORDS[one["model"]], tag="span"),
+                node("num", with_which, tag="span"),
+            ),
+            record.chip(one["answer"], True if one["answer"] is not None else None),
+        )
+        entropy = one.get("entropy")
+        below = (
+            [record.bars(task, asked, one["probabilities"])]
+            if one.get("probabilities")
+            else [node("mono", one["text"])]
+        )
+        if entropy is not None:
+            below.append(node("num", f"answer entropy {formats.score(entropy)}"))
+        nodes.append(node("demo", None, head, node("stack gap", None, *below)))
+    if nodes:
+        paint.draw(*nodes, key=f"said_{asked.id}")
+
+
+def _found(here: Place, asked: Record, k: int) -> list[Demonstration] | None:
+    remembered = st.session_state.get(_memory(asked))
+    if remembered is not None:
+        return list(remembered)
+    if here.round is None or asked.id == "own-question":
+        return None
+    try:
+        return results.record_view(here.store, here.round.id, asked.id).demonstrations[:k] or None
+    except UserError:
+        return None
+
+
+def _memory(asked: Record) -> str:
+    return f"near_{asked.content_hash}"
+
+
+def _round_id(here: Place) -> int:
+    """The round to ask in; before anything was propagated, the one that propagating would use."""
+    if here.round is not None:
+        return here.round.id
+    return rounds.open_round(here.store, here.this_project.id, state.config_of(here.this_project)).id
+
+
+def coverage(frame: pd.DataFrame) -> None:
+    """How near the pool is to the labeled records, and the records that nothing labeled resembles."""
+    left, right = st.columns([5, 7], gap="medium")
+    with left, parts.card("coverage"):
+        parts.heading("Coverage", "Similarity of every unlabeled record to its nearest labeled one (cosine).")
+        chart = charts.similarity_histogram(charts.bin_similarity(frame["similarity"].to_numpy()), dark=state.dark())
+        tables.figure(chart, key="coverage_chart", height=240)
+    with right, parts.card("farthest"):
+        parts.heading(
+            "Farthest from labeled data", "Nothing labeled resembles these; labeling them first teaches most."
+        )
+        far = frame.sort_values("similarity", kind="stable").head(50)
+        names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest says"}
+        picked = tables.table(
+            far,
+            "farthest",
+            {c: h for c, h in names.items() if c in far},
+            on_select="rerun",
+            selection_mode="single-row",
+            height=240,
+        )
+        row = tables.chosen_row(picked)
+        if row is not None:
+            chosen = str(far["record_id"].iloc[row])
+            if st.query_params.get("record") != chosen:
+                st.query_params["record"] = chosen
+                st.rerun()

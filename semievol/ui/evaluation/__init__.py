@@ -1,0 +1,1 @@
+"""The Evaluation page: models side by side, playground, exports."""

@@ -1,0 +1,262 @@
+"""The parts of the Evaluation page: models and what is simpler side by side, what changed, playground, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol import charts
+from semievol.jobs import inference_client
+from semievol.method import comparison
+from semievol.records import Record, Task
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
+from semievol.store.decisions import decisions
+from semievol.store.results import outcomes
+from semievol.store.runs.runs import Run
+from semievol.task.answers import parse
+from semievol.ui.shell import actions, formats, paint, parts, record, router, state, tables
+from semievol.ui.shell.paint import node
+from semievol.ui.shell.state import Place
+
+FORMULAS = (
+    "Accuracy: right answers / test records. Interval: Wilson score at 95 %, "
+    "(p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n). Macro-F1: the mean over classes of 2PR / (P + R)."
+)
+
+
+_TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
+
+
+def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
+    """The round's runs with an evaluation, newest first."""
+    return [(run, found) for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))]
+
+
+def nothing_judged(here: Place) -> None:
+    """Why there is no evaluation, and the way to one."""
+    version = here.round.version_id if here.round else here.this_project.version_id
+    if version is None or projects.records_page(here.store, version, "test", limit=1)[1]:
+        parts.empty(
+            "Nothing evaluated yet",
+            "After fine-tuning, every model answers the test set and is compared here, with intervals.",
+        )
+        with parts.centred():
+            router.link("training", "Go to Training")
+    else:
+        parts.empty(
+            "There is no test set",
+            "Models are judged by records with known answers that none of them was trained on. On the Data page, "
+            "import a test file (the other records stay), or the labeled file again, a fifth of it split off for "
+            "testing; then run everything again.",
+        )
+        with parts.centred():
+            router.link("data", "Add a test set", ":material/upload_file:")
+
+
+def caveats(here: Place, run: Run) -> list[str]:
+    """What else than pseudo-labels tells the evolved model of this run from warm-up, in sentences."""
+    said = []
+    if here.this_round.parent_id is not None:
+        said.append("Warm-up is here the evolved model of the round before.")
+    frozen = decisions.selections(here.store, run.round_id)
+    used = next((one for one in frozen if one["number"] == run.selection_used), None)
+    by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
+    if by_expert:
+        said.append(
+            f"The evolved model also learned from {formats.plural(by_expert, 'answer')} that experts gave or "
+            "confirmed and warm-up never saw; the difference is theirs as well as the method's."
+        )
+    return said
+
+
+def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
+    """Every row's accuracy with its 95 % Wilson interval, the paired test as a sentence, and what limits it."""
+    parts.heading(
+        "Accuracy on the test set",
+        f"{formats.count(evaluation.get('n'))} records, 95 % Wilson intervals: every model, and what you would use "
+        "instead of one, which knows the same labeled records.",
+    )
+    rows = {row: evaluation[row] for row in formats.ROW_WORDS if row in evaluation}
+    cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
+    parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
+    simpler = escape(comparison.ahead(evaluation)).replace("p = ", "p&nbsp;=&nbsp;")
+    said = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
+    parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in said))
+    for caveat in caveats:
+        parts.note(caveat)
+    bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
+    tables.figure(charts.accuracy_bars(bars, dark=state.dark()), key="accuracy", height=300)
+    with st.expander("Every figure"):
+        listed = pd.DataFrame([{"row": formats.ROW_WORDS[row], **found} for row, found in rows.items()])
+        names = {"row": "Answered by", "accuracy": "Accuracy", "low": "Interval from", "high": "to"}
+        tables.table(listed, "figures", names | ({"macro_f1": "Macro-F1"} if "macro_f1" in listed else {}))
+
+
+def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
+    """A tile's number, its small print (of a model also what the other ways of asking come to) and its formulas."""
+    found = rows[row]
+    small = [f"{formats.percent(found['low'])} to {formats.percent(found['high'])}"]
+    small += [f"macro-F1 {formats.score(found['macro_f1'])}"] if "macro_f1" in found else []
+    others = {words: rows.get(f"{row}{way}") for way, words in formats.WAY_WORDS.items() if way}
+    small += [f"{w.removeprefix('with ')} {formats.percent(one['accuracy'])}" for w, one in others.items() if one]
+    return formats.percent(found["accuracy"]), "\n".join(small), FORMULAS
+
+
+def _place(row: str) -> dict[str, str]:
+    """Where a row's bar stands, and what it looks like."""
+    if row in formats.SIMPLER_WORDS:
+        return {"group": formats.SIMPLER_WORDS[row], "kind": "without a language model"}
+    model = max((model for model in formats.MODEL_WORDS if row.startswith(model)), key=len)
+    return {"group": formats.MODEL_WORDS[model], "kind": formats.WAY_WORDS[row.removeprefix(model)]}
+
+
+def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) -> None:
+    """Offers to ask the models with demonstrations, too, where that was left out and the run's model is still there."""
+    shown = any(row in evaluation for row in formats.ROW_WORDS if row.endswith("_demonstrations"))
+    newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)
+    if shown or not newest or not run.config.propagation.k:
+        return
+    busy = here.active is not None and here.active.round_id == run.round_id
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Ask with demonstrations, too", icon=":material/library_add:", disabled=busy):
+            with parts.errors_shown():
+                actions.evaluate_demonstrations(here.store, project, run)
+                st.rerun()
+        parts.note("Every model answers the test set once more, with its nearest labeled records shown before.")
+
+
+def _paired(evaluation: dict[str, Any]) -> str:
+    if "p_value" not in evaluation:
+        return "There is no pair of models to compare."
+    gained, lost, p = evaluation.get("gained", 0), evaluation.get("lost", 0), evaluation["p_value"]
+    verdict = "This difference is not one that chance makes easily." if p < 0.05 else "Chance alone could make this."
+    return (
+        f"Against warm-up the evolved model puts <b>{gained:,}</b> records right and <b>{lost:,}</b> wrong "
+        f"(<span style='white-space:nowrap'>mid-p McNemar</span>, p = {p:.3g}). {verdict}"
+    )
+
+
+def confusion(task: Task, found: pd.DataFrame) -> None:
+    """Gold against answered for one model."""
+    parts.heading("Confusion", "Lines are gold, columns what was answered.")
+    if not task.closed:
+        parts.note("The task has no fixed set of answers.")
+        return
+    models = [row for row in formats.ROW_WORDS if row in set(found["model"])]
+    model = st.selectbox(
+        "Model",
+        models,
+        index=models.index("evolved") if "evolved" in models else 0,
+        format_func=lambda m: formats.ROW_WORDS[m],
+        key="confusion_model",
+        label_visibility="collapsed",
+    )
+    part = found[found["model"] == model]
+    answered = part["answer"].fillna("no answer")
+    labels = sorted(set(part["gold"].dropna()) | set(answered))
+    if task.labels:
+        labels = [label for label in task.labels if label in labels] + [x for x in labels if x not in task.labels]
+    counts = pd.crosstab(part["gold"], answered).reindex(index=[x for x in labels if x != "no answer"], columns=labels)
+    height = 90 + 34 * max(len(labels), 4)
+    tables.figure(charts.confusion(counts.fillna(0), dark=state.dark()), key="confusion", height=min(height, 620))
+
+
+def flips(found: pd.DataFrame) -> None:
+    """Records that the evolved model answers differently from warm-up, or from another row, as right and wrong go."""
+    parts.heading("Flipped records", "Where the evolved model and another differ in being right.")
+    others = [row for row in formats.ROW_WORDS if row in set(found["model"]) - {"evolved"}]
+    if not others or "evolved" not in set(found["model"]):
+        parts.note("There are no two models to compare.")
+        return
+    left, right = st.columns([1, 1])
+    with left:
+        other = st.selectbox(
+            "Compared with",
+            others,
+            index=others.index("warm_up") if "warm_up" in others else 0,
+            format_func=lambda row: formats.ROW_WORDS[row],
+            key="flips_against",
+            label_visibility="collapsed",
+        )
+    wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
+    before, after = wide["correct"][other].astype(bool), wide["correct"]["evolved"].astype(bool)
+    once = found.drop_duplicates("record_id").set_index("record_id")
+    table = pd.DataFrame(
+        {
+            "flip": after.map({True: "now right", False: "now wrong"}),
+            "question": once["question"].reindex(wide.index),
+            "gold": once["gold"].reindex(wide.index),
+            "other": wide["answer"][other],
+            "evolved": wide["answer"]["evolved"],
+        }
+    )[before != after].sort_values("flip")
+    with right:
+        which = st.segmented_control(
+            "Which",
+            ["All", "now right", "now wrong"],
+            default="All",
+            required=True,
+            key="flips",
+            label_visibility="collapsed",
+        )
+    table = table if which == "All" else table[table["flip"] == which]
+    if table.empty:
+        parts.note("No record changed sides.")
+        return
+    names = {"flip": "Change", "question": "Question", "gold": "Gold"}
+    names |= {"other": formats.ROW_WORDS[other], "evolved": "Evolved"}
+    tables.table(table, f"flips_{which}_{other}", names, height=300)
+
+
+def playground(here: Place, task: Task) -> None:
+    """A question of one's own to every model that is there, side by side."""
+    parts.heading("Playground", "Type a question; every model answers it side by side.")
+    trained = outcomes.adapters(here.store, here.this_round.id)
+    models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
+    with st.form("playground", border=False):
+        text = st.text_area("Question", key="play_question", height=100)
+        options: list[str] = []
+        if task.kind == "multiple_choice":
+            options = [
+                x for x in (st.text_area("Options, one a line", key="play_options") or "").splitlines() if x.strip()
+            ]
+        shown = st.toggle("With demonstrations", value=False, key="play_demonstrations")
+        pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
+    if pressed and text:
+        asked = Record("own-question", text, tuple(options))
+        with parts.errors_shown(), st.spinner("Asking"):
+            near = (
+                inference_client.nearest(here.store, here.this_round.id, asked, here.this_round.config.propagation.k)
+                if shown
+                else []
+            )
+            st.session_state["played"] = (
+                asked,
+                inference_client.ask(here.store, here.this_round.id, asked, near, models),
+                near,
+            )
+    played = st.session_state.get("played")
+    if played:
+        asked, said, near = played
+        for column, one in zip(st.columns(len(said)), said, strict=True):
+            head = node(
+                "between",
+                None,
+                node("label", formats.MODEL_WORDS[one["model"]], tag="span"),
+                record.chip(one["answer"]),
+            )
+            spread = one.get("probabilities")
+            below = (
+                record.bars(task, asked, spread)
+                if spread
+                else node("mono", one["text"] or parse(task, asked, "") or "")
+            )
+            with column:
+                paint.draw(node("demo", None, head, node("gap", None, below)), key=f"played_{one['model']}")
+        if near:
+            paint.draw(*[record.demonstration(task, asked, d, i) for i, d in enumerate(near, 1)], key="played_near")

@@ -1,0 +1,1 @@
+"""The Overview page: project cards, and whole projects as archives."""

@@ -1,0 +1,179 @@
+"""Project cards of the Overview: the open project large, the others small, and what can be done with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from semievol.records import Split
+from semievol.store.data import projects as store_projects
+from semievol.store.data.projects import Project
+from semievol.store.results import outcomes
+from semievol.store.runs import runs
+from semievol.ui.overview import archives
+from semievol.ui.shell import actions, formats, gates, live, paint, parts, record, router, state
+from semievol.ui.shell.paint import node
+from semievol.ui.shell.state import Place
+from semievol.ui.training import curves
+
+SHOWN_SPLITS: tuple[Split, ...] = ("labeled", "unlabeled", "test")
+
+
+def task_words(project: Project) -> str:
+    """ "Classification · 6 labels", or that there is no task yet."""
+    if project.task is None:
+        return "No data yet"
+    words = formats.KIND_WORDS[project.task.kind]
+    return f"{words} · {len(project.task.labels)} labels" if project.task.labels else words
+
+
+def evaluation_of(here: Place) -> dict[str, Any] | None:
+    """The evaluation of the round's newest run that has one."""
+    return next((found for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))), None)
+
+
+def open_project(here: Place, project: Project) -> None:
+    """The large card: numbers, the seven stages, what to do next, and the run while it lasts."""
+    with parts.card("open_project"):
+        left, right = st.columns([3, 1], vertical_alignment="top")
+        with left:
+            parts.html(f"<div class='sv-kicker'>{task_words(project)}</div>")
+            with st.container(key=f"project_name_{project.id}"):
+                st.text(project.name)
+        with right, st.container(horizontal=True, horizontal_alignment="right"):
+            _manage(here, project)
+        counts = project.counts
+        parts.tiles(
+            [
+                ("Labeled", formats.count(counts.get("labeled", 0)), "records with a known answer"),
+                ("Unlabeled", formats.count(counts.get("unlabeled", 0)), "records to be answered"),
+                ("Test", formats.count(counts.get("test", 0)), "records to judge by"),
+                (
+                    "Round",
+                    str(here.round.number) if here.round else formats.DASH,
+                    formats.moment(here.round.created) if here.round else "nothing propagated yet",
+                ),
+            ]
+        )
+        live.polled("overview", here.round.id if here.round else None, _progress)
+        _verdict(evaluation_of(here))
+        _next_step(here, project)
+
+
+def _progress(snapshot: live.Snapshot) -> None:
+    """Stages side by side; with a run in progress also where it is, its loss, and the button that stops it."""
+    run = snapshot.run
+    if run is None or snapshot.elsewhere:
+        live.track(snapshot.stages)
+        if run is not None:
+            parts.note(f"Run {run.id} is working in another round; what is started here waits for it.")
+        return
+    live.headline(run, snapshot, actions.stop, key="stop_overview")
+    live.track(snapshot.stages)
+    curves.loss(runs.metrics(state.open_store(), run.id), key="loss_overview", height=200)
+
+
+def _verdict(evaluation: dict[str, Any] | None) -> None:
+    if not evaluation or "evolved" not in evaluation:
+        return
+    cells = []
+    for model, word in formats.MODEL_WORDS.items():
+        if found := evaluation.get(model):
+            span = f"{formats.percent(found['low'])} to {formats.percent(found['high'])}"
+            cells.append((word, formats.percent(found["accuracy"]), span))
+    parts.html("<div class='sv-kicker' style='margin:.4rem 0 0'>Accuracy on the test set</div>")
+    parts.tiles(cells, strong=len(cells) - 1)
+
+
+def _next_step(here: Place, project: Project) -> None:
+    """The one button that makes sense now, and "Run everything" wherever there is data."""
+    busy = here.active is not None and here.active.project_id == project.id
+    has_data = bool(project.counts.get("labeled") and project.counts.get("unlabeled"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not has_data:
+            router.link("data", "Add your data", ":material/upload_file:")
+            return
+        done = evaluation_of(here) is not None
+        kind = "secondary" if done else "primary"
+        if st.button("Run everything", type=kind, icon=":material/play_arrow:", disabled=busy):  # type: ignore[arg-type]
+            with parts.errors_shown():
+                actions.run_everything(here.store, project, state.config_of(project))
+                st.rerun()
+        if done:
+            router.link("evaluation", "See the evaluation")
+        elif gates.has_candidates(here):
+            router.link("selection", "Choose what to keep")
+        else:
+            router.link("data", "Look at the data")
+
+
+def first_look(here: Place, project: Project) -> None:
+    """Before the first run: what the stages will do, and some of the records they will do it with."""
+    with parts.card("method"):
+        parts.heading("What happens in a round")
+        live.explained()
+    if project.version_id is None or project.task is None:
+        return
+    columns = st.columns(2, gap="medium")
+    for column, split in zip(columns, ("labeled", "unlabeled"), strict=True):
+        page, _ = store_projects.records_page(here.store, project.version_id, split, limit=4)  # type: ignore[arg-type]
+        with column, parts.card(f"some_{split}"):
+            parts.heading(f"Some {split} records")
+            lines = []
+            for line in page.itertuples():
+                text = node("num", formats.shorten(str(line.question)), tag="span")
+                known = [record.chip(str(line.answer), True)] if split == "labeled" else []
+                lines.append(node("line", None, *known, text))
+            paint.draw(node("stack", None, *lines), key=f"some_{split}_records")
+
+
+def small_card(here: Place, project: Project) -> None:
+    """Another project, one click away."""
+    with parts.card(f"project_{project.id}", tight=True):
+        parts.html(f"<div class='sv-kicker'>{task_words(project)}</div>")
+        with st.container(key=f"project_name_{project.id}"):
+            st.text(project.name)
+        numbers = [f"{formats.count(project.counts.get(s, 0))} {s}" for s in SHOWN_SPLITS]
+        parts.note(" · ".join(numbers))
+        newest = next((run for run in runs.list_runs(here.store, project.id)), None)
+        if newest is not None:
+            parts.html(f"<div class='sv-row'>{parts.badge(newest.status)}</div>")
+        st.button(f"Open project {project.id}", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
+
+
+def _manage(here: Place, project: Project) -> None:
+    with st.popover("Manage", icon=":material/more_horiz:"):
+        name = st.text_input("New name of the copy", value=f"{project.name} copy", key=f"copy_{project.id}")
+        if st.button("Duplicate", key=f"duplicate_{project.id}", width="stretch"):
+            with parts.errors_shown():
+                router.go(
+                    "overview", project=store_projects.duplicate_project(here.store, project.id, name).id, round=None
+                )
+        if st.button("Archive", key=f"archive_{project.id}", width="stretch"):
+            store_projects.update_project(here.store, project.id, archived=True)
+            _leave()
+        archives.take(here, project)
+        typed = st.text_input("Type the project's name to delete it", key=f"typed_{project.id}")
+        if st.button("Delete", key=f"delete_{project.id}", width="stretch", disabled=typed != project.name):
+            with parts.errors_shown():
+                store_projects.delete_project(here.store, project.id)
+                _leave()
+
+
+def _leave() -> None:
+    st.session_state.pop("last_project", None)
+    router.go("overview", project=None, round=None)
+
+
+def archived(here: Place) -> None:
+    """Projects out of sight, to be brought back."""
+    put_away = store_projects.list_projects(here.store, archived=True)
+    put_away = [project for project in put_away if project.archived]
+    if put_away:
+        with st.expander(f"Archived ({len(put_away)})"):
+            for project in put_away:
+                st.text(project.name)
+                if st.button(f"Restore project {project.id}", key=f"restore_{project.id}"):
+                    store_projects.update_project(here.store, project.id, archived=False)
+                    st.rerun()

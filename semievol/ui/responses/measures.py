@@ -1,0 +1,53 @@
+"""Which measure orders the candidates best here: its risk at every coverage, and a suggestion with its reason."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from semievol import charts
+from semievol.evidence import risk
+from semievol.evidence.risk import Suggestion
+from semievol.store.results import results
+from semievol.ui.selection import policy
+from semievol.ui.shell import formats, parts, state, tables
+from semievol.ui.shell.state import Place
+
+Figures = tuple[pd.DataFrame, Suggestion | None]
+
+
+def measures(here: Place) -> None:
+    """The curves, the areas, and the button that takes the suggestion."""
+    parts.heading(
+        "Measures", "How many of the most confident are wrong, measure by measure, judged from calibration records."
+    )
+    curves, suggested = _figures(
+        str(here.store.home), here.this_round.id, results.written(here.store, here.this_round.id)
+    )
+    if suggested is None or curves.empty:
+        parts.note("No calibration records went through this round, so the measures cannot be compared.")
+        return
+    tables.figure(charts.risk_coverage(curves, dark=state.dark()), key="risk_coverage", height=320)
+    lines = [
+        {"measure": formats.MEASURE_WORDS[name], "area": 100 * area, "excess": 100 * suggested.excess[name]}
+        for name, area in suggested.areas.items()
+    ]
+    names = {"measure": "Measure", "area": "Wrong on average, %", "excess": "More than the best possible order, points"}
+    tables.table(pd.DataFrame(lines), "areas", names)
+    reason = suggested.reason
+    for name, words in formats.MEASURE_WORDS.items():
+        reason = reason.replace(name, words)
+    parts.note(reason)
+    known = policy.current(here)
+    if suggested.measure != known.measure:
+        words = formats.MEASURE_WORDS[suggested.measure]
+        st.button(f"Use {words}", on_click=policy.take_measure, args=(here, suggested.measure))
+
+
+@st.cache_data(max_entries=3, show_spinner="Comparing the measures")
+def _figures(home: str, round_id: int, written: int) -> Figures:
+    pool, calibration = state.read_candidates(home, round_id, written)
+    if calibration.empty:
+        return pd.DataFrame(), None
+    offered = policy.offered(pool)
+    return risk.curves(pool, calibration, offered), risk.suggestion(pool, calibration, offered)

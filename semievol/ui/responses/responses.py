@@ -1,0 +1,168 @@
+"""The parts of the Responses page: filters, the table of candidates, one record with every collaborator's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.config import MEASURES
+from semievol.errors import UserError
+from semievol.method import earned_weights
+from semievol.records import ANSWERING
+from semievol.store.results import results
+from semievol.store.runs import rounds
+from semievol.task.prompts import by_similarity, render
+from semievol.ui.shell import formats, paint, parts, record, state, tables
+from semievol.ui.shell.paint import node
+from semievol.ui.shell.state import Place
+
+AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
+OFTEN = 0.1  # share of responses off the question from which on it is worth a sentence
+DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
+
+_VERDICTS = {
+    "judge": " and had the last word. Its own confidence counts.",
+    "everyone": " and had the last word. Its confidence is averaged with theirs.",
+    "pooled": ". It is one voice among theirs: the answer that is likeliest on average wins.",
+}
+"""How a dispute ends, by the round's `verdict_confidence`."""
+
+
+def filters(here: Place) -> dict[str, Any]:
+    """The filter row; what it holds is in the address, so that a link opens the same view."""
+    columns = st.columns([4, 3, 3, 3, 3], vertical_alignment="bottom")
+    with columns[0]:
+        search = st.text_input(
+            "Search", key="search", placeholder="Words in the question", live="300ms", bind="query-params"
+        )
+    with columns[1]:
+        agreement = st.selectbox("Agreement", list(AGREEMENT), key="agreement", bind="query-params")
+    with columns[2]:
+        labels = here.task.labels
+        answer = st.selectbox(
+            "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
+        )
+    with columns[3]:
+        decision = st.selectbox("Decision", DECISIONS, key="decision", bind="query-params")
+    with columns[4]:
+        measure = st.selectbox(
+            "Sort by",
+            MEASURES,
+            format_func=lambda m: formats.MEASURE_WORDS[m],
+            key="measure",
+            bind="query-params",
+            help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get("measure", MEASURES[0])],
+        )
+    return {
+        "search": search or "",
+        "answer": answer,
+        "agreed": AGREEMENT[agreement or "All"],
+        "status": None if decision in (None, "All") else decision,
+        "measure": measure,
+        "sort": "measure",
+        "descending": True,
+    }
+
+
+def off_the_question(here: Place) -> None:
+    """Says which collaborators put most of their probability elsewhere than on the allowed answers."""
+    for name, (few, asked) in state.unanswering(here.store, here.this_round.id).items():
+        if few >= OFTEN * asked:
+            parts.note(
+                f"{name} is often not answering the question: in {few:,} of {asked:,} responses the allowed answers "
+                f"together hold less than {formats.percent(ANSWERING, 0)} of its probability, so that its shares say "
+                "little."
+            )
+
+
+def who_earned_what(here: Place) -> None:
+    """In one line what say every collaborator has earned, where they were weighed."""
+    found = rounds.weights(here.store, here.this_round.id)
+    if found is not None:
+        parts.note(earned_weights.sentence(found))
+
+
+def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
+    """One page of candidates; returns the id of the selected one."""
+    if frame.empty:
+        parts.note("No candidate matches these filters.")
+        return None
+    shown = frame.assign(agreed=frame["agreed"].map({True: "agreed", False: "disputed"}))
+    names = {
+        "question": "Question",
+        "answer": "Candidate",
+        "agreed": "Agreement",
+        measure: formats.MEASURE_WORDS[measure],
+    }
+    names |= {"decision": "Decision", "similarity": "Similarity to labeled"}
+    for voter in dict.fromkeys(name for votes in frame["votes"] for name in votes):
+        shown[f"vote {voter}"] = [votes.get(voter) or "no answer" for votes in frame["votes"]]
+        names[f"vote {voter}"] = voter
+    picked = tables.table(
+        shown,
+        key,
+        names,
+        on_select="rerun",
+        selection_mode="single-row",
+        height=330,
+    )
+    row = tables.chosen_row(picked)
+    return None if row is None or row >= len(frame) else str(frame.index[row])
+
+
+def record_in_full(here: Place, record_id: str) -> None:
+    """Question, merged candidate, every collaborator's answer with its probabilities, and the self-justify exchange."""
+    task = here.task
+    try:
+        view = results.record_view(here.store, here.this_round.id, record_id)
+    except UserError as error:
+        parts.show_error(error)
+        return
+    candidate = view.candidate
+    left, right = st.columns([5, 6], gap="medium")
+    with left, parts.card("record"):
+        parts.heading("Record")
+        paint.draw(*record.question(task, view.record, candidate.answer if candidate else None), key=f"q_{record_id}")
+        if candidate is not None:
+            words = record.named_answer(task, view.record, candidate.answer)
+            how = "agreed" if candidate.agreed else "settled by self-justify" if candidate.justified else "disputed"
+            numbers = [
+                node(
+                    "",
+                    None,
+                    node("label", formats.MEASURE_WORDS[m], tag="span"),
+                    node("num", f" {formats.score(v)}", tag="span"),
+                )
+                for m, v in candidate.confidences.items()
+            ]
+            paint.draw(
+                node("rule"),
+                node(
+                    "row",
+                    None,
+                    node("label", "Candidate", tag="span"),
+                    record.chip(words, candidate.agreed),
+                    node("num", how),
+                ),
+                node("row gap", None, *numbers),
+                key=f"c_{record_id}",
+            )
+    with right, parts.card("answers"):
+        parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
+        paint.draw(*[record.response(task, view.record, said) for said in view.responses], key=f"r_{record_id}")
+        if view.justification is not None:
+            counts = _VERDICTS[here.this_round.config.propagation.verdict_confidence]
+            parts.heading("Self-justify", f"The model weighed the answers above{counts}")
+            paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
+            given = [said.text for said in view.responses]
+            turns = render(
+                task,
+                view.record,
+                by_similarity(view.demonstrations),
+                given,
+                rule_first=here.this_round.config.rule_first,
+            )
+            with st.expander("The exchange (the order of the answers was shuffled)"):
+                st.code(record.prompt(turns), language=None, wrap_lines=True)

@@ -1,0 +1,226 @@
+"""Random reviews, or "I have time for 40": blind, buying a guarantee, which is promised before and proven afterwards
+(EVIDENCE.md §5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.evidence import precision
+from semievol.evidence.reviews import REPEAT_EVERY, Review, drawing_order, proven
+from semievol.records import Record
+from semievol.selection.policy import Cut
+from semievol.store.data import projects
+from semievol.store.decisions import reviews
+from semievol.store.decisions.reviews import MOST
+from semievol.store.results import results
+from semievol.task.answers import allowed_answers, parse
+from semievol.ui.selection import desk, signature
+from semievol.ui.shell import formats, notices, parts, record, state
+from semievol.ui.shell.paint import Node, node
+from semievol.ui.shell.state import Place
+
+KEYS = {"1–9": "your answer", "0": "ambiguous, none fits", "S": "skip", "U": "undo"}
+ACTS = ("choose", "ambiguous", "skip", "undo")
+BLIND = "You answer before you see what the model says. One record in ten comes twice."
+MODES = {"fixed": "Fixed number", "any_time": "Stop any time"}
+
+
+def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
+    """The review under way, or the form that begins one; then what earlier ones proved."""
+    past = state.reviews(here.store, here.this_round.id)
+    under_way = next((one for one in reversed(past) if one.open), None)
+    if under_way is not None:
+        _ask(here, under_way)
+    else:
+        _begin(here, pool, cut)
+    for one in reversed([one for one in past if one is not under_way]):
+        _outcome(here, one)
+
+
+def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
+    """What a review draws from: candidates that the policy keeps and nobody has decided on."""
+    undecided = pool["decision"].isna() | (pool["decision"] == "skip")
+    return pool[cut.mask & undecided.to_numpy()]
+
+
+def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
+    left = drawable(pool, cut)
+    parts.heading("I have time for 40", "A random draw from what the policy keeps. " + BLIND)
+    if left.empty:
+        parts.note("The policy keeps no record that is still undecided.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        most = min(MOST, len(left))
+        size = int(st.number_input("Records", 1, most, min(40, most), key="blind_size", width=140))
+        mode: Any = st.segmented_control(
+            "Kind", list(MODES), format_func=lambda m: MODES[m], default="fixed", required=True, key="blind_mode"
+        )
+        pressed = st.button("Start the review", type="primary", icon=":material/casino:")
+    prior = _prior(cut)
+    parts.note(promise(size, len(left), None if mode == "fixed" else prior))
+    if mode == "any_time":
+        parts.note("The bound holds after every answer, and is wider than that of a fixed number.")
+    if pressed:
+        with parts.errors_shown():
+            order = drawing_order(dict(zip(left.index, left["content_hash"], strict=True)))
+            asked = size if mode == "fixed" else most
+            reviews.begin(here.store, here.this_round.id, cut.policy, order, mode, asked, prior, state.reviewer())
+            st.rerun()
+
+
+def promise(size: int, kept: int, prior: tuple[float, float] | None = None) -> str:
+    """What a review of this size can prove, said before it begins; prior: of one that may stop any time."""
+    if prior is not None:
+        most = precision.anytime_upper([False] * size, kept, prior)
+        told = f"0 wrong when you stop after {size} guarantees"
+        return f"{told} at most {formats.percent(most / kept)} wrong of the {kept:,} kept and undecided (95 %)."
+    best = precision.guarantee(size, 0, kept)
+    needed = precision.needed_reviews(0.95, kept)
+    more = f"; for 5 % review {needed}" if best.share > 0.05 and needed is not None else ""
+    told = f"0 wrong of {size} guarantees at most {formats.percent(best.share)} wrong"
+    return f"{told} of the {kept:,} kept and undecided (95 %){more}."
+
+
+def _prior(cut: Cut) -> tuple[float, float]:
+    """Of the stop-any-time bound: what calibration says, at the weight of at most twenty records."""
+    known = cut.evidence()
+    if known is None or not known.drawn:
+        return 1.0, 1.0
+    weight = min(1.0, 20 / known.drawn)
+    return 1 + weight * known.wrong, 1 + weight * (known.drawn - known.wrong)
+
+
+def _ask(here: Place, under_way: Review) -> None:
+    sample = under_way.sample
+    questions = sample.upcoming(desk.AHEAD)
+    records = projects.records_by_id(here.store, here.this_round.version_id, [i for i, _ in questions])
+    done = len(sample.first)
+    top = st.columns([4, 2], vertical_alignment="center")
+    with top[0]:
+        told = f"{done} of {len(sample.order)} answered. " if sample.mode == "fixed" else f"{done} answered. "
+        parts.heading(f"Random review {under_way.number}", told + BLIND)
+    with top[1], st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("End here", on_click=_end, args=(here, under_way), help="What was answered stays and counts.")
+    signature.signed()
+    if sample.mode == "fixed":
+        st.progress(done / len(sample.order))
+    elif (now := proven(sample, under_way.prior)) is not None:
+        parts.note(f"So far: at most {formats.percent(now.share)} of the {sample.kept:,} kept are wrong (95 %).")
+    items = [_item(here, records[i], repeat, done + place) for place, (i, repeat) in enumerate(questions)]
+
+    def press(entry: dict[str, Any]) -> None:
+        answer = None
+        if entry["act"] == "choose":
+            answer = allowed_answers(here.task, records_of(entry["id"]))[entry["pick"]]
+        _answer(here, under_way, entry["slot"], entry["act"], answer, f"{entry['by']}-{entry['seq']}")
+
+    def records_of(record_id: str) -> Record:
+        return projects.records_by_id(here.store, here.this_round.version_id, [record_id])[record_id]
+
+    more = len(sample.order) - done > len(items)
+    desk.draw(
+        "blind", str(under_way.id), items, ACTS, "All are answered.", more, False, lambda: desk.apply("blind", press)
+    )
+    if questions:
+        _buttons(here, under_way, records[questions[0][0]], questions[0][1])
+    desk.legend(KEYS if here.task.closed else {k: v for k, v in KEYS.items() if k != "1–9"})
+
+
+def _item(here: Place, asked: Record, repeat: bool, place: int) -> dict[str, Any]:
+    allowed = allowed_answers(here.task, asked)
+    title = "Once more" if repeat else f"Record {place + 1}"
+    nodes: list[Node] = [node("label", title), *record.question(here.task, asked)]
+    if allowed:
+        keys = [
+            node("row", None, node("key", str(n), tag="span"), node("chip", answer, tag="span"))
+            for n, answer in enumerate(allowed[:9], start=1)
+        ]
+        nodes.append(node("row gap", None, *keys))
+    slot = f"{'again' if repeat else 'first'} {asked.id}"
+    return {"id": asked.id, "slot": slot, "nodes": nodes, "choices": min(len(allowed), 9), "last": 0}
+
+
+def _buttons(here: Place, under_way: Review, asked: Record, repeat: bool) -> None:
+    """The same by mouse; and the only way where the answer is typed or there are more than nine."""
+    allowed = allowed_answers(here.task, asked)
+    slot = f"{'again' if repeat else 'first'} {asked.id}"
+    revision = results.revision(here.store, here.this_round.id)
+    with st.form(f"blind_{slot}", border=False):
+        if allowed:
+            typed = st.selectbox(
+                "Your answer",
+                allowed,
+                index=None,
+                format_func=lambda a: record.named_answer(here.task, asked, a),
+                placeholder="Choose",
+            )
+        else:
+            typed = st.text_input("Your answer")
+        with st.container(horizontal=True):
+            saved = st.form_submit_button("Save answer", type="primary")
+            ambiguous = st.form_submit_button("None fits")
+            skipped = st.form_submit_button("Skip")
+    action = "choose" if saved else "ambiguous" if ambiguous else "skip" if skipped else None
+    if action is None:
+        return
+    read = typed if allowed else parse(here.task, asked, str(typed or ""))
+    if action == "choose" and read is None:
+        st.warning("Choose or type your answer first.")
+        return
+    with parts.errors_shown():
+        key = f"{desk.session()}-form-{slot}-{revision}"
+        _answer(here, under_way, slot, action, read if action == "choose" else None, key)
+        st.rerun()
+
+
+def _answer(here: Place, under_way: Review, slot: str, action: str, answer: str | None, key: str) -> None:
+    which, _, record_id = slot.partition(" ")
+    if action == "undo":
+        if not reviews.undo(here.store, under_way, state.reviewer(), key):
+            st.toast("There is nothing to undo.", icon=":material/info:")
+        return
+    said = action
+    if action == "choose":
+        said = "accept" if under_way.sample.agrees(record_id, answer) else "edit"
+    if not reviews.answer(here.store, under_way, record_id, said, answer, which == "again", state.reviewer(), key):
+        st.toast("A colleague answered this one a moment ago.", icon=":material/info:")
+
+
+@notices.errors_kept()
+def _end(here: Place, under_way: Review) -> None:
+    reviews.end(here.store, under_way.id)
+
+
+def _outcome(here: Place, review: Review) -> None:
+    """What a finished review proved, the records answered in two ways among it."""
+    sample = review.sample
+    found = proven(sample, review.prior)
+    with parts.card(f"outcome_{review.id}", tight=True):
+        by = f" by {review.reviewer}" if review.reviewer else ""
+        st.text(f"Random review {review.number}{by}, {formats.moment(review.created)}")
+        if found is None:
+            answered = f"{len(sample.first)} of {len(sample.order)} are answered, so it says nothing yet."
+            parts.note("It ended before the first answer." if review.ended is not None else answered)
+            return
+        parts.note(
+            f"{found.wrong} of {found.reviewed} drawn were wrong, so at most {found.wrong_at_most:,} of the "
+            f"{found.kept:,} kept were ({formats.percent(found.share)}; 95 %)."
+        )
+        if sample.repeats:
+            unsteady = sample.unsteady()
+            same = len(sample.repeats) - len(unsteady)
+            parts.note(
+                f"Asked again, {same} of {len(sample.repeats)} were answered the same (one in {REPEAT_EVERY} is)."
+                + (" What was answered in two ways counts as wrong; look at it again:" if unsteady else "")
+            )
+            for record_id in unsteady:
+                st.text(record_id)
+                st.button(
+                    "Look at it again",
+                    key=f"again_{review.id}_{record_id}",
+                    on_click=desk.show_first,
+                    args=(record_id,),
+                )

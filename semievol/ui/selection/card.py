@@ -1,0 +1,68 @@
+"""The card of a candidate under review: what the model says, why it was kept or dropped, votes, demonstrations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from semievol.records import Task
+from semievol.store.results.results import RecordView
+from semievol.task.answers import allowed_answers
+from semievol.ui.shell import formats, record
+from semievol.ui.shell.paint import Node, node
+
+NEAREST = 3
+
+
+def of(
+    task: Task, view: RecordView, line: Mapping[Hashable, Any], answer: str | None, kept: bool, measure: str
+) -> list[Node]:
+    """The card as nodes. line: the candidate's row of the pool; answer: the candidate's, as it is shown; kept: by the
+    policy."""
+    words = record.named_answer(task, view.record, answer)
+    value = float(line[measure]) if measure in line else math.nan
+    why = "kept by the policy" if kept else "left out by the policy"
+    if line.get("flagged"):
+        why = "left out, as its text speaks to the model"
+    settled = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
+    told = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)} · {why} · {settled}"
+    made = [
+        node(
+            "between",
+            None,
+            node("row", None, node("label", "Candidate", tag="span"), record.chip(words, bool(line["agreed"]))),
+            node("num", told, tag="span"),
+        ),
+        node("rule"),
+        *record.question(task, view.record, answer),
+    ]
+    spread = _averaged(task, view)
+    if spread:
+        made.append(node("gap", None, record.bars(task, view.record, spread, keys=True)))
+    elif task.closed:
+        allowed = allowed_answers(task, view.record)[: record.KEYS]
+        digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
+        made.append(node("row gap", None, *digits))
+    votes = [
+        node("row", None, node("label", said.collaborator, tag="span"), record.chip(said.answer))
+        for said in view.responses
+    ]
+    made.append(node("row gap", None, *votes))
+    near = [
+        node("line", None, record.chip(d.record.answer), node("num", formats.shorten(d.record.question), tag="span"))
+        for d in view.demonstrations[:NEAREST]
+    ]
+    if near:
+        made.append(node("gap stack", None, node("label", "Nearest labeled records"), *near))
+    if view.verdict and view.verdict["note"]:
+        made.append(node("row gap", None, node("label", "Note", tag="span"), node("", view.verdict["note"])))
+    return made
+
+
+def _averaged(task: Task, view: RecordView) -> dict[str, float]:
+    spreads = [record.distribution(task, view.record, said) for said in view.responses]
+    spreads = [spread for spread in spreads if spread]
+    if not spreads:
+        return {}
+    return {answer: sum(s.get(answer, 0.0) for s in spreads) / len(spreads) for answer in spreads[0]}

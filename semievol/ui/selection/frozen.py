@@ -1,0 +1,113 @@
+"""Frozen selections: what is in them, what was known about them then, how two of them differ, and every passport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.config import Policy
+from semievol.store.decisions import selections
+from semievol.ui.selection import evidence, policy
+from semievol.ui.shell import formats, parts, tables
+from semievol.ui.shell.state import Place
+
+
+def compare(here: Place) -> None:
+    """The table of selections, and two of them side by side."""
+    found = sorted(selections.selections(here.store, here.this_round.id), key=lambda one: -one["number"])
+    parts.heading("Frozen selections", "Numbered and never changed; fine-tuning uses the newest unless told otherwise.")
+    if not found:
+        parts.note("None is frozen yet. Fine-tuning would freeze the policy shown.")
+        return
+    tables.table(pd.DataFrame([_line(one) for one in found]), "frozen", _NAMES)
+    numbers = [one["number"] for one in found]
+    left, right = st.columns(2)
+    with left:
+        newer = st.selectbox("Selection", numbers, key="frozen_newer")
+    with right:
+        older = st.selectbox("Against", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "nothing"))
+    if older is not None and older != newer:
+        _difference(here, newer, older)
+    _passports(here, newer)
+
+
+_NAMES = {
+    "number": "Selection",
+    "size": "Records",
+    "expert": "By expert",
+    "policy": "Policy",
+    "evidence": "Known then",
+    "created": "Frozen",
+}
+
+
+def _line(one: Mapping[str, Any]) -> dict[str, Any]:
+    stored = one["policy"]
+    return {
+        "number": one["number"],
+        "size": one["size"],
+        "expert": int((one.get("origins") or {}).get("expert", 0)),
+        "policy": policy.in_words(Policy.model_validate(stored)) if stored else "",
+        "evidence": "; ".join(evidence.sentences(one["evidence"])) or "not enough evidence",
+        "created": formats.moment(one["created"]),
+    }
+
+
+def _difference(here: Place, newer: int, older: int) -> None:
+    now, before = (selections.selection_frame(here.store, here.this_round.id, n) for n in (newer, older))
+    both = now.merge(before, on="record_id", how="outer", suffixes=("", "_before"), indicator=True)
+    added, removed = both[both["_merge"] == "left_only"], both[both["_merge"] == "right_only"]
+    kept = both[both["_merge"] == "both"]
+    changed = kept[kept["answer"] != kept["answer_before"]]
+    parts.note(
+        f"Selection {newer} has {len(added):,} records that {older} has not, lacks {len(removed):,} that {older} has, "
+        f"and answers {len(changed):,} of the {len(kept):,} in both otherwise."
+    )
+    rows = pd.concat([_rows(added, "added"), _rows(removed, "removed"), _rows(changed, "changed")])
+    if len(rows):
+        names = {"what": "Change", "question": "Question", "before": f"In {older}", "after": f"In {newer}"}
+        tables.table(rows.head(tables.PAGE), f"difference_{newer}_{older}", names)
+
+
+def _rows(part: pd.DataFrame, what: str) -> pd.DataFrame:
+    question = part["question"].where(part["question"].notna(), part["question_before"])
+    return pd.DataFrame(
+        {"what": what, "question": question, "before": part["answer_before"], "after": part["answer"]}, index=part.index
+    )
+
+
+def _passports(here: Place, number: int) -> None:
+    """A page of the selection's records with where each answer came from."""
+    frame = selections.selection_frame(here.store, here.this_round.id, number)
+    frame["decided"] = [formats.moment(at) if at == at else "" for at in frame["decided"]]
+    offset = tables.pages_of(len(frame), f"passports_{number}")
+    parts.note(f"What stands behind each of the {formats.plural(len(frame), 'record')} of selection {number}:")
+    tables.table(frame.iloc[offset : offset + tables.PAGE], f"passports_{number}_{offset}", PASSPORT)
+
+
+PASSPORT = {
+    "question": "Question",
+    "answer": "Answer",
+    "origin": "Origin",
+    "candidate": "Candidate",
+    "agreed": "Agreed",
+    "justified": "Justified",
+    "answer_nll": "Answer NLL",
+    "reviewer": "Reviewer",
+    "decided": "Decided",
+    "note": "Note",
+}
+
+
+def summary(found: Sequence[Mapping[str, Any]]) -> None:
+    """The newest selection in one line, beside the button that freezes."""
+    if not found:
+        parts.note("None is frozen yet. Fine-tuning would freeze the policy shown.")
+        return
+    newest = max(found, key=lambda one: one["number"])
+    known = "; ".join(evidence.sentences(newest["evidence"]))
+    told = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
+    parts.note(f"{told}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")

@@ -1,0 +1,97 @@
+"""Everything that was decided: who, when, before and after; any entry can be taken back, and restored again."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from semievol.store.decisions import decisions
+from semievol.store.decisions.history import HistoryPage, history_page
+from semievol.ui.selection import desk, many
+from semievol.ui.shell import formats, notices, parts, state, tables
+from semievol.ui.shell.state import Place
+
+NAMES = {"at": "When", "reviewer": "Reviewer", "said": "Decision", "answers": "Answer", "question": "Question"}
+WIDTHS = {"at": 92, "reviewer": 64, "said": 100, "answers": 108, "question": 76, "note": 62}
+
+
+def history(here: Place) -> None:
+    """The history, a page at a time, newest first; a chosen line is told in full, and can be taken back or restored."""
+    search = str(st.session_state.get("history_search") or "").strip()
+    top = st.columns([3, 2], vertical_alignment="bottom")
+    with top[1]:
+        st.text_input(
+            "Search",
+            key="history_search",
+            placeholder="Question, answer, note, reviewer",
+            live="300ms",
+            on_change=lambda: st.session_state.pop("history_page", None),
+        )
+    page = _page(here, search)
+    with top[0]:
+        of = f"{page.found:,} of " if search else ""
+        entries = formats.plural(page.total, "entry").replace("entrys", "entries")
+        parts.heading("History", f"{of}{entries}, newest first.")
+    if page.entries.empty:
+        parts.note("No entry has these words." if page.total else "Nothing was decided by hand yet.")
+        return
+    shown = page.entries.assign(
+        at=page.entries["at"].map(formats.moment),
+        said=page.entries.apply(_said, axis=1),
+        answers=page.entries.apply(_answers, axis=1),
+    )
+    names = NAMES | ({"note": "Note"} if (page.entries["note"] != "").any() else {})
+    key = f"history_{page.total}_{page.entries['id'].iloc[0]}_{search}"
+    options = {"on_select": "rerun", "selection_mode": "single-row"}
+    picked = tables.chosen_row(tables.table(shown, key, names, WIDTHS, **options))
+    if picked is None:
+        parts.note("Choose a line to see all of it, to take it back, or to say again what it said.")
+        return
+    entry = page.entries.iloc[picked]
+    _in_full(entry)
+    if entry["action"] == "undo":
+        parts.note("This line takes another one back; restore that one instead.")
+        return
+    with st.container(horizontal=True):
+        gone = bool(entry["undone"])
+        st.button("Take back", disabled=gone, on_click=_take_back, args=(here, int(entry["id"])))
+        st.button("Restore", on_click=_restore, args=(here, int(entry["id"]), page.total))
+        st.button("Open on the desk", on_click=desk.show_first, args=(str(entry["record_id"]),))
+
+
+def _page(here: Place, search: str) -> HistoryPage:
+    """The page that the pager stands at; the pager is drawn where there are several."""
+    asked = (here.store, here.this_project.id)
+    first = history_page(*asked, search=search, limit=tables.PAGE)
+    offset = tables.pages_of(first.found, "history_page")
+    return first if offset == 0 else history_page(*asked, search=search, offset=offset, limit=tables.PAGE)
+
+
+def _said(entry: pd.Series) -> str:
+    return f"{entry['action']}, undone" if entry["undone"] else str(entry["action"])
+
+
+def _answers(entry: pd.Series) -> str:
+    """The answer before and after; one of them where the other says no more."""
+    before, after = (said if isinstance(said, str) else None for said in (entry["answer_shown"], entry["answer"]))
+    return f"{before or 'no answer'} → {after}" if after not in (None, before) else before or "no answer"
+
+
+def _in_full(entry: pd.Series) -> None:
+    st.text(entry["question"] if isinstance(entry["question"], str) else str(entry["record_id"]))
+    signed = entry["reviewer"] or "not signed"
+    st.text(f"{_answers(entry)} · {_said(entry)} · {signed} · {formats.moment(entry['at'])}")
+    if entry["note"]:
+        st.text(f"Note: {entry['note']}")
+
+
+@notices.errors_kept()
+def _take_back(here: Place, decision_id: int) -> None:
+    many.take_back(here, decision_id, decisions.together(here.store, here.this_project.id, decision_id))
+
+
+@notices.errors_kept()
+def _restore(here: Place, decision_id: int, entries: int) -> None:
+    key = f"restore-{desk.session()}-{decision_id}-{entries}"
+    decisions.restore(here.store, here.this_project.id, decision_id, state.reviewer(), key)
+    notices.say("Restored: it is the newest decision on its record again.")

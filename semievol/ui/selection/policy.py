@@ -1,0 +1,199 @@
+"""The selection policy as a form: what is set here is kept with the project at once, and redrawn from there.
+
+Slider, typed number and the histogram's line are three hands on one value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from semievol.config import Measure, Policy, Rule
+from semievol.ui.shell import formats, notices, state
+from semievol.ui.shell.state import Place
+
+RULE_WORDS = {"fraction": "Share", "threshold": "Threshold", "target_precision": "Precision"}
+DISPUTED_WORDS = {"together": "Same rule", "apart": "Own rule", "drop": "Leave out"}
+RULE_HELP = (
+    "Share: the most confident part of all candidates. Threshold: every candidate whose value is at most this. "
+    "Precision: as many as calibration can prove at this precision; in at most 5 of 100 projects fewer are right, and "
+    "often there is not enough evidence for any."
+)
+_NEW_RULE = {"fraction": 0.5, "target_precision": 0.9}
+
+
+def current(here: Place) -> Policy:
+    """The policy shown."""
+    return state.policy_shown(here.this_project, here.round)
+
+
+def offered(pool: pd.DataFrame) -> list[Measure]:
+    """The measures to choose from: those that have a value for some candidate."""
+    return [measure for measure in get_args(Measure) if measure in pool and pool[measure].notna().any()]
+
+
+@notices.errors_kept()
+def change(here: Place, **values: Any) -> None:
+    """Keeps the policy with `values` changed."""
+    checked = Policy.model_validate({**current(here).model_dump(), **values})
+    state.save_settings(here.store, here.this_project, policy=checked.model_dump(mode="json"))
+
+
+def form(here: Place, pool: pd.DataFrame) -> None:
+    """Measure, rule, value, disputed records, classes."""
+    policy = current(here)
+    known = offered(pool)
+    _set("policy_measure", policy.measure if policy.measure in known else None)
+    st.selectbox(
+        "Measure",
+        known,
+        format_func=lambda m: formats.MEASURE_WORDS[m],
+        key="policy_measure",
+        on_change=lambda: _new_measure(here, pool),
+        help="How confidence is counted. " + formats.MEASURE_FORMULAS[policy.measure],
+    )
+    _set("policy_rule", policy.rule.kind)
+    st.segmented_control(
+        "Rule",
+        list(RULE_WORDS),
+        format_func=lambda kind: RULE_WORDS[kind],
+        required=True,
+        width="stretch",
+        key="policy_rule",
+        on_change=lambda: _new_rule(here, pool),
+        help=RULE_HELP,
+    )
+    _value(here, "policy_value", policy.rule, pool, lambda value: _set_rule(here, "rule", value))
+    _set("policy_disputed", policy.disputed)
+    st.segmented_control(
+        "Disputed records",
+        list(DISPUTED_WORDS),
+        format_func=lambda kind: DISPUTED_WORDS[kind],
+        required=True,
+        width="stretch",
+        key="policy_disputed",
+        on_change=lambda: change(here, disputed=st.session_state["policy_disputed"]),
+        help="Disputed: the collaborators did not all give the same answer, and self-justify had the last word.",
+    )
+    if policy.disputed == "apart":
+        _value(here, "policy_disputed_value", policy.disputed_rule, pool, lambda v: _set_rule(here, "disputed_rule", v))
+    _set("policy_per_class", policy.per_class)
+    st.toggle(
+        "Inside every predicted class",
+        key="policy_per_class",
+        on_change=lambda: change(here, per_class=st.session_state["policy_per_class"]),
+        help="The rule is applied to every predicted class by itself, so that no class starves.",
+    )
+    _set("policy_quota", policy.quota)
+    st.number_input(
+        "At most per class",
+        min_value=1,
+        value=None,
+        step=1,
+        key="policy_quota",
+        placeholder="No limit",
+        on_change=lambda: change(here, quota=st.session_state["policy_quota"]),
+        help="Of every predicted class no more than this many are kept, the most confident ones.",
+    )
+
+
+def in_words(policy: Policy) -> str:
+    """A policy in one line, for tables."""
+    rule = {"all": policy.rule} if policy.disputed == "together" else {"agreed": policy.rule}
+    if policy.disputed == "apart":
+        rule["disputed"] = policy.disputed_rule
+    said = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
+    said += ["inside every class"] if policy.per_class else []
+    said += [f"at most {policy.quota:,} per class"] if policy.quota else []
+    return f"{formats.MEASURE_WORDS[policy.measure]}, {', '.join(said)}"
+
+
+def _rule_in_words(rule: Rule) -> str:
+    if rule.kind == "threshold":
+        return f"up to {rule.value:g}"
+    share = formats.percent(rule.value)
+    return f"most confident {share}" if rule.kind == "fraction" else f"precision {share}"
+
+
+def drag(here: Place, pool: pd.DataFrame, value: float) -> None:
+    """The histogram's line was moved to `value`: becomes the rule's own unit."""
+    policy = current(here)
+    if policy.rule.kind == "fraction":
+        part = pool if policy.disputed == "together" else pool[pool["agreed"].astype(bool)]
+        value = float((part[policy.measure] <= value).mean()) if len(part) else 0.0
+    _set_rule(here, "rule", value)
+
+
+def movable(policy: Policy) -> bool:
+    """Whether there is one line that a hand can move."""
+    return policy.rule.kind != "target_precision" and not (policy.per_class and policy.rule.kind == "fraction")
+
+
+def _value(here: Place, key: str, rule: Rule, pool: pd.DataFrame, keep: Any) -> None:
+    as_share = rule.kind != "threshold"
+    top = 100.0 if as_share else max(_largest(pool, current(here).measure), rule.value)
+    step = 0.5 if as_share else float(f"{top / 200:.1g}")
+    shown = min(top, 100 * rule.value if as_share else rule.value)
+    for name in (f"{key}_slider", f"{key}_number"):
+        _set(name, float(shown))
+
+    def moved(name: str) -> None:
+        value = float(st.session_state[name])
+        keep(value / 100 if as_share else value)
+
+    unit = {"fraction": "Share kept, %", "threshold": "Largest value kept", "target_precision": "Precision, %"}[
+        rule.kind
+    ]
+    left, right = st.columns([5, 3], vertical_alignment="bottom")
+    with left:
+        st.slider(unit, 0.0, top, step=step, key=f"{key}_slider", on_change=moved, args=(f"{key}_slider",), format="%g")
+    with right:
+        digits = "%.1f" if as_share else "%.4f"
+        st.number_input(
+            f"{unit}, typed",
+            0.0,
+            top,
+            step=step,
+            key=f"{key}_number",
+            on_change=moved,
+            args=(f"{key}_number",),
+            format=digits,
+            label_visibility="collapsed",
+        )
+
+
+def _set(key: str, value: Any) -> None:
+    st.session_state[key] = value
+
+
+def _set_rule(here: Place, which: str, value: float) -> None:
+    rule = getattr(current(here), which)
+    change(here, **{which: {"kind": rule.kind, "value": value}})
+
+
+def _largest(pool: pd.DataFrame, measure: str) -> float:
+    top = float(np.nanmax(pool[measure])) if measure in pool and pool[measure].notna().any() else 1.0
+    return top if top > 0 else 1.0
+
+
+def _new_measure(here: Place, pool: pd.DataFrame) -> None:
+    measure = st.session_state["policy_measure"]
+    rule = current(here).rule
+    if rule.kind == "threshold":  # the old value means nothing in the new measure
+        rule = Rule(kind="threshold", value=float(pool[measure].median()))
+    change(here, measure=measure, rule=rule.model_dump())
+
+
+def take_measure(here: Place, measure: str) -> None:
+    """Takes another measure at the same share; a threshold in the old one's unit becomes the half."""
+    rule = current(here).rule
+    change(here, measure=measure, rule=(Rule(value=0.5) if rule.kind == "threshold" else rule).model_dump())
+
+
+def _new_rule(here: Place, pool: pd.DataFrame) -> None:
+    kind, measure = st.session_state["policy_rule"], current(here).measure
+    value = _NEW_RULE.get(kind, float(pool[measure].median()) if measure in pool else 0.5)
+    change(here, rule={"kind": kind, "value": value})

@@ -1,0 +1,340 @@
+"""The review desk: one candidate at a time, decided by keys or buttons, saved before the next one appears."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from semievol.evidence.reviews import reserved
+from semievol.records import Task
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.task.answers import allowed_answers, parse, same
+from semievol.ui.selection import card, conflicts, desk, many, signature, sweep
+from semievol.ui.shell import formats, notices, parts, record, state
+from semievol.ui.shell.state import Place
+
+KEYS = {
+    "A": "accept",
+    "R": "reject",
+    "1–9": "answer",
+    "0": "ambiguous, none fits",
+    "E": "edit",
+    "N": "note",
+    "S": "skip",
+    "U": "undo",
+}
+ACTS = ("accept", "reject", "choose", "ambiguous", "edit", "note", "skip", "undo")
+ORDERS = {
+    "unsure": ("Unsure", "The most unsure first"),
+    "threshold": ("Threshold", "The closest to the threshold first"),
+    "disputed": ("Disputed", "Where the collaborators disagree first"),
+    "random": ("Random", "In random order"),
+    "second": ("Second opinion", "What others decided and you did not"),
+}
+"""Order -> its short name, and what comes when."""
+BUTTONS = (
+    ("Accept", "accept", ":material/check:"),
+    ("Reject", "reject", ":material/close:"),
+    ("None fits", "ambiguous", ":material/help:"),
+    ("Edit", "edit", ":material/edit:"),
+    ("Note", "note", ":material/notes:"),
+    ("Skip", "skip", ":material/skip_next:"),
+)
+
+
+@st.fragment
+def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> None:
+    """The desk: order, the candidate, buttons, and the forms for a correction and a note.
+
+    Drawn alone while keys come fast; what they change elsewhere on the page is drawn once they rest. kept: which
+    candidates the policy keeps, in the order of the pool.
+    """
+    if desk.stale() or notices.failed() is not None:
+        st.rerun()
+    pool, _ = state.candidates(here.store, here.this_round.id)
+    mine = Desk(here, pool, kept, measure, line)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.segmented_control(
+            "Order",
+            list(ORDERS),
+            format_func=lambda o: ORDERS[o][0],
+            default="unsure",
+            required=True,
+            key="review_order",
+            label_visibility="collapsed",
+        )
+        signature.signed()
+    order = str(st.session_state["review_order"])
+    decided = int(pool["decision"].notna().sum()) if "decision" in pool else 0
+    parts.note(f"{ORDERS[order][1]}. {formats.plural(decided, 'decision')} saved in this round.")
+    conflicts.show(here)
+    queue = mine.queue(order)
+    typing = queue[:1] in ([st.session_state.get("review_editing")], [st.session_state.get("review_noting")])
+    items = [mine.item(record_id) for record_id in queue]
+    desk.draw(
+        "review",
+        str(here.this_round.id),
+        items,
+        ACTS,
+        mine.finished(),
+        mine.left > len(queue),
+        bool(typing),
+        mine.keys,
+        desk.rest,
+    )
+    first = queue[0] if queue else None
+    with st.container(horizontal=True, key="review_buttons"):
+        for label, action, icon in BUTTONS:
+            kind: Any = "primary" if action == "accept" else "secondary"
+            look: dict[str, Any] = {"icon": icon, "type": kind, "disabled": first is None}
+            st.button(label, key=f"do_{action}", on_click=mine.do, args=(first, action), **look)
+        st.button("Undo", key="do_undo", icon=":material/undo:", on_click=mine.do, args=(None, "undo"))
+    desk.legend(KEYS)
+    if first is not None and st.session_state.get("review_editing") == first:
+        mine.correction(first)
+    if first is not None and st.session_state.get("review_noting") == first:
+        mine.note(first)
+    sweep.offer(here, pool)
+
+
+class Desk:
+    """The review of one round, bound to what was on the screen when it was drawn."""
+
+    def __init__(self, here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
+        self.here, self.pool, self.measure, self.line = here, pool, measure, line
+        self.project_id, self.round_id = here.this_project.id, here.this_round.id
+        self.task: Task = here.task
+        self.kept = kept
+        self.session = desk.session()
+        self.revision = results.revision(here.store, self.round_id)
+        self.written = results.written(here.store, self.round_id)
+        self.left = 0  # records that are still to be decided, in the order asked for
+        self.held = 0  # further ones, which an open random review asks about
+        self.second = False  # whether second opinions were asked for
+        self.skipped: set[str] = st.session_state.setdefault("review_skipped", set())
+        self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
+
+    def queue(self, order: str) -> list[str]:
+        """Ids of the next candidates: what was asked for or undone first, then those to be decided in `order`."""
+        index, self.second = self.pool.index, order == "second"
+        if self.second:
+            asked = index.isin(self._others())
+        else:
+            asked = (
+                self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
+            )
+        if self.skipped:
+            asked = asked & ~index.isin(self.skipped)
+        asked_blind = reserved(state.reviews(self.here.store, self.round_id))
+        if asked_blind:
+            held = asked & index.isin(asked_blind)
+            asked, self.held = asked & ~held, int(held.sum())
+        open_ = np.flatnonzero(asked)
+        self.left = len(open_)
+        known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))
+        sure = -np.nan_to_num(known, nan=np.inf)
+        if order == "threshold" and self.line is not None:
+            sure = np.nan_to_num(np.abs(known - self.line), nan=np.inf)
+        elif order == "random":
+            sure = np.random.default_rng(int(self.session, 16)).random(len(index))[open_]
+        elif order == "disputed":
+            sure = np.where(self.pool["agreed"].to_numpy(bool)[open_], 1e9, 0.0) + np.maximum(sure, -1e6)
+        ids = [str(index[place]) for place in open_[_smallest(sure, desk.AHEAD)]]
+        head = st.session_state.get("review_head")
+        if head in index and head not in self.skipped:
+            ids = [str(head), *[i for i in ids if i != head]]
+        return ids[: desk.AHEAD]
+
+    def finished(self) -> str:
+        """What is said where nothing is left to show."""
+        other = " other" if self.held else ""
+        told = f"Every{other} candidate is decided or skipped. Undo brings the last one back."
+        if self.second:
+            told = f"There is no{other} decision of a colleague that you have not given your own opinion on."
+        if not self.held:
+            return told
+        are = "is" if self.held == 1 else "are"
+        held = formats.plural(self.held, "record")
+        return f"{told} {held} of the random review under way {are} not shown here until answered there."
+
+    def _others(self) -> list[str]:
+        """Records that somebody else has decided on, and this reviewer has not."""
+        me = state.reviewer()
+        said: dict[str, set[str]] = {}
+        for entries in decisions.standing(self.here.store, self.project_id).values():
+            for entry in entries:
+                if entry.action != "skip":
+                    said.setdefault(entry.record_id, set()).add(entry.reviewer)
+        return [i for i, names in said.items() if me not in names and i in self.pool.index]
+
+    def item(self, record_id: str) -> dict[str, Any]:
+        """A card; one that was drawn before is taken as it was: `last` is what its reader has seen."""
+        cards: dict[Any, dict[str, Any]] = st.session_state.setdefault("review_cards", {})
+        place = self._place(record_id)
+        decided = tuple(self.pool[name].array[place] for name in ("decision", "decided_answer") if name in self.pool)
+        key = (self.round_id, self.written, record_id, self.measure, bool(self.kept[place]), decided)
+        if key not in cards:
+            cards[key] = self._item(record_id)
+            while len(cards) > 4 * desk.AHEAD:
+                cards.pop(next(iter(cards)))
+        self.seen[record_id] = cards[key]["last"]
+        return cards[key]
+
+    def _item(self, record_id: str) -> dict[str, Any]:
+        view = results.record_view(self.here.store, self.round_id, record_id)
+        place, answer = self._place(record_id), self._shown(record_id)
+        line = self.pool.iloc[[place]].to_dict("records")[0]
+        nodes = card.of(self.task, view, line, answer, bool(self.kept[place]), self.measure)
+        choices = len(allowed_answers(self.task, view.record))
+        return {"id": record_id, "nodes": nodes, "choices": choices, "last": view.last_entry}
+
+    def keys(self) -> None:
+        """Applies the key presses that the browser sent; see `desk.apply`."""
+        desk.apply("review", self._press)
+
+    def _press(self, entry: dict[str, Any]) -> None:
+        action, pick = entry["act"], None
+        if action == "choose":
+            view = results.record_view(self.here.store, self.round_id, entry["id"])
+            pick = allowed_answers(self.task, view.record)[entry["pick"]]
+            action = "accept" if pick == self._shown(entry["id"]) else "edit"
+        self._apply(entry["id"] or None, action, pick, f"{entry['by']}-key-{entry['seq']}", entry["last"])
+
+    @notices.errors_kept()
+    def do(self, record_id: str | None, action: str) -> None:
+        """A button: bound to the record it was drawn for, and to the revision, so that a double click counts once."""
+        desk.rest()
+        key = f"{self.session}-{record_id}-{action}-{self.revision}"
+        if action == "undo" and self._take_many_back(key):
+            return
+        self._apply(record_id, action, None, key)
+
+    def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:
+        """seen: the newest entry of the record's history on the screen; None for that of this drawing."""
+        if action == "undo":
+            self._undo(key)
+        elif action == "note" or (action == "edit" and answer is None):
+            st.session_state["review_noting" if action == "note" else "review_editing"] = record_id
+            st.session_state["review_editing" if action == "note" else "review_noting"] = None
+            st.session_state["review_head"] = record_id
+        elif record_id is not None:
+            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0) if seen is None else seen)
+
+    def _decide(self, record_id: str, action: str, answer: str | None, key: str, seen: int, note: str = "") -> None:
+        if record_id not in self.pool.index:
+            return
+        shown = self._shown(record_id)
+        if action == "accept" and shown is None:
+            st.toast("There is no answer to accept; correct it instead.", icon=":material/info:")
+            return
+        asserted = answer if answer is not None else shown if action == "accept" else None
+        made = decisions.decide(
+            self.here.store,
+            self.project_id,
+            self.round_id,
+            record_id,
+            action,
+            shown,
+            asserted,
+            reviewer=state.reviewer(),
+            note=note,
+            key=key,
+        )
+        if action == "skip":
+            self.skipped.add(record_id)
+        if action == "edit":
+            sweep.remember(record_id, shown, asserted)
+        if st.session_state.get("review_head") == record_id:
+            st.session_state["review_head"] = None
+        st.session_state["review_editing"] = st.session_state["review_noting"] = None
+        conflicts.compare(self.here, made, seen)
+
+    def _take_many_back(self, key: str) -> bool:
+        """Whether the Undo button takes back so many that this is begun beside the page, with a bar.
+
+        The key U does not come here: it may be acknowledged only once all of it is stored.
+        """
+        newest = decisions.newest(self.here.store, self.project_id, state.reviewer())
+        together = decisions.together(self.here.store, self.project_id, newest) if newest is not None else 0
+        if newest is None or together <= many.MANY:
+            return False
+        many.take_back(self.here, newest, together, key)
+        return True
+
+    def _undo(self, key: str) -> None:
+        undone = decisions.undo(self.here.store, self.project_id, reviewer=state.reviewer(), key=key)
+        if undone is None:
+            st.toast("There is nothing to undo.", icon=":material/info:")
+            return
+        self.skipped.discard(undone.record_id)
+        st.session_state["review_head"] = undone.record_id
+        st.session_state["review_editing"] = st.session_state["review_noting"] = None
+        sweep.forget()
+
+    def _shown(self, record_id: str) -> str | None:
+        answer = self.pool["answer"].array[self._place(record_id)] if record_id in self.pool.index else None
+        return answer if isinstance(answer, str) else None
+
+    def _place(self, record_id: str) -> int:
+        place = self.pool.index.get_loc(record_id)
+        assert isinstance(place, int), "record ids are unique"
+        return place
+
+    def correction(self, record_id: str) -> None:
+        """The form for another answer."""
+        view = results.record_view(self.here.store, self.round_id, record_id)
+        allowed = allowed_answers(self.task, view.record)
+        with st.form("correction", border=False):
+            if allowed:
+                typed = st.selectbox(
+                    "Correct answer",
+                    allowed,
+                    index=None,
+                    placeholder="Choose",
+                    format_func=lambda a: record.named_answer(self.task, view.record, a),
+                )
+            else:
+                typed = st.text_input("Correct answer", value=self._shown(record_id) or "")
+            note = st.text_input("Note", max_chars=500, placeholder="Why, for yourself and colleagues; may stay empty")
+            with st.container(horizontal=True):
+                saved = st.form_submit_button("Save correction", type="primary")
+                st.form_submit_button("Cancel", on_click=self._put_down)
+            if saved:
+                read = typed if allowed else parse(self.task, view.record, str(typed or ""))
+                if read is None:
+                    st.warning("Choose an answer, or type one of the task's kind: a numeric task wants one number.")
+                    return
+                own = same(self.task, read, self._shown(record_id))
+                self._save(record_id, "accept" if own else "edit", None if own else read, note or "")
+
+    def note(self, record_id: str) -> None:
+        """The form for a decision with a note."""
+        with st.form("note", border=False):
+            note = st.text_input("Note", max_chars=500, placeholder="Kept with the decision, in the history")
+            with st.container(horizontal=True):
+                for label, action in (("Accept", "accept"), ("Reject", "reject"), ("None fits", "ambiguous")):
+                    if st.form_submit_button(f"{label} with this note"):
+                        self._save(record_id, action, None, note or "")
+                st.form_submit_button("Cancel", on_click=self._put_down)
+
+    def _put_down(self) -> None:
+        st.session_state["review_editing"] = st.session_state["review_noting"] = None
+
+    def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
+        with parts.errors_shown():
+            key = f"{self.session}-{record_id}-{action}-{self.revision}"
+            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0), note)
+            st.rerun()
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the `count` smallest values in order, equals by position; cheaper than sorting all."""
+    if len(values) <= count:
+        return np.argsort(values, kind="stable")
+    border = np.partition(values, count - 1)[count - 1]
+    near = np.flatnonzero(values <= border)
+    return near[np.argsort(values[near], kind="stable")][:count]

@@ -1,0 +1,104 @@
+"""Several reviewers: how far they agree beyond chance, and where they do not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.evidence import agreement
+from semievol.records import Task
+from semievol.store.decisions import decisions
+from semievol.store.decisions.decisions import Decision
+from semievol.task.answers import fold, parse_number
+from semievol.ui.selection import desk
+from semievol.ui.shell import formats, parts, tables
+from semievol.ui.shell.state import Place
+
+SHOWN = 100
+
+
+def reviewers(here: Place, pool: pd.DataFrame) -> None:
+    """Kappa for every two, alpha for all, and the records that they see differently."""
+    parts.heading("Reviewers", "Everybody's newest word on each record. “Second opinion” on the desk makes more of it.")
+    said = opinions(here.task, decisions.standing(here.store, here.this_project.id))
+    if said.shape[1] < 2:
+        parts.note("Only one reviewer so far. Names are set on the Settings page, for each browser its own.")
+        return
+    both = said[said.notna().sum(axis=1) >= 2]
+    if both.empty:
+        parts.note("No record has been decided on by two reviewers yet.")
+        return
+    parts.tiles(
+        [
+            ("Decided by several", formats.count(len(both)), "records"),
+            ("Seen differently", formats.count(int((both.nunique(axis=1) > 1).sum())), "records"),
+            (
+                "Krippendorff's alpha",
+                formats.score(agreement.alpha(said)),
+                "1 is perfect, 0 is chance",
+                "1 − observed / expected disagreement, nominal, over all reviewers and records with two or more.",
+            ),
+        ]
+    )
+    lines: list[dict[str, Any]] = [
+        {"pair": f"{p.left} and {p.right}", "records": p.records, "agreed": p.agreed, "kappa": p.kappa}
+        for p in agreement.pairs(said.rename(columns=lambda name: name or "not signed"))
+        if p.records
+    ]
+    names = {"pair": "Reviewers", "records": "Records both decided", "agreed": "Alike", "kappa": "Cohen's kappa"}
+    tables.table(pd.DataFrame(lines), "kappa", names)
+    if any(math.isnan(line["kappa"]) for line in lines):
+        parts.note("Kappa is not defined where both always say the same one thing.")
+    _conflicts(pool, both)
+
+
+def opinions(task: Task, standing: dict[str, list[Decision]]) -> pd.DataFrame:
+    """One line per content (by the newest id it was decided under), one column per reviewer: what each said last.
+
+    A reject says only what the answer is not: it counts where somebody else says just that.
+    """
+    said: dict[str, dict[str, str]] = {}
+    for entries in standing.values():
+        last = {entry.reviewer: entry for entry in entries if entry.action != "skip"}
+        asserted = {_canonical(task, entry.answer) for entry in last.values() if entry.action in ("accept", "edit")}
+        words = {name: _said(task, entry, asserted) for name, entry in last.items()}
+        if known := {name: word for name, word in words.items() if word}:
+            said[entries[-1].record_id] = known
+    return pd.DataFrame.from_dict(said, orient="index", dtype=object).sort_index(axis=1)
+
+
+def _said(task: Task, entry: Decision, asserted: set[str]) -> str:
+    if entry.action in ("accept", "edit"):
+        return _canonical(task, entry.answer)
+    if entry.action == "ambiguous":
+        return "none fits"
+    rejected = _canonical(task, entry.answer_shown)
+    return f"not {rejected}" if rejected in asserted or not asserted else ""
+
+
+def _canonical(task: Task, answer: str | None) -> str:
+    """Answers that count as the same, written the same."""
+    if task.kind == "numeric" and answer is not None and (number := parse_number(answer)) is not None:
+        return format(number.normalize(), "f")
+    return fold(answer or "") if task.kind == "text" else str(answer)
+
+
+def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
+    apart = both[both.nunique(axis=1) > 1]
+    apart = apart[apart.index.isin(pool.index)].head(SHOWN)
+    if apart.empty:
+        return
+    parts.heading("Seen differently", "The newest decision counts until somebody decides again.")
+    people = [str(name) for name in apart.columns]
+    shown = apart.set_axis([f"by_{n}" for n in range(len(people))], axis=1).assign(
+        question=pool["question"].loc[apart.index]
+    )
+    names = {"question": "Question"} | {f"by_{n}": name or "not signed" for n, name in enumerate(people)}
+    picked = tables.chosen_row(
+        tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
+    )
+    if picked is not None:
+        st.button("Open on the desk", key="open_conflict", on_click=desk.show_first, args=(str(apart.index[picked]),))

@@ -1,0 +1,82 @@
+"""Who signs: the reviewer's name, kept in the visitor's browser, and never in the workspace.
+
+Two people have two browsers, so nobody signs with another's name; a new session of the same browser is told the name
+that the last one had.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+
+from semievol.ui.selection import desk
+from semievol.ui.shell import state
+
+LONGEST = 80
+
+_component = st.components.v2.component(
+    "semievol_signature",
+    html="<div></div>",
+    js=Path(__file__).with_name("signature.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def keep() -> None:
+    """Has the browser keep the name, or tell the one it keeps; before anything that may be signed."""
+    with st.container(key="unseen_signature"):
+        known = state.reviewer() if "reviewer" in st.session_state else None
+        _component(data={"name": known, "session": desk.session()}, key="signature", on_kept_change=_restore)
+
+
+def _restore() -> None:
+    kept = st.session_state["signature"].get("kept")
+    if kept and "reviewer" not in st.session_state:
+        st.session_state["reviewer"] = _clean(kept.get("name"))
+
+
+def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None:
+    """The field for the name; what is typed is signed with from then on."""
+    if st.session_state.get("sign_name") != state.reviewer():
+        st.session_state["sign_name"] = state.reviewer()
+    st.text_input(
+        "Your name",
+        key="sign_name",
+        max_chars=LONGEST,
+        placeholder="Your name",
+        on_change=_sign,
+        label_visibility=label_visibility,
+    )
+
+
+def signed() -> None:
+    """Says who signs what is decided here, with the way to another name."""
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="signed"):
+        if state.reviewer() and not st.session_state.get("signing"):
+            st.text(f"Signed as {state.reviewer()}")
+            st.button("Change", key="sign_change", type="tertiary", on_click=_ask)
+        else:
+            st.text("Unsigned: give a name" if not state.reviewer() else "Sign as")
+            field("collapsed")
+            if state.reviewer():
+                st.button("Keep", key="sign_keep", type="tertiary", on_click=_keep)
+
+
+def _ask() -> None:
+    st.session_state["signing"] = True
+
+
+def _keep() -> None:
+    st.session_state.pop("signing", None)
+
+
+def _sign() -> None:
+    st.session_state["reviewer"] = _clean(st.session_state["sign_name"])
+    _keep()
+    desk.rest()  # the browser is told with the page, which the desk is drawn without
+
+
+def _clean(name: object) -> str:
+    return name.strip()[:LONGEST] if isinstance(name, str) else ""

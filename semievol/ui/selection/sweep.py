@@ -1,0 +1,85 @@
+"""After a correction: records that read alike and have the same pseudo-label are offered for the same correction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from semievol.evidence.reviews import reserved
+from semievol.selection.similar import similarities
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.ui.selection import desk
+from semievol.ui.shell import formats, notices, parts, state
+from semievol.ui.shell.state import Place
+
+OFFERED = 12
+ALIKE = 0.25
+"""Least similarity (cosine of words weighted by rarity) with which a record is offered."""
+_MOST = 20_000  # records compared; half a second's work
+
+
+def remember(record_id: str, before: str | None, after: str | None) -> None:
+    """Notes a correction, so that its likes are offered on the next drawing."""
+    st.session_state["sweep"] = {"record": record_id, "before": before, "after": after}
+
+
+def forget() -> None:
+    st.session_state.pop("sweep", None)
+
+
+def offer(here: Place, pool: pd.DataFrame) -> None:
+    """The records most like the one corrected last, with a tick each, and one button for all that are ticked."""
+    last: dict[str, Any] | None = st.session_state.get("sweep")
+    if last is None or here.task.kind == "multiple_choice" or last["record"] not in pool.index:
+        return  # a letter means another option in every record
+    found = _alike(pool[~pool.index.isin(reserved(state.reviews(here.store, here.this_round.id)))], last)
+    if found.empty:
+        forget()
+        return
+    with parts.card("sweep", tight=True):
+        parts.heading(
+            "Records like the one you corrected", "The model gave them the same answer. Tick what is wrong too."
+        )
+        st.text(f"{last['before']} → {last['after']}")
+        names = {"wrong": st.column_config.CheckboxColumn("Wrong too", width="medium")}
+        names |= {"question": st.column_config.TextColumn("Question", width="large", disabled=True)}
+        names |= {"similarity": st.column_config.NumberColumn("Similarity", format="%.2f", disabled=True)}
+        shown = found.assign(wrong=False)[["wrong", "question", "similarity"]]
+        key = f"sweep_{last['record']}_{hash(tuple(found.index))}"
+        ticked = st.data_editor(shown, column_config=names, hide_index=True, key=key, width="stretch")
+        chosen = [str(i) for i, one in ticked["wrong"].items() if one]
+        revision = results.revision(here.store, here.this_round.id)
+        with st.container(horizontal=True):
+            label = f"Correct {formats.plural(len(chosen), 'record')}" if chosen else "Correct the ticked records"
+            st.button(
+                label, type="primary", disabled=not chosen, on_click=_correct, args=(here, pool, chosen, last, revision)
+            )
+            st.button("None of them", on_click=forget)
+
+
+@notices.errors_kept()
+def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: dict[str, Any], revision: int) -> None:
+    shown = dict(zip(chosen, pool.loc[chosen, "answer"], strict=True))
+    key = f"sweep-{last['record']}-{','.join(chosen)}-{revision}-{desk.session()}"
+    said = ("edit", last["after"], state.reviewer(), "like a record that was corrected", key)
+    made = decisions.decide_many(
+        here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
+    )
+    forget()
+    desk.rest()
+    notices.say(f"{formats.plural(len(made), 'record')} corrected; Undo takes all of them back.")
+
+
+def _alike(pool: pd.DataFrame, last: dict[str, Any]) -> pd.DataFrame:
+    """Undecided candidates with the answer that was wrong, most similar first: question and similarity."""
+    same = pool["answer"].to_numpy() == last["before"]
+    if "decision" in pool:
+        same &= pool["decision"].isna().to_numpy()
+    places = np.flatnonzero(same)[:_MOST]
+    found = pool.iloc[places][["question"]]
+    found = found.assign(similarity=similarities(str(pool.at[last["record"], "question"]), found["question"].tolist()))
+    return found[found["similarity"] >= ALIKE].nlargest(OFFERED, "similarity", keep="first")

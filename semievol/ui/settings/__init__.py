@@ -1,0 +1,1 @@
+"""The Settings page: models, the database, the reviewer's name."""

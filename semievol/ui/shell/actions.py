@@ -1,0 +1,139 @@
+"""What buttons do: hand one request over to the store or the launcher, then say so. Nothing is computed here."""
+
+from __future__ import annotations
+
+from semievol.config import Config, Policy
+from semievol.errors import UserError
+from semievol.evidence import summary
+from semievol.jobs import intake, launch, planning
+from semievol.method.protocols import Accepted, Frozen
+from semievol.selection.policy import Cut
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
+from semievol.store.database import Store, open_store
+from semievol.store.decisions import decisions
+from semievol.store.results import results
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.rounds import Round
+from semievol.store.runs.runs import Run
+from semievol.ui.selection.policy import offered
+from semievol.ui.shell import notices, router, state
+
+Span = tuple[str, str]
+
+
+def open_sample() -> None:
+    """Makes the bundled sample project, or finds it, and stands in it."""
+    project = intake.open_sample(open_store(), notices.say)
+    router.go("overview", project=project.id, round=None)
+
+
+def propagate(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
+    """`warm_up` … `justify`, in the round that belongs to these settings."""
+    return _from_the_start(store, project, config, launch.PROPAGATE, parent_id)
+
+
+def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
+    """All seven stages; the policy freezes the selection."""
+    return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
+
+
+def fine_tune(store: Store, project: Project, config: Config, round_: Round | None) -> Run:
+    """`tune` and `evaluate` on the newest frozen selection; if there is none, the policy shown is frozen first.
+
+    A selection that holds nothing counts as none.
+    """
+    if round_ is None or results.candidate_frame(store, round_.id).empty:
+        raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
+    policy = state.policy_shown(project, round_)
+    newest = max(decisions.selections(store, round_.id), key=lambda one: one["number"], default=None)
+    number = newest["number"] if newest and newest["size"] else freeze(store, round_, policy).number
+    config = rounds.settled(round_, config.model_copy(update={"policy": policy}))
+    for run in _ahead(store, project, config, launch.FINE_TUNE):
+        if (run.round_id, run.selection) == (round_.id, number):
+            raise _twin(run)
+    return _started(launch.start(store, project, config, *launch.FINE_TUNE, selection=number, round_id=round_.id))
+
+
+def freeze(store: Store, round_: Round, policy: Policy) -> Frozen:
+    """Freezes what policy and decisions accept once nobody writes: with those that were being saved at the press."""
+    return decisions.freeze_now(store, round_.id, policy, lambda: _accepted(store, round_, policy))
+
+
+def _accepted(store: Store, round_: Round, policy: Policy) -> Accepted:
+    pool, calibration = state.candidates(store, round_.id)
+    cut = Cut(policy, pool, calibration)
+    answers, origins = cut.accepted()
+    if not answers:
+        why = cut.reason() or "Everything that the policy accepts was rejected by hand."
+        raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
+    task = projects.task_of(store, round_.version_id)
+    bulk = decisions.in_bulk(store, round_.project_id)
+    looked = (rounds.shift(store, round_.id), len(offered(pool)), state.reviews(store, round_.id), bulk)
+    return answers, origins, summary.at_this_moment(task, cut, pool, calibration, *looked)
+
+
+def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:
+    """Asks the models of an evaluated run with demonstrations, too; what they answered before stays."""
+    config = run.config.model_copy(update={"evaluate_demonstrations": True})
+    return _started(launch.start(store, project, config, "evaluate", "evaluate", round_id=run.round_id))
+
+
+@notices.errors_kept()
+def cross_fit(project: Project, round_: Round, folds: int) -> None:
+    """Judges the round's labeled records by models that never saw them; what the round holds already stays."""
+    store = open_store()
+    config = rounds.settled(round_, state.config_of(project, cross_fit=folds))
+    _started(launch.start(store, project, config, *launch.PROPAGATE, round_id=round_.id))
+
+
+@notices.errors_kept()
+def stop(run: Run) -> None:
+    launch.stop(open_store(), run.id)
+
+
+@notices.errors_kept()
+def resume(run: Run) -> None:
+    launch.resume(open_store(), run.id)
+
+
+@notices.errors_kept()
+def put_first(run: Run) -> None:
+    """Makes a queued run the next one."""
+    runs.reorder(open_store(), run.id, 0)
+
+
+def _from_the_start(store: Store, project: Project, config: Config, span: Span, parent_id: int | None) -> Run:
+    missing = [split for split in ("labeled", "unlabeled") if not project.counts.get(split)]
+    if missing:
+        raise UserError(
+            f"The project has no {' and no '.join(missing)} records.", "data", "Import them on the Data page."
+        )
+    config = planning.live(store, project, config, parent_id)
+    for run in _ahead(store, project, config, span):
+        round_ = rounds.get_round(store, run.round_id)
+        if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):
+            raise _twin(run)
+    return _started(launch.start(store, project, config, *span, parent_id=parent_id))
+
+
+def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[Run]:
+    """The project's queued and running runs with this span and these settings."""
+    return [
+        run
+        for run in runs.list_runs(store, project.id)
+        if run.status in ("queued", "running") and ((run.first, run.until), run.config) == (span, config)
+    ]
+
+
+def _twin(run: Run) -> UserError:
+    doing = "is running" if run.status == "running" else "waits in the queue"
+    return UserError(
+        f"Run {run.id} does exactly this, and it {doing}.", "Training", "Wait for it, or change a setting first."
+    )
+
+
+def _started(run: Run) -> Run:
+    notices.say(f"Run {run.id} is on its way.")
+    state.visit(run.project_id, run.round_id)
+    return run

@@ -1,0 +1,97 @@
+"""What a page needs before it can show anything, and the way to get it where it is missing."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import streamlit as st
+
+from semievol.records import Kind, Task
+from semievol.store.data import projects
+from semievol.store.data.projects import Project
+from semievol.store.results import results
+from semievol.ui.overview import archives
+from semievol.ui.shell import actions, formats, live, parts, router, state
+from semievol.ui.shell.state import Place
+
+
+def needs_project(here: Place) -> Project:
+    """The project of the address; without any, the empty state with the buttons that make one, and the page ends."""
+    if here.project is not None:
+        return here.project
+    with parts.card("no_project"):
+        parts.empty(
+            "Start with a project",
+            "A project holds your data, its task and everything learned from it. The sample shows the whole method in "
+            "two minutes, without a network or a GPU.",
+        )
+        with parts.centred():
+            beginnings(primary=True)
+    st.stop()
+
+
+def needs_data(here: Place, why: str) -> None:
+    """Ends the page with the way to the Data page, if the project has no records."""
+    if here.this_project.version_id is not None and here.this_project.task is not None:
+        return
+    with parts.card("no_data"):
+        parts.empty("No records yet", why)
+        with parts.centred():
+            router.link("data", "Add your data", ":material/upload_file:")
+    st.stop()
+
+
+def needs_candidates(here: Place, what: str) -> None:
+    """Ends the page with the way to get candidates, if the round has none."""
+    if has_candidates(here):
+        return
+    needs_data(here, f"{what} It begins with labeled and unlabeled records.")
+    with parts.card("no_candidates"):
+        parts.empty(
+            "Nothing propagated yet",
+            f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones.",
+        )
+        with parts.centred():
+            busy = here.active is not None
+            if st.button("Propagate", type="primary", icon=":material/play_arrow:", disabled=busy):
+                with parts.errors_shown():
+                    actions.propagate(here.store, here.this_project, state.config_of(here.this_project))
+                    st.rerun()
+            router.link("training", "Watch it on the Training page" if busy else "Settings on the Training page")
+        if here.active is not None:
+            live.polled("waiting", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
+    st.stop()
+
+
+def has_candidates(here: Place) -> bool:
+    """Whether the round has candidates to select from."""
+    return here.round is not None and results.has_candidates(here.store, here.round.id)
+
+
+def beginnings(primary: bool = False) -> None:
+    """The ways to begin."""
+    kind = "primary" if primary else "secondary"
+    if st.button("Open sample project", type=kind, icon=":material/science:"):  # type: ignore[arg-type]
+        with parts.errors_shown():
+            actions.open_sample()
+    if st.button("New project", icon=":material/add:"):
+        new_project()
+    archives.bring()
+
+
+@st.dialog("New project")
+def new_project() -> None:
+    """Name and task kind, nothing else."""
+    with st.form("new_project", border=False):
+        name = st.text_input("Name", max_chars=120, placeholder="What is it about?")
+        kind = st.segmented_control(
+            "Task",
+            get_args(Kind),
+            format_func=lambda k: formats.KIND_WORDS[k],
+            key="new_kind",
+            help="Leave it open and the data will tell.",
+        )
+        if st.form_submit_button("Create project", type="primary"):
+            with parts.errors_shown():
+                made = projects.create_project(state.open_store(), name or "", Task(kind) if kind else None)
+                router.go("data", project=made.id, round=None)

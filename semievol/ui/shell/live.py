@@ -1,0 +1,184 @@
+"""What moves while a run is active: stages, progress, time left. Polls the store once a second, and only then.
+
+A polled part remembers what it saw when the page was drawn. When a stage or the run has ended since, or a press of its
+own failed, it has the whole page drawn again, so that results appear without a reload.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from semievol.jobs import launch
+from semievol.records import STAGES
+from semievol.store.database import Store, open_store
+from semievol.store.decisions.decisions import selections
+from semievol.store.runs.runs import Run, StageProgress, list_runs, stages
+from semievol.ui.shell import formats, notices, parts, state
+
+POLL_SECONDS = 1.0
+EARLY = 0.1
+"""Share of a stage up to which its time so far says little about its pace."""
+
+TICKS = {"done": "✓", "failed": "!"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One look: the active run of any project with its own stages, and the stages of the round in view."""
+
+    run: Run | None
+    stages: list[StageProgress]
+    working: list[StageProgress]
+    round_id: int | None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the active run works in another round than the one in view."""
+        return self.run is not None and self.run.round_id != self.round_id
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Changes when a run or a stage begins or ends, not with every step."""
+        run = (self.run.id, self.run.status) if self.run else None
+        return (run, tuple(progress.status for progress in [*self.stages, *self.working]))
+
+
+def look(store: Store, round_id: int | None) -> Snapshot:
+    """The active run (of any project) and, stage by stage, the newest word of the round's runs on it."""
+    launch.ensure_worker(store)
+    runs = list_runs(store)
+    merged: dict[str, StageProgress] = {}
+    for run in [run for run in runs if run.round_id == round_id]:  # newest first
+        for progress in stages(store, run.id):
+            if progress.status == "skipped":  # not in this run's span
+                continue
+            if progress.status == "running" and run.status not in state.BUSY:  # left behind by its run
+                progress = replace(progress, status="failed" if run.status == "failed" else "waiting")
+            if progress.status != "waiting" or run.status in (*state.BUSY, *state.WAITING):
+                merged.setdefault(progress.stage, progress)
+    if round_id is not None and "select" not in merged and selections(store, round_id):
+        merged["select"] = StageProgress("select", "done", 1, 1, None, None)  # frozen by hand
+    found = [merged.get(stage) or StageProgress(stage, "waiting", 0, 0, None, None) for stage in STAGES]
+    active = state.active_of(runs)
+    return Snapshot(active, found, stages(store, active.id) if active else [], round_id)
+
+
+def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
+    """Draws `draw(snapshot)` now and, while a run is active, every second. `name` is unique on the page."""
+    first, told = look(open_store(), round_id), notices.failed()
+
+    def body() -> None:
+        with parts.errors_shown():
+            now = look(open_store(), round_id)
+            if now.signature != first.signature or notices.failed() not in (None, told):
+                st.rerun()
+            draw(now)
+
+    st.fragment(body, run_every=POLL_SECONDS if first.run else None, key=f"live_{name}")()
+
+
+def share(progress: StageProgress) -> float:
+    """Done share of a stage, 0 to 1."""
+    if progress.status == "done":
+        return 1.0
+    return min(1.0, progress.done / progress.total) if progress.total else 0.0
+
+
+def pace(progress: StageProgress) -> float | None:
+    """Items a second of a running stage, since this session first saw some done; None until that says something.
+
+    What a stage does before its first item (loading a model) and what a resumed stage finds done are no part of it.
+    A session that comes late takes the stage's whole time instead, until it has seen the stage move.
+    """
+    if progress.status != "running" or not progress.done or not progress.started:
+        return None
+    now = time.time()
+    seen = st.session_state.setdefault("pace", {})
+    since, before = seen.setdefault((progress.stage, progress.started), (now, progress.done))
+    if progress.done > before and now - since >= POLL_SECONDS:
+        return float((progress.done - before) / (now - since))
+    late = share(progress) > EARLY
+    return progress.done / (now - progress.started) if late and now > progress.started else None
+
+
+def seconds_left(progress: StageProgress) -> float | None:
+    """Time left at the pace seen; None while there is none."""
+    each_second = pace(progress)
+    return (progress.total - progress.done) / each_second if each_second and progress.total else None
+
+
+def stepper(found: Sequence[StageProgress]) -> None:
+    """The seven stages as a column of dots, with percent and time left."""
+    lines = []
+    for position, progress in enumerate(found, 1):
+        mark = TICKS.get(progress.status, "" if progress.status == "running" else str(position))
+        colour = "" if progress.status in ("done", "failed") else " style='color:var(--sv-quiet)'"
+        if progress.status == "running":
+            left = seconds_left(progress)
+            when = formats.percent(share(progress), 0) + (f" · {formats.duration(left)} left" if left else "")
+        elif progress.status == "done" and progress.started and progress.ended:
+            when = formats.duration(progress.ended - progress.started)
+        else:
+            when = "failed" if progress.status == "failed" else ""
+        lines.append(
+            f"<li class='sv-{progress.status}' aria-label='{formats.STAGE_WORDS[progress.stage]}: {progress.status}'>"
+            f"<span class='sv-dot' style='--share:{100 * share(progress):.0f}'><span{colour}>{mark}</span></span>"
+            f"<span>{formats.STAGE_WORDS[progress.stage]}</span><span class='sv-when'>{when}</span></li>"
+        )
+    parts.html(f"<ol class='sv-steps'>{''.join(lines)}</ol>")
+
+
+def track(found: Sequence[StageProgress]) -> None:
+    """The seven stages side by side as bars, for the wide part of a page."""
+    cells = []
+    for progress in found:
+        now = " class='sv-now'" if progress.status == "running" else ""
+        cells.append(
+            f"<div{now}><div class='sv-bar'><div style='width:{100 * share(progress):.1f}%'></div></div>"
+            f"{formats.STAGE_WORDS[progress.stage]}</div>"
+        )
+    parts.html(f"<div class='sv-track'>{''.join(cells)}</div>")
+
+
+def headline(run: Run, snapshot: Snapshot, stop: Callable[[Run], None], key: str) -> None:
+    """What the active run is doing, and the button that stops it."""
+    line, button = st.columns([5, 1], vertical_alignment="center")
+    with line:
+        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[run.status]
+        parts.html(
+            f"<div class='sv-row'>{parts.badge(run.status, f'{words} · run {run.id}')}"
+            f"<span class='sv-note'>{sentence(snapshot)}</span></div>"
+        )
+    with button:
+        look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
+        st.button("Stop", key=key, on_click=stop, args=(run,), **look)  # type: ignore[arg-type]
+
+
+def explained() -> None:
+    """What the seven stages do, for who sees them for the first time."""
+    cells = [
+        f"<div><span class='sv-num'>{number}</span><div class='sv-name'>{formats.STAGE_WORDS[stage]}</div>"
+        f"<p class='sv-note'>{formats.STAGE_SENTENCES[stage]}</p></div>"
+        for number, stage in enumerate(STAGES, 1)
+    ]
+    parts.html(f"<div class='sv-method'>{''.join(cells)}</div>")
+
+
+def sentence(snapshot: Snapshot) -> str:
+    """Where the active run is, in words: "Respond · 320 of 700 · 12 per second · 32 s left"."""
+    running = next((progress for progress in snapshot.working if progress.status == "running"), None)
+    if running is None:
+        return "Waiting for its turn" if snapshot.run and snapshot.run.status == "queued" else "Getting ready"
+    words = [formats.STAGE_WORDS[running.stage]]
+    if running.total:
+        words.append(f"{formats.count(running.done)} of {formats.count(running.total)}")
+    each_second, left = pace(running), seconds_left(running)
+    if each_second is not None:
+        words.append(f"{each_second:.1f} per second")
+    if left is not None:
+        words.append(f"{formats.duration(left)} left")
+    return " · ".join(words)

@@ -1,0 +1,200 @@
+"""Parts that every page is made of: the look, the page head, tiles, empty states, errors.
+
+HTML here carries our own words and numbers only; text from data goes through `paint`, `st.text` or a table.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import streamlit as st
+
+from semievol.errors import UserError
+from semievol.store.database import open_store
+from semievol.ui.shell import notices, state
+from semievol.ui.shell.router import guard
+from semievol.ui.shell.state import Place
+
+ASSETS = Path(__file__).parents[3] / "assets"
+
+_LIGHT = {
+    "card": "#ffffff",
+    "side": "#f4f2ec",
+    "line": "#e6e2d8",
+    "line-strong": "#cfcabd",
+    "text": "#1b2422",
+    "quiet": "#5d6764",
+    "wash": "#efece4",
+    "accent": "#0f766e",
+    "on-accent": "#ffffff",
+    "accent-text": "#0b625b",
+    "accent-faint": "#9fcbc5",
+    "accent-soft": "#eaf5f3",
+    "accent-soft-line": "#b9dcd7",
+    "amber": "#c2660c",
+    "amber-text": "#8a4708",
+    "amber-soft": "#fbefdd",
+    "red": "#b3261e",
+    "mark": "#fbe7b8",
+    "shadow": "0 1px 2px rgb(50 45 30 / 5%)",
+}
+_DARK = {
+    "card": "#151d1b",
+    "side": "#131b19",
+    "line": "#26312f",
+    "line-strong": "#3d4b48",
+    "text": "#e4eae7",
+    "quiet": "#9aa7a3",
+    "wash": "#1f2a28",
+    "accent": "#2fb3a4",
+    "on-accent": "#05211d",
+    "accent-text": "#5fcfc1",
+    "accent-faint": "#1d564f",
+    "accent-soft": "#12302c",
+    "accent-soft-line": "#1f544d",
+    "amber": "#e09a3e",
+    "amber-text": "#f0b568",
+    "amber-soft": "#33260f",
+    "red": "#f2786d",
+    "mark": "#5a4715",
+    "shadow": "none",
+}
+
+
+def colours() -> dict[str, str]:
+    """The look's colours for the visitor's theme, by name."""
+    return _DARK if state.dark() else _LIGHT
+
+
+def style() -> None:
+    """The stylesheet with the theme's colours; once per run, before anything is drawn."""
+    variables = "".join(f"--sv-{name}:{value};" for name, value in colours().items())
+    st.html(f"<style>:root{{{variables}}}</style>")
+    st.html(ASSETS / "style.css")
+
+
+@contextmanager
+def page() -> Iterator[Place]:
+    """Wraps a whole page: the guard for deep links before it, errors shown as a person can use them."""
+    guard()
+    here = None
+    with errors_shown():
+        here = state.place()
+    if here is None:
+        st.stop()
+    if here.unknown is not None:
+        show_error(UserError("There is no project at this address.", "project", "Choose one in the sidebar."))
+        st.stop()
+    text, failed = notices.taken()
+    if text:
+        st.toast(text, icon=":material/check:")
+    if failed is not None:
+        with errors_shown():
+            raise failed
+    with errors_shown():
+        yield here
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """A `UserError` becomes what, where and remedy; anything else is logged whole and said to be broken."""
+    try:
+        yield
+    except UserError as error:
+        show_error(error)
+    except Exception:  # noqa: BLE001 - the page's boundary: what nobody foresaw ends here, in the log
+        path = _log_path()
+        _logger(path).exception("a page broke")
+        st.error("Something broke, here is the log. Nothing that was saved is lost.", icon=":material/error:")
+        st.code(str(path), language=None)
+
+
+def show_error(error: UserError) -> None:
+    """What happened, where, and what to do; the sentences may quote data, so they are plain text."""
+    with st.container(key=f"carderror_{abs(hash(str(error)))}"):
+        html("<div class='sv-kicker' style='color:var(--sv-red)'>This did not work</div>")
+        st.text(error.what)
+        if error.where:
+            st.text(f"Where: {error.where}")
+        if error.remedy:
+            st.text(f"What to do: {error.remedy}")
+
+
+def _log_path() -> Path:
+    folder = open_store().home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "dashboard.log"
+
+
+def _logger(path: Path) -> logging.Logger:
+    logger = logging.getLogger(f"semievol.ui.{path}")
+    if not logger.handlers:
+        handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+    return logger
+
+
+def html(body: str) -> None:
+    """Our own markup. Never pass data."""
+    st.html(body)
+
+
+def head(title: str, purpose: str, kicker: str = "") -> None:
+    """A page's title and the one sentence that says what it is for."""
+    over = f"<div class='sv-kicker'>{escape(kicker)}</div>" if kicker else ""
+    html(f"<div class='sv-head'>{over}<h1>{escape(title)}</h1><p>{escape(purpose)}</p></div>")
+
+
+def heading(title: str, note: str = "") -> None:
+    """The head of a card."""
+    under = f"<p class='sv-note'>{escape(note)}</p>" if note else ""
+    html(f"<div><div class='sv-title'>{escape(title)}</div>{under}</div>")
+
+
+def note(text: str) -> None:
+    html(f"<p class='sv-note'>{escape(text)}</p>")
+
+
+def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], strong: int | None = None) -> None:
+    """Numbers side by side as (name, value, small print, explanation on hover); `strong` is the one to look at."""
+    made = []
+    for position, (name, value, under, *told) in enumerate(cells):
+        classes = "sv-tile sv-strong" if position == strong else "sv-tile"
+        hint = f" title='{escape(told[0])}'" if told else ""
+        extra = f"<div class='sv-sub'>{escape(under)}</div>" if under else ""
+        made.append(
+            f"<div class='{classes}'{hint}><div class='sv-name'>{escape(name)}</div>"
+            f"<div class='sv-value'>{escape(value)}</div>{extra}</div>"
+        )
+    html(f"<div class='sv-tiles'>{''.join(made)}</div>")
+
+
+def badge(status: str, text: str = "") -> str:
+    """Markup of a status badge; a word stands beside the colour."""
+    return f"<span class='sv-badge sv-{escape(status)}'>{escape(text or status)}</span>"
+
+
+def empty(title: str, text: str) -> None:
+    """What belongs here; the caller puts the button that makes it underneath."""
+    html(f"<div class='sv-empty'><h3>{escape(title)}</h3><p>{escape(text)}</p></div>")
+
+
+@contextmanager
+def card(name: str, tight: bool = False) -> Iterator[None]:
+    """A framed block. `name` must be unique on the page."""
+    with st.container(key=f"{'cardtight' if tight else 'card'}_{name}"):
+        yield
+
+
+@contextmanager
+def centred() -> Iterator[None]:
+    """A narrow row in the middle, for the button of an empty state."""
+    with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
+        yield

@@ -1,0 +1,138 @@
+"""One record and what is known about it, as nodes to paint: question, options, demonstrations, responses, prompts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from semievol.config import Config
+from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
+from semievol.task.answers import LETTERS, allowed_answers
+from semievol.task.prompts import by_similarity, render
+from semievol.ui.shell.formats import percent, score
+from semievol.ui.shell.paint import Node, node
+
+_WORD = re.compile(r"\w+")
+_COMMON = """about above after again also another because been before being between both could does down each from
+further have having here into itself just more most only other over same should some such than that their them then
+there these they this those through under until very were what when where which while will with would your"""
+_EVERYDAY = frozenset(_COMMON.split())
+
+
+def question(task: Task, record: Record, answer: str | None = None) -> list[Node]:
+    """The question and, for multiple choice, its options; `answer` is marked."""
+    made = [node("question fold", record.question)]
+    if record.options and task.kind == "multiple_choice":
+        lines = []
+        for letter, option in zip(LETTERS, record.options, strict=False):
+            chip = node("chip yes" if letter == answer else "chip", letter, tag="span")
+            lines.append(node("row", None, chip, node("", option, tag="span")))
+        made.append(node("options", None, *lines))
+    return made
+
+
+def chip(answer: str | None, good: bool | None = None) -> Node:
+    """An answer as a small label; an unparsable one says so."""
+    classes = {True: "chip yes", False: "chip no", None: "chip"}[good]
+    return node(classes, "no answer" if answer is None else answer, tag="span")
+
+
+def named_answer(task: Task, record: Record, answer: str | None) -> str:
+    """An answer in words: the option's text beside its letter."""
+    if answer is None:
+        return "no answer"
+    if task.kind == "multiple_choice" and answer in LETTERS[: len(record.options)]:
+        return f"{answer} · {record.options[LETTERS.index(answer)]}"
+    return answer
+
+
+KEYS = 9
+"""How many answers have a digit of their own at the desks."""
+
+
+def keyed(task: Task, record: Record, answer: str, place: int) -> Node:
+    """An answer with the digit that chooses it, where it has one; place: among the allowed answers, from 0."""
+    digit = [node("key", str(place + 1), tag="span")] if place < KEYS else []
+    return node("name", None, *digit, node("", named_answer(task, record, answer), tag="span"))
+
+
+def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: bool = False) -> Node:
+    """Every allowed answer's probability as a bar with its number; keys: with the digit that chooses it."""
+    top = max(probabilities, key=lambda answer: probabilities[answer], default=None)
+    cells: list[Node] = []
+    for place, (answer, value) in enumerate(probabilities.items()):
+        fill = node("fill top" if answer == top else "fill", width=100 * value)
+        name = node("name", named_answer(task, record, answer))
+        cells.append(keyed(task, record, answer, place) if keys else name)
+        cells.append(node("track1", None, fill, label=f"probability {percent(value)}"))
+        cells.append(node("num", percent(value)))
+    return node("probs", None, *cells)
+
+
+def distribution(task: Task, record: Record, response: Response) -> dict[str, float]:
+    """Allowed answer -> probability of one response; empty for open tasks."""
+    return dict(zip(allowed_answers(task, record), response.probabilities, strict=False))
+
+
+def response(task: Task, record: Record, said: Response, title: str | None = None) -> Node:
+    """One collaborator's answer with its probabilities or, for open tasks, its text and log-probability."""
+    top = node("between", None, node("label", title or said.collaborator, tag="span"), chip(said.answer))
+    below: list[Node] = []
+    spread = distribution(task, record, said)
+    if spread:
+        below.append(bars(task, record, spread))
+        if said.mass is not None:
+            off = "" if said.mass >= ANSWERING else ": it is not answering the question"
+            below.append(node("num", f"the model gives {percent(said.mass)} to the allowed answers together{off}"))
+    else:
+        below.append(node("mono", said.text))
+        if said.token_logprobs:
+            below.append(node("num", f"mean NLL {score(-sum(said.token_logprobs) / len(said.token_logprobs))}"))
+    if said.exactness != "exact":
+        below.append(node("num", "confidence is a bound" if said.exactness == "bound" else "no confidence available"))
+    return node("demo", None, top, node("stack gap", None, *below))
+
+
+def terms(text: str) -> set[str]:
+    """Words worth comparing: folded, longer than three letters, not everyday ones."""
+    return {word for word in (w.casefold() for w in _WORD.findall(text)) if len(word) > 3} - _EVERYDAY
+
+
+def marked(text: str, shared: set[str], limit: int = 1200) -> Node:
+    """Text with the shared terms marked."""
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    pieces: list[Node] = []
+    start = 0
+    for match in _WORD.finditer(text):
+        if match.group().casefold() in shared:
+            pieces.append(node("", text[start : match.start()], tag="span"))
+            pieces.append(node("", match.group(), tag="mark"))
+            start = match.end()
+    pieces.append(node("", text[start:], tag="span"))
+    return node("body", None, *pieces)
+
+
+def demonstration(task: Task, asked: Record, shown: Demonstration, place: int) -> Node:
+    """A labeled record beside the question it demonstrates for: similarity, label, shared terms marked."""
+    shared = terms(asked.question) & terms(shown.record.question)
+    top = node(
+        "between",
+        None,
+        node("row", None, node("label", f"{place}", tag="span"), chip(shown.record.answer, True)),
+        node("num", f"similarity {score(shown.similarity)}", tag="span"),
+    )
+    bottom = [node("num gap", f"shared: {', '.join(sorted(shared)[:12])}")] if shared else []
+    answer = named_answer(task, shown.record, shown.record.answer)
+    if answer != shown.record.answer:
+        bottom.insert(0, node("num", f"answer {answer}"))
+    return node("demo", None, top, marked(shown.record.question, shared), *bottom)
+
+
+def prompt(messages: Sequence[Message]) -> str:
+    """Chat turns as plain text, for `st.code`."""
+    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)
+
+
+def exact_prompt(task: Task, config: Config, record: Record, shown: Sequence[Demonstration] = ()) -> str:
+    """The prompt of a record with its demonstrations, least similar first, as a model reads it with these settings."""
+    return prompt(render(task, record, by_similarity(shown), rule_first=config.rule_first))

@@ -1,0 +1,77 @@
+"""The sidebar: which project and round, where to go, how far the seven stages are, what is running."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from semievol.store.data import projects
+from semievol.ui.shell import formats, live, parts, router, state
+from semievol.ui.shell.state import Place
+
+
+def sidebar(here: Place) -> None:
+    """Draws the sidebar; its lower half moves while a run is active."""
+    with st.sidebar:
+        if here.projects:
+            _pickers(here)
+        with st.container(key="nav"):
+            for entry in router.PAGES:
+                router.link(entry.name)
+        if here.project is not None:
+            parts.html("<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of the round</div>")
+            live.polled("sidebar", here.round.id if here.round else None, _stages)
+
+
+def _pickers(here: Place) -> None:
+    ids = [project.id for project in here.projects]
+    names = {project.id: project.name for project in here.projects}
+    st.session_state["pick_project"] = here.project.id if here.project else None
+    st.selectbox(
+        "Project",
+        ids,
+        index=0 if here.project else None,
+        format_func=lambda i: names[i],
+        key="pick_project",
+        on_change=_choose_project,
+    )
+    if len(here.rounds) > 1 and here.round is not None:
+        rounds = {round_.id: round_ for round_ in here.rounds}
+        versions = _versions(here)
+        st.session_state["pick_round"] = here.round.id
+        st.selectbox(
+            "Round",
+            list(rounds)[::-1],
+            format_func=lambda i: (
+                f"Round {rounds[i].number}{versions.get(i, '')} · {formats.moment(rounds[i].created)} · id {i}"
+            ),
+            key="pick_round",
+            on_change=_choose_round,
+        )
+
+
+def _versions(here: Place) -> dict[int, str]:
+    """Round id -> words for its dataset version, where the rounds are not all of the one in use."""
+    if here.project is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
+        return {}
+    numbers = {version["id"]: version["number"] for version in projects.versions(here.store, here.project.id)}
+    return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}
+
+
+def _choose_project() -> None:
+    state.visit(st.session_state["pick_project"])
+
+
+def _choose_round() -> None:
+    state.visit(st.session_state["pick_project"], st.session_state["pick_round"])
+
+
+def _stages(snapshot: live.Snapshot) -> None:
+    live.stepper(snapshot.stages)
+    if snapshot.run is not None:
+        status = snapshot.run.status
+        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[status]
+        where = "In another round: " if snapshot.elsewhere else ""
+        parts.html(
+            f"<div style='margin-top:.5rem'>{parts.badge(status, f'{words} · run {snapshot.run.id}')}"
+            f"<p class='sv-note' style='margin-top:.3rem;font-size:.8rem'>{where}{live.sentence(snapshot)}</p></div>"
+        )

@@ -1,0 +1,1 @@
+"""The Training page: settings, launching, the run in progress, its curves."""

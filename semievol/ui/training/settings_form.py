@@ -1,0 +1,225 @@
+"""The run's settings as a form made from the config's own field descriptions; kept with the project as it is changed.
+
+Only what differs from the preset is kept. What the form does not show can be written as YAML below it.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, Literal
+
+import streamlit as st
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from semievol.config import PRESETS, Config, preset
+from semievol.errors import UserError
+from semievol.store import settings
+from semievol.store.data.projects import Project
+from semievol.ui.shell import notices, parts, state
+from semievol.ui.shell.state import Place
+
+PRESET_HELP = {
+    "studio": "Our default, chosen by measurement: the warm-up model, the neighbours' vote and a regression answer.",
+    "paper": "The paper's setting: four collaborators, self-justify, the most confident half, no calibration split.",
+    "authors_code": "What the public implementation does: four samples of the warm-up model, pseudo-labels only.",
+}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Warm-up": (
+        "propagation.warm_up.method",
+        "propagation.warm_up.epochs",
+        "propagation.warm_up.learning_rate",
+        "propagation.warm_up.lora.rank",
+    ),
+    "Propagation": (
+        "propagation.k",
+        "propagation.weighting",
+        "propagation.justify",
+        "propagation.verdict_confidence",
+        "propagation.answer_rule",
+        "calibration",
+    ),
+    "Fine-tuning": (
+        "tune.method",
+        "tune.epochs",
+        "tune.learning_rate",
+        "tune.lora.rank",
+        "tune.batch_size",
+        "tune_from",
+        "tune_on",
+        "evaluate_demonstrations",
+    ),
+    "Machine": ("seed", "precision", "threads"),
+}
+NAMES = {
+    "propagation.k": "Demonstrations per record (k)",
+    "propagation.weighting": "Weight of collaborators",
+    "propagation.justify": "Self-justify",
+    "propagation.verdict_confidence": "Confidence of a settled dispute",
+    "propagation.answer_rule": "Place of the answer rule",
+    "calibration": "Calibration share",
+    "tune_from": "Start from",
+    "tune_on": "Train on",
+    "evaluate_demonstrations": "Evaluate with demonstrations, too",
+    "lora.rank": "LoRA rank",
+    "method": "What is trained",
+}
+
+
+def form(here: Place, project: Project) -> Config:
+    """Draws the form and returns the config that a run started now would have."""
+    parts.heading("Settings", "A preset, and what you change of it.")
+    current = state.config_of(project)
+    models = [model["name"] for model in settings.models(here.store) if model.get("kind") != "endpoint"]
+    _set("form_preset", current.preset)
+    st.segmented_control(
+        "Preset", PRESETS, required=True, key="form_preset", on_change=_choose_preset, args=(here, project)
+    )
+    parts.note(PRESET_HELP[current.preset])
+    _set("form_model", current.model)
+    st.selectbox(
+        "Model",
+        models if current.model in models else [*models, current.model],
+        key="form_model",
+        on_change=_choose_model,
+        args=(here, project),
+        help=Config.model_fields["model"].description,
+    )
+    for group, paths in GROUPS.items():
+        with st.expander(group, expanded=group == "Propagation"):
+            for path in paths:
+                _field(here, project, current, path)
+    with st.expander("All settings as YAML"):
+        _written(here, project)
+    return state.config_of(project)
+
+
+def field_of(path: str) -> FieldInfo:
+    """The config's field at a dotted path."""
+    model: type[BaseModel] = Config
+    *parents, last = path.split(".")
+    for parent in parents:
+        inner = model.model_fields[parent].annotation
+        assert isinstance(inner, type), f"{path} passes through no group"
+        assert issubclass(inner, BaseModel), f"{path} passes through no group"
+        model = inner
+    return model.model_fields[last]
+
+
+def _field(here: Place, project: Project, current: Config, path: str) -> None:
+    field = field_of(path)
+    value: Any = current
+    for part in path.split("."):
+        value = getattr(value, part)
+    key = f"form_{path}"
+    name = next((NAMES[end] for end in NAMES if path == end or path.endswith(f".{end}")), None)
+    name = name or path.rsplit(".", 1)[-1].replace("_", " ").capitalize()
+    kind = field.annotation
+    shared: dict[str, Any] = {
+        "key": key,
+        "on_change": _changed,
+        "args": (here, project, path),
+        "help": field.description,
+    }
+    if kind is bool:
+        _set(key, value)
+        st.toggle(name, **shared)
+    elif typing.get_origin(kind) is Literal:
+        _set(key, value)
+        st.selectbox(name, typing.get_args(kind), format_func=lambda v: str(v).replace("_", " "), **shared)
+    elif kind in (int, float):
+        low, high = _limits(field)
+        number = kind(value)
+        _set(key, number)
+        step = 1 if kind is int else 0.05 if high is not None and high <= 1 else 0.5
+        digits = "%d" if kind is int else "%g"
+        st.number_input(name, min_value=low, max_value=high, step=step, format=digits, **shared)
+    else:
+        assert typing.get_origin(kind) in (typing.Union, types.UnionType), f"no widget for {path}"
+        _set(key, str(value))
+        st.text_input(name, **shared)
+
+
+def _limits(field: FieldInfo) -> tuple[Any, Any]:
+    """Smallest and largest value a number box takes; an open end of real numbers is left to the config to refuse."""
+    kind: Any = field.annotation
+    open_end = 1 if kind is int else 0
+    low = high = None
+    for rule in field.metadata:
+        low = getattr(rule, "ge", rule.gt + open_end if hasattr(rule, "gt") else low)
+        high = getattr(rule, "le", rule.lt - open_end if hasattr(rule, "lt") else high)
+    return (None if low is None else kind(low)), (None if high is None else kind(high))
+
+
+@notices.errors_kept()
+def _changed(here: Place, project: Project, path: str) -> None:
+    value = st.session_state[f"form_{path}"]
+    if isinstance(value, str):
+        value = yaml.safe_load(value) if value.strip() else None
+    overlay = _nested(project.settings, path, value)
+    state.config_of(project, **overlay)  # refuses what does not fit before it is kept
+    state.save_settings(here.store, project, **overlay)
+
+
+def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The top-level entry of the settings in which the value at `path` is changed."""
+    first, *rest = path.split(".")
+    if not rest:
+        return {first: value}
+    inside = dict(settings_.get(first) or {})
+    below = inside
+    for part in rest[:-1]:
+        below[part] = dict(below.get(part) or {})
+        below = below[part]
+    below[rest[-1]] = value
+    return {first: inside}
+
+
+@notices.errors_kept()
+def _choose_model(here: Place, project: Project) -> None:
+    state.save_settings(here.store, project, model=st.session_state["form_model"])
+
+
+@notices.errors_kept()
+def _choose_preset(here: Place, project: Project) -> None:
+    kept = {"model": project.settings.get("model"), "preset": st.session_state["form_preset"]}
+    state.save_settings(here.store, project, **{**dict.fromkeys(project.settings), **kept})
+
+
+def _written(here: Place, project: Project) -> None:
+    """The overlay as YAML: every setting there is can be set here."""
+    own = dict(project.settings)
+    with st.form("yaml", border=False):
+        text = st.text_area(
+            "Differences from the preset",
+            value=yaml.safe_dump(own, sort_keys=False, allow_unicode=True) if own else "",
+            height=200,
+            help="Keys as in the config file of the command line, such as propagation.k or tune.schedule. The model "
+            "of one of propagation.collaborators may also be neighbours or regression, which need the embedder only.",
+        )
+        if st.form_submit_button("Apply"):
+            with parts.errors_shown():
+                state.save_settings(here.store, project, **{**dict.fromkeys(own), **_read(project, text or "")})
+                st.rerun()
+    with st.expander("The preset in full"):
+        st.code(yaml.safe_dump(preset(state.config_of(project).preset), sort_keys=False), language="yaml")
+
+
+def _read(project: Project, text: str) -> dict[str, Any]:
+    try:
+        written = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f"line {where.line + 1}" if where else "YAML"
+        raise UserError("This is not valid YAML.", line, "Write `key: value` lines.") from None
+    if not isinstance(written, dict):
+        raise UserError("This holds no settings.", "YAML", "Write `key: value` lines.")
+    blank = Project(**{**vars(project), "settings": {}})
+    state.config_of(blank, **written)
+    return written
+
+
+def _set(key: str, value: Any) -> None:
+    st.session_state[key] = value

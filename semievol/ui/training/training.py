@@ -1,0 +1,234 @@
+"""The parts of the Training page: launching, the run in progress, the queue, and the runs that ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import streamlit as st
+import yaml
+
+from semievol.config import Config
+from semievol.errors import UserError
+from semievol.jobs import launch, models, summary
+from semievol.store.data.projects import Project
+from semievol.store.runs import runs
+from semievol.store.runs.runs import Run
+from semievol.ui.shell import actions, formats, live, parts, router, state, tables
+from semievol.ui.shell.state import Place
+from semievol.ui.training import curves
+
+TAIL_BYTES = 6_000
+RESUMABLE = ("cancelled", "interrupted", "failed")
+
+
+def launch_buttons(here: Place, project: Project, config: Config) -> None:
+    """Propagate, Fine-tune, Run everything; and from where the round starts."""
+    parts.heading("Launch", "Runs go on when the browser is closed. One runs at a time; the rest wait in a queue.")
+    parents = {run.round_id for run in here.runs if run.status == "done" and run.until == "evaluate"}
+    bases = [round_ for round_ in here.rounds if round_.id in parents]
+    parent = 0
+    if bases:
+        options = [0, *[round_.id for round_ in bases]]
+        words = {round_.id: f"evolved model of round {round_.number} (id {round_.id})" for round_ in bases}
+        parent = st.selectbox(
+            "Start from",
+            options,
+            format_func=lambda i: words[i] if i else "base model",
+            key="launch_parent",
+            help="A next round starts from its parent's evolved adapter and answers every unlabeled record again.",
+        )
+    with st.container(horizontal=True):
+        if st.button("Propagate", icon=":material/hub:", type="primary" if not here.round else "secondary"):
+            with parts.errors_shown():
+                actions.propagate(here.store, project, config, parent or None)
+                st.rerun()
+        if st.button("Fine-tune", icon=":material/model_training:", type="primary" if here.round else "secondary"):
+            with parts.errors_shown():
+                actions.fine_tune(here.store, project, config, here.round)
+                st.rerun()
+        if st.button("Run everything", icon=":material/play_arrow:"):
+            with parts.errors_shown():
+                actions.run_everything(here.store, project, config, parent or None)
+                st.rerun()
+    parts.note("Propagate: warm-up to self-justify. Fine-tune: on the newest frozen selection, then the test set.")
+    for sentence in models.remarks(config):
+        parts.note(sentence)
+    _memory(here, project, config)
+
+
+def _memory(here: Place, project: Project, config: Config) -> None:
+    """About how much memory a run will take, beside what is free; more loudly where it is more than that."""
+    if project.version_id is None:
+        return
+    try:
+        needed = state.memory_needed(here.store, project.version_id, config)
+    except UserError as error:
+        parts.note(f"What memory a run takes is not known. {error.what}")
+        return
+    if needed is None:
+        parts.note("What memory a run takes is told for the starter and for models in a local folder.")
+        return
+    free = psutil.virtual_memory().available
+    words = f"A run takes about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."
+    if needed > free:
+        st.warning(
+            f"{words} Set micro_batch_size lower, method to lora, or choose a smaller model.", icon=":material/memory:"
+        )
+    else:
+        parts.note(words)
+
+
+def running(here: Place) -> None:
+    """The active run, moving: stage, progress, loss, log."""
+    if here.active is None and not runs.queue(here.store):
+        return
+    with parts.card("live_run"):
+        live.polled("training", here.round.id if here.round else None, _progress)
+    waiting = runs.queue(here.store)
+    if waiting and (here.active is None or here.active.status != "queued" or len(waiting) > 1):
+        with parts.card("queue"):
+            _queue(waiting)
+
+
+def _progress(snapshot: live.Snapshot) -> None:
+    run = snapshot.run
+    if run is None:
+        return
+    live.headline(run, snapshot, actions.stop, key="stop_training")
+    live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
+    store = state.open_store()
+    measured = runs.metrics(store, run.id)
+    told(run)
+    curves.loss(measured, key="loss_training", height=250)
+    _machine(measured)
+    path = launch.log_path(store, run.id)
+    with st.expander("Log", expanded=True):
+        st.code(tail(path) or "The log is empty so far.", language=None, height=170, wrap_lines=True)
+
+
+def _machine(measured: pd.DataFrame) -> None:
+    """The newest value of what a training step reports."""
+    newest = newest_values(measured)
+    wanted = {
+        "learning_rate": ("Learning rate", "{:.2e}"),
+        "grad_norm": ("Gradient norm", "{:.2f}"),
+        "tokens_per_second": ("Tokens per second", "{:,.0f}"),
+        "cpu_percent": ("Processor", "{:.0f} %"),
+        "memory_bytes": ("Memory", "{:,.0f} MB"),
+    }
+    scale = {"memory_bytes": 2.0**-20}
+    cells = [
+        (words, form.format(newest[name] * scale.get(name, 1.0)), "")
+        for name, (words, form) in wanted.items()
+        if name in newest
+    ]
+    if cells:
+        parts.tiles(cells)
+
+
+def newest_values(measured: pd.DataFrame) -> dict[str, float]:
+    """Name -> the value measured last. Steps begin again with every stage, so it is the time that counts."""
+    return dict(measured.sort_values(["at", "step"]).groupby("name")["value"].last()) if len(measured) else {}
+
+
+def tail(path: Path) -> str:
+    """The end of a log file, from the start of a line; empty if there is none."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(0, 2)
+            size = stream.tell()
+            stream.seek(max(0, size - TAIL_BYTES))
+            text = stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return text if size <= TAIL_BYTES else text.partition("\n")[2]
+
+
+def _queue(waiting: list[Run]) -> None:
+    parts.heading("Queue")
+    for place, run in enumerate(waiting):
+        columns = st.columns([6, 1, 2], vertical_alignment="center")
+        columns[0].markdown(f"Run {run.id}: {run.first} to {run.until}")
+        columns[1].button("First", key=f"first_{run.id}", disabled=place == 0, on_click=actions.put_first, args=(run,))
+        columns[2].button(f"Cancel run {run.id}", key=f"cancel_{run.id}", on_click=actions.stop, args=(run,))
+
+
+def finished(here: Place, project: Project) -> None:
+    """The project's runs, one of them in detail: resume, log, settings, the command that repeats it."""
+    with parts.card("runs"):
+        parts.heading("Runs")
+        if not here.runs:
+            parts.note("Nothing has run yet.")
+            return
+        numbers = {round_.id: round_.number for round_ in here.rounds}
+        lines = [
+            {
+                "id": run.id,
+                "round": numbers.get(run.round_id, 0),
+                "status": run.status,
+                "stages": f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}",
+                "started": formats.moment(run.started),
+                "took": formats.duration(run.ended - run.started) if run.ended and run.started else formats.DASH,
+            }
+            for run in here.runs
+        ]
+        names = {
+            "id": "Run",
+            "round": "Round",
+            "status": "Status",
+            "stages": "Stages",
+            "started": "Started",
+            "took": "Took",
+        }
+        picked = tables.table(
+            pd.DataFrame(lines), f"runs_{len(lines)}", names, on_select="rerun", selection_mode="single-row"
+        )
+        row = tables.chosen_row(picked)
+        _detail(here, project, here.runs[row or 0])
+
+
+def told(run: Run) -> None:
+    """What the run had to say on the way; as text, since a sentence may hold words of the data."""
+    for sentence in summary.notes(state.open_store(), run.id):
+        st.text(sentence)
+
+
+def _detail(here: Place, project: Project, run: Run) -> None:
+    top = st.columns([5, 2], vertical_alignment="center")
+    with top[0]:
+        parts.html(f"<div class='sv-row'><span class='sv-title'>Run {run.id}</span>{parts.badge(run.status)}</div>")
+    with top[1]:
+        if run.status in RESUMABLE:
+            st.button(
+                "Resume",
+                key=f"resume_{run.id}",
+                icon=":material/play_arrow:",
+                type="primary",
+                on_click=actions.resume,
+                args=(run,),
+                width="stretch",
+            )
+        elif run.status == "done":
+            ready = run.until in ("justify", "select")
+            router.link(
+                "selection" if ready else "evaluation", "Choose what to keep" if ready else "See the evaluation"
+            )
+    if run.error:
+        what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
+        st.text("\n".join(line for line in what if line))
+    if run.status not in state.BUSY:  # else the card above tells it all
+        told(run)
+        measured = runs.metrics(here.store, run.id)
+        if len(measured):
+            curves.loss(measured, key=f"loss_{run.id}", height=220)
+    st.code(launch.command_line(here.store, project, run), language=None, wrap_lines=True)
+    log = launch.log_path(here.store, run.id)
+    with st.expander("Log, settings and environment"):
+        st.code(tail(log) or "The log is empty.", language=None, height=220, wrap_lines=True)
+        if log.exists():
+            st.download_button("Download the whole log", log.read_bytes, f"run-{run.id}.log", on_click="ignore")
+        st.code(yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False), language="yaml", height=220)
+        if run.environment:
+            st.json(run.environment, expanded=False)

@@ -1,0 +1,81 @@
+"""Builds the bytes of files for the tests of reading: tables as CSV, workbooks, Parquet, zip archives."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semievol.importing.accepted import PartWriter, Records
+from semievol.importing.fingerprints import Tracer, Traces
+from semievol.importing.mapping import Mapping
+from semievol.importing.readers.building import table_of
+from semievol.records import SPLITS, Record
+
+
+def csv_bytes(rows: Sequence[Sequence[str]], **options: Any) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, **options).writerows(rows)
+    return out.getvalue().encode()
+
+
+def parquet_bytes(columns: dict[str, Any], **options: Any) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out, **options)
+    return out.getvalue()
+
+
+def xlsx_bytes(rows: Sequence[Sequence[Any]], sheets: Sequence[str] = ("Sheet",), merge: str = "") -> bytes:
+    book = openpyxl.Workbook()
+    book.active.title = sheets[0]
+    for row in rows:
+        book.active.append(list(row))
+    if merge:
+        book.active.merge_cells(merge)
+    for name in sheets[1:]:
+        book.create_sheet(name)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def zip_bytes(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def with_members(workbook: bytes, members: dict[str, bytes]) -> bytes:
+    """The workbook with some of its members replaced or added."""
+    with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
+        present = {name: archive.read(name) for name in archive.namelist()}
+    return zip_bytes({**present, **members})
+
+
+def held(records: Sequence[Record]) -> tuple[Records, Traces]:
+    """Plain records as the import holds them, with their traces."""
+    tracer, parts = Tracer(), []
+    for split in SPLITS:
+        some = [record for record in records if record.split == split]
+        rows = [[r.question, r.source_id, r.group] for r in some]
+        table = table_of(f"{split}.csv", ["question", "id", "group"], rows)
+        table.numbers[:] = [record.row for record in some]
+        writer = PartWriter(split, table, Mapping("question", id="id", group="group"))
+        for place, record in enumerate(some):
+            writer.add(place, record.answer, None, record.options)
+            letters = "ABCDEFGHIJ"[: len(record.options)]
+            meaning = (
+                record.options[letters.index(record.answer)] if record.options and record.answer else record.answer
+            )
+            tracer.add(record.question, record.options, meaning)
+        parts.append(writer.part())
+    traces = tracer.traces()
+    return Records(parts, traces.digests), traces

@@ -1,0 +1,200 @@
+"""Columns are suggested by whole words and by content; the task follows from what they hold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from semievol.errors import UserError
+from semievol.importing.mapping import Mapping, parse_mapping, suggest_mapping
+from semievol.importing.readers.building import table_of
+from semievol.importing.table import Table
+from semievol.importing.task_kind import infer_task, label_set
+from semievol.records import Split, Task
+
+VARYING = [json.dumps([f"a {i}", f"b {i}"]) for i in range(20)]
+SAME = ['["bad", "good"]'] * 20
+QUESTIONS = [f"What about number {i}?" for i in range(20)]
+
+
+def tables(**columns: list[str]) -> dict[Split, Table]:
+    names = [name.replace("__", " ") for name in columns]
+    rows: list[list[str | None]] = [list(row) for row in zip(*columns.values(), strict=True)]
+    return {"labeled": table_of("data.csv", names, rows)}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (tables(message=QUESTIONS, team=["roads", "water"] * 10), Mapping("message", "team")),
+        (
+            tables(id=QUESTIONS, question=QUESTIONS, answer=["A"] * 20, options=VARYING),
+            Mapping("question", "answer", "options", "id"),
+        ),
+        (
+            tables(question=QUESTIONS, gt=["bad"] * 20, options=SAME, answer=["A"] * 20),
+            Mapping("question", "answer", "options"),
+        ),
+        (tables(context=QUESTIONS, text=QUESTIONS, label=["a"] * 20), Mapping("text", "label", context="context")),
+        (
+            tables(premise=QUESTIONS, hypothesis=QUESTIONS, label=["a"] * 20),
+            Mapping("hypothesis", "label", context="premise"),
+        ),
+        (tables(question_id=QUESTIONS, text=QUESTIONS, label=["a"] * 20), Mapping("text", "label", id="question_id")),
+        (tables(answerText=QUESTIONS, Question=QUESTIONS), Mapping("Question", "answerText")),
+        (tables(foo=QUESTIONS, bar=["x", "y"] * 10), Mapping("foo", "bar")),
+        (tables(foo=QUESTIONS, bar=VARYING, baz=["A", "B"] * 10), Mapping("foo", "baz", "bar")),
+        (tables(text=["a", "b"] * 10, sentence=QUESTIONS, label=["c"] * 20), Mapping("sentence", "label")),
+        (
+            tables(question=QUESTIONS, A=QUESTIONS, B=QUESTIONS, C=QUESTIONS, answer=["A"] * 20),
+            Mapping("question", "answer", choices=("A", "B", "C")),
+        ),
+        (
+            tables(question=QUESTIONS, option_1=QUESTIONS, option_2=QUESTIONS, answer=["1"] * 20),
+            Mapping("question", "answer", choices=("option_1", "option_2")),
+        ),
+    ],
+)
+def test_columns_are_suggested(given: dict[Split, Table], expected: Mapping) -> None:
+    assert suggest_mapping(given) == expected
+
+
+WORD = [f"word {i}" for i in range(20)]
+SHAPES: dict[str, tuple[list[str], Mapping]] = {
+    "MedMCQA": (
+        ["id", "question", "opa", "opb", "opc", "opd", "cop", "choice_type", "exp", "subject_name", "topic_name"],
+        Mapping("question", "cop", id="id", choices=("opa", "opb", "opc", "opd")),
+    ),
+    "HellaSwag": (
+        ["ind", "activity_label", "ctx_a", "ctx_b", "ctx", "endings", "source_id", "split", "label"],
+        Mapping("ctx", "label", "endings", "source_id"),
+    ),
+    "SWAG": (
+        ["video-id", "startphrase", "sent1", "gold-source", "ending0", "ending1", "ending2", "ending3", "label"],
+        Mapping("startphrase", "label", id="video-id", choices=("ending0", "ending1", "ending2", "ending3")),
+    ),
+    "PIQA": (["goal", "sol1", "sol2", "label"], Mapping("goal", "label", choices=("sol1", "sol2"))),
+    "WinoGrande": (
+        ["sentence", "option1", "option2", "answer"],
+        Mapping("sentence", "answer", choices=("option1", "option2")),
+    ),
+    "SocialIQA": (
+        ["context", "question", "answerA", "answerB", "answerC", "label"],
+        Mapping("question", "label", choices=("answerA", "answerB", "answerC"), context="context"),
+    ),
+    "COPA": (
+        ["premise", "choice1", "choice2", "question", "label"],
+        Mapping("question", "label", choices=("choice1", "choice2"), context="premise"),
+    ),
+    "RACE with one column each": (
+        ["article", "question", "option_a", "option_b", "option_c", "answer"],
+        Mapping("question", "answer", choices=("option_a", "option_b", "option_c"), context="article"),
+    ),
+}
+HELD = {"cop": [str(i % 4) for i in range(20)], "label": [str(i % 2) for i in range(20)], "endings": VARYING}
+HELD |= {
+    "answer": ["1", "2"] * 10,
+    "choice_type": ["single"] * 20,
+    "split": ["train"] * 20,
+    "gold-source": ["gen"] * 20,
+}
+HELD |= {"topic_name": ["Anatomy", "Surgery"] * 10, "activity_label": ["Skating", "Baking"] * 10}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_columns_of_published_sets_are_known(name: str) -> None:
+    columns, expected = SHAPES[name]
+    held = [HELD.get(column) or [f"{column} of {word}" for word in WORD] for column in columns]
+    rows: list[list[str | None]] = [list(row) for row in zip(*held, strict=True)]
+    assert suggest_mapping({"labeled": table_of("data.csv", columns, rows)}) == expected
+
+
+def test_two_right_answers_are_no_options() -> None:
+    found = suggest_mapping(tables(question=QUESTIONS, answer=WORD, answer1=WORD, answer2=WORD))
+    assert found == Mapping("question", "answer")
+
+
+def test_among_options_the_answer_is_the_column_that_names_one_of_them() -> None:
+    texts = [json.loads(cell)[1] for cell in VARYING]
+    found = suggest_mapping(tables(question=QUESTIONS, answer=WORD, target=texts, options=VARYING))
+    assert found.answer == "target"
+
+
+def test_a_word_inside_another_is_no_match() -> None:
+    found = suggest_mapping(
+        tables(subtext=["a", "b"] * 10, labelled=["x"] * 20, input=QUESTIONS, target=["u", "v"] * 10)
+    )
+    assert (found.question, found.answer) == ("input", "target")
+
+
+def test_a_column_that_other_files_lack_is_not_the_question() -> None:
+    both = tables(question=QUESTIONS, text=QUESTIONS, label=["a", "b"] * 10)
+    both["unlabeled"] = table_of("pool.csv", ["text"], [["x"]])
+    assert suggest_mapping(both) == Mapping("text", "label")
+
+
+def test_no_question_is_an_error_that_lists_the_columns() -> None:
+    with pytest.raises(UserError, match="the columns are: a, b"):
+        suggest_mapping(tables(a=["x"] * 20, b=["y"] * 20))
+
+
+def test_a_mapping_is_read_from_the_command_line_and_written_the_same() -> None:
+    given = tables(q=QUESTIONS, a=["A"] * 20, A=QUESTIONS, B=QUESTIONS)
+    found = parse_mapping("question=q, answer=a,options=A+B", given)
+    assert found == Mapping("q", "a", choices=("A", "B"))
+    assert found.as_dict() == {"question": "q", "answer": "a", "options": "A+B"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("answer=a", "No column is given for the question"),
+        ("question", '"question" names no column'),
+        ("question=q,label=a", 'no role "label"'),
+        ("question=q,question=a", "given twice"),
+        ("question=q,answer=q", "mapped twice"),
+        ("question=q,answer=zzz", 'data.csv: There is no column "zzz". Its columns are: q, a.'),
+        ("question=q,answer=a,options=A+B", "There is no column"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_with_what_to_write(text: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_mapping(text, tables(q=QUESTIONS, a=["x"] * 20))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (tables(question=QUESTIONS, answer=["A"] * 20, options=VARYING), Task("multiple_choice")),
+        (tables(question=QUESTIONS, answer=["A"] * 20, options=SAME), Task("classification", ("bad", "good"))),
+        (tables(question=QUESTIONS, answer=[*"xyyzz"] * 4), Task("classification", ("y", "z", "x"))),
+        (tables(question=QUESTIONS, answer=[*"12345"] * 4), Task("numeric")),
+        (tables(question=QUESTIONS, answer=[*"1234"] * 5), Task("classification", ("1", "2", "3", "4"))),
+        (tables(question=QUESTIONS, answer=[f"{i},000" for i in range(20)]), Task("numeric")),
+        (tables(question=QUESTIONS, answer=[f"because of {i}" for i in range(20)]), Task("text")),
+        (tables(question=QUESTIONS, answer=["a long explanation " * 9] * 20), Task("text")),
+    ],
+)
+def test_the_task_is_inferred(given: dict[Split, Table], expected: Task) -> None:
+    assert infer_task(given, suggest_mapping(given)) == expected
+
+
+def test_a_kind_that_is_asked_for_wins() -> None:
+    given = tables(question=QUESTIONS, answer=[*"xyyzz"] * 4)
+    assert infer_task(given, suggest_mapping(given), "text") == Task("text")
+    with pytest.raises(UserError, match="needs options"):
+        infer_task(given, suggest_mapping(given), "multiple_choice")
+    varying = tables(question=QUESTIONS, answer=["A"] * 20, options=VARYING)
+    with pytest.raises(UserError, match="no label set"):
+        infer_task(varying, suggest_mapping(varying), "classification")
+
+
+def test_one_odd_row_does_not_turn_labels_into_choices() -> None:
+    given = tables(question=QUESTIONS * 3, answer=["A"] * 60, options=[*SAME, *SAME, *SAME[1:], '["bad", "ugly"]'])
+    assert infer_task(given, suggest_mapping(given)) == Task("classification", ("bad", "good"))
+
+
+def test_spellings_of_one_label_are_one_label() -> None:
+    assert label_set(["yes"] * 3 + ["Yes", "no", "no", "no", "no", '["yes", "no"]']) == ("no", "yes")

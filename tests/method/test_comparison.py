@@ -1,0 +1,118 @@
+"""Rows of an evaluation: which there are, that each is asked once, and when something simpler is said to be ahead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from semievol.config import load
+from semievol.method import comparison
+from semievol.method.evolve import evolve
+from semievol.method.protocols import Plan
+from semievol.records import Record, Task
+from semievol.task.answers import same
+from tests.fakes import FakeEngine, MemoryJournal
+
+TASK = Task("classification", labels=("roads", "water", "parks"))
+WORDS = {"roads": "pothole", "water": "leak", "parks": "tree"}
+
+
+@pytest.fixture
+def plan() -> Plan:
+    def some(split: str, count: int) -> list[Record]:
+        labels = [TASK.labels[i % 3] for i in range(count)]
+        texts = [f"{WORDS[label]} {split} {i}" for i, label in enumerate(labels)]
+        return [Record(f"{split}{i}", text, (), labels[i], split) for i, text in enumerate(texts)]  # type: ignore[arg-type]
+
+    return Plan(TASK, load("paper"), some("labeled", 9), some("unlabeled", 9), some("calibration", 3), some("test", 12))
+
+
+def evaluated(plan: Plan, journal: MemoryJournal | None = None) -> tuple[FakeEngine, MemoryJournal]:
+    engine, journal = FakeEngine(), journal or MemoryJournal()
+    journal.adapters |= {"warm_up": "w", "tune": "t"}
+    evolve(plan, engine, journal, first="evaluate")
+    return engine, journal
+
+
+def test_every_row_answers_every_test_record_once(plan: Plan) -> None:
+    _, journal = evaluated(plan)
+    wanted = sorted(record.id for record in plan.test)
+    assert {row: sorted(r.record_id for r in said) for row, said in journal.predicted.items() if said} == dict.fromkeys(
+        comparison.ROWS, wanted
+    )
+
+
+def test_test_records_get_the_nearest_labeled_records_as_demonstrations_and_no_others(plan: Plan) -> None:
+    engine, _ = evaluated(plan)
+    shown = [ask for ask in engine.asked if ask.collaborator == "evolved_demonstrations"]
+    known = {record.question for record in plan.labeled}
+    for ask in shown:
+        earlier = [turn.content.splitlines()[0] for turn in ask.messages[:-1] if turn.role == "user"]
+        assert len(earlier) == plan.config.propagation.k
+        assert set(earlier) <= known
+
+
+def test_without_demonstrations_the_models_are_asked_plainly_only_and_the_baselines_stay(plan: Plan) -> None:
+    plain = replace(plan, config=plan.config.model_copy(update={"evaluate_demonstrations": False}))
+    engine, journal = evaluated(plain)
+    assert {ask.collaborator for ask in engine.asked} == set(comparison.ARMS)
+    assert {row for row in comparison.ROWS if row in journal.evaluation} == {*comparison.ARMS, *comparison.SIMPLER}
+
+
+def test_demonstrations_asked_for_later_are_all_that_is_asked_then_and_the_figures_are_the_same(plan: Plan) -> None:
+    plain = replace(plan, config=plan.config.model_copy(update={"evaluate_demonstrations": False}))
+    _, journal = evaluated(plain)
+    engine, journal = evaluated(plan, journal)
+    assert {ask.collaborator for ask in engine.asked} == {f"{arm}_demonstrations" for arm in comparison.ARMS}
+    assert journal.evaluation == evaluated(plan)[1].evaluation
+
+
+def test_both_averaged_is_the_mean_of_the_two_distributions(plan: Plan) -> None:
+    _, journal = evaluated(plan)
+    plain, shown, mean = (
+        {r.record_id: r for r in journal.predicted[row]} for row in comparison.ROWS[: len(comparison.ARMS)]
+    )
+    for record in plan.test:
+        expected = np.mean([plain[record.id].probabilities, shown[record.id].probabilities], axis=0)
+        np.testing.assert_allclose(mean[record.id].probabilities, expected)
+        assert mean[record.id].answer == TASK.labels[int(expected.argmax())]
+
+
+def test_the_paired_tests_count_the_records_on_which_the_two_differ(plan: Plan) -> None:
+    _, journal = evaluated(plan)
+    right = {
+        row: [same(TASK, r.answer, t.answer) for r, t in zip(journal.predicted[row], plan.test, strict=True)]
+        for row in ("evolved", "regression")
+    }
+    found = journal.evaluation["against"]["regression"]
+    assert found["gained"] - found["lost"] == sum(right["evolved"]) - sum(right["regression"])
+
+
+def test_an_open_task_has_majority_and_neighbours_by_whole_answers(plan: Plan) -> None:
+    texts = [replace(r, answer="seven" if i else "nine") for i, r in enumerate(plan.labeled)]
+    _, journal = evaluated(replace(plan, task=Task("text"), labeled=texts))
+    rows = {row for row in comparison.ROWS if row in journal.evaluation}
+    assert rows == {
+        *(f"{arm}{way}" for arm in comparison.ARMS for way in ("", "_demonstrations")),
+        *comparison.SIMPLER[:2],
+    }
+    assert {r.answer for r in journal.predicted["majority"]} == {"seven"}
+
+
+def test_a_simpler_model_that_is_ahead_is_named_with_both_figures_and_the_test() -> None:
+    evaluation = {"evolved": {"accuracy": 0.88}, "regression": {"accuracy": 0.913}, "neighbours": {"accuracy": 0.9}}
+    evaluation["against"] = {"regression": {"p_value": 0.04}, "neighbours": {"p_value": 0.5}}
+    assert comparison.ahead(evaluation) == (
+        "A logistic regression on the embedder's vectors is right on 91.3 %, the evolved model on 88.0 %: "
+        "the simpler model is ahead here (mid-p McNemar, p = 0.04)."
+    )
+    evaluation["against"]["regression"]["p_value"] = 0.3
+    assert "chance alone could make this" in comparison.ahead(evaluation)
+
+
+def test_nothing_is_said_where_the_evolved_model_is_ahead_or_there_is_nothing_to_compare() -> None:
+    assert comparison.ahead({"evolved": {"accuracy": 0.9}, "regression": {"accuracy": 0.9}}) == ""
+    assert comparison.ahead({"evolved": {"accuracy": 0.9}}) == ""
+    assert comparison.ahead({}) == ""
