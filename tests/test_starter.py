@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from assets.starter.recipe import card, episodes, packing, phrases, recipe
-from assets.starter.recipe.episodes import Block
+from assets.starter_recipe import card, episodes, packing, phrases, recipe
+from assets.starter_recipe.episodes import Block
 from semievol.errors import UserError
 from semievol.records import Demonstration, Message, Record, Task
 from semievol.task import prompts
@@ -71,7 +71,7 @@ def test_folder_is_small_complete_and_matches_its_hashes() -> None:
 
 
 def test_no_file_names_a_place_on_a_machine() -> None:
-    for file in (path for path in FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    for file in FOLDER.iterdir():
         for place in (FOLDER.parents[1], Path.home(), Path(tempfile.gettempdir())):
             assert f"{place}/".encode() not in file.read_bytes(), file.name
 
@@ -168,9 +168,9 @@ def test_proposals_disagree_and_are_allowed_answers() -> None:
 
 
 def test_missing_sources_are_named_with_the_remedy(tmp_path) -> None:
-    from assets.starter.recipe import corpus
+    from assets.starter_recipe import corpus
 
-    with pytest.raises(UserError, match=r"starter.recipe fetch"):
+    with pytest.raises(UserError, match=r"starter_recipe fetch"):
         list(corpus.packages(tmp_path))
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from assets.starter.recipe.items import Maker
-from assets.starter.recipe.pools import Pool
+from assets.starter_recipe.items import Maker
+from assets.starter_recipe.pools import Pool
 from semievol.records import Demonstration, Kind, Message, Record, Task
 from semievol.task import prompts
 from semievol.task.answers import LETTERS

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets.starter.recipe import corpus, phrases, wordnet
-from assets.starter.recipe.wordnet import Synset
+from assets.starter_recipe import corpus, phrases, wordnet
+from assets.starter_recipe.wordnet import Synset
 
 LEAST, MOST = 12, 900
 FIELDS = {

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from assets.starter.recipe.wordnet import Synset
+from assets.starter_recipe.wordnet import Synset
 
 _FILE = json.loads(Path(__file__).with_name("grammar.json").read_text("utf-8"))
 NAMES: list[str] = _FILE["names"]

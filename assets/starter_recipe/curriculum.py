@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from assets.starter.recipe import corpus, episodes, items, packing, pools, wordnet
-from assets.starter.recipe.pools import Pool
+from assets.starter_recipe import corpus, episodes, items, packing, pools, wordnet
+from assets.starter_recipe.pools import Pool
 from semievol.records import Message
 
 # share of blocks; the pools are drawn evenly within a family

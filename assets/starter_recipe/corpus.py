@@ -105,7 +105,7 @@ def found(path: Path) -> Path:
         raise UserError(
             f"The training text {path.name} is missing.",
             "starter sources",
-            "Fetch it with: python -m assets.starter.recipe fetch --sources FOLDER",
+            "Fetch it with: python -m assets.starter_recipe fetch --sources FOLDER",
         )
     return path
 

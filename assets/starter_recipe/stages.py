@@ -18,7 +18,7 @@ PRETRAINING, INSTRUCTION = 350, 2300  # steps
 def main(arguments: list[str] | None = None) -> int:
     """Run one stage, or all of them in order; 0 when it went well, 2 when something has to be done first."""
     parser = argparse.ArgumentParser(
-        prog="python -m assets.starter.recipe", description="Train the bundled starter model."
+        prog="python -m assets.starter_recipe", description="Train the bundled starter model."
     )
     parser.add_argument(
         "stage", choices=STAGES, help="fetch needs Debian's apt-get and pip; the others need no network"
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(stage: str, chosen: argparse.Namespace) -> None:
     # Imported here so that `--help` and `fetch` need neither torch nor a minute's patience.
-    from assets.starter.recipe import card, checks, corpus, recipe
+    from assets.starter_recipe import card, checks, corpus, recipe
 
     chosen.work.mkdir(parents=True, exist_ok=True)
     if stage == "fetch":

@@ -8,7 +8,7 @@ import itertools
 import json
 from pathlib import Path
 
-from assets.starter.recipe.corpus import DESCRIPTIONS, SOURCES, SPEECHES, VADER
+from assets.starter_recipe.corpus import DESCRIPTIONS, SOURCES, SPEECHES, VADER
 
 CHECKS = "checks.json"
 COLOURS = {"text": "#3b6ea5", "prompt": "#8a8a8a", "answer": "#c4572e"}
@@ -29,7 +29,7 @@ starting point for fine-tuning, not an assistant: see the held-out tasks below f
 
 ## Training
 
-`python -m assets.starter.recipe all` repeats it (`--help` tells the stages); every draw is seeded. Two helper processes
+`python -m assets.starter_recipe all` repeats it (`--help` tells the stages); every draw is seeded. Two helper processes
 add gradients in the order in which they finish, so a repetition agrees up to rounding.
 
 | stage | steps | tokens | wall time | loss at the end (mean of the last 100 steps) |
@@ -56,7 +56,7 @@ conversation was counted in characters instead of estimated tokens, and a worn c
 |---|---|---|
 {sources}
 
-The conversations are made from the same sources and from our own grammars (`assets/starter/recipe/phrases.py`):
+The conversations are made from the same sources and from our own grammars (`assets/starter_recipe/phrases.py`):
 classes, topics and kinds from WordNet, sections and tags of Debian packages, fields of dictionaries, sentiment from
 word valences, news and messages composed by us, arithmetic.
 No evaluation set, and not the bundled sample project, was used in training. The weights carry the project's licence;
@@ -115,7 +115,7 @@ def stage_row(log: list[dict], stage: str, steps: int, tokens: int) -> str:
 
 def check_rows(checks: dict[str, dict[str, float]]) -> str:
     if not checks:
-        return "Not measured yet: `python -m assets.starter.recipe check`.\n"
+        return "Not measured yet: `python -m assets.starter_recipe check`.\n"
     names = list(dict.fromkeys(name for row in checks.values() for name in row))
     lines = ["| task | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     lines += [

@@ -1,6 +1,6 @@
 """The recipe of the bundled starter model: sources to text, tokenizer, pretraining, instruction stage, folder.
 
-Run as `python -m assets.starter.recipe STAGE --sources DIR --work DIR`; each stage reads what the one before it left in
+Run as `python -m assets.starter_recipe STAGE --sources DIR --work DIR`; each stage reads what the one before it left in
 the work folder, so any of them can be repeated alone. Everything is seeded.
 """
 
@@ -13,8 +13,8 @@ import numpy
 import torch
 from tokenizers import Tokenizer
 
-from assets.starter.recipe import bpe, card, corpus, curriculum, llama, packing, wordnet
-from assets.starter.recipe.learner import Learner
+from assets.starter_recipe import bpe, card, corpus, curriculum, llama, packing, wordnet
+from assets.starter_recipe.learner import Learner
 
 SEED = 20241019
 LENGTH = 256

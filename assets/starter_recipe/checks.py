@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from assets.starter.recipe import episodes, pools, wordnet
-from assets.starter.recipe.episodes import Block
+from assets.starter_recipe import episodes, pools, wordnet
+from assets.starter_recipe.episodes import Block
 from semievol.records import Demonstration, Record, Task
 from semievol.task import prompts
 

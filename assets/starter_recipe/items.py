@@ -6,8 +6,8 @@ Each maker yields (question, options, answer) with the answer in words; knows no
 import random
 from collections.abc import Callable
 
-from assets.starter.recipe import phrases, wordnet
-from assets.starter.recipe.wordnet import Synset
+from assets.starter_recipe import phrases, wordnet
+from assets.starter_recipe.wordnet import Synset
 
 Item = tuple[str, tuple[str, ...], str]
 Maker = Callable[[random.Random], Item]

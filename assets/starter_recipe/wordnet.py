@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from assets.starter.recipe.corpus import found
+from assets.starter_recipe.corpus import found
 
 # Lexicographer files in their order, lexnames(5WN); the part after the dot is the label we use.
 LEXNAMES = [

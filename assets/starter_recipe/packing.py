@@ -10,7 +10,7 @@ import numpy
 import torch
 from tokenizers import Tokenizer
 
-from assets.starter.recipe import bpe
+from assets.starter_recipe import bpe
 from semievol.records import Message
 
 KINDS = ("prompt", "shown answer", "answer", "text")

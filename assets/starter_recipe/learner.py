@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection, wait
 import torch
 import torch.multiprocessing as processes
 
-from assets.starter.recipe import llama
-from assets.starter.recipe.llama import Shape
+from assets.starter_recipe import llama
+from assets.starter_recipe.llama import Shape
 
 Batch = tuple[torch.Tensor, ...]
 
