@@ -212,8 +212,8 @@ def pairs(browser: Browser, dashboard: Dashboard, many: int) -> dict[str, float]
         history = decisions.history(store, project_id)
         mine = history[(history["id"] > desks["Ada"].before) & (history["record_id"] == record)]
         view = results.record_view(store, list_rounds(store, project_id)[0].id, record)
-        assert view.verdict is not None
-        loser = next(name for name in desks if name != view.verdict["reviewer"])
+        assert view.decision is not None
+        loser = next(name for name in desks if name != view.decision.reviewer)
         told = [name for name, desk in desks.items() if desk.page.get_by_text("Decided twice").count()]
         at_once = loser in told
         if not at_once:  # a page learns what others did when it is drawn anew

@@ -7,14 +7,11 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from semievol.errors import UserError
-from semievol.records import Record, Task
+from semievol.records import Decision, Record, Task
 from semievol.store.data import projects
-from semievol.store.decisions import decisions, standing
-from semievol.store.decisions.decisions import Decision
+from semievol.store.decisions import decisions
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.journal import StoreJournal
@@ -285,7 +282,7 @@ def test_an_answer_that_is_no_label_any_more_is_asserted_no_more(full: World) ->
     expected = {0: ("accept", "road"), 1: (None, None), 2: ("reject", None), 3: (None, None)}
     assert {i: decided(full, f"u{i}", later.id) for i in range(4)} == expected
     view = results.record_view(full.store, later.id, "u1")
-    assert view.verdict is None
+    assert view.decision is None
     assert [v.answer for said in told.verdicts().values() for _, v in said if v.action != "reject"] == ["road"]
     decide(full, "u3", "edit", answer="waste")
     assert decided(full, "u3", later.id) == (None, None), "said in the old round, where it is a label"
@@ -300,58 +297,5 @@ def test_the_frame_the_page_and_the_record_agree(full: World) -> None:
     assert (total, page["decision"].tolist()) == (2, ["accept", "reject"])
     assert frame["decision"].dropna().to_dict() == {"u0": "accept", "u3": "reject"}
     view = results.record_view(full.store, full.round.id, "u0")
-    assert view.verdict is not None
-    assert (view.verdict["action"], view.verdict["answer"], view.verdict["reviewer"]) == ("accept", "road", "ada")
-
-
-def said(*entries: tuple[str, str | None, str | None]) -> list[Decision]:
-    return [
-        Decision(i, 1, 1, "r", "h", action, shown, answer, "", "", 0.0, None)  # type: ignore[arg-type]
-        for i, (action, shown, answer) in enumerate(entries)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("entries", "answer", "expected"),
-    [
-        ([("accept", "a", "a")], "b", "accept"),
-        ([("reject", "a", None)], "b", None),
-        ([("accept", "a", "a"), ("reject", "b", None)], "b", "accept"),
-        ([("accept", "a", "a"), ("reject", "a", None)], "a", "reject"),
-        ([("reject", "a", None), ("accept", "a", "a")], "a", "accept"),
-        ([("edit", "a", "b"), ("reject", "a", None)], "a", "edit"),
-        ([("accept", "a", "a"), ("skip", "a", None)], "a", "accept"),
-        ([("reject", "a", None), ("skip", "a", None)], "a", "reject"),
-        ([("skip", "a", None)], "a", "skip"),
-        ([("accept", "a", "a"), ("ambiguous", "a", None)], "b", "ambiguous"),
-        ([("ambiguous", "a", None), ("edit", "a", "b")], "a", "edit"),
-    ],
-)
-def test_which_decision_counts(
-    entries: Sequence[tuple[str, str | None, str | None]], answer: str, expected: str | None
-) -> None:
-    found = standing.verdict(said(*entries), answer)
-    assert (found.action if found else None) == expected
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(decisions.ACTIONS), st.sampled_from("abc")), max_size=6), st.sampled_from("abc")
-)
-def test_accepting_what_is_shown_always_counts_last(entries: list[tuple[str, str]], answer: str) -> None:
-    before = [(action, shown, "c" if action == "edit" else shown) for action, shown in entries]
-    found = standing.verdict(said(*before, ("accept", answer, answer)), answer)
-    assert found is not None
-    assert (found.action, found.answer) == ("accept", answer)
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(decisions.ACTIONS), st.sampled_from("abc")), max_size=6), st.sampled_from("abc")
-)
-def test_walking_the_effective_list_finds_the_verdict(entries: list[tuple[str, str]], answer: str) -> None:
-    """The rule that the method applies to `Journal.verdicts`: the last entry that applies counts."""
-    stand = said(*((action, shown, "c" if action == "edit" else shown) for action, shown in entries))
-    walked = None
-    for decision in standing.effective(stand):
-        if standing.applies(decision, answer):
-            walked = decision
-    assert walked == standing.verdict(stand, answer)
+    assert view.decision is not None
+    assert (view.decision.action, view.decision.answer, view.decision.reviewer) == ("accept", "road", "ada")

@@ -143,7 +143,7 @@ def test_a_record_is_shown_whole(full: World) -> None:
     assert [r.collaborator for r in view.responses] == ["one", "two"]
     assert view.justification == response("u3", "judge", "water")
     assert view.candidate == candidate("u3", "water", value=0.35, agreed=False)
-    assert view.verdict is None
+    assert view.decision is None
 
 
 def test_a_record_that_was_not_asked_is_shown_too(full: World) -> None:

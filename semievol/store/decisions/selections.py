@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, insert, select
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Accepted, Frozen
+from semievol.selection.decisions import ASSERTS
 from semievol.store import schema
 from semievol.store.data.records import table
 from semievol.store.data.versions import inserted_id
@@ -100,11 +101,7 @@ def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, 
         schema.decisions,
         (d.content_hash == r.content_hash) & (d.project_id == schema.versions.c.project_id),
     )
-    query = (
-        select(r.key, func.max(d.id).label("newest"))
-        .select_from(joined)
-        .where(d.action.in_(("accept", "edit")), *STANDS)
-    )
+    query = select(r.key, func.max(d.id).label("newest")).select_from(joined).where(d.action.in_(ASSERTS), *STANDS)
     found: dict[int, int] = {}
     for start in range(0, len(keys), 500):
         some = query.where(r.key.in_(keys[start : start + 500])).group_by(r.key)

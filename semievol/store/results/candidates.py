@@ -10,8 +10,9 @@ from sqlalchemy import Connection, select
 
 from semievol.config import MEASURES
 from semievol.records import Candidate
+from semievol.selection.decisions import standing_decision
 from semievol.store import schema
-from semievol.store.decisions.standing import allowed_in, standing_for, verdict
+from semievol.store.decisions.standing import allowed_in, standing_for
 from semievol.store.runs.rounds import Round
 from semievol.task.prompts import suspicious
 
@@ -29,7 +30,7 @@ def rows(connection: Connection, round_: Round, found: Mapping[int, Candidate]) 
     made = []
     for key, candidate in found.items():
         content, split = about[key]
-        decided = verdict(said.get(content, ()), candidate.answer, allowed.get(content, ()))
+        decided = standing_decision(said.get(content, ()), candidate.answer, allowed.get(content, ()))
         row = {"round_id": round_.id, "record_key": key, "pool": split == "unlabeled"}
         row |= {"content_hash": content, "answer": candidate.answer, "agreed": candidate.agreed}
         row |= {"justified": candidate.justified, "exactness": candidate.exactness}

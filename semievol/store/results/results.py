@@ -14,12 +14,13 @@ from sqlalchemy import Connection, and_, case, func, select
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
-from semievol.records import ANSWERING, Candidate, Demonstration, Record, Response
+from semievol.records import ANSWERING, Candidate, Decision, Demonstration, Record, Response
+from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.records import RECORD, as_record, containing, find_record, table
 from semievol.store.data.versions import as_task, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.standing import standing_for, verdict
+from semievol.store.decisions.standing import standing_for
 from semievol.store.results.responses import as_response, said
 from semievol.store.runs.rounds import revision_in, spent_in
 from semievol.task.answers import allowed_answers, same
@@ -49,9 +50,9 @@ _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
 class RecordView:
     """Everything that a round holds about one record.
 
-    responses: one per collaborator. verdict: the decision that counts now (action, answer, answer_shown, reviewer,
-    note, at, id). gold: the hidden gold of a pool record, the known answer of any other. last_entry: id of the newest
-    entry in the history of this content, 0 if there is none; see `decisions.newer`.
+    responses: one per collaborator. decision: the standing one. gold: the hidden gold of a pool record, the known
+    answer of any other. last_entry: id of the newest entry in the history of this content, 0 if there is none; see
+    `decisions.newer`.
     """
 
     record: Record
@@ -59,7 +60,7 @@ class RecordView:
     responses: list[Response]
     justification: Response | None
     candidate: Candidate | None
-    verdict: dict[str, Any] | None
+    decision: Decision | None
     gold: str | None
     last_entry: int = 0
 
@@ -202,7 +203,7 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
                 _c.round_id == round_id, _c.record_key == key
             )
         ).one_or_none()
-        decisions = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
+        said_of_it = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
         e = schema.decisions.c
         entries = select(func.max(e.id)).where(e.project_id == home.project_id, e.content_hash == record.content_hash)
         last_entry = connection.execute(entries).scalar() or 0
@@ -213,15 +214,13 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
         demonstrations = _demonstrations(connection, round_id, home.version_id, key)
         allowed = allowed_answers(task_in(connection, home.version_id), record)
     candidate = None if row is None else as_candidate(record_id, row)
-    decided = verdict(decisions, None if candidate is None else candidate.answer, allowed)
-    names = ("id", "action", "answer", "answer_shown", "reviewer", "note", "at")
     return RecordView(
         record=record,
         demonstrations=demonstrations,
         responses=list(spoken["respond"].values()),
         justification=next(iter(spoken["justify"].values()), None),
         candidate=candidate,
-        verdict=None if decided is None else {name: getattr(decided, name) for name in names},
+        decision=standing_decision(said_of_it, None if candidate is None else candidate.answer, allowed),
         gold=gold if record.answer is None else record.answer,
         last_entry=last_entry,
     )

@@ -21,12 +21,13 @@ from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Accepted, Frozen, Verdict
 from semievol.records import Candidate, Response
+from semievol.selection.decisions import effective
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
 from semievol.store.database import NotSaved, Store
 from semievol.store.decisions.decisions import standing
 from semievol.store.decisions.selections import Found, load_selection, record_keys, write_selection
-from semievol.store.decisions.standing import allowed_in, effective
+from semievol.store.decisions.standing import allowed_in
 from semievol.store.results import outcomes, results
 from semievol.store.results.candidates import rows as candidate_rows
 from semievol.store.results.responses import as_response, said, said_values

@@ -11,6 +11,7 @@ import streamlit as st
 from semievol.evidence import precision
 from semievol.evidence.reviews import REPEAT_EVERY, Review, drawing_order, proven
 from semievol.records import Record
+from semievol.selection import decisions
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
 from semievol.store.decisions import reviews
@@ -42,8 +43,7 @@ def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
 
 def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
     """What a review draws from: candidates that the policy keeps and nobody has decided on."""
-    undecided = pool["decision"].isna() | (pool["decision"] == "skip")
-    return pool[cut.mask & undecided.to_numpy()]
+    return pool[cut.mask & ~decisions.asserted(pool["decision"]) & ~decisions.removed(pool["decision"])]
 
 
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
