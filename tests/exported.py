@@ -13,9 +13,10 @@ from semievol.export import export
 from semievol.records import Candidate, Record, Response, Task
 from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions, selections
+from semievol.store.decisions import decisions
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.journal import StoreJournal
+from tests.store.world import freeze
 
 TASK = Task("classification", ("road", "water"), instruction="Sort the message.")
 NASTY = (
@@ -59,7 +60,7 @@ class World:
         )
         decisions.decide(self.store, self.project.id, self.round.id, "u1", "edit", "road", "water", reviewer="Ada")
         answers = {"u0": "road", "u1": "water", "u2": "road", "u3": "road", "u4": "road"}
-        selections.freeze(self.store, self.round.id, Policy(), answers, {"u1": "expert"})
+        freeze(self.store, self.round.id, Policy(), answers, {"u1": "expert"})
         arm = {"accuracy": 0.5, "low": 0.1, "high": 0.9}
         journal.save_evaluation(
             {"n": 2, "base": arm, "warm_up": arm, "evolved": arm, "p_value": 1.0, "gained": 0, "lost": 0}

@@ -25,10 +25,10 @@ from semievol.importing.task_kind import infer_task
 from semievol.records import Candidate, Record, Split, Task
 from semievol.store.data import projects
 from semievol.store.database import open_store
-from semievol.store.decisions import selections
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.exported import NASTY, TASK, World, lines
+from tests.store.world import freeze
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_calibration_records_train_nothing(world: World, tmp_path: Path) -> None
     held = Record("", "labeled 0", ()).content_hash
     settings = load("studio", assignments=["calibration=0.2"])
     opened = rounds.open_round(world.store, world.project.id, settings, held=[held])
-    selections.freeze(world.store, opened.id, Policy(), {"u5": "road"}, {})
+    freeze(world.store, opened.id, Policy(), {"u5": "road"}, {})
     kept = lines(world.export("training", tmp_path / "paper.jsonl", round_id=world.round.id))
     assert sum(row["origin"] == "gold" for row in kept) == 4
     rows = lines(world.export("training", tmp_path / "studio.jsonl"))
@@ -206,7 +206,7 @@ def test_a_report_counts_an_unreadable_answer_as_wrong(tmp_path: Path, kind: str
     round_ = rounds.open_round(store, project.id, load("studio"))
     run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     StoreJournal(store, run).save_candidates([Candidate("u0", "0", True), Candidate("u1", None, False)])
-    selections.freeze(store, round_.id, Policy(), {"u0": "0"}, {})
+    freeze(store, round_.id, Policy(), {"u0": "0"}, {})
     text = export(store, project, "report", tmp_path / "r.html").read_text(encoding="utf-8")
     assert "50.0% of all candidates are right; of those kept 100.0%" in text
     rows = lines(export(store, project, "candidates", tmp_path / "c.jsonl"))

@@ -141,7 +141,7 @@ class Sample:
 @dataclass(frozen=True)
 class Review:
     """A random review of a round. sample: what was drawn and said; policy: whose kept set was drawn from; keys: of the
-    records in it (`candidate_frame`'s record_key).
+    records in it (the candidate table's record_key).
 
     prior: of the stop-any-time bound, fixed when it began. ended: it was stopped before all were answered.
     """

@@ -1,11 +1,10 @@
 """Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
 
-Works on tables with one line per record, as `store.results.candidate_frame` gives them: `answer`, `agreed`,
-`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`, and, where known, `flagged` and
-`spent`; a calibration table has the true answer in `gold` besides (or `correct`, which wins). Knows nothing of where
-the numbers come from.
+Works on the candidate table (`candidates`), of which `flagged` and `spent`, and the decisions, may be missing; of a
+calibration table `correct` counts or, where it is missing, whether `answer` is `gold`. Knows nothing of where the
+numbers come from.
 
-Where the lines fall is the business of `cutting`. Never accepted by a policy: a candidate without an answer, without a
+Where the lines fall is the business of `ranking`. Never accepted by a policy: a candidate without an answer, without a
 value of the measure, or whose text could steer the model (`flagged`).
 """
 

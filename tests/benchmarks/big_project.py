@@ -27,11 +27,10 @@ from semievol.method import confidence
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
 from semievol.records import Candidate, Demonstration, Record, Response, Split, Task
-from semievol.selection.policy import Cut
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, freezing
 from semievol.store.results import results
 from semievol.store.runs import runs
 from semievol.store.runs.journal import StoreJournal
@@ -183,10 +182,7 @@ def reviewed(store: Store, round_: Round, truth: dict[str, str]) -> None:
 
 
 def frozen(store: Store, project: Project, round_: Round) -> int:
-    pool, calibration = results.candidate_frame(store, round_.id), results.calibration_frame(store, round_.id)
-    policy = state.policy_shown(project, round_)
-    answers, origins = Cut(policy, pool, calibration).accepted()
-    return decisions.freeze(store, round_.id, policy, answers, origins).number
+    return freezing.freeze(store, round_.id, state.policy_shown(project, round_)).number
 
 
 def tuned(store: Store, project: Project, round_: Round, engine: DrawnEngine, number: int) -> None:

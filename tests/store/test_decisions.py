@@ -283,7 +283,7 @@ def test_an_answer_that_is_no_label_any_more_is_asserted_no_more(full: World) ->
     assert {i: decided(full, f"u{i}", later.id) for i in range(4)} == expected
     view = results.record_view(full.store, later.id, "u1")
     assert view.decision is None
-    assert [v.answer for said in told.verdicts().values() for _, v in said if v.action != "reject"] == ["road"]
+    assert told.considered().pool["decided_answer"].dropna().tolist() == ["road"]
     decide(full, "u3", "edit", answer="waste")
     assert decided(full, "u3", later.id) == (None, None), "said in the old round, where it is a label"
     assert decided(full, "u1") == ("edit", "waste")

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from semievol.errors import UserError
+from semievol.selection.freezing import Accepted
 from semievol.store import schema
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -93,7 +94,7 @@ def test_a_deleted_project_leaves_nothing(full: World) -> None:
     store = full.store
     folder = projects.project_folder(store, full.project.id)
     (folder / "x").write_text("x")
-    full.journal.freeze(full.config.policy, lambda: ({"u1": "road"}, {"u1": "pseudo"}, None))
+    full.journal.freeze(full.config.policy, lambda: Accepted({"u1": "road"}))
     runs.finish(store, full.run.id, full.run.attempt, "done")
     projects.delete_project(store, full.project.id)
     assert not folder.exists()

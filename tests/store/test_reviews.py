@@ -10,7 +10,7 @@ from semievol.errors import UserError
 from semievol.evidence.reviews import Review, proven, reserved
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, reviews
-from tests.store.world import World, make_world, propagated
+from tests.store.world import World, freeze, make_world, propagated
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_any_decision_can_be_taken_back_and_said_again(world: World) -> None:
 def test_a_selection_names_the_decision_behind_an_answer(world: World) -> None:
     about = (world.store, world.project.id, world.round.id)
     decisions.decide(*about, "u1", "edit", "road", "waste", reviewer="Ada", note="it says bins")
-    decisions.freeze(world.store, world.round.id, Policy(), {"u0": "road", "u1": "waste"}, {"u1": "expert"})
+    freeze(world.store, world.round.id, Policy(), {"u0": "road", "u1": "waste"}, {"u1": "expert"})
     frame = decisions.selection_frame(world.store, world.round.id, 1).set_index("record_id")
     assert frame.loc["u1", ["reviewer", "note", "answer"]].tolist() == ["Ada", "it says bins", "waste"]
     assert pd.isna(frame.loc["u0", "reviewer"])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from semievol.config import Config, load
-from semievol.records import Candidate, Record, Response, Task
+from semievol.config import Config, Policy, load
+from semievol.method.protocols import Frozen
+from semievol.records import Candidate, Origin, Record, Response, Task
+from semievol.selection.freezing import Accepted
 from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.decisions.selections import write_selection
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.journal import StoreJournal
 
@@ -81,3 +85,16 @@ def propagated(world: World) -> World:
     found[3] = candidate("u3", "water", value=0.35, agreed=False)
     journal.save_candidates([*found, candidate("l0")])
     return world
+
+
+def freeze(
+    store: Store,
+    round_id: int,
+    policy: Policy | None,
+    answers: Mapping[str, str],
+    origins: Mapping[str, Origin] | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> Frozen:
+    """Freezes these answers, whatever a policy accepts."""
+    with store.write() as connection:
+        return write_selection(connection, round_id, policy, Accepted(answers, origins or {}, evidence))

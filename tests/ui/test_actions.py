@@ -15,13 +15,14 @@ from semievol.errors import UserError
 from semievol.records import Task
 from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, freezing
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import get_round
 from semievol.ui.selection import policy
 from semievol.ui.shell import actions, state
 from semievol.ui.shell.state import Place
+from tests.store.world import freeze
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -56,9 +57,9 @@ def test_fine_tune_freezes_the_policy_that_selection_shows(store: Store) -> None
 def test_fine_tune_uses_the_newest_selection_unless_it_is_empty(store: Store) -> None:
     project = made.with_results(store, until="justify")
     round_, config = get_round(store, 1), state.config_of(project)
-    decisions.freeze(store, 1, config.policy, {}, {})
+    freeze(store, 1, config.policy, {}, {})
     assert actions.fine_tune(store, project, config, round_).selection == 2
-    decisions.freeze(store, 1, config.policy, {"unlabeled-0000": "roads"}, {})
+    freeze(store, 1, config.policy, {"unlabeled-0000": "roads"}, {})
     assert actions.fine_tune(store, project, config, round_).selection == 3
 
 
@@ -86,7 +87,7 @@ def test_what_is_frozen_knows_the_decisions_that_were_being_saved(
 def test_freezing_nothing_says_why(store: Store) -> None:
     made.with_results(store, until="justify")
     with pytest.raises(UserError, match="of every candidate is above 0"):
-        actions.freeze(store, get_round(store, 1), Policy(rule=Rule(kind="threshold", value=0)))
+        freezing.freeze(store, 1, Policy(rule=Rule(kind="threshold", value=0)))
     assert decisions.selections(store, 1) == []
 
 

@@ -2,5 +2,5 @@
 
 `decisions` appends them; nothing is ever changed. `undone` says which entries still stand, `standing` reads those and
 writes them beside the candidates; what they mean, `selection.decisions` says. `reviews` keeps random reviews, `history`
-reads everything back, `selections` freezes.
+reads everything back. `freezing` freezes what is accepted, `selections` keeps what was frozen.
 """

@@ -19,7 +19,7 @@ from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task
 from semievol.store.database import Store
 from semievol.store.decisions.history import history
-from semievol.store.decisions.selections import freeze, freeze_now, selection_frame, selections
+from semievol.store.decisions.selections import selection_frame, selections
 from semievol.store.decisions.standing import COLUMNS, FIELDS, load, refresh_candidates, standing_in
 from semievol.store.decisions.undone import STANDS
 from semievol.store.runs.rounds import bump
@@ -28,8 +28,6 @@ from semievol.task.answers import allowed_answers
 __all__ = [
     "decide",
     "decide_many",
-    "freeze",
-    "freeze_now",
     "history",
     "in_bulk",
     "newer",
