@@ -131,7 +131,7 @@ def test_a_policy_that_cannot_be_saved_is_said_to_be_unsaved(
         app.slider(key="policy_value_slider").set_value(25.0).run()
     assert not app.exception
     assert "Not saved: disk full." in told(app)
-    assert app.slider(key="policy_value_slider").value == 70.0
+    assert app.slider(key="policy_value_slider").value == 85.0
 
 
 @pytest.mark.parametrize("by", ["the page", "another process"])

@@ -157,7 +157,7 @@ def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, stor
     app = press(visit("selection", project=project.id), "Freeze selection")
     assert not app.exception
     (frozen,) = decisions.selections(store, 1)
-    assert frozen["size"] == 42  # 60 candidates, the most confident 70 %
+    assert frozen["size"] == 51  # 60 candidates, the most confident 85 %
 
 
 def test_the_slider_moves_the_policy_and_is_remembered(visit: Visit, store: Store) -> None:
