@@ -121,6 +121,12 @@ class Propagation(Settings):
         description="`equal`: every collaborator counts the same. `earned`: by the probability it gives to the known "
         "answers of calibration (or cross-fitted) records; who earns too little is left out.",
     )
+    second_pass: bool = Field(
+        False,
+        description="Whether `neighbours` and `regression` learn from the unlabeled records, too: beside the labeled "
+        "records from the answers that all collaborators together give to records other than the one that is asked "
+        "about. Not where labeled records are cross-fitted.",
+    )
     justify: bool = Field(True, description="Whether the judge weighs the candidates where collaborators disagree.")
     judge: Collaborator = Field(
         Collaborator(name="judge", demonstrations=False), description="Who weighs them; drawn at its own temperature."
@@ -280,6 +286,7 @@ def preset(name: str) -> dict[str, Any]:
                 warm_up=_STUDIO_WARM_UP,
                 k=3,
                 collaborators=STUDIO_COLLABORATORS,
+                second_pass=True,
                 justify=False,
                 verdict_confidence="pooled",
                 answer_rule="auto",

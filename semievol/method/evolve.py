@@ -86,17 +86,14 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
-    everybody = plan.config.propagation.collaborators
     done, lengths = journal.answered("respond"), Lengths()
-    for how in VOTERS:  # they need no language model, and answer all records within seconds
-        for voter in (c for c in everybody if c.model == how):
-            voters.respond(plan, engine, journal, voter, how, records, done)
-    collaborators = [c for c in everybody if c.model not in VOTERS]
+    collaborators = [c for c in plan.config.propagation.collaborators if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
         lengths.count(ask for _, _, ask in asks)
         answer_chunk(plan, engine, journal, "respond", asks, done)
         journal.progress("respond", start + len(chunk), len(records))
+    voters.respond(plan, engine, journal, records)
     lengths.tell(journal, "respond")
 
 

@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Propagation": (
         "propagation.k",
         "propagation.weighting",
+        "propagation.second_pass",
         "propagation.justify",
         "propagation.verdict_confidence",
         "propagation.answer_rule",
@@ -56,6 +57,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
     "propagation.weighting": "Weight of collaborators",
+    "propagation.second_pass": "Second pass of the voters",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "Confidence of a settled dispute",
     "propagation.answer_rule": "Place of the answer rule",
