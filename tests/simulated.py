@@ -1,4 +1,4 @@
-"""Made-up projects of known truth, and the familiar procedures that EVIDENCE.md rejects, to show that they fail.
+"""Made-up projects of known truth, and the familiar procedures that the Studio does not use, to show that they fail.
 
 A record's doubt z gives its chance to be wrong, 1 / (1 + exp(-z)); measures see z through noise of their own. Labeled
 and unlabeled records are exchangeable unless there is a shift, which makes the pool harder than its scores tell.

@@ -2,7 +2,7 @@
 
 Works on the tables of `selection`: the pool's candidates, and calibration records with `correct` besides (or `gold`).
 What a policy never accepts, a missing answer, an absent value or a bound, is never kept here either. Estimated tier
-(EVIDENCE.md §2): the curves describe calibration records and guarantee nothing. Knows nothing of policies or figures.
+(docs/evidence.md): the curves describe calibration records and guarantee nothing. Knows nothing of policies or figures.
 """
 
 from __future__ import annotations

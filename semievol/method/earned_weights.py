@@ -2,7 +2,8 @@
 
 Those are the calibration records, or the labeled ones where they were cross-fitted. What a record contributed to never
 judges that record: the pool is merged with the weights that all of them earned, each of them with the weights that the
-other folds earned (EVIDENCE.md §4). The two differ a little, as the pool's come from all folds.
+other folds earned (docs/design.md, Weights of collaborators). The two differ a little, as the pool's come from all
+folds.
 """
 
 from __future__ import annotations

@@ -221,7 +221,8 @@ class Plan:
     """Everything `evolve` works on: the task, the settings, the records by split, and where the round starts.
 
     round_number, seed: key all random draws. parent: the parent round's evolved adapter, None in the first round.
-    spent: content hashes of what earlier rounds accepted; evidence neither counts nor uses them (EVIDENCE.md §4).
+    spent: content hashes of what earlier rounds accepted; evidence neither counts nor uses them
+    (docs/evidence.md, Later rounds).
     """
 
     task: Task

@@ -27,7 +27,7 @@ NOT_ENOUGH = "not enough evidence"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What calibration records say about the kept set ("estimated" tier, EVIDENCE.md §2).
+    """What calibration records say about the kept set ("estimated" tier, docs/evidence.md).
 
     kept: candidates kept; drawn, wrong: calibration records under the same cut, and how many of them are wrong.
     low, high: with probability 1 - alpha the number wrong among `kept`, covered also for a cut found by looking.
@@ -140,8 +140,8 @@ class Cut:
         return f"The value of every candidate is above {policy.rule.value:g}."
 
     def evidence(self, alpha: float = ALPHA, measures_tried: int = 1) -> Evidence | None:
-        """Bounds on the number wrong among what the policy keeps, by the band of EVIDENCE.md §3; None without
-        calibration.
+        """Bounds on the number wrong among what the policy keeps, by the band (docs/evidence.md, Many
+        thresholds); None without calibration.
 
         Sets that are moved by a dial of their own (agreed and disputed apart; every class under a target precision) get
         a band each at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides

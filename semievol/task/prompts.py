@@ -1,4 +1,4 @@
-"""Records to chat turns: the one place that decides what a model reads (DESIGN.md §2, "Prompts").
+"""Records to chat turns: the one place that decides what a model reads (docs/design.md, Prompts).
 
 The bundled starter is trained on exactly these prompts, so a change of wording is a new PROMPT_VERSION.
 Knows nothing of tokenizers: it neutralises the chat control tokens in common use, and a caller that knows its
@@ -56,7 +56,8 @@ def gives_orders(text: str) -> bool:
 def suspicious(question: str, options: Sequence[str] = ()) -> bool:
     """Whether a record's text could steer the model: instructions hidden in data, or chat control tokens.
 
-    Such a record is read like any other, but no policy accepts what a model says about it (RELIABILITY.md §2).
+    Such a record is read like any other, but no policy accepts what a model says about it (docs/reliability.md,
+    Security).
     """
     return any(has_control_tokens(text) or gives_orders(text) for text in (question, *options))
 

@@ -1,4 +1,4 @@
-"""The bounds hold as often as they say, and the familiar procedures in their place do not (EVIDENCE.md §1 to §5).
+"""The bounds hold as often as they say, and the familiar procedures in their place do not (docs/evidence.md).
 
 A small seeded version of `tests/benchmarks/coverage.py`. Every claim and every counter-proof passes one assertion,
 `holds`: the share of projects is at least 95 % but for two standard errors.

@@ -96,9 +96,9 @@ def held(store: Store, round_id: int) -> frozenset[str]:
 
 
 def spent(store: Store, round_id: int) -> frozenset[str]:
-    """Content hashes of what the rounds before this one accepted (EVIDENCE.md §4): pool records that its model was
-    trained on, and the calibration records that the same policies accept. Neither says anything about the other now.
-    Of rounds on other data the labeled records, too, which may be in the pool of this round."""
+    """Content hashes of what the rounds before this one accepted (docs/evidence.md, Later rounds): pool records that
+    its model was trained on, and the calibration records that the same policies accept. Neither says anything about the
+    other now. Of rounds on other data the labeled records, too, which may be in the pool of this round."""
     with store.read() as connection:
         return spent_in(connection, round_id)
 

@@ -1,5 +1,5 @@
 """Random reviews, or "I have time for 40": blind, buying a guarantee, which is promised before and proven afterwards
-(EVIDENCE.md §5)."""
+(docs/evidence.md, Random reviews)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many of the kept answers are wrong, in plain sentences, and what each rests on (EVIDENCE.md §2).
+"""How many of the kept answers are wrong, in plain sentences, and what each rests on (docs/evidence.md, Two tiers).
 
 Estimated from calibration records, which assumes that labeled and unlabeled data are alike and says nothing where they
 are not; Verified from random reviews of this very pool, which assumes only the reviewer. Computes nothing; see
