@@ -186,13 +186,18 @@ def _relative(store: Store, adapter: str | None) -> str | None:
     return str(Path(str(adapter)).relative_to(store.home)) if inside else adapter
 
 
+_BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
+"""Settings of propagation that came later, as they were before: rounds of that time are found again."""
+
+
 def identity_of(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
     """What a round is found again by: see `open_round`. adapter: as it is stored."""
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
     if not config.calibration:
         del parts["calibration_minimum"]
-    if parts["propagation"]["weighting"] == "equal":
-        del parts["propagation"]["weighting"]  # as in rounds that were opened before there was a choice
+    for name, before in _BEFORE_THE_CHOICE.items():
+        if parts["propagation"][name] == before:
+            del parts["propagation"][name]
     if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # what it was before there was a choice
         del parts["propagation"]["warm_up"]["store_dtype"]
     canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
