@@ -184,7 +184,8 @@ def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
     config["propagation"]["embedder"] = _shown_model(config["propagation"]["embedder"])
     parts = ["<h2>To repeat it</h2>"]
     if run is not None and run.environment:
-        parts.append(_table(["Package", "Version"], sorted(run.environment.items())))
+        shown = {name: value for name, value in run.environment.items() if name != "control_tokens"}
+        parts.append(_table(["Package", "Version"], sorted(shown.items())))
     return [*parts, f"<pre>{_e(json.dumps(config, indent=1))}</pre>"]
 
 

@@ -17,6 +17,7 @@ import threading
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -107,7 +108,8 @@ def _work(store: Store, run: runs.Run) -> None:
         _prepare(name, run, journal)
     engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
     loaded()
-    runs.record_environment(store, run.id, run.attempt, environment(engine.description))
+    noted: dict[str, Any] = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
+    runs.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
     for sentence in [*said, *suitability.remarks(engine.base.folder, config)]:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)

@@ -153,7 +153,8 @@ def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
         frozen = journal.selection()
     assert frozen is not None, "a selection was frozen a moment ago"
     start = journal.adapter("warm_up") if plan.config.tune_from == "warm_up" else None
-    adapter = train(plan, engine, journal, "tune", tune_examples(plan, engine, frozen), start)
+    examples = [example for _, example in tune_examples(plan, frozen, engine.control_tokens)]
+    adapter = train(plan, engine, journal, "tune", examples, start)
     journal.save_adapter("tune", adapter)
 
 

@@ -104,10 +104,9 @@ def render(
     rule_first: the answer rule closes the system turn instead of every question. All prompts then begin alike, which
     an engine reads once for a whole batch, and a demonstration does not repeat it.
     """
-    opening = [task.instruction] if task.instruction and variant == "standard" else []
-    if rule_first and (rule := neutralise(answer_rule(task), control_tokens)):
-        opening.append(rule)
-    turns = [Message("system", "\n".join(opening))] if opening else []
+    parts = [task.instruction if variant == "standard" else "", answer_rule(task) if rule_first else ""]
+    opening = "\n".join(neutralise(part, control_tokens) for part in parts if part)
+    turns = [Message("system", opening)] if opening else []
     for demonstration in demonstrations:
         shown = demonstration.record
         turns.append(Message("user", question_turn(task, shown, control_tokens, rule_first)))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from semievol.export import export
+from semievol.export import export, training
 from semievol.jobs import launch
 from semievol.store.decisions import decisions
 from semievol.store.results import outcomes
+from semievol.store.runs.rounds import get_round
 from semievol.store.runs.runs import Run
 from semievol.ui.overview import archives
 from semievol.ui.shell import parts
@@ -47,6 +48,8 @@ def downloads(here: Place, run: Run) -> None:
         form, suffix = TRAINING[style or "Chat (JSONL)"]
         if frozen:
             _button("Training data", _made(here, "training", f"training.{suffix}", round_id=round_id, form=form))
+            if said := training.caveat(here.store, here.this_project, get_round(here.store, round_id)):
+                parts.note(said)
         if outcomes.run_adapter(here.store, run.id):
             _button("Evolved adapter (ZIP)", _made(here, "adapter", f"adapter-run-{run.id}.zip", run_id=run.id))
     with rest:
