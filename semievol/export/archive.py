@@ -117,9 +117,7 @@ def _put(put: Callable[[bytes], Any], lines: list[str], done: int) -> int:
 
 def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: list[str]) -> None:
     """The original files that the dataset versions name."""
-    named = {
-        s["sha256"] for version in projects.versions(store, project.id) for s in version["sources"] if "sha256" in s
-    }
+    named = {s["sha256"] for version in projects.versions(store, project.id) for s in version.sources if "sha256" in s}
     folder = projects.project_folder(store, project.id) / "uploads"
     for name in sorted(named):
         path = folder / name

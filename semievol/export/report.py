@@ -18,7 +18,7 @@ from semievol.export import drawing
 from semievol.method import earned_weights
 from semievol.method.comparison import ahead
 from semievol.palette import LIGHT
-from semievol.records import Split, Task
+from semievol.records import Task
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections
@@ -48,19 +48,19 @@ pre {{ background: {LIGHT.surface}; padding: .8rem; overflow-x: auto; font-size:
 
 def page(store: Store, project: projects.Project, round_: Round) -> str:
     """The report of a round; its evaluation is that of the newest run that has one."""
-    version = next(v for v in projects.versions(store, project.id) if v["id"] == round_.version_id)
+    version = projects.get_version(store, round_.version_id)
     frame = results.candidate_frame(store, round_.id)
     frozen = selections.selections(store, round_.id)
     mine = [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
     judged = next((run for run in mine if outcomes.evaluation(store, run.id)), None)
     run = judged or (mine[0] if mine else None)
-    task = projects.task_of(store, round_.version_id)
+    task = version.task
     parts = [
         f"<h1>{_e(project.name)}</h1>",
         f'<p class="quiet">SemiEvol Studio, round {round_.number}, opened {_e(round_.created)}, '
-        f"dataset version {version['number']}.</p>",
+        f"dataset version {version.number}.</p>",
         *_outcome(outcomes.evaluation(store, judged.id) if judged else None),
-        *_data(task, version),
+        *_data(version),
         *_propagation(round_, frame, rounds.weights(store, round_.id)),
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
         *_reviewed(store, project),
@@ -107,8 +107,8 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
     return [heading, *told, figure]
 
 
-def _data(task: Task, version: dict[str, Any]) -> list[str]:
-    counts: dict[Split, int] = version["counts"]
+def _data(version: projects.Version) -> list[str]:
+    task, counts = version.task, version.counts
     kind = task.kind.replace("_", " ")
     labels = f" with the labels {_e(', '.join(task.labels))}" if task.labels else ""
     parts = [
@@ -116,7 +116,7 @@ def _data(task: Task, version: dict[str, Any]) -> list[str]:
         f"<p>A {kind} task{labels}: {counts.get('labeled', 0):,} labeled, {counts.get('unlabeled', 0):,} unlabeled and "
         f"{counts.get('test', 0):,} test records.</p>",
     ]
-    findings = [(f.get("what") or f["kind"], f.get("remedy", "")) for f in version["findings"]]
+    findings = [(f.get("what") or f["kind"], f.get("remedy", "")) for f in version.findings]
     return [*parts, _table(["Found in the data", "Remedy"], findings)] if findings else parts
 
 

@@ -167,7 +167,7 @@ def store_draft(
 
     imported = accepted.imported
     told = partial(_told, watch, "Storing", len(imported.records))
-    new = projects.Version(imported.records, imported.gold(), sources, imported.told(), accepted.task, told, keep)
+    new = projects.NewVersion(imported.records, imported.gold(), sources, imported.told(), accepted.task, told, keep)
     try:
         if isinstance(project, str):
             return projects.create_with_data(store, project, new)
@@ -180,11 +180,11 @@ def store_draft(
     return projects.find_project(store, project.id)
 
 
-def kept_sources(version: Mapping[str, Any], splits: Iterable[Split]) -> list[dict[str, Any]]:
+def kept_sources(version: projects.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:
     """Where the splits kept of a stored version came from: its own sources, with the version that imported them."""
-    known = {source["split"]: source for source in version["sources"]}
-    found = (known.get(split, {"split": split, "name": f"version {version['number']}"}) for split in splits)
-    return [{"kept_from": version["number"], **source} for source in found]
+    known = {source["split"]: source for source in version.sources}
+    found = (known.get(split, {"split": split, "name": f"version {version.number}"}) for split in splits)
+    return [{"kept_from": version.number, **source} for source in found]
 
 
 def instruct(store: Store, project: projects.Project, instruction: str) -> projects.Project:

@@ -70,8 +70,8 @@ def test_a_folder_without_sizes_cannot_be_used_and_says_why(tmp_path):
 
 def test_the_verb_lists_and_checks(tmp_path, tiny_model, capsys):
     store = open_store(tmp_path / "w")
-    settings.save_model(store, {"name": str(tiny_model), "kind": "folder"})
-    settings.save_model(store, {"name": "far", "kind": "endpoint", "base_url": "http://localhost:1/v1", "model": "m"})
+    settings.save_model(store, settings.Model(str(tiny_model), "folder"))
+    settings.save_model(store, settings.Model("far", "endpoint", "http://localhost:1/v1", "m"))
     assert cli.main(["models", "--json", "--workspace", str(tmp_path / "w")]) == 0
     listed = {one["name"]: one for one in json.loads(capsys.readouterr().out.splitlines()[-1])["models"]}
     assert list(listed) == ["smollm2", "starter", str(tiny_model), "far", "minilm"]

@@ -55,8 +55,8 @@ def test_a_new_version_counts_its_splits_and_sets_the_task(world: World) -> None
     found = projects.find_project(store, project.id)
     assert (found.version_number, found.counts["unlabeled"]) == (2, 0)
     first, second = projects.versions(store, project.id)
-    assert (first["number"], second["number"], second["id"]) == (1, 2, found.version_id)
-    assert (second["sources"], second["findings"]) == ([{"sha256": "x"}], [{"kind": "duplicate"}])
+    assert (first.number, second.number, second.id) == (1, 2, found.version_id)
+    assert (second.sources, second.findings) == ([{"sha256": "x"}], [{"kind": "duplicate"}])
 
 
 def test_every_version_keeps_the_task_it_was_imported_with(world: World) -> None:

@@ -48,7 +48,7 @@ def test_two_files_become_a_version_only_when_confirmed(visit: Callable[..., App
     assert stored.counts["labeled"] == 24
     assert stored.counts["unlabeled"] == 12
     assert stored.task == Task("classification", tuple(sorted(made.LABELS)))
-    assert [source["name"] for source in projects.versions(store, project.id)[0]["sources"]] == [
+    assert [source["name"] for source in projects.versions(store, project.id)[0].sources] == [
         "labeled.csv",
         "unlabeled.csv",
     ]
@@ -107,8 +107,8 @@ def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_i
     assert next(b.value for b in app.selectbox if b.label == "Question") == "team"
     press(app, "Import records")
     first, second = projects.versions(store, project.id)
-    assert first["sources"][0]["name"] == second["sources"][0]["name"] == "labeled.csv"
-    found = projects.changes(store, first["id"], second["id"])
+    assert first.sources[0]["name"] == second.sources[0]["name"] == "labeled.csv"
+    found = projects.changes(store, first.id, second.id)
     assert (found.added, found.gone, found.relabeled, found.moved) == (1, 1, 0, 0)
 
 
@@ -133,7 +133,7 @@ def test_a_remedy_is_one_press(visit: Callable[..., AppTest], store: Store) -> N
     stored = projects.find_project(store, project.id)
     assert stored.counts["labeled"] == 24
     [version] = projects.versions(store, project.id)
-    assert next(f for f in version["findings"] if f["kind"] == "duplicates")["done"] == "Keep one of each"
+    assert next(f for f in version.findings if f["kind"] == "duplicates")["done"] == "Keep one of each"
 
 
 def test_another_sheet_can_be_chosen(visit: Callable[..., AppTest], store: Store) -> None:
@@ -234,7 +234,7 @@ def test_two_tabs_with_the_same_file_do_not_take_it_from_each_other(
     for tab in tabs:
         press(tab, "Import records")
         assert "Something broke" not in told(tab)
-    assert [version["number"] for version in projects.versions(store, project.id)] == [1, 2]
+    assert [version.number for version in projects.versions(store, project.id)] == [1, 2]
 
 
 def test_an_upload_is_still_there_after_another_page(visit: Callable[..., AppTest], store: Store) -> None:
@@ -315,7 +315,7 @@ def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(
     assert {**stored.counts} == {"labeled": 24, "unlabeled": 60, "test": 40, "calibration": 0}
     assert [r.content_hash for r in projects.load_records(store, stored.version_id, "unlabeled")] == known
     assert sorted(projects.hidden_gold(store, stored.version_id).values()) == sorted(gold.values())
-    sources = {source["split"]: source for source in projects.versions(store, project.id)[1]["sources"]}
+    sources = {source["split"]: source for source in projects.versions(store, project.id)[1].sources}
     assert sources["unlabeled"]["kept_from"] == sources["test"]["kept_from"] == 1
     assert sources["labeled"]["form"] == "Commas between the cells, UTF-8"
 

@@ -78,8 +78,8 @@ def _remembered(here: Place, project: Project, names: list[str]) -> Columns | No
     """The mapping of the version in use, if these files have all of its columns."""
     if project.version_id is None:
         return None
-    version = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
-    roles = next((source["mapping"] for source in version["sources"] if "mapping" in source), None)
+    version = projects.get_version(here.store, project.version_id)
+    roles = next((source["mapping"] for source in version.sources if "mapping" in source), None)
     if roles is None:
         return None
     options = roles.get("options", "")

@@ -98,10 +98,10 @@ def stored(here: Place, project: Project) -> None:
             st.text(f"Labels: {', '.join(here.task.labels)}")
     instruction.stored(here, project, here.task)
     known = projects.versions(here.store, project.id)
-    in_use = next(version for version in known if version["id"] == version_id)
-    if in_use["findings"]:
-        with st.expander(f"Findings of this version ({len(in_use['findings'])})"):
-            findings(in_use["findings"], "stored")
+    in_use = next(version for version in known if version.id == version_id)
+    if in_use.findings:
+        with st.expander(f"Findings of this version ({len(in_use.findings)})"):
+            findings(in_use.findings, "stored")
     with st.expander(f"Versions ({len(known)})"):
         versions.versions(here, project, known)
 

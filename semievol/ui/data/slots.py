@@ -267,7 +267,7 @@ def _shown(here: Place, project: Project, loaded: Loaded) -> Loaded:
 def _same_file(here: Place, project: Project, given: Given) -> tuple[int, str] | None:
     """Newest version and split that were imported from the same bytes."""
     for version in reversed(projects.versions(here.store, project.id)):
-        for source in version["sources"]:
+        for source in version.sources:
             if source.get("sha256") == given.sha256:
-                return version["number"], str(source["split"])
+                return version.number, str(source["split"])
     return None

@@ -111,7 +111,7 @@ def _confirm(
     with parts.card("confirm"):
         line, button = st.columns([4, 2], vertical_alignment="center")
         with line:
-            version = 1 + max((one["number"] for one in projects.versions(here.store, project.id)), default=0)
+            version = 1 + max((one.number for one in projects.versions(here.store, project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
             missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
             if missing:
@@ -157,7 +157,7 @@ def _checked(
     choices.settle(asked, None, (0, 1))
     base = st.session_state[asked]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
-    key = (files, mapping, task, hide_gold, base, offer.version["id"] if offer else None, tuple(kept))
+    key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
     checked = st.session_state.get("checked")
     if checked is None or checked[0] != key:
         bar = st.progress(0.0, "Checking every row")

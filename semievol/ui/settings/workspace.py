@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -53,18 +52,18 @@ def models(store: Store) -> None:
     if advice := installed.advice():
         parts.note(advice)
     found = known_models.known(store)
-    where = {model["name"]: model for model in settings.models(store)}
-    tables.table(pd.DataFrame([_line(one, where.get(one.name, {})) for one in found]), "models", _COLUMNS)
+    known = {model.name: model for model in settings.models(store)}
+    lines = [_line(one, known.get(one.name, settings.Model(one.name, one.kind))) for one in found]
+    tables.table(pd.DataFrame(lines), "models", _COLUMNS)
     for one in found:
         if one.note:
             parts.note(f"{one.name}: {one.note}")
     _try(store, [one.name for one in found if one.state in ("ready", "to be prepared") and one.kind != "embedder"])
-    known = settings.models(store)
     kind = st.segmented_control(
         "Add a model", list(ADDABLE), format_func=ADDABLE.__getitem__, default="folder", required=True, key="model_kind"
     )
     with st.form("add_model", border=False, clear_on_submit=True):
-        entry: dict[str, Any] = {"kind": kind}
+        entry = {"kind": kind}
         if kind == "endpoint":
             entry["name"] = st.text_input("Name", placeholder="What collaborators call it")
             entry["base_url"] = st.text_input("Address", placeholder="http://localhost:8000/v1", type="url")
@@ -80,9 +79,9 @@ def models(store: Store) -> None:
                 entry = {key: str(value or "").strip() for key, value in entry.items()}
                 if kind != "endpoint":
                     planning.check_model(entry["name"])
-                settings.save_model(store, entry)
+                settings.save_model(store, settings.Model(**entry))
                 st.rerun()
-    own = [model["name"] for model in known if model["kind"] != "starter"]
+    own = [model.name for model in known.values() if model != settings.STARTER]
     if own:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             gone = st.selectbox("Forget a model", own, index=None, key="forget_model", placeholder="Choose one")
@@ -91,20 +90,20 @@ def models(store: Store) -> None:
                 st.rerun()
 
 
-def _line(one: known_models.Known, stored: dict[str, Any]) -> dict[str, str]:
+def _line(one: known_models.Known, stored: settings.Model) -> dict[str, str]:
     """A model as a line of the table; what is not known is a dash."""
     size = formats.DASH if one.parameters is None else f"{one.parameters / 1e6:,.0f} M"
     return {
         "name": one.name,
         "kind": KINDS.get(one.kind, one.kind),
         "state": one.state,
-        "what": ", ".join(filter(None, (one.title, one.architecture))) or stored.get("base_url") or formats.DASH,
+        "what": ", ".join(filter(None, (one.title, one.architecture))) or stored.base_url or formats.DASH,
         "size": size,
         "context": formats.DASH if one.context is None else formats.count(one.context),
         "licence": one.licence or formats.DASH,
         "memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
         "time": formats.DASH if one.seconds is None else f"about {formats.duration(one.seconds)}",
-        "key": _key_words(stored),
+        "key": _key_words(stored.key_variable),
     }
 
 
@@ -121,8 +120,7 @@ def _try(store: Store, names: list[str]) -> None:
         paint.draw(node("demo", None, node("label", tried[0], tag="span"), node("mono", tried[2])), key="tried_answer")
 
 
-def _key_words(model: dict[str, Any]) -> str:
-    variable = model.get("key_variable")
+def _key_words(variable: str) -> str:
     if not variable:
         return ""
     return f"{variable} ({'set' if os.environ.get(variable) else 'not set'})"

@@ -53,7 +53,7 @@ def _versions(here: Place) -> dict[int, str]:
     """Round id -> words for its dataset version, where the rounds are not all of the one in use."""
     if here.project is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
         return {}
-    numbers = {version["id"]: version["number"] for version in projects.versions(here.store, here.project.id)}
+    numbers = {version.id: version.number for version in projects.versions(here.store, here.project.id)}
     return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 

@@ -74,7 +74,7 @@ def form(here: Place, project: Project) -> Config:
     """Draws the form and returns the config that a run started now would have."""
     parts.heading("Settings", "A preset, and what you change of it.")
     current = state.config_of(project)
-    models = [model["name"] for model in settings.models(here.store) if model.get("kind") != "endpoint"]
+    models = [model.name for model in settings.models(here.store) if model.kind != "endpoint"]
     _set("form_preset", current.preset)
     st.segmented_control(
         "Preset", PRESETS, required=True, key="form_preset", on_change=_choose_preset, args=(here, project)
