@@ -171,14 +171,14 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
             store,
             chosen.name,
             files,
-            chosen.task,
-            chosen.map,
-            chosen.hide_gold,
-            chosen.strict,
-            chosen.count_from,
-            bars.show,
-            read_as,
-            chosen.instruction,
+            kind=chosen.task,
+            mapping=chosen.map,
+            hide_gold=chosen.hide_gold,
+            strict=chosen.strict,
+            base=chosen.count_from,
+            watch=bars.show,
+            read_as=read_as,
+            instruction=chosen.instruction,
         )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
     findings = draft.imported.told()
@@ -248,7 +248,14 @@ def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
     else:
         config = _in_round(store, chosen)
     return launch.start(
-        store, project, config, chosen.first, chosen.until, chosen.selection, chosen.round, chosen.parent
+        store,
+        project,
+        config,
+        chosen.first,
+        chosen.until,
+        selection=chosen.selection,
+        round_id=chosen.round,
+        parent_id=chosen.parent,
     )
 
 

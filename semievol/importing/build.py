@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
-from semievol.importing.accepted import Part, PartWriter, Records
+from semievol.importing.accepted import AcceptedRows, Records, RowsWriter
 from semievol.importing.carried_over import MAPPING, Kept
 from semievol.importing.checks import SHOWN, Finding, check, refuse
 from semievol.importing.fingerprints import Tracer
@@ -195,18 +195,18 @@ def check_tables(
     everything.sort(key=lambda item: SPLITS.index(item[0]))
     report = {s: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=t.notes) for s, t in everything}
     reading = Reading(task, mapping, form_of(ordered, mapping, task, hide_gold, base), hide_gold)
-    tracer, parts, seen = Tracer(), list[Part](), 0
+    tracer, parts, seen = Tracer(), list[AcceptedRows](), 0
     total = sum(table.physical for _, table in everything)
     for split, table in everything:
         known, rejects = earlier.get(split), report[split].rejects
-        writer = PartWriter(split, table, mapping if known is None else MAPPING)
+        writer = RowsWriter(split, table, mapping if known is None else MAPPING)
         rows = rows_of(split, table, mapping, task, rejects) if known is None else known.rows()
         for row in rows:
             if row.place % _TOLD_EVERY == 0:
                 watch("Checking", seen + row.place, total)
             if reject := reading.take(row, writer, tracer):
                 rejects.append(reject)
-        parts.append(writer.part())
+        parts.append(writer.rows())
         report[split].accepted = len(writer.places)
         rejects.sort(key=lambda reject: reject.row)
         seen += table.physical
@@ -251,7 +251,7 @@ def _refuse_empty(split: Split, report: SplitReport, taking: list[str]) -> None:
     )
 
 
-def _duplicate_ids(parts: Iterable[Part]) -> Iterator[Finding]:
+def _duplicate_ids(parts: Iterable[AcceptedRows]) -> Iterator[Finding]:
     named = [part for part in parts if part.mapping.id in part.table.columns]
     if not named:
         return

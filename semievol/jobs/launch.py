@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -25,9 +26,17 @@ from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.runs import rounds, runs
 
-PROPAGATE = ("warm_up", "justify")
-FINE_TUNE = ("tune", "evaluate")
-EVERYTHING = ("warm_up", "evaluate")
+
+class Span(NamedTuple):
+    """The first and the last stage of a run, both inclusive."""
+
+    first: str
+    until: str
+
+
+PROPAGATE = Span("warm_up", "justify")
+FINE_TUNE = Span("tune", "evaluate")
+EVERYTHING = Span("warm_up", "evaluate")
 FRUITLESS_WORKERS = 3
 
 
@@ -57,10 +66,8 @@ def start(
         config = rounds.settled(round_, config)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):
-        if (waiting.round_id, waiting.first, waiting.until, waiting.selection, waiting.config) == (
-            *(round_.id, first, until, selection),
-            config,
-        ):
+        same_work = (waiting.round_id, waiting.first, waiting.until) == (round_.id, first, until)
+        if same_work and (waiting.selection, waiting.config) == (selection, config):
             return waiting
     run = runs.enqueue(store, round_.id, config, first, until, selection)
     ensure_worker(store)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from semievol.config import VOTERS, Collaborator
 from semievol.evidence import shift, summary
 from semievol.method import comparison, confidence, earned_weights, voters
-from semievol.method.ask import Lengths, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
+from semievol.method.ask import TooLong, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
 from semievol.method.crossfit import cross_fit
 from semievol.method.examples import train, tune_examples, warm_up_examples
 from semievol.method.judging import candidate_frames, evaluation
@@ -86,15 +86,15 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
-    done, lengths = journal.answered("respond"), Lengths()
+    done, too_long = journal.answered("respond"), TooLong()
     collaborators = [c for c in plan.config.propagation.collaborators if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
-        lengths.count(ask for _, _, ask in asks)
+        too_long.count(ask for _, _, ask in asks)
         answer_chunk(plan, engine, journal, "respond", asks, done)
         journal.progress("respond", start + len(chunk), len(records))
     voters.respond(plan, engine, journal, records)
-    lengths.tell(journal, "respond")
+    too_long.tell(journal, "respond")
 
 
 def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
@@ -168,16 +168,16 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
         return
     near = comparison.demonstrations(plan, engine)
     ways = [False, True] if near else [False]
-    total, lengths = len(plan.test) * len(paths) * len(ways), Lengths()
+    total, too_long = len(plan.test) * len(paths) * len(ways), TooLong()
     for position, (shown, arm) in enumerate((shown, arm) for shown in ways for arm in paths):
         row = Collaborator(name=comparison.row(arm, shown), model=arm, demonstrations=shown)
         done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
         for start, chunk in chunks(plan.test, near if shown else None):
             asks = [(r, row, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
-            lengths.count(ask for _, _, ask in asks)
+            too_long.count(ask for _, _, ask in asks)
             answer_chunk(plan, engine, journal, "evaluate", asks, done)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
-    lengths.tell(journal, "evaluate")
+    too_long.tell(journal, "evaluate")
     comparison.average(plan, journal)
     comparison.simpler_rows(plan, engine, journal)
     journal.save_evaluation(evaluation(plan, journal))

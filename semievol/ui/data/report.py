@@ -11,7 +11,7 @@ import streamlit as st
 
 from semievol.importing.build import Imported
 from semievol.importing.checks import Finding
-from semievol.jobs.intake import Lengths
+from semievol.jobs.intake import TokenLengths
 from semievol.ui.data import choices, preview
 from semievol.ui.shell import formats, parts, tables
 
@@ -93,7 +93,7 @@ def _hide_gold() -> None:
     st.session_state["hide_gold"] = True
 
 
-def token_tiles(measured: Lengths, model: str) -> None:
+def token_tiles(measured: TokenLengths, model: str) -> None:
     """How long the records are, and how many the model cannot read."""
     cut = ("" if measured.looked_at else "at least ") + formats.count(measured.too_long)
     middle, high, longest = (int(np.quantile(measured.sample, q)) for q in (0.5, 0.95, 1.0))

@@ -178,7 +178,7 @@ def _checked(
 
 def _decided(
     project: Project, checked: Imported, asked: Task, taken: frozenset[str], share: float
-) -> tuple[Imported, intake.Lengths | None]:
+) -> tuple[Imported, intake.TokenLengths | None]:
     """The records that are left after the visitor's choices, and how long they are; made once per choice."""
     model = state.config_of(project).model
     key = (asked, taken, share, model)

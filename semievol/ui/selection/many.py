@@ -21,11 +21,22 @@ def decide(here: Place, shown: dict[str, str | None], action: str, revision: int
 
     shown: record id -> answer shown.
     """
-    about = (here.store, here.this_project.id, here.this_round.id, shown, action, None, reviewer())
+    store, project_id, round_id, signed = here.store, here.this_project.id, here.this_round.id, reviewer()
     key = f"bulk-{desk.session()}-{action}-{revision}"
 
     def work(watch: Callable[[int], None]) -> str:
-        made = decisions.decide_many(*about, "many at once", key, only_undecided=True, watch=watch)
+        made = decisions.decide_many(
+            store,
+            project_id,
+            round_id,
+            shown,
+            action,
+            reviewer=signed,
+            note="many at once",
+            key=key,
+            only_undecided=True,
+            watch=watch,
+        )
         left = len(shown) - len(made)
         saved = f"{formats.plural(len(made), 'decision')} saved; Undo on the Review part takes all of them back."
         saved = saved if made else "Nothing saved."
@@ -39,10 +50,11 @@ def take_back(here: Place, decision_id: int, together: int, key: str | None = No
 
     key: of the press, where the same press once more could mean another decision.
     """
-    about = (here.store, here.this_project.id, decision_id, reviewer(), key or f"back-{decision_id}")
+    store, project_id, signed = here.store, here.this_project.id, reviewer()
 
     def work(watch: Callable[[int], None]) -> str:
-        made = decisions.take_back(*about, watch=watch)
+        press = key or f"back-{decision_id}"
+        made = decisions.take_back(store, project_id, decision_id, reviewer=signed, key=press, watch=watch)
         return f"{formats.plural(len(made), 'decision')} taken back."
 
     sweep.forget()

@@ -64,10 +64,17 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
 @notices.errors_kept()
 def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: dict[str, Any], revision: int) -> None:
     shown = dict(zip(chosen, pool.loc[chosen, "answer"], strict=True))
-    key = f"sweep-{last['record']}-{','.join(chosen)}-{revision}-{desk.session()}"
-    said = ("edit", last["after"], state.reviewer(), "like a record that was corrected", key)
     made = decisions.decide_many(
-        here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
+        here.store,
+        here.this_project.id,
+        here.this_round.id,
+        shown,
+        action="edit",
+        answer=last["after"],
+        reviewer=state.reviewer(),
+        note="like a record that was corrected",
+        key=f"sweep-{last['record']}-{','.join(chosen)}-{revision}-{desk.session()}",
+        only_undecided=True,
     )
     forget()
     desk.rest()

@@ -6,6 +6,7 @@ from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.evidence import summary
 from semievol.jobs import intake, launch, planning
+from semievol.jobs.launch import Span
 from semievol.method.protocols import Accepted, Frozen
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
@@ -18,8 +19,6 @@ from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
 from semievol.ui.selection.policy import offered
 from semievol.ui.shell import notices, router, state
-
-Span = tuple[str, str]
 
 
 def open_sample() -> None:
@@ -52,7 +51,8 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if (run.round_id, run.selection) == (round_.id, number):
             raise _twin(run)
-    return _started(launch.start(store, project, config, *launch.FINE_TUNE, selection=number, round_id=round_.id))
+    first, until = launch.FINE_TUNE
+    return _started(launch.start(store, project, config, first, until, selection=number, round_id=round_.id))
 
 
 def freeze(store: Store, round_: Round, policy: Policy) -> Frozen:
@@ -68,9 +68,17 @@ def _accepted(store: Store, round_: Round, policy: Policy) -> Accepted:
         why = cut.reason() or "Everything that the policy accepts was rejected by hand."
         raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
     task = projects.task_of(store, round_.version_id)
-    bulk = decisions.in_bulk(store, round_.project_id)
-    looked = (rounds.shift(store, round_.id), len(offered(pool)), state.reviews(store, round_.id), bulk)
-    return answers, origins, summary.at_this_moment(task, cut, pool, calibration, *looked)
+    known = summary.at_this_moment(
+        task,
+        cut,
+        pool,
+        calibration,
+        texts=rounds.shift(store, round_.id),
+        measures_tried=len(offered(pool)),
+        reviews=state.reviews(store, round_.id),
+        in_bulk=decisions.in_bulk(store, round_.project_id),
+    )
+    return answers, origins, known
 
 
 def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:
@@ -84,7 +92,7 @@ def cross_fit(project: Project, round_: Round, folds: int) -> None:
     """Judges the round's labeled records by models that never saw them; what the round holds already stays."""
     store = open_store()
     config = rounds.settled(round_, state.config_of(project, cross_fit=folds))
-    _started(launch.start(store, project, config, *launch.PROPAGATE, round_id=round_.id))
+    _started(launch.start(store, project, config, until=launch.PROPAGATE.until, round_id=round_.id))
 
 
 @notices.errors_kept()
@@ -114,7 +122,7 @@ def _from_the_start(store: Store, project: Project, config: Config, span: Span, 
         round_ = rounds.get_round(store, run.round_id)
         if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):
             raise _twin(run)
-    return _started(launch.start(store, project, config, *span, parent_id=parent_id))
+    return _started(launch.start(store, project, config, span.first, span.until, parent_id=parent_id))
 
 
 def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[Run]:
