@@ -39,7 +39,7 @@ def project(
     elif world == "discrete":
         doubt = np.digitize(seen, np.quantile(seen, [0.45, 0.8])).astype(float)
     harder = np.where(np.arange(count) < pool, SHIFT * shifted, 0.0)
-    columns = {
+    columns: dict[str, object] = {
         "answer": chance.choice(list("ABC"), count, p=[0.5, 0.3, 0.2]),
         "agreed": z + chance.normal(0, 1.5, count) < 0,
         "exactness": "exact",

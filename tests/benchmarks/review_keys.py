@@ -179,7 +179,7 @@ def streamed(browser: Browser, dashboard: Dashboard, many: int, rate: float) -> 
     on_screen = sum(bool(one["record"]) for one in missed)
     undos = [one["next"] for one in keys if one["key"] == "u" and one["next"] is not None]
     desk.page.context.close()
-    lines = [("pressed", many), ("taken by the desk", len(keys)), ("stored", len(stored))]
+    lines: list[tuple[str, object]] = [("pressed", many), ("taken by the desk", len(keys)), ("stored", len(stored))]
     lines += [("not taken, a record on the screen", on_screen), ("not taken, no record there", len(missed) - on_screen)]
     lines += [("as they were meant, in order", "yes" if stored == wanted else "NO")]
     lines += [("seconds of typing", round(typed_in, 1)), ("seconds until all was saved", round(saved_in, 1))]
@@ -195,7 +195,8 @@ def streamed(browser: Browser, dashboard: Dashboard, many: int, rate: float) -> 
 
 def pairs(browser: Browser, dashboard: Dashboard, many: int) -> dict[str, float]:
     """The `pairs` part: Ada accepts and Grace rejects, or the other way round, whichever is sent first."""
-    lines, found = list[tuple[str, ...]](), {"pairs": many, "pairs, both stored": 0}
+    lines = list[tuple[str, ...]]()
+    found: dict[str, float] = {"pairs": many, "pairs, both stored": 0}
     found |= {"pairs, loser told": 0, "pairs, loser told with the next key": 0}
     for number in range(many):
         desks = {name: sit_down(browser, dashboard, name) for name in ("Ada", "Grace")}

@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from semievol.store.database import open_store
 from semievol.store.decisions import decisions
@@ -14,7 +14,7 @@ from tests.browser.conftest import Dashboard, Visitor, start
 from tests.ui import made
 
 pytestmark = pytest.mark.browser
-SIZE = {"width": 1280, "height": 720}
+SIZE: ViewportSize = {"width": 1280, "height": 720}
 
 
 def _sign(page: Page, name: str) -> None:

@@ -214,7 +214,7 @@ def test_a_link_carries_project_round_record_and_filter(dashboard: Dashboard, vi
     assert "round=1" in page.url
 
 
-def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> None:
     project = made.with_results(open_store(dashboard.home))
     context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="dark")
     page = context.new_page()

@@ -268,7 +268,7 @@ def files(labeled: str, unlabeled: str = "", test: str = "") -> dict[Split, Tabl
     return {split: read_table(text.encode(), f"{split}.csv") for split, text in given.items() if text}
 
 
-def drafted(tables: dict[Split, Table], **options: bool) -> Imported:
+def drafted(tables: dict[Split, Table], **options: Any) -> Imported:
     mapping = suggest_mapping(tables)
     return build_records(tables, mapping, infer_task(tables, mapping), **options)
 

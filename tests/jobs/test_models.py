@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,11 @@ def test_the_starter_is_described_from_its_files():
     found = models.described("starter", "starter")
     assert (found.kind, found.state, found.architecture) == ("bundled", "ready", "LlamaForCausalLM")
     assert found.parameters == pytest.approx(5.9e6, rel=0.2)
+    assert found.memory is not None
+    assert found.bytes is not None
+    assert found.parameters is not None
     assert found.memory > found.bytes > found.parameters
+    assert found.seconds is not None
     assert found.seconds > 0
     assert "shows the mechanics" in found.note
 
@@ -99,9 +104,10 @@ def test_a_run_prepares_a_package_once_and_tells_it_as_progress(tmp_path, monkey
         def progress(self, *how_far: object) -> None:
             told.append(how_far)
 
-    run = SimpleNamespace(first="warm_up")
+    run: Any = SimpleNamespace(first="warm_up")
+    journal: Any = Told()
     for name in ("char-tfidf", "minilm", "minilm"):
-        worker._prepare(name, run, Told())
+        worker._prepare(name, run, journal)
     assert told[0] == ("warm_up", "minilm is prepared, once for this machine.")
     assert told[-2:] == [("warm_up", 2, 2), ("warm_up", 0, 0)]
     assert packaged.prepared("minilm") is not None

@@ -248,7 +248,7 @@ def test_a_span_that_cannot_begin_is_refused_and_leaves_nothing_behind(
     store: Store, project: projects.Project, first: str, extra: dict[str, int], named: str
 ) -> None:
     with pytest.raises(UserError, match=named):
-        launch.start(store, project, load("paper"), first, **extra)
+        launch.start(store, project, load("paper"), first, parent_id=extra.get("parent_id"))
     assert rounds.list_rounds(store, project.id) == []
     assert runs.list_runs(store) == []
 

@@ -101,7 +101,7 @@ class Watched(FakeEngine):
         super().__init__()
         self.polls: list[tuple[list[Record], list[Record]]] = []
 
-    def vote(self, labeled, queries, allowed, embedder, how):  # type: ignore[no-untyped-def]
+    def vote(self, labeled, queries, allowed, embedder, how):
         self.polls.append((list(labeled), list(queries)))
         return super().vote(labeled, queries, allowed, embedder, how)
 

@@ -33,15 +33,15 @@ def candidates(count: int, seed: int, hard: float = 0.15) -> pd.DataFrame:
 
 
 def fraction(value: float, **settings: object) -> Policy:
-    return Policy(rule=Rule(kind="fraction", value=value), **settings)  # type: ignore[arg-type]
+    return Policy(rule=Rule(kind="fraction", value=value), **settings)
 
 
 def threshold(value: float, **settings: object) -> Policy:
-    return Policy(rule=Rule(kind="threshold", value=value), **settings)  # type: ignore[arg-type]
+    return Policy(rule=Rule(kind="threshold", value=value), **settings)
 
 
 def target(value: float, **settings: object) -> Policy:
-    return Policy(rule=Rule(kind="target_precision", value=value), **settings)  # type: ignore[arg-type]
+    return Policy(rule=Rule(kind="target_precision", value=value), **settings)
 
 
 def kept(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> list[str]:

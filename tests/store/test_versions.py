@@ -17,7 +17,7 @@ from semievol.store.database import Store
 from semievol.store.runs import rounds
 from tests.store.world import TASK, World, records
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 
 
 @given(st.lists(st.tuples(TEXT, st.lists(TEXT, max_size=3), st.none() | TEXT), min_size=1, max_size=5))

@@ -143,8 +143,8 @@ def test_a_double_click_on_undo_takes_back_many_once(
     """The second click is of the button as it was drawn before the first, which may be done with by then."""
     about = (store, project.id, _round(store, project))
     pool = results.candidate_frame(store, about[2])
-    shown = pool["answer"].to_dict()
-    earlier = pool.index[0]
+    shown = {str(i): answer for i, answer in pool["answer"].items()}
+    earlier = str(pool.index[0])
     decisions.decide(*about, earlier, "accept", shown.pop(earlier))
     decisions.decide_many(*about, shown, "reject")
     once = Desk.do
@@ -179,7 +179,7 @@ def test_where_others_decided_on_all_meanwhile_no_undo_is_offered(visit: Visit, 
     """It would take back something else."""
     app = _part(visit("selection", project=project.id), "bulk")
     round_id = _round(store, project)
-    shown = results.candidate_frame(store, round_id)["answer"].to_dict()
+    shown = {str(i): answer for i, answer in results.candidate_frame(store, round_id)["answer"].items()}
     decisions.decide_many(store, project.id, round_id, shown, "accept", reviewer="Bob")
     press(app, "Reject all 60")
     assert [toast.value for toast in app.toast] == ["Nothing saved. 60 records had been decided meanwhile."]
@@ -222,7 +222,7 @@ def test_a_correction_is_offered_to_its_likes(visit: Visit, store: Store, projec
     pool = results.candidate_frame(store, _round(store, project))
     press(app, "Edit")
     top = str(pool["answer_nll"].idxmax())
-    was = pool.at[top, "answer"]
+    was = str(pool.at[top, "answer"])
     other = next(label for label in made.LABELS if label != was)
     next(box for box in app.selectbox if box.label == "Correct answer").set_value(other)
     press(app, "Save correction")
