@@ -23,6 +23,7 @@ from semievol.store.data import projects
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, selections
 from semievol.store.runs import rounds, runs
+from semievol.store.runs.journal import StoreJournal
 from tests.exported import World, lines
 
 TASK = Task("classification", ("roads", "water"), instruction="Sort the message, not @@pad@@.")
@@ -71,7 +72,9 @@ class Tuned:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(LocalEngine, "train", seen)
             queued = runs.enqueue(self.store, self.round.id, config, "tune", "tune", selection=1)
-            worker._work(self.store, runs.claim(self.store, queued.id, os.getpid()))
+            self.run = runs.claim(self.store, queued.id, os.getpid())
+            worker._work(self.store, self.run)
+        runs.finish(self.store, self.run.id, self.run.attempt, "done")
 
     def exported(self, folder: Path) -> list[Example]:
         rows = lines(export(self.store, self.project, "training", folder / "t.jsonl"))
@@ -92,9 +95,14 @@ def test_the_export_is_token_for_token_what_was_trained_on(
 ) -> None:
     settings = [f"model={model}", f"tune_on={tune_on}", f"propagation.answer_rule={rule}", *QUICK]
     tuned = Tuned(tmp_path / "workspace", load("studio", None, settings))
-    # A later run with other settings, which did not use the selection, tells nothing about it.
-    other = "pseudo" if tune_on == "gold_and_pseudo" else "gold_and_pseudo"
-    runs.enqueue(tuned.store, tuned.round.id, tuned.round.config.model_copy(update={"tune_on": other}))
+    # Later runs with other settings, one that only evaluates what was tuned and one that waits, tell nothing about it.
+    other = tuned.run.config.model_copy(
+        update={"tune_on": "pseudo" if tune_on == "gold_and_pseudo" else "gold_and_pseudo"}
+    )
+    judging = runs.enqueue(tuned.store, tuned.round.id, other, "evaluate", "evaluate")
+    StoreJournal(tuned.store, runs.claim(tuned.store, judging.id, os.getpid())).predictions("base")
+    assert runs.get_run(tuned.store, judging.id).selection_used == 1
+    runs.enqueue(tuned.store, tuned.round.id, other)
     exported = tuned.exported(tmp_path)
     gold = [("l0", "gold"), ("l1", "gold"), ("l2", "gold")] if tune_on == "gold_and_pseudo" else []
     accepted = [("u0", "pseudo"), ("u1", "expert"), ("u2", "pseudo")]
@@ -128,4 +136,4 @@ def test_where_nothing_tells_the_export_says_so(tmp_path: Path) -> None:
     world.export("training", tmp_path / "t.jsonl", left_out=left_out)
     [said] = left_out
     assert said.startswith("The control tokens of tiny are not known")
-    assert said == training.caveat(world.store, world.project, world.round)
+    assert said == training.caveat(world.store, world.project, world.round, 1)

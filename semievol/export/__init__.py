@@ -76,7 +76,7 @@ def export(
     number = selection if selection is not None else selections.selections(store, chosen.id)[-1]["number"]
     if what == "selection":
         return files.table(out, tables.selection(store, project, chosen, number), overwrite)
-    if left_out is not None and (said := training.caveat(store, project, chosen)):
+    if left_out is not None and (said := training.caveat(store, project, chosen, number)):
         left_out.append(said)
     return training.write(store, project, chosen, number, out, form, overwrite)
 

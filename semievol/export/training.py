@@ -14,7 +14,7 @@ from semievol.export import files, tables
 from semievol.export.files import Row
 from semievol.method.examples import tune_examples
 from semievol.method.protocols import Frozen, Plan
-from semievol.records import Example, Record
+from semievol.records import STAGES, Example, Record
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.decisions import selections
@@ -50,10 +50,9 @@ def write(
 def pairs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[tuple[Record, Example]]:
     """Gold and accepted answers exactly as `tune` is given them, each example with its record.
 
-    The settings are those of the newest run that used the selection, else of the round's newest run.
+    The settings are those of the newest run that tuned on the selection, else of the round's newest run.
     """
-    found = _runs(store, project, round_)
-    found.sort(key=lambda run: run.selection_used != selection)
+    found = _runs(store, project, round_, selection)
     config = rounds.settled(round_, found[0].config) if found else round_.config
     held = rounds.held(store, round_.id)
     records = [r for r in projects.load_records(store, round_.version_id) if r.content_hash not in held]
@@ -65,20 +64,12 @@ def pairs(store: Store, project: projects.Project, round_: Round, selection: int
     )
     frame = selections.selection_frame(store, round_.id, selection)
     answers, origins = (dict(zip(frame["record_id"], frame[name], strict=True)) for name in ("answer", "origin"))
-    return tune_examples(plan, Frozen(selection, None, answers, origins), control_tokens(store, project, round_) or ())
+    return tune_examples(plan, Frozen(selection, None, answers, origins), _control_tokens(found, round_) or ())
 
 
-def control_tokens(store: Store, project: projects.Project, round_: Round) -> Sequence[str] | None:
-    """The special tokens of the round's model as text, longest first: as its newest run noted them, or, where no run
-    did, as the model's files have them. None where these are not on this machine."""
-    noted = (run.environment.get("control_tokens") for run in _runs(store, project, round_))
-    found = next((tokens for tokens in noted if tokens), None)
-    return lengths.control_tokens(round_.config.model) if found is None else found
-
-
-def caveat(store: Store, project: projects.Project, round_: Round) -> str:
-    """What should be known of the round's training data, in a sentence; empty where they are as in training."""
-    if control_tokens(store, project, round_) is not None:
+def caveat(store: Store, project: projects.Project, round_: Round, selection: int) -> str:
+    """What should be known of the training data, in a sentence; empty where they are as in training."""
+    if _control_tokens(_runs(store, project, round_, selection), round_) is not None:
         return ""
     model = PurePath(round_.config.model).name
     return (
@@ -87,9 +78,21 @@ def caveat(store: Store, project: projects.Project, round_: Round) -> str:
     )
 
 
-def _runs(store: Store, project: projects.Project, round_: Round) -> list[runs.Run]:
-    """The round's runs, newest first."""
-    return [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
+def _runs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[runs.Run]:
+    """The round's runs: those that tuned on the selection, newest first, then the others."""
+
+    def other(run: runs.Run) -> bool:
+        span = STAGES[STAGES.index(run.first) : STAGES.index(run.until) + 1]
+        return run.selection_used != selection or "tune" not in span
+
+    return sorted((r for r in runs.list_runs(store, project.id) if r.round_id == round_.id), key=other)
+
+
+def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
+    """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
+    else as the model's files have them. None where these are not on this machine."""
+    noted = (run.environment.get("control_tokens") for run in found)
+    return next(filter(None, noted), None) or lengths.control_tokens(round_.config.model)
 
 
 def _plain(record: Record, example: Example) -> Row:

@@ -48,7 +48,8 @@ def downloads(here: Place, run: Run) -> None:
         form, suffix = TRAINING[style or "Chat (JSONL)"]
         if frozen:
             _button("Training data", _made(here, "training", f"training.{suffix}", round_id=round_id, form=form))
-            if said := training.caveat(here.store, here.this_project, get_round(here.store, round_id)):
+            round_, number = get_round(here.store, round_id), frozen[-1]["number"]
+            if said := training.caveat(here.store, here.this_project, round_, number):
                 parts.note(said)
         if outcomes.run_adapter(here.store, run.id):
             _button("Evolved adapter (ZIP)", _made(here, "adapter", f"adapter-run-{run.id}.zip", run_id=run.id))
