@@ -125,7 +125,7 @@ class Propagation(Settings):
         False,
         description="Whether `neighbours` and `regression` learn from the unlabeled records, too: beside the labeled "
         "records from the answers that all collaborators together give to records other than the one that is asked "
-        "about. Not where labeled records are cross-fitted.",
+        "about.",
     )
     justify: bool = Field(True, description="Whether the judge weighs the candidates where collaborators disagree.")
     judge: Collaborator = Field(

@@ -43,6 +43,7 @@ def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Cal
             plan,
             labeled=[record for record in plan.labeled if record.content_hash not in fold],
             unlabeled=(),
+            learn_from=plan.unlabeled,
             calibration=[record for record in plan.labeled if record.content_hash in fold],
         )
         mine = _Fold(journal, number, len(folds))

@@ -76,20 +76,22 @@ def _taught(
     In the second pass (compare arXiv 2503.03062) these are the labeled ones and the unlabeled ones of all other parts,
     with the answers of all collaborators together. Parts go by content, so that no record, and no copy of it, has a say
     about itself, and a calibration record is answered just as an unlabeled one is. Texts that could steer a model
-    teach nothing. Cross-fitting would need a first pass of its own for every fold, so there is none then.
+    teach nothing. In a fold of cross-fitting the voters alone make the first pass: the round's model has seen the labels
+    of the records that the fold judges. Its second pass is a little worse for that, never better.
     """
-    if not plan.config.propagation.second_pass or plan.config.cross_fit or not plan.unlabeled:
+    pool = plan.unlabeled or plan.learn_from
+    if not plan.config.propagation.second_pass or not pool:
         return [(plan, records)]
     said: dict[str, list[Response]] = {}
     voters = {collaborator.name for collaborator, _ in mine}
-    for response in journal.responses("respond"):
+    for response in journal.responses("respond") if plan.unlabeled else ():
         if response.collaborator not in voters and not response.unread:
             said.setdefault(response.record_id, []).append(response)
     for collaborator, how in mine:
-        for response in poll(plan, engine, collaborator.name, how, plan.unlabeled):
+        for response in poll(plan, engine, collaborator.name, how, pool):
             said.setdefault(response.record_id, []).append(response)
     answered = []
-    for record in plan.unlabeled:
+    for record in pool:
         allowed = allowed_answers(plan.task, record)
         answer = confidence.merge(plan.task, allowed, said[record.id], None, "pooled").answer
         if answer is not None and not suspicious(record.question, record.options):

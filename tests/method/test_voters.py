@@ -150,6 +150,28 @@ def test_what_a_model_says_of_a_record_moves_the_answers_of_other_records_only()
     assert "u3" not in moved
 
 
+def test_in_a_fold_the_pool_teaches_without_the_models_that_saw_the_folds_labels() -> None:
+    held = [Record("c", "the tap tap", (), "water", "labeled")]
+    pool = [Record(f"u{i}", f"the {word} thing", (), None, "unlabeled") for i, word in enumerate(WORDS)]
+    labeled = [Record("a", "a leak in the tap", (), "water"), Record("b", "a hole in the lane", (), "roads")]
+    config = load("paper", assignments=["model=starter"])
+    changes = {"collaborators": (NEIGHBOURS,), "second_pass": True}
+    config = config.model_copy(update={"propagation": config.propagation.model_copy(update=changes)})
+    plan = Plan(LABELS, config, labeled, [], held, learn_from=pool)
+    answers = []
+    for said in ("roads", "water"):  # what the round's own model answered about the pool
+        journal, engine = MemoryJournal(), Watched()
+        probabilities = (0.9, 0.1) if said == "roads" else (0.1, 0.9)
+        journal.save_responses(
+            "respond", [Response(r.id, "m", said, said, probabilities, input_hash="h") for r in pool]
+        )
+        voters.respond(plan, engine, journal, held)
+        answers.append([r for r in journal.responses("respond") if r.collaborator == "votes"])
+        assert len(engine.polls[1][0]) > len(labeled)
+    assert answers[0] == answers[1]
+    assert [response.record_id for response in answers[0]] == ["c"]
+
+
 def test_without_a_second_pass_the_labeled_records_alone_vote() -> None:
     engine, _ = second_pass({}, second_pass=False)
     assert all({record.id for record in voting} == {"a", "b"} for voting, _ in engine.polls)
