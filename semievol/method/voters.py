@@ -76,8 +76,8 @@ def _taught(
     In the second pass (compare arXiv 2503.03062) these are the labeled ones and the unlabeled ones of all other parts,
     with the answers of all collaborators together. Parts go by content, so that no record, and no copy of it, has a say
     about itself, and a calibration record is answered just as an unlabeled one is. Texts that could steer a model
-    teach nothing. In a fold of cross-fitting the voters alone make the first pass: the round's model has seen the labels
-    of the records that the fold judges. Its second pass is a little worse for that, never better.
+    teach nothing. In a fold of cross-fitting the voters alone make the first pass, since the round's model has seen the
+    labels of the records that the fold judges. What they teach is a little worse, so estimates lean to the low side.
     """
     pool = plan.unlabeled or plan.learn_from
     if not plan.config.propagation.second_pass or not pool:
