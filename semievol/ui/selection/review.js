@@ -5,7 +5,7 @@
 // is stored, and is sent again after a failure. `turn` makes every message a new one.
 const kept = new Map(); // place -> state; outlives the element, and the dashboard's process, which may be started anew
 const PAGE = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // whose numbers `seq` counts
-const WAIT = "One moment, the next ones are on their way.";
+const WAIT = "Loading the next records.";
 const SOON = 60; // milliseconds in which quick presses become one message
 const SETTLED = 1200; // of silence, after which the rest of the page is drawn anew
 const AGAIN = 3000; // before what could not be saved is sent again
