@@ -33,7 +33,7 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Bad(f'The key "{key[:60]}" stands twice.')
+            raise _Bad(f'The key "{key[:60]}" is given twice.')
         found[key] = value
     return found
 
