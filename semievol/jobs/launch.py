@@ -133,7 +133,7 @@ def _no_worker(log: Path) -> dict[str, str]:
     lines = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
     cause = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
     said = f" It said: {cause[:300]}" if cause else ""
-    remedy = "Read the whole log, mend what it names (often: install the requirements again), then press Resume."
+    remedy = "Read the log, fix the cause (often: install the requirements again), then press Resume."
     return UserError(f"The worker process cannot start.{said}", f"logs/{log.name}", remedy).as_dict()
 
 
