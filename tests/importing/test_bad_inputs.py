@@ -202,7 +202,7 @@ CASES = [
     Case(92, "R", lambda: parquet_bytes({"question": pa.array([b"0" * 16], pa.uuid())}), "extension", "data.parquet"),
     Case(93, "C", lambda: book(sheets=("First", "Other")), "Other", "data.xlsx"),
     Case(94, "Q", lambda: book(["merged", "yes"], ["", "no"], merge="A14:A15"), "empty", "data.xlsx", row=15),
-    Case(93, "C", lambda: hidden_rows(), "rows are hidden", "data.xlsx"),
+    Case(93, "C", lambda: hidden_rows(), "hidden in the workbook", "data.xlsx"),
     Case(95, "Q", uncached_formula, "formula without a stored value", "data.xlsx", row=14),
     Case(96, "Q", lambda: book(["#REF!", "yes"]), "spreadsheet error", "data.xlsx", row=14),
     Case(97, "C", lambda: book([datetime.date(2024, 1, 2), "yes"]), "dates", "data.xlsx"),
@@ -260,7 +260,7 @@ def test_cells_are_kept_to_the_letter() -> None:
 def test_a_quoted_cell_over_several_lines_counts_as_the_row_where_it_starts() -> None:
     table = read_table(b'question,answer\n"one\ntwo\nthree",a\n\nlast,b\n', "data.csv")
     assert table.numbers.tolist() == [2, 6]
-    assert table.notes == ["1 blank lines were skipped."]
+    assert table.notes == ["Blank lines that were skipped: 1."]
 
 
 def files(labeled: str, unlabeled: str = "", test: str = "") -> dict[Split, Table]:

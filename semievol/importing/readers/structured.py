@@ -203,7 +203,7 @@ class _Reading:
         self._write()
         varying = self.keys.total() - self.keys[len(self.columns)]
         if varying:
-            self.writer.notes.append(f"{varying:,} records lack some of the fields; those cells are empty.")
+            self.writer.notes.append(f"Records that lack some of the fields, whose cells are empty: {varying:,}.")
         if self.nested:
             self.writer.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
         return finished(self.writer, "record")

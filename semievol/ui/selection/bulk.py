@@ -17,7 +17,7 @@ WIDTHS = {"question": 260, "answer": 130, "value": 120}
 
 
 def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> None:
-    """The filter, the preview, and the buttons."""
+    """Draws the filter, the preview, and the buttons. kept: whether the policy keeps each candidate of the pool."""
     parts.heading(
         "Decide on many candidates",
         "Filter the undecided candidates, then decide on all that are found. One Undo under Review takes it all back.",

@@ -43,7 +43,7 @@ def change(here: Place, **values: Any) -> None:
 
 
 def form(here: Place, pool: pd.DataFrame) -> None:
-    """Measure, rule, value, disputed records, classes."""
+    """Draws the form: measure, rule, value, disputed records, classes."""
     policy = current(here)
     known = offered(pool)
     _set("policy_measure", policy.measure if policy.measure in known else None)
@@ -114,7 +114,7 @@ def in_words(policy: Policy) -> str:
 
 def _rule_in_words(rule: Rule) -> str:
     if rule.kind == "threshold":
-        return f"up to {rule.value:g}"
+        return f"up to {rule.value:.3g}"
     share = formats.percent(rule.value)
     return f"most confident {share}" if rule.kind == "fraction" else f"precision {share}"
 

@@ -286,7 +286,7 @@ class Desk:
         return place
 
     def correction(self, record_id: str) -> None:
-        """The form for another answer."""
+        """The form that corrects the answer."""
         view = results.record_view(self.here.store, self.round_id, record_id)
         allowed = allowed_answers(self.task, view.record)
         with st.form("correction", border=False):
@@ -313,7 +313,7 @@ class Desk:
                 self._save(record_id, "accept" if own else "edit", None if own else read, note or "")
 
     def note(self, record_id: str) -> None:
-        """The form for a decision with a note."""
+        """The form that decides and adds a note."""
         with st.form("note", border=False):
             note = st.text_input("Note", max_chars=500, placeholder="Stored with the decision, in the history")
             with st.container(horizontal=True):

@@ -29,12 +29,12 @@ def open_sample() -> None:
 
 
 def propagate(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """`warm_up` … `justify`, in the round that belongs to these settings."""
+    """Runs the stages `warm_up` to `justify`, in the round that belongs to these settings."""
     return _from_the_start(store, project, config, launch.PROPAGATE, parent_id)
 
 
 def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """All seven stages; the policy freezes the selection."""
+    """Runs all seven stages. The selection is frozen by the policy."""
     return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
 
 

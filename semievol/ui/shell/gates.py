@@ -81,7 +81,7 @@ def beginnings(primary: bool = False) -> None:
 
 @st.dialog("New project")
 def new_project() -> None:
-    """Name and task kind, nothing else."""
+    """The form for a new project: its name and, if wanted, its kind of task."""
     with st.form("new_project", border=False):
         name = st.text_input("Name", max_chars=120, placeholder="What is it about?")
         kind = st.segmented_control(

@@ -54,9 +54,9 @@ def look(store: Store, round_id: int | None) -> Snapshot:
     merged: dict[str, StageProgress] = {}
     for run in [run for run in runs if run.round_id == round_id]:  # newest first
         for progress in stages(store, run.id):
-            if progress.status == "skipped":  # not in this run's span
+            if progress.status == "skipped":  # this run does not execute the stage
                 continue
-            if progress.status == "running" and run.status not in state.BUSY:  # left behind by its run
+            if progress.status == "running" and run.status not in state.BUSY:  # its run has ended without finishing it
                 progress = replace(progress, status="failed" if run.status == "failed" else "waiting")
             if progress.status != "waiting" or run.status in (*state.BUSY, *state.WAITING):
                 merged.setdefault(progress.stage, progress)

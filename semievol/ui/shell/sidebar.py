@@ -42,8 +42,10 @@ def _pickers(here: Place) -> None:
             "Round",
             list(rounds)[::-1],
             format_func=lambda i: (
-                f"Round {rounds[i].number}{versions.get(i, '')} · {formats.moment(rounds[i].created)} · id {i}"
+                f"Round {rounds[i].number}{versions.get(i, '')} · {formats.moment(rounds[i].created)} (id {i})"
             ),
+            help="A round is one pass of the seven stages. Rounds with the same number differ in their settings or "
+            "data. The id names a round on the command line.",
             key="pick_round",
             on_change=_choose_round,
         )

@@ -108,7 +108,10 @@ def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFram
     """The candidates as a run has written them last (`results.written`), with the decisions of that moment."""
     store = open_store(Path(home))
     frames = results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
-    kinds = {"answer": "category", "exactness": "category"}  # few values, many records: counted and grouped at once
+    kinds = {
+        "answer": "category",
+        "exactness": "category",
+    }  # few values in many records: categories make counting and grouping fast
     return frames[0].astype(kinds), frames[1].astype(kinds)
 
 
@@ -159,7 +162,7 @@ def _labeled(home: str, version_id: int) -> dict[str, int]:
 
 
 def training_pace(store: Store, round_id: int) -> float | None:
-    """As `estimate.training_pace`; looked up twice a minute."""
+    """As `estimate.training_pace`; cached for half a minute."""
     return _training_pace(str(store.home), round_id)
 
 

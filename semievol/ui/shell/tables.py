@@ -38,7 +38,7 @@ def table(
         elif pd.api.types.is_integer_dtype(kind):
             config[column] = st.column_config.NumberColumn(heading, width=width, format="localized")
         else:
-            # Text cells never become links or Markdown, whatever they hold.
+            # A text column: whatever a cell holds, it never becomes a link or Markdown.
             shown[column] = shown[column].astype(object).where(shown[column].notna(), "")
             config[column] = st.column_config.TextColumn(heading, width=width)
     options.setdefault("hide_index", True)

@@ -166,7 +166,7 @@ def _changed(here: Place, project: Project, path: str) -> None:
 
 
 def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The top-level entry of the settings in which the value at `path` is changed."""
+    """Returns the top-level entry of the settings that holds `path`, with the value at `path` changed."""
     first, *rest = path.split(".")
     if not rest:
         return {first: value}
