@@ -11,7 +11,7 @@ with parts.page() as here:
     gates.needs_project(here)
     parts.head(
         "Responses",
-        "Every unlabeled record: what each collaborator (one way of answering) said, and how sure they are together.",
+        "Every unlabeled record: what each collaborator (one way of answering) said, and how confident they are.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")

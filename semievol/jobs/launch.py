@@ -53,7 +53,7 @@ def start(
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
-            raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another.")
+            raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another round.")
         config = rounds.settled(round_, config)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):

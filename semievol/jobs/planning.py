@@ -49,7 +49,7 @@ def open_round(
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
-            raise UserError(f"There is no round {parent_id} in this project.", "--parent", "Choose another.")
+            raise UserError(f"There is no round {parent_id} in this project.", "--parent", "Choose another round.")
         adapter = outcomes.evolved_adapter(store, parent_id)
         if adapter is None:
             raise UserError("The parent round has no evolved adapter.", f"round {parent_id}", "Fine-tune it first.")

@@ -80,9 +80,9 @@ def _verdict(evaluation: dict[str, Any] | None) -> None:
     cells = []
     for model, word in formats.MODEL_WORDS.items():
         if found := evaluation.get(model):
-            span = f"{formats.percent(found['low'])} to {formats.percent(found['high'])} (95 % confidence)"
+            span = f"between {formats.percent(found['low'])} and {formats.percent(found['high'])}"
             cells.append((word, formats.percent(found["accuracy"]), span))
-    parts.html("<div class='sv-kicker' style='margin:.4rem 0 0'>Accuracy on the test set</div>")
+    parts.html("<div class='sv-kicker' style='margin:.4rem 0 0'>Accuracy on the test set (95 % confidence)</div>")
     parts.tiles(cells, strong=len(cells) - 1)
 
 

@@ -53,7 +53,7 @@ def form(here: Place, pool: pd.DataFrame) -> None:
         format_func=lambda m: formats.MEASURE_WORDS[m],
         key="policy_measure",
         on_change=lambda: _new_measure(here, pool),
-        help="How confidence is measured. " + formats.MEASURE_FORMULAS[policy.measure],
+        help="The measure by which candidates are ordered. " + formats.MEASURE_FORMULAS[policy.measure],
     )
     _set("policy_rule", policy.rule.kind)
     st.segmented_control(
