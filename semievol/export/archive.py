@@ -48,7 +48,9 @@ def write(
     Other work on the project goes on meanwhile: what leaves is its state at the beginning.
     """
     if not out.name.endswith(".zip"):
-        raise UserError(f'The ending "{out.suffix}" is no format of this export.', str(out), f"End it with {ENDING}.")
+        raise UserError(
+            f'The ending "{out.suffix}" is not a format of this export.', str(out), f"End it with {ENDING}."
+        )
     adapters = _Adapters(store)
     with (
         files.whole(out, overwrite) as path,

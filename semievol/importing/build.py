@@ -238,14 +238,14 @@ def _refuse_empty(split: Split, report: SplitReport, taking: list[str]) -> None:
         return
     if report.removed:
         raise UserError(
-            f"No {split} record is left: {report.removed:,} leave by the remedies that are taken"
+            f"No {split} record is left: the chosen remedies take out {report.removed:,}"
             + (f", {report.rejected:,} cannot be read." if report.rejects else "."),
             report.name,
-            f"Choose other files, or keep what {' and '.join(taking) or 'is split off'} takes out.",
+            f"Choose other files, or do not apply {' and '.join(taking) or 'the split for testing'}.",
         )
     first = report.rejects[0]
     raise UserError(
-        f"Not one of the {report.physical:,} {split} rows can be used; the first: {first.reason}",
+        f"None of the {report.physical:,} {split} rows can be used. The first one: {first.reason}",
         f"{report.name}, row {first.row}" + (f", column {first.column}" if first.column else ""),
         first.remedy,
     )
@@ -272,7 +272,7 @@ def _duplicate_ids(parts: Iterable[AcceptedRows]) -> Iterator[Finding]:
                     if len(examples) < SHOWN:
                         examples.append({"split": part.split, "row": number, "value": snippet(value)})
                 seen.add(str(value))
-    what = f"Ids that stand further up already: {count:,}."
+    what = f"Ids that an earlier row already has: {count:,}."
     yield Finding("duplicate_ids", count, what, "Give every row its own id.", tuple(examples))
 
 
@@ -282,7 +282,12 @@ def _piped_options(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[F
         n for cells in given for cell, n in cells.items() if (cell or "").strip()[:1] not in ("", "[", "{", "(")
     )
     if piped:
-        yield Finding("piped_options", piped, f'Options separated by "|": {piped:,} cells.', "Check one of them.")
+        yield Finding(
+            "piped_options",
+            piped,
+            f'Options separated by "|": {piped:,} cells.',
+            "Check whether they were separated correctly.",
+        )
 
 
 def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: bool) -> Iterator[Finding]:
@@ -293,5 +298,5 @@ def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: boo
     given = sum(times for value, times in table.counts(column).items() if value and value.strip())
     if given:
         what = f"Ignored, because the records are unlabeled: {answers(given)}."
-        remedy = "Keep it as hidden gold to measure the pseudo-labels with it."
+        remedy = "Keep them as hidden gold to measure how many pseudo-labels are right."
         yield Finding("unlabeled_answers", given, what, remedy)

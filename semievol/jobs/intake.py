@@ -200,7 +200,7 @@ def instruct(store: Store, project: projects.Project, instruction: str) -> proje
     the instruction that they have."""
     if project.version_id is None:
         raise UserError(
-            "The project has no data yet.", project.name, "Import records; the instruction comes with them."
+            "The project has no data yet.", project.name, "Import records first; the import takes an instruction, too."
         )
     before = projects.task_of(store, project.version_id)
     task = instructed(before, instruction)
@@ -267,7 +267,7 @@ def server_file(text: str) -> Path:
     """A file on the dashboard's machine, in one of the folders that its operator opened (`FOLDERS`); else UserError."""
     roots = [Path(root).resolve() for root in os.environ.get(FOLDERS, "").split(os.pathsep) if root]
     refused = UserError(
-        "This file is not in a folder that the operator opened.",
+        "This file is not in a folder that the operator has allowed.",
         "path",
         f"Choose a file in: {', '.join(map(str, roots))}." if roots else f"Ask the operator to set {FOLDERS}.",
     )

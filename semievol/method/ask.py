@@ -89,7 +89,7 @@ class TooLong:
         if self.unread:
             journal.event(
                 stage,
-                f"{counted(self.unread)} too long for the model even without demonstrations, and went unanswered.",
+                f"{counted(self.unread)} too long for the model even without demonstrations, and got no answer.",
             )
 
 

@@ -139,7 +139,7 @@ def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     frozen = journal.freeze(policy, accepted)
     if not frozen.answers:
         reason = Cut(policy, *candidate_frames(plan, journal)).reason()
-        journal.event("select", f"Nothing is accepted. {reason}".strip())
+        journal.event("select", f"No candidate is accepted. {reason}".strip())
     journal.progress("select", len(plan.unlabeled), len(plan.unlabeled))
 
 

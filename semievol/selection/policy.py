@@ -130,14 +130,15 @@ class Cut:
         if any(part.rule.kind == "target_precision" for part in parts):
             target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
             needed = precision.needed_reviews(target)
-            cure = f" Keep a share instead, and let a random review verify it ({needed}, all right)." if needed else ""
-            return f"There is {NOT_ENOUGH} from calibration for a precision of {100 * target:.3g} %.{cure}"
+            few = f"{needed} reviewed records without an error would prove it"
+            cure = f" Keep a share instead, and verify it by a random review ({few})." if needed else ""
+            return f"The calibration records give {NOT_ENOUGH} for a precision of {100 * target:.3g} %.{cure}"
         if all(part.rule.kind == "fraction" for part in parts):
             if all(part.rule.value == 0 for part in parts):
                 return "A share of 0 % keeps nothing."
             best = min(int(place.min()) for place in ranked if place.size)
-            return f"The {best} most confident candidates share one value and can only be kept together."
-        return f"The value of every candidate is above {policy.rule.value:g}."
+            return f"The {best} most confident candidates have the same value and can only be kept together."
+        return f"The value of every candidate is above the threshold {policy.rule.value:g}."
 
     def evidence(self, alpha: float = ALPHA, measures_tried: int = 1) -> Evidence | None:
         """Bounds on the number wrong among what the policy keeps, by the band (docs/evidence.md, Many

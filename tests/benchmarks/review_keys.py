@@ -215,12 +215,14 @@ def pairs(browser: Browser, dashboard: Dashboard, many: int) -> dict[str, float]
         view = results.record_view(store, list_rounds(store, project_id)[0].id, record)
         assert view.verdict is not None
         loser = next(name for name in desks if name != view.verdict["reviewer"])
-        told = [name for name, desk in desks.items() if desk.page.get_by_text("Decided twice").count()]
+        told = [name for name, desk in desks.items() if desk.page.get_by_text("Different decisions").count()]
         at_once = loser in told
         if not at_once:  # a page learns what others did when it is drawn anew
             desks[loser].page.keyboard.press("s")
             desks[loser].await_saved()
-            told += [f"{loser}, with the next key"] if desks[loser].page.get_by_text("Decided twice").count() else []
+            told += (
+                [f"{loser}, with the next key"] if desks[loser].page.get_by_text("Different decisions").count() else []
+            )
         order = ", ".join(f"{who} {did}" for who, did in zip(mine["reviewer"][::-1], mine["action"][::-1], strict=True))
         lines.append((order, f"{loser}'s does not count", f"told: {', '.join(told) or 'nobody'}"))
         found["pairs, both stored"] += len(mine) == 2

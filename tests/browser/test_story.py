@@ -194,7 +194,7 @@ def test_a_reload_keeps_what_was_uploaded_and_chosen(
     expect(page.get_by_text("60 records will become dataset version 2.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("60 records will become dataset version 2.")).to_be_visible()
-    expect(page.get_by_text("Kept from before: labeled.csv")).to_be_visible()
+    expect(page.get_by_text("From an earlier visit: labeled.csv")).to_be_visible()
     visitor.shot(shots, "reloaded-upload")
     button(page, "Import records")
     expect(page.get_by_text("Dataset version 2 is stored.")).to_be_visible()

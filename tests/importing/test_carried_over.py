@@ -93,4 +93,4 @@ def test_where_nothing_is_left_the_remedies_that_took_it_are_named() -> None:
     found = check_tables(labeled(), TEXTS, TASK, kept=before)
     with pytest.raises(UserError) as caught:
         found.decided(["overlap_labeled_unlabeled"])
-    assert 'keep what "Leave out of unlabeled" (1) takes out' in caught.value.remedy
+    assert 'do not apply "Leave out of unlabeled" (1)' in caught.value.remedy

@@ -39,7 +39,7 @@ def test_the_starter_is_described_from_its_files():
     assert found.memory > found.bytes > found.parameters
     assert found.seconds is not None
     assert found.seconds > 0
-    assert "shows the mechanics" in found.note
+    assert "shows the steps" in found.note
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_run_prepares_a_package_once_and_tells_it_as_progress(tmp_path, monkey
     journal: Any = Told()
     for name in ("char-tfidf", "minilm", "minilm"):
         worker._prepare(name, run, journal)
-    assert told[0] == ("warm_up", "minilm is prepared, once for this machine.")
+    assert told[0] == ("warm_up", "The model minilm is being prepared. This is done once on each machine.")
     assert told[-2:] == [("warm_up", 2, 2), ("warm_up", 0, 0)]
     assert packaged.prepared("minilm") is not None
     assert len([said for said in told if len(said) == 2]) == 1

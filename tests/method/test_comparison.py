@@ -111,7 +111,7 @@ def test_a_simpler_model_that_is_ahead_is_named_with_both_figures_and_the_test()
         "the simpler model is ahead here (mid-p McNemar, p = 0.04)."
     )
     evaluation["against"]["regression"]["p_value"] = 0.3
-    assert "chance alone could make this" in comparison.ahead(evaluation)
+    assert "chance alone could explain it" in comparison.ahead(evaluation)
 
 
 def test_nothing_is_said_where_the_evolved_model_is_ahead_or_there_is_nothing_to_compare() -> None:

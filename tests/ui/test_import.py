@@ -88,7 +88,7 @@ def test_19_the_same_file_again_is_recognised(visit: Callable[..., AppTest], sto
     press(app, "Import records")
     app = visit("data", project=project.id)
     app.file_uploader(key="upload_labeled_0").upload("renamed.csv", LABELED.encode()).run()
-    assert "the very file of the labeled data of version 1" in told(app)
+    assert "identical to the labeled file of version 1" in told(app)
 
 
 def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_is_remembered(
@@ -103,7 +103,7 @@ def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_i
     app = visit("data", project=project.id)
     changed = LABELED.replace("text,team", "team,text").replace("call 0 about", "letter 0 about")
     app.file_uploader(key="upload_labeled_0").upload("labeled.csv", changed.encode()).run()
-    assert "As in version 1" in told(app)
+    assert "as in version 1" in told(app)
     assert next(b.value for b in app.selectbox if b.label == "Question") == "team"
     press(app, "Import records")
     first, second = projects.versions(store, project.id)
@@ -218,7 +218,7 @@ def test_files_on_the_server_are_read_only_from_opened_folders(
     for outside in (closed / "labeled.csv", opened / ".." / "closed" / "labeled.csv", opened / "link.csv", "a\0b"):
         app.text_input(key="path_labeled").input(str(outside)).run()
         app.button(key="use_path_labeled").click().run()
-        assert "not in a folder that the operator opened" in told(app)
+        assert "not in a folder that the operator has allowed" in told(app)
     app.text_input(key="path_labeled").input(str(opened / "labeled.csv")).run()
     app.button(key="use_path_labeled").click().run()
     assert "24 rows" in told(app)
@@ -233,7 +233,7 @@ def test_two_tabs_with_the_same_file_do_not_take_it_from_each_other(
     tabs = [_upload(visit("data", project=project.id), {"labeled": LABELED}) for _ in range(2)]
     for tab in tabs:
         press(tab, "Import records")
-        assert "Something broke" not in told(tab)
+        assert "An unexpected error" not in told(tab)
     assert [version.number for version in projects.versions(store, project.id)] == [1, 2]
 
 
@@ -276,11 +276,11 @@ def test_answers_can_be_counted_otherwise_and_back_also_where_none_is_left(
     app = _upload(visit("data", project=project.id), {"labeled": labeled})
 
     def control() -> ButtonGroup:
-        return next(one for one in app.segmented_control if one.label.startswith("Answers that are numbers"))
+        return next(one for one in app.segmented_control if one.label.startswith("Numeric answers"))
 
     control().set_value(0).run()
     assert not app.exception
-    assert "Not one of the 12 labeled rows can be used" in told(app)
+    assert "None of the 12 labeled rows can be used" in told(app)
     assert "count from 1" in told(app)
     control().set_value(1).run()
     assert "12 records will become dataset version 1" in told(app)
@@ -368,7 +368,7 @@ def test_a_split_left_empty_says_beside_the_button_what_to_change(visit: Callabl
     copies = "text\n" + "".join(line.rsplit(",", 1)[0] + "\n" for line in LABELED.splitlines()[1:])
     app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": copies})
     next(one for one in app.segmented_control if one.key == "remedy_overlap_labeled_unlabeled").select("take").run()
-    assert 'keep what "Leave out of unlabeled" (24) takes out' in told(app)
+    assert 'do not apply "Leave out of unlabeled" (24)' in told(app)
     assert next(one for one in app.button if one.label == "Import records").disabled
 
 
@@ -388,7 +388,7 @@ def test_an_older_version_is_put_in_use_again(visit: Callable[..., AppTest], sto
     press(app, "Import records")
     second = projects.find_project(store, project.id)
     app = visit("data", project=project.id)
-    assert "Against version 2: " in told(app)
+    assert "Compared with version 2: " in told(app)
     press(app, "Use this version")
     assert not app.exception
     assert "Version 1" in told(app)

@@ -16,9 +16,9 @@ SAID = Response("r", "one", "water", "water", (0.2, 0.8), mass=0.97)
 
 
 def test_a_model_that_does_not_answer_the_question_is_told_so() -> None:
-    assert "not answering" not in repr(record.response(TASK, ASKED, SAID))
+    assert "on other text" not in repr(record.response(TASK, ASKED, SAID))
     drawn = repr(record.response(TASK, ASKED, replace(SAID, mass=0.02)))
-    assert "the model gives 2.0 % to the allowed answers together: it is not answering the question" in drawn
+    assert "probability of all allowed answers together: 2.0 %; most of its probability is on other text" in drawn
 
 
 def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:

@@ -160,7 +160,7 @@ def finished(writer: TableWriter, unit: str = "row") -> Table:
         first = table.rejected[0]
         column = f", column {first.column}" if first.column else ""
         raise UserError(
-            f"Not one of the {table.physical:,} rows can be read. {first.reason}",
+            f"None of the {table.physical:,} rows can be read. The first one: {first.reason}",
             f"{table.name}, {unit} {first.row}{column}",
             first.remedy,
         )

@@ -171,7 +171,7 @@ def _number(connection: Connection, project_id: int, parent_id: int) -> int:
     c = schema.rounds.c
     number = connection.execute(select(c.number).where(c.id == parent_id, c.project_id == project_id)).scalar()
     if number is None:
-        raise UserError(f"There is no round {parent_id} in this project.", "parent round", "Choose another.")
+        raise UserError(f"There is no round {parent_id} in this project.", "parent round", "Choose another round.")
     return int(number)
 
 

@@ -1,4 +1,4 @@
-"""Splits of the version in use that a new version keeps where no file replaces them: offered where they fit."""
+"""Offers to keep splits of the current version in the new one, where no new file replaces them and the task fits."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from semievol.ui.shell.state import Place
 
 @dataclass(frozen=True)
 class Offer:
-    """What could be kept. version: the one in use; splits: those whose slot is empty;
-    where: the place on the page in which it is asked."""
+    """The splits that could be kept. version: the current one, as the store describes it; splits: those whose slot is
+    empty; where: the container on the page in which the visitor is asked."""
 
     store: Store
     version: Version
@@ -38,11 +38,11 @@ class Offer:
         return self.version.task
 
     def labeled(self) -> bool:
-        """Whether the labeled records are kept, which settles the task."""
+        """Whether the labeled records are kept. If so, the task stays as it is."""
         return "labeled" in self.splits and self._asked("labeled", True)
 
     def others(self, task: Task) -> list[Split]:
-        """The other splits that are kept in a version of this task."""
+        """The other splits that the visitor keeps, of those that fit this task."""
         return [split for split in self.splits if split != "labeled" and self._fits(split, task)]
 
     def kept(self, splits: Collection[Split]) -> dict[Split, Kept]:
@@ -58,7 +58,7 @@ class Offer:
                 before, now = formats.KIND_WORDS[self.task.kind].lower(), formats.KIND_WORDS[task.kind].lower()
                 parts.note(
                     f"The {split} records of version {self.version.number} cannot be kept: "
-                    f"their task is {before}, that of these files is {now}."
+                    f"their task is {before}, but the task of the new files is {now}."
                 )
             return False
         strange = 0
@@ -76,23 +76,26 @@ class Offer:
             wanted = st.toggle(
                 f"Keep the {formats.plural(size, f'{split} record')} of version {number}",
                 key=key,
-                help="They are checked together with the new files and come into the new version unchanged, with "
+                help="They are checked together with the new files and stay unchanged in the new version, including "
                 "their hidden gold.",
             )
             if strange:
-                parts.note(f"{formats.plural(strange, 'record')} of them have a label that the new labeled file lacks.")
+                have = "has" if strange == 1 else "have"
+                parts.note(
+                    f"{formats.plural(strange, 'record')} of them {have} a label that the new labeled file lacks."
+                )
         return bool(wanted)
 
 
 def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | None:
-    """What the version in use has in the slots that are not `taken`; None if nothing."""
+    """Offers the splits of the current version whose slots are not `taken`; None if there are none."""
     empty = tuple(split for split in slots.SLOTS if split not in taken and project.counts.get(split))
     if project.version_id is None or not empty:
         return None
     version = projects.get_version(here.store, project.version_id)
     where = st.container(key="card_from_before")
     with where:
-        parts.heading(f"From version {version.number}", "Where no file is given, its records can stay.")
+        parts.heading(f"From version {version.number}", "Splits without a new file can be kept.")
     return Offer(here.store, version, empty, where)
 
 

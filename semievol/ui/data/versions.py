@@ -1,4 +1,4 @@
-"""The dataset versions of a project: what changed from one to the next, and putting an older one in use again."""
+"""The dataset versions of a project: what changed from one to the next, and a button to use another one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from semievol.ui.shell.state import Place
 
 
 def versions(here: Place, project: Project, known: Sequence[Version]) -> None:
-    """A table of them, oldest first, and the button that changes which one is in use."""
+    """The table of versions, oldest first, and the button that changes which one is in use."""
     lines = []
     for before, version in zip([None, *known], known, strict=False):
         told = "first version" if before is None else _changes(here, before, version)
@@ -31,14 +31,14 @@ def versions(here: Place, project: Project, known: Sequence[Version]) -> None:
                 "files": ", ".join(_file(source) for source in version.sources),
             }
         )
-    names = {"number": "Version", "used": "Used", "created": "Imported", "records": "Records"}
-    tables.table(pd.DataFrame(lines), "versions", names | {"changes": "Against the one before", "files": "Files"})
+    names = {"number": "Version", "used": "In use", "created": "Imported", "records": "Records"}
+    tables.table(pd.DataFrame(lines), "versions", names | {"changes": "Compared with the one before", "files": "Files"})
     if len(known) > 1:
         _another(here, project, known)
 
 
 def _another(here: Place, project: Project, known: Sequence[Version]) -> None:
-    """The choice of another version, what would be different, and the button."""
+    """Choosing another version: its differences from the current one, and the button that puts it in use."""
     others = {version.number: version for version in reversed(known) if version.id != project.version_id}
     in_use = next(version for version in known if version.id == project.version_id)
     left, middle, right = st.columns([2, 6, 3], vertical_alignment="bottom")
@@ -46,12 +46,12 @@ def _another(here: Place, project: Project, known: Sequence[Version]) -> None:
         number = st.selectbox("Another version", list(others), key=f"other_version_{project.version_id}")
     wanted = others[number]
     with middle:
-        found = [f"Against version {in_use.number}: {_changes(here, in_use, wanted)}."]
+        found = [f"Compared with version {in_use.number}: {_changes(here, in_use, wanted)}."]
         if wanted.task.kind != in_use.task.kind:
             found.append(f"Its task is {formats.KIND_WORDS[wanted.task.kind].lower()}.")
         elif set(wanted.task.labels) != set(in_use.task.labels):
             found.append("It has other labels.")
-        found.append("Nothing is deleted; rounds stay with their version.")
+        found.append("Nothing is deleted. Rounds keep their version.")
         parts.note(" ".join(found))
     with right:
         st.button(
@@ -79,7 +79,7 @@ def _changes(here: Place, earlier: Version, later: Version) -> str:
 
 
 def _file(source: Mapping[str, Any]) -> str:
-    """Name and form of a file that a version was read from, as it was read; where it was kept, from which version."""
+    """Name of a source file and how it was read; for a kept split, the version it was kept from."""
     kept = source.get("kept_from")
     told = [source.get("form"), f"kept from version {kept}" if kept else None]
     words = "; ".join(word for word in told if word)

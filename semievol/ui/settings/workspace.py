@@ -1,4 +1,4 @@
-"""The parts of the Settings page: known models, the reviewer's name, the database's health."""
+"""The parts of the Settings page: the known models, the reviewer's name, the state of the database."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ _COLUMNS = {
 
 
 def models(store: Store) -> None:
-    """What is known of every model, a question to try one with, and the form that adds one. Keys are named, never
-    typed."""
+    """The table of known models, a form to try one, and a form to add one.
+
+    The form asks for the environment variable that holds an API key, never for the key.
+    """
     parts.heading(
         "Models",
-        "Memory and time: of a run on 100 labeled and 1,000 unlabeled records here, roughly. New projects start with "
-        f"{installed.default_model()} and the embedder {installed.default_embedder()}.",
+        "Memory and time are rough estimates for a run with 100 labeled and 1,000 unlabeled records on this machine. "
+        f"New projects use the model {installed.default_model()} and the embedder {installed.default_embedder()}.",
     )
     if advice := installed.advice():
         parts.note(advice)
@@ -65,14 +67,14 @@ def models(store: Store) -> None:
     with st.form("add_model", border=False, clear_on_submit=True):
         entry = {"kind": kind}
         if kind == "endpoint":
-            entry["name"] = st.text_input("Name", placeholder="What collaborators call it")
+            entry["name"] = st.text_input("Name", placeholder="The name used in settings")
             entry["base_url"] = st.text_input("Address", placeholder="http://localhost:8000/v1", type="url")
             entry["model"] = st.text_input("Model at the endpoint")
             entry["key_variable"] = st.text_input(
-                "Environment variable with the key", help="The name of the variable. The key itself is never stored."
+                "Environment variable with the API key", help="The name of the variable. The key is never stored."
             )
         else:
-            words = "Folder or .gguf file on this machine" if kind == "folder" else "Hub id, owner/name"
+            words = "Folder or .gguf file on this machine" if kind == "folder" else "Hub id (owner/name)"
             entry["name"] = st.text_input(words)
         if st.form_submit_button("Add model", type="primary"):
             with parts.errors_shown():
@@ -84,14 +86,14 @@ def models(store: Store) -> None:
     own = [model.name for model in known.values() if model != settings.STARTER]
     if own:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            gone = st.selectbox("Forget a model", own, index=None, key="forget_model", placeholder="Choose one")
-            if st.button("Forget", disabled=gone is None) and gone is not None:
+            gone = st.selectbox("Remove a model", own, index=None, key="forget_model", placeholder="Choose one")
+            if st.button("Remove", disabled=gone is None) and gone is not None:
                 settings.remove_model(store, gone)
                 st.rerun()
 
 
 def _line(one: known_models.Known, stored: settings.Model) -> dict[str, str]:
-    """A model as a line of the table; what is not known is a dash."""
+    """A model as a line of the table; unknown values are dashes."""
     size = formats.DASH if one.parameters is None else f"{one.parameters / 1e6:,.0f} M"
     return {
         "name": one.name,
@@ -108,13 +110,13 @@ def _line(one: known_models.Known, stored: settings.Model) -> dict[str, str]:
 
 
 def _try(store: Store, names: list[str]) -> None:
-    """A question to a model as it is, before anything is trained."""
+    """A form that asks a model a question, as the model is before any training."""
     with st.form("try_model", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Try it", names, key="tried_model", width=220)
+        name = st.selectbox("Try a model", names, key="tried_model", width=220)
         question = st.text_input("Question", "What is the capital of France?", key="tried_question")
         pressed = st.form_submit_button("Ask", icon=":material/send:")
     if pressed and name and question:
-        with parts.errors_shown(), st.spinner("Asking; a model that was never used here is prepared first"):
+        with parts.errors_shown(), st.spinner("Asking. A model that was never used here is prepared first."):
             st.session_state["tried"] = (name, question, inference_client.try_model(store, name, question))
     if tried := st.session_state.get("tried"):
         paint.draw(node("demo", None, node("label", tried[0], tag="span"), node("mono", tried[2])), key="tried_answer")
@@ -127,14 +129,14 @@ def _key_words(variable: str) -> str:
 
 
 def reviewer() -> None:
-    """The name that decisions are signed with; it belongs to this browser."""
-    parts.heading("Reviewer", "Decisions are signed with this name. This browser keeps it; the workspace does not.")
+    """The field for the name that signs decisions; this browser keeps it."""
+    parts.heading("Reviewer", "Your decisions are signed with this name. It is kept in this browser only.")
     signature.field()
 
 
 def health(store: Store) -> None:
-    """Where everything lies and whether the database is whole."""
-    parts.heading("Workspace", "Database, uploads, adapters and logs lie in this folder.")
+    """The folder of the workspace, and whether the database is intact."""
+    parts.heading("Workspace", "This folder holds the database, uploads, adapters and logs.")
     st.code(str(store.home), language=None, wrap_lines=True)
     found = database.health(store)
     size = formats.DASH if found.size is None else f"{found.size / 2**20:.1f} MB"
@@ -144,4 +146,4 @@ def health(store: Store) -> None:
     if st.button("Check the database", icon=":material/health_and_safety:"):
         with parts.errors_shown(), st.spinner("Checking"):
             wrong = database.quick_check(store)
-            st.text("\n".join(wrong[:20]) if wrong else "The database is whole.")
+            st.text("\n".join(wrong[:20]) if wrong else "The database is intact.")

@@ -1,4 +1,4 @@
-"""What buttons do: hand one request over to the store or the launcher, then say so. Nothing is computed here."""
+"""What buttons do: each passes one request to the store or the launcher, then confirms it. Nothing is computed here."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from semievol.ui.shell import notices, router, state
 
 
 def open_sample() -> None:
-    """Makes the bundled sample project, or finds it, and stands in it."""
+    """Creates the bundled sample project, or finds it, and opens it."""
     project = intake.open_sample(open_store(), notices.say)
     router.go("overview", project=project.id, round=None)
 
 
 def propagate(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """`warm_up` … `justify`, in the round that belongs to these settings."""
+    """Runs the stages `warm_up` to `justify`, in the round that belongs to these settings."""
     return _from_the_start(store, project, config, launch.PROPAGATE, parent_id)
 
 
 def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """All seven stages; the policy freezes the selection."""
+    """Runs all seven stages. The selection is frozen by the policy."""
     return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
 
 
 def fine_tune(store: Store, project: Project, config: Config, round_: Round | None) -> Run:
-    """`tune` and `evaluate` on the newest frozen selection; if there is none, the policy shown is frozen first.
+    """Runs `tune` and `evaluate` on the newest frozen selection. Without one, the current policy is frozen first.
 
-    A selection that holds nothing counts as none.
+    An empty selection counts as none.
     """
     if round_ is None or results.candidate_frame(store, round_.id).empty:
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
@@ -56,7 +56,10 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
 
 
 def freeze(store: Store, round_: Round, policy: Policy) -> Frozen:
-    """Freezes what policy and decisions accept once nobody writes: with those that were being saved at the press."""
+    """Freezes what policy and decisions accept.
+
+    Waits until nobody writes, so that decisions that were being saved when the button was pressed are included.
+    """
     return decisions.freeze_now(store, round_.id, policy, lambda: _accepted(store, round_, policy))
 
 
@@ -65,7 +68,7 @@ def _accepted(store: Store, round_: Round, policy: Policy) -> Accepted:
     cut = Cut(policy, pool, calibration)
     answers, origins = cut.accepted()
     if not answers:
-        why = cut.reason() or "Everything that the policy accepts was rejected by hand."
+        why = cut.reason() or "Every candidate that the policy keeps was rejected by hand."
         raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
     task = projects.task_of(store, round_.version_id)
     known = summary.at_this_moment(
@@ -82,14 +85,14 @@ def _accepted(store: Store, round_: Round, policy: Policy) -> Accepted:
 
 
 def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:
-    """Asks the models of an evaluated run with demonstrations, too; what they answered before stays."""
+    """Asks the models of an evaluated run once more, now with demonstrations. Earlier answers stay."""
     config = run.config.model_copy(update={"evaluate_demonstrations": True})
     return _started(launch.start(store, project, config, "evaluate", "evaluate", round_id=run.round_id))
 
 
 @notices.errors_kept()
 def cross_fit(project: Project, round_: Round, folds: int) -> None:
-    """Judges the round's labeled records by models that never saw them; what the round holds already stays."""
+    """Cross-fits the round: models that never saw a labeled record answer it. Existing results of the round stay."""
     store = open_store()
     config = rounds.settled(round_, state.config_of(project, cross_fit=folds))
     _started(launch.start(store, project, config, until=launch.PROPAGATE.until, round_id=round_.id))
@@ -107,7 +110,7 @@ def resume(run: Run) -> None:
 
 @notices.errors_kept()
 def put_first(run: Run) -> None:
-    """Makes a queued run the next one."""
+    """Moves a queued run to the front of the queue."""
     runs.reorder(open_store(), run.id, 0)
 
 
@@ -135,13 +138,13 @@ def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[R
 
 
 def _twin(run: Run) -> UserError:
-    doing = "is running" if run.status == "running" else "waits in the queue"
+    doing = "is already running" if run.status == "running" else "is already in the queue"
     return UserError(
-        f"Run {run.id} does exactly this, and it {doing}.", "Training", "Wait for it, or change a setting first."
+        f"Run {run.id} does the same, and it {doing}.", "Training", "Wait for it, or change a setting first."
     )
 
 
 def _started(run: Run) -> Run:
-    notices.say(f"Run {run.id} is on its way.")
+    notices.say(f"Run {run.id} is queued and starts as soon as no other run is active.")
     state.visit(run.project_id, run.round_id)
     return run
