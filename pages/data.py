@@ -1,4 +1,4 @@
-"""Data: what the project holds, and the way from files to a new dataset version."""
+"""Data: shows the records of the project and leads through the import of a new dataset version."""
 
 import streamlit as st
 
@@ -9,14 +9,14 @@ with parts.page() as here:
     project = gates.needs_project(here)
     parts.head(
         "Data",
-        "Three files: records with known answers, records without, and, if you have them, records to test on.",
+        "Import records with known answers, records without and, if you have them, records to test on.",
         kicker=f"Version {project.version_number}" if project.version_number else "",
     )
     storing.follow()
     if project.version_id is not None and project.task is not None:
         preview.stored(here, project)
         with st.container(horizontal=True):
-            router.link("training", "Go on to propagation", ":material/arrow_forward:")
+            router.link("training", "Continue to propagation", ":material/arrow_forward:")
         with st.expander("Import a new version", expanded=slots.occupied(here, project)):
             upload.upload(here, project)
     else:

@@ -1,4 +1,4 @@
-"""Demonstrations: for any record or a new question, the labeled records that are shown to the model before it."""
+"""Demonstrations: for any record or a new question, shows the labeled records that the model reads before it."""
 
 import streamlit as st
 
@@ -10,10 +10,10 @@ with parts.page() as here:
     gates.needs_project(here)
     parts.head(
         "Demonstrations",
-        "Before a question, the model sees the labeled records most like it. Look at what it is shown, and ask again.",
+        "Before each question the model reads the most similar labeled records. Inspect them, change them, ask again.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
-    gates.needs_data(here, "Import labeled and unlabeled records; then each finds its demonstrations.")
+    gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")
     left, right = st.columns([5, 7], gap="medium")
     with left, parts.card("picker"):
         record = demonstrations.picker(here)

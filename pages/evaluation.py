@@ -1,4 +1,4 @@
-"""Evaluation: the models and what is simpler on the test set, what changed, and a place to ask them."""
+"""Evaluation: compares models and simple baselines on the test set, lists what changed, and asks the models."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ with parts.page() as here:
     project = gates.needs_project(here)
     parts.head(
         "Evaluation",
-        "Did it help? Base, warm-up and evolved model on the test set, beside what you could use instead.",
+        "Did it help? The base, warm-up and evolved models on the test set, beside simple baselines.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
     judged = evaluation.judged(here)

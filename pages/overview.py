@@ -1,4 +1,4 @@
-"""Overview: the projects, what is running, and the next sensible step."""
+"""Overview: shows the open project, what is running, the next step, and the other projects."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Responses: what the collaborators answered, filtered and paged in the store, and one record in full."""
+"""Responses: the table of candidates, which the store filters and pages, and one record in full."""
 
 import streamlit as st
 
@@ -11,10 +11,10 @@ with parts.page() as here:
     gates.needs_project(here)
     parts.head(
         "Responses",
-        "Every unlabeled record with what each collaborator answered, whether they agree, and how sure they are.",
+        "Every unlabeled record: what each collaborator (one way of answering) said, and how confident they are.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
-    gates.needs_candidates(here, "Here you see what the collaborators answer.")
+    gates.needs_candidates(here, "This page shows what the collaborators answered.")
     with parts.card("table"):
         responses.who_earned_what(here)
         responses.off_the_question(here)

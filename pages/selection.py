@@ -26,26 +26,26 @@ from semievol.ui.shell.formats import MEASURE_WORDS, plural
 PARTS = {
     "review": "Review",
     "blind": "I have time for 40",
-    "bulk": "Bulk",
-    "measures": "Measures",
+    "bulk": "Many at once",
+    "measures": "Compare measures",
     "reviewers": "Reviewers",
     "history": "History",
-    "frozen": "Frozen",
+    "frozen": "Frozen selections",
 }
 
 with parts.page() as here:
     project = gates.needs_project(here)
     parts.head(
         "Selection",
-        "Decide which candidates are confident enough to train on, by evidence rather than by guess.",
+        "Decide, based on evidence, which candidates (answers to unlabeled records) are good enough to train on.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
-    gates.needs_candidates(here, "Here you choose which pseudo-labels to keep.")
+    gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
     pool, calibration = state.candidates(here.store, here.this_round.id)
 
     left, right = st.columns([5, 9], gap="medium")
     with left, parts.card("policy"):
-        parts.heading("Policy", "Which candidates become pseudo-labels.")
+        parts.heading("Policy", "The rule that decides which candidates become pseudo-labels.")
         policy.form(here, pool)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
@@ -66,7 +66,7 @@ with parts.page() as here:
         evidence.tiers(here, cut, pool, calibration, len(measures_of(pool)), kept)
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
-        parts.heading("Freeze", "Makes the numbered selection that the fine-tuning uses.")
+        parts.heading("Freeze", "Stores what is kept now as a numbered selection; fine-tuning uses it.")
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
         if st.button("Freeze selection", disabled=not kept, **look):  # type: ignore[arg-type]
             with parts.errors_shown():

@@ -6,7 +6,7 @@ from semievol.ui.settings import workspace
 from semievol.ui.shell import parts
 
 with parts.page() as here:
-    parts.head("Settings", "What the Studio may use, who is reviewing, and where everything is kept.")
+    parts.head("Settings", "The models, the reviewer's name, and where the workspace is stored.")
     with parts.card("models"):
         workspace.models(here.store)
     left, right = st.columns(2, gap="medium")

@@ -1,4 +1,4 @@
-"""Training: settings and launch on the left, what runs and what ran on the right."""
+"""Training: the settings on the left; launching, the active run and past runs on the right."""
 
 import streamlit as st
 
@@ -9,10 +9,10 @@ with parts.page() as here:
     project = gates.needs_project(here)
     parts.head(
         "Training",
-        "Propagate what the labeled data knows, then fine-tune on it together with what you chose to keep.",
+        "Let the model answer the unlabeled records, then fine-tune it on labeled records and kept answers.",
         kicker=f"Round {here.round.number}" if here.round else "",
     )
-    gates.needs_data(here, "Import labeled and unlabeled records first; training starts from them.")
+    gates.needs_data(here, "Import labeled and unlabeled records first; training needs both.")
     left, right = st.columns([4, 8], gap="medium")
     with left, parts.card("settings"):
         config = settings_form.form(here, project)

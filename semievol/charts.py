@@ -21,11 +21,11 @@ from numpy.typing import ArrayLike
 from semievol.palette import Palette, palette
 
 MEASURES = {
-    "answer_nll": "Answer NLL (nats)",
-    "answer_entropy": "Answer entropy (share of log K)",
-    "mean_nll": "Mean NLL (nats)",
-    "token_entropy": "Token entropy (nats)",
-    "vote_entropy": "Vote entropy (nats)",
+    "answer_nll": "Answer confidence (NLL, nats)",
+    "answer_entropy": "Answer confidence (entropy, share of log K)",
+    "mean_nll": "Token confidence (mean NLL, nats)",
+    "token_entropy": "Token confidence (entropy, nats)",
+    "vote_entropy": "Agreement of votes (entropy, nats)",
 }
 """Axis titles of the confidence measures; lower is more confident for all."""
 

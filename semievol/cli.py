@@ -55,7 +55,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         return 1
     except Exception:
         log.exception("something broke")
-        print("semievol: something broke; what is written above says where.", file=sys.stderr)
+        print("semievol: an unexpected error occurred; the details are above.", file=sys.stderr)
         return 1
     outcome = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
     return terminal.said(outcome, int(code))
@@ -71,16 +71,16 @@ class _Parser(argparse.ArgumentParser):
 def _id(text: str) -> int:
     """A number as the store gives them out."""
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number that the Studio gave out')
+        raise argparse.ArgumentTypeError(f'"{text}" is not an id of a round, run or selection')
     return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     shared = _Parser(add_help=False)
     shared.add_argument(
-        "--workspace", type=Path, help="folder that holds everything (default: $SEMIEVOL_HOME or ~/.semievol)"
+        "--workspace", type=Path, help="folder of the workspace (default: $SEMIEVOL_HOME or ~/.semievol)"
     )
-    shared.add_argument("--json", action="store_true", help="end with one JSON object on the last line")
+    shared.add_argument("--json", action="store_true", help="print the result as one JSON object on the last line")
     parser = _Parser(prog="python -m semievol", description="Semi-supervised fine-tuning of language models.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
@@ -91,56 +91,64 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("sample", _sample, "create the bundled sample project")
     imports = verb("import", _import, "make a project from files or from an archive")
-    imports.add_argument("--archive", type=Path, metavar="F", help="a project archive, whole; instead of the files")
-    imports.add_argument("--labeled", type=Path)
-    imports.add_argument("--unlabeled", type=Path)
-    imports.add_argument("--test", type=Path)
-    imports.add_argument("--name", help="of an archive: its own when left out")
-    imports.add_argument("--task", choices=KINDS, help="inferred when left out")
+    imports.add_argument("--archive", type=Path, metavar="F", help="archive of a whole project, instead of files")
+    imports.add_argument("--labeled", type=Path, help="file with known answers")
+    imports.add_argument("--unlabeled", type=Path, help="file without answers")
+    imports.add_argument("--test", type=Path, help="file with known answers, used only to test models")
+    imports.add_argument("--name", help="name of the project; optional for an archive")
+    imports.add_argument("--task", choices=KINDS, help="kind of task; inferred if left out")
     imports.add_argument(
-        "--map", metavar="question=COL,answer=COL,options=COL", help="columns; suggested when left out"
+        "--map", metavar="question=COL,answer=COL,options=COL", help="role of each column; inferred if left out"
     )
-    each = "for all files that have one, or for one: labeled=%s; may be given several times"
-    imports.add_argument("--sheet", action="append", default=[], metavar="NAME", help=f"of a workbook, {each % 'NAME'}")
-    imports.add_argument("--encoding", action="append", default=[], metavar="NAME", help=each % "cp1252")
+    each = "for all files that have one, or for one file: labeled=%s; may be given several times"
     imports.add_argument(
-        "--delimiter", action="append", default=[], metavar="CHAR", help=f'tab is "tab"; {each % "tab"}'
+        "--sheet", action="append", default=[], metavar="NAME", help=f"sheet of a workbook, {each % 'NAME'}"
     )
     imports.add_argument(
-        "--instruction", default="", metavar="TEXT", help="what is asked of every record: a system turn"
-    )
-    imports.add_argument("--hide-gold", action="store_true", help="keep unlabeled answers for measuring only")
-    imports.add_argument(
-        "--count-from", type=int, choices=(0, 1), help="first option of answers that are numbers; else told from them"
+        "--encoding", action="append", default=[], metavar="NAME", help=f"encoding of a text file, {each % 'cp1252'}"
     )
     imports.add_argument(
-        "--rejected", type=Path, metavar="FILE", help="write every row that is left out, with its reason"
+        "--delimiter", action="append", default=[], metavar="CHAR", help=f'"tab" or a character, {each % "tab"}'
     )
-    imports.add_argument("--strict", action="store_true", help="refuse what would otherwise be reported as findings")
-    instruct = verb("instruct", _instruct, "set the instruction of a project: its records become a new dataset version")
+    imports.add_argument(
+        "--instruction", default="", metavar="TEXT", help="what is asked of every record (system message)"
+    )
+    imports.add_argument(
+        "--hide-gold", action="store_true", help="keep answers of the unlabeled file, for measuring only"
+    )
+    imports.add_argument(
+        "--count-from", type=int, choices=(0, 1), help="number of the first option in numeric answers; inferred"
+    )
+    imports.add_argument(
+        "--rejected", type=Path, metavar="FILE", help="write every rejected row with its reason to this file"
+    )
+    imports.add_argument("--strict", action="store_true", help="stop with an error if a finding needs a decision")
+    instruct = verb("instruct", _instruct, "set the instruction of a project, as a new dataset version")
     instruct.add_argument("project", metavar="PROJECT")
     instruct.add_argument("instruction", metavar="TEXT", help="what is asked of every record; empty for none")
     run = verb("run", _run, "propagate, select, fine-tune, evaluate")
     run.add_argument("project", nargs="?", metavar="PROJECT")
-    run.add_argument("--preset", choices=settings.PRESETS)
-    run.add_argument("--config", type=Path, metavar="F.yaml")
-    run.add_argument("--set", action="append", default=[], metavar="key=value", dest="assignments")
+    run.add_argument("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
+    run.add_argument("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting"
+    )
     run.add_argument("--round", type=_id, metavar="ID", help="work in this round")
-    run.add_argument("--parent", type=_id, metavar="ID", help="open the next round after this one")
-    run.add_argument("--from", choices=STAGES, default="warm_up", dest="first")
-    run.add_argument("--until", choices=STAGES, default="evaluate", help="last stage, inclusive")
-    run.add_argument("--selection", type=_id, metavar="N", help="frozen selection to fine-tune on")
-    run.add_argument("--resume", type=_id, metavar="RUN", help="continue a run that was cut short")
-    status = verb("status", _status, "what is there and what is running")
+    run.add_argument("--parent", type=_id, metavar="ID", help="open a round that starts from the model of this one")
+    run.add_argument("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")
+    run.add_argument("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
+    run.add_argument("--selection", type=_id, metavar="N", help="number of the frozen selection to fine-tune on")
+    run.add_argument("--resume", type=_id, metavar="RUN", help="continue this stopped or failed run")
+    status = verb("status", _status, "list projects, or show the runs of a project, or one run")
     status.add_argument("subject", nargs="?", metavar="PROJECT | RUN")
     exports = verb("export", _export, "write results to a file or folder")
     exports.add_argument("project", metavar="PROJECT")
     exports.add_argument("--what", choices=FORMS, required=True)
     exports.add_argument("--out", type=Path, required=True)
-    models_ = verb("models", _models, "which models there are, and what they need")
+    models_ = verb("models", _models, "list the known models, or check some")
     models_.add_argument("what", nargs="?", choices=("list", "check"), default="list")
-    models_.add_argument("names", nargs="*", metavar="NAME", help="with check: unpacked where need be, and looked at")
-    compare = verb("compare", _compare, "runs side by side")
+    models_.add_argument("names", nargs="*", metavar="NAME", help="models to check (only with `check`)")
+    compare = verb("compare", _compare, "show the results of several runs")
     compare.add_argument("runs", type=_id, nargs="+", metavar="RUN")
     return parser
 
@@ -150,7 +158,7 @@ _Outcome = tuple[int, Any, str]
 
 def _sample(store: Store, chosen: argparse.Namespace) -> _Outcome:
     project = intake.open_sample(store, lambda sentence: print(sentence, file=sys.stderr))
-    return 0, {"project": project.name, "id": project.id}, f'The sample project is there: "{project.name}".'
+    return 0, {"project": project.name, "id": project.id}, f'The sample project is ready: "{project.name}".'
 
 
 def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
@@ -171,14 +179,14 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
             store,
             chosen.name,
             files,
-            chosen.task,
-            chosen.map,
-            chosen.hide_gold,
-            chosen.strict,
-            chosen.count_from,
-            bars.show,
-            read_as,
-            chosen.instruction,
+            kind=chosen.task,
+            mapping=chosen.map,
+            hide_gold=chosen.hide_gold,
+            strict=chosen.strict,
+            base=chosen.count_from,
+            watch=bars.show,
+            read_as=read_as,
+            instruction=chosen.instruction,
         )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
     findings = draft.imported.told()
@@ -204,11 +212,11 @@ def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:
     given = [chosen.labeled, chosen.unlabeled, chosen.test, chosen.task, chosen.map, chosen.count_from, chosen.rejected]
     given += [*chosen.sheet, *chosen.encoding, *chosen.delimiter]
     if any(value is not None for value in given) or chosen.hide_gold or chosen.strict:
-        raise UserError("An archive is imported as it is.", "--archive", "Give --name beside it, and nothing else.")
+        raise UserError("An archive is imported as it is.", "--archive", "Give only --name with it.")
     with terminal.Bars() as bars:
         project = arrival.restore(store, chosen.archive, chosen.name, bars.show)
     found = {"rounds": len(rounds.list_rounds(store, project.id)), "runs": len(runs.list_runs(store, project.id))}
-    words = f'Project "{project.name}" with {found["rounds"]} rounds and {found["runs"]} runs.'
+    words = f'Project "{project.name}": rounds {found["rounds"]}, runs {found["runs"]}.'
     task = None if project.task is None else project.task.kind
     result = {"project": project.name, "id": project.id, "task": task, "counts": project.counts}
     return 0, result | found, words
@@ -216,7 +224,7 @@ def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:
 
 def _instruct(store: Store, chosen: argparse.Namespace) -> _Outcome:
     project = intake.instruct(store, projects.find_project(store, chosen.project), chosen.instruction)
-    told = f"Version {project.version_number} of {project.name} has the instruction."
+    told = f"The instruction was saved as version {project.version_number} of {project.name}."
     result = {"project": project.name, "id": project.id, "version": project.version_number}
     return 0, result | {"instruction": chosen.instruction.strip()}, told
 
@@ -241,14 +249,21 @@ def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
     if STAGES.index(chosen.first) > STAGES.index(chosen.until):
         raise UserError(f"--from {chosen.first} comes after --until {chosen.until}.", "run", "Swap them.")
     if chosen.round is not None and chosen.parent is not None:
-        raise UserError("A round that is there has its parent already.", "--parent", "Give --round or --parent.")
+        raise UserError("An existing round already has its parent.", "--parent", "Give --round or --parent.")
     project = projects.find_project(store, chosen.project)
     if chosen.round is None:
         config = launch.project_config(project, chosen.preset, chosen.config, chosen.assignments)
     else:
         config = _in_round(store, chosen)
     return launch.start(
-        store, project, config, chosen.first, chosen.until, chosen.selection, chosen.round, chosen.parent
+        store,
+        project,
+        config,
+        chosen.first,
+        chosen.until,
+        selection=chosen.selection,
+        round_id=chosen.round,
+        parent_id=chosen.parent,
     )
 
 
@@ -261,7 +276,7 @@ def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
         config = settings.load(chosen.preset or "studio", chosen.config, chosen.assignments)
     for name in rounds.IDENTITY:
         if getattr(config, name) != getattr(round_.config, name):
-            what = f"Round {round_.id} was propagated with another setting of this."
+            what = f"Round {round_.id} was propagated with another value of this setting."
             raise UserError(what, name, "Leave --round out to open a round of its own, or leave the setting out.")
     return config
 
@@ -281,7 +296,7 @@ def _follow(store: Store, run_id: int) -> runs.Run:
                 return run
             time.sleep(FOLLOW_SECONDS)
         except KeyboardInterrupt:
-            print("stopping; what is finished is kept", file=sys.stderr)
+            print("stopping; finished work is kept", file=sys.stderr)
             launch.stop(store, run_id)
 
 

@@ -35,19 +35,20 @@ class Settings(BaseModel):
 
 
 class Collaborator(Settings):
-    """One way of answering: which model, with or without demonstrations, how hot."""
+    """One way of answering: which model, with or without demonstrations, at which temperature."""
 
-    name: str = Field(min_length=1, max_length=60, description="How the collaborator is called on screen.")
+    name: str = Field(min_length=1, max_length=60, description="Name of the collaborator on the screen.")
     model: str = Field(
         "warm_up",
-        description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name. Without a language model: "
-        "`neighbours` (the vote of the nearest labeled records) or `regression` (on the embedder's vectors).",
+        description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name. Two choices use no "
+        "language model: `neighbours` (the vote of the nearest labeled records) and `regression` (on the embedder's "
+        "vectors).",
     )
-    demonstrations: bool = Field(True, description="Whether the nearest labeled records are shown before the question.")
+    demonstrations: bool = Field(True, description="Show the most similar labeled records before the question.")
     order: Literal["similar_last", "shuffled"] = Field("similar_last", description="Order of the demonstrations.")
-    variant: Literal["standard", "bare"] = Field("standard", description="With or without the system turn.")
-    temperature: float = Field(0.0, ge=0, le=2, description="0 takes the most probable answer, else one is drawn.")
-    seed: int = Field(0, ge=0, description="Keeps collaborators that differ in nothing else apart.")
+    variant: Literal["standard", "bare"] = Field("standard", description="`bare` leaves out the system message.")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 takes the most probable answer, above 0 it is sampled.")
+    seed: int = Field(0, ge=0, description="Random seed. Give equal collaborators different seeds.")
 
     @model_validator(mode="after")
     def _nothing_to_heat(self) -> Collaborator:
@@ -59,34 +60,37 @@ class Collaborator(Settings):
 class Lora(Settings):
     """Low-rank adaptation (Hu et al. 2021)."""
 
-    rank: int = Field(16, ge=1, le=512, description="Rank r of the update.")
-    alpha: int = Field(32, ge=1, description="The update is scaled by alpha / r.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input.")
+    rank: int = Field(16, ge=1, le=512, description="Rank r of the low-rank update; a higher rank trains more weights.")
+    alpha: int = Field(32, ge=1, description="Scale of the update: alpha / r.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout probability on the adapter's input.")
     use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead (Kalajdzievski 2023).")
-    use_dora: bool = Field(False, description="Learn magnitude and direction apart (Liu et al. 2024).")
+    use_dora: bool = Field(False, description="Train magnitude and direction separately (Liu et al. 2024).")
 
 
 class Tuning(Settings):
     """One fine-tuning: how long, how fast, with which adapter."""
 
     method: Literal["auto", "lora", "full"] = Field(
-        "auto", description="`lora` trains an adapter, `full` all weights; `auto`: full up to 100 M parameters."
+        "auto",
+        description="`lora` trains an adapter, `full` all weights. `auto`: full up to 100 M parameters, else LoRA.",
     )
     lora: Lora = Lora()
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
-        "auto", description="Peak rate of AdamW; `auto`: 3.5e-4 (LoRA) or 6.25e-5 (full) x 4096 / hidden size, <= 4e-3."
+        "auto",
+        description="Peak learning rate of AdamW. `auto`: 3.5e-4 (LoRA) or 6.25e-5 (full) x 4096 / hidden size, at "
+        "most 4e-3.",
     )
-    epochs: float = Field(2, gt=0, le=100, description="Passes over the examples.")
-    minimum_steps: int = Field(150, ge=0, description="Few examples are repeated until there are this many updates.")
-    batch_size: int = Field(8, ge=1, le=4096, description="Examples per update (effective batch).")
-    micro_batch_size: int = Field(8, ge=1, le=4096, description="Examples in memory at once.")
+    epochs: float = Field(2, gt=0, le=100, description="Passes over the training examples.")
+    minimum_steps: int = Field(150, ge=0, description="Examples are repeated until there are this many updates.")
+    batch_size: int = Field(8, ge=1, le=4096, description="Examples per update (effective batch size).")
+    micro_batch_size: int = Field(8, ge=1, le=4096, description="Examples in memory at once; fewer need less.")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Learning rate after its warm-up.")
-    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the updates in which the rate rises.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
-    save_every: int = Field(50, ge=1, description="Steps between checkpoints.")
+    save_every: int = Field(50, ge=1, description="Updates between two checkpoints.")
     store_dtype: Literal["fp32", "bf16"] = Field(
-        "fp32", description="How the finished adapter is stored; bf16 takes half the room and rounds the weights."
+        "fp32", description="Number format of the stored adapter. `bf16` takes half the space and rounds the weights."
     )
 
     def steps(self, examples: int) -> int:
@@ -101,48 +105,61 @@ class Tuning(Settings):
 
 
 class Propagation(Settings):
-    """How the labeled data's knowledge reaches the unlabeled records; changing it opens a sibling round."""
+    """How the unlabeled records get their answers from the labeled data; a change opens a sibling round."""
 
     warm_up: Tuning = Tuning()
     warm_up_demonstrations: Literal["none", "some"] = Field(
         "none",
-        description="`some`: half of the warm-up examples carry their own nearest demonstrations (never themselves).",
+        description="`some`: half of the warm-up examples come with their nearest demonstrations (never themselves).",
     )
-    k: int = Field(3, ge=0, le=32, description="Demonstrations per record.")
+    k: int = Field(
+        3, ge=0, le=32, description="Number of similar labeled records that the model reads before each question."
+    )
     embedder: str = Field(
         default_factory=default_embedder,
-        description="`minilm` (an installed package), `char-tfidf`, or a sentence-transformers folder or hub id.",
+        description="Turns texts into vectors, to find similar records: `minilm` (an installed package), `char-tfidf`, "
+        "or a sentence-transformers folder or hub id.",
     )
     collaborators: tuple[Collaborator, ...] = Field(
-        min_length=1, max_length=16, description="Who answers every record."
+        min_length=1, max_length=16, description="The ways in which every record is answered."
     )
     weighting: Literal["equal", "earned"] = Field(
         "equal",
-        description="`equal`: every collaborator counts the same. `earned`: by the probability it gives to the known "
-        "answers of calibration (or cross-fitted) records; who earns too little is left out.",
+        description="`equal`: every collaborator has the same weight. `earned`: the weight follows the probability "
+        "that a collaborator gives to the known answers of calibration (or cross-fitted) records; one with too little "
+        "weight is left out.",
     )
-    justify: bool = Field(True, description="Whether the judge weighs the candidates where collaborators disagree.")
+    justify: bool = Field(
+        True, description="Where collaborators disagree, a judge (a model) reads all their answers and gives its own."
+    )
+    second_pass: bool = Field(
+        False,
+        description="`neighbours` and `regression` also learn from the unlabeled records: from the answers that all "
+        "collaborators together give to the other records, never to the record itself.",
+    )
     judge: Collaborator = Field(
-        Collaborator(name="judge", demonstrations=False), description="Who weighs them; drawn at its own temperature."
+        Collaborator(name="judge", demonstrations=False), description="The model that judges, at its own temperature."
     )
     verdict_confidence: Literal["judge", "everyone", "pooled"] = Field(
         "judge",
-        description="How a dispute ends: with the judge's answer, as sure as the judge alone (paper) or "
-        "as collaborators and judge on average; `pooled`: the answer that is likeliest on average, judge or not.",
+        description="How a disputed record is decided. `judge`: the judge's answer with the judge's confidence (as in "
+        "the paper). `everyone`: the judge's answer with the confidence averaged over collaborators and judge. "
+        "`pooled`: the answer with the highest probability on average over the collaborators and, if there is one, the "
+        "judge.",
     )
     answer_rule: Literal["last", "first", "auto"] = Field(
         "last",
-        description="Where a prompt says in which form to answer: after every question (`last`), or once before all of "
-        "them (`first`), which makes prompts shorter and their common beginning longer. `auto`: first, but last with "
+        description="Where the prompt says in which form to answer. `last`: after every question. `first`: once before "
+        "all questions, which makes prompts shorter and their common beginning longer. `auto`: `first`, but `last` for "
         "the starter, which was trained on such prompts.",
     )
-    max_answer_tokens: int = Field(64, ge=1, le=4096, description="Longest free answer.")
+    max_answer_tokens: int = Field(64, ge=1, le=4096, description="Maximum length of a free answer, in tokens.")
 
     @model_validator(mode="after")
     def _names_differ(self) -> Propagation:
         names = [collaborator.name for collaborator in self.collaborators]
         if len(set(names)) < len(names):
-            raise ValueError("two collaborators share a name")
+            raise ValueError("two collaborators have the same name")
         if self.judge.model in VOTERS:
             raise ValueError(f"the judge reads candidate answers, which {self.judge.model} cannot")
         return self
@@ -151,9 +168,9 @@ class Propagation(Settings):
 class Rule(Settings):
     """Which candidates are confident enough."""
 
-    kind: Literal["fraction", "threshold", "target_precision"] = Field("fraction", description="What `value` means.")
+    kind: Literal["fraction", "threshold", "target_precision"] = Field("fraction", description="What `value` is.")
     value: float = Field(
-        0.5, ge=0, description="Share kept (0-1), largest allowed confidence value, or precision (0-1)."
+        0.5, ge=0, description="Share kept (0 to 1), largest confidence value kept, or precision (0 to 1)."
     )
 
     @model_validator(mode="after")
@@ -166,15 +183,19 @@ class Rule(Settings):
 class Policy(Settings):
     """Which candidates become pseudo-labels."""
 
-    measure: Measure = Field("answer_nll", description="The confidence that the rule reads; lower is more confident.")
+    measure: Measure = Field("answer_nll", description="The confidence measure of the rule; lower is more confident.")
     rule: Rule = Rule()
     disputed: Literal["together", "apart", "drop"] = Field(
-        "together", description="Disputed candidates under the same rule, under a rule of their own, or not at all."
+        "together",
+        description="Disputed candidates follow the same rule (`together`), follow their own rule (`apart`), or are "
+        "left out (`drop`).",
     )
-    disputed_rule: Rule = Field(Rule(value=0.3), description="The rule for disputed candidates where they stand apart.")
-    per_class: bool = Field(False, description="Apply the rule inside every predicted class instead of over all.")
+    disputed_rule: Rule = Field(
+        Rule(value=0.3), description="The rule for disputed candidates if `disputed` is `apart`."
+    )
+    per_class: bool = Field(False, description="Apply the rule within each predicted class instead of over all.")
     quota: int | None = Field(
-        None, ge=1, description="At most this many of every predicted class, the most confident; none: no limit."
+        None, ge=1, description="Keep at most this many of each predicted class, the most confident. None: no limit."
     )
 
 
@@ -187,35 +208,38 @@ class Config(Settings):
         min_length=1,
         description="`smollm2` (an installed package), `starter` (tiny), a local folder, a GGUF file, or a hub id.",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="The one seed from which all draws follow.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Random seed; the same seed gives the same random draws.")
     calibration: float = Field(
-        0.2, ge=0, lt=1, description="Share of the labeled records held out to judge confidence."
+        0.2, ge=0, lt=1, description="Share of the labeled records held out to estimate how many answers are right."
     )
     calibration_minimum: int = Field(
-        100, ge=1, description="No split is cut where it would hold fewer records than this."
+        100, ge=1, description="No records are held out if there would be fewer than this."
     )
     cross_fit: int = Field(
         0,
         ge=0,
         le=20,
-        description="Folds in which the labeled records are judged by models that never saw them, where no calibration "
-        "split is held out; 0 judges none. Costs that many warm-ups and one response of every collaborator a record.",
+        description="Number of folds in which models answer labeled records that they never saw, to estimate the "
+        "precision if no calibration split is held out. 0: none. Costs this many warm-ups, and one response of every "
+        "collaborator per labeled record.",
     )
     propagation: Propagation
     policy: Policy = Policy()
     tune: Tuning = Tuning()
-    tune_from: Literal["base", "warm_up"] = Field("base", description="Where the last fine-tuning starts.")
-    tune_on: Literal["gold_and_pseudo", "pseudo"] = Field("gold_and_pseudo", description="What it trains on.")
+    tune_from: Literal["base", "warm_up"] = Field("base", description="The weights that fine-tuning starts from.")
+    tune_on: Literal["gold_and_pseudo", "pseudo"] = Field(
+        "gold_and_pseudo", description="Labeled records and kept answers, or kept answers (pseudo-labels) only."
+    )
     evaluate_demonstrations: bool = Field(
         True,
-        description="Whether every model also answers the test set with demonstrations, which takes longer than all of "
-        "them without. The Evaluation page can do it later.",
+        description="Every model also answers the test set with demonstrations. This takes longer than the evaluation "
+        "without them. It can be done later on the Evaluation page.",
     )
     precision: Literal["auto", "fp32"] = Field(
-        "auto", description="`auto` computes in bf16 where that is faster, `fp32` never does."
+        "auto", description="Number format of the computation. `auto`: bf16 where that is faster. `fp32`: never bf16."
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="Processor threads; 0 takes all cores but leaves one if there are many."
+        0, ge=0, le=1024, description="Processor threads. 0: all cores; one is left free if there are many."
     )
 
     @property
@@ -280,6 +304,7 @@ def preset(name: str) -> dict[str, Any]:
                 warm_up=_STUDIO_WARM_UP,
                 k=3,
                 collaborators=STUDIO_COLLABORATORS,
+                second_pass=True,
                 justify=False,
                 verdict_confidence="pooled",
                 answer_rule="auto",
@@ -321,7 +346,9 @@ def validate(values: dict[str, Any]) -> Config:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "config"
         if first["type"] == "extra_forbidden":
-            raise UserError("There is no such setting.", where, f"Known here: {_siblings(first['loc'])}.") from None
+            raise UserError(
+                "There is no such setting.", where, f"Known settings here: {_siblings(first['loc'])}."
+            ) from None
         message = first["msg"].removeprefix("Value error, ")
         raise UserError(f"{message}, found {first['input']!r:.80}.", where, "Correct this setting.") from None
 
@@ -353,7 +380,9 @@ def _assign(target: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
-            raise UserError("A value and a group of settings share this name.", ".".join(path), "Set one of them.")
+            raise UserError(
+                "This name is given a value and is also a group of settings.", ".".join(path), "Set one of them."
+            )
     target[path[-1]] = value
 
 

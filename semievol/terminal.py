@@ -30,7 +30,7 @@ def said(text: str, code: int) -> int:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         why = error.strerror or error
-        print(f"semievol: done, but standard output took no more of the outcome ({why}).", file=sys.stderr)
+        print(f"semievol: done, but the result could not be written to standard output ({why}).", file=sys.stderr)
         return code if isinstance(error, BrokenPipeError) else code or 1
     return code
 

@@ -67,11 +67,11 @@ class FakeEngine:
         near = self.neighbours(labeled, queries, 3 if how == "neighbours" else len(labeled), embedder)
         replies = []
         for shown, may in zip(near, allowed, strict=True):
-            votes: Counter[str] = Counter()
+            votes: dict[str, float] = defaultdict(float)
             for demonstration in shown:
                 votes[demonstration.record.answer or ""] += 0.01 + demonstration.similarity
             if not may:
-                replies.append(Reply(text=votes.most_common(1)[0][0], exactness="absent"))
+                replies.append(Reply(text=max(votes, key=lambda answer: votes[answer]), exactness="absent"))
                 continue
             total = sum(votes[answer] + 0.1 for answer in may)
             probabilities = tuple((votes[answer] + 0.1) / total for answer in may)

@@ -1,4 +1,4 @@
-"""Made-up projects of known truth, and the familiar procedures that EVIDENCE.md rejects, to show that they fail.
+"""Made-up projects of known truth, and the familiar procedures that the Studio does not use, to show that they fail.
 
 A record's doubt z gives its chance to be wrong, 1 / (1 + exp(-z)); measures see z through noise of their own. Labeled
 and unlabeled records are exchangeable unless there is a shift, which makes the pool harder than its scores tell.
@@ -39,7 +39,7 @@ def project(
     elif world == "discrete":
         doubt = np.digitize(seen, np.quantile(seen, [0.45, 0.8])).astype(float)
     harder = np.where(np.arange(count) < pool, SHIFT * shifted, 0.0)
-    columns = {
+    columns: dict[str, object] = {
         "answer": chance.choice(list("ABC"), count, p=[0.5, 0.3, 0.2]),
         "agreed": z + chance.normal(0, 1.5, count) < 0,
         "exactness": "exact",

@@ -390,7 +390,7 @@ def test_a_database_that_refuses_leaves_no_file(whole: Path, there: Store, monke
 def test_an_import_that_is_killed_leaves_no_project_and_no_file_for_the_next(whole: Path, there: Store) -> None:
     """Killed at the worst moment: the files are in place, the rows not committed."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from semievol.engines import checkpoints\n"
+        "import os, signal, sys; from pathlib import Path; from semievol.engines.training import checkpoints\n"
         "from semievol.export import arrival; from semievol.store.database import open_store\n"
         "checkpoints.sync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "arrival.restore(open_store(Path(sys.argv[1])), Path(sys.argv[2]))"

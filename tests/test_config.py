@@ -90,7 +90,7 @@ def test_an_unknown_setting_is_answered_with_its_siblings() -> None:
 
 
 def test_collaborators_that_share_a_name_are_refused() -> None:
-    with pytest.raises(UserError, match="share a name"):
+    with pytest.raises(UserError, match="have the same name"):
         load(assignments=["propagation.collaborators=[{name: a}, {name: a}]"])
 
 

@@ -51,7 +51,7 @@ def likeliest(tokenizer, model, block: Block, record: Record, shown: list[Demons
         with torch.inference_mode():
             log_p = torch.log_softmax(model(input_ids=torch.tensor([whole])).logits[0].float(), -1)
         scores[label] = sum(float(log_p[i - 1, whole[i]]) for i in range(len(start), len(whole)))
-    return max(scores, key=scores.get)
+    return max(scores, key=lambda label: scores[label])
 
 
 def test_folder_is_small_complete_and_matches_its_hashes() -> None:

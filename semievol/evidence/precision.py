@@ -1,4 +1,4 @@
-"""How many of the records kept are wrong: bounds that hold for this finite pool (EVIDENCE.md §1 to §5).
+"""How many of the records kept are wrong: bounds that hold for this finite pool (docs/evidence.md).
 
 The estimand is a count, so inference inverts the hypergeometric distribution; nothing is approximated by a binomial.
 Counts in, counts out: `drawn` records of known correctness (calibration records that the policy keeps, or random
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from semievol.evidence import hypergeometric
 
 COVERAGES = tuple(tenth / 10 for tenth in range(1, 11))
-"""Shares of the pool at which the band is computed, fixed before anybody looks (EVIDENCE.md §3)."""
+"""Shares of the pool at which the band is computed, fixed before anybody looks."""
 
 
 def upper(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> np.ndarray:
@@ -37,7 +37,7 @@ def lower(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.
 
 
 def bounds(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """Two-sided interval (low, high) for W, the number wrong among the `rest`, alpha/2 per side (EVIDENCE.md §1).
+    """Two-sided interval (low, high) for W, the number wrong among the `rest`, alpha/2 per side.
 
     Elementwise; integer arrays of the broadcast shape. Inverts the exact tests, so coverage is at least 1 - alpha.
     """
@@ -74,8 +74,9 @@ class Band:
 def band(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> Band:
     """Bounds over nested kept sets fixed beforehand, smallest first, alpha / (2 x their number) per side.
 
-    With `COVERAGES` that is the alpha/20 per side of EVIDENCE.md §3 (Bonferroni). Wrong records only accumulate, so an
-    upper bound of a larger set also bounds the smaller one, and a lower bound of a smaller one the larger.
+    With `COVERAGES` that is alpha/20 per side (Bonferroni; docs/evidence.md, Many thresholds). Wrong records only
+    accumulate, so an upper bound of a larger set also bounds the smaller one, and a lower bound of a smaller one the
+    larger.
     """
     n, x, rest = _counts(drawn, wrong, rest)
     low, high = bounds(n, x, rest, alpha / max(rest.size, 1))
@@ -89,7 +90,7 @@ EARLIEST = 0.2
 def start_coverage(target: float, calibration: int, alpha: float = 0.05) -> float:
     """Share of the pool at which the search for a target precision starts: 1.4 n_min / n_cal; above 1 it is hopeless.
 
-    Starting at the strictest threshold always stalls, since a handful of records can prove nothing (EVIDENCE.md §3).
+    Starting at the strictest threshold always stalls, since a handful of records can prove nothing.
     For the same reason never below `EARLIEST`: 1.4 n_min records may hold no error or one, however many there are in
     all, so that more calibration would not help.
     """
@@ -189,7 +190,7 @@ class Enough:
 
 
 def not_enough(target: float, kept: int, error_rate: float, alpha: float = 0.05) -> Enough:
-    """What the page offers where the evidence does not suffice: how many random reviews would (EVIDENCE.md §4)."""
+    """What the page offers where the evidence does not suffice: how many random reviews would."""
     return Enough(needed_reviews(target, kept, alpha), likely_reviews(target, kept, error_rate, alpha=alpha))
 
 
@@ -225,7 +226,7 @@ class Guarantee:
 
 
 def guarantee(reviewed: int, wrong: int, kept: int, alpha: float = 0.05) -> Guarantee:
-    """One-sided bound from a simple random sample whose size was fixed beforehand (EVIDENCE.md §5).
+    """One-sided bound from a simple random sample whose size was fixed beforehand.
 
     kept: size of the whole kept set, the reviewed records included. A skipped record counts as wrong.
     """
@@ -237,7 +238,7 @@ def remaining_after_correction(wrong_at_most: int, fixed: int) -> int:
     """Most wrong records left in the kept set once `fixed` distinct ones of it, found wrong, are corrected or removed.
 
     wrong_at_most: an upper bound from before any of them was. Holds with that bound's probability whatever decided
-    which records were looked at, so risk-ordered corrections count here though they are no evidence (EVIDENCE.md §5).
+    which records were looked at, so risk-ordered corrections count here though they are no evidence.
     """
     if fixed < 0:
         raise ValueError(f"expected a count of corrected records, found {fixed}")

@@ -1,7 +1,7 @@
 """Random reviews that buy a guarantee: which records are drawn, what is asked next, and what the answers prove.
 
 Every record has a permanent random number. A review draws the lowest inside the kept set: a simple random sample,
-whichever set was chosen (EVIDENCE.md §5). Knows nothing of screens or databases.
+whichever set was chosen (docs/evidence.md, Random reviews). Knows nothing of screens or databases.
 """
 
 from __future__ import annotations

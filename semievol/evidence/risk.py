@@ -2,7 +2,7 @@
 
 Works on the tables of `selection`: the pool's candidates, and calibration records with `correct` besides (or `gold`).
 What a policy never accepts, a missing answer, an absent value or a bound, is never kept here either. Estimated tier
-(EVIDENCE.md §2): the curves describe calibration records and guarantee nothing. Knows nothing of policies or figures.
+(docs/evidence.md): the curves describe calibration records and guarantee nothing. Knows nothing of policies or figures.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Suggestion:
         if self.other is None:
             return f"{self.best} is the only measure with values here ({judged})."
         low, high = 100 * self.low, 100 * self.high
-        gap = f"{100 * self.difference:.1f} points ({low:.1f} to {high:.1f}, 95 % over all comparisons)"
+        gap = f"{100 * self.difference:.1f} points (between {low:.1f} and {high:.1f}; 95 % over all comparisons)"
         if not self.close:
             return (
                 f"Averaged over all coverages, {self.best} keeps fewer wrong answers than the next best, {self.other}, "
@@ -114,8 +114,8 @@ class Suggestion:
             )
         kept = "the default" if self.measure == DEFAULT else "the best of those that differ from the default"
         return (
-            f"Too close to call: {self.best} and {self.other} differ by {gap}, {judged}; so it stays with "
-            f"{self.measure}, {kept}."
+            f"The difference is too small to decide: {self.best} and {self.other} differ by {gap}, {judged}. The "
+            f"suggestion is therefore {self.measure}, {kept}."
         )
 
 

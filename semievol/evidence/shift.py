@@ -1,4 +1,5 @@
-"""Are labeled and unlabeled records alike? What an estimate from calibration records assumes (EVIDENCE.md §2).
+"""Are labeled and unlabeled records alike? What an estimate from calibration records assumes (docs/evidence.md,
+Shift).
 
 Three looks, each at a third of alpha: at the texts (can a classifier tell the two apart?), at the answers given (is the
 class mix the same?), and at the errors (are as many wrong among random reviews as among calibration records?).

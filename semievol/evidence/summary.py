@@ -1,6 +1,6 @@
 """What is known of a kept set: whether an estimate may be made of it, what reviews verify, and both at one moment.
 
-Two tiers, never pooled (EVIDENCE.md §2): calibration records estimate, and only where they are like the pool; random
+Two tiers, never pooled (docs/evidence.md): calibration records estimate, and only where they are like the pool; random
 reviews of this very pool verify. Knows nothing of databases or screens.
 """
 
@@ -43,7 +43,8 @@ def verified(
 
     pool: with record_key, content_hash and the decisions as they are now. in_bulk: content hashes of bulk decisions;
     what these removed was not looked at and counts as no correction. A smaller kept set cannot hold more errors than
-    the one reviewed, and errors found and fixed since are taken off (EVIDENCE.md §5).
+    the one reviewed, and errors found and fixed since are taken off (docs/evidence.md,
+    Random reviews).
     """
     keys, decision = pool["record_key"].to_numpy(), pool["decision"]
     single = ~pool["content_hash"].isin(list(in_bulk)).to_numpy()

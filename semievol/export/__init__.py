@@ -49,7 +49,8 @@ def export(
     A folder that exists gets a file of a fitting name; a file that exists is refused unless `overwrite`.
     round_id, selection, run_id: the newest that has something to export where they are left out; which adapter that is,
     `adapter.choose` tells, and so do the README and the manifest beside it.
-    watch, left_out: of an archive, how far it is, and sentences about what could not be taken along.
+    watch: of an archive, how far it is. left_out: gets sentences about what an archive could not take along, and about
+    control tokens that training data were not freed of.
     form: of training data: chat, alpaca or sharegpt; else told by the name (`train.alpaca.json`), chat by default.
     """
     if what not in FORMS:
@@ -75,6 +76,8 @@ def export(
     number = selection if selection is not None else selections.selections(store, chosen.id)[-1]["number"]
     if what == "selection":
         return files.table(out, tables.selection(store, project, chosen, number), overwrite)
+    if left_out is not None and (said := training.caveat(store, project, chosen, number)):
+        left_out.append(said)
     return training.write(store, project, chosen, number, out, form, overwrite)
 
 

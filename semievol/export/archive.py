@@ -48,7 +48,9 @@ def write(
     Other work on the project goes on meanwhile: what leaves is its state at the beginning.
     """
     if not out.name.endswith(".zip"):
-        raise UserError(f'The ending "{out.suffix}" is no format of this export.', str(out), f"End it with {ENDING}.")
+        raise UserError(
+            f'The ending "{out.suffix}" is not a format of this export.', str(out), f"End it with {ENDING}."
+        )
     adapters = _Adapters(store)
     with (
         files.whole(out, overwrite) as path,
@@ -117,9 +119,7 @@ def _put(put: Callable[[bytes], Any], lines: list[str], done: int) -> int:
 
 def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: list[str]) -> None:
     """The original files that the dataset versions name."""
-    named = {
-        s["sha256"] for version in projects.versions(store, project.id) for s in version["sources"] if "sha256" in s
-    }
+    named = {s["sha256"] for version in projects.versions(store, project.id) for s in version.sources if "sha256" in s}
     folder = projects.project_folder(store, project.id) / "uploads"
     for name in sorted(named):
         path = folder / name

@@ -36,7 +36,7 @@ _MEMBER = re.compile(
 _ADAPTER_FILES = {*LORA_FILES, *FULL_FILES, checkpoints.MARKER}
 _ROOM = 2
 """How many times an archive's bytes must be free: files or rows, and the room in which rows wait."""
-_DAMAGED = "Export the project once more where it came from."
+_DAMAGED = "Export the project again from its own workspace."
 
 
 def restore(store: Store, path: Path, name: str | None = None, watch: Watch = unwatched) -> projects.Project:

@@ -33,7 +33,9 @@ def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
     """A path beside `out` to write a file or a folder to; it takes the name `out`, synced, when the block ends well."""
     taken = out.exists() and not (out.is_dir() and not any(out.iterdir()))
     if taken and not overwrite:
-        raise UserError("There is something at this path already.", str(out), "Choose another name or delete it first.")
+        raise UserError(
+            "There is already a file or folder at this path.", str(out), "Choose another name or delete it first."
+        )
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -83,9 +85,7 @@ def safe_cell(value: Any) -> Any:
 def _ending(out: Path, endings: Sequence[str]) -> str:
     ending = out.suffix.lower()
     if ending not in endings:
-        raise UserError(
-            f'The ending "{ending}" is no format of this export.', str(out), f"End the name with {', '.join(endings)}."
-        )
+        raise UserError(f'This export has no format "{ending}".', str(out), f"End the name with {', '.join(endings)}.")
     return ending
 
 

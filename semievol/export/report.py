@@ -18,7 +18,7 @@ from semievol.export import drawing
 from semievol.method import earned_weights
 from semievol.method.comparison import ahead
 from semievol.palette import LIGHT
-from semievol.records import Split, Task
+from semievol.records import Task
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections
@@ -48,19 +48,19 @@ pre {{ background: {LIGHT.surface}; padding: .8rem; overflow-x: auto; font-size:
 
 def page(store: Store, project: projects.Project, round_: Round) -> str:
     """The report of a round; its evaluation is that of the newest run that has one."""
-    version = next(v for v in projects.versions(store, project.id) if v["id"] == round_.version_id)
+    version = projects.get_version(store, round_.version_id)
     frame = results.candidate_frame(store, round_.id)
     frozen = selections.selections(store, round_.id)
     mine = [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
     judged = next((run for run in mine if outcomes.evaluation(store, run.id)), None)
     run = judged or (mine[0] if mine else None)
-    task = projects.task_of(store, round_.version_id)
+    task = version.task
     parts = [
         f"<h1>{_e(project.name)}</h1>",
         f'<p class="quiet">SemiEvol Studio, round {round_.number}, opened {_e(round_.created)}, '
-        f"dataset version {version['number']}.</p>",
+        f"dataset version {version.number}.</p>",
         *_outcome(outcomes.evaluation(store, judged.id) if judged else None),
-        *_data(task, version),
+        *_data(version),
         *_propagation(round_, frame, rounds.weights(store, round_.id)),
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
         *_reviewed(store, project),
@@ -77,27 +77,28 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
 
 
 def _outcome(found: dict[str, Any] | None) -> list[str]:
-    heading = "<h2>What came of it</h2>"
+    heading = "<h2>Results</h2>"
     if found is None:
-        return [heading, "<p>Nothing was evaluated in this round yet, so nothing is claimed.</p>"]
+        return [heading, "<p>No model was evaluated in this round yet.</p>"]
     arms = [arm for arm in _ARMS if arm in found]
     sentences = []
     for arm in arms:
         one = found[arm]
         sentences.append(
             f"The {_ARMS[arm]} is right on {one['accuracy']:.1%} of the {found['n']:,} test records "
-            f"(95&nbsp;% interval {one['low']:.1%} to {one['high']:.1%})."
+            f"(between {one['low']:.1%} and {one['high']:.1%} with 95&nbsp;% confidence)."
         )
     if "p_value" in found:
         more, less = found.get("gained", 0), found.get("lost", 0)
         verdict = (
-            "This is more than chance explains"
+            "Chance alone rarely produces such a difference"
             if found["p_value"] < 0.05
-            else "This could be chance; the test set does not tell the two apart"
+            else "Chance alone could explain this; the test set does not tell the two apart"
         )
         sentences.append(
-            f"Against fine-tuning on the labeled data alone, the evolved model gained {more:,} records and lost "
-            f"{less:,}. {verdict} (mid-p McNemar, p = {found['p_value']:.3g})."
+            f"Compared with fine-tuning on the labeled data alone, the evolved model is newly right on {more:,} "
+            f"record{'' if more == 1 else 's'} and newly wrong on {less:,}. {verdict} (mid-p McNemar test, p = "
+            f"{found['p_value']:.3g})."
         )
     rows = [row for row in _BARS if row in found]
     values = {key: [round(100 * found[row][key], 1) for row in rows] for key in ("accuracy", "low", "high")}
@@ -107,31 +108,34 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
     return [heading, *told, figure]
 
 
-def _data(task: Task, version: dict[str, Any]) -> list[str]:
-    counts: dict[Split, int] = version["counts"]
+def _data(version: projects.Version) -> list[str]:
+    task, counts = version.task, version.counts
     kind = task.kind.replace("_", " ")
     labels = f" with the labels {_e(', '.join(task.labels))}" if task.labels else ""
     parts = [
-        "<h2>What went in</h2>",
+        "<h2>Data</h2>",
         f"<p>A {kind} task{labels}: {counts.get('labeled', 0):,} labeled, {counts.get('unlabeled', 0):,} unlabeled and "
         f"{counts.get('test', 0):,} test records.</p>",
     ]
-    findings = [(f.get("what") or f["kind"], f.get("remedy", "")) for f in version["findings"]]
+    findings = [(f.get("what") or f["kind"], f.get("remedy", "")) for f in version.findings]
     return [*parts, _table(["Found in the data", "Remedy"], findings)] if findings else parts
 
 
 def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | None) -> list[str]:
     settings = round_.config.propagation
     parts = [
-        "<h2>How the labels were carried over</h2>",
+        "<h2>Propagation: answers to the unlabeled records</h2>",
         f"<p>Model {_e(_shown_model(round_.config.model))}, preset {_e(round_.config.preset)}: every unlabeled record "
-        f"was answered by {len(settings.collaborators)} collaborators with up to {settings.k} demonstrations.</p>",
+        f"was answered by {len(settings.collaborators)} collaborator{'' if len(settings.collaborators) == 1 else 's'} "
+        f"with up to {settings.k} demonstrations.</p>",
         *([f"<p>{_e(earned_weights.sentence(weights))}</p>"] if weights else []),
     ]
     if frame.empty:
-        return [*parts, "<p>No candidates were made yet.</p>"]
+        return [*parts, "<p>There are no candidates yet.</p>"]
     agreed = int(frame["agreed"].sum())
-    parts.append(f"<p>They agreed on {agreed:,} of {len(frame):,} records ({agreed / len(frame):.1%}).</p>")
+    parts.append(
+        f"<p>The collaborators agreed on {agreed:,} of {len(frame):,} records ({agreed / len(frame):.1%}).</p>"
+    )
     measure = round_.config.policy.measure
     bins = bin_confidence(frame[measure], frame["agreed"], 40)
     if len(bins):
@@ -145,15 +149,15 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
     chosen = selections.selection_frame(store, round_.id, frozen["number"])
     origins = frozen["origins"] or {}
     parts = [
-        "<h2>What was kept</h2>",
+        "<h2>Selection</h2>",
         f"<p>Selection {frozen['number']} holds {len(chosen):,} of {len(frame):,} candidates: "
-        f"{origins.get('pseudo', 0):,} by policy, {origins.get('expert', 0):,} by the expert's decision.</p>",
+        f"{origins.get('pseudo', 0):,} by the policy, {origins.get('expert', 0):,} by decisions of experts.</p>",
     ]
     gold = frame["gold"].dropna() if "gold" in frame else pd.Series(dtype=object)
     if len(gold):
         right = [same(task, answer, gold[i]) for i, answer in frame.loc[gold.index, "answer"].items()]
         kept = [same(task, a, gold[i]) for i, a in zip(chosen["record_id"], chosen["answer"], strict=True) if i in gold]
-        told = f"; of those kept {sum(kept) / len(kept):.1%}" if kept else ""
+        told = f", and {sum(kept) / len(kept):.1%} of those kept" if kept else ""
         parts.append(
             f"<p>Measured with hidden gold, {sum(right) / len(right):.1%} of all candidates are right{told}.</p>"
         )
@@ -163,7 +167,7 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
     if len(chosen):
         shown = chosen.head(_SHOWN)
         rows = zip(shown["question"].str.slice(0, 300), shown["answer"], shown["origin"], strict=True)
-        parts.append(_table(["Kept, the first few", "Answer", "By"], rows))
+        parts.append(_table(["Kept records (the first ones)", "Answer", "Origin"], rows))
     return parts
 
 
@@ -173,7 +177,7 @@ def _reviewed(store: Store, project: projects.Project) -> list[str]:
     if standing.empty:
         return []
     counts = ", ".join(f"{count:,} {_e(action)}" for action, count in standing["action"].value_counts().items())
-    return ["<h2>What the expert decided</h2>", f"<p>Decisions that stand in this project: {counts}.</p>"]
+    return ["<h2>Decisions of experts</h2>", f"<p>Decisions that count in this project: {counts}.</p>"]
 
 
 def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
@@ -182,9 +186,10 @@ def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
     for collaborator in config["propagation"]["collaborators"]:
         collaborator["model"] = _shown_model(collaborator["model"])
     config["propagation"]["embedder"] = _shown_model(config["propagation"]["embedder"])
-    parts = ["<h2>To repeat it</h2>"]
+    parts = ["<h2>Settings to repeat the round</h2>"]
     if run is not None and run.environment:
-        parts.append(_table(["Package", "Version"], sorted(run.environment.items())))
+        shown = {name: value for name, value in run.environment.items() if name != "control_tokens"}
+        parts.append(_table(["Package", "Version"], sorted(shown.items())))
     return [*parts, f"<pre>{_e(json.dumps(config, indent=1))}</pre>"]
 
 

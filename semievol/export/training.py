@@ -1,24 +1,25 @@
 """The examples that fine-tuning uses, in the forms that other trainers read: chat messages, Alpaca, ShareGPT, a table.
 
-The prompts are those of `method.prompts`, so that a model trained elsewhere is asked the same here.
+`method.examples` builds them for the `tune` stage and for these files, so that both hold the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePath
 
-from semievol.config import Config
+from semievol.engines.models import lengths
 from semievol.errors import UserError
 from semievol.export import files, tables
 from semievol.export.files import Row
-from semievol.records import Example, Record, Task
+from semievol.method.examples import tune_examples
+from semievol.method.protocols import Frozen, Plan
+from semievol.records import STAGES, Example, Record
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
-from semievol.task.prompts import neutralise, render
 
 
 def write(
@@ -46,31 +47,52 @@ def write(
     return files.table(out, rows, overwrite)
 
 
-def examples(store: Store, project: projects.Project, round_: Round, selection: int) -> list[Example]:
-    """Gold and accepted answers as `tune` sees them with the settings of the round's newest run."""
-    return [example for _, example in pairs(store, project, round_, selection)]
-
-
 def pairs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[tuple[Record, Example]]:
-    """As `examples`, each with its record."""
-    task, held = projects.task_of(store, round_.version_id), rounds.held(store, round_.id)
-    config = next((run.config for run in runs.list_runs(store, project.id) if run.round_id == round_.id), round_.config)
+    """Gold and accepted answers exactly as `tune` is given them, each example with its record.
+
+    The settings are those of the newest run that tuned on the selection, else of the round's newest run.
+    """
+    found = _runs(store, project, round_, selection)
+    config = rounds.settled(round_, found[0].config) if found else round_.config
+    held = rounds.held(store, round_.id)
     records = [r for r in projects.load_records(store, round_.version_id) if r.content_hash not in held]
+    plan = Plan(
+        task=projects.task_of(store, round_.version_id),
+        config=config,
+        labeled=[record for record in records if record.split == "labeled"],
+        unlabeled=[record for record in records if record.split == "unlabeled"],
+    )
     frame = selections.selection_frame(store, round_.id, selection)
-    accepted = dict(zip(frame["record_id"], zip(frame["answer"], frame["origin"], strict=True), strict=True))
-    found = []
-    for record in records:
-        if record.split == "labeled" and record.answer is not None:
-            if config.tune_on == "gold_and_pseudo":
-                found.append((record, _example(task, config, record, record.answer, "gold")))
-        elif record.split == "unlabeled" and record.id in accepted:
-            found.append((record, _example(task, config, record, *accepted[record.id])))
-    return found
+    answers, origins = (dict(zip(frame["record_id"], frame[name], strict=True)) for name in ("answer", "origin"))
+    return tune_examples(plan, Frozen(selection, None, answers, origins), _control_tokens(found, round_) or ())
 
 
-def _example(task: Task, config: Config, record: Record, answer: str, origin: str) -> Example:
-    turns = render(task, record, rule_first=config.rule_first)
-    return Example(record.id, turns, neutralise(answer), origin)  # type: ignore[arg-type]
+def caveat(store: Store, project: projects.Project, round_: Round, selection: int) -> str:
+    """What should be known of the training data, in a sentence; empty where they are as in training."""
+    if _control_tokens(_runs(store, project, round_, selection), round_) is not None:
+        return ""
+    model = PurePath(round_.config.model).name
+    return (
+        f"The control tokens of {model} are not known, as no run noted them and the model is not on this machine: "
+        "in the training data only control tokens in common use are broken up."
+    )
+
+
+def _runs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[runs.Run]:
+    """The round's runs: those that tuned on the selection, newest first, then the others."""
+
+    def other(run: runs.Run) -> bool:
+        span = STAGES[STAGES.index(run.first) : STAGES.index(run.until) + 1]
+        return run.selection_used != selection or "tune" not in span
+
+    return sorted((r for r in runs.list_runs(store, project.id) if r.round_id == round_.id), key=other)
+
+
+def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
+    """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
+    else as the model's files have them. None where these are not on this machine."""
+    noted = (run.environment.get("control_tokens") for run in found)
+    return next(filter(None, noted), None) or lengths.control_tokens(round_.config.model)
 
 
 def _plain(record: Record, example: Example) -> Row:

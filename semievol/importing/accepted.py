@@ -30,7 +30,7 @@ def join_context(context: str | None, question: str) -> str:
 
 
 @dataclass
-class Part:
+class AcceptedRows:
     """The accepted rows of one file, in their order.
 
     places: int64[n], positions in the table. answers, gold: `large_string`[n]; options: lists of text[n], empty where
@@ -46,7 +46,7 @@ class Part:
     options: pa.ChunkedArray
 
     def records(self, some: np.ndarray, ids: Sequence[str], split: Split) -> Iterator[tuple[Record, str | None]]:
-        """The records at these (ascending, close) positions of the part, each with its hidden gold."""
+        """The records at these (ascending, close) positions of the file, each with its hidden gold."""
         rows = self.places[some]
         first, count = int(rows[0]), int(rows[-1] - rows[0]) + 1
         roles = (self.mapping.question, self.mapping.context, self.mapping.id, self.mapping.group)
@@ -68,7 +68,7 @@ class Part:
 
 
 @dataclass
-class PartWriter:
+class RowsWriter:
     """Collects what was read from the rows of one file."""
 
     split: Split
@@ -84,12 +84,12 @@ class PartWriter:
         if len(self._waiting) >= _MADE:
             self._write()
 
-    def part(self) -> Part:
+    def rows(self) -> AcceptedRows:
         self._write()
         schema = pa.schema([("answer", _TEXT), ("gold", _TEXT), ("options", _TEXTS)])
         told = pa.concat_tables([schema.empty_table(), *self._written])
         places = np.array(self.places, np.int64)
-        return Part(self.split, self.table, self.mapping, places, told["answer"], told["gold"], told["options"])
+        return AcceptedRows(self.split, self.table, self.mapping, places, told["answer"], told["gold"], told["options"])
 
     def _write(self) -> None:
         if self._waiting:
@@ -108,7 +108,7 @@ class Records(Sequence[Record]):
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[AcceptedRows],
         digests: np.ndarray,
         which: np.ndarray | None = None,
         splits: np.ndarray | None = None,

@@ -50,7 +50,7 @@ def checked_options(options: tuple[str, ...]) -> tuple[str, ...]:
         raise UserError(f"Option {stripped.index('') + 1} is blank.", "", "Write its text or remove it.")
     for option in stripped:
         if stripped.count(option) > 1:
-            raise UserError(f'The option "{option[:60]}" stands twice.', "", "Make the options differ.")
+            raise UserError(f'The option "{option[:60]}" is given twice.', "", "Make the options differ.")
         if reason := unfit(option):
             raise UserError(reason, "", "Remove this character.")
     return options

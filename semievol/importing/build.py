@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
-from semievol.importing.accepted import Part, PartWriter, Records
+from semievol.importing.accepted import AcceptedRows, Records, RowsWriter
 from semievol.importing.carried_over import MAPPING, Kept
 from semievol.importing.checks import SHOWN, Finding, check, refuse
 from semievol.importing.fingerprints import Tracer
@@ -195,18 +195,18 @@ def check_tables(
     everything.sort(key=lambda item: SPLITS.index(item[0]))
     report = {s: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=t.notes) for s, t in everything}
     reading = Reading(task, mapping, form_of(ordered, mapping, task, hide_gold, base), hide_gold)
-    tracer, parts, seen = Tracer(), list[Part](), 0
+    tracer, parts, seen = Tracer(), list[AcceptedRows](), 0
     total = sum(table.physical for _, table in everything)
     for split, table in everything:
         known, rejects = earlier.get(split), report[split].rejects
-        writer = PartWriter(split, table, mapping if known is None else MAPPING)
+        writer = RowsWriter(split, table, mapping if known is None else MAPPING)
         rows = rows_of(split, table, mapping, task, rejects) if known is None else known.rows()
         for row in rows:
             if row.place % _TOLD_EVERY == 0:
                 watch("Checking", seen + row.place, total)
             if reject := reading.take(row, writer, tracer):
                 rejects.append(reject)
-        parts.append(writer.part())
+        parts.append(writer.rows())
         report[split].accepted = len(writer.places)
         rejects.sort(key=lambda reject: reject.row)
         seen += table.physical
@@ -238,20 +238,20 @@ def _refuse_empty(split: Split, report: SplitReport, taking: list[str]) -> None:
         return
     if report.removed:
         raise UserError(
-            f"No {split} record is left: {report.removed:,} leave by the remedies that are taken"
+            f"No {split} record is left: the chosen remedies take out {report.removed:,}"
             + (f", {report.rejected:,} cannot be read." if report.rejects else "."),
             report.name,
-            f"Choose other files, or keep what {' and '.join(taking) or 'is split off'} takes out.",
+            f"Choose other files, or do not apply {' and '.join(taking) or 'the split for testing'}.",
         )
     first = report.rejects[0]
     raise UserError(
-        f"Not one of the {report.physical:,} {split} rows can be used; the first: {first.reason}",
+        f"None of the {report.physical:,} {split} rows can be used. The first one: {first.reason}",
         f"{report.name}, row {first.row}" + (f", column {first.column}" if first.column else ""),
         first.remedy,
     )
 
 
-def _duplicate_ids(parts: Iterable[Part]) -> Iterator[Finding]:
+def _duplicate_ids(parts: Iterable[AcceptedRows]) -> Iterator[Finding]:
     named = [part for part in parts if part.mapping.id in part.table.columns]
     if not named:
         return
@@ -272,7 +272,7 @@ def _duplicate_ids(parts: Iterable[Part]) -> Iterator[Finding]:
                     if len(examples) < SHOWN:
                         examples.append({"split": part.split, "row": number, "value": snippet(value)})
                 seen.add(str(value))
-    what = f"Ids that stand further up already: {count:,}."
+    what = f"Ids that an earlier row already has: {count:,}."
     yield Finding("duplicate_ids", count, what, "Give every row its own id.", tuple(examples))
 
 
@@ -282,7 +282,12 @@ def _piped_options(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[F
         n for cells in given for cell, n in cells.items() if (cell or "").strip()[:1] not in ("", "[", "{", "(")
     )
     if piped:
-        yield Finding("piped_options", piped, f'Options separated by "|": {piped:,} cells.', "Check one of them.")
+        yield Finding(
+            "piped_options",
+            piped,
+            f'Options separated by "|": {piped:,} cells.',
+            "Check whether they were separated correctly.",
+        )
 
 
 def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: bool) -> Iterator[Finding]:
@@ -293,5 +298,5 @@ def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: boo
     given = sum(times for value, times in table.counts(column).items() if value and value.strip())
     if given:
         what = f"Ignored, because the records are unlabeled: {answers(given)}."
-        remedy = "Keep it as hidden gold to measure the pseudo-labels with it."
+        remedy = "Keep them as hidden gold to measure how many pseudo-labels are right."
         yield Finding("unlabeled_answers", given, what, remedy)

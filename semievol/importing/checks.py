@@ -94,10 +94,10 @@ class _Looks:
             what = f"Also in the {other} data: {_count(len(both), split)}."
             kind = f"overlap_{split}_{other}"
             if other == "test":
-                remedy, offer = "Testing on what was learned from shows nothing.", f"Leave out of {split}"
+                remedy, offer = "A test on records that were trained on proves nothing.", f"Leave out of {split}"
                 yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=both, offer=offer, taken=True)
             else:
-                remedy = "Their answers are known already."
+                remedy = "Their answers are already known."
                 leaves = theirs[np.isin(self.keys[theirs], self.keys[mine])]
                 offer = f"Leave out of {other}"
                 yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=leaves, offer=offer)
@@ -106,9 +106,9 @@ class _Looks:
         """Records that repeat an earlier one of the same split."""
         repeats, earlier = _repeats(self.keys, self.splits)
         if len(repeats):
-            shown = self._examples(repeats, [f"as row {self._row(one)}" for one in earlier[:SHOWN]])
-            what = f"Repeating an earlier record of the same split: {_count(len(repeats))}."
-            remedy, offer = "Repeated records weigh twice in training.", "Keep one of each"
+            shown = self._examples(repeats, [f"same as row {self._row(one)}" for one in earlier[:SHOWN]])
+            what = f"Same as an earlier record of the same split: {_count(len(repeats))}."
+            remedy, offer = "Repeated records count twice in training.", "Keep one of each"
             counts = self._counts(repeats)
             yield Finding("duplicates", len(repeats), what, remedy, shown, counts, leaves=repeats, offer=offer)
 
@@ -126,7 +126,7 @@ class _Looks:
                 example(self.records[int(group[0])], "; ".join(self._told(i) for i in group[:3].tolist()))
                 for group in sorted(groups, key=lambda group: int(group[0]))[:SHOWN]
             )
-            what = f"Same text but a different label: {_count(len(members))}."
+            what = f"Same text but different labels: {_count(len(members))}."
             remedy, offer = "Decide which label is right.", "Leave all of them out"
             counts = self._counts(members)
             yield Finding(
@@ -145,21 +145,21 @@ class _Looks:
                 twin = next((j for j in others if self.keys[i] != self.keys[j]), None)
                 if twin is not None:
                     alike[i] = twin
-        what = "Like one of another split but for case, punctuation, look-alike letters or the order of options"
+        what = "Like a record of another split except for case, punctuation, look-alike letters or option order"
         yield from self._near("near_overlap", alike, what, asks=True)
         if edited is None:
-            what = f"Small edits between the splits were not looked for: more than {MOST:,} records."
+            what = f"Slightly edited copies in other splits were not searched for: more than {MOST:,} records."
             yield Finding("edits_not_searched", len(self.records), what)
             return
-        yield from self._near("edited_overlap", edited, "Like one of another split but for a few characters")
+        yield from self._near("edited_overlap", edited, "Like a record of another split except for a few characters")
 
     def texts(self) -> Iterator[Finding]:
         told = {
-            "control_tokens": (CONTROL, "Chat control tokens", "They are neutralised in every prompt."),
+            "control_tokens": (CONTROL, "Chat control tokens", "They are made harmless in every prompt."),
             "instruction_like": (
                 INSTRUCTS,
                 "Text that reads like instructions to a model",
-                "Read them before accepting answers.",
+                "Read these records before you accept their answers.",
             ),
             "invisible_characters": (
                 INVISIBLE,
@@ -186,7 +186,9 @@ class _Looks:
             notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
             shown, counts = self._examples(members, notes), self._counts(members)
             tested = any(self._split(twin) == "test" for twin in twins.values())
-            remedy = "They make a test easier than it should be." if tested else "Nearly the same is asked twice."
+            remedy = (
+                "They make a test easier than it should be." if tested else "Nearly the same question is asked twice."
+            )
             offer = f"Leave out of {' and '.join(counts)}"
             told = f"{what}: {_count(len(members))}."
             yield Finding(kind, len(members), told, remedy, shown, counts, asks, leaves=members, offer=offer)
@@ -224,7 +226,7 @@ def refuse(findings: Iterable[Finding], rejected: Mapping[Split, int]) -> None:
     reasons += [finding.what.rstrip(".") for finding in findings if finding.asks]
     if reasons:
         raise UserError(
-            f"This is for a person to decide: {'; '.join(reasons)}.",
+            f"These findings need a decision: {'; '.join(reasons)}.",
             "--strict",
             "Correct the files, or import without --strict.",
         )
@@ -260,7 +262,9 @@ def _labels(task: Task, records: Records) -> list[Finding]:
     found: list[Finding] = []
     if labeled and labeled < FEW_RECORDS:
         what = f"Very little to learn from: {_count(labeled, 'labeled')}."
-        found.append(Finding("few_records", labeled, what, f"Label at least {FEW_RECORDS}; hundreds work well."))
+        found.append(
+            Finding("few_records", labeled, what, f"Label at least {FEW_RECORDS} records; a few hundred work well.")
+        )
     known: Counter[str] = records.answers().get("labeled", Counter())
     if task.closed and labeled > 1 and len(known) == 1:
         what = f"Every labeled record has the same answer: {snippet(next(iter(known)))}."

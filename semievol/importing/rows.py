@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from semievol.errors import UserError
-from semievol.importing.accepted import PartWriter, join_context
+from semievol.importing.accepted import RowsWriter, join_context
 from semievol.importing.answer_cells import (
     AnswerForm,
     answer_form,
@@ -112,7 +112,7 @@ class Reading:
         self.unreadable, self.respelled = _Tally(), _Tally()
         self.forms = {"letter": _Tally(), "number": _Tally(), "text": _Tally()}
 
-    def take(self, row: Row, writer: PartWriter, tracer: Tracer) -> Reject | None:
+    def take(self, row: Row, writer: RowsWriter, tracer: Tracer) -> Reject | None:
         """Hands on what the row becomes; the reason where it becomes nothing."""
         answer = gold = None
         if row.split == "unlabeled":

@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,9 @@ class Table:
 
     def holding(self, cells: pa.Table, notes: Iterable[str]) -> Table:
         """The same rows with other columns and notes."""
-        told = (self.rejected, self.sheets, self.form, self.read_as, self.guessed)
-        return Table(self.name, cells, self.numbers, notes, *told)
+        found = copy(self)
+        found.cells, found.columns, found.notes = cells, list(cells.column_names), list(notes)
+        return found
 
     def column(self, name: str, first: int | None = None) -> list[str | None]:
         """The cells of a column, all or the `first` ones."""

@@ -106,7 +106,9 @@ def _request(store: Store, config: Any, request: dict[str, Any]) -> Any:
     except TimeoutError:
         raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
     except ConnectionError:
-        raise UserError("The answering process ended.", "asking.log", "Ask again; the log says why.") from None
+        raise UserError(
+            "The model process ended before it answered.", "asking.log", "Ask again; the log says why."
+        ) from None
     if "error" in reply:
         raise UserError(**reply["error"])
     return reply["result"]
@@ -175,6 +177,4 @@ def _start(home: Path, address_file: Path) -> socket.socket:
         if client is not None:
             return client
         time.sleep(0.05)
-    raise UserError(
-        "The answering process did not start.", "asking.log", "Read the log in the workspace's logs folder."
-    )
+    raise UserError("The model process did not start.", "asking.log", "Read the log in the workspace's logs folder.")

@@ -47,7 +47,7 @@ def main(address: str) -> None:
                     request = json.loads(stream.readline() or b"{}")
                     wanted = (request["model"], request["precision"], request["threads"])
                     if held is None or held[0] != wanted:
-                        held = (wanted, LocalEngine(*wanted))
+                        held = (wanted, LocalEngine(request["model"], request["precision"], request["threads"]))
                         loaded()
                     reply = {"result": _VERBS[request["verb"]](held[1], request)}
                 except UserError as problem:

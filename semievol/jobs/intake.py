@@ -48,7 +48,7 @@ SAMPLE_ARCHIVE = SAMPLE_FOLDER / f"project{ENDING}"
 
 
 @dataclass(frozen=True)
-class Lengths:
+class TokenLengths:
     """Tokens of questions with options and answer rule, without demonstrations.
 
     sample: int64, of up to 2,000 records spread over all of them. context: what the model reads at most.
@@ -167,7 +167,15 @@ def store_draft(
 
     imported = accepted.imported
     told = partial(_told, watch, "Storing", len(imported.records))
-    new = projects.Version(imported.records, imported.gold(), sources, imported.told(), accepted.task, told, keep)
+    new = projects.NewVersion(
+        imported.records,
+        imported.gold(),
+        sources=sources,
+        findings=imported.told(),
+        task=accepted.task,
+        watch=told,
+        keep=keep,
+    )
     try:
         if isinstance(project, str):
             return projects.create_with_data(store, project, new)
@@ -180,11 +188,11 @@ def store_draft(
     return projects.find_project(store, project.id)
 
 
-def kept_sources(version: Mapping[str, Any], splits: Iterable[Split]) -> list[dict[str, Any]]:
+def kept_sources(version: projects.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:
     """Where the splits kept of a stored version came from: its own sources, with the version that imported them."""
-    known = {source["split"]: source for source in version["sources"]}
-    found = (known.get(split, {"split": split, "name": f"version {version['number']}"}) for split in splits)
-    return [{"kept_from": version["number"], **source} for source in found]
+    known = {source["split"]: source for source in version.sources}
+    found = (known.get(split, {"split": split, "name": f"version {version.number}"}) for split in splits)
+    return [{"kept_from": version.number, **source} for source in found]
 
 
 def instruct(store: Store, project: projects.Project, instruction: str) -> projects.Project:
@@ -192,7 +200,7 @@ def instruct(store: Store, project: projects.Project, instruction: str) -> proje
     the instruction that they have."""
     if project.version_id is None:
         raise UserError(
-            "The project has no data yet.", project.name, "Import records; the instruction comes with them."
+            "The project has no data yet.", project.name, "Import records first; the import takes an instruction, too."
         )
     before = projects.task_of(store, project.version_id)
     task = instructed(before, instruction)
@@ -218,11 +226,20 @@ def import_files(
     projects.check_name(store, name)
     with incoming_folder(store) as folder:
         tables = read(files, folder, watch, read_as)
-        accepted = draft(tables, kind, mapping, hide_gold, strict, base, watch, instruction)
+        accepted = draft(
+            tables,
+            kind=kind,
+            mapping=mapping,
+            hide_gold=hide_gold,
+            strict=strict,
+            base=base,
+            watch=watch,
+            instruction=instruction,
+        )
         return store_draft(store, name, accepted, files, watch), accepted
 
 
-def token_lengths(task: Task, imported: Imported, model: str) -> Lengths | None:
+def token_lengths(task: Task, imported: Imported, model: str) -> TokenLengths | None:
     """How long the records are for a model that is on this machine; None where that cannot be told."""
     folder = lengths.folder_of(model)
     context = None if folder is None else lengths.context_length(folder)
@@ -239,7 +256,7 @@ def token_lengths(task: Task, imported: Imported, model: str) -> Lengths | None:
         counted = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in long[:_MEASURED].tolist()])
     except (OSError, ValueError):
         return None
-    return Lengths(sample, context, int((counted > room).sum()), len(long) <= _MEASURED)
+    return TokenLengths(sample, context, int((counted > room).sum()), len(long) <= _MEASURED)
 
 
 def _prompt_text(task: Task, record: Record) -> str:
@@ -250,7 +267,7 @@ def server_file(text: str) -> Path:
     """A file on the dashboard's machine, in one of the folders that its operator opened (`FOLDERS`); else UserError."""
     roots = [Path(root).resolve() for root in os.environ.get(FOLDERS, "").split(os.pathsep) if root]
     refused = UserError(
-        "This file is not in a folder that the operator opened.",
+        "This file is not in a folder that the operator has allowed.",
         "path",
         f"Choose a file in: {', '.join(map(str, roots))}." if roots else f"Ask the operator to set {FOLDERS}.",
     )

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -25,9 +26,17 @@ from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.runs import rounds, runs
 
-PROPAGATE = ("warm_up", "justify")
-FINE_TUNE = ("tune", "evaluate")
-EVERYTHING = ("warm_up", "evaluate")
+
+class Span(NamedTuple):
+    """The first and the last stage of a run, both inclusive."""
+
+    first: str
+    until: str
+
+
+PROPAGATE = Span("warm_up", "justify")
+FINE_TUNE = Span("tune", "evaluate")
+EVERYTHING = Span("warm_up", "evaluate")
 FRUITLESS_WORKERS = 3
 
 
@@ -53,14 +62,12 @@ def start(
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
-            raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another.")
+            raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another round.")
         config = rounds.settled(round_, config)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):
-        if (waiting.round_id, waiting.first, waiting.until, waiting.selection, waiting.config) == (
-            *(round_.id, first, until, selection),
-            config,
-        ):
+        same_work = (waiting.round_id, waiting.first, waiting.until) == (round_.id, first, until)
+        if same_work and (waiting.selection, waiting.config) == (selection, config):
             return waiting
     run = runs.enqueue(store, round_.id, config, first, until, selection)
     ensure_worker(store)
@@ -133,7 +140,7 @@ def _no_worker(log: Path) -> dict[str, str]:
     lines = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
     cause = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
     said = f" It said: {cause[:300]}" if cause else ""
-    remedy = "Read the whole log, mend what it names (often: install the requirements again), then press Resume."
+    remedy = "Read the log, fix the cause (often: install the requirements again), then press Resume."
     return UserError(f"The worker process cannot start.{said}", f"logs/{log.name}", remedy).as_dict()
 
 

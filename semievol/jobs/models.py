@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def known(store: Store) -> list[Known]:
     """Every model of the workspace, those that come with the Studio first, and the embedder packages last."""
     return [
         *(_packaged(package, "package") for package in MODELS.values()),
-        *(described(model["name"], model["kind"]) for model in stored.models(store)),
+        *(described(model.name, model.kind) for model in stored.models(store)),
         *(_packaged(package, "embedder") for package in EMBEDDERS.values()),
     ]
 
@@ -75,14 +75,14 @@ def described(name: str, kind: str = "folder") -> Known:
     if kind == "endpoint":
         return Known(name, kind, "remote")
     if name == STARTER:
-        note = "Tiny: it shows the mechanics in a minute, and is no measure of what the method gains."
+        note = "Tiny: it shows the steps of the method in a minute, but not how much a real model would gain."
         return _of_folder(Known(name, "bundled", "ready", note=note, licence="Apache-2.0"), lengths.folder_of(name))
     if packaged.is_gguf(name):
         folder = packaged.prepared(name)
         return _of_folder(Known(name, "gguf", "to be prepared" if folder is None else "ready"), folder)
     folder = lengths.folder_of(name)
     if folder is None:
-        return Known(name, kind, "to be downloaded", note="Its files are fetched by the first run that uses it.")
+        return Known(name, kind, "to be downloaded", note="Its files are downloaded by the first run that uses it.")
     return _of_folder(Known(name, "folder", "ready"), folder)
 
 
@@ -120,25 +120,25 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
     """With what the files in the folder tell."""
     if folder is None:
         return plain
-    values = asdict(plain)
     try:
         shape = footprint.Shape.of(folder)
         config = read_json(folder / "config.json")
         if plain.kind != "embedder":
             suitability.check(folder)
     except UserError as problem:
-        return Known(**values | {"state": "cannot be used", "note": problem.what})
-    values |= {
-        "architecture": next(iter(config.get("architectures") or []), config.get("model_type")),
-        "parameters": shape.parameters,
-        "licence": plain.licence or _licence(folder),
-        "context": lengths.context_length(folder),
-        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-    }
-    if plain.kind != "embedder":
-        values |= {"memory": _memory(shape), "seconds": _seconds(shape)}
-        values["note"] = plain.note or " ".join(suitability.remarks(folder, settings.load("studio")))
-    return Known(**values)
+        return replace(plain, state="cannot be used", note=problem.what)
+    found = replace(
+        plain,
+        architecture=next(iter(config.get("architectures") or []), config.get("model_type")),
+        parameters=shape.parameters,
+        licence=plain.licence or _licence(folder),
+        context=lengths.context_length(folder),
+        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    )
+    if plain.kind == "embedder":
+        return found
+    note = plain.note or " ".join(suitability.remarks(folder, settings.load("studio")))
+    return replace(found, memory=_memory(shape), seconds=_seconds(shape), note=note)
 
 
 def _licence(folder: Path) -> str | None:

@@ -49,7 +49,7 @@ def open_round(
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
-            raise UserError(f"There is no round {parent_id} in this project.", "--parent", "Choose another.")
+            raise UserError(f"There is no round {parent_id} in this project.", "--parent", "Choose another round.")
         adapter = outcomes.evolved_adapter(store, parent_id)
         if adapter is None:
             raise UserError("The parent round has no evolved adapter.", f"round {parent_id}", "Fine-tune it first.")
@@ -58,7 +58,7 @@ def open_round(
         return found
     if first not in ("warm_up", *(("retrieve",) if adapter else ())):
         raise UserError(
-            "No round was begun with these settings, so there is nothing to go on from.",
+            "There is no round with these settings that could be continued.",
             f"--from {first}",
             "Begin with warm_up, or name the round with --round.",
         )
@@ -145,9 +145,11 @@ def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
     test, seen = _apart([r for r in records if r.split == "test"], _trained_on_before(store, round_))
     said = []
     if repeated:
-        said.append(f"{repeated} unlabeled records repeat a calibration record and are left out.")
+        told = "1 unlabeled record is" if repeated == 1 else f"{repeated:,} unlabeled records are"
+        said.append(f"{told} left out: the same text is in the calibration split.")
     if seen:
-        said.append(f"{seen} test records stood in the training data of an earlier round and are left out.")
+        told = "1 test record is" if seen == 1 else f"{seen:,} test records are"
+        said.append(f"{told} left out: an earlier round was trained on the same text.")
     plan = Plan(
         task=projects.task_of(store, round_.version_id),
         config=rounds.settled(round_, run.config),

@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 def make(store: Store, config: Config, out: Path) -> int:
     """Runs the sample in this empty workspace and writes the archive; returns its size in bytes."""
     project = intake.plain_sample(store)
-    propagated = _finished(store, launch.start(store, project, config, *launch.PROPAGATE))
+    propagated = _finished(store, launch.start(store, project, config, until=launch.PROPAGATE.until))
     round_ = rounds.get_round(store, propagated.round_id)
     _review_at_random(store, round_)
     _review_by_hand(store, round_)
@@ -131,8 +131,17 @@ def _review_by_hand(store: Store, round_: Round) -> None:
     unsure = pool.sort_values(round_.config.policy.measure, ascending=False, kind="stable").head(BY_HAND)
     for record_id, shown in zip(unsure.index, unsure["answer"], strict=True):
         right = same(task, shown, gold[record_id])
-        about = (store, round_.project_id, round_.id, record_id, "accept" if right else "edit", shown)
-        decisions.decide(*about, None if right else gold[record_id], REVIEWER, NOTE)
+        decisions.decide(
+            store,
+            round_.project_id,
+            round_.id,
+            record_id,
+            action="accept" if right else "edit",
+            answer_shown=shown,
+            answer=None if right else gold[record_id],
+            reviewer=REVIEWER,
+            note=NOTE,
+        )
 
 
 if __name__ == "__main__":

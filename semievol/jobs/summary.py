@@ -17,7 +17,7 @@ from semievol.task.answers import same
 
 
 def summary(store: Store, run_id: int) -> dict[str, Any]:
-    """Keys as in DESIGN.md §5 for `run --json`; None for what did not run."""
+    """Keys as in docs/design.md, Command line, for `run --json`; None for what did not run."""
     run = runs.get_run(store, run_id)
     project = projects.find_project(store, run.project_id)
     evaluation = outcomes.evaluation(store, run_id) or {}

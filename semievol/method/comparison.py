@@ -83,7 +83,7 @@ def ahead(evaluation: Mapping[str, Any]) -> str:
     if found <= evolved["accuracy"]:
         return ""
     p = evaluation["against"][best]["p_value"]
-    chance = "" if p < 0.05 else "; chance alone could make this"
+    chance = "" if p < 0.05 else "; chance alone could explain it"
     return (
         f"{NAMED[best]} is right on {100 * found:.1f} %, the evolved model on {100 * evolved['accuracy']:.1f} %: "
         f"the simpler model is ahead here (mid-p McNemar, p = {p:.3g}{chance})."

@@ -1,7 +1,7 @@
 """How sure the collaborators are: five measures, and the merge of a record's responses into one candidate.
 
 All measures are computed from untempered probabilities at T = 1, in nats, and lower is more confident for all of them
-(DESIGN.md §2 "Confidence measures", EVIDENCE.md §6). A value that cannot be computed is None here and a missing key
+(docs/design.md, Confidence measures). A value that cannot be computed is None here and a missing key
 in the candidate. Knows nothing of policies: what counts as confident enough is decided in `selection`.
 """
 
@@ -82,7 +82,7 @@ def answer_nll(
     responses: Sequence[Response],
     weights: Sequence[float] | None = None,
 ) -> float | None:
-    """-log of the responses' averaged probability of the final answer (EVIDENCE.md §6).
+    """-log of the responses' averaged probability of the final answer.
 
     Open tasks: the probability of the whole text, exp(sum_t log p(y_t)), where a response states `answer`, and 0 where
     it states another: a lower bound of the averaged probability, since other wordings of the answer are not counted.

@@ -2,7 +2,7 @@
 
 The labeled records are cut into folds; for each, warm-up, demonstrations, responses and self-justify are run again
 without it, by the very stages of the round, and its records get candidates like those of the pool. What that is worth
-is approximate: the folds' models are not the round's own (Bates, Hastie & Tibshirani 2023; EVIDENCE.md §4).
+is approximate: the folds' models are not the round's own (Bates, Hastie & Tibshirani 2023; docs/evidence.md).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Cal
             plan,
             labeled=[record for record in plan.labeled if record.content_hash not in fold],
             unlabeled=(),
+            learn_from=plan.unlabeled,
             calibration=[record for record in plan.labeled if record.content_hash in fold],
         )
         mine = _Fold(journal, number, len(folds))

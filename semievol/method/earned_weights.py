@@ -2,7 +2,8 @@
 
 Those are the calibration records, or the labeled ones where they were cross-fitted. What a record contributed to never
 judges that record: the pool is merged with the weights that all of them earned, each of them with the weights that the
-other folds earned (EVIDENCE.md §4). The two differ a little, as the pool's come from all folds.
+other folds earned (docs/design.md, Weights of collaborators). The two differ a little, as the pool's come from all
+folds.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def sentence(found: Mapping[str, Any]) -> str:
     out = [name for name, weight in ranked if weight == 0]
     kind = "cross-fitted labeled" if found["cross_fitted"] else "calibration"
     left_out = f"; {', '.join(out)} left out" if out else ""
-    return f"Whose word counts: {', '.join(said)}{left_out}; fitted on {found['records']:,} {kind} records."
+    return f"Weights of the collaborators: {', '.join(said)}{left_out}. Fitted on {found['records']:,} {kind} records."
 
 
 def of(found: Mapping[str, Any], record: Record, known: bool) -> Mapping[str, float]:
@@ -79,14 +80,14 @@ def _found(plan: Plan, journal: Journal) -> dict[str, Any]:
         reason = "this task has no fixed answers whose probabilities could be compared"
     elif len(gold) < weights.FEWEST:
         reason = (
-            f"{len(gold):,} records with a known answer and everybody's probabilities are too few to weigh them by, "
-            f"{weights.FEWEST} are needed; hold out a calibration split, or cross-fit"
+            f"weights need {weights.FEWEST} records with a known answer and the probabilities of all collaborators, "
+            f"{len(gold):,} were found; hold out a calibration split, or cross-fit"
         )
     else:
         everybody, others = weights.earned(gold), weights.cross_earned(gold, folds)
         named = [dict(zip(names, np.round(found, 6).tolist(), strict=True)) for found in (everybody, *others)]
         return result | {"everybody": named[0], "folds": named[1:]}
-    return result | {"reason": f"All collaborators count equally: {reason}."}
+    return result | {"reason": f"All collaborators have equal weight: {reason}."}
 
 
 def _of_gold(plan: Plan, record: Record, response: Response | None) -> float | None:

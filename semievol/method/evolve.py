@@ -14,7 +14,7 @@ from dataclasses import asdict
 from semievol.config import VOTERS, Collaborator
 from semievol.evidence import shift
 from semievol.method import comparison, confidence, earned_weights, voters
-from semievol.method.ask import Lengths, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
+from semievol.method.ask import TooLong, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
 from semievol.method.crossfit import cross_fit
 from semievol.method.evaluation import evaluation
 from semievol.method.examples import train, tune_examples, warm_up_examples
@@ -86,18 +86,15 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
-    everybody = plan.config.propagation.collaborators
-    done, lengths = journal.answered("respond"), Lengths()
-    for how in VOTERS:  # they need no language model, and answer all records within seconds
-        for voter in (c for c in everybody if c.model == how):
-            voters.respond(plan, engine, journal, voter, how, records, done)
-    collaborators = [c for c in everybody if c.model not in VOTERS]
+    done, too_long = journal.answered("respond"), TooLong()
+    collaborators = [c for c in plan.config.propagation.collaborators if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
-        lengths.count(ask for _, _, ask in asks)
+        too_long.count(ask for _, _, ask in asks)
         answer_chunk(plan, engine, journal, "respond", asks, done)
         journal.progress("respond", start + len(chunk), len(records))
-    lengths.tell(journal, "respond")
+    voters.respond(plan, engine, journal, records)
+    too_long.tell(journal, "respond")
 
 
 def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
@@ -134,7 +131,8 @@ def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     policy = plan.config.policy
     frozen = journal.freeze(policy, lambda: accepted(policy, journal.considered()))
     if not frozen.answers:
-        journal.event("select", f"Nothing is accepted. {accepted(policy, journal.considered()).reason}".strip())
+        reason = accepted(policy, journal.considered()).reason
+        journal.event("select", f"No candidate is accepted. {reason}")
     journal.progress("select", len(plan.unlabeled), len(plan.unlabeled))
 
 
@@ -148,7 +146,8 @@ def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
         frozen = journal.selection()
     assert frozen is not None, "a selection was frozen a moment ago"
     start = journal.adapter("warm_up") if plan.config.tune_from == "warm_up" else None
-    adapter = train(plan, engine, journal, "tune", tune_examples(plan, engine, frozen), start)
+    examples = [example for _, example in tune_examples(plan, frozen, engine.control_tokens)]
+    adapter = train(plan, engine, journal, "tune", examples, start)
     journal.save_adapter("tune", adapter)
 
 
@@ -162,16 +161,16 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
         return
     near = comparison.demonstrations(plan, engine)
     ways = [False, True] if near else [False]
-    total, lengths = len(plan.test) * len(paths) * len(ways), Lengths()
+    total, too_long = len(plan.test) * len(paths) * len(ways), TooLong()
     for position, (shown, arm) in enumerate((shown, arm) for shown in ways for arm in paths):
         row = Collaborator(name=comparison.row(arm, shown), model=arm, demonstrations=shown)
         done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
         for start, chunk in chunks(plan.test, near if shown else None):
             asks = [(r, row, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
-            lengths.count(ask for _, _, ask in asks)
+            too_long.count(ask for _, _, ask in asks)
             answer_chunk(plan, engine, journal, "evaluate", asks, done)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
-    lengths.tell(journal, "evaluate")
+    too_long.tell(journal, "evaluate")
     comparison.average(plan, journal)
     comparison.simpler_rows(plan, engine, journal)
     journal.save_evaluation(evaluation(plan, journal))

@@ -1,7 +1,7 @@
 """How good answers are and how sure one may be of it: accuracy, intervals, paired tests, calibration, risk-coverage.
 
 Arrays in, numbers and arrays out. Knows nothing of runs, records or figures. The procedures and when to use which are
-prescribed in EVIDENCE.md §6 and §7; p-values and intervals come from `scipy.special`, which `import scipy` loads at its
+in docs/evidence.md, Did it help; p-values and intervals come from `scipy.special`, which `import scipy` loads at its
 first use: most visits of a page need none of it.
 """
 
@@ -218,7 +218,7 @@ class Reliability:
 
 
 ECE_MINIMUM = 300
-"""Records below which a bare ECE misleads: a perfect model shows 0.076 with 90 of them (EVIDENCE.md §6)."""
+"""Records below which a bare ECE misleads: a perfect model shows 0.076 with 90 of them."""
 
 
 def reliability(
@@ -267,7 +267,7 @@ class RiskCoverage:
 def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     """Risk-coverage curve (El-Yaniv & Wiener 2010; area: Geifman, Uziel & El-Yaniv 2019).
 
-    confidence: a measure of DESIGN.md §2, lower is more confident; NaN is never kept. Records of equal value enter
+    confidence: a measure of `confidence`, lower is more confident; NaN is never kept. Records of equal value enter
     together: one point per distinct value, and inside a tie the area takes the expected risk.
     """
     values, right = _pair(confidence, correct)

@@ -212,7 +212,9 @@ class Plan:
     """Everything `evolve` works on: the task, the settings, the records by split, and where the round starts.
 
     round_number, seed: key all random draws. parent: the parent round's evolved adapter, None in the first round.
-    spent: content hashes of what earlier rounds accepted; evidence neither counts nor uses them (EVIDENCE.md §4).
+    learn_from: unlabeled records that are not to be answered here, but that voters may learn from (cross-fitting).
+    spent: content hashes of what earlier rounds accepted; evidence neither counts nor uses them
+    (docs/evidence.md, Later rounds).
     """
 
     task: Task
@@ -223,4 +225,5 @@ class Plan:
     test: Sequence[Record] = ()
     round_number: int = 1
     parent: str | None = None
+    learn_from: Sequence[Record] = ()
     spent: frozenset[str] = frozenset()

@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from semievol.config import Collaborator, Voter
+from semievol.config import VOTERS, Collaborator, Voter
+from semievol.method import confidence, weights
 from semievol.method.ask import go_on
 from semievol.method.protocols import Engine, Journal, Plan, Reply
 from semievol.records import Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold
+from semievol.task.prompts import suspicious
 
 RECURRING = 0.5
 """Share of multiple-choice questions that must offer an answer of some labeled record before a vote means anything."""
@@ -42,22 +44,65 @@ def obstacle(task: Task, labeled: Sequence[Record], queries: Sequence[Record], h
     return ""
 
 
-def respond(
+def respond(plan: Plan, engine: Engine, journal: Journal, records: Sequence[Record]) -> None:
+    """Saves what the collaborators without a language model say about all records, unless it is already there.
+
+    To be called when the others have responded: in the second pass their answers count, too.
+    """
+    mine: list[tuple[Collaborator, Voter]] = [
+        (c, how) for c in plan.config.propagation.collaborators for how in VOTERS if c.model == how
+    ]
+    taught = _taught(plan, engine, journal, mine, records) if mine else []
+    done = journal.answered("respond")
+    for plan_of_part, part in taught:
+        for collaborator, how in mine:
+            hashes = input_hashes(plan_of_part, how, part)
+            missing = {id for id, input_hash in hashes.items() if (id, collaborator.name, input_hash) not in done}
+            if missing:
+                go_on(journal)
+                said = poll(plan_of_part, engine, collaborator.name, how, part)
+                journal.save_responses("respond", [response for response in said if response.record_id in missing])
+
+
+def _taught(
     plan: Plan,
     engine: Engine,
     journal: Journal,
-    collaborator: Collaborator,
-    how: Voter,
+    mine: Sequence[tuple[Collaborator, Voter]],
     records: Sequence[Record],
-    done: set[tuple[str, str, str]],
-) -> None:
-    """Saves what a collaborator without a language model says about all records, unless it is already there."""
-    hashes = input_hashes(plan, how, records)
-    missing = {id for id, input_hash in hashes.items() if (id, collaborator.name, input_hash) not in done}
-    if missing:
-        go_on(journal)
-        said = poll(plan, engine, collaborator.name, how, records)
-        journal.save_responses("respond", [response for response in said if response.record_id in missing])
+) -> list[tuple[Plan, Sequence[Record]]]:
+    """Records in parts, each with the plan whose labeled records answer them.
+
+    In the second pass (compare arXiv 2503.03062) these are the labeled ones and the unlabeled ones of all other parts,
+    with the answers of all collaborators together. Parts go by content, so that no record, and no copy of it, has a say
+    about itself, and a calibration record is answered just as an unlabeled one is. Texts that could steer a model
+    teach nothing. In a fold of cross-fitting the voters alone make the first pass, since the round's model has seen the
+    labels of the records that the fold judges. What they teach is a little worse, so estimates lean to the low side.
+    """
+    pool = plan.unlabeled or plan.learn_from
+    if not plan.config.propagation.second_pass or not pool:
+        return [(plan, records)]
+    said: dict[str, list[Response]] = {}
+    voters = {collaborator.name for collaborator, _ in mine}
+    for response in journal.responses("respond") if plan.unlabeled else ():
+        if response.collaborator not in voters and not response.unread:
+            said.setdefault(response.record_id, []).append(response)
+    for collaborator, how in mine:
+        for response in poll(plan, engine, collaborator.name, how, pool):
+            said.setdefault(response.record_id, []).append(response)
+    answered = []
+    for record in pool:
+        allowed = allowed_answers(plan.task, record)
+        answer = confidence.merge(plan.task, allowed, said[record.id], None, "pooled").answer
+        if answer is not None and not suspicious(record.question, record.options):
+            answered.append(replace(record, answer=answer))
+    parts: list[tuple[Plan, Sequence[Record]]] = []
+    for number in range(weights.FOLDS):
+        others = [record for record in answered if weights.fold_of(record.content_hash) != number]
+        part = [record for record in records if weights.fold_of(record.content_hash) == number]
+        if part:
+            parts.append((replace(plan, labeled=[*plan.labeled, *others]), part))
+    return parts
 
 
 def poll(plan: Plan, engine: Engine, name: str, how: Voter, queries: Sequence[Record]) -> list[Response]:

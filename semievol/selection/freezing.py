@@ -62,5 +62,5 @@ def accepted(policy: Policy, found: Considered) -> Accepted:
         reviews=found.reviews,
         in_bulk=found.in_bulk,
     )
-    by_hand = "Everything that the policy accepts was rejected by hand."
+    by_hand = "Every candidate that the policy keeps was rejected by hand."
     return Accepted(answers, origins, evidence, "" if answers else cut.reason() or by_hand)

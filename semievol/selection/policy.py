@@ -27,7 +27,7 @@ NOT_ENOUGH = "not enough evidence"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What calibration records say about the kept set ("estimated" tier, EVIDENCE.md §2).
+    """What calibration records say about the kept set ("estimated" tier, docs/evidence.md).
 
     kept: candidates kept; drawn, wrong: calibration records under the same cut, and how many of them are wrong.
     low, high: with probability 1 - alpha the number wrong among `kept`, covered also for a cut found by looking.
@@ -126,18 +126,19 @@ class Cut:
         if any(part.rule.kind == "target_precision" for part in parts):
             target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
             needed = precision.needed_reviews(target)
-            cure = f" Keep a share instead, and let a random review verify it ({needed}, all right)." if needed else ""
-            return f"There is {NOT_ENOUGH} from calibration for a precision of {100 * target:.3g} %.{cure}"
+            few = f"{needed} reviewed records without an error would prove it"
+            cure = f" Keep a share instead, and verify it by a random review ({few})." if needed else ""
+            return f"The calibration records give {NOT_ENOUGH} for a precision of {100 * target:.3g} %.{cure}"
         if all(part.rule.kind == "fraction" for part in parts):
             if all(part.rule.value == 0 for part in parts):
                 return "A share of 0 % keeps nothing."
             best = min(int(place.min()) for place in ranked if place.size)
-            return f"The {best} most confident candidates share one value and can only be kept together."
-        return f"The value of every candidate is above {policy.rule.value:g}."
+            return f"The {best} most confident candidates have the same value and can only be kept together."
+        return f"The value of every candidate is above the threshold {policy.rule.value:g}."
 
     def evidence(self, alpha: float = ALPHA, measures_tried: int = 1) -> Evidence | None:
-        """Bounds on the number wrong among what the policy keeps, by the band of EVIDENCE.md §3; None without
-        calibration.
+        """Bounds on the number wrong among what the policy keeps, by the band (docs/evidence.md, Many
+        thresholds); None without calibration.
 
         Sets that are moved by a dial of their own (agreed and disputed apart; every class under a target precision) get
         a band each at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides

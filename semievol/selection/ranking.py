@@ -174,7 +174,8 @@ class _Candidates:
 def at_same_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """The pool's values at the ranks that `values` have among themselves, NaN where they are.
 
-    A fold's models are less sure than the round's; what they say is comparable by rank only (EVIDENCE.md §4).
+    A fold's models are less sure than the round's; what they say is comparable by rank only (docs/evidence.md,
+    Cross-fitting).
     """
     known, ordered = ~np.isnan(values), np.sort(pool[~np.isnan(pool)])
     mapped = np.full(len(values), np.nan)

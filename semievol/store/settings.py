@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -12,9 +12,26 @@ from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.runs.progress import upsert
 
-STARTER = {"name": "starter", "kind": "starter"}
 _MODELS = "models"
 _KINDS = ("folder", "hub", "endpoint")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that the workspace knows.
+
+    kind: starter, folder, hub or endpoint. base_url, model, key_variable: of an endpoint, where it is, what it calls
+    the model, and the name of the environment variable that holds its key; keys themselves are never stored.
+    """
+
+    name: str
+    kind: str
+    base_url: str = ""
+    model: str = ""
+    key_variable: str = ""
+
+
+STARTER = Model("starter", "starter")
 
 
 def get(store: Store, name: str, default: Any = None) -> Any:
@@ -29,24 +46,22 @@ def set(store: Store, name: str, value: Any) -> None:
         _set(connection, name, value)
 
 
-def models(store: Store) -> list[dict[str, Any]]:
-    """Known models, the bundled starter first. Every one has name and kind (starter, folder, hub, endpoint); an
-    endpoint also base_url, model and key_variable, the name of the environment variable that holds its key."""
-    return [dict(STARTER), *get(store, _MODELS, [])]
+def models(store: Store) -> list[Model]:
+    """Known models, the bundled starter first."""
+    known = [field.name for field in fields(Model)]
+    stored = get(store, _MODELS, [])
+    return [STARTER, *(Model(**{name: one[name] for name in known if name in one}) for one in stored)]
 
 
-def save_model(store: Store, model: dict[str, Any]) -> None:
-    """Adds a model, or replaces the one of the same name."""
-    name, kind = model.get("name", ""), model.get("kind")
-    if not name or name == STARTER["name"]:
-        raise UserError(f'A model cannot be called "{name}".', "name", "Choose another name.")
-    if kind not in _KINDS:
-        raise UserError(f'"{kind}" is not a kind of model.', "kind", f"Choose one of: {', '.join(_KINDS)}.")
-    if builtins.set(model) & {"key", "api_key", "token"}:
-        raise UserError("Keys are never stored.", "key", "Name the environment variable that holds it: key_variable.")
+def save_model(store: Store, model: Model) -> None:
+    """Adds a model, or replaces the one of the same name. Raises UserError for a name or kind that cannot be."""
+    if not model.name or model.name == STARTER.name:
+        raise UserError(f'A model cannot be called "{model.name}".', "name", "Choose another name.")
+    if model.kind not in _KINDS:
+        raise UserError(f'"{model.kind}" is not a kind of model.', "kind", f"Choose one of: {', '.join(_KINDS)}.")
     with store.write() as connection:
-        others = [known for known in _get(connection, _MODELS, []) if known["name"] != name]
-        _set(connection, _MODELS, [*others, model])
+        others = [known for known in _get(connection, _MODELS, []) if known["name"] != model.name]
+        _set(connection, _MODELS, [*others, asdict(model)])
 
 
 def remove_model(store: Store, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Records to chat turns: the one place that decides what a model reads (DESIGN.md §2, "Prompts").
+"""Records to chat turns: the one place that decides what a model reads (docs/design.md, Prompts).
 
 The bundled starter is trained on exactly these prompts, so a change of wording is a new PROMPT_VERSION.
 Knows nothing of tokenizers: it neutralises the chat control tokens in common use, and a caller that knows its
@@ -56,7 +56,8 @@ def gives_orders(text: str) -> bool:
 def suspicious(question: str, options: Sequence[str] = ()) -> bool:
     """Whether a record's text could steer the model: instructions hidden in data, or chat control tokens.
 
-    Such a record is read like any other, but no policy accepts what a model says about it (RELIABILITY.md §2).
+    Such a record is read like any other, but no policy accepts what a model says about it (docs/reliability.md,
+    Security).
     """
     return any(has_control_tokens(text) or gives_orders(text) for text in (question, *options))
 
@@ -103,10 +104,9 @@ def render(
     rule_first: the answer rule closes the system turn instead of every question. All prompts then begin alike, which
     an engine reads once for a whole batch, and a demonstration does not repeat it.
     """
-    opening = [task.instruction] if task.instruction and variant == "standard" else []
-    if rule_first and (rule := neutralise(answer_rule(task), control_tokens)):
-        opening.append(rule)
-    turns = [Message("system", "\n".join(opening))] if opening else []
+    parts = [task.instruction if variant == "standard" else "", answer_rule(task) if rule_first else ""]
+    opening = "\n".join(neutralise(part, control_tokens) for part in parts if part)
+    turns = [Message("system", opening)] if opening else []
     for demonstration in demonstrations:
         shown = demonstration.record
         turns.append(Message("user", question_turn(task, shown, control_tokens, rule_first)))

@@ -147,8 +147,8 @@ def answer(plan: Plan, journal: StoreJournal, truth: dict[str, str]) -> None:
         journal.save_responses("respond", responses)
         journal.save_responses("justify", verdicts)
         journal.progress("respond", min(start + CHUNK, len(records)), len(records))
-    disputed = sum(not candidate.agreed for candidate in found)
-    journal.progress("justify", disputed, disputed)
+    judged = sum(not candidate.agreed for candidate in found)
+    journal.progress("justify", judged, judged)
     journal.save_candidates(found)
 
 
@@ -174,7 +174,8 @@ def reviewed(store: Store, round_: Round, truth: dict[str, str]) -> None:
         if number == some:
             break
         shown, known = str(pool.at[record_id, "answer"]), truth[record_id]
-        action, asserted = ("accept", shown) if shown == known else ("edit", known)
+        asserted: str | None = known
+        action = "accept" if shown == known else "edit"
         if chance.random() < 0.15:
             action, asserted = "reject" if shown != known else "skip", None
         by = REVIEWERS[number % 2]

@@ -127,9 +127,9 @@ def chosen(pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
             looks.append((float(rate[best]), -int(cuts.drawn[shown[best]]), measure, int(shown[best])))
     if not looks:
         return {}
-    _, _, measure, place = min(looks)
-    cuts = simulated.nested(measure, pool, known)
-    policy = Policy(measure=measure, rule=Rule(kind="threshold", value=float(cuts.values[place])))
+    _, _, best_measure, place = min(looks)
+    cuts = simulated.nested(best_measure, pool, known)
+    policy = Policy(measure=best_measure, rule=Rule(kind="threshold", value=float(cuts.values[place])))
     found = Cut(policy, pool, known).evidence(measures_tried=len(MEASURES))
     assert found is not None
     assert found.kept == cuts.ends[place]

@@ -179,7 +179,7 @@ def streamed(browser: Browser, dashboard: Dashboard, many: int, rate: float) -> 
     on_screen = sum(bool(one["record"]) for one in missed)
     undos = [one["next"] for one in keys if one["key"] == "u" and one["next"] is not None]
     desk.page.context.close()
-    lines = [("pressed", many), ("taken by the desk", len(keys)), ("stored", len(stored))]
+    lines: list[tuple[str, object]] = [("pressed", many), ("taken by the desk", len(keys)), ("stored", len(stored))]
     lines += [("not taken, a record on the screen", on_screen), ("not taken, no record there", len(missed) - on_screen)]
     lines += [("as they were meant, in order", "yes" if stored == wanted else "NO")]
     lines += [("seconds of typing", round(typed_in, 1)), ("seconds until all was saved", round(saved_in, 1))]
@@ -195,7 +195,8 @@ def streamed(browser: Browser, dashboard: Dashboard, many: int, rate: float) -> 
 
 def pairs(browser: Browser, dashboard: Dashboard, many: int) -> dict[str, float]:
     """The `pairs` part: Ada accepts and Grace rejects, or the other way round, whichever is sent first."""
-    lines, found = list[tuple[str, ...]](), {"pairs": many, "pairs, both stored": 0}
+    lines = list[tuple[str, ...]]()
+    found: dict[str, float] = {"pairs": many, "pairs, both stored": 0}
     found |= {"pairs, loser told": 0, "pairs, loser told with the next key": 0}
     for number in range(many):
         desks = {name: sit_down(browser, dashboard, name) for name in ("Ada", "Grace")}
@@ -214,12 +215,14 @@ def pairs(browser: Browser, dashboard: Dashboard, many: int) -> dict[str, float]
         view = results.record_view(store, list_rounds(store, project_id)[0].id, record)
         assert view.decision is not None
         loser = next(name for name in desks if name != view.decision.reviewer)
-        told = [name for name, desk in desks.items() if desk.page.get_by_text("Decided twice").count()]
+        told = [name for name, desk in desks.items() if desk.page.get_by_text("Different decisions").count()]
         at_once = loser in told
         if not at_once:  # a page learns what others did when it is drawn anew
             desks[loser].page.keyboard.press("s")
             desks[loser].await_saved()
-            told += [f"{loser}, with the next key"] if desks[loser].page.get_by_text("Decided twice").count() else []
+            told += (
+                [f"{loser}, with the next key"] if desks[loser].page.get_by_text("Different decisions").count() else []
+            )
         order = ", ".join(f"{who} {did}" for who, did in zip(mine["reviewer"][::-1], mine["action"][::-1], strict=True))
         lines.append((order, f"{loser}'s does not count", f"told: {', '.join(told) or 'nobody'}"))
         found["pairs, both stored"] += len(mine) == 2

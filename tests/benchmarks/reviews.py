@@ -164,9 +164,8 @@ def tuned(data: str, home: Path, seed: int, order: str | None) -> float:
     frame = left(candidates(store, round_id), seed)
     for record_id in ORDERS[order](frame, Cut(POLICY, frame).mask, seed) if order else []:
         right = frame.at[record_id, "correct"]
-        frame.loc[record_id, ["decision", "decided_answer"]] = (
-            ["accept", None] if right else ["edit", frame.at[record_id, "gold"]]
-        )
+        frame.at[record_id, "decision"] = "accept" if right else "edit"
+        frame.at[record_id, "decided_answer"] = None if right else str(frame.at[record_id, "gold"])
     frozen = freeze(store, round_id, POLICY, *Cut(POLICY, frame).accepted())
     span = ("--round", str(round_id), "--from", "tune", "--selection", str(frozen.number), "--set", "threads=1")
     done = command(home, "run", NAMES[data], *span)

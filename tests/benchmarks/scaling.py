@@ -107,7 +107,7 @@ def one_training(name: str, method: str, tokens: int, precision: str, threads: i
         while len(engine.base.chat.prompts([(Message("user", text),)])[0]) > tokens:
             text = text[:-6]
         examples = [Example(str(i), (Message("user", f"{i} {text}"),), "yes", "gold") for i in range(32)]
-        tuning = Tuning(method=method, epochs=1, minimum_steps=0)  # type: ignore[arg-type]
+        tuning = Tuning(method=method, epochs=1, minimum_steps=0)
         lesson = Lesson(examples, tuning, Path(scratch) / "training", 0)
         engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
         shape, bf16 = footprint.Shape.of(engine.base.folder), engine.dtype == torch.bfloat16
@@ -268,8 +268,8 @@ def neighbours(threads: int) -> dict[str, float]:
     """Unit vectors around 2,000 centres, 384 wide: as clustered as sentence embeddings are."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(2_000, 384))
-    vectors = centres[rng.integers(0, 2_000, 100_000)] + rng.normal(scale=0.7, size=(100_000, 384))
-    vectors = np.ascontiguousarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+    around = centres[rng.integers(0, 2_000, 100_000)] + rng.normal(scale=0.7, size=(100_000, 384))
+    vectors = np.ascontiguousarray(around / np.linalg.norm(around, axis=1, keepdims=True), dtype=np.float32)
     queries = vectors[rng.permutation(100_000)[:2_000]]
     rows, found = [], []
     for name, flat_up_to in (("exact", 100_000), ("inverted file", 0)):

@@ -125,7 +125,7 @@ def opened(browser: Browser, dashboard: Dashboard, title: str, project: int) -> 
     taken = page.wait_for_function(shown, arg=title, polling="raf").json_value()
     text = page.inner_text("body")
     context.close()
-    return float(taken), "Something broke" in text or "This did not work" in text
+    return float(taken), "An unexpected error" in text or "This did not work" in text
 
 
 def worked(dashboard: Dashboard) -> float:

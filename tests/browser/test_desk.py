@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from semievol.store.database import open_store
 from semievol.store.decisions import decisions
@@ -14,7 +14,7 @@ from tests.browser.conftest import Dashboard, Visitor, start
 from tests.ui import made
 
 pytestmark = pytest.mark.browser
-SIZE = {"width": 1280, "height": 720}
+SIZE: ViewportSize = {"width": 1280, "height": 720}
 
 
 def _sign(page: Page, name: str) -> None:
@@ -28,7 +28,7 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
     address = dashboard.url(f"/selection?project={project.id}")
     page = visitor.page
     page.goto(address)
-    expect(page.get_by_text("Unsigned: give a name")).to_be_visible()
+    expect(page.get_by_text("Not signed. Your name:")).to_be_visible()
     _sign(page, "Ada")
     expect(page.get_by_text("Signed as Ada")).to_be_visible()
     page.wait_for_function("localStorage.getItem('semievol-reviewer') === 'Ada'")
@@ -36,7 +36,7 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
     others = browser.new_context(viewport=SIZE)
     other = others.new_page()
     other.goto(address)
-    expect(other.get_by_text("Unsigned: give a name")).to_be_visible()  # a name is nobody else's
+    expect(other.get_by_text("Not signed. Your name:")).to_be_visible()  # a name is nobody else's
     _sign(other, "Bob")
     expect(other.get_by_text("Signed as Bob")).to_be_visible()
     page.reload()
@@ -49,7 +49,7 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
     _sign(other, "")
     other.wait_for_function("localStorage.getItem('semievol-reviewer') === null")
     other.reload()
-    expect(other.get_by_text("Unsigned: give a name")).to_be_visible()
+    expect(other.get_by_text("Not signed. Your name:")).to_be_visible()
     others.close()
     assert visitor.strange == []
 
@@ -91,12 +91,12 @@ def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: V
     page = visitor.page
     page.goto(dashboard.url(f"/selection?project={project.id}"))
     parts = page.get_by_role("radiogroup", name="Part")
-    parts.get_by_role("radio", name="Bulk").click()
-    expect(page.get_by_text("Many at once")).to_be_visible()
-    page.wait_for_url("**part=Bulk*")
+    parts.get_by_role("radio", name="Many at once").click()
+    expect(page.get_by_text("Decide on many candidates")).to_be_visible()
+    page.wait_for_url("**part=Many*")
     page.reload()
-    expect(page.get_by_text("Many at once")).to_be_visible()
-    page.goto(dashboard.url(f"/selection?project={project.id}&part=I+have+time+for+40"))  # a colleague's link
+    expect(page.get_by_text("Decide on many candidates")).to_be_visible()
+    page.goto(dashboard.url(f"/selection?project={project.id}&part=Random+review"))  # a colleague's link
     expect(page.get_by_role("button", name="Start the review")).to_be_visible()
     page.goto(dashboard.url(f"/selection?project={project.id}&part=nonsense"))
     expect(page.get_by_text("0 decisions saved")).to_be_visible()
@@ -109,7 +109,7 @@ def test_no_column_is_cut_off_at_1280_pixels(dashboard: Dashboard, visitor: Visi
     note = "a note about what was read there"
     decisions.decide(store, project.id, 1, "unlabeled-0001", "edit", "roads", "parking", "Ada Lovelace", note)
     page = visitor.page
-    for part in ("Bulk", "History"):
+    for part in ("Many+at+once", "History"):
         page.goto(dashboard.url(f"/selection?project={project.id}&part={part}"))
         table = page.locator(".st-key-card_desk .dvn-scroller")
         expect(table).to_be_visible()

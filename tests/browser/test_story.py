@@ -194,7 +194,7 @@ def test_a_reload_keeps_what_was_uploaded_and_chosen(
     expect(page.get_by_text("60 records will become dataset version 2.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("60 records will become dataset version 2.")).to_be_visible()
-    expect(page.get_by_text("Kept from before: labeled.csv")).to_be_visible()
+    expect(page.get_by_text("From an earlier visit: labeled.csv")).to_be_visible()
     visitor.shot(shots, "reloaded-upload")
     button(page, "Import records")
     expect(page.get_by_text("Dataset version 2 is stored.")).to_be_visible()
@@ -214,7 +214,7 @@ def test_a_link_carries_project_round_record_and_filter(dashboard: Dashboard, vi
     assert "round=1" in page.url
 
 
-def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> None:
     project = made.with_results(open_store(dashboard.home))
     context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="dark")
     page = context.new_page()

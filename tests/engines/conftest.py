@@ -89,7 +89,7 @@ def train(engine: LocalEngine, what: Lesson, stop_after: int | None = None) -> t
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from semievol.engines import checkpoints
+from semievol.engines.training import checkpoints
 from semievol.engines.local import LocalEngine
 from tests.engines.conftest import lesson, train
 seal = checkpoints.seal

@@ -122,11 +122,11 @@ ALPACA = _marked(
     "'### Response:\n'",
     "{{ bos_token }}",
 )
+_COMMAND_R_TURN = "'<|START_OF_TURN_TOKEN|><|%s_TOKEN|>' + m['content'] | trim + '<|END_OF_TURN_TOKEN|>'"
 COMMAND_R = _marked(
-    *(
-        f"'<|START_OF_TURN_TOKEN|><|{role}_TOKEN|>' + m['content'] | trim + '<|END_OF_TURN_TOKEN|>'"
-        for role in ("SYSTEM", "USER", "CHATBOT")
-    ),
+    _COMMAND_R_TURN % "SYSTEM",
+    _COMMAND_R_TURN % "USER",
+    _COMMAND_R_TURN % "CHATBOT",
     "'<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>'",
     "{{ bos_token }}",
 )

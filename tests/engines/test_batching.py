@@ -30,7 +30,7 @@ def test_sequences_that_begin_alike_lie_together_and_what_they_share_counts_once
 
 
 def test_equal_sequences_end_when_memory_runs_out_and_count_one_token_each():
-    def work(items: list[tuple[int, ...]]) -> list[int]:
+    def work(items: list[tuple[int, int, int]]) -> list[int]:
         raise MemoryError
 
     items = [(1, 2, 3)] * 8

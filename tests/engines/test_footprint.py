@@ -33,7 +33,7 @@ def test_parameters_are_those_of_the_loaded_model(kind: str, request: pytest.Fix
 def test_peaks_that_were_measured_are_met_within_a_sixth(method: str, tokens: int, bf16: bool, measured: int) -> None:
     """MB of a worker that trained the starter on 64 examples of so many tokens, eight at once (VmHWM)."""
     model = PROCESS + STARTER.parameters * (2 if bf16 else 4)
-    estimated = model + training(STARTER, Tuning(method=method), 3.0 * (tokens - 36), bf16)  # type: ignore[arg-type]
+    estimated = model + training(STARTER, Tuning(method=method), 3.0 * (tokens - 36), bf16)
     assert estimated / 1e6 == pytest.approx(measured, rel=1 / 6, abs=0)
 
 
@@ -74,7 +74,7 @@ def test_an_eight_billion_model_trains_in_full_nowhere_near_a_laptop() -> None:
 
 def test_what_a_person_can_turn_moves_the_estimate() -> None:
     def needed(**settings: object) -> float:
-        return training(STARTER, Tuning(**settings), 900, False)  # type: ignore[arg-type]
+        return training(STARTER, Tuning(**settings), 900, False)
 
     assert needed(micro_batch_size=8) > needed(micro_batch_size=4) > needed(micro_batch_size=1)
     assert needed(method="lora", lora=Lora(rank=64)) > needed(method="lora", lora=Lora(rank=8))

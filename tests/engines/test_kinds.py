@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +20,8 @@ from tests.engines.conftest import ask, examples, lesson, train
 from tests.tiny_model import make_experts, make_gpt2
 
 FAMILIES = ("mixtral", "qwen2_moe")
-PLAIN = {"rank": 4, "dropout": 0.0}
-SHORT = {"lora": PLAIN, "minimum_steps": 6, "epochs": 0.1, "batch_size": 4}
+PLAIN: dict[str, Any] = {"rank": 4, "dropout": 0.0}
+SHORT: dict[str, Any] = {"lora": PLAIN, "minimum_steps": 6, "epochs": 0.1, "batch_size": 4}
 
 
 @pytest.fixture(scope="module")

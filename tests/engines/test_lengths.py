@@ -58,7 +58,9 @@ def test_nothing_is_said_of_a_model_that_is_not_here(model: str, tmp_path: Path)
 
 
 def test_no_torch_is_loaded() -> None:
-    program = "import sys; from semievol.engines import lengths; lengths.lengths(lengths.STARTER_FOLDER, ['a']); "
+    program = (
+        "import sys; from semievol.engines.models import lengths; lengths.lengths(lengths.STARTER_FOLDER, ['a']); "
+    )
     program += "print('torch' in sys.modules, 'transformers' in sys.modules)"
     root = Path(__file__).parents[2]
     out = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)

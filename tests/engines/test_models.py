@@ -2,6 +2,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from huggingface_hub.errors import (
@@ -124,7 +125,8 @@ def test_incomplete_folders_say_what_is_missing(copy):
 
 
 class _Reply:
-    status_code, headers, request = 403, {}, None
+    status_code, request = 403, None
+    headers: ClassVar[dict[str, str]] = {}
 
 
 @pytest.mark.parametrize(

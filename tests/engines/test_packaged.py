@@ -139,7 +139,7 @@ def test_an_unknown_architecture_and_a_cut_file_are_refused_in_one_sentence(tmp_
 
 
 def test_looking_up_a_model_loads_no_torch():
-    program = "import sys; from semievol.engines import packaged; packaged.prepared('smollm2'); "
+    program = "import sys; from semievol.engines.models import packaged; packaged.prepared('smollm2'); "
     program += "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"

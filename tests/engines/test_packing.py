@@ -1,5 +1,7 @@
 """The layout against its definition, and packed numbers against each sequence alone."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -99,7 +101,7 @@ UNDERSTOOD = {
 }
 
 
-def wide(config) -> object:
+def wide(config) -> Any:
     """A model whose next-token distributions are far from uniform."""
     torch.manual_seed(0)
     model = Any_Model.from_config(config).eval()

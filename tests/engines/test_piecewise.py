@@ -51,15 +51,15 @@ def test_numbers_and_gradients_are_those_of_every_query_alone(heads, tails, keep
     layout = Packing(sequences, [tree for _, _, tree in tails], beginning)
     kept, width = len(beginning.ids), layout.ids.shape[1]
     draw = torch.Generator().manual_seed(width)
-    states = [
+    queries, keys, values = [
         torch.randn(n, h, 4, generator=draw, dtype=torch.float64).requires_grad_()
         for n, h in ((width, 4), (kept + width, 2), (kept + width, 2))
     ]
     wanted = torch.randn(width, 4, 4, generator=draw, dtype=torch.float64)
-    how = Piecewise(layout.pieces, kept, states[0])
-    found = [how.attend(*states, 0.3, 0.0), alone(layout, *states, kept, 0.3)]
+    how = Piecewise(layout.pieces, kept, queries)
+    found = [how.attend(queries, keys, values, 0.3, 0.0), alone(layout, queries, keys, values, kept, 0.3)]
     assert torch.allclose(*found, atol=1e-12)
-    mine, theirs = (torch.autograd.grad((one * wanted).sum(), states) for one in found)
+    mine, theirs = (torch.autograd.grad((one * wanted).sum(), [queries, keys, values]) for one in found)
     for one, other in zip(mine, theirs, strict=True):
         assert torch.allclose(one, other, atol=1e-10)
 
@@ -73,6 +73,7 @@ def test_pieces_of_similar_size_share_a_call_and_a_long_one_does_not_lengthen_th
 @pytest.mark.parametrize("size", [1, 5])
 def test_one_piece_alone(size):
     layout = Packing([tuple(range(1, size + 1))])
-    states = [torch.randn(layout.ids.shape[1], 2, 4, dtype=torch.float64) for _ in range(3)]
-    how = Piecewise(layout.pieces, 0, states[0])
-    assert torch.allclose(how.attend(*states, 0.5, 0.0), alone(layout, *states, 0, 0.5), atol=1e-12)
+    queries, keys, values = [torch.randn(layout.ids.shape[1], 2, 4, dtype=torch.float64) for _ in range(3)]
+    how = Piecewise(layout.pieces, 0, queries)
+    expected = alone(layout, queries, keys, values, 0, 0.5)
+    assert torch.allclose(how.attend(queries, keys, values, 0.5, 0.0), expected, atol=1e-12)

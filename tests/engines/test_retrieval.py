@@ -8,7 +8,7 @@ import pytest
 from semievol.engines import retrieval
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
-from semievol.records import Record
+from semievol.records import Demonstration, Record
 
 
 def records(count: int, seed: int = 0, prefix: str = "r") -> list[Record]:
@@ -17,7 +17,7 @@ def records(count: int, seed: int = 0, prefix: str = "r") -> list[Record]:
     return [Record(f"{prefix}{i:04d}", " ".join(draw.choices(words, k=12))) for i in range(count)]
 
 
-def ids(found: Sequence[Sequence[object]]) -> list[list[str]]:
+def ids(found: Sequence[Sequence[Demonstration]]) -> list[list[str]]:
     return [[d.record.id for d in row] for row in found]
 
 

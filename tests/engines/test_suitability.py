@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,7 @@ def test_the_table_of_families_is_what_transformers_builds():
         config.num_hidden_layers = 2
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
-        held = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        held: dict[str, Sequence[int]] = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         assert suitability._missing(family, config.to_dict(), held) == [], kind
         assert suitability._missing(family, config.to_dict(), {}), kind
 

@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -154,7 +155,7 @@ def test_a_damaged_checkpoint_is_passed_over(engine, trained, tmp_path, file, ca
 
 
 def test_a_finished_adapter_is_returned_at_once_and_only_for_its_own_lesson(engine, tmp_path):
-    short = {"minimum_steps": 1, "epochs": 0.1}
+    short: dict[str, Any] = {"minimum_steps": 1, "epochs": 0.1}
     folder, seen = train(engine, lesson(tmp_path, **short))
     assert list(seen["loss"]) == [1]
     assert train(engine, lesson(tmp_path, **short)) == (folder, {})

@@ -1,4 +1,4 @@
-"""The bounds hold as often as they say, and the familiar procedures in their place do not (EVIDENCE.md §1 to §5).
+"""The bounds hold as often as they say, and the familiar procedures in their place do not (docs/evidence.md).
 
 A small seeded version of `tests/benchmarks/coverage.py`. Every claim and every counter-proof passes one assertion,
 `holds`: the share of projects is at least 95 % but for two standard errors.
@@ -128,9 +128,9 @@ def answers_differ_in_the_round_after(spent: bool) -> float:
     """How often the classes seem to have shifted when nothing but the confident class was trained on."""
     task, half, shifted = Task("classification", ("A", "B", "C")), Policy(rule=Rule(value=0.5)), []
     for number, (pool, known) in enumerate(projects("smooth", 400, 100)):
-        easy = [one.assign(answer=one["answer"].where(one["answer_nll"] > 0.2, "A")) for one in (pool, known)]
-        first = Cut(half, *easy)
-        later, judged = simulated.next_round(*easy, first.mask, np.random.default_rng(number))
+        pool, known = (one.assign(answer=one["answer"].where(one["answer_nll"] > 0.2, "A")) for one in (pool, known))
+        first = Cut(half, pool, known)
+        later, judged = simulated.next_round(pool, known, first.mask, np.random.default_rng(number))
         p_value = class_shift(task, later.assign(spent=first.mask & spent), judged[~first.known])
         assert p_value is not None
         shifted.append(p_value <= ALPHA)

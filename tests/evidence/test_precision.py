@@ -10,7 +10,7 @@ from semievol.evidence import precision
 
 
 def brute_force(n: int, x: int, rest: int, alpha: float) -> tuple[int, int]:
-    """The definition of EVIDENCE.md §1, read out aloud: every W that neither one-sided test rejects."""
+    """The definition in docs/evidence.md, word for word: every W that neither one-sided test rejects."""
     kept_w = [
         w
         for w in range(rest + 1)
@@ -98,7 +98,7 @@ def test_stopping_whenever_one_likes_keeps_the_guarantee() -> None:
         failed += bound < wrong  # bounds only shrink, so the last one tells of all moments
         last.append(bound / kept)
     assert failed / 200 <= 0.05
-    assert np.mean(last) == pytest.approx(0.175, abs=0.015), "the price of stopping any time (EVIDENCE.md §5)"
+    assert np.mean(last) == pytest.approx(0.175, abs=0.015), "the price of stopping any time"
 
 
 def test_a_bound_that_holds_any_time_starts_with_everything_and_shrinks() -> None:

@@ -109,7 +109,7 @@ def test_no_errors_few_records_and_one_value_for_all() -> None:
     found = risk.suggestion(pool, perfect)
     assert found is not None
     assert (found.measure, found.close, found.difference) == ("answer_nll", True, 0.0)
-    assert "Too close to call" in found.reason
+    assert "The difference is too small to decide" in found.reason
     one = risk.curve("answer_nll", pool, frame([0.2], [False]))
     assert (one.coverage.tolist(), one.risk.tolist(), one.area, one.excess) == ([pytest.approx(2 / 3)], [1.0], 1.0, 0.0)
     tied = risk.curve("answer_nll", frame([0.5] * 3), frame([0.5] * 4, [True, True, True, False]))

@@ -12,7 +12,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semievol.importing.accepted import PartWriter, Records
+from semievol.importing.accepted import Records, RowsWriter
 from semievol.importing.fingerprints import Tracer, Traces
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.building import table_of
@@ -68,7 +68,7 @@ def held(records: Sequence[Record]) -> tuple[Records, Traces]:
         rows = [[r.question, r.source_id, r.group] for r in some]
         table = table_of(f"{split}.csv", ["question", "id", "group"], rows)
         table.numbers[:] = [record.row for record in some]
-        writer = PartWriter(split, table, Mapping("question", id="id", group="group"))
+        writer = RowsWriter(split, table, Mapping("question", id="id", group="group"))
         for place, record in enumerate(some):
             writer.add(place, record.answer, None, record.options)
             letters = "ABCDEFGHIJ"[: len(record.options)]
@@ -76,6 +76,6 @@ def held(records: Sequence[Record]) -> tuple[Records, Traces]:
                 record.options[letters.index(record.answer)] if record.options and record.answer else record.answer
             )
             tracer.add(record.question, record.options, meaning)
-        parts.append(writer.part())
+        parts.append(writer.rows())
     traces = tracer.traces()
     return Records(parts, traces.digests), traces

@@ -105,8 +105,8 @@ CASES = [
     Case(4, "R", PNG, "PNG image"),
     Case(5, "C", BOOK, "is a workbook"),
     Case(6, "R", rows(), "ends in .parquet", "data.parquet"),
-    Case(7, "R", rows(), "says nothing", "a.csv.exe"),
-    Case(7, "R", rows(), "says nothing", "data"),
+    Case(7, "R", rows(), "cannot be told", "a.csv.exe"),
+    Case(7, "R", rows(), "cannot be told", "data"),
     Case(8, "R", zip_bytes({"a.csv": b"0" * 4 * MEGABYTE}), "unpacks to 4,194,304", "data.xlsx", SMALL),
     Case(9, "R", with_members(BOOK, {"xl/media": b"0" * 4 * MEGABYTE}), "limit is 1,048,576", "data.xlsx", SMALL),
     Case(10, "R", laughing_book, "XML entities", "data.xlsx"),
@@ -175,7 +175,7 @@ CASES = [
     Case(71, "Q", with_options('["a", "b"'), "cannot be read", row=14),
     Case(72, "Q", with_options('["a"]'), "one option", row=14),
     Case(72, "Q", with_options("[]"), "no options", row=14),
-    Case(72, "Q", with_options('["a", "b", "a "]'), "stands twice", row=14),
+    Case(72, "Q", with_options('["a", "b", "a "]'), "is given twice", row=14),
     Case(73, "Q", with_options(json.dumps([f"o {i}" for i in range(30)])), "30 options", row=14),
     Case(74, "A", with_options('["a", "b", "c", "d", "e"]', answer="E")),
     Case(75, "C", HEAD + "".join(f"q {i},yes\n" for i in range(12)), "single_class"),
@@ -187,7 +187,7 @@ CASES = [
     Case(78, "R", '[{"question": "a"}]\n[{"question": "b"}]', "more after the end", "data.json"),
     Case(79, "Q", jsonl("{}"), "no fields", "data.jsonl", row=13),
     Case(79, "Q", jsonl("42"), "not an object", "data.jsonl", row=13),
-    Case(80, "Q", jsonl('{"question": "a", "question": "b", "answer": "no"}'), "stands twice", "data.jsonl", row=13),
+    Case(80, "Q", jsonl('{"question": "a", "question": "b", "answer": "no"}'), "is given twice", "data.jsonl", row=13),
     Case(81, "C", jsonl('{"question": "a", "answer": "no", "more": {"x": [1.50]}}'), "JSON text", "data.jsonl"),
     Case(82, "C", jsonl('{"question": "a", "answer": "no", "extra": "1"}'), "lack some", "data.jsonl"),
     Case(83, "Q", jsonl('{"question": NaN, "answer": "no"}'), "NaN", "data.jsonl", row=13),
@@ -202,7 +202,7 @@ CASES = [
     Case(92, "R", lambda: parquet_bytes({"question": pa.array([b"0" * 16], pa.uuid())}), "extension", "data.parquet"),
     Case(93, "C", lambda: book(sheets=("First", "Other")), "Other", "data.xlsx"),
     Case(94, "Q", lambda: book(["merged", "yes"], ["", "no"], merge="A14:A15"), "empty", "data.xlsx", row=15),
-    Case(93, "C", lambda: hidden_rows(), "rows are hidden", "data.xlsx"),
+    Case(93, "C", lambda: hidden_rows(), "hidden in the workbook", "data.xlsx"),
     Case(95, "Q", uncached_formula, "formula without a stored value", "data.xlsx", row=14),
     Case(96, "Q", lambda: book(["#REF!", "yes"]), "spreadsheet error", "data.xlsx", row=14),
     Case(97, "C", lambda: book([datetime.date(2024, 1, 2), "yes"]), "dates", "data.xlsx"),
@@ -260,7 +260,7 @@ def test_cells_are_kept_to_the_letter() -> None:
 def test_a_quoted_cell_over_several_lines_counts_as_the_row_where_it_starts() -> None:
     table = read_table(b'question,answer\n"one\ntwo\nthree",a\n\nlast,b\n', "data.csv")
     assert table.numbers.tolist() == [2, 6]
-    assert table.notes == ["1 blank lines were skipped."]
+    assert table.notes == ["Blank lines that were skipped: 1."]
 
 
 def files(labeled: str, unlabeled: str = "", test: str = "") -> dict[Split, Table]:
@@ -268,7 +268,7 @@ def files(labeled: str, unlabeled: str = "", test: str = "") -> dict[Split, Tabl
     return {split: read_table(text.encode(), f"{split}.csv") for split, text in given.items() if text}
 
 
-def drafted(tables: dict[Split, Table], **options: bool) -> Imported:
+def drafted(tables: dict[Split, Table], **options: Any) -> Imported:
     mapping = suggest_mapping(tables)
     return build_records(tables, mapping, infer_task(tables, mapping), **options)
 

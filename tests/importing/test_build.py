@@ -139,10 +139,10 @@ def test_strict_refuses_and_lists_what_a_person_would_be_asked() -> None:
 def test_a_split_without_a_single_usable_row_is_refused_with_its_first_reason() -> None:
     tables = three()
     tables["test"] = table("test", ("q", AB, "Z"), ("r", AB, ""))
-    with pytest.raises(UserError, match=r"test.csv, row 2, column answer: Not one of the 2 test rows"):
+    with pytest.raises(UserError, match=r"test.csv, row 2, column answer: None of the 2 test rows"):
         build_records(tables, MAP, CHOICE)
     tables["test"] = three()["labeled"]
-    with pytest.raises(UserError, match="No labeled record is left: 12 leave by the remedies"):
+    with pytest.raises(UserError, match="No labeled record is left: the chosen remedies take out 12"):
         build_records(tables, MAP, CHOICE)
 
 

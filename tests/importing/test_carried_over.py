@@ -66,7 +66,7 @@ def test_a_kept_answer_outside_the_label_set_rejects_its_record_and_leaves_hidde
 
 def test_new_rows_are_read_by_the_label_set_of_kept_labeled_records() -> None:
     before = old("labeled", ("A hole", "roads", None), ("A leak", "water", None))
-    test = {"test": read_table(b"text,team\nA pipe,water\nA tree,parks\n", "test.csv")}
+    test: dict[Split, Any] = {"test": read_table(b"text,team\nA pipe,water\nA tree,parks\n", "test.csv")}
     found = check_tables(test, TEXTS, TASK, kept=before).decided([])
     assert [(record.split, record.answer) for record in found.records] == [
         ("labeled", "roads"),
@@ -78,8 +78,12 @@ def test_new_rows_are_read_by_the_label_set_of_kept_labeled_records() -> None:
 
 def test_letters_and_options_of_kept_records_stay_however_new_answers_are_written() -> None:
     task, mapping = Task("multiple_choice"), Mapping("q", "a", "o")
-    before = {"test": kept("version 1", "test", [(Record("x", "Which?", ("B", "A"), "A", "test", 2), None)])}
-    new = {"labeled": read_table(b'q,a,o\n1?,yes,"[""yes"", ""no""]"\n2?,no,"[""yes"", ""no""]"\n', "l.csv")}
+    before: dict[Split, Any] = {
+        "test": kept("version 1", "test", [(Record("x", "Which?", ("B", "A"), "A", "test", 2), None)])
+    }
+    new: dict[Split, Any] = {
+        "labeled": read_table(b'q,a,o\n1?,yes,"[""yes"", ""no""]"\n2?,no,"[""yes"", ""no""]"\n', "l.csv")
+    }
     found = check_tables(new, mapping, task, kept=before).decided([])
     assert [(r.options, r.answer) for r in found.records if r.split == "test"] == [(("B", "A"), "A")]
 
@@ -89,4 +93,4 @@ def test_where_nothing_is_left_the_remedies_that_took_it_are_named() -> None:
     found = check_tables(labeled(), TEXTS, TASK, kept=before)
     with pytest.raises(UserError) as caught:
         found.decided(["overlap_labeled_unlabeled"])
-    assert 'keep what "Leave out of unlabeled" (1) takes out' in caught.value.remedy
+    assert 'do not apply "Leave out of unlabeled" (1)' in caught.value.remedy

@@ -286,7 +286,7 @@ def test_an_outcome_that_cannot_be_written_is_told_and_what_was_done_stays(
     words = ["import", *parts_of(files), "--name", "Full"]
     code, said = unheard('"$PY" -m semievol "$@" > /dev/full', tmp_path, *words)
     assert code == 1
-    assert "semievol: done, but standard output took no more" in said
+    assert "semievol: done, but the result could not be written" in said
     assert semievol(tmp_path, "status", "Full")["counts"]["labeled"] == 18
     for closed in (">&-", "2>&-", "2>/dev/full"):
         assert unheard(f'"$PY" -m semievol "$@" {closed}', tmp_path, "status")[0] == 0

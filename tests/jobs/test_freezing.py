@@ -44,7 +44,7 @@ def propagated(store: Store) -> Round:
     )
     journal.save_shift({"auc": 0.52, "p_value": 0.4, "labeled": 16, "pool": 40})
     runs.finish(store, runs.list_runs(store)[0].id, 1, "done")
-    hashes = results.candidate_frame(store, round_.id)["content_hash"].head(24).to_dict()
+    hashes = {record.id: record.content_hash for record in pool[:24]}
     review = reviews.begin(store, round_.id, POLICY, drawing_order(hashes), "fixed", 6)
     while (question := review.sample.next_question()) is not None:
         right = review.sample.agrees(question[0], gold[question[0]])
@@ -98,10 +98,11 @@ def test_a_run_that_finds_nothing_changed_uses_what_a_person_froze(tmp_path: Pat
 def test_where_nothing_is_accepted_both_say_why(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     round_ = propagated(store)
-    pool = results.candidate_frame(store, round_.id)
-    decisions.decide_many(store, round_.project_id, round_.id, pool["answer"].to_dict(), "ambiguous")
+    shown = results.candidate_frame(store, round_.id)["answer"]
+    decided = {str(record_id): str(answer) for record_id, answer in shown.items()}
+    decisions.decide_many(store, round_.project_id, round_.id, decided, "ambiguous")
     with pytest.raises(UserError, match="rejected by hand"):
         freezing.freeze(store, round_.id, POLICY)
     run = by_run(store, round_)
-    told = "Nothing is accepted. Everything that the policy accepts was rejected by hand."
+    told = "No candidate is accepted. Every candidate that the policy keeps was rejected by hand."
     assert [event.text for event in progress.events(store, run.id)] == [told]

@@ -74,15 +74,13 @@ def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versi
     with monkeypatch.context() as patched:
         commit = projects.store_version
 
-        def broken(*arguments: Any) -> int:
-            new = arguments[2]
-            keep = new.keep
-
+        def broken(store: Store, project_id: int, new: projects.NewVersion) -> int:
             def kept_then_full(project_id: int) -> None:
-                keep(project_id)
+                assert new.keep is not None
+                new.keep(project_id)
                 raise OSError(28, "full")
 
-            return commit(*arguments[:2], replace(new, keep=kept_then_full))
+            return commit(store, project_id, replace(new, keep=kept_then_full))
 
         patched.setattr(projects, "store_version", broken)
         with pytest.raises(OSError, match="full"):

@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,13 @@ def test_the_starter_is_described_from_its_files():
     found = models.described("starter", "starter")
     assert (found.kind, found.state, found.architecture) == ("bundled", "ready", "LlamaForCausalLM")
     assert found.parameters == pytest.approx(5.9e6, rel=0.2)
+    assert found.memory is not None
+    assert found.bytes is not None
+    assert found.parameters is not None
     assert found.memory > found.bytes > found.parameters
+    assert found.seconds is not None
     assert found.seconds > 0
-    assert "shows the mechanics" in found.note
+    assert "shows the steps" in found.note
 
 
 @pytest.mark.parametrize(
@@ -70,8 +75,8 @@ def test_a_folder_without_sizes_cannot_be_used_and_says_why(tmp_path):
 
 def test_the_verb_lists_and_checks(tmp_path, tiny_model, capsys):
     store = open_store(tmp_path / "w")
-    settings.save_model(store, {"name": str(tiny_model), "kind": "folder"})
-    settings.save_model(store, {"name": "far", "kind": "endpoint", "base_url": "http://localhost:1/v1", "model": "m"})
+    settings.save_model(store, settings.Model(str(tiny_model), "folder"))
+    settings.save_model(store, settings.Model("far", "endpoint", "http://localhost:1/v1", "m"))
     assert cli.main(["models", "--json", "--workspace", str(tmp_path / "w")]) == 0
     listed = {one["name"]: one for one in json.loads(capsys.readouterr().out.splitlines()[-1])["models"]}
     assert list(listed) == ["smollm2", "starter", str(tiny_model), "far", "minilm"]
@@ -99,10 +104,11 @@ def test_a_run_prepares_a_package_once_and_tells_it_as_progress(tmp_path, monkey
         def progress(self, *how_far: object) -> None:
             told.append(how_far)
 
-    run = SimpleNamespace(first="warm_up")
+    run: Any = SimpleNamespace(first="warm_up")
+    journal: Any = Told()
     for name in ("char-tfidf", "minilm", "minilm"):
-        worker._prepare(name, run, Told())
-    assert told[0] == ("warm_up", "minilm is prepared, once for this machine.")
+        worker._prepare(name, run, journal)
+    assert told[0] == ("warm_up", "The model minilm is being prepared. This is done once on each machine.")
     assert told[-2:] == [("warm_up", 2, 2), ("warm_up", 0, 0)]
     assert packaged.prepared("minilm") is not None
     assert len([said for said in told if len(said) == 2]) == 1

@@ -91,7 +91,7 @@ def test_a_pool_record_that_repeats_a_calibration_record_is_left_out_and_it_is_s
     held = {record.content_hash for record in plan.calibration}
     assert len(held) == 12
     assert not held & {record.content_hash for record in plan.unlabeled}
-    assert "12 unlabeled records repeat" in said[0]
+    assert "12 unlabeled records are left out" in said[0]
 
 
 def test_a_run_in_a_round_keeps_the_rounds_own_settings(store: Store, project: projects.Project) -> None:
@@ -239,8 +239,8 @@ def test_the_same_run_is_queued_once(store: Store, project: projects.Project) ->
 @pytest.mark.parametrize(
     ("first", "extra", "named"),
     [
-        ("tune", {}, "nothing to go on from"),
-        ("respond", {}, "nothing to go on from"),
+        ("tune", {}, "no round with these settings"),
+        ("respond", {}, "no round with these settings"),
         ("warm_up", {"parent_id": 99}, "no round 99"),
     ],
 )
@@ -248,7 +248,7 @@ def test_a_span_that_cannot_begin_is_refused_and_leaves_nothing_behind(
     store: Store, project: projects.Project, first: str, extra: dict[str, int], named: str
 ) -> None:
     with pytest.raises(UserError, match=named):
-        launch.start(store, project, load("paper"), first, **extra)
+        launch.start(store, project, load("paper"), first, parent_id=extra.get("parent_id"))
     assert rounds.list_rounds(store, project.id) == []
     assert runs.list_runs(store) == []
 

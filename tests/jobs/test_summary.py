@@ -82,9 +82,12 @@ def test_what_the_run_said_is_told_once_however_often_it_was_resumed(store: Stor
     for _ in range(2):
         journal = StoreJournal(store, run)
         journal.event("respond", "One question was too long.")
-        journal.event("select", "Nothing is accepted.")
+        journal.event("select", "No candidate is accepted.")
         journal.progress("select", 1, 1)
         runs.finish(store, run.id, run.attempt, "interrupted")
         runs.resume(store, run.id)
         run = runs.claim(store, run.id, os.getpid())
-    assert summary(store, run.id)["notes"] == ["respond: One question was too long.", "select: Nothing is accepted."]
+    assert summary(store, run.id)["notes"] == [
+        "respond: One question was too long.",
+        "select: No candidate is accepted.",
+    ]

@@ -131,7 +131,9 @@ def test_killed_in_three_stages_and_resumed_each_time_it_gives_the_same_numbers(
     run = launch.start(store, project, settings)
     for stage in ("warm_up", "respond", "tune"):
         wait_for(under_way(store, run.id, stage), f"{stage} to be under way")
-        os.kill(runs.get_run(store, run.id).pid, signal.SIGKILL)
+        pid = runs.get_run(store, run.id).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
         wait_for(lambda: runs.settle(store) or runs.get_run(store, run.id).status == "interrupted", "the settlement")
         assert time.monotonic() - killed < 3 * runs.HEARTBEAT_SECONDS

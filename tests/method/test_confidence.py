@@ -178,8 +178,8 @@ def test_equal_weights_give_what_no_weights_give() -> None:
     earned = dict.fromkeys(names, 1 / 3)
     for justification in (None, judge):
         for whose in ("judge", "everyone"):
-            plain = merge(CHOICE, ("A", "B"), said, justification, whose)  # type: ignore[arg-type]
-            weighed = merge(CHOICE, ("A", "B"), said, justification, whose, earned)  # type: ignore[arg-type]
+            plain = merge(CHOICE, ("A", "B"), said, justification, whose)
+            weighed = merge(CHOICE, ("A", "B"), said, justification, whose, earned)
             assert weighed.answer == plain.answer
             assert weighed.confidences == pytest.approx(plain.confidences)
 

@@ -116,7 +116,7 @@ def test_cross_fitted_scores_count_by_rank() -> None:
 
 def test_votes_about_a_fold_are_given_by_the_other_folds_alone(plan: Plan) -> None:
     class Watched(FakeEngine):
-        def vote(self, labeled, queries, *rest):  # type: ignore[no-untyped-def]
+        def vote(self, labeled, queries, *rest):
             assert not {r.content_hash for r in labeled} & {r.content_hash for r in queries}
             return super().vote(labeled, queries, *rest)
 

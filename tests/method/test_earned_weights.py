@@ -131,7 +131,7 @@ def test_too_few_known_records_leave_all_equal_and_the_run_says_so(plan: Plan) -
     assert journal.merged == equal.merged
     ((stage, text),) = journal.events
     assert stage == "justify"
-    assert text.startswith("All collaborators count equally: 29 records")
+    assert text.startswith("All collaborators have equal weight: weights need 30 records")
 
 
 def test_an_open_task_has_nothing_to_earn_weights_by(plan: Plan) -> None:
@@ -180,5 +180,5 @@ def test_records_that_become_known_later_are_learnt_from_then(crossed: Plan) -> 
 def test_who_earned_what_is_one_sentence() -> None:
     found = {"records": 100, "cross_fitted": False, "everybody": {"regression": 0.38, "base": 0.0, "warm-up": 0.62}}
     assert earned_weights.sentence(found) == (
-        "Whose word counts: warm-up 62 %, regression 38 %; base left out; fitted on 100 calibration records."
+        "Weights of the collaborators: warm-up 62 %, regression 38 %; base left out. Fitted on 100 calibration records."
     )

@@ -45,7 +45,7 @@ def test_holm_of_hand_worked_numbers() -> None:
 
 
 def test_the_smallest_detectable_gain_is_the_one_that_just_shows() -> None:
-    assert metrics.smallest_detectable_gain(300, 0.15) == pytest.approx(0.063, abs=0.001), "EVIDENCE.md §7"
+    assert metrics.smallest_detectable_gain(300, 0.15) == pytest.approx(0.063, abs=0.001), "docs/evidence.md"
     gain = metrics.smallest_detectable_gain(300, 0.15, power=0.5)
     assert gain == pytest.approx(1.96 * math.sqrt(0.15 / 300), abs=1e-4)
     assert math.isnan(metrics.smallest_detectable_gain(0, 0.15))
@@ -126,7 +126,7 @@ def test_a_perfectly_calibrated_model_stays_in_its_null_band() -> None:
 
 
 def test_a_perfect_model_shows_an_ece_on_few_records() -> None:
-    """The reason why no bare ECE is shown below 300 records (EVIDENCE.md §6)."""
+    """The reason why no bare ECE is shown below 300 records."""
     null = [metrics.reliability(p, p > 0.5, draws=200).null_ece for p in (CHANCE.uniform(0.5, 1, n) for n in (18, 90))]
     assert null[0] > 0.12
     assert null[1] > 0.05

@@ -33,15 +33,15 @@ def candidates(count: int, seed: int, hard: float = 0.15) -> pd.DataFrame:
 
 
 def fraction(value: float, **settings: object) -> Policy:
-    return Policy(rule=Rule(kind="fraction", value=value), **settings)  # type: ignore[arg-type]
+    return Policy(rule=Rule(kind="fraction", value=value), **settings)
 
 
 def threshold(value: float, **settings: object) -> Policy:
-    return Policy(rule=Rule(kind="threshold", value=value), **settings)  # type: ignore[arg-type]
+    return Policy(rule=Rule(kind="threshold", value=value), **settings)
 
 
 def target(value: float, **settings: object) -> Policy:
-    return Policy(rule=Rule(kind="target_precision", value=value), **settings)  # type: ignore[arg-type]
+    return Policy(rule=Rule(kind="target_precision", value=value), **settings)
 
 
 def kept(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None = None) -> list[str]:
@@ -68,7 +68,7 @@ def test_a_best_tie_that_is_too_large_is_not_kept_and_the_reason_is_given() -> N
     frame = table([0.0, 0.0, 0.0, 0.3])
     assert kept(fraction(0.5), frame) == []
     assert Cut(fraction(0.5), frame).reason() == (
-        "The 3 most confident candidates share one value and can only be kept together."
+        "The 3 most confident candidates have the same value and can only be kept together."
     )
 
 
@@ -105,7 +105,7 @@ def test_the_share_counts_all_records_also_those_without_a_value() -> None:
 
 def test_a_threshold_includes_its_value() -> None:
     assert kept(threshold(0.2), table([0.1, 0.2, 0.3])) == ["r0", "r1"]
-    assert Cut(threshold(0.05), table([0.1])).reason() == "The value of every candidate is above 0.05."
+    assert Cut(threshold(0.05), table([0.1])).reason() == "The value of every candidate is above the threshold 0.05."
 
 
 def test_disputed_candidates_can_be_dropped_or_stand_apart() -> None:
@@ -176,7 +176,10 @@ def test_a_target_precision_without_enough_evidence_keeps_nothing_and_says_how_t
     for calibration in (None, frame[:0], candidates(40, 1)):
         assert kept(target(0.9), frame, calibration) == []
         assert "not enough evidence" in Cut(target(0.9), frame, calibration).reason()
-        assert "a random review verify it (29, all right)" in Cut(target(0.9), frame, calibration).reason()
+        assert (
+            "a random review (29 reviewed records without an error would prove it)"
+            in Cut(target(0.9), frame, calibration).reason()
+        )
 
 
 def test_the_kept_set_has_the_target_precision_in_nineteen_of_twenty_projects() -> None:

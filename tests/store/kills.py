@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
+from sqlalchemy import Connection
 
 from semievol.store.data import projects
 from semievol.store.database import Store, open_store
@@ -128,8 +128,8 @@ class HastyStore(Store):
     ledger: Ledger
 
     @contextmanager
-    def write(self) -> Iterator[Any]:
-        with super().write() as connection:
+    def write(self, beforehand: Callable[[Connection], None] | None = None) -> Iterator[Connection]:
+        with super().write(beforehand) as connection:
             yield connection
             self.ledger.acknowledge()
 

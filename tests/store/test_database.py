@@ -222,7 +222,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(world: World) -> Non
     program = """
 import sys
 from pathlib import Path
-from semievol.store import decisions
+from semievol.store.decisions import decisions
 from semievol.store.database import open_store
 store = open_store(Path(sys.argv[1]))
 for i in range(10_000):
@@ -243,7 +243,7 @@ def test_racing_processes_lose_no_decision(world: World) -> None:
     program = """
 import sys
 from pathlib import Path
-from semievol.store import decisions
+from semievol.store.decisions import decisions
 from semievol.store.database import open_store
 store = open_store(Path(sys.argv[1]))
 print("ready", flush=True)

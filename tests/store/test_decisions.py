@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -19,13 +20,13 @@ from tests.store.world import TASK, World, candidate, records
 
 
 def decide(world: World, record_id: str, action: str, shown: str | None = "road", **more: str) -> Decision:
-    return decisions.decide(world.store, world.project.id, world.round.id, record_id, action, shown, **more)  # type: ignore[arg-type]
+    return decisions.decide(world.store, world.project.id, world.round.id, record_id, action, shown, **more)
 
 
 def decided(world: World, record_id: str, round_id: int | None = None) -> tuple[str | None, str | None]:
     """Decision and decided answer of a candidate as the frame shows them."""
     frame = results.candidate_frame(world.store, round_id or world.round.id)
-    return tuple(frame.loc[record_id, ["decision", "decided_answer"]])  # type: ignore[return-value]
+    return tuple(frame.loc[record_id, ["decision", "decided_answer"]])
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -137,9 +138,9 @@ def test_every_decision_raises_the_revision_of_the_projects_rounds(full: World) 
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
-def many(world: World, ids: Sequence[str], action: str = "accept", **more: str) -> list[Decision]:
+def many(world: World, ids: Sequence[str], action: str = "accept", **more: Any) -> list[Decision]:
     shown = dict.fromkeys(ids, "road")
-    return decisions.decide_many(world.store, world.project.id, world.round.id, shown, action, **more)  # type: ignore[arg-type]
+    return decisions.decide_many(world.store, world.project.id, world.round.id, shown, action, **more)
 
 
 def test_one_decision_about_many_records_is_undone_at_once(full: World) -> None:

@@ -85,7 +85,7 @@ def test_a_copy_has_data_and_settings_but_no_results(full: World) -> None:
     assert projects.load_records(store, copy.version_id) == projects.load_records(store, newest)
     assert projects.hidden_gold(store, copy.version_id) == {"u0": "water"}
     assert projects.calibration(store, copy.id) == {"c" * 64}
-    assert projects.versions(store, copy.id)[0]["sources"] == [{"name": "f"}]
+    assert projects.versions(store, copy.id)[0].sources == [{"name": "f"}]
     assert rounds.list_rounds(store, copy.id) == []
     assert (projects.project_folder(store, copy.id) / "uploads" / "abc").read_text() == "q,a"
 

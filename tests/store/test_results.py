@@ -38,7 +38,7 @@ def test_the_candidate_frame_holds_the_pool(full: World) -> None:
     assert frame.index.name == "record_id"
     assert {frame[m].dtype for m in (*MEASURES, "similarity")} == {pd.Series([0.5]).dtype}
     assert (frame["agreed"].dtype, frame["justified"].dtype) == (bool, bool)
-    assert frame.loc["u3", ["answer", "agreed", "justified", "gold"]].tolist() == ["water", False, True, "road"]
+    assert list(frame.loc["u3", ["answer", "agreed", "justified", "gold"]]) == ["water", False, True, "road"]
     assert frame["answer_nll"].tolist() == [0.0, 0.1, 0.2, 0.35, 0.4, 0.5, 0.6, 0.7]
     assert frame["mean_nll"].isna().all()
     assert frame["similarity"].tolist() == [0.9 - i / 10 for i in range(8)]

@@ -6,11 +6,9 @@ import hashlib
 import json
 
 import pytest
-from sqlalchemy import select
 
 from semievol.config import load
 from semievol.errors import UserError
-from semievol.store import schema
 from semievol.store.data import projects
 from semievol.store.runs import rounds
 from tests.store.world import TASK, World, records
@@ -53,12 +51,14 @@ def test_without_a_calibration_split_its_minimum_does_not_matter(world: World) -
     assert opened() == opened("calibration_minimum=7")
 
 
-def test_a_round_that_was_opened_before_collaborators_could_be_weighed_is_found_again(world: World) -> None:
-    parts = {name: value for name, value in world.config.model_dump(mode="json").items() if name in rounds.IDENTITY}
-    del parts["propagation"]["weighting"], parts["propagation"]["warm_up"]["store_dtype"]
+def test_a_round_that_was_opened_before_there_were_these_choices_is_found_again(world: World) -> None:
+    config = load("paper", assignments=["calibration=0.3"])
+    parts = {name: value for name, value in config.model_dump(mode="json").items() if name in rounds.IDENTITY}
+    for later in ("weighting", "answer_rule", "second_pass"):
+        del parts["propagation"][later]
+    del parts["propagation"]["warm_up"]["store_dtype"]
     canonical = json.dumps([world.round.version_id, None, None, parts], sort_keys=True)
-    with world.store.read() as connection:
-        identity = connection.execute(select(schema.rounds.c.identity)).scalar_one()
+    identity = rounds.identity_of(world.round.version_id, None, None, config)
     assert identity == hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from semievol.store.database import Store
 from semievol.store.runs import rounds
 from tests.store.world import TASK, World, records
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 
 
 @given(st.lists(st.tuples(TEXT, st.lists(TEXT, max_size=3), st.none() | TEXT), min_size=1, max_size=5))
@@ -55,8 +55,8 @@ def test_a_new_version_counts_its_splits_and_sets_the_task(world: World) -> None
     found = projects.find_project(store, project.id)
     assert (found.version_number, found.counts["unlabeled"]) == (2, 0)
     first, second = projects.versions(store, project.id)
-    assert (first["number"], second["number"], second["id"]) == (1, 2, found.version_id)
-    assert (second["sources"], second["findings"]) == ([{"sha256": "x"}], [{"kind": "duplicate"}])
+    assert (first.number, second.number, second.id) == (1, 2, found.version_id)
+    assert (second.sources, second.findings) == ([{"sha256": "x"}], [{"kind": "duplicate"}])
 
 
 def test_every_version_keeps_the_task_it_was_imported_with(world: World) -> None:

@@ -86,7 +86,7 @@ def test_what_is_frozen_knows_the_decisions_that_were_being_saved(
 
 def test_freezing_nothing_says_why(store: Store) -> None:
     made.with_results(store, until="justify")
-    with pytest.raises(UserError, match="of every candidate is above 0"):
+    with pytest.raises(UserError, match="of every candidate is above the threshold 0"):
         freezing.freeze(store, 1, Policy(rule=Rule(kind="threshold", value=0)))
     assert decisions.selections(store, 1) == []
 
@@ -97,12 +97,12 @@ def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None
     for label in ("Fine-tune", "Run everything"):
         before = len(runs.list_runs(store))
         press(app, label)
-        assert "does exactly this" not in told(app)
+        assert "does the same" not in told(app)
         press(app, label)
-        assert f"Run {before + 1} does exactly this, and it waits in the queue." in told(app)
+        assert f"Run {before + 1} does the same, and it is already in the queue." in told(app)
         assert len(runs.list_runs(store)) == before + 1
     runs.claim(store, 2, os.getpid())
-    assert "Run 2 does exactly this, and it is running." in told(press(app, "Fine-tune"))
+    assert "Run 2 does the same, and it is already running." in told(press(app, "Fine-tune"))
 
 
 def test_what_a_callback_cannot_do_is_said_and_breaks_nothing(visit: Visit, store: Store) -> None:
@@ -132,7 +132,7 @@ def test_a_policy_that_cannot_be_saved_is_said_to_be_unsaved(
         app.slider(key="policy_value_slider").set_value(25.0).run()
     assert not app.exception
     assert "Not saved: disk full." in told(app)
-    assert app.slider(key="policy_value_slider").value == 70.0
+    assert app.slider(key="policy_value_slider").value == 85.0
 
 
 @pytest.mark.parametrize("by", ["the page", "another process"])

@@ -48,14 +48,14 @@ def test_files_and_choices_are_there_after_a_reload(visit: Visit, store: Store, 
     next(one for one in app.segmented_control if one.key == "remedy_duplicates").select("take").run()
     app.toggle(key="split_off").set_value(True).run()
     app = visit("data", project=project.id)
-    assert "Kept from before: labeled.csv" in told(app)
-    assert "Kept from before: unlabeled.csv" in told(app)
+    assert "From an earlier visit: labeled.csv" in told(app)
+    assert "From an earlier visit: unlabeled.csv" in told(app)
     assert app.toggle(key="split_off").value
     assert next(one for one in app.segmented_control if one.key == "remedy_duplicates").value == "take"
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
     assert (stored.counts["labeled"] + stored.counts["test"], stored.counts["unlabeled"]) == (24, 12)
-    assert "Kept from before" not in told(visit("data", project=project.id))
+    assert "From an earlier visit" not in told(visit("data", project=project.id))
 
 
 def test_the_chosen_columns_and_sheet_are_there_after_a_reload(visit: Visit, project: Project) -> None:
@@ -78,7 +78,7 @@ def test_what_is_removed_does_not_come_back(visit: Visit, project: Project, inco
     app = visit("data", project=project.id)
     press(app, button)
     assert "24 rows" not in told(app)
-    assert "Kept from before" not in told(visit("data", project=project.id))
+    assert "From an earlier visit" not in told(visit("data", project=project.id))
     assert not list(incoming.glob("*.json"))
 
 
@@ -95,7 +95,7 @@ def test_a_file_that_cannot_be_read_can_be_removed_after_a_reload(visit: Visit, 
 def test_another_project_does_not_show_it(visit: Visit, store: Store, project: Project) -> None:
     _upload(visit("data", project=project.id), {"labeled": LABELED})
     other = projects.create_project(store, "Other", Task("classification"))
-    assert "Kept from before" not in told(visit("data", project=other.id))
+    assert "From an earlier visit" not in told(visit("data", project=other.id))
 
 
 def test_it_is_there_again_after_a_visit_to_another_project(visit: Visit, store: Store, project: Project) -> None:
@@ -119,7 +119,7 @@ def test_a_second_tab_that_removes_or_imports_leaves_the_first_its_own(
     press(second, "Start over")
     press(third, "Import records")
     press(first, "Import records")
-    assert [version["number"] for version in projects.versions(store, project.id)] == [1, 2]
+    assert [version.number for version in projects.versions(store, project.id)] == [1, 2]
 
 
 def test_importing_forgets_only_what_was_imported(visit: Visit, project: Project) -> None:
@@ -127,7 +127,7 @@ def test_importing_forgets_only_what_was_imported(visit: Visit, project: Project
     second = visit("data", project=project.id)
     second.file_uploader(key="upload_labeled_0").upload("newer.csv", LABELED.encode()).run()
     press(first, "Import records")
-    assert "Kept from before: newer.csv" in told(visit("data", project=project.id))
+    assert "From an earlier visit: newer.csv" in told(visit("data", project=project.id))
 
 
 def _said(file: str) -> str:
@@ -142,7 +142,7 @@ def test_a_damaged_draft_is_as_good_as_none(visit: Visit, project: Project, inco
     (incoming / "choices.json").write_text('{"made": {"split_off": [1]}}', encoding="utf-8")
     app = visit("data", project=project.id)
     assert "24 rows" not in told(app)
-    assert "Kept from before" not in told(app)
+    assert "From an earlier visit" not in told(app)
 
 
 def test_a_choice_that_can_no_longer_be_made_is_ignored(visit: Visit, project: Project, incoming: Path) -> None:
@@ -159,5 +159,5 @@ def test_a_draft_of_yesterday_is_swept(visit: Visit, project: Project, incoming:
     long_ago = time.time() - 25 * 3600
     for path in incoming.iterdir():
         os.utime(path, (long_ago, long_ago))
-    assert "Kept from before" not in told(visit("data", project=project.id))
+    assert "From an earlier visit" not in told(visit("data", project=project.id))
     assert not list(incoming.iterdir())

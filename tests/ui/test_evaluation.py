@@ -52,7 +52,7 @@ def test_what_experts_taught_is_not_credited_to_the_method(visit: Visit, store: 
     decisions.decide(store, project.id, 1, str(candidate.name), "accept", candidate["answer"])
     made.evolved(store, project, "select", "evaluate")
     words = told(visit("evaluation", project=project.id))
-    assert "also learned from 1 answer that experts gave" in words
+    assert "also learned from 1 answer given or confirmed by experts" in words
     assert "plain SFT" not in words
 
 
@@ -86,7 +86,7 @@ def test_demonstrations_that_were_left_out_can_be_asked_for_later(visit: Visit, 
     projects.update_project(store, project.id, settings={"calibration_minimum": 8, "evaluate_demonstrations": False})
     project = projects.find_project(store, project.id)
     first = made.evolved(store, project)
-    press(visit("evaluation", project=project.id), "Ask with demonstrations, too")
+    press(visit("evaluation", project=project.id), "Evaluate with demonstrations, too")
     (queued,) = runs.queue(store)
     assert (queued.first, queued.until, queued.round_id) == ("evaluate", "evaluate", first.round_id)
     projects.update_project(store, project.id, settings={"calibration_minimum": 8, "evaluate_demonstrations": True})
@@ -98,6 +98,6 @@ def test_demonstrations_that_were_left_out_can_be_asked_for_later(visit: Visit, 
     assert {row: after[row] for row in before} == before
     assert {"base_demonstrations", "evolved_averaged"} <= set(after)
     assert second.selection_used == first.selection_used
-    assert "Ask with demonstrations, too" not in [
+    assert "Evaluate with demonstrations, too" not in [
         button.label for button in visit("evaluation", project=project.id).button
     ]

@@ -44,7 +44,7 @@ def test_a_queued_run_claims_its_stages_again(store: Store) -> None:
     assert seen.run.status == "queued"
     assert _words(seen)["tune"] == "waiting"
     assert _words(seen)["justify"] == "done"
-    assert live.sentence(seen) == "Waiting for its turn"
+    assert live.sentence(seen) == "Waiting in the queue"
 
 
 def test_what_a_stopped_run_left_behind_waits_and_what_a_failed_one_left_has_failed(store: Store) -> None:

@@ -113,15 +113,15 @@ def test_a_decision_against_another_reviewers_tells_both(visit: Callable[..., Ap
     ada, bob = visit("selection", project=project.id), visit("selection", project=project.id)
     ada.session_state["reviewer"], bob.session_state["reviewer"] = "Ada", "Bob"
     press(ada, "Accept")
-    assert "Decided twice" not in told(ada)
+    assert "Different decisions" not in told(ada)
     press(bob, "Reject")
     answer = decisions.history(store, project.id)["answer_shown"].iloc[0]
-    assert f'Ada accepted "{answer}"; you rejected "{answer}". Yours counts now.' in told(bob)
+    assert f'Ada accepted "{answer}"; you rejected "{answer}". Your decision counts now.' in told(bob)
     assert sorted(decisions.history(store, project.id)["action"]) == ["accept", "reject"]
     press(bob, "Accept")
     assert "Ada accepted" in told(bob)
     press(bob, "Understood")
-    assert "Decided twice" not in told(bob)
+    assert "Different decisions" not in told(bob)
 
 
 def test_what_was_taken_back_or_said_alike_is_no_conflict(visit: Callable[..., AppTest], store: Store) -> None:
@@ -131,11 +131,11 @@ def test_what_was_taken_back_or_said_alike_is_no_conflict(visit: Callable[..., A
         app.session_state["reviewer"] = name
     press(ada, "Accept")
     press(bob, "Accept")
-    assert "Decided twice" not in told(bob)
+    assert "Different decisions" not in told(bob)
     press(ada, "Undo")
     press(bob, "Undo")
     press(eve, "Reject")
-    assert "Decided twice" not in told(eve)
+    assert "Different decisions" not in told(eve)
 
 
 def test_a_correction_that_could_not_be_saved_stays_in_the_form(
@@ -166,19 +166,19 @@ def test_what_a_random_review_holds_back_is_not_said_to_be_done(store: Store, se
     decisions.decide_many(store, 1, 1, rest, "accept")
     desk = _desk(store)
     assert desk.queue("unsure") == []
-    assert "Every other candidate is decided or skipped." in desk.finished()
-    assert "3 records of the random review under way are not shown here until answered there." in desk.finished()
+    assert "All other candidates are decided or skipped." in desk.finished()
+    assert "3 records of the open random review are not shown here until answered there." in desk.finished()
     reviews.answer(store, under_way, drawn[0], "skip")
     reviews.answer(store, under_way, drawn[1], "ambiguous")
     desk = _desk(store)
     desk.queue("unsure")
-    assert "1 record of the random review under way is not shown here" in desk.finished()
+    assert "1 record of the open random review is not shown here" in desk.finished()
     reviews.end(store, under_way.id)
     desk = _desk(store)
     assert desk.queue("unsure") == [drawn[2]]
     decisions.decide(store, 1, 1, drawn[2], "ambiguous", None)
     desk = _desk(store)
     assert desk.queue("unsure") == []
-    assert desk.finished() == "Every candidate is decided or skipped. Undo brings the last one back."
+    assert desk.finished() == "All candidates are decided or skipped. Undo brings the last one back."
     desk.queue("second")
-    assert "decision of a colleague" in desk.finished()
+    assert "your own opinion" in desk.finished()

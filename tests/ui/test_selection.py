@@ -57,14 +57,14 @@ def _answer(app: AppTest, answer: str | None, button: str = "Save answer") -> Ap
 
 def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: Store, project: Project) -> None:
     app = _part(visit("selection", project=project.id), "blind")
-    assert "Verified precision: no random review of this round yet." in told(app)
-    assert "0 wrong of 40 guarantees at most 0.0 % wrong of the 42 kept and undecided" in told(app)
+    assert "Verified precision: this round has no random review yet." in told(app)
+    assert "If 0 of 40 are wrong, at most 2.0 % of the 51 kept and undecided candidates are wrong" in told(app)
     next(field for field in app.number_input if field.label == "Records").set_value(12).run()
-    assert "0 wrong of 12 guarantees at most" in told(app)
+    assert "If 0 of 12 are wrong, at most" in told(app)
     press(app, "Start the review")
     (review,) = reviews.list_reviews(store, _round(store, project))
     assert "0 of 12 answered" in told(app)
-    assert "Verified precision: a random review is under way" in told(app)
+    assert "Verified precision: a random review is in progress" in told(app)
     gold = projects.hidden_gold(store, project.version_id or 0)
     for _ in range(13):  # one of ten comes twice
         record_id, _ = reviews.get(store, review.id).sample.next_question() or ("", False)
@@ -72,9 +72,9 @@ def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: S
     assert not reviews.get(store, review.id).open
     shown = reviews.get(store, review.id).sample
     wrong = sum(gold[i] != shown.shown[i] for i in shown.order)
-    assert f"{wrong} of 12 drawn were wrong, so at most" in told(app)
-    assert "1 of 1 were answered the same" in told(app)
-    assert "(95 %, guaranteed)" in told(app)
+    assert f"{wrong} of 12 drawn {'was' if wrong == 1 else 'were'} wrong. So at most" in told(app)
+    assert "1 of 1 got the same answer" in told(app)
+    assert "(guaranteed with 95 % confidence)" in told(app)
     assert len(decisions.history(store, project.id)) == 12
 
 
@@ -99,9 +99,9 @@ def test_an_answer_must_be_chosen(visit: Visit, project: Project) -> None:
 def test_many_are_decided_at_once_and_taken_back_at_once(visit: Visit, store: Store, project: Project) -> None:
     app = _part(visit("selection", project=project.id), "bulk")
     next(box for box in app.selectbox if box.label == "Policy").set_value("Left out").run()
-    assert "18 candidates found" in told(app)
-    press(app, "Reject all 18")
-    assert len(decisions.history(store, project.id)) == 18
+    assert "9 candidates found" in told(app)
+    press(app, "Reject all 9")
+    assert len(decisions.history(store, project.id)) == 9
     press(_part(app, "review"), "Undo")
     assert decisions.standing(store, project.id) == {}
 
@@ -143,8 +143,8 @@ def test_a_double_click_on_undo_takes_back_many_once(
     """The second click is of the button as it was drawn before the first, which may be done with by then."""
     about = (store, project.id, _round(store, project))
     pool = results.candidate_frame(store, about[2])
-    shown = pool["answer"].to_dict()
-    earlier = pool.index[0]
+    shown = {str(i): answer for i, answer in pool["answer"].items()}
+    earlier = str(pool.index[0])
     decisions.decide(*about, earlier, "accept", shown.pop(earlier))
     decisions.decide_many(*about, shown, "reject")
     once = Desk.do
@@ -170,7 +170,7 @@ def test_what_is_pressed_while_many_are_saved_is_not_dropped_unsaid(
         patch.setattr(many, "follow", lambda *_: None)
         press(app, "Reject all 60")
     assert [toast.value for toast in app.toast] == [
-        "Still at work on what was pressed before; this press was not taken."
+        "The previous action is still being saved. Press again when it is done."
     ]
     assert decisions.history(store, project.id).empty
 
@@ -179,10 +179,12 @@ def test_where_others_decided_on_all_meanwhile_no_undo_is_offered(visit: Visit, 
     """It would take back something else."""
     app = _part(visit("selection", project=project.id), "bulk")
     round_id = _round(store, project)
-    shown = results.candidate_frame(store, round_id)["answer"].to_dict()
+    shown = {str(i): answer for i, answer in results.candidate_frame(store, round_id)["answer"].items()}
     decisions.decide_many(store, project.id, round_id, shown, "accept", reviewer="Bob")
     press(app, "Reject all 60")
-    assert [toast.value for toast in app.toast] == ["Nothing saved. 60 records had been decided meanwhile."]
+    assert [toast.value for toast in app.toast] == [
+        "Nothing was saved. 60 records were already decided in the meantime."
+    ]
 
 
 def test_what_was_begun_in_one_project_is_not_told_in_another(
@@ -199,7 +201,7 @@ def test_what_was_begun_in_one_project_is_not_told_in_another(
         app.query_params["project"] = str(one.id)
         app.run()
         told_in.append([toast.value for toast in app.toast])
-    assert told_in == [[], ["60 decisions saved; Undo on the Review part takes all of them back."]]
+    assert told_in == [[], ["60 decisions saved. Undo under Review takes all of them back."]]
 
 
 def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
@@ -222,7 +224,7 @@ def test_a_correction_is_offered_to_its_likes(visit: Visit, store: Store, projec
     pool = results.candidate_frame(store, _round(store, project))
     press(app, "Edit")
     top = str(pool["answer_nll"].idxmax())
-    was = pool.at[top, "answer"]
+    was = str(pool.at[top, "answer"])
     other = next(label for label in made.LABELS if label != was)
     next(box for box in app.selectbox if box.label == "Correct answer").set_value(other)
     press(app, "Save correction")
@@ -258,7 +260,7 @@ def test_second_opinions_are_asked_for_and_measured(visit: Visit, store: Store, 
     assert "Decided by several" in words
     frame = app.dataframe[0].value
     assert frame.iloc[0].tolist()[:3] == ["Ada and Bob", 5, 4]
-    assert "Seen differently" in words
+    assert "Decided differently" in words
     app.session_state["reviewer"] = "Bob"
     app.session_state["review_order"] = "second"
     _part(app, "review")
@@ -273,11 +275,11 @@ def test_selections_are_compared_with_what_was_known(visit: Visit, store: Store,
     press(app, "Accept")  # the most unsure one, which the policy leaves out
     press(app, "Freeze selection")
     one, two = selections.selections(store, _round(store, project))
-    assert one["evidence"]["estimated"]["kept"] == one["size"] == 42
-    assert two["size"] == 43
+    assert one["evidence"]["estimated"]["kept"] == one["size"] == 51
+    assert two["size"] == 52
     _part(app, "frozen")
-    next(box for box in app.selectbox if box.label == "Against").set_value(1).run()
-    assert "Selection 2 has 1 records that 1 has not" in told(app).replace("1 record ", "1 records ")
+    next(box for box in app.selectbox if box.label == "Compare with").set_value(1).run()
+    assert "Selection 2 compared with selection 1: 1 record added, 0 removed" in told(app)
 
 
 def test_history_takes_back_and_restores(store: Store, project: Project, visit: Visit) -> None:
@@ -317,19 +319,19 @@ def test_history_is_searched(store: Store, project: Project, visit: Visit) -> No
     assert "1 of 2 entries, newest first" in told(app)
     assert app.dataframe[0].value["answers"].tolist() == ["roads → waste"]
     next(field for field in app.text_input if field.label == "Search").set_value("nowhere").run()
-    assert "No entry has these words." in told(app)
+    assert "No entry matches this search." in told(app)
 
 
 def test_under_shift_nothing_is_estimated(visit: Visit, store: Store, project: Project) -> None:
     words = told(visit("selection", project=project.id))  # their texts say of which split they are
-    assert "Labeled and unlabeled records differ: the texts can be told apart" in words
+    assert "Labeled and unlabeled records differ: a classifier can tell their texts apart" in words
     assert "<b>Estimated precision:" not in words
     with store.write() as connection:
         alike = {"auc": 0.52, "p_value": 0.41, "labeled": 40, "pool": 60}
         connection.execute(schema.rounds.update().values(shift=alike))
     words = told(visit("selection", project=project.id))
     assert "<b>Estimated precision:" in words
-    assert "your data look like them (AUC 0.52, texts p = 0.410" in words
+    assert "The unlabeled records look like them (AUC 0.52, texts p = 0.410" in words
 
 
 def test_what_speaks_to_the_model_is_never_accepted_unseen(store: Store, visit: Visit) -> None:
@@ -359,7 +361,7 @@ def test_cross_fitting_is_offered_where_nothing_was_held_out(visit: Visit, store
     project = projects.find_project(store, project.id)
     made.evolved(store, project, until="justify")
     app = visit("selection", project=project.id)
-    assert "5 warm-ups and 40 records answered" in told(app)
+    assert "5 warm-ups and answers to 40 records" in told(app)
     press(app, "Cross-fit")
     (queued,) = runs.queue(store)
     assert (queued.first, queued.until, queued.config.cross_fit) == ("warm_up", "justify", 5)
@@ -394,13 +396,13 @@ def test_what_was_withheld_is_not_claimed_by_a_frozen_selection() -> None:
     known: dict[str, Any] = {"estimated": {"kept": 90, "drawn": 30, "wrong": 2, "low": 1, "high": 12}}
     assert evidence.sentences(known | {"shifted": ["texts"]}) == []
     assert evidence.sentences(known | {"shift": {"p_value": 0.001}}) == []
-    assert evidence.sentences(known | {"cross_fitted": True}) == ["1 to 12 wrong (estimated, approximate)"]
+    assert evidence.sentences(known | {"cross_fitted": True}) == ["between 1 and 12 wrong (estimated, approximate)"]
 
 
 def test_the_words_of_a_frozen_selection() -> None:
     known: dict[str, Any] = {"estimated": {"kept": 90, "drawn": 30, "wrong": 2, "low": 1, "high": 12}}
     known["verified"] = {"review": 1, "wrong_at_most": 7, "outside": 0}
-    assert evidence.sentences(known) == ["1 to 12 wrong (estimated)", "at most 7 wrong (verified)"]
+    assert evidence.sentences(known) == ["between 1 and 12 wrong (estimated)", "at most 7 wrong (verified)"]
     assert evidence.sentences(None) == []
 
 
@@ -410,12 +412,16 @@ def test_where_all_that_is_kept_was_trained_on_nothing_is_estimated(monkeypatch:
     monkeypatch.setattr(evidence.parts, "html", said.append)
     found = Evidence(kept=0, drawn=148, wrong=11, low=0, high=0, earlier=350)
     evidence._estimated(found, Verdict(None, {}), 3, False)
-    assert "not enough evidence.</b> An earlier round was trained on all of this" in said[0]
+    assert "not enough evidence.</b> An earlier round was trained on all of these candidates" in said[0]
     assert evidence.sentences({"estimated": asdict(found)}) == []
 
 
 @pytest.mark.parametrize(
-    ("calibration", "words"), [(0.2, "are left that earlier rounds did not use up"), (0, "are held out in this round")]
+    ("calibration", "words"),
+    [
+        (0.2, "Earlier rounds have used up all calibration records"),
+        (0, "No calibration records are held out in this round"),
+    ],
 )
 def test_why_a_later_round_has_no_calibration_records(
     store: Store, monkeypatch: pytest.MonkeyPatch, calibration: float, words: str
@@ -430,12 +436,12 @@ def test_why_a_later_round_has_no_calibration_records(
     none = results.calibration_frame(store, round_.id).head(0)
     here = Place(store, [project], project, [round_], round_, [], None)
     evidence.tiers(here, Cut(Policy(), pool), pool, none, 3, 30)
-    assert f"No calibration records {words}" in said[0]
+    assert f"not enough evidence. {words}." in said[0]
 
 
 def test_a_frozen_selection_says_of_how_many_its_estimate_speaks() -> None:
     found = Evidence(kept=90, drawn=30, wrong=2, low=1, high=12, earlier=210)
-    assert evidence.sentences({"estimated": asdict(found)}) == ["1 to 12 of 90 wrong (estimated)"]
+    assert evidence.sentences({"estimated": asdict(found)}) == ["between 1 and 12 of 90 wrong (estimated)"]
 
 
 def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Store, project: Project) -> None:
@@ -443,15 +449,15 @@ def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Sto
     words = told(app)
     assert "judged from 8 calibration records" in words
     known = app.dataframe[0].value["measure"].tolist()
-    assert "Answer NLL" in known
-    assert "Vote entropy" in known
-    assert "Use Answer NLL" not in [button.label for button in app.button]  # it is in use
+    assert "Answer confidence (NLL)" in known
+    assert "Agreement of votes (entropy)" in known
+    assert "Use Answer confidence (NLL)" not in [button.label for button in app.button]  # it is in use
 
     def measure() -> Any:
         return next(box for box in app.selectbox if box.label == "Measure")
 
     measure().set_value("vote_entropy").run()
-    press(app, "Use Answer NLL")
+    press(app, "Use Answer confidence (NLL)")
     assert measure().value == "answer_nll"
 
 
@@ -460,4 +466,4 @@ def test_the_time_that_fine_tuning_takes_is_told(visit: Visit, store: Store, pro
         warm = schema.stages.c.stage == "warm_up"
         connection.execute(schema.stages.update().where(warm).values(done=40, total=40, started=100.0, ended=180.0))
     # few examples are repeated until there are 170 updates, here at 2 s each
-    assert "170 updates, about 5 min 40 s here" in told(visit("selection", project=project.id))
+    assert "170 updates, about 5 min 40 s on this machine" in told(visit("selection", project=project.id))

@@ -24,14 +24,14 @@ def _name(app: AppTest, name: str) -> AppTest:
 def test_the_desk_says_who_signs(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     app = visit("selection", project=project.id)
-    assert "Unsigned: give a name" in told(app)
+    assert "Not signed. Your name:" in told(app)
     _name(app, " **Ada** ")
     assert "Signed as **Ada**" in [text.value for text in app.text]  # as it was typed, not as Markdown
     press(app, "Accept")
     assert decisions.history(store, project.id)["reviewer"].tolist() == ["**Ada**"]
     press(app, "Change")
     _name(app, "")
-    assert "Unsigned: give a name" in told(app)
+    assert "Not signed. Your name:" in told(app)
 
 
 def test_settings_and_desk_speak_of_the_same_name(visit: Visit, store: Store) -> None:

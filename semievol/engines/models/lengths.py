@@ -1,4 +1,4 @@
-"""Lengths in tokens by a model's own tokenizer, without torch: what will not fit is known before an import."""
+"""What a model's own tokenizer tells without torch: lengths in tokens, known before an import, and control tokens."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from semievol.engines.models import packaged
 from semievol.engines.models.resolve import STARTER_FOLDER, is_folder, read_json
+from semievol.errors import UserError
 from semievol.installed import MODELS, STARTER
 
 TEMPLATE_TOKENS = 16
@@ -38,6 +39,18 @@ def lengths(folder: Path, texts: Sequence[str]) -> np.ndarray:
     """int64[n], tokens of each text. Raises OSError or ValueError where the folder has no tokenizer.json of use."""
     encoded = _tokenizer(folder / "tokenizer.json").encode_batch_fast(list(texts), add_special_tokens=False)
     return np.array([len(one) for one in encoded], np.int64)
+
+
+def control_tokens(model: str) -> list[str] | None:
+    """The special tokens of a model as text, longest first, as its tokenizer.json has them; None where there is no such
+    file of use on this machine."""
+    folder = folder_of(model)
+    try:
+        added = [] if folder is None else read_json(folder / "tokenizer.json")["added_tokens"]
+    except (UserError, KeyError):
+        added = []
+    special = [token["content"] for token in added if token["special"]]
+    return sorted(special, key=lambda token: (-len(token), token)) or None
 
 
 @lru_cache(maxsize=4)

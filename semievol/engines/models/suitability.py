@@ -139,7 +139,7 @@ def refuse_incomplete(missing: Collection[str], misshapen: Collection[str], wher
             told = ", ".join(sorted(names)[:_NAMED]) + (", …" if len(names) > _NAMED else "")
             raise UserError(
                 f"{len(names)} {'weight is' if len(names) == 1 else 'weights are'} {what} ({told}), "
-                "so that random numbers would stand there.",
+                "so they would be random numbers.",
                 where,
                 "Copy or download the whole model again, its own config.json included.",
             )

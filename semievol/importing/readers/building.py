@@ -84,8 +84,17 @@ class TableWriter:
         cells = pa.concat_tables([schema.empty_table(), *self._written], promote_options="default")
         numbers = np.concatenate([np.empty(0, np.int64), *self._all_numbers])
         self.rejected.sort(key=lambda reject: reject.row)
-        told = (self.rejected, self.sheets, self.form, self.read_as, self.guessed)
-        return Table(self.name, cells, numbers, self.notes, *told)
+        return Table(
+            self.name,
+            cells,
+            numbers,
+            notes=self.notes,
+            rejected=self.rejected,
+            sheets=self.sheets,
+            form=self.form,
+            read_as=self.read_as,
+            guessed=self.guessed,
+        )
 
     def _write(self) -> None:
         if not self._rows:
@@ -151,7 +160,7 @@ def finished(writer: TableWriter, unit: str = "row") -> Table:
         first = table.rejected[0]
         column = f", column {first.column}" if first.column else ""
         raise UserError(
-            f"Not one of the {table.physical:,} rows can be read. {first.reason}",
+            f"None of the {table.physical:,} rows can be read. The first one: {first.reason}",
             f"{table.name}, {unit} {first.row}{column}",
             first.remedy,
         )

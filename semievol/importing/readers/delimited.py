@@ -66,7 +66,7 @@ def read_delimited(content: Content, limits: Limits, asked: str | None = None, e
         else:
             writer.add(start, fields)
     if blank:
-        writer.notes.append(f"{blank:,} blank lines were skipped.")
+        writer.notes.append(f"Blank lines that were skipped: {blank:,}.")
     if not width:
         raise UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
     if long and long == writer.physical:

@@ -45,7 +45,7 @@ def decide_encoding(content: Content, asked: str | None = None) -> None:
     content.errors = "surrogateescape"
     valid, invalid = _count_beyond_ascii(content)
     if valid >= invalid or asked is not None:
-        content.notes.append(f"The text is UTF-8, but {invalid:,} bytes are not; their rows are rejected.")
+        content.notes.append(f"The text is UTF-8. Bytes that are not valid, and whose rows are rejected: {invalid:,}.")
         return
     content.errors = "strict"
     content.bad_lines.clear()

@@ -65,7 +65,7 @@ def encoding_named(name: str) -> str:
         found = ""
     found = _WIDER.get(found, found)
     if found not in ENCODINGS:
-        raise UserError(f'There is no encoding "{name}".', "encoding", f"Known are: {', '.join(ENCODINGS)}.")
+        raise UserError(f'There is no encoding "{name}".', "encoding", f"Choose one of: {', '.join(ENCODINGS)}.")
     return found
 
 
@@ -118,9 +118,9 @@ def refuse_guesses(guesses: Mapping[Split, tuple[ReadAs, Sequence[str]]]) -> Non
         told = [f"{thing} of the {split} file ({_told(thing, taken)})" for split, thing, taken in found]
         options = [f"--{thing} {split}={_option(thing, taken)}" for split, thing, taken in found]
         raise UserError(
-            f"Guessed, because nothing states it: {'; '.join(told)}.",
+            f"Guessed, because the files do not state it: {'; '.join(told)}.",
             "--strict",
-            f"If this is right, say so: {' '.join(options)}. Else say what it is, or import without --strict.",
+            f"If this is right, add {' '.join(options)}. If not, give the right values, or import without --strict.",
         )
 
 

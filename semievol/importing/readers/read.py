@@ -54,7 +54,7 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     content = load(source, name or (source.name if isinstance(source, Path) else ""), limits, watch)
     ending = next((e for e in ENDINGS if content.name.lower().endswith(e)), None)
     if ending is None:
-        raise UserError("The ending of the file's name says nothing about its format.", content.name, _KNOWN)
+        raise UserError("The format of the file cannot be told from the ending of its name.", content.name, _KNOWN)
     head = content.head()
     if head.startswith(b"PK\x03\x04"):
         if ending != ".xlsx":

@@ -29,10 +29,10 @@ _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or e
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 _SEEN = {
-    "blank": "{:,} blank rows were skipped.",
-    "date": "{:,} rows hold dates or times, rendered as ISO 8601: the workbook stores no text.",
-    "duration": "{:,} rows hold durations, rendered as hours:minutes:seconds: the workbook stores no text.",
-    "rounded": "{:,} rows hold numbers of 16 or more digits, which spreadsheets round.",
+    "blank": "Blank rows that were skipped: {:,}.",
+    "date": "Rows with dates or times, written as ISO 8601 because the workbook stores no text for them: {:,}.",
+    "duration": "Rows with durations, written as hours:minutes:seconds because the workbook stores no text: {:,}.",
+    "rounded": "Rows with numbers of 16 or more digits, which spreadsheets round: {:,}.",
 }
 _LONGEST_EXACT = 10**15
 _HIDDEN_ROW = re.compile(rb'<row [^>]*\bhidden="(?:1|true)"')
@@ -176,9 +176,9 @@ def _note_layout(content: Content, sheet: Any, writer: TableWriter) -> None:
             merged += text[:whole].count(b"<mergeCell ")
             kept = text[whole:][-MEGABYTE:]
     if hidden:
-        writer.notes.append(f"{hidden:,} rows are hidden in the workbook; they were read as well.")
+        writer.notes.append(f"Rows that are hidden in the workbook, and were read as well: {hidden:,}.")
     if merged:
-        writer.notes.append(f"The sheet has {merged:,} merged ranges; only the first cell of each holds its value.")
+        writer.notes.append(f"Merged ranges in the sheet, where only the first cell holds the value: {merged:,}.")
 
 
 def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:

@@ -33,7 +33,7 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Bad(f'The key "{key[:60]}" stands twice.')
+            raise _Bad(f'The key "{key[:60]}" is given twice.')
         found[key] = value
     return found
 
@@ -203,7 +203,7 @@ class _Reading:
         self._write()
         varying = self.keys.total() - self.keys[len(self.columns)]
         if varying:
-            self.writer.notes.append(f"{varying:,} records lack some of the fields; those cells are empty.")
+            self.writer.notes.append(f"Records that lack some of the fields, whose cells are empty: {varying:,}.")
         if self.nested:
             self.writer.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
         return finished(self.writer, "record")

@@ -48,7 +48,7 @@ from semievol.store.runs.run_table import RESUMABLE
 
 _AT_ONCE = 5_000
 _LARGEST = 2**63 - 1
-_DAMAGED = "Export the project once more where it came from."
+_DAMAGED = "Export the project again from its own workspace."
 _CHECKED: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("projects", "settings"): settings.overlaid,
     ("projects", "task"): as_task,

@@ -31,6 +31,7 @@ from semievol.store.data.records import (
     walk_records,
 )
 from semievol.store.data.versions import (
+    NewVersion,
     Version,
     add_version,
     arriving,
@@ -38,6 +39,7 @@ from semievol.store.data.versions import (
     calibration,
     changes,
     copy_rows,
+    get_version,
     inserted_id,
     save_calibration,
     store_task,
@@ -49,6 +51,7 @@ from semievol.store.data.versions import (
 from semievol.store.database import Store, timestamp
 
 __all__ = [
+    "NewVersion",
     "Project",
     "Version",
     "add_version",
@@ -60,6 +63,7 @@ __all__ = [
     "delete_project",
     "duplicate_project",
     "find_project",
+    "get_version",
     "hidden_gold",
     "hidden_gold_count",
     "known_answers",
@@ -119,7 +123,7 @@ def create_project(
     return find_project(store, project_id)
 
 
-def create_with_data(store: Store, name: str, first: Version) -> Project:
+def create_with_data(store: Store, name: str, first: NewVersion) -> Project:
     """A new project with its first dataset version: both or neither; `clear_leftovers` is the caller's to call."""
     name = _valid_name(name)
     values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Integer, func, insert, literal, select
@@ -21,6 +21,23 @@ from semievol.store.database import Store, timestamp
 
 @dataclass(frozen=True)
 class Version:
+    """A stored dataset version.
+
+    sources: for every split where its records came from (split, name, sha256, form, …). findings: as they were told
+    when it was imported (`importing.checks`).
+    """
+
+    id: int
+    number: int
+    created: str
+    task: Task
+    counts: Mapping[Split, int]
+    sources: Sequence[Mapping[str, Any]]
+    findings: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class NewVersion:
     """A dataset version on its way to the store.
 
     records: split by split, in the order in which they are to be read; hidden_gold: pairs of record id and answer. Both
@@ -47,10 +64,10 @@ def add_version(
     task: Task,
 ) -> int:
     """As `store_version`, from its parts; returns the version's id."""
-    return store_version(store, project_id, Version(records, hidden_gold, sources, findings, task))
+    return store_version(store, project_id, NewVersion(records, hidden_gold, sources, findings, task))
 
 
-def store_version(store: Store, project_id: int, new: Version) -> int:
+def store_version(store: Store, project_id: int, new: NewVersion) -> int:
     """Stores the next version of a project's data, all of it or nothing, and returns its id.
 
     From then on it is the one in use, and the project's task is that of its records.
@@ -88,7 +105,7 @@ def copy_rows(connection: Connection, table: Any, where: Mapping[str, int], chan
 
 
 @contextmanager
-def arriving(store: Store, new: Version) -> Iterator[tuple[Connection, Mapping[Split, int]]]:
+def arriving(store: Store, new: NewVersion) -> Iterator[tuple[Connection, Mapping[Split, int]]]:
     """Gathers a version's records without keeping others from writing; then a transaction in which they can be moved,
     and how many there are per split."""
     counts: Counter[Split] = Counter()
@@ -100,7 +117,7 @@ def arriving(store: Store, new: Version) -> Iterator[tuple[Connection, Mapping[S
         yield connection, counts
 
 
-def write_version(connection: Connection, project_id: int, new: Version, counts: Mapping[Split, int]) -> int:
+def write_version(connection: Connection, project_id: int, new: NewVersion, counts: Mapping[Split, int]) -> int:
     """As `store_version`, inside a transaction of `arriving`, which says how many records there are per split."""
     put_in_use(connection, project_id, None, asdict(new.task))
     values = {"project_id": project_id, "number": newest_number(connection, project_id) + 1, "created": timestamp()}
@@ -119,13 +136,24 @@ def inserted_id(connection: Connection, table: Any, values: Mapping[str, Any]) -
     return int(key[0])
 
 
-def versions(store: Store, project_id: int) -> list[dict[str, Any]]:
-    """Every dataset version of a project, oldest first: id, number, created, task, counts, sources, findings."""
-    c = schema.versions.c
-    query = select(c.id, c.number, c.created, c.task, c.counts, c.sources, c.findings)
+def versions(store: Store, project_id: int) -> list[Version]:
+    """Every dataset version of a project, oldest first."""
+    return _versions(store, schema.versions.c.project_id == project_id)
+
+
+def get_version(store: Store, version_id: int) -> Version:
+    """The dataset version with this id. Raises UserError where there is none."""
+    found = _versions(store, schema.versions.c.id == version_id)
+    if not found:
+        raise UserError(f"There is no dataset version {version_id}.", "dataset version", "Choose another one.")
+    return found[0]
+
+
+def _versions(store: Store, where: Any) -> list[Version]:
+    query = select(*(schema.versions.c[field.name] for field in fields(Version)))
     with store.read() as connection:
-        rows = connection.execute(query.where(c.project_id == project_id).order_by(c.number))
-        return [{**row, "task": as_task(row["task"])} for row in rows.mappings()]
+        rows = connection.execute(query.where(where).order_by(schema.versions.c.number)).mappings()
+        return [Version(**{**row, "task": as_task(row["task"])}) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def begin(
         raise UserError(f"A review asks about 1 to {MOST} records, not {size}.", "review", "Choose another number.")
     with store.write() as connection:
         if any(one.open for one in _load(connection, _v.round_id == round_id)):
-            raise UserError("A random review of this round is still open.", "review", "Go on with it, or end it first.")
+            raise UserError("A random review of this round is still open.", "review", "Continue it, or end it first.")
         keys = record_keys(connection, round_id)
         number = 1 + (connection.execute(select(func.max(_v.number)).where(_v.round_id == round_id)).scalar() or 0)
         values: dict[str, Any] = {"round_id": round_id, "number": number, "mode": mode, "reviewer": reviewer}

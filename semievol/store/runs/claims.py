@@ -116,7 +116,9 @@ def settle(store: Store) -> list[int]:
             lost = _lost(store, connection)
             for run_id in lost:
                 now = store.now(connection)
-                write_event(connection, run_id, "", "The worker is gone; the run can be resumed.", now)
+                write_event(
+                    connection, run_id, "", "The worker process ended unexpectedly; the run can be resumed.", now
+                )
                 end(connection, get(connection, run_id), "interrupted", now)
             return lost
     time.sleep(_MOMENT_SECONDS)

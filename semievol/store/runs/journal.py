@@ -301,7 +301,7 @@ class StoreJournal:
         number = wished if used is None else used
         frozen = None if number is None else load_selection(connection, self._round.id, number)
         if frozen is None and number is not None:
-            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another.")
+            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another selection.")
         return frozen
 
     def _used(self, connection: Connection, number: int) -> None:

@@ -96,9 +96,9 @@ def held(store: Store, round_id: int) -> frozenset[str]:
 
 
 def spent(store: Store, round_id: int) -> frozenset[str]:
-    """Content hashes of what the rounds before this one accepted (EVIDENCE.md §4): pool records that its model was
-    trained on, and the calibration records that the same policies accept. Neither says anything about the other now.
-    Of rounds on other data the labeled records, too, which may be in the pool of this round."""
+    """Content hashes of what the rounds before this one accepted (docs/evidence.md, Later rounds): pool records that
+    its model was trained on, and the calibration records that the same policies accept. Neither says anything about the
+    other now. Of rounds on other data the labeled records, too, which may be in the pool of this round."""
     with store.read() as connection:
         return spent_in(connection, round_id)
 
@@ -171,7 +171,7 @@ def _number(connection: Connection, project_id: int, parent_id: int) -> int:
     c = schema.rounds.c
     number = connection.execute(select(c.number).where(c.id == parent_id, c.project_id == project_id)).scalar()
     if number is None:
-        raise UserError(f"There is no round {parent_id} in this project.", "parent round", "Choose another.")
+        raise UserError(f"There is no round {parent_id} in this project.", "parent round", "Choose another round.")
     return int(number)
 
 
@@ -186,13 +186,18 @@ def _relative(store: Store, adapter: str | None) -> str | None:
     return str(Path(str(adapter)).relative_to(store.home)) if inside else adapter
 
 
+_BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
+"""Settings of propagation that came later, as they were before: rounds of that time are found again."""
+
+
 def identity_of(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
     """What a round is found again by: see `open_round`. adapter: as it is stored."""
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
     if not config.calibration:
         del parts["calibration_minimum"]
-    if parts["propagation"]["weighting"] == "equal":
-        del parts["propagation"]["weighting"]  # as in rounds that were opened before there was a choice
+    for name, before in _BEFORE_THE_CHOICE.items():
+        if parts["propagation"][name] == before:
+            del parts["propagation"][name]
     if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # what it was before there was a choice
         del parts["propagation"]["warm_up"]["store_dtype"]
     canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)

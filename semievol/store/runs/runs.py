@@ -103,7 +103,9 @@ def enqueue(
         if selection is not None:
             c = schema.selections.c
             if not connection.execute(select(c.id).where(c.round_id == round_id, c.number == selection)).first():
-                raise UserError(f"There is no selection {selection} in this round.", "selection", "Choose another.")
+                raise UserError(
+                    f"There is no selection {selection} in this round.", "selection", "Choose another selection."
+                )
         values: dict[str, Any] = {
             "project_id": project_id,
             "round_id": round_id,

@@ -1,8 +1,8 @@
-"""Splits of the version in use that a new version keeps where no file replaces them: offered where they fit."""
+"""Offers to keep splits of the current version in the new one, where no new file replaces them and the task fits."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from semievol.importing.carried_over import Kept
 from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store.data import projects
-from semievol.store.data.projects import Project
+from semievol.store.data.projects import Project, Version
 from semievol.store.database import Store, open_store
 from semievol.task.answers import fold
 from semievol.ui.data import choices, slots
@@ -25,29 +25,28 @@ from semievol.ui.shell.state import Place
 
 @dataclass(frozen=True)
 class Offer:
-    """What could be kept. version: the one in use, as the store tells it; splits: those whose slot is empty;
-    where: the place on the page in which it is asked."""
+    """The splits that could be kept. version: the current one, as the store describes it; splits: those whose slot is
+    empty; where: the container on the page in which the visitor is asked."""
 
     store: Store
-    version: Mapping[str, Any]
+    version: Version
     splits: tuple[Split, ...]
     where: DeltaGenerator
 
     @property
     def task(self) -> Task:
-        found: Task = self.version["task"]
-        return found
+        return self.version.task
 
     def labeled(self) -> bool:
-        """Whether the labeled records are kept, which settles the task."""
+        """Whether the labeled records are kept. If so, the task stays as it is."""
         return "labeled" in self.splits and self._asked("labeled", True)
 
     def others(self, task: Task) -> list[Split]:
-        """The other splits that are kept in a version of this task."""
+        """The other splits that the visitor keeps, of those that fit this task."""
         return [split for split in self.splits if split != "labeled" and self._fits(split, task)]
 
     def kept(self, splits: Collection[Split]) -> dict[Split, Kept]:
-        number, id = self.version["number"], self.version["id"]
+        number, id = self.version.number, self.version.id
         return {split: _loaded(str(self.store.home), id, number, split) for split in splits}
 
     def sources(self, splits: Collection[Split]) -> list[dict[str, Any]]:
@@ -58,42 +57,45 @@ class Offer:
             with self.where:
                 before, now = formats.KIND_WORDS[self.task.kind].lower(), formats.KIND_WORDS[task.kind].lower()
                 parts.note(
-                    f"The {split} records of version {self.version['number']} cannot be kept: "
-                    f"their task is {before}, that of these files is {now}."
+                    f"The {split} records of version {self.version.number} cannot be kept: "
+                    f"their task is {before}, but the task of the new files is {now}."
                 )
             return False
         strange = 0
         if task.kind == "classification" and split == "test":
             labels = {fold(label) for label in task.labels}
-            answers = projects.known_answers(self.store, self.version["id"]).get(split, {})
+            answers = projects.known_answers(self.store, self.version.id).get(split, {})
             strange = sum(times for answer, times in answers.items() if fold(answer) not in labels)
         return self._asked(split, not strange, strange)
 
     def _asked(self, split: Split, default: bool, strange: int = 0) -> bool:
-        size, number = self.version["counts"][split], self.version["number"]
-        key = f"keep_{split}_{self.version['id']}_{strange}"
+        size, number = self.version.counts[split], self.version.number
+        key = f"keep_{split}_{self.version.id}_{strange}"
         choices.settle(key, default)
         with self.where:
             wanted = st.toggle(
                 f"Keep the {formats.plural(size, f'{split} record')} of version {number}",
                 key=key,
-                help="They are checked together with the new files and come into the new version unchanged, with "
+                help="They are checked together with the new files and stay unchanged in the new version, including "
                 "their hidden gold.",
             )
             if strange:
-                parts.note(f"{formats.plural(strange, 'record')} of them have a label that the new labeled file lacks.")
+                have = "has" if strange == 1 else "have"
+                parts.note(
+                    f"{formats.plural(strange, 'record')} of them {have} a label that the new labeled file lacks."
+                )
         return bool(wanted)
 
 
 def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | None:
-    """What the version in use has in the slots that are not `taken`; None if nothing."""
+    """Offers the splits of the current version whose slots are not `taken`; None if there are none."""
     empty = tuple(split for split in slots.SLOTS if split not in taken and project.counts.get(split))
     if project.version_id is None or not empty:
         return None
-    version = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
+    version = projects.get_version(here.store, project.version_id)
     where = st.container(key="card_from_before")
     with where:
-        parts.heading(f"From version {version['number']}", "Where no file is given, its records can stay.")
+        parts.heading(f"From version {version.number}", "Splits without a new file can be kept.")
     return Offer(here.store, version, empty, where)
 
 

@@ -1,7 +1,7 @@
-"""What was chosen on the Data page: kept while another page is open, and on disk for a reload.
+"""The choices made on the Data page: kept in the session while another page is open, and on disk for a reload.
 
-Streamlit forgets a widget's value when its page is left. A widget that is drawn after `settle` begins with what was
-chosen last, if that can still be chosen.
+Streamlit forgets a widget's value when its page is left. A widget that is drawn after `settle` begins with the last
+choice, if it is still among the options.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MADE, _ASKED = "choices_made", "choices_asked"
 
 
 def settle(key: str, default: Any, among: Collection[Any] = (True, False)) -> None:
-    """Gives the widget of this key its value before it is drawn; among: what can be chosen there."""
+    """Gives the widget of this key its value before it is drawn. among: the options of the widget."""
     asked: set[str] = st.session_state.setdefault(_ASKED, set())
     asked.add(key)
     if key not in st.session_state:
@@ -28,13 +28,13 @@ def settle(key: str, default: Any, among: Collection[Any] = (True, False)) -> No
 
 
 def made(key: str) -> Any:
-    """What was chosen for this key before, None where nothing was."""
+    """The earlier choice for this key, None if there is none."""
     return st.session_state.get(_MADE, {}).get(key)
 
 
 @contextmanager
 def kept(folder: Path) -> Iterator[None]:
-    """Around all that asks: keeps in the folder what was chosen, also where drawing ends early."""
+    """Wraps all widgets of the import: saves their values in the folder, even if drawing the page ends early."""
     try:
         yield
     finally:
@@ -47,18 +47,18 @@ def kept(folder: Path) -> Iterator[None]:
 
 
 def restore(folder: Path) -> None:
-    """Begins with what an earlier session chose."""
+    """Loads the choices of an earlier session."""
     st.session_state[_MADE] = drafts.choices(folder)
 
 
 def drop(key: str) -> None:
-    """This one is asked anew; only where its widget is not drawn."""
+    """Forgets one choice. Call it only while its widget is not drawn."""
     st.session_state.pop(key, None)
     st.session_state.get(_MADE, {}).pop(key, None)
 
 
 def forget() -> None:
-    """Everything is asked anew. Only between two drawings: a widget that was drawn keeps its value to the end."""
+    """Forgets all choices. Call it before anything is drawn: a widget that was drawn keeps its value in this rerun."""
     for key in st.session_state.pop(_ASKED, ()):
         st.session_state.pop(key, None)
     st.session_state.pop(_MADE, None)

@@ -1,4 +1,4 @@
-"""What the columns mean: suggested, remembered from the version before, confirmed by a person; and the task."""
+"""The mapping of columns to roles (suggested, or as in the current version, then confirmed) and the kind of task."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ROLE_HELP = {
     "question": "What the model is asked.",
     "answer": "The known answer: a letter, a label, a number or a text.",
     "options": "The answers to choose from, as a list in one cell.",
-    "id": "A name of your own for each record; exports carry it.",
-    "context": "A passage that the question is about; it is put before the question.",
-    "group": "Records of one group (a patient, a document) stay together when a split is cut.",
-    "gold": "Known answers of the unlabeled file, for measuring only; never shown to a model.",
+    "id": "Your own identifier of each record; exports contain it.",
+    "context": "A passage that the question is about. It is placed before the question.",
+    "group": "Records of one group (such as a patient or a document) always go into the same split.",
+    "gold": "Known answers of unlabeled records, used for measuring only and never shown to a model.",
 }
 WIDE = 20
 _WORDS = {"gold": "Hidden gold"}
@@ -36,7 +36,7 @@ _MORE = ("context", "group", "gold")
 
 
 def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Columns:
-    """One select box per role. Column names are data; select boxes show their options as plain text."""
+    """One select box per role. Column names are text from data; select boxes show their options as plain text."""
     names = list(dict.fromkeys(column for table in read.values() for column in table.columns))
     remembered = _remembered(here, project, names)
     try:
@@ -45,7 +45,7 @@ def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Colum
         st.text(error.what)
         suggested = Columns("")
     if remembered is not None:
-        parts.note(f"As in version {project.version_number} of this project.")
+        parts.note(f"The same mapping as in version {project.version_number}.")
     files = hashlib.sha256(repr([(split, table.columns) for split, table in read.items()]).encode()).hexdigest()[:12]
     chosen: dict[str, str | None] = {}
     first = [role for role in ROLE_HELP if role not in _MORE]
@@ -70,16 +70,16 @@ def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | N
     choices.settle(key, value if value in options else options[0], options)
     picked = st.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
     if picked is not None and len(picked) > WIDE:
-        st.text(picked)  # the box shows its beginning
+        st.text(picked)  # the box shows only the beginning of a long name
     return None if picked == NONE else picked
 
 
 def _remembered(here: Place, project: Project, names: list[str]) -> Columns | None:
-    """The mapping of the version in use, if these files have all of its columns."""
+    """The mapping of the current version, if the new files have all of its columns."""
     if project.version_id is None:
         return None
-    version = next(v for v in projects.versions(here.store, project.id) if v["id"] == project.version_id)
-    roles = next((source["mapping"] for source in version["sources"] if "mapping" in source), None)
+    version = projects.get_version(here.store, project.version_id)
+    roles = next((source["mapping"] for source in version.sources if "mapping" in source), None)
     if roles is None:
         return None
     options = roles.get("options", "")
@@ -91,9 +91,9 @@ def _remembered(here: Place, project: Project, names: list[str]) -> Columns | No
 def task(
     here: Place, project: Project, read: Mapping[Split, Table], columns: Columns, settled: Task | None
 ) -> tuple[Task, bool]:
-    """Task kind, inferred and changeable; and what to do with answers that the unlabeled file has.
+    """The task, inferred and changeable, and whether answers in the unlabeled file are kept as hidden gold.
 
-    settled: the task of labeled records that are kept of the version in use.
+    settled: the task of the labeled records that are kept from the current version, None if none are.
     """
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -102,7 +102,7 @@ def task(
         else:
             found = settled
             if settled.kind == "multiple_choice":
-                infer_task(read, columns, settled.kind)  # says so where the files have no options
+                infer_task(read, columns, settled.kind)  # raises a UserError if the files have no options
             st.text(f"Task: {formats.KIND_WORDS[settled.kind]}, as in version {project.version_number}")
     with right:
         known = "unlabeled" in read and columns.answer_in("unlabeled") in read["unlabeled"].columns
@@ -117,7 +117,8 @@ def task(
                 "Keep answers of the unlabeled file as hidden gold",
                 disabled=not known,
                 key="hide_gold" if known else "no_gold_to_hide",
-                help="Kept for measuring only: never shown to a model, never used by a policy. Off: they are ignored.",
+                help="Hidden gold is used for measuring only: no model sees it and no policy uses it. If off, these "
+                "answers are ignored.",
             )
     if found.labels:
         st.text(f"Labels: {', '.join(found.labels)}")
@@ -135,6 +136,6 @@ def _inferred(project: Project, read: Mapping[Split, Table], columns: Columns) -
         format_func=lambda k: formats.KIND_WORDS[k],
         required=True,
         key=key,
-        help="Multiple choice: options vary from record to record. Classification: one set of labels for all.",
+        help="Multiple choice: every record has its own options. Classification: all records share one set of labels.",
     )
     return inferred if kind == inferred.kind else infer_task(read, columns, kind)

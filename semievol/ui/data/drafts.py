@@ -1,8 +1,9 @@
-"""What was put into the slots of the Data page and chosen there, on disk until it is imported: for the next session.
+"""Keeps an unfinished import on disk, so that the next session of the browser can continue it.
 
-Beside the copies in a project's `incoming` folder lie one small file per slot, which names a copy, and `choices.json`.
-A session works on copies of its own; of these files it removes those that still speak of what it was given itself.
-They are data: what is damaged, or a day old, is as good as not there. Knows nothing of what is drawn.
+A project's `incoming` folder holds copies of the given files, one small JSON file per slot that names its copy, and
+`choices.json`. Each session works on its own copies, and removes a slot's file only if it still describes the session's
+own upload. The files are treated as untrusted data: one that is damaged or older than a day is ignored.
+Knows nothing of what is drawn.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Upload(BaseModel):
-    """What lies in a slot. file: the name, one of ours, of a copy in the same folder; key: of what was given."""
+    """The content of a slot. file: name (made by us) of the copy in the same folder; key: identifies the upload."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,12 +49,12 @@ class _Choices(BaseModel):
 
 
 def keep(folder: Path, split: Split, upload: Upload) -> None:
-    """Says what lies in a slot now."""
+    """Notes the present content of a slot."""
     _write(folder / f"{split}.json", upload)
 
 
 def restored(folder: Path, split: Split) -> tuple[Upload, Path] | None:
-    """What lay in a slot, and a copy of it that is the caller's own; None where there is nothing that can be used."""
+    """The noted content of a slot and a copy of it for the caller; None if there is none or it cannot be used."""
     found = _read(folder / f"{split}.json", Upload)
     if found is None:
         return None
@@ -71,7 +72,7 @@ def restored(folder: Path, split: Split) -> tuple[Upload, Path] | None:
 
 
 def forget(folder: Path, keys: Mapping[Split, str]) -> None:
-    """Forgets slots that still hold what these keys are of, and, with the last slot, the choices."""
+    """Forgets the slots that still hold the uploads with these keys. With the last slot, the choices go too."""
     for split, key in keys.items():
         found = _read(folder / f"{split}.json", Upload)
         if found is not None and found.key == key:
@@ -81,7 +82,7 @@ def forget(folder: Path, keys: Mapping[Split, str]) -> None:
 
 
 def keep_choices(folder: Path, made: Mapping[str, Choice]) -> None:
-    with suppress(ValidationError):  # more than anybody needs is not kept
+    with suppress(ValidationError):  # an unreasonable number or length of choices is not kept
         _write(folder / _CHOICES, _Choices(made=dict(made)))
 
 
@@ -92,7 +93,7 @@ def choices(folder: Path) -> dict[str, Choice]:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what nobody touched for a day."""
+    """Removes files that have not been modified for a day."""
     for path in _abandoned(folder):
         path.unlink(missing_ok=True)
 
@@ -105,7 +106,7 @@ def _abandoned(folder: Path) -> Iterator[Path]:
 
 
 def _linked(source: Path, own: Path) -> None:
-    """The same content under another name; a file system without links copies it."""
+    """Hard-links the file under another name, or copies it where the file system has no hard links."""
     try:
         os.link(source, own, follow_symlinks=False)
     except OSError:
@@ -125,5 +126,5 @@ def _write(path: Path, told: BaseModel) -> None:
     try:
         partial.write_text(told.model_dump_json(), encoding="utf-8")
         os.replace(partial, path)
-    except OSError:  # a reload would lose it, which is no reason to stop the import
+    except OSError:  # the import continues; only a reload would lose this
         partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What is asked of every record, in the expert's words: typed before an import, changed later as a new version."""
+"""The task's instruction, sent with every record. It is typed before an import; a later change makes a new version."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from semievol.ui.shell import notices, parts
 from semievol.ui.shell.state import Place
 
 LABEL = "Instruction"
-_HELP = "A system turn before every prompt, such as what the labels mean. A collaborator of the variant `bare` goes "
-_HELP += "without it."
+_HELP = "What to do with every record, for example what the labels mean. It is sent as the system message before every "
+_HELP += "prompt, except to collaborators of the variant `bare`."
 _EXAMPLE = "Sort each call by the team that has to go."
 
 
 def typed(project: Project) -> str:
-    """The field before an import; it begins with the instruction that the project has."""
+    """The field for an import; it begins with the project's present instruction."""
     key, before = "instruction", project.task.instruction if project.task else ""
     choices.settle(key, before, (choices.made(key), before))
     text = st.text_area(
@@ -29,7 +29,7 @@ def typed(project: Project) -> str:
 
 
 def stored(here: Place, project: Project, task: Task) -> None:
-    """The instruction of the records in use, and the form that changes it."""
+    """The instruction of the current version, and the form that changes it."""
     with st.expander(LABEL if task.instruction else f"{LABEL} (none)"):
         with st.form("instruct", border=False):
             text = st.text_area(
@@ -42,11 +42,11 @@ def stored(here: Place, project: Project, task: Task) -> None:
                 help=_HELP,
                 label_visibility="collapsed",
             )
-            parts.note("Saved as a new dataset version of the same records; rounds keep what they were asked.")
+            parts.note("Saving makes a new dataset version with the same records. Existing rounds do not change.")
             pressed = st.form_submit_button("Save instruction", icon=":material/check:")
         if pressed:
             with parts.errors_shown(), st.spinner("Storing"):
                 saved = intake.instruct(here.store, project, text or "")
                 if saved.version_id != project.version_id:
-                    notices.say(f"Dataset version {saved.version_number} has the instruction.")
+                    notices.say(f"The instruction was saved as dataset version {saved.version_number}.")
                 st.rerun()

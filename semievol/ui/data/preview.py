@@ -1,4 +1,4 @@
-"""Records to look at: as the model will see them, by label and split, and what the checks found."""
+"""Views of records: the prompt that the model will read, the labels of each split, and the findings of the checks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ MOST_LABELS = 30
 
 
 def preview(task: Task, records: Records) -> None:
-    """One record as the model will see it, beside the label distribution of the splits."""
+    """The prompt of one record, beside the label distribution of the splits."""
     left, right = st.columns([6, 6], gap="medium")
     with left, parts.card("preview"):
         parts.heading("As the model will see it")
         if records:
-            place = st.number_input("Record", 1, len(records), key="preview_record", help="Position in the import.")
+            place = st.number_input(
+                "Record", 1, len(records), key="preview_record", help="Number of the record in this import."
+            )
             shown = records[int(place) - 1]
             st.code(record.exact_prompt(task, settings.load(), shown), language=None, wrap_lines=True)
             if shown.answer is not None:
@@ -44,7 +46,7 @@ def labels(task: Task, known: Mapping[Split, Mapping[str, int]], key: str) -> No
         parts.note("No split has known answers.")
         return
     if not task.closed:
-        parts.note("The task has no fixed set of answers.")
+        parts.note("This task has no fixed set of answers.")
         return
     counts = pd.DataFrame({split: pd.Series(found, dtype=float) for split, found in known.items()}).fillna(0.0)
     shares = counts / counts.sum().clip(lower=1)
@@ -53,19 +55,19 @@ def labels(task: Task, known: Mapping[Split, Mapping[str, int]], key: str) -> No
 
 
 def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:
-    """What the checks found: how many, what, and what was done; with examples on demand."""
+    """The findings of the checks as a table: how many records, what, and what was or can be done; with examples."""
     lines = [
         {"count": f.get("count", 0), "what": f.get("what", f["kind"]), "remedy": f.get("done") or f.get("remedy", "")}
         for f in found
     ]
     tables.table(
-        pd.DataFrame(lines), f"findings_{key}", {"count": "Records", "what": "Found", "remedy": "What happens"}
+        pd.DataFrame(lines), f"findings_{key}", {"count": "Records", "what": "Found", "remedy": "Done, or to do"}
     )
     examples(found, key)
 
 
 def examples(found: Sequence[Mapping[str, Any]], key: str) -> None:
-    """The examples of findings, folded away."""
+    """The examples of the findings, in a folded table."""
     lines = [
         {"kind": str(f["kind"]).replace("_", " "), **{k: e.get(k) for k in ("split", "row", "value", "note")}}
         for f in found
@@ -78,11 +80,11 @@ def examples(found: Sequence[Mapping[str, Any]], key: str) -> None:
 
 
 def stored(here: Place, project: Project) -> None:
-    """What the project holds now: counts, labels, records to browse, findings, versions."""
+    """The current version: counts, records to browse, labels, instruction, findings, and the list of versions."""
     version_id = project.version_id
     assert version_id is not None, "drawn without data"
     with parts.card("stored"):
-        words = {"labeled": "known answers", "unlabeled": "to be answered", "test": "to judge by"}
+        words = {"labeled": "known answers", "unlabeled": "to be answered", "test": "to test models on"}
         hidden = projects.hidden_gold_count(here.store, version_id)
         cells = [(s.capitalize(), formats.count(project.counts.get(s, 0)), words[s]) for s in words]  # type: ignore[call-overload]
         cells.append(("Version", str(project.version_number), formats.KIND_WORDS[here.task.kind]))
@@ -98,10 +100,10 @@ def stored(here: Place, project: Project) -> None:
             st.text(f"Labels: {', '.join(here.task.labels)}")
     instruction.stored(here, project, here.task)
     known = projects.versions(here.store, project.id)
-    in_use = next(version for version in known if version["id"] == version_id)
-    if in_use["findings"]:
-        with st.expander(f"Findings of this version ({len(in_use['findings'])})"):
-            findings(in_use["findings"], "stored")
+    in_use = next(version for version in known if version.id == version_id)
+    if in_use.findings:
+        with st.expander(f"Findings of this version ({len(in_use.findings)})"):
+            findings(in_use.findings, "stored")
     with st.expander(f"Versions ({len(known)})"):
         versions.versions(here, project, known)
 
@@ -117,7 +119,11 @@ def _browse(here: Place, project: Project, version_id: int) -> None:
     _, total = projects.records_page(here.store, version_id, chosen, search, 0, 1)  # type: ignore[arg-type]
     offset = tables.pages_of(total, "data_page")
     page, _ = projects.records_page(here.store, version_id, chosen, search, offset, tables.PAGE)  # type: ignore[arg-type]
-    names = {"split": "Split", "answer": "Answer", "question": "Question"}  # the long one last: it hides what follows
+    names = {
+        "split": "Split",
+        "answer": "Answer",
+        "question": "Question",
+    }  # the question is long: columns after it would be out of sight
     picked = tables.table(
         page, f"records_{offset}_{split}", names, on_select="rerun", selection_mode="single-row", height=300
     )

@@ -1,7 +1,7 @@
-"""How a file in a slot is read: as it is found, or with the sheet, encoding or delimiter that the visitor chooses.
+"""How a file in a slot is read: as detected, or with the sheet, encoding or delimiter that the visitor chooses.
 
-The choice belongs to the file that was given and is kept beside what was read, so that a wrong one can be taken back
-also where nothing could be read with it.
+The choice belongs to the uploaded file and is kept beside the table, so that a wrong choice can be undone even if the
+file could not be read with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
 
 
 def asked(kept: dict[Any, Any], key: str) -> ReadAs:
-    """What the visitor chose for the file with this key."""
+    """The visitor's choice for the file with this key; everything as detected if there is none."""
     found: ReadAs | None = kept.get("read_as", {}).get(key)
     if found is None:
         before = {name: choices.made(f"{name}_{key}") or None for name in ("sheet", "encoding", "delimiter")}
@@ -30,7 +30,7 @@ def asked(kept: dict[Any, Any], key: str) -> ReadAs:
 
 
 def differently(kept: dict[Any, Any], key: str, name: str, table: Table | None) -> None:
-    """The choices that a file has; another one reads it again. table: what was read, None where it could not be."""
+    """Draws the choices that this file offers; a change reads the file again. table: None if it could not be read."""
     known = asked(kept, key)
     wished = known
     if table is not None and len(table.sheets) > 1:
@@ -61,5 +61,5 @@ def _as_text(known: ReadAs, key: str, table: Table | None) -> ReadAs:
 def _choice(label: str, words: Mapping[str, str], known: str | None, key: str) -> str | None:
     options = [FOUND, *words]
     choices.settle(key, known or FOUND, options)
-    chosen = st.selectbox(label, options, format_func=lambda option: words.get(option, "As found"), key=key)
+    chosen = st.selectbox(label, options, format_func=lambda option: words.get(option, "As detected"), key=key)
     return chosen or None

@@ -1,4 +1,4 @@
-"""What an import would come to: counts, rejected rows, findings with their remedies, lengths."""
+"""The report of an import before it is stored: counts, rejected rows, findings with their remedies, lengths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 
 from semievol.importing.build import Imported
 from semievol.importing.checks import Finding
-from semievol.jobs.intake import Lengths
+from semievol.jobs.intake import TokenLengths
 from semievol.ui.data import choices, preview
 from semievol.ui.shell import formats, parts, tables
 
@@ -20,7 +20,7 @@ _ROWS = 1_000
 
 
 def report(imported: Imported) -> None:
-    """What was read: physical, accepted, rejected; and every rejected row with reason and remedy, downloadable."""
+    """The rows read, accepted and rejected per file, and the rejected rows with reason and remedy, to download."""
     parts.heading("What was read")
     lines = [
         {
@@ -36,7 +36,7 @@ def report(imported: Imported) -> None:
     names = {
         "split": "Split",
         "name": "From",
-        "physical": "Physical rows",
+        "physical": "Rows in the file",
         "accepted": "Accepted",
         "rejected": "Rejected",
     }
@@ -62,7 +62,7 @@ def _rejects(imported: Imported, most: int | None = None) -> pd.DataFrame:
 
 
 def remedies(found: Sequence[Finding]) -> frozenset[str]:
-    """The findings, each with what can be done about it; the kinds whose remedy the visitor takes."""
+    """Draws the findings with their remedies; returns the kinds of those whose remedy the visitor takes."""
     taken = set()
     for finding in found:
         left, right = st.columns([7, 5], vertical_alignment="center")
@@ -93,16 +93,16 @@ def _hide_gold() -> None:
     st.session_state["hide_gold"] = True
 
 
-def token_tiles(measured: Lengths, model: str) -> None:
-    """How long the records are, and how many the model cannot read."""
+def token_tiles(measured: TokenLengths, model: str) -> None:
+    """The lengths of the records in tokens, and how many are too long for the model."""
     cut = ("" if measured.looked_at else "at least ") + formats.count(measured.too_long)
     middle, high, longest = (int(np.quantile(measured.sample, q)) for q in (0.5, 0.95, 1.0))
     parts.tiles(
         [
             ("Median length", formats.count(middle), "tokens, without demonstrations"),
-            ("95 of 100 are below", formats.count(high), f"longest of those measured: {formats.count(longest)}"),
-            ("Too long to be read", cut, f"{formats.shorten(model, 40)} reads {measured.context:,} tokens"),
+            ("95 % are shorter than", formats.count(high), f"longest of those measured: {formats.count(longest)}"),
+            ("Too long for the model", cut, f"{formats.shorten(model, 40)} reads {measured.context:,} tokens"),
         ]
     )
     if measured.too_long:
-        parts.note("Records that are too long are neither answered nor learned from; nothing is cut off silently.")
+        parts.note("Records that are too long are neither answered nor used for training. No text is cut off.")

@@ -1,4 +1,4 @@
-"""Storing an import beside the page."""
+"""Stores an import in a thread, so that a click or another page does not interrupt it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _STORING = "storing"
 
 
 def begin(store: Store, project: Project, draft: intake.Draft, given: Mapping[Split, slots.Given]) -> None:
-    """Starts to store; `follow` says how it went."""
+    """Starts storing; `follow` shows the progress and the result."""
     paths = {split: one.path for split, one in given.items()}
 
     def work(watch: Callable[[int], None]) -> int | None:
         stored = intake.store_draft(store, project, draft, paths, lambda _what, done, _total: watch(done))
-        for split, one in given.items():  # whoever comes next begins anew, also where this page was left
+        for split, one in given.items():  # even if the page was left: the next session must find empty slots
             drafts.forget(one.path.parent, {split: one.key})
         return stored.version_number
 
@@ -35,7 +35,7 @@ def busy() -> bool:
 
 
 def follow() -> None:
-    """Draws the progress of what this session stores, if anything, until it is stored."""
+    """If this session is storing an import, draws its progress until it is stored."""
     if not busy():
         return
     with parts.card("storing"):

@@ -1,6 +1,6 @@
-"""Importing: three slots, the mapping to confirm, the report with its remedies, and one button that stores it all.
+"""Importing: three slots, the mapping to confirm, the report with its remedies, and one button that stores everything.
 
-Nothing reaches the project before that button; a bad file spoils nothing that is there.
+Nothing is stored before that button is pressed, so a bad file cannot damage existing data.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from semievol.ui.shell.state import Place
 
 TEST_SHARE = 0.2
 _TELLING = 0.5
-"""Seconds after which a rate says something."""
+"""Seconds after which a rate is shown; before that it is too uncertain."""
 
 
 def upload(here: Place, project: Project) -> None:
-    """The whole way from files to a new dataset version."""
+    """Draws all steps of an import, from files to a new dataset version."""
     with choices.kept(slots.incoming(here, project)):
         loaded, failed = slots.slots(here, project)
         if loaded or failed:
@@ -41,7 +41,7 @@ def upload(here: Place, project: Project) -> None:
                 type="tertiary",
                 icon=":material/restart_alt:",
                 on_click=_start_over,
-                help="Empties the slots and forgets what was chosen here. What is imported stays.",
+                help="Removes the files and choices of this import. Imported versions stay.",
             )
         if loaded:
             _understood(here, project, loaded, failed)
@@ -57,7 +57,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
     offer = carried_over.offer(here, project, [*loaded, *failed])
     kept: list[Split] = ["labeled"] if offer is not None and offer.labeled() else []
     with parts.card("mapping"):
-        parts.heading("What the columns mean", "Suggested from names and content; correct what is wrong.")
+        parts.heading("What the columns mean", "Suggested from their names and content. Correct what is wrong.")
         mapping = columns.mapping(here, project, read)
         aligned = align(read, mapping)
         for split, table in aligned.items():
@@ -72,7 +72,10 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
         where = st.container()
         taken = frozenset[str]()
         if checked.findings:
-            parts.heading(f"Findings ({len(checked.findings)})", "Worth knowing before the import; decide each.")
+            parts.heading(
+                f"Findings ({len(checked.findings)})",
+                "Possible problems in the data. Decide on each before the import.",
+            )
             taken = report.remedies(checked.findings)
         imported, measured, problem = checked, None, None
         try:
@@ -94,7 +97,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
 
 
 def _refused(problem: UserError) -> None:
-    """Why there is nothing to import, and what to change, beside the button that waits for it."""
+    """Shows why nothing can be imported and what to change, beside the disabled button."""
     with parts.card("confirm"):
         line, button = st.columns([4, 2], vertical_alignment="center")
         with line:
@@ -111,13 +114,13 @@ def _confirm(
     with parts.card("confirm"):
         line, button = st.columns([4, 2], vertical_alignment="center")
         with line:
-            version = 1 + max((one["number"] for one in projects.versions(here.store, project.id)), default=0)
+            version = 1 + max((one.number for one in projects.versions(here.store, project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
             missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
             if missing:
-                parts.note(f"There is no {' and no '.join(missing)} file; propagating needs both.")
+                parts.note(f"There is no {' and no '.join(missing)} file. Propagation needs both.")
             for split in failed:
-                parts.note(f"The {split} file could not be read and will not be part of it.")
+                parts.note(f"The {split} file could not be read and will not be imported.")
             for split in slots.SLOTS:
                 if project.counts.get(split) and not records.size(split):
                     known = formats.plural(project.counts[split], f"{split} record")
@@ -130,14 +133,14 @@ def _confirm(
 
 
 def _test_share(there: Collection[Split]) -> float:
-    """Where there are no test records: the share of the labeled ones to be split off, stratified; 0 for none."""
+    """The share of the labeled records to split off for testing, offered only if there are no test records; else 0."""
     if "test" in there or "labeled" not in there:
         return 0.0
     choices.settle("split_off", False)
     wanted = st.toggle(
         "Split off a fifth of the labeled records for testing",
         key="split_off",
-        help="Drawn with the same share of every answer. Without test records nothing can be evaluated.",
+        help="Every answer keeps its share (stratified). Without test records no model can be evaluated.",
     )
     return TEST_SHARE if wanted else 0.0
 
@@ -151,13 +154,13 @@ def _checked(
     offer: carried_over.Offer | None,
     kept: Sequence[Split],
 ) -> Imported:
-    """What the files come to, with what is kept; made once per combination of files and choices."""
+    """The checked records of the files and of the kept splits; computed once per combination of files and choices."""
     given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
     asked = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
     choices.settle(asked, None, (0, 1))
     base = st.session_state[asked]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
-    key = (files, mapping, task, hide_gold, base, offer.version["id"] if offer else None, tuple(kept))
+    key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
     checked = st.session_state.get("checked")
     if checked is None or checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
@@ -172,19 +175,19 @@ def _checked(
         if base is None:
             st.session_state[asked] = result.base
         with parts.card("base", tight=True):
-            st.segmented_control("Answers that are numbers count the options from", [0, 1], required=True, key=asked)
+            st.segmented_control("Numeric answers count the options from", [0, 1], required=True, key=asked)
     return result
 
 
 def _decided(
     project: Project, checked: Imported, asked: Task, taken: frozenset[str], share: float
-) -> tuple[Imported, intake.Lengths | None]:
-    """The records that are left after the visitor's choices, and how long they are; made once per choice."""
+) -> tuple[Imported, intake.TokenLengths | None]:
+    """The records that remain after the visitor's choices, and their lengths; computed once per choice."""
     model = state.config_of(project).model
     key = (asked, taken, share, model)
     decided = st.session_state.get("decided")
     if decided is None or decided[0] != key:
-        with st.spinner("Working out what is left"):
+        with st.spinner("Applying your choices"):
             imported = checked.decided(taken, share)
             decided = (key, imported, intake.token_lengths(asked, imported, model))
         st.session_state["decided"] = decided
@@ -192,14 +195,14 @@ def _decided(
 
 
 def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
-    """Draws what is being done now: how many records, how fast, how long still."""
+    """A function that draws progress on the bar: records done, records per second, time left."""
     began: dict[str, float] = {}
 
     def watch(what: str, done: int, total: int) -> None:
         since = time.monotonic() - began.setdefault(what, time.monotonic())
         told = f"{what}: {done:,} of {total:,} records"
         if done and since > _TELLING:
-            told += f", {done / since:,.0f} a second, {formats.duration((total - done) * since / done)} left"
+            told += f", {done / since:,.0f} per second, {formats.duration((total - done) * since / done)} left"
         bar.progress(min(1.0, done / max(1, total)), told)
 
     return watch

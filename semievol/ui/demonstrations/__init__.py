@@ -1,1 +1,1 @@
-"""The Demonstrations page."""
+"""The Demonstrations page: the labeled records that the model reads before each question."""

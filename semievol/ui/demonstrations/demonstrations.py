@@ -1,4 +1,4 @@
-"""The parts of the Demonstrations page: choosing a record, what it is shown, asking again, and coverage."""
+"""The parts of the Demonstrations page: choosing a record, its demonstrations, asking a model again, and coverage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OWN = "own question"
 
 
 def picker(here: Place) -> Record | None:
-    """Search, next, previous, random, or a question of one's own; a record that was linked to is in the address."""
+    """Chooses a record: by search, next, previous or random, from the address (a link), or a question of one's own."""
     parts.heading("Record")
     source = st.segmented_control(
         "Where from", [*SPLITS, OWN], default="unlabeled", required=True, key="demo_split", label_visibility="collapsed"
@@ -38,7 +38,7 @@ def picker(here: Place) -> Record | None:
     split = next(one for one in SPLITS if one == source)
     total = projects.records_page(here.store, version_id, split, search, 0, 1)[1]
     if st.session_state.get("demo_context") not in (None, (version_id, source, search)):
-        st.query_params.pop("record", None)  # another search: the linked record is left
+        st.query_params.pop("record", None)  # with another search the linked record no longer applies
         st.session_state["demo_place"] = 0
     st.session_state["demo_context"] = (version_id, source, search)
     found = _linked(here, version_id, split, search)
@@ -54,7 +54,7 @@ def picker(here: Place) -> Record | None:
 
 
 def _linked(here: Place, version_id: int, split: Split, search: str) -> Record | None:
-    """The record of the address; next and previous go on from where it stands."""
+    """The record named in the address; next and previous continue from its position."""
     asked = st.query_params.get("record")
     if not asked:
         return None
@@ -92,22 +92,25 @@ def _own_question(here: Place) -> Record | None:
     text = st.text_area("Question", key="own_question", height=140, placeholder="Type a question the model never saw")
     options: list[str] = []
     if here.task.kind == "multiple_choice":
-        options = [line for line in st.text_area("Options, one a line", key="own_options").splitlines() if line.strip()]
+        options = [
+            line for line in st.text_area("Options, one per line", key="own_options").splitlines() if line.strip()
+        ]
     if not text or (here.task.kind == "multiple_choice" and len(options) < 2):
         return None
     return Record("own-question", text, tuple(options))
 
 
 def shown(here: Place, task: Task, asked: Record) -> None:
-    """The record's demonstrations with similarity and shared terms, the exact prompt, and asking a model now."""
+    """The demonstrations of the record with similarity and shared words, asking a model, and the exact prompt."""
     config = here.round.config if here.round else state.config_of(here.this_project)
     parts.heading(
-        "What it is shown",
-        f"The {config.propagation.k} most similar labeled records; shared terms are marked. The nearest stands last.",
+        "Its demonstrations",
+        f"The most similar labeled records (k = {config.propagation.k}), with shared words marked. In the prompt the "
+        "most similar one comes last.",
     )
     found = _found(here, asked, config.propagation.k)
     if found is None:
-        parts.note("Nothing is stored for this record yet. Looking starts the answering process, which takes a moment.")
+        parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
             with parts.errors_shown(), st.spinner("Looking for the nearest labeled records"):
                 near = inference_client.nearest(here.store, _round_id(here), asked, max(config.propagation.k, 1))
@@ -141,10 +144,11 @@ def shown(here: Place, task: Task, asked: Record) -> None:
 
 
 def _answers(task: Task, asked: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
-    """What was answered so far, newest first, so that the change can be seen."""
+    """The last four answers, newest first, so that they can be compared."""
     nodes = []
     for kept, one in list(said)[::-1][:4]:
-        with_which = f"with {formats.series([str(n) for n in kept])}" if kept else "without demonstrations"
+        which = f"{'demonstration' if len(kept) == 1 else 'demonstrations'} {formats.series([str(n) for n in kept])}"
+        with_which = f"with {which}" if kept else "without demonstrations"
         head = node(
             "between",
             None,
@@ -163,7 +167,7 @@ def _answers(task: Task, asked: Record, said: Sequence[tuple[list[int], dict[str
             else [node("mono", one["text"])]
         )
         if entropy is not None:
-            below.append(node("num", f"answer entropy {formats.score(entropy)}"))
+            below.append(node("num", f"answer confidence (entropy) {formats.score(entropy)}, 0 is certain"))
         nodes.append(node("demo", None, head, node("stack gap", None, *below)))
     if nodes:
         paint.draw(*nodes, key=f"said_{asked.id}")
@@ -186,14 +190,14 @@ def _memory(asked: Record) -> str:
 
 
 def _round_id(here: Place) -> int:
-    """The round to ask in; before anything was propagated, the one that propagating would use."""
+    """The current round; without one, the round that "Propagate" would use is opened."""
     if here.round is not None:
         return here.round.id
     return rounds.open_round(here.store, here.this_project.id, state.config_of(here.this_project)).id
 
 
 def coverage(frame: pd.DataFrame) -> None:
-    """How near the pool is to the labeled records, and the records that nothing labeled resembles."""
+    """How similar the unlabeled records are to labeled ones, and the list of the least similar records."""
     left, right = st.columns([5, 7], gap="medium")
     with left, parts.card("coverage"):
         parts.heading("Coverage", "Similarity of every unlabeled record to its nearest labeled one (cosine).")
@@ -201,10 +205,10 @@ def coverage(frame: pd.DataFrame) -> None:
         tables.figure(chart, key="coverage_chart", height=240)
     with right, parts.card("farthest"):
         parts.heading(
-            "Farthest from labeled data", "Nothing labeled resembles these; labeling them first teaches most."
+            "Farthest from labeled data", "No labeled record is similar to these. Labeling them first may help most."
         )
         far = frame.sort_values("similarity", kind="stable").head(50)
-        names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest says"}
+        names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest label"}
         picked = tables.table(
             far,
             "farthest",

@@ -1,4 +1,4 @@
-"""The parts of the Evaluation page: models and what is simpler side by side, what changed, playground, exports."""
+"""The parts of the Evaluation page: models and baselines side by side, records that changed, the playground."""
 
 from __future__ import annotations
 
@@ -38,48 +38,48 @@ def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
 
 
 def nothing_judged(here: Place) -> None:
-    """Why there is no evaluation, and the way to one."""
+    """The empty state: why there is no evaluation, and a link to the page that helps."""
     version = here.round.version_id if here.round else here.this_project.version_id
     if version is None or projects.records_page(here.store, version, "test", limit=1)[1]:
         parts.empty(
             "Nothing evaluated yet",
-            "After fine-tuning, every model answers the test set and is compared here, with intervals.",
+            "After fine-tuning, every model answers the test set. This page then compares their accuracies.",
         )
         with parts.centred():
             router.link("training", "Go to Training")
     else:
         parts.empty(
             "There is no test set",
-            "Models are judged by records with known answers that none of them was trained on. On the Data page, "
-            "import a test file (the other records stay), or the labeled file again, a fifth of it split off for "
-            "testing; then run everything again.",
+            "Models are evaluated on records with known answers that none of them was trained on. On the Data page, "
+            "import a test file (the other records stay), or import the labeled file again and split off a fifth of "
+            "it for testing. Then run everything again.",
         )
         with parts.centred():
             router.link("data", "Add a test set", ":material/upload_file:")
 
 
 def caveats(here: Place, run: Run) -> list[str]:
-    """What else than pseudo-labels tells the evolved model of this run from warm-up, in sentences."""
+    """Sentences on differences between the evolved model and warm-up that do not come from the pseudo-labels."""
     said = []
     if here.this_round.parent_id is not None:
-        said.append("Warm-up is here the evolved model of the round before.")
+        said.append("In this round, warm-up is the evolved model of the parent round.")
     frozen = decisions.selections(here.store, run.round_id)
     used = next((one for one in frozen if one["number"] == run.selection_used), None)
     by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
     if by_expert:
         said.append(
-            f"The evolved model also learned from {formats.plural(by_expert, 'answer')} that experts gave or "
-            "confirmed and warm-up never saw; the difference is theirs as well as the method's."
+            f"The evolved model also learned from {formats.plural(by_expert, 'answer')} given or confirmed by experts, "
+            "which warm-up never saw. The difference is due to these answers as well as to the method."
         )
     return said
 
 
 def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
-    """Every row's accuracy with its 95 % Wilson interval, the paired test as a sentence, and what limits it."""
+    """The accuracy of every model and baseline with its 95 % Wilson interval, the paired test, and the caveats."""
     parts.heading(
         "Accuracy on the test set",
-        f"{formats.count(evaluation.get('n'))} records, 95 % Wilson intervals: every model, and what you would use "
-        "instead of one, which knows the same labeled records.",
+        f"{formats.count(evaluation.get('n'))} records; intervals with 95 % confidence (Wilson). Beside the models "
+        "stand simple baselines made from the same labeled records.",
     )
     rows = {row: evaluation[row] for row in formats.ROW_WORDS if row in evaluation}
     cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
@@ -98,9 +98,9 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
 
 
 def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
-    """A tile's number, its small print (of a model also what the other ways of asking come to) and its formulas."""
+    """A tile's number, its small print (for a model also its accuracy when asked in other ways) and its formulas."""
     found = rows[row]
-    small = [f"{formats.percent(found['low'])} to {formats.percent(found['high'])}"]
+    small = [f"between {formats.percent(found['low'])} and {formats.percent(found['high'])}"]
     small += [f"macro-F1 {formats.score(found['macro_f1'])}"] if "macro_f1" in found else []
     others = {words: rows.get(f"{row}{way}") for way, words in formats.WAY_WORDS.items() if way}
     small += [f"{w.removeprefix('with ')} {formats.percent(one['accuracy'])}" for w, one in others.items() if one]
@@ -108,7 +108,7 @@ def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
 
 
 def _place(row: str) -> dict[str, str]:
-    """Where a row's bar stands, and what it looks like."""
+    """The group and the kind of a row's bar, which decide its place and colour."""
     if row in formats.SIMPLER_WORDS:
         return {"group": formats.SIMPLER_WORDS[row], "kind": "without a language model"}
     model = max((model for model in formats.MODEL_WORDS if row.startswith(model)), key=len)
@@ -116,36 +116,37 @@ def _place(row: str) -> dict[str, str]:
 
 
 def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) -> None:
-    """Offers to ask the models with demonstrations, too, where that was left out and the run's model is still there."""
+    """Offers to evaluate with demonstrations if that was left out and the run's adapter is still the round's newest."""
     shown = any(row in evaluation for row in formats.ROW_WORDS if row.endswith("_demonstrations"))
     newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)
     if shown or not newest or not run.config.propagation.k:
         return
     busy = here.active is not None and here.active.round_id == run.round_id
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Ask with demonstrations, too", icon=":material/library_add:", disabled=busy):
+        if st.button("Evaluate with demonstrations, too", icon=":material/library_add:", disabled=busy):
             with parts.errors_shown():
                 actions.evaluate_demonstrations(here.store, project, run)
                 st.rerun()
-        parts.note("Every model answers the test set once more, with its nearest labeled records shown before.")
+        parts.note("Every model answers the test set once more, this time with the nearest labeled records shown.")
 
 
 def _paired(evaluation: dict[str, Any]) -> str:
     if "p_value" not in evaluation:
-        return "There is no pair of models to compare."
+        return "There are no two models to compare."
     gained, lost, p = evaluation.get("gained", 0), evaluation.get("lost", 0), evaluation["p_value"]
-    verdict = "This difference is not one that chance makes easily." if p < 0.05 else "Chance alone could make this."
+    verdict = "Chance alone rarely produces such a difference." if p < 0.05 else "Chance alone could explain it."
     return (
-        f"Against warm-up the evolved model puts <b>{gained:,}</b> records right and <b>{lost:,}</b> wrong "
-        f"(<span style='white-space:nowrap'>mid-p McNemar</span>, p = {p:.3g}). {verdict}"
+        f"Compared with warm-up, the evolved model is newly right on <b>{gained:,}</b> test "
+        f"record{'' if gained == 1 else 's'} and newly wrong on <b>{lost:,}</b> "
+        f"(<span style='white-space:nowrap'>mid-p McNemar test</span>, p = {p:.3g}). {verdict}"
     )
 
 
 def confusion(task: Task, found: pd.DataFrame) -> None:
-    """Gold against answered for one model."""
-    parts.heading("Confusion", "Lines are gold, columns what was answered.")
+    """The confusion matrix of one model: gold answers by given answers."""
+    parts.heading("Confusion matrix", "Rows: the known answer (gold). Columns: the answer given.")
     if not task.closed:
-        parts.note("The task has no fixed set of answers.")
+        parts.note("This task has no fixed set of answers, so there is no confusion matrix.")
         return
     models = [row for row in formats.ROW_WORDS if row in set(found["model"])]
     model = st.selectbox(
@@ -167,8 +168,8 @@ def confusion(task: Task, found: pd.DataFrame) -> None:
 
 
 def flips(found: pd.DataFrame) -> None:
-    """Records that the evolved model answers differently from warm-up, or from another row, as right and wrong go."""
-    parts.heading("Flipped records", "Where the evolved model and another differ in being right.")
+    """Records that the evolved model answers right and another model wrong, or the other way round."""
+    parts.heading("Changed records", "Records where one of the two models is right and the other is wrong.")
     others = [row for row in formats.ROW_WORDS if row in set(found["model"]) - {"evolved"}]
     if not others or "evolved" not in set(found["model"]):
         parts.note("There are no two models to compare.")
@@ -206,7 +207,7 @@ def flips(found: pd.DataFrame) -> None:
         )
     table = table if which == "All" else table[table["flip"] == which]
     if table.empty:
-        parts.note("No record changed sides.")
+        parts.note("There is no such record.")
         return
     names = {"flip": "Change", "question": "Question", "gold": "Gold"}
     names |= {"other": formats.ROW_WORDS[other], "evolved": "Evolved"}
@@ -214,8 +215,8 @@ def flips(found: pd.DataFrame) -> None:
 
 
 def playground(here: Place, task: Task) -> None:
-    """A question of one's own to every model that is there, side by side."""
-    parts.heading("Playground", "Type a question; every model answers it side by side.")
+    """A form for a question, and the answers of every model of the round side by side."""
+    parts.heading("Playground", "Type a question. Every model answers it, side by side.")
     trained = outcomes.adapters(here.store, here.this_round.id)
     models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
     with st.form("playground", border=False):
@@ -223,13 +224,13 @@ def playground(here: Place, task: Task) -> None:
         options: list[str] = []
         if task.kind == "multiple_choice":
             options = [
-                x for x in (st.text_area("Options, one a line", key="play_options") or "").splitlines() if x.strip()
+                x for x in (st.text_area("Options, one per line", key="play_options") or "").splitlines() if x.strip()
             ]
         shown = st.toggle("With demonstrations", value=False, key="play_demonstrations")
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
         asked = Record("own-question", text, tuple(options))
-        with parts.errors_shown(), st.spinner("Asking"):
+        with parts.errors_shown(), st.spinner("Asking the models"):
             near = (
                 inference_client.nearest(here.store, here.this_round.id, asked, here.this_round.config.propagation.k)
                 if shown

@@ -1,4 +1,4 @@
-"""Downloads: each is written when it is asked for, by `semievol.export`, and handed over from memory."""
+"""Downloads: `semievol.export` writes each file when its button is pressed; the browser gets it from memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from semievol.export import export
+from semievol.export import export, training
 from semievol.jobs import launch
 from semievol.store.decisions import decisions
 from semievol.store.results import outcomes
+from semievol.store.runs.rounds import get_round
 from semievol.store.runs.runs import Run
 from semievol.ui.overview import archives
 from semievol.ui.shell import parts
@@ -26,13 +27,13 @@ TABLES = {"CSV": "csv", "XLSX": "xlsx", "Parquet": "parquet", "JSONL": "jsonl"}
 
 
 def newest(found: Sequence[Run]) -> Run:
-    """Of a round's runs, newest first, the one to export: the newest that is done, else the newest."""
+    """The run to export, from a round's runs, newest first: the newest that is done, else the newest."""
     return next((run for run in found if run.status == "done"), found[0])
 
 
 def downloads(here: Place, run: Run) -> None:
-    """What the run's round has to give; what is not there yet is not offered."""
-    parts.heading("Export", "Every training example carries its passport: origin, votes, confidence, round, reviewer.")
+    """The downloads of the run's round. What does not exist yet is not offered."""
+    parts.heading("Export", "Every training example states its origin, votes, confidence, round and reviewer.")
     round_id = run.round_id
     frozen = decisions.selections(here.store, round_id)
     left, right, rest = st.columns([3, 3, 4], gap="medium", vertical_alignment="bottom")
@@ -47,13 +48,16 @@ def downloads(here: Place, run: Run) -> None:
         form, suffix = TRAINING[style or "Chat (JSONL)"]
         if frozen:
             _button("Training data", _made(here, "training", f"training.{suffix}", round_id=round_id, form=form))
+            round_, number = get_round(here.store, round_id), frozen[-1]["number"]
+            if said := training.caveat(here.store, here.this_project, round_, number):
+                parts.note(said)
         if outcomes.run_adapter(here.store, run.id):
             _button("Evolved adapter (ZIP)", _made(here, "adapter", f"adapter-run-{run.id}.zip", run_id=run.id))
     with rest:
         _button("Report (HTML)", _made(here, "report", "report.html", round_id=round_id), kind="primary")
-        parts.note("One file with figures, for a colleague who has nothing installed.")
+        parts.note("One file with figures that opens in any browser.")
         archives.take(here, here.this_project)
-        parts.note("The whole project in one file, for another workspace.")
+        parts.note("The whole project in one file, to be imported into another workspace.")
     st.code(launch.command_line(here.store, here.this_project, run), language=None, wrap_lines=True)
 
 

@@ -1,4 +1,4 @@
-"""Whole projects in one file: taking one along, and bringing one in. The work is done by `semievol.export`."""
+"""Export and import of a whole project as one file. The work is done by `semievol.export`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ _LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this proces
 
 
 def bring() -> None:
-    """The button that opens the form for a file and, where its own name is taken, another name."""
+    """The button that opens the import form: a file and, if the archive's own name is taken, another name."""
     with st.popover("Import archive", icon=":material/unarchive:"):
         _bring()
 
 
 def _bring() -> None:
-    """Everything is checked before anything is stored."""
-    brought = st.file_uploader("Project archive", type="zip", help=f"A {archive.ENDING} file that a Studio wrote.")
-    name = st.text_input("Name", max_chars=120, placeholder="The archive's own", key="archive_name")
+    """The form. `arrival.restore` checks the whole archive before it stores anything."""
+    told = f"A {archive.ENDING} file made by “Export whole project”."
+    brought = st.file_uploader("Project archive", type="zip", help=told)
+    name = st.text_input("Name", max_chars=120, placeholder="As in the archive", key="archive_name")
     if not st.button("Import project", type="primary", disabled=brought is None) or brought is None:
         return
     with parts.errors_shown():
@@ -37,7 +38,7 @@ def _bring() -> None:
             with path.open("wb") as stream:
                 shutil.copyfileobj(brought, stream)
             made = arrival.restore(store, path, name.strip() or None, watch)
-        notices.say("The project is here, with everything in it.")
+        notices.say("The project was imported.")
         router.go("overview", project=made.id, round=None)
 
 
@@ -54,7 +55,7 @@ def take(here: Place, project: Project) -> None:
         parts.note(sentence)
     size = path.stat().st_size
     if size > _LARGEST_DOWNLOAD:
-        parts.note(f"{size / 2**20:,.0f} MB, too much for a browser. It lies in the workspace:")
+        parts.note(f"At {size / 2**20:,.0f} MB the file is too large to download here. It is in the workspace:")
         st.code(str(path), language=None, wrap_lines=True)
         return
     st.download_button(
@@ -70,7 +71,7 @@ def take(here: Place, project: Project) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Watch]:
-    """A bar for as long as the block lasts; what is left before it ends breaks the work off, which then undoes all."""
+    """Shows a progress bar while the block runs. If the visitor leaves the page, the work stops and undoes itself."""
     bar = st.progress(0.0)
 
     def watch(what: str, done: int, total: int) -> None:

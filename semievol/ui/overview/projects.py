@@ -1,4 +1,4 @@
-"""Project cards of the Overview: the open project large, the others small, and what can be done with them."""
+"""Project cards of the Overview: the open project large, the others small, and the menu to manage a project."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def evaluation_of(here: Place) -> dict[str, Any] | None:
 
 
 def open_project(here: Place, project: Project) -> None:
-    """The large card: numbers, the seven stages, what to do next, and the run while it lasts."""
+    """The large card: counts, the seven stages, the active run, the accuracies, and the next step."""
     with parts.card("open_project"):
         left, right = st.columns([3, 1], vertical_alignment="top")
         with left:
@@ -46,13 +46,13 @@ def open_project(here: Place, project: Project) -> None:
         counts = project.counts
         parts.tiles(
             [
-                ("Labeled", formats.count(counts.get("labeled", 0)), "records with a known answer"),
+                ("Labeled", formats.count(counts.get("labeled", 0)), "records with known answers"),
                 ("Unlabeled", formats.count(counts.get("unlabeled", 0)), "records to be answered"),
-                ("Test", formats.count(counts.get("test", 0)), "records to judge by"),
+                ("Test", formats.count(counts.get("test", 0)), "records to test models on"),
                 (
                     "Round",
                     str(here.round.number) if here.round else formats.DASH,
-                    formats.moment(here.round.created) if here.round else "nothing propagated yet",
+                    formats.moment(here.round.created) if here.round else "no round yet",
                 ),
             ]
         )
@@ -62,12 +62,12 @@ def open_project(here: Place, project: Project) -> None:
 
 
 def _progress(snapshot: live.Snapshot) -> None:
-    """Stages side by side; with a run in progress also where it is, its loss, and the button that stops it."""
+    """The stages side by side; while a run is active also its progress, its loss, and the button that stops it."""
     run = snapshot.run
     if run is None or snapshot.elsewhere:
         live.track(snapshot.stages)
         if run is not None:
-            parts.note(f"Run {run.id} is working in another round; what is started here waits for it.")
+            parts.note(f"Run {run.id} is active in another round. A run started here waits in the queue.")
         return
     live.headline(run, snapshot, actions.stop, key="stop_overview")
     live.track(snapshot.stages)
@@ -80,14 +80,14 @@ def _verdict(evaluation: dict[str, Any] | None) -> None:
     cells = []
     for model, word in formats.MODEL_WORDS.items():
         if found := evaluation.get(model):
-            span = f"{formats.percent(found['low'])} to {formats.percent(found['high'])}"
+            span = f"between {formats.percent(found['low'])} and {formats.percent(found['high'])}"
             cells.append((word, formats.percent(found["accuracy"]), span))
-    parts.html("<div class='sv-kicker' style='margin:.4rem 0 0'>Accuracy on the test set</div>")
+    parts.html("<div class='sv-kicker' style='margin:.4rem 0 0'>Accuracy on the test set (95 % confidence)</div>")
     parts.tiles(cells, strong=len(cells) - 1)
 
 
 def _next_step(here: Place, project: Project) -> None:
-    """The one button that makes sense now, and "Run everything" wherever there is data."""
+    """The next sensible step as a link, and "Run everything" if the project has labeled and unlabeled records."""
     busy = here.active is not None and here.active.project_id == project.id
     has_data = bool(project.counts.get("labeled") and project.counts.get("unlabeled"))
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -109,7 +109,7 @@ def _next_step(here: Place, project: Project) -> None:
 
 
 def first_look(here: Place, project: Project) -> None:
-    """Before the first run: what the stages will do, and some of the records they will do it with."""
+    """Shown before the first run: what the seven stages do, and some labeled and unlabeled records."""
     with parts.card("method"):
         parts.heading("What happens in a round")
         live.explained()
@@ -129,7 +129,7 @@ def first_look(here: Place, project: Project) -> None:
 
 
 def small_card(here: Place, project: Project) -> None:
-    """Another project, one click away."""
+    """The small card of another project."""
     with parts.card(f"project_{project.id}", tight=True):
         parts.html(f"<div class='sv-kicker'>{task_words(project)}</div>")
         with st.container(key=f"project_name_{project.id}"):
@@ -167,7 +167,7 @@ def _leave() -> None:
 
 
 def archived(here: Place) -> None:
-    """Projects out of sight, to be brought back."""
+    """The archived projects, each with the button that restores it."""
     put_away = store_projects.list_projects(here.store, archived=True)
     put_away = [project for project in put_away if project.archived]
     if put_away:

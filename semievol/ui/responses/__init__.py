@@ -1,1 +1,1 @@
-"""The Responses page: candidates with every collaborator's answer, and which measure orders them best."""
+"""The Responses page: candidates with every collaborator's answer. `measures` is drawn on the Selection page."""

@@ -1,4 +1,4 @@
-"""Which measure orders the candidates best here: its risk at every coverage, and a suggestion with its reason."""
+"""Compares the confidence measures: the share of wrong answers at every coverage, and a suggestion with its reason."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ Figures = tuple[pd.DataFrame, Suggestion | None]
 
 
 def measures(here: Place) -> None:
-    """The curves, the areas, and the button that takes the suggestion."""
+    """The risk-coverage curves, their areas, and the button that takes the suggestion."""
     parts.heading(
-        "Measures", "How many of the most confident are wrong, measure by measure, judged from calibration records."
+        "Measures of confidence",
+        "For each measure, the share of wrong answers among the most confident candidates, from calibration records.",
     )
     curves, suggested = _figures(
         str(here.store.home), here.this_round.id, results.written(here.store, here.this_round.id)
     )
     if suggested is None or curves.empty:
-        parts.note("No calibration records went through this round, so the measures cannot be compared.")
+        parts.note("This round has no calibration records, so the measures cannot be compared.")
         return
     tables.figure(charts.risk_coverage(curves, dark=state.dark()), key="risk_coverage", height=320)
     lines = [
         {"measure": formats.MEASURE_WORDS[name], "area": 100 * area, "excess": 100 * suggested.excess[name]}
         for name, area in suggested.areas.items()
     ]
-    names = {"measure": "Measure", "area": "Wrong on average, %", "excess": "More than the best possible order, points"}
+    names = {"measure": "Measure", "area": "Wrong on average, %", "excess": "Above the best possible order, points"}
     tables.table(pd.DataFrame(lines), "areas", names)
     reason = suggested.reason
     for name, words in formats.MEASURE_WORDS.items():

@@ -19,19 +19,19 @@ from semievol.ui.shell.paint import node
 from semievol.ui.shell.state import Place
 
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
-OFTEN = 0.1  # share of responses off the question from which on it is worth a sentence
+OFTEN = 0.1  # share of such responses from which on they are pointed out
 DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
 
 _VERDICTS = {
-    "judge": " and had the last word. Its own confidence counts.",
-    "everyone": " and had the last word. Its confidence is averaged with theirs.",
-    "pooled": ". It is one voice among theirs: the answer that is likeliest on average wins.",
+    "judge": ". Its answer is the final one, with its own confidence.",
+    "everyone": ". Its answer is the final one; its confidence is averaged with theirs.",
+    "pooled": ". Its probabilities are averaged with theirs, and the most probable answer is the final one.",
 }
-"""How a dispute ends, by the round's `verdict_confidence`."""
+"""How a dispute is decided, by the round's `verdict_confidence`."""
 
 
 def filters(here: Place) -> dict[str, Any]:
-    """The filter row; what it holds is in the address, so that a link opens the same view."""
+    """The row of filters. Their values are part of the address, so that a link opens the same view."""
     columns = st.columns([4, 3, 3, 3, 3], vertical_alignment="bottom")
     with columns[0]:
         search = st.text_input(
@@ -67,18 +67,18 @@ def filters(here: Place) -> dict[str, Any]:
 
 
 def off_the_question(here: Place) -> None:
-    """Says which collaborators put most of their probability elsewhere than on the allowed answers."""
+    """Names the collaborators that often give most of their probability to text other than the allowed answers."""
     for name, (few, asked) in state.unanswering(here.store, here.this_round.id).items():
         if few >= OFTEN * asked:
             parts.note(
-                f"{name} is often not answering the question: in {few:,} of {asked:,} responses the allowed answers "
-                f"together hold less than {formats.percent(ANSWERING, 0)} of its probability, so that its shares say "
-                "little."
+                f"{name} often does not answer the question: in {few:,} of {asked:,} responses it gives less than "
+                f"{formats.percent(ANSWERING, 0)} of its probability to all allowed answers together. Its "
+                "probabilities then mean little."
             )
 
 
 def who_earned_what(here: Place) -> None:
-    """In one line what say every collaborator has earned, where they were weighed."""
+    """The weights of the collaborators in one line, if the round has weights."""
     found = rounds.weights(here.store, here.this_round.id)
     if found is not None:
         parts.note(earned_weights.sentence(found))
@@ -113,7 +113,7 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
 
 
 def record_in_full(here: Place, record_id: str) -> None:
-    """Question, merged candidate, every collaborator's answer with its probabilities, and the self-justify exchange."""
+    """Question, candidate, every collaborator's answer with its probabilities, and the self-justify exchange."""
     task = here.task
     try:
         view = results.record_view(here.store, here.this_round.id, record_id)
@@ -127,7 +127,7 @@ def record_in_full(here: Place, record_id: str) -> None:
         paint.draw(*record.question(task, view.record, candidate.answer if candidate else None), key=f"q_{record_id}")
         if candidate is not None:
             words = record.named_answer(task, view.record, candidate.answer)
-            how = "agreed" if candidate.agreed else "settled by self-justify" if candidate.justified else "disputed"
+            how = "agreed" if candidate.agreed else "decided by self-justify" if candidate.justified else "disputed"
             numbers = [
                 node(
                     "",
@@ -164,5 +164,5 @@ def record_in_full(here: Place, record_id: str) -> None:
                 given,
                 rule_first=here.this_round.config.rule_first,
             )
-            with st.expander("The exchange (the order of the answers was shuffled)"):
+            with st.expander("The prompt (the model read the answers in shuffled order)"):
                 st.code(record.prompt(turns), language=None, wrap_lines=True)

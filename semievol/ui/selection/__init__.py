@@ -1,6 +1,6 @@
-"""The Selection page: policy, review desk, frozen selections.
+"""The Selection page: policy, reviews, frozen selections.
 
-`policy`, `threshold`, `consequences` and `evidence` are the policy and what it does. `review` and `desk` are the
-review of one record at a time (`card`, `signature`, `conflicts`); `blind` are random reviews; `bulk`, `many` and
-`sweep` decide on many; `history`, `reviewers` and `frozen` look back.
+`policy`, `threshold`, `consequences` and `evidence` draw the policy and its effects. `review` and `desk` draw the
+review of one record at a time, with `card`, `signature` and `conflicts`; `blind` draws random reviews. `bulk`, `many`
+and `sweep` decide on many records at once. `history`, `reviewers` and `frozen` show earlier decisions and selections.
 """

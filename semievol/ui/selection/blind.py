@@ -1,5 +1,8 @@
-"""Random reviews, or "I have time for 40": blind, buying a guarantee, which is promised before and proven afterwards
-(EVIDENCE.md §5)."""
+"""Random reviews ("I have time for 40"): the expert answers randomly drawn records without seeing the model's answer.
+
+Before the review the page says what it can guarantee, afterwards what it does guarantee (docs/evidence.md, Random
+reviews).
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ from semievol.ui.shell import formats, notices, parts, record, state
 from semievol.ui.shell.paint import Node, node
 from semievol.ui.shell.state import Place
 
-KEYS = {"1–9": "your answer", "0": "ambiguous, none fits", "S": "skip", "U": "undo"}
+KEYS = {"1–9": "your answer", "0": "ambiguous, no answer fits", "S": "skip", "U": "undo"}
 ACTS = ("choose", "ambiguous", "skip", "undo")
-BLIND = "You answer before you see what the model says. One record in ten comes twice."
+BLIND = "You answer without seeing the model's answer. One record in ten is asked twice, to check your consistency."
 MODES = {"fixed": "Fixed number", "any_time": "Stop any time"}
 
 
 def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
-    """The review under way, or the form that begins one; then what earlier ones proved."""
+    """Draws the open review, or the form that starts one; then the results of earlier reviews."""
     past = state.reviews(here.store, here.this_round.id)
     under_way = next((one for one in reversed(past) if one.open), None)
     if under_way is not None:
@@ -42,27 +45,35 @@ def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
 
 
 def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
-    """What a review draws from: candidates that the policy keeps and nobody has decided on."""
+    """The candidates that a review draws from: those that the policy keeps and nobody has decided on."""
     return pool[cut.mask & ~decisions.asserted(pool["decision"]) & ~decisions.removed(pool["decision"])]
 
 
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
     left = drawable(pool, cut)
-    parts.heading("I have time for 40", "A random draw from what the policy keeps. " + BLIND)
+    parts.heading(
+        "Verify the precision by a random review",
+        "Review candidates that are drawn at random from those that the policy keeps. " + BLIND,
+    )
     if left.empty:
-        parts.note("The policy keeps no record that is still undecided.")
+        parts.note("The policy keeps no undecided candidate, so there is nothing to draw from.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         most = min(MOST, len(left))
         size = int(st.number_input("Records", 1, most, min(40, most), key="blind_size", width=140))
         mode: Any = st.segmented_control(
-            "Kind", list(MODES), format_func=lambda m: MODES[m], default="fixed", required=True, key="blind_mode"
+            "When it ends",
+            list(MODES),
+            format_func=lambda m: MODES[m],
+            default="fixed",
+            required=True,
+            key="blind_mode",
         )
         pressed = st.button("Start the review", type="primary", icon=":material/casino:")
     prior = _prior(cut)
     parts.note(promise(size, len(left), None if mode == "fixed" else prior))
     if mode == "any_time":
-        parts.note("The bound holds after every answer, and is wider than that of a fixed number.")
+        parts.note("The bound is valid after every answer, but wider than that of a fixed number.")
     if pressed:
         with parts.errors_shown():
             order = drawing_order(dict(zip(left.index, left["content_hash"], strict=True)))
@@ -72,20 +83,23 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
 
 
 def promise(size: int, kept: int, prior: tuple[float, float] | None = None) -> str:
-    """What a review of this size can prove, said before it begins; prior: of one that may stop any time."""
+    """What a review of this size can guarantee, for the text before it starts.
+
+    kept: number of records to draw from; prior: that of a review that may stop any time, None for a fixed number.
+    """
     if prior is not None:
         most = precision.anytime_upper([False] * size, kept, prior)
-        told = f"0 wrong when you stop after {size} guarantees"
-        return f"{told} at most {formats.percent(most / kept)} wrong of the {kept:,} kept and undecided (95 %)."
+        told = f"If you stop after {size} and 0 are wrong, at most {formats.percent(most / kept)}"
+        return f"{told} of the {kept:,} kept and undecided candidates are wrong (guaranteed with 95 % confidence)."
     best = precision.guarantee(size, 0, kept)
     needed = precision.needed_reviews(0.95, kept)
-    more = f"; for 5 % review {needed}" if best.share > 0.05 and needed is not None else ""
-    told = f"0 wrong of {size} guarantees at most {formats.percent(best.share)} wrong"
-    return f"{told} of the {kept:,} kept and undecided (95 %){more}."
+    more = f" For at most 5 %, review {needed}." if best.share > 0.05 and needed is not None else ""
+    told = f"If 0 of {size} are wrong, at most {formats.percent(best.share)}"
+    return f"{told} of the {kept:,} kept and undecided candidates are wrong (guaranteed with 95 % confidence).{more}"
 
 
 def _prior(cut: Cut) -> tuple[float, float]:
-    """Of the stop-any-time bound: what calibration says, at the weight of at most twenty records."""
+    """The beta prior of the stop-any-time bound: the calibration errors, with the weight of at most twenty records."""
     known = cut.evidence()
     if known is None or not known.drawn:
         return 1.0, 1.0
@@ -103,12 +117,13 @@ def _ask(here: Place, under_way: Review) -> None:
         told = f"{done} of {len(sample.order)} answered. " if sample.mode == "fixed" else f"{done} answered. "
         parts.heading(f"Random review {under_way.number}", told + BLIND)
     with top[1], st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("End here", on_click=_end, args=(here, under_way), help="What was answered stays and counts.")
+        st.button("End here", on_click=_end, args=(here, under_way), help="The answers given so far stay and count.")
     signature.signed()
     if sample.mode == "fixed":
         st.progress(done / len(sample.order))
     elif (now := proven(sample, under_way.prior)) is not None:
-        parts.note(f"So far: at most {formats.percent(now.share)} of the {sample.kept:,} kept are wrong (95 %).")
+        told = f"So far: at most {formats.percent(now.share)} of the {sample.kept:,} kept candidates are wrong"
+        parts.note(f"{told} (95 % confidence).")
     items = [_item(here, records[i], repeat, done + place) for place, (i, repeat) in enumerate(questions)]
 
     def press(entry: dict[str, Any]) -> None:
@@ -122,7 +137,14 @@ def _ask(here: Place, under_way: Review) -> None:
 
     more = len(sample.order) - done > len(items)
     desk.draw(
-        "blind", str(under_way.id), items, ACTS, "All are answered.", more, False, lambda: desk.apply("blind", press)
+        "blind",
+        str(under_way.id),
+        items,
+        ACTS,
+        "All records are answered.",
+        more,
+        False,
+        lambda: desk.apply("blind", press),
     )
     if questions:
         _buttons(here, under_way, records[questions[0][0]], questions[0][1])
@@ -131,7 +153,7 @@ def _ask(here: Place, under_way: Review) -> None:
 
 def _item(here: Place, asked: Record, repeat: bool, place: int) -> dict[str, Any]:
     allowed = allowed_answers(here.task, asked)
-    title = "Once more" if repeat else f"Record {place + 1}"
+    title = "Asked again" if repeat else f"Record {place + 1}"
     nodes: list[Node] = [node("label", title), *record.question(here.task, asked)]
     if allowed:
         keys = [
@@ -144,7 +166,7 @@ def _item(here: Place, asked: Record, repeat: bool, place: int) -> dict[str, Any
 
 
 def _buttons(here: Place, under_way: Review, asked: Record, repeat: bool) -> None:
-    """The same by mouse; and the only way where the answer is typed or there are more than nine."""
+    """The form for answering by mouse. It is the only way for typed answers and for answers after the ninth."""
     allowed = allowed_answers(here.task, asked)
     slot = f"{'again' if repeat else 'first'} {asked.id}"
     revision = results.revision(here.store, here.this_round.id)
@@ -186,7 +208,7 @@ def _answer(here: Place, under_way: Review, slot: str, action: str, answer: str 
     if action == "choose":
         said = "accept" if under_way.sample.agrees(record_id, answer) else "edit"
     if not reviews.answer(here.store, under_way, record_id, said, answer, which == "again", state.reviewer(), key):
-        st.toast("A colleague answered this one a moment ago.", icon=":material/info:")
+        st.toast("A colleague has just answered this record.", icon=":material/info:")
 
 
 @notices.errors_kept()
@@ -195,26 +217,27 @@ def _end(here: Place, under_way: Review) -> None:
 
 
 def _outcome(here: Place, review: Review) -> None:
-    """What a finished review proved, the records answered in two ways among it."""
+    """The result of a finished review, and its records that got two different answers."""
     sample = review.sample
     found = proven(sample, review.prior)
     with parts.card(f"outcome_{review.id}", tight=True):
         by = f" by {review.reviewer}" if review.reviewer else ""
         st.text(f"Random review {review.number}{by}, {formats.moment(review.created)}")
         if found is None:
-            answered = f"{len(sample.first)} of {len(sample.order)} are answered, so it says nothing yet."
-            parts.note("It ended before the first answer." if review.ended is not None else answered)
+            answered = f"{len(sample.first)} of {len(sample.order)} are answered, so there is no result yet."
+            parts.note("It was ended before the first answer." if review.ended is not None else answered)
             return
         parts.note(
-            f"{found.wrong} of {found.reviewed} drawn were wrong, so at most {found.wrong_at_most:,} of the "
-            f"{found.kept:,} kept were ({formats.percent(found.share)}; 95 %)."
+            f"{found.wrong} of {found.reviewed} drawn {'was' if found.wrong == 1 else 'were'} wrong. So at most "
+            f"{found.wrong_at_most:,} of the {found.kept:,} kept candidates were wrong "
+            f"({formats.percent(found.share)}; 95 % confidence)."
         )
         if sample.repeats:
             unsteady = sample.unsteady()
             same = len(sample.repeats) - len(unsteady)
             parts.note(
-                f"Asked again, {same} of {len(sample.repeats)} were answered the same (one in {REPEAT_EVERY} is)."
-                + (" What was answered in two ways counts as wrong; look at it again:" if unsteady else "")
+                f"One record in {REPEAT_EVERY} was asked twice: {same} of {len(sample.repeats)} got the same answer."
+                + (" Records with two different answers count as wrong. Look at them again:" if unsteady else "")
             )
             for record_id in unsteady:
                 st.text(record_id)

@@ -1,4 +1,4 @@
-"""Deciding on many candidates at once: a filter, what it finds, one press, one transaction, one undo."""
+"""Deciding on many candidates at once: a filter, a preview, and buttons. One undo takes the whole decision back."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ WIDTHS = {"question": 260, "answer": 130, "value": 120}
 
 
 def bulk(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> None:
-    """The filter, the preview, and the buttons."""
+    """Draws the filter, the preview, and the buttons. kept: whether the policy keeps each candidate of the pool."""
     parts.heading(
-        "Many at once", "Undecided candidates that a filter finds. One Undo on the Review part takes it all back."
+        "Decide on many candidates",
+        "Filter the undecided candidates, then decide on all that are found. One Undo under Review takes it all back.",
     )
     found = _filtered(pool, kept, measure, reserved(state.reviews(here.store, here.this_round.id)))
-    parts.note(f"{formats.plural(len(found), 'candidate')} found; the first {min(SHOWN, len(found))} are shown.")
     if found.empty:
+        parts.note("No undecided candidate matches these filters.")
         return
+    part = f"; the first {SHOWN} are shown" if len(found) > SHOWN else ""
+    parts.note(f"{formats.plural(len(found), 'candidate')} found{part}.")
     shown = found.head(SHOWN).assign(value=found[measure].head(SHOWN))
     names = {"question": "Question", "answer": "Candidate", "value": formats.MEASURE_WORDS[measure]}
     tables.table(shown, "bulk_preview", names, WIDTHS, height=280)

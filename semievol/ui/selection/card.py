@@ -1,4 +1,4 @@
-"""The card of a candidate under review: what the model says, why it was kept or dropped, votes, demonstrations."""
+"""The card of a candidate under review: the model's answer, why it is kept or left out, votes, demonstrations."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NEAREST = 3
 def of(
     task: Task, view: RecordView, line: Mapping[Hashable, Any], answer: str | None, kept: bool, measure: str
 ) -> list[Node]:
-    """The card as nodes. line: the candidate's row of the pool; answer: the candidate's, as it is shown; kept: by the
-    policy."""
+    """The card as nodes. line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether
+    the policy keeps it."""
     words = record.named_answer(task, view.record, answer)
     value = float(line[measure]) if measure in line else math.nan
     why = "kept by the policy" if kept else "left out by the policy"
     if line.get("flagged"):
-        why = "left out, as its text speaks to the model"
+        why = "left out: its text reads like instructions to a model"
     settled = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
-    told = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)} · {why} · {settled}"
+    told = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)}, 0 is certain · {why} · {settled}"
     made = [
         node(
             "between",

@@ -1,4 +1,4 @@
-"""Where a colleague decided otherwise on what was decided here: noted at once or later, shown until it is read."""
+"""Conflicts: a colleague decided differently on a record that this session decided on. Shown until it is read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from semievol.ui.shell.state import Place
 
 
 def compare(here: Place, made: Decision, seen: int) -> None:
-    """Notes a conflict if somebody else decided otherwise on the record since it was drawn.
+    """Notes a conflict if somebody else has decided differently on the record since it was drawn.
 
-    seen: the newest entry of the record's history when it was.
+    seen: the newest entry in the record's history when it was drawn.
     """
     mine: set[int] = st.session_state.setdefault("review_mine", set())
     mine.add(made.id)
@@ -32,19 +32,19 @@ def compare(here: Place, made: Decision, seen: int) -> None:
 
 
 def show(here: Place) -> None:
-    """What others decided otherwise at the same time or since, until it is read."""
+    """Shows the conflicts until the reviewer has read them."""
     _overruled(here)
     found: dict[int, str] = st.session_state.get("review_conflicts", {})
     if found:
         with parts.card("conflicts", tight=True):
-            parts.heading("Decided twice", "Somebody else decided otherwise on records that you decided on.")
+            parts.heading("Different decisions", "Somebody else decided differently on records that you decided on.")
             for sentence in found.values():
                 st.text(sentence)
             st.button("Understood", on_click=found.clear)
 
 
 def _overruled(here: Place) -> None:
-    """Notes what others have decided otherwise since, on records that were decided here."""
+    """Notes later decisions by others that differ from the decisions of this session."""
     made: dict[str, Decision] = st.session_state.get("review_made", {})
     if not made:
         return
@@ -62,7 +62,7 @@ def _overruled(here: Place) -> None:
 
 
 def _others(task: Task, since: list[Decision], made: Decision, known: Set[int | None]) -> list[Decision]:
-    """Those of the entries that stand, are not `known`, and do not come to what was `made`."""
+    """The entries that still count, are not `known`, and differ from the decision `made`."""
     gone = known | {entry.undoes for entry in since}
     said = [entry for entry in since if entry.id not in gone and entry.action not in ("undo", "skip")]
     return [entry for entry in said if not _alike(task, entry, made)]
@@ -74,21 +74,21 @@ def _note(here: Place, others: list[Decision], made: Decision) -> None:
 
 
 def _alike(task: Task, one: Decision, other: Decision) -> bool:
-    """Whether two decisions come to the same."""
+    """Whether two decisions have the same effect."""
     if one.answer is not None and other.answer is not None:
         return same(task, one.answer, other.answer)
     return (one.action, one.answer) == (other.action, other.answer)
 
 
 def _conflict(view: RecordView, others: list[Decision], made: Decision) -> str:
-    """Who decided what on the record, and what counts now."""
+    """The sentence on a conflict: who decided what on the record, and which decision counts now."""
     said = formats.series(
         [f"{entry.reviewer or 'somebody else'} {_words(entry.action, _what(entry))}" for entry in others]
     )
     yours = view.decision is not None and view.decision.id == made.id
     return (
         f"{formats.shorten(view.record.question, 80)}: {said}; you {_words(made.action, _what(made))}. "
-        f"{'Yours' if yours else 'The other'} counts now. Both stay in the history, and Undo takes yours back."
+        f"{'Your' if yours else 'The other'} decision counts now. Both stay in the history; Undo takes yours back."
     )
 
 
@@ -97,6 +97,6 @@ def _what(entry: Decision) -> str:
 
 
 def _words(action: str, answer: str) -> str:
-    """A decision as the end of a sentence about who made it."""
+    """A decision as a verb phrase, which follows the name of the person who made it."""
     verbs = {"accept": "accepted", "reject": "rejected", "edit": "corrected the answer to"}
     return f'{verbs[action]} "{answer}"' if action in verbs else "found it ambiguous"

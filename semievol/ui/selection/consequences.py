@@ -1,4 +1,4 @@
-"""What a policy does: how many are kept, and of which classes."""
+"""The effects of a policy: how many candidates are kept, of which classes, and how long training on them takes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from semievol.ui.shell.state import Place
 
 MOST_CLASSES = 30
 FOLDS = 5
-STARVED = 0.5  # a class whose share shrinks below this part of its share in the labeled data is pointed out
+STARVED = 0.5  # a class is pointed out if its share among the kept is below this part of its share among the labeled
 
 
 def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> None:
-    """Kept, by whom, agreed."""
+    """The tiles: how many candidates are kept, by the policy and by the expert, and how many are agreed."""
     total = max(len(pool), 1)
     agreed = int(pool["agreed"].sum()) if len(pool) else 0
     parts.tiles(
@@ -27,7 +27,7 @@ def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> No
                 "Kept",
                 formats.count(kept),
                 f"{formats.percent(kept / total)} of {len(pool):,} candidates",
-                "What the policy accepts, with the expert's decisions over it.",
+                "Candidates that the policy accepts, changed by the expert's decisions.",
             ),
             ("By the policy", formats.count(by_policy), formats.percent(by_policy / total)),
             ("By the expert", formats.count(by_expert), "accepted or corrected"),
@@ -40,13 +40,13 @@ def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> No
 def legend() -> None:
     parts.html(
         "<div class='sv-legend'><span>agreed</span><span class='sv-amber'>disputed</span>"
-        "<span class='sv-faint'>pale: left out</span><span style='margin-left:auto' class='sv-none'>"
-        "drag the line, or focus it and use the arrow keys</span></div>"
+        "<span class='sv-faint'>left out by the policy</span><span style='margin-left:auto' class='sv-none'>"
+        "To move the threshold, drag the line or focus it and use the arrow keys</span></div>"
     )
 
 
 def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
-    """Where nothing was held out: the button that makes evidence out of the labeled records, and what it costs."""
+    """If no calibration records were held out, offers cross-fitting: what it does, what it costs, and the button."""
     round_ = here.this_round
     if len(calibration) or rounds.held(here.store, round_.id) or round_.parent_id is not None:
         return
@@ -56,8 +56,9 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
     said, button = st.columns([5, 2], vertical_alignment="center")
     with said:
         parts.note(
-            f"No calibration records were held out. Cross-fitting judges every labeled record by a model that never "
-            f"saw it: {FOLDS} warm-ups and {formats.plural(labeled, 'record')} answered{time}. Approximate."
+            "No calibration records were held out, so the precision cannot be estimated yet. Cross-fitting lets models "
+            f"that never saw a labeled record answer it. It costs {FOLDS} warm-ups and answers to "
+            f"{formats.plural(labeled, 'record')}{time}; the estimate is approximate."
         )
     with button:
         busy = here.active is not None and here.active.round_id == round_.id
@@ -71,25 +72,26 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
 
 
 def training_time(here: Place, kept: int) -> None:
-    """About how long fine-tuning on what is kept will take, at the pace of this round's training."""
+    """The estimated time of fine-tuning on what is kept, at the pace of this round's training."""
     pace = state.training_pace(here.store, here.this_round.id)
     if pace is None or not kept:
         return
     config = rounds.settled(here.this_round, state.config_of(here.this_project))
     gold = here.this_project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
     steps = config.tune.steps(gold + kept)
-    parts.note(f"Fine-tuning on it: {formats.plural(steps, 'update')}, about {formats.duration(steps * pace)} here.")
+    told = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"
+    parts.note(f"{told}, about {formats.duration(steps * pace)} on this machine.")
 
 
 def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
-    """Shares of the classes among kept, pool and labeled records, with a warning where one starves.
+    """Shares of the classes among kept, pool and labeled records, with a warning about classes that became rare.
 
-    answers: what is kept, none elsewhere. Drawn by our own nodes: a Plotly figure is made anew at every change, which
-    takes longer than all the rest of the page.
+    answers: one per candidate of the pool, missing where it is not kept. Drawn with our own nodes, because a Plotly
+    figure is rebuilt at every change, which takes longer than the rest of the page.
     """
-    parts.heading("Class mix", "What is kept, what all candidates say, what the labeled records hold.")
+    parts.heading("Class mix", "Share of each class among kept candidates, all candidates, and labeled records.")
     if not here.task.closed:
-        parts.note("The task has no classes.")
+        parts.note("This task has no fixed classes.")
         return
     counts = {"kept": _counted(answers), "pool": _counted(pd.Categorical(pool["answer"]))}
     counts["labeled"] = pd.Series(state.labeled(here.store, here.this_round.version_id), dtype=float)
@@ -103,7 +105,7 @@ def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
     )
     starved = [str(name) for name, line in shares.iterrows() if line["kept"] < STARVED * line["labeled"]]
     if starved and counts["kept"].sum():
-        st.text(f"Starving among what is kept: {formats.series(starved[:8])}.")
+        st.text(f"Less than half as frequent as among the labeled records: {formats.series(starved[:8])}.")
 
 
 def _counted(known: pd.Categorical) -> pd.Series[float]:
@@ -112,10 +114,10 @@ def _counted(known: pd.Categorical) -> pd.Series[float]:
 
 
 def _class(name: str, shares: pd.Series[float], top: float) -> Node:
-    """One class: its share of what is kept over its share of all candidates, the labeled share as a mark."""
+    """One class: bars for its share of the kept and of all candidates, and a mark for its labeled share."""
     kept, pool, labeled = (float(shares[which]) for which in ("kept", "pool", "labeled"))
-    words = f"{name}: {formats.percent(kept)} of kept, {formats.percent(pool)} of all"
-    words += f", {formats.percent(labeled)} of labeled"
+    words = f"{name}: {formats.percent(kept)} of kept candidates, {formats.percent(pool)} of all"
+    words += f", {formats.percent(labeled)} of labeled records"
     bars = [node("fill top", width=100 * kept / top), node("fill", width=100 * pool / top)]
     mark = node("reach", None, node("mark"), width=100 * labeled / top)
     starving = kept < STARVED * labeled

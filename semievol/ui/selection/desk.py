@@ -1,8 +1,8 @@
-"""One record at a time, decided by keys: the component that hears them, and the queue that loses none.
+"""The review of one record at a time by keys: the browser component, and the queue that applies each key press once.
 
-Presses are numbered in the browser and stay there until the number that is stored has passed them, so that none is
-lost or applied twice while the page works, the database is busy, or the dashboard is started again: a session that does
-not know a browser's numbers gets its queue sent once more, and what was stored before is known by its key.
+The browser numbers the key presses and keeps each one until the session confirms that it is stored. So none is lost
+while the page works, the database is busy, or the dashboard restarts. None is applied twice either: a restarted session
+receives the whole queue again, and the store recognises by its key what it has already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from semievol.ui.shell import notices, parts, state
 from semievol.ui.shell.paint import PAINT_JS
 
 AHEAD = 24
-"""Records that the browser holds ready, so that the next one appears at once."""
+"""How many records the browser holds ready, so that the next one appears at once."""
 
 _component = st.components.v2.component(
     "semievol_review",
@@ -30,30 +30,30 @@ _component = st.components.v2.component(
 
 
 def session() -> str:
-    """Name of this session: what keeps the keys of two browsers apart."""
+    """A random name of this session, which makes its decision keys differ from those of other browsers."""
     found: str = st.session_state.setdefault("review_session", secrets.token_hex(6))
     return found
 
 
 def rest() -> None:
-    """Something was decided that the rest of the page does not show yet."""
+    """Notes that a decision was made which the rest of the page does not show yet."""
     st.session_state["desk_stale"] = True
 
 
 def stale() -> bool:
-    """Whether the rest of the page has to be drawn anew; told once."""
+    """Whether the rest of the page has to be redrawn. Asking clears the note."""
     return bool(st.session_state.pop("desk_stale", False))
 
 
 def show_first(record_id: str) -> None:
-    """The record comes first on the review desk, which is shown."""
+    """Opens the Review part with this record first. Made for callbacks."""
     st.session_state["review_head"] = record_id
     st.session_state["review_editing"] = st.session_state["review_noting"] = None
     st.session_state["part"] = "review"
 
 
 def enter(project_id: int, round_id: int) -> None:
-    """What a desk remembers belongs to one round; in another one it begins anew."""
+    """Clears the state of the review when project or round have changed, because it belongs to one round."""
     place = (project_id, round_id)
     if st.session_state.get("desk_place", place) != place:
         for key in ("skipped", "head", "editing", "noting", "made", "mine", "looked", "conflicts", "cards"):
@@ -73,12 +73,13 @@ def draw(
     heard: Callable[[], None],
     settled: Callable[[], None] | None = None,
 ) -> None:
-    """Shows the first of `items` and hears its keys.
+    """Shows the first of `items` and receives its key presses.
 
-    items: id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of the
-    record's history), slot where one record is asked about twice. acts: what keys may do here. place: changes where the
-    queue is another one. more: there are further records than `items`. paused: keys rest, as something is typed.
-    settled: called once all is saved and nobody has pressed a key for a while.
+    items: each with id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of
+    the record's history), and slot where a record is asked about twice. acts: the actions that keys may trigger here.
+    place: identifies the queue. finished: the text when no item is left. more: whether there are records beyond
+    `items`. paused: keys are ignored, because the reviewer is typing. heard: called when key presses arrive. settled:
+    called once everything is saved and no key was pressed for a while.
     """
     _component(
         data={
@@ -101,17 +102,17 @@ def draw(
 
 
 def apply(name: str, press: Callable[[dict[str, Any]], None]) -> None:
-    """Applies the queue of key presses that the browser sent, in order; what was applied before is skipped.
+    """Applies the queue of key presses from the browser in order; presses that were applied before are skipped.
 
-    An entry's `by` and `seq` name it for good: the store knows by them what it has already.
+    `by` (the browser tab) and `seq` (the number) identify a press for good; the store recognises it by them.
 
-    Ends at the first that fails. What could not be saved, and what came after, the browser keeps and sends again;
-    what was refused would be refused again and counts as dealt with.
+    Stops at the first press that fails. If it could not be saved, the browser keeps it and all later ones and sends
+    them again. If it was refused, it is not sent again, because it would be refused again.
     """
     for entry in st.session_state[f"{name}_keys"].get("keys") or []:
         if entry["by"] != st.session_state.get(f"{name}_by"):
             st.session_state[f"{name}_by"], st.session_state[f"{name}_seq"] = entry["by"], 0
-            if entry["who"] and not state.reviewer():  # of the session that the dashboard has forgotten
+            if entry["who"] and not state.reviewer():  # restores the reviewer's name after a restart
                 st.session_state["reviewer"] = entry["who"]
         if entry["seq"] <= st.session_state.get(f"{name}_seq", 0):
             continue
@@ -127,7 +128,7 @@ def apply(name: str, press: Callable[[dict[str, Any]], None]) -> None:
 
 
 def legend(keys: dict[str, str]) -> None:
-    """Which key does what."""
+    """Shows which key does what. keys: key -> action in words."""
     parts.html(
         "<div class='sv-keys'>"
         + "".join(f"<span><span class='sv-key'>{key}</span>{words}</span>" for key, words in keys.items())

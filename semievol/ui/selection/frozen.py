@@ -1,4 +1,4 @@
-"""Frozen selections: what is in them, what was known about them then, how two of them differ, and every passport."""
+"""Frozen selections: their content, what was known when they were frozen, how two differ, and each record's origin."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from semievol.ui.shell.state import Place
 
 
 def compare(here: Place) -> None:
-    """The table of selections, and two of them side by side."""
+    """The table of selections, the differences between two of them, and the origin of each record."""
     found = sorted(selections.selections(here.store, here.this_round.id), key=lambda one: -one["number"])
-    parts.heading("Frozen selections", "Numbered and never changed; fine-tuning uses the newest unless told otherwise.")
+    parts.heading(
+        "Frozen selections", "A frozen selection has a number and never changes. Fine-tuning uses the newest one."
+    )
     if not found:
-        parts.note("None is frozen yet. Fine-tuning would freeze the policy shown.")
+        parts.note("No selection is frozen yet. Fine-tuning first freezes what the present policy keeps.")
         return
     tables.table(pd.DataFrame([_line(one) for one in found]), "frozen", _NAMES)
     numbers = [one["number"] for one in found]
@@ -28,7 +30,9 @@ def compare(here: Place) -> None:
     with left:
         newer = st.selectbox("Selection", numbers, key="frozen_newer")
     with right:
-        older = st.selectbox("Against", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "nothing"))
+        older = st.selectbox(
+            "Compare with", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "none")
+        )
     if older is not None and older != newer:
         _difference(here, newer, older)
     _passports(here, newer)
@@ -39,7 +43,7 @@ _NAMES = {
     "size": "Records",
     "expert": "By expert",
     "policy": "Policy",
-    "evidence": "Known then",
+    "evidence": "Evidence at that time",
     "created": "Frozen",
 }
 
@@ -63,8 +67,8 @@ def _difference(here: Place, newer: int, older: int) -> None:
     kept = both[both["_merge"] == "both"]
     changed = kept[kept["answer"] != kept["answer_before"]]
     parts.note(
-        f"Selection {newer} has {len(added):,} records that {older} has not, lacks {len(removed):,} that {older} has, "
-        f"and answers {len(changed):,} of the {len(kept):,} in both otherwise."
+        f"Selection {newer} compared with selection {older}: {formats.plural(len(added), 'record')} added, "
+        f"{len(removed):,} removed; {len(changed):,} of {len(kept):,} common records have another answer."
     )
     rows = pd.concat([_rows(added, "added"), _rows(removed, "removed"), _rows(changed, "changed")])
     if len(rows):
@@ -80,11 +84,11 @@ def _rows(part: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def _passports(here: Place, number: int) -> None:
-    """A page of the selection's records with where each answer came from."""
+    """One page of the selection's records, each with the origin of its answer."""
     frame = selections.selection_frame(here.store, here.this_round.id, number)
     frame["decided"] = [formats.moment(at) if at == at else "" for at in frame["decided"]]
     offset = tables.pages_of(len(frame), f"passports_{number}")
-    parts.note(f"What stands behind each of the {formats.plural(len(frame), 'record')} of selection {number}:")
+    parts.note(f"Origin of each answer in selection {number} ({formats.plural(len(frame), 'record')}):")
     tables.table(frame.iloc[offset : offset + tables.PAGE], f"passports_{number}_{offset}", PASSPORT)
 
 
@@ -95,7 +99,7 @@ PASSPORT = {
     "candidate": "Candidate",
     "agreed": "Agreed",
     "justified": "Justified",
-    "answer_nll": "Answer NLL",
+    "answer_nll": "Answer confidence (NLL)",
     "reviewer": "Reviewer",
     "decided": "Decided",
     "note": "Note",
@@ -103,9 +107,9 @@ PASSPORT = {
 
 
 def summary(found: Sequence[Mapping[str, Any]]) -> None:
-    """The newest selection in one line, beside the button that freezes."""
+    """The newest selection in one line, below the button that freezes."""
     if not found:
-        parts.note("None is frozen yet. Fine-tuning would freeze the policy shown.")
+        parts.note("No selection is frozen yet. Fine-tuning first freezes what the present policy keeps.")
         return
     newest = max(found, key=lambda one: one["number"])
     known = "; ".join(evidence.sentences(newest["evidence"]))

@@ -1,4 +1,4 @@
-"""Everything that was decided: who, when, before and after; any entry can be taken back, and restored again."""
+"""The history of decisions: who, when, the answer before and after. Any entry can be taken back or restored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTHS = {"at": 92, "reviewer": 64, "said": 100, "answers": 108, "question": 76,
 
 
 def history(here: Place) -> None:
-    """The history, a page at a time, newest first; a chosen line is told in full, and can be taken back or restored."""
+    """One page of the history, newest first. A selected entry is shown in full and can be taken back or restored."""
     search = str(st.session_state.get("history_search") or "").strip()
     top = st.columns([3, 2], vertical_alignment="bottom")
     with top[1]:
@@ -33,7 +33,9 @@ def history(here: Place) -> None:
         entries = formats.plural(page.total, "entry").replace("entrys", "entries")
         parts.heading("History", f"{of}{entries}, newest first.")
     if page.entries.empty:
-        parts.note("No entry has these words." if page.total else "Nothing was decided by hand yet.")
+        parts.note(
+            "No entry matches this search." if page.total else "No decisions yet. Decide on candidates under Review."
+        )
         return
     shown = page.entries.assign(
         at=page.entries["at"].map(formats.moment),
@@ -45,22 +47,22 @@ def history(here: Place) -> None:
     options = {"on_select": "rerun", "selection_mode": "single-row"}
     picked = tables.chosen_row(tables.table(shown, key, names, WIDTHS, **options))
     if picked is None:
-        parts.note("Choose a line to see all of it, to take it back, or to say again what it said.")
+        parts.note("Select a row to see it in full, to take the decision back, or to restore it.")
         return
     entry = page.entries.iloc[picked]
     _in_full(entry)
     if entry["action"] == "undo":
-        parts.note("This line takes another one back; restore that one instead.")
+        parts.note("This entry took another decision back. To undo that, restore the other decision.")
         return
     with st.container(horizontal=True):
         gone = bool(entry["undone"])
         st.button("Take back", disabled=gone, on_click=_take_back, args=(here, int(entry["id"])))
         st.button("Restore", on_click=_restore, args=(here, int(entry["id"]), page.total))
-        st.button("Open on the desk", on_click=desk.show_first, args=(str(entry["record_id"]),))
+        st.button("Open in Review", on_click=desk.show_first, args=(str(entry["record_id"]),))
 
 
 def _page(here: Place, search: str) -> HistoryPage:
-    """The page that the pager stands at; the pager is drawn where there are several."""
+    """The page that the pager shows; the pager is drawn if there are several pages."""
     asked = (here.store, here.this_project.id)
     first = history_page(*asked, search=search, limit=tables.PAGE)
     offset = tables.pages_of(first.found, "history_page")
@@ -72,7 +74,7 @@ def _said(entry: pd.Series) -> str:
 
 
 def _answers(entry: pd.Series) -> str:
-    """The answer before and after; one of them where the other says no more."""
+    """The answer before and after the decision; only one of them if they are the same."""
     before, after = (said if isinstance(said, str) else None for said in (entry["answer_shown"], entry["answer"]))
     return f"{before or 'no answer'} → {after}" if after not in (None, before) else before or "no answer"
 
@@ -94,4 +96,4 @@ def _take_back(here: Place, decision_id: int) -> None:
 def _restore(here: Place, decision_id: int, entries: int) -> None:
     key = f"restore-{desk.session()}-{decision_id}-{entries}"
     decisions.restore(here.store, here.this_project.id, decision_id, state.reviewer(), key)
-    notices.say("Restored: it is the newest decision on its record again.")
+    notices.say("The decision was restored. It is now the newest one on its record.")

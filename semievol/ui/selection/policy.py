@@ -1,6 +1,6 @@
-"""The selection policy as a form: what is set here is kept with the project at once, and redrawn from there.
+"""The selection policy as a form. Each change is saved with the project at once and drawn from there.
 
-Slider, typed number and the histogram's line are three hands on one value.
+The slider, the number box and the line in the histogram set the same value.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from semievol.ui.shell.state import Place
 RULE_WORDS = {"fraction": "Share", "threshold": "Threshold", "target_precision": "Precision"}
 DISPUTED_WORDS = {"together": "Same rule", "apart": "Own rule", "drop": "Leave out"}
 RULE_HELP = (
-    "Share: the most confident part of all candidates. Threshold: every candidate whose value is at most this. "
-    "Precision: as many as calibration can prove at this precision; in at most 5 of 100 projects fewer are right, and "
-    "often there is not enough evidence for any."
+    "Share: keeps the most confident part of all candidates. Threshold: keeps every candidate whose value is at most "
+    "this. Precision: keeps as many candidates as calibration records can prove to have this precision. In at most 5 "
+    "of 100 projects fewer are right. Often there is not enough evidence to keep any."
 )
 _NEW_RULE = {"fraction": 0.5, "target_precision": 0.9}
 
 
 def current(here: Place) -> Policy:
-    """The policy shown."""
+    """The policy that the page shows."""
     return state.policy_shown(here.this_project, here.round)
 
 
 @notices.errors_kept()
 def change(here: Place, **values: Any) -> None:
-    """Keeps the policy with `values` changed."""
+    """Saves the policy with `values` changed."""
     checked = Policy.model_validate({**current(here).model_dump(), **values})
     state.save_settings(here.store, here.this_project, policy=checked.model_dump(mode="json"))
 
 
 def form(here: Place, pool: pd.DataFrame) -> None:
-    """Measure, rule, value, disputed records, classes."""
+    """Draws the form: measure, rule, value, disputed records, classes."""
     policy = current(here)
     known = measures_of(pool)
     _set("policy_measure", policy.measure if policy.measure in known else None)
@@ -49,7 +49,7 @@ def form(here: Place, pool: pd.DataFrame) -> None:
         format_func=lambda m: formats.MEASURE_WORDS[m],
         key="policy_measure",
         on_change=lambda: _new_measure(here, pool),
-        help="How confidence is counted. " + formats.MEASURE_FORMULAS[policy.measure],
+        help="The measure by which candidates are ordered. " + formats.MEASURE_FORMULAS[policy.measure],
     )
     _set("policy_rule", policy.rule.kind)
     st.segmented_control(
@@ -72,16 +72,17 @@ def form(here: Place, pool: pd.DataFrame) -> None:
         width="stretch",
         key="policy_disputed",
         on_change=lambda: change(here, disputed=st.session_state["policy_disputed"]),
-        help="Disputed: the collaborators did not all give the same answer, and self-justify had the last word.",
+        help="Disputed: the collaborators did not all give the same answer. They can follow the same rule as agreed "
+        "records, a rule of their own, or be left out.",
     )
     if policy.disputed == "apart":
         _value(here, "policy_disputed_value", policy.disputed_rule, pool, lambda v: _set_rule(here, "disputed_rule", v))
     _set("policy_per_class", policy.per_class)
     st.toggle(
-        "Inside every predicted class",
+        "Within each predicted class",
         key="policy_per_class",
         on_change=lambda: change(here, per_class=st.session_state["policy_per_class"]),
-        help="The rule is applied to every predicted class by itself, so that no class starves.",
+        help="Applies the rule to each predicted class separately, so that rare classes are kept, too.",
     )
     _set("policy_quota", policy.quota)
     st.number_input(
@@ -92,7 +93,7 @@ def form(here: Place, pool: pd.DataFrame) -> None:
         key="policy_quota",
         placeholder="No limit",
         on_change=lambda: change(here, quota=st.session_state["policy_quota"]),
-        help="Of every predicted class no more than this many are kept, the most confident ones.",
+        help="Keeps at most this many candidates of each predicted class, the most confident ones.",
     )
 
 
@@ -102,20 +103,20 @@ def in_words(policy: Policy) -> str:
     if policy.disputed == "apart":
         rule["disputed"] = policy.disputed_rule
     said = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
-    said += ["inside every class"] if policy.per_class else []
+    said += ["within each class"] if policy.per_class else []
     said += [f"at most {policy.quota:,} per class"] if policy.quota else []
     return f"{formats.MEASURE_WORDS[policy.measure]}, {', '.join(said)}"
 
 
 def _rule_in_words(rule: Rule) -> str:
     if rule.kind == "threshold":
-        return f"up to {rule.value:g}"
+        return f"up to {rule.value:.3g}"
     share = formats.percent(rule.value)
     return f"most confident {share}" if rule.kind == "fraction" else f"precision {share}"
 
 
 def drag(here: Place, pool: pd.DataFrame, value: float) -> None:
-    """The histogram's line was moved to `value`: becomes the rule's own unit."""
+    """Sets the rule after the line in the histogram was moved to `value`, converted to the rule's unit."""
     policy = current(here)
     if policy.rule.kind == "fraction":
         part = pool if policy.disputed == "together" else pool[pool["agreed"].astype(bool)]
@@ -124,7 +125,7 @@ def drag(here: Place, pool: pd.DataFrame, value: float) -> None:
 
 
 def movable(policy: Policy) -> bool:
-    """Whether there is one line that a hand can move."""
+    """Whether the policy has a single threshold, so that its line can be moved."""
     return policy.rule.kind != "target_precision" and not (policy.per_class and policy.rule.kind == "fraction")
 
 
@@ -178,13 +179,13 @@ def _largest(pool: pd.DataFrame, measure: str) -> float:
 def _new_measure(here: Place, pool: pd.DataFrame) -> None:
     measure = st.session_state["policy_measure"]
     rule = current(here).rule
-    if rule.kind == "threshold":  # the old value means nothing in the new measure
+    if rule.kind == "threshold":  # the old value has no meaning in the new measure
         rule = Rule(kind="threshold", value=float(pool[measure].median()))
     change(here, measure=measure, rule=rule.model_dump())
 
 
 def take_measure(here: Place, measure: str) -> None:
-    """Takes another measure at the same share; a threshold in the old one's unit becomes the half."""
+    """Chooses another measure. The share stays; a threshold, which has no meaning in it, becomes a share of 50 %."""
     rule = current(here).rule
     change(here, measure=measure, rule=(Rule(value=0.5) if rule.kind == "threshold" else rule).model_dump())
 

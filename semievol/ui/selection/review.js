@@ -1,24 +1,27 @@
-// One candidate at a time. Keys are heard here and put in a numbered queue, so that none is lost while the page works.
+// Shows one candidate at a time. Key presses are put into a numbered queue here, so that none is lost while the page
+// works. See desk.py for the Python side.
 // data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, paused, more, settles,
 //   finished}
-// state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]; an entry stays in the queue until `seq` says that it
-// is stored, and is sent again after a failure. `turn` makes every message a new one.
-const kept = new Map(); // place -> state; outlives the element, and the dashboard's process, which may be started anew
-const PAGE = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // whose numbers `seq` counts
-const WAIT = "One moment, the next ones are on their way.";
-const SOON = 60; // milliseconds in which quick presses become one message
-const SETTLED = 1200; // of silence, after which the rest of the page is drawn anew
-const AGAIN = 3000; // before what could not be saved is sent again
-const UNHEARD = 15000; // of waiting for an answer, longer than a write waits, before the whole page is asked for
+// state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]. An entry stays in the queue until `data.seq` has
+// reached its number, which means that it is stored. After a failure the queue is sent again. `turn` changes with every
+// message, so that no two messages are equal.
+const kept = new Map(); // place -> state; survives a redraw of the element and a restart of the dashboard
+const PAGE = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // names this page, which numbers its keys
+const WAIT = "Loading the next records.";
+// In milliseconds:
+const SOON = 60; // quick presses within this time become one message
+const SETTLED = 1200; // without a press, after which the rest of the page is redrawn
+const AGAIN = 3000; // until what could not be saved is sent again
+const UNHEARD = 15000; // without an answer (longer than a write may wait), after which the whole page is requested
 const ACTS = {
   a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous",
 };
-const STAYS = new Set(["undo", "edit", "note"]); // the record is still to be decided
+const STAYS = new Set(["undo", "edit", "note"]); // after these the record stays on the screen
 
-// A new session has stored nothing of this page.
+// The highest number of this page that is stored; 0 in a new session, which does not know this page.
 const stored_of = (data, state) => (data.by === state.by ? data.seq : 0);
 
-// Whether what is pressed here is text, or moves something.
+// Whether the focused element needs the key itself: for text, a slider, or a group of radio buttons.
 const takes_keys = (at, key) =>
   at.isContentEditable ||
   /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) ||
@@ -67,7 +70,7 @@ export default function ({ data, parentElement, setStateValue }) {
     clearTimeout(state.unheard);
     state.unheard = setTimeout(() => {
       if (!root.isConnected || !state.queue.length) return;
-      dispatchEvent(new Event("semievol-unheard")); // once all of the page is drawn, its parts are heard
+      dispatchEvent(new Event("semievol-unheard")); // see awake.py: redraws the whole page
       send(AGAIN);
     }, UNHEARD);
     setStateValue("keys", state.queue.map((one) => ({ ...one, turn: state.turn })));
@@ -102,7 +105,7 @@ export default function ({ data, parentElement, setStateValue }) {
     const entry = { by: state.by, who: data.reviewer, seq: state.seq, act, pick: -1, ...about };
     if (act === "choose") entry.pick = Number(event.key) - 1;
     state.queue.push(entry);
-    if (act === "edit" || act === "note") state.typing = state.seq; // what is typed next belongs to the form
+    if (act === "edit" || act === "note") state.typing = state.seq; // the next keys belong to the form
     if (!STAYS.has(act)) waiting.add(entry.slot);
     state.show();
     send(SOON);

@@ -1,4 +1,4 @@
-"""The review desk: one candidate at a time, decided by keys or buttons, saved before the next one appears."""
+"""The review of one candidate at a time, by keys or buttons. Each decision is saved before the next record appears."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS = {
     "A": "accept",
     "R": "reject",
     "1–9": "answer",
-    "0": "ambiguous, none fits",
+    "0": "ambiguous, no answer fits",
     "E": "edit",
     "N": "note",
     "S": "skip",
@@ -29,13 +29,13 @@ KEYS = {
 }
 ACTS = ("accept", "reject", "choose", "ambiguous", "edit", "note", "skip", "undo")
 ORDERS = {
-    "unsure": ("Unsure", "The most unsure first"),
-    "threshold": ("Threshold", "The closest to the threshold first"),
-    "disputed": ("Disputed", "Where the collaborators disagree first"),
-    "random": ("Random", "In random order"),
-    "second": ("Second opinion", "What others decided and you did not"),
+    "unsure": ("Least confident", "The least confident candidates come first"),
+    "threshold": ("Threshold", "The candidates closest to the threshold come first"),
+    "disputed": ("Disputed", "Candidates on which the collaborators disagree come first"),
+    "random": ("Random", "The candidates come in random order"),
+    "second": ("Second opinion", "Records that others have decided on and you have not"),
 }
-"""Order -> its short name, and what comes when."""
+"""Order -> its short name, and its explanation."""
 BUTTONS = (
     ("Accept", "accept", ":material/check:"),
     ("Reject", "reject", ":material/close:"),
@@ -48,10 +48,11 @@ BUTTONS = (
 
 @st.fragment
 def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> None:
-    """The desk: order, the candidate, buttons, and the forms for a correction and a note.
+    """Draws the review: the order, the candidate, the buttons, and the forms for a correction and a note.
 
-    Drawn alone while keys come fast; what they change elsewhere on the page is drawn once they rest. kept: which
-    candidates the policy keeps, in the order of the pool.
+    As a fragment it is redrawn alone while keys come fast; the rest of the page follows once no key was pressed for a
+    while. kept: whether the policy keeps each candidate, in the order of the pool; line: the threshold, None if there
+    is none.
     """
     if desk.stale() or notices.failed() is not None:
         st.rerun()
@@ -102,7 +103,7 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
 
 
 class Desk:
-    """The review of one round, bound to what was on the screen when it was drawn."""
+    """The review of one round. It acts on the records and answers that were on the screen when it was drawn."""
 
     def __init__(self, here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
         self.here, self.pool, self.measure, self.line = here, pool, measure, line
@@ -112,14 +113,14 @@ class Desk:
         self.session = desk.session()
         self.revision = results.revision(here.store, self.round_id)
         self.written = results.written(here.store, self.round_id)
-        self.left = 0  # records that are still to be decided, in the order asked for
-        self.held = 0  # further ones, which an open random review asks about
+        self.left = 0  # number of records that are still to be decided in this order
+        self.held = 0  # number of further records, reserved for an open random review
         self.second = False  # whether second opinions were asked for
         self.skipped: set[str] = st.session_state.setdefault("review_skipped", set())
         self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
 
     def queue(self, order: str) -> list[str]:
-        """Ids of the next candidates: what was asked for or undone first, then those to be decided in `order`."""
+        """Ids of the next candidates: first the one that was opened or undone, then the undecided ones in `order`."""
         index, self.second = self.pool.index, order == "second"
         if self.second:
             asked = index.isin(self._others())
@@ -150,19 +151,19 @@ class Desk:
         return ids[: desk.AHEAD]
 
     def finished(self) -> str:
-        """What is said where nothing is left to show."""
+        """The text when no record is left to show."""
         other = " other" if self.held else ""
-        told = f"Every{other} candidate is decided or skipped. Undo brings the last one back."
+        told = f"All{other} candidates are decided or skipped. Undo brings the last one back."
         if self.second:
-            told = f"There is no{other} decision of a colleague that you have not given your own opinion on."
+            told = f"You have given your own opinion on all{other} records that your colleagues decided on."
         if not self.held:
             return told
         are = "is" if self.held == 1 else "are"
         held = formats.plural(self.held, "record")
-        return f"{told} {held} of the random review under way {are} not shown here until answered there."
+        return f"{told} {held} of the open random review {are} not shown here until answered there."
 
     def _others(self) -> list[str]:
-        """Records that somebody else has decided on, and this reviewer has not."""
+        """Ids of the records that somebody else has decided on and this reviewer has not."""
         me = state.reviewer()
         said: dict[str, set[str]] = {}
         for entries in decisions.standing(self.here.store, self.project_id).values():
@@ -172,7 +173,7 @@ class Desk:
         return [i for i, names in said.items() if me not in names and i in self.pool.index]
 
     def item(self, record_id: str) -> dict[str, Any]:
-        """A card; one that was drawn before is taken as it was: `last` is what its reader has seen."""
+        """The card of a record. A card drawn before is reused, so that `last` stays what the reviewer has seen."""
         cards: dict[Any, dict[str, Any]] = st.session_state.setdefault("review_cards", {})
         place = self._place(record_id)
         decided = tuple(self.pool[name].array[place] for name in ("decision", "decided_answer") if name in self.pool)
@@ -206,7 +207,7 @@ class Desk:
 
     @notices.errors_kept()
     def do(self, record_id: str | None, action: str) -> None:
-        """A button: bound to the record it was drawn for, and to the revision, so that a double click counts once."""
+        """Callback of a button. Its key holds the record and the revision, so that a double click counts once."""
         desk.rest()
         key = f"{self.session}-{record_id}-{action}-{self.revision}"
         if action == "undo" and self._take_many_back(key):
@@ -214,7 +215,7 @@ class Desk:
         self._apply(record_id, action, None, key)
 
     def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:
-        """seen: the newest entry of the record's history on the screen; None for that of this drawing."""
+        """Carries out an action. seen: the newest history entry that the reviewer saw; None: that of this drawing."""
         if action == "undo":
             self._undo(key)
         elif action == "note" or (action == "edit" and answer is None):
@@ -229,7 +230,7 @@ class Desk:
             return
         shown = self._shown(record_id)
         if action == "accept" and shown is None:
-            st.toast("There is no answer to accept; correct it instead.", icon=":material/info:")
+            st.toast("There is no answer to accept. Press Edit to give one.", icon=":material/info:")
             return
         asserted = answer if answer is not None else shown if action == "accept" else None
         made = decisions.decide(
@@ -254,9 +255,9 @@ class Desk:
         conflicts.compare(self.here, made, seen)
 
     def _take_many_back(self, key: str) -> bool:
-        """Whether the Undo button takes back so many that this is begun beside the page, with a bar.
+        """If Undo would take back many decisions, starts that in a thread with a progress bar and returns True.
 
-        The key U does not come here: it may be acknowledged only once all of it is stored.
+        Only for the button. The key U must not be confirmed to the browser before everything is stored.
         """
         newest = decisions.newest(self.here.store, self.project_id, state.reviewer())
         together = decisions.together(self.here.store, self.project_id, newest) if newest is not None else 0
@@ -285,7 +286,7 @@ class Desk:
         return place
 
     def correction(self, record_id: str) -> None:
-        """The form for another answer."""
+        """The form that corrects the answer."""
         view = results.record_view(self.here.store, self.round_id, record_id)
         allowed = allowed_answers(self.task, view.record)
         with st.form("correction", border=False):
@@ -299,22 +300,22 @@ class Desk:
                 )
             else:
                 typed = st.text_input("Correct answer", value=self._shown(record_id) or "")
-            note = st.text_input("Note", max_chars=500, placeholder="Why, for yourself and colleagues; may stay empty")
+            note = st.text_input("Note", max_chars=500, placeholder="Optional: the reason, for yourself and colleagues")
             with st.container(horizontal=True):
                 saved = st.form_submit_button("Save correction", type="primary")
                 st.form_submit_button("Cancel", on_click=self._put_down)
             if saved:
                 read = typed if allowed else parse(self.task, view.record, str(typed or ""))
                 if read is None:
-                    st.warning("Choose an answer, or type one of the task's kind: a numeric task wants one number.")
+                    st.warning("Choose an answer, or type one that fits the task: a numeric task needs one number.")
                     return
                 own = same(self.task, read, self._shown(record_id))
                 self._save(record_id, "accept" if own else "edit", None if own else read, note or "")
 
     def note(self, record_id: str) -> None:
-        """The form for a decision with a note."""
+        """The form that decides and adds a note."""
         with st.form("note", border=False):
-            note = st.text_input("Note", max_chars=500, placeholder="Kept with the decision, in the history")
+            note = st.text_input("Note", max_chars=500, placeholder="Stored with the decision, in the history")
             with st.container(horizontal=True):
                 for label, action in (("Accept", "accept"), ("Reject", "reject"), ("None fits", "ambiguous")):
                     if st.form_submit_button(f"{label} with this note"):
@@ -332,7 +333,7 @@ class Desk:
 
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the `count` smallest values in order, equals by position; cheaper than sorting all."""
+    """Positions of the `count` smallest values in order, ties by position; faster than sorting all values."""
     if len(values) <= count:
         return np.argsort(values, kind="stable")
     border = np.partition(values, count - 1)[count - 1]

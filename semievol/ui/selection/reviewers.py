@@ -1,4 +1,4 @@
-"""Several reviewers: how far they agree beyond chance, and where they do not."""
+"""Several reviewers: how much they agree beyond chance, and the records on which they differ."""
 
 from __future__ import annotations
 
@@ -21,25 +21,30 @@ SHOWN = 100
 
 
 def reviewers(here: Place, pool: pd.DataFrame) -> None:
-    """Kappa for every two, alpha for all, and the records that they see differently."""
-    parts.heading("Reviewers", "Everybody's newest word on each record. “Second opinion” on the desk makes more of it.")
+    """Cohen's kappa for every pair, Krippendorff's alpha for all, and the records with different decisions."""
+    parts.heading(
+        "Reviewers",
+        "Compares each reviewer's newest decision on each record. To decide on records that others have decided on, "
+        "choose “Second opinion” under Review.",
+    )
     said = opinions(here.task, decisions.standing(here.store, here.this_project.id))
     if said.shape[1] < 2:
-        parts.note("Only one reviewer so far. Names are set on the Settings page, for each browser its own.")
+        parts.note("There are no decisions by two reviewers yet. Each reviewer enters a name on the Settings page.")
         return
     both = said[said.notna().sum(axis=1) >= 2]
     if both.empty:
-        parts.note("No record has been decided on by two reviewers yet.")
+        parts.note("No two reviewers have decided on the same record yet.")
         return
     parts.tiles(
         [
             ("Decided by several", formats.count(len(both)), "records"),
-            ("Seen differently", formats.count(int((both.nunique(axis=1) > 1).sum())), "records"),
+            ("Decided differently", formats.count(int((both.nunique(axis=1) > 1).sum())), "records"),
             (
                 "Krippendorff's alpha",
                 formats.score(agreement.alpha(said)),
-                "1 is perfect, 0 is chance",
-                "1 − observed / expected disagreement, nominal, over all reviewers and records with two or more.",
+                "1 is full agreement, 0 is chance",
+                "Agreement beyond chance: 1 − observed / expected disagreement, for nominal answers, over all "
+                "reviewers and all records with two or more decisions.",
             ),
         ]
     )
@@ -48,17 +53,23 @@ def reviewers(here: Place, pool: pd.DataFrame) -> None:
         for p in agreement.pairs(said.rename(columns=lambda name: name or "not signed"))
         if p.records
     ]
-    names = {"pair": "Reviewers", "records": "Records both decided", "agreed": "Alike", "kappa": "Cohen's kappa"}
+    names = {
+        "pair": "Reviewers",
+        "records": "Records both decided",
+        "agreed": "Same decision",
+        "kappa": "Cohen's kappa",
+    }
     tables.table(pd.DataFrame(lines), "kappa", names)
     if any(math.isnan(line["kappa"]) for line in lines):
-        parts.note("Kappa is not defined where both always say the same one thing.")
+        parts.note("Kappa is not defined where both reviewers gave one and the same answer to all records.")
     _conflicts(pool, both)
 
 
 def opinions(task: Task, standing: dict[str, list[Decision]]) -> pd.DataFrame:
-    """One line per content (by the newest id it was decided under), one column per reviewer: what each said last.
+    """One line per record content (under its newest record id), one column per reviewer: what each said last.
 
-    A reject says only what the answer is not: it counts where somebody else says just that.
+    A rejection only says which answer is wrong. It counts only if somebody else gave just that answer, or if nobody
+    gave any.
     """
     said: dict[str, dict[str, str]] = {}
     for entries in standing.values():
@@ -80,7 +91,7 @@ def _said(task: Task, entry: Decision, asserted: set[str]) -> str:
 
 
 def _canonical(task: Task, answer: str | None) -> str:
-    """Answers that count as the same, written the same."""
+    """One spelling for all answers that count as the same."""
     if task.kind == "numeric" and answer is not None and (number := parse_number(answer)) is not None:
         return format(number.normalize(), "f")
     return fold(answer or "") if task.kind == "text" else str(answer)
@@ -91,7 +102,7 @@ def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
     apart = apart[apart.index.isin(pool.index)].head(SHOWN)
     if apart.empty:
         return
-    parts.heading("Seen differently", "The newest decision counts until somebody decides again.")
+    parts.heading("Records decided differently", "The newest decision counts.")
     people = [str(name) for name in apart.columns]
     shown = apart.set_axis([f"by_{n}" for n in range(len(people))], axis=1).assign(
         question=pool["question"].loc[apart.index]
@@ -101,4 +112,4 @@ def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
         tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
     )
     if picked is not None:
-        st.button("Open on the desk", key="open_conflict", on_click=desk.show_first, args=(str(apart.index[picked]),))
+        st.button("Open in Review", key="open_conflict", on_click=desk.show_first, args=(str(apart.index[picked]),))

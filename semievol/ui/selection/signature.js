@@ -1,5 +1,5 @@
-// The reviewer's name, kept in this browser for the next session. data: {name, session}; a session that was never told
-// a name says null, and is told the kept one, once. state `kept`: {name, session}.
+// Keeps the reviewer's name in this browser for the next session. data: {name, session}. A session that has no name yet
+// sends null and receives the kept one, once, as state `kept`: {name, session}.
 const PLACE = "semievol-reviewer";
 let told = null;
 
@@ -13,6 +13,6 @@ export default function ({ data, setStateValue }) {
       setStateValue("kept", { name: localStorage.getItem(PLACE), session: data.session });
     }
   } catch {
-    // a browser that keeps nothing: the name lasts as long as the session
+    // The browser allows no storage: the name lasts as long as the session.
   }
 }

@@ -1,7 +1,7 @@
-"""Who signs: the reviewer's name, kept in the visitor's browser, and never in the workspace.
+"""The reviewer's name, which signs decisions. It is kept in the visitor's browser, not in the workspace.
 
-Two people have two browsers, so nobody signs with another's name; a new session of the same browser is told the name
-that the last one had.
+So two people with two browsers cannot sign with each other's name, and a new session of the same browser starts with
+the name of the last one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _component = st.components.v2.component(
 
 
 def keep() -> None:
-    """Has the browser keep the name, or tell the one it keeps; before anything that may be signed."""
+    """Stores the name in the browser, or reads it from there. Call it before anything that may be signed."""
     with st.container(key="unseen_signature"):
         known = state.reviewer() if "reviewer" in st.session_state else None
         _component(data={"name": known, "session": desk.session()}, key="signature", on_kept_change=_restore)
@@ -38,7 +38,7 @@ def _restore() -> None:
 
 
 def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None:
-    """The field for the name; what is typed is signed with from then on."""
+    """The field for the name; decisions made after it was typed are signed with it."""
     if st.session_state.get("sign_name") != state.reviewer():
         st.session_state["sign_name"] = state.reviewer()
     st.text_input(
@@ -52,13 +52,13 @@ def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None
 
 
 def signed() -> None:
-    """Says who signs what is decided here, with the way to another name."""
+    """Shows the name that signs decisions, with a button to change it."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="signed"):
         if state.reviewer() and not st.session_state.get("signing"):
             st.text(f"Signed as {state.reviewer()}")
             st.button("Change", key="sign_change", type="tertiary", on_click=_ask)
         else:
-            st.text("Unsigned: give a name" if not state.reviewer() else "Sign as")
+            st.text("Not signed. Your name:" if not state.reviewer() else "Sign as")
             field("collapsed")
             if state.reviewer():
                 st.button("Keep", key="sign_keep", type="tertiary", on_click=_keep)
@@ -75,7 +75,7 @@ def _keep() -> None:
 def _sign() -> None:
     st.session_state["reviewer"] = _clean(st.session_state["sign_name"])
     _keep()
-    desk.rest()  # the browser is told with the page, which the desk is drawn without
+    desk.rest()  # the whole page must be drawn, as the browser gets the name from there
 
 
 def _clean(name: object) -> str:

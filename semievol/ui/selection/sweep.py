@@ -1,4 +1,4 @@
-"""After a correction: records that read alike and have the same pseudo-label are offered for the same correction."""
+"""After a correction, offers similar records with the same pseudo-label for the same correction."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from semievol.ui.shell.state import Place
 
 OFFERED = 12
 ALIKE = 0.25
-"""Least similarity (cosine of words weighted by rarity) with which a record is offered."""
-_MOST = 20_000  # records compared; half a second's work
+"""Minimum similarity (cosine of TF-IDF vectors) of a record that is offered."""
+_MOST = 20_000  # records that are compared at most; takes half a second
 
 
 def remember(record_id: str, before: str | None, after: str | None) -> None:
-    """Notes a correction, so that its likes are offered on the next drawing."""
+    """Notes a correction, so that similar records are offered at the next drawing."""
     st.session_state["sweep"] = {"record": record_id, "before": before, "after": after}
 
 
@@ -32,20 +32,20 @@ def forget() -> None:
 
 
 def offer(here: Place, pool: pd.DataFrame) -> None:
-    """The records most like the one corrected last, with a tick each, and one button for all that are ticked."""
+    """The records most similar to the one corrected last, each with a checkbox, and a button that corrects them."""
     last: dict[str, Any] | None = st.session_state.get("sweep")
     if last is None or here.task.kind == "multiple_choice" or last["record"] not in pool.index:
-        return  # a letter means another option in every record
+        return  # in multiple choice a letter means a different option in every record
     found = _alike(pool[~pool.index.isin(reserved(state.reviews(here.store, here.this_round.id)))], last)
     if found.empty:
         forget()
         return
     with parts.card("sweep", tight=True):
         parts.heading(
-            "Records like the one you corrected", "The model gave them the same answer. Tick what is wrong too."
+            "Records like the one you corrected", "They have the same answer. Tick those that are wrong, too."
         )
         st.text(f"{last['before']} → {last['after']}")
-        names = {"wrong": st.column_config.CheckboxColumn("Wrong too", width="medium")}
+        names = {"wrong": st.column_config.CheckboxColumn("Also wrong", width="medium")}
         names |= {"question": st.column_config.TextColumn("Question", width="large", disabled=True)}
         names |= {"similarity": st.column_config.NumberColumn("Similarity", format="%.2f", disabled=True)}
         shown = found.assign(wrong=False)[["wrong", "question", "similarity"]]
@@ -64,18 +64,25 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
 @notices.errors_kept()
 def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: dict[str, Any], revision: int) -> None:
     shown = dict(zip(chosen, pool.loc[chosen, "answer"], strict=True))
-    key = f"sweep-{last['record']}-{','.join(chosen)}-{revision}-{desk.session()}"
-    said = ("edit", last["after"], state.reviewer(), "like a record that was corrected", key)
     made = decisions.decide_many(
-        here.store, here.this_project.id, here.this_round.id, shown, *said, only_undecided=True
+        here.store,
+        here.this_project.id,
+        here.this_round.id,
+        shown,
+        action="edit",
+        answer=last["after"],
+        reviewer=state.reviewer(),
+        note="like a record that was corrected",
+        key=f"sweep-{last['record']}-{','.join(chosen)}-{revision}-{desk.session()}",
+        only_undecided=True,
     )
     forget()
     desk.rest()
-    notices.say(f"{formats.plural(len(made), 'record')} corrected; Undo takes all of them back.")
+    notices.say(f"{formats.plural(len(made), 'record')} corrected. Undo takes all of them back.")
 
 
 def _alike(pool: pd.DataFrame, last: dict[str, Any]) -> pd.DataFrame:
-    """Undecided candidates with the answer that was wrong, most similar first: question and similarity."""
+    """Undecided candidates with the answer that was corrected, most similar first: question and similarity."""
     same = pool["answer"].to_numpy() == last["before"]
     if "decision" in pool:
         same &= pool["decision"].isna().to_numpy()

@@ -17,7 +17,7 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!data) return;
   const state = held.get(root) || { dragging: false, pending: false, timer: 0 };
   held.set(root, state);
-  if (state.dragging || state.pending) return; // the server's echo must not move what the hand holds
+  if (state.dragging || state.pending) return; // the server's answer must not move a line that is being dragged
   const focused = root.contains(document.activeElement);
 
   // Most candidates are very confident: the axis runs with the square root, its numbers are the true values.

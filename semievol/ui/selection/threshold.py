@@ -1,6 +1,6 @@
-"""The histogram of a confidence measure with a threshold line that is dragged or moved with the arrow keys.
+"""The histogram of a confidence measure with a threshold line, which is dragged or moved with the arrow keys.
 
-100,000 candidates are binned here; the browser sees 48 bars. One message per drag comes back.
+The candidates (up to 100,000) are binned here, so that the browser gets 48 bars only. It sends one message per drag.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _histogram = st.components.v2.component(
 
 
 def bins(frame: pd.DataFrame, measure: str) -> dict[str, Any]:
-    """Edges (even on a square-root axis) with the counts of agreed and disputed candidates that have a value."""
+    """Bin edges (evenly spaced on a square-root axis) and the counts of agreed and disputed candidates per bin."""
     values = frame[measure].to_numpy(dtype=float) if measure in frame else np.array([])
     agreed = frame["agreed"].to_numpy(dtype=bool) if measure in frame else np.array([], dtype=bool)
     known = np.isfinite(values)
@@ -48,15 +48,15 @@ def histogram(
     on_change: Callable[[float], None] | None,
     key: str,
 ) -> None:
-    """Draws the histogram; `on_change(value)` is called when the hand has moved the line, None keeps it fixed.
+    """Draws the histogram. on_change(value) is called when the line was moved; None makes the line fixed.
 
-    lines: where the cut stands, by part (all, agreed, disputed). words: the axis title.
+    lines: the threshold for each part (all, agreed, disputed); words: the name of the measure, for the axis.
     """
     data = bins(frame, measure) | {
         "lines": [{"part": part, "value": value} for part, value in lines.items()],
         "movable": on_change is not None,
         "words": f"{words}, lower is more confident",
-        "label": f"Histogram of {words} with the threshold in it",
+        "label": f"Histogram of {words} with the threshold",
     }
 
     def moved() -> None:

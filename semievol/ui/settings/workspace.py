@@ -1,9 +1,8 @@
-"""The parts of the Settings page: known models, the reviewer's name, the database's health."""
+"""The parts of the Settings page: the known models, the reviewer's name, the state of the database."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -43,100 +42,101 @@ _COLUMNS = {
 
 
 def models(store: Store) -> None:
-    """What is known of every model, a question to try one with, and the form that adds one. Keys are named, never
-    typed."""
+    """The table of known models, a form to try one, and a form to add one.
+
+    The form asks for the environment variable that holds an API key, never for the key.
+    """
     parts.heading(
         "Models",
-        "Memory and time: of a run on 100 labeled and 1,000 unlabeled records here, roughly. New projects start with "
-        f"{installed.default_model()} and the embedder {installed.default_embedder()}.",
+        "Memory and time are rough estimates for a run with 100 labeled and 1,000 unlabeled records on this machine. "
+        f"New projects use the model {installed.default_model()} and the embedder {installed.default_embedder()}.",
     )
     if advice := installed.advice():
         parts.note(advice)
     found = known_models.known(store)
-    where = {model["name"]: model for model in settings.models(store)}
-    tables.table(pd.DataFrame([_line(one, where.get(one.name, {})) for one in found]), "models", _COLUMNS)
+    known = {model.name: model for model in settings.models(store)}
+    lines = [_line(one, known.get(one.name, settings.Model(one.name, one.kind))) for one in found]
+    tables.table(pd.DataFrame(lines), "models", _COLUMNS)
     for one in found:
         if one.note:
             parts.note(f"{one.name}: {one.note}")
     _try(store, [one.name for one in found if one.state in ("ready", "to be prepared") and one.kind != "embedder"])
-    known = settings.models(store)
     kind = st.segmented_control(
         "Add a model", list(ADDABLE), format_func=ADDABLE.__getitem__, default="folder", required=True, key="model_kind"
     )
     with st.form("add_model", border=False, clear_on_submit=True):
-        entry: dict[str, Any] = {"kind": kind}
+        entry = {"kind": kind}
         if kind == "endpoint":
-            entry["name"] = st.text_input("Name", placeholder="What collaborators call it")
+            entry["name"] = st.text_input("Name", placeholder="The name used in settings")
             entry["base_url"] = st.text_input("Address", placeholder="http://localhost:8000/v1", type="url")
             entry["model"] = st.text_input("Model at the endpoint")
             entry["key_variable"] = st.text_input(
-                "Environment variable with the key", help="The name of the variable. The key itself is never stored."
+                "Environment variable with the API key", help="The name of the variable. The key is never stored."
             )
         else:
-            words = "Folder or .gguf file on this machine" if kind == "folder" else "Hub id, owner/name"
+            words = "Folder or .gguf file on this machine" if kind == "folder" else "Hub id (owner/name)"
             entry["name"] = st.text_input(words)
         if st.form_submit_button("Add model", type="primary"):
             with parts.errors_shown():
                 entry = {key: str(value or "").strip() for key, value in entry.items()}
                 if kind != "endpoint":
                     planning.check_model(entry["name"])
-                settings.save_model(store, entry)
+                settings.save_model(store, settings.Model(**entry))
                 st.rerun()
-    own = [model["name"] for model in known if model["kind"] != "starter"]
+    own = [model.name for model in known.values() if model != settings.STARTER]
     if own:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            gone = st.selectbox("Forget a model", own, index=None, key="forget_model", placeholder="Choose one")
-            if st.button("Forget", disabled=gone is None) and gone is not None:
+            gone = st.selectbox("Remove a model", own, index=None, key="forget_model", placeholder="Choose one")
+            if st.button("Remove", disabled=gone is None) and gone is not None:
                 settings.remove_model(store, gone)
                 st.rerun()
 
 
-def _line(one: known_models.Known, stored: dict[str, Any]) -> dict[str, str]:
-    """A model as a line of the table; what is not known is a dash."""
+def _line(one: known_models.Known, stored: settings.Model) -> dict[str, str]:
+    """A model as a line of the table; unknown values are dashes."""
     size = formats.DASH if one.parameters is None else f"{one.parameters / 1e6:,.0f} M"
     return {
         "name": one.name,
         "kind": KINDS.get(one.kind, one.kind),
         "state": one.state,
-        "what": ", ".join(filter(None, (one.title, one.architecture))) or stored.get("base_url") or formats.DASH,
+        "what": ", ".join(filter(None, (one.title, one.architecture))) or stored.base_url or formats.DASH,
         "size": size,
         "context": formats.DASH if one.context is None else formats.count(one.context),
         "licence": one.licence or formats.DASH,
         "memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
         "time": formats.DASH if one.seconds is None else f"about {formats.duration(one.seconds)}",
-        "key": _key_words(stored),
+        "key": _key_words(stored.key_variable),
     }
 
 
 def _try(store: Store, names: list[str]) -> None:
-    """A question to a model as it is, before anything is trained."""
+    """A form that asks a model a question, as the model is before any training."""
     with st.form("try_model", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Try it", names, key="tried_model", width=220)
+        name = st.selectbox("Try a model", names, key="tried_model", width=220)
         question = st.text_input("Question", "What is the capital of France?", key="tried_question")
         pressed = st.form_submit_button("Ask", icon=":material/send:")
     if pressed and name and question:
-        with parts.errors_shown(), st.spinner("Asking; a model that was never used here is prepared first"):
+        with parts.errors_shown(), st.spinner("Asking. A model that was never used here is prepared first."):
             st.session_state["tried"] = (name, question, inference_client.try_model(store, name, question))
     if tried := st.session_state.get("tried"):
         paint.draw(node("demo", None, node("label", tried[0], tag="span"), node("mono", tried[2])), key="tried_answer")
 
 
-def _key_words(model: dict[str, Any]) -> str:
-    variable = model.get("key_variable")
+def _key_words(variable: str) -> str:
     if not variable:
         return ""
     return f"{variable} ({'set' if os.environ.get(variable) else 'not set'})"
 
 
 def reviewer() -> None:
-    """The name that decisions are signed with; it belongs to this browser."""
-    parts.heading("Reviewer", "Decisions are signed with this name. This browser keeps it; the workspace does not.")
+    """The field for the name that signs decisions; this browser keeps it."""
+    parts.heading("Reviewer", "Your decisions are signed with this name. It is kept in this browser only.")
     signature.field()
 
 
 def health(store: Store) -> None:
-    """Where everything lies and whether the database is whole."""
-    parts.heading("Workspace", "Database, uploads, adapters and logs lie in this folder.")
+    """The folder of the workspace, and whether the database is intact."""
+    parts.heading("Workspace", "This folder holds the database, uploads, adapters and logs.")
     st.code(str(store.home), language=None, wrap_lines=True)
     found = database.health(store)
     size = formats.DASH if found.size is None else f"{found.size / 2**20:.1f} MB"
@@ -146,4 +146,4 @@ def health(store: Store) -> None:
     if st.button("Check the database", icon=":material/health_and_safety:"):
         with parts.errors_shown(), st.spinner("Checking"):
             wrong = database.quick_check(store)
-            st.text("\n".join(wrong[:20]) if wrong else "The database is whole.")
+            st.text("\n".join(wrong[:20]) if wrong else "The database is intact.")

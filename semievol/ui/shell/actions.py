@@ -1,10 +1,11 @@
-"""What buttons do: hand one request over to the store or the launcher, then say so. Nothing is computed here."""
+"""What buttons do: each passes one request to the store or the launcher, then confirms it. Nothing is computed here."""
 
 from __future__ import annotations
 
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import intake, launch, planning
+from semievol.jobs.launch import Span
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import freezing, selections
@@ -14,29 +15,27 @@ from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
 from semievol.ui.shell import notices, router, state
 
-Span = tuple[str, str]
-
 
 def open_sample() -> None:
-    """Makes the bundled sample project, or finds it, and stands in it."""
+    """Creates the bundled sample project, or finds it, and opens it."""
     project = intake.open_sample(open_store(), notices.say)
     router.go("overview", project=project.id, round=None)
 
 
 def propagate(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """`warm_up` … `justify`, in the round that belongs to these settings."""
+    """Runs the stages `warm_up` to `justify`, in the round that belongs to these settings."""
     return _from_the_start(store, project, config, launch.PROPAGATE, parent_id)
 
 
 def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """All seven stages; the policy freezes the selection."""
+    """Runs all seven stages. The selection is frozen by the policy."""
     return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
 
 
 def fine_tune(store: Store, project: Project, config: Config, round_: Round | None) -> Run:
-    """`tune` and `evaluate` on the newest frozen selection; if there is none, the policy shown is frozen first.
+    """Runs `tune` and `evaluate` on the newest frozen selection. Without one, the current policy is frozen first.
 
-    A selection that holds nothing counts as none.
+    An empty selection counts as none.
     """
     if round_ is None or results.candidate_frame(store, round_.id).empty:
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
@@ -47,21 +46,22 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if (run.round_id, run.selection) == (round_.id, number):
             raise _twin(run)
-    return _started(launch.start(store, project, config, *launch.FINE_TUNE, selection=number, round_id=round_.id))
+    first, until = launch.FINE_TUNE
+    return _started(launch.start(store, project, config, first, until, selection=number, round_id=round_.id))
 
 
 def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:
-    """Asks the models of an evaluated run with demonstrations, too; what they answered before stays."""
+    """Asks the models of an evaluated run once more, now with demonstrations. Earlier answers stay."""
     config = run.config.model_copy(update={"evaluate_demonstrations": True})
     return _started(launch.start(store, project, config, "evaluate", "evaluate", round_id=run.round_id))
 
 
 @notices.errors_kept()
 def cross_fit(project: Project, round_: Round, folds: int) -> None:
-    """Judges the round's labeled records by models that never saw them; what the round holds already stays."""
+    """Cross-fits the round: models that never saw a labeled record answer it. Existing results of the round stay."""
     store = open_store()
     config = rounds.settled(round_, state.config_of(project, cross_fit=folds))
-    _started(launch.start(store, project, config, *launch.PROPAGATE, round_id=round_.id))
+    _started(launch.start(store, project, config, until=launch.PROPAGATE.until, round_id=round_.id))
 
 
 @notices.errors_kept()
@@ -76,7 +76,7 @@ def resume(run: Run) -> None:
 
 @notices.errors_kept()
 def put_first(run: Run) -> None:
-    """Makes a queued run the next one."""
+    """Moves a queued run to the front of the queue."""
     runs.reorder(open_store(), run.id, 0)
 
 
@@ -91,7 +91,7 @@ def _from_the_start(store: Store, project: Project, config: Config, span: Span, 
         round_ = rounds.get_round(store, run.round_id)
         if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):
             raise _twin(run)
-    return _started(launch.start(store, project, config, *span, parent_id=parent_id))
+    return _started(launch.start(store, project, config, span.first, span.until, parent_id=parent_id))
 
 
 def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[Run]:
@@ -104,13 +104,13 @@ def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[R
 
 
 def _twin(run: Run) -> UserError:
-    doing = "is running" if run.status == "running" else "waits in the queue"
+    doing = "is already running" if run.status == "running" else "is already in the queue"
     return UserError(
-        f"Run {run.id} does exactly this, and it {doing}.", "Training", "Wait for it, or change a setting first."
+        f"Run {run.id} does the same, and it {doing}.", "Training", "Wait for it, or change a setting first."
     )
 
 
 def _started(run: Run) -> Run:
-    notices.say(f"Run {run.id} is on its way.")
+    notices.say(f"Run {run.id} is queued and starts as soon as no other run is active.")
     state.visit(run.project_id, run.round_id)
     return run

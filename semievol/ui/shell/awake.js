@@ -1,4 +1,4 @@
-// A part of the page that gets no answer asks here for the whole page to be drawn.
+// Redraws the whole page when a fragment that got no answer dispatches `semievol-unheard`. See awake.py.
 let stop = null;
 
 export default function ({ setStateValue }) {

@@ -1,7 +1,7 @@
-"""Draws the whole page where a part of it gets no answer.
+"""Redraws the whole page when a fragment of it (`st.fragment`) gets no answer.
 
-A dashboard that was started anew knows nothing of the parts (`st.fragment`) of a page that is still open in a browser,
-and drops what they send; a visitor's session has to draw the page once before it hears them.
+After a restart the dashboard does not know the fragments of a page that is still open in a browser, and drops what they
+send. Once the session has drawn the whole page again, it receives their messages.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ _component = st.components.v2.component(
 
 
 def listen() -> None:
-    """Hears the browser's event `semievol-unheard`; outside every part."""
+    """Listens for the browser's event `semievol-unheard`, which asks for a redraw. Call it outside every fragment."""
     with st.container(key="unseen_awake"):
         _component(key="awake", on_woken_change=lambda: None)

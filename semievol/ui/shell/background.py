@@ -1,7 +1,7 @@
-"""Work that goes on beside the page: a click, another page or a closed tab does not break it off.
+"""Work in a thread, which a click, another page or a closed tab does not interrupt.
 
-Streamlit stops a page's script wherever the visitor presses something; a thread of our own goes on, and the page that
-is drawn next looks how far it is.
+Streamlit stops a page's script as soon as the visitor clicks something. Our own thread continues, and the page that is
+drawn next shows its progress.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from semievol.ui.shell import formats
 
 
 class Job(threading.Thread):
-    """`work` is given a function to say how many of `total` are done; result: what it returned."""
+    """Runs `work` in a thread. `work` receives a function that reports how many of `total` are done.
+
+    result: what `work` returned; error: what it raised.
+    """
 
     def __init__(self, name: str, work: Callable[[Callable[[int], None]], Any], total: int) -> None:
         super().__init__(name=name)
@@ -46,19 +49,19 @@ class Job(threading.Thread):
 
 
 def begin(name: str, work: Callable[[Callable[[int], None]], Any], total: int) -> None:
-    """Starts the session's job of this name; `follow` says how it went."""
+    """Starts the session's job of this name; `follow` shows its progress and returns its result."""
     job = Job(name, work, total)
     st.session_state[name] = job
     job.start()
 
 
 def busy(name: str) -> bool:
-    """Whether this session has such a job."""
+    """Whether this session has a job of this name that nobody has followed to its end."""
     return name in st.session_state
 
 
 def follow(name: str, doing: str, what: str) -> Any:
-    """Draws the progress of the session's job of this name until it has ended; returns its result, raises its error."""
+    """Draws the progress of the session's job of this name until it ends; returns its result or raises its error."""
     job: Job = st.session_state[name]
     bar = st.progress(0.0, doing)
     while job.is_alive():

@@ -85,12 +85,12 @@ STAGE_WORDS = {
 }
 STAGE_SENTENCES = {
     "warm_up": "The model is fine-tuned on the labeled records.",
-    "retrieve": "Every record finds the labeled records most like it.",
-    "respond": "Several collaborators answer every unlabeled record.",
-    "justify": "Where they disagree, the model weighs their answers.",
-    "select": "You keep what can be trusted, and correct the rest.",
-    "tune": "The model is fine-tuned on labeled and kept records.",
-    "evaluate": "Base, warm-up and evolved model meet the test set.",
+    "retrieve": "For every record, the most similar labeled records are found.",
+    "respond": "Several collaborators (ways of answering) answer every unlabeled record.",
+    "justify": "Where their answers differ, the model weighs them.",
+    "select": "You keep the reliable answers and correct the others.",
+    "tune": "The model is fine-tuned on labeled records and kept answers.",
+    "evaluate": "The base, warm-up and evolved models answer the test set.",
 }
 KIND_WORDS = {
     "multiple_choice": "Multiple choice",
@@ -107,17 +107,21 @@ ROW_WORDS = {
     for way, how in WAY_WORDS.items()
 } | SIMPLER_WORDS
 MEASURE_WORDS = {
-    "answer_nll": "Answer NLL",
-    "answer_entropy": "Answer entropy",
-    "mean_nll": "Mean NLL",
-    "token_entropy": "Token entropy",
-    "vote_entropy": "Vote entropy",
+    "answer_nll": "Answer confidence (NLL)",
+    "answer_entropy": "Answer confidence (entropy)",
+    "mean_nll": "Token confidence (mean NLL)",
+    "token_entropy": "Token confidence (entropy)",
+    "vote_entropy": "Agreement of votes (entropy)",
 }
 MEASURE_FORMULAS = {
-    "answer_nll": "−log of the averaged probability of the final answer; 0 is certain.",
-    "answer_entropy": "Shannon entropy of the collaborators' averaged distribution over the allowed answers, divided "
-    "by the log of their number; 0 is certain, 1 is a guess.",
-    "mean_nll": "−(1/T) Σ log p(y_t) of the final answer's tokens (the authors' code calls it entropy).",
-    "token_entropy": "Mean Shannon entropy of the next-token distributions while the answer was written.",
-    "vote_entropy": "Shannon entropy of the collaborators' answers as votes; 0 when all agree.",
+    "answer_nll": "Confidence in the final answer, as its negative log-likelihood (answer NLL): −log of the "
+    "probability that the collaborators give to it on average. 0 is certain; lower is more confident.",
+    "answer_entropy": "Confidence over all allowed answers (answer entropy): Shannon entropy of the collaborators' "
+    "averaged distribution, divided by the log of the number of answers. 0 is certain, 1 is a guess.",
+    "mean_nll": "Confidence in the tokens of the final answer, as their mean negative log-likelihood (mean NLL): "
+    "−(1/T) Σ log p(y_t). The authors' code calls it entropy. 0 is certain; lower is more confident.",
+    "token_entropy": "Confidence while the answer was written (token entropy): mean Shannon entropy of the next-token "
+    "distributions. 0 is certain; lower is more confident.",
+    "vote_entropy": "How far the collaborators agree (vote entropy): Shannon entropy of their answers, counted as "
+    "votes. 0 means that all agree.",
 }

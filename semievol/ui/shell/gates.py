@@ -1,4 +1,4 @@
-"""What a page needs before it can show anything, and the way to get it where it is missing."""
+"""What a page needs before it can show anything. Where it is missing, the page ends with the button that makes it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from semievol.ui.shell.state import Place
 
 
 def needs_project(here: Place) -> Project:
-    """The project of the address; without any, the empty state with the buttons that make one, and the page ends."""
+    """Returns the project of the address. Without one, draws the empty state with its buttons and ends the page."""
     if here.project is not None:
         return here.project
     with parts.card("no_project"):
         parts.empty(
             "Start with a project",
-            "A project holds your data, its task and everything learned from it. The sample shows the whole method in "
-            "two minutes, without a network or a GPU.",
+            "A project holds your data, its task and every result. The sample project shows the whole method in two "
+            "minutes, without a network or a GPU.",
         )
         with parts.centred():
             beginnings(primary=True)
@@ -31,7 +31,7 @@ def needs_project(here: Place) -> Project:
 
 
 def needs_data(here: Place, why: str) -> None:
-    """Ends the page with the way to the Data page, if the project has no records."""
+    """Ends the page with a link to the Data page if the project has no records. why: what the page needs them for."""
     if here.this_project.version_id is not None and here.this_project.task is not None:
         return
     with parts.card("no_data"):
@@ -42,13 +42,13 @@ def needs_data(here: Place, why: str) -> None:
 
 
 def needs_candidates(here: Place, what: str) -> None:
-    """Ends the page with the way to get candidates, if the round has none."""
+    """Ends the page with the button "Propagate" if the round has no candidates. what: what the page shows."""
     if has_candidates(here):
         return
-    needs_data(here, f"{what} It begins with labeled and unlabeled records.")
+    needs_data(here, f"{what} Import labeled and unlabeled records first.")
     with parts.card("no_candidates"):
         parts.empty(
-            "Nothing propagated yet",
+            "No candidates yet",
             f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones.",
         )
         with parts.centred():
@@ -57,7 +57,7 @@ def needs_candidates(here: Place, what: str) -> None:
                 with parts.errors_shown():
                     actions.propagate(here.store, here.this_project, state.config_of(here.this_project))
                     st.rerun()
-            router.link("training", "Watch it on the Training page" if busy else "Settings on the Training page")
+            router.link("training", "Follow it on the Training page" if busy else "Settings on the Training page")
         if here.active is not None:
             live.polled("waiting", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
     st.stop()
@@ -69,7 +69,7 @@ def has_candidates(here: Place) -> bool:
 
 
 def beginnings(primary: bool = False) -> None:
-    """The ways to begin."""
+    """The buttons that open the sample, make a project, or import an archive."""
     kind = "primary" if primary else "secondary"
     if st.button("Open sample project", type=kind, icon=":material/science:"):  # type: ignore[arg-type]
         with parts.errors_shown():
@@ -81,7 +81,7 @@ def beginnings(primary: bool = False) -> None:
 
 @st.dialog("New project")
 def new_project() -> None:
-    """Name and task kind, nothing else."""
+    """The form for a new project: its name and, if wanted, its kind of task."""
     with st.form("new_project", border=False):
         name = st.text_input("Name", max_chars=120, placeholder="What is it about?")
         kind = st.segmented_control(
@@ -89,7 +89,7 @@ def new_project() -> None:
             get_args(Kind),
             format_func=lambda k: formats.KIND_WORDS[k],
             key="new_kind",
-            help="Leave it open and the data will tell.",
+            help="If you choose none, the task is inferred from the data.",
         )
         if st.form_submit_button("Create project", type="primary"):
             with parts.errors_shown():

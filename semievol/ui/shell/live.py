@@ -1,7 +1,7 @@
-"""What moves while a run is active: stages, progress, time left. Polls the store once a second, and only then.
+"""What moves while a run is active: stages, progress, time left. Polls the store once a second while one is active.
 
-A polled part remembers what it saw when the page was drawn. When a stage or the run has ended since, or a press of its
-own failed, it has the whole page drawn again, so that results appear without a reload.
+A polled part remembers what it saw when the page was drawn. When a stage or the run has ended since, or a press in the
+part has failed, it reruns the whole page, so that results and errors appear without a reload.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from semievol.ui.shell import formats, notices, parts, state
 
 POLL_SECONDS = 1.0
 EARLY = 0.1
-"""Share of a stage up to which its time so far says little about its pace."""
+"""Below this share of a stage, its elapsed time says little about its pace."""
 
 TICKS = {"done": "✓", "failed": "!"}
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look: the active run of any project with its own stages, and the stages of the round in view."""
+    """The state at one moment: the active run of any project, its stages, and the stages of the round in view."""
 
     run: Run | None
     stages: list[StageProgress]
@@ -48,15 +48,15 @@ class Snapshot:
 
 
 def look(store: Store, round_id: int | None) -> Snapshot:
-    """The active run (of any project) and, stage by stage, the newest word of the round's runs on it."""
+    """Reads the active run (of any project) and, for each stage, the progress in the round's newest run of it."""
     launch.ensure_worker(store)
     runs = list_runs(store)
     merged: dict[str, StageProgress] = {}
     for run in [run for run in runs if run.round_id == round_id]:  # newest first
         for progress in stages(store, run.id):
-            if progress.status == "skipped":  # not in this run's span
+            if progress.status == "skipped":  # this run does not execute the stage
                 continue
-            if progress.status == "running" and run.status not in state.BUSY:  # left behind by its run
+            if progress.status == "running" and run.status not in state.BUSY:  # its run has ended without finishing it
                 progress = replace(progress, status="failed" if run.status == "failed" else "waiting")
             if progress.status != "waiting" or run.status in (*state.BUSY, *state.WAITING):
                 merged.setdefault(progress.stage, progress)
@@ -89,10 +89,10 @@ def share(progress: StageProgress) -> float:
 
 
 def pace(progress: StageProgress) -> float | None:
-    """Items a second of a running stage, since this session first saw some done; None until that says something.
+    """Items per second of a running stage, counted since this session first saw progress; None until that is known.
 
-    What a stage does before its first item (loading a model) and what a resumed stage finds done are no part of it.
-    A session that comes late takes the stage's whole time instead, until it has seen the stage move.
+    This leaves out the time before the first item (loading a model) and what a resumed stage found done.
+    A session that opens the page late uses the stage's whole time until it has seen the stage advance.
     """
     if progress.status != "running" or not progress.done or not progress.started:
         return None
@@ -106,7 +106,7 @@ def pace(progress: StageProgress) -> float | None:
 
 
 def seconds_left(progress: StageProgress) -> float | None:
-    """Time left at the pace seen; None while there is none."""
+    """Time left at the present pace; None while the pace is unknown."""
     each_second = pace(progress)
     return (progress.total - progress.done) / each_second if each_second and progress.total else None
 
@@ -159,7 +159,7 @@ def headline(run: Run, snapshot: Snapshot, stop: Callable[[Run], None], key: str
 
 
 def explained() -> None:
-    """What the seven stages do, for who sees them for the first time."""
+    """Explains the seven stages to a newcomer."""
     cells = [
         f"<div><span class='sv-num'>{number}</span><div class='sv-name'>{formats.STAGE_WORDS[stage]}</div>"
         f"<p class='sv-note'>{formats.STAGE_SENTENCES[stage]}</p></div>"
@@ -169,10 +169,10 @@ def explained() -> None:
 
 
 def sentence(snapshot: Snapshot) -> str:
-    """Where the active run is, in words: "Respond · 320 of 700 · 12 per second · 32 s left"."""
+    """Progress of the active run in words: "Respond · 320 of 700 · 12 per second · 32 s left"."""
     running = next((progress for progress in snapshot.working if progress.status == "running"), None)
     if running is None:
-        return "Waiting for its turn" if snapshot.run and snapshot.run.status == "queued" else "Getting ready"
+        return "Waiting in the queue" if snapshot.run and snapshot.run.status == "queued" else "Starting"
     words = [formats.STAGE_WORDS[running.stage]]
     if running.total:
         words.append(f"{formats.count(running.done)} of {formats.count(running.total)}")

@@ -1,7 +1,7 @@
-"""What a press has to say after the rerun that follows it: that it went well, or why it did not.
+"""Messages and errors that survive the rerun after a click: whether it worked, or why it did not.
 
-A callback runs before the page is drawn, and in a polled part without the page. What it has to say waits in the session
-until the page is drawn, once.
+A callback runs before the page is drawn, and in a fragment without the page. Its message waits in the session and is
+shown once, when the page is drawn.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ _SAID, _FAILED = "_said", "_failed"
 
 
 def say(text: str) -> None:
-    """A short message that survives the rerun which follows. Our own words only."""
+    """Keeps a short message for the next drawing of the page. Our own words only, never text from data."""
     st.session_state[_SAID] = text
 
 
 def fail(error: Exception) -> None:
-    """An error that survives the rerun which follows."""
+    """Keeps an error for the next drawing of the page."""
     st.session_state[_FAILED] = error
 
 
 @contextmanager
 def errors_kept() -> Iterator[None]:
-    """Around what a callback does, as `parts.errors_shown` around what a page draws; also a decorator."""
+    """Keeps the errors of a callback, as `parts.errors_shown` shows those of a page. Also a decorator."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - the callback's boundary: the page shows or logs it
@@ -34,11 +34,11 @@ def errors_kept() -> Iterator[None]:
 
 
 def failed() -> Exception | None:
-    """The error that waits to be drawn, if one does."""
+    """The error that waits to be drawn, None if there is none."""
     error: Exception | None = st.session_state.get(_FAILED)
     return error
 
 
 def taken() -> tuple[str | None, Exception | None]:
-    """What was said and what failed before the rerun, to be drawn now."""
+    """Removes and returns the message and the error that wait to be drawn."""
     return st.session_state.pop(_SAID, None), st.session_state.pop(_FAILED, None)

@@ -1,6 +1,6 @@
-"""Data text drawn beautifully and inertly: a tree of nodes that the browser builds with `textContent` only.
+"""Draws text from data safely: a tree of nodes that the browser builds with `textContent` only.
 
-Markdown, HTML and labels may turn text from a data set into images, links or formulas; this never does.
+Streamlit's Markdown, HTML and labels may turn text from a data set into images, links or formulas; this never does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Parts that every page is made of: the look, the page head, tiles, empty states, errors.
+"""Building blocks of every page: colours, the page head, tiles, cards, empty states, errors.
 
-HTML here carries our own words and numbers only; text from data goes through `paint`, `st.text` or a table.
+HTML here holds our own words and numbers only; text from data goes through `paint`, `st.text` or a table.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ _DARK = {
 
 
 def colours() -> dict[str, str]:
-    """The look's colours for the visitor's theme, by name."""
+    """The colours of the visitor's theme (light or dark), by name."""
     return _DARK if state.dark() else _LIGHT
 
 
 def style() -> None:
-    """The stylesheet with the theme's colours; once per run, before anything is drawn."""
+    """Writes the stylesheet and the theme's colours. Call it once per rerun, before anything is drawn."""
     variables = "".join(f"--sv-{name}:{value};" for name, value in colours().items())
     st.html(f"<style>:root{{{variables}}}</style>")
     st.html(ASSETS / "style.css")
@@ -80,7 +80,7 @@ def style() -> None:
 
 @contextmanager
 def page() -> Iterator[Place]:
-    """Wraps a whole page: the guard for deep links before it, errors shown as a person can use them."""
+    """Wraps a whole page: guards deep links, shows waiting messages, and shows errors in plain words."""
     guard()
     here = None
     with errors_shown():
@@ -88,7 +88,7 @@ def page() -> Iterator[Place]:
     if here is None:
         st.stop()
     if here.unknown is not None:
-        show_error(UserError("There is no project at this address.", "project", "Choose one in the sidebar."))
+        show_error(UserError("There is no project at this address.", "project", "Choose a project in the sidebar."))
         st.stop()
     text, failed = notices.taken()
     if text:
@@ -102,20 +102,20 @@ def page() -> Iterator[Place]:
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """A `UserError` becomes what, where and remedy; anything else is logged whole and said to be broken."""
+    """Shows a `UserError` as what, where and remedy. Any other exception is logged in full and reported as a fault."""
     try:
         yield
     except UserError as error:
         show_error(error)
-    except Exception:  # noqa: BLE001 - the page's boundary: what nobody foresaw ends here, in the log
+    except Exception:  # noqa: BLE001 - the page's boundary: every unforeseen error ends here, in the log
         path = _log_path()
         _logger(path).exception("a page broke")
-        st.error("Something broke, here is the log. Nothing that was saved is lost.", icon=":material/error:")
+        st.error("An unexpected error occurred. Saved data is safe. Details are in this log:", icon=":material/error:")
         st.code(str(path), language=None)
 
 
 def show_error(error: UserError) -> None:
-    """What happened, where, and what to do; the sentences may quote data, so they are plain text."""
+    """Shows what happened, where, and what to do. As plain text, because the sentences may quote data."""
     with st.container(key=f"carderror_{abs(hash(str(error)))}"):
         html("<div class='sv-kicker' style='color:var(--sv-red)'>This did not work</div>")
         st.text(error.what)
@@ -142,7 +142,7 @@ def _logger(path: Path) -> logging.Logger:
 
 
 def html(body: str) -> None:
-    """Our own markup. Never pass data."""
+    """Draws our own markup. Never pass text from data."""
     st.html(body)
 
 
@@ -163,7 +163,7 @@ def note(text: str) -> None:
 
 
 def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], strong: int | None = None) -> None:
-    """Numbers side by side as (name, value, small print, explanation on hover); `strong` is the one to look at."""
+    """Numbers side by side, each (name, value, small print, explanation on hover); strong: position of the main one."""
     made = []
     for position, (name, value, under, *told) in enumerate(cells):
         classes = "sv-tile sv-strong" if position == strong else "sv-tile"
@@ -177,12 +177,12 @@ def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], str
 
 
 def badge(status: str, text: str = "") -> str:
-    """Markup of a status badge; a word stands beside the colour."""
+    """Markup of a status badge. It always shows a word, so that colour is not the only sign."""
     return f"<span class='sv-badge sv-{escape(status)}'>{escape(text or status)}</span>"
 
 
 def empty(title: str, text: str) -> None:
-    """What belongs here; the caller puts the button that makes it underneath."""
+    """An empty state: what belongs here. The caller draws the button that makes it underneath."""
     html(f"<div class='sv-empty'><h3>{escape(title)}</h3><p>{escape(text)}</p></div>")
 
 

@@ -1,4 +1,4 @@
-"""One record and what is known about it, as nodes to paint: question, options, demonstrations, responses, prompts."""
+"""One record as nodes for `paint`: question, options, demonstrations, responses, prompts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVERYDAY = frozenset(_COMMON.split())
 
 
 def question(task: Task, record: Record, answer: str | None = None) -> list[Node]:
-    """The question and, for multiple choice, its options; `answer` is marked."""
+    """The question and, for multiple choice, its options; the option `answer` is marked."""
     made = [node("question fold", record.question)]
     if record.options and task.kind == "multiple_choice":
         lines = []
@@ -32,7 +32,7 @@ def question(task: Task, record: Record, answer: str | None = None) -> list[Node
 
 
 def chip(answer: str | None, good: bool | None = None) -> Node:
-    """An answer as a small label; an unparsable one says so."""
+    """An answer as a small label; None (a response that could not be parsed) becomes "no answer"."""
     classes = {True: "chip yes", False: "chip no", None: "chip"}[good]
     return node(classes, "no answer" if answer is None else answer, tag="span")
 
@@ -47,17 +47,17 @@ def named_answer(task: Task, record: Record, answer: str | None) -> str:
 
 
 KEYS = 9
-"""How many answers have a digit of their own at the desks."""
+"""How many answers can be chosen by a digit key in reviews."""
 
 
 def keyed(task: Task, record: Record, answer: str, place: int) -> Node:
-    """An answer with the digit that chooses it, where it has one; place: among the allowed answers, from 0."""
+    """An answer with the digit key that chooses it, if any. place: position among the allowed answers, from 0."""
     digit = [node("key", str(place + 1), tag="span")] if place < KEYS else []
     return node("name", None, *digit, node("", named_answer(task, record, answer), tag="span"))
 
 
 def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: bool = False) -> Node:
-    """Every allowed answer's probability as a bar with its number; keys: with the digit that chooses it."""
+    """The probability of every allowed answer as a bar with its number. keys: also show the digit key of each."""
     top = max(probabilities, key=lambda answer: probabilities[answer], default=None)
     cells: list[Node] = []
     for place, (answer, value) in enumerate(probabilities.items()):
@@ -82,19 +82,21 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     if spread:
         below.append(bars(task, record, spread))
         if said.mass is not None:
-            off = "" if said.mass >= ANSWERING else ": it is not answering the question"
-            below.append(node("num", f"the model gives {percent(said.mass)} to the allowed answers together{off}"))
+            off = "" if said.mass >= ANSWERING else "; most of its probability is on other text"
+            below.append(node("num", f"probability of all allowed answers together: {percent(said.mass)}{off}"))
     else:
         below.append(node("mono", said.text))
         if said.token_logprobs:
-            below.append(node("num", f"mean NLL {score(-sum(said.token_logprobs) / len(said.token_logprobs))}"))
+            value = score(-sum(said.token_logprobs) / len(said.token_logprobs))
+            below.append(node("num", f"token confidence (mean NLL) {value}, 0 is certain"))
     if said.exactness != "exact":
-        below.append(node("num", "confidence is a bound" if said.exactness == "bound" else "no confidence available"))
+        bound = said.exactness == "bound"
+        below.append(node("num", "confidence is a bound, not exact" if bound else "no confidence available"))
     return node("demo", None, top, node("stack gap", None, *below))
 
 
 def terms(text: str) -> set[str]:
-    """Words worth comparing: folded, longer than three letters, not everyday ones."""
+    """Words worth comparing: case-folded, longer than three letters, and not everyday words."""
     return {word for word in (w.casefold() for w in _WORD.findall(text)) if len(word) > 3} - _EVERYDAY
 
 
@@ -113,7 +115,7 @@ def marked(text: str, shared: set[str], limit: int = 1200) -> Node:
 
 
 def demonstration(task: Task, asked: Record, shown: Demonstration, place: int) -> Node:
-    """A labeled record beside the question it demonstrates for: similarity, label, shared terms marked."""
+    """A demonstration for the question `asked`: its label, its similarity, and the shared words marked."""
     shared = terms(asked.question) & terms(shown.record.question)
     top = node(
         "between",
@@ -121,7 +123,7 @@ def demonstration(task: Task, asked: Record, shown: Demonstration, place: int) -
         node("row", None, node("label", f"{place}", tag="span"), chip(shown.record.answer, True)),
         node("num", f"similarity {score(shown.similarity)}", tag="span"),
     )
-    bottom = [node("num gap", f"shared: {', '.join(sorted(shared)[:12])}")] if shared else []
+    bottom = [node("num gap", f"shared words: {', '.join(sorted(shared)[:12])}")] if shared else []
     answer = named_answer(task, shown.record, shown.record.answer)
     if answer != shown.record.answer:
         bottom.insert(0, node("num", f"answer {answer}"))
@@ -134,5 +136,5 @@ def prompt(messages: Sequence[Message]) -> str:
 
 
 def exact_prompt(task: Task, config: Config, record: Record, shown: Sequence[Demonstration] = ()) -> str:
-    """The prompt of a record with its demonstrations, least similar first, as a model reads it with these settings."""
+    """The prompt that a model reads for this record with these settings, the least similar demonstration first."""
     return prompt(render(task, record, by_similarity(shown), rule_first=config.rule_first))

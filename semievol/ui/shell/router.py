@@ -1,7 +1,7 @@
-"""The table of pages, links between them, and the guard for cold deep links. Knows nothing of what a page shows.
+"""The table of pages, the links between them, and the guard for deep links. Knows nothing of what a page shows.
 
-A folder named `pages/` makes Streamlit run a deep-linked page alone when it is the first visit after a server start,
-without `app.py` and its navigation. Every page therefore opens with `guard()`, which hands over to the real entry.
+Because the folder is named `pages/`, Streamlit runs a deep-linked page alone, without `app.py` and its navigation, if
+it is the first visit after a server start. Every page therefore begins with `guard()`, which starts `app.py` instead.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ BY_NAME = {entry.name: entry for entry in PAGES}
 
 
 def pages() -> list[Any]:
-    """The pages as `st.navigation` wants them; the first is the default one.
+    """The pages for `st.navigation`; the first is the default one.
 
-    Without their icons: the browser would fetch one from Google's servers to show it in the tab.
+    Without icons, because the browser would fetch the page's icon from Google's servers to show it in the tab.
     """
     return [st.Page(p.file, title=p.title, default=p.name == "overview") for p in PAGES]
 
@@ -54,7 +54,7 @@ def guard() -> None:
 
 
 def address(**wanted: int | str | None) -> dict[str, str]:
-    """Query parameters of a link: project and round as in the present address, changed by `wanted` (None drops)."""
+    """Query parameters of a link: project and round of the present address, changed by `wanted` (None removes one)."""
     present: dict[str, int | str | None] = {key: st.query_params.get(key) for key in ("project", "round")}
     return {key: str(value) for key, value in {**present, **wanted}.items() if value is not None}
 
@@ -66,5 +66,5 @@ def link(name: str, label: str = "", icon: str = "", **wanted: int | str | None)
 
 
 def go(name: str, **wanted: int | str | None) -> None:
-    """Leaves for another page at once, keeping project and round."""
+    """Switches to another page at once, keeping project and round."""
     st.switch_page(BY_NAME[name].file, query_params=address(**wanted))

@@ -1,4 +1,4 @@
-"""The sidebar: which project and round, where to go, how far the seven stages are, what is running."""
+"""The sidebar: the pickers of project and round, the pages, the progress of the seven stages, and the active run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from semievol.ui.shell.state import Place
 
 
 def sidebar(here: Place) -> None:
-    """Draws the sidebar; its lower half moves while a run is active."""
+    """Draws the sidebar; its lower half is refreshed every second while a run is active."""
     with st.sidebar:
         if here.projects:
             _pickers(here)
@@ -42,18 +42,20 @@ def _pickers(here: Place) -> None:
             "Round",
             list(rounds)[::-1],
             format_func=lambda i: (
-                f"Round {rounds[i].number}{versions.get(i, '')} · {formats.moment(rounds[i].created)} · id {i}"
+                f"Round {rounds[i].number}{versions.get(i, '')} · {formats.moment(rounds[i].created)} (id {i})"
             ),
+            help="A round is one pass of the seven stages. Rounds with the same number differ in their settings or "
+            "data. The id names a round on the command line.",
             key="pick_round",
             on_change=_choose_round,
         )
 
 
 def _versions(here: Place) -> dict[int, str]:
-    """Round id -> words for its dataset version, where the rounds are not all of the one in use."""
+    """Round id -> words for its dataset version; empty where all rounds use the current version."""
     if here.project is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
         return {}
-    numbers = {version["id"]: version["number"] for version in projects.versions(here.store, here.project.id)}
+    numbers = {version.id: version.number for version in projects.versions(here.store, here.project.id)}
     return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 

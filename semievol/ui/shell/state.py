@@ -1,4 +1,7 @@
-"""Where the visitor stands: project and round from the address, drafts in the session, everything else in the store."""
+"""The current project and round, from the address, and what the pages read about them, cached.
+
+Unsaved drafts live in the session, everything else in the store.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,10 @@ from semievol.store.runs.runs import Run, list_runs
 
 @dataclass(frozen=True)
 class Place:
-    """What the address points at. `runs` are the project's, newest first; `active` is the one a worker is busy with.
+    """What the address points at. runs: the project's, newest first; active: the run that a worker carries out, of
+    any project.
 
-    `this_project`, `this_round` and `task` are for what is drawn only where these are there.
+    `this_project`, `this_round` and `task` are for code that is drawn only where they exist.
     """
 
     store: Store
@@ -60,7 +64,7 @@ class Place:
 
 
 def place() -> Place:
-    """Reads the address and the store. Without `?project=` the last one seen, else the newest, is taken."""
+    """Reads the address and the store. Without `?project=` takes the project seen last, else the newest."""
     store = open_store()
     launch.ensure_worker(store)
     projects = list_projects(store)
@@ -86,9 +90,9 @@ def place() -> Place:
 
 
 def candidates(store: Store, round_id: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The round's pool and calibration candidates, decisions as they are now. Not to be changed.
+    """The round's candidates of the pool and of the calibration split, with current decisions. Do not change them.
 
-    Candidates are read again only where a run has written, not after every decision.
+    Candidates are read again only after a run has written, not after every decision.
     """
     home, written, revision = str(store.home), results.written(store, round_id), results.revision(store, round_id)
     return _decided(home, round_id, written, revision), read_candidates(home, round_id, written)[1]
@@ -101,21 +105,25 @@ def _decided(home: str, round_id: int, written: int, revision: int) -> pd.DataFr
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """As a run has written them last (`results.written`), with the decisions of that moment."""
+    """The candidates as a run has written them last (`results.written`), with the decisions of that moment."""
     store = open_store(Path(home))
     frames = results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
-    kinds = {"answer": "category", "exactness": "category"}  # few values, many records: counted and grouped at once
+    kinds = {
+        "answer": "category",
+        "exactness": "category",
+    }  # few values in many records: categories make counting and grouping fast
     return frames[0].astype(kinds), frames[1].astype(kinds)
 
 
 _seen: dict[Path, set[int]] = {}
-"""Workspace -> the projects that this process drew last."""
+"""Workspace -> ids of the projects that this process listed last."""
 
 
 def _forget_what_is_gone(store: Store, there: set[int]) -> None:
-    """Forgets what was read for all pages where a project was deleted, here or by another process.
+    """Clears the caches of all pages when a project was deleted, here or by another process.
 
-    Its rounds and versions leave their numbers to others; its own is never given out again.
+    The caches are keyed by round and version ids, which the database may give to others after a deletion. Project ids
+    are never reused.
     """
     if _seen.get(store.home, set()) - there:
         st.cache_resource.clear()
@@ -134,7 +142,7 @@ def _class_shift(home: str, round_id: int, written: int, task: Task) -> float | 
 
 
 def reviews(store: Store, round_id: int) -> list[Review]:
-    """The round's random reviews, oldest first; read again only after something was written. Not to be changed."""
+    """The round's random reviews, oldest first; read again only after something was written. Do not change them."""
     return _reviews(str(store.home), round_id, results.revision(store, round_id))
 
 
@@ -144,7 +152,7 @@ def _reviews(home: str, round_id: int, revision: int) -> list[Review]:
 
 
 def labeled(store: Store, version_id: int) -> dict[str, int]:
-    """How many labeled records have which answer; a version's records do not change."""
+    """Answer -> how many labeled records have it. Cached, because the records of a version never change."""
     return _labeled(str(store.home), version_id)
 
 
@@ -154,7 +162,7 @@ def _labeled(home: str, version_id: int) -> dict[str, int]:
 
 
 def training_pace(store: Store, round_id: int) -> float | None:
-    """As `estimate.training_pace`; looked up twice a minute."""
+    """As `estimate.training_pace`; cached for half a minute."""
     return _training_pace(str(store.home), round_id)
 
 
@@ -175,7 +183,7 @@ def _unanswering(home: str, round_id: int, revision: int) -> dict[str, tuple[int
 
 
 def memory_needed(store: Store, version_id: int, config: Config) -> float | None:
-    """As `estimate.memory`; a version's records do not change, a model's folder hardly does."""
+    """As `estimate.memory`. Cached, because a version's records never change and a model's folder rarely does."""
     return _memory_needed(str(store.home), version_id, config.model_dump_json())
 
 
@@ -189,7 +197,7 @@ WAITING = ("queued",)
 
 
 def active_of(runs: list[Run]) -> Run | None:
-    """The run a worker is busy with, else the one that is next, else None."""
+    """The run that a worker carries out, else the next one in the queue, else None."""
     for states in (BUSY, WAITING):
         found = [run for run in runs if run.status in states]
         if found:
@@ -198,7 +206,7 @@ def active_of(runs: list[Run]) -> Run | None:
 
 
 def visit(project: int | None, round_id: int | None = None) -> None:
-    """Rewrites the address; for callbacks of the pickers."""
+    """Sets project and round in the address. Made for callbacks."""
     wanted = {"project": project, "round": round_id}
     st.query_params.from_dict({key: str(value) for key, value in wanted.items() if value is not None})
     for key in ("record",):
@@ -206,19 +214,19 @@ def visit(project: int | None, round_id: int | None = None) -> None:
 
 
 def config_of(project: Project, **changes: Any) -> Config:
-    """The project's settings as a checked config; `changes` are laid over at the top level."""
+    """The project's settings as a validated config; `changes` replace settings at the top level."""
     return overlaid({**project.settings, **changes})
 
 
 def policy_shown(project: Project, round_: Round | None) -> Policy:
-    """The policy that Selection shows and Fine-tune freezes: what was set last in the project, else the round's."""
+    """The policy that Selection shows and "Fine-tune" freezes: the one set last in the project, else the round's."""
     if round_ is not None and not project.settings.get("policy"):
         return round_.config.policy
     return config_of(project).policy
 
 
 def save_settings(store: Store, project: Project, **changes: Any) -> None:
-    """Keeps settings with the project, so that a reload loses nothing; a change to None forgets the key."""
+    """Saves settings with the project, so that a reload loses nothing. A value of None removes the setting."""
     merged = {**project.settings, **changes}
     kept = {key: value for key, value in merged.items() if value is not None}
     if kept != project.settings:
@@ -226,7 +234,7 @@ def save_settings(store: Store, project: Project, **changes: Any) -> None:
 
 
 def reviewer() -> str:
-    """Name that decisions of this session are signed with."""
+    """The name with which this session signs decisions; empty if none was given."""
     return str(st.session_state.get("reviewer", ""))
 
 

@@ -1,4 +1,4 @@
-"""Tables and figures as the pages show them: text cells stay text, one page of a long table at a time."""
+"""Tables and figures of the pages. Text cells stay text, and a long table is shown one page at a time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def table(
     widths: Mapping[str, int] | None = None,
     **options: Any,
 ) -> Any:
-    """A table of our own columns over data cells. names: column -> heading; only these are shown, in this order.
+    """Draws a table. names: column -> heading; only these columns are shown, in this order.
 
-    widths: column -> least pixels; what is longer is cut with an ellipsis, and spare room is shared out.
+    widths: column -> minimum width in pixels. Longer text is cut with an ellipsis; spare width is shared out.
     """
     least: dict[str, Any] = {"question": "large", **(widths or {})}
     columns = names or {str(column): str(column) for column in frame.columns}
@@ -38,7 +38,7 @@ def table(
         elif pd.api.types.is_integer_dtype(kind):
             config[column] = st.column_config.NumberColumn(heading, width=width, format="localized")
         else:
-            # Text cells never become links or Markdown, whatever they hold.
+            # A text column: whatever a cell holds, it never becomes a link or Markdown.
             shown[column] = shown[column].astype(object).where(shown[column].notna(), "")
             config[column] = st.column_config.TextColumn(heading, width=width)
     options.setdefault("hide_index", True)
@@ -46,7 +46,7 @@ def table(
 
 
 def pages_of(total: int, key: str, size: int = PAGE) -> int:
-    """The pager of a long table; returns the offset of the page shown."""
+    """Draws the pager of a table with several pages; returns the offset of the page shown."""
     pages = max(1, math.ceil(total / size))
     if pages == 1:
         return 0
@@ -62,17 +62,17 @@ def chosen_row(state: Any) -> int | None:
 
 
 def figure(chart: go.Figure, key: str, height: int = 280) -> None:
-    """A finished figure in the one look."""
+    """Draws a Plotly figure at this height, in our own theme."""
     chart.update_layout(height=height)
     st.plotly_chart(chart, theme=None, key=key, config={"displayModeBar": False})
 
 
 def fetch_libraries() -> None:
-    """Draws an empty table and figure out of sight, once a session, after all that is seen.
+    """Draws an invisible table and figure once per session, after everything visible.
 
-    The browser then loads what draws them while the visitor reads the first page with a project, not when a page is
-    asked for that has a table or a figure: Plotly alone keeps a tab busy for 0.7 s, once. Drawn before the page it
-    would delay it by 1.4 s, and Streamlit draws nothing after a page that stopped early.
+    The browser then loads the libraries that draw them while the visitor reads the first page, not when a page with a
+    table or a figure is opened: Plotly alone blocks a tab for 0.7 s, once. Drawn before the page, they would delay it
+    by 1.4 s. A page that stops early (`st.stop`) skips this.
     """
     if "libraries_fetched" not in st.session_state:
         st.session_state["libraries_fetched"] = True
@@ -82,7 +82,7 @@ def fetch_libraries() -> None:
 
 
 def spreadsheet(frame: pd.DataFrame) -> bytes:
-    """CSV for a spreadsheet: a text cell that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """CSV for a spreadsheet program. A text cell that it would read as a formula gets an apostrophe in front."""
     safe = frame.copy()
     for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
         safe[column] = safe[column].map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in FORMULA else v)

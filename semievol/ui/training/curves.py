@@ -1,4 +1,4 @@
-"""The loss while it falls: a chart that keeps its canvas from one poll to the next, so that nothing flickers."""
+"""The chart of the loss. It is made with ECharts, which keeps its canvas between polls, so that nothing flickers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def loss(metrics: pd.DataFrame, key: str, height: int = 240) -> None:
     """Training and held-out loss of `warm_up` and `tune` over the steps. `metrics` as `runs.metrics` gives them."""
     kept = metrics[metrics["name"].str.endswith("loss")] if len(metrics) else metrics
     if kept.empty:
-        parts.note("The loss appears here with the first steps of training.")
+        parts.note("The loss appears here after the first training steps.")
         return
     ink = parts.colours()
     shades = {"warm_up": ink["amber"], "tune": ink["accent"]}
@@ -64,7 +64,7 @@ def loss(metrics: pd.DataFrame, key: str, height: int = 240) -> None:
 
 
 def points(part: pd.DataFrame) -> list[list[float | None]]:
-    """[step, value] of every line of metrics; a value that is no finite number is a gap, as JSON knows no other."""
+    """[step, value] of every line of metrics. A value that is not finite becomes None (a gap), as JSON has no NaN."""
     return [
         [int(step), round(float(value), 5) if math.isfinite(value) else None]
         for step, value in zip(part["step"], part["value"], strict=True)
@@ -72,6 +72,6 @@ def points(part: pd.DataFrame) -> list[list[float | None]]:
 
 
 def first_break(part: pd.DataFrame) -> int | None:
-    """The first step whose value is no finite number, None where all are."""
+    """The first step whose value is not finite, None if all are finite."""
     steps = part["step"][~np.isfinite(part["value"])]
     return int(steps.min()) if len(steps) else None

@@ -1,6 +1,7 @@
-"""The run's settings as a form made from the config's own field descriptions; kept with the project as it is changed.
+"""The settings of a run as a form, made from the fields of the config and their descriptions.
 
-Only what differs from the preset is kept. What the form does not show can be written as YAML below it.
+Each change is saved with the project at once; only what differs from the preset is stored. Settings that the form does
+not show can be written as YAML below it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from semievol.ui.shell import notices, parts, state
 from semievol.ui.shell.state import Place
 
 PRESET_HELP = {
-    "studio": "Our default, chosen by measurement: the warm-up model, the neighbours' vote and a regression answer.",
-    "paper": "The paper's setting: four collaborators, self-justify, the most confident half, no calibration split.",
-    "authors_code": "What the public implementation does: four samples of the warm-up model, pseudo-labels only.",
+    "studio": "The default, chosen by measurement. Three collaborators answer: the warm-up model, the vote of the "
+    "nearest labeled records, and a regression.",
+    "paper": "As in the paper: four collaborators, self-justify, the most confident 50 %, no calibration split.",
+    "authors_code": "As in the authors' code: four samples of the warm-up model, training on pseudo-labels only.",
 }
 GROUPS: dict[str, tuple[str, ...]] = {
     "Warm-up": (
@@ -36,6 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Propagation": (
         "propagation.k",
         "propagation.weighting",
+        "propagation.second_pass",
         "propagation.justify",
         "propagation.verdict_confidence",
         "propagation.answer_rule",
@@ -56,8 +59,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
     "propagation.weighting": "Weight of collaborators",
+    "propagation.second_pass": "Second pass of the voters",
     "propagation.justify": "Self-justify",
-    "propagation.verdict_confidence": "Confidence of a settled dispute",
+    "propagation.verdict_confidence": "How a dispute is decided",
     "propagation.answer_rule": "Place of the answer rule",
     "calibration": "Calibration share",
     "tune_from": "Start from",
@@ -70,9 +74,9 @@ NAMES = {
 
 def form(here: Place, project: Project) -> Config:
     """Draws the form and returns the config that a run started now would have."""
-    parts.heading("Settings", "A preset, and what you change of it.")
+    parts.heading("Settings", "Choose a preset, then change single settings where needed.")
     current = state.config_of(project)
-    models = [model["name"] for model in settings.models(here.store) if model.get("kind") != "endpoint"]
+    models = [model.name for model in settings.models(here.store) if model.kind != "endpoint"]
     _set("form_preset", current.preset)
     st.segmented_control(
         "Preset", PRESETS, required=True, key="form_preset", on_change=_choose_preset, args=(here, project)
@@ -143,7 +147,7 @@ def _field(here: Place, project: Project, current: Config, path: str) -> None:
 
 
 def _limits(field: FieldInfo) -> tuple[Any, Any]:
-    """Smallest and largest value a number box takes; an open end of real numbers is left to the config to refuse."""
+    """Smallest and largest value of a number box. An exclusive limit of real numbers is checked by the config."""
     kind: Any = field.annotation
     open_end = 1 if kind is int else 0
     low = high = None
@@ -159,12 +163,12 @@ def _changed(here: Place, project: Project, path: str) -> None:
     if isinstance(value, str):
         value = yaml.safe_load(value) if value.strip() else None
     overlay = _nested(project.settings, path, value)
-    state.config_of(project, **overlay)  # refuses what does not fit before it is kept
+    state.config_of(project, **overlay)  # raises on an invalid value, before it is saved
     state.save_settings(here.store, project, **overlay)
 
 
 def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The top-level entry of the settings in which the value at `path` is changed."""
+    """Returns the top-level entry of the settings that holds `path`, with the value at `path` changed."""
     first, *rest = path.split(".")
     if not rest:
         return {first: value}
@@ -189,15 +193,15 @@ def _choose_preset(here: Place, project: Project) -> None:
 
 
 def _written(here: Place, project: Project) -> None:
-    """The overlay as YAML: every setting there is can be set here."""
+    """The differences from the preset as YAML; every setting can be changed here."""
     own = dict(project.settings)
     with st.form("yaml", border=False):
         text = st.text_area(
             "Differences from the preset",
             value=yaml.safe_dump(own, sort_keys=False, allow_unicode=True) if own else "",
             height=200,
-            help="Keys as in the config file of the command line, such as propagation.k or tune.schedule. The model "
-            "of one of propagation.collaborators may also be neighbours or regression, which need the embedder only.",
+            help="The same keys as in a config file for the command line, such as propagation.k or tune.schedule. The "
+            "`model` of a collaborator may also be `neighbours` or `regression`; these use no language model.",
         )
         if st.form_submit_button("Apply"):
             with parts.errors_shown():
@@ -213,9 +217,9 @@ def _read(project: Project, text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f"line {where.line + 1}" if where else "YAML"
-        raise UserError("This is not valid YAML.", line, "Write `key: value` lines.") from None
+        raise UserError("The settings are not valid YAML.", line, "Write `key: value` lines.") from None
     if not isinstance(written, dict):
-        raise UserError("This holds no settings.", "YAML", "Write `key: value` lines.")
+        raise UserError("The text contains no settings.", "YAML", "Write `key: value` lines.")
     blank = Project(**{**vars(project), "settings": {}})
     state.config_of(blank, **written)
     return written

@@ -1,4 +1,4 @@
-"""The parts of the Training page: launching, the run in progress, the queue, and the runs that ended."""
+"""The parts of the Training page: launching, the active run, the queue, and all runs of the project."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ RESUMABLE = ("cancelled", "interrupted", "failed")
 
 
 def launch_buttons(here: Place, project: Project, config: Config) -> None:
-    """Propagate, Fine-tune, Run everything; and from where the round starts."""
-    parts.heading("Launch", "Runs go on when the browser is closed. One runs at a time; the rest wait in a queue.")
+    """The buttons Propagate, Fine-tune and Run everything, and the choice of the model that a new round starts from."""
+    parts.heading("Launch", "A run continues when the browser is closed. Only one runs at a time; others queue.")
     parents = {run.round_id for run in here.runs if run.status == "done" and run.until == "evaluate"}
     bases = [round_ for round_ in here.rounds if round_.id in parents]
     parent = 0
@@ -37,7 +37,8 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
             options,
             format_func=lambda i: words[i] if i else "base model",
             key="launch_parent",
-            help="A next round starts from its parent's evolved adapter and answers every unlabeled record again.",
+            help="A next round starts from the evolved model of an earlier round and answers all unlabeled records "
+            "again.",
         )
     with st.container(horizontal=True):
         if st.button("Propagate", icon=":material/hub:", type="primary" if not here.round else "secondary"):
@@ -52,36 +53,39 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
             with parts.errors_shown():
                 actions.run_everything(here.store, project, config, parent or None)
                 st.rerun()
-    parts.note("Propagate: warm-up to self-justify. Fine-tune: on the newest frozen selection, then the test set.")
+    parts.note(
+        "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
+        "frozen selection, then evaluate on the test set. Run everything: both, with the present policy."
+    )
     for sentence in models.remarks(config):
         parts.note(sentence)
     _memory(here, project, config)
 
 
 def _memory(here: Place, project: Project, config: Config) -> None:
-    """About how much memory a run will take, beside what is free; more loudly where it is more than that."""
+    """The estimated memory of a run beside the free memory; a warning if there is not enough."""
     if project.version_id is None:
         return
     try:
         needed = state.memory_needed(here.store, project.version_id, config)
     except UserError as error:
-        parts.note(f"What memory a run takes is not known. {error.what}")
+        parts.note(f"The memory of a run cannot be estimated. {error.what}")
         return
     if needed is None:
-        parts.note("What memory a run takes is told for the starter and for models in a local folder.")
+        parts.note("The memory of a run can be estimated for the starter and for models in a local folder only.")
         return
     free = psutil.virtual_memory().available
-    words = f"A run takes about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."
+    words = f"A run needs about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."
     if needed > free:
         st.warning(
-            f"{words} Set micro_batch_size lower, method to lora, or choose a smaller model.", icon=":material/memory:"
+            f"{words} Lower micro_batch_size, set method to lora, or choose a smaller model.", icon=":material/memory:"
         )
     else:
         parts.note(words)
 
 
 def running(here: Place) -> None:
-    """The active run, moving: stage, progress, loss, log."""
+    """The active run, refreshed every second: stage, progress, loss, log; and the queue."""
     if here.active is None and not runs.queue(here.store):
         return
     with parts.card("live_run"):
@@ -109,7 +113,7 @@ def _progress(snapshot: live.Snapshot) -> None:
 
 
 def _machine(measured: pd.DataFrame) -> None:
-    """The newest value of what a training step reports."""
+    """Tiles with the newest value of each metric that a training step reports."""
     newest = newest_values(measured)
     wanted = {
         "learning_rate": ("Learning rate", "{:.2e}"),
@@ -129,7 +133,7 @@ def _machine(measured: pd.DataFrame) -> None:
 
 
 def newest_values(measured: pd.DataFrame) -> dict[str, float]:
-    """Name -> the value measured last. Steps begin again with every stage, so it is the time that counts."""
+    """Name -> the value measured last, by time, because step numbers begin again with every stage."""
     return dict(measured.sort_values(["at", "step"]).groupby("name")["value"].last()) if len(measured) else {}
 
 
@@ -150,17 +154,17 @@ def _queue(waiting: list[Run]) -> None:
     parts.heading("Queue")
     for place, run in enumerate(waiting):
         columns = st.columns([6, 1, 2], vertical_alignment="center")
-        columns[0].markdown(f"Run {run.id}: {run.first} to {run.until}")
+        columns[0].markdown(f"Run {run.id}: {formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}")
         columns[1].button("First", key=f"first_{run.id}", disabled=place == 0, on_click=actions.put_first, args=(run,))
         columns[2].button(f"Cancel run {run.id}", key=f"cancel_{run.id}", on_click=actions.stop, args=(run,))
 
 
 def finished(here: Place, project: Project) -> None:
-    """The project's runs, one of them in detail: resume, log, settings, the command that repeats it."""
+    """The table of the project's runs, and one of them in detail: log, settings, and the command that repeats it."""
     with parts.card("runs"):
         parts.heading("Runs")
         if not here.runs:
-            parts.note("Nothing has run yet.")
+            parts.note("No run yet. Press “Run everything” above to start the first one.")
             return
         numbers = {round_.id: round_.number for round_ in here.rounds}
         lines = [
@@ -190,7 +194,7 @@ def finished(here: Place, project: Project) -> None:
 
 
 def told(run: Run) -> None:
-    """What the run had to say on the way; as text, since a sentence may hold words of the data."""
+    """The messages of the run, as plain text, because a message may quote data."""
     for sentence in summary.notes(state.open_store(), run.id):
         st.text(sentence)
 
@@ -218,7 +222,7 @@ def _detail(here: Place, project: Project, run: Run) -> None:
     if run.error:
         what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
         st.text("\n".join(line for line in what if line))
-    if run.status not in state.BUSY:  # else the card above tells it all
+    if run.status not in state.BUSY:  # the card of the active run shows it already
         told(run)
         measured = runs.metrics(here.store, run.id)
         if len(measured):
