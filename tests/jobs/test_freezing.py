@@ -15,11 +15,11 @@ from semievol.evidence.reviews import drawing_order
 from semievol.jobs import planning
 from semievol.method.evolve import evolve
 from semievol.records import Candidate, Record, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, freezing, reviews
 from semievol.store.results import results
-from semievol.store.runs import progress, rounds, runs
+from semievol.store.runs import claims, progress, rounds, run_table, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.rounds import Round
 from tests.fakes import FakeEngine
@@ -34,7 +34,7 @@ def propagated(store: Store) -> Round:
     labeled = [Record(f"l{i}", f"labeled {i}", (), TASK.labels[i % 2], "labeled", i) for i in range(16)]
     pool = [Record(f"u{i}", f"pool {i}", (), None, "unlabeled", i) for i in range(40)]
     gold = {record.id: TASK.labels[i % 2] for i, record in enumerate(pool)}
-    projects.add_version(store, project.id, [*labeled, *pool], gold, [], [], TASK)
+    versions.add_version(store, project.id, [*labeled, *pool], gold, [], [], TASK)
     config = load("studio").model_copy(update={"policy": POLICY})
     round_ = rounds.open_round(store, project.id, config, held={record.content_hash for record in labeled[:12]})
     journal = StoreJournal(store, claimed(store, round_, "warm_up", "justify"))
@@ -43,7 +43,7 @@ def propagated(store: Store) -> Round:
         for i, record in enumerate([*pool, *labeled[:12]])
     )
     journal.save_shift({"auc": 0.52, "p_value": 0.4, "labeled": 16, "pool": 40})
-    runs.finish(store, runs.list_runs(store)[0].id, 1, "done")
+    claims.finish(store, runs.list_runs(store)[0].id, 1, "done")
     hashes = {record.id: record.content_hash for record in pool[:24]}
     review = reviews.begin(store, round_.id, POLICY, drawing_order(hashes), "fixed", 6)
     while (question := review.sample.next_question()) is not None:
@@ -58,11 +58,11 @@ def propagated(store: Store) -> Round:
     return round_
 
 
-def claimed(store: Store, round_: Round, first: str, until: str) -> runs.Run:
-    return runs.claim(store, runs.enqueue(store, round_.id, round_.config, first, until).id, os.getpid())
+def claimed(store: Store, round_: Round, first: str, until: str) -> run_table.Run:
+    return claims.claim(store, runs.enqueue(store, round_.id, round_.config, first, until).id, os.getpid())
 
 
-def by_run(store: Store, round_: Round) -> runs.Run:
+def by_run(store: Store, round_: Round) -> run_table.Run:
     """The `select` stage, as a worker runs it."""
     run = claimed(store, round_, "select", "select")
     evolve(planning.make_plan(store, run)[0], FakeEngine(), StoreJournal(store, run), "select", "select")

@@ -17,9 +17,9 @@ from semievol.records import Candidate, Response
 from semievol.selection.freezing import Accepted, Considered, accepted
 from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.decisions import decisions, freezing
+from semievol.store.decisions import decisions, freezing, selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import journal, rounds, runs
+from semievol.store.runs import claims, journal, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.store.world import World, candidate, freeze, response
 
@@ -50,7 +50,7 @@ def test_it_is_the_journal_that_the_method_knows(world: World) -> None:
         to.event("tune", "hello")
 
     told(world.journal)
-    assert runs.events(world.store, world.run.id)[0].text == "hello"
+    assert progress.events(world.store, world.run.id)[0].text == "hello"
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
@@ -70,8 +70,8 @@ def test_a_stale_attempt_writes_nothing(world: World, write: Callable[[StoreJour
     )
     assert (owner.selection(), owner.predictions("base")) == (None, [])
     assert outcomes.evaluation(world.store, world.run.id) is None
-    assert runs.metrics(world.store, world.run.id).empty
-    assert runs.events(world.store, world.run.id) == []
+    assert progress.metrics(world.store, world.run.id).empty
+    assert progress.events(world.store, world.run.id) == []
 
 
 def test_every_write_of_results_raises_the_revision(world: World) -> None:
@@ -108,7 +108,7 @@ def test_adapters_belong_to_the_round_or_to_the_run(world: World) -> None:
         assert folder.is_relative_to(projects.project_folder(world.store, world.project.id))
         told.save_adapter(stage, str(folder / "adapter"))
         assert told.adapter(stage) == str(folder / "adapter")
-    runs.finish(world.store, world.run.id, 1, "done")
+    claims.finish(world.store, world.run.id, 1, "done")
     other = runs.enqueue(world.store, world.round.id, world.config, "tune")
     next_one = StoreJournal(world.store, other)
     assert next_one.adapter("warm_up") == told.adapter("warm_up")
@@ -125,7 +125,7 @@ def test_what_collaborators_earned_belongs_to_the_round(world: World) -> None:
 
 def test_a_run_that_only_evaluates_takes_the_newest_evolved_adapter(world: World) -> None:
     world.journal.save_adapter("tune", "/somewhere/else")
-    runs.finish(world.store, world.run.id, 1, "done")
+    claims.finish(world.store, world.run.id, 1, "done")
     other = runs.enqueue(world.store, world.round.id, world.config, "evaluate")
     assert StoreJournal(world.store, other).adapter("tune") == "/somewhere/else"
     assert outcomes.evolved_adapter(world.store, world.round.id) == "/somewhere/else"
@@ -164,7 +164,7 @@ def test_a_response_is_stored_once(world: World) -> None:
 
 
 def test_another_round_starts_with_nothing(full: World) -> None:
-    runs.finish(full.store, full.run.id, 1, "done")
+    claims.finish(full.store, full.run.id, 1, "done")
     child = rounds.open_round(full.store, full.project.id, full.config, full.round.id)
     empty = StoreJournal(full.store, runs.enqueue(full.store, child.id, full.config))
     assert results.candidate_frame(full.store, child.id).empty
@@ -203,8 +203,8 @@ def test_a_run_that_only_evaluates_begins_with_what_the_run_that_made_the_model_
     maker = world.journal
     maker.save_adapter("tune", str(world.store.home / "adapter"))
     maker.save_predictions("base", [response("t0"), response("t1", answer=None)])
-    runs.finish(world.store, world.run.id, world.run.attempt, "done")
-    later = runs.claim(
+    claims.finish(world.store, world.run.id, world.run.attempt, "done")
+    later = claims.claim(
         world.store, runs.enqueue(world.store, world.round.id, world.run.config, "evaluate").id, os.getpid()
     )
     told = StoreJournal(world.store, later)
@@ -296,8 +296,8 @@ def test_a_run_uses_the_selection_that_was_asked_for(full: World) -> None:
     for record_id in ("u1", "u2"):
         freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
     run = runs.enqueue(full.store, full.round.id, full.config, "tune", selection=1)
-    runs.finish(full.store, full.run.id, 1, "done")
-    told = StoreJournal(full.store, runs.claim(full.store, run.id, os.getpid()))
+    claims.finish(full.store, full.run.id, 1, "done")
+    told = StoreJournal(full.store, claims.claim(full.store, run.id, os.getpid()))
     frozen = told.selection()
     assert frozen is not None
     assert dict(frozen.answers) == {"u1": "road"}
@@ -322,9 +322,9 @@ def test_what_only_informs_waits_out_a_busy_database(world: World) -> None:
         told.save_responses("respond", [response("u1")])
     other.rollback()
     told.save_responses("respond", [response("u1")])
-    assert [event.text for event in runs.events(world.store, world.run.id)] == ["kept"]
-    assert len(runs.metrics(world.store, world.run.id)) == 1
-    assert runs.stages(world.store, world.run.id)[5].done == 1
+    assert [event.text for event in progress.events(world.store, world.run.id)] == ["kept"]
+    assert len(progress.metrics(world.store, world.run.id)) == 1
+    assert progress.stages(world.store, world.run.id)[5].done == 1
 
 
 def test_a_resumed_run_keeps_the_selection_that_it_used(full: World) -> None:
@@ -335,15 +335,15 @@ def test_a_resumed_run_keeps_the_selection_that_it_used(full: World) -> None:
     full.run = full.again()
     assert full.journal.freeze(POLICY, lambda: Accepted({"u2": "road"})) == full.journal.selection()
     assert runs.get_run(full.store, full.run.id).selection_used == 1
-    assert len(decisions.selections(full.store, full.round.id)) == 1
+    assert len(selections.selections(full.store, full.round.id)) == 1
 
 
 def test_a_run_that_was_asked_to_use_a_selection_freezes_no_other(full: World) -> None:
     for record_id in ("u1", "u2"):
         freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
     run = runs.enqueue(full.store, full.round.id, full.config, "select", selection=1)
-    runs.finish(full.store, full.run.id, 1, "done")
-    told = StoreJournal(full.store, runs.claim(full.store, run.id, os.getpid()))
+    claims.finish(full.store, full.run.id, 1, "done")
+    told = StoreJournal(full.store, claims.claim(full.store, run.id, os.getpid()))
     assert dict(told.freeze(POLICY, lambda: Accepted({"u4": "road"})).answers) == {"u1": "road"}
     assert runs.get_run(full.store, run.id).selection_used == 1
-    assert len(decisions.selections(full.store, full.round.id)) == 2
+    assert len(selections.selections(full.store, full.round.id)) == 2

@@ -18,30 +18,10 @@ from semievol.store import schema
 from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task
 from semievol.store.database import Store
-from semievol.store.decisions.history import history
-from semievol.store.decisions.selections import selection_frame, selections
 from semievol.store.decisions.standing import COLUMNS, FIELDS, load, refresh_candidates, standing_in
 from semievol.store.decisions.undone import STANDS
 from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
-
-__all__ = [
-    "decide",
-    "decide_many",
-    "history",
-    "in_bulk",
-    "newer",
-    "newest",
-    "restore",
-    "selection_frame",
-    "selections",
-    "since",
-    "standing",
-    "take_back",
-    "together",
-    "undo",
-    "write_decisions",
-]
 
 _AT_ONCE = 2_000
 

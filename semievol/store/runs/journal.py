@@ -30,7 +30,7 @@ from semievol.store.decisions.selections import load_selection, record_keys, wri
 from semievol.store.results import outcomes
 from semievol.store.results.candidates import rows as candidate_rows
 from semievol.store.results.responses import as_response, said, said_values
-from semievol.store.runs import runs
+from semievol.store.runs import run_table, runs
 from semievol.store.runs.claims import own
 from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
 from semievol.store.runs.rounds import bump, get_round
@@ -42,7 +42,7 @@ _GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is r
 class StoreJournal:
     """The journal of one attempt at one run; used by one thread."""
 
-    def __init__(self, store: Store, run: runs.Run) -> None:
+    def __init__(self, store: Store, run: run_table.Run) -> None:
         self._store, self._run = store, run
         self._round = get_round(store, run.round_id)
         self._known: dict[str, int] | None = None
