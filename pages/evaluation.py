@@ -26,7 +26,7 @@ with parts.page() as here:
     else:
         run, found = judged[0]
         if len(judged) > 1:
-            by_id = {one.id: (one, verdict) for one, verdict in judged}
+            by_id = {one.id: (one, document) for one, document in judged}
             words = {one.id: f"Run {one.id} · {moment(one.started)}" for one, _ in judged}
             chosen = st.selectbox("Run", list(by_id), format_func=lambda i: words[i], key="evaluated_run", width=260)
             run, found = by_id[chosen or run.id]

@@ -86,7 +86,7 @@ def class_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike) -> float | None:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ShiftResult:
     """p-values of the looks that could be taken, by name, and whether one of them says that the sides differ."""
 
     auc: float | None
@@ -102,10 +102,10 @@ class Verdict:
         return [name for name, p in self.p_values.items() if p <= ALPHA / 3]
 
 
-def verdict(texts: Mapping[str, Any] | None, classes: float | None, errors: float | None = None) -> Verdict:
+def result(texts: Mapping[str, Any] | None, classes: float | None, errors: float | None = None) -> ShiftResult:
     """texts: the fields of a `TextShift`; classes: of `class_shift`; errors: `precision.fisher_exact` on errors."""
     looks = {"texts": texts.get("p_value") if texts else None, "classes": classes, "errors": errors}
-    return Verdict(texts.get("auc") if texts else None, {k: float(p) for k, p in looks.items() if p is not None})
+    return ShiftResult(texts.get("auc") if texts else None, {k: float(p) for k, p in looks.items() if p is not None})
 
 
 def _cross_validated(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:

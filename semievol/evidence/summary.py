@@ -83,7 +83,7 @@ def compared(
     cut: Cut,
     pool: pd.DataFrame,
     calibration: pd.DataFrame,
-) -> shift.Verdict:
+) -> shift.ShiftResult:
     """Whether calibration records look like the pool: their texts, the answers given to both, their errors.
 
     texts: fields of a `shift.TextShift`; classes: of `class_shift`. Errors are compared under the policy that the
@@ -98,7 +98,7 @@ def compared(
         known, judged = then.evidence(), newest.sample.judged(spent)
         if known is not None and known.drawn:
             errors = precision.fisher_exact(known.wrong, known.drawn, sum(judged), len(judged))
-    return shift.verdict(texts, classes, errors)
+    return shift.result(texts, classes, errors)
 
 
 def at_this_moment(

@@ -91,14 +91,14 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
         )
     if "p_value" in found:
         more, less = found.get("gained", 0), found.get("lost", 0)
-        verdict = (
+        sentence = (
             "Chance alone rarely produces such a difference"
             if found["p_value"] < 0.05
             else "Chance alone could explain this; the test set does not tell the two apart"
         )
         sentences.append(
             f"Compared with fine-tuning on the labeled data alone, the evolved model is newly right on {more:,} "
-            f"record{'' if more == 1 else 's'} and newly wrong on {less:,}. {verdict} (mid-p McNemar test, p = "
+            f"record{'' if more == 1 else 's'} and newly wrong on {less:,}. {sentence} (mid-p McNemar test, p = "
             f"{found['p_value']:.3g})."
         )
     rows = [row for row in _BARS if row in found]

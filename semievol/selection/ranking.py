@@ -202,10 +202,21 @@ def parts_of(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | No
         place = _places(values, group, in_pool, table.eligible[index] & (group >= 0), groups)
         sizes = np.bincount(group[in_pool & (group >= 0)], minlength=groups)
         pool, known = index[in_pool], index[~in_pool]
-        both = (values, within[index], group, place, sizes)
-        parts.append(
-            Part(name, rule, pool, known - table.pool_size, table.fresh[pool], *both, table.wrong[known], ALPHA)
+        part = Part(
+            name=name,
+            rule=rule,
+            pool=pool,
+            known=known - table.pool_size,
+            fresh=table.fresh[pool],
+            values=values,
+            within=within[index],
+            group=group,
+            place=place,
+            sizes=sizes,
+            wrong=table.wrong[known],
+            alpha=ALPHA,
         )
+        parts.append(part)
     tested = sum(part.groups for part in parts if part.rule.kind == "target_precision")
     return [replace(part, alpha=ALPHA / max(tested, 1)) for part in parts]
 

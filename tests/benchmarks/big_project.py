@@ -137,15 +137,15 @@ def answer(plan: Plan, journal: StoreJournal, truth: dict[str, str]) -> None:
     found: list[Candidate] = []
     journal.progress("respond", 0, len(records))
     for start in range(0, len(records), CHUNK):
-        responses, verdicts = list[Response](), list[Response]()
+        responses, justifications = list[Response](), list[Response]()
         for _, (*said, judge) in drawn(records[start : start + CHUNK], truth, start):
             disputed = not confidence.agree(plan.task, [one.answer for one in said])
             responses += said
-            verdicts += [judge] if disputed else []
+            justifications += [judge] if disputed else []
             how = plan.config.propagation.verdict_confidence
             found.append(confidence.merge(plan.task, allowed, said, judge if disputed else None, how))
         journal.save_responses("respond", responses)
-        journal.save_responses("justify", verdicts)
+        journal.save_responses("justify", justifications)
         journal.progress("respond", min(start + CHUNK, len(records)), len(records))
     judged = sum(not candidate.agreed for candidate in found)
     journal.progress("justify", judged, judged)

@@ -206,7 +206,7 @@ def reviews(found: Evidence, mask: np.ndarray, pool: pd.DataFrame, chance: np.ra
         "40 Wald": float(wald_high >= truth),
         "40 Neyman": float(simulated.neyman(doubt, wrong, REVIEWS, chance, ALPHA) >= truth),
         "wrong in kept": truth / wrong.size,
-        "shift seen": float(bool(shift.verdict(None, None, compared).shifted)),
+        "shift seen": float(bool(shift.result(None, None, compared).shifted)),
         "shift seen at 5 %": float(compared <= ALPHA),
     }
 

@@ -68,9 +68,9 @@ def test_another_class_mix_is_seen_with_many_classes_and_with_two() -> None:
     assert two < 1e-6
 
 
-def test_the_verdict_divides_alpha_by_its_three_looks() -> None:
-    assert shift.verdict({"auc": 0.6, "p_value": 0.02}, 0.5).shifted == []
-    assert shift.verdict({"auc": 0.6, "p_value": 0.016}, 0.5).shifted == ["texts"]
-    assert shift.verdict(None, 0.001, 0.001).shifted == ["classes", "errors"]
-    assert not shift.verdict(None, None).looked
-    assert not shift.verdict({}, None).looked
+def test_the_result_divides_alpha_by_its_three_looks() -> None:
+    assert shift.result({"auc": 0.6, "p_value": 0.02}, 0.5).shifted == []
+    assert shift.result({"auc": 0.6, "p_value": 0.016}, 0.5).shifted == ["texts"]
+    assert shift.result(None, 0.001, 0.001).shifted == ["classes", "errors"]
+    assert not shift.result(None, None).looked
+    assert not shift.result({}, None).looked

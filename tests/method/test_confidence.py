@@ -45,7 +45,7 @@ def test_a_justified_record_takes_the_justifications_numbers_but_the_collaborato
     assert found.confidences["vote_entropy"] == pytest.approx(math.log(2))
 
 
-def test_a_verdict_that_all_speak_for_has_the_mean_over_collaborators_and_judge() -> None:
+def test_a_justification_that_all_speak_for_has_the_mean_over_collaborators_and_judge() -> None:
     responses = [scored("A", 0.9, 0.1), scored("B", 0.4, 0.6, exactness="bound")]
     found = merge(CHOICE, ("A", "B"), responses, scored("B", 0.1, 0.9), "everyone")
     assert (found.answer, found.agreed, found.justified, found.exactness) == ("B", False, True, "bound")

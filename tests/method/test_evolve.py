@@ -104,7 +104,7 @@ def test_the_judge_sees_only_disputed_records_with_all_candidates(plan: Plan) ->
         assert sorted(lines) == sorted(said)
 
 
-def test_a_verdict_is_as_sure_as_the_setting_says(plan: Plan) -> None:
+def test_a_justification_is_as_sure_as_the_setting_says(plan: Plan) -> None:
     """The answer is the judge's either way; its numbers are the judge's, or averaged with the collaborators'."""
     alone, averaged = MemoryJournal(plan), MemoryJournal(plan)
     evolve(with_propagation(plan, verdict_confidence="judge"), FakeEngine(), alone, until="justify")

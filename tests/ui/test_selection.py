@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from semievol.config import Policy, Rule
 from semievol.evidence import precision
 from semievol.evidence.reviews import Review, Sample, Seen
-from semievol.evidence.shift import Verdict
+from semievol.evidence.shift import ShiftResult
 from semievol.evidence.summary import verified
 from semievol.records import Record, Task
 from semievol.selection.policy import Cut, Evidence
@@ -412,7 +412,7 @@ def test_where_all_that_is_kept_was_trained_on_nothing_is_estimated(monkeypatch:
     said: list[str] = []
     monkeypatch.setattr(evidence.parts, "html", said.append)
     found = Evidence(kept=0, drawn=148, wrong=11, low=0, high=0, earlier=350)
-    evidence._estimated(found, Verdict(None, {}), 3, False)
+    evidence._estimated(found, ShiftResult(None, {}), 3, False)
     assert "not enough evidence.</b> An earlier round was trained on all of these candidates" in said[0]
     assert evidence.sentences({"estimated": asdict(found)}) == []
 

@@ -40,7 +40,9 @@ def decide(
 ) -> Decision:
     """Appends a decision; when this returns, it is on disk. The same `key` twice stores one decision."""
     shown = {record_id: answer_shown}
-    return decide_many(store, project_id, round_id, shown, action, answer, reviewer, note, key)[0]
+    return decide_many(
+        store, project_id, round_id, shown, action, answer=answer, reviewer=reviewer, note=note, key=key
+    )[0]
 
 
 def decide_many(
@@ -68,8 +70,19 @@ def decide_many(
             decided = decided.where(c.round_id == round_id, c.decision.is_not(None), c.decision != "skip")
             known = set(connection.execute(decided).scalars())
             shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
-        about = (connection, store, project_id, round_id, shown)
-        return write_decisions(*about, action, answer, reviewer, note, key, watch)
+        return write_decisions(
+            connection,
+            store,
+            project_id,
+            round_id,
+            shown,
+            action,
+            answer=answer,
+            reviewer=reviewer,
+            note=note,
+            key=key,
+            watch=watch,
+        )
 
 
 def write_decisions(
@@ -188,8 +201,18 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
             raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
         old = found[0]
         shown = {old.record_id: old.answer_shown}
-        said = (old.action, old.answer, reviewer, old.note, key)
-        return write_decisions(connection, store, project_id, old.round_id, shown, *said)[0]
+        return write_decisions(
+            connection,
+            store,
+            project_id,
+            old.round_id,
+            shown,
+            old.action,
+            answer=old.answer,
+            reviewer=reviewer,
+            note=old.note,
+            key=key,
+        )[0]
 
 
 def _take_back(

@@ -81,9 +81,19 @@ def answer(
         decision_id = None
         if not repeat:
             shown = {record_id: review.sample.shown.get(record_id)}
-            about = (home.project_id, review.round_id, shown, action, said, reviewer, NOTE)
-            named = None if key is None else f"review {review.id} {key}"
-            decision_id = write_decisions(connection, store, *about, named)[0].id
+            made = write_decisions(
+                connection,
+                store,
+                home.project_id,
+                review.round_id,
+                shown,
+                action,
+                answer=said,
+                reviewer=reviewer,
+                note=NOTE,
+                key=None if key is None else f"review {review.id} {key}",
+            )
+            decision_id = made[0].id
         asserted = said if action in ASSERTS else None
         values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
         values |= {"answer": asserted, "decision_id": decision_id, "key": key, "reviewer": reviewer}
@@ -163,10 +173,28 @@ def _load(connection: Connection, where: Any) -> list[Review]:
         ]
         mode: Mode = "any_time" if row.ended is not None else row.mode
         shown = dict(names.values())
-        sample = Sample(task_in(connection, home.version_id), mode, len(row.drawn), list(shown), shown, seen, reached)
-        prior = (float(row.prior[0]), float(row.prior[1]))
-        about = (row.id, row.round_id, row.number, Policy.model_validate(row.policy), frozenset(row.drawn), prior)
-        found.append(Review(*about, row.reviewer, row.created, row.ended, sample))
+        sample = Sample(
+            task=task_in(connection, home.version_id),
+            mode=mode,
+            kept=len(row.drawn),
+            order=list(shown),
+            shown=shown,
+            seen=seen,
+            reached=reached,
+        )
+        review = Review(
+            id=row.id,
+            round_id=row.round_id,
+            number=row.number,
+            policy=Policy.model_validate(row.policy),
+            keys=frozenset(row.drawn),
+            prior=(float(row.prior[0]), float(row.prior[1])),
+            reviewer=row.reviewer,
+            created=row.created,
+            ended=row.ended,
+            sample=sample,
+        )
+        found.append(review)
     return found
 
 

@@ -134,11 +134,11 @@ def _paired(evaluation: dict[str, Any]) -> str:
     if "p_value" not in evaluation:
         return "There are no two models to compare."
     gained, lost, p = evaluation.get("gained", 0), evaluation.get("lost", 0), evaluation["p_value"]
-    verdict = "Chance alone rarely produces such a difference." if p < 0.05 else "Chance alone could explain it."
+    sentence = "Chance alone rarely produces such a difference." if p < 0.05 else "Chance alone could explain it."
     return (
         f"Compared with warm-up, the evolved model is newly right on <b>{gained:,}</b> test "
         f"record{'' if gained == 1 else 's'} and newly wrong on <b>{lost:,}</b> "
-        f"(<span style='white-space:nowrap'>mid-p McNemar test</span>, p = {p:.3g}). {verdict}"
+        f"(<span style='white-space:nowrap'>mid-p McNemar test</span>, p = {p:.3g}). {sentence}"
     )
 
 

@@ -58,7 +58,7 @@ def open_project(here: Place, project: Project) -> None:
             ]
         )
         live.polled("overview", here.round.id if here.round else None, _progress)
-        _verdict(evaluation_of(here))
+        _accuracies(evaluation_of(here))
         _next_step(here, project)
 
 
@@ -75,7 +75,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     curves.loss(progress.metrics(state.open_store(), run.id), key="loss_overview", height=200)
 
 
-def _verdict(evaluation: dict[str, Any] | None) -> None:
+def _accuracies(evaluation: dict[str, Any] | None) -> None:
     if not evaluation or "evolved" not in evaluation:
         return
     cells = []

@@ -22,7 +22,7 @@ AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
 OFTEN = 0.1  # share of such responses from which on they are pointed out
 DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
 
-_VERDICTS = {
+_SETTLED = {
     "judge": ". Its answer is the final one, with its own confidence.",
     "everyone": ". Its answer is the final one; its confidence is averaged with theirs.",
     "pooled": ". Its probabilities are averaged with theirs, and the most probable answer is the final one.",
@@ -153,7 +153,7 @@ def record_in_full(here: Place, record_id: str) -> None:
         parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
         paint.draw(*[record.response(task, view.record, said) for said in view.responses], key=f"r_{record_id}")
         if view.justification is not None:
-            counts = _VERDICTS[here.this_round.config.propagation.verdict_confidence]
+            counts = _SETTLED[here.this_round.config.propagation.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
             given = [said.text for said in view.responses]

@@ -56,7 +56,7 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
     _verified(summary.verified(begun, cut, pool, bulk), kept, begun)
 
 
-def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, fitted: bool) -> None:
+def _estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int, fitted: bool) -> None:
     if found is None or not found.drawn or not found.kept:
         trained = found is not None and found.earlier and not found.kept
         why = (
@@ -106,7 +106,7 @@ def _estimated(found: Evidence | None, compared: shift.Verdict, measures: int, f
     )
 
 
-def _figures(compared: shift.Verdict) -> str:
+def _figures(compared: shift.ShiftResult) -> str:
     auc = f"AUC {formats.score(compared.auc, 2)}, " if compared.auc is not None else ""
     names = {"texts": "texts", "classes": "answers", "errors": "errors"}
     return auc + ", ".join(f"{names[name]} p {_p_value(p)}" for name, p in compared.p_values.items())
