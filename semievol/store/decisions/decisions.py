@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -24,6 +25,17 @@ from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
 
 _AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a reviewer says about records. answer: for `edit`, the right one. key: of the press, which counts once."""
+
+    action: str
+    answer: str | None = None
+    reviewer: str = ""
+    note: str = ""
+    key: str | None = None
 
 
 def decide(
@@ -70,19 +82,8 @@ def decide_many(
             decided = decided.where(c.round_id == round_id, c.decision.is_not(None), c.decision != "skip")
             known = set(connection.execute(decided).scalars())
             shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
-        return write_decisions(
-            connection,
-            store,
-            project_id,
-            round_id,
-            shown,
-            action,
-            answer=answer,
-            reviewer=reviewer,
-            note=note,
-            key=key,
-            watch=watch,
-        )
+        said = Said(action=action, answer=answer, reviewer=reviewer, note=note, key=key)
+        return write_decisions(connection, store, project_id, round_id, shown, said, watch)
 
 
 def write_decisions(
@@ -91,24 +92,21 @@ def write_decisions(
     project_id: int,
     round_id: int,
     shown: Mapping[str, str | None],
-    action: str,
-    answer: str | None = None,
-    reviewer: str = "",
-    note: str = "",
-    key: str | None = None,
+    said: Said,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """As `decide_many`, inside the caller's transaction."""
-    known = _of_key(connection, project_id, key)
+    known = _of_key(connection, project_id, said.key)
     if known:
         return known
-    same = {"project_id": project_id, "round_id": round_id, "action": action, "note": note, "reviewer": reviewer}
-    same |= {"at": store.now(connection), "batch": uuid.uuid4().hex if len(shown) > 1 else None, "undoes": None}
+    same = {"project_id": project_id, "round_id": round_id, "action": said.action, "note": said.note}
+    same |= {"reviewer": said.reviewer, "at": store.now(connection), "undoes": None}
+    same |= {"batch": uuid.uuid4().hex if len(shown) > 1 else None}
     rows = [
         same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
-        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, action, answer).items()
+        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, said).items()
     ]
-    return _append(connection, project_id, rows, key, watch)
+    return _append(connection, project_id, rows, said.key, watch)
 
 
 def newest(store: Store, project_id: int, reviewer: str) -> int | None:
@@ -201,18 +199,8 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
             raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
         old = found[0]
         shown = {old.record_id: old.answer_shown}
-        return write_decisions(
-            connection,
-            store,
-            project_id,
-            old.round_id,
-            shown,
-            old.action,
-            answer=old.answer,
-            reviewer=reviewer,
-            note=old.note,
-            key=key,
-        )[0]
+        said = Said(action=old.action, answer=old.answer, reviewer=reviewer, note=old.note, key=key)
+        return write_decisions(connection, store, project_id, old.round_id, shown, said)[0]
 
 
 def _take_back(
@@ -266,16 +254,11 @@ def in_bulk(store: Store, project_id: int) -> frozenset[str]:
 
 
 def _checked(
-    connection: Connection,
-    project_id: int,
-    round_id: int,
-    shown: Mapping[str, str | None],
-    action: str,
-    answer: str | None,
+    connection: Connection, project_id: int, round_id: int, shown: Mapping[str, str | None], said: Said
 ) -> dict[str, tuple[str, str | None]]:
     """Record id -> content hash and the answer that is asserted. Raises UserError for what makes no sense."""
-    if action not in ACTIONS:
-        raise UserError(f'"{action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
+    if said.action not in ACTIONS:
+        raise UserError(f'"{said.action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
     r, v = schema.rounds.c, schema.versions.c
     query = select(r.version_id, v.task).join(schema.versions, v.id == r.version_id)
     row = connection.execute(query.where(r.id == round_id, r.project_id == project_id)).one_or_none()
@@ -284,8 +267,8 @@ def _checked(
     task = as_task(row.task)
     found = {}
     for record_id, record in find_records(connection, row.version_id, shown).items():
-        asserted = shown[record_id] if action == "accept" else answer if action == "edit" else None
-        if action in ASSERTS:
+        asserted = shown[record_id] if said.action == "accept" else said.answer if said.action == "edit" else None
+        if said.action in ASSERTS:
             _check_answer(record, asserted, allowed_answers(task, record) if task else ())
         found[record_id] = (record.content_hash, asserted)
     return found

@@ -15,7 +15,7 @@ from semievol.store import schema
 from semievol.store.data.records import find_record
 from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.decisions import take_back, write_decisions
+from semievol.store.decisions.decisions import Said, take_back, write_decisions
 from semievol.store.decisions.selections import record_keys
 from semievol.store.decisions.undone import was_undone
 from semievol.store.runs.rounds import bump
@@ -81,18 +81,9 @@ def answer(
         decision_id = None
         if not repeat:
             shown = {record_id: review.sample.shown.get(record_id)}
-            made = write_decisions(
-                connection,
-                store,
-                home.project_id,
-                review.round_id,
-                shown,
-                action,
-                answer=said,
-                reviewer=reviewer,
-                note=NOTE,
-                key=None if key is None else f"review {review.id} {key}",
-            )
+            named = None if key is None else f"review {review.id} {key}"
+            answered = Said(action=action, answer=said, reviewer=reviewer, note=NOTE, key=named)
+            made = write_decisions(connection, store, home.project_id, review.round_id, shown, answered)
             decision_id = made[0].id
         asserted = said if action in ASSERTS else None
         values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
