@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from semievol.errors import UserError
 from semievol.records import ACTIONS, Decision, Record
-from semievol.selection.decisions import ASSERTS
+from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.store import schema
 from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task
@@ -79,7 +79,7 @@ def decide_many(
         if only_undecided:
             c, v = schema.candidates.c, schema.records.c
             decided = select(v.record_id).join(schema.candidates, c.record_key == v.key)
-            decided = decided.where(c.round_id == round_id, c.decision.is_not(None), c.decision != "skip")
+            decided = decided.where(c.round_id == round_id, c.decision.in_((*ASSERTS, *REMOVES)))
             known = set(connection.execute(decided).scalars())
             shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
         said = Said(action=action, answer=answer, reviewer=reviewer, note=note, key=key)

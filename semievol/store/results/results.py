@@ -206,7 +206,14 @@ def as_candidate(record_id: str, row: Any) -> Candidate:
     known: dict[str, float] = {
         measure: value for measure, value in zip(MEASURES, values, strict=True) if value is not None
     }
-    return Candidate(record_id, answer, bool(agreed), known, bool(justified), exactness)
+    return Candidate(
+        record_id=record_id,
+        answer=answer,
+        agreed=bool(agreed),
+        confidences=known,
+        justified=bool(justified),
+        exactness=exactness,
+    )
 
 
 def backgrounds(store: Store, round_id: int) -> dict[str, dict[str, Any]]:

@@ -63,10 +63,10 @@ def history(here: Place) -> None:
 
 def _page(here: Place, search: str) -> HistoryPage:
     """The page that the pager shows; the pager is drawn if there are several pages."""
-    asked = (here.store, here.this_project.id)
-    first = history_page(*asked, search=search, limit=tables.PAGE)
+    store, project_id = here.store, here.this_project.id
+    first = history_page(store, project_id, search=search, limit=tables.PAGE)
     offset = tables.pages_of(first.found, "history_page")
-    return first if offset == 0 else history_page(*asked, search=search, offset=offset, limit=tables.PAGE)
+    return first if offset == 0 else history_page(store, project_id, search=search, offset=offset, limit=tables.PAGE)
 
 
 def _said(entry: pd.Series) -> str:

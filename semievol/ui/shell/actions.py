@@ -37,7 +37,7 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
 
     An empty selection counts as none.
     """
-    if round_ is None or results.candidate_frame(store, round_.id).empty:
+    if round_ is None or not results.has_candidates(store, round_.id):
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
     policy = state.policy_shown(project, round_)
     newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
