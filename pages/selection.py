@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from semievol.selection.candidates import measures_of
 from semievol.selection.policy import Cut
-from semievol.store.decisions import decisions
+from semievol.store.decisions import freezing, selections
 from semievol.ui.responses import measures
 from semievol.ui.selection import (
     blind,
@@ -19,7 +20,7 @@ from semievol.ui.selection import (
     reviewers,
     threshold,
 )
-from semievol.ui.shell import actions, gates, notices, parts, state
+from semievol.ui.shell import gates, notices, parts, state
 from semievol.ui.shell.formats import MEASURE_WORDS, plural
 
 PARTS = {
@@ -62,18 +63,18 @@ with parts.page() as here:
             key=f"threshold_{here.this_round.id}",
         )
         consequences.legend()
-        evidence.tiers(here, cut, pool, calibration, len(policy.offered(pool)), kept)
+        evidence.tiers(here, cut, pool, calibration, len(measures_of(pool)), kept)
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Stores what is kept now as a numbered selection; fine-tuning uses it.")
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
         if st.button("Freeze selection", disabled=not kept, **look):  # type: ignore[arg-type]
             with parts.errors_shown():
-                made = actions.freeze(here.store, here.this_round, shown)
+                made = freezing.freeze(here.store, here.this_round.id, shown)
                 notices.say(f"Selection {made.number} is frozen with {plural(len(made.answers), 'record')}.")
                 st.rerun()
         consequences.training_time(here, kept)
-        frozen.summary(decisions.selections(here.store, here.this_round.id))
+        frozen.summary(selections.selections(here.store, here.this_round.id))
     with right, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
     with parts.card("desk"):

@@ -1,4 +1,4 @@
-"""The nouns of the method as plain values: task, record, demonstration, response, candidate, example.
+"""The nouns of the method as plain values: task, record, demonstration, response, candidate, decision, example.
 
 Knows nothing of files, models or databases. Every floor above speaks in these.
 """
@@ -13,9 +13,12 @@ Kind = Literal["multiple_choice", "classification", "numeric", "text"]
 Split = Literal["labeled", "unlabeled", "test", "calibration"]
 Exactness = Literal["exact", "bound", "absent"]
 Origin = Literal["gold", "pseudo", "expert"]
+Action = Literal["accept", "reject", "edit", "skip", "ambiguous", "undo"]
 
 STAGES = ("warm_up", "retrieve", "respond", "justify", "select", "tune", "evaluate")
 SPLITS: tuple[Split, ...] = ("labeled", "unlabeled", "test", "calibration")
+ACTIONS: tuple[Action, ...] = ("accept", "reject", "edit", "skip", "ambiguous")
+"""What an expert may decide; an entry `undo` takes a decision back."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,29 @@ class Candidate:
     confidences: dict[str, float] = field(default_factory=dict)
     justified: bool = False
     exactness: Exactness = "exact"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One entry of the history of an expert's decisions. What it means for a candidate, `selection.decisions` says.
+
+    content_hash, answer_shown: the record's content and the answer that the decision is about.
+    answer: what the expert asserts (accept: the answer shown, edit: another one), None for the other actions.
+    at: unix seconds. undoes: id of the decision that an entry `undo` takes back.
+    """
+
+    id: int
+    project_id: int
+    round_id: int
+    record_id: str
+    content_hash: str
+    action: Action
+    answer_shown: str | None
+    answer: str | None
+    note: str
+    reviewer: str
+    at: float
+    undoes: int | None
 
 
 @dataclass(frozen=True)

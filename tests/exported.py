@@ -11,11 +11,12 @@ from semievol.config import Policy, load
 from semievol.engines.training import checkpoints
 from semievol.export import export
 from semievol.records import Candidate, Record, Response, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions, selections
-from semievol.store.runs import rounds, runs
+from semievol.store.decisions import decisions
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
+from tests.store.world import freeze
 
 TASK = Task("classification", ("road", "water"), instruction="Sort the message.")
 NASTY = (
@@ -39,10 +40,10 @@ class World:
         made = projects.create_project(self.store, "Line <b>1</b>", TASK)
         finding = {"kind": "duplicates", "count": 1, "what": "One <i>twice</i>.", "remedy": "", "examples": []}
         gold = {record.id: "road" for record in pool}
-        projects.add_version(self.store, made.id, [*labeled, *pool, *test], gold, [], [finding], TASK)
+        versions.add_version(self.store, made.id, [*labeled, *pool, *test], gold, [], [finding], TASK)
         self.config = load("paper", assignments=["model=/home/somebody/models/tiny"])
         self.round = rounds.open_round(self.store, made.id, self.config)
-        self.run = runs.claim(self.store, runs.enqueue(self.store, self.round.id, self.config).id, os.getpid())
+        self.run = claims.claim(self.store, runs.enqueue(self.store, self.round.id, self.config).id, os.getpid())
         self.project = projects.find_project(self.store, made.id)
         self._propagate(pool)
 
@@ -59,7 +60,7 @@ class World:
         )
         decisions.decide(self.store, self.project.id, self.round.id, "u1", "edit", "road", "water", reviewer="Ada")
         answers = {"u0": "road", "u1": "water", "u2": "road", "u3": "road", "u4": "road"}
-        selections.freeze(self.store, self.round.id, Policy(), answers, {"u1": "expert"})
+        freeze(self.store, self.round.id, Policy(), answers, {"u1": "expert"})
         arm = {"accuracy": 0.5, "low": 0.1, "high": 0.9}
         journal.save_evaluation(
             {"n": 2, "base": arm, "warm_up": arm, "evolved": arm, "p_value": 1.0, "gained": 0, "lost": 0}

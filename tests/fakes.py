@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from semievol.config import Policy, Voter
-from semievol.method.protocols import Accepted, Ask, Frozen, Lesson, Reply, Verdict
-from semievol.records import Candidate, Demonstration, Record, Response
+from semievol.method.protocols import Ask, Frozen, Lesson, Plan, Reply
+from semievol.records import Candidate, Decision, Demonstration, Record, Response
+from semievol.selection import candidates
+from semievol.selection.decisions import standing_decision
+from semievol.selection.freezing import Accepted, Considered
+from semievol.task.prompts import suspicious
 
 
 class FakeEngine:
@@ -113,9 +118,13 @@ class FakeEngine:
 
 
 class MemoryJournal:
-    """Remembers everything in dicts; `stop_after` chunks of responses it asks to stop."""
+    """Remembers everything in dicts; `stop_after` chunks of responses it asks to stop.
 
-    def __init__(self, stop_after: int | None = None) -> None:
+    plan: whose records it knows, where a selection is to be made.
+    """
+
+    def __init__(self, plan: Plan | None = None, stop_after: int | None = None) -> None:
+        self.plan = plan
         self.adapters: dict[str, str] = {}
         self.of_folds: dict[int, str] = {}
         self.near: dict[str, list[tuple[str, float]]] = {}
@@ -124,7 +133,7 @@ class MemoryJournal:
         self.weighed: dict[str, Any] | None = None
         self.merged: dict[str, Candidate] = {}
         self.frozen: Frozen | None = None
-        self.decided: dict[str, list[tuple[str | None, Verdict]]] = {}
+        self.decided: dict[str, list[Decision]] = {}
         self.predicted: dict[str, list[Response]] = defaultdict(list)
         self.evaluation: dict[str, Any] = {}
         self.steps: list[tuple[str, int, int]] = []
@@ -194,18 +203,34 @@ class MemoryJournal:
     def save_candidates(self, candidates: Iterable[Candidate]) -> None:
         self.merged |= {candidate.record_id: candidate for candidate in candidates}
 
-    def candidates(self) -> list[Candidate]:
-        return list(self.merged.values())
+    def considered(self) -> Considered:
+        assert self.plan is not None, "a journal that makes selections is given the plan"
+        held = {record.content_hash for record in self.plan.calibration}
+        known = self._raw(self.plan.calibration or self.plan.labeled, with_gold=True)
+        return Considered(
+            self.plan.task,
+            candidates.candidate_table(self._raw(self.plan.unlabeled), self.plan.spent),
+            candidates.calibration_table(known, self.plan.spent, self.plan.task, held),
+            self.compared,
+        )
 
-    def verdicts(self) -> dict[str, list[tuple[str | None, Verdict]]]:
-        return self.decided
+    def _raw(self, records: Sequence[Record], with_gold: bool = False) -> pd.DataFrame:
+        lines = []
+        for key, record in enumerate(records):
+            if (found := self.merged.get(record.id)) is not None:
+                decided = standing_decision(self.decided.get(record.content_hash, ()), found.answer)
+                flagged = suspicious(record.question, record.options)
+                line = {"record_key": key, "record_id": record.id, "question": record.question, "similarity": None}
+                line |= {"gold": record.answer if with_gold else None}
+                lines.append(line | candidates.candidate_columns(found, record.content_hash, flagged, decided))
+        return pd.DataFrame(lines, columns=list(candidates.NAMES))
 
     def selection(self) -> Frozen | None:
         return self.frozen
 
     def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
-        answers, origins, _ = work()
-        self.frozen = self.frozen or Frozen(1, policy, dict(answers), dict(origins))
+        found = work()
+        self.frozen = self.frozen or Frozen(1, policy, dict(found.answers), dict(found.origins))
         return self.frozen
 
     def predictions(self, model: str) -> list[Response]:

@@ -26,9 +26,9 @@ from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import archive, arrival, sealed
 from semievol.store import database, migrations
-from semievol.store.data import projects
+from semievol.store.data import projects, records
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions, reviews, selections
+from semievol.store.decisions import history, reviews, selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs import rounds, runs
 from tests.exported import NASTY, World
@@ -158,7 +158,7 @@ def test_everything_of_a_project_is_there_again(world: World, home: Path) -> Non
     old = results.candidate_frame(world.store, world.round.id)
     assert results.candidate_frame(there, round_.id).drop(columns="record_key").equals(old.drop(columns="record_key"))
     assert len(old) == len(NASTY)
-    said = decisions.history(there, back.id)
+    said = history.history(there, back.id)
     (edit,) = said[said["reviewer"] == "Ada"].itertuples()
     assert (edit.record_id, edit.action, edit.answer) == ("u1", "edit", "water")
     (frozen,) = selections.selections(there, round_.id)
@@ -167,8 +167,8 @@ def test_everything_of_a_project_is_there_again(world: World, home: Path) -> Non
     assert review.sample.order == ["u2", "u0"]
     assert [one.record_id for one in review.sample.seen] == ["u2"]
     assert outcomes.evaluation(there, run.id) == outcomes.evaluation(world.store, world.run.id)
-    gold = projects.hidden_gold(world.store, world.project.version_id or 0)
-    assert projects.hidden_gold(there, back.version_id or 0) == gold
+    gold = records.hidden_gold(world.store, world.project.version_id or 0)
+    assert records.hidden_gold(there, back.version_id or 0) == gold
     found = outcomes.adapters(there, round_.id)
     assert [checkpoints.about(Path(found[stage]))["step"] for stage in ("warm_up", "tune")] == [2, 5]
     assert all(checkpoints.fault(Path(path)) is None for path in found.values())

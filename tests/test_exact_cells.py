@@ -18,11 +18,11 @@ from semievol.importing.build import build_records
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
 from semievol.records import Task
-from semievol.store.data import projects
+from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store
-from semievol.store.decisions import selections
 from semievol.store.runs import rounds
 from tests.importing.files import csv_bytes, parquet_bytes, xlsx_bytes
+from tests.store.world import freeze
 
 HEAD = ["question", "answer", "name"]
 TRICKY = ["NA", "null", "None", "007", "1.0", "1e5", "9007199254740993", "TRUE", "=1+1", "'x", '"', "a,b;c\td|e", "#"]
@@ -79,11 +79,11 @@ def test_every_cell_leaves_as_it_came(name: str, tmp_path: Path, data: st.DataOb
     imported = build_records({"labeled": table}, Mapping("question", "answer", id="name"), task)
     store = open_store(tmp_path)
     project = projects.create_project(store, f"exact {len(projects.list_projects(store))}", task)
-    version = projects.add_version(store, project.id, imported.records, imported.gold(), [], [], task)
-    stored = projects.load_records(store, version)
+    version = versions.add_version(store, project.id, imported.records, imported.gold(), [], [], task)
+    stored = records.load_records(store, version)
     assert [[digest(r.question), digest(r.answer), digest(r.source_id)] for r in stored] == source
     round_ = rounds.open_round(store, project.id, load("studio", assignments=["calibration=0"]))
-    selections.freeze(store, round_.id, Policy(), {}, {})
+    freeze(store, round_.id, Policy(), {}, {})
     out = tmp_path / f"{project.id}.{data.draw(st.sampled_from(['jsonl', 'json', 'parquet']))}"
     export(store, projects.find_project(store, project.id), "training", out)
     told = read_table(out)

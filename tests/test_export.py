@@ -23,12 +23,12 @@ from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task
 from semievol.records import Candidate, Record, Split, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import open_store
-from semievol.store.decisions import selections
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.exported import NASTY, TASK, World, lines
+from tests.store.world import freeze
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_calibration_records_train_nothing(world: World, tmp_path: Path) -> None
     held = Record("", "labeled 0", ()).content_hash
     settings = load("studio", assignments=["calibration=0.2"])
     opened = rounds.open_round(world.store, world.project.id, settings, held=[held])
-    selections.freeze(world.store, opened.id, Policy(), {"u5": "road"}, {})
+    freeze(world.store, opened.id, Policy(), {"u5": "road"}, {})
     kept = lines(world.export("training", tmp_path / "paper.jsonl", round_id=world.round.id))
     assert sum(row["origin"] == "gold" for row in kept) == 4
     rows = lines(world.export("training", tmp_path / "studio.jsonl"))
@@ -187,7 +187,7 @@ def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> No
 
 def test_an_old_round_leaves_with_the_task_of_its_data(world: World, tmp_path: Path) -> None:
     newer = Task("classification", ("fire", "police"), instruction="Another question.")
-    projects.add_version(world.store, world.project.id, [Record("x", "x", (), "fire", "labeled")], {}, [], [], newer)
+    versions.add_version(world.store, world.project.id, [Record("x", "x", (), "fire", "labeled")], {}, [], [], newer)
     world.project = projects.find_project(world.store, world.project.id)
     rows = lines(world.export("training", tmp_path / "t.jsonl"))
     assert rows[0]["messages"][0]["content"] == "Sort the message."
@@ -202,11 +202,11 @@ def test_a_report_counts_an_unreadable_answer_as_wrong(tmp_path: Path, kind: str
     store, task = open_store(tmp_path / "workspace"), Task(kind)  # type: ignore[arg-type]
     project = projects.create_project(store, "Sums", task)
     pool = [Record(f"u{i}", f"{i} + {i}?", (), None, "unlabeled", i) for i in range(2)]
-    projects.add_version(store, project.id, pool, {"u0": "0", "u1": "2"}, [], [], task)
+    versions.add_version(store, project.id, pool, {"u0": "0", "u1": "2"}, [], [], task)
     round_ = rounds.open_round(store, project.id, load("studio"))
-    run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     StoreJournal(store, run).save_candidates([Candidate("u0", "0", True), Candidate("u1", None, False)])
-    selections.freeze(store, round_.id, Policy(), {"u0": "0"}, {})
+    freeze(store, round_.id, Policy(), {"u0": "0"}, {})
     text = export(store, project, "report", tmp_path / "r.html").read_text(encoding="utf-8")
     assert "50.0% of all candidates are right, and 100.0% of those kept" in text
     rows = lines(export(store, project, "candidates", tmp_path / "c.jsonl"))

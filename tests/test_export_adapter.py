@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
-from semievol.store.runs import runs
+from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.engines.conftest import lesson, train
 from tests.exported import World
@@ -79,7 +79,7 @@ def test_a_stopped_fine_tuning_gives_its_newest_complete_checkpoint(world: World
     assert about["stage"] == "warm_up", "checkpoints of a running run come and go"
     assert "The warm-up adapter of round 1" in words
 
-    runs.finish(world.store, world.run.id, world.run.attempt, "cancelled")
+    claims.finish(world.store, world.run.id, world.run.attempt, "cancelled")
     about, words = told(world.export("adapter", tmp_path / "stopped"))
     assert about == {"stage": "tune", "round": 1, "run": world.run.id, "step": 100, "complete": False}
     assert f"run {world.run.id} was stopped while fine-tuning at step 100; not complete" in words
@@ -88,11 +88,11 @@ def test_a_stopped_fine_tuning_gives_its_newest_complete_checkpoint(world: World
 
 def test_a_finished_adapter_comes_before_a_checkpoint(world: World, tmp_path: Path) -> None:
     world.adapter()
-    runs.finish(world.store, world.run.id, world.run.attempt, "done")
+    claims.finish(world.store, world.run.id, world.run.attempt, "done")
     again = runs.enqueue(world.store, world.round.id, world.config, "tune")
-    other = runs.claim(world.store, again.id, os.getpid())
+    other = claims.claim(world.store, again.id, os.getpid())
     world.sealed(StoreJournal(world.store, other).folder("tune") / "checkpoints" / "checkpoint-5", 5)
-    runs.finish(world.store, other.id, other.attempt, "interrupted")
+    claims.finish(world.store, other.id, other.attempt, "interrupted")
     assert told(world.export("adapter", tmp_path / "newest"))[0]["run"] == world.run.id
     about, _ = told(world.export("adapter", tmp_path / "asked for", run_id=other.id))
     assert (about["run"], about["step"], about["complete"]) == (other.id, 5, False)

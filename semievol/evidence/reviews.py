@@ -14,6 +14,7 @@ from typing import Literal
 from semievol.config import Policy
 from semievol.evidence import precision
 from semievol.records import Task
+from semievol.selection.decisions import ASSERTS
 from semievol.task.answers import same
 
 Mode = Literal["fixed", "any_time"]
@@ -129,10 +130,10 @@ class Sample:
         return same(self.task, answer, self.shown.get(record_id))
 
     def _right(self, one: Seen) -> bool:
-        return one.action in ("accept", "edit") and same(self.task, one.answer, self.shown.get(one.record_id))
+        return one.action in ASSERTS and same(self.task, one.answer, self.shown.get(one.record_id))
 
     def _alike(self, one: Seen, other: Seen) -> bool:
-        if one.action in ("accept", "edit") and other.action in ("accept", "edit"):
+        if one.action in ASSERTS and other.action in ASSERTS:
             return same(self.task, one.answer, other.answer)
         return one.action == other.action
 
@@ -140,7 +141,7 @@ class Sample:
 @dataclass(frozen=True)
 class Review:
     """A random review of a round. sample: what was drawn and said; policy: whose kept set was drawn from; keys: of the
-    records in it (`candidate_frame`'s record_key).
+    records in it (the candidate table's record_key).
 
     prior: of the stop-any-time bound, fixed when it began. ended: it was stopped before all were answered.
     """

@@ -16,6 +16,7 @@ import pandas as pd
 from semievol.evidence import precision, shift
 from semievol.evidence.reviews import Review, proven
 from semievol.records import Task
+from semievol.selection import decisions
 from semievol.selection.policy import Cut
 from semievol.selection.ranking import ALPHA
 from semievol.task.answers import same
@@ -47,9 +48,8 @@ def verified(
     """
     keys, decision = pool["record_key"].to_numpy(), pool["decision"]
     single = ~pool["content_hash"].isin(list(in_bulk)).to_numpy()
-    asserted = decision.isin(["accept", "edit"]).to_numpy()
-    removed = decision.isin(["reject", "ambiguous"]).to_numpy()
-    open_ = cut.mask & ~asserted & ~removed
+    removed = decisions.removed(decision)
+    open_ = cut.mask & ~decisions.asserted(decision) & ~removed
     found = []
     for review in reviews:
         known = proven(review.sample, review.prior, alpha / len(reviews))

@@ -23,7 +23,7 @@ from semievol.importing.near_duplicates import Watch, unwatched
 from semievol.store.archives import taking
 from semievol.store.archives.traceless import without_paths
 from semievol.store.columns import as_json
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, timestamp
 from semievol.store.results import outcomes
@@ -119,7 +119,7 @@ def _put(put: Callable[[bytes], Any], lines: list[str], done: int) -> int:
 
 def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: list[str]) -> None:
     """The original files that the dataset versions name."""
-    named = {s["sha256"] for version in projects.versions(store, project.id) for s in version.sources if "sha256" in s}
+    named = {s["sha256"] for version in versions.versions(store, project.id) for s in version.sources if "sha256" in s}
     folder = projects.project_folder(store, project.id) / "uploads"
     for name in sorted(named):
         path = folder / name

@@ -19,11 +19,12 @@ from semievol.method import earned_weights
 from semievol.method.comparison import ahead
 from semievol.palette import LIGHT
 from semievol.records import Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import Store
-from semievol.store.decisions import decisions, selections
+from semievol.store.decisions import history as decision_history
+from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import rounds, run_table, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import same
 
@@ -48,7 +49,7 @@ pre {{ background: {LIGHT.surface}; padding: .8rem; overflow-x: auto; font-size:
 
 def page(store: Store, project: projects.Project, round_: Round) -> str:
     """The report of a round; its evaluation is that of the newest run that has one."""
-    version = projects.get_version(store, round_.version_id)
+    version = versions.get_version(store, round_.version_id)
     frame = results.candidate_frame(store, round_.id)
     frozen = selections.selections(store, round_.id)
     mine = [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
@@ -108,7 +109,7 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
     return [heading, *told, figure]
 
 
-def _data(version: projects.Version) -> list[str]:
+def _data(version: versions.Version) -> list[str]:
     task, counts = version.task, version.counts
     kind = task.kind.replace("_", " ")
     labels = f" with the labels {_e(', '.join(task.labels))}" if task.labels else ""
@@ -172,7 +173,7 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
 
 
 def _reviewed(store: Store, project: projects.Project) -> list[str]:
-    history = decisions.history(store, project.id)
+    history = decision_history.history(store, project.id)
     standing = history[(history["action"] != "undo") & ~history["undone"]] if len(history) else history
     if standing.empty:
         return []
@@ -180,7 +181,7 @@ def _reviewed(store: Store, project: projects.Project) -> list[str]:
     return ["<h2>Decisions of experts</h2>", f"<p>Decisions that count in this project: {counts}.</p>"]
 
 
-def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
+def _repeat(round_: Round, run: run_table.Run | None) -> list[str]:
     config = (run.config if run else round_.config).model_dump(mode="json")
     config["model"] = _shown_model(config["model"])
     for collaborator in config["propagation"]["collaborators"]:

@@ -11,6 +11,7 @@ from semievol.config import MEASURES
 from semievol.export.files import Row
 from semievol.records import Record
 from semievol.store.data import projects
+from semievol.store.data.records import load_records
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import results
@@ -78,4 +79,4 @@ def plain(value: Any) -> Any:
 
 
 def _records(store: Store, round_: Round) -> dict[str, Record]:
-    return {record.id: record for record in projects.load_records(store, round_.version_id, "unlabeled")}
+    return {record.id: record for record in load_records(store, round_.version_id, "unlabeled")}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from semievol.config import Config
 from semievol.engines.models import footprint, lengths
-from semievol.store.data import projects
+from semievol.store.data import records, versions
 from semievol.store.database import Store
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import progress, rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.prompts import answer_rule
 
@@ -35,7 +35,7 @@ def _pace(store: Store, round_: Round, stages: Sequence[str]) -> float | None:
     """Seconds per unit of progress (steps, records) of the newest finished one of these stages in the round."""
     for run in runs.list_runs(store, round_.project_id):
         if run.round_id == round_.id:
-            done = {stage.stage: stage for stage in runs.stages(store, run.id)}
+            done = {stage.stage: stage for stage in progress.stages(store, run.id)}
             for name in stages:
                 stage = done[name]
                 if stage.status == "done" and stage.done > 1 and stage.started and stage.ended:
@@ -44,7 +44,7 @@ def _pace(store: Store, round_: Round, stages: Sequence[str]) -> float | None:
 
 
 def _labeled(store: Store, round_: Round) -> int:
-    known = projects.known_answers(store, round_.version_id).get("labeled", {})
+    known = records.known_answers(store, round_.version_id).get("labeled", {})
     return sum(known.values()) - len(rounds.held(store, round_.id))
 
 
@@ -57,8 +57,8 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
     if folder is None:
         return None
     shape = footprint.Shape.of(folder)
-    task = projects.task_of(store, version_id)
-    asked = projects.longest(store, version_id) + len(answer_rule(task).encode())
+    task = versions.task_of(store, version_id)
+    asked = records.longest(store, version_id) + len(answer_rule(task).encode())
     once = len(task.instruction.encode())
     bf16 = config.precision == "auto" and footprint.processor_has_bf16()
     return footprint.peak(shape, config, once + asked, once + asked * (1 + config.propagation.k), bf16)

@@ -24,7 +24,7 @@ from semievol import config as settings
 from semievol.errors import UserError
 from semievol.jobs.environment import for_models
 from semievol.records import Demonstration, Record, Task
-from semievol.store.data import projects
+from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.store.results import outcomes
 from semievol.store.runs import rounds
@@ -53,7 +53,7 @@ def ask(
         raise UserError(f"Not trained yet: {', '.join(missing)}.", "model", "Run the stage that makes it first.")
     request = {
         "verb": "answer",
-        "task": asdict(projects.task_of(store, round_.version_id)),
+        "task": asdict(versions.task_of(store, round_.version_id)),
         "record": asdict(question),
         "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
         "models": [[model, paths[model]] for model in models],
@@ -81,7 +81,7 @@ def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demon
     """The k labeled records most like `question`, most similar first."""
     round_ = rounds.get_round(store, round_id)
     held = rounds.held(store, round_id)
-    labeled = [r for r in projects.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
+    labeled = [r for r in records.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
     request = {
         "verb": "neighbours",
         "labeled": [asdict(record) for record in labeled],

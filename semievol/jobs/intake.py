@@ -33,7 +33,7 @@ from semievol.importing.table import Table, display_name
 from semievol.importing.task_kind import infer_task
 from semievol.jobs import planning
 from semievol.records import SPLITS, Kind, Record, Split, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.data.incoming import incoming_folder
 from semievol.store.database import Store
 from semievol.task.answers import instructed
@@ -167,7 +167,7 @@ def store_draft(
 
     imported = accepted.imported
     told = partial(_told, watch, "Storing", len(imported.records))
-    new = projects.NewVersion(
+    new = versions.NewVersion(
         imported.records,
         imported.gold(),
         sources=sources,
@@ -179,7 +179,7 @@ def store_draft(
     try:
         if isinstance(project, str):
             return projects.create_with_data(store, project, new)
-        projects.store_version(store, project.id, new)
+        versions.store_version(store, project.id, new)
     except BaseException:
         for project_id in touched:
             with suppress(UserError, OSError):  # what went wrong first is what is told
@@ -188,7 +188,7 @@ def store_draft(
     return projects.find_project(store, project.id)
 
 
-def kept_sources(version: projects.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:
+def kept_sources(version: versions.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:
     """Where the splits kept of a stored version came from: its own sources, with the version that imported them."""
     known = {source["split"]: source for source in version.sources}
     found = (known.get(split, {"split": split, "name": f"version {version.number}"}) for split in splits)
@@ -202,10 +202,10 @@ def instruct(store: Store, project: projects.Project, instruction: str) -> proje
         raise UserError(
             "The project has no data yet.", project.name, "Import records first; the import takes an instruction, too."
         )
-    before = projects.task_of(store, project.version_id)
+    before = versions.task_of(store, project.version_id)
     task = instructed(before, instruction)
     if task != before:
-        projects.store_task(store, project.id, task)
+        versions.store_task(store, project.id, task)
     return projects.find_project(store, project.id)
 
 

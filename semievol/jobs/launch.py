@@ -24,7 +24,7 @@ from semievol.jobs import planning
 from semievol.jobs.environment import for_models
 from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, run_table, runs
 
 
 class Span(NamedTuple):
@@ -49,7 +49,7 @@ def start(
     selection: int | None = None,
     round_id: int | None = None,
     parent_id: int | None = None,
-) -> runs.Run:
+) -> run_table.Run:
     """Queues a run and sees to it that a worker is there. The same run is not queued twice.
 
     round_id: the round to work in, whose own settings then hold; None opens the one that belongs to these settings,
@@ -83,7 +83,7 @@ def project_config(
     return settings.load(preset or "studio", file, assignments)
 
 
-def resume(store: Store, run_id: int) -> runs.Run:
+def resume(store: Store, run_id: int) -> run_table.Run:
     """Queues a cancelled, interrupted or failed run again; it continues where it stopped."""
     run = runs.resume(store, run_id)
     ensure_worker(store)
@@ -102,7 +102,7 @@ def ensure_worker(store: Store) -> None:
     that any number of callers start one worker only. After some workers in a row that ended before they took a run
     (a broken installation, say), the run that waits fails with what they left in their log.
     """
-    runs.settle(store)
+    claims.settle(store)
     if not runs.queue(store):
         return
     lock = take_worker_lock(store)
@@ -114,7 +114,7 @@ def ensure_worker(store: Store) -> None:
     if fruitless >= FRUITLESS_WORKERS:
         reached_queue(lock)
         os.close(lock)
-        runs.refuse_next(store, _no_worker(logs / "workers.log"))
+        claims.refuse_next(store, _no_worker(logs / "workers.log"))
         return
     os.pwrite(lock, b"x", fruitless)
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]
@@ -166,7 +166,7 @@ def log_path(store: Store, run_id: int) -> Path:
     return projects.project_folder(store, run.project_id) / "runs" / str(run_id) / "log.txt"
 
 
-def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
+def command_line(store: Store, project: projects.Project, run: run_table.Run) -> str:
     """The shell command that repeats `run` on the same data with the same settings."""
     round_ = rounds.get_round(store, run.round_id)
     words = ["python", "-m", "semievol", "run", project.name, "--preset", run.config.preset]

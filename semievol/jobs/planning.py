@@ -21,10 +21,13 @@ from semievol.method.voters import obstacle
 from semievol.records import STAGES, Record
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
+from semievol.store.data import versions as data_versions
+from semievol.store.data.records import load_records
+from semievol.store.data.versions import save_calibration, task_of
 from semievol.store.database import Store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import progress, rounds, run_table, runs
 
 BY_HAND = 0.05
 """Share of what a policy left that people may have added to it, so that the rest still is like calibration's rest."""
@@ -101,8 +104,8 @@ def _with_voters(store: Store, version_id: int, config: Config) -> Config:
     voters = {c: voter for c in mine for voter in VOTERS if c.model == voter}
     if not voters:
         return config
-    task, labeled = projects.task_of(store, version_id), projects.load_records(store, version_id, "labeled")
-    pool = projects.load_records(store, version_id, "unlabeled")
+    task, labeled = task_of(store, version_id), load_records(store, version_id, "labeled")
+    pool = load_records(store, version_id, "unlabeled")
     reasons = {c: reason for c, how in voters.items() if (reason := obstacle(task, labeled, pool, how))}
     if not reasons:
         return config
@@ -119,7 +122,7 @@ def _with_voters(store: Store, version_id: int, config: Config) -> Config:
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:
     """Refuses a span whose first stage lacks what the stage before it makes, unless a waiting run will make it."""
     if selection is not None and selection not in [
-        frozen["number"] for frozen in decisions.selections(store, round_.id)
+        frozen["number"] for frozen in selections.selections(store, round_.id)
     ]:
         raise UserError(
             f"There is no selection {selection} in this round.", "--selection", "Freeze one, or choose another."
@@ -130,16 +133,16 @@ def check_ready(store: Store, round_: rounds.Round, first: str, selection: int |
     if first in ("respond", "justify") and uses_warm_up and "warm_up" not in there | coming:
         raise UserError("This round has no warm-up adapter yet.", f"--from {first}", "Begin with warm_up.")
     needed, remedy = _NEEDS.get(first, ("", ""))
-    frozen = first == "tune" and bool(decisions.selections(store, round_.id))
+    frozen = first == "tune" and bool(selections.selections(store, round_.id))
     if needed and needed not in there | coming and not frozen:
         raise UserError(f"{needed} has not been run in this round.", f"--from {first}", remedy)
 
 
-def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
+def make_plan(store: Store, run: run_table.Run) -> tuple[Plan, list[str]]:
     """The records of the run's round by split, and sentences about what was left out to keep the evaluation honest."""
     round_ = rounds.get_round(store, run.round_id)
     held = rounds.held(store, round_.id)
-    records = projects.load_records(store, round_.version_id)
+    records = load_records(store, round_.version_id)
     labeled = [record for record in records if record.split == "labeled"]
     pool, repeated = _apart([r for r in records if r.split == "unlabeled"], held)
     test, seen = _apart([r for r in records if r.split == "test"], _trained_on_before(store, round_))
@@ -151,7 +154,7 @@ def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
         told = "1 test record is" if seen == 1 else f"{seen:,} test records are"
         said.append(f"{told} left out: an earlier round was trained on the same text.")
     plan = Plan(
-        task=projects.task_of(store, round_.version_id),
+        task=task_of(store, round_.version_id),
         config=rounds.settled(round_, run.config),
         labeled=[record for record in labeled if record.content_hash not in held],
         unlabeled=pool,
@@ -168,11 +171,11 @@ def _held(store: Store, project: projects.Project, config: Config, parent_id: in
     """Calibration records of a new round: the project's one cut, less what a round before it was trained on."""
     if not config.calibration or project.version_id is None:
         return frozenset()
-    held = projects.calibration(store, project.id)
+    held = data_versions.calibration(store, project.id)
     if held is None:
-        labeled = projects.load_records(store, project.version_id, "labeled")
+        labeled = load_records(store, project.version_id, "labeled")
         cut = cut_calibration(labeled, config.calibration, config.calibration_minimum, config.seed)
-        held = projects.save_calibration(store, project.id, cut) if cut else frozenset()
+        held = save_calibration(store, project.id, cut) if cut else frozenset()
     return held if parent_id is None else held & rounds.held(store, parent_id)
 
 
@@ -197,7 +200,7 @@ def _spent(store: Store, parent_id: int, version_id: int) -> frozenset[str]:
     parent = rounds.get_round(store, parent_id)
     for before in (parent, *_ancestors(store, parent)):
         if before.version_id != version_id:
-            labeled = projects.load_records(store, before.version_id, "labeled")
+            labeled = load_records(store, before.version_id, "labeled")
             found |= {record.content_hash for record in labeled} - rounds.held(store, before.id)
     return frozenset(found)
 
@@ -208,7 +211,7 @@ def _finished(store: Store, round_: rounds.Round) -> set[str]:
         stage
         for run in runs.list_runs(store, round_.project_id)
         if run.round_id == round_.id
-        for stage in (p.stage for p in runs.stages(store, run.id) if p.status == "done")
+        for stage in (p.stage for p in progress.stages(store, run.id) if p.status == "done")
     }
     return there | set(outcomes.adapters(store, round_.id))
 
@@ -229,7 +232,7 @@ def _ancestors(store: Store, round_: rounds.Round) -> Iterator[rounds.Round]:
 def _trained_on_before(store: Store, round_: rounds.Round) -> set[str]:
     """Content hashes of what earlier rounds on other data could train on."""
     versions = {ancestor.version_id for ancestor in _ancestors(store, round_)} - {round_.version_id}
-    records = [record for version in versions for record in projects.load_records(store, version)]
+    records = [record for version in versions for record in load_records(store, version)]
     return {record.content_hash for record in records if record.split in ("labeled", "unlabeled")}
 
 

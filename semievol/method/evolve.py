@@ -12,15 +12,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
-from semievol.evidence import shift, summary
+from semievol.evidence import shift
 from semievol.method import comparison, confidence, earned_weights, voters
 from semievol.method.ask import TooLong, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
 from semievol.method.crossfit import cross_fit
+from semievol.method.evaluation import evaluation
 from semievol.method.examples import train, tune_examples, warm_up_examples
-from semievol.method.judging import candidate_frames, evaluation
-from semievol.method.protocols import Accepted, Engine, Journal, Plan
+from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
-from semievol.selection.policy import Cut
+from semievol.selection.freezing import accepted
 from semievol.task.answers import allowed_answers
 
 
@@ -116,11 +116,11 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
         heard = [r for r in records if not by_record[r.id][0].unread]
         disputed = [r for r in heard if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
         weigh(plan, engine, journal, disputed, by_record)
-    verdicts = {response.record_id: response for response in journal.responses("justify")}
+    justified = {response.record_id: response for response in journal.responses("justify")}
     whose = plan.config.propagation.verdict_confidence
     journal.save_candidates(
         confidence.merge(
-            plan.task, allowed_answers(plan.task, r), by_record[r.id], verdicts.get(r.id), whose, weights.get(r.id)
+            plan.task, allowed_answers(plan.task, r), by_record[r.id], justified.get(r.id), whose, weights.get(r.id)
         )
         for r in records
     )
@@ -128,18 +128,11 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Knowledge-adaptive selection: policy and decisions accept or reject candidates; the result is frozen (§3.3)."""
-    policy, alike = plan.config.policy, journal.shift()
-
-    def accepted() -> Accepted:
-        pool, calibration = candidate_frames(plan, journal)
-        cut = Cut(policy, pool, calibration)
-        answers, origins = cut.accepted()
-        return answers, origins, summary.at_this_moment(plan.task, cut, pool, calibration, alike)
-
-    frozen = journal.freeze(policy, accepted)
+    policy = plan.config.policy
+    frozen = journal.freeze(policy, lambda: accepted(policy, journal.considered()))
     if not frozen.answers:
-        reason = Cut(policy, *candidate_frames(plan, journal)).reason()
-        journal.event("select", f"No candidate is accepted. {reason}".strip())
+        reason = accepted(policy, journal.considered()).reason
+        journal.event("select", f"No candidate is accepted. {reason}")
     journal.progress("select", len(plan.unlabeled), len(plan.unlabeled))
 
 

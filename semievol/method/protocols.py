@@ -16,6 +16,7 @@ import numpy as np
 
 from semievol.config import Config, Policy, Tuning, Voter
 from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Origin, Record, Response, Task
+from semievol.selection.freezing import Accepted, Considered
 
 
 class Stopped(Exception):
@@ -140,18 +141,6 @@ class Frozen:
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The newest standing decision on a record's content: action is accept, reject, edit or skip."""
-
-    action: str
-    answer: str | None
-
-
-Accepted = tuple[Mapping[str, str], Mapping[str, Origin], Mapping[str, Any] | None]
-"""Record id -> answer, record id -> where that is from, and what is known of them all (`evidence.at_this_moment`)."""
-
-
 class Journal(Protocol):
     """What `evolve` tells the world and asks it. Responses are keyed by (record_id, collaborator, input_hash)."""
 
@@ -194,10 +183,12 @@ class Journal(Protocol):
     def responses(self, stage: str) -> list[Response]: ...
     def save_responses(self, stage: str, responses: Sequence[Response]) -> None: ...
     def save_candidates(self, candidates: Iterable[Candidate]) -> None: ...
-    def candidates(self) -> list[Candidate]: ...
 
-    def verdicts(self) -> dict[str, list[tuple[str | None, Verdict]]]:
-        """Content hash -> standing decisions as (answer shown, verdict)."""
+    def considered(self) -> Considered:
+        """What the round holds now for a selection: candidates with the decisions on them, calibration, reviews.
+
+        The hidden gold of the pool is not among it.
+        """
 
     def selection(self) -> Frozen | None:
         """The round's selection that `tune` is to use: the one asked for, else the newest; None if none is frozen."""

@@ -1,6 +1,7 @@
 """Which candidates become pseudo-labels.
 
-`policy` applies a rule over a confidence measure and then the experts' decisions. `ranking` orders the candidates
-inside every group and says how far down a rule reaches. `similar` finds records that read alike, for corrections in
-bulk.
+`candidates` is the table that everything here reads. `decisions` says what experts' decisions mean for a candidate.
+`policy` applies a rule over a confidence measure, then these decisions. `ranking` orders the candidates inside every
+group and says how far down a rule reaches. `freezing` finds what a frozen selection holds, with what is known of it.
+`similar` finds records that read alike, for corrections in bulk.
 """

@@ -1,11 +1,10 @@
 """Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
 
-Works on tables with one line per record, as `store.results.candidate_frame` gives them: `answer`, `agreed`,
-`exactness`, one column per measure (NaN where absent), `decision`, `decided_answer`, and, where known, `flagged` and
-`spent`; a calibration table has the true answer in `gold` besides (or `correct`, which wins). Knows nothing of where
-the numbers come from.
+Works on the candidate table (`candidates`), of which `flagged` and `spent`, and the decisions, may be missing; of a
+calibration table `correct` counts or, where it is missing, whether `answer` is `gold`. Knows nothing of where the
+numbers come from.
 
-Where the lines fall is the business of `cutting`. Never accepted by a policy: a candidate without an answer, without a
+Where the lines fall is the business of `ranking`. Never accepted by a policy: a candidate without an answer, without a
 value of the measure, or whose text could steer the model (`flagged`).
 """
 
@@ -20,6 +19,7 @@ import pandas as pd
 from semievol.config import Policy
 from semievol.evidence import precision
 from semievol.records import Origin
+from semievol.selection.decisions import outcome
 from semievol.selection.ranking import ALPHA, NEVER, parts_of
 
 NOT_ENOUGH = "not enough evidence"
@@ -83,22 +83,18 @@ class Cut:
             places = np.flatnonzero(self.frame["decision"].notna().to_numpy())
             decided = self.frame[["answer", "decision", "decided_answer"]].iloc[places]
             for place, answer, action, said in zip(places, *(decided[c] for c in decided.columns), strict=True):
-                if action in ("accept", "edit"):
-                    asserted = answer if pd.isna(said) else said
-                    if pd.notna(asserted):
-                        codes[place] = number.setdefault(asserted, len(number))
-                        kept[place], by_expert[place] = True, True
-                elif action == "ambiguous" or (action == "reject" and (pd.isna(said) or said == answer)):
+                made = outcome(action, said, answer)
+                if made.answer is not None:
+                    codes[place] = number.setdefault(made.answer, len(number))
+                    kept[place], by_expert[place] = True, True
+                elif made.kind == "rejected":
                     kept[place] = False
         codes[~kept] = -1
         return pd.Categorical.from_codes(codes, categories=pd.Index(list(number), dtype=object)), by_expert
 
     def accepted(self) -> tuple[dict[str, str], dict[str, Origin]]:
-        """(answers, origins) by record id: what the policy keeps, overridden by the expert's decisions.
-
-        accept and edit assert their answer (origin "expert"); reject and ambiguous remove the candidate, reject only
-        where its answer is the one that was rejected; skip changes nothing.
-        """
+        """(answers, origins) by record id: what the policy keeps, overridden by the expert's decisions (see
+        `selection.decisions.outcome`); an asserted answer has the origin "expert"."""
         answers, by_expert = self.outcome()
         kept = np.flatnonzero(answers.codes >= 0)
         ids = self.frame.index[kept].tolist()

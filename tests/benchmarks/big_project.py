@@ -27,13 +27,12 @@ from semievol.method import confidence
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
 from semievol.records import Candidate, Demonstration, Record, Response, Split, Task
-from semievol.selection.policy import Cut
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, freezing
 from semievol.store.results import results
-from semievol.store.runs import runs
+from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import allowed_answers
@@ -157,11 +156,11 @@ def propagated(store: Store, project: Project, engine: DrawnEngine) -> Round:
     """The project's first round up to its candidates, by a run that is finished."""
     config = state.config_of(project)
     round_ = open_round(store, project, config, "warm_up")
-    run = runs.claim(store, runs.enqueue(store, round_.id, config, "warm_up", "justify").id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, config, "warm_up", "justify").id, os.getpid())
     plan, journal = make_plan(store, run)[0], StoreJournal(store, run)
     evolve(plan, engine, journal, "warm_up", "retrieve")
     answer(plan, journal, engine.truth)
-    runs.finish(store, run.id, run.attempt, "done")
+    claims.finish(store, run.id, run.attempt, "done")
     return round_
 
 
@@ -184,19 +183,16 @@ def reviewed(store: Store, round_: Round, truth: dict[str, str]) -> None:
 
 
 def frozen(store: Store, project: Project, round_: Round) -> int:
-    pool, calibration = results.candidate_frame(store, round_.id), results.calibration_frame(store, round_.id)
-    policy = state.policy_shown(project, round_)
-    answers, origins = Cut(policy, pool, calibration).accepted()
-    return decisions.freeze(store, round_.id, policy, answers, origins).number
+    return freezing.freeze(store, round_.id, state.policy_shown(project, round_)).number
 
 
 def tuned(store: Store, project: Project, round_: Round, engine: DrawnEngine, number: int) -> None:
     """`tune` and `evaluate` on the frozen selection, by a second finished run."""
     config = state.config_of(project)
     asked = runs.enqueue(store, round_.id, config, "tune", "evaluate", selection=number)
-    run = runs.claim(store, asked.id, os.getpid())
+    run = claims.claim(store, asked.id, os.getpid())
     evolve(make_plan(store, run)[0], engine, StoreJournal(store, run), "tune", "evaluate")
-    runs.finish(store, run.id, run.attempt, "done")
+    claims.finish(store, run.id, run.attempt, "done")
 
 
 def make(store: Store, unlabeled: int) -> dict[str, float]:
@@ -219,7 +215,7 @@ def make(store: Store, unlabeled: int) -> dict[str, float]:
     project = projects.create_project(store, NAME, task, settings)
     gold = {record.id: truth[record.id] for record in records if record.split == "unlabeled"}
     sources = [{"split": split, "name": f"{split}.csv"} for split in ("labeled", "unlabeled", "test")]
-    projects.add_version(store, project.id, records, gold, sources, [], task)
+    versions.add_version(store, project.id, records, gold, sources, [], task)
     project = projects.find_project(store, project.id)
     took("records")
     engine = DrawnEngine(truth)

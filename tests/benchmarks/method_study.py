@@ -39,7 +39,6 @@ from semievol.jobs.intake import SAMPLE_FOLDER, draft
 from semievol.method import metrics
 from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
-from semievol.method.judging import candidate_frames
 from semievol.method.protocols import Engine, Frozen, Plan
 from semievol.records import Record, Split, Task
 from semievol.task.answers import same
@@ -62,8 +61,8 @@ Sizes = Sequence[tuple[Split, int]]
 class FolderJournal(MemoryJournal):
     """A journal in memory whose adapters lie in a folder; one `after` another begins with its warm-up and answers."""
 
-    def __init__(self, folder: Path, after: MemoryJournal | None = None) -> None:
-        super().__init__()
+    def __init__(self, plan: Plan, folder: Path, after: MemoryJournal | None = None) -> None:
+        super().__init__(plan)
         self._folder = folder
         if after is not None:
             self.adapters["warm_up"] = after.adapters["warm_up"]
@@ -120,7 +119,7 @@ def study(data: str, config: Config, seed: int, skip: Sequence[str] = (), sizes:
     )
     truth = {record.id: record.answer or "" for record in records}
     with tempfile.TemporaryDirectory() as folder:
-        journal = FolderJournal(Path(folder) / "studio")
+        journal = FolderJournal(plan, Path(folder) / "studio")
         evolve(plan, engine, journal)
         right = {name: _right(plan, journal, row) for row, name in NAMES.items() if journal.predictions(row)}
         if "matched" not in skip:
@@ -165,7 +164,7 @@ def _matched(plan: Plan, engine: Engine, journal: MemoryJournal, folder: Path) -
     how = plan.config.tune.model_copy(update={"minimum_steps": updates, "epochs": 0.01})
     propagation = plan.config.propagation.model_copy(update={"warm_up": how, "warm_up_demonstrations": "none"})
     config = plan.config.model_copy(update={"propagation": propagation, "evaluate_demonstrations": False})
-    own, same_plan = FolderJournal(folder), replace(plan, config=config)
+    own, same_plan = FolderJournal(plan, folder), replace(plan, config=config)
     evolve(same_plan, engine, own, until="warm_up")
     own.adapters["tune"] = own.adapters["warm_up"]
     evolve(same_plan, engine, own, first="evaluate")
@@ -177,7 +176,7 @@ def _self_training(plan: Plan, engine: Engine, journal: MemoryJournal, folder: P
     alone = Collaborator(name="warm-up alone", demonstrations=False)
     propagation = plan.config.propagation.model_copy(update={"collaborators": (alone,), "justify": False})
     config = plan.config.model_copy(update={"propagation": propagation, "evaluate_demonstrations": False})
-    own = FolderJournal(folder, after=journal)
+    own = FolderJournal(plan, folder, after=journal)
     evolve(replace(plan, config=config), engine, own, first="respond")
     return _right(plan, own, "evolved")
 
@@ -185,7 +184,7 @@ def _self_training(plan: Plan, engine: Engine, journal: MemoryJournal, folder: P
 def _all_gold(
     plan: Plan, engine: Engine, journal: MemoryJournal, truth: dict[str, str], folder: Path
 ) -> dict[str, bool]:
-    own = FolderJournal(folder, after=journal)
+    own = FolderJournal(plan, folder, after=journal)
     own.frozen = Frozen(1, None, {record.id: truth[record.id] for record in plan.unlabeled})
     config = plan.config.model_copy(update={"evaluate_demonstrations": False})
     evolve(replace(plan, config=config), engine, own, first="tune")
@@ -193,7 +192,7 @@ def _all_gold(
 
 
 def _pool(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) -> dict[str, list[Any]]:
-    pool, _ = candidate_frames(plan, journal)
+    pool = journal.considered().pool
     assert journal.frozen is not None
     return {
         "doubt": pool["answer_nll"].tolist(),

@@ -51,7 +51,7 @@ class Row:
 
 def ours(plan: Plan, engine: LocalEngine, adapter: str, near: dict[str, Any], folder: Path) -> dict[str, str | None]:
     """The stage as it runs, asks and chunks included; answers by record and collaborator."""
-    journal = FolderJournal(folder)
+    journal = FolderJournal(plan, folder)
     journal.adapters["warm_up"] = adapter
     journal.near = near
     evolve.respond(plan, engine, journal)

@@ -32,7 +32,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import history as decision_history
 from semievol.store.results import results
 from semievol.store.runs.rounds import list_rounds
 from tests.benchmarks.big_project import NAME
@@ -81,7 +81,7 @@ class Desk:
     undoable: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        history = decisions.history(self.store, self.project_id)
+        history = decision_history.history(self.store, self.project_id)
         self.before = int(history["id"].max()) if len(history) else 0
         mine = history[(history["reviewer"] == "") & ~history["undone"] & (history["action"] != "undo")]
         self.undoable = mine["record_id"].tolist()[::-1]
@@ -94,7 +94,7 @@ class Desk:
 
     def stored(self) -> list[tuple[str, str]]:
         """(action, record id) of everything stored since `watch`, oldest first."""
-        found = decisions.history(self.store, self.project_id)
+        found = decision_history.history(self.store, self.project_id)
         found = found[(found["id"] > self.before) & (found["reviewer"] == "")][::-1]
         return list(zip(found["action"], found["record_id"], strict=True))
 
@@ -210,11 +210,11 @@ def pairs(browser: Browser, dashboard: Dashboard, many: int) -> dict[str, float]
         for desk in desks.values():
             desk.await_saved()
         store, project_id = desks["Ada"].store, desks["Ada"].project_id
-        history = decisions.history(store, project_id)
+        history = decision_history.history(store, project_id)
         mine = history[(history["id"] > desks["Ada"].before) & (history["record_id"] == record)]
         view = results.record_view(store, list_rounds(store, project_id)[0].id, record)
-        assert view.verdict is not None
-        loser = next(name for name in desks if name != view.verdict["reviewer"])
+        assert view.decision is not None
+        loser = next(name for name in desks if name != view.decision.reviewer)
         told = [name for name, desk in desks.items() if desk.page.get_by_text("Different decisions").count()]
         at_once = loser in told
         if not at_once:  # a page learns what others did when it is drawn anew

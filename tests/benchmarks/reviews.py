@@ -29,10 +29,10 @@ from semievol.evidence import precision, reviews
 from semievol.selection.policy import Cut
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import selections
 from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.answers import same
+from tests.store.world import freeze
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -166,7 +166,7 @@ def tuned(data: str, home: Path, seed: int, order: str | None) -> float:
         right = frame.at[record_id, "correct"]
         frame.at[record_id, "decision"] = "accept" if right else "edit"
         frame.at[record_id, "decided_answer"] = None if right else str(frame.at[record_id, "gold"])
-    frozen = selections.freeze(store, round_id, POLICY, *Cut(POLICY, frame).accepted())
+    frozen = freeze(store, round_id, POLICY, *Cut(POLICY, frame).accepted())
     span = ("--round", str(round_id), "--from", "tune", "--selection", str(frozen.number), "--set", "threads=1")
     done = command(home, "run", NAMES[data], *span)
     return 100 * float(done["evaluate"]["evolved"]["accuracy"])

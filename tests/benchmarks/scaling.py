@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.jobs.environment import for_models
+from semievol.store.runs import progress
 
 os.environ.update(for_models())  # before torch loads, as in the worker
 
@@ -293,7 +294,7 @@ def start(threads: int) -> dict[str, float]:
         project = intake.open_sample(store)
         began = time.perf_counter()
         run = launch.start(store, project, config)
-        step = _seconds_until(began, lambda: len(runs.metrics(store, run.id)) > 0)
+        step = _seconds_until(began, lambda: len(progress.metrics(store, run.id)) > 0)
         _seconds_until(began, lambda: _answered(store, run.id) > 0)
         os.kill(runs.get_run(store, run.id).pid or 0, signal.SIGKILL)
         _seconds_until(began, lambda: claims.settle(store) or runs.get_run(store, run.id).status == "interrupted")
@@ -309,7 +310,7 @@ def start(threads: int) -> dict[str, float]:
 
 
 def _answered(store: Store, run_id: int) -> int:
-    return next((p.done for p in runs.stages(store, run_id) if p.stage == "respond"), 0)
+    return next((p.done for p in progress.stages(store, run_id) if p.stage == "respond"), 0)
 
 
 def _seconds_until(began: float, true: Callable[[], Any]) -> float:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from semievol.store.database import open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, history
 from tests.browser.conftest import Dashboard, Visitor, start
 from tests.ui import made
 
@@ -43,7 +43,7 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
     expect(page.get_by_text("Signed as Ada")).to_be_visible()
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_text("1 decision saved")).to_be_visible()
-    assert decisions.history(store, project.id)["reviewer"].tolist() == ["Ada"]
+    assert history.history(store, project.id)["reviewer"].tolist() == ["Ada"]
 
     other.get_by_role("button", name="Change").click()
     _sign(other, "")
@@ -65,7 +65,7 @@ def test_keys_work_at_once_after_another_order_was_chosen(dashboard: Dashboard, 
     shown = card.get_attribute("data-record") or ""
     page.keyboard.press("a")  # without a click elsewhere
     expect(page.get_by_text("1 decision saved")).to_be_visible()
-    assert decisions.history(open_store(dashboard.home), project.id)["record_id"].tolist() == [shown]
+    assert history.history(open_store(dashboard.home), project.id)["record_id"].tolist() == [shown]
     assert visitor.strange == []
 
 
@@ -83,7 +83,7 @@ def test_keys_that_a_killed_dashboard_never_heard_reach_the_next_one(dashboard: 
     expect(page.locator(".sv-review")).to_contain_text("saving 2")
     dashboard.process = start(dashboard.home, dashboard.port).process
     expect(page.get_by_text("2 decisions saved")).to_be_visible(timeout=60_000)
-    assert decisions.history(store, project.id)["action"].tolist() == ["reject", "accept"]
+    assert history.history(store, project.id)["action"].tolist() == ["reject", "accept"]
 
 
 def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: Visitor) -> None:

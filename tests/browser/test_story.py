@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from semievol.jobs import intake
-from semievol.store.data import projects
+from semievol.store.data import projects, records
 from semievol.store.database import open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import history, selections
 from semievol.store.results import outcomes
 from tests.browser.conftest import Dashboard, Visitor
 from tests.ui import made
@@ -108,7 +108,7 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
 
     store = open_store(dashboard.home)
     (project,) = projects.list_projects(store)
-    (frozen,) = decisions.selections(store, 1)
+    (frozen,) = selections.selections(store, 1)
     assert frozen["origins"].get("expert") == 1
     assert outcomes.evaluation(store, 2) is not None
     assert project.counts["unlabeled"] > 0
@@ -173,7 +173,7 @@ def test_a_hostile_file_is_read_checked_and_imported_as_text(
     stored = projects.find_project(open_store(dashboard.home), project.id)
     assert stored.counts["labeled"] == 21
     assert stored.version_id is not None
-    assert projects.load_records(open_store(dashboard.home), stored.version_id)[0].question == rows[0][0]
+    assert records.load_records(open_store(dashboard.home), stored.version_id)[0].question == rows[0][0]
     assert visitor.strange == []
 
 
@@ -240,5 +240,5 @@ def test_a_key_press_is_not_lost_while_the_database_is_busy(dashboard: Dashboard
         expect(page.get_by_text("This did not work")).to_be_visible()
     expect(page.get_by_text("1 decision saved")).to_be_visible()
     expect(page.get_by_text("all saved")).to_be_visible()
-    assert decisions.history(store, project.id)["action"].tolist() == ["accept"]
+    assert history.history(store, project.id)["action"].tolist() == ["accept"]
     assert visitor.strange == []

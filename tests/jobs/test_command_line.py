@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from semievol.cli import main
-from semievol.store.data import projects
+from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store
 from semievol.store.runs import rounds, runs
 from tests.importing.files import xlsx_bytes
@@ -138,7 +138,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path
 def everything(home: Path) -> tuple[object, ...]:
     store = open_store(home)
     (project,) = projects.list_projects(store)
-    return project, projects.versions(store, project.id), rounds.list_rounds(store, project.id), runs.list_runs(store)
+    return project, versions.versions(store, project.id), rounds.list_rounds(store, project.id), runs.list_runs(store)
 
 
 @pytest.mark.parametrize(
@@ -209,10 +209,10 @@ def test_every_role_can_be_mapped_and_numbers_counted_from_one(tmp_path: Path) -
     store = open_store(tmp_path / "home")
     project = projects.find_project(store, told["id"])
     assert project.version_id is not None
-    first = projects.load_records(store, project.version_id, "labeled")[1]
+    first = records.load_records(store, project.version_id, "labeled")[1]
     assert (first.question, first.options, first.answer) == ("About 1.\n\nq 1?", ("x1", "y1"), "B")
     assert (first.source_id, first.group) == ("1", "p1")
-    gold = projects.hidden_gold(store, project.version_id)
+    gold = records.hidden_gold(store, project.version_id)
     assert sorted(gold.values()) == ["A"] * 6 + ["B"] * 6
 
 

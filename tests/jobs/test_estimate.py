@@ -10,7 +10,7 @@ from semievol.config import load
 from semievol.errors import UserError
 from semievol.jobs import estimate
 from semievol.records import Record, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 
 
@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> Store:
 def version(store: Store, name: str, task: Task, question: str = "Who mends the tap?") -> int:
     project = projects.create_project(store, name, task)
     records = [Record("l0", question, (), task.labels[0], "labeled"), Record("u0", "short", (), None, "unlabeled")]
-    return projects.add_version(store, project.id, records, {}, [], [], task)
+    return versions.add_version(store, project.id, records, {}, [], [], task)
 
 
 def test_all_that_a_prompt_holds_is_counted(store: Store) -> None:

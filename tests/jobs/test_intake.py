@@ -17,9 +17,9 @@ from semievol.errors import UserError
 from semievol.export import archive
 from semievol.jobs import intake
 from semievol.records import Split
-from semievol.store.data import projects
+from semievol.store.data import projects, records, versions
 from semievol.store.database import Store, open_store
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, runs
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versi
     draft = intake.draft(tables, "classification")
 
     with monkeypatch.context() as patched:
-        commit = projects.store_version
+        commit = versions.store_version
 
-        def broken(store: Store, project_id: int, new: projects.NewVersion) -> int:
+        def broken(store: Store, project_id: int, new: versions.NewVersion) -> int:
             def kept_then_full(project_id: int) -> None:
                 assert new.keep is not None
                 new.keep(project_id)
@@ -82,7 +82,7 @@ def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versi
 
             return commit(store, project_id, replace(new, keep=kept_then_full))
 
-        patched.setattr(projects, "store_version", broken)
+        patched.setattr(versions, "store_version", broken)
         with pytest.raises(OSError, match="full"):
             intake.store_draft(store, project, draft, files)
     assert set(uploads.iterdir()) == before
@@ -133,8 +133,8 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project = intake.plain_sample(elsewhere)
     config = load("studio", assignments=["model=starter"])
     round_ = rounds.open_round(elsewhere, project.id, config)
-    run = runs.claim(elsewhere, runs.enqueue(elsewhere, round_.id, config).id, os.getpid())
-    runs.finish(elsewhere, run.id, run.attempt, "done")
+    run = claims.claim(elsewhere, runs.enqueue(elsewhere, round_.id, config).id, os.getpid())
+    claims.finish(elsewhere, run.id, run.attempt, "done")
     monkeypatch.setattr(intake, "SAMPLE_ARCHIVE", tmp_path / "project.semievol.zip")
     return archive.write(elsewhere, project, intake.SAMPLE_ARCHIVE)[0]
 
@@ -183,7 +183,7 @@ def test_a_sample_without_data_is_filled(store: Store) -> None:
     filled = intake.open_sample(store)
     assert filled.id == empty.id
     assert filled.counts["labeled"] > 0
-    assert projects.hidden_gold(store, filled.version_id or 0)
+    assert records.hidden_gold(store, filled.version_id or 0)
 
 
 def test_progress_is_told_for_reading_checking_and_storing(store: Store, files: dict[Split, Path]) -> None:

@@ -19,11 +19,11 @@ from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
 from semievol.records import Record, Split, Task
 from semievol.selection.policy import Cut
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, run_table, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.fakes import FakeEngine
 
@@ -59,18 +59,18 @@ def project(store: Store) -> projects.Project:
 
 
 def imported(store: Store, project_id: int, records: list[Record]) -> projects.Project:
-    projects.add_version(store, project_id, records, {}, [], [], TASK)
+    versions.add_version(store, project_id, records, {}, [], [], TASK)
     return projects.find_project(store, project_id)
 
 
-def carried_out(store: Store, run: runs.Run) -> Plan:
+def carried_out(store: Store, run: run_table.Run) -> Plan:
     """Does the run at once, with a fake engine, as the worker would."""
     import os
 
-    claimed = runs.claim(store, run.id, os.getpid())
+    claimed = claims.claim(store, run.id, os.getpid())
     plan, _ = make_plan(store, claimed)
     evolve(plan, FakeEngine(), StoreJournal(store, claimed), claimed.first, claimed.until)
-    runs.finish(store, claimed.id, claimed.attempt, "done")
+    claims.finish(store, claimed.id, claimed.attempt, "done")
     return plan
 
 
@@ -150,7 +150,7 @@ def test_what_a_round_accepted_is_spent_in_the_rounds_after_it(store: Store, pro
     assert set(later["content_hash"][later["spent"]]) == trained
     remaining = results.calibration_frame(store, child.round_id)
     assert list(remaining.index) == list(known.index[~cut.known])
-    (stored,) = decisions.selections(store, child.round_id)
+    (stored,) = selections.selections(store, child.round_id)
     headless = stored["evidence"]["estimated"]
     told = Cut(half.policy, later, remaining).evidence()
     assert told is not None
@@ -302,7 +302,7 @@ def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selectio
 def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store: Store, model: str) -> None:
     open_task = Task("text")
     created = projects.create_project(store, "Open", open_task)
-    projects.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    versions.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
     project = projects.find_project(store, created.id)
     config = load("studio", None, [f"propagation.collaborators=[{{name: vote, model: {model}}}]"])
     with pytest.raises(UserError, match="free text task does not have") as caught:
@@ -314,7 +314,7 @@ def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store:
 def test_the_studios_own_voters_give_way_where_there_is_nothing_to_vote_for(store: Store) -> None:
     open_task = Task("text")
     created = projects.create_project(store, "Open", open_task)
-    projects.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    versions.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
     run = launch.start(store, projects.find_project(store, created.id), load("studio"))
     assert rounds.get_round(store, run.round_id).config.propagation.collaborators == STUDIO_READERS
 
@@ -323,7 +323,7 @@ def test_of_the_studios_own_voters_those_that_suit_the_task_stay(store: Store) -
     choice = Task("multiple_choice")
     created = projects.create_project(store, "Choice", choice)
     records = [replace(r, options=("yes", "no"), answer="A") for r in [*made("labeled", 20), *made("unlabeled", 10)]]
-    projects.add_version(store, created.id, records, {}, [], [], choice)
+    versions.add_version(store, created.id, records, {}, [], [], choice)
     run = launch.start(store, projects.find_project(store, created.id), load("studio"))
     kept = rounds.get_round(store, run.round_id).config.propagation.collaborators
     assert [collaborator.model for collaborator in kept] == ["warm_up", "neighbours"]

@@ -11,9 +11,10 @@ import pytest
 from semievol.config import Policy, load
 from semievol.jobs.summary import summary
 from semievol.records import Candidate, Record, Task
-from semievol.store.data import projects
+from semievol.selection.freezing import Accepted
+from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 
 
@@ -27,13 +28,13 @@ def finished(store: Store, task: Task, gold: Sequence[str], answers: Sequence[st
     project = projects.create_project(store, "Sums", task)
     labeled = Record("l0", "2 + 2?", (), gold[0], "labeled")
     pool = [Record(f"u{i}", f"{i} + {i}?", (), None, "unlabeled", i) for i in range(len(gold))]
-    projects.add_version(store, project.id, [labeled, *pool], dict(zip(ids(pool), gold, strict=True)), [], [], task)
+    versions.add_version(store, project.id, [labeled, *pool], dict(zip(ids(pool), gold, strict=True)), [], [], task)
     round_ = rounds.open_round(store, project.id, load("studio"))
-    run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     journal = StoreJournal(store, run)
     journal.save_candidates(Candidate(r.id, a, a is not None) for r, a in zip(pool, answers, strict=True))
-    journal.freeze(Policy(), lambda: ({pool[i].id: answers[i] or "" for i in kept}, {}, None))
-    runs.finish(store, run.id, run.attempt, "done")
+    journal.freeze(Policy(), lambda: Accepted({pool[i].id: answers[i] or "" for i in kept}))
+    claims.finish(store, run.id, run.attempt, "done")
     return run.id
 
 
@@ -57,16 +58,16 @@ def test_without_a_single_readable_answer_everything_is_wrong(store: Store) -> N
 def test_an_old_run_is_judged_by_the_task_of_its_data(store: Store) -> None:
     run_id = finished(store, Task("numeric"), ["1", "2"], ["1.0", "3"], kept=[0])
     project = runs.get_run(store, run_id).project_id
-    projects.add_version(store, project, [Record("l0", "2 + 2?", (), "4", "labeled")], {}, [], [], Task("text"))
+    versions.add_version(store, project, [Record("l0", "2 + 2?", (), "4", "labeled")], {}, [], [], Task("text"))
     assert summary(store, run_id)["pseudo_accuracy"] == {"all": 0.5, "accepted": 1.0}
 
 
 def test_without_hidden_gold_no_accuracy_is_told(store: Store) -> None:
     task = Task("text")
     project = projects.create_project(store, "Bare", task)
-    projects.add_version(store, project.id, [Record("u0", "why?")], {}, [], [], task)
+    versions.add_version(store, project.id, [Record("u0", "why?")], {}, [], [], task)
     round_ = rounds.open_round(store, project.id, load("studio"))
-    run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     assert summary(store, run.id)["candidates"] is None
     StoreJournal(store, run).save_candidates([Candidate("u0", "so", True)])
     found = summary(store, run.id)
@@ -75,17 +76,17 @@ def test_without_hidden_gold_no_accuracy_is_told(store: Store) -> None:
 
 def test_what_the_run_said_is_told_once_however_often_it_was_resumed(store: Store) -> None:
     project = projects.create_project(store, "Talk", Task("text"))
-    projects.add_version(store, project.id, [Record("l0", "a?", (), "b", "labeled")], {}, [], [], Task("text"))
+    versions.add_version(store, project.id, [Record("l0", "a?", (), "b", "labeled")], {}, [], [], Task("text"))
     round_ = rounds.open_round(store, project.id, load("studio"))
-    run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     for _ in range(2):
         journal = StoreJournal(store, run)
         journal.event("respond", "One question was too long.")
         journal.event("select", "No candidate is accepted.")
         journal.progress("select", 1, 1)
-        runs.finish(store, run.id, run.attempt, "interrupted")
+        claims.finish(store, run.id, run.attempt, "interrupted")
         runs.resume(store, run.id)
-        run = runs.claim(store, run.id, os.getpid())
+        run = claims.claim(store, run.id, os.getpid())
     assert summary(store, run.id)["notes"] == [
         "respond: One question was too long.",
         "select: No candidate is accepted.",

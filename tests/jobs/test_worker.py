@@ -16,10 +16,10 @@ from semievol.jobs import launch, worker
 from semievol.jobs.summary import summary
 from semievol.method.comparison import ROWS
 from semievol.records import Record, Split, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import PATIENCE_SECONDS, Store, open_store
 from semievol.store.results import outcomes, results
-from semievol.store.runs import runs
+from semievol.store.runs import claims, liveness, progress, run_table, runs
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
 WORDS = {"roads": ("pothole", "street", "kerb"), "water": ("leak", "pipe", "tap"), "parks": ("tree", "bench", "grass")}
@@ -48,7 +48,7 @@ def workspace(folder: Path) -> tuple[Store, projects.Project]:
     project = projects.create_project(store, "Small", TASK)
     records = [*made("labeled", 24), *made("unlabeled", 400), *made("test", 12)]
     gold = {r.id: TASK.labels[i % 3] for i, r in enumerate(made("unlabeled", 400))}
-    projects.add_version(store, project.id, records, gold, [], [], TASK)
+    versions.add_version(store, project.id, records, gold, [], [], TASK)
     return store, projects.find_project(store, project.id)
 
 
@@ -62,13 +62,13 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"waited {PATIENCE} s for {what}")
 
 
-def finished(store: Store, run_id: int) -> runs.Run:
-    def ended() -> runs.Run | None:
+def finished(store: Store, run_id: int) -> run_table.Run:
+    def ended() -> run_table.Run | None:
         launch.ensure_worker(store)
         run = runs.get_run(store, run_id)
         return run if run.status not in ("queued", "running", "stopping") else None
 
-    run: runs.Run = wait_for(ended, "the run to end")
+    run: run_table.Run = wait_for(ended, "the run to end")
     return run
 
 
@@ -76,17 +76,17 @@ def under_way(store: Store, run_id: int, stage: str) -> Callable[[], bool]:
     def some_done() -> bool:
         launch.ensure_worker(store)
         return any(
-            p.stage == stage and p.status == "running" and 0 < p.done < p.total for p in runs.stages(store, run_id)
+            p.stage == stage and p.status == "running" and 0 < p.done < p.total for p in progress.stages(store, run_id)
         )
 
     return some_done
 
 
-def numbers(store: Store, run: runs.Run) -> dict[str, Any]:
+def numbers(store: Store, run: run_table.Run) -> dict[str, Any]:
     """Everything that a person or a later stage reads off a run, without times."""
     frame = results.candidate_frame(store, run.round_id).drop(columns=["decision", "decided_answer"])
     predictions = outcomes.predictions(store, run.id).sort_values(["model", "record_id"])
-    curves = runs.metrics(store, run.id)
+    curves = progress.metrics(store, run.id)
     losses = curves[curves["name"] == "loss"][["stage", "step", "value"]].sort_values(["stage", "step"])
     return {
         "candidates": frame.sort_index().to_csv(),
@@ -135,8 +135,8 @@ def test_killed_in_three_stages_and_resumed_each_time_it_gives_the_same_numbers(
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
-        wait_for(lambda: runs.settle(store) or runs.get_run(store, run.id).status == "interrupted", "the settlement")
-        assert time.monotonic() - killed < 3 * runs.HEARTBEAT_SECONDS
+        wait_for(lambda: claims.settle(store) or runs.get_run(store, run.id).status == "interrupted", "the settlement")
+        assert time.monotonic() - killed < 3 * liveness.HEARTBEAT_SECONDS
         launch.resume(store, run.id)
     again = finished(store, run.id)
     assert again.status == "done"
@@ -182,7 +182,7 @@ def test_a_worker_waits_longer_for_its_turn_to_write_than_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many decisions at once may hold a run up; they must not fail it."""
-    monkeypatch.setattr(worker.runs, "claim_next", lambda store, _: patience.append(store.patience))
+    monkeypatch.setattr(worker.claims, "claim_next", lambda store, _: patience.append(store.patience))
     patience: list[float] = []
     assert worker.main(["--workspace", str(tmp_path)]) == 0
     assert patience[0] >= 10 * PATIENCE_SECONDS

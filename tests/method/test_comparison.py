@@ -31,7 +31,7 @@ def plan() -> Plan:
 
 
 def evaluated(plan: Plan, journal: MemoryJournal | None = None) -> tuple[FakeEngine, MemoryJournal]:
-    engine, journal = FakeEngine(), journal or MemoryJournal()
+    engine, journal = FakeEngine(), journal or MemoryJournal(plan)
     journal.adapters |= {"warm_up": "w", "tune": "t"}
     evolve(plan, engine, journal, first="evaluate")
     return engine, journal

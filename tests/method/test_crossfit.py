@@ -13,7 +13,6 @@ from semievol.config import Collaborator, Policy, load
 from semievol.errors import UserError
 from semievol.importing.splits import cut_folds
 from semievol.method.evolve import evolve
-from semievol.method.judging import candidate_frames
 from semievol.method.protocols import Plan, Stopped
 from semievol.records import Record
 from semievol.selection.policy import Cut
@@ -28,7 +27,7 @@ def plan() -> Plan:
 
 
 def test_every_labeled_record_is_judged_by_what_never_saw_it(plan: Plan) -> None:
-    engine, journal = FakeEngine(), MemoryJournal()
+    engine, journal = FakeEngine(), MemoryJournal(plan)
     evolve(plan, engine, journal, until="justify")
     assert set(journal.merged) == {record.id for record in [*plan.labeled, *plan.unlabeled]}
     taught = {str(lesson.folder / "adapter"): lesson for lesson in engine.lessons}
@@ -47,10 +46,10 @@ def test_every_labeled_record_is_judged_by_what_never_saw_it(plan: Plan) -> None
 
 
 def test_a_stopped_and_a_whole_cross_fit_give_the_same(plan: Plan) -> None:
-    whole = MemoryJournal()
+    whole = MemoryJournal(plan)
     evolve(plan, FakeEngine(), whole, until="select")
     for after in (1, 6, 11):
-        stopped = MemoryJournal(stop_after=after)
+        stopped = MemoryJournal(plan, stop_after=after)
         with pytest.raises(Stopped):
             evolve(plan, FakeEngine(), stopped, until="select")
         stopped.stop_after = None
@@ -59,27 +58,28 @@ def test_a_stopped_and_a_whole_cross_fit_give_the_same(plan: Plan) -> None:
 
 
 def test_what_was_cross_fitted_calibrates_the_policy(plan: Plan) -> None:
-    journal = MemoryJournal()
+    journal = MemoryJournal(plan)
     evolve(plan, FakeEngine(), journal, until="justify")
-    pool, known = candidate_frames(plan, journal)
+    found = journal.considered()
+    pool, known = found.pool, found.calibration
     assert known["cross_fitted"].all()
     assert len(known) == len(plan.labeled)
-    found = Cut(Policy(), pool, known).evidence()
-    assert found is not None
-    assert found.drawn > 0
+    evidence = Cut(Policy(), pool, known).evidence()
+    assert evidence is not None
+    assert evidence.drawn > 0
 
 
 def test_a_round_that_holds_out_calibration_records_needs_no_folds(plan: Plan) -> None:
     engine = FakeEngine()
-    evolve(replace(plan, calibration=records("calibration", 4, True)), engine, MemoryJournal(), until="justify")
+    evolve(replace(plan, calibration=records("calibration", 4, True)), engine, MemoryJournal(plan), until="justify")
     assert [lesson.folder.name for lesson in engine.lessons] == ["warm_up"]
 
 
 def test_a_later_round_and_too_few_records_are_refused(plan: Plan) -> None:
     with pytest.raises(UserError, match="has seen every labeled record"):
-        evolve(replace(plan, parent="adapter"), FakeEngine(), MemoryJournal(), until="justify")
+        evolve(replace(plan, parent="adapter"), FakeEngine(), MemoryJournal(plan), until="justify")
     with pytest.raises(UserError, match="too few for 3 folds"):
-        evolve(replace(plan, labeled=plan.labeled[:5]), FakeEngine(), MemoryJournal(), until="justify")
+        evolve(replace(plan, labeled=plan.labeled[:5]), FakeEngine(), MemoryJournal(plan), until="justify")
 
 
 def test_copies_near_copies_and_groups_share_a_fold() -> None:
@@ -123,7 +123,7 @@ def test_votes_about_a_fold_are_given_by_the_other_folds_alone(plan: Plan) -> No
     voting = (Collaborator(name="vote", model="neighbours"), Collaborator(name="alone", demonstrations=False))
     propagation = plan.config.propagation.model_copy(update={"collaborators": voting})
     plan = replace(plan, config=plan.config.model_copy(update={"propagation": propagation}))
-    journal = MemoryJournal()
+    journal = MemoryJournal(plan)
     evolve(plan, Watched(), journal, until="justify")
     assert {r.record_id for r in journal.responses("respond") if r.collaborator == "vote"} == {
         record.id for record in [*plan.labeled, *plan.unlabeled]

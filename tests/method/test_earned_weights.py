@@ -62,7 +62,7 @@ def known(plan: Plan, journal: MemoryJournal) -> tuple[list[Record], np.ndarray]
 
 
 def test_the_pool_is_merged_by_what_all_calibration_records_earned(plan: Plan) -> None:
-    journal = MemoryJournal()
+    journal = MemoryJournal(plan)
     evolve(plan, Uneven(), journal, until="justify")
     found, gold = known(plan, journal)
     assert journal.weighed is not None
@@ -72,7 +72,7 @@ def test_the_pool_is_merged_by_what_all_calibration_records_earned(plan: Plan) -
 
 
 def test_a_calibration_record_is_judged_by_what_the_other_folds_earned(plan: Plan) -> None:
-    journal = MemoryJournal()
+    journal = MemoryJournal(plan)
     evolve(plan, Uneven(), journal, until="justify")
     found, gold = known(plan, journal)
     fold = np.array([weights.fold_of(record.content_hash) for record in found])
@@ -88,7 +88,7 @@ def test_a_calibration_record_is_judged_by_what_the_other_folds_earned(plan: Pla
 
 
 def test_an_answer_changes_no_weights_by_which_its_own_record_is_judged(plan: Plan) -> None:
-    before, after = MemoryJournal(), MemoryJournal()
+    before, after = MemoryJournal(plan), MemoryJournal(plan)
     evolve(plan, Halves(), before, until="justify")
     odd = replace(plan.calibration[3], answer=TASK.labels[1])
     assert odd.answer != plan.calibration[3].answer
@@ -103,20 +103,20 @@ def test_an_answer_changes_no_weights_by_which_its_own_record_is_judged(plan: Pl
 
 
 def test_who_is_left_out_neither_disputes_nor_is_weighed_by_the_judge(plan: Plan) -> None:
-    journal, engine = MemoryJournal(), Uneven()
+    journal, engine = MemoryJournal(plan), Uneven()
     evolve(plan, engine, journal, until="justify")
     assert journal.weighed is not None
     assert journal.weighed["everybody"][POOR] == 0
     assert all(journal.merged[record.id].agreed for record in plan.unlabeled)
     assert journal.responses("justify") == []
-    equal = MemoryJournal()
+    equal = MemoryJournal(plan)
     evolve(replace(plan, config=settings_of("equal")), Uneven(), equal, until="justify")
     assert any(not candidate.agreed for candidate in equal.merged.values())
     assert equal.weighed is None
 
 
 def test_spent_calibration_records_earn_nobody_anything(plan: Plan) -> None:
-    journal = MemoryJournal()
+    journal = MemoryJournal(plan)
     spent = frozenset(record.content_hash for record in plan.calibration[:8])
     evolve(replace(plan, spent=spent), Uneven(), journal, until="justify")
     assert journal.weighed is not None
@@ -125,7 +125,7 @@ def test_spent_calibration_records_earn_nobody_anything(plan: Plan) -> None:
 
 def test_too_few_known_records_leave_all_equal_and_the_run_says_so(plan: Plan) -> None:
     few = replace(plan, calibration=plan.calibration[:29])
-    journal, equal = MemoryJournal(), MemoryJournal()
+    journal, equal = MemoryJournal(plan), MemoryJournal(plan)
     evolve(few, Uneven(), journal, until="justify")
     evolve(replace(few, config=settings_of("equal")), Uneven(), equal, until="justify")
     assert journal.merged == equal.merged
@@ -135,7 +135,7 @@ def test_too_few_known_records_leave_all_equal_and_the_run_says_so(plan: Plan) -
 
 
 def test_an_open_task_has_nothing_to_earn_weights_by(plan: Plan) -> None:
-    journal = MemoryJournal()
+    journal = MemoryJournal(plan)
     evolve(replace(plan, task=Task("text")), FakeEngine(), journal, until="justify")
     assert "no fixed answers" in journal.events[0][1]
 
@@ -157,10 +157,10 @@ def test_cross_fitted_labeled_records_say_whose_word_counts_and_are_judged_by_th
 
 
 def test_a_stopped_and_a_whole_round_earn_the_same(crossed: Plan) -> None:
-    whole = MemoryJournal()
+    whole = MemoryJournal(crossed)
     evolve(crossed, Uneven(), whole, until="select")
     for after in (1, 4, 7):
-        stopped = MemoryJournal(stop_after=after)
+        stopped = MemoryJournal(crossed, stop_after=after)
         with pytest.raises(Stopped):
             evolve(crossed, Uneven(), stopped, until="select")
         stopped.stop_after = None

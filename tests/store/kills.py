@@ -23,9 +23,9 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Connection
 
-from semievol.store.data import projects
+from semievol.store.data import projects, records
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, history
 from semievol.store.runs.rounds import list_rounds
 from tests.store.world import TASK
 
@@ -77,7 +77,7 @@ class Range:
             os.kill(pid, signal.SIGKILL)
             _await(lambda: not psutil.pid_exists(pid), "it lives on")
         names = acknowledged(ledger)
-        stored = decisions.history(store, _first(store)[0])["note"].tolist()
+        stored = history.history(store, _first(store)[0])["note"].tolist()
         assert len(set(stored)) == len(stored), "a decision was stored twice"
         return Killed(len(names), len(set(names) - set(stored)), len(stored))
 
@@ -141,7 +141,7 @@ def stream(home: Path, ledger: Ledger, hasty: bool) -> None:
         store = HastyStore(home, os.environ.get("SEMIEVOL_DATABASE_URL") or None)
         store.ledger = ledger
     project_id, round_id, version_id = _first(store)
-    pool = [record.id for record in projects.load_records(store, version_id, "unlabeled")]
+    pool = [record.id for record in records.load_records(store, version_id, "unlabeled")]
     run, number = uuid.uuid4().hex[:12], 0
     while True:
         ledger.name = f"{run}-{number}"

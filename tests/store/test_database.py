@@ -20,7 +20,7 @@ from semievol.errors import UserError
 from semievol.store import database, schema, settings
 from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store, open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import history as decision_history
 from tests.store.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -234,7 +234,7 @@ for i in range(10_000):
     os.kill(writer.pid, signal.SIGKILL)
     acknowledged += [int(line) for line in writer.stdout.read().splitlines() if line]
     writer.wait()
-    kept = decisions.history(world.store, world.project.id)["id"]
+    kept = decision_history.history(world.store, world.project.id)["id"]
     assert set(acknowledged) <= set(kept)
     assert len(kept) <= len(acknowledged) + 1
 
@@ -252,7 +252,7 @@ for i in range(25):
 """
     writers = [python(program, world.store.home, world.project.id, world.round.id, name) for name in ("ada", "bob")]
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
-    history = decisions.history(world.store, world.project.id)
+    history = decision_history.history(world.store, world.project.id)
     assert history["reviewer"].value_counts().to_dict() == {"ada": 25, "bob": 25}
     with world.store.read() as connection:
         revision = select(schema.rounds.c.revision).where(schema.rounds.c.id == world.round.id)

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from semievol.errors import UserError
-from semievol.records import Record, Task
-from semievol.store.data import projects
-from semievol.store.decisions import decisions, standing
-from semievol.store.decisions.decisions import Decision
+from semievol.records import Decision, Record, Task
+from semievol.store.data import projects, versions
+from semievol.store.decisions import decisions
+from semievol.store.decisions import history as decision_history
 from semievol.store.results import results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.store.world import TASK, World, candidate, records
 
@@ -64,7 +62,7 @@ def test_the_same_key_twice_is_one_decision(full: World) -> None:
     first = decide(full, "u1", "reject", key="click-1")
     assert decide(full, "u1", "reject", key="click-1") == first
     assert decide(full, "u1", "reject", key="click-2") != first
-    assert len(decisions.history(full.store, full.project.id)) == 2
+    assert len(decision_history.history(full.store, full.project.id)) == 2
 
 
 def test_a_storm_of_the_same_click_is_one_decision(full: World) -> None:
@@ -90,7 +88,7 @@ def test_two_reviewers_at_once_both_stand_in_the_history(full: World) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    history = decisions.history(full.store, full.project.id)
+    history = decision_history.history(full.store, full.project.id)
     assert set(history["reviewer"]) == {"ada", "bob"}
     assert decided(full, "u1") == ("edit", history["answer"][0]), "the later one counts"
 
@@ -112,7 +110,7 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(UserError):
         decide(full, record_id, action, shown, answer=answer)  # type: ignore[arg-type]
-    assert decisions.history(full.store, full.project.id).empty
+    assert decision_history.history(full.store, full.project.id).empty
 
 
 def test_a_round_of_another_project_is_refused(full: World) -> None:
@@ -122,7 +120,7 @@ def test_a_round_of_another_project_is_refused(full: World) -> None:
 
 
 def test_open_tasks_take_any_answer(full: World) -> None:
-    version = projects.add_version(full.store, full.project.id, records(), {}, [], [], Task("text"))
+    version = versions.add_version(full.store, full.project.id, records(), {}, [], [], Task("text"))
     round_ = rounds.open_round(full.store, full.project.id, full.config)
     assert round_.version_id == version
     made = decisions.decide(full.store, full.project.id, round_.id, "u1", "edit", None, "anything 🙂")
@@ -162,7 +160,7 @@ def test_many_are_stored_whole_or_not_at_all(full: World) -> None:
         many(full, ["u0", "u1", "nobody"])
     with pytest.raises(UserError, match="not an allowed answer"):
         many(full, ["u0", "u1"], "edit", answer="moon")
-    assert decisions.history(full.store, full.project.id).empty
+    assert decision_history.history(full.store, full.project.id).empty
 
 
 def test_many_under_the_same_key_are_stored_once(full: World) -> None:
@@ -170,12 +168,12 @@ def test_many_under_the_same_key_are_stored_once(full: World) -> None:
     assert many(full, ["u0", "u1"], key="click") == first
     undone = decisions.undo(full.store, full.project.id, key="back")
     assert decisions.undo(full.store, full.project.id, key="back") == undone
-    assert len(decisions.history(full.store, full.project.id)) == 4
+    assert len(decision_history.history(full.store, full.project.id)) == 4
 
 
 def test_no_records_are_no_decision(full: World) -> None:
     assert many(full, []) == []
-    assert decisions.history(full.store, full.project.id).empty
+    assert decision_history.history(full.store, full.project.id).empty
 
 
 def test_a_page_learns_what_others_said_meanwhile(full: World) -> None:
@@ -234,7 +232,7 @@ def test_the_history_tells_everything_newest_first(full: World) -> None:
     decide(full, "u1", "edit", answer="water", reviewer="ada", note="why")
     decide(full, "u2", "accept", reviewer="ada")
     decisions.undo(full.store, full.project.id, "ada")
-    history = decisions.history(full.store, full.project.id)
+    history = decision_history.history(full.store, full.project.id)
     assert history["action"].tolist() == ["undo", "accept", "edit"]
     assert history["undone"].tolist() == [False, True, False]
     assert history["question"].tolist() == ["pool question 2", "pool question 2", "pool question 1"]
@@ -242,7 +240,9 @@ def test_the_history_tells_everything_newest_first(full: World) -> None:
 
 
 def test_an_empty_history_has_its_columns(full: World) -> None:
-    assert {"action", "reviewer", "question", "undone"} <= set(decisions.history(full.store, full.project.id).columns)
+    assert {"action", "reviewer", "question", "undone"} <= set(
+        decision_history.history(full.store, full.project.id).columns
+    )
 
 
 # --- what decisions come to -----------------------------------------------------------------------------------------
@@ -255,12 +255,12 @@ def test_decisions_carry_over_by_content(full: World) -> None:
     decide(full, "u2", "reject")
     decide(full, "u4", "reject")
     decide(full, "u5", "skip")
-    runs.finish(full.store, full.run.id, 1, "done")
+    claims.finish(full.store, full.run.id, 1, "done")
     renamed = [Record(f"new-{r.id}", r.question, r.options, r.answer, r.split, r.row) for r in records()]
-    projects.add_version(full.store, full.project.id, renamed, {}, [], [], TASK)
+    versions.add_version(full.store, full.project.id, renamed, {}, [], [], TASK)
     later = rounds.open_round(full.store, full.project.id, full.config)
     queued = runs.enqueue(full.store, later.id, full.config)
-    told = StoreJournal(full.store, runs.claim(full.store, queued.id, os.getpid()))
+    told = StoreJournal(full.store, claims.claim(full.store, queued.id, os.getpid()))
     told.save_candidates([*(candidate(f"new-u{i}", "water") for i in (0, 1, 2, 5)), candidate("new-u4", "road")])
     assert {i: decided(full, f"new-u{i}", later.id) for i in (0, 1, 2, 4, 5)} == {
         0: ("accept", "road"),
@@ -276,18 +276,18 @@ def test_an_answer_that_is_no_label_any_more_is_asserted_no_more(full: World) ->
     decide(full, "u1", "edit", answer="waste")
     decide(full, "u2", "reject")
     decide(full, "u2", "edit", answer="waste")
-    runs.finish(full.store, full.run.id, 1, "done")
+    claims.finish(full.store, full.run.id, 1, "done")
     fewer = [record for record in records() if record.answer != "waste"]
-    projects.add_version(full.store, full.project.id, fewer, {}, [], [], Task("classification", ("road", "water")))
+    versions.add_version(full.store, full.project.id, fewer, {}, [], [], Task("classification", ("road", "water")))
     later = rounds.open_round(full.store, full.project.id, full.config)
     queued = runs.enqueue(full.store, later.id, full.config)
-    told = StoreJournal(full.store, runs.claim(full.store, queued.id, os.getpid()))
+    told = StoreJournal(full.store, claims.claim(full.store, queued.id, os.getpid()))
     told.save_candidates(candidate(f"u{i}") for i in range(4))
     expected = {0: ("accept", "road"), 1: (None, None), 2: ("reject", None), 3: (None, None)}
     assert {i: decided(full, f"u{i}", later.id) for i in range(4)} == expected
     view = results.record_view(full.store, later.id, "u1")
-    assert view.verdict is None
-    assert [v.answer for said in told.verdicts().values() for _, v in said if v.action != "reject"] == ["road"]
+    assert view.decision is None
+    assert told.considered().pool["decided_answer"].dropna().tolist() == ["road"]
     decide(full, "u3", "edit", answer="waste")
     assert decided(full, "u3", later.id) == (None, None), "said in the old round, where it is a label"
     assert decided(full, "u1") == ("edit", "waste")
@@ -301,58 +301,5 @@ def test_the_frame_the_page_and_the_record_agree(full: World) -> None:
     assert (total, page["decision"].tolist()) == (2, ["accept", "reject"])
     assert frame["decision"].dropna().to_dict() == {"u0": "accept", "u3": "reject"}
     view = results.record_view(full.store, full.round.id, "u0")
-    assert view.verdict is not None
-    assert (view.verdict["action"], view.verdict["answer"], view.verdict["reviewer"]) == ("accept", "road", "ada")
-
-
-def said(*entries: tuple[str, str | None, str | None]) -> list[Decision]:
-    return [
-        Decision(i, 1, 1, "r", "h", action, shown, answer, "", "", 0.0, None)  # type: ignore[arg-type]
-        for i, (action, shown, answer) in enumerate(entries)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("entries", "answer", "expected"),
-    [
-        ([("accept", "a", "a")], "b", "accept"),
-        ([("reject", "a", None)], "b", None),
-        ([("accept", "a", "a"), ("reject", "b", None)], "b", "accept"),
-        ([("accept", "a", "a"), ("reject", "a", None)], "a", "reject"),
-        ([("reject", "a", None), ("accept", "a", "a")], "a", "accept"),
-        ([("edit", "a", "b"), ("reject", "a", None)], "a", "edit"),
-        ([("accept", "a", "a"), ("skip", "a", None)], "a", "accept"),
-        ([("reject", "a", None), ("skip", "a", None)], "a", "reject"),
-        ([("skip", "a", None)], "a", "skip"),
-        ([("accept", "a", "a"), ("ambiguous", "a", None)], "b", "ambiguous"),
-        ([("ambiguous", "a", None), ("edit", "a", "b")], "a", "edit"),
-    ],
-)
-def test_which_decision_counts(
-    entries: Sequence[tuple[str, str | None, str | None]], answer: str, expected: str | None
-) -> None:
-    found = standing.verdict(said(*entries), answer)
-    assert (found.action if found else None) == expected
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(decisions.ACTIONS), st.sampled_from("abc")), max_size=6), st.sampled_from("abc")
-)
-def test_accepting_what_is_shown_always_counts_last(entries: list[tuple[str, str]], answer: str) -> None:
-    before = [(action, shown, "c" if action == "edit" else shown) for action, shown in entries]
-    found = standing.verdict(said(*before, ("accept", answer, answer)), answer)
-    assert found is not None
-    assert (found.action, found.answer) == ("accept", answer)
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(decisions.ACTIONS), st.sampled_from("abc")), max_size=6), st.sampled_from("abc")
-)
-def test_walking_the_effective_list_finds_the_verdict(entries: list[tuple[str, str]], answer: str) -> None:
-    """The rule that the method applies to `Journal.verdicts`: the last entry that applies counts."""
-    stand = said(*((action, shown, "c" if action == "edit" else shown) for action, shown in entries))
-    walked = None
-    for decision in standing.effective(stand):
-        if standing.applies(decision, answer):
-            walked = decision
-    assert walked == standing.verdict(stand, answer)
+    assert view.decision is not None
+    assert (view.decision.action, view.decision.answer, view.decision.reviewer) == ("accept", "road", "ada")

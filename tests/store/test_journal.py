@@ -12,14 +12,16 @@ import pytest
 
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Accepted, Frozen, Journal, Stopped, Verdict
+from semievol.method.protocols import Frozen, Journal, Stopped
 from semievol.records import Candidate, Response
+from semievol.selection.freezing import Accepted, Considered, accepted
 from semievol.store.data import projects
-from semievol.store.decisions import decisions
+from semievol.store.database import Store
+from semievol.store.decisions import decisions, freezing, selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import journal, rounds, runs
+from semievol.store.runs import claims, journal, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
-from tests.store.world import World, candidate, response
+from tests.store.world import World, candidate, freeze, response
 
 POLICY = Policy()
 WRITES: dict[str, Callable[[StoreJournal], object]] = {
@@ -30,11 +32,17 @@ WRITES: dict[str, Callable[[StoreJournal], object]] = {
     "demonstrations": lambda j: j.save_demonstrations({"u1": [("l1", 0.5)]}),
     "responses": lambda j: j.save_responses("respond", [response("u1")]),
     "candidates": lambda j: j.save_candidates([candidate("u1")]),
-    "freeze": lambda j: j.freeze(POLICY, lambda: ({"u1": "road"}, {}, None)),
+    "freeze": lambda j: j.freeze(POLICY, lambda: Accepted({"u1": "road"})),
     "weights": lambda j: j.save_weights({"records": 3}),
     "predictions": lambda j: j.save_predictions("base", [response("t1")]),
     "evaluation": lambda j: j.save_evaluation({"n": 1}),
 }
+
+
+def stored(world: World) -> list[Candidate | None]:
+    """The candidates of the round's pool."""
+    pool = results.candidate_frame(world.store, world.round.id)
+    return [results.record_view(world.store, world.round.id, record_id).candidate for record_id in pool.index]
 
 
 def test_it_is_the_journal_that_the_method_knows(world: World) -> None:
@@ -42,7 +50,7 @@ def test_it_is_the_journal_that_the_method_knows(world: World) -> None:
         to.event("tune", "hello")
 
     told(world.journal)
-    assert runs.events(world.store, world.run.id)[0].text == "hello"
+    assert progress.events(world.store, world.run.id)[0].text == "hello"
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
@@ -54,7 +62,7 @@ def test_a_stale_attempt_writes_nothing(world: World, write: Callable[[StoreJour
         write(stale)
     owner = world.journal
     assert results.revision(world.store, world.round.id) == revision
-    assert (owner.adapter("tune"), owner.demonstrations(), owner.responses("respond"), owner.candidates()) == (
+    assert (owner.adapter("tune"), owner.demonstrations(), owner.responses("respond"), stored(world)) == (
         None,
         {},
         [],
@@ -62,8 +70,8 @@ def test_a_stale_attempt_writes_nothing(world: World, write: Callable[[StoreJour
     )
     assert (owner.selection(), owner.predictions("base")) == (None, [])
     assert outcomes.evaluation(world.store, world.run.id) is None
-    assert runs.metrics(world.store, world.run.id).empty
-    assert runs.events(world.store, world.run.id) == []
+    assert progress.metrics(world.store, world.run.id).empty
+    assert progress.events(world.store, world.run.id) == []
 
 
 def test_every_write_of_results_raises_the_revision(world: World) -> None:
@@ -100,7 +108,7 @@ def test_adapters_belong_to_the_round_or_to_the_run(world: World) -> None:
         assert folder.is_relative_to(projects.project_folder(world.store, world.project.id))
         told.save_adapter(stage, str(folder / "adapter"))
         assert told.adapter(stage) == str(folder / "adapter")
-    runs.finish(world.store, world.run.id, 1, "done")
+    claims.finish(world.store, world.run.id, 1, "done")
     other = runs.enqueue(world.store, world.round.id, world.config, "tune")
     next_one = StoreJournal(world.store, other)
     assert next_one.adapter("warm_up") == told.adapter("warm_up")
@@ -117,7 +125,7 @@ def test_what_collaborators_earned_belongs_to_the_round(world: World) -> None:
 
 def test_a_run_that_only_evaluates_takes_the_newest_evolved_adapter(world: World) -> None:
     world.journal.save_adapter("tune", "/somewhere/else")
-    runs.finish(world.store, world.run.id, 1, "done")
+    claims.finish(world.store, world.run.id, 1, "done")
     other = runs.enqueue(world.store, world.round.id, world.config, "evaluate")
     assert StoreJournal(world.store, other).adapter("tune") == "/somewhere/else"
     assert outcomes.evolved_adapter(world.store, world.round.id) == "/somewhere/else"
@@ -156,12 +164,12 @@ def test_a_response_is_stored_once(world: World) -> None:
 
 
 def test_another_round_starts_with_nothing(full: World) -> None:
-    runs.finish(full.store, full.run.id, 1, "done")
+    claims.finish(full.store, full.run.id, 1, "done")
     child = rounds.open_round(full.store, full.project.id, full.config, full.round.id)
     empty = StoreJournal(full.store, runs.enqueue(full.store, child.id, full.config))
-    assert (empty.answered("respond"), empty.candidates(), empty.demonstrations(), empty.adapter("warm_up")) == (
+    assert results.candidate_frame(full.store, child.id).empty
+    assert (empty.answered("respond"), empty.demonstrations(), empty.adapter("warm_up")) == (
         set(),
-        [],
         {},
         None,
     )
@@ -171,9 +179,9 @@ def test_candidates_come_back_and_are_replaced(world: World) -> None:
     told = world.journal
     first = Candidate("u1", None, False, {"vote_entropy": 0.5, "mean_nll": math.nan}, True, "absent")
     told.save_candidates(iter([candidate("u2"), first]))
-    assert told.candidates() == [Candidate("u1", None, False, {"vote_entropy": 0.5}, True, "absent"), candidate("u2")]
+    assert stored(world) == [Candidate("u1", None, False, {"vote_entropy": 0.5}, True, "absent"), candidate("u2")]
     told.save_candidates([candidate("u1", "water")])
-    assert told.candidates() == [candidate("u1", "water"), candidate("u2")]
+    assert stored(world) == [candidate("u1", "water"), candidate("u2")]
 
 
 def test_an_unknown_record_is_a_mistake_in_the_program(world: World) -> None:
@@ -195,8 +203,8 @@ def test_a_run_that_only_evaluates_begins_with_what_the_run_that_made_the_model_
     maker = world.journal
     maker.save_adapter("tune", str(world.store.home / "adapter"))
     maker.save_predictions("base", [response("t0"), response("t1", answer=None)])
-    runs.finish(world.store, world.run.id, world.run.attempt, "done")
-    later = runs.claim(
+    claims.finish(world.store, world.run.id, world.run.attempt, "done")
+    later = claims.claim(
         world.store, runs.enqueue(world.store, world.round.id, world.run.config, "evaluate").id, os.getpid()
     )
     told = StoreJournal(world.store, later)
@@ -207,61 +215,89 @@ def test_a_run_that_only_evaluates_begins_with_what_the_run_that_made_the_model_
     assert [r.answer for r in maker.predictions("base")] == ["road", None]
 
 
-def test_verdicts_are_what_the_experts_said(full: World) -> None:
+def test_what_a_selection_is_made_of_holds_the_decisions_and_no_hidden_gold(full: World) -> None:
     decide = decisions.decide
     decide(full.store, full.project.id, full.round.id, "u1", "skip", "road")
     decide(full.store, full.project.id, full.round.id, "u1", "edit", "road", "water")
     decide(full.store, full.project.id, full.round.id, "u2", "reject", "road")
-    by_hash = {r.content_hash: r.id for r in projects.load_records(full.store, full.round.version_id)}
-    found = {by_hash[content]: said for content, said in full.journal.verdicts().items()}
-    assert found == {
-        "u1": [("road", Verdict("skip", None)), ("road", Verdict("edit", "water"))],
-        "u2": [("road", Verdict("reject", None))],
+    full.journal.save_shift({"auc": 0.5, "p_value": 0.4})
+    found = full.journal.considered()
+    said = found.pool[["decision", "decided_answer"]].dropna(how="all")
+    assert said.to_dict("index") == {
+        "u1": {"decision": "edit", "decided_answer": "water"},
+        "u2": {"decision": "reject", "decided_answer": None},
     }
+    assert found.pool["gold"].isna().all()
+    assert found.calibration["gold"].to_dict() == {"l0": "road"}
+    assert (found.task, found.texts, found.reviews, found.in_bulk) == (
+        full.project.task,
+        {"auc": 0.5, "p_value": 0.4},
+        [],
+        frozenset(),
+    )
 
 
 def test_a_run_freezes_once(full: World) -> None:
     told = full.journal
-    frozen = told.freeze(POLICY, lambda: ({"u1": "road", "u0": "water"}, {"u1": "expert"}, None))
+    frozen = told.freeze(POLICY, lambda: Accepted({"u1": "road", "u0": "water"}, {"u1": "expert"}))
     assert frozen == Frozen(1, POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert", "u0": "pseudo"})
-    assert told.freeze(POLICY, lambda: ({"u2": "road"}, {}, None)).answers == frozen.answers
+    assert told.freeze(POLICY, lambda: Accepted({"u2": "road"})).answers == frozen.answers
     assert told.selection() == frozen
     assert runs.get_run(full.store, full.run.id).selection_used == 1
 
 
-def test_what_is_frozen_holds_a_decision_that_was_saved_while_it_was_looked_for(full: World) -> None:
-    looked: list[str] = []
+@pytest.mark.parametrize("by_run", [True, False], ids=["by a run", "by a person"])
+def test_what_is_frozen_holds_a_decision_that_was_saved_while_it_was_looked_for(
+    full: World, monkeypatch: pytest.MonkeyPatch, by_run: bool
+) -> None:
+    look, looked = freezing.considered, list[Considered]()
 
-    def work(first: str) -> Accepted:
-        answer = "water" if looked else "road"
-        looked.append(answer)
-        if answer == first:
+    def look_slowly(store: Store, round_id: int) -> Considered:
+        looked.append(look(store, round_id))
+        if len(looked) == 1:
             decisions.decide(full.store, full.project.id, full.round.id, "u1", "edit", "road", "water")
-        return {"u1": answer}, {}, None
+        return looked[-1]
 
-    assert full.journal.freeze(POLICY, lambda: work("road")).answers == {"u1": "water"}
-    assert decisions.freeze_now(full.store, full.round.id, POLICY, lambda: work("")).answers == {"u1": "water"}
-    assert looked == ["road", "water", "water"], "found anew only where something was decided meanwhile"
+    monkeypatch.setattr(freezing, "considered", look_slowly)
+    monkeypatch.setattr(journal, "considered", look_slowly)
+    if by_run:
+        told = full.journal
+        frozen = told.freeze(POLICY, lambda: accepted(POLICY, told.considered()))
+    else:
+        frozen = freezing.freeze(full.store, full.round.id, POLICY)
+    assert frozen.answers["u1"] == "water"
+    assert len(looked) == 2, "found anew, as something was decided meanwhile"
+
+
+def test_what_is_accepted_is_found_once_where_nothing_was_decided_meanwhile(full: World) -> None:
+    looked = []
+
+    def work() -> Accepted:
+        looked.append(1)
+        return Accepted({"u1": "road"})
+
+    full.journal.freeze(POLICY, work)
+    assert looked == [1]
 
 
 def test_a_run_uses_the_newest_selection_and_stays_with_it(full: World) -> None:
     assert full.journal.selection() is None
-    decisions.freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
-    decisions.freeze(full.store, full.round.id, POLICY, {"u2": "road"}, {})
+    freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
+    freeze(full.store, full.round.id, POLICY, {"u2": "road"}, {})
     first = full.journal.selection()
     assert first is not None
     assert first.number == 2
-    decisions.freeze(full.store, full.round.id, POLICY, {"u4": "road"}, {})
+    freeze(full.store, full.round.id, POLICY, {"u4": "road"}, {})
     full.run = full.again()
     assert full.journal.selection() == first
 
 
 def test_a_run_uses_the_selection_that_was_asked_for(full: World) -> None:
     for record_id in ("u1", "u2"):
-        decisions.freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
+        freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
     run = runs.enqueue(full.store, full.round.id, full.config, "tune", selection=1)
-    runs.finish(full.store, full.run.id, 1, "done")
-    told = StoreJournal(full.store, runs.claim(full.store, run.id, os.getpid()))
+    claims.finish(full.store, full.run.id, 1, "done")
+    told = StoreJournal(full.store, claims.claim(full.store, run.id, os.getpid()))
     frozen = told.selection()
     assert frozen is not None
     assert dict(frozen.answers) == {"u1": "road"}
@@ -269,7 +305,7 @@ def test_a_run_uses_the_selection_that_was_asked_for(full: World) -> None:
 
 def test_a_selection_of_unknown_records_is_refused(full: World) -> None:
     with pytest.raises(UserError, match="no record"):
-        decisions.freeze(full.store, full.round.id, POLICY, {"nobody": "road"}, {})
+        freeze(full.store, full.round.id, POLICY, {"nobody": "road"}, {})
 
 
 def test_what_only_informs_waits_out_a_busy_database(world: World) -> None:
@@ -286,28 +322,28 @@ def test_what_only_informs_waits_out_a_busy_database(world: World) -> None:
         told.save_responses("respond", [response("u1")])
     other.rollback()
     told.save_responses("respond", [response("u1")])
-    assert [event.text for event in runs.events(world.store, world.run.id)] == ["kept"]
-    assert len(runs.metrics(world.store, world.run.id)) == 1
-    assert runs.stages(world.store, world.run.id)[5].done == 1
+    assert [event.text for event in progress.events(world.store, world.run.id)] == ["kept"]
+    assert len(progress.metrics(world.store, world.run.id)) == 1
+    assert progress.stages(world.store, world.run.id)[5].done == 1
 
 
 def test_a_resumed_run_keeps_the_selection_that_it_used(full: World) -> None:
-    decisions.freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
-    assert full.journal.freeze(POLICY, lambda: ({"u1": "road"}, {}, None)).number == 1, (
+    freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
+    assert full.journal.freeze(POLICY, lambda: Accepted({"u1": "road"})).number == 1, (
         "nothing has changed, so it is used again"
     )
     full.run = full.again()
-    assert full.journal.freeze(POLICY, lambda: ({"u2": "road"}, {}, None)) == full.journal.selection()
+    assert full.journal.freeze(POLICY, lambda: Accepted({"u2": "road"})) == full.journal.selection()
     assert runs.get_run(full.store, full.run.id).selection_used == 1
-    assert len(decisions.selections(full.store, full.round.id)) == 1
+    assert len(selections.selections(full.store, full.round.id)) == 1
 
 
 def test_a_run_that_was_asked_to_use_a_selection_freezes_no_other(full: World) -> None:
     for record_id in ("u1", "u2"):
-        decisions.freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
+        freeze(full.store, full.round.id, POLICY, {record_id: "road"}, {})
     run = runs.enqueue(full.store, full.round.id, full.config, "select", selection=1)
-    runs.finish(full.store, full.run.id, 1, "done")
-    told = StoreJournal(full.store, runs.claim(full.store, run.id, os.getpid()))
-    assert dict(told.freeze(POLICY, lambda: ({"u4": "road"}, {}, None)).answers) == {"u1": "road"}
+    claims.finish(full.store, full.run.id, 1, "done")
+    told = StoreJournal(full.store, claims.claim(full.store, run.id, os.getpid()))
+    assert dict(told.freeze(POLICY, lambda: Accepted({"u4": "road"})).answers) == {"u1": "road"}
     assert runs.get_run(full.store, run.id).selection_used == 1
-    assert len(decisions.selections(full.store, full.round.id)) == 2
+    assert len(selections.selections(full.store, full.round.id)) == 2

@@ -8,22 +8,22 @@ import pytest
 
 from semievol.records import STAGES
 from semievol.store.database import Store
-from semievol.store.runs import journal, runs
-from semievol.store.runs.runs import StageProgress
+from semievol.store.runs import claims, journal, progress, runs
+from semievol.store.runs.progress import StageProgress
 from tests.store.world import World
 
 
 def stage(world: World, name: str) -> StageProgress:
-    return runs.stages(world.store, world.run.id)[STAGES.index(name)]
+    return progress.stages(world.store, world.run.id)[STAGES.index(name)]
 
 
 def statuses(world: World) -> list[str]:
-    return [found.status for found in runs.stages(world.store, world.run.id)]
+    return [found.status for found in progress.stages(world.store, world.run.id)]
 
 
 def test_all_seven_stages_are_told_those_outside_the_span_are_skipped(world: World) -> None:
     run = runs.enqueue(world.store, world.round.id, world.config, "retrieve", "justify")
-    found = runs.stages(world.store, run.id)
+    found = progress.stages(world.store, run.id)
     assert [s.stage for s in found] == list(STAGES)
     assert [s.status for s in found] == ["skipped", "waiting", "waiting", "waiting", "skipped", "skipped", "skipped"]
 
@@ -55,25 +55,25 @@ def test_a_stage_that_had_nothing_to_do_is_done_when_the_next_begins(world: Worl
 
 def test_at_the_end_everything_is_done(world: World) -> None:
     world.journal.progress("tune", 1, 2)
-    runs.finish(world.store, world.run.id, 1, "done")
+    claims.finish(world.store, world.run.id, 1, "done")
     assert statuses(world) == ["done"] * 7
 
 
 def test_a_failure_marks_the_stage_that_was_running(world: World) -> None:
     world.journal.progress("respond", 1, 8)
-    runs.finish(world.store, world.run.id, 1, "failed")
+    claims.finish(world.store, world.run.id, 1, "failed")
     assert statuses(world) == ["done", "done", "failed", "waiting", "waiting", "waiting", "waiting"]
 
 
 def test_a_failure_before_any_progress_marks_the_first_stage(world: World) -> None:
-    runs.finish(world.store, world.run.id, 1, "failed")
+    claims.finish(world.store, world.run.id, 1, "failed")
     assert statuses(world) == ["failed", *["waiting"] * 6]
 
 
 def test_what_was_done_stays_done_when_a_run_is_resumed(world: World) -> None:
     world.journal.progress("warm_up", 2, 2)
     world.journal.progress("retrieve", 5, 9)
-    runs.finish(world.store, world.run.id, 1, "interrupted")
+    claims.finish(world.store, world.run.id, 1, "interrupted")
     assert stage(world, "retrieve").status == "waiting"
     assert stage(world, "retrieve").done == 5
     runs.resume(world.store, world.run.id)
@@ -122,7 +122,7 @@ def test_metrics_are_there_once_progress_is_told(world: World) -> None:
     told.metric("tune", "loss", 1, 0.75)
     told.metric("tune", "rate", 1, 1e-4)
     told.progress("tune", 2, 9)
-    found = runs.metrics(world.store, world.run.id)
+    found = progress.metrics(world.store, world.run.id)
     assert list(found.columns) == ["stage", "name", "step", "value", "at"]
     assert found[["name", "step", "value"]].values.tolist() == [["loss", 1, 0.75], ["loss", 2, 0.5], ["rate", 1, 1e-4]]
 
@@ -130,8 +130,8 @@ def test_metrics_are_there_once_progress_is_told(world: World) -> None:
 def test_a_loss_that_is_no_number_is_told_at_once(world: World) -> None:
     world.journal.metric("tune", "loss", 1, math.nan)
     world.journal.metric("tune", "loss", 2, math.inf)
-    assert runs.metrics(world.store, world.run.id)["value"].isna().tolist() == [True, False]
-    assert runs.metrics(world.store, world.run.id)["value"].tolist()[1] == math.inf
+    assert progress.metrics(world.store, world.run.id)["value"].isna().tolist() == [True, False]
+    assert progress.metrics(world.store, world.run.id)["value"].tolist()[1] == math.inf
 
 
 def test_of_a_repeated_step_the_newest_attempt_stands(world: World) -> None:
@@ -144,11 +144,11 @@ def test_of_a_repeated_step_the_newest_attempt_stands(world: World) -> None:
     second.metric("tune", "loss", 2, 0.85)
     second.metric("tune", "loss", 3, 0.6)
     second.progress("tune", 3, 3)
-    assert runs.metrics(world.store, world.run.id)["value"].tolist() == [0.9, 0.85, 0.6]
+    assert progress.metrics(world.store, world.run.id)["value"].tolist() == [0.9, 0.85, 0.6]
 
 
 def test_no_metrics_are_an_empty_frame(world: World) -> None:
-    found = runs.metrics(world.store, world.run.id)
+    found = progress.metrics(world.store, world.run.id)
     assert found.empty
     assert list(found.columns) == ["stage", "name", "step", "value", "at"]
 
@@ -157,6 +157,6 @@ def test_events_go_on_after_the_last_one_known(world: World) -> None:
     told = world.journal
     told.event("warm_up", "begins")
     told.event("warm_up", "ends")
-    first, second = runs.events(world.store, world.run.id)
+    first, second = progress.events(world.store, world.run.id)
     assert [(e.stage, e.text) for e in (first, second)] == [("warm_up", "begins"), ("warm_up", "ends")]
-    assert runs.events(world.store, world.run.id, after_id=first.id) == [second]
+    assert progress.events(world.store, world.run.id, after_id=first.id) == [second]

@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import func, select
 
 from semievol.errors import UserError
+from semievol.selection.freezing import Accepted
 from semievol.store import schema
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
+from semievol.store.data.records import hidden_gold, load_records
 from semievol.store.database import Store
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds
 from tests.store.world import TASK, World, records
 
 
@@ -71,8 +73,8 @@ def test_an_update_changes_what_it_names(store: Store) -> None:
 
 def test_a_copy_has_data_and_settings_but_no_results(full: World) -> None:
     store, source = full.store, full.project
-    projects.add_version(store, source.id, records()[:10], {"u0": "water"}, [{"name": "f"}], [], TASK)
-    projects.save_calibration(store, source.id, {"c" * 64})
+    versions.add_version(store, source.id, records()[:10], {"u0": "water"}, [{"name": "f"}], [], TASK)
+    versions.save_calibration(store, source.id, {"c" * 64})
     projects.update_project(store, source.id, settings={"seed": 5})
     (projects.project_folder(store, source.id) / "uploads").mkdir()
     (projects.project_folder(store, source.id) / "uploads" / "abc").write_text("q,a")
@@ -81,10 +83,10 @@ def test_a_copy_has_data_and_settings_but_no_results(full: World) -> None:
     assert copy.version_id is not None
     newest = projects.find_project(store, source.id).version_id
     assert newest is not None
-    assert projects.load_records(store, copy.version_id) == projects.load_records(store, newest)
-    assert projects.hidden_gold(store, copy.version_id) == {"u0": "water"}
-    assert projects.calibration(store, copy.id) == {"c" * 64}
-    assert projects.versions(store, copy.id)[0].sources == [{"name": "f"}]
+    assert load_records(store, copy.version_id) == load_records(store, newest)
+    assert hidden_gold(store, copy.version_id) == {"u0": "water"}
+    assert versions.calibration(store, copy.id) == {"c" * 64}
+    assert versions.versions(store, copy.id)[0].sources == [{"name": "f"}]
     assert rounds.list_rounds(store, copy.id) == []
     assert (projects.project_folder(store, copy.id) / "uploads" / "abc").read_text() == "q,a"
 
@@ -93,8 +95,8 @@ def test_a_deleted_project_leaves_nothing(full: World) -> None:
     store = full.store
     folder = projects.project_folder(store, full.project.id)
     (folder / "x").write_text("x")
-    full.journal.freeze(full.config.policy, lambda: ({"u1": "road"}, {"u1": "pseudo"}, None))
-    runs.finish(store, full.run.id, full.run.attempt, "done")
+    full.journal.freeze(full.config.policy, lambda: Accepted({"u1": "road"}))
+    claims.finish(store, full.run.id, full.run.attempt, "done")
     projects.delete_project(store, full.project.id)
     assert not folder.exists()
     with store.read() as connection:

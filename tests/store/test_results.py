@@ -13,10 +13,10 @@ import pytest
 from semievol.config import MEASURES, load
 from semievol.errors import UserError
 from semievol.records import Candidate, Record, Response, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, records, versions
 from semievol.store.database import Store
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.store.world import World, candidate, response
 
@@ -42,7 +42,7 @@ def test_the_candidate_frame_holds_the_pool(full: World) -> None:
     assert frame["answer_nll"].tolist() == [0.0, 0.1, 0.2, 0.35, 0.4, 0.5, 0.6, 0.7]
     assert frame["mean_nll"].isna().all()
     assert frame["similarity"].tolist() == [0.9 - i / 10 for i in range(8)]
-    by_id = {r.id: r.content_hash for r in projects.load_records(full.store, full.round.version_id)}
+    by_id = {r.id: r.content_hash for r in records.load_records(full.store, full.round.version_id)}
     assert frame["content_hash"].to_dict() == {key: by_id[key] for key in frame.index}
 
 
@@ -68,10 +68,10 @@ def test_who_is_off_the_question_is_counted_by_collaborator(full: World) -> None
 def test_numbers_are_right_where_the_task_says_so(store: Store) -> None:
     task = Task("numeric")
     project = projects.create_project(store, "numbers", task)
-    projects.add_version(store, project.id, [Record("l0", "half?", (), "0.50", "labeled")], {}, [], [], task)
+    versions.add_version(store, project.id, [Record("l0", "half?", (), "0.50", "labeled")], {}, [], [], task)
     config = load("studio")
     round_ = rounds.open_round(store, project.id, config)
-    run = runs.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())
     StoreJournal(store, run).save_candidates([candidate("l0", "0.5")])
     assert results.calibration_frame(store, round_.id)["correct"].tolist() == [True]
 
@@ -143,7 +143,7 @@ def test_a_record_is_shown_whole(full: World) -> None:
     assert [r.collaborator for r in view.responses] == ["one", "two"]
     assert view.justification == response("u3", "judge", "water")
     assert view.candidate == candidate("u3", "water", value=0.35, agreed=False)
-    assert view.verdict is None
+    assert view.decision is None
 
 
 def test_a_record_that_was_not_asked_is_shown_too(full: World) -> None:

@@ -8,8 +8,9 @@ from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.evidence.reviews import Review, proven, reserved
 from semievol.store.database import Store
-from semievol.store.decisions import decisions, reviews
-from tests.store.world import World, make_world, propagated
+from semievol.store.decisions import decisions, reviews, selections
+from semievol.store.decisions import history as decision_history
+from tests.store.world import World, freeze, make_world, propagated
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_an_answer_is_a_decision_too(world: World) -> None:
     reviews.answer(world.store, review, "u3", "edit", "waste", reviewer="Ada", key="k2")
     found = reviews.get(world.store, review.id)
     assert found.sample.wrong() == [False, True]
-    history = decisions.history(world.store, world.project.id)
+    history = decision_history.history(world.store, world.project.id)
     assert history[["record_id", "action", "answer", "note"]].to_numpy().tolist() == [
         ["u3", "edit", "waste", reviews.NOTE],
         ["u5", "accept", "road", reviews.NOTE],
@@ -55,7 +56,7 @@ def test_an_answer_counts_once(world: World) -> None:
     assert not reviews.answer(world.store, review, "u5", "edit", "waste", key="k2")  # a colleague was a moment later
     found = reviews.get(world.store, review.id)
     assert [(one.record_id, one.answer) for one in found.sample.seen] == [("u5", "road")]
-    assert len(decisions.history(world.store, world.project.id)) == 1
+    assert len(decision_history.history(world.store, world.project.id)) == 1
 
 
 def test_a_refused_answer_leaves_nothing(world: World) -> None:
@@ -63,7 +64,7 @@ def test_a_refused_answer_leaves_nothing(world: World) -> None:
     with pytest.raises(UserError, match="not an allowed answer"):
         reviews.answer(world.store, review, "u5", "edit", "nonsense", key="k1")
     assert reviews.get(world.store, review.id).sample.seen == []
-    assert decisions.history(world.store, world.project.id).empty
+    assert decision_history.history(world.store, world.project.id).empty
 
 
 def test_a_repeated_question_decides_nothing(world: World) -> None:
@@ -72,7 +73,7 @@ def test_a_repeated_question_decides_nothing(world: World) -> None:
     reviews.answer(world.store, review, "u5", "edit", "waste", repeat=True, key="k2")
     found = reviews.get(world.store, review.id)
     assert found.sample.unsteady() == ["u5"]
-    assert len(decisions.history(world.store, world.project.id)) == 1
+    assert len(decision_history.history(world.store, world.project.id)) == 1
 
 
 def test_undo_opens_the_question_again(world: World) -> None:
@@ -175,7 +176,7 @@ def test_any_decision_can_be_taken_back_and_said_again(world: World) -> None:
 def test_a_selection_names_the_decision_behind_an_answer(world: World) -> None:
     about = (world.store, world.project.id, world.round.id)
     decisions.decide(*about, "u1", "edit", "road", "waste", reviewer="Ada", note="it says bins")
-    decisions.freeze(world.store, world.round.id, Policy(), {"u0": "road", "u1": "waste"}, {"u1": "expert"})
-    frame = decisions.selection_frame(world.store, world.round.id, 1).set_index("record_id")
+    freeze(world.store, world.round.id, Policy(), {"u0": "road", "u1": "waste"}, {"u1": "expert"})
+    frame = selections.selection_frame(world.store, world.round.id, 1).set_index("record_id")
     assert list(frame.loc["u1", ["reviewer", "note", "answer"]]) == ["Ada", "it says bins", "waste"]
     assert frame["reviewer"].isna()["u0"]

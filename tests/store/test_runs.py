@@ -18,8 +18,8 @@ from semievol.errors import UserError
 from semievol.method.protocols import Stopped
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.runs import liveness, runs
-from semievol.store.runs.runs import Run
+from semievol.store.runs import claims, liveness, progress, run_table, runs
+from semievol.store.runs.run_table import Run
 from tests.store.world import World
 
 ME = os.getpid()
@@ -33,8 +33,8 @@ def status(world: World) -> str:
     return runs.get_run(world.store, world.run.id).status
 
 
-def finish(world: World, how: runs.Ending = "done") -> None:
-    runs.finish(world.store, world.run.id, world.run.attempt, how)
+def finish(world: World, how: run_table.Ending = "done") -> None:
+    claims.finish(world.store, world.run.id, world.run.attempt, how)
 
 
 def rewrite(store: Store, run_id: int, **values: object) -> None:
@@ -55,12 +55,12 @@ def test_a_claimed_run_knows_its_worker(world: World) -> None:
 
 def test_one_run_at_a_time_the_rest_wait_in_order(world: World) -> None:
     second, third = queued(world, 2)
-    assert runs.claim_next(world.store, ME) is None
+    assert claims.claim_next(world.store, ME) is None
     with pytest.raises(UserError, match=f"Run {world.run.id} is active"):
-        runs.claim(world.store, second.id, ME)
+        claims.claim(world.store, second.id, ME)
     finish(world)
     assert runs.queue(world.store) == [second, third]
-    claimed = runs.claim_next(world.store, ME)
+    claimed = claims.claim_next(world.store, ME)
     assert claimed is not None
     assert claimed.id == second.id
     assert runs.queue(world.store) == [third]
@@ -76,7 +76,7 @@ def test_of_racing_workers_one_gets_the_run(world: World) -> None:
     finish(world)
     queued(world)
     claimed: list[Run | None] = []
-    threads = [threading.Thread(target=lambda: claimed.append(runs.claim_next(world.store, ME))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: claimed.append(claims.claim_next(world.store, ME))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -132,13 +132,13 @@ def test_a_running_run_is_asked_to_stop_a_queued_one_is_cancelled(world: World) 
 
 
 @pytest.mark.parametrize("how", ["cancelled", "interrupted", "failed"])
-def test_what_did_not_end_well_can_be_resumed(world: World, how: runs.Ending) -> None:
+def test_what_did_not_end_well_can_be_resumed(world: World, how: run_table.Ending) -> None:
     finish(world, how)
     [other] = queued(world)
     again = runs.resume(world.store, world.run.id)
     assert (again.status, again.error, again.ended) == ("queued", None, None)
     assert [run.id for run in runs.queue(world.store)] == [other.id, world.run.id]
-    assert runs.claim(world.store, world.run.id, ME).attempt == 2
+    assert claims.claim(world.store, world.run.id, ME).attempt == 2
 
 
 def test_what_runs_waits_or_is_done_cannot_be_resumed(world: World) -> None:
@@ -150,18 +150,18 @@ def test_what_runs_waits_or_is_done_cannot_be_resumed(world: World) -> None:
     with pytest.raises(UserError, match="is done"):
         runs.resume(world.store, world.run.id)
     with pytest.raises(UserError, match="is done, not queued"):
-        runs.claim(world.store, world.run.id, ME)
+        claims.claim(world.store, world.run.id, ME)
 
 
 def test_an_error_is_kept_and_told(world: World) -> None:
     error = UserError("Too hot.", "gpu", "Cool it.").as_dict()
-    runs.finish(world.store, world.run.id, 1, "failed", error=error, environment={"torch": "2"})
+    claims.finish(world.store, world.run.id, 1, "failed", error=error, environment={"torch": "2"})
     run = runs.get_run(world.store, world.run.id)
     assert (run.status, run.error, run.environment) == ("failed", error, {"torch": "2"})
     assert run.ended is not None
-    assert [event.text for event in runs.events(world.store, run.id)] == ["Too hot."]
+    assert [event.text for event in progress.events(world.store, run.id)] == ["Too hot."]
     with pytest.raises(ValueError, match="running"):
-        runs.finish(world.store, world.run.id, 1, "running")  # type: ignore[arg-type]
+        claims.finish(world.store, world.run.id, 1, "running")  # type: ignore[arg-type]
 
 
 # --- fencing --------------------------------------------------------------------------------------------------------
@@ -170,35 +170,35 @@ def test_an_error_is_kept_and_told(world: World) -> None:
 def test_a_worker_that_lost_its_run_writes_nothing(world: World) -> None:
     world.again()
     store, run_id = world.store, world.run.id
-    assert runs.beat(store, run_id, 1) is False
-    assert runs.beat(store, run_id, 2) is True
+    assert claims.beat(store, run_id, 1) is False
+    assert claims.beat(store, run_id, 2) is True
     for write in (
-        lambda: runs.finish(store, run_id, 1, "done"),
-        lambda: runs.record_environment(store, run_id, 1, {"stale": True}),
-        lambda: runs.sample(store, run_id, 1, 1, {"cpu": 1.0}),
+        lambda: claims.finish(store, run_id, 1, "done"),
+        lambda: claims.record_environment(store, run_id, 1, {"stale": True}),
+        lambda: claims.sample(store, run_id, 1, 1, {"cpu": 1.0}),
     ):
         with pytest.raises(Stopped):
             write()
     run = runs.get_run(store, run_id)
     assert (run.status, run.attempt, run.environment) == ("running", 2, {})
-    assert runs.metrics(store, run_id).empty
+    assert progress.metrics(store, run_id).empty
 
 
 def test_a_stopping_worker_still_owns_its_run(world: World) -> None:
     runs.request_stop(world.store, world.run.id)
-    assert runs.beat(world.store, world.run.id, 1) is True
-    runs.record_environment(world.store, world.run.id, 1, {"device": "cpu"})
+    assert claims.beat(world.store, world.run.id, 1) is True
+    claims.record_environment(world.store, world.run.id, 1, {"device": "cpu"})
     assert runs.get_run(world.store, world.run.id).environment == {"device": "cpu"}
 
 
 def test_after_its_end_a_run_has_no_owner(world: World) -> None:
     finish(world)
-    assert runs.beat(world.store, world.run.id, 1) is False
+    assert claims.beat(world.store, world.run.id, 1) is False
 
 
 def test_what_a_worker_uses_becomes_metrics(world: World) -> None:
-    runs.sample(world.store, world.run.id, 1, 3, {"cpu_percent": 50.0, "memory_bytes": 1e9})
-    found = runs.metrics(world.store, world.run.id)
+    claims.sample(world.store, world.run.id, 1, 3, {"cpu_percent": 50.0, "memory_bytes": 1e9})
+    found = progress.metrics(world.store, world.run.id)
     assert list(found["stage"].unique()) == ["machine"]
     assert dict(zip(found["name"], found["value"], strict=True)) == {"cpu_percent": 50.0, "memory_bytes": 1e9}
 
@@ -207,33 +207,33 @@ def test_what_a_worker_uses_becomes_metrics(world: World) -> None:
 
 
 def test_a_living_worker_is_left_alone(world: World) -> None:
-    assert runs.settle(world.store) == []
+    assert claims.settle(world.store) == []
     assert status(world) == "running"
 
 
 def test_a_dead_worker_is_settled_at_once(world: World) -> None:
     finish(world)
     child = subprocess.Popen(["sleep", "60"])
-    world.run = runs.claim(world.store, queued(world)[0].id, child.pid)
-    assert runs.settle(world.store) == []
+    world.run = claims.claim(world.store, queued(world)[0].id, child.pid)
+    assert claims.settle(world.store) == []
     child.kill()  # a zombie until somebody waits for it: gone all the same
     while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
         pass
-    assert runs.settle(world.store) == [world.run.id]
+    assert claims.settle(world.store) == [world.run.id]
     child.wait()
     assert status(world) == "interrupted"
-    assert runs.settle(world.store) == []
-    assert "can be resumed" in runs.events(world.store, world.run.id)[-1].text
+    assert claims.settle(world.store) == []
+    assert "can be resumed" in progress.events(world.store, world.run.id)[-1].text
 
 
 def test_another_process_of_the_same_number_is_not_the_worker(world: World) -> None:
     rewrite(world.store, world.run.id, process_start=1.0)
-    assert runs.settle(world.store) == [world.run.id]
+    assert claims.settle(world.store) == [world.run.id]
 
 
 def test_a_restarted_machine_has_no_workers(world: World) -> None:
     rewrite(world.store, world.run.id, boot="another boot")
-    assert runs.settle(world.store) == [world.run.id]
+    assert claims.settle(world.store) == [world.run.id]
 
 
 @pytest.mark.parametrize("halted", [True, False])
@@ -241,7 +241,7 @@ def test_a_silent_worker_loses_its_run(world: World, monkeypatch: pytest.MonkeyP
     """One that is seen to live may be loading from a slow disk; one that was halted will not come back by itself."""
     finish(world)
     child = subprocess.Popen(["sleep", "600"])
-    world.run = runs.claim(world.store, queued(world)[0].id, child.pid)
+    world.run = claims.claim(world.store, queued(world)[0].id, child.pid)
     if halted:
         child.send_signal(signal.SIGSTOP)
         while psutil.Process(child.pid).status() != psutil.STATUS_STOPPED:
@@ -249,12 +249,12 @@ def test_a_silent_worker_loses_its_run(world: World, monkeypatch: pytest.MonkeyP
     longest = 15 if halted else 120
     now = liveness.ticks()
     monkeypatch.setattr(liveness, "ticks", lambda: now + longest - 1)
-    assert runs.settle(world.store) == []
-    runs.beat(world.store, world.run.id, 1)
+    assert claims.settle(world.store) == []
+    claims.beat(world.store, world.run.id, 1)
     monkeypatch.setattr(liveness, "ticks", lambda: now + 2 * (longest - 1))
-    assert runs.settle(world.store) == []
+    assert claims.settle(world.store) == []
     monkeypatch.setattr(liveness, "ticks", lambda: now + 2 * longest)
-    assert runs.settle(world.store) == [world.run.id]
+    assert claims.settle(world.store) == [world.run.id]
     child.kill()
     child.wait()
 
@@ -273,8 +273,8 @@ def test_a_worker_that_waited_for_its_turn_to_write_keeps_its_run(
         return store.write()
 
     monkeypatch.setattr(Store, "write", after_many)
-    monkeypatch.setattr(time, "sleep", lambda _: runs.beat(world.store, world.run.id, 1))
-    assert runs.settle(world.store) == []
+    monkeypatch.setattr(time, "sleep", lambda _: claims.beat(world.store, world.run.id, 1))
+    assert claims.settle(world.store) == []
     assert status(world) == "running"
 
 
@@ -282,22 +282,22 @@ def test_a_worker_that_waited_for_its_turn_to_write_keeps_its_run(
 def test_a_changed_clock_kills_nobody(world: World, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
     real = Store.now
     monkeypatch.setattr(Store, "now", lambda self, connection: real(self, connection) + jump)
-    assert runs.settle(world.store) == []
+    assert claims.settle(world.store) == []
 
 
 def test_from_another_machine_the_heartbeat_decides(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Store.now
     rewrite(world.store, world.run.id, host="elsewhere", boot="its own", process_start=1.0)
     monkeypatch.setattr(Store, "now", lambda self, connection: real(self, connection) + 14)
-    assert runs.settle(world.store) == []
+    assert claims.settle(world.store) == []
     monkeypatch.setattr(Store, "now", lambda self, connection: real(self, connection) + 16)
-    assert runs.settle(world.store) == [world.run.id]
+    assert claims.settle(world.store) == [world.run.id]
 
 
 def test_claiming_settles_first(world: World) -> None:
     [waiting] = queued(world)
     rewrite(world.store, world.run.id, process_start=1.0)
-    claimed = runs.claim_next(world.store, ME)
+    claimed = claims.claim_next(world.store, ME)
     assert claimed is not None
     assert claimed.id == waiting.id
     assert status(world) == "interrupted"
@@ -305,7 +305,7 @@ def test_claiming_settles_first(world: World) -> None:
 
 def test_a_settled_worker_that_wakes_up_is_refused(world: World) -> None:
     rewrite(world.store, world.run.id, process_start=1.0)
-    runs.settle(world.store)
-    assert runs.beat(world.store, world.run.id, 1) is False
+    claims.settle(world.store)
+    assert claims.beat(world.store, world.run.id, 1) is False
     with pytest.raises(Stopped):
         world.journal.event("tune", "I am back")

@@ -6,22 +6,22 @@ import pytest
 
 from semievol.config import Policy, Rule
 from semievol.errors import UserError
-from semievol.store.decisions import decisions
+from semievol.store.decisions import selections
 from semievol.store.results import results
 from semievol.store.runs import runs
-from tests.store.world import World
+from tests.store.world import World, freeze
 
 POLICY = Policy(rule=Rule(kind="threshold", value=0.3))
 
 
 def test_a_selection_is_numbered_and_listed(full: World) -> None:
     store, round_id = full.store, full.round.id
-    first = decisions.freeze(
+    first = freeze(
         store, round_id, POLICY, {"u0": "road", "u3": "waste"}, {"u0": "pseudo", "u3": "expert"}, {"low": 0.9}
     )
-    second = decisions.freeze(store, round_id, None, {"u1": "road"}, {})
+    second = freeze(store, round_id, None, {"u1": "road"}, {})
     assert (first.number, second.number, second.origins) == (1, 2, {"u1": "pseudo"})
-    one, two = decisions.selections(store, round_id)
+    one, two = selections.selections(store, round_id)
     assert (one["number"], one["size"], one["origins"]) == (1, 2, {"pseudo": 1, "expert": 1})
     assert (one["evidence"], one["policy"]) == ({"low": 0.9}, POLICY.model_dump(mode="json"))
     assert (two["number"], two["policy"], two["evidence"]) == (2, None, None)
@@ -29,20 +29,20 @@ def test_a_selection_is_numbered_and_listed(full: World) -> None:
 
 def test_freezing_the_same_again_gives_the_same_number(full: World) -> None:
     store, round_id = full.store, full.round.id
-    again = [decisions.freeze(store, round_id, POLICY, {"u0": "road"}, {"u0": "pseudo"}).number for _ in range(2)]
+    again = [freeze(store, round_id, POLICY, {"u0": "road"}, {"u0": "pseudo"}).number for _ in range(2)]
     assert again == [1, 1]
-    assert decisions.freeze(store, round_id, POLICY, {"u0": "road"}, {"u0": "expert"}).number == 2
+    assert freeze(store, round_id, POLICY, {"u0": "road"}, {"u0": "expert"}).number == 2
 
 
 def test_an_empty_selection_is_one(full: World) -> None:
-    assert decisions.freeze(full.store, full.round.id, POLICY, {}, {}).number == 1
-    assert decisions.selection_frame(full.store, full.round.id, 1).empty
-    assert decisions.selections(full.store, full.round.id)[0]["size"] == 0
+    assert freeze(full.store, full.round.id, POLICY, {}, {}).number == 1
+    assert selections.selection_frame(full.store, full.round.id, 1).empty
+    assert selections.selections(full.store, full.round.id)[0]["size"] == 0
 
 
 def test_its_frame_tells_what_was_accepted_and_why(full: World) -> None:
-    decisions.freeze(full.store, full.round.id, POLICY, {"u3": "waste", "u0": "road"}, {"u3": "expert"})
-    frame = decisions.selection_frame(full.store, full.round.id, 1)
+    freeze(full.store, full.round.id, POLICY, {"u3": "waste", "u0": "road"}, {"u3": "expert"})
+    frame = selections.selection_frame(full.store, full.round.id, 1)
     assert frame["record_id"].tolist() == ["u0", "u3"]
     assert frame.iloc[1][["question", "answer", "origin", "candidate"]].tolist() == [
         "pool question 3",
@@ -57,12 +57,12 @@ def test_its_frame_tells_what_was_accepted_and_why(full: World) -> None:
 
 def test_an_unknown_selection_is_said(full: World) -> None:
     with pytest.raises(UserError, match="no selection 7"):
-        decisions.selection_frame(full.store, full.round.id, 7)
+        selections.selection_frame(full.store, full.round.id, 7)
     with pytest.raises(UserError, match="no selection 7"):
         runs.enqueue(full.store, full.round.id, full.config, "tune", selection=7)
 
 
 def test_freezing_raises_the_revision(full: World) -> None:
     before = results.revision(full.store, full.round.id)
-    decisions.freeze(full.store, full.round.id, POLICY, {"u0": "road"}, {})
+    freeze(full.store, full.round.id, POLICY, {"u0": "road"}, {})
     assert results.revision(full.store, full.round.id) == before + 1

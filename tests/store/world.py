@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from semievol.config import Config, load
-from semievol.records import Candidate, Record, Response, Task
-from semievol.store.data import projects
+from semievol.config import Config, Policy, load
+from semievol.method.protocols import Frozen
+from semievol.records import Candidate, Origin, Record, Response, Task
+from semievol.selection.freezing import Accepted
+from semievol.store.data import projects, versions
 from semievol.store.database import Store
-from semievol.store.runs import rounds, runs
+from semievol.store.decisions.selections import write_selection
+from semievol.store.runs import claims, rounds, run_table, runs
 from semievol.store.runs.journal import StoreJournal
 
 TASK = Task("classification", ("road", "water", "waste"))
@@ -23,18 +27,18 @@ class World:
     store: Store
     project: projects.Project
     round: rounds.Round
-    run: runs.Run
+    run: run_table.Run
     config: Config
 
     @property
     def journal(self) -> StoreJournal:
         return StoreJournal(self.store, self.run)
 
-    def again(self) -> runs.Run:
+    def again(self) -> run_table.Run:
         """The run is taken from its worker and claimed anew."""
-        runs.finish(self.store, self.run.id, runs.get_run(self.store, self.run.id).attempt, "interrupted")
+        claims.finish(self.store, self.run.id, runs.get_run(self.store, self.run.id).attempt, "interrupted")
         runs.resume(self.store, self.run.id)
-        return runs.claim(self.store, self.run.id, os.getpid())
+        return claims.claim(self.store, self.run.id, os.getpid())
 
 
 def records() -> list[Record]:
@@ -61,10 +65,10 @@ def candidates(ids: Sequence[str], answer: str = "road") -> list[Candidate]:
 def make_world(store: Store) -> World:
     project = projects.create_project(store, "Service line", TASK)
     gold = {f"u{i}": TASK.labels[i % 3] for i in range(8)}
-    projects.add_version(store, project.id, records(), gold, [], [], TASK)
+    versions.add_version(store, project.id, records(), gold, [], [], TASK)
     config = load("studio")
     round_ = rounds.open_round(store, project.id, config)
-    run = runs.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())
     return World(store, projects.find_project(store, project.id), round_, run, config)
 
 
@@ -81,3 +85,16 @@ def propagated(world: World) -> World:
     found[3] = candidate("u3", "water", value=0.35, agreed=False)
     journal.save_candidates([*found, candidate("l0")])
     return world
+
+
+def freeze(
+    store: Store,
+    round_id: int,
+    policy: Policy | None,
+    answers: Mapping[str, str],
+    origins: Mapping[str, Origin] | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> Frozen:
+    """Freezes these answers, whatever a policy accepts."""
+    with store.write() as connection:
+        return write_selection(connection, round_id, policy, Accepted(answers, origins or {}, evidence))

@@ -17,12 +17,12 @@ from semievol.jobs.planning import make_plan, open_round
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Ask, Lesson, Reply
 from semievol.records import Record, Split, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, records, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.runs import runs
+from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
-from semievol.store.runs.runs import Run
+from semievol.store.runs.run_table import Run
 from semievol.ui.shell import state
 from tests.fakes import FakeEngine
 
@@ -100,7 +100,7 @@ def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Proje
     )
     found = some_records(hostile=hostile)
     gold = {r.id: LABELS[(r.row - 1) % len(LABELS)] for r in found if r.split == "unlabeled"}
-    projects.add_version(store, project.id, found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)
+    versions.add_version(store, project.id, found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)
     return projects.find_project(store, project.id)
 
 
@@ -108,12 +108,12 @@ def evolved(store: Store, project: Project, first: str = "warm_up", until: str =
     """Runs the stages here and now with the fake engine, as a worker would."""
     config = state.config_of(project)
     round_ = open_round(store, project, config, first)
-    run = runs.claim(store, runs.enqueue(store, round_.id, config, first, until).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, config, first, until).id, os.getpid())
     assert project.version_id is not None
-    truth = {r.id: r.answer for r in projects.load_records(store, project.version_id) if r.answer}
-    truth |= projects.hidden_gold(store, project.version_id)
+    truth = {r.id: r.answer for r in records.load_records(store, project.version_id) if r.answer}
+    truth |= records.hidden_gold(store, project.version_id)
     evolve(make_plan(store, run)[0], KnowingEngine(truth), StoreJournal(store, run), first, until)
-    runs.finish(store, run.id, run.attempt, "done")
+    claims.finish(store, run.id, run.attempt, "done")
     return runs.get_run(store, run.id)
 
 

@@ -13,15 +13,16 @@ from streamlit.testing.v1 import AppTest
 from semievol.config import Policy, Rule
 from semievol.errors import UserError
 from semievol.records import Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, freezing, selections
 from semievol.store.results import results
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.rounds import get_round
 from semievol.ui.selection import policy
 from semievol.ui.shell import actions, state
 from semievol.ui.shell.state import Place
+from tests.store.world import freeze
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -48,7 +49,7 @@ def test_fine_tune_freezes_the_policy_that_selection_shows(store: Store) -> None
     shown = policy.current(Place(store, [project], project, [round_], round_, [], None))
     assert shown != state.config_of(project).policy
     run = actions.fine_tune(store, project, state.config_of(project), round_)
-    (frozen,) = decisions.selections(store, 1)
+    (frozen,) = selections.selections(store, 1)
     assert Policy.model_validate(frozen["policy"]) == shown == run.config.policy
     assert run.selection == frozen["number"] == 1
 
@@ -56,9 +57,9 @@ def test_fine_tune_freezes_the_policy_that_selection_shows(store: Store) -> None
 def test_fine_tune_uses_the_newest_selection_unless_it_is_empty(store: Store) -> None:
     project = made.with_results(store, until="justify")
     round_, config = get_round(store, 1), state.config_of(project)
-    decisions.freeze(store, 1, config.policy, {}, {})
+    freeze(store, 1, config.policy, {}, {})
     assert actions.fine_tune(store, project, config, round_).selection == 2
-    decisions.freeze(store, 1, config.policy, {"unlabeled-0000": "roads"}, {})
+    freeze(store, 1, config.policy, {"unlabeled-0000": "roads"}, {})
     assert actions.fine_tune(store, project, config, round_).selection == 3
 
 
@@ -80,14 +81,14 @@ def test_what_is_frozen_knows_the_decisions_that_were_being_saved(
     monkeypatch.setattr(Store, "write", after_others)
     press(app, "Freeze selection")
     assert [toast.value for toast in app.toast] == ["Selection 1 is frozen with 1 record."]
-    assert [frozen["size"] for frozen in decisions.selections(store, 1)] == [1]
+    assert [frozen["size"] for frozen in selections.selections(store, 1)] == [1]
 
 
 def test_freezing_nothing_says_why(store: Store) -> None:
     made.with_results(store, until="justify")
     with pytest.raises(UserError, match="of every candidate is above the threshold 0"):
-        actions.freeze(store, get_round(store, 1), Policy(rule=Rule(kind="threshold", value=0)))
-    assert decisions.selections(store, 1) == []
+        freezing.freeze(store, 1, Policy(rule=Rule(kind="threshold", value=0)))
+    assert selections.selections(store, 1) == []
 
 
 def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None:
@@ -100,7 +101,7 @@ def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None
         press(app, label)
         assert f"Run {before + 1} does the same, and it is already in the queue." in told(app)
         assert len(runs.list_runs(store)) == before + 1
-    runs.claim(store, 2, os.getpid())
+    claims.claim(store, 2, os.getpid())
     assert "Run 2 does the same, and it is already running." in told(press(app, "Fine-tune"))
 
 
@@ -148,7 +149,7 @@ def test_nothing_of_a_deleted_project_is_shown_in_the_next_one(visit: Visit, sto
         projects.delete_project(store, gone.id)
     task, records = Task("classification", made.LABELS), made.some_records(labeled=20, unlabeled=30)
     project = projects.create_project(store, "Next", task, gone.settings)
-    projects.add_version(store, project.id, records, {}, [], [], task)
+    versions.add_version(store, project.id, records, {}, [], [], task)
     made.evolved(store, projects.find_project(store, project.id), until="justify")
     (again,) = rounds.list_rounds(store, project.id)
     assert not visit(project=project.id).exception

@@ -10,7 +10,7 @@ import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 from semievol.store.database import Store
-from semievol.store.runs import runs
+from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.rounds import open_round
 from semievol.ui.shell import state
@@ -29,7 +29,7 @@ def test_what_is_no_finite_number_is_a_gap() -> None:
 def test_a_loss_that_became_nan_breaks_no_page_and_is_pointed_out(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     round_ = open_round(store, project.id, state.config_of(project))
-    run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     journal = StoreJournal(store, run)
     journal.metric("warm_up", "loss", 1, 2.0)
     journal.metric("warm_up", "loss", 2, math.nan)

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.records import Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.ui.data import drafts
@@ -119,7 +119,7 @@ def test_a_second_tab_that_removes_or_imports_leaves_the_first_its_own(
     press(second, "Start over")
     press(third, "Import records")
     press(first, "Import records")
-    assert [version.number for version in projects.versions(store, project.id)] == [1, 2]
+    assert [version.number for version in versions.versions(store, project.id)] == [1, 2]
 
 
 def test_importing_forgets_only_what_was_imported(visit: Visit, project: Project) -> None:

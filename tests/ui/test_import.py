@@ -14,7 +14,8 @@ from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
 from semievol.jobs import intake
 from semievol.records import Split, Task
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
+from semievol.store.data.records import hidden_gold, hidden_gold_count, load_records
 from semievol.store.database import Store
 from semievol.ui.data import reading, slots, storing
 from semievol.ui.shell import background
@@ -48,7 +49,7 @@ def test_two_files_become_a_version_only_when_confirmed(visit: Callable[..., App
     assert stored.counts["labeled"] == 24
     assert stored.counts["unlabeled"] == 12
     assert stored.task == Task("classification", tuple(sorted(made.LABELS)))
-    assert [source["name"] for source in projects.versions(store, project.id)[0].sources] == [
+    assert [source["name"] for source in versions.versions(store, project.id)[0].sources] == [
         "labeled.csv",
         "unlabeled.csv",
     ]
@@ -76,7 +77,7 @@ def test_a_test_set_split_off_takes_unlabeled_copies_and_their_hidden_gold_along
     assert not app.exception
     stored = projects.find_project(store, project.id)
     assert stored.version_id is not None
-    counts, gold = stored.counts, projects.hidden_gold(store, stored.version_id)
+    counts, gold = stored.counts, hidden_gold(store, stored.version_id)
     assert counts["labeled"] + counts["test"] == 24
     assert counts["test"] > 0
     assert counts["unlabeled"] == len(gold) < 27
@@ -106,9 +107,9 @@ def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_i
     assert "as in version 1" in told(app)
     assert next(b.value for b in app.selectbox if b.label == "Question") == "team"
     press(app, "Import records")
-    first, second = projects.versions(store, project.id)
+    first, second = versions.versions(store, project.id)
     assert first.sources[0]["name"] == second.sources[0]["name"] == "labeled.csv"
-    found = projects.changes(store, first.id, second.id)
+    found = versions.changes(store, first.id, second.id)
     assert (found.added, found.gone, found.relabeled, found.moved) == (1, 1, 0, 0)
 
 
@@ -132,7 +133,7 @@ def test_a_remedy_is_one_press(visit: Callable[..., AppTest], store: Store) -> N
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
     assert stored.counts["labeled"] == 24
-    [version] = projects.versions(store, project.id)
+    [version] = versions.versions(store, project.id)
     assert next(f for f in version.findings if f["kind"] == "duplicates")["done"] == "Keep one of each"
 
 
@@ -234,7 +235,7 @@ def test_two_tabs_with_the_same_file_do_not_take_it_from_each_other(
     for tab in tabs:
         press(tab, "Import records")
         assert "An unexpected error" not in told(tab)
-    assert [version.number for version in projects.versions(store, project.id)] == [1, 2]
+    assert [version.number for version in versions.versions(store, project.id)] == [1, 2]
 
 
 def test_an_upload_is_still_there_after_another_page(visit: Callable[..., AppTest], store: Store) -> None:
@@ -305,17 +306,17 @@ def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(
 ) -> None:
     project = made.with_data(store)
     assert project.version_id is not None
-    known = [r.content_hash for r in projects.load_records(store, project.version_id, "unlabeled")]
-    gold = projects.hidden_gold(store, project.version_id)
+    known = [r.content_hash for r in load_records(store, project.version_id, "unlabeled")]
+    gold = hidden_gold(store, project.version_id)
     app = _upload(visit("data", project=project.id), {"labeled": LABELED})
     assert "Keep the 60 unlabeled records of version 1" in [one.label for one in app.toggle]
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
     assert stored.version_id is not None
     assert {**stored.counts} == {"labeled": 24, "unlabeled": 60, "test": 40, "calibration": 0}
-    assert [r.content_hash for r in projects.load_records(store, stored.version_id, "unlabeled")] == known
-    assert sorted(projects.hidden_gold(store, stored.version_id).values()) == sorted(gold.values())
-    sources = {source["split"]: source for source in projects.versions(store, project.id)[1].sources}
+    assert [r.content_hash for r in load_records(store, stored.version_id, "unlabeled")] == known
+    assert sorted(hidden_gold(store, stored.version_id).values()) == sorted(gold.values())
+    sources = {source["split"]: source for source in versions.versions(store, project.id)[1].sources}
     assert sources["unlabeled"]["kept_from"] == sources["test"]["kept_from"] == 1
     assert sources["labeled"]["form"] == "Commas between the cells, UTF-8"
 
@@ -355,7 +356,7 @@ def test_kept_test_records_with_a_label_that_is_gone_are_off_at_first(
 def test_what_overlaps_with_kept_records_is_found(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     assert project.version_id is not None
-    asked = projects.load_records(store, project.version_id, "unlabeled")[0].question
+    asked = load_records(store, project.version_id, "unlabeled")[0].question
     app = _upload(visit("data", project=project.id), {"labeled": LABELED + f"{asked},roads\n"})
     remedy = next(one for one in app.segmented_control if one.key == "remedy_overlap_labeled_unlabeled")
     remedy.select("take").run()
@@ -379,7 +380,7 @@ def test_hidden_gold_is_kept_again_where_the_version_before_has_it(visit: Callab
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
     assert stored.version_id is not None
-    assert projects.hidden_gold_count(store, stored.version_id) == 24
+    assert hidden_gold_count(store, stored.version_id) == 24
 
 
 def test_an_older_version_is_put_in_use_again(visit: Callable[..., AppTest], store: Store) -> None:

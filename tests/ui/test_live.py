@@ -8,7 +8,7 @@ import time
 import pytest
 
 from semievol.store.database import Store
-from semievol.store.runs import runs
+from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.progress import StageProgress
 from semievol.store.runs.rounds import open_round
@@ -51,17 +51,17 @@ def test_what_a_stopped_run_left_behind_waits_and_what_a_failed_one_left_has_fai
     project = made.with_data(store)
     round_ = open_round(store, project.id, state.config_of(project))
     for status, shown in (("cancelled", "waiting"), ("failed", "failed")):
-        run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+        run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
         StoreJournal(store, run).progress("warm_up", 3, 10)
         assert _words(live.look(store, round_.id))["warm_up"] == "running"
-        runs.finish(store, run.id, run.attempt, status)  # type: ignore[arg-type]
+        claims.finish(store, run.id, run.attempt, status)  # type: ignore[arg-type]
         assert _words(live.look(store, round_.id))["warm_up"] == shown
 
 
 def test_the_signature_moves_with_stages_and_not_with_steps(store: Store) -> None:
     project = made.with_data(store)
     round_ = open_round(store, project.id, state.config_of(project))
-    run = runs.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     journal = StoreJournal(store, run)
     journal.progress("warm_up", 1, 10)
     before = live.look(store, round_.id).signature

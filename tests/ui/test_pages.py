@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 from semievol.store import schema
 from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, selections
+from semievol.store.decisions import history as decision_history
 from semievol.store.results import results
 from semievol.store.runs import progress, rounds, runs
 from tests.ui import made
@@ -153,10 +154,10 @@ def test_a_project_leaves_and_comes_back_as_an_archive(visit: Visit, store: Stor
 
 def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
-    assert decisions.selections(store, 1) == []
+    assert selections.selections(store, 1) == []
     app = press(visit("selection", project=project.id), "Freeze selection")
     assert not app.exception
-    (frozen,) = decisions.selections(store, 1)
+    (frozen,) = selections.selections(store, 1)
     assert frozen["size"] == 51  # 60 candidates, the most confident 85 %
 
 
@@ -177,7 +178,7 @@ def test_decisions_are_stored_signed_and_taken_back(visit: Visit, store: Store) 
     for label in ("Accept", "Reject", "Skip"):
         press(app, label)
         assert not app.exception
-    history = decisions.history(store, project.id)
+    history = decision_history.history(store, project.id)
     assert sorted(history["action"]) == ["accept", "reject", "skip"]
     assert set(history["reviewer"]) == {"Ada"}
     press(app, "Undo")

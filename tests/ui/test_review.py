@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from semievol.config import Policy
 from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions import decisions, reviews
+from semievol.store.decisions import decisions, history, reviews
 from semievol.store.results import results
 from semievol.store.runs.rounds import get_round
 from semievol.ui.selection import review
@@ -49,7 +49,7 @@ def _press(store: Store, session: Session, *presses: tuple[int, str, str]) -> No
 
 
 def _history(store: Store) -> list[tuple[str, str]]:
-    frame = decisions.history(store, 1)[::-1]
+    frame = history.history(store, 1)[::-1]
     return list(zip(frame["action"], frame["record_id"], strict=True))
 
 
@@ -115,9 +115,9 @@ def test_a_decision_against_another_reviewers_tells_both(visit: Callable[..., Ap
     press(ada, "Accept")
     assert "Different decisions" not in told(ada)
     press(bob, "Reject")
-    answer = decisions.history(store, project.id)["answer_shown"].iloc[0]
+    answer = history.history(store, project.id)["answer_shown"].iloc[0]
     assert f'Ada accepted "{answer}"; you rejected "{answer}". Your decision counts now.' in told(bob)
-    assert sorted(decisions.history(store, project.id)["action"]) == ["accept", "reject"]
+    assert sorted(history.history(store, project.id)["action"]) == ["accept", "reject"]
     press(bob, "Accept")
     assert "Ada accepted" in told(bob)
     press(bob, "Understood")

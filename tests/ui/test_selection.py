@@ -19,10 +19,11 @@ from semievol.evidence.summary import verified
 from semievol.records import Record, Task
 from semievol.selection.policy import Cut, Evidence
 from semievol.store import schema
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
+from semievol.store.data.records import hidden_gold
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions import decisions, reviews, selections
+from semievol.store.decisions import decisions, history, reviews, selections
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.ui.selection import evidence, many
@@ -65,7 +66,7 @@ def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: S
     (review,) = reviews.list_reviews(store, _round(store, project))
     assert "0 of 12 answered" in told(app)
     assert "Verified precision: a random review is in progress" in told(app)
-    gold = projects.hidden_gold(store, project.version_id or 0)
+    gold = hidden_gold(store, project.version_id or 0)
     for _ in range(13):  # one of ten comes twice
         record_id, _ = reviews.get(store, review.id).sample.next_question() or ("", False)
         _answer(app, gold[record_id])
@@ -75,7 +76,7 @@ def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: S
     assert f"{wrong} of 12 drawn {'was' if wrong == 1 else 'were'} wrong. So at most" in told(app)
     assert "1 of 1 got the same answer" in told(app)
     assert "(guaranteed with 95 % confidence)" in told(app)
-    assert len(decisions.history(store, project.id)) == 12
+    assert len(history.history(store, project.id)) == 12
 
 
 def test_a_review_that_is_ended_early_keeps_what_was_answered(visit: Visit, store: Store, project: Project) -> None:
@@ -85,7 +86,7 @@ def test_a_review_that_is_ended_early_keeps_what_was_answered(visit: Visit, stor
     _answer(app, None, "None fits")
     press(app, "End here")
     assert "2 of 2 drawn were wrong" in told(app)
-    actions = decisions.history(store, project.id)["action"].tolist()
+    actions = history.history(store, project.id)["action"].tolist()
     assert actions == ["ambiguous", "skip"]
 
 
@@ -101,7 +102,7 @@ def test_many_are_decided_at_once_and_taken_back_at_once(visit: Visit, store: St
     next(box for box in app.selectbox if box.label == "Policy").set_value("Left out").run()
     assert "9 candidates found" in told(app)
     press(app, "Reject all 9")
-    assert len(decisions.history(store, project.id)) == 9
+    assert len(history.history(store, project.id)) == 9
     press(_part(app, "review"), "Undo")
     assert decisions.standing(store, project.id) == {}
 
@@ -172,7 +173,7 @@ def test_what_is_pressed_while_many_are_saved_is_not_dropped_unsaid(
     assert [toast.value for toast in app.toast] == [
         "The previous action is still being saved. Press again when it is done."
     ]
-    assert decisions.history(store, project.id).empty
+    assert history.history(store, project.id).empty
 
 
 def test_where_others_decided_on_all_meanwhile_no_undo_is_offered(visit: Visit, store: Store, project: Project) -> None:
@@ -216,7 +217,7 @@ def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
         press(app, "Reject all 60")
     assert "Not saved: disk full." in told(app)
     app.run()
-    assert decisions.history(store, project.id).empty
+    assert history.history(store, project.id).empty
 
 
 def test_a_correction_is_offered_to_its_likes(visit: Visit, store: Store, project: Project) -> None:
@@ -241,7 +242,7 @@ def test_a_note_goes_with_the_decision(visit: Visit, store: Store, project: Proj
     press(app, "Note")
     next(field for field in app.text_input if field.label == "Note").set_value("two departments")
     press(app, "None fits with this note")
-    entry = decisions.history(store, project.id).iloc[0]
+    entry = history.history(store, project.id).iloc[0]
     assert (entry["action"], entry["note"]) == ("ambiguous", "two departments")
     assert "two departments" not in told(app)
     assert "saved in this round" in told(app)
@@ -265,7 +266,7 @@ def test_second_opinions_are_asked_for_and_measured(visit: Visit, store: Store, 
     app.session_state["review_order"] = "second"
     _part(app, "review")
     press(app, "Accept")
-    newest = decisions.history(store, project.id).iloc[0]
+    newest = history.history(store, project.id).iloc[0]
     assert (newest["record_id"], newest["reviewer"]) == (str(pool.index[5]), "Bob")
 
 
@@ -288,10 +289,10 @@ def test_history_takes_back_and_restores(store: Store, project: Project, visit: 
     _part(app, "history")
     assert "1 entry, newest first" in told(app)
     assert app.dataframe[0].value["said"].tolist() == ["accept"]
-    record_id = str(decisions.history(store, project.id)["record_id"].iloc[0])
+    record_id = str(history.history(store, project.id)["record_id"].iloc[0])
 
     def choose(row: int) -> None:
-        entries = decisions.history(store, project.id)
+        entries = history.history(store, project.id)
         key = f"history_{len(entries)}_{entries['id'].iloc[0]}_"
         app.session_state[key] = {"selection": {"rows": [row], "columns": [], "cells": []}}
         app.run()
@@ -340,7 +341,7 @@ def test_what_speaks_to_the_model_is_never_accepted_unseen(store: Store, visit: 
     records = [r for r in made.some_records() if r.id != "unlabeled-0000"]
     records.append(Record("unlabeled-0000", orders, (), None, "unlabeled", 1))
     project = projects.create_project(store, "Calls", task, {"calibration_minimum": 8})
-    projects.add_version(store, project.id, records, {}, [], [], task)
+    versions.add_version(store, project.id, records, {}, [], [], task)
     project = projects.find_project(store, project.id)
     made.evolved(store, project, until="select")
     pool = results.candidate_frame(store, _round(store, project))
@@ -357,7 +358,7 @@ def test_what_speaks_to_the_model_is_never_accepted_unseen(store: Store, visit: 
 def test_cross_fitting_is_offered_where_nothing_was_held_out(visit: Visit, store: Store) -> None:
     task = Task("classification", made.LABELS)
     project = projects.create_project(store, "Calls", task, {"calibration": 0.0})
-    projects.add_version(store, project.id, made.some_records(), {}, [], [], task)
+    versions.add_version(store, project.id, made.some_records(), {}, [], [], task)
     project = projects.find_project(store, project.id)
     made.evolved(store, project, until="justify")
     app = visit("selection", project=project.id)

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.store.database import Store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import history
 from semievol.ui.selection import signature
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -28,7 +28,7 @@ def test_the_desk_says_who_signs(visit: Visit, store: Store) -> None:
     _name(app, " **Ada** ")
     assert "Signed as **Ada**" in [text.value for text in app.text]  # as it was typed, not as Markdown
     press(app, "Accept")
-    assert decisions.history(store, project.id)["reviewer"].tolist() == ["**Ada**"]
+    assert history.history(store, project.id)["reviewer"].tolist() == ["**Ada**"]
     press(app, "Change")
     _name(app, "")
     assert "Not signed. Your name:" in told(app)

@@ -34,7 +34,7 @@ from sqlalchemy.exc import IntegrityError
 from semievol import config as settings
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.records import SPLITS, STAGES
+from semievol.records import ACTIONS, SPLITS, STAGES
 from semievol.store import schema
 from semievol.store.archives import belongings
 from semievol.store.archives.taking import ADAPTERS, FOLDS, columns
@@ -43,7 +43,6 @@ from semievol.store.data.projects import Project, adapter_place, check_name, cle
 from semievol.store.data.staging import insert_rows
 from semievol.store.data.versions import as_task
 from semievol.store.database import SCRATCH, Store
-from semievol.store.decisions.standing import ACTIONS
 from semievol.store.runs import rounds
 from semievol.store.runs.run_table import RESUMABLE
 

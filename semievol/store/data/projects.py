@@ -1,7 +1,6 @@
 """Projects: making, finding, changing, copying and deleting them, and the folder that belongs to each.
 
-Their data lives in `versions` and `records`, whose functions are offered here too: callers think of them as the
-project's.
+Their data lives in `versions` and `records`.
 """
 
 from __future__ import annotations
@@ -18,72 +17,16 @@ from sqlalchemy.exc import IntegrityError
 from semievol.errors import UserError
 from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
-from semievol.store.data.in_use import in_use, use_version
-from semievol.store.data.records import (
-    hidden_gold,
-    hidden_gold_count,
-    known_answers,
-    linked,
-    load_records,
-    longest,
-    records_by_id,
-    records_page,
-    walk_records,
-)
+from semievol.store.data.in_use import in_use
 from semievol.store.data.versions import (
     NewVersion,
-    Version,
-    add_version,
     arriving,
     as_task,
-    calibration,
-    changes,
     copy_rows,
-    get_version,
     inserted_id,
-    save_calibration,
-    store_task,
-    store_version,
-    task_of,
-    versions,
     write_version,
 )
 from semievol.store.database import Store, timestamp
-
-__all__ = [
-    "NewVersion",
-    "Project",
-    "Version",
-    "add_version",
-    "calibration",
-    "changes",
-    "check_name",
-    "clear_leftovers",
-    "create_project",
-    "delete_project",
-    "duplicate_project",
-    "find_project",
-    "get_version",
-    "hidden_gold",
-    "hidden_gold_count",
-    "known_answers",
-    "linked",
-    "list_projects",
-    "load_records",
-    "longest",
-    "project_folder",
-    "records_by_id",
-    "records_page",
-    "run_folder",
-    "save_calibration",
-    "store_task",
-    "store_version",
-    "task_of",
-    "update_project",
-    "use_version",
-    "versions",
-    "walk_records",
-]
 
 LONGEST_NAME = 120
 

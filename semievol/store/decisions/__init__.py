@@ -1,6 +1,6 @@
 """What experts decided.
 
-`decisions` appends them; nothing is ever changed. `undone` says which entries still stand, `standing` what the
-standing ones mean for a candidate. `reviews` keeps random reviews, `history` reads everything back, `selections`
-freezes.
+`decisions` appends them; nothing is ever changed. `undone` says which entries still stand, `standing` reads those and
+writes them beside the candidates; what they mean, `selection.decisions` says. `reviews` keeps random reviews, `history`
+reads everything back. `freezing` freezes what is accepted, `selections` keeps what was frozen.
 """

@@ -1,7 +1,6 @@
-"""Decisions of the experts: appended, never changed, carried over by content; and what they come to for a candidate.
+"""Decisions of the experts: appended, never changed, carried over by content.
 
-A decision belongs to a record's content and the answer that was shown. `accept`, `edit` and `ambiguous` speak about the
-record, whatever a later round answers; `reject` and `skip` only about the answer shown.
+What they mean for a candidate, `selection.decisions` says.
 """
 
 from __future__ import annotations
@@ -13,47 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from semievol.errors import UserError
-from semievol.records import Record
+from semievol.records import ACTIONS, Decision, Record
+from semievol.selection.decisions import ASSERTS
 from semievol.store import schema
 from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task
 from semievol.store.database import Store
-from semievol.store.decisions.history import history
-from semievol.store.decisions.selections import freeze, freeze_now, selection_frame, selections
-from semievol.store.decisions.standing import (
-    ACTIONS,
-    ASSERTS,
-    COLUMNS,
-    FIELDS,
-    Decision,
-    load,
-    refresh_candidates,
-    standing_in,
-)
+from semievol.store.decisions.standing import COLUMNS, FIELDS, load, refresh_candidates, standing_in
 from semievol.store.decisions.undone import STANDS
 from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
-
-__all__ = [
-    "Decision",
-    "decide",
-    "decide_many",
-    "freeze",
-    "freeze_now",
-    "history",
-    "in_bulk",
-    "newer",
-    "newest",
-    "restore",
-    "selection_frame",
-    "selections",
-    "since",
-    "standing",
-    "take_back",
-    "together",
-    "undo",
-    "write_decisions",
-]
 
 _AT_ONCE = 2_000
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.evidence.reviews import Mode, Review, Sample, Seen
+from semievol.selection.decisions import ASSERTS
 from semievol.store import schema
 from semievol.store.data.records import find_record
 from semievol.store.data.versions import inserted_id, task_in
@@ -83,7 +84,7 @@ def answer(
             about = (home.project_id, review.round_id, shown, action, said, reviewer, NOTE)
             named = None if key is None else f"review {review.id} {key}"
             decision_id = write_decisions(connection, store, *about, named)[0].id
-        asserted = said if action in ("accept", "edit") else None
+        asserted = said if action in ASSERTS else None
         values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
         values |= {"answer": asserted, "decision_id": decision_id, "key": key, "reviewer": reviewer}
         connection.execute(insert(schema.reviewed).values(values))

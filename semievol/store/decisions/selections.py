@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,65 +11,26 @@ from sqlalchemy import Connection, func, insert, select
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Accepted, Frozen
+from semievol.method.protocols import Frozen
+from semievol.selection.decisions import ASSERTS
+from semievol.selection.freezing import Accepted
 from semievol.store import schema
 from semievol.store.data.records import table
 from semievol.store.data.versions import inserted_id
 from semievol.store.database import Store, timestamp
 from semievol.store.decisions.undone import STANDS
-from semievol.store.runs.rounds import bump, revision_in
-
-
-def freeze(
-    store: Store,
-    round_id: int,
-    policy: Policy | None,
-    answers: Mapping[str, str],
-    origins: Mapping[str, Any],
-    evidence: Mapping[str, Any] | None = None,
-) -> Frozen:
-    """The round's next selection; the newest one itself where nothing has changed since."""
-    with store.write() as connection:
-        return write_selection(connection, round_id, policy, answers, origins, evidence)
-
-
-def freeze_now(store: Store, round_id: int, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
-    """As `freeze`, of what `work` finds accepted; no decision is saved between its finding and the freezing.
-
-    work: reads on connections of its own, and writes nothing; asked again where a decision was saved meanwhile.
-    """
-    found = Found(store, round_id, work)
-    with store.write() as connection:
-        return write_selection(connection, round_id, policy, *found.still(connection))
-
-
-class Found:
-    """What `work` finds accepted in a round, found before a transaction and made sure of in it."""
-
-    def __init__(self, store: Store, round_id: int, work: Callable[[], Accepted]) -> None:
-        with store.read() as connection:
-            self._revision = revision_in(connection, round_id)
-        self._round_id, self._work = round_id, work
-        self._found = work()
-
-    def still(self, connection: Connection) -> Accepted:
-        """It is found anew where something was written meanwhile; nobody else writes while this transaction lasts."""
-        return self._found if revision_in(connection, self._round_id) == self._revision else self._work()
+from semievol.store.runs.rounds import bump
 
 
 def write_selection(
-    connection: Connection,
-    round_id: int,
-    policy: Policy | None,
-    answers: Mapping[str, str],
-    origins: Mapping[str, Any],
-    evidence: Mapping[str, Any] | None = None,
-    run_id: int | None = None,
+    connection: Connection, round_id: int, policy: Policy | None, accepted: Accepted, run_id: int | None = None
 ) -> Frozen:
-    """As `freeze`, inside the caller's transaction; run_id: the run that froze it, if one did."""
-    origins = {record_id: origins.get(record_id, "pseudo") for record_id in answers}
+    """Freezes what is accepted, inside the caller's transaction: the round's next selection, or the newest one itself
+    where nothing has changed since. run_id: the run that froze it, if one did."""
+    answers = dict(accepted.answers)
+    origins = {record_id: accepted.origins.get(record_id, "pseudo") for record_id in answers}
     newest = load_selection(connection, round_id)
-    if newest is not None and (newest.policy, newest.answers, newest.origins) == (policy, dict(answers), origins):
+    if newest is not None and (newest.policy, newest.answers, newest.origins) == (policy, answers, origins):
         return newest
     keys = record_keys(connection, round_id)
     unknown = [record_id for record_id in answers if record_id not in keys]
@@ -77,7 +38,7 @@ def write_selection(
         raise UserError(f'There is no record "{unknown[0]:.80}".', "selection", "Freeze records of this round only.")
     number = 1 if newest is None else newest.number + 1
     values = {"round_id": round_id, "number": number, "created": timestamp(), "run_id": run_id}
-    values["evidence"] = None if evidence is None else dict(evidence)
+    values["evidence"] = None if accepted.evidence is None else dict(accepted.evidence)
     values |= {"policy": None if policy is None else policy.model_dump(mode="json")}
     values |= {"size": len(answers), "origins": dict(Counter(origins.values()))}
     selection_id = inserted_id(connection, schema.selections, values)
@@ -90,7 +51,7 @@ def write_selection(
     if rows:
         connection.execute(insert(schema.selected), rows)
     bump(connection, round_id=round_id)
-    return Frozen(number, policy, dict(answers), origins)
+    return Frozen(number, policy, answers, origins)
 
 
 def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
@@ -100,11 +61,7 @@ def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, 
         schema.decisions,
         (d.content_hash == r.content_hash) & (d.project_id == schema.versions.c.project_id),
     )
-    query = (
-        select(r.key, func.max(d.id).label("newest"))
-        .select_from(joined)
-        .where(d.action.in_(("accept", "edit")), *STANDS)
-    )
+    query = select(r.key, func.max(d.id).label("newest")).select_from(joined).where(d.action.in_(ASSERTS), *STANDS)
     found: dict[int, int] = {}
     for start in range(0, len(keys), 500):
         some = query.where(r.key.in_(keys[start : start + 500])).group_by(r.key)

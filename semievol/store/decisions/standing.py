@@ -1,78 +1,26 @@
-"""What the standing decisions on a record's content come to for a candidate, and writing that beside it."""
+"""The decisions that stand, read by content, and the standing decision written beside every candidate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from semievol.records import Record, Task
+from semievol.records import Decision, Record, Task
+from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.versions import task_in
 from semievol.store.decisions.undone import STANDS
 from semievol.task.answers import allowed_answers
-
-Action = Literal["accept", "reject", "edit", "skip", "ambiguous", "undo"]
-ACTIONS = ("accept", "reject", "edit", "skip", "ambiguous")
-ASSERTS = ("accept", "edit")
-ABOUT_RECORD = ("accept", "edit", "ambiguous")
 
 FIELDS = (
     *("id", "project_id", "round_id", "record_id", "content_hash", "action", "answer_shown", "answer", "note"),
     *("reviewer", "at", "undoes"),
 )
 COLUMNS = [schema.decisions.c[name] for name in FIELDS]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """answer: what the expert asserts (accept: the answer shown, edit: another one), None for the other actions."""
-
-    id: int
-    project_id: int
-    round_id: int
-    record_id: str
-    content_hash: str
-    action: Action
-    answer_shown: str | None
-    answer: str | None
-    note: str
-    reviewer: str
-    at: float
-    undoes: int | None
-
-
-def effective(decisions: Sequence[Decision], allowed: Sequence[str] = ()) -> list[Decision]:
-    """The standing decisions on one content that still have a say, the weakest first.
-
-    Of those that apply to a candidate (see `applies`) the last one counts: a skip gives way to everything; what was
-    said last about the record wins over a reject of another answer; an asserted answer falls when it is rejected later,
-    and where it is not among the `allowed` ones, those of the dataset version at hand (empty: any).
-    """
-    ordered = sorted(decisions, key=lambda d: d.id)
-    by_answer = {d.answer_shown: d for d in ordered if d.action == "skip"}
-    rejected = {d.answer_shown: d for d in ordered if d.action == "reject"}
-    said = next((d for d in reversed(ordered) if d.action in ABOUT_RECORD), None)
-    if said is not None:
-        fallen = rejected.get(said.answer if said.action in ASSERTS else said.answer_shown)
-        gone = bool(allowed) and said.action in ASSERTS and said.answer not in allowed
-        if gone or (fallen is not None and fallen.id > said.id):
-            said = None
-    return [*by_answer.values(), *rejected.values(), *([said] if said else [])]
-
-
-def applies(decision: Decision, answer: str | None) -> bool:
-    """Whether a decision speaks about a candidate with this answer."""
-    return decision.action in ABOUT_RECORD or decision.answer_shown == answer
-
-
-def verdict(decisions: Sequence[Decision], answer: str | None, allowed: Sequence[str] = ()) -> Decision | None:
-    """What the standing decisions on one content come to for a candidate with this answer; allowed: see `effective`."""
-    return next((d for d in reversed(effective(decisions, allowed)) if applies(d, answer)), None)
 
 
 def allowed_in(connection: Connection, version_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -105,7 +53,7 @@ def standing_in(
 
 
 def refresh_candidates(connection: Connection, project_id: int, hashes: Iterable[str]) -> None:
-    """Writes what the decisions on these contents come to beside every candidate of the project that has them."""
+    """Writes the standing decision beside every candidate of the project that has one of these contents."""
     c, r, v = schema.candidates.c, schema.rounds.c, schema.records.c
     columns = (c.round_id, c.record_key, c.content_hash, c.answer, c.decision, c.decided_answer)
     query = select(*columns, v.version_id, v.options).join(schema.rounds, r.id == c.round_id)
@@ -117,7 +65,7 @@ def refresh_candidates(connection: Connection, project_id: int, hashes: Iterable
     for some in in_parts(wanted):
         for row in connection.execute(query.where(c.content_hash.in_(some))):
             allowed = _allowed(task_of(row.version_id), row.options)
-            now = verdict(said.get(row.content_hash, ()), row.answer, allowed)
+            now = standing_decision(said.get(row.content_hash, ()), row.answer, allowed)
             decision, decided = (now.action, now.answer) if now else (None, None)
             if (decision, decided) != (row.decision, row.decided_answer):
                 changes.append({"of": row.round_id, "key": row.record_key, "decision": decision, "decided": decided})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from semievol.config import MEASURES
 from semievol.records import Candidate
+from semievol.selection.candidates import candidate_columns
+from semievol.selection.decisions import standing_decision
 from semievol.store import schema
-from semievol.store.decisions.standing import allowed_in, standing_for, verdict
+from semievol.store.decisions.standing import allowed_in, standing_for
 from semievol.store.runs.rounds import Round
 from semievol.task.prompts import suspicious
 
@@ -29,19 +29,7 @@ def rows(connection: Connection, round_: Round, found: Mapping[int, Candidate]) 
     made = []
     for key, candidate in found.items():
         content, split = about[key]
-        decided = verdict(said.get(content, ()), candidate.answer, allowed.get(content, ()))
+        decided = standing_decision(said.get(content, ()), candidate.answer, allowed.get(content, ()))
         row = {"round_id": round_.id, "record_key": key, "pool": split == "unlabeled"}
-        row |= {"content_hash": content, "answer": candidate.answer, "agreed": candidate.agreed}
-        row |= {"justified": candidate.justified, "exactness": candidate.exactness}
-        row |= {"flagged": flagged[key]}
-        row |= {measure: _number(candidate.confidences.get(measure)) for measure in MEASURES}
-        row |= {"decision": None, "decided_answer": None}
-        if decided is not None:
-            row |= {"decision": decided.action, "decided_answer": decided.answer}
-        made.append(row)
+        made.append(row | candidate_columns(candidate, content, flagged[key], decided))
     return made
-
-
-def _number(value: float | None) -> float | None:
-    """NaN is an absent value."""
-    return None if value is None or math.isnan(value) else float(value)

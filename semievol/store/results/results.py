@@ -14,33 +14,17 @@ from sqlalchemy import Connection, and_, case, func, select
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
-from semievol.records import ANSWERING, Candidate, Demonstration, Record, Response
+from semievol.records import ANSWERING, Candidate, Decision, Demonstration, Record, Response
+from semievol.selection import candidates
+from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.records import RECORD, as_record, containing, find_record, table
 from semievol.store.data.versions import as_task, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.standing import standing_for, verdict
+from semievol.store.decisions.standing import standing_for
 from semievol.store.results.responses import as_response, said
 from semievol.store.runs.rounds import revision_in, spent_in
-from semievol.task.answers import allowed_answers, same
-
-_PLAIN = (
-    "question",
-    "answer",
-    "flagged",
-    "agreed",
-    "justified",
-    "exactness",
-    *MEASURES,
-    "similarity",
-    "gold",
-    "content_hash",
-)
-_FRAME = ("record_key", "record_id", *_PLAIN, "decision", "decided_answer")
-_NUMBERS = dict.fromkeys((*MEASURES, "similarity"), "float64") | dict.fromkeys(
-    ("agreed", "justified", "flagged"), "bool"
-)
-_WORDS = ("answer", "gold", "decision", "decided_answer")  # None where there is none, never NaN
+from semievol.task.answers import allowed_answers
 
 _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
 
@@ -49,9 +33,9 @@ _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
 class RecordView:
     """Everything that a round holds about one record.
 
-    responses: one per collaborator. verdict: the decision that counts now (action, answer, answer_shown, reviewer,
-    note, at, id). gold: the hidden gold of a pool record, the known answer of any other. last_entry: id of the newest
-    entry in the history of this content, 0 if there is none; see `decisions.newer`.
+    responses: one per collaborator. decision: the standing one. gold: the hidden gold of a pool record, the known
+    answer of any other. last_entry: id of the newest entry in the history of this content, 0 if there is none; see
+    `decisions.newer`.
     """
 
     record: Record
@@ -59,7 +43,7 @@ class RecordView:
     responses: list[Response]
     justification: Response | None
     candidate: Candidate | None
-    verdict: dict[str, Any] | None
+    decision: Decision | None
     gold: str | None
     last_entry: int = 0
 
@@ -102,29 +86,20 @@ def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFr
 
 
 def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
-    """The pool's candidates, indexed by record id, in the order of the data.
-
-    Columns: record_key, question, answer, flagged (its text could steer the model), agreed, justified, exactness, one
-    float per measure (NaN where absent), similarity (to the nearest labeled record), gold (hidden gold), content_hash,
-    spent (an earlier round was trained on it), decision and decided_answer. An answer, gold or decision that is not
-    there is None.
-    """
-    return _frame(store, round_id, pool=True)
+    """The candidate table of the round's pool; its columns: see `selection.candidates`."""
+    with store.read() as connection:
+        return candidates.candidate_table(_raw(connection, round_id, pool=True), spent_in(connection, round_id))
 
 
 def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
-    """As `candidate_frame`, of the calibration split: `gold` is the true answer, and `correct` (bool) whether the
-    candidate's answer counts as the same, and `cross_fitted` (bool) whether models of a fold gave it. Records that are
-    spent are left out."""
-    frame = _frame(store, round_id, pool=False)
-    frame = frame[~frame["spent"]]
+    """As `candidate_frame`, of the round's calibration records, or of the labeled ones where these were cross-fitted;
+    those that are spent are left out."""
     r, v = schema.rounds.c, schema.versions.c
-    query = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
+    query = select(v.task, r.held).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
     with store.read() as connection:
-        task = as_task(connection.execute(query).scalar())
-        held = connection.execute(select(r.held).where(r.id == round_id)).scalar()
-    right = [task is not None and same(task, a, g) for a, g in zip(frame["answer"], frame["gold"], strict=True)]
-    return frame.assign(correct=pd.Series(right, index=frame.index, dtype=bool), cross_fitted=not held)
+        task, held = connection.execute(query).one_or_none() or (None, None)
+        raw = _raw(connection, round_id, pool=False)
+        return candidates.calibration_table(raw, spent_in(connection, round_id), as_task(task), held or ())
 
 
 def candidates_page(
@@ -170,7 +145,7 @@ def candidates_page(
             page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
         rows = {row[0]: row for row in _fetch(connection, _query(round_id, True, _c.record_key.in_(page)))}
         votes = _votes(connection, round_id, page)
-    frame = _as_frame([rows[key] for key in page])
+    frame = candidates.typed(table([rows[key] for key in page], candidates.NAMES))
     frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
     return frame, total
 
@@ -202,7 +177,7 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
                 _c.round_id == round_id, _c.record_key == key
             )
         ).one_or_none()
-        decisions = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
+        said_of_it = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
         e = schema.decisions.c
         entries = select(func.max(e.id)).where(e.project_id == home.project_id, e.content_hash == record.content_hash)
         last_entry = connection.execute(entries).scalar() or 0
@@ -213,15 +188,13 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
         demonstrations = _demonstrations(connection, round_id, home.version_id, key)
         allowed = allowed_answers(task_in(connection, home.version_id), record)
     candidate = None if row is None else as_candidate(record_id, row)
-    decided = verdict(decisions, None if candidate is None else candidate.answer, allowed)
-    names = ("id", "action", "answer", "answer_shown", "reviewer", "note", "at")
     return RecordView(
         record=record,
         demonstrations=demonstrations,
         responses=list(spoken["respond"].values()),
         justification=next(iter(spoken["justify"].values()), None),
         candidate=candidate,
-        verdict=None if decided is None else {name: getattr(decided, name) for name in names},
+        decision=standing_decision(said_of_it, None if candidate is None else candidate.answer, allowed),
         gold=gold if record.answer is None else record.answer,
         last_entry=last_entry,
     )
@@ -278,7 +251,7 @@ def _home(connection: Connection, round_id: int) -> Any:
 
 
 def _query(round_id: int, pool: bool, *where: Any) -> Any:
-    """Candidates with what belongs beside them: the columns of `_FRAME`."""
+    """Candidates with what belongs beside them: the columns of `candidates.COLUMNS`."""
     g = schema.hidden_gold.c
     joined = schema.candidates.join(schema.records, _r.key == _c.record_key).outerjoin(
         schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
@@ -294,10 +267,8 @@ def _query(round_id: int, pool: bool, *where: Any) -> Any:
     return query.where(_c.round_id == round_id, _c.pool.is_(pool), *where).order_by(_c.record_key)
 
 
-def _frame(store: Store, round_id: int, pool: bool) -> pd.DataFrame:
-    with store.read() as connection:
-        frame = _as_frame(_fetch(connection, _query(round_id, pool)))
-        return frame.assign(spent=frame["content_hash"].isin(spent_in(connection, round_id)))
+def _raw(connection: Connection, round_id: int, pool: bool) -> pd.DataFrame:
+    return table(_fetch(connection, _query(round_id, pool)), candidates.NAMES)
 
 
 def _fetch(connection: Connection, query: Any) -> list[Any]:
@@ -305,12 +276,6 @@ def _fetch(connection: Connection, query: Any) -> list[Any]:
     cursor = connection.execute(query).cursor
     assert cursor is not None
     return list(cursor.fetchall())
-
-
-def _as_frame(rows: list[Any]) -> pd.DataFrame:
-    frame = table(rows, _FRAME).astype(_NUMBERS).set_index("record_id")
-    words = frame[list(_WORDS)].astype(object)
-    return frame.assign(**words.where(words.notna(), None))
 
 
 def _votes(connection: Connection, round_id: int, keys: list[int]) -> dict[int, dict[str, str | None]]:

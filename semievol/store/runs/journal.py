@@ -17,20 +17,20 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from semievol.config import MEASURES, Policy
+from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Accepted, Frozen, Verdict
+from semievol.method.protocols import Frozen
 from semievol.records import Candidate, Response
+from semievol.selection.freezing import Accepted, Considered
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions.decisions import standing
-from semievol.store.decisions.selections import Found, load_selection, record_keys, write_selection
-from semievol.store.decisions.standing import allowed_in, effective
-from semievol.store.results import outcomes, results
+from semievol.store.decisions.freezing import Found, considered
+from semievol.store.decisions.selections import load_selection, record_keys, write_selection
+from semievol.store.results import outcomes
 from semievol.store.results.candidates import rows as candidate_rows
 from semievol.store.results.responses import as_response, said, said_values
-from semievol.store.runs import runs
+from semievol.store.runs import run_table, runs
 from semievol.store.runs.claims import own
 from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
 from semievol.store.runs.rounds import bump, get_round
@@ -42,7 +42,7 @@ _GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is r
 class StoreJournal:
     """The journal of one attempt at one run; used by one thread."""
 
-    def __init__(self, store: Store, run: runs.Run) -> None:
+    def __init__(self, store: Store, run: run_table.Run) -> None:
         self._store, self._run = store, run
         self._round = get_round(store, run.round_id)
         self._known: dict[str, int] | None = None
@@ -218,28 +218,11 @@ class StoreJournal:
             self._replace(connection, schema.candidates, candidate_rows(connection, self._round, found))
             bump(connection, round_id=self._round.id)
 
-    def candidates(self) -> list[Candidate]:
-        """The round's candidates, pool and calibration, in the order of the data."""
-        c, r = schema.candidates.c, schema.records.c
-        columns = [r.record_id, c.answer, c.agreed, c.justified, c.exactness, *(c[measure] for measure in MEASURES)]
-        query = select(*columns).join(schema.records, r.key == c.record_key).where(c.round_id == self._round.id)
-        with self._store.read() as connection:
-            rows = connection.execute(query.order_by(c.record_key)).all()
-        return [results.as_candidate(record_id, values) for record_id, *values in rows]
-
     # --- select, tune, evaluate -------------------------------------------------------------------------------------
 
-    def verdicts(self) -> dict[str, list[tuple[str | None, Verdict]]]:
-        """Content hash -> decisions that still have a say, as (answer shown, verdict); the last that applies counts."""
-        said = standing(self._store, self._run.project_id)
-        with self._store.read() as connection:
-            allowed = allowed_in(connection, self._round.version_id, said)
-        return {
-            content: [
-                (d.answer_shown, Verdict(d.action, d.answer)) for d in effective(decisions, allowed.get(content, ()))
-            ]
-            for content, decisions in said.items()
-        }
+    def considered(self) -> Considered:
+        """What the round holds now for a selection; the hidden gold of the pool is left out."""
+        return considered(self._store, self._round.id)
 
     def selection(self) -> Frozen | None:
         """What this run used or froze before, else the one asked for, else the round's newest; None if none is."""
@@ -256,7 +239,7 @@ class StoreJournal:
             frozen = self._settled(connection)
             if frozen is None:
                 now = found.still(connection)
-                frozen = write_selection(connection, self._round.id, policy, *now, run_id=self._run.id)
+                frozen = write_selection(connection, self._round.id, policy, now, run_id=self._run.id)
             self._used(connection, frozen.number)
         return frozen
 

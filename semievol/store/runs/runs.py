@@ -1,7 +1,7 @@
 """Runs: asking for them, stopping and resuming them, and the queue in which they wait.
 
 queued -> running -> done | failed | cancelled | interrupted, with `stopping` on the way; the last three can be resumed.
-What the worker does with a run is in `claims`, how far it is in `progress`; both are offered here too.
+What the worker does with a run is in `claims`, how far it is in `progress`, the table itself in `run_table`.
 """
 
 from __future__ import annotations
@@ -16,37 +16,8 @@ from semievol.records import STAGES
 from semievol.store import schema
 from semievol.store.data.versions import inserted_id
 from semievol.store.database import Store
-from semievol.store.runs.claims import beat, claim, claim_next, finish, record_environment, refuse_next, sample, settle
-from semievol.store.runs.liveness import HEARTBEAT_SECONDS
-from semievol.store.runs.progress import Event, StageProgress, events, metrics, open_stages, stages
-from semievol.store.runs.run_table import COLUMNS, RESUMABLE, Ending, Run, change, end_of_queue, get, load, queued
-
-__all__ = [
-    "HEARTBEAT_SECONDS",
-    "Ending",
-    "Event",
-    "Run",
-    "StageProgress",
-    "active_run",
-    "beat",
-    "claim",
-    "claim_next",
-    "enqueue",
-    "events",
-    "finish",
-    "get_run",
-    "list_runs",
-    "metrics",
-    "queue",
-    "record_environment",
-    "refuse_next",
-    "reorder",
-    "request_stop",
-    "resume",
-    "sample",
-    "settle",
-    "stages",
-]
+from semievol.store.runs.progress import open_stages
+from semievol.store.runs.run_table import COLUMNS, RESUMABLE, Run, change, end_of_queue, get, load, queued
 
 # --- asking ---------------------------------------------------------------------------------------------------------
 

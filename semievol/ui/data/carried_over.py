@@ -14,8 +14,10 @@ from semievol.importing import carried_over
 from semievol.importing.carried_over import Kept
 from semievol.jobs import intake
 from semievol.records import Split, Task
-from semievol.store.data import projects
-from semievol.store.data.projects import Project, Version
+from semievol.store.data import versions
+from semievol.store.data.projects import Project
+from semievol.store.data.records import known_answers, walk_records
+from semievol.store.data.versions import Version
 from semievol.store.database import Store, open_store
 from semievol.task.answers import fold
 from semievol.ui.data import choices, slots
@@ -64,7 +66,7 @@ class Offer:
         strange = 0
         if task.kind == "classification" and split == "test":
             labels = {fold(label) for label in task.labels}
-            answers = projects.known_answers(self.store, self.version.id).get(split, {})
+            answers = known_answers(self.store, self.version.id).get(split, {})
             strange = sum(times for answer, times in answers.items() if fold(answer) not in labels)
         return self._asked(split, not strange, strange)
 
@@ -92,7 +94,7 @@ def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | No
     empty = tuple(split for split in slots.SLOTS if split not in taken and project.counts.get(split))
     if project.version_id is None or not empty:
         return None
-    version = projects.get_version(here.store, project.version_id)
+    version = versions.get_version(here.store, project.version_id)
     where = st.container(key="card_from_before")
     with where:
         parts.heading(f"From version {version.number}", "Splits without a new file can be kept.")
@@ -101,5 +103,5 @@ def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | No
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept")
 def _loaded(home: str, version_id: int, number: int, split: Split) -> Kept:
-    records = projects.walk_records(open_store(Path(home)), version_id, split)
+    records = walk_records(open_store(Path(home)), version_id, split)
     return carried_over.kept(f"version {number}", split, records)

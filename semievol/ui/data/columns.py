@@ -14,7 +14,7 @@ from semievol.importing.mapping import suggest_mapping
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task
 from semievol.records import Kind, Split, Task
-from semievol.store.data import projects
+from semievol.store.data import records, versions
 from semievol.store.data.projects import Project
 from semievol.ui.data import choices
 from semievol.ui.shell import formats, parts
@@ -78,7 +78,7 @@ def _remembered(here: Place, project: Project, names: list[str]) -> Columns | No
     """The mapping of the current version, if the new files have all of its columns."""
     if project.version_id is None:
         return None
-    version = projects.get_version(here.store, project.version_id)
+    version = versions.get_version(here.store, project.version_id)
     roles = next((source["mapping"] for source in version.sources if "mapping" in source), None)
     if roles is None:
         return None
@@ -112,7 +112,7 @@ def task(
         else:
             if known:
                 before = project.version_id
-                choices.settle("hide_gold", before is not None and projects.hidden_gold_count(here.store, before) > 0)
+                choices.settle("hide_gold", before is not None and records.hidden_gold_count(here.store, before) > 0)
             hide_gold = st.toggle(
                 "Keep answers of the unlabeled file as hidden gold",
                 disabled=not known,

@@ -12,8 +12,9 @@ from semievol import charts
 from semievol import config as settings
 from semievol.importing.accepted import Records
 from semievol.records import Record, Split, Task
-from semievol.store.data import projects
+from semievol.store.data import versions as data_versions
 from semievol.store.data.projects import Project
+from semievol.store.data.records import hidden_gold_count, known_answers, records_page
 from semievol.task.answers import answer_text
 from semievol.ui.data import instruction, versions
 from semievol.ui.shell import formats, parts, record, state, tables
@@ -85,7 +86,7 @@ def stored(here: Place, project: Project) -> None:
     assert version_id is not None, "drawn without data"
     with parts.card("stored"):
         words = {"labeled": "known answers", "unlabeled": "to be answered", "test": "to test models on"}
-        hidden = projects.hidden_gold_count(here.store, version_id)
+        hidden = hidden_gold_count(here.store, version_id)
         cells = [(s.capitalize(), formats.count(project.counts.get(s, 0)), words[s]) for s in words]  # type: ignore[call-overload]
         cells.append(("Version", str(project.version_number), formats.KIND_WORDS[here.task.kind]))
         if hidden:
@@ -95,11 +96,11 @@ def stored(here: Place, project: Project) -> None:
     with left, parts.card("browse"):
         _browse(here, project, version_id)
     with right, parts.card("labels_now"):
-        labels(here.task, projects.known_answers(here.store, version_id), "stored")
+        labels(here.task, known_answers(here.store, version_id), "stored")
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
     instruction.stored(here, project, here.task)
-    known = projects.versions(here.store, project.id)
+    known = data_versions.versions(here.store, project.id)
     in_use = next(version for version in known if version.id == version_id)
     if in_use.findings:
         with st.expander(f"Findings of this version ({len(in_use.findings)})"):
@@ -116,9 +117,9 @@ def _browse(here: Place, project: Project, version_id: int) -> None:
     with right:
         split = st.selectbox("Split", ["All", "labeled", "unlabeled", "test"], key="data_split")
     chosen = None if split == "All" else split
-    _, total = projects.records_page(here.store, version_id, chosen, search, 0, 1)  # type: ignore[arg-type]
+    _, total = records_page(here.store, version_id, chosen, search, 0, 1)  # type: ignore[arg-type]
     offset = tables.pages_of(total, "data_page")
-    page, _ = projects.records_page(here.store, version_id, chosen, search, offset, tables.PAGE)  # type: ignore[arg-type]
+    page, _ = records_page(here.store, version_id, chosen, search, offset, tables.PAGE)  # type: ignore[arg-type]
     names = {
         "split": "Split",
         "answer": "Answer",

@@ -25,7 +25,7 @@ from semievol.importing.readers.sandbox import read_contained
 from semievol.importing.table import MEGABYTE, Table
 from semievol.jobs import intake
 from semievol.records import Split
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.ui.data import choices, drafts, reading
 from semievol.ui.shell import formats, parts
@@ -268,7 +268,7 @@ def _shown(here: Place, project: Project, loaded: Loaded) -> Loaded:
 
 def _same_file(here: Place, project: Project, given: Given) -> tuple[int, str] | None:
     """The newest version, and its split, that were imported from an identical file; None if there is none."""
-    for version in reversed(projects.versions(here.store, project.id)):
+    for version in reversed(versions.versions(here.store, project.id)):
         for source in version.sources:
             if source.get("sha256") == given.sha256:
                 return version.number, str(source["split"])

@@ -19,7 +19,7 @@ from semievol.importing.near_duplicates import Watch
 from semievol.importing.table import Table
 from semievol.jobs import intake
 from semievol.records import Split, Task
-from semievol.store.data import projects
+from semievol.store.data import versions
 from semievol.store.data.projects import Project
 from semievol.task.answers import instructed
 from semievol.ui.data import carried_over, choices, columns, instruction, preview, report, slots, storing
@@ -114,7 +114,7 @@ def _confirm(
     with parts.card("confirm"):
         line, button = st.columns([4, 2], vertical_alignment="center")
         with line:
-            version = 1 + max((one.number for one in projects.versions(here.store, project.id)), default=0)
+            version = 1 + max((one.number for one in versions.versions(here.store, project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
             missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
             if missing:

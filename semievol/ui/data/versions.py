@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from semievol.store.data import projects
-from semievol.store.data.projects import Project, Version
+from semievol.store.data.in_use import use_version
+from semievol.store.data.projects import Project
+from semievol.store.data.versions import Version, changes
 from semievol.store.database import open_store
 from semievol.store.runs import rounds
 from semievol.ui.shell import formats, notices, parts, state, tables
@@ -66,14 +67,14 @@ def _another(here: Place, project: Project, known: Sequence[Version]) -> None:
 @notices.errors_kept()
 def _use(project_id: int, number: int, version_id: int) -> None:
     store = open_store()
-    projects.use_version(store, project_id, number)
+    use_version(store, project_id, number)
     opened = [round_.id for round_ in rounds.list_rounds(store, project_id) if round_.version_id == version_id]
     state.visit(project_id, opened[-1] if opened else None)
     notices.say(f"Dataset version {number} is in use.")
 
 
 def _changes(here: Place, earlier: Version, later: Version) -> str:
-    found = projects.changes(here.store, earlier.id, later.id)
+    found = changes(here.store, earlier.id, later.id)
     counts = {"new": found.added, "gone": found.gone, "relabeled": found.relabeled, "moved": found.moved}
     return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number) or "the same records"
 

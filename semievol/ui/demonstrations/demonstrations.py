@@ -13,7 +13,7 @@ from semievol import charts
 from semievol.errors import UserError
 from semievol.jobs import inference_client
 from semievol.records import Demonstration, Record, Split, Task
-from semievol.store.data import projects
+from semievol.store.data import records
 from semievol.store.results import outcomes, results
 from semievol.store.runs import rounds
 from semievol.ui.shell import formats, paint, parts, record, state, tables
@@ -36,7 +36,7 @@ def picker(here: Place) -> Record | None:
     version_id = here.this_project.version_id
     assert version_id is not None, "drawn without data"
     split = next(one for one in SPLITS if one == source)
-    total = projects.records_page(here.store, version_id, split, search, 0, 1)[1]
+    total = records.records_page(here.store, version_id, split, search, 0, 1)[1]
     if st.session_state.get("demo_context") not in (None, (version_id, source, search)):
         st.query_params.pop("record", None)  # with another search the linked record no longer applies
         st.session_state["demo_place"] = 0
@@ -45,7 +45,7 @@ def picker(here: Place) -> Record | None:
     place = min(int(st.session_state.get("demo_place", 0)), max(total - 1, 0))
     _steps(place, total)
     if found is None:
-        page, _ = projects.records_page(here.store, version_id, split, search, place, 1)
+        page, _ = records.records_page(here.store, version_id, split, search, place, 1)
         found = _as_record(page.iloc[0], split) if len(page) else None
     if found is not None:
         paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
@@ -58,7 +58,7 @@ def _linked(here: Place, version_id: int, split: Split, search: str) -> Record |
     asked = st.query_params.get("record")
     if not asked:
         return None
-    found = projects.linked(here.store, version_id, asked)
+    found = records.linked(here.store, version_id, asked)
     if found is None:
         return None
     asked_for, place = found

@@ -13,11 +13,11 @@ from semievol import charts
 from semievol.jobs import inference_client
 from semievol.method import comparison
 from semievol.records import Record, Task
-from semievol.store.data import projects
+from semievol.store.data import records
 from semievol.store.data.projects import Project
-from semievol.store.decisions import decisions
+from semievol.store.decisions import selections
 from semievol.store.results import outcomes
-from semievol.store.runs.runs import Run
+from semievol.store.runs.run_table import Run
 from semievol.task.answers import parse
 from semievol.ui.shell import actions, formats, paint, parts, record, router, state, tables
 from semievol.ui.shell.paint import node
@@ -40,7 +40,7 @@ def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
 def nothing_judged(here: Place) -> None:
     """The empty state: why there is no evaluation, and a link to the page that helps."""
     version = here.round.version_id if here.round else here.this_project.version_id
-    if version is None or projects.records_page(here.store, version, "test", limit=1)[1]:
+    if version is None or records.records_page(here.store, version, "test", limit=1)[1]:
         parts.empty(
             "Nothing evaluated yet",
             "After fine-tuning, every model answers the test set. This page then compares their accuracies.",
@@ -63,7 +63,7 @@ def caveats(here: Place, run: Run) -> list[str]:
     said = []
     if here.this_round.parent_id is not None:
         said.append("In this round, warm-up is the evolved model of the parent round.")
-    frozen = decisions.selections(here.store, run.round_id)
+    frozen = selections.selections(here.store, run.round_id)
     used = next((one for one in frozen if one["number"] == run.selection_used), None)
     by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
     if by_expert:

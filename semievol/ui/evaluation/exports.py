@@ -10,10 +10,10 @@ import streamlit as st
 
 from semievol.export import export, training
 from semievol.jobs import launch
-from semievol.store.decisions import decisions
+from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.rounds import get_round
-from semievol.store.runs.runs import Run
+from semievol.store.runs.run_table import Run
 from semievol.ui.overview import archives
 from semievol.ui.shell import parts
 from semievol.ui.shell.state import Place
@@ -35,7 +35,7 @@ def downloads(here: Place, run: Run) -> None:
     """The downloads of the run's round. What does not exist yet is not offered."""
     parts.heading("Export", "Every training example states its origin, votes, confidence, round and reviewer.")
     round_id = run.round_id
-    frozen = decisions.selections(here.store, round_id)
+    frozen = selections.selections(here.store, round_id)
     left, right, rest = st.columns([3, 3, 4], gap="medium", vertical_alignment="bottom")
     with left:
         shape = st.selectbox("Tables as", list(TABLES), key="export_table")

@@ -8,9 +8,10 @@ import streamlit as st
 
 from semievol.records import Split
 from semievol.store.data import projects as store_projects
+from semievol.store.data import records
 from semievol.store.data.projects import Project
 from semievol.store.results import outcomes
-from semievol.store.runs import runs
+from semievol.store.runs import progress, runs
 from semievol.ui.overview import archives
 from semievol.ui.shell import actions, formats, gates, live, paint, parts, record, router, state
 from semievol.ui.shell.paint import node
@@ -71,7 +72,7 @@ def _progress(snapshot: live.Snapshot) -> None:
         return
     live.headline(run, snapshot, actions.stop, key="stop_overview")
     live.track(snapshot.stages)
-    curves.loss(runs.metrics(state.open_store(), run.id), key="loss_overview", height=200)
+    curves.loss(progress.metrics(state.open_store(), run.id), key="loss_overview", height=200)
 
 
 def _verdict(evaluation: dict[str, Any] | None) -> None:
@@ -117,7 +118,7 @@ def first_look(here: Place, project: Project) -> None:
         return
     columns = st.columns(2, gap="medium")
     for column, split in zip(columns, ("labeled", "unlabeled"), strict=True):
-        page, _ = store_projects.records_page(here.store, project.version_id, split, limit=4)  # type: ignore[arg-type]
+        page, _ = records.records_page(here.store, project.version_id, split, limit=4)  # type: ignore[arg-type]
         with column, parts.card(f"some_{split}"):
             parts.heading(f"Some {split} records")
             lines = []

@@ -8,6 +8,7 @@ import streamlit as st
 from semievol import charts
 from semievol.evidence import risk
 from semievol.evidence.risk import Suggestion
+from semievol.selection.candidates import measures_of
 from semievol.store.results import results
 from semievol.ui.selection import policy
 from semievol.ui.shell import formats, parts, state, tables
@@ -50,5 +51,5 @@ def _figures(home: str, round_id: int, written: int) -> Figures:
     pool, calibration = state.read_candidates(home, round_id, written)
     if calibration.empty:
         return pd.DataFrame(), None
-    offered = policy.offered(pool)
+    offered = measures_of(pool)
     return risk.curves(pool, calibration, offered), risk.suggestion(pool, calibration, offered)

@@ -14,8 +14,9 @@ import streamlit as st
 from semievol.evidence import precision
 from semievol.evidence.reviews import REPEAT_EVERY, Review, drawing_order, proven
 from semievol.records import Record
+from semievol.selection import decisions
 from semievol.selection.policy import Cut
-from semievol.store.data import projects
+from semievol.store.data.records import records_by_id
 from semievol.store.decisions import reviews
 from semievol.store.decisions.reviews import MOST
 from semievol.store.results import results
@@ -45,8 +46,7 @@ def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
 
 def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
     """The candidates that a review draws from: those that the policy keeps and nobody has decided on."""
-    undecided = pool["decision"].isna() | (pool["decision"] == "skip")
-    return pool[cut.mask & undecided.to_numpy()]
+    return pool[cut.mask & ~decisions.asserted(pool["decision"]) & ~decisions.removed(pool["decision"])]
 
 
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
@@ -110,7 +110,7 @@ def _prior(cut: Cut) -> tuple[float, float]:
 def _ask(here: Place, under_way: Review) -> None:
     sample = under_way.sample
     questions = sample.upcoming(desk.AHEAD)
-    records = projects.records_by_id(here.store, here.this_round.version_id, [i for i, _ in questions])
+    records = records_by_id(here.store, here.this_round.version_id, [i for i, _ in questions])
     done = len(sample.first)
     top = st.columns([4, 2], vertical_alignment="center")
     with top[0]:
@@ -133,7 +133,7 @@ def _ask(here: Place, under_way: Review) -> None:
         _answer(here, under_way, entry["slot"], entry["act"], answer, f"{entry['by']}-{entry['seq']}")
 
     def records_of(record_id: str) -> Record:
-        return projects.records_by_id(here.store, here.this_round.version_id, [record_id])[record_id]
+        return records_by_id(here.store, here.this_round.version_id, [record_id])[record_id]
 
     more = len(sample.order) - done > len(items)
     desk.draw(

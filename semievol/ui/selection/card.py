@@ -55,8 +55,8 @@ def of(
     ]
     if near:
         made.append(node("gap stack", None, node("label", "Nearest labeled records"), *near))
-    if view.verdict and view.verdict["note"]:
-        made.append(node("row gap", None, node("label", "Note", tag="span"), node("", view.verdict["note"])))
+    if view.decision is not None and view.decision.note:
+        made.append(node("row gap", None, node("label", "Note", tag="span"), node("", view.decision.note)))
     return made
 
 

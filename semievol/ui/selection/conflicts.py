@@ -6,9 +6,8 @@ from collections.abc import Set
 
 import streamlit as st
 
-from semievol.records import Task
+from semievol.records import Decision, Task
 from semievol.store.decisions import decisions
-from semievol.store.decisions.decisions import Decision
 from semievol.store.results import results
 from semievol.store.results.results import RecordView
 from semievol.task.answers import same
@@ -86,7 +85,7 @@ def _conflict(view: RecordView, others: list[Decision], made: Decision) -> str:
     said = formats.series(
         [f"{entry.reviewer or 'somebody else'} {_words(entry.action, _what(entry))}" for entry in others]
     )
-    yours = view.verdict is not None and view.verdict["id"] == made.id
+    yours = view.decision is not None and view.decision.id == made.id
     return (
         f"{formats.shorten(view.record.question, 80)}: {said}; you {_words(made.action, _what(made))}. "
         f"{'Your' if yours else 'The other'} decision counts now. Both stay in the history; Undo takes yours back."

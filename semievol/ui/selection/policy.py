@@ -5,13 +5,14 @@ The slider, the number box and the line in the histogram set the same value.
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.config import Measure, Policy, Rule
+from semievol.config import Policy, Rule
+from semievol.selection.candidates import measures_of
 from semievol.ui.shell import formats, notices, state
 from semievol.ui.shell.state import Place
 
@@ -30,11 +31,6 @@ def current(here: Place) -> Policy:
     return state.policy_shown(here.this_project, here.round)
 
 
-def offered(pool: pd.DataFrame) -> list[Measure]:
-    """The measures that can be chosen: those that have a value for at least one candidate."""
-    return [measure for measure in get_args(Measure) if measure in pool and pool[measure].notna().any()]
-
-
 @notices.errors_kept()
 def change(here: Place, **values: Any) -> None:
     """Saves the policy with `values` changed."""
@@ -45,7 +41,7 @@ def change(here: Place, **values: Any) -> None:
 def form(here: Place, pool: pd.DataFrame) -> None:
     """Draws the form: measure, rule, value, disputed records, classes."""
     policy = current(here)
-    known = offered(pool)
+    known = measures_of(pool)
     _set("policy_measure", policy.measure if policy.measure in known else None)
     st.selectbox(
         "Measure",

@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from semievol.evidence import agreement
-from semievol.records import Task
+from semievol.records import Decision, Task
+from semievol.selection.decisions import ASSERTS
 from semievol.store.decisions import decisions
-from semievol.store.decisions.decisions import Decision
 from semievol.task.answers import fold, parse_number
 from semievol.ui.selection import desk
 from semievol.ui.shell import formats, parts, tables
@@ -74,7 +74,7 @@ def opinions(task: Task, standing: dict[str, list[Decision]]) -> pd.DataFrame:
     said: dict[str, dict[str, str]] = {}
     for entries in standing.values():
         last = {entry.reviewer: entry for entry in entries if entry.action != "skip"}
-        asserted = {_canonical(task, entry.answer) for entry in last.values() if entry.action in ("accept", "edit")}
+        asserted = {_canonical(task, entry.answer) for entry in last.values() if entry.action in ASSERTS}
         words = {name: _said(task, entry, asserted) for name, entry in last.items()}
         if known := {name: word for name, word in words.items() if word}:
             said[entries[-1].record_id] = known
@@ -82,7 +82,7 @@ def opinions(task: Task, standing: dict[str, list[Decision]]) -> pd.DataFrame:
 
 
 def _said(task: Task, entry: Decision, asserted: set[str]) -> str:
-    if entry.action in ("accept", "edit"):
+    if entry.action in ASSERTS:
         return _canonical(task, entry.answer)
     if entry.action == "ambiguous":
         return "none fits"

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from semievol.config import Config, Policy
+from semievol.config import Config
 from semievol.errors import UserError
-from semievol.evidence import summary
 from semievol.jobs import intake, launch, planning
 from semievol.jobs.launch import Span
-from semievol.method.protocols import Accepted, Frozen
-from semievol.selection.policy import Cut
-from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions
+from semievol.store.decisions import freezing, selections
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
-from semievol.store.runs.runs import Run
-from semievol.ui.selection.policy import offered
+from semievol.store.runs.run_table import Run
 from semievol.ui.shell import notices, router, state
 
 
@@ -45,43 +40,14 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
     if round_ is None or results.candidate_frame(store, round_.id).empty:
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
     policy = state.policy_shown(project, round_)
-    newest = max(decisions.selections(store, round_.id), key=lambda one: one["number"], default=None)
-    number = newest["number"] if newest and newest["size"] else freeze(store, round_, policy).number
+    newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
+    number = newest["number"] if newest and newest["size"] else freezing.freeze(store, round_.id, policy).number
     config = rounds.settled(round_, config.model_copy(update={"policy": policy}))
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if (run.round_id, run.selection) == (round_.id, number):
             raise _twin(run)
     first, until = launch.FINE_TUNE
     return _started(launch.start(store, project, config, first, until, selection=number, round_id=round_.id))
-
-
-def freeze(store: Store, round_: Round, policy: Policy) -> Frozen:
-    """Freezes what policy and decisions accept.
-
-    Waits until nobody writes, so that decisions that were being saved when the button was pressed are included.
-    """
-    return decisions.freeze_now(store, round_.id, policy, lambda: _accepted(store, round_, policy))
-
-
-def _accepted(store: Store, round_: Round, policy: Policy) -> Accepted:
-    pool, calibration = state.candidates(store, round_.id)
-    cut = Cut(policy, pool, calibration)
-    answers, origins = cut.accepted()
-    if not answers:
-        why = cut.reason() or "Every candidate that the policy keeps was rejected by hand."
-        raise UserError(why, "selection", "Change the policy on the Selection page, or accept records by hand.")
-    task = projects.task_of(store, round_.version_id)
-    known = summary.at_this_moment(
-        task,
-        cut,
-        pool,
-        calibration,
-        texts=rounds.shift(store, round_.id),
-        measures_tried=len(offered(pool)),
-        reviews=state.reviews(store, round_.id),
-        in_bulk=decisions.in_bulk(store, round_.project_id),
-    )
-    return answers, origins, known
 
 
 def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:

@@ -15,8 +15,10 @@ import streamlit as st
 from semievol.jobs import launch
 from semievol.records import STAGES
 from semievol.store.database import Store, open_store
-from semievol.store.decisions.decisions import selections
-from semievol.store.runs.runs import Run, StageProgress, list_runs, stages
+from semievol.store.decisions.selections import selections
+from semievol.store.runs.progress import StageProgress, stages
+from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import list_runs
 from semievol.ui.shell import formats, notices, parts, state
 
 POLL_SECONDS = 1.0

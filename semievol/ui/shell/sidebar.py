@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from semievol.store.data import projects
+from semievol.store.data import versions as data_versions
 from semievol.ui.shell import formats, live, parts, router, state
 from semievol.ui.shell.state import Place
 
@@ -55,7 +55,7 @@ def _versions(here: Place) -> dict[int, str]:
     """Round id -> words for its dataset version; empty where all rounds use the current version."""
     if here.project is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
         return {}
-    numbers = {version.id: version.number for version in projects.versions(here.store, here.project.id)}
+    numbers = {version.id: version.number for version in data_versions.versions(here.store, here.project.id)}
     return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 

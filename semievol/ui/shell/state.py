@@ -17,13 +17,14 @@ from semievol.evidence import summary
 from semievol.evidence.reviews import Review
 from semievol.jobs import estimate, launch
 from semievol.records import Task
-from semievol.store.data import projects
+from semievol.store.data import records
 from semievol.store.data.projects import Project, list_projects, update_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
 from semievol.store.results import results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
-from semievol.store.runs.runs import Run, list_runs
+from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import list_runs
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def labeled(store: Store, version_id: int) -> dict[str, int]:
 
 @st.cache_data(max_entries=3, show_spinner=False)
 def _labeled(home: str, version_id: int) -> dict[str, int]:
-    return projects.known_answers(open_store(Path(home)), version_id).get("labeled", {})
+    return records.known_answers(open_store(Path(home)), version_id).get("labeled", {})
 
 
 def training_pace(store: Store, round_id: int) -> float | None:

@@ -13,8 +13,8 @@ from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import launch, models, summary
 from semievol.store.data.projects import Project
-from semievol.store.runs import runs
-from semievol.store.runs.runs import Run
+from semievol.store.runs import progress, runs
+from semievol.store.runs.run_table import Run
 from semievol.ui.shell import actions, formats, live, parts, router, state, tables
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves
@@ -103,7 +103,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     live.headline(run, snapshot, actions.stop, key="stop_training")
     live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
     store = state.open_store()
-    measured = runs.metrics(store, run.id)
+    measured = progress.metrics(store, run.id)
     told(run)
     curves.loss(measured, key="loss_training", height=250)
     _machine(measured)
@@ -224,7 +224,7 @@ def _detail(here: Place, project: Project, run: Run) -> None:
         st.text("\n".join(line for line in what if line))
     if run.status not in state.BUSY:  # the card of the active run shows it already
         told(run)
-        measured = runs.metrics(here.store, run.id)
+        measured = progress.metrics(here.store, run.id)
         if len(measured):
             curves.loss(measured, key=f"loss_{run.id}", height=220)
     st.code(launch.command_line(here.store, project, run), language=None, wrap_lines=True)
