@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from semievol.installed import CHAR_TFIDF, EMBEDDER_VARIABLE, MODEL_VARIABLE, STARTER
 from semievol.jobs.environment import for_models
@@ -14,6 +15,10 @@ os.environ.update(for_models())  # before torch loads
 os.environ["HF_HUB_OFFLINE"] = "1"
 # What is made without naming a model is made with the tiny one, in seconds; tests of real models name theirs.
 os.environ[MODEL_VARIABLE], os.environ[EMBEDDER_VARIABLE] = STARTER, CHAR_TFIDF
+
+# A busy machine is no failure, and a failure must come back when the test is run again.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: V
     page.wait_for_url("**part=Many*")
     page.reload()
     expect(page.get_by_text("Decide on many candidates")).to_be_visible()
-    page.goto(dashboard.url(f"/selection?project={project.id}&part=Random+review"))  # a colleague's link
+    page.goto(dashboard.url(f"/selection?project={project.id}&part=I+have+time+for+40"))  # a colleague's link
     expect(page.get_by_role("button", name="Start the review")).to_be_visible()
     page.goto(dashboard.url(f"/selection?project={project.id}&part=nonsense"))
     expect(page.get_by_text("0 decisions saved")).to_be_visible()

@@ -120,7 +120,7 @@ def _verified(best: Verified | None, kept: int, begun: Sequence[Review]) -> None
     if best is None:
         none = "this round has no random review yet. Start one below, under “I have time for 40”."
         if begun:
-            none = "no random review of this round has enough answers. Start another below, under “I have time for 40”."
+            none = "no random review of this round has enough answers. Start another one under “I have time for 40”."
         if any(review.open for review in begun):
             none = "a random review is in progress. Its result appears here once it is valid."
         parts.note(f"Verified precision: {none}")
