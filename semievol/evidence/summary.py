@@ -7,7 +7,7 @@ reviews of this very pool verify. Knows nothing of databases or screens.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 from semievol.evidence import precision, shift
 from semievol.evidence.reviews import Review, proven
 from semievol.records import Task
-from semievol.selection import decisions
+from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.selection.policy import Cut
 from semievol.selection.ranking import ALPHA
 from semievol.task.answers import same
@@ -48,8 +48,8 @@ def verified(
     """
     keys, decision = pool["record_key"].to_numpy(), pool["decision"]
     single = ~pool["content_hash"].isin(list(in_bulk)).to_numpy()
-    removed = decisions.removed(decision)
-    open_ = cut.mask & ~decisions.asserted(decision) & ~removed
+    removed = decision.isin(REMOVES).to_numpy()
+    open_ = cut.mask & ~decision.isin(ASSERTS).to_numpy() & ~removed
     found = []
     for review in reviews:
         known = proven(review.sample, review.prior, alpha / len(reviews))
@@ -99,30 +99,3 @@ def compared(
         if known is not None and known.drawn:
             errors = precision.fisher_exact(known.wrong, known.drawn, sum(judged), len(judged))
     return shift.result(texts, classes, errors)
-
-
-def at_this_moment(
-    task: Task,
-    cut: Cut,
-    pool: pd.DataFrame,
-    calibration: pd.DataFrame,
-    texts: Mapping[str, Any] | None,
-    measures_tried: int = 1,
-    reviews: Sequence[Review] = (),
-    in_bulk: Collection[str] = (),
-) -> dict[str, Any]:
-    """What is known of what is kept, to be frozen with it: shift, shifted (names of the looks that found one),
-    measures, cross_fitted; estimated and verified where there is something to say."""
-    looks = compared(texts, class_shift(task, pool, calibration), reviews, cut, pool, calibration)
-    made: dict[str, Any] = {"shift": None if texts is None else dict(texts), "shifted": looks.shifted}
-    made |= {"measures": measures_tried}
-    made["cross_fitted"] = bool(
-        len(calibration) and "cross_fitted" in calibration and calibration["cross_fitted"].any()
-    )
-    estimated = cut.evidence(measures_tried=measures_tried)
-    if estimated is not None:
-        made["estimated"] = asdict(estimated)
-    best = verified(reviews, cut, pool, in_bulk) if reviews else None
-    if best is not None:
-        made["verified"] = {"review": best.review.number, "wrong_at_most": best.most, "outside": best.outside}
-    return made

@@ -82,7 +82,7 @@ def export(
 
 
 def _has_candidates(store: Store, round_: Round) -> bool:
-    return results.candidates_page(store, round_.id, limit=1)[1] > 0
+    return results.has_candidates(store, round_.id)
 
 
 def _has_selection(store: Store, round_: Round) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from semievol.records import Decision
@@ -76,15 +75,3 @@ def outcome(action: str, decided_answer: str | None, answer: str | None) -> Outc
     if action == "ambiguous" or (action == "reject" and (pd.isna(decided_answer) or decided_answer == answer)):
         return REJECTED
     return UNCHANGED
-
-
-def asserted(decision: pd.Series) -> np.ndarray:
-    """Mask over a candidate table's `decision`: an answer is asserted."""
-    mask: np.ndarray = decision.isin(ASSERTS).to_numpy()
-    return mask
-
-
-def removed(decision: pd.Series) -> np.ndarray:
-    """Mask over a candidate table's `decision`: the candidate is removed."""
-    mask: np.ndarray = decision.isin(REMOVES).to_numpy()
-    return mask

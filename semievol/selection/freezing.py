@@ -7,7 +7,7 @@ of databases.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -39,7 +39,7 @@ class Considered:
 
 @dataclass(frozen=True)
 class Accepted:
-    """answers, origins: by record id. evidence: see `evidence.summary.at_this_moment`; None where nothing is known.
+    """answers, origins: by record id. evidence: see the function of this name; None where nothing is known.
     reason: one sentence saying why nothing is accepted; empty where something is."""
 
     answers: Mapping[str, str]
@@ -52,15 +52,20 @@ def accepted(policy: Policy, found: Considered) -> Accepted:
     """What the policy keeps, overridden by the experts' decisions, and what is known of it."""
     cut = Cut(policy, found.pool, found.calibration)
     answers, origins = cut.accepted()
-    evidence = summary.at_this_moment(
-        found.task,
-        cut,
-        found.pool,
-        found.calibration,
-        found.texts,
-        measures_tried=len(measures_of(found.pool)),
-        reviews=found.reviews,
-        in_bulk=found.in_bulk,
-    )
     by_hand = "Every candidate that the policy keeps was rejected by hand."
-    return Accepted(answers, origins, evidence, "" if answers else cut.reason() or by_hand)
+    return Accepted(answers, origins, evidence(cut, found), "" if answers else cut.reason() or by_hand)
+
+
+def evidence(cut: Cut, found: Considered) -> dict[str, Any]:
+    """What is known of what the cut keeps: shift, shifted (names of the looks that found one), measures (how many a
+    policy may choose from), cross_fitted; estimated and verified where there is something to say."""
+    pool, calibration, measures = found.pool, found.calibration, len(measures_of(found.pool))
+    classes = summary.class_shift(found.task, pool, calibration)
+    looks = summary.compared(found.texts, classes, found.reviews, cut, pool, calibration)
+    known: dict[str, Any] = {"shift": None if found.texts is None else dict(found.texts), "shifted": looks.shifted}
+    known |= {"measures": measures, "cross_fitted": bool(calibration["cross_fitted"].any())}
+    if (estimated := cut.evidence(measures_tried=measures)) is not None:
+        known["estimated"] = asdict(estimated)
+    if (best := summary.verified(found.reviews, cut, pool, found.in_bulk)) is not None:
+        known["verified"] = {"review": best.review.number, "wrong_at_most": best.most, "outside": best.outside}
+    return known

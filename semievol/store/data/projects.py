@@ -18,14 +18,7 @@ from semievol.errors import UserError
 from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.data.in_use import in_use
-from semievol.store.data.versions import (
-    NewVersion,
-    arriving,
-    as_task,
-    copy_rows,
-    inserted_id,
-    write_version,
-)
+from semievol.store.data.versions import NewVersion, arriving, as_task, copy_rows, inserted_id, write_version
 from semievol.store.database import Store, timestamp
 
 LONGEST_NAME = 120

@@ -172,11 +172,8 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
         heard = heard.where(s.stage.in_(tuple(spoken)), s.record_key == key)  # with the stage an index finds them
         for stage, collaborator, *values in connection.execute(heard.order_by(s.id)):
             spoken[stage][collaborator] = as_response(record_id, collaborator, values)
-        row = connection.execute(
-            select(_c.answer, _c.agreed, _c.justified, _c.exactness, *(_c[m] for m in MEASURES)).where(
-                _c.round_id == round_id, _c.record_key == key
-            )
-        ).one_or_none()
+        merged = select(schema.candidates).where(_c.round_id == round_id, _c.record_key == key)
+        row = connection.execute(merged).mappings().one_or_none()
         said_of_it = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
         e = schema.decisions.c
         entries = select(func.max(e.id)).where(e.project_id == home.project_id, e.content_hash == record.content_hash)
@@ -187,7 +184,7 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
         gold = connection.execute(hidden).scalar()
         demonstrations = _demonstrations(connection, round_id, home.version_id, key)
         allowed = allowed_answers(task_in(connection, home.version_id), record)
-    candidate = None if row is None else as_candidate(record_id, row)
+    candidate = None if row is None else _candidate(record_id, row)
     return RecordView(
         record=record,
         demonstrations=demonstrations,
@@ -200,20 +197,10 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
     )
 
 
-def as_candidate(record_id: str, row: Any) -> Candidate:
-    """A candidate from the columns answer, agreed, justified, exactness and the measures in order."""
-    answer, agreed, justified, exactness, *values = row
-    known: dict[str, float] = {
-        measure: value for measure, value in zip(MEASURES, values, strict=True) if value is not None
-    }
-    return Candidate(
-        record_id=record_id,
-        answer=answer,
-        agreed=bool(agreed),
-        confidences=known,
-        justified=bool(justified),
-        exactness=exactness,
-    )
+def _candidate(record_id: str, row: Any) -> Candidate:
+    """A candidate from its row: answer, agreed, justified, exactness and the measures."""
+    known: dict[str, float] = {name: row[name] for name in MEASURES if row[name] is not None}
+    return Candidate(record_id, row["answer"], row["agreed"], known, row["justified"], row["exactness"])
 
 
 def backgrounds(store: Store, round_id: int) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import streamlit as st
 from semievol.evidence import precision
 from semievol.evidence.reviews import REPEAT_EVERY, Review, drawing_order, proven
 from semievol.records import Record
-from semievol.selection import decisions
+from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.selection.policy import Cut
 from semievol.store.data.records import records_by_id
 from semievol.store.decisions import reviews
@@ -46,7 +46,7 @@ def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
 
 def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
     """The candidates that a review draws from: those that the policy keeps and nobody has decided on."""
-    return pool[cut.mask & ~decisions.asserted(pool["decision"]) & ~decisions.removed(pool["decision"])]
+    return pool[cut.mask & ~pool["decision"].isin((*ASSERTS, *REMOVES)).to_numpy()]
 
 
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
