@@ -100,7 +100,7 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
 def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
     """A tile's number, its small print (for a model also its accuracy when asked in other ways) and its formulas."""
     found = rows[row]
-    small = [f"between {formats.percent(found['low'])} and {formats.percent(found['high'])}"]
+    small = [f"{100 * found['low']:.1f} to {formats.percent(found['high'])}"]
     small += [f"macro-F1 {formats.score(found['macro_f1'])}"] if "macro_f1" in found else []
     others = {words: rows.get(f"{row}{way}") for way, words in formats.WAY_WORDS.items() if way}
     small += [f"{w.removeprefix('with ')} {formats.percent(one['accuracy'])}" for w, one in others.items() if one]

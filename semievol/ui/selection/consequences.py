@@ -40,8 +40,8 @@ def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> No
 def legend() -> None:
     parts.html(
         "<div class='sv-legend'><span>agreed</span><span class='sv-amber'>disputed</span>"
-        "<span class='sv-faint'>left out by the policy</span><span style='margin-left:auto' class='sv-none'>"
-        "To move the threshold, drag the line or focus it and use the arrow keys</span></div>"
+        "<span class='sv-faint'>left out</span><span style='margin-left:auto' class='sv-none'>"
+        "drag the line, or focus it and use the arrow keys</span></div>"
     )
 
 
