@@ -5,7 +5,6 @@ import streamlit as st
 from semievol.selection.candidates import measures_of
 from semievol.selection.policy import Cut
 from semievol.store.decisions import freezing, selections
-from semievol.ui.responses import measures
 from semievol.ui.selection import (
     blind,
     bulk,
@@ -15,6 +14,7 @@ from semievol.ui.selection import (
     frozen,
     history,
     many,
+    measures,
     policy,
     review,
     reviewers,

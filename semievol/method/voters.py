@@ -77,7 +77,7 @@ def _taught(
     with the answers of all collaborators together. Parts go by content, so that no record, and no copy of it, has a say
     about itself, and a calibration record is answered just as an unlabeled one is. Texts that could steer a model
     teach nothing. In a fold of cross-fitting the voters alone make the first pass, since the round's model has seen the
-    labels of the records that the fold judges. What they teach is a little worse, so estimates lean to the low side.
+    labels of the records that the fold judges. Such estimates may be a little too low.
     """
     pool = plan.unlabeled or plan.learn_from
     if not plan.config.propagation.second_pass or not pool:

@@ -16,7 +16,6 @@ from semievol.task.answers import LETTERS
 
 PROMPT_VERSION = 1
 Variant = Literal["standard", "bare"]
-VARIANTS: tuple[Variant, ...] = ("standard", "bare")
 
 _CONTROL = re.compile(
     r"<\|[^\s<>|]{1,64}\|>|<｜[^<>]{1,64}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS)\]|<</?SYS>>"

@@ -467,4 +467,6 @@ def test_the_time_that_fine_tuning_takes_is_told(visit: Visit, store: Store, pro
         warm = schema.stages.c.stage == "warm_up"
         connection.execute(schema.stages.update().where(warm).values(done=40, total=40, started=100.0, ended=180.0))
     # few examples are repeated until there are 170 updates, here at 2 s each
-    assert "170 updates, about 5 min 40 s on this machine" in told(visit("selection", project=project.id))
+    assert "170 updates, about 5 min 40 s at the pace of this round so far" in told(
+        visit("selection", project=project.id)
+    )

@@ -29,14 +29,14 @@ class Call:
     """Pieces whose attention is computed together.
 
     queries: (P, Q) columns of the row. keys: (P, K) columns, counted from the kept beginning's first.
-    bias: (P, 1, Q, K), 0 where a key is seen, else minus infinity.
+    bias: (P, 1, Q, K), 0 where a key is seen, else minus infinity; None where every piece sees itself alone, causally.
     filled: (P, Q), where a query is only filling; None where none is.
     ancestors: what some of the pieces see beside themselves, as (rows of these, place in `keys`, column, size).
     """
 
     queries: torch.Tensor
     keys: torch.Tensor
-    bias: torch.Tensor
+    bias: torch.Tensor | None
     filled: torch.Tensor | None
     ancestors: tuple[tuple[torch.Tensor, int, int, int], ...]
 
@@ -60,7 +60,8 @@ class Piecewise:
         own_queries = torch.empty(starts[-1] - kept, dtype=torch.long)
         own_keys = torch.empty_like(own_queries)
         queries = keys = 0  # of the calls before, filling included
-        for group in _groups([piece.size for piece in pieces], seen):
+        alone = [len(piece.seen) == 1 and piece.mask is None for piece in pieces]
+        for group in _groups([piece.size for piece in pieces], seen, alone):
             wide, deep = max(pieces[p].size for p in group), max(seen[p] for p in group)
             for row, place in enumerate(group):
                 size = pieces[place].size
@@ -68,7 +69,7 @@ class Piecewise:
                 columns = slice(starts[place] - kept, starts[place] - kept + size)
                 own_queries[columns] = queries + row * wide + where
                 own_keys[columns] = keys + row * deep + seen[place] - size + where
-            self.calls.append(_call(pieces, spans, seen, group, wide, deep, like))
+            self.calls.append(_call(pieces, spans, seen, group, wide, deep, like, causal=alone[group[0]]))
             queries, keys = queries + len(group) * wide, keys + len(group) * deep
         self.own_queries, self.own_keys = own_queries.to(like.device), own_keys.to(like.device)
 
@@ -86,6 +87,7 @@ class Piecewise:
                 _gathered(keys, call.keys, times),
                 _gathered(values, call.keys, times),
                 attn_mask=call.bias,
+                is_causal=call.bias is None,
                 dropout_p=dropout,
                 scale=scale,
             )
@@ -108,7 +110,7 @@ class _OneStepBack(torch.autograd.Function):
         found = []
         for call in how.calls:
             given = _gathered(queries, call.queries), *(_gathered(one, call.keys, times) for one in (keys, values))
-            attended, sums = _FORWARD(*given, 0.0, False, attn_mask=call.bias, scale=scale)
+            attended, sums = _FORWARD(*given, 0.0, call.bias is None, attn_mask=call.bias, scale=scale)
             ctx.saved.append((given, attended, sums))
             found.append(attended.transpose(1, 2).flatten(0, 1))
         return torch.cat(found).index_select(0, how.own_queries)
@@ -123,7 +125,8 @@ class _OneStepBack(torch.autograd.Function):
             grad = _gathered(grads[0], call.queries)
             if call.filled is not None:
                 grad.masked_fill_(call.filled[:, None, :, None], 0)
-            back = _BACKWARD(grad, *given, attended, sums, 0.0, False, attn_mask=call.bias, scale=ctx.scale)
+            causal = call.bias is None
+            back = _BACKWARD(grad, *given, attended, sums, 0.0, causal, attn_mask=call.bias, scale=ctx.scale)
             to_queries.append(back[0].transpose(1, 2).flatten(0, 1))
             for states, found in ((to_keys, back[1]), (to_values, back[2])):
                 states.append(found.unflatten(1, (-1, ctx.times)).sum(2).transpose(1, 2))  # (P, K, G, D)
@@ -151,13 +154,14 @@ def _gathered(states: torch.Tensor, columns: torch.Tensor, times: int = 1) -> to
     return heads.index_select(0, columns.flatten()).reshape(*columns.shape, -1, states.shape[-1]).transpose(1, 2)
 
 
-def _groups(sizes: Sequence[int], seen: Sequence[int]) -> list[list[int]]:
-    """Pieces by call, from those that see most to those that see least."""
+def _groups(sizes: Sequence[int], seen: Sequence[int], alone: Sequence[bool]) -> list[list[int]]:
+    """Pieces by call, from those that see most to those that see least; those that see only themselves apart, since a
+    causal call needs no mask, which for a long text would be large."""
     groups: list[list[int]] = []
     needed = 0
-    for place in sorted(range(len(sizes)), key=lambda p: (-seen[p], -sizes[p])):
+    for place in sorted(range(len(sizes)), key=lambda p: (alone[p], -seen[p], -sizes[p])):
         own = sizes[place] * seen[place]
-        if groups:
+        if groups and alone[groups[-1][0]] == alone[place]:
             group = [*groups[-1], place]
             taken = len(group) * max(sizes[p] for p in group) * seen[group[0]]
             if taken <= _WASTE * (needed + own) + _FREE:
@@ -177,10 +181,11 @@ def _call(
     wide: int,
     deep: int,
     like: torch.Tensor,
+    causal: bool,
 ) -> Call:
     queries = torch.zeros(len(group), wide, dtype=torch.long)
     keys = torch.zeros(len(group), deep, dtype=torch.long)
-    sees = torch.zeros(len(group), wide, deep, dtype=torch.bool)
+    sees = None if causal else torch.zeros(len(group), wide, deep, dtype=torch.bool)
     filled = torch.ones(len(group), wide, dtype=torch.bool)
     ancestors: dict[tuple[int, int], list[int]] = {}
     kept = len(spans[KEPT])
@@ -189,9 +194,9 @@ def _call(
         queries[row, : piece.size] = torch.tensor(spans[place]) - kept
         filled[row, : piece.size] = False
         keys[row, : seen[place]] = torch.tensor([column for one in piece.seen for column in spans[one]])
-        own = torch.ones(piece.size, seen[place], dtype=torch.bool).tril(above) if piece.mask is None else piece.mask
-        sees[row, : piece.size, : seen[place]] = own
-        sees[row, piece.size :, 0] = True  # a query that sees nothing would be no number
+        if sees is not None:
+            sees[row, : piece.size, : seen[place]] = _seen(piece, above)
+            sees[row, piece.size :, 0] = True  # a query that sees nothing would be no number
         before = 0
         for one in piece.seen[:-1]:
             ancestors.setdefault((one, before), []).append(row)
@@ -202,5 +207,12 @@ def _call(
         for (one, before), rows in ancestors.items()
         if one != KEPT
     )
-    bias = like.new_zeros(sees.shape).masked_fill_(~sees.to(device), float("-inf"))[:, None]
+    bias = None if sees is None else like.new_zeros(sees.shape).masked_fill_(~sees.to(device), float("-inf"))[:, None]
     return Call(queries.to(device), keys.to(device), bias, filled.to(device) if bool(filled.any()) else None, found)
+
+
+def _seen(piece: Piece, above: int) -> torch.Tensor:
+    """Which of its keys every query of a piece sees: (size, above + size)."""
+    if piece.mask is not None:
+        return piece.mask
+    return torch.ones(piece.size, above + piece.size, dtype=torch.bool).tril(above)

@@ -26,6 +26,8 @@ _COLUMNS = [
 
 IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")
 """Settings that belong to a round; a run in it may differ from it in policy and tuning only."""
+_BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
+"""Settings of propagation that came later, as they were before: rounds of that time are found again."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,6 @@ def _relative(store: Store, adapter: str | None) -> str | None:
     """An adapter's folder as it is stored: relative to the workspace, which may move."""
     inside = adapter is not None and Path(adapter).is_relative_to(store.home)
     return str(Path(str(adapter)).relative_to(store.home)) if inside else adapter
-
-
-_BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
-"""Settings of propagation that came later, as they were before: rounds of that time are found again."""
 
 
 def identity_of(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:

@@ -80,7 +80,7 @@ def training_time(here: Place, kept: int) -> None:
     gold = here.this_project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
     steps = config.tune.steps(gold + kept)
     told = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"
-    parts.note(f"{told}, about {formats.duration(steps * pace)} on this machine.")
+    parts.note(f"{told}, about {formats.duration(steps * pace)} at the pace of this round so far.")
 
 
 def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:

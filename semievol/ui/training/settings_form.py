@@ -59,7 +59,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
     "propagation.weighting": "Weight of collaborators",
-    "propagation.second_pass": "Second pass of the voters",
+    "propagation.second_pass": "Neighbours and regression learn from unlabeled records",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "How a dispute is decided",
     "propagation.answer_rule": "Place of the answer rule",
