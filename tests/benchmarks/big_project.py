@@ -66,7 +66,8 @@ class DrawnEngine(KnowingEngine):
         found = []
         for query in queries:
             name = self.truth[query.id] if chance.random() < 0.8 else chance.choice(LABELS)
-            near = [r for r in chance.sample(by_class[name], k + 1) if r.id != query.id][:k]
+            known = by_class[name]  # fewer than k where all labeled records are asked for
+            near = [r for r in chance.sample(known, min(k + 1, len(known))) if r.id != query.id][:k]
             top = chance.betavariate(6, 4)
             found.append([Demonstration(r, round(top * 0.95**place, 4)) for place, r in enumerate(near)])
         return found
