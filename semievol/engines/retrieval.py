@@ -20,7 +20,8 @@ from sklearn.preprocessing import normalize
 from sklearn.random_projection import SparseRandomProjection
 
 from semievol.engines.models import packaged
-from semievol.engines.models.resolve import download, read_json, refuse_code
+from semievol.engines.models.files import read_json
+from semievol.engines.models.resolve import download, refuse_code
 from semievol.engines.models.suitability import refuse_language_model
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
@@ -135,12 +136,12 @@ def char_tfidf(texts: Sequence[str]) -> Vectors:
     return np.asarray(projection.fit_transform(sparse), dtype=np.float32)
 
 
-def sentence_folder(name: str, told: packaged.Told = packaged.quietly) -> Path:
-    """Folder of a sentence-transformers model that is safe to load: `minilm` (an installed package), a local one, or
-    one from the hub."""
+def sentence_folder(name: str) -> Path:
+    """Folder of a sentence-transformers model that is safe to load: `minilm` (an installed package), a local folder, or
+    a hub id."""
     refuse_language_model(name)
     if name in EMBEDDERS:
-        folder = packaged.folder(name, told)
+        folder = packaged.folder(name)
     else:
         folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else download(name)
     refuse_foreign_modules(folder)

@@ -8,7 +8,6 @@ and every random draw is keyed by (seed, round, stage, record, collaborator).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
@@ -34,15 +33,7 @@ from semievol.task.answers import allowed_answers
 
 def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
     """Runs the stages from `first` to `until`, both inclusive. Raises `Stopped` when the journal asks for it."""
-    steps: dict[str, Callable[[Plan, Engine, Journal], None]] = {
-        "warm_up": warm_up,
-        "retrieve": retrieve,
-        "respond": respond,
-        "justify": justify,
-        "select": select,
-        "tune": tune,
-        "evaluate": evaluate,
-    }
+    functions = dict(zip(STAGES, (warm_up, retrieve, respond, justify, select, tune, evaluate), strict=True))
     crossed = bool(plan.config.cross_fit) and not plan.calibration
     earned = plan.config.propagation.weighting == "earned"
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
@@ -52,7 +43,7 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
             if crossed:  # the weights are fitted on what the models of the folds answer
                 cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
             earned_weights.fit(plan, journal)
-        steps[stage](plan, engine, journal)
+        functions[stage](plan, engine, journal)
         if stage == "justify" and crossed:
             cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from semievol.config import Tuning
 from semievol.engines.adapters import BASE, CONFIG
 from semievol.engines.local import LocalEngine
-from semievol.engines.models.resolve import FULL_WEIGHTS
+from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.engines.training import checkpoints, trainable
 from semievol.errors import UserError
 from semievol.method.protocols import Lesson, Stopped

@@ -1,6 +1,6 @@
-"""What a training changes: the LoRA weights of an adapter, or a copy of every weight of the base.
+"""The weights that a training changes: the LoRA weights of an adapter, or a copy of all weights of the base.
 
-Two classes of the same four verbs. Knows nothing of examples, losses or steps.
+Two classes with the same methods. Knows nothing of examples, losses or steps.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from semievol.errors import UserError
 
 
 def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Method:
-    """How to train: as the settings say; `auto` goes on as `start` was trained, else trains every weight of a model
-    of at most 100 M parameters.
+    """The method of a training. `auto`: that of the adapter `start`; without one, `full` up to 100 M parameters.
 
-    Raises UserError where the settings ask for another method than that of the adapter to start from.
+    Raises UserError if the settings name another method than that of the adapter to start from.
     """
     begun = method_of(start) if start is not None else None
     if settings.method == "auto":
@@ -34,7 +33,7 @@ def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Metho
 
 
 class LoraStudent:
-    """A LoRA adapter on the base that is in memory."""
+    """A LoRA adapter on the base in memory."""
 
     method: Method = "lora"
 
@@ -44,20 +43,20 @@ class LoraStudent:
         self.model: Any = adapted.peft
 
     def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        """dtype: what the weights are rounded to; None keeps them as they are."""
+        """dtype: what the weights are rounded to; None leaves them unchanged."""
         self._adapted.save(self._name, folder, dtype)
 
     def restore(self, folder: Path) -> None:
         self._adapted.restore(self._name, folder)
 
     def close(self) -> None:
-        """Forgets the adapter; what was saved stays."""
+        """Removes the adapter from memory."""
         self._adapted.remove(self._name)
         self._adapted.model.eval()
 
 
 class FullStudent:
-    """A copy of the base in fp32, all of it trainable."""
+    """A copy of the base in fp32, all weights trainable."""
 
     method: Method = "full"
 
@@ -78,7 +77,7 @@ class FullStudent:
                 parameter.copy_(found[name])
 
     def close(self) -> None:
-        """Frees the copy; what was saved stays."""
+        """Removes the copy from memory."""
         self.model = None
 
 
@@ -86,7 +85,7 @@ Student = LoraStudent | FullStudent
 
 
 def enrol(adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> Student:
-    """The student of a training: fresh, or a copy of the adapter in `start`."""
+    """The weights to train: fresh ones, or those of the adapter in `start`."""
     if method(settings, adapted, start) == "full":
         return FullStudent(adapted, start)
     return LoraStudent(adapted, settings, seed, start)
