@@ -1,7 +1,8 @@
-"""Sequences of tokens laid out in one row, without padding; what several of them begin with stands there once.
+"""Sequences of tokens in one row, without padding; a beginning that several of them share is there once.
 
-A batch becomes a forest of pieces, each a run of tokens that continues its parent's. Every token has the position that
-it has in its sequences; a piece sees its ancestors and, causally, itself. Knows nothing of models (see `attention`).
+A batch becomes a forest of pieces. A piece is a run of tokens that continues its parent. Every token has the position
+that it has in its sequence; a piece sees its ancestors and, causally, itself. Knows nothing of models (see
+`attention`).
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ import torch
 from semievol.engines.chat import common_length
 
 LEAST_SHARED = 16
-"""Tokens that sequences must share for these to be a piece of their own, which costs calls in every layer."""
+"""Least shared tokens that become a piece of their own; a piece costs extra calls in every layer."""
 WIDTH_MULTIPLE = 32
-"""Rows are as wide as a multiple of this: in bf16 a processor compiles its products anew for every width."""
+"""Rows are filled up to a multiple of this: in bf16 a processor compiles its products anew for every width."""
 KEPT = -1
-"""Stands for the piece of a beginning whose keys and values are kept."""
+"""In `Piece.seen`: the beginning whose keys and values are kept (see `Beginning`)."""
 Tree = Sequence[tuple[int, ...]]
 """Nodes as paths from the root, parents first."""
 
 
 class Beginning:
-    """The tokens that all sequences of a call begin with: read in its first batch, then kept for the others.
+    """The tokens that the sequences of all batches begin with: computed in the first batch, kept for the others.
 
-    ids: empty where there is nothing to share. No sequence consists of them alone.
+    ids: empty if nothing is shared. Every sequence has more tokens than these. ready: whether `kept` is filled.
     """
 
     def __init__(self, ids: tuple[int, ...] = ()) -> None:
@@ -36,10 +37,10 @@ class Beginning:
 
     @classmethod
     def of(cls, sequences: Sequence[tuple[int, ...]]) -> Beginning:
-        """What the sequences have in common, if that is worth a piece of its own."""
+        """The common beginning of the sequences; an empty one if it is shorter than LEAST_SHARED."""
         if len(sequences) < 2:
             return cls()
-        least, most = min(sequences), max(sequences)  # whatever these two share, all between them share as well
+        least, most = min(sequences), max(sequences)  # what the first and last in order share, all share
         common = min(common_length(least, most), min(map(len, sequences)) - 1)
         return cls(least[:common] if common >= LEAST_SHARED else ())
 
@@ -48,8 +49,8 @@ class Beginning:
 class Piece:
     """A run of tokens in the row.
 
-    seen: the pieces whose keys it sees, itself last. mask: who sees whom; None where a piece that sees itself only
-    does so causally, or where a single token sees everything.
+    seen: the pieces whose keys it sees, itself last. mask: which of its queries sees which key, (size, keys); None if
+    the piece sees only itself, causally, or is a single token that sees everything.
     """
 
     size: int

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,15 +158,11 @@ def _groups(model: Any, dtype: torch.dtype, probe: torch.Tensor) -> list[Group]:
     outer = (module for module in model.modules() if module not in inner)
     suitable = {module: linear for module in outer if (linear := _linear(module)) is not None}
     called: list[tuple[nn.Module, torch.Tensor]] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda layer, given: called.append((layer, given[0]))) for module in suitable
-    ]
-    try:
-        with torch.no_grad():
-            model(input_ids=probe, use_cache=False, logits_to_keep=1)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for module in suitable:
+            hook = module.register_forward_pre_hook(lambda layer, given: called.append((layer, given[0])))
+            hooks.enter_context(hook)
+        model(input_ids=probe, use_cache=False, logits_to_keep=1)
     times = Counter(layer for layer, _ in called)
     together: list[list[nn.Module]] = []
     last: torch.Tensor | None = None
