@@ -38,6 +38,13 @@ def read_json(file: Path) -> Any:
         ) from None
 
 
+def text_settings(folder: Path) -> dict[str, Any]:
+    """The model's config.json; if the model reads more than text, the settings of the part that reads text."""
+    config: dict[str, Any] = read_json(folder / "config.json")
+    inner = config.get("text_config")
+    return inner if inner and isinstance(inner, dict) else config
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The files that together contain every weight once: some folders have the same weights in two forms."""
     index = folder / "model.safetensors.index.json"
@@ -47,21 +54,24 @@ def weight_files(folder: Path) -> list[Path]:
     return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
 
 
+def header(file: Path) -> bytes:
+    """The header of a safetensors file, as JSON; empty if the file is cut off before the header's end."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        return stream.read(length) if 2 <= length <= min(_LARGEST_HEADER, file.stat().st_size - 8) else b""
+
+
 def shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors of a safetensors file by name. Raises ValueError or KeyError if the header is damaged."""
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return {name: tuple(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
+    tensors = json.loads(header(file))
+    return {name: tuple(tensor["shape"]) for name, tensor in tensors.items() if name != "__metadata__"}
 
 
 def header_fault(file: Path) -> str | None:
     """What is wrong with the file's header; None if its tensors fill the file one after the other, without a gap."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= min(_LARGEST_HEADER, size - 8):
-            return "its header is cut off"
-        raw = stream.read(length)
+    raw = header(file)
+    if not raw:
+        return "its header is cut off"
     try:
         tensors: dict[str, Any] = json.loads(raw)
         tensors.pop("__metadata__", None)
@@ -72,7 +82,7 @@ def header_fault(file: Path) -> str | None:
             ends = end
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "its header cannot be read"
-    return None if ends == size - 8 - length else "it is cut off, or longer than its header says"
+    return None if ends == file.stat().st_size - 8 - len(raw) else "it is cut off, or longer than its header says"
 
 
 def _span(tensor: dict[str, Any]) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.config import FULL_UP_TO, Config, Tuning
-from semievol.engines.models.files import read_json, shapes, weight_files
+from semievol.engines.models.files import shapes, text_settings, weight_files
 from semievol.errors import UserError
 
 PROCESS = 490e6
@@ -41,8 +41,7 @@ class Shape:
     def of(cls, folder: Path) -> Shape:
         """Read from config.json and the headers of the weights. Raises UserError if the sizes cannot be read."""
         try:
-            whole = read_json(folder / "config.json")
-            config = whole.get("text_config") or whole
+            config = text_settings(folder)
             hidden = _size(config, "hidden_size", "n_embd", "d_model")
             return cls(
                 parameters=sum(math.prod(shape) for file in weight_files(folder) for shape in shapes(file).values()),

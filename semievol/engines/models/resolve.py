@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from semievol.engines.models import packaged
-from semievol.engines.models.files import read_json
+from semievol.engines.models.files import header, read_json
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER
 
@@ -197,7 +197,7 @@ def _check_shards(folder: Path, where: str) -> None:
                 "Finish the download and start again.",
             )
     for file in sorted(folder.glob("*.safetensors")):
-        _header(file, where)
+        _checked_header(file, where)
 
 
 def _code_key(value: Any) -> str | None:
@@ -212,20 +212,17 @@ def _code_key(value: Any) -> str | None:
     return next(filter(None, map(_code_key, children)), None)
 
 
-def _header(file: Path, where: str) -> bytes:
-    """The JSON header of a safetensors file; a truncated file is a UserError."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header = stream.read(length) if 0 < length <= size - 8 else b""
+def _checked_header(file: Path, where: str) -> bytes:
+    """The header of a safetensors file. Raises UserError for a truncated file."""
+    raw = header(file)
     try:
-        tensors = json.loads(header)
+        tensors = json.loads(raw)
         end = max((t["data_offsets"][1] for name, t in tensors.items() if name != "__metadata__"), default=0)
     except (ValueError, KeyError, TypeError, AttributeError):
-        end = -1
-    if end != size - 8 - length:
+        end = None
+    if end != file.stat().st_size - 8 - len(raw):
         raise UserError(f"{file.name} is cut off or damaged.", where, "Copy or download the model again.")
-    return header
+    return raw
 
 
 def fingerprint(folder: Path) -> str:
@@ -253,7 +250,7 @@ def _fingerprint(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
             if size <= _WHOLE_FILE:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
             else:
-                digest.update(hashlib.sha256(_header(file, f"model {folder.name}")).digest())
+                digest.update(hashlib.sha256(_checked_header(file, f"model {folder.name}")).digest())
                 for i in range(_SAMPLES):
                     stream.seek(i * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
                     digest.update(stream.read(_SAMPLE_BYTES))

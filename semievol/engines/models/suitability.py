@@ -16,7 +16,7 @@ from typing import Any
 
 from semievol.config import Config, Lora
 from semievol.engines.models import packaged
-from semievol.engines.models.files import read_json, shapes, weight_files
+from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
 from semievol.engines.models.resolve import HUB_ID, is_folder, refuse_code, resolve_model
 from semievol.errors import UserError
 from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
@@ -76,23 +76,22 @@ def suitable(name: str) -> Path:
 
 
 def check(folder: Path) -> None:
-    """Refuses, as UserError, a folder of another kind of model, of weights that nothing here reads, or without some."""
+    """Raises UserError for a model that is no causal language model, has weights that cannot be read, or lacks some."""
     where = f"model {folder.name}"
     _refuse_embedder(folder)
     settings = read_json(folder / "config.json")
-    names = settings.get("architectures") or []
-    writes = [name for name in names if _WRITES.search(str(name))]
+    architectures = settings.get("architectures") or []
+    writes = [name for name in architectures if _WRITES.search(str(name))]
     if settings.get("is_encoder_decoder"):
         writes = [name for name in writes if name.endswith("ForCausalLM")]
-    if names and not writes:
+    if architectures and not writes:
         raise UserError(
-            f"{names[0]} is no causal language model: it does not write text word by word.",
+            f"{architectures[0]} is no causal language model: it does not write text word by word.",
             where,
             "Choose a model whose config.json names an architecture ending in ForCausalLM.",
         )
-    small = settings.get("quantization_config")
-    if small:
-        _check_library(small, where)
+    if quantised := settings.get("quantization_config"):
+        _check_library(quantised, where)
     elif family := FAMILIES.get(settings.get("model_type", "")):
         names = [name for file in weight_files(folder) for name in shapes(file)]
         refuse_incomplete(_missing(family, settings, names), (), where)
@@ -159,7 +158,7 @@ def spares_experts(lora: Lora) -> bool:
 def remarks(folder: Path, config: Config) -> list[str]:
     """Sentences about this model that a person should read before a run; mostly none."""
     found = [] if has_template(folder) else [NO_TEMPLATE]
-    settings = _text_settings(read_json(folder / "config.json"))
+    settings = text_settings(folder)
     tunings = [tuning for tuning in (config.propagation.warm_up, config.tune) if tuning.method != "full"]
     if any(settings.get(key) for key in _EXPERTS) and any(spares_experts(tuning.lora) for tuning in tunings):
         found.append(NO_EXPERTS)
@@ -181,9 +180,9 @@ def _refuse_embedder(folder: Path) -> None:
         )
 
 
-def _check_library(small: dict[str, Any], where: str) -> None:
+def _check_library(quantised: dict[str, Any], where: str) -> None:
     """Raises UserError for quantised weights that no installed package reads."""
-    how = str(small.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in small else "an unknown way"))
+    how = str(quantised.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in quantised else "an unknown way"))
     module, package = _LIBRARIES.get(how, ("", ""))
     if not module:
         raise UserError(
@@ -224,9 +223,3 @@ def _missing(family: Family, settings: dict[str, Any], found: Collection[str]) -
         here = held.get(number, set())
         missing += [f"{stack}.{number}.{rest}" for rest in all_of_them - here] if here else [f"{stack}.{number}"]
     return missing
-
-
-def _text_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of the part that reads text, if the model also reads other things."""
-    inner = settings.get("text_config")
-    return inner if isinstance(inner, dict) else settings

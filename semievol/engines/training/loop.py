@@ -254,13 +254,11 @@ class _Watcher(TrainerCallback):
         self.tokens = 0
         self.stopped = False
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        for group in self.groups:
-            group.refresh()
-
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         for group in self.groups:
             group.refresh()
+
+    on_train_begin = on_optimizer_step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started, self.tokens = time.monotonic(), 0
