@@ -354,13 +354,11 @@ def validate(values: dict[str, Any]) -> Config:
 
 
 def _siblings(location: tuple[str | int, ...]) -> str:
+    """The settings that are known at the place of an unknown one."""
     model: Any = Config
     for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            model = Collaborator if part == "collaborators" or isinstance(part, int) else model
-        else:
-            model = annotation
+        in_list = part == "collaborators" or isinstance(part, int)
+        model = Collaborator if in_list else model.model_fields[part].annotation
     return ", ".join(model.model_fields)
 
 

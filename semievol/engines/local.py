@@ -41,7 +41,7 @@ MODEL_EMBEDDER = "model"
 
 
 class LocalEngine:
-    """`method.protocols.Engine` with torch, transformers and peft, on the GPU where there is one.
+    """`method.protocols.Engine` with torch, transformers and peft, on the GPU if there is one.
 
     model: the base: "starter", a local folder or a hub id.
     precision: "fp32" is reproducible; "auto" uses bf16 on a GPU and on processors with instructions for it.
@@ -121,7 +121,7 @@ class LocalEngine:
             def embed(texts: Sequence[str]) -> Vectors:
                 return retrieval.sentence_embedder(folder, self.device.type)(texts)
 
-        return embed if self._cache is None else vectors.kept(embed, self._cache, identity)
+        return embed if self._cache is None else vectors.cached(embed, self._cache, identity)
 
     def fits(self, ask: Ask) -> bool:
         """See the protocol and `Chat.fits`."""

@@ -26,15 +26,15 @@ _FILE = "vectors.safetensors"
 _log = logging.getLogger(__name__)
 
 
-def kept(embed: Embed, home: Path, identity: str) -> Embed:
-    """`embed`, called only for texts whose vectors are not in `home` yet.
+def cached(embed: Embed, cache: Path, identity: str) -> Embed:
+    """`embed`, called only for texts whose vectors are not in the folder `cache` yet.
 
     identity: everything that a text's vector depends on: model, weights, precision. The last digits may also depend on
     the texts that are embedded together. If all vectors take more than LARGEST bytes, only this call's are stored.
     """
-    folder = home / hashlib.sha256(identity.encode()).hexdigest()[:32]
+    folder = cache / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
-    def looked_up(texts: Sequence[str]) -> Vectors:
+    def embed_new(texts: Sequence[str]) -> Vectors:
         known = _read(folder)
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
@@ -46,7 +46,7 @@ def kept(embed: Embed, home: Path, identity: str) -> Embed:
         _log.info("%d of %d texts had an embedding", len(wanted) - len(new), len(wanted))
         return np.stack([known[key] for key in keys])
 
-    return looked_up
+    return embed_new
 
 
 def _read(folder: Path) -> dict[bytes, Vectors]:
@@ -66,4 +66,4 @@ def _write(folder: Path, known: dict[bytes, Vectors]) -> None:
         with checkpoints.written_whole(folder, {"texts": len(known)}) as staging:
             save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, staging / _FILE)
     except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
-        _log.warning("the embeddings could not be kept (%s); they will be computed again", error)
+        _log.warning("the embeddings could not be stored (%s); they will be computed again", error)

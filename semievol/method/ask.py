@@ -160,7 +160,7 @@ def ask_judge(
 
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:
-    """A collaborator's `model` -> the engine's name for it, where the two differ or may differ."""
+    """A collaborator's `model` -> the engine's name for it. Other models have the same name in both."""
     warm = journal.adapter("warm_up")
     return {"base": "base"} | ({"warm_up": warm} if warm else {})
 

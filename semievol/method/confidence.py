@@ -214,7 +214,7 @@ def _averaged_probability(
 
 
 def _distributions(allowed: Sequence[str], responses: Sequence[Response]) -> np.ndarray | None:
-    """(responses, K) probabilities, each row summing to 1; None where a response has none."""
+    """(responses, K) probabilities, each row summing to 1; None if a response has none."""
     if not allowed or not responses or not all(response.probabilities for response in responses):
         return None
     for response in responses:
@@ -236,7 +236,7 @@ def _stating(task: Task, answer: str | None, responses: Sequence[Response]) -> l
 
 
 def _mean(values: Sequence[float] | Sequence[float | None], sign: float = 1.0) -> float | None:
-    """Mean times `sign`; None where there is nothing or something is missing or not finite."""
+    """Mean times `sign`; None if there are no values, or one is missing or not finite."""
     present = [value for value in values if value is not None and math.isfinite(value)]
     if not values or len(present) < len(values):
         return None

@@ -101,7 +101,7 @@ def test_the_method_follows_size_and_start(engine, full, trained, monkeypatch):
 
 @pytest.mark.parametrize("how", ["lora", "full"])
 def test_a_start_of_the_other_method_is_refused(engine, full, trained, how):
-    with pytest.raises(UserError, match="to go on with") as caught:
+    with pytest.raises(UserError, match="and continue with") as caught:
         trainable.method(Tuning(method=how), engine.base, full if how == "lora" else trained)
     assert caught.value.where == "method"
 

@@ -57,7 +57,7 @@ class Shape:
                 "Nothing has to be done; only the estimate of memory is missing.",
             ) from None
 
-    def kept(self, bf16: bool) -> float:
+    def activations(self, bf16: bool) -> float:
         """Bytes that all layers together keep for the backward pass of one token."""
         floats = (
             1000 + 6.6 * self.hidden + 3.3 * self.intermediate
@@ -88,7 +88,7 @@ def training(shape: Shape, tuning: Tuning, text: float, bf16: bool) -> float:
     low_rank = tuning.lora.rank * shape.layers * (8 * shape.hidden + 3 * (shape.hidden + shape.intermediate))
     learnt = shape.parameters if full else low_rank
     tokens = min(tuning.micro_batch_size, tuning.batch_size) * min(tokens_of(text), shape.context)
-    return 16.0 * learnt + tokens * shape.kept(bf16) * (1 if full else _LORA_KEEPS)
+    return 16.0 * learnt + tokens * shape.activations(bf16) * (1 if full else _LORA_KEEPS)
 
 
 def tokens_of(text: float) -> int:

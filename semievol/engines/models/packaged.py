@@ -163,7 +163,9 @@ def _unpack(archive: Path, folder: Path, report: Report) -> None:
         for member in members:
             path = PurePosixPath(member.filename)
             if path.is_absolute() or ".." in path.parts or member.file_size > _LARGEST_MEMBER:
-                raise UserError("The package holds a file that lies outside of it.", archive.name, "Do not use it.")
+                raise UserError(
+                    "A file of the package would be unpacked outside of its folder.", archive.name, "Do not use it."
+                )
             target = folder.joinpath(*path.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             with packed.open(member) as stream, target.open("wb") as out:

@@ -122,7 +122,7 @@ def download(name: str) -> Path:
         raise UserError(
             f'The model "{name}" could not be downloaded ({type(error).__name__}: {str(error)[:200]}).',
             "model",
-            "Check the network connection and the free disk space, then start again; what is there already is kept.",
+            "Check the network connection and the free disk space, then start again; downloaded files are kept.",
         ) from None
 
 

@@ -59,10 +59,10 @@ class Piece:
 
 
 class Packing:
-    """How sequences are laid out in one row.
+    """Sequences laid out in one row.
 
-    sequences: token ids, none empty. trees: for every sequence, a tree of tokens that follows it; each of its nodes
-    sees the sequence and its own ancestors.
+    sequences: token ids, none empty. trees: for every sequence a tree of tokens that follows it; each of its nodes sees
+    the sequence and its own ancestors.
     ids, positions: (1, N), filled up to a width that other batches have, too; `filled` is without that.
     paths: for every sequence the columns of its tokens, those in a beginning that is kept already left out.
     nodes: for every sequence the columns of its tree's nodes.
@@ -124,8 +124,8 @@ class Packing:
 def _families(
     sequences: Sequence[tuple[int, ...]], group: Sequence[int], depth: int
 ) -> Iterator[tuple[list[int], int]]:
-    """Sorted sequences, alike up to `depth`, as families, each with the depth up to which it is alike; one that has
-    no relatives is alike up to its end."""
+    """Groups sorted sequences, which are equal up to `depth`, by longer common beginnings. Yields every family with the
+    depth up to which its members are equal; for a single sequence this is its end."""
     family, up_to = [group[0]], len(sequences[group[0]])
     for place in group[1:]:
         common = min(common_length(sequences[family[0]], sequences[place]), len(sequences[place]) - 1, up_to)
@@ -141,7 +141,7 @@ def _families(
 
 
 def _within(tree: Tree) -> torch.Tensor:
-    """Which nodes see which (M, M): themselves and their ancestors."""
+    """Which nodes see which, bool (M, M): each sees itself and its ancestors."""
     place = {tuple(node): i for i, node in enumerate(tree)}
     seen = torch.eye(len(tree), dtype=torch.bool)
     for node, row in place.items():
@@ -151,7 +151,7 @@ def _within(tree: Tree) -> torch.Tensor:
 
 
 def _mask(own: int, above: int, within: torch.Tensor | None) -> torch.Tensor | None:
-    """Mask (own, above + own) of a piece that sees all of what is above it."""
+    """Mask (own, above + own) of a piece of `own` tokens that sees all `above` tokens of its ancestors."""
     if within is not None:
         return torch.cat([torch.ones(own, above, dtype=torch.bool), within], dim=1)
     if own == 1 or above == 0:

@@ -25,7 +25,7 @@ def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Metho
         return begun or ("full" if adapted.size <= FULL_UP_TO else "lora")
     if begun not in (None, settings.method):
         raise UserError(
-            f"The training is to start from an adapter of method {begun}, and to go on with {settings.method}.",
+            f"The training would start from an adapter of method {begun} and continue with {settings.method}.",
             "method",
             f"Set method to auto or {begun}, or start from the base.",
         )
