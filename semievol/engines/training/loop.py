@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from semievol.config import Tuning
@@ -142,6 +141,7 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",
         seed=lesson.seed % 2**32,
+        train_sampling_strategy="sequential",  # the rows are in the order of training
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="steps",
@@ -203,9 +203,6 @@ class _StudentTrainer(Trainer):
         self._loss_shifts_labels = False  # every label is predicted; else the Trainer would not count the first
         self._student, self._loss, self._mark, self._watcher = student, loss, mark, watcher
         self._checkpoints = folder / checkpoints.CHECKPOINTS
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        return SequentialSampler(self.train_dataset)
 
     def compute_loss(
         self, model: Any, inputs: batches.Batch, return_outputs: bool = False, num_items_in_batch: Any = None
