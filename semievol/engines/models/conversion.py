@@ -7,7 +7,7 @@ are put into a fresh model of the same shape, which is saved. Knows nothing of p
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 from transformers.utils import logging as transformers_logging
 
-from semievol.engines.models.packaged import Report
 from semievol.errors import UserError
 
 _OF_THE_FILE = ("quantization_config", "_name_or_path", "_model_name_or_path")
 
 
-def convert(source: Path, folder: Path, report: Report) -> None:
-    """Writes model, tokenizer and settings of `source` into `folder`.
+def convert(source: Path, folder: Path, report: Callable[[str, int, int], None]) -> None:
+    """Writes model, tokenizer and settings of `source` into `folder`. report: as `packaged.Report`.
 
     Raises UserError for an architecture that transformers cannot read, and for a damaged file.
     """
@@ -58,7 +57,7 @@ def convert(source: Path, folder: Path, report: Report) -> None:
 
 
 @contextmanager
-def _reported(report: Report) -> Iterator[None]:
+def _reported(report: Callable[[str, int, int], None]) -> Iterator[None]:
     """Replaces the progress bar on which transformers counts the tensors that it reads: the count goes to `report`."""
 
     def counted(tensors: Any, **_: Any) -> Iterator[Any]:
