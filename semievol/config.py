@@ -40,8 +40,8 @@ class Collaborator(Settings):
     name: str = Field(min_length=1, max_length=60, description="Name of the collaborator on the screen.")
     model: str = Field(
         "warm_up",
-        description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name. Two choices use no "
-        "language model: `neighbours` (the vote of the nearest labeled records) and `regression` (on the embedder's "
+        description="`base`, `warm_up`, or another model: a folder or hub id. Two choices use no language "
+        "model: `neighbours` (the vote of the nearest labeled records) and `regression` (on the embedder's "
         "vectors).",
     )
     demonstrations: bool = Field(True, description="Show the most similar labeled records before the question.")

@@ -27,7 +27,7 @@ from semievol.engines.chat import Turn
 from semievol.engines.packing.batching import Batcher, Padded, is_out_of_memory, too_large
 from semievol.engines.training import batches, checkpoints
 from semievol.engines.training.fused import Group, fused
-from semievol.engines.training.trainable import Student, enrol
+from semievol.engines.training.trainable import Trainable, prepared
 from semievol.errors import UserError
 from semievol.method.protocols import Lesson, Stopped
 
@@ -67,24 +67,24 @@ def train(
         checkpoints.sweep(lesson.folder)
         checkpoints.sweep(lesson.folder / checkpoints.CHECKPOINTS)
     resume = checkpoints.newest(lesson.folder, mark)
-    student = enrol(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
+    trainable = prepared(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
     try:
         loss = _Loss(adapted)
-        watcher = _Watcher(student.model, loss, held_out, Batcher(budget), metric, progress, stopping)
-        arguments = _arguments(adapted, lesson, student.method, len(rows))
+        watcher = _Watcher(trainable.model, loss, held_out, Batcher(budget), metric, progress, stopping)
+        arguments = _arguments(adapted, lesson, trainable.method, len(rows))
         lengths = [turn.length for turn in rows]
         order = batches.order(lengths, lesson.settings.batch_size, arguments.max_steps, lesson.seed)
         rows = [rows[place] for place in order]
-        trainer = _StudentTrainer(student, loss, lesson.folder, mark, arguments, rows, watcher)
+        trainer = _Trainer(trainable, loss, lesson.folder, mark, arguments, rows, watcher)
         probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
-        with fused(student.model, adapted.model.dtype, probe) as watcher.groups:
+        with fused(trainable.model, adapted.model.dtype, probe) as watcher.groups:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
             raise Stopped(f"training stopped after step {trainer.state.global_step}")
         about = {"lesson": mark, "step": trainer.state.global_step}
         if first:
             with checkpoints.written_whole(finished, about) as folder:
-                student.save(folder, _STORED[lesson.settings.store_dtype])
+                trainable.save(folder, _STORED[lesson.settings.store_dtype])
         trainer.accelerator.wait_for_everyone()
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
@@ -97,7 +97,7 @@ def train(
             ) from None
         raise
     finally:
-        student.close()
+        trainable.close()
     if first:
         shutil.rmtree(lesson.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
     return str(finished)
@@ -177,12 +177,12 @@ class _Loss:
             return batches.answer_loss(model, batch)
 
 
-class _StudentTrainer(Trainer):
-    """Trainer that saves the student's weights, in checkpoints that are complete or not there."""
+class _Trainer(Trainer):
+    """Trainer that saves the trained weights in checkpoints that are complete or not there."""
 
     def __init__(
         self,
-        student: Student,
+        trainable: Trainable,
         loss: _Loss,
         folder: Path,
         mark: str,
@@ -191,7 +191,7 @@ class _StudentTrainer(Trainer):
         watcher: _Watcher,
     ) -> None:
         super().__init__(
-            model=student.model,
+            model=trainable.model,
             args=arguments,
             train_dataset=rows,
             data_collator=loss.collate,
@@ -201,7 +201,7 @@ class _StudentTrainer(Trainer):
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by the labeled tokens of the whole update
         self.loss_is_scaled_for_ga = True
         self._loss_shifts_labels = False  # every label is predicted; else the Trainer would not count the first
-        self._student, self._loss, self._mark, self._watcher = student, loss, mark, watcher
+        self._trainable, self._loss, self._mark, self._watcher = trainable, loss, mark, watcher
         self._checkpoints = folder / checkpoints.CHECKPOINTS
 
     def compute_loss(
@@ -225,10 +225,10 @@ class _StudentTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save and output_dir is not None:
-            self._student.save(Path(output_dir))
+            self._trainable.save(Path(output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self._student.restore(Path(resume_from_checkpoint))
+        self._trainable.restore(Path(resume_from_checkpoint))
 
 
 class _Watcher(TrainerCallback):

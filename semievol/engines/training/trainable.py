@@ -32,7 +32,7 @@ def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Metho
     return settings.method
 
 
-class LoraStudent:
+class TrainableAdapter:
     """A LoRA adapter on the base in memory."""
 
     method: Method = "lora"
@@ -55,7 +55,7 @@ class LoraStudent:
         self._adapted.model.eval()
 
 
-class FullStudent:
+class TrainableCopy:
     """A copy of the base in fp32, all weights trainable."""
 
     method: Method = "full"
@@ -81,11 +81,11 @@ class FullStudent:
         self.model = None
 
 
-Student = LoraStudent | FullStudent
+Trainable = TrainableAdapter | TrainableCopy
 
 
-def enrol(adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> Student:
+def prepared(adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> Trainable:
     """The weights to train: fresh ones, or those of the adapter in `start`."""
     if method(settings, adapted, start) == "full":
-        return FullStudent(adapted, start)
-    return LoraStudent(adapted, settings, seed, start)
+        return TrainableCopy(adapted, start)
+    return TrainableAdapter(adapted, settings, seed, start)
