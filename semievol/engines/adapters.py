@@ -260,18 +260,17 @@ class AdaptedModel:
 
     def _load(self, folder: Path) -> str:
         key = _key(folder)
-        if key in self._loaded:
-            self._loaded[key] = self._loaded.pop(key)  # the most recently used is last
-            return self._loaded[key]
-        self.check(folder)
-        while len(self._loaded) >= _MOST_ADAPTERS:
-            self.remove(self._loaded.pop(next(iter(self._loaded))))
-        config = _read_config(folder)
-        config.inference_mode = True
-        name = self._attach(config)
-        self.restore(name, folder)
-        self._loaded[key] = name
-        return name
+        if key not in self._loaded:
+            self.check(folder)
+            while len(self._loaded) >= _MOST_ADAPTERS:
+                self.remove(self._loaded.pop(next(iter(self._loaded))))
+            config = _read_config(folder)
+            config.inference_mode = True
+            name = self._attach(config)
+            self.restore(name, folder)
+            self._loaded[key] = name
+        self._loaded[key] = self._loaded.pop(key)  # the most recently used is last
+        return self._loaded[key]
 
     def check(self, folder: Path) -> None:
         """Raises UserError for an adapter that is unfinished, damaged, or was trained on another base."""

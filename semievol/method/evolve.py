@@ -34,17 +34,17 @@ from semievol.task.answers import allowed_answers
 def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
     """Runs the stages from `first` to `until`, both inclusive. Raises `Stopped` when the journal asks for it."""
     functions = dict(zip(STAGES, (warm_up, retrieve, respond, justify, select, tune, evaluate), strict=True))
-    crossed = bool(plan.config.cross_fit) and not plan.calibration
+    cross_fitted = bool(plan.config.cross_fit) and not plan.calibration
     earned = plan.config.propagation.weighting == "earned"
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
         stop_if_asked(journal)
         journal.progress(stage, 0, 0)  # the stage has begun; the amount of its work is not known yet
         if stage == "justify" and earned:
-            if crossed:  # the weights are fitted on what the models of the folds answer
+            if cross_fitted:  # the weights are fitted on what the models of the folds answer
                 cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
             earned_weights.fit(plan, journal)
         functions[stage](plan, engine, journal)
-        if stage == "justify" and crossed:
+        if stage == "justify" and cross_fitted:
             cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
 
 
