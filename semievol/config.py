@@ -1,7 +1,7 @@
-"""Settings of a round and a run: what can be set, the one default of each, the three presets, and reading them.
+"""Settings of a round and a run: what can be set, the default of each, the three presets, and how they are read.
 
-Frozen, validated once where they enter, unknown keys refused, stored whole with every run.
-Knows nothing of what the settings do.
+Settings are validated once, when they are read, and do not change afterwards; unknown keys are refused; every run
+stores all of its settings. Knows nothing of what the settings do.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "to
 PRESETS = ("studio", "paper", "authors_code")
 Voter = Literal["neighbours", "regression"]
 VOTERS: tuple[Voter, ...] = ("neighbours", "regression")
-"""What a collaborator's `model` may be beside language models: these answer from the embedder's vectors alone."""
+"""Values of a collaborator's `model` that are no language model: these answer from the embedder's vectors alone."""
 FULL_UP_TO = 100_000_000
-"""Parameters up to which the training method `auto` trains all weights."""
+"""Largest model, in parameters, of which the training method `auto` trains all weights."""
 
 
 class Settings(BaseModel):
@@ -40,8 +40,8 @@ class Collaborator(Settings):
     name: str = Field(min_length=1, max_length=60, description="Name of the collaborator on the screen.")
     model: str = Field(
         "warm_up",
-        description="`base`, `warm_up`, or another model: a folder, hub id or endpoint name. Two choices use no "
-        "language model: `neighbours` (the vote of the nearest labeled records) and `regression` (on the embedder's "
+        description="`base`, `warm_up`, or another model: a folder or hub id. Two choices use no language "
+        "model: `neighbours` (the vote of the nearest labeled records) and `regression` (on the embedder's "
         "vectors).",
     )
     demonstrations: bool = Field(True, description="Show the most similar labeled records before the question.")
@@ -51,7 +51,7 @@ class Collaborator(Settings):
     seed: int = Field(0, ge=0, description="Random seed. Give equal collaborators different seeds.")
 
     @model_validator(mode="after")
-    def _nothing_to_heat(self) -> Collaborator:
+    def _voters_have_no_temperature(self) -> Collaborator:
         if self.model in VOTERS and self.temperature:
             raise ValueError(f"{self.model} has no language model, so its temperature is 0")
         return self
@@ -94,7 +94,7 @@ class Tuning(Settings):
     )
 
     def steps(self, examples: int) -> int:
-        """Updates of a training on so many examples: its epochs' batches, but at least `minimum_steps`."""
+        """Updates of a training on this number of examples: the batches of all epochs, but at least `minimum_steps`."""
         return max(math.ceil(self.epochs * math.ceil(examples / self.batch_size)), self.minimum_steps, 1)
 
     @model_validator(mode="after")
@@ -105,7 +105,7 @@ class Tuning(Settings):
 
 
 class Propagation(Settings):
-    """How the unlabeled records get their answers from the labeled data; a change opens a sibling round."""
+    """How the unlabeled records get their answers; a change of these settings opens a sibling round."""
 
     warm_up: Tuning = Tuning()
     warm_up_demonstrations: Literal["none", "some"] = Field(
@@ -200,7 +200,7 @@ class Policy(Settings):
 
 
 class Config(Settings):
-    """Everything that decides a run's numbers, apart from the data."""
+    """All settings that a run's numbers depend on."""
 
     preset: Literal["studio", "paper", "authors_code"] = "studio"
     model: str = Field(
@@ -268,11 +268,11 @@ STUDIO_READERS = (
     Collaborator(name="warm-up, demonstrations"),
     Collaborator(name="warm-up alone", demonstrations=False),
 )
-"""Who answers in the studio's preset where the answers are nothing to vote for."""
+"""Collaborators of the preset `studio` if neither `neighbours` nor `regression` fits the task."""
 
 
 def preset(name: str) -> dict[str, Any]:
-    """The settings of a preset as a plain nested dict, to be overlaid and then validated as `Config`."""
+    """The settings of a preset as a nested dict."""
     if name == "paper":
         config = Config(
             preset="paper",
@@ -339,7 +339,7 @@ def overlaid(overlay: dict[str, Any], assignments: Sequence[str] = ()) -> Config
 
 
 def validate(values: dict[str, Any]) -> Config:
-    """Config from a nested dict; the first thing that is wrong becomes one clear sentence."""
+    """Config from a nested dict. The first fault becomes a UserError."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -354,13 +354,11 @@ def validate(values: dict[str, Any]) -> Config:
 
 
 def _siblings(location: tuple[str | int, ...]) -> str:
+    """The settings that are known at the place of an unknown one."""
     model: Any = Config
     for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            model = Collaborator if part == "collaborators" or isinstance(part, int) else model
-        else:
-            model = annotation
+        in_list = part == "collaborators" or isinstance(part, int)
+        model = Collaborator if in_list else model.model_fields[part].annotation
     return ", ".join(model.model_fields)
 
 

@@ -1,6 +1,6 @@
-"""The nouns of the method as plain values: task, record, demonstration, response, candidate, decision, example.
+"""The values that all other parts share: task, record, demonstration, response, candidate, decision, example.
 
-Knows nothing of files, models or databases. Every floor above speaks in these.
+Knows nothing of files, models or databases.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Action = Literal["accept", "reject", "edit", "skip", "ambiguous", "undo"]
 STAGES = ("warm_up", "retrieve", "respond", "justify", "select", "tune", "evaluate")
 SPLITS: tuple[Split, ...] = ("labeled", "unlabeled", "test", "calibration")
 ACTIONS: tuple[Action, ...] = ("accept", "reject", "edit", "skip", "ambiguous")
-"""What an expert may decide; an entry `undo` takes a decision back."""
+"""What an expert may decide; `undo` is no decision but takes one back."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Record:
     """One question with what is known about it.
 
     id: stable name inside a dataset version, made from the content; ties are broken by it.
-    answer: the canonical gold answer (letter, label text, number or text), None where it is not known.
-    row: physical row of the file it came from. source_id: its name in that file. group: what it belongs to there
-    (a patient, a document); records of a group are never torn apart by a split.
+    answer: the canonical gold answer (letter, label text, number or text), None if it is not known.
+    row: physical row of the file that it comes from. source_id: its name in that file. group: what it belongs to (a
+    patient, a document); all records of a group are in the same split.
     """
 
     id: str
@@ -62,12 +62,12 @@ class Record:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of question and options, 64 hexadecimal digits: what a decision belongs to."""
+        """SHA-256 of question and options, 64 hexadecimal digits; decisions are stored under it."""
         return content_hash(self.question, self.options)
 
 
 def content_hash(question: str, options: tuple[str, ...]) -> str:
-    """SHA-256 over question and options with their lengths, so that no two different records share it by joining."""
+    """SHA-256 over question and options, each with its length: "ab", "c" and "a", "bc" have different hashes."""
     digest = hashlib.sha256()
     for part in (question, *options):
         raw = part.encode("utf-8", "surrogatepass")
@@ -92,20 +92,20 @@ class Message:
 
 
 ANSWERING = 0.5
-"""Least mass on the allowed answers with which a model may be said to answer the question that it was asked."""
+"""Mass on the allowed answers below which a model is said not to answer the question."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What one collaborator said about one record.
+    """One collaborator's answer to one record.
 
     text: the raw answer as produced, or the most probable (or drawn) allowed answer of a closed task.
-    answer: `text` parsed to a canonical answer; None where it cannot be parsed (which is a disagreement).
+    answer: `text` parsed to a canonical answer; None if it cannot be parsed (which is a disagreement).
     probabilities: for closed tasks p(answer) over the record's allowed answers, in their order, summing to 1.
     mass: unrestricted probability that the model gives to the allowed answers together; None for open tasks.
     token_logprobs: log p of every generated token in nats, untempered; empty for scored closed answers.
     token_entropies: Shannon entropy of every next-token distribution in nats, aligned with `token_logprobs`.
-    exactness: "exact" where log-probabilities were computed in full, "bound" from truncated ones, "absent".
+    exactness: of the log-probabilities: "exact" (computed in full), "bound" (truncated) or "absent".
     """
 
     record_id: str
@@ -121,7 +121,7 @@ class Response:
 
     @property
     def unread(self) -> bool:
-        """Whether the model was not asked, as it could not have read the question."""
+        """Whether the model was not asked because the question is too long for it."""
         return self.exactness == "absent" and not self.text
 
 
@@ -142,11 +142,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """One entry of the history of an expert's decisions. What it means for a candidate, `selection.decisions` says.
+    """One entry of the history of experts' decisions; `selection.decisions` says what it means for a candidate.
 
     content_hash, answer_shown: the record's content and the answer that the decision is about.
     answer: what the expert asserts (accept: the answer shown, edit: another one), None for the other actions.
-    at: unix seconds. undoes: id of the decision that an entry `undo` takes back.
+    at: unix seconds. undoes: id of the decision that an `undo` takes back.
     """
 
     id: int
@@ -165,7 +165,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Example:
-    """One training conversation: the prompt's turns and the answer, with where the answer came from."""
+    """One training conversation: the prompt's turns, the answer, and the origin of the answer."""
 
     record_id: str
     messages: tuple[Message, ...]

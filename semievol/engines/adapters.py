@@ -1,8 +1,8 @@
-"""A base model in memory with its adapters: loading, switching, adding one to be trained, saving.
+"""A base model in memory with its adapters: loading, switching, adding one for training, saving.
 
-An adapter is what a fine-tuning leaves: LoRA weights for peft, or, where every weight was trained ("full"), a complete
-set of weights, which then stands in for the base's own while it is asked. The base's weights are never changed and
-adapters are never merged into it. Work is grouped by adapter; peft's `adapter_names` is not used, since an error inside
+An adapter is the result of a fine-tuning: LoRA weights for peft, or, if all weights were trained ("full"), a complete
+set of weights, which replaces the base's own while the adapter is in use. The base's weights are never changed and no
+adapter is merged into it. Questions are grouped by adapter. peft's `adapter_names` is not used, since an error inside
 such a call leaves its hooks installed.
 """
 
@@ -13,9 +13,8 @@ import itertools
 import json
 import logging
 import shutil
-import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +31,8 @@ from transformers.utils import logging as transformers_logging
 from semievol.config import Lora
 from semievol.engines.chat import Chat
 from semievol.engines.models import suitability
-from semievol.engines.models.resolve import FULL_WEIGHTS, MODEL_FILES, fingerprint, read_json
+from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES, read_json, shapes
+from semievol.engines.models.resolve import fingerprint
 from semievol.engines.packing import attention
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter of ours rather than a model; all weights that were exported are a model."""
+    """Whether a folder contains an adapter made here. A complete set of weights without our marker is a model."""
     return (folder / CONFIG).is_file() or all((folder / file).is_file() for file in (BASE, checkpoints.MARKER))
 
 
@@ -59,7 +59,7 @@ def method_of(folder: Path) -> Method:
 class AdaptedModel:
     """One base model, its tokenizer, and the adapters that are loaded onto it.
 
-    model: the causal language model; what it computes depends on the adapter that `using` has switched on.
+    model: the causal language model. `using` switches an adapter on.
     """
 
     def __init__(self, name: str, device: torch.device, dtype: torch.dtype) -> None:
@@ -73,14 +73,14 @@ class AdaptedModel:
         self.linear = _linear_names(self.model)
         self.experts = _expert_names(self.model)
         self.peft: PeftModel | None = None
-        self._own: dict[str, nn.Parameter] = dict(self.model.named_parameters())  # by the names in the model's files
+        self._own: dict[str, nn.Parameter] = dict(self.model.named_parameters())  # names as in the model's files
         self._loaded: dict[tuple[str, str], str] = {}
         self._full: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
         self._numbers = itertools.count()
 
     def fresh(self, dtype: torch.dtype) -> Any:
-        """The base model read once more from its folder, on the same device."""
-        transformers_logging.disable_progress_bar()  # after the download, whose bar is worth seeing
+        """A new copy of the base model, read from its folder, on the same device."""
+        transformers_logging.disable_progress_bar()  # only now: the bar of the download should be seen
         try:
             model, found = AutoModelForCausalLM.from_pretrained(
                 self.folder,
@@ -88,7 +88,7 @@ class AdaptedModel:
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
-                ignore_mismatched_sizes=True,  # they are told by name below, like those that are missing
+                ignore_mismatched_sizes=True,  # refused below with their names, like those that are missing
                 output_loading_info=True,
             )
             model = model.to(self.device)
@@ -111,14 +111,14 @@ class AdaptedModel:
 
     @property
     def pad(self) -> int:
-        """An id to pad with; it is always masked."""
+        """The id for padding; it is always masked."""
         pad = self.chat.tokenizer.pad_token_id
         return int(pad) if pad is not None else min(self.chat.stops, default=0)
 
     @cached_property
     def packs(self) -> bool:
         """Whether sequences may be packed (see `attention`): plain full attention in every layer, positions that do not
-        depend on the whole length, and a trial that gave the same numbers."""
+        depend on the whole length, and the same numbers as without packing in a trial."""
         config = self.model.config.get_text_config()
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
@@ -130,13 +130,13 @@ class AdaptedModel:
 
     @contextmanager
     def using(self, adapter: str | None) -> Iterator[Any]:
-        """The model with the adapter of this folder (None: the plain base), for reading only."""
+        """The model with the adapter in this folder (None: the base alone), without gradients."""
         with torch.no_grad():
             if adapter is None:
                 with self._plain():
                     yield self.model
             elif method_of(Path(adapter)) == "full":
-                with self._plain(), self._standing_in(self._load_full(Path(adapter))):
+                with self._plain(), self._replaced_by(self._load_full(Path(adapter))):
                     yield self.model
             else:
                 name = self._load(Path(adapter))
@@ -146,11 +146,11 @@ class AdaptedModel:
 
     @contextmanager
     def _plain(self) -> Iterator[None]:
-        """No LoRA adapter switched on."""
+        """The model without any LoRA adapter."""
         if self.peft is None:
             yield
             return
-        # Not `disable_adapter()`, which looks up the active adapter and that may have been removed.
+        # Not `disable_adapter()`: it looks up the active adapter, which may have been removed.
         self.peft.base_model.disable_adapter_layers()
         try:
             yield
@@ -158,8 +158,8 @@ class AdaptedModel:
             self.peft.base_model.enable_adapter_layers()
 
     @contextmanager
-    def _standing_in(self, weights: dict[str, torch.Tensor]) -> Iterator[None]:
-        """Other weights in the place of the base's own."""
+    def _replaced_by(self, weights: dict[str, torch.Tensor]) -> Iterator[None]:
+        """The model with these weights instead of the base's own."""
         own = {name: parameter.data for name, parameter in self._own.items()}
         for name, parameter in self._own.items():
             parameter.data = weights[name]
@@ -170,7 +170,7 @@ class AdaptedModel:
                 parameter.data = own[name]
 
     def add(self, lora: Lora, seed: int, start: Path | None = None) -> str:
-        """Name of a new adapter that is switched on and trainable: fresh, or a copy of the one in `start`."""
+        """Name of a new trainable adapter, switched on: with fresh weights, or those of the adapter in `start`."""
         config = LoraConfig(
             task_type="CAUSAL_LM",
             r=lora.rank,
@@ -190,38 +190,36 @@ class AdaptedModel:
             torch.manual_seed(seed)
             name = self._attach(config)
         if start is not None:
-            self._fill(name, start)
+            self.restore(name, start)
         assert self.peft is not None
         self.peft.set_adapter(name)
         return name
 
     def _experts(self, lora: Lora) -> list[str] | None:
-        """The experts' weights that get an adapter; none where the settings ask for what peft cannot do to them."""
+        """The experts' weights that get an adapter; None if peft cannot adapt them with these settings."""
         if self.experts and suitability.spares_experts(lora):
             _log.warning("%s", suitability.NO_EXPERTS)
             return None
         return self.experts or None
 
     def remove(self, name: str) -> None:
-        """Forgets an adapter."""
+        """Deletes an adapter from memory."""
         assert self.peft is not None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that another adapter becomes active; `using` always names its own
+            warnings.simplefilter("ignore")  # that another adapter becomes active; `using` always sets its own
             self.peft.delete_adapter(name)
 
-    def weights(self, name: str) -> dict[str, torch.Tensor]:
-        """The adapter's tensors by key, on the processor."""
-        state = get_peft_model_state_dict(self.peft, adapter_name=name, save_embedding_layers=False)
-        return {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(state.items())}
+    def _weights(self, name: str) -> dict[str, torch.Tensor]:
+        """The adapter's own tensors by key."""
+        return get_peft_model_state_dict(self.peft, adapter_name=name, save_embedding_layers=False)
 
     def save(self, name: str, folder: Path, dtype: torch.dtype | None = None) -> None:
         """Writes weights, settings and the base's fingerprint into `folder`, without any path of this machine.
 
-        dtype: what the weights are rounded to; None keeps them as they are."""
+        dtype: what the weights are rounded to; None leaves them unchanged."""
         assert self.peft is not None
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {key: tensor.to(dtype or tensor.dtype) for key, tensor in self.weights(name).items()}
-        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+        _save_weights(self._weights(name), folder / WEIGHTS, dtype)
         config = copy.copy(self.peft.peft_config[name])
         config.base_model_name_or_path = self.name
         config.inference_mode = True
@@ -232,31 +230,22 @@ class AdaptedModel:
     def save_full(self, weights: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype | None = None) -> None:
         """Writes a complete set of weights with the base's settings and tokenizer: an ordinary model folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {key: t.detach().to("cpu", dtype or t.dtype).contiguous() for key, t in sorted(weights.items())},
-            folder / FULL_WEIGHTS,
-            metadata={"format": "pt"},
-        )
+        _save_weights(weights, folder / FULL_WEIGHTS, dtype)
         for path in self.folder.iterdir():
             if path.name in MODEL_FILES and path.is_file():
                 shutil.copyfile(path, folder / path.name)
-        if self.chat.plain:  # whoever loads the folder elsewhere asks in the form that it was trained in
+        if self.chat.plain:  # so that other programs use the template that it was trained with
             (folder / "chat_template.jinja").write_text(self.chat.tokenizer.chat_template, encoding="utf-8")
         self._note_base(folder)
 
     def full_weights(self, folder: Path) -> dict[str, torch.Tensor]:
-        """The complete set of weights in a folder, whose names and shapes are exactly those of the base."""
-        expected = {key: tuple(weight.shape) for key, weight in self._own.items()}
-        _check_shapes(expected, folder, FULL_WEIGHTS)
+        """The complete set of weights in a folder. Raises UserError if names or shapes differ from the base's."""
+        _check_shapes(self._own, folder, FULL_WEIGHTS)
         return load_file(folder / FULL_WEIGHTS)
 
     def _note_base(self, folder: Path) -> None:
         note = {"model": self.name, "fingerprint": self.fingerprint}
         (folder / BASE).write_text(json.dumps(note, indent=1), encoding="utf-8")
-
-    def restore(self, name: str, folder: Path) -> None:
-        """Puts the weights saved in `folder` into the adapter `name`."""
-        self._fill(name, folder)
 
     def _load_full(self, folder: Path) -> dict[str, torch.Tensor]:
         key = _key(folder)
@@ -266,26 +255,25 @@ class AdaptedModel:
                 self._full.pop(next(iter(self._full)))
             loaded = self.full_weights(folder)
             self._full[key] = {name: tensor.to(self.device, self.model.dtype) for name, tensor in loaded.items()}
-        self._full[key] = self._full.pop(key)  # the most recently used stands last
+        self._full[key] = self._full.pop(key)  # the most recently used is last
         return self._full[key]
 
     def _load(self, folder: Path) -> str:
         key = _key(folder)
-        if key in self._loaded:
-            self._loaded[key] = self._loaded.pop(key)  # the most recently used stands last
-            return self._loaded[key]
-        self.check(folder)
-        while len(self._loaded) >= _MOST_ADAPTERS:
-            self.remove(self._loaded.pop(next(iter(self._loaded))))
-        config = _read_config(folder)
-        config.inference_mode = True
-        name = self._attach(config)
-        self._fill(name, folder)
-        self._loaded[key] = name
-        return name
+        if key not in self._loaded:
+            self.check(folder)
+            while len(self._loaded) >= _MOST_ADAPTERS:
+                self.remove(self._loaded.pop(next(iter(self._loaded))))
+            config = _read_config(folder)
+            config.inference_mode = True
+            name = self._attach(config)
+            self.restore(name, folder)
+            self._loaded[key] = name
+        self._loaded[key] = self._loaded.pop(key)  # the most recently used is last
+        return self._loaded[key]
 
     def check(self, folder: Path) -> None:
-        """Refuses, as UserError, an adapter that is unfinished, damaged, or was trained on another base."""
+        """Raises UserError for an adapter that is unfinished, damaged, or was trained on another base."""
         where = f"adapter {folder.name}"
         wrong = checkpoints.fault(folder)
         if wrong:
@@ -301,7 +289,7 @@ class AdaptedModel:
     def _attach(self, config: LoraConfig) -> str:
         name = f"adapter{next(self._numbers)}"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the base lies in a folder of another name than when it was saved
+            warnings.simplefilter("ignore")  # that the base was in a folder of another name when the adapter was saved
             if self.peft is None:
                 self.peft = get_peft_model(self.model, config, adapter_name=name)
             else:
@@ -309,29 +297,34 @@ class AdaptedModel:
         self.peft.eval()
         return name
 
-    def _fill(self, name: str, folder: Path) -> None:
-        """Loads weights whose keys and shapes are exactly those of the adapter `name`; else it is removed again."""
-        expected = {key: tuple(tensor.shape) for key, tensor in self.weights(name).items()}
+    def restore(self, name: str, folder: Path) -> None:
+        """Loads the weights in `folder` into the adapter `name`. If their keys or shapes are not the adapter's, deletes
+        the adapter and raises UserError."""
+        own = self._weights(name)
         try:
-            _check_shapes(expected, folder, WEIGHTS)
+            _check_shapes(own, folder, WEIGHTS)
         except UserError:
             self.remove(name)
             raise
         # Not `set_peft_model_state_dict`: for some architectures it renames tensors and looks up the active adapter.
-        own = get_peft_model_state_dict(self.peft, adapter_name=name, save_embedding_layers=False)
         with torch.no_grad():
             for key, tensor in load_file(folder / WEIGHTS).items():
                 own[key].copy_(tensor)
 
 
 def _key(folder: Path) -> tuple[str, str]:
-    """What tells a loaded adapter from one that was written to the same place later."""
+    """Identifies a loaded adapter: another one may be written to the same place later."""
     marker = folder / checkpoints.MARKER
     return str(folder.resolve()), marker.read_text(encoding="utf-8") if marker.is_file() else ""
 
 
-def _check_shapes(expected: dict[str, tuple[int, ...]], folder: Path, file: str) -> None:
-    found = _shapes(folder / file)
+def _save_weights(weights: Mapping[str, torch.Tensor], file: Path, dtype: torch.dtype | None) -> None:
+    on_cpu = {key: t.detach().to("cpu", dtype or t.dtype).contiguous() for key, t in sorted(weights.items())}
+    save_file(on_cpu, file, metadata={"format": "pt"})
+
+
+def _check_shapes(own: Mapping[str, torch.Tensor], folder: Path, file: str) -> None:
+    expected, found = {key: tuple(tensor.shape) for key, tensor in own.items()}, shapes(folder / file)
     if found == expected:
         return
     odd = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
@@ -344,18 +337,18 @@ def _check_shapes(expected: dict[str, tuple[int, ...]], folder: Path, file: str)
 
 
 def _linear_names(model: Any) -> list[str]:
-    """Last names of all linear layers but the output layer: where LoRA goes ("all-linear")."""
+    """Last parts of the names of all linear layers except the output layer: these get LoRA ("all-linear")."""
     output = model.get_output_embeddings()
-    kinds = (nn.Linear, Conv1D)  # the second is GPT-2's linear layer, whose weight lies the other way round
+    kinds = (nn.Linear, Conv1D)  # Conv1D is GPT-2's linear layer with a transposed weight
     linear = [name for name, part in model.named_modules() if isinstance(part, kinds) and part is not output]
     return sorted({name.rpartition(".")[2] for name in linear})
 
 
 def _expert_names(model: Any) -> list[str]:
-    """Last two names of the weights that hold all experts of a layer (experts, out, in), which no layer wraps."""
+    """Last two parts of the names of weights that contain all experts of a layer (experts, out, in)."""
     found = set()
     for name, part in model.named_modules():
-        if not type(part).__module__.startswith("torch.nn"):  # whose three-dimensional weights are convolutions
+        if not type(part).__module__.startswith("torch.nn"):  # torch's own three-dimensional weights are convolutions
             owner = name.rpartition(".")[2]
             found |= {f"{owner}.{key}" for key, weight in part.named_parameters(recurse=False) if weight.dim() == 3}
     return sorted(found)
@@ -368,11 +361,3 @@ def _read_config(folder: Path) -> LoraConfig:
         raise UserError(f"Expected a LoRA adapter, found {found}.", f"adapter {folder.name}", "Choose another one.")
     known = set(LoraConfig.__dataclass_fields__)
     return LoraConfig(**{key: value for key, value in values.items() if key in known})
-
-
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes by key from a safetensors header."""
-    with file.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length))
-    return {key: tuple(value["shape"]) for key, value in header.items() if key != "__metadata__"}

@@ -1,7 +1,7 @@
-"""Chat turns to token ids by the model's own template, for answering and for training alike.
+"""Chat turns to token ids by the model's own template, the same for answering and for training.
 
-The whole conversation, answer included, is rendered and tokenised; text pieces are never tokenised apart and joined.
-Knows nothing of tensors, nor how a template renders.
+The whole conversation, answer included, is rendered and tokenised; its parts are never tokenised alone and joined.
+Knows nothing of tensors, nor of how a template renders.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from semievol.records import Message
 
 @dataclass(frozen=True)
 class Turn:
-    """A tokenised conversation: what is given, and what the model should say.
+    """A tokenised conversation.
 
     prompt: ids up to the point where the answer starts.
     reply: ids of the answer as the template renders it, closed by the end-of-turn token.
@@ -29,11 +29,16 @@ class Turn:
     prompt: tuple[int, ...]
     reply: tuple[int, ...]
 
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and reply."""
+        return len(self.prompt) + len(self.reply)
+
 
 class Chat:
     """A model folder's tokenizer and chat template.
 
-    context: most tokens of prompt and answer together, None where the model has no limit.
+    context: most tokens of prompt and answer together; None if the model has no limit.
     control_tokens: the tokenizer's special tokens as text, longest first. stops: ids that end a turn.
     """
 
@@ -55,7 +60,7 @@ class Chat:
         tokens = self.tokenizer.convert_ids_to_tokens(sorted(self._special))
         self.control_tokens: tuple[str, ...] = tuple(sorted(tokens, key=lambda token: (-len(token), token)))
         self._template = Template(self.tokenizer, self.control_tokens, folder.name)
-        # Most of these is template; some templates put a system turn of their own where there is none.
+        # The template's own tokens. Some templates add a system turn if there is none, so the larger number counts.
         user = Message("user", "x")
         self._fixed = max(map(len, self.prompts([[Message("system", "x"), user], [user]])))
         self._a_byte_a_token = getattr(self.tokenizer.backend_tokenizer, "normalizer", None) is None
@@ -64,11 +69,11 @@ class Chat:
 
     @property
     def plain(self) -> bool:
-        """Whether the model brings no chat template, so that ours is used."""
+        """Whether the model has no chat template, so that the Studio's plain one is used."""
         return self._template.plain
 
     def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
-        """Ids of every conversation up to where the answer starts, for answers that the model generates."""
+        """Ids of every conversation up to the point where the answer starts."""
         if not conversations:
             return []
         texts = [self._template.prompt(messages) for messages in conversations]
@@ -79,8 +84,8 @@ class Chat:
         generated one, but at most a quarter of the context."""
         if self.context is None:
             return True
-        # A token stands for at least one byte where nothing rewrites the text before, so that most prompts need not be
-        # tokenised to know that they fit.
+        # Without a normalizer every token is at least one byte of the text: if the bytes fit, there is no need to
+        # tokenise the prompt.
         parts = [*(message.content for message in messages), *allowed]
         at_most = sum(len(part.encode("utf-8", "replace")) + 16 for part in parts)
         room = self.context - self._fixed - (0 if allowed else min(max_tokens, self.context // 4))
@@ -88,15 +93,15 @@ class Chat:
             return True
         (prompt,) = self.prompts([messages])
         turns = [self.turn(messages, prompt, answer) for answer in allowed]
-        longest = max((len(turn.prompt) + len(turn.reply) for turn in turns), default=len(prompt))
+        longest = max((turn.length for turn in turns), default=len(prompt))
         return longest <= room + self._fixed
 
     def turn(self, messages: Sequence[Message], prompt: tuple[int, ...], answer: str) -> Turn:
-        """`messages` answered by `answer`; `prompt` is what `prompts` gave for them.
+        """`messages` answered by `answer`. prompt: the ids that `prompts` gives for the messages.
 
-        Where prompt and answer share a token, the split is at the end of what the prompt has in common with the
-        answered conversation, so that prompt + reply is always exactly the tokenisation of that. Raises UserError
-        where that would put a word of the question into the reply.
+        Prompt + reply is always exactly the tokenisation of the answered conversation. If a token covers the end of the
+        prompt and the beginning of the answer, it belongs to the reply. Raises UserError if a word of the question
+        would belong to the reply, too.
         """
         tail = self._tail(prompt)
         reply = self._replies.get((tail, answer)) if tail else None
@@ -123,8 +128,8 @@ class Chat:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def _ids(self, found: Answered) -> tuple[tuple[int, ...], list[int]]:
-        """Ids of the answered conversation up to and including the end-of-turn token after the answer, and where in its
-        text the tokens begin."""
+        """Ids of the answered conversation up to the end-of-turn token after the answer, this included, and the places
+        in its text where the tokens begin."""
         encoded = self.tokenizer(found.text, add_special_tokens=False, return_offsets_mapping=True)
         ids, spans = encoded["input_ids"], encoded["offset_mapping"]
         starts = [span[0] for span in spans]
@@ -136,8 +141,8 @@ class Chat:
         return (*ids[: ended[-1] + 1], *closing), starts
 
     def _tail(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
-        """The prompt from its last control token on: special tokens cut text before it is tokenised, so the ids of
-        an answer depend on nothing before it."""
+        """The prompt from its last control token on. Text is cut at control tokens before it is tokenised, so the ids
+        of an answer do not depend on anything before that token."""
         for i in range(len(prompt) - 1, 0, -1):
             if prompt[i] in self._special:
                 return prompt[i:]
@@ -154,7 +159,7 @@ class Chat:
 
 
 def common_length(left: Sequence[int], right: Sequence[int]) -> int:
-    """How many leading ids both sequences share."""
+    """Number of leading ids that both sequences share."""
     for i, (a, b) in enumerate(zip(left, right, strict=False)):
         if a != b:
             return i

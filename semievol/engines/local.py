@@ -1,6 +1,6 @@
 """The engine that runs models in this process: neighbours, answers, training.
 
-Composes the other rooms of this package and holds what they share: the device, the loaded models, the batch budget.
+It combines the other modules of this package and holds what they share: device, loaded models, batch budgets.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ MODEL_EMBEDDER = "model"
 
 
 class LocalEngine:
-    """`method.protocols.Engine` with torch, transformers and peft, on the GPU where there is one.
+    """`method.protocols.Engine` with torch, transformers and peft, on the GPU if there is one.
 
     model: the base: "starter", a local folder or a hub id.
-    precision: "fp32" is reproducible; "auto" takes bf16 on a GPU and on processors made for it.
-    threads: processor threads; 0 takes all cores, but leaves one where there are more than two.
-    cache: folder in which embeddings are kept; None keeps none.
+    precision: "fp32" is reproducible; "auto" uses bf16 on a GPU and on processors with instructions for it.
+    threads: processor threads; 0 takes all cores, but leaves one free if there are more than two.
+    cache: folder of stored embeddings; None stores none.
     """
 
     def __init__(self, model: str, precision: str = "fp32", threads: int = 0, cache: Path | None = None) -> None:
@@ -54,8 +54,9 @@ class LocalEngine:
         torch.set_num_threads(threads or (cores if cores <= 2 else cores - 1))
         rank = int(os.environ.get("LOCAL_RANK", "0"))  # set by torchrun, one process per GPU
         self.device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
-        self.dtype = torch.bfloat16 if precision == "auto" and _bf16_pays(self.device) else torch.float32
         on_cpu = self.device.type == "cpu"
+        fast_bf16 = processor_has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
+        self.dtype = torch.bfloat16 if precision == "auto" and fast_bf16 else torch.float32
         self.batcher = Batcher(CPU_BUDGET if on_cpu else GPU_BUDGET)
         self.generating = Batcher(CPU_GENERATING if on_cpu else GPU_BUDGET)
         self.base = AdaptedModel(model, self.device, self.dtype)
@@ -70,7 +71,7 @@ class LocalEngine:
 
     @property
     def description(self) -> str:
-        """Device and everything else of this machine that decides the last digits of the numbers."""
+        """The device and the settings of this machine that change the last digits of the numbers."""
         kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         dtype = str(self.dtype).removeprefix("torch.")
         batches = f"batches of {self.batcher.budget} tokens ({self.generating.budget} where answers are generated)"
@@ -79,14 +80,14 @@ class LocalEngine:
     def neighbours(
         self, labeled: Sequence[Record], queries: Sequence[Record], k: int, embedder: str
     ) -> list[list[Demonstration]]:
-        """As the protocol says. embedder: "char-tfidf", "model" (this model's own hidden states, averaged over the
-        tokens), or a sentence-transformers model."""
+        """See the protocol. embedder: "char-tfidf", "model" (this model's own hidden states, averaged over the tokens),
+        or a sentence-transformers model."""
         from semievol.engines import retrieval  # here: scikit-learn takes half a second that answering does not need
 
         return retrieval.neighbours(labeled, queries, k, self._embedder(embedder))
 
     def embed(self, records: Sequence[Record], embedder: str) -> Vectors:
-        """As the protocol says; embedder: as in `neighbours`."""
+        """See the protocol. embedder: as in `neighbours`."""
         from semievol.engines import retrieval
 
         return retrieval.unit_vectors(records, self._embedder(embedder))
@@ -99,7 +100,7 @@ class LocalEngine:
         embedder: str,
         how: Voter,
     ) -> list[Reply]:
-        """As the protocol says; embedder: as in `neighbours`."""
+        """See the protocol. embedder: as in `neighbours`."""
         from semievol.engines import voting
 
         poll = {"neighbours": voting.neighbours, "regression": voting.regression}[how]
@@ -120,22 +121,21 @@ class LocalEngine:
             def embed(texts: Sequence[str]) -> Vectors:
                 return retrieval.sentence_embedder(folder, self.device.type)(texts)
 
-        return embed if self._cache is None else vectors.kept(embed, self._cache, identity)
+        return embed if self._cache is None else vectors.cached(embed, self._cache, identity)
 
     def fits(self, ask: Ask) -> bool:
-        """As the protocol says; see `Chat.fits`."""
+        """See the protocol and `Chat.fits`."""
         if ask.model not in self._chats:
             self._chats[ask.model] = self._find(ask.model)[0].chat
         return self._chats[ask.model].fits(ask.messages, ask.allowed, ask.max_tokens)
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
-        """As the protocol says; grouped by model, so that adapters are switched once each."""
+        """See the protocol. Questions are grouped by model, so that every adapter is switched on once."""
         replies: dict[int, Reply] = {}
         for name in dict.fromkeys(ask.model for ask in asks):
             adapted, adapter = self._find(name)
-            mine = [i for i, ask in enumerate(asks) if ask.model == name]
-            closed = [i for i in mine if asks[i].allowed]
-            free = [i for i in mine if not asks[i].allowed]
+            closed = [i for i, ask in enumerate(asks) if ask.model == name and ask.allowed]
+            free = [i for i, ask in enumerate(asks) if ask.model == name and not ask.allowed]
             try:
                 with adapted.using(adapter) as model:
                     replies |= zip(closed, self._score(adapted, model, [asks[i] for i in closed]), strict=True)
@@ -153,14 +153,15 @@ class LocalEngine:
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
     ) -> str:
-        """As the protocol says; see `training.train`."""
+        """See the protocol and `training.loop.train`."""
         # Imported here: transformers.Trainer takes two seconds that answering does not need.
         from semievol.engines.training import loop
 
         return loop.train(self.base, lesson, metric, progress, stopping)
 
     def _find(self, name: str) -> tuple[AdaptedModel, str | None]:
-        """Model and adapter folder that an ask's `model` names. One other base is kept beside the engine's own."""
+        """The model and the adapter folder that an ask's `model` names. One other base stays in memory beside the
+        engine's own."""
         if name == BASE:
             return self.base, None
         if is_adapter(Path(name)):
@@ -243,7 +244,7 @@ class LocalEngine:
             )
 
     def _hidden_states(self, texts: Sequence[str]) -> Vectors:
-        """The base's last hidden states averaged over the tokens of each text (cut at the model's context)."""
+        """The base's last hidden states, averaged over the tokens of each text (cut at the model's context)."""
         limit = self.base.chat.context or 4096
         ids_of: list[list[int]] = self.base.chat.tokenizer(list(texts))["input_ids"]
         rows = [ids[:limit] or [self.base.pad] for ids in ids_of]
@@ -263,7 +264,3 @@ class LocalEngine:
         except OutOfMemory:
             raise too_large("embedder", "Choose the embedder char-tfidf.") from None
         return np.stack(found)
-
-
-def _bf16_pays(device: torch.device) -> bool:
-    return torch.cuda.is_bf16_supported() if device.type == "cuda" else processor_has_bf16()

@@ -1,7 +1,7 @@
-"""Nearest labeled records by cosine similarity.
+"""Nearest labeled records by cosine similarity, and the embedders.
 
-The index lives in memory and is built anew every time (seconds for 10,000 records), so no index file can be stale or
-forged. Knows nothing of language models: an embedder is a function from texts to an array.
+The index is in memory and built anew every time (seconds for 10,000 records), so no index file can be stale or forged.
+Knows nothing of language models: an embedder is a function from texts to an array.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from sklearn.preprocessing import normalize
 from sklearn.random_projection import SparseRandomProjection
 
 from semievol.engines.models import packaged
-from semievol.engines.models.resolve import download, read_json, refuse_code
+from semievol.engines.models.files import read_json
+from semievol.engines.models.resolve import download, refuse_code
 from semievol.engines.models.suitability import refuse_language_model
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 def text_of(record: Record) -> str:
-    """What is compared: the question and the options."""
+    """The text of a record that is embedded: the question and the options."""
     return "\n".join((record.question, *record.options))
 
 
@@ -45,13 +46,13 @@ def neighbours(
 ) -> list[list[Demonstration]]:
     """For every query the `k` nearest labeled records, most similar first, ties by record id.
 
-    Records of equal content (the query itself, or a duplicate) are left out and the next ones take their place; there
-    are fewer than k only where there are too few labeled records. Similarities are cosines rounded to six decimals,
-    so that they do not depend on how many queries are asked at once. Exact up to `flat_up_to` labeled records.
+    Records of equal content (the query itself, or a duplicate) are left out and the next ones take their place. A query
+    gets fewer than k only if there are too few labeled records. Similarities are cosines rounded to six decimals, so
+    that they do not depend on the number of queries in the call. Exact up to `flat_up_to` labeled records.
     """
     if k == 0 or not labeled or not queries:
         return [[] for _ in queries]
-    # One embedding of both, so that a vocabulary learnt from the texts does not depend on the order of the calls.
+    # Both are embedded together, since the vocabulary of char-tfidf comes from all texts of a call.
     vectors = unit_vectors([*labeled, *queries], embed)
     known, asked = vectors[: len(labeled)], vectors[len(labeled) :]
     searched = index(known, flat_up_to)
@@ -66,7 +67,7 @@ def neighbours(
             near = row[row >= 0]
             similarity = _cosines(known[near], vector)
             ranked = _ranked(near, similarity, labeled, hashes, query.content_hash)
-            # Where the last one fetched ties with the k-th kept, a record that was not fetched may come before it.
+            # If the last one fetched ties with the k-th kept, a record that was not fetched may come before it.
             tied = len(ranked) >= k and ranked[k - 1].similarity <= similarity.min()
             if fetch < len(labeled) and (tied or len(ranked) < k):
                 everything = np.arange(len(labeled))
@@ -82,7 +83,7 @@ def unit_vectors(records: Sequence[Record], embed: Embed) -> Vectors:
 
 
 def _cosines(rows: Vectors, vector: Vectors) -> npt.NDArray[np.float64]:
-    """Cosines of unit vectors, summed in float64 and rounded: the same for a pair whatever it is computed with."""
+    """Cosines of unit vectors, summed in float64 and rounded, so that a pair's value does not depend on other rows."""
     products = rows.astype(np.float64) @ vector.astype(np.float64)
     return np.round(products, _DECIMALS) + 0.0
 
@@ -103,7 +104,7 @@ def _ranked(
 
 
 def index(vectors: Vectors, flat_up_to: int) -> Any:
-    """Exact inner-product index; an inverted file beyond `flat_up_to` vectors, with its recall in the log."""
+    """Exact inner-product index; above `flat_up_to` vectors an approximate one (inverted file), its recall logged."""
     count, dimensions = vectors.shape
     flat = faiss.IndexFlatIP(dimensions)
     if count <= flat_up_to:
@@ -135,12 +136,12 @@ def char_tfidf(texts: Sequence[str]) -> Vectors:
     return np.asarray(projection.fit_transform(sparse), dtype=np.float32)
 
 
-def sentence_folder(name: str, told: packaged.Told = packaged.quietly) -> Path:
-    """Folder of a sentence-transformers model that is safe to load: `minilm` (an installed package), a local one, or
-    one from the hub."""
+def sentence_folder(name: str) -> Path:
+    """Folder of a sentence-transformers model that is safe to load: `minilm` (an installed package), a local folder, or
+    a hub id."""
     refuse_language_model(name)
     if name in EMBEDDERS:
-        folder = packaged.folder(name, told)
+        folder = packaged.folder(name)
     else:
         folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else download(name)
     refuse_foreign_modules(folder)
@@ -148,15 +149,15 @@ def sentence_folder(name: str, told: packaged.Told = packaged.quietly) -> Path:
 
 
 def files_of(folder: Path) -> str:
-    """What tells a folder's content from another: every file's name, size and time of its last change."""
+    """Identifies a folder's content: every file's name, size and time of its last change."""
     stats = ((path.relative_to(folder), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
     return "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
 
 
 def sentence_embedder(folder: Path, device: str) -> Embed:
-    """The sentence-transformers model in a folder; UserError where it cannot be loaded."""
+    """The sentence-transformers model in a folder. Raises UserError if it cannot be loaded."""
     try:
-        from sentence_transformers import SentenceTransformer  # here, as it takes four seconds
+        from sentence_transformers import SentenceTransformer  # imported here, since it takes four seconds
 
         model = SentenceTransformer(
             str(folder),
@@ -175,7 +176,7 @@ def sentence_embedder(folder: Path, device: str) -> Embed:
 
 
 def refuse_foreign_modules(folder: Path) -> None:
-    """Refuses a sentence-transformers folder with code, or whose parts are not sentence-transformers' own classes."""
+    """Raises UserError for a folder with code, or with modules that are not sentence-transformers' own classes."""
     refuse_code(folder, f"embedder {folder.name}")
     modules = read_json(folder / "modules.json") if (folder / "modules.json").is_file() else []
     for module in modules:

@@ -1,7 +1,7 @@
-"""Embeddings kept on disk by the content of their texts, so that a later round computes only what is new.
+"""Embeddings stored on disk by the content of their texts, so that a later round embeds new texts only.
 
-A folder per embedder, sealed with hashes; what is damaged, cut off or of another embedder is computed again. Knows
-nothing of how an embedding is made. (The vocabulary of "char-tfidf" depends on all texts at once: it is not kept.)
+One folder per embedder, sealed with hashes; if it is damaged or incomplete, the embeddings are computed again. Knows
+nothing of how an embedding is made. (The vectors of "char-tfidf" depend on all texts of a call: they are not stored.)
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _FILE = "vectors.safetensors"
 _log = logging.getLogger(__name__)
 
 
-def kept(embed: Embed, home: Path, identity: str) -> Embed:
-    """`embed`, asked only for texts that `home` does not hold yet.
+def cached(embed: Embed, cache: Path, identity: str) -> Embed:
+    """`embed`, called only for texts whose vectors are not in the folder `cache` yet.
 
-    identity: everything that decides a text's vector: model, weights, precision. Which texts are computed together may
-    move a vector in its last digits, as it does without keeping them. Beyond LARGEST bytes only this call's are kept.
+    identity: everything that a text's vector depends on: model, weights, precision. The last digits may also depend on
+    the texts that are embedded together. If all vectors take more than LARGEST bytes, only this call's are stored.
     """
-    folder = home / hashlib.sha256(identity.encode()).hexdigest()[:32]
+    folder = cache / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
-    def looked_up(texts: Sequence[str]) -> Vectors:
+    def embed_new(texts: Sequence[str]) -> Vectors:
         known = _read(folder)
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
@@ -46,7 +46,7 @@ def kept(embed: Embed, home: Path, identity: str) -> Embed:
         _log.info("%d of %d texts had an embedding", len(wanted) - len(new), len(wanted))
         return np.stack([known[key] for key in keys])
 
-    return looked_up
+    return embed_new
 
 
 def _read(folder: Path) -> dict[bytes, Vectors]:
@@ -55,7 +55,7 @@ def _read(folder: Path) -> dict[bytes, Vectors]:
     try:
         stored = load_file(folder / _FILE)
         return {key.tobytes(): vector for key, vector in zip(stored["keys"], stored["vectors"], strict=True)}
-    except (OSError, SafetensorError, KeyError, ValueError):  # another process is just replacing it
+    except (OSError, SafetensorError, KeyError, ValueError):  # another process is replacing it at this moment
         return {}
 
 
@@ -65,5 +65,5 @@ def _write(folder: Path, known: dict[bytes, Vectors]) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with checkpoints.written_whole(folder, {"texts": len(known)}) as staging:
             save_file({"keys": keys, "vectors": np.stack(list(known.values()))}, staging / _FILE)
-    except (OSError, SafetensorError) as error:  # safetensors tells a full disk in its own way
-        _log.warning("the embeddings could not be kept (%s); they will be computed again", error)
+    except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
+        _log.warning("the embeddings could not be stored (%s); they will be computed again", error)

@@ -1,7 +1,7 @@
 """Answers without a language model: the nearest labeled records' vote, and a logistic regression on the embeddings.
 
-Knows nothing of tasks: a labeled record votes for the text of its answer, and a query says which texts may be voted
-for. No record has a say about one of equal content, itself included.
+Knows nothing of tasks: a labeled record votes for the text of its answer, and every query has a list of texts that may
+be voted for. No record votes about a query of equal content.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from semievol.records import Record
 
 NEIGHBOURS = 5
 SHARED_VOTES = 0.5
-"""Votes, of NEIGHBOURS, that all allowed answers share evenly, so that none has probability 0."""
+"""Additional votes that all allowed answers share evenly, so that none has probability 0."""
 INVERSE_PENALTY = 10.0
 REFITS = 10
-"""Most regressions that are fitted anew for queries whose content is labeled."""
+"""Most additional regressions, for queries whose content is also that of a labeled record."""
 
 
 def neighbours(
@@ -31,8 +31,8 @@ def neighbours(
     """The NEIGHBOURS nearest labeled records vote, each with a weight in proportion to its cosine (none below 0).
 
     p(a) = (n sum_i w_i [y_i = a] + s / K) / (n + s), over the n votes for one of the K allowed answers, w summing to 1,
-    s = SHARED_VOTES. Without a vote that is allowed the text is empty and all answers are as probable. Where nothing is
-    said to be allowed, any answer may be voted for and there are no probabilities.
+    s = SHARED_VOTES. Without any vote for an allowed answer the text is empty and all answers are equally probable. An
+    empty list allows any answer; then there are no probabilities.
     """
     found = retrieval.neighbours(labeled, queries, NEIGHBOURS, embed)
     return [
@@ -46,8 +46,8 @@ def regression(
 ) -> list[Reply]:
     """Multinomial logistic regression (scikit-learn, C = 10) on the unit vectors of the texts.
 
-    Its probabilities count as n labeled records do, and one more record is shared by all allowed answers. A query of
-    a labeled record's content is answered by a regression that was fitted without that content.
+    Its probabilities count as n labeled records, and one more record is spread evenly over the allowed answers. A query
+    with the content of a labeled record is answered by a regression that was fitted without this content.
     """
     vectors = retrieval.unit_vectors([*labeled, *queries], embed).astype(np.float64)
     known, asked = vectors[: len(labeled)], vectors[len(labeled) :]
@@ -79,20 +79,19 @@ def _vote(votes: Sequence[tuple[str, float]], allowed: list[str]) -> Reply:
 
 
 def _shares(shares: dict[str, float], allowed: list[str], votes: float, shared: float) -> Reply:
-    """Shares of the allowed answers, of so many votes, once so many more were spread evenly."""
-    mine = np.array(
-        [shares.get(answer, 0.0) if allowed.index(answer) == i else 0.0 for i, answer in enumerate(allowed)]
-    )
-    if not mine.sum():
+    """Probabilities of the allowed answers from the shares of all `votes`, with `shared` votes more spread evenly."""
+    # An answer that is allowed twice gets its share once.
+    own = np.array([shares.get(answer, 0.0) if allowed.index(answer) == i else 0.0 for i, answer in enumerate(allowed)])
+    if not own.sum():
         return Reply(text="", probabilities=tuple([1 / len(allowed)] * len(allowed)))
-    spread = (votes * mine / mine.sum() + shared / len(allowed)) / (votes + shared)
+    spread = (votes * own / own.sum() + shared / len(allowed)) / (votes + shared)
     return Reply(text=allowed[int(np.argmax(spread))], probabilities=tuple(spread.tolist()))
 
 
 def _fitted(
     known: npt.NDArray[np.float64], answers: npt.NDArray[np.object_], asked: npt.NDArray[np.float64]
 ) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """Classes, and their probabilities for what is asked: float64[asked, classes]."""
+    """Classes, and their probabilities for the queries, float64[asked, classes]."""
     classes = sorted(set(answers.tolist()))
     if len(classes) < 2:
         return classes, np.ones((len(asked), len(classes)))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from semievol.engines.models.resolve import FULL_WEIGHTS, MODEL_FILES
+from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES
 from semievol.engines.training.checkpoints import about, fault, newest
 from semievol.errors import UserError
 from semievol.export import files

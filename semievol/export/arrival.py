@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from semievol.engines.models.headers import header_fault
+from semievol.engines.models.files import header_fault
 from semievol.engines.models.resolve import refuse_code
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError

@@ -17,7 +17,7 @@ import numpy as np
 
 from semievol import config as settings
 from semievol.engines.models import footprint, lengths, packaged, suitability
-from semievol.engines.models.resolve import read_json
+from semievol.engines.models.files import read_json
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
 from semievol.jobs.planning import check_model
@@ -86,7 +86,7 @@ def described(name: str, kind: str = "folder") -> Known:
     return _of_folder(Known(name, "folder", "ready"), folder)
 
 
-def prepare(name: str, told: packaged.Told = packaged.quietly) -> Known:
+def prepare(name: str, told: packaged.Report = packaged.no_report) -> Known:
     """Unpacks what has to be, then describes the model. Raises UserError where it cannot be used."""
     if packaged.is_packaged(name) or packaged.is_gguf(name):
         packaged.folder(name, told)

@@ -1,7 +1,7 @@
-"""What the models are asked: a record and a collaborator become an `Ask`, a reply becomes a `Response`.
+"""Questions to models: a record and a collaborator become an `Ask`, a reply becomes a `Response`.
 
-Every random draw is keyed by (seed, round, stage, record, collaborator), so that no answer depends on what was asked
-before it. Knows nothing of stages' order.
+Every random draw is keyed by (seed, round, stage, record, collaborator), so that no answer depends on earlier
+questions. Knows nothing of the order of the stages.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from semievol.records import Demonstration, Record, Response
 from semievol.task.answers import allowed_answers, parse
 from semievol.task.prompts import by_similarity, render
 
-CHUNK = 16  # records asked and saved together; a kill loses at most one chunk
+CHUNK = 16  # records whose responses are saved together; a killed run loses at most one chunk
 FIRST_CHUNK = 8
-UNREAD = Reply(text="", exactness="absent")  # of a model that could not read the question
+_NOT_ASKED = Reply(text="", exactness="absent")  # where the model cannot read the question
 
 
 def ask_of(
@@ -32,9 +32,9 @@ def ask_of(
     near: Mapping[str, Sequence[Demonstration]],
     candidates: Sequence[str] = (),
 ) -> Ask:
-    """The question that `collaborator` is asked about `record`; `near` holds demonstrations by record id.
+    """The question to `collaborator` about `record`; `near` holds demonstrations by record id.
 
-    Where the model cannot read all of it, the least similar demonstrations are left out, as many as need be.
+    If the prompt is too long for the model, the least similar demonstrations are left out, as many as necessary.
     """
     nearest_last = by_similarity(near.get(record.id, ())) if collaborator.demonstrations else []
     for left_out in range(len(nearest_last) + 1):
@@ -69,7 +69,7 @@ def ask_of(
 
 @dataclass
 class TooLong:
-    """How many questions of a stage the model could not read as they were meant; told once, at the stage's end."""
+    """Counts the questions of a stage that are too long for the model; reported once, at the end of the stage."""
 
     shortened: int = 0
     unread: int = 0
@@ -79,23 +79,14 @@ class TooLong:
             self.unread += ask.too_long
             self.shortened += bool(ask.left_out) and not ask.too_long
 
-    def tell(self, journal: Journal, stage: str) -> None:
-        if self.shortened:
-            journal.event(
-                stage,
-                f"{counted(self.shortened)} too long for the model with all demonstrations: "
-                "the least similar ones were left out.",
-            )
-        if self.unread:
-            journal.event(
-                stage,
-                f"{counted(self.unread)} too long for the model even without demonstrations, and got no answer.",
-            )
-
-
-def counted(questions: int) -> str:
-    """How many questions were, as the beginning of a sentence."""
-    return "1 question was" if questions == 1 else f"{questions:,} questions were"
+    def report(self, journal: Journal, stage: str) -> None:
+        for count, fault in (
+            (self.shortened, "with all demonstrations: the least similar ones were left out."),
+            (self.unread, "even without demonstrations, and got no answer."),
+        ):
+            if count:
+                questions = "1 question was" if count == 1 else f"{count:,} questions were"
+                journal.event(stage, f"{questions} too long for the model {fault}")
 
 
 def answer_chunk(
@@ -103,23 +94,28 @@ def answer_chunk(
     engine: Engine,
     journal: Journal,
     stage: str,
-    asks: Sequence[tuple[Record, Collaborator, Ask]],
+    asks: Sequence[tuple[Record, Ask]],
     done: set[tuple[str, str, str]],
+    too_long: TooLong,
 ) -> None:
-    """Asks a chunk and saves it whole, unless it is already there."""
-    if all((ask.record_id, ask.collaborator, ask.input_hash) in done for _, _, ask in asks):
+    """Asks all questions of a chunk and saves the responses together, unless all are already stored.
+
+    done: keys (record id, collaborator, input hash) of the stored responses. too_long: counts these questions.
+    """
+    too_long.count(ask for _, ask in asks)
+    if all((ask.record_id, ask.collaborator, ask.input_hash) in done for _, ask in asks):
         return
-    go_on(journal)
-    replies = iter(engine.answer([ask for _, _, ask in asks if not ask.too_long]))
-    responses = [_response(plan, record, ask, UNREAD if ask.too_long else next(replies)) for record, _, ask in asks]
+    stop_if_asked(journal)
+    replies = iter(engine.answer([ask for _, ask in asks if not ask.too_long]))
+    responses = [_response(plan, record, ask, _NOT_ASKED if ask.too_long else next(replies)) for record, ask in asks]
     if stage == "evaluate":
-        journal.save_predictions(asks[0][1].name, responses)
+        journal.save_predictions(responses[0].collaborator, responses)
     else:
         journal.save_responses(stage, responses)
 
 
 def _response(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:
-    """A reply read as an answer. Of scored answers the most probable is taken, or one is drawn where T > 0."""
+    """The response that a reply gives. Of scored answers the most probable is taken; above T = 0 one is drawn."""
     text = reply.text
     if ask.allowed and reply.probabilities and ask.temperature > 0:
         # p^(1/T), scaled by the largest so that a small T cannot make every weight vanish
@@ -140,13 +136,14 @@ def _response(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:
     )
 
 
-def weigh(
+def ask_judge(
     plan: Plan,
     engine: Engine,
     journal: Journal,
     disputed: Sequence[Record],
     by_record: Mapping[str, Sequence[Response]],
 ) -> None:
+    """The judge reads each disputed record with its collaborators' answers in shuffled order, and answers again."""
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     judge = plan.config.propagation.judge
@@ -156,20 +153,20 @@ def weigh(
         for record in chunk:
             candidates = [response.text for response in by_record[record.id]]
             _chance(plan, "justify", record, judge).shuffle(candidates)
-            asks.append((record, judge, ask_of(plan, engine, "justify", record, judge, models, near, candidates)))
-        too_long.count(ask for _, _, ask in asks)
-        answer_chunk(plan, engine, journal, "justify", asks, done)
+            asks.append((record, ask_of(plan, engine, "justify", record, judge, models, near, candidates)))
+        answer_chunk(plan, engine, journal, "justify", asks, done, too_long)
         journal.progress("justify", start + len(chunk), len(disputed))
-    too_long.tell(journal, "justify")
+    too_long.report(journal, "justify")
 
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:
-    """Names that a collaborator may give -> what the engine calls them."""
+    """A collaborator's `model` -> the engine's name for it. Other models have the same name in both."""
     warm = journal.adapter("warm_up")
     return {"base": "base"} | ({"warm_up": warm} if warm else {})
 
 
 def demonstrations_of(plan: Plan, journal: Journal) -> dict[str, list[Demonstration]]:
+    """Record id -> its `k` nearest labeled records, most similar first."""
     labeled = {record.id: record for record in plan.labeled}
     k = plan.config.propagation.k
     return {
@@ -179,7 +176,7 @@ def demonstrations_of(plan: Plan, journal: Journal) -> dict[str, list[Demonstrat
 
 
 def _chance(plan: Plan, stage: str, record: Record, collaborator: Collaborator) -> random.Random:
-    """Random numbers that depend on nothing but (seed, round, stage, record, collaborator)."""
+    """Random numbers that depend on (seed, round, stage, record, collaborator) only."""
     key = f"{plan.config.seed}/{plan.round_number}/{stage}/{record.id}/{collaborator.name}/{collaborator.seed}"
     return random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]))
 
@@ -187,10 +184,10 @@ def _chance(plan: Plan, stage: str, record: Record, collaborator: Collaborator) 
 def chunks(
     records: Sequence[Record], near: Mapping[str, Sequence[Demonstration]] | None = None
 ) -> Iterator[tuple[int, Sequence[Record]]]:
-    """Records as they are asked about, in pieces, each with the number of records before it.
+    """The records cut into chunks, each with the number of records before it.
 
-    Records with the same demonstrations come together, since an engine may read these once for all of them. The first
-    piece is small, so that there are responses to look at soon.
+    Records with the same demonstrations are next to each other, since an engine may read these once for all of them.
+    The first chunk is small, so that the first responses are on the screen soon.
     """
     shown = near or {}
     ordered = sorted(records, key=lambda r: [d.record.id for d in by_similarity(shown.get(r.id, ()))])
@@ -200,6 +197,7 @@ def chunks(
         start, size = start + size, CHUNK
 
 
-def go_on(journal: Journal) -> None:
+def stop_if_asked(journal: Journal) -> None:
+    """Raises `Stopped` if somebody asked the run to stop."""
     if journal.stopping():
         raise Stopped

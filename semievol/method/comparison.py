@@ -1,30 +1,30 @@
-"""What is compared on the test set: the three models in the ways they may be asked, and what a user would pick instead.
+"""The comparison on the test set: which models answer in which way, and what came of it.
 
-A model that was fine-tuned may still be asked with demonstrations, and both answers may be averaged. Whoever knows the
-field will try the nearest neighbours' vote and a regression first, so these stand beside the models, on the same
-labeled records. Knows nothing of how figures are computed or shown.
+Every model may answer without and with demonstrations, and both answers may be averaged. An expert would try simpler
+models first (the most frequent label, the nearest neighbours' vote, a regression), so these answer beside them, from
+the same labeled records. Knows nothing of how figures are shown.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from semievol.config import VOTERS
-from semievol.method import voters
+from semievol.method import metrics, voters
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import Demonstration, Record, Response
-from semievol.task.answers import allowed_answers
+from semievol.task.answers import allowed_answers, same
 
 ARMS = ("base", "warm_up", "evolved")
 SIMPLER = ("majority", *VOTERS)
 _SHOWN, _AVERAGED = "_demonstrations", "_averaged"
 ROWS = (*(f"{arm}{way}" for arm in ARMS for way in ("", _SHOWN, _AVERAGED)), *SIMPLER)
-"""Names under which answers to the test set are kept: every model plainly, with demonstrations, and both averaged."""
+"""Names under which test answers are stored: every model without and with demonstrations, and both averaged."""
 NAMED = {
     "majority": "The most frequent label",
     "neighbours": "The vote of the nearest labeled records",
@@ -33,12 +33,12 @@ NAMED = {
 
 
 def row(arm: str, shown: bool) -> str:
-    """Name of a model asked plainly or with demonstrations."""
+    """Name of a model's answers without or with demonstrations."""
     return f"{arm}{_SHOWN}" if shown else arm
 
 
 def demonstrations(plan: Plan, engine: Engine) -> dict[str, list[Demonstration]]:
-    """The nearest labeled records of every test record; empty where none are to be shown."""
+    """The nearest labeled records of every test record; empty if the settings show none."""
     settings = plan.config.propagation
     if not plan.config.evaluate_demonstrations or not settings.k:
         return {}
@@ -47,42 +47,64 @@ def demonstrations(plan: Plan, engine: Engine) -> dict[str, list[Demonstration]]
 
 
 def average(plan: Plan, journal: Journal) -> None:
-    """Keeps the answer with the largest mean probability of asking plainly and with demonstrations (closed tasks)."""
+    """Closed tasks: saves the answer with the largest mean probability without and with demonstrations."""
     for arm in ARMS:
         plain = {response.record_id: response for response in journal.predictions(arm)}
         shown = {response.record_id: response for response in journal.predictions(row(arm, True))}
         name = f"{arm}{_AVERAGED}"
         if plan.task.closed and plain and shown:
-            _keep(
+            _save(
                 journal, name, [_mean(plan, name, record, plain[record.id], shown[record.id]) for record in plan.test]
             )
 
 
 def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Keeps what the labeled records alone say about the test set; why one does not apply is told."""
-    _keep(journal, "majority", voters.majority(plan, "majority", plan.test))
+    """Saves the simpler models' answers to the test set; if one does not fit the task, an event says why."""
+    _save(journal, "majority", voters.majority(plan, plan.test))
     for how in VOTERS:
         reason = voters.obstacle(plan.task, plan.labeled, plan.test, how)
         if reason and plan.task.closed:
             journal.event("evaluate", reason)
         if reason and (plan.task.closed or how == "regression"):
-            continue  # the neighbours of an open question may still vote for a whole answer
+            continue  # in an open task the neighbours can still vote for a whole answer
         hashes = voters.input_hashes(plan, how, plan.test)
         if {r.record_id: r.input_hash for r in journal.predictions(how)} != hashes:
             journal.save_predictions(how, voters.poll(plan, engine, how, how, plan.test))
 
 
-def ahead(evaluation: Mapping[str, Any]) -> str:
-    """One sentence where something simpler than the evolved model is right more often; empty where nothing is."""
-    evolved = evaluation.get("evolved")
-    there = [name for name in SIMPLER if name in evaluation]
-    if not evolved or not there:
+def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
+    """Accuracy and macro-F1 with 95 % intervals of every row that answered; the paired test of evolved against warm-up
+    and, under `against`, of evolved against the simpler models."""
+    gold = {record.id: record.answer for record in plan.test}
+    found = {name: {r.record_id: r.answer for r in journal.predictions(name)} for name in ROWS}
+    answers = {name: given for name, given in found.items() if given}
+    correct = {name: [same(plan.task, given.get(i), gold[i]) for i in gold] for name, given in answers.items()}
+    result: dict[str, Any] = {"n": len(gold)}
+    for name, given in answers.items():
+        low, high = metrics.wilson(sum(correct[name]), len(gold))
+        result[name] = {"accuracy": sum(correct[name]) / len(gold), "low": low, "high": high}
+        if plan.task.closed:
+            truth = [answer or "" for answer in gold.values()]
+            result[name]["macro_f1"] = metrics.macro_f1(truth, [given.get(i) for i in gold])
+    if "evolved" in correct:
+        if "warm_up" in correct:
+            result |= _paired(correct["warm_up"], correct["evolved"])
+        result["against"] = {name: _paired(correct[name], correct["evolved"]) for name in SIMPLER if name in correct}
+    return result
+
+
+def ahead(figures: Mapping[str, Any]) -> str:
+    """One sentence if a simpler model is right more often than the evolved model, else empty. figures: as `evaluation`
+    gives them."""
+    evolved = figures.get("evolved")
+    simpler = [name for name in SIMPLER if name in figures]
+    if not evolved or not simpler:
         return ""
-    best = max(there, key=lambda name: evaluation[name]["accuracy"])
-    found = evaluation[best]["accuracy"]
+    best = max(simpler, key=lambda name: figures[name]["accuracy"])
+    found = figures[best]["accuracy"]
     if found <= evolved["accuracy"]:
         return ""
-    p = evaluation["against"][best]["p_value"]
+    p = figures["against"][best]["p_value"]
     chance = "" if p < 0.05 else "; chance alone could explain it"
     return (
         f"{NAMED[best]} is right on {100 * found:.1f} %, the evolved model on {100 * evolved['accuracy']:.1f} %: "
@@ -90,14 +112,22 @@ def ahead(evaluation: Mapping[str, Any]) -> str:
     )
 
 
-def _keep(journal: Journal, name: str, responses: list[Response]) -> None:
-    there = {response.record_id: response.input_hash for response in journal.predictions(name)}
-    if there != {response.record_id: response.input_hash for response in responses}:
+def _paired(before: Sequence[bool], after: Sequence[bool]) -> dict[str, float]:
+    """Records that turned right and wrong from one to the other, and the mid-p McNemar test of the two."""
+    pairs = list(zip(before, after, strict=True))
+    gained, lost = sum(a and not b for b, a in pairs), sum(b and not a for b, a in pairs)
+    return {"p_value": metrics.mcnemar_midp(gained, lost), "gained": gained, "lost": lost}
+
+
+def _save(journal: Journal, name: str, responses: list[Response]) -> None:
+    """Saves the responses, unless these very ones are already stored."""
+    stored = {response.record_id: response.input_hash for response in journal.predictions(name)}
+    if stored != {response.record_id: response.input_hash for response in responses}:
         journal.save_predictions(name, responses)
 
 
 def _mean(plan: Plan, name: str, record: Record, plain: Response, shown: Response) -> Response:
-    """Where one of the two has no probabilities, the other stands alone."""
+    """The average of two responses; if one has no probabilities, the other alone."""
     both = [response for response in (plain, shown) if response.probabilities]
     digest = hashlib.sha256(f"{plain.input_hash}/{shown.input_hash}".encode()).hexdigest()[:32]
     if len(both) < 2:

@@ -1,8 +1,8 @@
-"""How sure the collaborators are: five measures, and the merge of a record's responses into one candidate.
+"""The five confidence measures, and the merge of a record's responses into one candidate.
 
-All measures are computed from untempered probabilities at T = 1, in nats, and lower is more confident for all of them
-(docs/design.md, Confidence measures). A value that cannot be computed is None here and a missing key
-in the candidate. Knows nothing of policies: what counts as confident enough is decided in `selection`.
+All measures are computed from untempered probabilities (T = 1), in nats; lower means more confident (docs/design.md,
+Confidence measures). A value that cannot be computed is None here and a missing key in the candidate. Knows nothing
+of policies: `selection` decides what is confident enough.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from semievol.records import Candidate, Exactness, Response, Task
 from semievol.task.answers import same
 
-_WORST: tuple[Exactness, ...] = ("exact", "bound", "absent")
+_BEST_FIRST: tuple[Exactness, ...] = ("exact", "bound", "absent")
 
 
 def mean_nll(
@@ -67,12 +67,12 @@ def answer_entropy(
 def vote_entropy(task: Task, answers: Sequence[str | None]) -> float:
     """-sum_a v_a log v_a, v_a the share of collaborators that answered a; in [0, log n].
 
-    Two unparsable answers (None) agree with nothing, each other included, so each is a vote of its own.
+    An unparsable answer (None) agrees with no other, also not with a second one, so each is a vote of its own.
     Dagan & Engelson 1995 (query by committee), unnormalised.
     """
-    groups = _ballot(task, answers)
-    unread = sum(answer is None for answer in answers)
-    return _entropy(np.array([len(group) for group in groups] + [1] * unread) / max(len(answers), 1))
+    groups = _same_answers(task, answers)
+    unparsed = sum(answer is None for answer in answers)
+    return _entropy(np.array([len(group) for group in groups] + [1] * unparsed) / max(len(answers), 1))
 
 
 def answer_nll(
@@ -92,7 +92,7 @@ def answer_nll(
 
 
 def agree(task: Task, answers: Sequence[str | None]) -> bool:
-    """Whether all answers could be read and every two of them are the same (an unparsable one is a disagreement)."""
+    """Whether all answers could be parsed and every two of them are the same."""
     if None in answers:
         return False
     return len(set(answers)) == 1 or all(same(task, a, b) for a, b in combinations(answers, 2))
@@ -106,35 +106,36 @@ def merge(
     verdict_confidence: Literal["judge", "everyone", "pooled"] = "judge",
     earned: Mapping[str, float] | None = None,
 ) -> Candidate:
-    """One record's candidate from its collaborators' responses and, where they dispute, the self-justification.
+    """One record's candidate from its collaborators' responses and, for disputes, the judge's response (justification).
 
-    Agreed (every answer parsed and the same): theirs, numbers averaged over the collaborators.
-    Disputed with a readable justification: its answer, and its numbers ("judge", the paper) or those averaged over the
-    collaborators and it ("everyone"); `vote_entropy` stays the collaborators'. A judge is told candidate answers, so
-    its own confidence overstates: a starter's judge was right on 40 % of disputes at an average confidence of 89 %.
-    Disputed without: majority vote (ties: larger averaged probability, then smaller answer), numbers averaged.
-    "pooled", closed tasks: whether a judge was asked or not, a dispute goes to the answer with the largest averaged
-    probability, the judge being one voice among the others; numbers averaged.
+    Agreed (all answers parsed and the same): this answer, numbers averaged over the collaborators.
+    Disputed with a parsed justification: the judge's answer. "judge" (the paper) takes the judge's numbers, "everyone"
+    averages over collaborators and judge; `vote_entropy` is always the collaborators'. The judge sees the candidate
+    answers, so its own confidence is too high: a judge on the starter was right in 40 % of the disputes at an average
+    confidence of 89 %.
+    Disputed without one: the majority's answer (ties: larger averaged probability, then smaller answer), numbers
+    averaged.
+    "pooled", closed tasks: with or without a judge, a disputed record gets the answer with the largest averaged
+    probability; a judge counts like one collaborator; numbers averaged.
     exactness: the worst of the responses that the numbers come from.
-    earned: collaborator -> weight above 0, by which averages (closed tasks) and the majority's votes are weighed; the
-    judge then counts as one of them on average. None weighs all alike.
+    earned: collaborator -> weight above 0, for averages (closed tasks) and majority votes; the judge gets the average
+    weight. None gives all the same weight.
     """
     if not responses:
         raise ValueError("merge needs at least one response")
     answers = [response.answer for response in responses]
     agreed = agree(task, answers)
     weights = None if earned is None else _shares(responses, earned)
-    justified = not agreed and justification is not None and justification.answer is not None
-    pooled = verdict_confidence == "pooled" and not agreed
-    if justified and justification is not None:
-        answer = justification.answer
-        alone = verdict_confidence == "judge"
-        source = [justification] if alone else [*responses, justification]
-        counts = None if alone or weights is None else [*weights, 1 / len(weights)]
-    else:
+    judge = None if agreed or justification is None or justification.answer is None else justification
+    if judge is None:
         answer = answers[0] if agreed else _majority(task, allowed, responses, weights)
         source, counts = list(responses), weights
-    if pooled:
+    elif verdict_confidence == "judge":
+        answer, source, counts = judge.answer, [judge], None
+    else:
+        answer, source = judge.answer, [*responses, judge]
+        counts = None if weights is None else [*weights, 1 / len(weights)]
+    if verdict_confidence == "pooled" and not agreed:
         answer = _likeliest(allowed, source, counts) or answer
     values = {
         "answer_nll": answer_nll(task, allowed, answer, source, counts),
@@ -148,28 +149,25 @@ def merge(
         answer=answer,
         agreed=agreed,
         confidences={name: value for name, value in values.items() if value is not None},
-        justified=justified,
-        exactness=max((response.exactness for response in source), key=_WORST.index),
+        justified=judge is not None,
+        exactness=max((response.exactness for response in source), key=_BEST_FIRST.index),
     )
 
 
-def _ballot(task: Task, answers: Sequence[str | None]) -> list[list[str]]:
-    """The parsed answers in groups of the same answer; each group and the list keep the order of appearance."""
+def _same_answers(task: Task, answers: Sequence[str | None]) -> list[list[str]]:
+    """The parsed answers in groups of the same answer; each group and the list are in order of appearance."""
     groups: list[list[str]] = []
     for answer in answers:
-        if answer is None:
-            continue
-        for group in groups:
-            if group[0] == answer or same(task, group[0], answer):
-                group.append(answer)
-                break
-        else:
-            groups.append([answer])
+        if answer is not None:
+            alike = (group for group in groups if group[0] == answer or same(task, group[0], answer))
+            if (found := next(alike, None)) is None:
+                groups.append(found := [])
+            found.append(answer)
     return groups
 
 
 def _shares(responses: Sequence[Response], earned: Mapping[str, float]) -> list[float] | None:
-    """Weight of every response; None, so that all weigh the same, where nobody of them has earned any."""
+    """Weight of every response, summing to 1; None (all weigh the same) if no collaborator has a weight."""
     found = [earned.get(response.collaborator, 0.0) for response in responses]
     total = math.fsum(found)
     return [weight / total for weight in found] if total > 0 else None
@@ -178,7 +176,7 @@ def _shares(responses: Sequence[Response], earned: Mapping[str, float]) -> list[
 def _majority(
     task: Task, allowed: Sequence[str], responses: Sequence[Response], weights: Sequence[float] | None
 ) -> str | None:
-    groups = _ballot(task, [response.answer for response in responses])
+    groups = _same_answers(task, [response.answer for response in responses])
     each = [1.0] * len(responses) if weights is None else weights
 
     def rank(group: list[str]) -> tuple[float, float, str]:
@@ -216,7 +214,7 @@ def _averaged_probability(
 
 
 def _distributions(allowed: Sequence[str], responses: Sequence[Response]) -> np.ndarray | None:
-    """(responses, K) probabilities, each row summing to 1; None where a response has none."""
+    """(responses, K) probabilities, each row summing to 1; None if a response has none."""
     if not allowed or not responses or not all(response.probabilities for response in responses):
         return None
     for response in responses:
@@ -238,7 +236,7 @@ def _stating(task: Task, answer: str | None, responses: Sequence[Response]) -> l
 
 
 def _mean(values: Sequence[float] | Sequence[float | None], sign: float = 1.0) -> float | None:
-    """Mean times `sign`; None where there is nothing or something is missing or not finite."""
+    """Mean times `sign`; None if there are no values, or one is missing or not finite."""
     present = [value for value in values if value is not None and math.isfinite(value)]
     if not values or len(present) < len(values):
         return None

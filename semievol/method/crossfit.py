@@ -1,8 +1,8 @@
 """Calibration without holding anything out: every labeled record judged by models that never saw it.
 
-The labeled records are cut into folds; for each, warm-up, demonstrations, responses and self-justify are run again
-without it, by the very stages of the round, and its records get candidates like those of the pool. What that is worth
-is approximate: the folds' models are not the round's own (Bates, Hastie & Tibshirani 2023; docs/evidence.md).
+The labeled records are cut into folds. For each fold the round's own stages (warm-up, demonstrations, responses,
+self-justify) run again without it, and its records get candidates like those of the pool. The estimates from these
+are approximate, since the folds' models are not the round's own (Bates, Hastie & Tibshirani 2023; docs/evidence.md).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from semievol.importing.splits import cut_folds
 from semievol.method.protocols import Engine, Journal, Plan
 
 FEWEST = 2
-"""Records that a fold must hold at least."""
+"""Least number of records in a fold, and of folds."""
 
 
 def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Callable[..., None]]) -> None:
-    """Gives every labeled record a candidate from the fold that left it out; what is there already is kept.
+    """Gives every labeled record a candidate from models that never saw it; stored results are kept.
 
     stages: `warm_up` to `justify`, as `evolve` runs them.
     """
@@ -46,13 +46,13 @@ def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Cal
             learn_from=plan.unlabeled,
             calibration=[record for record in plan.labeled if record.content_hash in fold],
         )
-        mine = _Fold(journal, number, len(folds))
+        of_fold = _Fold(journal, number, len(folds))
         for stage in stages:
-            stage(without, engine, mine)
+            stage(without, engine, of_fold)
 
 
 class _Fold:
-    """The journal as one fold sees it: adapter and demonstrations of its own, everything else the round's."""
+    """A journal with the fold's own adapter and demonstrations; everything else is the round's."""
 
     def __init__(self, journal: Journal, number: int, count: int) -> None:
         self._journal, self._number, self._count = journal, number, count
@@ -66,11 +66,11 @@ class _Fold:
         self._journal.progress(stage, self._number * total + done, self._count * total)
 
     def metric(self, stage: str, name: str, step: int, value: float) -> None:
-        """A fold's curves are nobody's business."""
+        """The curves of a fold's training are not stored."""
 
     def folder(self, stage: str) -> Path:
-        mine = self._journal.folder(stage)
-        return mine.with_name(f"{mine.name}-without-fold-{self._number + 1}")
+        folder = self._journal.folder(stage)
+        return folder.with_name(f"{folder.name}-without-fold-{self._number + 1}")
 
     def adapter(self, stage: str) -> str | None:
         return self._journal.fold_adapters().get(self._number)
@@ -85,5 +85,5 @@ class _Fold:
         self._near = {record_id: list(near) for record_id, near in found.items()}
 
     def shift(self) -> Mapping[str, Any]:
-        """The round has looked already."""
+        """Not None, so that `retrieve` does not test the shift again: the round has done so."""
         return {}

@@ -1,9 +1,8 @@
-"""Whose word counts how much in a round: weights that the collaborators earn on records with known answers.
+"""The collaborators' weights in a round, fitted on records with known answers.
 
-Those are the calibration records, or the labeled ones where they were cross-fitted. What a record contributed to never
-judges that record: the pool is merged with the weights that all of them earned, each of them with the weights that the
-other folds earned (docs/design.md, Weights of collaborators). The two differ a little, as the pool's come from all
-folds.
+These are the calibration records, or the labeled records if they are cross-fitted. No record is judged by weights that
+it contributed to: unlabeled records get the weights fitted on all known records, a known record those fitted on the
+other folds (docs/design.md, Weights of collaborators).
 """
 
 from __future__ import annotations
@@ -19,59 +18,60 @@ from semievol.records import Record, Response
 from semievol.task.answers import allowed_answers
 
 
-def settle(plan: Plan, journal: Journal) -> None:
-    """Finds and stores the round's weights, unless they are there.
+def fit(plan: Plan, journal: Journal) -> None:
+    """Fits and saves the round's weights, unless they are already stored.
 
-    Stored are `records` (how many they were earned on), `cross_fitted`, and either `everybody` (collaborator -> weight,
-    0: left out) with `folds` (the same per fold) or `reason`, why all count equally after all. A reason is not final:
-    there may be more known records later.
+    Saved are `records` (the number of known records), `cross_fitted`, and either `everybody` (collaborator -> weight,
+    0: left out) with `folds` (the same per fold) or `reason`: why all collaborators count equally nevertheless. With a
+    reason the weights are fitted again next time, since there may be more known records then.
     """
-    stored = journal.weights()
-    if stored is None or "reason" in stored:
-        found = _found(plan, journal)
+    before = journal.weights()
+    if before is None or "reason" in before:
+        found = _fitted(plan, journal)
         journal.save_weights(found)
         if "reason" in found:
             journal.event("justify", found["reason"])
 
 
-def settled(plan: Plan, journal: Journal) -> Mapping[str, Any] | None:
-    """The round's weights; None where all collaborators count equally."""
-    stored = journal.weights() if plan.config.propagation.weighting == "earned" else None
-    return None if stored is None or "reason" in stored else stored
+def stored(plan: Plan, journal: Journal) -> Mapping[str, Any] | None:
+    """The round's weights as `fit` saved them; None if all collaborators count equally."""
+    found = journal.weights() if plan.config.propagation.weighting == "earned" else None
+    return None if found is None or "reason" in found else found
 
 
 def sentence(found: Mapping[str, Any]) -> str:
-    """Who earned what, or why all have the same say although they were to earn it."""
+    """The weight of every collaborator, or why all count equally nevertheless."""
     if "reason" in found:
         return str(found["reason"])
     ranked = sorted(found["everybody"].items(), key=lambda one: -one[1])
-    said = [f"{name} {100 * weight:.0f} %" for name, weight in ranked if weight > 0]
+    shares = [f"{name} {100 * weight:.0f} %" for name, weight in ranked if weight > 0]
     out = [name for name, weight in ranked if weight == 0]
     kind = "cross-fitted labeled" if found["cross_fitted"] else "calibration"
     left_out = f"; {', '.join(out)} left out" if out else ""
-    return f"Weights of the collaborators: {', '.join(said)}{left_out}. Fitted on {found['records']:,} {kind} records."
+    said = ", ".join(shares) + left_out
+    return f"Weights of the collaborators: {said}. Fitted on {found['records']:,} {kind} records."
 
 
-def of(found: Mapping[str, Any], record: Record, known: bool) -> Mapping[str, float]:
-    """Collaborator -> weight for one record; known: whether it is one on which weights were earned."""
-    mine: Mapping[str, float] = found["folds"][weights.fold_of(record.content_hash)] if known else found["everybody"]
-    return mine
+def for_record(fitted: Mapping[str, Any], record: Record, known: bool) -> Mapping[str, float]:
+    """Collaborator -> weight for one record. fitted: as `stored` gives it. known: whether weights are fitted on it."""
+    found: Mapping[str, float] = fitted["folds"][weights.fold_of(record.content_hash)] if known else fitted["everybody"]
+    return found
 
 
-def heard(said: Sequence[Response], mine: Mapping[str, float]) -> list[Response]:
-    """The responses of those that have a say; all where nobody of them has."""
-    return [response for response in said if mine.get(response.collaborator, 0.0) > 0] or list(said)
+def with_weight(responses: Sequence[Response], of_record: Mapping[str, float]) -> list[Response]:
+    """The responses of collaborators that have a weight; all responses if none of them has one."""
+    return [response for response in responses if of_record.get(response.collaborator, 0.0) > 0] or list(responses)
 
 
-def _found(plan: Plan, journal: Journal) -> dict[str, Any]:
+def _fitted(plan: Plan, journal: Journal) -> dict[str, Any]:
     names = [collaborator.name for collaborator in plan.config.propagation.collaborators]
     crossed = bool(plan.config.cross_fit) and not plan.calibration
     known = plan.labeled if crossed else plan.calibration
     records = [record for record in known if record.content_hash not in plan.spent]
-    said: dict[tuple[str, str], Response] = {(r.record_id, r.collaborator): r for r in journal.responses("respond")}
+    responses = {(r.record_id, r.collaborator): r for r in journal.responses("respond")}
     gold, folds = [], []
     for record in records:
-        given = [_of_gold(plan, record, said.get((record.id, name))) for name in names]
+        given = [_of_gold(plan, record, responses.get((record.id, name))) for name in names]
         if len(probabilities := [p for p in given if p is not None]) == len(names):
             gold.append(probabilities)
             folds.append(weights.fold_of(record.content_hash))
@@ -91,7 +91,7 @@ def _found(plan: Plan, journal: Journal) -> dict[str, Any]:
 
 
 def _of_gold(plan: Plan, record: Record, response: Response | None) -> float | None:
-    """Probability that a response gives to the record's known answer, renormalised; None where it gives none."""
+    """Probability that a response gives to the record's known answer, renormalised; None if it gives none."""
     allowed = allowed_answers(plan.task, record)
     if response is None or record.answer not in allowed or len(response.probabilities) != len(allowed):
         return None

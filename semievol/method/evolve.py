@@ -8,15 +8,22 @@ and every random draw is keyed by (seed, round, stage, record, collaborator).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
 from semievol.evidence import shift
 from semievol.method import comparison, confidence, earned_weights, voters
-from semievol.method.ask import TooLong, answer_chunk, ask_of, chunks, demonstrations_of, go_on, model_paths, weigh
+from semievol.method.ask import (
+    TooLong,
+    answer_chunk,
+    ask_judge,
+    ask_of,
+    chunks,
+    demonstrations_of,
+    model_paths,
+    stop_if_asked,
+)
 from semievol.method.crossfit import cross_fit
-from semievol.method.evaluation import evaluation
 from semievol.method.examples import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
@@ -26,26 +33,18 @@ from semievol.task.answers import allowed_answers
 
 def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up", until: str = "evaluate") -> None:
     """Runs the stages from `first` to `until`, both inclusive. Raises `Stopped` when the journal asks for it."""
-    steps: dict[str, Callable[[Plan, Engine, Journal], None]] = {
-        "warm_up": warm_up,
-        "retrieve": retrieve,
-        "respond": respond,
-        "justify": justify,
-        "select": select,
-        "tune": tune,
-        "evaluate": evaluate,
-    }
-    crossed = bool(plan.config.cross_fit) and not plan.calibration
+    functions = dict(zip(STAGES, (warm_up, retrieve, respond, justify, select, tune, evaluate), strict=True))
+    cross_fitted = bool(plan.config.cross_fit) and not plan.calibration
     earned = plan.config.propagation.weighting == "earned"
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
-        go_on(journal)
-        journal.progress(stage, 0, 0)  # begun; how much there is to do is not known yet
+        stop_if_asked(journal)
+        journal.progress(stage, 0, 0)  # the stage has begun; the amount of its work is not known yet
         if stage == "justify" and earned:
-            if crossed:  # what the folds answer says whose word counts how much
+            if cross_fitted:  # the weights are fitted on what the models of the folds answer
                 cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
-            earned_weights.settle(plan, journal)
-        steps[stage](plan, engine, journal)
-        if stage == "justify" and crossed:
+            earned_weights.fit(plan, journal)
+        functions[stage](plan, engine, journal)
+        if stage == "justify" and cross_fitted:
             cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
 
 
@@ -63,13 +62,13 @@ def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:
 def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
     """In-context propagation: the k nearest labeled records of every record become its demonstrations (§3.1).
 
-    The same vectors tell whether labeled and unlabeled texts are alike, which every estimate will assume.
+    The same vectors show whether labeled and unlabeled texts are alike, which every estimate assumes.
     """
     queries = [*plan.unlabeled, *plan.calibration, *plan.labeled]
     settings = plan.config.propagation
     stored = journal.demonstrations()
     if any(record.id not in stored for record in queries):
-        # One demonstration is looked up even where none is shown: its similarity tells how far a record is from home.
+        # One neighbour is found even if none is shown: its similarity says how far a record is from the labeled ones.
         found = engine.neighbours(plan.labeled, queries, max(settings.k, 1), settings.embedder)
         pairs = zip(queries, found, strict=True)
         journal.save_demonstrations({q.id: [(d.record.id, d.similarity) for d in near] for q, near in pairs})
@@ -89,38 +88,38 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     done, too_long = journal.answered("respond"), TooLong()
     collaborators = [c for c in plan.config.propagation.collaborators if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
-        asks = [(r, c, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
-        too_long.count(ask for _, _, ask in asks)
-        answer_chunk(plan, engine, journal, "respond", asks, done)
+        asks = [(r, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
+        answer_chunk(plan, engine, journal, "respond", asks, done, too_long)
         journal.progress("respond", start + len(chunk), len(records))
     voters.respond(plan, engine, journal, records)
-    too_long.tell(journal, "respond")
+    too_long.report(journal, "respond")
 
 
 def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Self-justify: where collaborators disagree the judge weighs their answers; then candidates are merged (§3.2).
 
-    Who has no weight has no say: neither in whether they agree, nor before the judge, nor in the numbers.
+    A collaborator without weight is left out altogether: it does not count for agreement, the judge does not see its
+    answer, and its numbers are not averaged.
     """
     by_record: dict[str, list[Response]] = {}
     for response in journal.responses("respond"):
         by_record.setdefault(response.record_id, []).append(response)
-    for record_id, said in by_record.items():  # who could not read the question has no say, unless nobody could
-        by_record[record_id] = [response for response in said if not response.unread] or said
+    for record_id, given in by_record.items():  # a response without an answer counts only if all are like that
+        by_record[record_id] = [response for response in given if not response.unread] or given
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
-    weighed, known = earned_weights.settled(plan, journal), {record.id for record in plan.calibration}
-    weights = {r.id: earned_weights.of(weighed, r, r.id in known) for r in records} if weighed else {}
-    for record_id, mine in weights.items():
-        by_record[record_id] = earned_weights.heard(by_record[record_id], mine)
+    fitted, known = earned_weights.stored(plan, journal), {record.id for record in plan.calibration}
+    weights = {r.id: earned_weights.for_record(fitted, r, r.id in known) for r in records} if fitted else {}
+    for record_id, of_record in weights.items():
+        by_record[record_id] = earned_weights.with_weight(by_record[record_id], of_record)
     if plan.config.propagation.justify:
-        heard = [r for r in records if not by_record[r.id][0].unread]
-        disputed = [r for r in heard if not confidence.agree(plan.task, [said.answer for said in by_record[r.id]])]
-        weigh(plan, engine, journal, disputed, by_record)
+        read = [r for r in records if not by_record[r.id][0].unread]
+        disputed = [r for r in read if not confidence.agree(plan.task, [given.answer for given in by_record[r.id]])]
+        ask_judge(plan, engine, journal, disputed, by_record)
     justified = {response.record_id: response for response in journal.responses("justify")}
-    whose = plan.config.propagation.verdict_confidence
+    rule = plan.config.propagation.verdict_confidence
     journal.save_candidates(
         confidence.merge(
-            plan.task, allowed_answers(plan.task, r), by_record[r.id], justified.get(r.id), whose, weights.get(r.id)
+            plan.task, allowed_answers(plan.task, r), by_record[r.id], justified.get(r.id), rule, weights.get(r.id)
         )
         for r in records
     )
@@ -152,10 +151,10 @@ def tune(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Base, warm-up and evolved model on the test set, plainly and with demonstrations, beside what a user would pick
-    instead, with intervals and paired tests."""
+    """Base, warm-up and evolved model on the test set, without and with demonstrations, beside simpler models, with
+    intervals and paired tests."""
     models = {"base": "base", "warm_up": journal.adapter("warm_up"), "evolved": journal.adapter("tune")}
-    paths = {arm: path for arm in comparison.ARMS if (path := models[arm]) is not None}
+    paths = {arm: path for arm, path in models.items() if path is not None}
     if not plan.test:
         journal.event("evaluate", "There is no test set, so nothing was evaluated.")
         return
@@ -166,11 +165,10 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
         row = Collaborator(name=comparison.row(arm, shown), model=arm, demonstrations=shown)
         done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
         for start, chunk in chunks(plan.test, near if shown else None):
-            asks = [(r, row, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
-            too_long.count(ask for _, _, ask in asks)
-            answer_chunk(plan, engine, journal, "evaluate", asks, done)
+            asks = [(r, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
+            answer_chunk(plan, engine, journal, "evaluate", asks, done, too_long)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)
-    too_long.tell(journal, "evaluate")
+    too_long.report(journal, "evaluate")
     comparison.average(plan, journal)
     comparison.simpler_rows(plan, engine, journal)
-    journal.save_evaluation(evaluation(plan, journal))
+    journal.save_evaluation(comparison.evaluation(plan, journal))

@@ -1,6 +1,6 @@
-"""What the model is trained on: records and accepted answers as conversations, and the two fine-tunings of a round.
+"""Training examples: records with their known or accepted answers as conversations; and the call that trains on them.
 
-Knows which record may teach what; how training is done is the engine's business.
+Knows nothing of how a model is trained.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from semievol.task.prompts import by_similarity, neutralise, render
 
 
 def warm_up_examples(plan: Plan, engine: Engine) -> list[Example]:
-    """What `warm_up` trains on: every labeled record, with demonstrations once more where the settings say so."""
+    """What `warm_up` trains on: every labeled record; if the settings say so, each once more with demonstrations."""
     tokens = engine.control_tokens
     plain = [_example(plan, record, record.answer, "gold", tokens) for record in plan.labeled]
     settings = plan.config.propagation
@@ -31,7 +31,7 @@ def warm_up_examples(plan: Plan, engine: Engine) -> list[Example]:
 def tune_examples(plan: Plan, frozen: Frozen, control_tokens: Sequence[str]) -> list[tuple[Record, Example]]:
     """What `tune` trains on, each example with its record: labeled records, then accepted ones, in the plan's order.
 
-    Needs no engine, so that the export of training data gives exactly these. control_tokens: the model's own.
+    Needs no engine, so that the export of training data gives exactly these. control_tokens: those of the model.
     """
     gold = plan.labeled if plan.config.tune_on == "gold_and_pseudo" else ()
     found = [(record, _example(plan, record, record.answer, "gold", control_tokens)) for record in gold]
@@ -56,6 +56,7 @@ def _example(
 
 
 def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: list[Example], start: str | None) -> str:
+    """Folder of the adapter of this stage. The loss on calibration records is measured, they are not trained on."""
     if not examples:
         raise UserError("There is nothing to train on.", stage, "Add labeled records or accept more candidates.")
     settings = plan.config.propagation.warm_up if stage == "warm_up" else plan.config.tune

@@ -1,6 +1,6 @@
-"""The two protocols through which the method meets the world: `Engine` answers and trains, `Journal` remembers.
+"""The two protocols that the method is written against: `Engine` answers and trains, `Journal` stores.
 
-`evolve` is written against these only. Engines implement the first, the store the second; the two never meet.
+`semievol.engines` implements the first, `semievol.store` the second; these two do not know each other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from semievol.selection.freezing import Accepted, Considered
 
 
 class Stopped(Exception):
-    """Somebody asked the run to stop; what is finished is saved."""
+    """Somebody asked the run to stop; finished work is saved."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Ask:
     """One question to one model.
 
     model: "base", an adapter's folder, or the name of another model.
-    identity: what stands for the model in `input_hash`, so that it does not depend on where an adapter lies on disk.
-    allowed: the allowed answers, to be scored; empty asks for a generated answer.
+    identity: stands for the model in `input_hash`, so that the hash does not depend on the place of an adapter on disk.
+    allowed: the allowed answers, to be scored; if empty, an answer is generated.
     temperature, seed: for generated answers only; scored answers are returned as untempered probabilities.
-    left_out: demonstrations that are not shown, the least similar ones, since the model could not read them all.
-    too_long: the model cannot read the question even alone, so that it is not asked.
+    left_out: number of demonstrations, the least similar ones, that are not shown because the prompt was too long.
+    too_long: the question alone is too long for the model; it is then not asked.
     """
 
     record_id: str
@@ -49,7 +49,7 @@ class Ask:
 
     @property
     def input_hash(self) -> str:
-        """SHA-256 (32 hex digits) over everything that decides the reply."""
+        """SHA-256 (first 32 hex digits) over everything that the reply depends on."""
         parts: list[Any] = [self.identity or self.model, [(m.role, m.content) for m in self.messages], self.allowed]
         parts += [self.temperature, self.seed, self.max_tokens]
         return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()[:32]
@@ -57,7 +57,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model gave back; fields as in `Response`."""
+    """A model's answer to one `Ask`; fields as in `Response`."""
 
     text: str
     probabilities: tuple[float, ...] = ()
@@ -69,10 +69,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One fine-tuning to be done: on what, from where, with which settings, into which folder.
+    """One fine-tuning: its examples, settings, seed and folder.
 
     start: adapter folder to continue from; None starts a fresh adapter on the base model.
-    held_out: examples whose loss is only watched.
+    held_out: examples whose loss is measured, but which are not trained on.
     """
 
     examples: Sequence[Example]
@@ -84,11 +84,11 @@ class Lesson:
 
 
 class Engine(Protocol):
-    """Something that can embed, answer and be trained. `LocalEngine` is torch, the tests' fake is a dozen lines."""
+    """Embeds texts, answers questions, trains. `LocalEngine` does it with torch, the tests' fake in a few lines."""
 
     @property
     def control_tokens(self) -> Sequence[str]:
-        """The model's own special tokens, which must not reach it out of data."""
+        """The model's own special tokens; text from data must not contain them."""
 
     def neighbours(
         self, labeled: Sequence[Record], queries: Sequence[Record], k: int, embedder: str
@@ -102,7 +102,7 @@ class Engine(Protocol):
         """Whether the ask's model has room for the prompt and its answer."""
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
-        """Replies in the order of `asks`. The numbers do not depend on what else stands in the call (fp32)."""
+        """Replies in the order of `asks`. In fp32 no reply depends on the other asks of the call."""
 
     def vote(
         self,
@@ -112,12 +112,13 @@ class Engine(Protocol):
         embedder: str,
         how: Voter,
     ) -> list[Reply]:
-        """Answers by the embedder's vectors and the labeled records' answers alone, no language model.
+        """Replies from the embedder's vectors and the labeled records' answers alone, without a language model.
 
-        how: "neighbours", a vote of the nearest, weighted by similarity, or "regression", a logistic one. allowed: per
-        query, the texts that may be voted for, to all of which the reply gives a probability above 0; none allows any
-        ("neighbours" only) and the reply has no probabilities. A query of a labeled record's content is answered
-        without that record. An empty text: nobody voted for what is allowed.
+        how: "neighbours" (the nearest vote, weighted by similarity) or "regression" (a logistic one).
+        allowed: for every query the texts that may be voted for; the reply gives each a probability above 0. An empty
+        list allows any text ("neighbours" only), and the reply then has no probabilities.
+        A labeled record has no vote about a query of equal content. The reply's text is empty if no vote was for an
+        allowed text.
         """
 
     def train(
@@ -128,12 +129,12 @@ class Engine(Protocol):
         stopping: Callable[[], bool],
     ) -> str:
         """Trains and returns the finished adapter's folder; continues from `lesson.folder`'s newest complete
-        checkpoint. Raises `Stopped` after having kept a usable adapter when `stopping()` turns true."""
+        checkpoint. When `stopping()` is true, saves a usable adapter and raises `Stopped`."""
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """A frozen selection: the accepted answers with where each came from (pseudo or expert)."""
+    """A frozen selection: the accepted answers and their origins (pseudo or expert) by record id."""
 
     number: int
     policy: Policy | None
@@ -142,7 +143,7 @@ class Frozen:
 
 
 class Journal(Protocol):
-    """What `evolve` tells the world and asks it. Responses are keyed by (record_id, collaborator, input_hash)."""
+    """Stores what `evolve` finds and gives it back. Responses are keyed by (record_id, collaborator, input_hash)."""
 
     def progress(self, stage: str, done: int, total: int) -> None: ...
     def metric(self, stage: str, name: str, step: int, value: float) -> None: ...
@@ -150,7 +151,7 @@ class Journal(Protocol):
     def stopping(self) -> bool: ...
 
     def folder(self, stage: str) -> Path:
-        """Where this stage's adapter belongs: per round for warm_up, per run for tune."""
+        """The folder of this stage's adapter: one per round for warm_up, one per run for tune."""
 
     def adapter(self, stage: str) -> str | None:
         """The finished adapter of `warm_up` (this round) or `tune` (this run), if there is one."""
@@ -158,7 +159,7 @@ class Journal(Protocol):
     def save_adapter(self, stage: str, path: str) -> None: ...
 
     def fold_adapters(self) -> dict[int, str]:
-        """Fold -> its warm-up adapter, of those that are finished (see `crossfit`)."""
+        """Fold -> its finished warm-up adapter (see `crossfit`)."""
 
     def save_fold_adapter(self, fold: int, path: str) -> None: ...
 
@@ -168,12 +169,12 @@ class Journal(Protocol):
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None: ...
 
     def shift(self) -> Mapping[str, Any] | None:
-        """How labeled and unlabeled texts compare in this round (`shift.TextShift`), where that was looked at."""
+        """How labeled and unlabeled texts compare in this round (`shift.TextShift`); None if not yet tested."""
 
     def save_shift(self, found: Mapping[str, Any]) -> None: ...
 
     def weights(self) -> Mapping[str, Any] | None:
-        """What the collaborators of this round earned (`earning.settled`), where that was looked at."""
+        """The collaborators' weights in this round (see `earned_weights.fit`); None if not yet fitted."""
 
     def save_weights(self, found: Mapping[str, Any]) -> None: ...
 
@@ -185,23 +186,23 @@ class Journal(Protocol):
     def save_candidates(self, candidates: Iterable[Candidate]) -> None: ...
 
     def considered(self) -> Considered:
-        """What the round holds now for a selection: candidates with the decisions on them, calibration, reviews.
+        """The round's candidates with the decisions on them, its calibration records and reviews.
 
-        The hidden gold of the pool is not among it.
+        Hidden gold of unlabeled records is not included.
         """
 
     def selection(self) -> Frozen | None:
-        """The round's selection that `tune` is to use: the one asked for, else the newest; None if none is frozen."""
+        """The selection that `tune` uses: the one that the run names, else the round's newest, else None."""
 
     def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
-        """The next numbered selection; a run that used one before, or was asked to use one, gets that one back.
+        """Freezes what is accepted under the next number. A run that names or already used a selection gets that one.
 
-        work: finds what is accepted, and writes nothing; asked again where a decision was saved meanwhile.
+        work: finds what is accepted and writes nothing; called again if a decision was saved meanwhile.
         """
 
     def predictions(self, model: str) -> list[Response]:
-        """Test-set answers already stored by this run for one of `compared.ROWS`. A run that only evaluates begins
-        with those of the run that made the model."""
+        """Test answers already stored by this run for one of `comparison.ROWS`. A run that only evaluates begins with
+        those of the run that trained the model."""
 
     def save_predictions(self, model: str, responses: Sequence[Response]) -> None: ...
     def save_evaluation(self, evaluation: Mapping[str, Any]) -> None: ...
@@ -211,10 +212,10 @@ class Journal(Protocol):
 class Plan:
     """Everything `evolve` works on: the task, the settings, the records by split, and where the round starts.
 
-    round_number, seed: key all random draws. parent: the parent round's evolved adapter, None in the first round.
-    learn_from: unlabeled records that are not to be answered here, but that voters may learn from (cross-fitting).
-    spent: content hashes of what earlier rounds accepted; evidence neither counts nor uses them
-    (docs/evidence.md, Later rounds).
+    round_number: part of the key of every random draw. parent: the parent round's evolved adapter, None in the first
+    round. learn_from: unlabeled records that get no answer here, but from which voters may learn (cross-fitting).
+    spent: content hashes of records that earlier rounds accepted; evidence leaves them out (docs/evidence.md, Later
+    rounds).
     """
 
     task: Task

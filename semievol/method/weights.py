@@ -1,4 +1,4 @@
-"""What weight every collaborator earns by the probabilities it gave to answers that are known; arrays in, arrays out.
+"""Fits the collaborators' weights from the probabilities that they gave to known answers; arrays in, arrays out.
 
 The pool of the collaborators is linear, p(answer) = sum_c w_c p_c(answer), w on the simplex. Knows nothing of records.
 """
@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 ITERATIONS = 50
 LEAST = 0.05
-"""A collaborator that earns less than this is left out: its answers cost more than they tell."""
+"""A collaborator with less weight than this is left out."""
 FEWEST = 30
-"""Known answers below which weights would be noise."""
+"""Known answers that a fit needs at least; weights from fewer would be noise."""
 FOLDS = 5
 
 
@@ -36,20 +36,20 @@ def fit(gold: ArrayLike, iterations: int = ITERATIONS) -> np.ndarray:
     return weights
 
 
-def without_small(weights: ArrayLike, least: float = LEAST) -> np.ndarray:
-    """The weights with those under `least` set to 0, the others scaled to sum to 1; the largest always stays."""
+def without_small(weights: ArrayLike) -> np.ndarray:
+    """The weights with those under LEAST set to 0, the others scaled to sum to 1; the largest always stays."""
     found = np.asarray(weights, dtype=float)
-    kept = np.where((found >= least) | (found == found.max()), found, 0.0)
+    kept = np.where((found >= LEAST) | (found == found.max()), found, 0.0)
     return kept / kept.sum()
 
 
 def earned(gold: ArrayLike) -> np.ndarray:
-    """Weights float[c] as they are used: fitted, and small ones left out."""
+    """Weights float[c] as they are used: fitted, small ones set to 0."""
     return without_small(fit(gold))
 
 
 def cross_earned(gold: ArrayLike, folds: ArrayLike) -> list[np.ndarray]:
-    """For every fold the weights that the records of the other folds earn; those of all where there are no others.
+    """For every fold the weights fitted on the records of the other folds; on all records if there are no others.
 
     folds: int[n], see `fold_of`. A record is judged by its fold's weights, to which it did not contribute.
     """
@@ -58,5 +58,5 @@ def cross_earned(gold: ArrayLike, folds: ArrayLike) -> list[np.ndarray]:
 
 
 def fold_of(content_hash: str) -> int:
-    """The fold of a record, by a hash of its content: the same in every run, and for every copy of the record."""
+    """The fold of a record, by a hash of its content: the same in every run and for every copy of the record."""
     return int.from_bytes(hashlib.sha256(content_hash.encode()).digest()[:8]) % FOLDS

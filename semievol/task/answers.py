@@ -1,4 +1,4 @@
-"""What an answer is: the allowed answers of a record, reading an answer out of text, comparing two answers.
+"""Answers: the allowed answers of a record, reading an answer out of text, comparing two answers.
 
 Canonical answers are strings: the letter for multiple_choice, the label's exact text for classification,
 a plain decimal for numeric, the stripped text for text. Knows nothing of prompts, models or files.
@@ -10,7 +10,6 @@ import math
 import re
 import string
 import unicodedata
-from collections import Counter
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
@@ -20,7 +19,7 @@ from semievol.records import Record, Task
 LETTERS = string.ascii_uppercase
 
 LONGEST_NUMBER = 100
-"""Largest decimal exponent: "1e999999999" would else become a plain decimal of a gigabyte."""
+"""Largest decimal exponent; without a limit "1e999999999" would become a plain decimal of a gigabyte."""
 
 _SPACE = "\u0020\u00a0\u202f\u2009"  # the spaces that separate thousands: plain, no-break, narrow no-break, thin
 _NUMBER = re.compile(rf"[-+]?(?:\d{{1,3}}(?:[,{_SPACE}'’]\d{{3}})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?\s*%?")
@@ -33,11 +32,11 @@ _LETTER_NAMED = re.compile(
 
 
 LONGEST_INSTRUCTION = 4_000
-"""Characters of an instruction; it stands before every prompt and takes room in each."""
+"""Most characters of an instruction, which is part of every prompt."""
 
 
 def instructed(task: Task, instruction: str) -> Task:
-    """The task with this instruction, without blanks around it. Raises UserError where it is too long."""
+    """The task with this instruction, without blanks around it. Raises UserError if it is too long."""
     text = instruction.strip()
     if len(text) > LONGEST_INSTRUCTION:
         raise UserError(
@@ -58,14 +57,14 @@ def allowed_answers(task: Task, record: Record) -> tuple[str, ...]:
 
 
 def answer_text(task: Task, record: Record, answer: str) -> str:
-    """An answer in words for a person: the option's text beside its letter, else the answer itself."""
+    """An answer as a person reads it: for multiple choice the letter with the option's text, else the answer itself."""
     if task.kind == "multiple_choice" and answer in LETTERS[: len(record.options)]:
         return f"{answer}. {record.options[LETTERS.index(answer)]}"
     return answer
 
 
 def parse(task: Task, record: Record, text: str) -> str | None:
-    """Canonical answer that `text` states, or None where it states none (or more than one)."""
+    """Canonical answer that `text` states, or None if it states none (or more than one)."""
     text = text.strip()
     if not text:
         return None
@@ -81,7 +80,7 @@ def parse(task: Task, record: Record, text: str) -> str | None:
 
 def _parse_choice(options: tuple[str, ...], text: str) -> str | None:
     allowed = LETTERS[: len(options)]
-    if len(text) == 1 and text in allowed:  # the letter wins over an option that reads like it
+    if len(text) == 1 and text in allowed:  # the letter, even if the text of some option is this letter
         return text
     folded = [fold(option) for option in options]
     if folded.count(fold(text)) == 1:
@@ -107,7 +106,7 @@ def _parse_label(labels: tuple[str, ...], text: str) -> str | None:
         return exact[0]
     words = f" {fold(text)} "
     named = [label for label in labels if fold(label) and f" {fold(label)} " in words]
-    # "not urgent" names "urgent" too; the longest label wins where it contains all others that were found.
+    # "not urgent" contains "urgent", too: the longest label counts if it contains all others that were found.
     longest = max(named, key=lambda label: len(fold(label)), default=None)
     if longest is None or len(folded[fold(longest)]) > 1:
         return None
@@ -115,9 +114,9 @@ def _parse_label(labels: tuple[str, ...], text: str) -> str | None:
 
 
 def parse_number(text: str) -> Decimal | None:
-    """The one number in `text`; thousands separators are dropped and "5 %" is 0.05. None if there is none or several.
+    """The number in `text`; thousands separators are dropped and "5 %" is 0.05. None if there is not exactly one.
 
-    Where there are several, the one after the last "=", "####" or "answer is" counts.
+    Of several numbers the one after the last "=", "####" or "answer is" counts.
     """
     found = [match.group() for match in _NUMBER.finditer(text.translate(_MINUS)) if re.search(r"\d", match.group())]
     if len(found) != 1:
@@ -134,7 +133,7 @@ def parse_number(text: str) -> Decimal | None:
 
 
 def same(task: Task, left: str | None, right: str | None) -> bool:
-    """Whether two canonical answers count as the same; an unparsable answer (None) is the same as nothing."""
+    """Whether two canonical answers count as the same; an unparsable answer (None) never does."""
     if left is None or right is None:
         return False
     if task.kind == "numeric":
@@ -150,8 +149,8 @@ def same(task: Task, left: str | None, right: str | None) -> bool:
 def fold(text: str) -> str:
     """Text for comparison: NFKC, lower case, punctuation other than decimal points and signs dropped, one space.
 
-    Combining marks stay (they are vowels in many scripts), and so do comparisons. What is nothing but punctuation or
-    emoji stays whole, or any two of them would be the same.
+    Combining marks stay (they are vowels in many scripts), and so do the signs < and >. A text of punctuation or emoji
+    only stays whole, since otherwise any two such texts would be the same.
     """
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     kept = re.sub(r"[.,](?!\d)|[^\w\s.,%+\-/<>]", _blank, plain)
@@ -160,13 +159,3 @@ def fold(text: str) -> str:
 
 def _blank(match: re.Match[str]) -> str:
     return match.group() if unicodedata.category(match.group())[0] == "M" else " "
-
-
-def token_f1(prediction: str, gold: str) -> float:
-    """Harmonic mean of token precision and recall over folded words, in [0, 1] (SQuAD, Rajpurkar et al. 2016, §6.1)."""
-    predicted, expected = Counter(fold(prediction).split()), Counter(fold(gold).split())
-    shared = sum((predicted & expected).values())
-    if shared == 0:
-        return float(predicted == expected)
-    precision, recall = shared / sum(predicted.values()), shared / sum(expected.values())
-    return 2 * precision * recall / (precision + recall)

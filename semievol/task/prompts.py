@@ -1,8 +1,8 @@
 """Records to chat turns: the one place that decides what a model reads (docs/design.md, Prompts).
 
 The bundled starter is trained on exactly these prompts, so a change of wording is a new PROMPT_VERSION.
-Knows nothing of tokenizers: it neutralises the chat control tokens in common use, and a caller that knows its
-model's own special tokens passes them as `control_tokens`.
+Knows nothing of tokenizers: it neutralises the chat control tokens in common use; callers pass their model's own
+special tokens as `control_tokens`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _INSTRUCTION = re.compile(
     r"|\bignore instructions\b|\byou (?:are|must) now\b|\bsystem prompt\b|^[ \t]{0,8}(?:system|assistant)[ \t]{0,8}:",
     re.IGNORECASE | re.MULTILINE,
 )
-# Cheaper than the pattern: a text without any of these words cannot match it.
+# Faster than the pattern: a text without any of these words cannot match it.
 _CUES = ("ignore", "disregard", "forget", "override", "you are now", "you must now", "system", "assistant")
-_TOKENS = "<["  # one of these begins every control token that is known
+_TOKENS = "<["  # every known control token begins with one of these
 
 
 def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
-    """`text` with every chat control token broken up by a space after its first character, so that it stays data."""
+    """`text` with a space after the first character of every chat control token, so that no model reads it as one."""
     text = _CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
     for token in control_tokens:
         if len(token) > 1 and not token.isspace():
@@ -42,27 +42,26 @@ def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
 
 
 def has_control_tokens(text: str) -> bool:
-    """Whether `text` holds something that a chat template could take for a control token."""
+    """Whether `text` contains what a tokenizer could read as a control token."""
     return any(sign in text for sign in _TOKENS) and _CONTROL.search(text) is not None
 
 
 def gives_orders(text: str) -> bool:
-    """Whether `text` seems to speak to the model ("ignore the above …") rather than to be about something."""
+    """Whether `text` seems to give the model instructions ("ignore the above …")."""
     lower = text.lower()
     return any(cue in lower for cue in _CUES) and _INSTRUCTION.search(text) is not None
 
 
 def suspicious(question: str, options: Sequence[str] = ()) -> bool:
-    """Whether a record's text could steer the model: instructions hidden in data, or chat control tokens.
+    """Whether a record's text could steer the model: hidden instructions or chat control tokens.
 
-    Such a record is read like any other, but no policy accepts what a model says about it (docs/reliability.md,
-    Security).
+    Such a record gets answers like any other, but no policy accepts them (docs/reliability.md, Security).
     """
     return any(has_control_tokens(text) or gives_orders(text) for text in (question, *options))
 
 
 def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = (), rule_first: bool = False) -> str:
-    """The user turn of one question: the question, its options if any, and the answer rule unless it stands first."""
+    """The user turn of one question: the question, its options if any, and, unless `rule_first`, the answer rule."""
     lines = [neutralise(record.question, control_tokens)]
     if task.kind == "multiple_choice":
         lines.append("Options:")
@@ -76,7 +75,7 @@ def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = ()
 
 
 def answer_rule(task: Task) -> str:
-    """The sentence that tells in which form to answer; empty for free text."""
+    """The sentence that says in which form to answer; empty for free text."""
     if task.kind == "multiple_choice":
         return "Answer with the letter only."
     if task.kind == "classification":
@@ -98,10 +97,10 @@ def render(
     """Chat turns up to, not including, the answer.
 
     demonstrations: shown in the order given; `by_similarity` puts the least similar first.
-    candidates: for self-justify, the responses to weigh, in the order shown.
-    variant: "standard" opens with the task's instruction as a system turn (if it has one), "bare" leaves it out.
-    rule_first: the answer rule closes the system turn instead of every question. All prompts then begin alike, which
-    an engine reads once for a whole batch, and a demonstration does not repeat it.
+    candidates: for self-justify, the responses that the judge reads, in the order given.
+    variant: "standard" begins with the task's instruction as a system turn (if it has one), "bare" leaves it out.
+    rule_first: the answer rule is at the end of the system turn instead of every question. Then all prompts have a
+    common beginning, which an engine reads once for a whole batch, and demonstrations do not repeat the rule.
     """
     parts = [task.instruction if variant == "standard" else "", answer_rule(task) if rule_first else ""]
     opening = "\n".join(neutralise(part, control_tokens) for part in parts if part)
@@ -119,7 +118,7 @@ def render(
 
 
 def by_similarity(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
-    """Least similar first, so that the nearest stands beside the question; of equals the smallest id is nearest."""
+    """Least similar first, so that the nearest is next to the question; of equals the smallest id counts as nearest."""
     return sorted(demonstrations, key=lambda d: (-d.similarity, d.record.id))[::-1]
 
 

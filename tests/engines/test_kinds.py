@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from semievol.engines.adapters import CONFIG, WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import suitability
-from semievol.engines.models.resolve import FULL_WEIGHTS
+from semievol.engines.models.files import FULL_WEIGHTS
 from tests.engines.conftest import ask, examples, lesson, train
 from tests.tiny_model import make_experts, make_gpt2
 

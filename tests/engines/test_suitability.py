@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from semievol.config import load
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import suitability
-from semievol.engines.models.resolve import FULL_WEIGHTS
+from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.errors import UserError
 from tests.engines.conftest import ask
 from tests.tiny_model import make_experts, make_gpt2

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from semievol.config import Tuning
 from semievol.engines.adapters import BASE, CONFIG
 from semievol.engines.local import LocalEngine
-from semievol.engines.models.resolve import FULL_WEIGHTS
+from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.engines.training import checkpoints, trainable
 from semievol.errors import UserError
 from semievol.method.protocols import Lesson, Stopped
@@ -101,7 +101,7 @@ def test_the_method_follows_size_and_start(engine, full, trained, monkeypatch):
 
 @pytest.mark.parametrize("how", ["lora", "full"])
 def test_a_start_of_the_other_method_is_refused(engine, full, trained, how):
-    with pytest.raises(UserError, match="to go on with") as caught:
+    with pytest.raises(UserError, match="and continue with") as caught:
         trainable.method(Tuning(method=how), engine.base, full if how == "lora" else trained)
     assert caught.value.where == "method"
 

@@ -41,7 +41,7 @@ def test_loss_is_on_the_answer_and_its_end_only(engine, way):
     batch = batches.packed(turns) if way == "packed" else batches.padded(turns, 0)
     replies = "".join(f"{example.answer}<|im_end|>" for example in examples(9))
     assert engine.base.chat.tokenizer.decode(batch["labels"]) == replies
-    assert batch["tokens"] == sum(map(batches.length, turns))
+    assert batch["tokens"] == sum(turn.length for turn in turns)
     expected = 0.0
     for turn in turns:
         ids = torch.tensor([[*turn.prompt, *turn.reply]])
@@ -56,7 +56,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_replies_tokens(engine, tmp_path
     taught = lesson(tmp_path, minimum_steps=1, epochs=0.1, lora=Lora(rank=4, dropout=0.0))
     _, seen = train(engine, taught)
     turns = batches.tokenised(engine.base.chat, taught.examples)
-    places = batches.order([batches.length(turn) for turn in turns], taught.settings.batch_size, 1, taught.seed)
+    places = batches.order([turn.length for turn in turns], taught.settings.batch_size, 1, taught.seed)
     first = [turns[place] for place in places]  # a fresh adapter changes nothing yet
     with engine.base.using(None) as model:
         total = sum(float(batches.answer_loss(model, batches.padded([turn], 0))) for turn in first)

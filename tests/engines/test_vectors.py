@@ -23,21 +23,21 @@ class Embedder:
 
 def test_only_new_texts_are_computed_and_the_order_is_that_of_the_call(tmp_path: Path):
     embedder = Embedder()
-    kept = vectors.kept(embedder, tmp_path, "one")
+    kept = vectors.cached(embedder, tmp_path, "one")
     first = kept(["water", "owl", "water", "ähm \ud800"])
     assert embedder.asked == ["water", "owl", "ähm \ud800"]
-    again = vectors.kept(embedder, tmp_path, "one")(["roof", "owl", "water"])
+    again = vectors.cached(embedder, tmp_path, "one")(["roof", "owl", "water"])
     assert embedder.asked[3:] == ["roof"]
     assert np.array_equal(again[1:], first[[1, 0]])
     assert np.array_equal(first, Embedder()(["water", "owl", "water", "ähm \ud800"]))
-    vectors.kept(embedder, tmp_path, "another model")(["owl"])
+    vectors.cached(embedder, tmp_path, "another model")(["owl"])
     assert embedder.asked[4:] == ["owl"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "garbage"])
 def test_damaged_embeddings_are_computed_again(tmp_path: Path, damage: str):
     embedder = Embedder()
-    kept = vectors.kept(embedder, tmp_path, "one")
+    kept = vectors.cached(embedder, tmp_path, "one")
     first = kept(["water", "owl"])
     (file,) = tmp_path.rglob("*.safetensors")
     whole = file.read_bytes()
@@ -55,7 +55,7 @@ def test_damaged_embeddings_are_computed_again(tmp_path: Path, damage: str):
 def test_a_place_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     embedder = Embedder()
-    assert vectors.kept(embedder, tmp_path / "file", "one")(["owl"]).shape == (1, 6)
+    assert vectors.cached(embedder, tmp_path / "file", "one")(["owl"]).shape == (1, 6)
 
 
 def test_a_full_disk_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -65,12 +65,12 @@ def test_a_full_disk_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(vectors, "save_file", full)
-    assert vectors.kept(Embedder(), tmp_path, "one")(["owl"]).shape == (1, 6)
+    assert vectors.cached(Embedder(), tmp_path, "one")(["owl"]).shape == (1, 6)
 
 
 def test_what_other_rounds_asked_for_stays_until_it_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     embedder = Embedder()
-    kept = vectors.kept(embedder, tmp_path, "one")
+    kept = vectors.cached(embedder, tmp_path, "one")
     kept(["water", "owl"])
     kept(["roof"])
     kept(["water", "owl", "roof"])

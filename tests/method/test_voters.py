@@ -41,7 +41,7 @@ def test_options_are_voted_for_by_their_text_whatever_their_letter() -> None:
 
 def test_the_majority_of_a_multiple_choice_is_the_most_frequent_text_else_the_most_frequent_letter() -> None:
     recurring, other = choice("q", "?", ("Parks", "Roads", "WATER")), choice("p", "?", ("x", "y"))
-    found = voters.majority(plan_of(CHOICE, KNOWN), "majority", [recurring, other])
+    found = voters.majority(plan_of(CHOICE, KNOWN), [recurring, other])
     assert [said.answer for said in found] == ["C", "A"]
 
 

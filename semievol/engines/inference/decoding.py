@@ -1,15 +1,16 @@
-"""Going on from prompts token by token: the logits after the prompts, after each further token, and rows that leave.
+"""Decoders, which continue prompts token by token, one row per answer.
 
-Two ways of the same verbs. `SharedPrompts` keeps the keys and values of every prompt once, however many answers go on
-from it; `OwnRows` leaves all of it to the model and its cache, for models that cannot be packed.
-Knows nothing of how a token is chosen.
+Every decoder has `logits` (R, V) after the last token of every row, `step` (each row gets one more token) and `keep`
+(only these rows remain, in this order). `SharedPrompts` keeps the keys and values of every prompt once for all its
+answers. `OwnRows`, for models that cannot be packed, uses the model's own cache. Knows nothing of how a token is
+chosen.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -17,25 +18,13 @@ from semievol.engines.packing.attention import attending, forward, in_one_precis
 from semievol.engines.packing.batching import pad_left
 from semievol.engines.packing.layout import Packing
 
-_ROOM = 64  # tokens by which the place for the answers' keys and values grows
-
-
-class Decoder(Protocol):
-    """logits: (R, V) after the last token of every row."""
-
-    logits: torch.Tensor
-
-    def step(self, tokens: Sequence[int]) -> None:
-        """Every row goes on with its token."""
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Only these rows stay, in this order."""
+_ROOM = 64  # tokens by which the buffer for the answers' keys and values grows
 
 
 class OwnRows:
     """Rows padded on the left, with the model's own cache; equal prompts are read once.
 
-    prompts: all different. of: for every row the place of its prompt.
+    prompts: all different. of: for every row the index of its prompt.
     """
 
     def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], of: Sequence[int], pad: int) -> None:
@@ -68,9 +57,10 @@ class OwnRows:
 
 
 class SharedPrompts:
-    """All rows in one, one token each; attention in two parts, to the prompt's keys and to the answer's own.
+    """All rows in one sequence, one token each; attention in two parts, to the prompt's keys and to the answer's own.
 
-    The rows of a prompt ask its keys together, so that these are read from memory once per prompt and step.
+    The queries of all answers to a prompt are multiplied with its keys together, so that these are read from memory
+    once per prompt and step.
     """
 
     def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], of: Sequence[int]) -> None:
@@ -92,9 +82,9 @@ class SharedPrompts:
         self._arrange(of)
 
     def _arrange(self, of: Sequence[int]) -> None:
-        """Lays the rows out as a table (B, S), a prompt to a line; one with many more rows than others gets several.
+        """Arranges the rows as a table (B, S), one line per prompt, or several for a prompt with many more rows.
 
-        of: for every row the line of its prompt's keys so far.
+        of: for every row the line that its prompt's keys have now.
         """
         rows_of: dict[int, list[int]] = {}
         for row, line in enumerate(of):
@@ -145,17 +135,17 @@ class SharedPrompts:
         return found.reshape(1, rows, heads, size).to(dtype)
 
     def _by_line(self, states: torch.Tensor) -> torch.Tensor:
-        """(R, G, h, X) of the rows as (B, G, S h, X) of the table's lines; empty cells are 0."""
+        """States (R, G, h, X) of the rows as (B, G, S h, X) of the table's lines; empty cells are 0."""
         table = states.new_zeros(len(self._empty) * self._width, *states.shape[1:])
         table[self._cell] = states
         return table.unflatten(0, (-1, self._width)).transpose(1, 2).flatten(2, 3)
 
     def _by_row(self, states: torch.Tensor) -> torch.Tensor:
-        """The way back from `_by_line`."""
+        """The inverse of `_by_line`."""
         return states.unflatten(2, (self._width, -1)).transpose(1, 2).flatten(0, 1)[self._cell]
 
     def _written(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """All own keys and values of the rows (R, G, t, D); last those of this step, given as (G, R, D)."""
+        """Stores this step's keys and values (G, R, D); returns those of all steps of the answers (R, G, t, D)."""
         groups, rows, size = keys.shape
         if layer not in self._own:
             none = keys.new_empty(rows, groups, 0, size)
@@ -182,8 +172,8 @@ def _by_prompt(states: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
 
 
 def _rectangle(paths: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Columns (B, P), filled up on the right with some column that is then not looked at, and what to add to the scores
-    there (B, P): 0, or minus infinity."""
+    """The paths as columns (B, P), filled up on the right with any column; and a bias for the scores (B, P): 0, or
+    minus infinity at the filling."""
     width = max(map(len, paths))
     columns = torch.tensor([[*path, *[path[-1]] * (width - len(path))] for path in paths], device=device)
     lengths = torch.tensor([len(path) for path in paths], device=device)

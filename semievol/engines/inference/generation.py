@@ -1,8 +1,8 @@
 """Generated answers with the exact log-probability and entropy of every token.
 
-An own loop instead of `generate`: it reduces the distribution of every step at once (a stack of full distributions
-costs batch x tokens x vocabulary), draws every sequence from a generator of its own, drops finished sequences, and
-keeps a prompt once however many answers are drawn for it.
+An own loop instead of transformers' `generate`. It stores only two numbers of each step's distribution (all of them
+would need batch x tokens x vocabulary), draws every answer with a random generator of its own, removes finished
+answers, and keeps a prompt once for all its answers.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 import torch
 
-from semievol.engines.inference.decoding import Decoder, OwnRows, SharedPrompts
+from semievol.engines.inference.decoding import OwnRows, SharedPrompts
 
-_WORTH_LEAVING = 7 / 8  # finished rows leave together: each leaving copies the keys and values of all others
-_LOWEST = -1e4  # below it a probability is 0 in float64, and 0 times minus infinity is not a number
+_KEEP_ALL_ABOVE = 7 / 8  # share of unfinished rows; removing rows copies the keys and values of all others
+_LOWEST = -1e4  # a lower log p is a probability of 0 in float64; 0 times minus infinity would be NaN
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One answer to generate: greedy at temperature 0, else drawn with a generator seeded by `key` alone."""
+    """One answer to generate: greedy at temperature 0, else drawn with a random generator whose seed is `key`."""
 
     prompt: tuple[int, ...]
     temperature: float
@@ -32,9 +32,9 @@ class Draw:
 
 @dataclass
 class Generated:
-    """Ids of the answer without its stop token; log-probabilities and entropies (nats) with it.
+    """Ids of the answer without its stop token; log-probabilities and entropies (nats) of its tokens, this included.
 
-    Both are of the model's own distribution, whatever the temperature.
+    Both are of the model's untempered distribution.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -52,13 +52,13 @@ def generate(
 ) -> list[Generated]:
     """Answers to one batch of draws; equal prompts are read once.
 
-    Each answer ends with a stop token or after its `max_tokens`. A draw depends on its own key only, not on the batch.
-    packed: off for models that `attention.understood` refuses.
+    Each answer ends with a stop token or after its `max_tokens`. A draw depends on its own key, not on the batch.
+    packed: False for models that cannot be packed (`AdaptedModel.packs`).
     """
     prompts = list(dict.fromkeys(draw.prompt for draw in draws))
     place = {prompt: i for i, prompt in enumerate(prompts)}
     of = [place[draw.prompt] for draw in draws]
-    decoder: Decoder = SharedPrompts(model, prompts, of) if packed else OwnRows(model, prompts, of, pad)
+    decoder = SharedPrompts(model, prompts, of) if packed else OwnRows(model, prompts, of, pad)
 
     found = [Generated() for _ in draws]
     temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float64)
@@ -78,7 +78,7 @@ def generate(
                 alive.remove(i)
         if not alive:
             return found
-        if len(alive) <= _WORTH_LEAVING * len(rows):
+        if len(alive) <= _KEEP_ALL_ABOVE * len(rows):
             kept = [row for row, i in enumerate(rows) if i in alive]
             decoder.keep(kept)
             rows, tokens = [rows[row] for row in kept], [tokens[row] for row in kept]
@@ -88,9 +88,9 @@ def generate(
 def _step(
     logits: torch.Tensor, temperatures: torch.Tensor, generators: Sequence[torch.Generator | None]
 ) -> tuple[list[int], list[float], list[float]]:
-    """Next tokens with their log-probability and the entropy of their distribution, in float64.
+    """Next tokens, their log-probabilities, and the entropies of their distributions, in float64.
 
-    temperatures: (R,), on the processor. generators: for the rows whose token is drawn.
+    temperatures: (R,), on the processor. generators: None for the rows that take the most probable token.
     """
     logp = logits.double().log_softmax(-1)
     entropies = -(logp.exp() * logp.clamp(min=_LOWEST)).sum(-1)

@@ -1,17 +1,18 @@
 """Exact probabilities of every allowed answer, without generating.
 
-Definition. Let s(a) be the tokens with which the chat template renders answer a after the prompt. Where no allowed
-answer's s begins another's (letters, most label sets), p(a | prompt) is proportional to the probability that the
-reply begins with s(a): exp(sum of log p over s(a)). Where one begins another ("water", "water pipe"), these events
-overlap, so every allowed answer of that record is closed by the end-of-turn token, and p(a) is proportional to the
-probability that the reply is exactly a. Either way the events exclude each other, so that `mass`, the sum before
-renormalising, is the unrestricted probability of getting any allowed answer, at most 1. Leaving the end token out
-where it decides nothing is what makes letters cost a single forward; after the warm-up p(end | a) is close to 1 anyway.
+Definition. Let s(a) be the tokens with which the chat template renders answer a after the prompt. If no s(a) is the
+beginning of another one (letters, most label sets), p(a | prompt) is proportional to the probability that the reply
+begins with s(a): exp(sum of log p over s(a)). If one is the beginning of another ("water", "water pipe"), these events
+overlap. Then the end-of-turn token belongs to every allowed answer of this record, and p(a) is proportional to the
+probability that the reply is exactly a. In both cases the events exclude each other, so `mass`, the sum before
+renormalising, is the unrestricted probability of any allowed answer, at most 1. Letters need a single forward pass only
+because the end token is left out where possible; after the warm-up p(end | a) is close to 1 anyway.
 
-Method. The answers form a tree of tokens, whose inner nodes follow the prompt, each seeing the prompt and its own
-ancestors only, at its own depth's position: one forward gives the distribution after the prompt and after every inner
-node. One-token answers have no inner node, and the prompt alone is read. Prompts are packed, so that what they begin
-with in common (instructions, demonstrations) is read once; models that do not take that get a padded row per answer.
+Method. The answers form a tree of tokens. Its inner nodes are put after the prompt, each at the position of its depth
+and seeing only the prompt and its own ancestors. One forward pass then gives the distributions after the prompt and
+after every inner node. One-token answers have no inner node, so the prompt alone is read. Prompts are packed, so that
+a common beginning (instructions, demonstrations) is read once. Models that cannot be packed get a padded row for every
+answer.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from semievol.errors import UserError
 
 @dataclass(frozen=True)
 class Question:
-    """One prompt with the token paths of its allowed answers, all different and none of them another's beginning."""
+    """One prompt with the token paths of its allowed answers; all differ, and none is the beginning of another."""
 
     prompt: tuple[int, ...]
     paths: tuple[tuple[int, ...], ...]
@@ -47,7 +48,7 @@ class Question:
 def question(
     prompt: tuple[int, ...], replies: Sequence[tuple[int, ...]], answers: Sequence[str], record_id: str
 ) -> Question:
-    """Question from the full replies (closed by the end-of-turn token), which is dropped where it decides nothing."""
+    """Question from the full replies. Their last token, the end of the turn, is left out if no path needs it."""
     if len(set(replies)) < len(replies):
         raise UserError(
             f"Two of the allowed answers look the same to the model: {', '.join(map(repr, answers))[:200]}.",
@@ -63,7 +64,7 @@ def question(
 def score(model: Any, questions: Sequence[Question], beginning: Beginning | None = None) -> list[list[float]]:
     """log p of every path of every question, float64, unnormalised, in one batch.
 
-    model: a causal language model, called as transformers models are. beginning: of all the questions of the call.
+    model: a causal language model of transformers. beginning: what the prompts of all batches begin with.
     """
     packing = Packing([q.prompt for q in questions], [q.nodes for q in questions], beginning)
     asked = [[path[-1], *nodes] for path, nodes in zip(packing.paths, packing.nodes, strict=True)]
@@ -73,7 +74,7 @@ def score(model: Any, questions: Sequence[Question], beginning: Beginning | None
 
 
 def _path_sums(logits: torch.Tensor, q: Question) -> list[float]:
-    """logits: after the prompt and after every inner node, in order."""
+    """log p of every path. logits: after the prompt and after every inner node, in order."""
     logp = logits.double().log_softmax(-1)
     place = {(): 0} | {node: i + 1 for i, node in enumerate(q.nodes)}
     steps = [torch.tensor([place[path[:depth]] for depth in range(len(path))]) for path in q.paths]
@@ -81,7 +82,7 @@ def _path_sums(logits: torch.Tensor, q: Question) -> list[float]:
 
 
 def score_padded(model: Any, questions: Sequence[Question], pad: int) -> list[list[float]]:
-    """The same numbers with one padded row per path, for models that cannot be packed."""
+    """The numbers of `score` with one padded row per path, for models that cannot be packed."""
     device = next(model.parameters()).device
     paths = [path for q in questions for path in q.paths]
     longest = max(map(len, paths))

@@ -1,7 +1,6 @@
-"""Models on this machine: where they lie, whether they can be used, what they need.
+"""Models on this machine: how they are found, whether they can be used, how much memory they need.
 
-`resolve` finds a model by its name and judges its folder. `packaged` and `conversion` make installed packages and GGUF
-files into safetensors, `headers` checks these. `suitability` says before a run whether a model can be answered with
-and trained, `templates` applies its chat template, `lengths` counts tokens without torch, `footprint` estimates
-memory.
+`resolve` finds a model by its name and checks its folder, whose `files` it reads. `packaged` and `conversion` turn
+installed packages and GGUF files into safetensors. `suitability` says before a run whether a model can answer and be
+trained, `templates` applies its chat template, `lengths` counts tokens without torch, `footprint` estimates memory.
 """

@@ -1,7 +1,7 @@
 """A GGUF file as a folder of bf16 safetensors that transformers loads like any other.
 
-transformers reads the file and undoes its quantisation, but does not save what it has read that way: the weights are
-put into a fresh model of the same shape, which is saved. Knows nothing of packages.
+transformers reads the file and undoes its quantisation, but cannot save a model that was read that way. So the weights
+are put into a fresh model of the same shape, which is saved. Knows nothing of packages.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from transformers.utils import logging as transformers_logging
 
 from semievol.errors import UserError
 
-Told = Callable[[str, int, int], None]
 _OF_THE_FILE = ("quantization_config", "_name_or_path", "_model_name_or_path")
 
 
-def convert(source: Path, folder: Path, told: Told) -> None:
-    """Writes model, tokenizer and settings of `source` into `folder`.
+def convert(source: Path, folder: Path, report: Callable[[str, int, int], None]) -> None:
+    """Writes model, tokenizer and settings of `source` into `folder`. report: as `packaged.Report`.
 
     Raises UserError for an architecture that transformers cannot read, and for a damaged file.
     """
-    with _heard(told):
+    with _reported(report):
         try:
             model = AutoModelForCausalLM.from_pretrained(
                 source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
@@ -41,7 +40,7 @@ def convert(source: Path, folder: Path, told: Told) -> None:
             ) from None
         settings = {key: value for key, value in model.config.to_dict().items() if key not in _OF_THE_FILE}
         config = AutoConfig.for_model(**settings)
-        with torch.device("meta"):  # weights that are replaced at once need no memory and no random numbers
+        with torch.device("meta"):  # these weights are replaced at once, so they need no memory and no random numbers
             fresh: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
         weights = {key: tensor.to(torch.bfloat16) for key, tensor in model.state_dict().items()}
         missing, unexpected = fresh.load_state_dict(weights, strict=False, assign=True)
@@ -58,12 +57,12 @@ def convert(source: Path, folder: Path, told: Told) -> None:
 
 
 @contextmanager
-def _heard(told: Told) -> Iterator[None]:
-    """transformers counts the tensors that it reads on a bar of its own; here the count goes to `told` instead."""
+def _reported(report: Callable[[str, int, int], None]) -> Iterator[None]:
+    """Replaces the progress bar on which transformers counts the tensors that it reads: the count goes to `report`."""
 
     def counted(tensors: Any, **_: Any) -> Iterator[Any]:
         for place, tensor in enumerate(tensors):
-            told("Converting", place, len(tensors))
+            report("Converting", place, len(tensors))
             yield tensor
 
     bar = modeling_gguf_pytorch_utils.tqdm

@@ -1,13 +1,12 @@
-"""How much memory a run will need at its peak, from the model's files and the settings, before anything is loaded.
+"""Estimates the peak memory of a run from the model's files and the settings, before anything is loaded.
 
-The shape of the formula is what a training must hold (weights, gradients, two moments of Adam, what the layers keep for
-the way back); its constants were fitted to measured peaks of two Llamas of 6 and 41 M parameters
-(`python -m tests.benchmarks.scaling --parts memory` measures such peaks again). Knows nothing of torch.
+The terms of the formula are what training needs: weights, gradients, the two moments of Adam, and the activations kept
+for the backward pass. The constants were fitted to measured peaks of two Llamas of 6 and 41 M parameters
+(`python -m tests.benchmarks.scaling --parts memory` measures such peaks). Knows nothing of torch.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -15,22 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from semievol.config import FULL_UP_TO, Config, Tuning
-from semievol.engines.models.resolve import FULL_WEIGHTS, read_json
+from semievol.engines.models.files import shapes, text_settings, weight_files
 from semievol.errors import UserError
 
 PROCESS = 490e6
 """Bytes of a worker before its model: Python, torch, transformers."""
 PREPARED = 350e6
-"""Bytes that answering takes beside a model of the starter's kind: products prepared for bf16, one batch."""
+"""Bytes that answering needs beside the model: weights prepared for products in bf16, and one batch."""
 BYTES_A_TOKEN = 3.0
 _LONG = 1_000_000
 _TURN = 12  # tokens that a chat template puts around a turn
-_LORA_KEEPS = 1.5  # every adapted layer keeps its input once more
+_LORA_KEEPS = 1.5  # every layer with LoRA keeps its input a second time
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a model decides its memory: parameters in all, the sizes of a layer, the longest prompt (tokens)."""
+    """The sizes that a model's memory depends on: all parameters, a layer's widths, the longest prompt (tokens)."""
 
     parameters: int
     hidden: int
@@ -40,13 +39,12 @@ class Shape:
 
     @classmethod
     def of(cls, folder: Path) -> Shape:
-        """Read from config.json and the headers of the weights. Raises UserError where sizes are not found there."""
+        """Read from config.json and the headers of the weights. Raises UserError if the sizes cannot be read."""
         try:
-            whole = read_json(folder / "config.json")
-            config = whole.get("text_config") or whole
+            config = text_settings(folder)
             hidden = _size(config, "hidden_size", "n_embd", "d_model")
             return cls(
-                parameters=sum(_parameters(file) for file in weight_files(folder)),
+                parameters=sum(math.prod(shape) for file in weight_files(folder) for shape in shapes(file).values()),
                 hidden=hidden,
                 intermediate=_size(config, "intermediate_size", "n_inner", "ffn_dim", otherwise=4 * hidden),
                 layers=_size(config, "num_hidden_layers", "n_layer", "n_layers"),
@@ -59,8 +57,8 @@ class Shape:
                 "Nothing has to be done; only the estimate of memory is missing.",
             ) from None
 
-    def kept(self, bf16: bool) -> float:
-        """Bytes that all layers keep for one token of a training batch."""
+    def activations(self, bf16: bool) -> float:
+        """Bytes that all layers together keep for the backward pass of one token."""
         floats = (
             1000 + 6.6 * self.hidden + 3.3 * self.intermediate
             if bf16
@@ -72,7 +70,7 @@ class Shape:
 def peak(shape: Shape, config: Config, plain: float, shown: float, bf16: bool) -> float:
     """Bytes at the peak of a run of all stages, on one device.
 
-    plain: bytes of the longest prompt as text. shown: of the longest with its demonstrations.
+    plain: bytes of the longest prompt as text. shown: the same with demonstrations.
     """
     with_demonstrations = config.propagation.warm_up_demonstrations == "some"
     trainings = (
@@ -80,28 +78,28 @@ def peak(shape: Shape, config: Config, plain: float, shown: float, bf16: bool) -
         training(shape, config.tune, plain, bf16),
     )
     model = shape.parameters * (2 if bf16 else 4)
-    return PROCESS + model + PREPARED + max(trainings)  # what answering has prepared stays while the last stage trains
+    return PROCESS + model + PREPARED + max(trainings)  # PREPARED is not freed before training
 
 
 def training(shape: Shape, tuning: Tuning, text: float, bf16: bool) -> float:
-    """Bytes that a training takes beside the model that is answered with."""
+    """Bytes that training needs beside the model that answers. text: bytes of the longest prompt."""
     full = tuning.method == "full" or (tuning.method == "auto" and shape.parameters <= FULL_UP_TO)
     # Two factors of rank r at each of a layer's seven products, whose sides are about `hidden` and `intermediate` long.
     low_rank = tuning.lora.rank * shape.layers * (8 * shape.hidden + 3 * (shape.hidden + shape.intermediate))
     learnt = shape.parameters if full else low_rank
     tokens = min(tuning.micro_batch_size, tuning.batch_size) * min(tokens_of(text), shape.context)
-    return 16.0 * learnt + tokens * shape.kept(bf16) * (1 if full else _LORA_KEEPS)
+    return 16.0 * learnt + tokens * shape.activations(bf16) * (1 if full else _LORA_KEEPS)
 
 
 def tokens_of(text: float) -> int:
-    """About how many tokens a text of so many bytes comes to, in the template."""
+    """Estimated tokens of a text of this number of bytes, in the chat template."""
     return math.ceil(text / BYTES_A_TOKEN) + 3 * _TURN
 
 
 @cache
 def processor_has_bf16() -> bool:
-    """Whether the processor multiplies bf16. Forward passes were measured 3.7 times faster than in fp32 with AMX, 1.8
-    times with AVX512-BF16; without either they are slower."""
+    """Whether the processor has instructions for products in bf16. Measured forward passes were 3.7 times faster than
+    in fp32 with AMX, 1.8 times with AVX512-BF16, and slower without either."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -110,23 +108,8 @@ def processor_has_bf16() -> bool:
 
 
 def _size(config: dict[str, Any], *names: str, otherwise: int | None = None) -> int:
-    """The first of these settings that is there; architectures call the same thing by different names."""
+    """The first of these settings that exists; architectures have different names for the same size."""
     found = next((config[name] for name in names if config.get(name) is not None), otherwise)
     if found is None:
         raise KeyError(names[0])
     return int(found)
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold every weight once: some folders bring the same weights in two forms."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        return [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
-    single = folder / FULL_WEIGHTS
-    return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
-
-
-def _parameters(file: Path) -> int:
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

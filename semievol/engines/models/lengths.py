@@ -1,4 +1,4 @@
-"""What a model's own tokenizer tells without torch: lengths in tokens, known before an import, and control tokens."""
+"""A model's own tokenizer without torch: lengths of texts in tokens, the context length, control tokens."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from semievol.engines.models import packaged
-from semievol.engines.models.resolve import STARTER_FOLDER, is_folder, read_json
+from semievol.engines.models.files import read_json
+from semievol.engines.models.resolve import STARTER_FOLDER, is_folder
 from semievol.errors import UserError
 from semievol.installed import MODELS, STARTER
 
 TEMPLATE_TOKENS = 16
-"""Room that a chat template's own tokens take, about."""
+"""Rough number of tokens that a chat template adds."""
 
 
 def folder_of(model: str) -> Path | None:
-    """The folder of a model that is on this machine by name or path; None of one that would have to be downloaded or
-    prepared first."""
+    """The folder of a model on this machine, by name or path; None if it must be downloaded or prepared first."""
     if model == STARTER:
         return STARTER_FOLDER
     if model in MODELS or packaged.is_gguf(model):
@@ -29,21 +29,20 @@ def folder_of(model: str) -> Path | None:
 
 
 def context_length(folder: Path) -> int | None:
-    """Tokens that the model reads at most; None where its configuration does not say."""
+    """Most tokens that the model reads; None if its configuration does not say."""
     config = read_json(folder / "config.json")
     found = config.get("max_position_embeddings") or config.get("text_config", {}).get("max_position_embeddings")
     return int(found) if found else None
 
 
 def lengths(folder: Path, texts: Sequence[str]) -> np.ndarray:
-    """int64[n], tokens of each text. Raises OSError or ValueError where the folder has no tokenizer.json of use."""
+    """Tokens of each text, int64[n]. Raises OSError or ValueError if the folder has no usable tokenizer.json."""
     encoded = _tokenizer(folder / "tokenizer.json").encode_batch_fast(list(texts), add_special_tokens=False)
     return np.array([len(one) for one in encoded], np.int64)
 
 
 def control_tokens(model: str) -> list[str] | None:
-    """The special tokens of a model as text, longest first, as its tokenizer.json has them; None where there is no such
-    file of use on this machine."""
+    """The special tokens in a model's tokenizer.json, as text, longest first; None if there is no usable file."""
     folder = folder_of(model)
     try:
         added = [] if folder is None else read_json(folder / "tokenizer.json")["added_tokens"]

@@ -1,8 +1,8 @@
-"""Weights from an installed package or a GGUF file, made once into a folder of safetensors that all workspaces share.
+"""Models from an installed package or a GGUF file: prepared once as a folder of safetensors that all workspaces share.
 
-The package's code is never imported: its file is found through the installation's own list, checked by hash, and
-unpacked (an embedder) or converted (a GGUF file). A folder counts once its marker is there, which is written last; one
-process prepares at a time, and others wait for it. Only the conversion itself needs torch.
+The package's code is never imported: its file is found in the installation's list of files, checked by hash, and
+unpacked (an embedder) or converted (a GGUF file). A folder is used only if its marker is there, which is written last.
+One process prepares a folder, others wait for it. Only the conversion needs torch.
 """
 
 from __future__ import annotations
@@ -24,30 +24,29 @@ from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, HOW, MODELS, STARTER, Package
 
 HOME = "SEMIEVOL_MODELS"
-"""Environment variable that names the shared folder; `~/.cache/semievol/models` where it is not set."""
+"""Environment variable with the shared folder; `~/.cache/semievol/models` if it is not set."""
 GGUF = ".gguf"
-Told = Callable[[str, int, int], None]
-"""Hears what is being done, how much of it is done, and how much there is."""
-_FORM = 1  # of what is written; another number prepares anew
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is to do."""
+_FORM = 1  # version of the prepared folders; a new number prepares all of them again
 _BLOCK = 2**20
 _LARGEST_MEMBER = 2**31
-_ENDS = 4 * 2**20  # bytes at either end of a GGUF file that tell it from others
+_ENDS = 4 * 2**20  # bytes at either end of a GGUF file that identify it
 
 
-def quietly(what: str, done: int, total: int) -> None:
-    """For those who do not want to hear."""
+def no_report(what: str, done: int, total: int) -> None:
+    """Reports nothing."""
 
 
 def home() -> Path:
-    """Where prepared models lie."""
-    named = os.environ.get(HOME)
-    return (
-        Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "semievol/models"
-    )
+    """The folder of all prepared models."""
+    if named := os.environ.get(HOME):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "semievol/models"
 
 
 def is_gguf(name: str) -> bool:
-    """Whether a model's name is that of a GGUF file that is there."""
+    """Whether a model's name is the path of an existing GGUF file."""
     try:
         return name.lower().endswith(GGUF) and Path(name).expanduser().is_file()
     except (OSError, RuntimeError, ValueError):
@@ -60,39 +59,39 @@ def is_packaged(name: str) -> bool:
 
 
 def prepared(name: str) -> Path | None:
-    """The finished folder of a packaged model, embedder or GGUF file; None where it is still to be made."""
+    """The finished folder of a packaged model, embedder or GGUF file; None if it is not prepared yet."""
     place = _place(name)
     return place if _finished(place) else None
 
 
 def check(name: str) -> None:
-    """Refuses, as UserError, a package that is not installed or not the one that is pinned, and a file that is none."""
+    """Raises UserError for a package that is missing or not the pinned version, and for a file that is no GGUF."""
     if prepared(name) is None:
         _source(name)
 
 
-def folder(name: str, told: Told = quietly) -> Path:
-    """The folder of a packaged model, an embedder or a GGUF file, prepared first where that was not done yet.
+def folder(name: str, report: Report = no_report) -> Path:
+    """The folder of a packaged model, an embedder or a GGUF file; prepares it first if necessary.
 
-    Raises UserError where the package is missing or damaged, or holds what cannot be converted.
+    Raises UserError if the package is missing or damaged, or cannot be converted.
     """
     place = _place(name)
     if _finished(place):
         return place
-    with _alone(place, told):
-        if _finished(place):  # by whoever was waited for
+    with _alone(place, report):
+        if _finished(place):  # by the process that this one waited for
             return place
-        source = _source(name, told)
+        source = _source(name, report)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with checkpoints.written_whole(place, {"name": name, "form": _FORM, "made_of": source.name}) as staging:
                 if name in EMBEDDERS:
-                    _unpack(source, staging, told)
+                    _unpack(source, staging, report)
                 else:
-                    # Here, since it loads torch: a process that only looks up a prepared folder does without.
+                    # Imported here, since it loads torch, which looking up a prepared folder does not need.
                     from semievol.engines.models import conversion
 
-                    conversion.convert(source, staging, told)
+                    conversion.convert(source, staging, report)
         except OSError as error:
             raise UserError(
                 f'The model "{name}" could not be prepared ({error.strerror or error}).',
@@ -111,14 +110,14 @@ def _place(name: str) -> Path:
 
 
 def _finished(place: Path) -> bool:
-    """Whether the marker is there. The hashes that it holds are compared when a model is loaded."""
+    """Whether the marker is there. The hashes in it are compared when a model is loaded."""
     try:
         return json.loads((place / checkpoints.MARKER).read_text(encoding="utf-8")).get("form") == _FORM
     except (OSError, ValueError, AttributeError):
         return False
 
 
-def _source(name: str, told: Told = quietly) -> Path:
+def _source(name: str, report: Report = no_report) -> Path:
     package = MODELS.get(name) or EMBEDDERS.get(name)
     if package is None:
         path = Path(name).expanduser()
@@ -131,7 +130,7 @@ def _source(name: str, told: Told = quietly) -> Path:
     with file.open("rb") as stream:
         while block := stream.read(8 * _BLOCK):
             digest.update(block)
-            told("Checking", stream.tell(), size)
+            report("Checking", stream.tell(), size)
     if digest.hexdigest() != package.sha256:
         raise UserError(
             f"{file.name} is not the file that {package.distribution} {package.version} brings: its hash differs.",
@@ -156,26 +155,28 @@ def _installed_file(package: Package) -> Path:
     return found
 
 
-def _unpack(archive: Path, folder: Path, told: Told) -> None:
-    """The members of a zip file, below the folder and nowhere else."""
+def _unpack(archive: Path, folder: Path, report: Report) -> None:
+    """Unpacks a zip file; a member whose path leads out of the folder is refused."""
     with zipfile.ZipFile(archive) as packed:
         members = [member for member in packed.infolist() if not member.is_dir()]
         total, done = sum(member.file_size for member in members), 0
         for member in members:
             path = PurePosixPath(member.filename)
             if path.is_absolute() or ".." in path.parts or member.file_size > _LARGEST_MEMBER:
-                raise UserError("The package holds a file that lies outside of it.", archive.name, "Do not use it.")
+                raise UserError(
+                    "A file of the package would be unpacked outside of its folder.", archive.name, "Do not use it."
+                )
             target = folder.joinpath(*path.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             with packed.open(member) as stream, target.open("wb") as out:
                 while block := stream.read(_BLOCK):
                     out.write(block)
                     done += len(block)
-                    told("Unpacking", done, total)
+                    report("Unpacking", done, total)
 
 
 def _digest_of_ends(path: Path) -> str:
-    """What tells a large file from others: its size, its beginning, where a GGUF file describes itself, and its end."""
+    """Identifies a large file by its size, its beginning (where a GGUF file describes itself) and its end."""
     size = path.stat().st_size
     digest = hashlib.sha256(f"{_FORM}:{size}:".encode())
     with path.open("rb") as stream:
@@ -186,8 +187,8 @@ def _digest_of_ends(path: Path) -> str:
 
 
 @contextmanager
-def _alone(place: Path, told: Told) -> Iterator[None]:
-    """No other process prepares the same folder; what one that was killed had left is removed."""
+def _alone(place: Path, report: Report) -> Iterator[None]:
+    """Locks the folder, so that no other process prepares it, and removes what a killed process left."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = (place.parent / f"{place.name}.lock").open("w")
@@ -201,7 +202,7 @@ def _alone(place: Path, told: Told) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                told("Waiting for another process", 0, 1)
+                report("Waiting for another process", 0, 1)
                 time.sleep(0.2)
         partial = place.parent / f".partial-{place.name}"
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Finding a base model and judging whether its folder may be loaded: resolve, check, fingerprint.
+"""Finds a base model by its name, and checks whether its folder may be loaded.
 
-Safetensors only, and never code from a model folder. Knows nothing of torch: it reads JSON and file headers, so that
-a process without machine-learning imports can check a model before a run is queued.
+Only safetensors are loaded, and code from a model's folder is never run. Knows nothing of torch: it reads JSON and file
+headers, so that the dashboard can check a model before a run is queued.
 """
 
 from __future__ import annotations
@@ -16,27 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from semievol.engines.models import packaged
+from semievol.engines.models.files import header, read_json
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER
 
 SUMS = "SHA256SUMS"
 STARTER_FOLDER = Path(__file__).resolve().parents[3] / "assets" / "starter"
-FULL_WEIGHTS = "model.safetensors"
-# What else makes a folder of weights an ordinary model.
-MODEL_FILES = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-)
 WANTED_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
-
 _CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipelines")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
 _DATA_FILES = ("tokenizer.json", "vocab.json", "model.safetensors.index.json")  # large, and nothing reads keys there
@@ -46,12 +32,12 @@ _SAMPLE_BYTES = 64 * 2**10
 _PASSING = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache")
 
 
-def resolve_model(name: str, told: packaged.Told = packaged.quietly) -> Path:
+def resolve_model(name: str) -> Path:
     """Folder of a base model that is safe to load.
 
     name: "starter" (bundled), "smollm2" (an installed package), a local folder, a GGUF file, or a hub id, which is
-    downloaded unless it is already in the hub cache. Package and file are unpacked first where that was not done yet.
-    Raises UserError where there is no such model, it cannot be reached, or its folder may not be loaded.
+    downloaded unless it is already in the hub cache. A package or a GGUF file is prepared first if necessary.
+    Raises UserError if there is no such model, it cannot be downloaded, or its folder may not be loaded.
     """
     if name == STARTER:
         if not all((STARTER_FOLDER / file).is_file() for file in ("config.json", SUMS)):
@@ -68,7 +54,7 @@ def resolve_model(name: str, told: packaged.Told = packaged.quietly) -> Path:
             f"Choose a language model, such as `{next(iter(MODELS))}`; the embedder is `propagation.embedder`.",
         )
     elif name in MODELS or packaged.is_gguf(name):
-        folder = packaged.folder(name, told)
+        folder = packaged.folder(name)
     elif name and is_folder(name):
         folder = Path(name).expanduser().resolve()
     elif HUB_ID.fullmatch(name) and ".." not in name:
@@ -84,7 +70,7 @@ def resolve_model(name: str, told: packaged.Told = packaged.quietly) -> Path:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a model's name is that of a folder that is there."""
+    """Whether a model's name is the path of an existing folder."""
     try:
         return Path(name).expanduser().is_dir()
     except (OSError, RuntimeError, ValueError):  # too long, an unknown user's home, a null byte
@@ -92,7 +78,7 @@ def is_folder(name: str) -> bool:
 
 
 def download(name: str) -> Path:
-    """The folder of a hub model in the hub cache, downloaded with a progress bar where it is not there yet."""
+    """The folder of a hub model in the hub cache; downloads it first, with a progress bar, if it is not there."""
     # The hub client is imported here because it takes half a second and local models do not need it.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -136,14 +122,14 @@ def download(name: str) -> Path:
         raise UserError(
             f'The model "{name}" could not be downloaded ({type(error).__name__}: {str(error)[:200]}).',
             "model",
-            "Check the network connection and the free disk space, then start again; what is there already is kept.",
+            "Check the network connection and the free disk space, then start again; downloaded files are kept.",
         ) from None
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses, as UserError, a folder that is no complete safetensors model or that wants to run code of its own.
+    """Raises UserError for a folder that is no complete safetensors model or that wants to run code of its own.
 
-    Where the folder brings a SHA256SUMS, as the bundled starter does, its files must also be those that it names.
+    If the folder has a SHA256SUMS, as the bundled starter has, its files must also have the hashes in it.
     """
     where = f"model {folder.name}"
     _check_sums(folder, where)
@@ -163,7 +149,7 @@ def check_folder(folder: Path) -> None:
 
 
 def refuse_code(folder: Path, where: str) -> None:
-    """Refuses, as UserError, a folder that holds code or settings, at any depth, that name code to be run."""
+    """Raises UserError for a folder that contains code, or settings that name code to be run, at any depth."""
     for file in sorted(folder.rglob("*.json")):
         key = None if file.name in _DATA_FILES else _code_key(read_json(file))
         if key:
@@ -182,7 +168,7 @@ def refuse_code(folder: Path, where: str) -> None:
 
 
 def _check_sums(folder: Path, where: str) -> None:
-    """Refuses files that are not what the folder's own SHA256SUMS says, of those that are read and not too large."""
+    """Raises UserError for files that differ from the folder's SHA256SUMS. Hashes up to 256 MiB."""
     listed = (folder / SUMS).read_text("utf-8", "replace") if (folder / SUMS).is_file() else ""
     for expected, name in re.findall(r"^([0-9a-f]{64})  ([\w.-]+)$", listed, re.M):
         file = folder / name
@@ -211,21 +197,11 @@ def _check_shards(folder: Path, where: str) -> None:
                 "Finish the download and start again.",
             )
     for file in sorted(folder.glob("*.safetensors")):
-        _header(file, where)
-
-
-def read_json(file: Path) -> Any:
-    """Content of a JSON file of a model folder; a broken one is a UserError."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{file.name} cannot be read ({error}).", f"model {file.parent.name}", "Copy or download the model again."
-        ) from None
+        _checked_header(file, where)
 
 
 def _code_key(value: Any) -> str | None:
-    """First key at any depth that would make a loader run foreign code."""
+    """First key, at any depth, that would make a loader run code of the folder."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in _CODE_KEYS and inner not in (False, None, {}, []):
@@ -236,26 +212,23 @@ def _code_key(value: Any) -> str | None:
     return next(filter(None, map(_code_key, children)), None)
 
 
-def _header(file: Path, where: str) -> bytes:
-    """The JSON header of a safetensors file; a truncated file is a UserError."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header = stream.read(length) if 0 < length <= size - 8 else b""
+def _checked_header(file: Path, where: str) -> bytes:
+    """The header of a safetensors file. Raises UserError for a truncated file."""
+    raw = header(file)
     try:
-        tensors = json.loads(header)
+        tensors = json.loads(raw)
         end = max((t["data_offsets"][1] for name, t in tensors.items() if name != "__metadata__"), default=0)
     except (ValueError, KeyError, TypeError, AttributeError):
-        end = -1
-    if end != size - 8 - length:
+        end = None
+    if end != file.stat().st_size - 8 - len(raw):
         raise UserError(f"{file.name} is cut off or damaged.", where, "Copy or download the model again.")
-    return header
+    return raw
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over architecture, tokenizer and weights, 64 hex digits: two folders share it where adapters fit both.
+    """SHA-256 over architecture, tokenizer and weights, 64 hex digits; adapters of one folder fit all folders with it.
 
-    The folder's place and name do not count. Weight files up to 256 MiB are read whole; of larger ones the header,
+    The folder's place and name do not matter. Weight files up to 256 MiB are read whole; of larger ones the header,
     the size and 256 evenly spaced pieces of 64 KiB.
     """
     folder = folder.resolve()
@@ -277,7 +250,7 @@ def _fingerprint(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
             if size <= _WHOLE_FILE:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
             else:
-                digest.update(hashlib.sha256(_header(file, f"model {folder.name}")).digest())
+                digest.update(hashlib.sha256(_checked_header(file, f"model {folder.name}")).digest())
                 for i in range(_SAMPLES):
                     stream.seek(i * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
                     digest.update(stream.read(_SAMPLE_BYTES))

@@ -1,24 +1,23 @@
-"""Whether what lies in a model's folder can be answered with and trained, told from its settings and file headers.
+"""Whether the model in a folder can answer and be trained, judged by its settings and file headers.
 
-What would fail after minutes in the queue, or not fail at all but compute with random numbers, is refused in one
-sentence before. Knows nothing of torch: the dashboard asks here.
+A model that would fail after minutes in the queue, or compute with random weights, is refused beforehand in one
+sentence. Knows nothing of torch, so that the dashboard can call it.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semievol.config import Config, Lora
 from semievol.engines.models import packaged
-from semievol.engines.models.footprint import weight_files
-from semievol.engines.models.resolve import HUB_ID, is_folder, read_json, refuse_code, resolve_model
+from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
+from semievol.engines.models.resolve import HUB_ID, is_folder, refuse_code, resolve_model
 from semievol.errors import UserError
 from semievol.installed import CHAR_TFIDF, EMBEDDERS, MODELS
 
@@ -37,14 +36,15 @@ _LIBRARIES = {
     "torchao": ("torchao", "torchao"),
     "hqq": ("hqq", "hqq"),
 }
-"""How weights were made small -> the module that reads them, and what it is called where packages are installed."""
+"""Method of quantisation -> the module that reads such weights, and the name of its package."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What the files of a well-known architecture hold, all of whose layers are alike.
+    """Names of weights in the files of a well-known architecture, all of whose layers are alike.
 
-    embedding: last name of the embedding. tied: whether it is the output layer, too, where the settings do not say.
+    embedding: last part of the embedding's name. tied: whether the embedding is also the output layer if the settings
+    do not say so.
     """
 
     embedding: str = "embed_tokens"
@@ -61,17 +61,14 @@ FAMILIES = {
     **dict.fromkeys(("bloom", "falcon"), Family("word_embeddings", tied=True)),
     "gpt_neox": Family("embed_in"),
 }
-"""Model type -> its family. The weights of others are looked at when they are loaded."""
+"""Model type -> its family. Other models are checked when they are loaded."""
 _OUTPUT = re.compile(r"(?:^|\.)(?:lm_head|embed_out)\.weight$")
 _LAYER = re.compile(r"^(.*?\b(?:layers|h|blocks))\.(\d+)\.(.+)$")
 
 
 def suitable(name: str) -> Path:
-    """The folder of a base model as `resolve_model` finds it, that can be answered with and trained.
-
-    Raises UserError where it cannot, with what to do instead.
-    """
-    if is_folder(name):  # before its files are looked at, since those of an embedder may lie elsewhere
+    """The folder of a base model, as `resolve_model` finds it. Raises UserError if it cannot answer and be trained."""
+    if is_folder(name):  # first, since the weights of an embedder may be in another place
         _refuse_embedder(Path(name).expanduser())
     folder = resolve_model(name)
     check(folder)
@@ -79,30 +76,30 @@ def suitable(name: str) -> Path:
 
 
 def check(folder: Path) -> None:
-    """Refuses, as UserError, a folder of another kind of model, of weights that nothing here reads, or without some."""
+    """Raises UserError for a model that is no causal language model, has weights that cannot be read, or lacks some."""
     where = f"model {folder.name}"
     _refuse_embedder(folder)
     settings = read_json(folder / "config.json")
-    names = settings.get("architectures") or []
-    writes = [name for name in names if _WRITES.search(str(name))]
+    architectures = settings.get("architectures") or []
+    writes = [name for name in architectures if _WRITES.search(str(name))]
     if settings.get("is_encoder_decoder"):
         writes = [name for name in writes if name.endswith("ForCausalLM")]
-    if names and not writes:
+    if architectures and not writes:
         raise UserError(
-            f"{names[0]} is no causal language model: it does not write text word by word.",
+            f"{architectures[0]} is no causal language model: it does not write text word by word.",
             where,
             "Choose a model whose config.json names an architecture ending in ForCausalLM.",
         )
-    small = settings.get("quantization_config")
-    if small:
-        _check_library(small, where)
+    if quantised := settings.get("quantization_config"):
+        _check_library(quantised, where)
     elif family := FAMILIES.get(settings.get("model_type", "")):
-        refuse_incomplete(_missing(family, settings, _tensors(folder)), (), where)
+        names = [name for file in weight_files(folder) for name in shapes(file)]
+        refuse_incomplete(_missing(family, settings, names), (), where)
 
 
 def check_embedder(name: str) -> None:
-    """Refuses, as UserError, an embedder that cannot be there, and a language model in its place; a hub id is looked
-    up when it is used."""
+    """Raises UserError for an embedder that does not exist, and for a language model. A hub id is looked up only when
+    it is used."""
     if name in EMBEDDERS:
         packaged.check(name)
     elif name in MODELS or is_folder(name):
@@ -112,7 +109,7 @@ def check_embedder(name: str) -> None:
 
 
 def refuse_language_model(name: str) -> None:
-    """Refuses, as UserError, a language model by name or folder where an embedder is wanted."""
+    """Raises UserError if the name or folder is that of a language model instead of an embedder."""
     folder = Path(name).expanduser()
     known = name in MODELS
     if not known and (folder / "config.json").is_file() and not _compares(folder):
@@ -130,15 +127,15 @@ _OTHER_EMBEDDERS = (
 
 
 def refuse_incomplete(missing: Collection[str], misshapen: Collection[str], where: str) -> None:
-    """Refuses, as UserError, a model some of whose weights would be random, by their names."""
+    """Raises UserError if some weights would be random numbers. missing, misshapen: the names of these weights."""
     for names, what in (
         (missing, "missing from the model's files"),
         (misshapen, "of another size than config.json says"),
     ):
         if names:
-            told = ", ".join(sorted(names)[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+            shown = ", ".join(sorted(names)[:_NAMED]) + (", …" if len(names) > _NAMED else "")
             raise UserError(
-                f"{len(names)} {'weight is' if len(names) == 1 else 'weights are'} {what} ({told}), "
+                f"{len(names)} {'weight is' if len(names) == 1 else 'weights are'} {what} ({shown}), "
                 "so they would be random numbers.",
                 where,
                 "Copy or download the whole model again, its own config.json included.",
@@ -146,7 +143,7 @@ def refuse_incomplete(missing: Collection[str], misshapen: Collection[str], wher
 
 
 def has_template(folder: Path) -> bool:
-    """Whether the model's folder brings a chat template."""
+    """Whether the model's folder contains a chat template."""
     if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
         return True
     file = folder / "tokenizer_config.json"
@@ -159,9 +156,9 @@ def spares_experts(lora: Lora) -> bool:
 
 
 def remarks(folder: Path, config: Config) -> list[str]:
-    """What a person should know of a run with this model, in sentences; mostly nothing."""
+    """Sentences about this model that a person should read before a run; mostly none."""
     found = [] if has_template(folder) else [NO_TEMPLATE]
-    settings = _text_settings(read_json(folder / "config.json"))
+    settings = text_settings(folder)
     tunings = [tuning for tuning in (config.propagation.warm_up, config.tune) if tuning.method != "full"]
     if any(settings.get(key) for key in _EXPERTS) and any(spares_experts(tuning.lora) for tuning in tunings):
         found.append(NO_EXPERTS)
@@ -169,13 +166,13 @@ def remarks(folder: Path, config: Config) -> list[str]:
 
 
 def _compares(folder: Path) -> bool:
-    """Whether the folder is that of a sentence-transformers model."""
+    """Whether the folder contains a sentence-transformers model."""
     return any((folder / name).is_file() for name in _SENTENCE_FILES)
 
 
 def _refuse_embedder(folder: Path) -> None:
     if _compares(folder):
-        refuse_code(folder, f"model {folder.name}")  # the graver fault is told first
+        refuse_code(folder, f"model {folder.name}")  # the graver fault comes first
         raise UserError(
             f'"{folder.name}" is an embedder: it compares texts and answers nothing.',
             "model",
@@ -183,9 +180,9 @@ def _refuse_embedder(folder: Path) -> None:
         )
 
 
-def _check_library(small: dict[str, Any], where: str) -> None:
-    """Refuses weights in few bits that nothing installed here reads."""
-    how = str(small.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in small else "an unknown way"))
+def _check_library(quantised: dict[str, Any], where: str) -> None:
+    """Raises UserError for quantised weights that no installed package reads."""
+    how = str(quantised.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in quantised else "an unknown way"))
     module, package = _LIBRARIES.get(how, ("", ""))
     if not module:
         raise UserError(
@@ -195,7 +192,7 @@ def _check_library(small: dict[str, Any], where: str) -> None:
         )
     try:
         there = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package that the module would be part of
+    except ModuleNotFoundError:  # the package that contains the module is missing, too
         there = False
     if not there:
         raise UserError(
@@ -205,21 +202,11 @@ def _check_library(small: dict[str, Any], where: str) -> None:
         )
 
 
-def _tensors(folder: Path) -> dict[str, Sequence[int]]:
-    """Shapes by name from the headers of the weights."""
-    found: dict[str, Sequence[int]] = {}
-    for file in weight_files(folder):
-        with file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        found |= {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}
-    return found
-
-
-def _missing(family: Family, settings: dict[str, Any], found: dict[str, Sequence[int]]) -> list[str]:
-    """Names of the weights that the files of such a model lack."""
+def _missing(family: Family, settings: dict[str, Any], found: Collection[str]) -> list[str]:
+    """Names of the weights that the files of such a model lack; found: the names of those in its files."""
     missing = []
     output = any(_OUTPUT.search(name) for name in found)
-    embedding = any(name == family.embedding or name.endswith(f".{family.embedding}") for name in _stems(found))
+    embedding = any(f".{name}".endswith(f".{family.embedding}.weight") for name in found)
     tied = settings.get("tie_word_embeddings", family.tied)
     if not embedding and not (tied and output):
         missing.append(f"{family.embedding}.weight")
@@ -236,13 +223,3 @@ def _missing(family: Family, settings: dict[str, Any], found: dict[str, Sequence
         here = held.get(number, set())
         missing += [f"{stack}.{number}.{rest}" for rest in all_of_them - here] if here else [f"{stack}.{number}"]
     return missing
-
-
-def _stems(names: Collection[str]) -> list[str]:
-    return [name.removesuffix(".weight") for name in names if name.endswith(".weight")]
-
-
-def _text_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Of a model that reads more than text, the part that reads text."""
-    inner = settings.get("text_config")
-    return inner if isinstance(inner, dict) else settings

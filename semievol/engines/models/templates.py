@@ -1,8 +1,8 @@
-"""Conversations as text by a model's own chat template, and where in it the answer begins.
+"""Conversations as text by a model's own chat template, and the place where the answer begins.
 
 Templates differ in more than their marks: some open a thought before the answer, some move the system turn once there
-is an answer, some have none. So nothing is assumed: a template is tried with made-up conversations when it is loaded,
-and what it shows of an answered conversation up to the answer is the prompt. Knows nothing of tokens.
+is an answer, some have no system turn. So nothing is assumed: every template is tried with made-up conversations when
+it is loaded, and the prompt is the text of the answered conversation up to the answer. Knows nothing of tokens.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PLAIN = (
     "{% else %}{{ 'Answer: ' + message['content'] + eos_token + '\\n\\n' }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}{{ 'Answer:' }}{% endif %}"
 )
-"""For base models, which bring none: words that a page of text could have, each answer closed by the end token."""
-# Thinking is switched off where a template knows a switch; a template that prints the date gets a fixed one, since the
-# prompt must not change from day to day.
+"""For base models, which have no template: words as in ordinary text, and the end token after each answer."""
+# Thinking is switched off if the template has a switch for it. A template that prints the date gets a fixed one, since
+# the prompt must not change from day to day.
 _DAY = datetime(2024, 7, 26)
 _SETTINGS = {
     "enable_thinking": False,
@@ -40,7 +40,7 @@ _ASKED, _ANSWER = "gnu question", "zebraquagga"
 
 @dataclass(frozen=True)
 class Answered:
-    """A conversation with its answer as text. asked_until: where the last question ends, 0 where that cannot be told.
+    """A conversation with its answer as text. asked_until: the end of the last question, 0 if it cannot be found.
     start, end: of the answer."""
 
     text: str
@@ -50,9 +50,9 @@ class Answered:
 
 
 class Template:
-    """A tokenizer's chat template, or the plain one where it brings none.
+    """A tokenizer's chat template, or PLAIN if it has none.
 
-    plain: whether it is ours. Raises UserError for a template that does not keep question and answer apart.
+    plain: whether it is PLAIN. Raises UserError for a template that does not keep question and answer apart.
     """
 
     def __init__(self, tokenizer: Any, control_tokens: Sequence[str], name: str) -> None:
@@ -74,24 +74,24 @@ class Template:
                 f"model {name}",
                 "Choose a model with another chat template, or give this one the template of its family.",
             )
-        # What stands between the prompt that the template makes for generating and the answer: at most blanks, and
-        # always the same, or else that prompt is not used.
+        # The text between the template's prompt for generating and the answer. Unless it is blank and always the same,
+        # that prompt is not used.
         leads = found | alone
         self._lead = leads.pop() if len(leads) == 1 else None
 
     def before(self, messages: Sequence[Message]) -> str:
-        """All that stands before the answer to `messages`."""
+        """The text before the answer to `messages`."""
         if self._lead is not None:
             return self._rendered(messages) + self._lead
         text = self._rendered([*messages, Message("assistant", _ANSWER)], answered=True)
         return text[: text.rfind(_ANSWER)]
 
     def prompt(self, messages: Sequence[Message]) -> str:
-        """The same up to what belongs to the answer's first token: a blank before a word."""
+        """The text before the answer, without a last blank, which belongs to the answer's first token."""
         return self._rendered(messages) if self._lead is not None else self.before(messages).rstrip(" ")
 
     def answered(self, messages: Sequence[Message], answer: str) -> Answered:
-        """`messages` answered by `answer`. Raises UserError where the template does not show the answer."""
+        """`messages` answered by `answer`. Raises UserError if the template does not show the answer."""
         answer = neutralise(answer, self._control_tokens).strip()
         text = self._rendered([*messages, Message("assistant", answer)], answered=True)
         start = len(self.before(messages))
@@ -117,9 +117,9 @@ class Template:
         )
 
     def _tried(self, with_system: bool) -> set[str | None] | None:
-        """What stands between prompt and answer in conversations with and without a demonstration: blanks, or None
-        where the template's own prompt goes on otherwise. None altogether where the template is of no use."""
-        from jinja2.exceptions import TemplateError  # part of transformers' chat templates, not of ours
+        """The texts between prompt and answer in conversations with and without a demonstration: blanks, or None if
+        the answered conversation does not begin with the template's prompt. None for a template that is of no use."""
+        from jinja2.exceptions import TemplateError  # comes with transformers, which renders templates with it
 
         leads: set[str | None] = set()
         for shown in (False, True):
@@ -144,7 +144,7 @@ class Template:
         return leads
 
     def _opening_token(self) -> str:
-        """The token that begins every text, where the tokenizer puts one; the end token has to be there."""
+        """The token that the tokenizer puts before every text, or nothing. Raises UserError without an end token."""
         if self._tokenizer.eos_token is None:
             raise UserError(
                 "The model has neither a chat template nor a token that ends a text.",

@@ -1,13 +1,13 @@
-"""A packed row through a model of transformers: attention piece by piece, all else as ever.
+"""Runs a packed row through a model of transformers: only attention is computed differently, piece by piece.
 
-Everything in a transformer but attention treats tokens one by one and need not know how they are laid out. In the last
-layer the feed-forward part is computed only for the tokens whose distribution is wanted: no other token looks at it.
-Against rows padded to equal length with masks this was measured 1.3 to 1.7 times faster on a processor, in scoring and
-in training; in fp32 the numbers are equal to 1e-5.
+All other parts of a transformer treat every token alone, so they need not know how the tokens are laid out. In the last
+layer the feed-forward part is computed only for the tokens whose distribution is wanted, since no other token uses it.
+On a processor this was measured 1.3 to 1.7 times faster than padded rows with masks, in scoring and in training; in
+fp32 the numbers are equal to 1e-5.
 
 transformers calls `_attend` by its registered name. A model whose attention is more than softmax over keys and values
-is refused by `understood`, and is then asked the padded way. One thread at a time; no gradient checkpointing, which
-would compute a layer again when all this is over.
+is refused by `understood`; its rows are then padded. One thread at a time. No gradient checkpointing, which would
+compute a layer again after `forward` has ended.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from semievol.engines.packing.layout import LEAST_SHARED, Beginning, Packing
 from semievol.engines.packing.piecewise import Piecewise
 
 WANTED_MULTIPLE = 8
-"""So many columns at a time are wanted, for the reason of `packing.WIDTH_MULTIPLE`."""
+"""The number of wanted columns is rounded up to a multiple of this, for the reason of `layout.WIDTH_MULTIPLE`."""
 Attention = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor, float, float], torch.Tensor]
 """(layer, queries (1, H, N, D), keys and values (1, G, N, D), scale, dropout) -> (1, N, H, D)."""
 _NAME = "semievol-packed"
 _MORE_THAN_SOFTMAX = ("softcap", "s_aux", "sliding_window", "position_bias", "cache")
-_CLOSE = 1e-3  # to the spread of the logits, in the mean square; a mask that is wrong moves them by half of it
-_ROUNDING = 3.0  # times as far as the model is from itself when it computes the same in another order
+_CLOSE = 1e-3  # largest root-mean-square difference, as a share of the logits' spread; a wrong mask gives about half
+_ROUNDING = 3.0  # or this many times the difference that padding makes by rounding alone
 _log = logging.getLogger(__name__)
 _now: ContextVar[Attention] = ContextVar("attention of the forward pass under way")
 
@@ -49,7 +49,7 @@ def forward(
     """Logits (W, V) at the wanted columns.
 
     model: a causal language model of transformers, or a wrapper around one (peft, several processes).
-    keys_and_values: where given, filled with those (1, G, N, D) of every layer.
+    keys_and_values: if given, filled with those of every layer, each (1, G, N, D).
     """
     beginning = beginning or Beginning()
     device = next(model.parameters()).device
@@ -89,7 +89,7 @@ def forward(
 
 
 def _rounded(wanted: Sequence[int], width: int) -> torch.Tensor:
-    """These columns once each, and others, so that their number is one that other batches have, too."""
+    """These columns once each, and others, up to a multiple of WANTED_MULTIPLE."""
     needed = set(wanted)
     others = (column for column in range(width) if column not in needed)
     return torch.tensor([*sorted(needed), *islice(others, -len(needed) % WANTED_MULTIPLE)])
@@ -98,12 +98,12 @@ def _rounded(wanted: Sequence[int], width: int) -> torch.Tensor:
 def in_one_precision(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """All three in the precision in which attention is computed: that of the values, but fp32 for bf16 on a processor.
+    """All three in the precision of attention: that of the values, but fp32 instead of bf16 on a processor.
 
-    There products in bf16 are compiled anew for every length, which takes 2.5 ms, and no two pieces are alike.
+    A processor compiles products in bf16 anew for every length, which takes 2.5 ms, and pieces differ in length.
     """
-    compiled = values.device.type == "cpu" and values.dtype == torch.bfloat16
-    dtype = torch.float32 if compiled else values.dtype
+    slow = values.device.type == "cpu" and values.dtype == torch.bfloat16
+    dtype = torch.float32 if slow else values.dtype
     return queries.to(dtype), keys.to(dtype), values.to(dtype)
 
 
@@ -117,7 +117,7 @@ def _attend(
     dropout: float = 0.0,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' way of asking for attention. Masks are not made for a name that registers none."""
+    """What transformers calls for attention. It makes no mask, since none is registered under this name."""
     strange = [name for name in _MORE_THAN_SOFTMAX if others.get(name) is not None]
     if strange:
         raise NotImplementedError(f"attention with {', '.join(strange)} cannot be packed")
@@ -131,7 +131,7 @@ AttentionInterface.register(_NAME, _attend)
 
 @contextmanager
 def attending(model: Any, attention: Attention) -> Iterator[None]:
-    """Every layer of the model attends in this way."""
+    """Inside this context every layer of the model computes attention with this function."""
     plain = _unwrapped(model)
     token = _now.set(attention)
     before = plain.config._attn_implementation
@@ -147,7 +147,7 @@ def attending(model: Any, attention: Attention) -> Iterator[None]:
 
 @contextmanager
 def _last_mlp_at(model: Any, columns: torch.Tensor) -> Iterator[None]:
-    """The last layer's feed-forward part is computed for these columns, all different; elsewhere it adds nothing."""
+    """Inside this context the last layer's feed-forward part is computed for these columns only; elsewhere it is 0."""
     plain = _unwrapped(model)
     count = plain.config.get_text_config().num_hidden_layers
     within = plain.get_decoder() or plain
@@ -164,17 +164,9 @@ def _last_mlp_at(model: Any, columns: torch.Tensor) -> Iterator[None]:
 
     with ExitStack() as hooks:
         if isinstance(part, nn.Module):
-            hooks.enter_context(_removed(part.register_forward_pre_hook(narrow)))
-            hooks.enter_context(_removed(part.register_forward_hook(widen)))
+            hooks.enter_context(part.register_forward_pre_hook(narrow))
+            hooks.enter_context(part.register_forward_hook(widen))
         yield
-
-
-@contextmanager
-def _removed(handle: Any) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _unwrapped(model: Any) -> Any:
@@ -184,8 +176,8 @@ def _unwrapped(model: Any) -> Any:
 
 
 def understood(model: Any) -> bool:
-    """Whether this model may be packed: every layer asks for its attention here, once, and two short sequences and a
-    tree get the same distributions as alone."""
+    """Whether this model may be packed. A trial must show that every layer calls `_attend`, and that two short
+    sequences and a tree get the same distributions packed as alone."""
     if not model._can_set_attn_implementation():
         return False
     config, device = model.config.get_text_config(), next(model.parameters()).device
@@ -207,7 +199,7 @@ def understood(model: Any) -> bool:
             )
             padded, mask, positions = pad_left(alone, alone[0][0], device)
             again = model(input_ids=padded, attention_mask=mask, position_ids=positions, use_cache=False).logits[:, -1]
-    except Exception as error:  # noqa: BLE001  whatever a foreign model raises, it can still be asked the padded way
+    except Exception as error:  # noqa: BLE001  whatever an unknown model raises, padded rows are left
         _log.info("sequences are not packed for this model: %s: %s", type(error).__name__, error)
         return False
     finally:

@@ -1,4 +1,4 @@
-"""Batches under a token budget, of similar length or of common beginnings, and what happens when memory runs out.
+"""Cuts work into batches under a token budget, and makes them smaller when memory runs out.
 
 Knows nothing of what is computed for a batch.
 """
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 CPU_BUDGET = 2048
 CPU_GENERATING = 8192
-"""Tokens of a batch whose answers are generated: every step reads all weights, so that more rows cost little more."""
+"""Larger, for batches whose answers are generated: every step reads all weights, so more rows cost little more."""
 GPU_BUDGET = 32768
 _log = logging.getLogger(__name__)
 
@@ -30,19 +30,19 @@ class OutOfMemory(MemoryError):
 
 
 class Layout(Protocol):
-    """Items in the order in which they are to be cut into batches, and what a run of them takes."""
+    """The order in which items are cut into batches, and the number of tokens of a batch."""
 
     order: Sequence[int]
 
     def fill(self, start: int, budget: int) -> int:
-        """How many items from `start` of the order on fit in `budget` tokens together."""
+        """Number of items, from place `start` of the order on, that fit in `budget` tokens together."""
 
     def tokens(self, start: int, stop: int) -> int:
-        """Tokens of a batch of these."""
+        """Tokens of a batch of the items from `start` to before `stop` of the order."""
 
 
 class Padded:
-    """Rows padded to the longest, from the longest to the shortest, equals in the order given."""
+    """Rows padded to the longest of their batch; ordered from the longest to the shortest, then as given."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.order: Sequence[int] = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
@@ -56,9 +56,9 @@ class Padded:
 
 
 class Shared:
-    """Sequences that are packed: those that begin alike next to each other, and what is shared counted once.
+    """Packed sequences: those with the same beginning are next to each other, and shared tokens count once.
 
-    more: tokens that each of them takes beside.
+    more: additional tokens of each sequence.
     """
 
     def __init__(self, sequences: Sequence[tuple[int, ...]], more: Sequence[int]) -> None:
@@ -79,10 +79,10 @@ class Shared:
 
 
 class Continued:
-    """Prompts that answers go on from: equal prompts next to each other, the longest first, and all as wide as the
-    longest of a batch.
+    """Prompts with answers to be generated: longest first, equal prompts next to each other; every prompt takes as many
+    tokens as the longest of its batch.
 
-    answers: the most tokens that each may get. shared: whether equal prompts are kept once.
+    answers: most tokens of each answer. shared: whether equal prompts are kept once.
     """
 
     def __init__(self, prompts: Sequence[tuple[int, ...]], answers: Sequence[int], shared: bool) -> None:
@@ -121,7 +121,7 @@ class Batcher:
     ) -> list[Result]:
         """`work`'s results for all `items`, in their order. The same list always gives the same batches.
 
-        Raises OutOfMemory where a single item does not fit.
+        Raises OutOfMemory if a single item does not fit.
         """
         results: dict[int, Result] = {}
         start, most = 0, len(items)
@@ -134,8 +134,8 @@ class Batcher:
                 if not is_out_of_memory(error):
                     raise
                 done = None
-            if done is None:  # outside the except block, where the traceback would keep the tensors alive
-                _free_memory()
+            if done is None:  # not inside the except block: there the traceback still holds the tensors
+                torch.cuda.empty_cache()
                 if count == 1:
                     raise OutOfMemory
                 most = count // 2
@@ -148,26 +148,21 @@ class Batcher:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` is torch's or Python's way of saying that memory ran out, on a GPU or a processor."""
+    """Whether `error` means that memory ran out, on a GPU or a processor."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def too_large(where: str, remedy: str) -> UserError:
-    """The error for work that does not fit in memory even alone."""
+    """The error for a single item that does not fit in memory."""
     return UserError("There is not enough memory even for a single item.", where, remedy)
-
-
-def _free_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def pad_left(
     rows: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-    """Rows of ids as one batch whose last column is every row's last id.
+    """Rows of ids as one batch, padded on the left.
 
-    Returns ids (B, T), mask (B, T; None where no row is shorter than another), and positions (B, T) from 0 per row.
+    Returns ids (B, T), mask (B, T; None if all rows are of equal length), and positions (B, T) from 0 in each row.
     """
     width = max(len(row) for row in rows)
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=device)

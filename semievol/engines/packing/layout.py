@@ -1,7 +1,8 @@
-"""Sequences of tokens laid out in one row, without padding; what several of them begin with stands there once.
+"""Sequences of tokens in one row, without padding; a beginning that several of them share is there once.
 
-A batch becomes a forest of pieces, each a run of tokens that continues its parent's. Every token has the position that
-it has in its sequences; a piece sees its ancestors and, causally, itself. Knows nothing of models (see `attention`).
+A batch becomes a forest of pieces. A piece is a run of tokens that continues its parent. Every token has the position
+that it has in its sequence; a piece sees its ancestors and, causally, itself. Knows nothing of models (see
+`attention`).
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ import torch
 from semievol.engines.chat import common_length
 
 LEAST_SHARED = 16
-"""Tokens that sequences must share for these to be a piece of their own, which costs calls in every layer."""
+"""Least shared tokens that become a piece of their own; a piece costs extra calls in every layer."""
 WIDTH_MULTIPLE = 32
-"""Rows are as wide as a multiple of this: in bf16 a processor compiles its products anew for every width."""
+"""Rows are filled up to a multiple of this: in bf16 a processor compiles its products anew for every width."""
 KEPT = -1
-"""Stands for the piece of a beginning whose keys and values are kept."""
+"""In `Piece.seen`: the beginning whose keys and values are kept (see `Beginning`)."""
 Tree = Sequence[tuple[int, ...]]
 """Nodes as paths from the root, parents first."""
 
 
 class Beginning:
-    """The tokens that all sequences of a call begin with: read in its first batch, then kept for the others.
+    """The tokens that the sequences of all batches begin with: computed in the first batch, kept for the others.
 
-    ids: empty where there is nothing to share. No sequence consists of them alone.
+    ids: empty if nothing is shared. Every sequence has more tokens than these. ready: whether `kept` is filled.
     """
 
     def __init__(self, ids: tuple[int, ...] = ()) -> None:
@@ -36,10 +37,10 @@ class Beginning:
 
     @classmethod
     def of(cls, sequences: Sequence[tuple[int, ...]]) -> Beginning:
-        """What the sequences have in common, if that is worth a piece of its own."""
+        """The common beginning of the sequences; an empty one if it is shorter than LEAST_SHARED."""
         if len(sequences) < 2:
             return cls()
-        least, most = min(sequences), max(sequences)  # whatever these two share, all between them share as well
+        least, most = min(sequences), max(sequences)  # what the first and last in order share, all share
         common = min(common_length(least, most), min(map(len, sequences)) - 1)
         return cls(least[:common] if common >= LEAST_SHARED else ())
 
@@ -48,8 +49,8 @@ class Beginning:
 class Piece:
     """A run of tokens in the row.
 
-    seen: the pieces whose keys it sees, itself last. mask: who sees whom; None where a piece that sees itself only
-    does so causally, or where a single token sees everything.
+    seen: the pieces whose keys it sees, itself last. mask: which of its queries sees which key, (size, keys); None if
+    the piece sees only itself, causally, or is a single token that sees everything.
     """
 
     size: int
@@ -58,10 +59,10 @@ class Piece:
 
 
 class Packing:
-    """How sequences are laid out in one row.
+    """Sequences laid out in one row.
 
-    sequences: token ids, none empty. trees: for every sequence, a tree of tokens that follows it; each of its nodes
-    sees the sequence and its own ancestors.
+    sequences: token ids, none empty. trees: for every sequence a tree of tokens that follows it; each of its nodes sees
+    the sequence and its own ancestors.
     ids, positions: (1, N), filled up to a width that other batches have, too; `filled` is without that.
     paths: for every sequence the columns of its tokens, those in a beginning that is kept already left out.
     nodes: for every sequence the columns of its tree's nodes.
@@ -123,8 +124,8 @@ class Packing:
 def _families(
     sequences: Sequence[tuple[int, ...]], group: Sequence[int], depth: int
 ) -> Iterator[tuple[list[int], int]]:
-    """Sorted sequences, alike up to `depth`, as families, each with the depth up to which it is alike; one that has
-    no relatives is alike up to its end."""
+    """Groups sorted sequences, which are equal up to `depth`, by longer common beginnings. Yields every family with the
+    depth up to which its members are equal; for a single sequence this is its end."""
     family, up_to = [group[0]], len(sequences[group[0]])
     for place in group[1:]:
         common = min(common_length(sequences[family[0]], sequences[place]), len(sequences[place]) - 1, up_to)
@@ -140,7 +141,7 @@ def _families(
 
 
 def _within(tree: Tree) -> torch.Tensor:
-    """Which nodes see which (M, M): themselves and their ancestors."""
+    """Which nodes see which, bool (M, M): each sees itself and its ancestors."""
     place = {tuple(node): i for i, node in enumerate(tree)}
     seen = torch.eye(len(tree), dtype=torch.bool)
     for node, row in place.items():
@@ -150,7 +151,7 @@ def _within(tree: Tree) -> torch.Tensor:
 
 
 def _mask(own: int, above: int, within: torch.Tensor | None) -> torch.Tensor | None:
-    """Mask (own, above + own) of a piece that sees all of what is above it."""
+    """Mask (own, above + own) of a piece of `own` tokens that sees all `above` tokens of its ancestors."""
     if within is not None:
         return torch.cat([torch.ones(own, above, dtype=torch.bool), within], dim=1)
     if own == 1 or above == 0:

@@ -1,8 +1,7 @@
-"""Attention over the pieces of a packed row, those of similar size in one call.
+"""Attention over the pieces of a packed row, with one call for all pieces of similar size.
 
-Pieces are gathered into rows of equal length, filled up at their end; nobody sees the filling. A call for every piece
-costs more than it computes where pieces are short. Sums are the same but for their order. Knows nothing of models or of
-tokens.
+A call for every piece alone would be slow where pieces are short. So the pieces of a call become rows of equal length,
+filled up at their end; the filling is masked. Only the order of summation differs. Knows nothing of models or tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from semievol.engines.packing.layout import KEPT, Piece
 
 _WASTE = 1.5
-"""A call computes at most so many times what its pieces need, but a few thousand products more are never missed."""
+"""A call computes at most this many times the products that its pieces need, plus _FREE."""
 _FREE = 4096
 _FORWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
@@ -28,10 +27,11 @@ _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 class Call:
     """Pieces whose attention is computed together.
 
-    queries: (P, Q) columns of the row. keys: (P, K) columns, counted from the kept beginning's first.
-    bias: (P, 1, Q, K), 0 where a key is seen, else minus infinity; None where every piece sees itself alone, causally.
-    filled: (P, Q), where a query is only filling; None where none is.
-    ancestors: what some of the pieces see beside themselves, as (rows of these, place in `keys`, column, size).
+    queries: (P, Q) columns of the row. keys: (P, K) columns, counted from the first of the kept beginning.
+    bias: (P, 1, Q, K), 0 where a key is seen, else minus infinity; None if every piece sees only itself, causally.
+    filled: (P, Q), true where a query is filling; None without filling.
+    ancestors: the pieces that some pieces of the call see beside themselves, each as (rows of the call that see it, its
+    place in `keys`, its first column, its size).
     """
 
     queries: torch.Tensor
@@ -42,10 +42,10 @@ class Call:
 
 
 class Piecewise:
-    """How attention over these pieces is computed; made once for a forward pass, used in every layer.
+    """The calls that compute attention over these pieces; made once for a forward pass, used in every layer.
 
-    kept: tokens of a beginning whose keys and values stand before those of the row. like: a tensor with the precision
-    and the device of the scores.
+    kept: number of tokens of the kept beginning, whose keys and values come before those of the row. like: a tensor
+    with the precision and the device of the scores.
     """
 
     def __init__(self, pieces: Sequence[Piece], kept: int, like: torch.Tensor) -> None:
@@ -59,7 +59,7 @@ class Piecewise:
         self.calls: list[Call] = []
         own_queries = torch.empty(starts[-1] - kept, dtype=torch.long)
         own_keys = torch.empty_like(own_queries)
-        queries = keys = 0  # of the calls before, filling included
+        queries = keys = 0  # of the earlier calls, filling included
         alone = [len(piece.seen) == 1 and piece.mask is None for piece in pieces]
         for group in _groups([piece.size for piece in pieces], seen, alone):
             wide, deep = max(pieces[p].size for p in group), max(seen[p] for p in group)
@@ -96,9 +96,9 @@ class Piecewise:
 
 
 class _OneStepBack(torch.autograd.Function):
-    """The same on a processor with the way back in one step, by the kernels that PyTorch takes there.
+    """The same on a processor, with a backward pass in one step by the kernels that PyTorch uses there.
 
-    Left to itself, the way back through gathering adds row by row what a column gets from every piece that sees it.
+    PyTorch's own backward pass of the gathering would add the gradients of a column row by row, which is slow.
     """
 
     @staticmethod
@@ -140,7 +140,7 @@ class _OneStepBack(torch.autograd.Function):
 
 
 def _summed(parts: Sequence[torch.Tensor], how: Piecewise) -> torch.Tensor:
-    """(N, G, D): what every column's key gets from its own piece and from those that see it as their ancestor."""
+    """Gradients (N, G, D) of all columns: from a column's own piece and from the pieces that have it as an ancestor."""
     whole = torch.cat([part.flatten(0, 1) for part in parts]).index_select(0, how.own_keys)
     for call, part in zip(how.calls, parts, strict=True):
         for rows, place, column, size in call.ancestors:
@@ -149,14 +149,14 @@ def _summed(parts: Sequence[torch.Tensor], how: Piecewise) -> torch.Tensor:
 
 
 def _gathered(states: torch.Tensor, columns: torch.Tensor, times: int = 1) -> torch.Tensor:
-    """(P, times G, L, D): states (N, G, D) at columns (P, L), each of them for `times` heads in turn."""
+    """States (N, G, D) at columns (P, L) as (P, times G, L, D): each of the G heads is repeated `times` times."""
     heads = states[:, :, None].expand(-1, -1, times, -1) if times > 1 else states
     return heads.index_select(0, columns.flatten()).reshape(*columns.shape, -1, states.shape[-1]).transpose(1, 2)
 
 
 def _groups(sizes: Sequence[int], seen: Sequence[int], alone: Sequence[bool]) -> list[list[int]]:
-    """Pieces by call, from those that see most to those that see least; those that see only themselves apart, since a
-    causal call needs no mask, which for a long text would be large."""
+    """The pieces of every call, from those that see most to those that see least. Pieces that see only themselves get
+    calls of their own: these are causal and need no mask, which would be large for a long text."""
     groups: list[list[int]] = []
     needed = 0
     for place in sorted(range(len(sizes)), key=lambda p: (alone[p], -seen[p], -sizes[p])):
@@ -195,8 +195,9 @@ def _call(
         filled[row, : piece.size] = False
         keys[row, : seen[place]] = torch.tensor([column for one in piece.seen for column in spans[one]])
         if sees is not None:
-            sees[row, : piece.size, : seen[place]] = _seen(piece, above)
-            sees[row, piece.size :, 0] = True  # a query that sees nothing would be no number
+            causal_mask = torch.ones(piece.size, seen[place], dtype=torch.bool).tril(above)
+            sees[row, : piece.size, : seen[place]] = causal_mask if piece.mask is None else piece.mask
+            sees[row, piece.size :, 0] = True  # a query that sees no key would give NaN
         before = 0
         for one in piece.seen[:-1]:
             ancestors.setdefault((one, before), []).append(row)
@@ -209,10 +210,3 @@ def _call(
     )
     bias = None if sees is None else like.new_zeros(sees.shape).masked_fill_(~sees.to(device), float("-inf"))[:, None]
     return Call(queries.to(device), keys.to(device), bias, filled.to(device) if bool(filled.any()) else None, found)
-
-
-def _seen(piece: Piece, above: int) -> torch.Tensor:
-    """Which of its keys every query of a piece sees: (size, above + size)."""
-    if piece.mask is not None:
-        return piece.mask
-    return torch.ones(piece.size, above + piece.size, dtype=torch.bool).tril(above)

@@ -1,7 +1,7 @@
-"""Examples as training batches: tokenised, ordered, collated, and the loss on them.
+"""Examples as training batches: tokenised, ordered, collated; and the loss on a batch.
 
-The answer is never cut, and the loss is on the answer and its end-of-turn token only. Knows nothing of adapters,
-optimizers or checkpoints.
+An answer is never cut. The loss is on the answer and its end-of-turn token only. Knows nothing of adapters, optimizers
+or checkpoints.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 def tokenised(chat: Chat, examples: Sequence[Example]) -> list[Turn]:
-    """Examples as turns; one that exceeds the model's context is left out whole, which is logged."""
+    """Examples as turns. An example that exceeds the model's context is left out, which is logged."""
     prompts = chat.prompts([example.messages for example in examples])
     turns = [chat.turn(e.messages, prompt, e.answer) for e, prompt in zip(examples, prompts, strict=True)]
-    fitting = [turn for turn in turns if chat.context is None or length(turn) <= chat.context]
+    fitting = [turn for turn in turns if chat.context is None or turn.length <= chat.context]
     if len(fitting) < len(turns):
         _log.warning(
             "%d of %d examples are left out: they exceed the model's %d tokens",
@@ -39,17 +39,12 @@ def tokenised(chat: Chat, examples: Sequence[Example]) -> list[Turn]:
     return fitting
 
 
-def length(turn: Turn) -> int:
-    """Tokens of a turn."""
-    return len(turn.prompt) + len(turn.reply)
-
-
 def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int]:
-    """Places of the examples in the order of training, `steps` x `batch` of them, for any number of passes.
+    """Indices of the examples in the order of training, `steps` x `batch` of them, for any number of passes.
 
-    Every pass is a permutation of its own; inside of it, groups of eight batches are sorted by length before they are
-    cut, so that little is padded, and the batches are shuffled. What does not fill a batch opens the next pass.
-    The order is fixed in advance, since a sampler that draws while training would not resume where it stopped.
+    Every pass is a new permutation. In it, groups of eight batches are sorted by length and then cut, so that there is
+    little padding, and the batches are shuffled. Examples that do not fill a batch come first in the next pass.
+    The order is fixed before training, since a sampler that draws during training could not be resumed exactly.
     """
     places: list[int] = []
     left: list[int] = []
@@ -72,10 +67,11 @@ def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int
 
 
 class Batch(TypedDict):
-    """Examples as a model takes them: packed in one row (packing, wanted), or padded (the other three).
+    """Examples as input of a model: packed in one row (packing, wanted), or padded (the last three fields).
 
-    labels: (W,) ids of all replies, one after the other. tokens: of the examples, whatever is padded or shared.
-    wanted: the columns that predict the labels. predicting: the same as a mask (B, longest reply) of the last columns.
+    labels: (W,) ids of all replies, one after the other. tokens: number of the examples' own tokens, without padding,
+    shared ones counted every time. wanted: the columns that predict the labels. predicting: the same as a mask (B,
+    longest reply) of the last columns.
     """
 
     labels: torch.Tensor
@@ -89,14 +85,14 @@ class Batch(TypedDict):
 
 
 def packed(turns: Sequence[Turn]) -> Batch:
-    """The batch without padding, what several of the examples begin with once."""
+    """The batch without padding; a beginning that several examples share is there once."""
     packing = Packing([_given(turn) for turn in turns])
     wanted = [
         column for path, turn in zip(packing.paths, turns, strict=True) for column in path[len(turn.prompt) - 1 :]
     ]
     return {
         "labels": _labels(turns),
-        "tokens": sum(map(length, turns)),
+        "tokens": sum(turn.length for turn in turns),
         "input_ids": packing.ids,
         "packing": packing,
         "wanted": wanted,
@@ -104,13 +100,13 @@ def packed(turns: Sequence[Turn]) -> Batch:
 
 
 def padded(turns: Sequence[Turn], pad: int) -> Batch:
-    """The batch padded on the left, so that what predicts the labels stands at the end."""
+    """The batch padded on the left, so that the columns that predict the labels are the last ones."""
     ids, mask, positions = pad_left([_given(turn) for turn in turns], pad, torch.device("cpu"))
     replies = torch.tensor([len(turn.reply) for turn in turns])
     columns = torch.arange(int(replies.max())).flip(0)
     return {
         "labels": _labels(turns),
-        "tokens": sum(map(length, turns)),
+        "tokens": sum(turn.length for turn in turns),
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids) if mask is None else mask,
         "position_ids": positions,
@@ -119,7 +115,7 @@ def padded(turns: Sequence[Turn], pad: int) -> Batch:
 
 
 def _given(turn: Turn) -> tuple[int, ...]:
-    """All of a turn but its last token, after which nothing is predicted."""
+    """The turn without its last token, which predicts nothing."""
     return (*turn.prompt, *turn.reply[:-1])
 
 
@@ -128,7 +124,7 @@ def _labels(turns: Sequence[Turn]) -> torch.Tensor:
 
 
 def answer_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Summed negative log-likelihood (nats) of the labels; logits are computed for what predicts them only."""
+    """Summed negative log-likelihood (nats) of the labels. Logits are computed only where a label is predicted."""
     if "packing" in batch:
         logits = forward(model, batch["packing"], batch["wanted"])
     else:

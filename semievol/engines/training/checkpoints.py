@@ -1,6 +1,7 @@
-"""Folders that are either complete or nothing: written aside, hashed, renamed, and believed only with their marker.
+"""Folders that are either complete or not there: written under another name, hashed, then renamed.
 
-COMPLETE is written last and holds the SHA-256 of every file. Knows nothing of what the files mean.
+A folder counts as complete only with its marker COMPLETE, which is written last and contains the SHA-256 of every file.
+Knows nothing of what the files mean.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def written_whole(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
-    """An empty folder to write into, which becomes `folder` when the block ends well; `about` goes into the marker."""
+    """An empty folder to write into. If the block ends without an error, it becomes `folder`, with `about` in its
+    marker."""
     staging = folder.parent / f"{_STAGING}{folder.name}"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -33,7 +35,7 @@ def written_whole(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
 
 
 def publish(staging: Path, folder: Path, about: dict[str, Any]) -> None:
-    """Seals what was written in `staging` and gives it its final name."""
+    """Seals the folder `staging` and gives it its final name."""
     seal(staging, about)
     if folder.exists():
         shutil.rmtree(folder)
@@ -42,7 +44,7 @@ def publish(staging: Path, folder: Path, about: dict[str, Any]) -> None:
 
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
-    """Writes the marker over all files of `folder`, everything synced to disk before it."""
+    """Writes the marker of `folder`, after all its files are on disk."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MARKER)
     hashes = {}
     for path in files:
@@ -58,7 +60,7 @@ def seal(folder: Path, about: dict[str, Any]) -> None:
 
 
 def fault(folder: Path) -> str | None:
-    """What is wrong with a sealed folder, naming the file; None where it is complete and unchanged."""
+    """What is wrong with a sealed folder, naming the file; None if it is complete and unchanged."""
     try:
         hashes = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
         for name, expected in hashes.items():
@@ -75,20 +77,20 @@ def fault(folder: Path) -> str | None:
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """What was noted in the marker of a complete folder."""
+    """The content of a complete folder's marker."""
     return dict(json.loads((folder / MARKER).read_text(encoding="utf-8")))
 
 
 def sweep(folder: Path) -> None:
-    """Removes what was only half written under `folder`."""
+    """Removes half-written folders in `folder`."""
     for staging in folder.glob(f"{_STAGING}*"):
         shutil.rmtree(staging, ignore_errors=True)
 
 
 def newest(folder: Path, lesson: str | None = None) -> Path | None:
-    """The newest complete checkpoint of a training folder, which can be loaded as an adapter too; None without one.
+    """The newest complete checkpoint of a training folder, or None; it can be loaded as an adapter, too.
 
-    lesson: only checkpoints that carry this lesson's fingerprint. Damaged ones are logged, never used.
+    lesson: only checkpoints with this lesson's fingerprint. Damaged ones are logged and not used.
     """
     for checkpoint in sorted((folder / CHECKPOINTS).glob("checkpoint-*"), key=_step, reverse=True):
         wrong = fault(checkpoint)
@@ -118,7 +120,7 @@ def _sha256(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on disk."""
+    """Waits until a file, or the list of names in a folder, is on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

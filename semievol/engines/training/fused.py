@@ -1,20 +1,20 @@
-"""Linear layers for training: those that read the same input are computed in one product, in one precision.
+"""Faster linear layers for training: layers that read the same input are computed in one product, in one precision.
 
 peft runs a layer with LoRA as four products with a cast before each, and transformers runs queries, keys and values (or
 gate and up) one after the other. A small model spends more time on these many small products and casts than on its
-large ones. Here the layers that read the same tensor form a `group`: its input is cast once, its weights lie one below
-the other, and its low-rank factors are applied in one product each. Sums are the same but for their order.
+large ones. Here the layers that read the same tensor form a `Group`: its input is cast once, its weights are one
+matrix, and its low-rank factors are applied in one product each. Only the order of summation differs.
 
-While `fused` lasts, layers of a model compute this way; their parameters stay the ones that the optimizer, peft and
-every file know. What is not understood (dropout, DoRA, quantised or convolutional layers) is left as it is. Knows
-nothing of losses, batches or optimizers.
+Inside the context `fused` the layers of a model compute this way; their parameters stay the same objects, which the
+optimizer, peft and files use. Layers that this cannot compute (dropout, DoRA, quantised or convolutional layers) stay
+unchanged. Knows nothing of losses, batches or optimizers.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,9 @@ from torch import nn
 class Group:
     """Layers that read the same input, in the order in which they are called.
 
-    weight: theirs one below the other (O, I), in the precision of the products. rows: how many of it each layer has.
-    copied: whether `weight` is a copy of the layers' own; else these are parts of it.
+    weight: all layers' weights as one matrix (O, I), in the precision of the products. rows: of each layer in it.
+    copied: whether `weight` is a copy of the layers' own weights; else these are views of it.
+    found: the input of the last computation and the results of all layers, until the last layer has taken its own.
     """
 
     layers: list[nn.Module]
@@ -40,7 +41,7 @@ class Group:
     found: tuple[torch.Tensor, tuple[torch.Tensor, ...]] | None = None
 
     def refresh(self) -> None:
-        """Takes over the layers' own weights, where these are trained and `weight` is a copy."""
+        """Copies the layers' own weights into `weight`, if they are trained and `weight` is a copy."""
         if self.trained and self.copied:
             with torch.no_grad():
                 for part, linear in zip(self.weight.split(self.rows), self.linears, strict=True):
@@ -82,7 +83,7 @@ class _LowRank(torch.autograd.Function):
 
 
 class _Whole(torch.autograd.Function):
-    """x W' for a group whose weights are trained; they are given as arguments to get their gradients."""
+    """x W' for a group whose weights are trained; they are arguments, so that they get gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, group: Group, *weights: torch.Tensor) -> torch.Tensor:
@@ -103,15 +104,16 @@ class _Whole(torch.autograd.Function):
 
 @contextmanager
 def fused(model: Any, dtype: torch.dtype, probe: torch.Tensor) -> Iterator[list[Group]]:
-    """The model's linear layers compute in groups, with products in `dtype`, for as long as this lasts.
+    """Inside this context the model's linear layers compute in groups, with products in `dtype`.
 
-    model: of transformers, or peft around one, ready to be trained. probe: ids (1, N) to find the groups with.
+    model: of transformers, or peft around one, ready to be trained. probe: ids (1, N) of the forward pass that finds
+    the groups.
     """
     groups = _groups(model, dtype, probe)
     try:
         for group in groups:
             for place, layer in enumerate(group.layers):
-                layer.forward = _standing_in(group, place)
+                layer.forward = _forward_of(group, place)
         yield groups
     finally:
         for group in groups:
@@ -120,16 +122,16 @@ def fused(model: Any, dtype: torch.dtype, probe: torch.Tensor) -> Iterator[list[
                 layer.__dict__.pop("forward", None)
 
 
-def _standing_in(group: Group, place: int) -> Any:
-    """What a layer of the group does when it is called: the first computes for all."""
+def _forward_of(group: Group, place: int) -> Any:
+    """The `forward` of a layer of the group: the first layer computes the results of all."""
 
     def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         if group.found is None or group.found[0] is not x:
             group.found = (x, _computed(group, x))
-        mine = group.found[1][place]
+        result = group.found[1][place]
         if place == len(group.layers) - 1:
             group.found = None
-        return mine
+        return result
 
     return forward
 
@@ -150,26 +152,22 @@ def _computed(group: Group, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def _groups(model: Any, dtype: torch.dtype, probe: torch.Tensor) -> list[Group]:
-    """Layers by the tensor that they read, found by watching one forward pass."""
+    """The layers grouped by the tensor that they read, as seen in one forward pass."""
     inner = {part for module in model.modules() if isinstance(module, LoraLinear) for part in module.modules()}
     inner -= {module for module in model.modules() if isinstance(module, LoraLinear)}
     outer = (module for module in model.modules() if module not in inner)
     suitable = {module: linear for module in outer if (linear := _linear(module)) is not None}
     called: list[tuple[nn.Module, torch.Tensor]] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda layer, given: called.append((layer, given[0]))) for module in suitable
-    ]
-    try:
-        with torch.no_grad():
-            model(input_ids=probe, use_cache=False, logits_to_keep=1)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for module in suitable:
+            hook = module.register_forward_pre_hook(lambda layer, given: called.append((layer, given[0])))
+            hooks.enter_context(hook)
+        model(input_ids=probe, use_cache=False, logits_to_keep=1)
     times = Counter(layer for layer, _ in called)
     together: list[list[nn.Module]] = []
     last: torch.Tensor | None = None
     for layer, given in called:
-        if times[layer] > 1:  # shared between places: it has no one group
+        if times[layer] > 1:  # a layer that is used in several places belongs to no group
             last = None
         elif given is last and isinstance(layer, LoraLinear) == isinstance(together[-1][0], LoraLinear):
             together[-1].append(layer)
@@ -180,7 +178,7 @@ def _groups(model: Any, dtype: torch.dtype, probe: torch.Tensor) -> list[Group]:
 
 
 def _linear(module: nn.Module) -> nn.Linear | None:
-    """The plain linear layer behind a module that may be computed here; None where it is anything more."""
+    """The linear layer of a module that can be computed here; None if the module does anything else."""
     if type(module) is LoraLinear:
         (name, *others) = module.active_adapters or [""]
         plain = not others and not module.merged and name in module.lora_A and not module.use_dora.get(name, False)

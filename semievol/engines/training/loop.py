@@ -1,7 +1,8 @@
-"""Fine-tuning on examples: train, checkpoint, resume, stop, export.
+"""Fine-tuning on examples: train, checkpoint, resume, stop, save.
 
-transformers.Trainer does the loop. Ours are the order of the examples, checkpoints that are complete or nothing, and
-the ways a training ends. A resumed training gives bitwise the adapter of an uninterrupted one (same number of threads).
+transformers.Trainer does the loop. Added here are a fixed order of the examples, checkpoints that are complete or not
+there, and the ways in which a training ends. A resumed training gives bitwise the same adapter as an uninterrupted one
+(with the same number of threads).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from semievol.config import Tuning
@@ -27,7 +27,7 @@ from semievol.engines.chat import Turn
 from semievol.engines.packing.batching import Batcher, Padded, is_out_of_memory, too_large
 from semievol.engines.training import batches, checkpoints
 from semievol.engines.training.fused import Group, fused
-from semievol.engines.training.trainable import Student, enrol
+from semievol.engines.training.trainable import Trainable, prepared
 from semievol.errors import UserError
 from semievol.method.protocols import Lesson, Stopped
 
@@ -47,10 +47,10 @@ def train(
 ) -> str:
     """Folder of the finished adapter, `lesson.folder`/adapter.
 
-    Returns at once where that adapter is already complete for this very lesson; continues from the newest complete
-    checkpoint of this lesson; else starts anew. Every checkpoint can itself be used as an adapter.
+    Returns at once if this lesson's adapter is already complete; else continues from the newest complete checkpoint of
+    this lesson; else starts anew. Every checkpoint can be used as an adapter.
     metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
-    held_out_loss every 20 steps. Raises Stopped after a checkpoint once `stopping()` is true.
+    held_out_loss every 20 steps. When `stopping()` is true, saves a checkpoint and raises Stopped.
     """
     if lesson.start:
         adapted.check(Path(lesson.start))
@@ -67,24 +67,24 @@ def train(
         checkpoints.sweep(lesson.folder)
         checkpoints.sweep(lesson.folder / checkpoints.CHECKPOINTS)
     resume = checkpoints.newest(lesson.folder, mark)
-    student = enrol(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
+    trainable = prepared(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
     try:
         loss = _Loss(adapted)
-        watcher = _Watcher(student.model, loss, held_out, Batcher(budget), metric, progress, stopping)
-        arguments = _arguments(adapted, lesson, student.method, len(rows))
-        lengths = [batches.length(turn) for turn in rows]
+        watcher = _Watcher(trainable.model, loss, held_out, Batcher(budget), metric, progress, stopping)
+        arguments = _arguments(adapted, lesson, trainable.method, len(rows))
+        lengths = [turn.length for turn in rows]
         order = batches.order(lengths, lesson.settings.batch_size, arguments.max_steps, lesson.seed)
         rows = [rows[place] for place in order]
-        trainer = _StudentTrainer(student, loss, lesson.folder, mark, arguments, rows, watcher)
+        trainer = _Trainer(trainable, loss, lesson.folder, mark, arguments, rows, watcher)
         probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
-        with fused(student.model, adapted.model.dtype, probe) as watcher.groups:
+        with fused(trainable.model, adapted.model.dtype, probe) as watcher.groups:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
             raise Stopped(f"training stopped after step {trainer.state.global_step}")
         about = {"lesson": mark, "step": trainer.state.global_step}
         if first:
             with checkpoints.written_whole(finished, about) as folder:
-                student.save(folder, _STORED[lesson.settings.store_dtype])
+                trainable.save(folder, _STORED[lesson.settings.store_dtype])
         trainer.accelerator.wait_for_everyone()
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
@@ -97,22 +97,21 @@ def train(
             ) from None
         raise
     finally:
-        student.close()
+        trainable.close()
     if first:
         shutil.rmtree(lesson.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
     return str(finished)
 
 
 def peak_rate(settings: Tuning, hidden_size: int, how: Method) -> float:
-    """The peak learning rate; "auto" is, for a hidden size of 4096, 3.5e-4 with LoRA and 6e-5 for all weights, and
-    inversely proportional to the hidden size, at most 4e-3."""
+    """The peak learning rate. "auto": 3.5e-4 (LoRA) or 6.25e-5 (all weights) x 4096 / hidden size, at most 4e-3."""
     if settings.learning_rate == "auto":
         return min(_HIGHEST_RATE, (3.5e-4 if how == "lora" else 6.25e-5) * 4096 / hidden_size)
     return settings.learning_rate
 
 
 def lesson_fingerprint(lesson: Lesson, adapted: AdaptedModel) -> str:
-    """SHA-256 over everything that decides the adapter; checkpoints of another lesson are never continued."""
+    """SHA-256 over everything that the adapter depends on; checkpoints of another lesson are never continued."""
     start = checkpoints.about(Path(lesson.start))["files"] if lesson.start else None
     parts = [
         [[[m.role, m.content] for m in example.messages] + [example.answer] for example in lesson.examples],
@@ -142,6 +141,7 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",
         seed=lesson.seed % 2**32,
+        train_sampling_strategy="sequential",  # the rows are in the order of training
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="steps",
@@ -159,9 +159,9 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int
 
 
 class _Loss:
-    """The loss of a batch, packed where the model takes that.
+    """The loss of a batch, which is packed if the model allows it.
 
-    bf16 where the base is held in it: the products only, by autocast; the weights in training stay fp32.
+    If the base is in bf16, autocast computes products in bf16; the trained weights stay fp32.
     """
 
     def __init__(self, adapted: AdaptedModel) -> None:
@@ -177,12 +177,12 @@ class _Loss:
             return batches.answer_loss(model, batch)
 
 
-class _StudentTrainer(Trainer):
-    """Trainer that saves what the student has learnt, in checkpoints that are complete or nothing."""
+class _Trainer(Trainer):
+    """Trainer that saves the trained weights in checkpoints that are complete or not there."""
 
     def __init__(
         self,
-        student: Student,
+        trainable: Trainable,
         loss: _Loss,
         folder: Path,
         mark: str,
@@ -191,21 +191,18 @@ class _StudentTrainer(Trainer):
         watcher: _Watcher,
     ) -> None:
         super().__init__(
-            model=student.model,
+            model=trainable.model,
             args=arguments,
             train_dataset=rows,
             data_collator=loss.collate,
             callbacks=[watcher],
         )
         self.remove_callback(PrinterCallback)
-        self.model_accepts_loss_kwargs = True  # our loss divides by the number of labeled tokens of the whole update
+        self.model_accepts_loss_kwargs = True  # `compute_loss` divides by the labeled tokens of the whole update
         self.loss_is_scaled_for_ga = True
-        self._loss_shifts_labels = False  # each of ours is one that is predicted; else the Trainer would not count all
-        self._student, self._loss, self._mark, self._watcher = student, loss, mark, watcher
+        self._loss_shifts_labels = False  # every label is predicted; else the Trainer would not count the first
+        self._trainable, self._loss, self._mark, self._watcher = trainable, loss, mark, watcher
         self._checkpoints = folder / checkpoints.CHECKPOINTS
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        return SequentialSampler(self.train_dataset)
 
     def compute_loss(
         self, model: Any, inputs: batches.Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -228,14 +225,14 @@ class _StudentTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save and output_dir is not None:
-            self._student.save(Path(output_dir))
+            self._trainable.save(Path(output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self._student.restore(Path(resume_from_checkpoint))
+        self._trainable.restore(Path(resume_from_checkpoint))
 
 
 class _Watcher(TrainerCallback):
-    """Passes numbers on, stops when asked, and ends a training whose loss is no number before anything is saved."""
+    """Reports numbers, stops when asked, and ends a training whose loss is not a number before anything is saved."""
 
     def __init__(
         self,
@@ -254,13 +251,11 @@ class _Watcher(TrainerCallback):
         self.tokens = 0
         self.stopped = False
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        for group in self.groups:
-            group.refresh()
-
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         for group in self.groups:
             group.refresh()
+
+    on_train_begin = on_optimizer_step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started, self.tokens = time.monotonic(), 0
@@ -281,7 +276,7 @@ class _Watcher(TrainerCallback):
         for name in ("loss", "learning_rate", "grad_norm"):
             if name in logs:
                 self._metric(name, state.global_step, float(logs[name]))
-        # Again, before a checkpoint is published: whoever remembers the step then remembers its loss, too.
+        # Again, before a checkpoint is published: a journal that has stored the step then has its loss, too.
         self._progress(state.global_step, state.max_steps)
         if not all(math.isfinite(logs[name]) for name in ("loss", "grad_norm") if name in logs):
             raise UserError(
@@ -300,13 +295,13 @@ class _Watcher(TrainerCallback):
 
         model.eval()
         with torch.no_grad():
-            total = self._batcher.run(self._held_out, Padded([batches.length(turn) for turn in self._held_out]), losses)
+            total = self._batcher.run(self._held_out, Padded([turn.length for turn in self._held_out]), losses)
         model.train()
         return sum(total) / sum(len(turn.reply) for turn in self._held_out)
 
 
 def _any_rank(flag: bool, device: torch.device) -> bool:
-    """Whether any process wants to stop: all must leave at the same step, or the others wait for ever."""
+    """Whether any process wants to stop. All must stop at the same step, or the others wait for ever."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return flag
     shared = torch.tensor([int(flag)], device=device)

@@ -1,6 +1,6 @@
-"""What a training changes: the LoRA weights of an adapter, or a copy of every weight of the base.
+"""The weights that a training changes: the LoRA weights of an adapter, or a copy of all weights of the base.
 
-Two classes of the same four verbs. Knows nothing of examples, losses or steps.
+Two classes with the same methods. Knows nothing of examples, losses or steps.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from semievol.errors import UserError
 
 
 def method(settings: Tuning, adapted: AdaptedModel, start: Path | None) -> Method:
-    """How to train: as the settings say; `auto` goes on as `start` was trained, else trains every weight of a model
-    of at most 100 M parameters.
+    """The method of a training. `auto`: that of the adapter `start`; without one, `full` up to 100 M parameters.
 
-    Raises UserError where the settings ask for another method than that of the adapter to start from.
+    Raises UserError if the settings name another method than that of the adapter to start from.
     """
     begun = method_of(start) if start is not None else None
     if settings.method == "auto":
         return begun or ("full" if adapted.size <= FULL_UP_TO else "lora")
     if begun not in (None, settings.method):
         raise UserError(
-            f"The training is to start from an adapter of method {begun}, and to go on with {settings.method}.",
+            f"The training would start from an adapter of method {begun} and continue with {settings.method}.",
             "method",
             f"Set method to auto or {begun}, or start from the base.",
         )
     return settings.method
 
 
-class LoraStudent:
-    """A LoRA adapter on the base that is in memory."""
+class TrainableAdapter:
+    """A LoRA adapter on the base in memory."""
 
     method: Method = "lora"
 
@@ -44,20 +43,20 @@ class LoraStudent:
         self.model: Any = adapted.peft
 
     def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        """dtype: what the weights are rounded to; None keeps them as they are."""
+        """dtype: what the weights are rounded to; None leaves them unchanged."""
         self._adapted.save(self._name, folder, dtype)
 
     def restore(self, folder: Path) -> None:
         self._adapted.restore(self._name, folder)
 
     def close(self) -> None:
-        """Forgets the adapter; what was saved stays."""
+        """Removes the adapter from memory."""
         self._adapted.remove(self._name)
         self._adapted.model.eval()
 
 
-class FullStudent:
-    """A copy of the base in fp32, all of it trainable."""
+class TrainableCopy:
+    """A copy of the base in fp32, all weights trainable."""
 
     method: Method = "full"
 
@@ -78,15 +77,15 @@ class FullStudent:
                 parameter.copy_(found[name])
 
     def close(self) -> None:
-        """Frees the copy; what was saved stays."""
+        """Removes the copy from memory."""
         self.model = None
 
 
-Student = LoraStudent | FullStudent
+Trainable = TrainableAdapter | TrainableCopy
 
 
-def enrol(adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> Student:
-    """The student of a training: fresh, or a copy of the adapter in `start`."""
+def prepared(adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> Trainable:
+    """The weights to train: fresh ones, or those of the adapter in `start`."""
     if method(settings, adapted, start) == "full":
-        return FullStudent(adapted, start)
-    return LoraStudent(adapted, settings, seed, start)
+        return TrainableCopy(adapted, start)
+    return TrainableAdapter(adapted, settings, seed, start)
