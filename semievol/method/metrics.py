@@ -1,20 +1,23 @@
-"""Figures of the evaluation: interval of an accuracy, paired test, macro-F1.
+"""How good answers are and how sure one may be of it: accuracy, intervals, paired tests, calibration, risk-coverage.
 
-Arrays in, numbers out. Knows nothing of runs or records. docs/evidence.md, Did it help, says when which is used.
+Arrays in, numbers and arrays out. Knows nothing of runs, records or figures. The procedures and when to use which are
+in docs/evidence.md, Did it help; p-values and intervals come from `scipy.special`, which `import scipy` loads at its
+first use: most visits of a page need none of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import scipy  # `scipy.special` loads at its first use: most pages need none of it
+import scipy
+from numpy.typing import ArrayLike
 
 
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """95 % score interval of a proportion, k successes of n (Wilson 1927, eq. 4); (0, 1) for n = 0.
+def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Score interval of a proportion, k successes of n (Wilson 1927, eq. 4); (0, 1) for n = 0.
 
     (p + z²/2n ± z sqrt(p(1 - p)/n + z²/4n²)) / (1 + z²/n), p = k/n.
     """
@@ -22,7 +25,7 @@ def wilson(k: int, n: int) -> tuple[float, float]:
         raise ValueError(f"expected 0 <= k <= n, found k = {k}, n = {n}")
     if n == 0:
         return 0.0, 1.0
-    z = float(scipy.special.ndtri(0.975))
+    z = _normal_quantile(level)
     share, ratio = k / n, z * z / n
     middle = share + ratio / 2
     half = z * math.sqrt(share * (1 - share) / n + ratio / (4 * n))
@@ -46,12 +49,237 @@ def mcnemar_midp(b: int, c: int) -> float:
     return float(min(1.0, 2 * scipy.special.bdtr(m, n, 0.5) - point))
 
 
-def macro_f1(gold: Sequence[str], predicted: Sequence[str | None]) -> float:
-    """Mean F1, 2 tp / (2 tp + fp + fn), over the classes in gold or predictions (as scikit-learn's); NaN for none.
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Step-down adjusted p-values in the order given (Holm 1979): max over j <= i of min(1, (m - j + 1) p_(j))."""
+    values = np.asarray(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    stepped = np.minimum(1.0, values[order] * (values.size - np.arange(values.size)))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.maximum.accumulate(stepped)
+    return adjusted.tolist()
 
-    None, an answer that could not be parsed, counts as wrong but is no class.
+
+def smallest_detectable_gain(n: int, discordance: float, power: float = 0.8, level: float = 0.95) -> float:
+    """Smallest difference of two paired accuracies that n test records show with this power.
+
+    McNemar's normal approximation (Miettinen 1968; Connor 1987): the d with
+    n d² = (z_level sqrt(psi) + z_power sqrt(psi - d²))², psi the share of records on which the two differ.
+    power 0.5 gives the gain that would just reach significance if observed. At most psi itself; NaN for n = 0.
     """
-    right = Counter(answer for answer, other in zip(gold, predicted, strict=True) if answer == other)
-    occurrences = Counter(gold) + Counter(answer for answer in predicted if answer is not None)
-    scores = [2 * right[label] / occurrences[label] for label in sorted(occurrences)]
+    if n <= 0 or discordance <= 0:
+        return math.nan
+    z_level, z_power = _normal_quantile(level), float(scipy.special.ndtri(power))
+    low, high = 0.0, discordance
+    for _ in range(60):
+        gain = (low + high) / 2
+        needed = z_level * math.sqrt(discordance) + z_power * math.sqrt(max(discordance - gain * gain, 0.0))
+        low, high = (gain, high) if math.sqrt(n) * gain < needed else (low, gain)
+    return high
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Difference of two accuracies on the same records (first minus second), with its percentile interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def paired_bootstrap(
+    correct_a: ArrayLike, correct_b: ArrayLike, seed: int = 0, draws: int = 10_000, level: float = 0.95
+) -> Paired:
+    """Bootstrap over records of accuracy(a) - accuracy(b) (Efron & Tibshirani 1993, §13.3).
+
+    A record contributes -1, 0 or 1, so a draw of n records is one multinomial over these three: exact and fast.
+    """
+    a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
+    if a.shape != b.shape:
+        raise ValueError(f"expected as many values on both sides, found {a.size} and {b.size}")
+    n = a.size
+    if n == 0:
+        return Paired(math.nan, math.nan, math.nan)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    shares = np.array([only_a, only_b, n - only_a - only_b]) / n
+    counts = np.random.default_rng(seed).multinomial(n, shares, size=draws)
+    low, high = np.quantile((counts[:, 0] - counts[:, 1]) / n, [(1 - level) / 2, (1 + level) / 2])
+    return Paired((only_a - only_b) / n, float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Mean over repetitions and items with its percentile interval, and what either alone adds to its spread."""
+
+    mean: float
+    low: float
+    high: float
+    se_seeds: float
+    se_items: float
+
+
+def crossed_bootstrap(values: ArrayLike, seed: int = 0, draws: int = 4_000, level: float = 0.95) -> Crossed:
+    """Bootstrap crossed over seeds and items, each drawn anew by itself (Owen 2007, "The pigeonhole bootstrap").
+
+    values: [seeds, items]; NaN where a seed does not hold an item. Seeds share items, so that neither alone is enough.
+    """
+    table = np.asarray(values, dtype=float)
+    present = ~np.isnan(table)
+    if not present.any():
+        return Crossed(*[math.nan] * 5)
+    filled, there = np.where(present, table, 0.0), present.astype(float)
+    draw = np.random.default_rng(seed)
+    rows, columns = (draw.multinomial(n, np.full(n, 1 / n), size=draws).astype(float) for n in table.shape)
+
+    def means(by_row: np.ndarray, by_column: np.ndarray) -> np.ndarray:
+        total = ((by_row @ filled) * by_column).sum(1)
+        return np.asarray(total / np.maximum(((by_row @ there) * by_column).sum(1), 1.0))
+
+    low, high = np.quantile(means(rows, columns), [(1 - level) / 2, (1 + level) / 2])
+    spread = means(rows, np.ones_like(columns)).std(), means(np.ones_like(rows), columns).std()
+    return Crossed(float(filled.sum() / there.sum()), float(low), float(high), float(spread[0]), float(spread[1]))
+
+
+def confusion_matrix(gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> np.ndarray:
+    """(len(labels), len(labels) + 1) counts, rows gold; the last column counts answers outside `labels` (or None)."""
+    place = {label: i for i, label in enumerate(labels)}
+    matrix = np.zeros((len(labels), len(labels) + 1), dtype=int)
+    rows = [place[answer] for answer in gold]
+    columns = [len(labels) if answer is None else place.get(answer, len(labels)) for answer in predicted]
+    np.add.at(matrix, (rows, columns), 1)
+    return matrix
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Precision, recall and F1 of one class; a ratio 0/0 counts as 0. `support`: gold records of the class."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def per_class(gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> list[ClassScores]:
+    """One `ClassScores` per label, in order: tp / (tp + fp), tp / (tp + fn), 2 tp / (2 tp + fp + fn)."""
+    matrix = confusion_matrix(gold, predicted, labels)
+    right, answered, support = np.diag(matrix[:, :-1]), matrix[:, :-1].sum(axis=0), matrix.sum(axis=1)
+    return [
+        ClassScores(label, _ratio(r, a), _ratio(r, s), _ratio(2 * r, a + s), int(s))
+        for label, r, a, s in zip(labels, right, answered, support, strict=True)
+    ]
+
+
+def macro_f1(gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str] = ()) -> float:
+    """Mean F1 over the classes that occur in gold or predictions (as scikit-learn's); NaN without records.
+
+    labels: the classes to look at; by default all that occur.
+    """
+    occurring = {*gold, *(answer for answer in predicted if answer is not None)}
+    classes = [label for label in labels if label in occurring] if labels else sorted(occurring)
+    known = sorted({*gold} - {*classes})
+    scores = [score.f1 for score in per_class(gold, predicted, [*classes, *known]) if score.label in set(classes)]
     return float(np.mean(scores)) if scores else math.nan
+
+
+def brier(probability: ArrayLike, correct: ArrayLike) -> float:
+    """Mean squared distance of the probability given to the answer from its being right (Brier 1950), in [0, 1]."""
+    p, right = _pair(probability, correct)
+    return float(np.mean((p - right) ** 2)) if p.size else math.nan
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Equal-count bins of a reliability curve; a perfectly calibrated model falls between the null bounds."""
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    count: np.ndarray
+    null_low: np.ndarray
+    null_high: np.ndarray
+    ece: float
+    null_ece: float
+
+
+ECE_MINIMUM = 300
+"""Records below which a bare ECE misleads: a perfect model shows 0.076 with 90 of them."""
+
+
+def reliability(
+    probability: ArrayLike, correct: ArrayLike, bins: int = 10, level: float = 0.95, draws: int = 2_000, seed: int = 0
+) -> Reliability:
+    """Reliability curve with the band in which `level` of perfectly calibrated models of this size would fall.
+
+    The null draws correctness from the probabilities themselves (consistency resampling, Bröcker & Smith 2007).
+    ece: sum_b (n_b / n) |accuracy_b - confidence_b| (Naeini et al. 2015); null_ece: its mean under the null.
+    """
+    p, right = _pair(probability, correct)
+    edges = np.linspace(0, p.size, min(bins, p.size) + 1).round().astype(int)
+    order = np.argsort(p, kind="stable")
+    p, right, count = p[order], right[order], np.diff(edges)
+    if not p.size:
+        nothing = np.empty(0)
+        return Reliability(nothing, nothing, count, nothing, nothing, math.nan, math.nan)
+    confidence = np.add.reduceat(p, edges[:-1]) / count
+    observed = np.add.reduceat(right, edges[:-1]) / count
+    draw = np.random.default_rng(seed)
+    draws = max(min(draws, 20_000_000 // p.size), 200)
+    null = np.empty((draws, count.size))
+    for i in range(draws):
+        null[i] = np.add.reduceat((draw.random(p.size) < p).astype(float), edges[:-1]) / count
+    low, high = np.quantile(null, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    weight = count / p.size
+    null_ece = float((np.abs(null - confidence) @ weight).mean())
+    return Reliability(confidence, observed, count, low, high, float(np.abs(observed - confidence) @ weight), null_ece)
+
+
+def ece(probability: ArrayLike, correct: ArrayLike, bins: int = 10) -> float | None:
+    """Expected calibration error over equal-count bins; None below `ECE_MINIMUM` records, where it would mislead."""
+    p, right = _pair(probability, correct)
+    return reliability(p, right, bins, draws=1).ece if p.size >= ECE_MINIMUM else None
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Share of wrong answers among the most confident, by the share kept; `area` is its mean over all coverages."""
+
+    coverage: np.ndarray
+    risk: np.ndarray
+    area: float
+
+
+def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
+    """Risk-coverage curve (El-Yaniv & Wiener 2010; area: Geifman, Uziel & El-Yaniv 2019).
+
+    confidence: a measure of `confidence`, lower is more confident; NaN is never kept. Records of equal value enter
+    together: one point per distinct value, and inside a tie the area takes the expected risk.
+    """
+    values, right = _pair(confidence, correct)
+    total = values.size
+    seen = ~np.isnan(values)
+    values, wrong = values[seen], 1 - right[seen]
+    if not values.size:
+        return RiskCoverage(np.empty(0), np.empty(0), math.nan)
+    order = np.argsort(values, kind="stable")
+    values, wrong = values[order], wrong[order]
+    ends = np.append(np.flatnonzero(np.diff(values)) + 1, values.size)
+    errors, sizes = np.cumsum(wrong)[ends - 1], np.diff(ends, prepend=0)
+    per_tie = np.diff(errors, prepend=0.0) / sizes
+    expected = np.cumsum(np.repeat(per_tie, sizes)) / np.arange(1, values.size + 1)
+    return RiskCoverage(ends / total, errors / ends, float(expected.mean()))
+
+
+def _pair(left: ArrayLike, right: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(left, dtype=float), np.asarray(right, dtype=float)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"expected two lists of one length, found shapes {a.shape} and {b.shape}")
+    return a, b
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def _normal_quantile(level: float) -> float:
+    """z with P[|Z| <= z] = level."""
+    return float(scipy.special.ndtri((1 + level) / 2))

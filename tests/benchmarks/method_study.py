@@ -36,12 +36,12 @@ from semievol.config import Collaborator, Config
 from semievol.engines.local import LocalEngine
 from semievol.importing.readers.read import read_table
 from semievol.jobs.intake import SAMPLE_FOLDER, draft
+from semievol.method import metrics
 from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Engine, Frozen, Plan
 from semievol.records import Record, Split, Task
 from semievol.task.answers import same
-from tests.benchmarks import study_metrics
 from tests.fakes import MemoryJournal
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -237,7 +237,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def crossed(rows: Sequence[Row], arm: str, other: str = "") -> study_metrics.Crossed:
+def crossed(rows: Sequence[Row], arm: str, other: str = "") -> metrics.Crossed:
     """Accuracy of an arm, or its lead over another, on the same records."""
     items = sorted({item for row in rows for item in row["right"][arm]})
     table = np.full((len(rows), len(items)), np.nan)
@@ -245,10 +245,10 @@ def crossed(rows: Sequence[Row], arm: str, other: str = "") -> study_metrics.Cro
     for line, row in zip(table, rows, strict=True):
         for item, right in row["right"][arm].items():
             line[place[item]] = right - (row["right"][other][item] if other else 0)
-    return study_metrics.crossed_bootstrap(table)
+    return metrics.crossed_bootstrap(table)
 
 
-def told(found: study_metrics.Crossed, each: Sequence[float]) -> str:
+def told(found: metrics.Crossed, each: Sequence[float]) -> str:
     mean, low, high = (f"{100 * value:6.1f}" for value in (found.mean, found.low, found.high))
     seeds, items = (f"{100 * value:.1f}" for value in (found.se_seeds, found.se_items))
     spread = f"{100 * np.std(each, ddof=1):5.1f}" if len(each) > 1 else "    -"
@@ -286,13 +286,13 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         "right of accepted": [pool["right"][pool["accepted"]].mean() for pool in pools],
         "accepted": [pool["accepted"].mean() for pool in pools],
         "agreed": [pool["agreed"].mean() for pool in pools],
-        "risk-coverage area": [study_metrics.risk_coverage(pool["doubt"], pool["right"]).area for pool in pools],
-        "Brier score": [study_metrics.brier(np.exp(-pool["doubt"]), pool["right"]) for pool in pools],
+        "risk-coverage area": [metrics.risk_coverage(pool["doubt"], pool["right"]).area for pool in pools],
+        "Brier score": [metrics.brier(np.exp(-pool["doubt"]), pool["right"]) for pool in pools],
     }
     for name, values in quality.items():
         figures[name] = float(np.mean(values))
         print(f"{name:24}{100 * np.mean(values):9.1f}{100 * np.std(values):9.1f}")
-    curve = study_metrics.reliability(
+    curve = metrics.reliability(
         np.exp(-np.concatenate([pool["doubt"] for pool in pools])), np.concatenate([pool["right"] for pool in pools])
     )
     print("\nreliability, %: stated   right   a calibrated model's 95 % band   records")

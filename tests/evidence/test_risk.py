@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from semievol import charts
 from semievol.evidence import risk
-from tests.benchmarks import study_metrics
+from semievol.method import metrics
 
 STEADY = settings(deadline=None, derandomize=True, max_examples=60)
 NAN = float("nan")
@@ -82,7 +82,7 @@ def test_without_ties_the_area_is_that_of_the_metric() -> None:
     chance = np.random.default_rng(0)
     values, correct = chance.random(80), chance.random(80) < 0.8
     found = risk.curve("answer_nll", frame(np.linspace(0, 1, 5000).tolist()), frame(values.tolist(), correct.tolist()))
-    assert found.area == pytest.approx(study_metrics.risk_coverage(values, correct).area, abs=1e-3)
+    assert found.area == pytest.approx(metrics.risk_coverage(values, correct).area, abs=1e-3)
 
 
 def test_absent_values_bounds_and_missing_answers_are_never_kept() -> None:
