@@ -4,10 +4,9 @@ import streamlit as st
 
 from semievol.selection.candidates import measures_of
 from semievol.selection.policy import Cut
-from semievol.store.decisions import freezing, selections
+from semievol.store.decisions import selections
 from semievol.ui.selection import (
     blind,
-    bulk,
     consequences,
     desk,
     evidence,
@@ -20,8 +19,8 @@ from semievol.ui.selection import (
     reviewers,
     threshold,
 )
-from semievol.ui.shell import gates, notices, parts, state
-from semievol.ui.shell.formats import MEASURE_WORDS, plural
+from semievol.ui.shell import actions, gates, parts, state
+from semievol.ui.shell.formats import MEASURE_WORDS
 
 PARTS = {
     "review": "Review",
@@ -67,12 +66,14 @@ with parts.page() as here:
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Stores what is kept now as a numbered selection; fine-tuning uses it.")
-        look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
-        if st.button("Freeze selection", disabled=not kept, **look):  # type: ignore[arg-type]
-            with parts.errors_shown():
-                made = freezing.freeze(here.store, here.this_round.id, shown)
-                notices.say(f"Selection {made.number} is frozen with {plural(len(made.answers), 'record')}.")
-                st.rerun()
+        parts.act(
+            "Freeze selection",
+            lambda: actions.freeze(here.store, here.this_round.id, shown),
+            type="primary",
+            icon=":material/ac_unit:",
+            width="stretch",
+            disabled=not kept,
+        )
         consequences.training_time(here, kept)
         frozen.summary(selections.selections(here.store, here.this_round.id))
     with right, parts.card("classes"):
@@ -84,19 +85,19 @@ with parts.page() as here:
             list(PARTS),
             format_func=lambda name: PARTS[name],
             default="review",
-            key="part",
+            key=desk.PART,
             required=True,
             label_visibility="collapsed",
             bind="query-params",
         )
         many.follow(here)
         if part == "review":
-            desk.stale()
+            desk.was_stale()
             review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))
         elif part == "blind":
             blind.random_review(here, pool, cut)
         elif part == "bulk":
-            bulk.bulk(here, pool, cut.mask, shown.measure)
+            many.choose(here, pool, cut.mask, shown.measure)
         elif part == "measures":
             measures.measures(here)
         elif part == "reviewers":

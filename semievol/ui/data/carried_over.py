@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -18,10 +17,10 @@ from semievol.store.data import versions
 from semievol.store.data.projects import Project
 from semievol.store.data.records import known_answers, walk_records
 from semievol.store.data.versions import Version
-from semievol.store.database import Store, open_store
+from semievol.store.database import Store
 from semievol.task.answers import fold
-from semievol.ui.data import choices, slots
-from semievol.ui.shell import formats, parts
+from semievol.ui.data import slots, unfinished
+from semievol.ui.shell import formats, parts, state
 from semievol.ui.shell.state import Place
 
 
@@ -49,7 +48,7 @@ class Offer:
 
     def kept(self, splits: Collection[Split]) -> dict[Split, Kept]:
         number, id = self.version.number, self.version.id
-        return {split: _loaded(str(self.store.home), id, number, split) for split in splits}
+        return {split: _loaded(self.store, id, number, split) for split in splits}
 
     def sources(self, splits: Collection[Split]) -> list[dict[str, Any]]:
         return intake.kept_sources(self.version, splits)
@@ -73,7 +72,7 @@ class Offer:
     def _asked(self, split: Split, default: bool, strange: int = 0) -> bool:
         size, number = self.version.counts[split], self.version.number
         key = f"keep_{split}_{self.version.id}_{strange}"
-        choices.settle(key, default)
+        unfinished.settle(key, default)
         with self.where:
             wanted = st.toggle(
                 f"Keep the {formats.plural(size, f'{split} record')} of version {number}",
@@ -101,7 +100,6 @@ def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | No
     return Offer(here.store, version, empty, where)
 
 
-@st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept")
-def _loaded(home: str, version_id: int, number: int, split: Split) -> Kept:
-    records = walk_records(open_store(Path(home)), version_id, split)
-    return carried_over.kept(f"version {number}", split, records)
+@st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept", hash_funcs=state.HASH)
+def _loaded(store: Store, version_id: int, number: int, split: Split) -> Kept:
+    return carried_over.kept(f"version {number}", split, walk_records(store, version_id, split))

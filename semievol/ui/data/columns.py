@@ -16,7 +16,7 @@ from semievol.importing.task_kind import infer_task
 from semievol.records import Kind, Split, Task
 from semievol.store.data import records, versions
 from semievol.store.data.projects import Project
-from semievol.ui.data import choices
+from semievol.ui.data import unfinished
 from semievol.ui.shell import formats, parts
 from semievol.ui.shell.state import Place
 
@@ -67,7 +67,7 @@ def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Colum
 def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | None:
     options = names if role == "question" else [NONE, *names]
     value, key = getattr(suggested, role), f"map_{role}_{files}"
-    choices.settle(key, value if value in options else options[0], options)
+    unfinished.settle(key, value if value in options else options[0], options)
     picked = st.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
     if picked is not None and len(picked) > WIDE:
         st.text(picked)  # the box shows only the beginning of a long name
@@ -112,11 +112,13 @@ def task(
         else:
             if known:
                 before = project.version_id
-                choices.settle("hide_gold", before is not None and records.hidden_gold_count(here.store, before) > 0)
+                unfinished.settle(
+                    unfinished.HIDE_GOLD, before is not None and records.hidden_gold_count(here.store, before) > 0
+                )
             hide_gold = st.toggle(
                 "Keep answers of the unlabeled file as hidden gold",
                 disabled=not known,
-                key="hide_gold" if known else "no_gold_to_hide",
+                key=unfinished.HIDE_GOLD if known else "no_gold_to_hide",
                 help="Hidden gold is used for measuring only: no model sees it and no policy uses it. If off, these "
                 "answers are ignored.",
             )
@@ -129,7 +131,7 @@ def _inferred(project: Project, read: Mapping[Split, Table], columns: Columns) -
     inferred = infer_task(read, columns)
     wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
     key = f"kind_{inferred.kind}_{wished}"
-    choices.settle(key, wished, get_args(Kind))
+    unfinished.settle(key, wished, get_args(Kind))
     kind = st.segmented_control(
         "Task",
         get_args(Kind),

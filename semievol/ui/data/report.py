@@ -12,7 +12,7 @@ import streamlit as st
 from semievol.importing.build import Imported
 from semievol.importing.checks import Finding
 from semievol.jobs.intake import TokenLengths
-from semievol.ui.data import choices, preview
+from semievol.ui.data import preview, unfinished
 from semievol.ui.shell import formats, parts, tables
 
 KEEP, TAKE = "keep", "take"
@@ -72,7 +72,7 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
         with right:
             if len(finding.leaves):
                 offer = f"{finding.offer} ({len(finding.leaves):,})"
-                choices.settle(f"remedy_{finding.kind}", TAKE if finding.taken else KEEP, (KEEP, TAKE))
+                unfinished.settle(f"remedy_{finding.kind}", TAKE if finding.taken else KEEP, (KEEP, TAKE))
                 chosen = st.segmented_control(
                     finding.kind,
                     [KEEP, TAKE],
@@ -90,7 +90,7 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
 
 
 def _hide_gold() -> None:
-    st.session_state["hide_gold"] = True
+    st.session_state[unfinished.HIDE_GOLD] = True
 
 
 def token_tiles(measured: TokenLengths, model: str) -> None:

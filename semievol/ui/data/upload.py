@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
@@ -21,19 +21,27 @@ from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store.data import versions
 from semievol.store.data.projects import Project
-from semievol.task.answers import instructed
-from semievol.ui.data import carried_over, choices, columns, instruction, preview, report, slots, storing
-from semievol.ui.shell import formats, parts, state
+from semievol.store.database import Store
+from semievol.task.answers import LONGEST_INSTRUCTION, instructed
+from semievol.ui.data import carried_over, columns, drafts, preview, report, slots, unfinished
+from semievol.ui.shell import background, formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
 TEST_SHARE = 0.2
+INSTRUCTION = "Instruction"
+INSTRUCTION_HELP = (
+    "What to do with every record, for example what the labels mean. It is sent as the system message before every "
+    "prompt, except to collaborators of the variant `bare`."
+)
+INSTRUCTION_EXAMPLE = "Sort each call by the team that has to go."
+_STORING = "storing"
 _TELLING = 0.5
 """Seconds after which a rate is shown; before that it is too uncertain."""
 
 
 def upload(here: Place, project: Project) -> None:
     """Draws all steps of an import, from files to a new dataset version."""
-    with choices.kept(slots.incoming(here, project)):
+    with unfinished.choices_kept(slots.incoming(here, project)):
         loaded, failed = slots.slots(here, project)
         if loaded or failed:
             st.button(
@@ -48,7 +56,7 @@ def upload(here: Place, project: Project) -> None:
 
 
 def _start_over() -> None:
-    if not storing.busy():
+    if not background.busy(_STORING):
         slots.forget()
 
 
@@ -64,7 +72,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
         task, hide_gold = columns.task(here, project, aligned, mapping, offer.task if offer and kept else None)
-        asked = instructed(task, instruction.typed(project))
+        asked = instructed(task, _instruction(project))
         kept += offer.others(task) if offer else []
         share = _test_share([*aligned, *kept])
     checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
@@ -99,12 +107,10 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
 def _refused(problem: UserError) -> None:
     """Shows why nothing can be imported and what to change, beside the disabled button."""
     with parts.card("confirm"):
-        line, button = st.columns([4, 2], vertical_alignment="center")
-        with line:
-            st.text(problem.what)
-            st.text(f"What to do: {problem.remedy}")
-        with button:
-            st.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
+        left, right = st.columns([4, 2], vertical_alignment="center")
+        left.text(problem.what)
+        left.text(f"What to do: {problem.remedy}")
+        right.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
 
 
 def _confirm(
@@ -112,8 +118,8 @@ def _confirm(
 ) -> None:
     records = draft.imported.records
     with parts.card("confirm"):
-        line, button = st.columns([4, 2], vertical_alignment="center")
-        with line:
+        left, right = st.columns([4, 2], vertical_alignment="center")
+        with left:
             version = 1 + max((one.number for one in versions.versions(here.store, project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
             missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
@@ -125,18 +131,32 @@ def _confirm(
                 if project.counts.get(split) and not records.size(split):
                     known = formats.plural(project.counts[split], f"{split} record")
                     parts.note(f"Version {project.version_number} has {known}, version {version} will have none.")
-        with button:
-            pressed = st.button("Import records", type="primary", icon=":material/check:", width="stretch")
+        pressed = right.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
-            storing.begin(here.store, project, draft, {split: one.given for split, one in loaded.items()})
+            store(here.store, project, draft, {split: one.given for split, one in loaded.items()})
             st.rerun()
+
+
+def _instruction(project: Project) -> str:
+    """The field for the task's instruction; it begins with the project's present one."""
+    key, before = "instruction", project.task.instruction if project.task else ""
+    unfinished.settle(key, before, (unfinished.current().choices.get(key), before))
+    text = st.text_area(
+        f"{INSTRUCTION} (optional)",
+        key=key,
+        height=80,
+        max_chars=LONGEST_INSTRUCTION,
+        placeholder=INSTRUCTION_EXAMPLE,
+        help=INSTRUCTION_HELP,
+    )
+    return text or ""
 
 
 def _test_share(there: Collection[Split]) -> float:
     """The share of the labeled records to split off for testing, offered only if there are no test records; else 0."""
     if "test" in there or "labeled" not in there:
         return 0.0
-    choices.settle("split_off", False)
+    unfinished.settle("split_off", False)
     wanted = st.toggle(
         "Split off a fifth of the labeled records for testing",
         key="split_off",
@@ -157,20 +177,19 @@ def _checked(
     """The checked records of the files and of the kept splits; computed once per combination of files and choices."""
     given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
     asked = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
-    choices.settle(asked, None, (0, 1))
+    unfinished.settle(asked, None, (0, 1))
     base = st.session_state[asked]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
     key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
-    checked = st.session_state.get("checked")
-    if checked is None or checked[0] != key:
+    import_ = unfinished.current()
+    if import_.checked is None or import_.checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
-        before = None if checked is None else checked[1]
+        before = None if import_.checked is None else import_.checked[1]
         earlier = offer.kept(kept) if offer else {}
         made = check_tables(aligned, mapping, task, hide_gold, base, _drawn(bar), before, earlier)
         bar.empty()
-        st.session_state["checked"] = checked = (key, made)
-        st.session_state.pop("decided", None)
-    result: Imported = checked[1]
+        import_.checked, import_.decided = (key, made), None
+    result = import_.checked[1]
     if base is not None or any(finding.kind == "digit_answers" for finding in result.findings):
         if base is None:
             st.session_state[asked] = result.base
@@ -185,13 +204,12 @@ def _decided(
     """The records that remain after the visitor's choices, and their lengths; computed once per choice."""
     model = state.config_of(project).model
     key = (asked, taken, share, model)
-    decided = st.session_state.get("decided")
-    if decided is None or decided[0] != key:
+    import_ = unfinished.current()
+    if import_.decided is None or import_.decided[0] != key:
         with st.spinner("Applying your choices"):
             imported = checked.decided(taken, share)
-            decided = (key, imported, intake.token_lengths(asked, imported, model))
-        st.session_state["decided"] = decided
-    return decided[1], decided[2]
+            import_.decided = (key, imported, intake.token_lengths(asked, imported, model))
+    return import_.decided[1:]
 
 
 def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
@@ -206,3 +224,27 @@ def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
         bar.progress(min(1.0, done / max(1, total)), told)
 
     return watch
+
+
+def store(store: Store, project: Project, draft: intake.Draft, given: Mapping[Split, unfinished.Given]) -> None:
+    """Starts storing, in a thread that a click or another page does not interrupt; `follow` shows how far it is."""
+    paths = {split: one.path for split, one in given.items()}
+
+    def work(watch: Callable[[int], None]) -> int | None:
+        stored = intake.store_draft(store, project, draft, paths, lambda _what, done, _total: watch(done))
+        for split, one in given.items():  # even if the page was left: the next session must find empty slots
+            drafts.forget(one.path.parent, {split: one.key})
+        return stored.version_number
+
+    background.begin(_STORING, work, len(draft.imported.records))
+
+
+def follow() -> None:
+    """If this session is storing an import, draws its progress until it is stored."""
+    if not background.busy(_STORING):
+        return
+    with parts.card("storing"):
+        version = background.follow(_STORING, "Storing", "records")
+    slots.forget()
+    notices.say(f"Dataset version {version} is stored.")
+    st.rerun()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -14,14 +16,25 @@ from semievol.errors import UserError
 from semievol.jobs import inference_client
 from semievol.records import Demonstration, Record, Split, Task
 from semievol.store.data import records
-from semievol.store.results import outcomes, results
+from semievol.store.results import results
 from semievol.store.runs import rounds
-from semievol.ui.shell import formats, paint, parts, record, state, tables
+from semievol.ui.shell import formats, paint, parts, record, session, state, tables
 from semievol.ui.shell.paint import node
 from semievol.ui.shell.state import Place
 
 SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
 OWN = "own question"
+
+
+@dataclass
+class Browsing:
+    """What the session keeps of the Demonstrations page."""
+
+    search: tuple[int, str, str] | None = None  # dataset version, split and words of the search drawn last
+    position: int = 0  # of the record that is shown, among those that the search finds
+    nearest: dict[str, list[Demonstration]] = field(default_factory=dict)  # content hash -> demonstrations found
+    answers: defaultdict[str, list[tuple[list[int], dict[str, Any]]]] = field(default_factory=lambda: defaultdict(list))
+    """Record id -> the demonstrations that a model was shown (numbers from 1), and its answer."""
 
 
 def picker(here: Place) -> Record | None:
@@ -37,12 +50,13 @@ def picker(here: Place) -> Record | None:
     assert version_id is not None, "drawn without data"
     split = next(one for one in SPLITS if one == source)
     total = records.records_page(here.store, version_id, split, search, 0, 1)[1]
-    if st.session_state.get("demo_context") not in (None, (version_id, source, search)):
+    kept, wanted = session.of(Browsing), (version_id, split, search)
+    if kept.search not in (None, wanted):
         st.query_params.pop("record", None)  # with another search the linked record no longer applies
-        st.session_state["demo_place"] = 0
-    st.session_state["demo_context"] = (version_id, source, search)
+        kept.position = 0
+    kept.search = wanted
     found = _linked(here, version_id, split, search)
-    place = min(int(st.session_state.get("demo_place", 0)), max(total - 1, 0))
+    place = min(kept.position, max(total - 1, 0))
     _steps(place, total)
     if found is None:
         page, _ = records.records_page(here.store, version_id, split, search, place, 1)
@@ -63,13 +77,13 @@ def _linked(here: Place, version_id: int, split: Split, search: str) -> Record |
         return None
     asked_for, place = found
     if asked_for.split == split and not search:
-        st.session_state["demo_place"] = place
+        session.of(Browsing).position = place
     return asked_for
 
 
 def _steps(place: int, total: int) -> None:
     def move(to: int) -> None:
-        st.session_state["demo_place"] = to
+        session.of(Browsing).position = to
         st.query_params.pop("record", None)
 
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -114,7 +128,7 @@ def shown(here: Place, task: Task, asked: Record) -> None:
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
             with parts.errors_shown(), st.spinner("Looking for the nearest labeled records"):
                 near = inference_client.nearest(here.store, _round_id(here), asked, max(config.propagation.k, 1))
-                st.session_state[_memory(asked)] = near
+                session.of(Browsing).nearest[asked.content_hash] = near
                 st.rerun()
         return
     paint.draw(
@@ -122,23 +136,19 @@ def shown(here: Place, task: Task, asked: Record) -> None:
     )
     numbers = list(range(1, len(found) + 1))
     left, right = st.columns([3, 4], vertical_alignment="bottom")
-    with left:
-        kept = st.pills(
-            "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{asked.id}_{len(found)}"
-        )
-    trained = outcomes.adapters(here.store, here.round.id) if here.round else {}
-    models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
+    kept = left.pills(
+        "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{asked.id}_{len(found)}"
+    )
     with right, st.container(horizontal=True, vertical_alignment="bottom"):
-        model = st.selectbox("Model", models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
+        model = st.selectbox("Model", here.models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
         pressed = st.button("Ask", type="primary", icon=":material/send:")
     chosen = [one for place, one in enumerate(found, 1) if place in (kept or [])]
+    answers = session.of(Browsing).answers[asked.id]
     if pressed and model:
         with parts.errors_shown(), st.spinner("Asking"):
             said = inference_client.ask(here.store, _round_id(here), asked, chosen, [model])
-            st.session_state.setdefault("asked_again", {}).setdefault(asked.id, []).append(
-                (sorted(kept or []), said[0])
-            )
-    _answers(task, asked, st.session_state.get("asked_again", {}).get(asked.id, []))
+            answers.append((sorted(kept or []), said[0]))
+    _answers(task, asked, answers)
     with st.expander("The exact prompt"):
         st.code(record.exact_prompt(task, config, asked, chosen), language=None, wrap_lines=True)
 
@@ -174,19 +184,14 @@ def _answers(task: Task, asked: Record, said: Sequence[tuple[list[int], dict[str
 
 
 def _found(here: Place, asked: Record, k: int) -> list[Demonstration] | None:
-    remembered = st.session_state.get(_memory(asked))
-    if remembered is not None:
-        return list(remembered)
+    if (near := session.of(Browsing).nearest.get(asked.content_hash)) is not None:
+        return near
     if here.round is None or asked.id == "own-question":
         return None
     try:
         return results.record_view(here.store, here.round.id, asked.id).demonstrations[:k] or None
     except UserError:
         return None
-
-
-def _memory(asked: Record) -> str:
-    return f"near_{asked.content_hash}"
 
 
 def _round_id(here: Place) -> int:
@@ -209,15 +214,7 @@ def coverage(frame: pd.DataFrame) -> None:
         )
         far = frame.sort_values("similarity", kind="stable").head(50)
         names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest label"}
-        picked = tables.table(
-            far,
-            "farthest",
-            {c: h for c, h in names.items() if c in far},
-            on_select="rerun",
-            selection_mode="single-row",
-            height=240,
-        )
-        row = tables.chosen_row(picked)
+        row = tables.pick(far, "farthest", {c: h for c, h in names.items() if c in far}, height=240)
         if row is not None:
             chosen = str(far["record_id"].iloc[row])
             if st.query_params.get("record") != chosen:

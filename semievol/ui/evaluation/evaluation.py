@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -12,14 +13,14 @@ import streamlit as st
 from semievol import charts
 from semievol.jobs import inference_client
 from semievol.method import comparison
-from semievol.records import Record, Task
+from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records
 from semievol.store.data.projects import Project
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.run_table import Run
 from semievol.task.answers import parse
-from semievol.ui.shell import actions, formats, paint, parts, record, router, state, tables
+from semievol.ui.shell import actions, formats, paint, parts, record, router, session, state, tables
 from semievol.ui.shell.paint import node
 from semievol.ui.shell.state import Place
 
@@ -30,6 +31,15 @@ FORMULAS = (
 
 
 _TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
+
+
+@dataclass
+class Playground:
+    """What the session keeps of the playground: the question asked last, the answers, and the demonstrations shown."""
+
+    asked: Record | None = None
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    shown: list[Demonstration] = field(default_factory=list)
 
 
 def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
@@ -123,10 +133,12 @@ def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) ->
         return
     busy = here.active is not None and here.active.round_id == run.round_id
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Evaluate with demonstrations, too", icon=":material/library_add:", disabled=busy):
-            with parts.errors_shown():
-                actions.evaluate_demonstrations(here.store, project, run)
-                st.rerun()
+        parts.act(
+            "Evaluate with demonstrations, too",
+            lambda: actions.evaluate_demonstrations(here.store, project, run),
+            icon=":material/library_add:",
+            disabled=busy,
+        )
         parts.note("Every model answers the test set once more, this time with the nearest labeled records shown.")
 
 
@@ -175,15 +187,14 @@ def flips(found: pd.DataFrame) -> None:
         parts.note("There are no two models to compare.")
         return
     left, right = st.columns([1, 1])
-    with left:
-        other = st.selectbox(
-            "Compared with",
-            others,
-            index=others.index("warm_up") if "warm_up" in others else 0,
-            format_func=lambda row: formats.ROW_WORDS[row],
-            key="flips_against",
-            label_visibility="collapsed",
-        )
+    other = left.selectbox(
+        "Compared with",
+        others,
+        index=others.index("warm_up") if "warm_up" in others else 0,
+        format_func=lambda row: formats.ROW_WORDS[row],
+        key="flips_against",
+        label_visibility="collapsed",
+    )
     wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
     before, after = wide["correct"][other].astype(bool), wide["correct"]["evolved"].astype(bool)
     once = found.drop_duplicates("record_id").set_index("record_id")
@@ -196,15 +207,14 @@ def flips(found: pd.DataFrame) -> None:
             "evolved": wide["answer"]["evolved"],
         }
     )[before != after].sort_values("flip")
-    with right:
-        which = st.segmented_control(
-            "Which",
-            ["All", "now right", "now wrong"],
-            default="All",
-            required=True,
-            key="flips",
-            label_visibility="collapsed",
-        )
+    which = right.segmented_control(
+        "Which",
+        ["All", "now right", "now wrong"],
+        default="All",
+        required=True,
+        key="flips",
+        label_visibility="collapsed",
+    )
     table = table if which == "All" else table[table["flip"] == which]
     if table.empty:
         parts.note("There is no such record.")
@@ -217,8 +227,6 @@ def flips(found: pd.DataFrame) -> None:
 def playground(here: Place, task: Task) -> None:
     """A form for a question, and the answers of every model of the round side by side."""
     parts.heading("Playground", "Type a question. Every model answers it, side by side.")
-    trained = outcomes.adapters(here.store, here.this_round.id)
-    models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
     with st.form("playground", border=False):
         text = st.text_area("Question", key="play_question", height=100)
         options: list[str] = []
@@ -229,22 +237,14 @@ def playground(here: Place, task: Task) -> None:
         shown = st.toggle("With demonstrations", value=False, key="play_demonstrations")
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
-        asked = Record("own-question", text, tuple(options))
+        asked, k = Record("own-question", text, tuple(options)), here.this_round.config.propagation.k
         with parts.errors_shown(), st.spinner("Asking the models"):
-            near = (
-                inference_client.nearest(here.store, here.this_round.id, asked, here.this_round.config.propagation.k)
-                if shown
-                else []
-            )
-            st.session_state["played"] = (
-                asked,
-                inference_client.ask(here.store, here.this_round.id, asked, near, models),
-                near,
-            )
-    played = st.session_state.get("played")
-    if played:
-        asked, said, near = played
-        for column, one in zip(st.columns(len(said)), said, strict=True):
+            near = inference_client.nearest(here.store, here.this_round.id, asked, k) if shown else []
+            said = inference_client.ask(here.store, here.this_round.id, asked, near, here.models)
+            session.put(Playground(asked, said, near))
+    played = session.of(Playground)
+    if played.asked is not None:
+        for column, one in zip(st.columns(len(played.answers)), played.answers, strict=True):
             head = node(
                 "between",
                 None,
@@ -253,11 +253,14 @@ def playground(here: Place, task: Task) -> None:
             )
             spread = one.get("probabilities")
             below = (
-                record.bars(task, asked, spread)
+                record.bars(task, played.asked, spread)
                 if spread
-                else node("mono", one["text"] or parse(task, asked, "") or "")
+                else node("mono", one["text"] or parse(task, played.asked, "") or "")
             )
             with column:
                 paint.draw(node("demo", None, head, node("gap", None, below)), key=f"played_{one['model']}")
-        if near:
-            paint.draw(*[record.demonstration(task, asked, d, i) for i, d in enumerate(near, 1)], key="played_near")
+        if played.shown:
+            paint.draw(
+                *[record.demonstration(task, played.asked, d, i) for i, d in enumerate(played.shown, 1)],
+                key="played_near",
+            )

@@ -12,7 +12,7 @@ from semievol.export import archive, arrival
 from semievol.importing.near_duplicates import Watch
 from semievol.store.data.incoming import incoming_folder
 from semievol.store.data.projects import Project, project_folder
-from semievol.ui.shell import notices, parts, router, state
+from semievol.ui.shell import notices, parts, router, session, state
 from semievol.ui.shell.state import Place
 
 _LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this process's memory
@@ -45,13 +45,13 @@ def _bring() -> None:
 def take(here: Place, project: Project) -> None:
     """Writes the project's archive on request, then offers it."""
     path = project_folder(here.store, project.id) / "exports" / f"project-{project.id}{archive.ENDING}"
-    ready = f"exported_{project.id}"
+    exported = session.shell().exported
     if st.button("Export whole project", key=f"prepare_{project.id}", width="stretch", icon=":material/archive:"):
         with parts.errors_shown(), _progress() as watch:
-            _, st.session_state[ready] = archive.write(here.store, project, path, overwrite=True, watch=watch)
-    if ready not in st.session_state or not path.is_file():
+            _, exported[project.id] = archive.write(here.store, project, path, overwrite=True, watch=watch)
+    if project.id not in exported or not path.is_file():
         return
-    for sentence in st.session_state[ready]:
+    for sentence in exported[project.id]:
         parts.note(sentence)
     size = path.stat().st_size
     if size > _LARGEST_DOWNLOAD:

@@ -13,7 +13,7 @@ from semievol.store.data.projects import Project
 from semievol.store.results import outcomes
 from semievol.store.runs import progress, runs
 from semievol.ui.overview import archives
-from semievol.ui.shell import actions, formats, gates, live, paint, parts, record, router, state
+from semievol.ui.shell import actions, formats, gates, live, paint, parts, record, router, session, state
 from semievol.ui.shell.paint import node
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves
@@ -97,10 +97,13 @@ def _next_step(here: Place, project: Project) -> None:
             return
         done = evaluation_of(here) is not None
         kind = "secondary" if done else "primary"
-        if st.button("Run everything", type=kind, icon=":material/play_arrow:", disabled=busy):  # type: ignore[arg-type]
-            with parts.errors_shown():
-                actions.run_everything(here.store, project, state.config_of(project))
-                st.rerun()
+        parts.act(
+            "Run everything",
+            lambda: actions.run_everything(here.store, project, state.config_of(project)),
+            type=kind,
+            icon=":material/play_arrow:",
+            disabled=busy,
+        )
         if done:
             router.link("evaluation", "See the evaluation")
         elif gates.has_candidates(here):
@@ -163,7 +166,7 @@ def _manage(here: Place, project: Project) -> None:
 
 
 def _leave() -> None:
-    st.session_state.pop("last_project", None)
+    session.shell().project_id = None
     router.go("overview", project=None, round=None)
 
 

@@ -20,6 +20,7 @@ from semievol.ui.shell.state import Place
 
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
 OFTEN = 0.1  # share of such responses from which on they are pointed out
+_MEASURE = "measure"
 DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
 
 _SETTLED = {
@@ -33,28 +34,23 @@ _SETTLED = {
 def filters(here: Place) -> dict[str, Any]:
     """The row of filters. Their values are part of the address, so that a link opens the same view."""
     columns = st.columns([4, 3, 3, 3, 3], vertical_alignment="bottom")
-    with columns[0]:
-        search = st.text_input(
-            "Search", key="search", placeholder="Words in the question", live="300ms", bind="query-params"
-        )
-    with columns[1]:
-        agreement = st.selectbox("Agreement", list(AGREEMENT), key="agreement", bind="query-params")
-    with columns[2]:
-        labels = here.task.labels
-        answer = st.selectbox(
-            "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
-        )
-    with columns[3]:
-        decision = st.selectbox("Decision", DECISIONS, key="decision", bind="query-params")
-    with columns[4]:
-        measure = st.selectbox(
-            "Sort by",
-            MEASURES,
-            format_func=lambda m: formats.MEASURE_WORDS[m],
-            key="measure",
-            bind="query-params",
-            help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get("measure", MEASURES[0])],
-        )
+    search = columns[0].text_input(
+        "Search", key="search", placeholder="Words in the question", live="300ms", bind="query-params"
+    )
+    agreement = columns[1].selectbox("Agreement", list(AGREEMENT), key="agreement", bind="query-params")
+    labels = here.task.labels
+    answer = columns[2].selectbox(
+        "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
+    )
+    decision = columns[3].selectbox("Decision", DECISIONS, key="decision", bind="query-params")
+    measure = columns[4].selectbox(
+        "Sort by",
+        MEASURES,
+        format_func=lambda m: formats.MEASURE_WORDS[m],
+        key=_MEASURE,
+        bind="query-params",
+        help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get(_MEASURE, MEASURES[0])],
+    )
     return {
         "search": search or "",
         "answer": answer,
@@ -100,16 +96,8 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
     for voter in dict.fromkeys(name for votes in frame["votes"] for name in votes):
         shown[f"vote {voter}"] = [votes.get(voter) or "no answer" for votes in frame["votes"]]
         names[f"vote {voter}"] = voter
-    picked = tables.table(
-        shown,
-        key,
-        names,
-        on_select="rerun",
-        selection_mode="single-row",
-        height=330,
-    )
-    row = tables.chosen_row(picked)
-    return None if row is None or row >= len(frame) else str(frame.index[row])
+    row = tables.pick(shown, key, names, height=330)
+    return None if row is None else str(frame.index[row])
 
 
 def record_in_full(here: Place, record_id: str) -> None:

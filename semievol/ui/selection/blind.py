@@ -193,7 +193,7 @@ def _buttons(here: Place, under_way: Review, asked: Record, repeat: bool) -> Non
         st.warning("Choose or type your answer first.")
         return
     with parts.errors_shown():
-        key = f"{desk.session()}-form-{slot}-{revision}"
+        key = f"{desk.kept().name}-form-{slot}-{revision}"
         _answer(here, under_way, slot, action, read if action == "choose" else None, key)
         st.rerun()
 

@@ -11,6 +11,7 @@ from semievol.store.decisions import decisions
 from semievol.store.results import results
 from semievol.store.results.results import RecordView
 from semievol.task.answers import same
+from semievol.ui.selection import desk
 from semievol.ui.shell import formats, parts
 from semievol.ui.shell.state import Place
 
@@ -20,13 +21,13 @@ def compare(here: Place, made: Decision, seen: int) -> None:
 
     seen: the newest entry in the record's history when it was drawn.
     """
-    mine: set[int] = st.session_state.setdefault("review_mine", set())
-    mine.add(made.id)
-    st.session_state.setdefault("review_made", {})[made.content_hash] = made
+    kept = desk.kept().round
+    kept.mine.add(made.id)
+    kept.made[made.content_hash] = made
     if made.action == "skip":
         return
     since = decisions.newer(here.store, here.this_project.id, made.content_hash, seen)
-    others = _others(here.task, since, made, mine)
+    others = _others(here.task, since, made, {*kept.mine})
     if others:
         _note(here, others, made)
 
@@ -34,7 +35,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
 def show(here: Place) -> None:
     """Shows the conflicts until the reviewer has read them."""
     _overruled(here)
-    found: dict[int, str] = st.session_state.get("review_conflicts", {})
+    found = desk.kept().round.conflicts
     if found:
         with parts.card("conflicts", tight=True):
             parts.heading("Different decisions", "Somebody else decided differently on records that you decided on.")
@@ -45,20 +46,19 @@ def show(here: Place) -> None:
 
 def _overruled(here: Place) -> None:
     """Notes later decisions by others that differ from the decisions of this session."""
-    made: dict[str, Decision] = st.session_state.get("review_made", {})
-    if not made:
+    kept = desk.kept().round
+    if not kept.made:
         return
-    mine: set[int] = st.session_state["review_mine"]
-    looked = max(st.session_state.get("review_looked", 0), min(one.id for one in made.values()))
-    since = decisions.since(here.store, here.this_project.id, looked)
+    compared = max(kept.compared, min(one.id for one in kept.made.values()))
+    since = decisions.since(here.store, here.this_project.id, compared)
     undone = {entry.undoes for entry in since}
     for entry in since:
-        own = made.get(entry.content_hash)
+        own = kept.made.get(entry.content_hash)
         if own is None or own.action == "skip" or entry.id < own.id:
             continue
-        if _others(here.task, [entry], own, {*mine, *undone}):
+        if _others(here.task, [entry], own, {*kept.mine, *undone}):
             _note(here, [entry], own)
-    st.session_state["review_looked"] = max([looked, *(entry.id for entry in since)])
+    kept.compared = max([compared, *(entry.id for entry in since)])
 
 
 def _others(task: Task, since: list[Decision], made: Decision, known: Set[int | None]) -> list[Decision]:
@@ -70,7 +70,7 @@ def _others(task: Task, since: list[Decision], made: Decision, known: Set[int | 
 
 def _note(here: Place, others: list[Decision], made: Decision) -> None:
     view = results.record_view(here.store, here.this_round.id, made.record_id)
-    st.session_state.setdefault("review_conflicts", {})[made.id] = _conflict(view, others, made)
+    desk.kept().round.conflicts[made.id] = _conflict(view, others, made)
 
 
 def _alike(task: Task, one: Decision, other: Decision) -> bool:

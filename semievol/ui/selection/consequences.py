@@ -53,22 +53,16 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
     labeled = here.this_project.counts.get("labeled", 0)
     seconds = estimate.cross_fit_seconds(here.store, round_, FOLDS)
     time = f", about {formats.duration(seconds)}" if seconds is not None else ""
-    said, button = st.columns([5, 2], vertical_alignment="center")
-    with said:
+    left, right = st.columns([5, 2], vertical_alignment="center")
+    with left:
         parts.note(
             "No calibration records were held out, so the precision cannot be estimated yet. Cross-fitting lets models "
             f"that never saw a labeled record answer it. It costs {FOLDS} warm-ups and answers to "
             f"{formats.plural(labeled, 'record')}{time}; the estimate is approximate."
         )
-    with button:
-        busy = here.active is not None and here.active.round_id == round_.id
-        st.button(
-            "Cross-fit",
-            width="stretch",
-            disabled=busy,
-            on_click=actions.cross_fit,
-            args=(here.this_project, round_, FOLDS),
-        )
+    busy = here.active is not None and here.active.round_id == round_.id
+    arguments = (here.this_project, round_, FOLDS)
+    right.button("Cross-fit", width="stretch", disabled=busy, on_click=actions.cross_fit, args=arguments)
 
 
 def training_time(here: Place, kept: int) -> None:

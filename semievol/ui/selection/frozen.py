@@ -27,12 +27,10 @@ def compare(here: Place) -> None:
     tables.table(pd.DataFrame([_line(one) for one in found]), "frozen", _NAMES)
     numbers = [one["number"] for one in found]
     left, right = st.columns(2)
-    with left:
-        newer = st.selectbox("Selection", numbers, key="frozen_newer")
-    with right:
-        older = st.selectbox(
-            "Compare with", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "none")
-        )
+    newer = left.selectbox("Selection", numbers, key="frozen_newer")
+    older = right.selectbox(
+        "Compare with", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "none")
+    )
     if older is not None and older != newer:
         _difference(here, newer, older)
     _passports(here, newer)

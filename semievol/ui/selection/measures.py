@@ -9,6 +9,7 @@ from semievol import charts
 from semievol.evidence import risk
 from semievol.evidence.risk import Suggestion
 from semievol.selection.candidates import measures_of
+from semievol.store.database import Store
 from semievol.store.results import results
 from semievol.ui.selection import policy
 from semievol.ui.shell import formats, parts, state, tables
@@ -23,9 +24,8 @@ def measures(here: Place) -> None:
         "Measures of confidence",
         "For each measure, the share of wrong answers among the most confident candidates, from calibration records.",
     )
-    curves, suggested = _figures(
-        str(here.store.home), here.this_round.id, results.written(here.store, here.this_round.id)
-    )
+    round_id = here.this_round.id
+    curves, suggested = _figures(here.store, round_id, results.written(here.store, round_id))
     if suggested is None or curves.empty:
         parts.note("This round has no calibration records, so the measures cannot be compared.")
         return
@@ -46,9 +46,9 @@ def measures(here: Place) -> None:
         st.button(f"Use {words}", on_click=policy.take_measure, args=(here, suggested.measure))
 
 
-@st.cache_data(max_entries=3, show_spinner="Comparing the measures")
-def _figures(home: str, round_id: int, written: int) -> Figures:
-    pool, calibration = state.read_candidates(home, round_id, written)
+@st.cache_data(max_entries=3, show_spinner="Comparing the measures", hash_funcs=state.HASH)
+def _figures(store: Store, round_id: int, written: int) -> Figures:
+    pool, calibration = state.read_candidates(store, round_id, written)
     if calibration.empty:
         return pd.DataFrame(), None
     offered = measures_of(pool)

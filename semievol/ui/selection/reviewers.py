@@ -108,8 +108,6 @@ def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
         question=pool["question"].loc[apart.index]
     )
     names = {"question": "Question"} | {f"by_{n}": name or "not signed" for n, name in enumerate(people)}
-    picked = tables.chosen_row(
-        tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
-    )
+    picked = tables.pick(shown, f"conflicts_{len(apart)}", names)
     if picked is not None:
         st.button("Open in Review", key="open_conflict", on_click=desk.show_first, args=(str(apart.index[picked]),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +15,7 @@ from semievol.store import health as database
 from semievol.store import settings
 from semievol.store.database import Store
 from semievol.ui.selection import signature
-from semievol.ui.shell import formats, paint, parts, tables
+from semievol.ui.shell import formats, paint, parts, session, tables
 from semievol.ui.shell.paint import node
 
 KINDS = {
@@ -39,6 +40,14 @@ _COLUMNS = {
     "time": "Time",
     "key": "Key",
 }
+
+
+@dataclass
+class Tried:
+    """What the session keeps of the Settings page: the model that was tried last, and its answer."""
+
+    model: str = ""
+    answer: str | None = None
 
 
 def models(store: Store) -> None:
@@ -117,9 +126,12 @@ def _try(store: Store, names: list[str]) -> None:
         pressed = st.form_submit_button("Ask", icon=":material/send:")
     if pressed and name and question:
         with parts.errors_shown(), st.spinner("Asking. A model that was never used here is prepared first."):
-            st.session_state["tried"] = (name, question, inference_client.try_model(store, name, question))
-    if tried := st.session_state.get("tried"):
-        paint.draw(node("demo", None, node("label", tried[0], tag="span"), node("mono", tried[2])), key="tried_answer")
+            session.put(Tried(name, inference_client.try_model(store, name, question)))
+    tried = session.of(Tried)
+    if tried.answer is not None:
+        paint.draw(
+            node("demo", None, node("label", tried.model, tag="span"), node("mono", tried.answer)), key="tried_answer"
+        )
 
 
 def _key_words(variable: str) -> str:

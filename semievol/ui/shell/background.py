@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 
-from semievol.ui.shell import formats
+from semievol.ui.shell import formats, session
 
 
 class Job(threading.Thread):
@@ -50,24 +50,24 @@ class Job(threading.Thread):
 
 def begin(name: str, work: Callable[[Callable[[int], None]], Any], total: int) -> None:
     """Starts the session's job of this name; `follow` shows its progress and returns its result."""
-    job = Job(name, work, total)
-    st.session_state[name] = job
+    job = session.shell().jobs[name] = Job(name, work, total)
     job.start()
 
 
 def busy(name: str) -> bool:
     """Whether this session has a job of this name that nobody has followed to its end."""
-    return name in st.session_state
+    return name in session.shell().jobs
 
 
 def follow(name: str, doing: str, what: str) -> Any:
     """Draws the progress of the session's job of this name until it ends; returns its result or raises its error."""
-    job: Job = st.session_state[name]
+    jobs = session.shell().jobs
+    job = cast(Job, jobs[name])
     bar = st.progress(0.0, doing)
     while job.is_alive():
         bar.progress(min(1.0, job.done / max(1, job.total)), f"{doing}: {job.told(what)}")
         time.sleep(0.1)
-    del st.session_state[name]
+    del jobs[name]
     if job.error is not None:
         raise job.error
     return job.result

@@ -53,10 +53,13 @@ def needs_candidates(here: Place, what: str) -> None:
         )
         with parts.centred():
             busy = here.active is not None
-            if st.button("Propagate", type="primary", icon=":material/play_arrow:", disabled=busy):
-                with parts.errors_shown():
-                    actions.propagate(here.store, here.this_project, state.config_of(here.this_project))
-                    st.rerun()
+            parts.act(
+                "Propagate",
+                lambda: actions.propagate(here.store, here.this_project, state.config_of(here.this_project)),
+                type="primary",
+                icon=":material/play_arrow:",
+                disabled=busy,
+            )
             router.link("training", "Follow it on the Training page" if busy else "Settings on the Training page")
         if here.active is not None:
             live.polled("waiting", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
@@ -71,9 +74,7 @@ def has_candidates(here: Place) -> bool:
 def beginnings(primary: bool = False) -> None:
     """The buttons that open the sample, make a project, or import an archive."""
     kind = "primary" if primary else "secondary"
-    if st.button("Open sample project", type=kind, icon=":material/science:"):  # type: ignore[arg-type]
-        with parts.errors_shown():
-            actions.open_sample()
+    parts.act("Open sample project", actions.open_sample, type=kind, icon=":material/science:")
     if st.button("New project", icon=":material/add:"):
         new_project()
     archives.bring()

@@ -19,7 +19,7 @@ from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.run_table import Run
 from semievol.store.runs.runs import list_runs
-from semievol.ui.shell import formats, notices, parts, state
+from semievol.ui.shell import formats, notices, parts, session, state
 
 POLL_SECONDS = 1.0
 EARLY = 0.1
@@ -99,8 +99,7 @@ def pace(progress: StageProgress) -> float | None:
     if progress.status != "running" or not progress.done or not progress.started:
         return None
     now = time.time()
-    seen = st.session_state.setdefault("pace", {})
-    since, before = seen.setdefault((progress.stage, progress.started), (now, progress.done))
+    since, before = session.shell().first_seen.setdefault((progress.stage, progress.started), (now, progress.done))
     if progress.done > before and now - since >= POLL_SECONDS:
         return float((progress.done - before) / (now - since))
     late = share(progress) > EARLY
@@ -148,16 +147,16 @@ def track(found: Sequence[StageProgress]) -> None:
 
 def headline(run: Run, snapshot: Snapshot, stop: Callable[[Run], None], key: str) -> None:
     """What the active run is doing, and the button that stops it."""
-    line, button = st.columns([5, 1], vertical_alignment="center")
-    with line:
-        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[run.status]
-        parts.html(
-            f"<div class='sv-row'>{parts.badge(run.status, f'{words} · run {run.id}')}"
-            f"<span class='sv-note'>{sentence(snapshot)}</span></div>"
-        )
-    with button:
-        look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
-        st.button("Stop", key=key, on_click=stop, args=(run,), **look)  # type: ignore[arg-type]
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot)}</span></div>")
+    look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
+    right.button("Stop", key=key, on_click=stop, args=(run,), **look)  # type: ignore[arg-type]
+
+
+def run_badge(run: Run) -> str:
+    """Markup of the badge of an active run: "Running · run 3"."""
+    return parts.badge(run.status, f"{run.status.capitalize()} · run {run.id}")
 
 
 def explained() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from semievol.ui.shell import session
+
 
 @dataclass(frozen=True)
 class PageEntry:
@@ -48,7 +50,7 @@ def pages() -> list[Any]:
 
 def guard() -> None:
     """Must be the first call of every page: a session that did not come through `app.py` is sent there."""
-    if not st.session_state.get("_router"):
+    if not session.shell().entered:
         st.navigation(pages(), position="hidden")
         st.rerun()
 

@@ -5,6 +5,7 @@ Unsaved drafts live in the session, everything else in the store.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from semievol.store.data import records
 from semievol.store.data.projects import Project, list_projects, update_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
-from semievol.store.results import results
+from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
 from semievol.store.runs.run_table import Run
 from semievol.store.runs.runs import list_runs
+from semievol.ui.shell import session
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ class Place:
         return self.this_project.task
 
     @property
+    def models(self) -> list[str]:
+        """The models that can be asked: the base model, and those that the round has trained."""
+        trained = outcomes.adapters(self.store, self.round.id) if self.round else {}
+        return ["base", *(model for stage, model in (("warm_up", "warm_up"), ("tune", "evolved")) if stage in trained)]
+
+    @property
     def round_runs(self) -> list[Run]:
         return [run for run in self.runs if self.round is not None and run.round_id == self.round.id]
 
@@ -74,12 +82,12 @@ def place() -> Place:
     project = next((p for p in projects if str(p.id) == asked), None)
     unknown = asked if asked and project is None else None
     if project is None and not asked and projects:
-        seen = st.session_state.get("last_project")
+        seen = session.shell().project_id
         project = next((p for p in projects if p.id == seen), None) or max(projects, key=lambda p: p.id)
         st.query_params["project"] = str(project.id)
     if project is None:
         return Place(store, projects, None, [], None, [], active_of(list_runs(store)), unknown)
-    st.session_state["last_project"] = project.id
+    session.shell().project_id = project.id
     rounds = list_rounds(store, project.id)
     asked_round = st.query_params.get("round")
     chosen = next((r for r in rounds if str(r.id) == asked_round), rounds[-1] if rounds else None)
@@ -90,29 +98,30 @@ def place() -> Place:
     return Place(store, projects, project, rounds, chosen, mine, active_of(runs), unknown)
 
 
+HASH: dict[str | type, Callable[[Any], Any]] = {Store: lambda store: str(store.home), Config: Config.model_dump_json}
+"""How the caches below tell their arguments apart."""
+
+
 def candidates(store: Store, round_id: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The round's candidates of the pool and of the calibration split, with current decisions. Do not change them.
 
     Candidates are read again only after a run has written, not after every decision.
     """
-    home, written, revision = str(store.home), results.written(store, round_id), results.revision(store, round_id)
-    return _decided(home, round_id, written, revision), read_candidates(home, round_id, written)[1]
+    written, revision = results.written(store, round_id), results.revision(store, round_id)
+    return _decided(store, round_id, written, revision), read_candidates(store, round_id, written)[1]
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _decided(home: str, round_id: int, written: int, revision: int) -> pd.DataFrame:
-    return results.with_decisions(open_store(Path(home)), round_id, read_candidates(home, round_id, written)[0])
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=HASH)
+def _decided(store: Store, round_id: int, written: int, revision: int) -> pd.DataFrame:
+    return results.with_decisions(store, round_id, read_candidates(store, round_id, written)[0])
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=HASH)
+def read_candidates(store: Store, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The candidates as a run has written them last (`results.written`), with the decisions of that moment."""
-    store = open_store(Path(home))
     frames = results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
-    kinds = {
-        "answer": "category",
-        "exactness": "category",
-    }  # few values in many records: categories make counting and grouping fast
+    # Few values in many records: categories make counting and grouping fast.
+    kinds = {"answer": "category", "exactness": "category"}
     return frames[0].astype(kinds), frames[1].astype(kinds)
 
 
@@ -134,63 +143,50 @@ def _forget_what_is_gone(store: Store, there: set[int]) -> None:
 
 def class_shift(store: Store, round_id: int, task: Task) -> float | None:
     """As `evidence.class_shift`; computed again only where a run has written."""
-    return _class_shift(str(store.home), round_id, results.written(store, round_id), task)
+    return _class_shift(store, round_id, results.written(store, round_id), task)
 
 
-@st.cache_data(max_entries=3, show_spinner=False)
-def _class_shift(home: str, round_id: int, written: int, task: Task) -> float | None:
-    return summary.class_shift(task, *read_candidates(home, round_id, written))
+@st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
+def _class_shift(store: Store, round_id: int, written: int, task: Task) -> float | None:
+    return summary.class_shift(task, *read_candidates(store, round_id, written))
 
 
 def reviews(store: Store, round_id: int) -> list[Review]:
     """The round's random reviews, oldest first; read again only after something was written. Do not change them."""
-    return _reviews(str(store.home), round_id, results.revision(store, round_id))
+    return _reviews(store, round_id, results.revision(store, round_id))
 
 
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _reviews(home: str, round_id: int, revision: int) -> list[Review]:
-    return list_reviews(open_store(Path(home)), round_id)
+@st.cache_resource(max_entries=3, show_spinner=False, hash_funcs=HASH)
+def _reviews(store: Store, round_id: int, revision: int) -> list[Review]:
+    return list_reviews(store, round_id)
 
 
+@st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
 def labeled(store: Store, version_id: int) -> dict[str, int]:
     """Answer -> how many labeled records have it. Cached, because the records of a version never change."""
-    return _labeled(str(store.home), version_id)
+    return records.known_answers(store, version_id).get("labeled", {})
 
 
-@st.cache_data(max_entries=3, show_spinner=False)
-def _labeled(home: str, version_id: int) -> dict[str, int]:
-    return records.known_answers(open_store(Path(home)), version_id).get("labeled", {})
-
-
+@st.cache_data(max_entries=20, ttl=30, show_spinner=False, hash_funcs=HASH)
 def training_pace(store: Store, round_id: int) -> float | None:
     """As `estimate.training_pace`; cached for half a minute."""
-    return _training_pace(str(store.home), round_id)
-
-
-@st.cache_data(max_entries=20, ttl=30, show_spinner=False)
-def _training_pace(home: str, round_id: int) -> float | None:
-    store = open_store(Path(home))
     return estimate.training_pace(store, get_round(store, round_id))
 
 
 def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
     """As `results.unanswering`; counted again only after something was written."""
-    return _unanswering(str(store.home), round_id, results.revision(store, round_id))
+    return _unanswering(store, round_id, results.revision(store, round_id))
 
 
-@st.cache_data(max_entries=3, show_spinner=False)
-def _unanswering(home: str, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
-    return results.unanswering(open_store(Path(home)), round_id)
+@st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
+def _unanswering(store: Store, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
+    return results.unanswering(store, round_id)
 
 
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=HASH)
 def memory_needed(store: Store, version_id: int, config: Config) -> float | None:
     """As `estimate.memory`. Cached, because a version's records never change and a model's folder rarely does."""
-    return _memory_needed(str(store.home), version_id, config.model_dump_json())
-
-
-@st.cache_data(max_entries=20, ttl=60, show_spinner=False)
-def _memory_needed(home: str, version_id: int, config: str) -> float | None:
-    return estimate.memory(open_store(Path(home)), version_id, Config.model_validate_json(config))
+    return estimate.memory(store, version_id, config)
 
 
 BUSY = ("running", "stopping")
@@ -210,8 +206,6 @@ def visit(project: int | None, round_id: int | None = None) -> None:
     """Sets project and round in the address. Made for callbacks."""
     wanted = {"project": project, "round": round_id}
     st.query_params.from_dict({key: str(value) for key, value in wanted.items() if value is not None})
-    for key in ("record",):
-        st.session_state.pop(key, None)
 
 
 def config_of(project: Project, **changes: Any) -> Config:
@@ -236,7 +230,7 @@ def save_settings(store: Store, project: Project, **changes: Any) -> None:
 
 def reviewer() -> str:
     """The name with which this session signs decisions; empty if none was given."""
-    return str(st.session_state.get("reviewer", ""))
+    return session.shell().reviewer or ""
 
 
 def dark() -> bool:

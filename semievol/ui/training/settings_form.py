@@ -19,7 +19,7 @@ from semievol.config import PRESETS, Config, preset
 from semievol.errors import UserError
 from semievol.store import settings
 from semievol.store.data.projects import Project
-from semievol.ui.shell import notices, parts, state
+from semievol.ui.shell import notices, parts, session, state
 from semievol.ui.shell.state import Place
 
 PRESET_HELP = {
@@ -77,19 +77,14 @@ def form(here: Place, project: Project) -> Config:
     parts.heading("Settings", "Choose a preset, then change single settings where needed.")
     current = state.config_of(project)
     models = [model.name for model in settings.models(here.store) if model.kind != "endpoint"]
-    _set("form_preset", current.preset)
-    st.segmented_control(
-        "Preset", PRESETS, required=True, key="form_preset", on_change=_choose_preset, args=(here, project)
-    )
+    chosen = session.bound("form_preset", current.preset, lambda preset: _choose_preset(here, project, preset))
+    st.segmented_control("Preset", PRESETS, required=True, **chosen)
     parts.note(PRESET_HELP[current.preset])
-    _set("form_model", current.model)
     st.selectbox(
         "Model",
         models if current.model in models else [*models, current.model],
-        key="form_model",
-        on_change=_choose_model,
-        args=(here, project),
         help=Config.model_fields["model"].description,
+        **session.bound("form_model", current.model, lambda model: _choose_model(here, project, model)),
     )
     for group, paths in GROUPS.items():
         with st.expander(group, expanded=group == "Propagation"):
@@ -117,32 +112,26 @@ def _field(here: Place, project: Project, current: Config, path: str) -> None:
     value: Any = current
     for part in path.split("."):
         value = getattr(value, part)
-    key = f"form_{path}"
     name = next((NAMES[end] for end in NAMES if path == end or path.endswith(f".{end}")), None)
     name = name or path.rsplit(".", 1)[-1].replace("_", " ").capitalize()
     kind = field.annotation
-    shared: dict[str, Any] = {
-        "key": key,
-        "on_change": _changed,
-        "args": (here, project, path),
-        "help": field.description,
-    }
+    if kind in (int, float):
+        value = kind(value)
+    elif kind is not bool and typing.get_origin(kind) is not Literal:
+        assert typing.get_origin(kind) in (typing.Union, types.UnionType), f"no widget for {path}"
+        value = str(value)
+    shared = session.bound(f"form_{path}", value, lambda new: _change(here, project, path, new))
+    shared["help"] = field.description
     if kind is bool:
-        _set(key, value)
         st.toggle(name, **shared)
     elif typing.get_origin(kind) is Literal:
-        _set(key, value)
         st.selectbox(name, typing.get_args(kind), format_func=lambda v: str(v).replace("_", " "), **shared)
     elif kind in (int, float):
         low, high = _limits(field)
-        number = kind(value)
-        _set(key, number)
         step = 1 if kind is int else 0.05 if high is not None and high <= 1 else 0.5
         digits = "%d" if kind is int else "%g"
         st.number_input(name, min_value=low, max_value=high, step=step, format=digits, **shared)
     else:
-        assert typing.get_origin(kind) in (typing.Union, types.UnionType), f"no widget for {path}"
-        _set(key, str(value))
         st.text_input(name, **shared)
 
 
@@ -158,8 +147,7 @@ def _limits(field: FieldInfo) -> tuple[Any, Any]:
 
 
 @notices.errors_kept()
-def _changed(here: Place, project: Project, path: str) -> None:
-    value = st.session_state[f"form_{path}"]
+def _change(here: Place, project: Project, path: str, value: Any) -> None:
     if isinstance(value, str):
         value = yaml.safe_load(value) if value.strip() else None
     overlay = _nested(project.settings, path, value)
@@ -182,13 +170,13 @@ def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 @notices.errors_kept()
-def _choose_model(here: Place, project: Project) -> None:
-    state.save_settings(here.store, project, model=st.session_state["form_model"])
+def _choose_model(here: Place, project: Project, model: str) -> None:
+    state.save_settings(here.store, project, model=model)
 
 
 @notices.errors_kept()
-def _choose_preset(here: Place, project: Project) -> None:
-    kept = {"model": project.settings.get("model"), "preset": st.session_state["form_preset"]}
+def _choose_preset(here: Place, project: Project, preset: str) -> None:
+    kept = {"model": project.settings.get("model"), "preset": preset}
     state.save_settings(here.store, project, **{**dict.fromkeys(project.settings), **kept})
 
 
@@ -223,7 +211,3 @@ def _read(project: Project, text: str) -> dict[str, Any]:
     blank = Project(**{**vars(project), "settings": {}})
     state.config_of(blank, **written)
     return written
-
-
-def _set(key: str, value: Any) -> None:
-    st.session_state[key] = value

@@ -41,18 +41,23 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
             "again.",
         )
     with st.container(horizontal=True):
-        if st.button("Propagate", icon=":material/hub:", type="primary" if not here.round else "secondary"):
-            with parts.errors_shown():
-                actions.propagate(here.store, project, config, parent or None)
-                st.rerun()
-        if st.button("Fine-tune", icon=":material/model_training:", type="primary" if here.round else "secondary"):
-            with parts.errors_shown():
-                actions.fine_tune(here.store, project, config, here.round)
-                st.rerun()
-        if st.button("Run everything", icon=":material/play_arrow:"):
-            with parts.errors_shown():
-                actions.run_everything(here.store, project, config, parent or None)
-                st.rerun()
+        parts.act(
+            "Propagate",
+            lambda: actions.propagate(here.store, project, config, parent or None),
+            icon=":material/hub:",
+            type="secondary" if here.round else "primary",
+        )
+        parts.act(
+            "Fine-tune",
+            lambda: actions.fine_tune(here.store, project, config, here.round),
+            icon=":material/model_training:",
+            type="primary" if here.round else "secondary",
+        )
+        parts.act(
+            "Run everything",
+            lambda: actions.run_everything(here.store, project, config, parent or None),
+            icon=":material/play_arrow:",
+        )
     parts.note(
         "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
         "frozen selection, then evaluate on the test set. Run everything: both, with the present policy."
@@ -186,10 +191,7 @@ def finished(here: Place, project: Project) -> None:
             "started": "Started",
             "took": "Took",
         }
-        picked = tables.table(
-            pd.DataFrame(lines), f"runs_{len(lines)}", names, on_select="rerun", selection_mode="single-row"
-        )
-        row = tables.chosen_row(picked)
+        row = tables.pick(pd.DataFrame(lines), f"runs_{len(lines)}", names)
         _detail(here, project, here.runs[row or 0])
 
 
