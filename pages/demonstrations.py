@@ -11,7 +11,7 @@ with parts.page() as here:
     parts.head(
         "Demonstrations",
         "Before each question the model reads the most similar labeled records. Inspect them, change them, ask again.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")
     left, right = st.columns([5, 7], gap="medium")

@@ -12,14 +12,14 @@ with parts.page() as here:
     parts.head(
         "Evaluation",
         "Did it help? The base, warm-up and evolved models on the test set, beside simple baselines.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
-    judged = evaluation.judged(here)
+    judged = list(here.evaluations())
     if not judged:
         with parts.card("nothing_judged"):
             evaluation.nothing_judged(here)
         if here.active is not None:
-            live.polled("evaluation", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
+            live.polled("evaluation", here.round_id, lambda seen: live.track(seen.stages))
         if here.round_runs and gates.has_candidates(here):
             with parts.card("export"):
                 exports.downloads(here, exports.newest(here.round_runs))

@@ -12,7 +12,7 @@ with parts.page() as here:
     parts.head(
         "Responses",
         "Every unlabeled record: what each collaborator (one way of answering) said, and how confident they are.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
     with parts.card("table"):

@@ -37,7 +37,7 @@ with parts.page() as here:
     parts.head(
         "Selection",
         "Decide, based on evidence, which candidates (answers to unlabeled records) are good enough to train on.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
     pool, calibration = state.candidates(here.store, here.this_round.id)

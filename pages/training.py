@@ -10,7 +10,7 @@ with parts.page() as here:
     parts.head(
         "Training",
         "Let the model answer the unlabeled records, then fine-tune it on labeled records and kept answers.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first; training needs both.")
     left, right = st.columns([4, 8], gap="medium")

@@ -17,7 +17,7 @@ from semievol.records import Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, hidden_gold_count, load_records
 from semievol.store.database import Store
-from semievol.ui.data import reading, unfinished, upload
+from semievol.ui.data import slots, unfinished, upload
 from semievol.ui.shell import session
 from tests.importing.files import xlsx_bytes
 from tests.ui import made
@@ -176,7 +176,7 @@ def test_an_encoding_can_be_chosen_and_taken_back(visit: Callable[..., AppTest],
     assert "звонок" in told(app)
     _box(app, "Encoding").select("utf-8").run()
     assert "is not valid UTF-8" in told(app)
-    _box(app, "Encoding").select(reading.FOUND).run()
+    _box(app, "Encoding").select(slots.FOUND).run()
     assert "read as Windows-1252" in told(app)
     assert not app.exception
 
@@ -191,7 +191,7 @@ def test_a_file_whose_encoding_is_not_known_can_still_be_read(visit: Callable[..
     assert "24 rows" in told(app)
     _box(app, "Columns are separated by").select(";").run()
     assert "has no semicolons; the rows are separated by commas" in told(app)
-    _box(app, "Columns are separated by").select(reading.FOUND).run()
+    _box(app, "Columns are separated by").select(slots.FOUND).run()
     assert "24 rows" in told(app)
 
 
@@ -264,7 +264,7 @@ def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytes
     path.write_text(LABELED, encoding="utf-8")
     given = unfinished.Given(path, "l.csv", "key", path.with_suffix(".arrow"), intake.sha256(path))
     upload.store(store, project, intake.draft(tables), {"labeled": given})
-    session.shell().jobs["storing"].join(30)
+    session.shell().jobs["storing"].future.result(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
 
 

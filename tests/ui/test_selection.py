@@ -154,7 +154,7 @@ def test_a_double_click_on_undo_takes_back_many_once(
 
     def twice(desk: Desk, record_id: str | None, action: str) -> None:
         once(desk, record_id, action)
-        session.shell().jobs[many._name(desk.here, many._TAKING)].join()
+        session.shell().jobs[many._name(desk.here, many._TAKING)].future.result()
         once(desk, record_id, action)
 
     monkeypatch.setattr(many, "MANY", 50)
@@ -450,7 +450,7 @@ def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Sto
     app = _part(visit("selection", project=project.id), "measures")
     words = told(app)
     assert "judged from 8 calibration records" in words
-    known = app.dataframe[0].value["measure"].tolist()
+    known = app.dataframe[0].value["Measure"].tolist()
     assert "Answer confidence (NLL)" in known
     assert "Agreement of votes (entropy)" in known
     assert "Use Answer confidence (NLL)" not in [button.label for button in app.button]  # it is in use

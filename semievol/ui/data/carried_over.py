@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from semievol.importing import carried_over
 from semievol.importing.carried_over import Kept
-from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store.data import versions
 from semievol.store.data.projects import Project
@@ -34,13 +32,9 @@ class Offer:
     splits: tuple[Split, ...]
     where: DeltaGenerator
 
-    @property
-    def task(self) -> Task:
-        return self.version.task
-
     def labeled(self) -> bool:
         """Whether the labeled records are kept. If so, the task stays as it is."""
-        return "labeled" in self.splits and self._asked("labeled", True)
+        return "labeled" in self.splits and self._wanted("labeled", True)
 
     def others(self, task: Task) -> list[Split]:
         """The other splits that the visitor keeps, of those that fit this task."""
@@ -50,13 +44,10 @@ class Offer:
         number, id = self.version.number, self.version.id
         return {split: _loaded(self.store, id, number, split) for split in splits}
 
-    def sources(self, splits: Collection[Split]) -> list[dict[str, Any]]:
-        return intake.kept_sources(self.version, splits)
-
     def _fits(self, split: Split, task: Task) -> bool:
-        if task.kind != self.task.kind:
+        if task.kind != self.version.task.kind:
             with self.where:
-                before, now = formats.KIND_WORDS[self.task.kind].lower(), formats.KIND_WORDS[task.kind].lower()
+                before, now = formats.KIND_WORDS[self.version.task.kind].lower(), formats.KIND_WORDS[task.kind].lower()
                 parts.note(
                     f"The {split} records of version {self.version.number} cannot be kept: "
                     f"their task is {before}, but the task of the new files is {now}."
@@ -67,9 +58,9 @@ class Offer:
             labels = {fold(label) for label in task.labels}
             answers = known_answers(self.store, self.version.id).get(split, {})
             strange = sum(times for answer, times in answers.items() if fold(answer) not in labels)
-        return self._asked(split, not strange, strange)
+        return self._wanted(split, not strange, strange)
 
-    def _asked(self, split: Split, default: bool, strange: int = 0) -> bool:
+    def _wanted(self, split: Split, default: bool, strange: int = 0) -> bool:
         size, number = self.version.counts[split], self.version.number
         key = f"keep_{split}_{self.version.id}_{strange}"
         unfinished.settle(key, default)

@@ -11,12 +11,15 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from semievol.errors import UserError
-from semievol.importing.readers.overrides import ReadAs
+from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ENCODINGS, ReadAs
 from semievol.importing.readers.read import ENDINGS
 from semievol.importing.readers.sandbox import read_contained
 from semievol.importing.table import MEGABYTE, Table
@@ -24,7 +27,7 @@ from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
-from semievol.ui.data import drafts, reading, unfinished
+from semievol.ui.data import drafts, unfinished
 from semievol.ui.data.unfinished import Given, Loaded
 from semievol.ui.shell import formats, parts
 from semievol.ui.shell.state import Place
@@ -35,6 +38,8 @@ SLOTS: dict[Split, str] = {
     "test": "Optional. With known answers, to test models on.",
 }
 PASTED = "pasted.txt"
+FOUND = ""
+_TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
 
 
 def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Split]]:
@@ -52,15 +57,15 @@ def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Spli
                     kept.loaded.pop(split, None)
                     continue
                 failed.append(split)
-                asked = reading.asked(given.key)
+                read_as = _chosen(given.key)
                 loaded = kept.loaded.get(split)
-                if loaded is None or (loaded.given.key, loaded.asked) != (given.key, asked):
-                    loaded = kept.loaded[split] = _loaded(given, asked)
+                if loaded is None or (loaded.given.key, loaded.read_as) != (given.key, read_as):
+                    loaded = kept.loaded[split] = _loaded(given, read_as)
                 _show(here, project, loaded)
                 found[split] = loaded
                 failed.remove(split)
             if given is not None:
-                reading.differently(given.key, given.name, found[split].table if split in found else None)
+                _read_differently(given.key, given.name, found[split].table if split in found else None)
     return found, failed
 
 
@@ -174,7 +179,7 @@ def incoming(here: Place, project: Project) -> Path:
     return folder
 
 
-def _read(given: Given, asked: ReadAs) -> Table:
+def _read(given: Given, read_as: ReadAs) -> Table:
     """Reads the file in a separate process, with a progress bar."""
     size = max(1, given.path.stat().st_size)
     bar = st.progress(0.0, "Reading")
@@ -183,24 +188,24 @@ def _read(given: Given, asked: ReadAs) -> Table:
     def watch(position: int) -> None:
         share = min(1.0, position / size)
         left = formats.duration((time.monotonic() - began) * (1 - share) / share) if share > 0.02 else ""
-        told = f"Reading: {position / MEGABYTE:,.0f} of {size / MEGABYTE:,.0f} MB" + (f", {left} left" if left else "")
-        bar.progress(share, told)
+        words = f"Reading: {position / MEGABYTE:,.0f} of {size / MEGABYTE:,.0f} MB" + (f", {left} left" if left else "")
+        bar.progress(share, words)
 
     try:
-        return read_contained(given.path, given.name, given.cells, read_as=asked, watch=watch)
+        return read_contained(given.path, given.name, given.cells, read_as=read_as, watch=watch)
     finally:
         bar.empty()
 
 
-def _loaded(given: Given, asked: ReadAs) -> Loaded:
+def _loaded(given: Given, read_as: ReadAs) -> Loaded:
     """Reads the file. A failure is remembered, so that the same file is not read again on every rerun."""
     failed = unfinished.current().failed
-    if (given.key, asked) in failed:
-        raise failed[given.key, asked]
+    if (given.key, read_as) in failed:
+        raise failed[given.key, read_as]
     try:
-        return Loaded(given, _read(given, asked), asked)
+        return Loaded(given, _read(given, read_as), read_as)
     except UserError as error:
-        failed[given.key, asked] = error
+        failed[given.key, read_as] = error
         raise
 
 
@@ -216,3 +221,51 @@ def _show(here: Place, project: Project, loaded: Loaded) -> None:
             if source.get("sha256") == loaded.given.sha256:
                 parts.note(f"This file is identical to the {source['split']} file of version {version.number}.")
                 return
+
+
+def _chosen(key: str) -> ReadAs:
+    """The visitor's choice for the file with this key; everything as detected if there is none."""
+    kept = unfinished.current()
+    if key in kept.read_as:
+        return kept.read_as[key]
+    before: dict[str, Any] = {n: kept.choices.get(f"{n}_{key}") or None for n in ("sheet", "encoding", "delimiter")}
+    return replace(AS_FOUND, **before)
+
+
+def _read_differently(key: str, name: str, table: Table | None) -> None:
+    """Draws the choices that this file offers; a change reads the file again. table: None if it could not be read.
+
+    A choice is kept apart from the table, so that a wrong one can be undone even if the file could not be read with it.
+    """
+    known = _chosen(key)
+    wished = known
+    if table is not None and len(table.sheets) > 1:
+        sheets = sorted(table.sheets)
+        unfinished.settle(f"sheet_{key}", table.sheets[0], sheets)
+        sheet = st.selectbox("Sheet", sheets, key=f"sheet_{key}")
+        wished = known if sheet == table.sheets[0] else replace(known, sheet=sheet)
+    elif table is None and known.sheet is not None:
+        if st.button("Read the first sheet", key=f"sheet_back_{key}"):
+            unfinished.drop(f"sheet_{key}")
+            wished = replace(known, sheet=None)
+    elif table.read_as.encoding if table is not None else name.casefold().removesuffix(".gz").endswith(_TEXT):
+        wished = _as_text(known, key, table)
+    if wished != known:
+        unfinished.current().read_as[key] = wished
+        st.rerun()
+
+
+def _as_text(known: ReadAs, key: str, table: Table | None) -> ReadAs:
+    with st.popover("Read differently", icon=":material/translate:", width="stretch"):
+        encoding = _choice("Encoding", ENCODINGS, known.encoding, f"encoding_{key}")
+        delimiter = known.delimiter
+        if table is None or table.read_as.delimiter is not None:
+            delimiter = _choice("Columns are separated by", DELIMITERS, delimiter, f"delimiter_{key}")
+    return replace(known, encoding=encoding, delimiter=delimiter)
+
+
+def _choice(label: str, words: Mapping[str, str], known: str | None, key: str) -> str | None:
+    options = [FOUND, *words]
+    unfinished.settle(key, known or FOUND, options)
+    option = st.selectbox(label, options, format_func=lambda one: words.get(one, "As detected"), key=key)
+    return option or None

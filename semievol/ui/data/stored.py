@@ -18,8 +18,8 @@ from semievol.store.data.versions import versions as list_versions
 from semievol.store.database import open_store
 from semievol.store.runs import rounds
 from semievol.task.answers import LONGEST_INSTRUCTION, answer_text
-from semievol.ui.data import preview, upload
-from semievol.ui.shell import formats, notices, parts, record, state, tables
+from semievol.ui.data import report, upload
+from semievol.ui.shell import formats, notices, parts, state, tables
 from semievol.ui.shell.state import Place
 
 
@@ -39,7 +39,7 @@ def stored(here: Place, project: Project) -> None:
     with left, parts.card("browse"):
         _browse(here, project, version_id)
     with right, parts.card("labels_now"):
-        preview.labels(here.task, known_answers(here.store, version_id), "stored")
+        report.labels(here.task, known_answers(here.store, version_id), "stored")
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
     _instruction(here, project)
@@ -47,7 +47,7 @@ def stored(here: Place, project: Project) -> None:
     in_use = next(version for version in known if version.id == version_id)
     if in_use.findings:
         with st.expander(f"Findings of this version ({len(in_use.findings)})"):
-            preview.findings(in_use.findings, "stored")
+            report.findings(in_use.findings, "stored")
     with st.expander(f"Versions ({len(known)})"):
         _versions(here, project, known)
 
@@ -68,9 +68,8 @@ def _browse(here: Place, project: Project, version_id: int) -> None:
         line = page.reset_index().iloc[row]
         answer = None if pd.isna(line["answer"]) else str(line["answer"])
         one = Record(str(line["record_id"]), str(line["question"]), tuple(line["options"] or ()), answer)
-        st.code(record.exact_prompt(here.task, state.config_of(project), one), language=None, wrap_lines=True)
-        if answer is not None:
-            st.code(f"[assistant]\n{answer_text(here.task, one, answer)}", language=None, wrap_lines=True)
+        words = None if answer is None else answer_text(here.task, one, answer)
+        report.example(here.task, state.config_of(project), one, words)
 
 
 def _instruction(here: Place, project: Project) -> None:
@@ -101,19 +100,18 @@ def _versions(here: Place, project: Project, known: Sequence[Version]) -> None:
     """The table of versions, oldest first, and the button that changes which one is in use."""
     lines = []
     for before, version in zip([None, *known], known, strict=False):
-        told = "first version" if before is None else _changes(here, before, version)
+        difference = "first version" if before is None else _changes(here, before, version)
         lines.append(
             {
-                "number": version.number,
-                "used": "in use" if version.id == project.version_id else "",
-                "created": formats.moment(version.created),
-                "records": sum(version.counts.values()),
-                "changes": told,
-                "files": ", ".join(_file(source) for source in version.sources),
+                "Version": version.number,
+                "In use": "in use" if version.id == project.version_id else "",
+                "Imported": formats.moment(version.created),
+                "Records": sum(version.counts.values()),
+                "Compared with the one before": difference,
+                "Files": ", ".join(_file(source) for source in version.sources),
             }
         )
-    names = {"number": "Version", "used": "In use", "created": "Imported", "records": "Records"}
-    tables.table(pd.DataFrame(lines), "versions", names | {"changes": "Compared with the one before", "files": "Files"})
+    tables.table(pd.DataFrame(lines), "versions")
     if len(known) > 1:
         _another(here, project, known)
 
@@ -160,6 +158,6 @@ def _changes(here: Place, earlier: Version, later: Version) -> str:
 def _file(source: Mapping[str, Any]) -> str:
     """Name of a source file and how it was read; for a kept split, the version it was kept from."""
     kept = source.get("kept_from")
-    told = [source.get("form"), f"kept from version {kept}" if kept else None]
-    words = "; ".join(word for word in told if word)
+    remarks = [source.get("form"), f"kept from version {kept}" if kept else None]
+    words = "; ".join(word for word in remarks if word)
     return str(source.get("name", "")) + (f" ({words})" if words else "")

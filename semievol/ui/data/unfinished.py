@@ -42,11 +42,11 @@ class Given:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The table of a slot's file, and how the visitor asked to read it."""
+    """The table of a slot's file, and how the visitor wants it read."""
 
     given: Given
     table: Table
-    asked: ReadAs = AS_FOUND
+    read_as: ReadAs = AS_FOUND
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Import:
     checked: tuple[Hashable, Imported] | None = None  # the records of all files, and what they were made of
     decided: tuple[Hashable, Imported, TokenLengths | None] | None = None  # the records that remain, and the choices
     choices: dict[str, drafts.Choice] = field(default_factory=dict)  # key of a widget -> its last value
-    asked: set[str] = field(default_factory=set)  # keys of the widgets that were drawn
+    drawn: set[str] = field(default_factory=set)  # keys of the widgets that were drawn
 
 
 def current() -> Import:
@@ -72,7 +72,7 @@ def current() -> Import:
 def begin(project_id: int | None) -> Import:
     """Replaces the import by an empty one. Call it before anything is drawn: a drawn widget keeps its value."""
     before = current()
-    for key in before.asked:
+    for key in before.drawn:
         st.session_state.pop(key, None)
     return session.put(Import(project_id, before.generation + (before.project_id is not None)))
 
@@ -80,7 +80,7 @@ def begin(project_id: int | None) -> Import:
 def settle(key: str, default: Any, among: Collection[Any] = (True, False)) -> None:
     """Gives the widget of this key its value before it is drawn. among: the options of the widget."""
     kept = current()
-    kept.asked.add(key)
+    kept.drawn.add(key)
     if key not in st.session_state:
         value = kept.choices.get(key, default)
         st.session_state[key] = value if value in among else default
@@ -93,7 +93,7 @@ def choices_kept(folder: Path) -> Iterator[None]:
         yield
     finally:
         kept = current()
-        made = {key: value for key in kept.asked if (value := st.session_state.get(key)) is not None}
+        made = {key: value for key in kept.drawn if (value := st.session_state.get(key)) is not None}
         if kept.choices | made != kept.choices:
             kept.choices |= made
             drafts.keep_choices(folder, kept.choices)

@@ -23,7 +23,7 @@ from semievol.store.data import versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.task.answers import LONGEST_INSTRUCTION, instructed
-from semievol.ui.data import carried_over, columns, drafts, preview, report, slots, unfinished
+from semievol.ui.data import carried_over, columns, drafts, report, slots, unfinished
 from semievol.ui.shell import background, formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
@@ -35,8 +35,6 @@ INSTRUCTION_HELP = (
 )
 INSTRUCTION_EXAMPLE = "Sort each call by the team that has to go."
 _STORING = "storing"
-_TELLING = 0.5
-"""Seconds after which a rate is shown; before that it is too uncertain."""
 
 
 def upload(here: Place, project: Project) -> None:
@@ -71,8 +69,8 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
         for split, table in aligned.items():
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
-        task, hide_gold = columns.task(here, project, aligned, mapping, offer.task if offer and kept else None)
-        asked = instructed(task, _instruction(project))
+        task, hide_gold = columns.task(here, project, aligned, mapping, offer.version.task if offer and kept else None)
+        whole_task = instructed(task, _instruction(project))
         kept += offer.others(task) if offer else []
         share = _test_share([*aligned, *kept])
     checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
@@ -87,7 +85,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
             taken = report.remedies(checked.findings)
         imported, measured, problem = checked, None, None
         try:
-            imported, measured = _decided(project, checked, asked, taken, share)
+            imported, measured = _decided(project, checked, whole_task, taken, share)
         except UserError as error:
             problem = error
         with where:
@@ -95,13 +93,13 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
     if problem is not None:
         _refused(problem)
         return
-    preview.preview(asked, imported.records)
+    report.preview(whole_task, imported.records)
     if measured is not None and len(measured.sample):
         with parts.card("lengths"):
             parts.heading("Length in tokens")
             report.token_tiles(measured, state.config_of(project).model)
-    sources = offer.sources(kept) if offer else []
-    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, asked, imported, sources))
+    sources = intake.kept_sources(offer.version, kept) if offer else []
+    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, whole_task, imported, sources))
 
 
 def _refused(problem: UserError) -> None:
@@ -176,9 +174,9 @@ def _checked(
 ) -> Imported:
     """The checked records of the files and of the kept splits; computed once per combination of files and choices."""
     given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
-    asked = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
-    unfinished.settle(asked, None, (0, 1))
-    base = st.session_state[asked]
+    base_key = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
+    unfinished.settle(base_key, None, (0, 1))
+    base = st.session_state[base_key]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
     key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
     import_ = unfinished.current()
@@ -192,23 +190,23 @@ def _checked(
     result = import_.checked[1]
     if base is not None or any(finding.kind == "digit_answers" for finding in result.findings):
         if base is None:
-            st.session_state[asked] = result.base
+            st.session_state[base_key] = result.base
         with parts.card("base", tight=True):
-            st.segmented_control("Numeric answers count the options from", [0, 1], required=True, key=asked)
+            st.segmented_control("Numeric answers count the options from", [0, 1], required=True, key=base_key)
     return result
 
 
 def _decided(
-    project: Project, checked: Imported, asked: Task, taken: frozenset[str], share: float
+    project: Project, checked: Imported, task: Task, taken: frozenset[str], share: float
 ) -> tuple[Imported, intake.TokenLengths | None]:
     """The records that remain after the visitor's choices, and their lengths; computed once per choice."""
     model = state.config_of(project).model
-    key = (asked, taken, share, model)
+    key = (task, taken, share, model)
     import_ = unfinished.current()
     if import_.decided is None or import_.decided[0] != key:
         with st.spinner("Applying your choices"):
             imported = checked.decided(taken, share)
-            import_.decided = (key, imported, intake.token_lengths(asked, imported, model))
+            import_.decided = (key, imported, intake.token_lengths(task, imported, model))
     return import_.decided[1:]
 
 
@@ -218,10 +216,7 @@ def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
 
     def watch(what: str, done: int, total: int) -> None:
         since = time.monotonic() - began.setdefault(what, time.monotonic())
-        told = f"{what}: {done:,} of {total:,} records"
-        if done and since > _TELLING:
-            told += f", {done / since:,.0f} per second, {formats.duration((total - done) * since / done)} left"
-        bar.progress(min(1.0, done / max(1, total)), told)
+        bar.progress(min(1.0, done / max(1, total)), f"{what}: {formats.progress(done, total, 'records', since)}")
 
     return watch
 

@@ -19,7 +19,6 @@ from semievol.store.data import records
 from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.ui.shell import formats, paint, parts, record, session, state, tables
-from semievol.ui.shell.paint import node
 from semievol.ui.shell.state import Place
 
 SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
@@ -69,16 +68,16 @@ def picker(here: Place) -> Record | None:
 
 def _linked(here: Place, version_id: int, split: Split, search: str) -> Record | None:
     """The record named in the address; next and previous continue from its position."""
-    asked = st.query_params.get("record")
-    if not asked:
+    wanted = st.query_params.get("record")
+    if not wanted:
         return None
-    found = records.linked(here.store, version_id, asked)
+    found = records.linked(here.store, version_id, wanted)
     if found is None:
         return None
-    asked_for, place = found
-    if asked_for.split == split and not search:
+    linked, place = found
+    if linked.split == split and not search:
         session.of(Browsing).position = place
-    return asked_for
+    return linked
 
 
 def _steps(place: int, total: int) -> None:
@@ -114,7 +113,7 @@ def _own_question(here: Place) -> Record | None:
     return Record("own-question", text, tuple(options))
 
 
-def shown(here: Place, task: Task, asked: Record) -> None:
+def shown(here: Place, task: Task, question: Record) -> None:
     """The demonstrations of the record with similarity and shared words, asking a model, and the exact prompt."""
     config = here.round.config if here.round else state.config_of(here.this_project)
     parts.heading(
@@ -122,74 +121,53 @@ def shown(here: Place, task: Task, asked: Record) -> None:
         f"The most similar labeled records (k = {config.propagation.k}), with shared words marked. In the prompt the "
         "most similar one comes last.",
     )
-    found = _found(here, asked, config.propagation.k)
+    found = _found(here, question, config.propagation.k)
     if found is None:
         parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
             with parts.errors_shown(), st.spinner("Looking for the nearest labeled records"):
-                near = inference_client.nearest(here.store, _round_id(here), asked, max(config.propagation.k, 1))
-                session.of(Browsing).nearest[asked.content_hash] = near
+                near = inference_client.nearest(here.store, _round_id(here), question, max(config.propagation.k, 1))
+                session.of(Browsing).nearest[question.content_hash] = near
                 st.rerun()
         return
-    paint.draw(
-        *[record.demonstration(task, asked, one, place) for place, one in enumerate(found, 1)], key=f"near_{asked.id}"
-    )
+    nodes = [record.demonstration(task, question, one, place) for place, one in enumerate(found, 1)]
+    paint.draw(*nodes, key=f"near_{question.id}")
     numbers = list(range(1, len(found) + 1))
     left, right = st.columns([3, 4], vertical_alignment="bottom")
     kept = left.pills(
-        "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{asked.id}_{len(found)}"
+        "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{question.id}_{len(found)}"
     )
     with right, st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox("Model", here.models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
         pressed = st.button("Ask", type="primary", icon=":material/send:")
     chosen = [one for place, one in enumerate(found, 1) if place in (kept or [])]
-    answers = session.of(Browsing).answers[asked.id]
+    answers = session.of(Browsing).answers[question.id]
     if pressed and model:
         with parts.errors_shown(), st.spinner("Asking"):
-            said = inference_client.ask(here.store, _round_id(here), asked, chosen, [model])
+            said = inference_client.ask(here.store, _round_id(here), question, chosen, [model])
             answers.append((sorted(kept or []), said[0]))
-    _answers(task, asked, answers)
+    _answers(task, question, answers)
     with st.expander("The exact prompt"):
-        st.code(record.exact_prompt(task, config, asked, chosen), language=None, wrap_lines=True)
+        st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
 
 
-def _answers(task: Task, asked: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
+def _answers(task: Task, question: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
     """The last four answers, newest first, so that they can be compared."""
     nodes = []
     for kept, one in list(said)[::-1][:4]:
         which = f"{'demonstration' if len(kept) == 1 else 'demonstrations'} {formats.series([str(n) for n in kept])}"
-        with_which = f"with {which}" if kept else "without demonstrations"
-        head = node(
-            "between",
-            None,
-            node(
-                "row",
-                None,
-                node("label", formats.MODEL_WORDS[one["model"]], tag="span"),
-                node("num", with_which, tag="span"),
-            ),
-            record.chip(one["answer"], True if one["answer"] is not None else None),
-        )
-        entropy = one.get("entropy")
-        below = (
-            [record.bars(task, asked, one["probabilities"])]
-            if one.get("probabilities")
-            else [node("mono", one["text"])]
-        )
-        if entropy is not None:
-            below.append(node("num", f"answer confidence (entropy) {formats.score(entropy)}, 0 is certain"))
-        nodes.append(node("demo", None, head, node("stack gap", None, *below)))
+        nodes.append(record.reply(task, question, one, f"with {which}" if kept else "without demonstrations"))
     if nodes:
-        paint.draw(*nodes, key=f"said_{asked.id}")
+        paint.draw(*nodes, key=f"said_{question.id}")
 
 
-def _found(here: Place, asked: Record, k: int) -> list[Demonstration] | None:
-    if (near := session.of(Browsing).nearest.get(asked.content_hash)) is not None:
+def _found(here: Place, question: Record, k: int) -> list[Demonstration] | None:
+    if (near := session.of(Browsing).nearest.get(question.content_hash)) is not None:
         return near
-    if here.round is None or asked.id == "own-question":
+    if here.round is None or question.id == "own-question":
         return None
     try:
-        return results.record_view(here.store, here.round.id, asked.id).demonstrations[:k] or None
+        return results.record_view(here.store, here.round.id, question.id).demonstrations[:k] or None
     except UserError:
         return None
 

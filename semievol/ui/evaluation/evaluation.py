@@ -19,9 +19,7 @@ from semievol.store.data.projects import Project
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.run_table import Run
-from semievol.task.answers import parse
 from semievol.ui.shell import actions, formats, paint, parts, record, router, session, state, tables
-from semievol.ui.shell.paint import node
 from semievol.ui.shell.state import Place
 
 FORMULAS = (
@@ -37,51 +35,42 @@ _TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
 class Playground:
     """What the session keeps of the playground: the question asked last, the answers, and the demonstrations shown."""
 
-    asked: Record | None = None
+    question: Record | None = None
     answers: list[dict[str, Any]] = field(default_factory=list)
     shown: list[Demonstration] = field(default_factory=list)
-
-
-def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
-    """The round's runs with an evaluation, newest first."""
-    return [(run, found) for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))]
 
 
 def nothing_judged(here: Place) -> None:
     """The empty state: why there is no evaluation, and a link to the page that helps."""
     version = here.round.version_id if here.round else here.this_project.version_id
     if version is None or records.records_page(here.store, version, "test", limit=1)[1]:
-        parts.empty(
-            "Nothing evaluated yet",
-            "After fine-tuning, every model answers the test set. This page then compares their accuracies.",
-        )
-        with parts.centred():
+        what = "After fine-tuning, every model answers the test set. This page then compares their accuracies."
+        with parts.empty("Nothing evaluated yet", what):
             router.link("training", "Go to Training")
     else:
-        parts.empty(
-            "There is no test set",
+        what = (
             "Models are evaluated on records with known answers that none of them was trained on. On the Data page, "
             "import a test file (the other records stay), or import the labeled file again and split off a fifth of "
-            "it for testing. Then run everything again.",
+            "it for testing. Then run everything again."
         )
-        with parts.centred():
+        with parts.empty("There is no test set", what):
             router.link("data", "Add a test set", ":material/upload_file:")
 
 
 def caveats(here: Place, run: Run) -> list[str]:
     """Sentences on differences between the evolved model and warm-up that do not come from the pseudo-labels."""
-    said = []
+    sentences = []
     if here.this_round.parent_id is not None:
-        said.append("In this round, warm-up is the evolved model of the parent round.")
+        sentences.append("In this round, warm-up is the evolved model of the parent round.")
     frozen = selections.selections(here.store, run.round_id)
     used = next((one for one in frozen if one["number"] == run.selection_used), None)
     by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
     if by_expert:
-        said.append(
+        sentences.append(
             f"The evolved model also learned from {formats.plural(by_expert, 'answer')} given or confirmed by experts, "
             "which warm-up never saw. The difference is due to these answers as well as to the method."
         )
-    return said
+    return sentences
 
 
 def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
@@ -95,8 +84,8 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
     cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
     parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
     simpler = escape(comparison.ahead(evaluation)).replace("p = ", "p&nbsp;=&nbsp;")
-    said = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
-    parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in said))
+    sentences = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
+    parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in sentences))
     for caveat in caveats:
         parts.note(caveat)
     bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
@@ -237,30 +226,18 @@ def playground(here: Place, task: Task) -> None:
         shown = st.toggle("With demonstrations", value=False, key="play_demonstrations")
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
-        asked, k = Record("own-question", text, tuple(options)), here.this_round.config.propagation.k
+        question, k = Record("own-question", text, tuple(options)), here.this_round.config.propagation.k
         with parts.errors_shown(), st.spinner("Asking the models"):
-            near = inference_client.nearest(here.store, here.this_round.id, asked, k) if shown else []
-            said = inference_client.ask(here.store, here.this_round.id, asked, near, here.models)
-            session.put(Playground(asked, said, near))
+            near = inference_client.nearest(here.store, here.this_round.id, question, k) if shown else []
+            answers = inference_client.ask(here.store, here.this_round.id, question, near, here.models)
+            session.put(Playground(question, answers, near))
     played = session.of(Playground)
-    if played.asked is not None:
+    if played.question is not None:
         for column, one in zip(st.columns(len(played.answers)), played.answers, strict=True):
-            head = node(
-                "between",
-                None,
-                node("label", formats.MODEL_WORDS[one["model"]], tag="span"),
-                record.chip(one["answer"]),
-            )
-            spread = one.get("probabilities")
-            below = (
-                record.bars(task, played.asked, spread)
-                if spread
-                else node("mono", one["text"] or parse(task, played.asked, "") or "")
-            )
             with column:
-                paint.draw(node("demo", None, head, node("gap", None, below)), key=f"played_{one['model']}")
+                paint.draw(record.reply(task, played.question, one), key=f"played_{one['model']}")
         if played.shown:
             paint.draw(
-                *[record.demonstration(task, played.asked, d, i) for i, d in enumerate(played.shown, 1)],
+                *[record.demonstration(task, played.question, d, i) for i, d in enumerate(played.shown, 1)],
                 key="played_near",
             )

@@ -50,8 +50,8 @@ def downloads(here: Place, run: Run) -> None:
         if frozen:
             _download(here, "Training data", "training", f"training.{suffix}", round_id=round_id, form=form)
             round_, number = get_round(here.store, round_id), frozen[-1]["number"]
-            if said := training.caveat(here.store, here.this_project, round_, number):
-                parts.note(said)
+            if caveat := training.caveat(here.store, here.this_project, round_, number):
+                parts.note(caveat)
         if outcomes.run_adapter(here.store, run.id):
             _download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
     with rest:

@@ -26,8 +26,8 @@ def bring() -> None:
 
 def _bring() -> None:
     """The form. `arrival.restore` checks the whole archive before it stores anything."""
-    told = f"A {archive.ENDING} file made by “Export whole project”."
-    brought = st.file_uploader("Project archive", type="zip", help=told)
+    hint = f"A {archive.ENDING} file made by “Export whole project”."
+    brought = st.file_uploader("Project archive", type="zip", help=hint)
     name = st.text_input("Name", max_chars=120, placeholder="As in the archive", key="archive_name")
     if not st.button("Import project", type="primary", disabled=brought is None) or brought is None:
         return

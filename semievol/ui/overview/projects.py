@@ -10,7 +10,6 @@ from semievol.records import Split
 from semievol.store.data import projects as store_projects
 from semievol.store.data import records
 from semievol.store.data.projects import Project
-from semievol.store.results import outcomes
 from semievol.store.runs import progress, runs
 from semievol.ui.overview import archives
 from semievol.ui.shell import actions, formats, gates, live, paint, parts, record, router, session, state
@@ -27,11 +26,6 @@ def task_words(project: Project) -> str:
         return "No data yet"
     words = formats.KIND_WORDS[project.task.kind]
     return f"{words} · {len(project.task.labels)} labels" if project.task.labels else words
-
-
-def evaluation_of(here: Place) -> dict[str, Any] | None:
-    """The evaluation of the round's newest run that has one."""
-    return next((found for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))), None)
 
 
 def open_project(here: Place, project: Project) -> None:
@@ -57,9 +51,10 @@ def open_project(here: Place, project: Project) -> None:
                 ),
             ]
         )
-        live.polled("overview", here.round.id if here.round else None, _progress)
-        _accuracies(evaluation_of(here))
-        _next_step(here, project)
+        live.polled("overview", here.round_id, _progress)
+        _, evaluation = next(here.evaluations(), (None, None))
+        _accuracies(evaluation)
+        _next_step(here, project, evaluation is not None)
 
 
 def _progress(snapshot: live.Snapshot) -> None:
@@ -87,15 +82,17 @@ def _accuracies(evaluation: dict[str, Any] | None) -> None:
     parts.tiles(cells, strong=len(cells) - 1)
 
 
-def _next_step(here: Place, project: Project) -> None:
-    """The next sensible step as a link, and "Run everything" if the project has labeled and unlabeled records."""
+def _next_step(here: Place, project: Project, done: bool) -> None:
+    """The next sensible step as a link, and "Run everything" if there are labeled and unlabeled records.
+
+    done: the round is evaluated.
+    """
     busy = here.active is not None and here.active.project_id == project.id
     has_data = bool(project.counts.get("labeled") and project.counts.get("unlabeled"))
     with st.container(horizontal=True, vertical_alignment="center"):
         if not has_data:
             router.link("data", "Add your data", ":material/upload_file:")
             return
-        done = evaluation_of(here) is not None
         kind = "secondary" if done else "primary"
         parts.act(
             "Run everything",

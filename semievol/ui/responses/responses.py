@@ -64,10 +64,10 @@ def filters(here: Place) -> dict[str, Any]:
 
 def off_the_question(here: Place) -> None:
     """Names the collaborators that often give most of their probability to text other than the allowed answers."""
-    for name, (few, asked) in state.unanswering(here.store, here.this_round.id).items():
-        if few >= OFTEN * asked:
+    for name, (few, total) in state.unanswering(here.store, here.this_round.id).items():
+        if few >= OFTEN * total:
             parts.note(
-                f"{name} often does not answer the question: in {few:,} of {asked:,} responses it gives less than "
+                f"{name} often does not answer the question: in {few:,} of {total:,} responses it gives less than "
                 f"{formats.percent(ANSWERING, 0)} of its probability to all allowed answers together. Its "
                 "probabilities then mean little."
             )
@@ -139,12 +139,12 @@ def record_in_full(here: Place, record_id: str) -> None:
             )
     with right, parts.card("answers"):
         parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
-        paint.draw(*[record.response(task, view.record, said) for said in view.responses], key=f"r_{record_id}")
+        paint.draw(*[record.response(task, view.record, response) for response in view.responses], key=f"r_{record_id}")
         if view.justification is not None:
             counts = _SETTLED[here.this_round.config.propagation.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
-            given = [said.text for said in view.responses]
+            given = [response.text for response in view.responses]
             turns = render(
                 task,
                 view.record,

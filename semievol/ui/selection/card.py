@@ -26,13 +26,13 @@ def of(
     if line.get("flagged"):
         why = "left out: its text reads like instructions to a model"
     settled = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
-    told = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)}, 0 is certain · {why} · {settled}"
+    facts = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)}, 0 is certain · {why} · {settled}"
     made = [
         node(
             "between",
             None,
             node("row", None, node("label", "Candidate", tag="span"), record.chip(words, bool(line["agreed"]))),
-            node("num", told, tag="span"),
+            node("num", facts, tag="span"),
         ),
         node("rule"),
         *record.question(task, view.record, answer),
@@ -45,8 +45,8 @@ def of(
         digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
         made.append(node("row gap", None, *digits))
     votes = [
-        node("row", None, node("label", said.collaborator, tag="span"), record.chip(said.answer))
-        for said in view.responses
+        node("row", None, node("label", response.collaborator, tag="span"), record.chip(response.answer))
+        for response in view.responses
     ]
     made.append(node("row gap", None, *votes))
     near = [
@@ -61,7 +61,7 @@ def of(
 
 
 def _averaged(task: Task, view: RecordView) -> dict[str, float]:
-    spreads = [record.distribution(task, view.record, said) for said in view.responses]
+    spreads = [record.distribution(task, view.record, response) for response in view.responses]
     spreads = [spread for spread in spreads if spread]
     if not spreads:
         return {}

@@ -9,7 +9,6 @@ import streamlit as st
 from semievol.records import Decision, Task
 from semievol.store.decisions import decisions
 from semievol.store.results import results
-from semievol.store.results.results import RecordView
 from semievol.task.answers import same
 from semievol.ui.selection import desk
 from semievol.ui.shell import formats, parts
@@ -63,14 +62,20 @@ def _overruled(here: Place) -> None:
 
 def _others(task: Task, since: list[Decision], made: Decision, known: Set[int | None]) -> list[Decision]:
     """The entries that still count, are not `known`, and differ from the decision `made`."""
-    gone = known | {entry.undoes for entry in since}
-    said = [entry for entry in since if entry.id not in gone and entry.action not in ("undo", "skip")]
-    return [entry for entry in said if not _alike(task, entry, made)]
+    not_new = known | {entry.undoes for entry in since}
+    later = [entry for entry in since if entry.id not in not_new and entry.action not in ("undo", "skip")]
+    return [entry for entry in later if not _alike(task, entry, made)]
 
 
 def _note(here: Place, others: list[Decision], made: Decision) -> None:
+    """Notes the sentence on a conflict: who decided what on the record, and which decision counts now."""
     view = results.record_view(here.store, here.this_round.id, made.record_id)
-    desk.kept().round.conflicts[made.id] = _conflict(view, others, made)
+    what_they_did = formats.series([f"{entry.reviewer or 'somebody else'} {_words(entry)}" for entry in others])
+    yours = view.decision is not None and view.decision.id == made.id
+    desk.kept().round.conflicts[made.id] = (
+        f"{formats.shorten(view.record.question, 80)}: {what_they_did}; you {_words(made)}. "
+        f"{'Your' if yours else 'The other'} decision counts now. Both stay in the history; Undo takes yours back."
+    )
 
 
 def _alike(task: Task, one: Decision, other: Decision) -> bool:
@@ -80,23 +85,8 @@ def _alike(task: Task, one: Decision, other: Decision) -> bool:
     return (one.action, one.answer) == (other.action, other.answer)
 
 
-def _conflict(view: RecordView, others: list[Decision], made: Decision) -> str:
-    """The sentence on a conflict: who decided what on the record, and which decision counts now."""
-    said = formats.series(
-        [f"{entry.reviewer or 'somebody else'} {_words(entry.action, _what(entry))}" for entry in others]
-    )
-    yours = view.decision is not None and view.decision.id == made.id
-    return (
-        f"{formats.shorten(view.record.question, 80)}: {said}; you {_words(made.action, _what(made))}. "
-        f"{'Your' if yours else 'The other'} decision counts now. Both stay in the history; Undo takes yours back."
-    )
-
-
-def _what(entry: Decision) -> str:
-    return formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
-
-
-def _words(action: str, answer: str) -> str:
+def _words(entry: Decision) -> str:
     """A decision as a verb phrase, which follows the name of the person who made it."""
+    answer = formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
     verbs = {"accept": "accepted", "reject": "rejected", "edit": "corrected the answer to"}
-    return f'{verbs[action]} "{answer}"' if action in verbs else "found it ambiguous"
+    return f'{verbs[entry.action]} "{answer}"' if entry.action in verbs else "found it ambiguous"

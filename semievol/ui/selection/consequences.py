@@ -73,8 +73,8 @@ def training_time(here: Place, kept: int) -> None:
     config = rounds.settled(here.this_round, state.config_of(here.this_project))
     gold = here.this_project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
     steps = config.tune.steps(gold + kept)
-    told = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"
-    parts.note(f"{told}, about {formats.duration(steps * pace)} at the pace of this round so far.")
+    sentence = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"
+    parts.note(f"{sentence}, about {formats.duration(steps * pace)} at the pace of this round so far.")
 
 
 def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:

@@ -7,6 +7,7 @@ receives the whole queue again, and the store recognises by its key what it has 
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from semievol.records import Decision
+from semievol.records import Decision, Record, Task
 from semievol.store.database import NotSaved
-from semievol.ui.shell import notices, parts, session, state
+from semievol.task.answers import allowed_answers, parse
+from semievol.ui.shell import notices, parts, record, session, state
 from semievol.ui.shell.paint import PAINT_JS
 
 PART = "part"
@@ -116,16 +118,16 @@ def draw(
     finished: str,
     more: bool,
     paused: bool,
-    heard: Callable[[], None],
-    settled: Callable[[], None] | None = None,
+    on_keys: Callable[[], None],
+    on_settled: Callable[[], None] | None = None,
 ) -> None:
     """Shows the first of `items` and receives its key presses.
 
     items: each with id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of
     the record's history), and slot where a record is asked about twice. acts: the actions that keys may trigger here.
     place: identifies the queue. finished: the text when no item is left. more: whether there are records beyond
-    `items`. paused: keys are ignored, because the reviewer is typing. heard: called when key presses arrive. settled:
-    called once everything is saved and no key was pressed for a while.
+    `items`. paused: keys are ignored, because the reviewer is typing. on_keys: called when key presses arrive.
+    on_settled: called once everything is saved and no key was pressed for a while.
     """
     presses = kept().presses[name]
     _component(
@@ -139,12 +141,12 @@ def draw(
             "reviewer": state.reviewer(),
             "more": more,
             "paused": paused,
-            "settles": settled is not None,
+            "settles": on_settled is not None,
             "finished": finished,
         },
         key=f"{name}_keys",
-        on_keys_change=heard,
-        on_settled_change=settled or (lambda: None),
+        on_keys_change=on_keys,
+        on_settled_change=on_settled or (lambda: None),
     )
 
 
@@ -182,3 +184,11 @@ def legend(keys: dict[str, str]) -> None:
         + "".join(f"<span><span class='sv-key'>{key}</span>{words}</span>" for key, words in keys.items())
         + "</div>"
     )
+
+
+def typed(task: Task, shown: Record, label: str, before: str = "") -> str | None:
+    """The field for an answer, typed or chosen among the allowed ones; None if it is empty or does not fit the task."""
+    if allowed := allowed_answers(task, shown):
+        words = functools.partial(record.named_answer, task, shown)
+        return st.selectbox(label, allowed, index=None, placeholder="Choose", format_func=words)
+    return parse(task, shown, st.text_input(label, value=before) or "")

@@ -14,6 +14,8 @@ from semievol.ui.selection import evidence, policy
 from semievol.ui.shell import formats, parts, tables
 from semievol.ui.shell.state import Place
 
+NONE = "No selection is frozen yet. Fine-tuning first freezes what the present policy keeps."
+
 
 def compare(here: Place) -> None:
     """The table of selections, the differences between two of them, and the origin of each record."""
@@ -22,9 +24,9 @@ def compare(here: Place) -> None:
         "Frozen selections", "A frozen selection has a number and never changes. Fine-tuning uses the newest one."
     )
     if not found:
-        parts.note("No selection is frozen yet. Fine-tuning first freezes what the present policy keeps.")
+        parts.note(NONE)
         return
-    tables.table(pd.DataFrame([_line(one) for one in found]), "frozen", _NAMES)
+    tables.table(pd.DataFrame([_line(one) for one in found]), "frozen")
     numbers = [one["number"] for one in found]
     left, right = st.columns(2)
     newer = left.selectbox("Selection", numbers, key="frozen_newer")
@@ -36,25 +38,15 @@ def compare(here: Place) -> None:
     _passports(here, newer)
 
 
-_NAMES = {
-    "number": "Selection",
-    "size": "Records",
-    "expert": "By expert",
-    "policy": "Policy",
-    "evidence": "Evidence at that time",
-    "created": "Frozen",
-}
-
-
 def _line(one: Mapping[str, Any]) -> dict[str, Any]:
     stored = one["policy"]
     return {
-        "number": one["number"],
-        "size": one["size"],
-        "expert": int((one.get("origins") or {}).get("expert", 0)),
-        "policy": policy.in_words(Policy.model_validate(stored)) if stored else "",
-        "evidence": "; ".join(evidence.sentences(one["evidence"])) or "not enough evidence",
-        "created": formats.moment(one["created"]),
+        "Selection": one["number"],
+        "Records": one["size"],
+        "By expert": int((one.get("origins") or {}).get("expert", 0)),
+        "Policy": policy.in_words(Policy.model_validate(stored)) if stored else "",
+        "Evidence at that time": "; ".join(evidence.sentences(one["evidence"])) or "not enough evidence",
+        "Frozen": formats.moment(one["created"]),
     }
 
 
@@ -107,9 +99,9 @@ PASSPORT = {
 def summary(found: Sequence[Mapping[str, Any]]) -> None:
     """The newest selection in one line, below the button that freezes."""
     if not found:
-        parts.note("No selection is frozen yet. Fine-tuning first freezes what the present policy keeps.")
+        parts.note(NONE)
         return
     newest = max(found, key=lambda one: one["number"])
     known = "; ".join(evidence.sentences(newest["evidence"]))
-    told = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
-    parts.note(f"{told}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")
+    sentence = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
+    parts.note(f"{sentence}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")

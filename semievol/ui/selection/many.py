@@ -43,11 +43,11 @@ def choose(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> N
     revision = results.revision(here.store, here.this_round.id)
     with st.container(horizontal=True):
         for label, action in (("Accept all", "accept"), ("Reject all", "reject"), ("None fits for all", "ambiguous")):
-            told = f"{label} {len(found):,}"
-            st.button(told, key=f"bulk_{action}", on_click=decide, args=(here, _shown(found), action, revision))
+            text = f"{label} {len(found):,}"
+            st.button(text, key=f"bulk_{action}", on_click=decide, args=(here, _shown(found), action, revision))
 
 
-def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: frozenset[str]) -> pd.DataFrame:
+def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, reserved_ids: frozenset[str]) -> pd.DataFrame:
     row = st.columns([4, 3, 3, 3], vertical_alignment="bottom")
     words = row[0].text_input("Words in the question", key="bulk_words", live="300ms")
     answers = pool["answer"].value_counts().index[:200].tolist()
@@ -55,7 +55,7 @@ def _filtered(pool: pd.DataFrame, kept: np.ndarray, measure: str, asked_blind: f
     agreement = row[2].selectbox("Agreement", ("All", "Agreed", "Disputed"), key="bulk_agreement")
     policy = row[3].selectbox("Policy", ("All", "Kept", "Left out"), key="bulk_policy")
     mask = pool["decision"].isna().to_numpy() & pool["answer"].notna().to_numpy()
-    mask &= ~pool.index.isin(asked_blind)
+    mask &= ~pool.index.isin(reserved_ids)
     if answer is not None:
         mask &= (pool["answer"] == answer).to_numpy()
     if agreement != "All":

@@ -31,11 +31,14 @@ def measures(here: Place) -> None:
         return
     tables.figure(charts.risk_coverage(curves, dark=state.dark()), key="risk_coverage", height=320)
     lines = [
-        {"measure": formats.MEASURE_WORDS[name], "area": 100 * area, "excess": 100 * suggested.excess[name]}
+        {
+            "Measure": formats.MEASURE_WORDS[name],
+            "Wrong on average, %": 100 * area,
+            "Above the best possible order, points": 100 * suggested.excess[name],
+        }
         for name, area in suggested.areas.items()
     ]
-    names = {"measure": "Measure", "area": "Wrong on average, %", "excess": "Above the best possible order, points"}
-    tables.table(pd.DataFrame(lines), "areas", names)
+    tables.table(pd.DataFrame(lines), "areas")
     reason = suggested.reason
     for name, words in formats.MEASURE_WORDS.items():
         reason = reason.replace(name, words)

@@ -96,10 +96,10 @@ def in_words(policy: Policy) -> str:
     rule = {"all": policy.rule} if policy.disputed == "together" else {"agreed": policy.rule}
     if policy.disputed == "apart":
         rule["disputed"] = policy.disputed_rule
-    said = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
-    said += ["within each class"] if policy.per_class else []
-    said += [f"at most {policy.quota:,} per class"] if policy.quota else []
-    return f"{formats.MEASURE_WORDS[policy.measure]}, {', '.join(said)}"
+    words = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
+    words += ["within each class"] if policy.per_class else []
+    words += [f"at most {policy.quota:,} per class"] if policy.quota else []
+    return f"{formats.MEASURE_WORDS[policy.measure]}, {', '.join(words)}"
 
 
 def _rule_in_words(rule: Rule) -> str:

@@ -12,9 +12,9 @@ from semievol.evidence.reviews import reserved
 from semievol.records import Task
 from semievol.store.decisions import decisions
 from semievol.store.results import results
-from semievol.task.answers import allowed_answers, parse, same
+from semievol.task.answers import allowed_answers, same
 from semievol.ui.selection import card, conflicts, desk, many, signature, sweep
-from semievol.ui.shell import formats, notices, parts, record, state
+from semievol.ui.shell import formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
 KEYS = {
@@ -121,18 +121,18 @@ class Desk:
         """Ids of the next candidates: first the one that was opened or undone, then the undecided ones in `order`."""
         index, self.second = self.pool.index, order == "second"
         if self.second:
-            asked = index.isin(self._others())
+            waiting = index.isin(self._others())
         else:
-            asked = (
+            waiting = (
                 self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
             )
         if skipped := desk.kept().round.skipped:
-            asked = asked & ~index.isin(skipped)
-        asked_blind = reserved(state.reviews(self.here.store, self.round_id))
-        if asked_blind:
-            held = asked & index.isin(asked_blind)
-            asked, self.held = asked & ~held, int(held.sum())
-        open_ = np.flatnonzero(asked)
+            waiting = waiting & ~index.isin(skipped)
+        reserved_ids = reserved(state.reviews(self.here.store, self.round_id))
+        if reserved_ids:
+            held = waiting & index.isin(reserved_ids)
+            waiting, self.held = waiting & ~held, int(held.sum())
+        open_ = np.flatnonzero(waiting)
         self.left = len(open_)
         known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))
         sure = -np.nan_to_num(known, nan=np.inf)
@@ -151,14 +151,14 @@ class Desk:
     def finished(self) -> str:
         """The text when no record is left to show."""
         other = " other" if self.held else ""
-        told = f"All{other} candidates are decided or skipped. Undo brings the last one back."
+        sentence = f"All{other} candidates are decided or skipped. Undo brings the last one back."
         if self.second:
-            told = f"You have given your own opinion on all{other} records that your colleagues decided on."
+            sentence = f"You have given your own opinion on all{other} records that your colleagues decided on."
         if not self.held:
-            return told
+            return sentence
         are = "is" if self.held == 1 else "are"
         held = formats.plural(self.held, "record")
-        return f"{told} {held} of the open random review {are} not shown here until answered there."
+        return f"{sentence} {held} of the open random review {are} not shown here until answered there."
 
     def _others(self) -> list[str]:
         """Ids of the records that somebody else has decided on and this reviewer has not."""
@@ -285,24 +285,13 @@ class Desk:
     def correction(self, record_id: str) -> None:
         """The form that corrects the answer."""
         view = results.record_view(self.here.store, self.round_id, record_id)
-        allowed = allowed_answers(self.task, view.record)
         with st.form("correction", border=False):
-            if allowed:
-                typed = st.selectbox(
-                    "Correct answer",
-                    allowed,
-                    index=None,
-                    placeholder="Choose",
-                    format_func=lambda a: record.named_answer(self.task, view.record, a),
-                )
-            else:
-                typed = st.text_input("Correct answer", value=self._shown(record_id) or "")
+            read = desk.typed(self.task, view.record, "Correct answer", self._shown(record_id) or "")
             note = st.text_input("Note", max_chars=500, placeholder="Optional: the reason, for yourself and colleagues")
             with st.container(horizontal=True):
                 saved = st.form_submit_button("Save correction", type="primary")
                 st.form_submit_button("Cancel", on_click=self._put_down)
             if saved:
-                read = typed if allowed else parse(self.task, view.record, str(typed or ""))
                 if read is None:
                     st.warning("Choose an answer, or type one that fits the task: a numeric task needs one number.")
                     return

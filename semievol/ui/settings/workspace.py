@@ -28,18 +28,6 @@ KINDS = {
     "embedder": "Embedder",
 }
 ADDABLE = {"folder": "Folder or GGUF file", "hub": "Hub id", "endpoint": "Endpoint"}
-_COLUMNS = {
-    "name": "Model",
-    "kind": "Kind",
-    "state": "State",
-    "what": "What it is",
-    "size": "Parameters",
-    "context": "Context",
-    "licence": "Licence",
-    "memory": "Memory",
-    "time": "Time",
-    "key": "Key",
-}
 
 
 @dataclass
@@ -65,7 +53,7 @@ def models(store: Store) -> None:
     found = known_models.known(store)
     known = {model.name: model for model in settings.models(store)}
     lines = [_line(one, known.get(one.name, settings.Model(one.name, one.kind))) for one in found]
-    tables.table(pd.DataFrame(lines), "models", _COLUMNS)
+    tables.table(pd.DataFrame(lines), "models")
     for one in found:
         if one.note:
             parts.note(f"{one.name}: {one.note}")
@@ -105,16 +93,16 @@ def _line(one: known_models.Known, stored: settings.Model) -> dict[str, str]:
     """A model as a line of the table; unknown values are dashes."""
     size = formats.DASH if one.parameters is None else f"{one.parameters / 1e6:,.0f} M"
     return {
-        "name": one.name,
-        "kind": KINDS.get(one.kind, one.kind),
-        "state": one.state,
-        "what": ", ".join(filter(None, (one.title, one.architecture))) or stored.base_url or formats.DASH,
-        "size": size,
-        "context": formats.DASH if one.context is None else formats.count(one.context),
-        "licence": one.licence or formats.DASH,
-        "memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
-        "time": formats.DASH if one.seconds is None else f"about {formats.duration(one.seconds)}",
-        "key": _key_words(stored.key_variable),
+        "Model": one.name,
+        "Kind": KINDS.get(one.kind, one.kind),
+        "State": one.state,
+        "What it is": ", ".join(filter(None, (one.title, one.architecture))) or stored.base_url or formats.DASH,
+        "Parameters": size,
+        "Context": formats.DASH if one.context is None else formats.count(one.context),
+        "Licence": one.licence or formats.DASH,
+        "Memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
+        "Time": formats.DASH if one.seconds is None else f"about {formats.duration(one.seconds)}",
+        "Key": _key_words(stored.key_variable),
     }
 
 

@@ -19,14 +19,12 @@ def needs_project(here: Place) -> Project:
     """Returns the project of the address. Without one, draws the empty state with its buttons and ends the page."""
     if here.project is not None:
         return here.project
-    with parts.card("no_project"):
-        parts.empty(
-            "Start with a project",
-            "A project holds your data, its task and every result. The sample project shows the whole method in two "
-            "minutes, without a network or a GPU.",
-        )
-        with parts.centred():
-            beginnings(primary=True)
+    what = (
+        "A project holds your data, its task and every result. The sample project shows the whole method in two "
+        "minutes, without a network or a GPU."
+    )
+    with parts.card("no_project"), parts.empty("Start with a project", what):
+        beginnings(primary=True)
     st.stop()
 
 
@@ -34,10 +32,8 @@ def needs_data(here: Place, why: str) -> None:
     """Ends the page with a link to the Data page if the project has no records. why: what the page needs them for."""
     if here.this_project.version_id is not None and here.this_project.task is not None:
         return
-    with parts.card("no_data"):
-        parts.empty("No records yet", why)
-        with parts.centred():
-            router.link("data", "Add your data", ":material/upload_file:")
+    with parts.card("no_data"), parts.empty("No records yet", why):
+        router.link("data", "Add your data", ":material/upload_file:")
     st.stop()
 
 
@@ -47,11 +43,8 @@ def needs_candidates(here: Place, what: str) -> None:
         return
     needs_data(here, f"{what} Import labeled and unlabeled records first.")
     with parts.card("no_candidates"):
-        parts.empty(
-            "No candidates yet",
-            f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones.",
-        )
-        with parts.centred():
+        why = f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones."
+        with parts.empty("No candidates yet", why):
             busy = here.active is not None
             parts.act(
                 "Propagate",
@@ -62,7 +55,7 @@ def needs_candidates(here: Place, what: str) -> None:
             )
             router.link("training", "Follow it on the Training page" if busy else "Settings on the Training page")
         if here.active is not None:
-            live.polled("waiting", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
+            live.polled("waiting", here.round_id, lambda seen: live.track(seen.stages))
     st.stop()
 
 

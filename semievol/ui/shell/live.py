@@ -71,12 +71,12 @@ def look(store: Store, round_id: int | None) -> Snapshot:
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
     """Draws `draw(snapshot)` now and, while a run is active, every second. `name` is unique on the page."""
-    first, told = look(open_store(), round_id), notices.failed()
+    first, error_before = look(open_store(), round_id), notices.failed()
 
     def body() -> None:
         with parts.errors_shown():
             now = look(open_store(), round_id)
-            if now.signature != first.signature or notices.failed() not in (None, told):
+            if now.signature != first.signature or notices.failed() not in (None, error_before):
                 st.rerun()
             draw(now)
 

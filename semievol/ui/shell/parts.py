@@ -146,9 +146,9 @@ def note(text: str) -> None:
 def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], strong: int | None = None) -> None:
     """Numbers side by side, each (name, value, small print, explanation on hover); strong: position of the main one."""
     made = []
-    for position, (name, value, under, *told) in enumerate(cells):
+    for position, (name, value, under, *explanation) in enumerate(cells):
         classes = "sv-tile sv-strong" if position == strong else "sv-tile"
-        hint = f" title='{escape(told[0])}'" if told else ""
+        hint = f" title='{escape(explanation[0])}'" if explanation else ""
         extra = f"<div class='sv-sub'>{escape(under)}</div>" if under else ""
         made.append(
             f"<div class='{classes}'{hint}><div class='sv-name'>{escape(name)}</div>"
@@ -162,9 +162,12 @@ def badge(status: str, text: str = "") -> str:
     return f"<span class='sv-badge sv-{escape(status)}'>{escape(text or status)}</span>"
 
 
-def empty(title: str, text: str) -> None:
-    """An empty state: what belongs here. The caller draws the button that makes it underneath."""
+@contextmanager
+def empty(title: str, text: str) -> Iterator[None]:
+    """An empty state: what belongs here. The caller draws the buttons that make it, in a row underneath."""
     html(f"<div class='sv-empty'><h3>{escape(title)}</h3><p>{escape(text)}</p></div>")
+    with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
+        yield
 
 
 @contextmanager
@@ -180,10 +183,3 @@ def act(label: str, do: Callable[[], object], **look: Any) -> None:
         with errors_shown():
             do()
             st.rerun()
-
-
-@contextmanager
-def centred() -> Iterator[None]:
-    """A narrow row in the middle, for the button of an empty state."""
-    with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
-        yield

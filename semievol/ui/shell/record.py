@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from semievol.config import Config
 from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell.formats import percent, score
+from semievol.ui.shell.formats import MODEL_WORDS, percent, score
 from semievol.ui.shell.paint import Node, node
 
 _WORD = re.compile(r"\w+")
@@ -92,6 +93,18 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     if said.exactness != "exact":
         bound = said.exactness == "bound"
         below.append(node("num", "confidence is a bound, not exact" if bound else "no confidence available"))
+    return node("demo", None, top, node("stack gap", None, *below))
+
+
+def reply(task: Task, question: Record, said: Mapping[str, Any], how: str = "") -> Node:
+    """What a model answered to a question on the page. how: with which demonstrations it was question."""
+    name = [node("label", MODEL_WORDS[said["model"]], tag="span")]
+    name += [node("num", how, tag="span")] if how else []
+    spread = said.get("probabilities")
+    below = [bars(task, question, spread) if spread else node("mono", said["text"])]
+    if said.get("entropy") is not None:
+        below.append(node("num", f"answer confidence (entropy) {score(said['entropy'])}, 0 is certain"))
+    top = node("between", None, node("row", None, *name), chip(said["answer"]))
     return node("demo", None, top, node("stack gap", None, *below))
 
 

@@ -7,14 +7,25 @@ Streamlit, under the keys of the widgets.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any, TypeVar
 
 import streamlit as st
 
 Kept = TypeVar("Kept")
+
+
+@dataclass
+class Job:
+    """Work in a thread, as `background` starts it. done: how many of `total` are done."""
+
+    total: int
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+    future: Future[Any] = field(default_factory=Future)
 
 
 @dataclass
@@ -29,7 +40,7 @@ class Shell:
     error: Exception | None = None
     first_seen: dict[tuple[str, float], tuple[float, int]] = field(default_factory=dict)
     """Stage and its start -> when this session first saw progress in it, and how much was done then."""
-    jobs: dict[str, Thread] = field(default_factory=dict)  # `background.Job`, by name
+    jobs: dict[str, Job] = field(default_factory=dict)  # by name
     exported: dict[int, list[str]] = field(default_factory=dict)
     """Project id -> what the archive that was written in this session could not take along."""
 

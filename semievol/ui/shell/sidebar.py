@@ -15,11 +15,11 @@ def sidebar(here: Place) -> None:
         if here.projects:
             _pickers(here)
         with st.container(key="nav"):
-            for entry in router.PAGES:
-                router.link(entry.name)
+            for name in router.PAGES:
+                router.link(name)
         if here.project is not None:
             parts.html("<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of the round</div>")
-            live.polled("sidebar", here.round.id if here.round else None, _stages)
+            live.polled("sidebar", here.round_id, _stages)
 
 
 def _pickers(here: Place) -> None:

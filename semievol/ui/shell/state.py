@@ -5,7 +5,7 @@ Unsaved drafts live in the session, everything else in the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,14 @@ class Place:
         return self.this_project.task
 
     @property
+    def round_id(self) -> int | None:
+        return self.round.id if self.round else None
+
+    @property
+    def round_title(self) -> str:
+        return f"Round {self.round.number}" if self.round else ""
+
+    @property
     def models(self) -> list[str]:
         """The models that can be asked: the base model, and those that the round has trained."""
         trained = outcomes.adapters(self.store, self.round.id) if self.round else {}
@@ -69,7 +77,14 @@ class Place:
 
     @property
     def round_runs(self) -> list[Run]:
-        return [run for run in self.runs if self.round is not None and run.round_id == self.round.id]
+        """The runs of the round, newest first."""
+        return [run for run in self.runs if run.round_id == self.round_id]
+
+    def evaluations(self) -> Iterator[tuple[Run, dict[str, Any]]]:
+        """The runs of the round that have an evaluation, newest first, each with it."""
+        for run in self.round_runs:
+            if found := outcomes.evaluation(self.store, run.id):
+                yield run, found
 
 
 def place() -> Place:
@@ -78,10 +93,10 @@ def place() -> Place:
     launch.ensure_worker(store)
     projects = list_projects(store)
     _forget_what_is_gone(store, {project.id for project in projects})
-    asked = st.query_params.get("project")
-    project = next((p for p in projects if str(p.id) == asked), None)
-    unknown = asked if asked and project is None else None
-    if project is None and not asked and projects:
+    in_address = st.query_params.get("project")
+    project = next((p for p in projects if str(p.id) == in_address), None)
+    unknown = in_address if in_address and project is None else None
+    if project is None and not in_address and projects:
         seen = session.shell().project_id
         project = next((p for p in projects if p.id == seen), None) or max(projects, key=lambda p: p.id)
         st.query_params["project"] = str(project.id)
@@ -89,9 +104,9 @@ def place() -> Place:
         return Place(store, projects, None, [], None, [], active_of(list_runs(store)), unknown)
     session.shell().project_id = project.id
     rounds = list_rounds(store, project.id)
-    asked_round = st.query_params.get("round")
-    chosen = next((r for r in rounds if str(r.id) == asked_round), rounds[-1] if rounds else None)
-    if asked_round and (chosen is None or str(chosen.id) != asked_round):
+    round_in_address = st.query_params.get("round")
+    chosen = next((r for r in rounds if str(r.id) == round_in_address), rounds[-1] if rounds else None)
+    if round_in_address and (chosen is None or str(chosen.id) != round_in_address):
         del st.query_params["round"]
     runs = list_runs(store)
     mine = [run for run in runs if run.project_id == project.id]

@@ -27,7 +27,7 @@ def table(
 
     widths: column -> minimum width in pixels. Longer text is cut with an ellipsis; spare width is shared out.
     """
-    least: dict[str, Any] = {"question": "large", **(widths or {})}
+    least: dict[str, Any] = {"question": "large", "Question": "large", **(widths or {})}
     columns = names or {str(column): str(column) for column in frame.columns}
     shown = frame[list(columns)].copy()
     config: dict[str, Any] = {}
@@ -58,7 +58,11 @@ def pages_of(total: int, key: str, size: int = PAGE) -> int:
 
 
 def pick(
-    frame: pd.DataFrame, key: str, names: dict[str, str], widths: Mapping[str, int] | None = None, **options: Any
+    frame: pd.DataFrame,
+    key: str,
+    names: dict[str, str] | None = None,
+    widths: Mapping[str, int] | None = None,
+    **options: Any,
 ) -> int | None:
     """Draws a table in which one row can be selected; returns its position, None if none is selected."""
     state = table(frame, key, names, widths, on_select="rerun", selection_mode="single-row", **options)

@@ -6,6 +6,7 @@ not show can be written as YAML below it.
 
 from __future__ import annotations
 
+import copy
 import types
 import typing
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from semievol.config import PRESETS, Config, preset
+from semievol.config import PRESETS, Config, assign, preset
 from semievol.errors import UserError
 from semievol.store import settings
 from semievol.store.data.projects import Project
@@ -150,23 +151,10 @@ def _limits(field: FieldInfo) -> tuple[Any, Any]:
 def _change(here: Place, project: Project, path: str, value: Any) -> None:
     if isinstance(value, str):
         value = yaml.safe_load(value) if value.strip() else None
-    overlay = _nested(project.settings, path, value)
-    state.config_of(project, **overlay)  # raises on an invalid value, before it is saved
-    state.save_settings(here.store, project, **overlay)
-
-
-def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Returns the top-level entry of the settings that holds `path`, with the value at `path` changed."""
-    first, *rest = path.split(".")
-    if not rest:
-        return {first: value}
-    inside = dict(settings_.get(first) or {})
-    below = inside
-    for part in rest[:-1]:
-        below[part] = dict(below.get(part) or {})
-        below = below[part]
-    below[rest[-1]] = value
-    return {first: inside}
+    own = copy.deepcopy(project.settings)
+    assign(own, path.split("."), value)
+    state.config_of(project, **own)  # raises on an invalid value, before it is saved
+    state.save_settings(here.store, project, **own)
 
 
 @notices.errors_kept()

@@ -94,7 +94,7 @@ def running(here: Place) -> None:
     if here.active is None and not runs.queue(here.store):
         return
     with parts.card("live_run"):
-        live.polled("training", here.round.id if here.round else None, _progress)
+        live.polled("training", here.round_id, _progress)
     waiting = runs.queue(here.store)
     if waiting and (here.active is None or here.active.status != "queued" or len(waiting) > 1):
         with parts.card("queue"):
@@ -109,7 +109,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
     store = state.open_store()
     measured = progress.metrics(store, run.id)
-    told(run)
+    messages(run)
     curves.loss(measured, key="loss_training", height=250)
     _machine(measured)
     path = launch.log_path(store, run.id)
@@ -174,28 +174,20 @@ def finished(here: Place, project: Project) -> None:
         numbers = {round_.id: round_.number for round_ in here.rounds}
         lines = [
             {
-                "id": run.id,
-                "round": numbers.get(run.round_id, 0),
-                "status": run.status,
-                "stages": f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}",
-                "started": formats.moment(run.started),
-                "took": formats.duration(run.ended - run.started) if run.ended and run.started else formats.DASH,
+                "Run": run.id,
+                "Round": numbers.get(run.round_id, 0),
+                "Status": run.status,
+                "Stages": f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}",
+                "Started": formats.moment(run.started),
+                "Took": formats.duration(run.ended - run.started) if run.ended and run.started else formats.DASH,
             }
             for run in here.runs
         ]
-        names = {
-            "id": "Run",
-            "round": "Round",
-            "status": "Status",
-            "stages": "Stages",
-            "started": "Started",
-            "took": "Took",
-        }
-        row = tables.pick(pd.DataFrame(lines), f"runs_{len(lines)}", names)
+        row = tables.pick(pd.DataFrame(lines), f"runs_{len(lines)}")
         _detail(here, project, here.runs[row or 0])
 
 
-def told(run: Run) -> None:
+def messages(run: Run) -> None:
     """The messages of the run, as plain text, because a message may quote data."""
     for sentence in summary.notes(state.open_store(), run.id):
         st.text(sentence)
@@ -225,7 +217,7 @@ def _detail(here: Place, project: Project, run: Run) -> None:
         what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
         st.text("\n".join(line for line in what if line))
     if run.status not in state.BUSY:  # the card of the active run shows it already
-        told(run)
+        messages(run)
         measured = progress.metrics(here.store, run.id)
         if len(measured):
             curves.loss(measured, key=f"loss_{run.id}", height=220)
