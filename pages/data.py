@@ -14,11 +14,11 @@ with parts.page() as here:
     )
     upload.follow()
     if project.version_id is not None and project.task is not None:
-        stored.stored(here, project)
+        stored.stored(here)
         with st.container(horizontal=True):
             router.link("training", "Continue to propagation", ":material/arrow_forward:")
-        with st.expander("Import a new version", expanded=slots.occupied(here, project)):
-            upload.upload(here, project)
+        with st.expander("Import a new version", expanded=slots.occupied(here)):
+            upload.upload(here)
     else:
-        upload.upload(here, project)
+        upload.upload(here)
         parts.note("CSV, TSV, JSONL, JSON, Parquet or XLSX, up to 500 MB each. Nothing is stored before you confirm.")

@@ -22,6 +22,6 @@ with parts.page() as here:
             demonstrations.shown(here, here.task, record)
         else:
             parts.note("No record matches. Change the search, or type a question of your own.")
-    coverage = results.coverage_frame(here.store, here.round.id) if here.round else None
+    coverage = results.coverage_frame(here.store, here.round.id) if here.round_or_none else None
     if coverage is not None and len(coverage):
         demonstrations.coverage(coverage)

@@ -32,7 +32,7 @@ with parts.page() as here:
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
             evaluation.summary(found, evaluation.caveats(here, run))
-            evaluation.more(here, project, run, found)
+            evaluation.more(here, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
             left, right = st.columns([5, 7], gap="medium")
@@ -42,6 +42,6 @@ with parts.page() as here:
                 evaluation.flips(predictions)
         with parts.card("export"):
             exports.downloads(here, run)
-    if here.round is not None and project.task is not None:
+    if here.round_or_none is not None and project.task is not None:
         with parts.card("playground"):
-            evaluation.playground(here, project.task)
+            evaluation.playground(here)

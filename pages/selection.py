@@ -40,7 +40,7 @@ with parts.page() as here:
         kicker=here.round_title,
     )
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
-    pool, calibration = state.candidates(here.store, here.this_round.id)
+    pool, calibration = state.candidates(here.store, here.round.id)
 
     left, right = st.columns([5, 9], gap="medium")
     with left, parts.card("policy"):
@@ -59,7 +59,7 @@ with parts.page() as here:
             MEASURE_WORDS[shown.measure],
             lines,
             (lambda value: policy.drag(here, pool, value)) if policy.movable(shown) else None,
-            key=f"threshold_{here.this_round.id}",
+            key=f"threshold_{here.round.id}",
         )
         consequences.legend()
         evidence.tiers(here, cut, pool, calibration, len(measures_of(pool)), kept)
@@ -68,18 +68,18 @@ with parts.page() as here:
         parts.heading("Freeze", "Stores what is kept now as a numbered selection; fine-tuning uses it.")
         parts.act(
             "Freeze selection",
-            lambda: actions.freeze(here.store, here.this_round.id, shown),
+            lambda: actions.freeze(here.store, here.round.id, shown),
             type="primary",
             icon=":material/ac_unit:",
             width="stretch",
             disabled=not kept,
         )
         consequences.training_time(here, kept)
-        frozen.summary(selections.selections(here.store, here.this_round.id))
+        frozen.summary(selections.selections(here.store, here.round.id))
     with right, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
     with parts.card("desk"):
-        desk.enter(project.id, here.this_round.id)
+        desk.enter(project.id, here.round.id)
         part = st.segmented_control(
             "Part",
             list(PARTS),

@@ -176,7 +176,7 @@ def test_an_encoding_can_be_chosen_and_taken_back(visit: Callable[..., AppTest],
     assert "звонок" in told(app)
     _box(app, "Encoding").select("utf-8").run()
     assert "is not valid UTF-8" in told(app)
-    _box(app, "Encoding").select(slots.FOUND).run()
+    _box(app, "Encoding").select(slots.DETECTED).run()
     assert "read as Windows-1252" in told(app)
     assert not app.exception
 
@@ -191,7 +191,7 @@ def test_a_file_whose_encoding_is_not_known_can_still_be_read(visit: Callable[..
     assert "24 rows" in told(app)
     _box(app, "Columns are separated by").select(";").run()
     assert "has no semicolons; the rows are separated by commas" in told(app)
-    _box(app, "Columns are separated by").select(slots.FOUND).run()
+    _box(app, "Columns are separated by").select(slots.DETECTED).run()
     assert "24 rows" in told(app)
 
 

@@ -12,7 +12,6 @@ from semievol.importing import carried_over
 from semievol.importing.carried_over import Kept
 from semievol.records import Split, Task
 from semievol.store.data import versions
-from semievol.store.data.projects import Project
 from semievol.store.data.records import known_answers, walk_records
 from semievol.store.data.versions import Version
 from semievol.store.database import Store
@@ -79,12 +78,12 @@ class Offer:
         return bool(wanted)
 
 
-def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | None:
+def offer(here: Place, taken: Collection[Split]) -> Offer | None:
     """Offers the splits of the current version whose slots are not `taken`; None if there are none."""
-    empty = tuple(split for split in slots.SLOTS if split not in taken and project.counts.get(split))
-    if project.version_id is None or not empty:
+    empty = tuple(split for split in slots.SLOTS if split not in taken and here.project.counts.get(split))
+    if here.project.version_id is None or not empty:
         return None
-    version = versions.get_version(here.store, project.version_id)
+    version = versions.get_version(here.store, here.project.version_id)
     where = st.container(key="card_from_before")
     with where:
         parts.heading(f"From version {version.number}", "Splits without a new file can be kept.")

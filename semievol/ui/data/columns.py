@@ -35,17 +35,17 @@ _WORDS = {"gold": "Hidden gold"}
 _MORE = ("context", "group", "gold")
 
 
-def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Columns:
+def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
     """One select box per role. Column names are text from data; select boxes show their options as plain text."""
     names = list(dict.fromkeys(column for table in read.values() for column in table.columns))
-    remembered = _remembered(here, project, names)
+    remembered = _remembered(here, names)
     try:
         suggested = remembered or suggest_mapping(read)
     except UserError as error:
         st.text(error.what)
         suggested = Columns("")
     if remembered is not None:
-        parts.note(f"The same mapping as in version {project.version_number}.")
+        parts.note(f"The same mapping as in version {here.project.version_number}.")
     files = hashlib.sha256(repr([(split, table.columns) for split, table in read.items()]).encode()).hexdigest()[:12]
     chosen: dict[str, str | None] = {}
     first = [role for role in ROLE_HELP if role not in _MORE]
@@ -74,11 +74,11 @@ def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | N
     return None if picked == NONE else picked
 
 
-def _remembered(here: Place, project: Project, names: list[str]) -> Columns | None:
+def _remembered(here: Place, names: list[str]) -> Columns | None:
     """The mapping of the current version, if the new files have all of its columns."""
-    if project.version_id is None:
+    if here.project.version_id is None:
         return None
-    version = versions.get_version(here.store, project.version_id)
+    version = versions.get_version(here.store, here.project.version_id)
     roles = next((source["mapping"] for source in version.sources if "mapping" in source), None)
     if roles is None:
         return None
@@ -88,9 +88,7 @@ def _remembered(here: Place, project: Project, names: list[str]) -> Columns | No
     return found if set(found.columns()) <= set(names) else None
 
 
-def task(
-    here: Place, project: Project, read: Mapping[Split, Table], columns: Columns, settled: Task | None
-) -> tuple[Task, bool]:
+def task(here: Place, read: Mapping[Split, Table], columns: Columns, settled: Task | None) -> tuple[Task, bool]:
     """The task, inferred and changeable, and whether answers in the unlabeled file are kept as hidden gold.
 
     settled: the task of the labeled records that are kept from the current version, None if none are.
@@ -98,12 +96,12 @@ def task(
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         if settled is None:
-            found = _inferred(project, read, columns)
+            found = _inferred(here.project, read, columns)
         else:
             found = settled
             if settled.kind == "multiple_choice":
                 infer_task(read, columns, settled.kind)  # raises a UserError if the files have no options
-            st.text(f"Task: {formats.KIND_WORDS[settled.kind]}, as in version {project.version_number}")
+            st.text(f"Task: {formats.KIND_WORDS[settled.kind]}, as in version {here.project.version_number}")
     with right:
         known = "unlabeled" in read and columns.answer_in("unlabeled") in read["unlabeled"].columns
         if columns.gold is not None:
@@ -111,7 +109,7 @@ def task(
             hide_gold = known
         else:
             if known:
-                before = project.version_id
+                before = here.project.version_id
                 unfinished.settle(
                     unfinished.HIDE_GOLD, before is not None and records.hidden_gold_count(here.store, before) > 0
                 )

@@ -26,7 +26,6 @@ from semievol.importing.table import MEGABYTE, Table
 from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store.data import projects, versions
-from semievol.store.data.projects import Project
 from semievol.ui.data import drafts, unfinished
 from semievol.ui.data.unfinished import Given, Loaded
 from semievol.ui.shell import formats, parts
@@ -38,13 +37,13 @@ SLOTS: dict[Split, str] = {
     "test": "Optional. With known answers, to test models on.",
 }
 PASTED = "pasted.txt"
-FOUND = ""
+DETECTED = ""
 _TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
 
 
-def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Split]]:
+def slots(here: Place) -> tuple[dict[Split, Loaded], list[Split]]:
     """Draws the slots side by side; returns the tables by split, and the splits whose file could not be read."""
-    kept = _import(here, project)
+    kept = _import(here)
     found: dict[Split, Loaded] = {}
     failed: list[Split] = []
     for column, (split, hint) in zip(st.columns(len(SLOTS)), SLOTS.items(), strict=True):
@@ -52,7 +51,7 @@ def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Spli
             parts.heading(split.capitalize(), hint)
             given = None
             with parts.errors_shown():
-                given = _given(here, project, split)
+                given = _given(here, split)
                 if given is None:
                     kept.loaded.pop(split, None)
                     continue
@@ -61,7 +60,7 @@ def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Spli
                 loaded = kept.loaded.get(split)
                 if loaded is None or (loaded.given.key, loaded.read_as) != (given.key, read_as):
                     loaded = kept.loaded[split] = _loaded(given, read_as)
-                _show(here, project, loaded)
+                _show(here, loaded)
                 found[split] = loaded
                 failed.remove(split)
             if given is not None:
@@ -69,9 +68,9 @@ def slots(here: Place, project: Project) -> tuple[dict[Split, Loaded], list[Spli
     return found, failed
 
 
-def occupied(here: Place, project: Project) -> bool:
+def occupied(here: Place) -> bool:
     """Whether a slot holds a file, from this session or an earlier one."""
-    return bool(_import(here, project).given)
+    return bool(_import(here).given)
 
 
 def forget() -> None:
@@ -84,11 +83,11 @@ def forget() -> None:
     unfinished.begin(kept.project_id)
 
 
-def _import(here: Place, project: Project) -> unfinished.Import:
+def _import(here: Place) -> unfinished.Import:
     """The import of this project. It begins with what an earlier session left; one of another project stays there."""
-    if unfinished.current().project_id == project.id:
+    if unfinished.current().project_id == here.project.id:
         return unfinished.current()
-    kept, folder = unfinished.begin(project.id), incoming(here, project)
+    kept, folder = unfinished.begin(here.project.id), incoming(here)
     drafts.sweep(folder)
     for split in SLOTS:
         if (found := drafts.restored(folder, split)) is not None:
@@ -106,7 +105,7 @@ def _empty(split: Split) -> None:
         drafts.forget(given.path.parent, {split: given.key})
 
 
-def _given(here: Place, project: Project, split: Split) -> Given | None:
+def _given(here: Place, split: Split) -> Given | None:
     """Draws the slot's widgets; returns what it holds."""
     kept = unfinished.current()
     key = f"upload_{split}_{kept.generation}"
@@ -124,13 +123,13 @@ def _given(here: Place, project: Project, split: Split) -> Given | None:
     )
     given = kept.given.get(split)
     if file is None:
-        _other_ways(here, project, split, given)
+        _other_ways(here, split, given)
     elif given is None or given.key != file.file_id:
-        _take(here, project, split, file.getvalue(), file.name, file.file_id)
+        _take(here, split, file.getvalue(), file.name, file.file_id)
     return kept.given.get(split)
 
 
-def _other_ways(here: Place, project: Project, split: Split, given: Given | None) -> None:
+def _other_ways(here: Place, split: Split, given: Given | None) -> None:
     """Pasting text, and choosing a file on the server if the operator allows a folder. A given file can be removed."""
     if given is not None:
         left, right = st.columns([3, 2], vertical_alignment="center")
@@ -146,7 +145,7 @@ def _other_ways(here: Place, project: Project, split: Split, given: Given | None
             help="CSV, tab-separated cells from a spreadsheet, JSON or JSON Lines.",
         )
         if st.button("Use this text", key=f"use_{split}") and (text or "").strip():
-            _take(here, project, split, (text or "").encode("utf-8", "surrogatepass"), PASTED, uuid.uuid4().hex)
+            _take(here, split, (text or "").encode("utf-8", "surrogatepass"), PASTED, uuid.uuid4().hex)
             st.rerun()
     if os.environ.get(intake.FOLDERS):
         with st.popover("File on the server", icon=":material/folder_open:", width="stretch"):
@@ -154,13 +153,13 @@ def _other_ways(here: Place, project: Project, split: Split, given: Given | None
             if st.button("Use this file", key=f"use_path_{split}") and named:
                 with parts.errors_shown():
                     path = intake.server_file(named)
-                    _take(here, project, split, path, path.name, uuid.uuid4().hex)
+                    _take(here, split, path, path.name, uuid.uuid4().hex)
                     st.rerun()
 
 
-def _take(here: Place, project: Project, split: Split, source: bytes | Path, name: str, key: str) -> None:
+def _take(here: Place, split: Split, source: bytes | Path, name: str, key: str) -> None:
     """Fills the slot with a copy under a new name, so that another tab with the same content cannot delete it."""
-    folder = incoming(here, project)
+    folder = incoming(here)
     drafts.sweep(folder)
     path = folder / uuid.uuid4().hex
     if isinstance(source, bytes):
@@ -172,9 +171,9 @@ def _take(here: Place, project: Project, split: Split, source: bytes | Path, nam
     unfinished.current().given[split] = given
 
 
-def incoming(here: Place, project: Project) -> Path:
+def incoming(here: Place) -> Path:
     """The folder for the copies of uploads that are not imported yet."""
-    folder = projects.project_folder(here.store, project.id) / "incoming"
+    folder = projects.project_folder(here.store, here.project.id) / "incoming"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -209,14 +208,14 @@ def _loaded(given: Given, read_as: ReadAs) -> Loaded:
         raise
 
 
-def _show(here: Place, project: Project, loaded: Loaded) -> None:
+def _show(here: Place, loaded: Loaded) -> None:
     """Shows what was read: the numbers of rows and columns, and every assumption made while reading."""
     table = loaded.table
     rejected = f", {len(table.rejected):,} unreadable" if table.rejected else ""
     parts.note(f"{formats.plural(table.physical, 'row')}, {formats.plural(len(table.columns), 'column')}{rejected}")
     for line in (table.form, *table.notes):
         st.text(line)
-    for version in reversed(versions.versions(here.store, project.id)):
+    for version in reversed(versions.versions(here.store, here.project.id)):
         for source in version.sources:
             if source.get("sha256") == loaded.given.sha256:
                 parts.note(f"This file is identical to the {source['split']} file of version {version.number}.")
@@ -265,7 +264,7 @@ def _as_text(known: ReadAs, key: str, table: Table | None) -> ReadAs:
 
 
 def _choice(label: str, words: Mapping[str, str], known: str | None, key: str) -> str | None:
-    options = [FOUND, *words]
-    unfinished.settle(key, known or FOUND, options)
+    options = [DETECTED, *words]
+    unfinished.settle(key, known or DETECTED, options)
     option = st.selectbox(label, options, format_func=lambda one: words.get(one, "As detected"), key=key)
     return option or None

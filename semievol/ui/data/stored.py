@@ -9,9 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.jobs import intake
-from semievol.records import Record
 from semievol.store.data.in_use import use_version
-from semievol.store.data.projects import Project
 from semievol.store.data.records import hidden_gold_count, known_answers, records_page
 from semievol.store.data.versions import Version, changes
 from semievol.store.data.versions import versions as list_versions
@@ -19,40 +17,40 @@ from semievol.store.database import open_store
 from semievol.store.runs import rounds
 from semievol.task.answers import LONGEST_INSTRUCTION, answer_text
 from semievol.ui.data import report, upload
-from semievol.ui.shell import formats, notices, parts, state, tables
+from semievol.ui.shell import formats, notices, parts, record, state, tables
 from semievol.ui.shell.state import Place
 
 
-def stored(here: Place, project: Project) -> None:
+def stored(here: Place) -> None:
     """The current version: counts, records to browse, labels, instruction, findings, and the list of versions."""
-    version_id = project.version_id
+    version_id = here.project.version_id
     assert version_id is not None, "drawn without data"
     with parts.card("stored"):
         words = {"labeled": "known answers", "unlabeled": "to be answered", "test": "to test models on"}
         hidden = hidden_gold_count(here.store, version_id)
-        cells = [(s.capitalize(), formats.count(project.counts.get(s, 0)), words[s]) for s in words]  # type: ignore[call-overload]
-        cells.append(("Version", str(project.version_number), formats.KIND_WORDS[here.task.kind]))
+        cells = [(s.capitalize(), formats.count(here.project.counts.get(s, 0)), words[s]) for s in words]  # type: ignore[call-overload]
+        cells.append(("Version", str(here.project.version_number), formats.KIND_WORDS[here.task.kind]))
         if hidden:
             cells.append(("Hidden gold", formats.count(hidden), "for measuring only"))
         parts.tiles(cells)
     left, right = st.columns([7, 5], gap="medium")
     with left, parts.card("browse"):
-        _browse(here, project, version_id)
+        _browse(here, version_id)
     with right, parts.card("labels_now"):
         report.labels(here.task, known_answers(here.store, version_id), "stored")
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
-    _instruction(here, project)
-    known = list_versions(here.store, project.id)
+    _instruction(here)
+    known = list_versions(here.store, here.project.id)
     in_use = next(version for version in known if version.id == version_id)
     if in_use.findings:
         with st.expander(f"Findings of this version ({len(in_use.findings)})"):
             report.findings(in_use.findings, "stored")
     with st.expander(f"Versions ({len(known)})"):
-        _versions(here, project, known)
+        _versions(here, known)
 
 
-def _browse(here: Place, project: Project, version_id: int) -> None:
+def _browse(here: Place, version_id: int) -> None:
     parts.heading("Records")
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     search = left.text_input("Search", key="data_search", placeholder="Words in the question", live="300ms") or ""
@@ -65,21 +63,19 @@ def _browse(here: Place, project: Project, version_id: int) -> None:
     names = {"split": "Split", "answer": "Answer", "question": "Question"}
     row = tables.pick(page, f"records_{offset}_{split}", names, height=300)
     if row is not None:
-        line = page.reset_index().iloc[row]
-        answer = None if pd.isna(line["answer"]) else str(line["answer"])
-        one = Record(str(line["record_id"]), str(line["question"]), tuple(line["options"] or ()), answer)
-        words = None if answer is None else answer_text(here.task, one, answer)
-        report.example(here.task, state.config_of(project), one, words)
+        one = record.of_line(page.iloc[row])
+        words = None if one.answer is None else answer_text(here.task, one, one.answer)
+        report.example(here.task, state.config_of(here.project), one, words)
 
 
-def _instruction(here: Place, project: Project) -> None:
+def _instruction(here: Place) -> None:
     """The task's instruction, which is sent with every record, and the form that changes it."""
     with st.expander(upload.INSTRUCTION if here.task.instruction else f"{upload.INSTRUCTION} (none)"):
         with st.form("instruct", border=False):
             text = st.text_area(
                 upload.INSTRUCTION,
                 here.task.instruction,
-                key=f"instruction_of_{project.version_id}",
+                key=f"instruction_of_{here.project.version_id}",
                 height=100,
                 max_chars=LONGEST_INSTRUCTION,
                 placeholder=upload.INSTRUCTION_EXAMPLE,
@@ -90,13 +86,13 @@ def _instruction(here: Place, project: Project) -> None:
             pressed = st.form_submit_button("Save instruction", icon=":material/check:")
         if pressed:
             with parts.errors_shown(), st.spinner("Storing"):
-                saved = intake.instruct(here.store, project, text or "")
-                if saved.version_id != project.version_id:
+                saved = intake.instruct(here.store, here.project, text or "")
+                if saved.version_id != here.project.version_id:
                     notices.say(f"The instruction was saved as dataset version {saved.version_number}.")
                 st.rerun()
 
 
-def _versions(here: Place, project: Project, known: Sequence[Version]) -> None:
+def _versions(here: Place, known: Sequence[Version]) -> None:
     """The table of versions, oldest first, and the button that changes which one is in use."""
     lines = []
     for before, version in zip([None, *known], known, strict=False):
@@ -104,7 +100,7 @@ def _versions(here: Place, project: Project, known: Sequence[Version]) -> None:
         lines.append(
             {
                 "Version": version.number,
-                "In use": "in use" if version.id == project.version_id else "",
+                "In use": "in use" if version.id == here.project.version_id else "",
                 "Imported": formats.moment(version.created),
                 "Records": sum(version.counts.values()),
                 "Compared with the one before": difference,
@@ -113,15 +109,15 @@ def _versions(here: Place, project: Project, known: Sequence[Version]) -> None:
         )
     tables.table(pd.DataFrame(lines), "versions")
     if len(known) > 1:
-        _another(here, project, known)
+        _another(here, known)
 
 
-def _another(here: Place, project: Project, known: Sequence[Version]) -> None:
+def _another(here: Place, known: Sequence[Version]) -> None:
     """Choosing another version: its differences from the current one, and the button that puts it in use."""
-    others = {version.number: version for version in reversed(known) if version.id != project.version_id}
-    in_use = next(version for version in known if version.id == project.version_id)
+    others = {version.number: version for version in reversed(known) if version.id != here.project.version_id}
+    in_use = next(version for version in known if version.id == here.project.version_id)
     left, middle, right = st.columns([2, 6, 3], vertical_alignment="bottom")
-    number = left.selectbox("Another version", list(others), key=f"other_version_{project.version_id}")
+    number = left.selectbox("Another version", list(others), key=f"other_version_{here.project.version_id}")
     wanted = others[number]
     with middle:
         found = [f"Compared with version {in_use.number}: {_changes(here, in_use, wanted)}."]
@@ -136,7 +132,7 @@ def _another(here: Place, project: Project, known: Sequence[Version]) -> None:
         icon=":material/history:",
         width="stretch",
         on_click=_use,
-        args=(project.id, number, wanted.id),
+        args=(here.project.id, number, wanted.id),
     )
 
 

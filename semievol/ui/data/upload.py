@@ -37,10 +37,10 @@ INSTRUCTION_EXAMPLE = "Sort each call by the team that has to go."
 _STORING = "storing"
 
 
-def upload(here: Place, project: Project) -> None:
+def upload(here: Place) -> None:
     """Draws all steps of an import, from files to a new dataset version."""
-    with unfinished.choices_kept(slots.incoming(here, project)):
-        loaded, failed = slots.slots(here, project)
+    with unfinished.choices_kept(slots.incoming(here)):
+        loaded, failed = slots.slots(here)
         if loaded or failed:
             st.button(
                 "Start over",
@@ -50,7 +50,7 @@ def upload(here: Place, project: Project) -> None:
                 help="Removes the files and choices of this import. Imported versions stay.",
             )
         if loaded:
-            _understood(here, project, loaded, failed)
+            _after_files(here, loaded, failed)
 
 
 def _start_over() -> None:
@@ -58,19 +58,19 @@ def _start_over() -> None:
         slots.forget()
 
 
-def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split]) -> None:
+def _after_files(here: Place, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split]) -> None:
     read = {split: one.table for split, one in loaded.items()}
-    offer = carried_over.offer(here, project, [*loaded, *failed])
+    offer = carried_over.offer(here, [*loaded, *failed])
     kept: list[Split] = ["labeled"] if offer is not None and offer.labeled() else []
     with parts.card("mapping"):
         parts.heading("What the columns mean", "Suggested from their names and content. Correct what is wrong.")
-        mapping = columns.mapping(here, project, read)
+        mapping = columns.mapping(here, read)
         aligned = align(read, mapping)
         for split, table in aligned.items():
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
-        task, hide_gold = columns.task(here, project, aligned, mapping, offer.version.task if offer and kept else None)
-        whole_task = instructed(task, _instruction(project))
+        task, hide_gold = columns.task(here, aligned, mapping, offer.version.task if offer and kept else None)
+        whole_task = instructed(task, _instruction(here.project))
         kept += offer.others(task) if offer else []
         share = _test_share([*aligned, *kept])
     checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
@@ -85,7 +85,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
             taken = report.remedies(checked.findings)
         imported, measured, problem = checked, None, None
         try:
-            imported, measured = _decided(project, checked, whole_task, taken, share)
+            imported, measured = _decided(here.project, checked, whole_task, taken, share)
         except UserError as error:
             problem = error
         with where:
@@ -97,9 +97,9 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
     if measured is not None and len(measured.sample):
         with parts.card("lengths"):
             parts.heading("Length in tokens")
-            report.token_tiles(measured, state.config_of(project).model)
+            report.token_tiles(measured, state.config_of(here.project).model)
     sources = intake.kept_sources(offer.version, kept) if offer else []
-    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, whole_task, imported, sources))
+    _confirm(here, loaded, failed, intake.Draft(aligned, mapping, whole_task, imported, sources))
 
 
 def _refused(problem: UserError) -> None:
@@ -111,14 +111,12 @@ def _refused(problem: UserError) -> None:
         right.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
 
 
-def _confirm(
-    here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split], draft: intake.Draft
-) -> None:
+def _confirm(here: Place, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split], draft: intake.Draft) -> None:
     records = draft.imported.records
     with parts.card("confirm"):
         left, right = st.columns([4, 2], vertical_alignment="center")
         with left:
-            version = 1 + max((one.number for one in versions.versions(here.store, project.id)), default=0)
+            version = 1 + max((one.number for one in versions.versions(here.store, here.project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
             missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
             if missing:
@@ -126,12 +124,12 @@ def _confirm(
             for split in failed:
                 parts.note(f"The {split} file could not be read and will not be imported.")
             for split in slots.SLOTS:
-                if project.counts.get(split) and not records.size(split):
-                    known = formats.plural(project.counts[split], f"{split} record")
-                    parts.note(f"Version {project.version_number} has {known}, version {version} will have none.")
+                if here.project.counts.get(split) and not records.size(split):
+                    known = formats.plural(here.project.counts[split], f"{split} record")
+                    parts.note(f"Version {here.project.version_number} has {known}, version {version} will have none.")
         pressed = right.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
-            store(here.store, project, draft, {split: one.given for split, one in loaded.items()})
+            store(here.store, here.project, draft, {split: one.given for split, one in loaded.items()})
             st.rerun()
 
 
@@ -150,9 +148,9 @@ def _instruction(project: Project) -> str:
     return text or ""
 
 
-def _test_share(there: Collection[Split]) -> float:
+def _test_share(splits: Collection[Split]) -> float:
     """The share of the labeled records to split off for testing, offered only if there are no test records; else 0."""
-    if "test" in there or "labeled" not in there:
+    if "test" in splits or "labeled" not in splits:
         return 0.0
     unfinished.settle("split_off", False)
     wanted = st.toggle(
@@ -184,7 +182,7 @@ def _checked(
         bar = st.progress(0.0, "Checking every row")
         before = None if import_.checked is None else import_.checked[1]
         earlier = offer.kept(kept) if offer else {}
-        made = check_tables(aligned, mapping, task, hide_gold, base, _drawn(bar), before, earlier)
+        made = check_tables(aligned, mapping, task, hide_gold, base, _progress(bar), before, earlier)
         bar.empty()
         import_.checked, import_.decided = (key, made), None
     result = import_.checked[1]
@@ -210,7 +208,7 @@ def _decided(
     return import_.decided[1:]
 
 
-def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
+def _progress(bar: st.delta_generator.DeltaGenerator) -> Watch:
     """A function that draws progress on the bar: records done, records per second, time left."""
     began: dict[str, float] = {}
 

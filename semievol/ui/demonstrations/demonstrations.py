@@ -45,7 +45,7 @@ def picker(here: Place) -> Record | None:
     if source == OWN:
         return _own_question(here)
     search = st.text_input("Search", key="demo_search", placeholder="Words in the question", live="300ms") or ""
-    version_id = here.this_project.version_id
+    version_id = here.project.version_id
     assert version_id is not None, "drawn without data"
     split = next(one for one in SPLITS if one == source)
     total = records.records_page(here.store, version_id, split, search, 0, 1)[1]
@@ -59,7 +59,7 @@ def picker(here: Place) -> Record | None:
     _steps(place, total)
     if found is None:
         page, _ = records.records_page(here.store, version_id, split, search, place, 1)
-        found = _as_record(page.iloc[0], split) if len(page) else None
+        found = record.of_line(page.iloc[0]) if len(page) else None
     if found is not None:
         paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
         parts.note(f"Record {found.id[:12]} · {found.split}")
@@ -95,12 +95,6 @@ def _steps(place: int, total: int) -> None:
         parts.html(f"<span class='sv-num'>{place + 1:,} of {total:,}</span>" if total else "")
 
 
-def _as_record(line: pd.Series, split: Split) -> Record:
-    options = line["options"]
-    answer = None if pd.isna(line["answer"]) else str(line["answer"])
-    return Record(str(line["record_id"]), str(line["question"]), tuple(options or ()), answer, split)
-
-
 def _own_question(here: Place) -> Record | None:
     text = st.text_area("Question", key="own_question", height=140, placeholder="Type a question the model never saw")
     options: list[str] = []
@@ -115,7 +109,7 @@ def _own_question(here: Place) -> Record | None:
 
 def shown(here: Place, task: Task, question: Record) -> None:
     """The demonstrations of the record with similarity and shared words, asking a model, and the exact prompt."""
-    config = here.round.config if here.round else state.config_of(here.this_project)
+    config = here.round.config if here.round_or_none else state.config_of(here.project)
     parts.heading(
         "Its demonstrations",
         f"The most similar labeled records (k = {config.propagation.k}), with shared words marked. In the prompt the "
@@ -164,7 +158,7 @@ def _answers(task: Task, question: Record, said: Sequence[tuple[list[int], dict[
 def _found(here: Place, question: Record, k: int) -> list[Demonstration] | None:
     if (near := session.of(Browsing).nearest.get(question.content_hash)) is not None:
         return near
-    if here.round is None or question.id == "own-question":
+    if here.round_or_none is None or question.id == "own-question":
         return None
     try:
         return results.record_view(here.store, here.round.id, question.id).demonstrations[:k] or None
@@ -174,9 +168,9 @@ def _found(here: Place, question: Record, k: int) -> list[Demonstration] | None:
 
 def _round_id(here: Place) -> int:
     """The current round; without one, the round that "Propagate" would use is opened."""
-    if here.round is not None:
+    if here.round_or_none is not None:
         return here.round.id
-    return rounds.open_round(here.store, here.this_project.id, state.config_of(here.this_project)).id
+    return rounds.open_round(here.store, here.project.id, state.config_of(here.project)).id
 
 
 def coverage(frame: pd.DataFrame) -> None:

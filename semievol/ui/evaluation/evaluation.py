@@ -15,7 +15,6 @@ from semievol.jobs import inference_client
 from semievol.method import comparison
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records
-from semievol.store.data.projects import Project
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.run_table import Run
@@ -42,7 +41,7 @@ class Playground:
 
 def nothing_judged(here: Place) -> None:
     """The empty state: why there is no evaluation, and a link to the page that helps."""
-    version = here.round.version_id if here.round else here.this_project.version_id
+    version = here.round.version_id if here.round_or_none else here.project.version_id
     if version is None or records.records_page(here.store, version, "test", limit=1)[1]:
         what = "After fine-tuning, every model answers the test set. This page then compares their accuracies."
         with parts.empty("Nothing evaluated yet", what):
@@ -60,7 +59,7 @@ def nothing_judged(here: Place) -> None:
 def caveats(here: Place, run: Run) -> list[str]:
     """Sentences on differences between the evolved model and warm-up that do not come from the pseudo-labels."""
     sentences = []
-    if here.this_round.parent_id is not None:
+    if here.round.parent_id is not None:
         sentences.append("In this round, warm-up is the evolved model of the parent round.")
     frozen = selections.selections(here.store, run.round_id)
     used = next((one for one in frozen if one["number"] == run.selection_used), None)
@@ -114,7 +113,7 @@ def _place(row: str) -> dict[str, str]:
     return {"group": formats.MODEL_WORDS[model], "kind": formats.WAY_WORDS[row.removeprefix(model)]}
 
 
-def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) -> None:
+def more(here: Place, run: Run, evaluation: dict[str, Any]) -> None:
     """Offers to evaluate with demonstrations if that was left out and the run's adapter is still the round's newest."""
     shown = any(row in evaluation for row in formats.ROW_WORDS if row.endswith("_demonstrations"))
     newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)
@@ -124,7 +123,7 @@ def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) ->
     with st.container(horizontal=True, vertical_alignment="center"):
         parts.act(
             "Evaluate with demonstrations, too",
-            lambda: actions.evaluate_demonstrations(here.store, project, run),
+            lambda: actions.evaluate_demonstrations(here.store, here.project, run),
             icon=":material/library_add:",
             disabled=busy,
         )
@@ -213,31 +212,31 @@ def flips(found: pd.DataFrame) -> None:
     tables.table(table, f"flips_{which}_{other}", names, height=300)
 
 
-def playground(here: Place, task: Task) -> None:
+def playground(here: Place) -> None:
     """A form for a question, and the answers of every model of the round side by side."""
     parts.heading("Playground", "Type a question. Every model answers it, side by side.")
     with st.form("playground", border=False):
         text = st.text_area("Question", key="play_question", height=100)
         options: list[str] = []
-        if task.kind == "multiple_choice":
+        if here.task.kind == "multiple_choice":
             options = [
                 x for x in (st.text_area("Options, one per line", key="play_options") or "").splitlines() if x.strip()
             ]
         shown = st.toggle("With demonstrations", value=False, key="play_demonstrations")
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
-        question, k = Record("own-question", text, tuple(options)), here.this_round.config.propagation.k
+        question, k = Record("own-question", text, tuple(options)), here.round.config.propagation.k
         with parts.errors_shown(), st.spinner("Asking the models"):
-            near = inference_client.nearest(here.store, here.this_round.id, question, k) if shown else []
-            answers = inference_client.ask(here.store, here.this_round.id, question, near, here.models)
+            near = inference_client.nearest(here.store, here.round.id, question, k) if shown else []
+            answers = inference_client.ask(here.store, here.round.id, question, near, here.models)
             session.put(Playground(question, answers, near))
     played = session.of(Playground)
     if played.question is not None:
         for column, one in zip(st.columns(len(played.answers)), played.answers, strict=True):
             with column:
-                paint.draw(record.reply(task, played.question, one), key=f"played_{one['model']}")
+                paint.draw(record.reply(here.task, played.question, one), key=f"played_{one['model']}")
         if played.shown:
             paint.draw(
-                *[record.demonstration(task, played.question, d, i) for i, d in enumerate(played.shown, 1)],
+                *[record.demonstration(here.task, played.question, d, i) for i, d in enumerate(played.shown, 1)],
                 key="played_near",
             )

@@ -50,16 +50,16 @@ def downloads(here: Place, run: Run) -> None:
         if frozen:
             _download(here, "Training data", "training", f"training.{suffix}", round_id=round_id, form=form)
             round_, number = get_round(here.store, round_id), frozen[-1]["number"]
-            if caveat := training.caveat(here.store, here.this_project, round_, number):
+            if caveat := training.caveat(here.store, here.project, round_, number):
                 parts.note(caveat)
         if outcomes.run_adapter(here.store, run.id):
             _download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
     with rest:
         _download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
-        archives.take(here, here.this_project)
+        archives.take(here)
         parts.note("The whole project in one file, to be imported into another workspace.")
-    st.code(launch.command_line(here.store, here.this_project, run), language=None, wrap_lines=True)
+    st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
 
 
 def _download(here: Place, label: str, what: str, name: str, kind: str = "secondary", **which: Any) -> None:
@@ -67,6 +67,6 @@ def _download(here: Place, label: str, what: str, name: str, kind: str = "second
 
     def write() -> bytes:
         with tempfile.TemporaryDirectory() as folder:
-            return export(here.store, here.this_project, what, Path(folder) / name, **which).read_bytes()
+            return export(here.store, here.project, what, Path(folder) / name, **which).read_bytes()
 
     st.download_button(label, write, name, on_click="ignore", width="stretch", type=kind)  # type: ignore[arg-type]

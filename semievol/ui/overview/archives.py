@@ -11,7 +11,7 @@ import streamlit as st
 from semievol.export import archive, arrival
 from semievol.importing.near_duplicates import Watch
 from semievol.store.data.incoming import incoming_folder
-from semievol.store.data.projects import Project, project_folder
+from semievol.store.data.projects import project_folder
 from semievol.ui.shell import notices, parts, router, session, state
 from semievol.ui.shell.state import Place
 
@@ -42,16 +42,16 @@ def _bring() -> None:
         router.go("overview", project=made.id, round=None)
 
 
-def take(here: Place, project: Project) -> None:
+def take(here: Place) -> None:
     """Writes the project's archive on request, then offers it."""
-    path = project_folder(here.store, project.id) / "exports" / f"project-{project.id}{archive.ENDING}"
+    path = project_folder(here.store, here.project.id) / "exports" / f"project-{here.project.id}{archive.ENDING}"
     exported = session.shell().exported
-    if st.button("Export whole project", key=f"prepare_{project.id}", width="stretch", icon=":material/archive:"):
+    if st.button("Export whole project", key=f"prepare_{here.project.id}", width="stretch", icon=":material/archive:"):
         with parts.errors_shown(), _progress() as watch:
-            _, exported[project.id] = archive.write(here.store, project, path, overwrite=True, watch=watch)
-    if project.id not in exported or not path.is_file():
+            _, exported[here.project.id] = archive.write(here.store, here.project, path, overwrite=True, watch=watch)
+    if here.project.id not in exported or not path.is_file():
         return
-    for sentence in exported[project.id]:
+    for sentence in exported[here.project.id]:
         parts.note(sentence)
     size = path.stat().st_size
     if size > _LARGEST_DOWNLOAD:
@@ -65,7 +65,7 @@ def take(here: Place, project: Project) -> None:
         on_click="ignore",
         width="stretch",
         type="primary",
-        key=f"download_{project.id}",
+        key=f"download_{here.project.id}",
     )
 
 

@@ -64,7 +64,7 @@ def filters(here: Place) -> dict[str, Any]:
 
 def off_the_question(here: Place) -> None:
     """Names the collaborators that often give most of their probability to text other than the allowed answers."""
-    for name, (few, total) in state.unanswering(here.store, here.this_round.id).items():
+    for name, (few, total) in state.unanswering(here.store, here.round.id).items():
         if few >= OFTEN * total:
             parts.note(
                 f"{name} often does not answer the question: in {few:,} of {total:,} responses it gives less than "
@@ -75,7 +75,7 @@ def off_the_question(here: Place) -> None:
 
 def who_earned_what(here: Place) -> None:
     """The weights of the collaborators in one line, if the round has weights."""
-    found = rounds.weights(here.store, here.this_round.id)
+    found = rounds.weights(here.store, here.round.id)
     if found is not None:
         parts.note(earned_weights.sentence(found))
 
@@ -104,7 +104,7 @@ def record_in_full(here: Place, record_id: str) -> None:
     """Question, candidate, every collaborator's answer with its probabilities, and the self-justify exchange."""
     task = here.task
     try:
-        view = results.record_view(here.store, here.this_round.id, record_id)
+        view = results.record_view(here.store, here.round.id, record_id)
     except UserError as error:
         parts.show_error(error)
         return
@@ -141,7 +141,7 @@ def record_in_full(here: Place, record_id: str) -> None:
         parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
         paint.draw(*[record.response(task, view.record, response) for response in view.responses], key=f"r_{record_id}")
         if view.justification is not None:
-            counts = _SETTLED[here.this_round.config.propagation.verdict_confidence]
+            counts = _SETTLED[here.round.config.propagation.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
             given = [response.text for response in view.responses]
@@ -150,7 +150,7 @@ def record_in_full(here: Place, record_id: str) -> None:
                 view.record,
                 by_similarity(view.demonstrations),
                 given,
-                rule_first=here.this_round.config.rule_first,
+                rule_first=here.round.config.rule_first,
             )
             with st.expander("The prompt (the model read the answers in shuffled order)"):
                 st.code(record.prompt(turns), language=None, wrap_lines=True)

@@ -34,7 +34,7 @@ MODES = {"fixed": "Fixed number", "any_time": "Stop any time"}
 
 def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
     """Draws the open review, or the form that starts one; then the results of earlier reviews."""
-    past = state.reviews(here.store, here.this_round.id)
+    past = state.reviews(here.store, here.round.id)
     under_way = next((one for one in reversed(past) if one.open), None)
     if under_way is not None:
         _ask(here, under_way)
@@ -73,7 +73,7 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
         with parts.errors_shown():
             order = drawing_order(dict(zip(left.index, left["content_hash"], strict=True)))
             size = size if mode == "fixed" else most
-            reviews.begin(here.store, here.this_round.id, cut.policy, order, mode, size, prior, state.reviewer())
+            reviews.begin(here.store, here.round.id, cut.policy, order, mode, size, prior, state.reviewer())
             st.rerun()
 
 
@@ -107,7 +107,7 @@ def _prior(cut: Cut) -> tuple[float, float]:
 def _ask(here: Place, under_way: Review) -> None:
     sample = under_way.sample
     questions = sample.upcoming(desk.AHEAD)
-    records = records_by_id(here.store, here.this_round.version_id, [i for i, _ in questions])
+    records = records_by_id(here.store, here.round.version_id, [i for i, _ in questions])
     done = len(sample.first)
     top = st.columns([4, 2], vertical_alignment="center")
     with top[0]:
@@ -130,7 +130,7 @@ def _ask(here: Place, under_way: Review) -> None:
         _answer(here, under_way, entry["slot"], entry["act"], answer, f"{entry['by']}-{entry['seq']}")
 
     def records_of(record_id: str) -> Record:
-        return records_by_id(here.store, here.this_round.version_id, [record_id])[record_id]
+        return records_by_id(here.store, here.round.version_id, [record_id])[record_id]
 
     more = len(sample.order) - done > len(items)
     desk.draw(
@@ -165,7 +165,7 @@ def _item(here: Place, question: Record, repeat: bool, place: int) -> dict[str, 
 def _buttons(here: Place, under_way: Review, question: Record, repeat: bool) -> None:
     """The form for answering by mouse. It is the only way for typed answers and for answers after the ninth."""
     slot = f"{'again' if repeat else 'first'} {question.id}"
-    revision = results.revision(here.store, here.this_round.id)
+    revision = results.revision(here.store, here.round.id)
     with st.form(f"blind_{slot}", border=False):
         typed = desk.typed(here.task, question, "Your answer")
         with st.container(horizontal=True):

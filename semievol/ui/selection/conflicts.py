@@ -25,7 +25,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     kept.made[made.content_hash] = made
     if made.action == "skip":
         return
-    since = decisions.newer(here.store, here.this_project.id, made.content_hash, seen)
+    since = decisions.newer(here.store, here.project.id, made.content_hash, seen)
     others = _others(here.task, since, made, {*kept.mine})
     if others:
         _note(here, others, made)
@@ -49,7 +49,7 @@ def _overruled(here: Place) -> None:
     if not kept.made:
         return
     compared = max(kept.compared, min(one.id for one in kept.made.values()))
-    since = decisions.since(here.store, here.this_project.id, compared)
+    since = decisions.since(here.store, here.project.id, compared)
     undone = {entry.undoes for entry in since}
     for entry in since:
         own = kept.made.get(entry.content_hash)
@@ -69,7 +69,7 @@ def _others(task: Task, since: list[Decision], made: Decision, known: Set[int | 
 
 def _note(here: Place, others: list[Decision], made: Decision) -> None:
     """Notes the sentence on a conflict: who decided what on the record, and which decision counts now."""
-    view = results.record_view(here.store, here.this_round.id, made.record_id)
+    view = results.record_view(here.store, here.round.id, made.record_id)
     what_they_did = formats.series([f"{entry.reviewer or 'somebody else'} {_words(entry)}" for entry in others])
     yours = view.decision is not None and view.decision.id == made.id
     desk.kept().round.conflicts[made.id] = (

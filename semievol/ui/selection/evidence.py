@@ -38,21 +38,21 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
     why = cut.reason()
     if why:
         st.text(why)
-    round_id = here.this_round.id
+    round_id = here.round.id
     past = state.reviews(here.store, round_id)
     if not why and len(calibration):
         fitted = bool(calibration["cross_fitted"].any())
         classes = state.class_shift(here.store, round_id, here.task)
         looks = summary.compared(rounds.shift(here.store, round_id), classes, past, cut, pool, calibration)
         _estimated(cut.evidence(measures_tried=measures), looks, measures, fitted)
-    elif not why and here.this_round.parent_id is not None:
+    elif not why and here.round.parent_id is not None:
         gone = "Earlier rounds have used up all calibration records"
         none = gone if rounds.held(here.store, round_id) else "No calibration records are held out in this round"
         parts.note(
             f"Estimated precision: not enough evidence. {none}. A random review (below) can verify the precision "
             "instead."
         )
-    bulk = decisions.in_bulk(here.store, here.this_project.id) if past else ()
+    bulk = decisions.in_bulk(here.store, here.project.id) if past else ()
     _verified(summary.verified(past, cut, pool, bulk), kept, past)
 
 

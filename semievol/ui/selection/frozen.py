@@ -19,7 +19,7 @@ NONE = "No selection is frozen yet. Fine-tuning first freezes what the present p
 
 def compare(here: Place) -> None:
     """The table of selections, the differences between two of them, and the origin of each record."""
-    found = sorted(selections.selections(here.store, here.this_round.id), key=lambda one: -one["number"])
+    found = sorted(selections.selections(here.store, here.round.id), key=lambda one: -one["number"])
     parts.heading(
         "Frozen selections", "A frozen selection has a number and never changes. Fine-tuning uses the newest one."
     )
@@ -51,7 +51,7 @@ def _line(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _difference(here: Place, newer: int, older: int) -> None:
-    now, before = (selections.selection_frame(here.store, here.this_round.id, n) for n in (newer, older))
+    now, before = (selections.selection_frame(here.store, here.round.id, n) for n in (newer, older))
     both = now.merge(before, on="record_id", how="outer", suffixes=("", "_before"), indicator=True)
     added, removed = both[both["_merge"] == "left_only"], both[both["_merge"] == "right_only"]
     kept = both[both["_merge"] == "both"]
@@ -75,7 +75,7 @@ def _rows(part: pd.DataFrame, what: str) -> pd.DataFrame:
 
 def _passports(here: Place, number: int) -> None:
     """One page of the selection's records, each with the origin of its answer."""
-    frame = selections.selection_frame(here.store, here.this_round.id, number)
+    frame = selections.selection_frame(here.store, here.round.id, number)
     frame["decided"] = [formats.moment(at) if at == at else "" for at in frame["decided"]]
     offset = tables.pages_of(len(frame), f"passports_{number}")
     parts.note(f"Origin of each answer in selection {number} ({formats.plural(len(frame), 'record')}):")

@@ -62,7 +62,7 @@ def history(here: Place) -> None:
 
 def _page(here: Place, search: str) -> HistoryPage:
     """The page that the pager shows; the pager is drawn if there are several pages."""
-    store, project_id = here.store, here.this_project.id
+    store, project_id = here.store, here.project.id
     first = history_page(store, project_id, search=search, limit=tables.PAGE)
     offset = tables.pages_of(first.found, _PAGER)
     return first if offset == 0 else history_page(store, project_id, search=search, offset=offset, limit=tables.PAGE)
@@ -88,11 +88,11 @@ def _in_full(entry: pd.Series) -> None:
 
 @notices.errors_kept()
 def _take_back(here: Place, decision_id: int) -> None:
-    many.take_back(here, decision_id, decisions.together(here.store, here.this_project.id, decision_id))
+    many.take_back(here, decision_id, decisions.together(here.store, here.project.id, decision_id))
 
 
 @notices.errors_kept()
 def _restore(here: Place, decision_id: int, entries: int) -> None:
     key = f"restore-{desk.kept().name}-{decision_id}-{entries}"
-    decisions.restore(here.store, here.this_project.id, decision_id, state.reviewer(), key)
+    decisions.restore(here.store, here.project.id, decision_id, state.reviewer(), key)
     notices.say("The decision was restored. It is now the newest one on its record.")

@@ -31,7 +31,7 @@ def choose(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> N
         "Decide on many candidates",
         "Filter the undecided candidates, then decide on all that are found. One Undo under Review takes it all back.",
     )
-    found = _filtered(pool, kept, measure, reserved(state.reviews(here.store, here.this_round.id)))
+    found = _filtered(pool, kept, measure, reserved(state.reviews(here.store, here.round.id)))
     if found.empty:
         parts.note("No undecided candidate matches these filters.")
         return
@@ -40,7 +40,7 @@ def choose(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> N
     shown = found.head(SHOWN).assign(value=found[measure].head(SHOWN))
     names = {"question": "Question", "answer": "Candidate", "value": formats.MEASURE_WORDS[measure]}
     tables.table(shown, "bulk_preview", names, WIDTHS, height=280)
-    revision = results.revision(here.store, here.this_round.id)
+    revision = results.revision(here.store, here.round.id)
     with st.container(horizontal=True):
         for label, action in (("Accept all", "accept"), ("Reject all", "reject"), ("None fits for all", "ambiguous")):
             text = f"{label} {len(found):,}"
@@ -78,7 +78,7 @@ def decide(here: Place, shown: dict[str, str | None], action: str, revision: int
 
     shown: record id -> answer that was on the screen.
     """
-    store, project_id, round_id, signed = here.store, here.this_project.id, here.this_round.id, state.reviewer()
+    store, project_id, round_id, signed = here.store, here.project.id, here.round.id, state.reviewer()
     key = f"bulk-{desk.kept().name}-{action}-{revision}"
 
     def work(watch: Callable[[int], None]) -> str:
@@ -108,7 +108,7 @@ def take_back(here: Place, decision_id: int, together: int, key: str | None = No
 
     key: identifies the click, where a second click could mean another decision.
     """
-    store, project_id, signed = here.store, here.this_project.id, state.reviewer()
+    store, project_id, signed = here.store, here.project.id, state.reviewer()
 
     def work(watch: Callable[[int], None]) -> str:
         press = key or f"back-{decision_id}"
@@ -128,7 +128,7 @@ def _begin(here: Place, doing: str, work: Callable[[Callable[[int], None]], str]
 
 def _name(here: Place, doing: str) -> str:
     """Name of the job. It holds the project, so that the result is shown only there: Undo acts within one project."""
-    return f"{doing} {here.this_project.id}"
+    return f"{doing} {here.project.id}"
 
 
 def follow(here: Place) -> None:

@@ -24,7 +24,7 @@ def measures(here: Place) -> None:
         "Measures of confidence",
         "For each measure, the share of wrong answers among the most confident candidates, from calibration records.",
     )
-    round_id = here.this_round.id
+    round_id = here.round.id
     curves, suggested = _figures(here.store, round_id, results.written(here.store, round_id))
     if suggested is None or curves.empty:
         parts.note("This round has no calibration records, so the measures cannot be compared.")

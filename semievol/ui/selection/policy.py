@@ -28,14 +28,14 @@ _NEW_RULE = {"fraction": 0.5, "target_precision": 0.9}
 
 def current(here: Place) -> Policy:
     """The policy that the page shows."""
-    return state.policy_shown(here.this_project, here.round)
+    return state.policy_shown(here.project, here.round_or_none)
 
 
 @notices.errors_kept()
 def change(here: Place, **values: Any) -> None:
     """Saves the policy with `values` changed."""
     checked = Policy.model_validate({**current(here).model_dump(), **values})
-    state.save_settings(here.store, here.this_project, policy=checked.model_dump(mode="json"))
+    state.save_settings(here.store, here.project, policy=checked.model_dump(mode="json"))
 
 
 def form(here: Place, pool: pd.DataFrame) -> None:

@@ -56,7 +56,7 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
     """
     if desk.was_stale() or notices.failed() is not None:
         st.rerun()
-    pool, _ = state.candidates(here.store, here.this_round.id)
+    pool, _ = state.candidates(here.store, here.round.id)
     mine = Desk(here, pool, kept, measure, line)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         chosen = st.segmented_control(
@@ -80,7 +80,7 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
     items = [mine.item(record_id) for record_id in queue]
     desk.draw(
         "review",
-        str(here.this_round.id),
+        str(here.round.id),
         items,
         ACTS,
         mine.finished(),
@@ -106,7 +106,7 @@ class Desk:
 
     def __init__(self, here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
         self.here, self.pool, self.measure, self.line = here, pool, measure, line
-        self.project_id, self.round_id = here.this_project.id, here.this_round.id
+        self.project_id, self.round_id = here.project.id, here.round.id
         self.task: Task = here.task
         self.kept = kept
         self.session = desk.kept().name

@@ -27,7 +27,7 @@ def reviewers(here: Place, pool: pd.DataFrame) -> None:
         "Compares each reviewer's newest decision on each record. To decide on records that others have decided on, "
         "choose “Second opinion” under Review.",
     )
-    given = opinions(here.task, decisions.standing(here.store, here.this_project.id))
+    given = opinions(here.task, decisions.standing(here.store, here.project.id))
     if given.shape[1] < 2:
         parts.note("There are no decisions by two reviewers yet. Each reviewer enters a name on the Settings page.")
         return

@@ -15,7 +15,7 @@ from semievol.ui.selection import desk
 from semievol.ui.shell import session, state
 
 LONGEST = 80
-_COMPONENT = "signature"
+_COMPONENT, _FIELD = "signature", "sign_name"
 
 _component = st.components.v2.component(
     "semievol_signature",
@@ -40,12 +40,15 @@ def _restore() -> None:
 
 def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None:
     """The field for the name; decisions made after it was typed are signed with it."""
+    if st.session_state.get(_FIELD) != state.reviewer():  # else it would replace what the visitor is typing
+        st.session_state[_FIELD] = state.reviewer()
     st.text_input(
         "Your name",
+        key=_FIELD,
         max_chars=LONGEST,
         placeholder="Your name",
+        on_change=_sign,
         label_visibility=label_visibility,
-        **session.bound("sign_name", state.reviewer(), _sign),
     )
 
 
@@ -66,8 +69,8 @@ def _open(signing: bool) -> None:
     desk.kept().signing = signing
 
 
-def _sign(name: str) -> None:
-    session.shell().reviewer = _clean(name)
+def _sign() -> None:
+    session.shell().reviewer = _clean(st.session_state[_FIELD])
     _open(False)
     desk.mark_stale()  # the whole page must be drawn, as the browser gets the name from there
 

@@ -29,7 +29,7 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
     last = desk.kept().round.corrected
     if last is None or here.task.kind == "multiple_choice" or last.record_id not in pool.index:
         return  # in multiple choice a letter means a different option in every record
-    found = _alike(pool[~pool.index.isin(reserved(state.reviews(here.store, here.this_round.id)))], last)
+    found = _alike(pool[~pool.index.isin(reserved(state.reviews(here.store, here.round.id)))], last)
     if found.empty:
         forget()
         return
@@ -45,7 +45,7 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
         key = f"sweep_{last.record_id}_{hash(tuple(found.index))}"
         ticked = st.data_editor(shown, column_config=names, hide_index=True, key=key, width="stretch")
         chosen = [str(i) for i, one in ticked["wrong"].items() if one]
-        revision = results.revision(here.store, here.this_round.id)
+        revision = results.revision(here.store, here.round.id)
         with st.container(horizontal=True):
             label = f"Correct {formats.plural(len(chosen), 'record')}" if chosen else "Correct the ticked records"
             st.button(
@@ -59,8 +59,8 @@ def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: desk.Corr
     shown = dict(zip(chosen, pool.loc[chosen, "answer"], strict=True))
     made = decisions.decide_many(
         here.store,
-        here.this_project.id,
-        here.this_round.id,
+        here.project.id,
+        here.round.id,
         shown,
         action="edit",
         answer=last.after,

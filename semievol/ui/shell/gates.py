@@ -17,7 +17,7 @@ from semievol.ui.shell.state import Place
 
 def needs_project(here: Place) -> Project:
     """Returns the project of the address. Without one, draws the empty state with its buttons and ends the page."""
-    if here.project is not None:
+    if here.project_or_none is not None:
         return here.project
     what = (
         "A project holds your data, its task and every result. The sample project shows the whole method in two "
@@ -30,7 +30,7 @@ def needs_project(here: Place) -> Project:
 
 def needs_data(here: Place, why: str) -> None:
     """Ends the page with a link to the Data page if the project has no records. why: what the page needs them for."""
-    if here.this_project.version_id is not None and here.this_project.task is not None:
+    if here.project.version_id is not None and here.project.task is not None:
         return
     with parts.card("no_data"), parts.empty("No records yet", why):
         router.link("data", "Add your data", ":material/upload_file:")
@@ -48,7 +48,7 @@ def needs_candidates(here: Place, what: str) -> None:
             busy = here.active is not None
             parts.act(
                 "Propagate",
-                lambda: actions.propagate(here.store, here.this_project, state.config_of(here.this_project)),
+                lambda: actions.propagate(here.store, here.project, state.config_of(here.project)),
                 type="primary",
                 icon=":material/play_arrow:",
                 disabled=busy,
@@ -61,7 +61,7 @@ def needs_candidates(here: Place, what: str) -> None:
 
 def has_candidates(here: Place) -> bool:
     """Whether the round has candidates to select from."""
-    return here.round is not None and results.has_candidates(here.store, here.round.id)
+    return here.round_or_none is not None and results.has_candidates(here.store, here.round.id)
 
 
 def beginnings(primary: bool = False) -> None:

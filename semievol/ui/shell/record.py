@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from semievol.config import Config
 from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers
@@ -18,6 +20,12 @@ _COMMON = """about above after again also another because been before being betw
 further have having here into itself just more most only other over same should some such than that their them then
 there these they this those through under until very were what when where which while will with would your"""
 _EVERYDAY = frozenset(_COMMON.split())
+
+
+def of_line(line: pd.Series[Any]) -> Record:
+    """The record on a line of `store.data.records.records_page`."""
+    answer = None if pd.isna(line["answer"]) else str(line["answer"])
+    return Record(str(line["record_id"]), str(line["question"]), tuple(line["options"] or ()), answer, line["split"])
 
 
 def question(task: Task, record: Record, answer: str | None = None) -> list[Node]:

@@ -17,7 +17,7 @@ def sidebar(here: Place) -> None:
         with st.container(key="nav"):
             for name in router.PAGES:
                 router.link(name)
-        if here.project is not None:
+        if here.project_or_none is not None:
             parts.html("<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of the round</div>")
             live.polled("sidebar", here.round_id, _stages)
 
@@ -28,11 +28,11 @@ def _pickers(here: Place) -> None:
     st.selectbox(
         "Project",
         ids,
-        index=0 if here.project else None,
+        index=0 if here.project_or_none else None,
         format_func=lambda i: names[i],
-        **session.bound("pick_project", here.project.id if here.project else None, state.visit),
+        **session.bound("pick_project", here.project.id if here.project_or_none else None, state.visit),
     )
-    if len(here.rounds) > 1 and here.round is not None:
+    if len(here.rounds) > 1 and here.round_or_none is not None:
         rounds = {round_.id: round_ for round_ in here.rounds}
         versions = _versions(here)
         st.selectbox(
@@ -43,13 +43,13 @@ def _pickers(here: Place) -> None:
             ),
             help="A round is one pass of the seven stages. Rounds with the same number differ in their settings or "
             "data. The id names a round on the command line.",
-            **session.bound("pick_round", here.round.id, lambda id: state.visit(here.this_project.id, id)),
+            **session.bound("pick_round", here.round.id, lambda id: state.visit(here.project.id, id)),
         )
 
 
 def _versions(here: Place) -> dict[int, str]:
     """Round id -> words for its dataset version; empty where all rounds use the current version."""
-    if here.project is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
+    if here.project_or_none is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
         return {}
     numbers = {version.id: version.number for version in data_versions.versions(here.store, here.project.id)}
     return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}

@@ -34,45 +34,45 @@ class Place:
     """What the address points at. runs: the project's, newest first; active: the run that a worker carries out, of
     any project.
 
-    `this_project`, `this_round` and `task` are for code that is drawn only where they exist.
+    `project`, `round` and `task` are for code that is drawn only where they exist.
     """
 
     store: Store
     projects: list[Project]
-    project: Project | None
+    project_or_none: Project | None
     rounds: list[Round]
-    round: Round | None
+    round_or_none: Round | None
     runs: list[Run]
     active: Run | None
     unknown: str | None = None
 
     @property
-    def this_project(self) -> Project:
-        assert self.project is not None, "drawn without a project"
-        return self.project
+    def project(self) -> Project:
+        assert self.project_or_none is not None, "drawn without a project"
+        return self.project_or_none
 
     @property
-    def this_round(self) -> Round:
-        assert self.round is not None, "drawn without a round"
-        return self.round
+    def round(self) -> Round:
+        assert self.round_or_none is not None, "drawn without a round"
+        return self.round_or_none
 
     @property
     def task(self) -> Task:
-        assert self.this_project.task is not None, "drawn without a task"
-        return self.this_project.task
+        assert self.project.task is not None, "drawn without a task"
+        return self.project.task
 
     @property
     def round_id(self) -> int | None:
-        return self.round.id if self.round else None
+        return self.round.id if self.round_or_none else None
 
     @property
     def round_title(self) -> str:
-        return f"Round {self.round.number}" if self.round else ""
+        return f"Round {self.round.number}" if self.round_or_none else ""
 
     @property
     def models(self) -> list[str]:
         """The models that can be asked: the base model, and those that the round has trained."""
-        trained = outcomes.adapters(self.store, self.round.id) if self.round else {}
+        trained = outcomes.adapters(self.store, self.round.id) if self.round_or_none else {}
         return ["base", *(model for stage, model in (("warm_up", "warm_up"), ("tune", "evolved")) if stage in trained)]
 
     @property

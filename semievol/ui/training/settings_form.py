@@ -73,27 +73,27 @@ NAMES = {
 }
 
 
-def form(here: Place, project: Project) -> Config:
+def form(here: Place) -> Config:
     """Draws the form and returns the config that a run started now would have."""
     parts.heading("Settings", "Choose a preset, then change single settings where needed.")
-    current = state.config_of(project)
+    current = state.config_of(here.project)
     models = [model.name for model in settings.models(here.store) if model.kind != "endpoint"]
-    chosen = session.bound("form_preset", current.preset, lambda preset: _choose_preset(here, project, preset))
+    chosen = session.bound("form_preset", current.preset, lambda preset: _choose_preset(here, preset))
     st.segmented_control("Preset", PRESETS, required=True, **chosen)
     parts.note(PRESET_HELP[current.preset])
     st.selectbox(
         "Model",
         models if current.model in models else [*models, current.model],
         help=Config.model_fields["model"].description,
-        **session.bound("form_model", current.model, lambda model: _choose_model(here, project, model)),
+        **session.bound("form_model", current.model, lambda model: _choose_model(here, model)),
     )
     for group, paths in GROUPS.items():
         with st.expander(group, expanded=group == "Propagation"):
             for path in paths:
-                _field(here, project, current, path)
+                _field(here, current, path)
     with st.expander("All settings as YAML"):
-        _written(here, project)
-    return state.config_of(project)
+        _written(here)
+    return state.config_of(here.project)
 
 
 def field_of(path: str) -> FieldInfo:
@@ -108,7 +108,7 @@ def field_of(path: str) -> FieldInfo:
     return model.model_fields[last]
 
 
-def _field(here: Place, project: Project, current: Config, path: str) -> None:
+def _field(here: Place, current: Config, path: str) -> None:
     field = field_of(path)
     value: Any = current
     for part in path.split("."):
@@ -121,7 +121,7 @@ def _field(here: Place, project: Project, current: Config, path: str) -> None:
     elif kind is not bool and typing.get_origin(kind) is not Literal:
         assert typing.get_origin(kind) in (typing.Union, types.UnionType), f"no widget for {path}"
         value = str(value)
-    shared = session.bound(f"form_{path}", value, lambda new: _change(here, project, path, new))
+    shared = session.bound(f"form_{path}", value, lambda new: _change(here, path, new))
     shared["help"] = field.description
     if kind is bool:
         st.toggle(name, **shared)
@@ -148,29 +148,29 @@ def _limits(field: FieldInfo) -> tuple[Any, Any]:
 
 
 @notices.errors_kept()
-def _change(here: Place, project: Project, path: str, value: Any) -> None:
+def _change(here: Place, path: str, value: Any) -> None:
     if isinstance(value, str):
         value = yaml.safe_load(value) if value.strip() else None
-    own = copy.deepcopy(project.settings)
+    own = copy.deepcopy(here.project.settings)
     assign(own, path.split("."), value)
-    state.config_of(project, **own)  # raises on an invalid value, before it is saved
-    state.save_settings(here.store, project, **own)
+    state.config_of(here.project, **own)  # raises on an invalid value, before it is saved
+    state.save_settings(here.store, here.project, **own)
 
 
 @notices.errors_kept()
-def _choose_model(here: Place, project: Project, model: str) -> None:
-    state.save_settings(here.store, project, model=model)
+def _choose_model(here: Place, model: str) -> None:
+    state.save_settings(here.store, here.project, model=model)
 
 
 @notices.errors_kept()
-def _choose_preset(here: Place, project: Project, preset: str) -> None:
-    kept = {"model": project.settings.get("model"), "preset": preset}
-    state.save_settings(here.store, project, **{**dict.fromkeys(project.settings), **kept})
+def _choose_preset(here: Place, preset: str) -> None:
+    kept = {"model": here.project.settings.get("model"), "preset": preset}
+    state.save_settings(here.store, here.project, **{**dict.fromkeys(here.project.settings), **kept})
 
 
-def _written(here: Place, project: Project) -> None:
+def _written(here: Place) -> None:
     """The differences from the preset as YAML; every setting can be changed here."""
-    own = dict(project.settings)
+    own = dict(here.project.settings)
     with st.form("yaml", border=False):
         text = st.text_area(
             "Differences from the preset",
@@ -181,10 +181,11 @@ def _written(here: Place, project: Project) -> None:
         )
         if st.form_submit_button("Apply"):
             with parts.errors_shown():
-                state.save_settings(here.store, project, **{**dict.fromkeys(own), **_read(project, text or "")})
+                changed = dict.fromkeys(own) | _read(here.project, text or "")
+                state.save_settings(here.store, here.project, **changed)
                 st.rerun()
     with st.expander("The preset in full"):
-        st.code(yaml.safe_dump(preset(state.config_of(project).preset), sort_keys=False), language="yaml")
+        st.code(yaml.safe_dump(preset(state.config_of(here.project).preset), sort_keys=False), language="yaml")
 
 
 def _read(project: Project, text: str) -> dict[str, Any]:

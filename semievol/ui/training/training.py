@@ -12,7 +12,6 @@ import yaml
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import launch, models, summary
-from semievol.store.data.projects import Project
 from semievol.store.runs import progress, runs
 from semievol.store.runs.run_table import Run
 from semievol.ui.shell import actions, formats, live, parts, router, state, tables
@@ -23,7 +22,7 @@ TAIL_BYTES = 6_000
 RESUMABLE = ("cancelled", "interrupted", "failed")
 
 
-def launch_buttons(here: Place, project: Project, config: Config) -> None:
+def launch_buttons(here: Place, config: Config) -> None:
     """The buttons Propagate, Fine-tune and Run everything, and the choice of the model that a new round starts from."""
     parts.heading("Launch", "A run continues when the browser is closed. Only one runs at a time; others queue.")
     parents = {run.round_id for run in here.runs if run.status == "done" and run.until == "evaluate"}
@@ -43,19 +42,19 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
     with st.container(horizontal=True):
         parts.act(
             "Propagate",
-            lambda: actions.propagate(here.store, project, config, parent or None),
+            lambda: actions.propagate(here.store, here.project, config, parent or None),
             icon=":material/hub:",
-            type="secondary" if here.round else "primary",
+            type="secondary" if here.round_or_none else "primary",
         )
         parts.act(
             "Fine-tune",
-            lambda: actions.fine_tune(here.store, project, config, here.round),
+            lambda: actions.fine_tune(here.store, here.project, config, here.round_or_none),
             icon=":material/model_training:",
-            type="primary" if here.round else "secondary",
+            type="primary" if here.round_or_none else "secondary",
         )
         parts.act(
             "Run everything",
-            lambda: actions.run_everything(here.store, project, config, parent or None),
+            lambda: actions.run_everything(here.store, here.project, config, parent or None),
             icon=":material/play_arrow:",
         )
     parts.note(
@@ -64,15 +63,15 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
     )
     for sentence in models.remarks(config):
         parts.note(sentence)
-    _memory(here, project, config)
+    _memory(here, config)
 
 
-def _memory(here: Place, project: Project, config: Config) -> None:
+def _memory(here: Place, config: Config) -> None:
     """The estimated memory of a run beside the free memory; a warning if there is not enough."""
-    if project.version_id is None:
+    if here.project.version_id is None:
         return
     try:
-        needed = state.memory_needed(here.store, project.version_id, config)
+        needed = state.memory_needed(here.store, here.project.version_id, config)
     except UserError as error:
         parts.note(f"The memory of a run cannot be estimated. {error.what}")
         return
@@ -164,7 +163,7 @@ def _queue(waiting: list[Run]) -> None:
         columns[2].button(f"Cancel run {run.id}", key=f"cancel_{run.id}", on_click=actions.stop, args=(run,))
 
 
-def finished(here: Place, project: Project) -> None:
+def finished(here: Place) -> None:
     """The table of the project's runs, and one of them in detail: log, settings, and the command that repeats it."""
     with parts.card("runs"):
         parts.heading("Runs")
@@ -184,7 +183,7 @@ def finished(here: Place, project: Project) -> None:
             for run in here.runs
         ]
         row = tables.pick(pd.DataFrame(lines), f"runs_{len(lines)}")
-        _detail(here, project, here.runs[row or 0])
+        _detail(here, here.runs[row or 0])
 
 
 def messages(run: Run) -> None:
@@ -193,7 +192,7 @@ def messages(run: Run) -> None:
         st.text(sentence)
 
 
-def _detail(here: Place, project: Project, run: Run) -> None:
+def _detail(here: Place, run: Run) -> None:
     top = st.columns([5, 2], vertical_alignment="center")
     with top[0]:
         parts.html(f"<div class='sv-row'><span class='sv-title'>Run {run.id}</span>{parts.badge(run.status)}</div>")
@@ -221,7 +220,7 @@ def _detail(here: Place, project: Project, run: Run) -> None:
         measured = progress.metrics(here.store, run.id)
         if len(measured):
             curves.loss(measured, key=f"loss_{run.id}", height=220)
-    st.code(launch.command_line(here.store, project, run), language=None, wrap_lines=True)
+    st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
     log = launch.log_path(here.store, run.id)
     with st.expander("Log, settings and environment"):
         st.code(tail(log) or "The log is empty.", language=None, height=220, wrap_lines=True)
