@@ -32,7 +32,7 @@ with parts.page() as here:
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
             evaluation.summary(found, evaluation.caveats(here, run))
-            evaluation.more(here, run, found)
+            evaluation.offer_demonstrations(here, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
             left, right = st.columns([5, 7], gap="medium")

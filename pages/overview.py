@@ -16,7 +16,7 @@ with parts.page() as here:
         gates.needs_project(here)
     else:
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
-            gates.beginnings()
+            gates.start_buttons()
         projects.open_project(here)
         if not here.runs:
             projects.first_look(here)

@@ -16,8 +16,8 @@ with parts.page() as here:
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
     with parts.card("table"):
-        responses.who_earned_what(here)
-        responses.off_the_question(here)
+        responses.collaborator_weights(here)
+        responses.rarely_answering(here)
         wanted = responses.filters(here)
         total = results.candidates_page(here.store, here.round.id, limit=1, **wanted)[1]
         top = st.columns([2, 3], vertical_alignment="center")

@@ -113,7 +113,7 @@ def _place(row: str) -> dict[str, str]:
     return {"group": formats.MODEL_WORDS[model], "kind": formats.WAY_WORDS[row.removeprefix(model)]}
 
 
-def more(here: Place, run: Run, evaluation: dict[str, Any]) -> None:
+def offer_demonstrations(here: Place, run: Run, evaluation: dict[str, Any]) -> None:
     """Offers to evaluate with demonstrations if that was left out and the run's adapter is still the round's newest."""
     shown = any(row in evaluation for row in formats.ROW_WORDS if row.endswith("_demonstrations"))
     newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)

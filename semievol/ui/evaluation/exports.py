@@ -57,7 +57,7 @@ def downloads(here: Place, run: Run) -> None:
     with rest:
         _download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
-        archives.take(here)
+        archives.export_button(here)
         parts.note("The whole project in one file, to be imported into another workspace.")
     st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
 

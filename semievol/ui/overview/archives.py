@@ -18,31 +18,31 @@ from semievol.ui.shell.state import Place
 _LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this process's memory
 
 
-def bring() -> None:
+def import_button() -> None:
     """The button that opens the import form: a file and, if the archive's own name is taken, another name."""
     with st.popover("Import archive", icon=":material/unarchive:"):
-        _bring()
+        _import_form()
 
 
-def _bring() -> None:
+def _import_form() -> None:
     """The form. `arrival.restore` checks the whole archive before it stores anything."""
     hint = f"A {archive.ENDING} file made by “Export whole project”."
-    brought = st.file_uploader("Project archive", type="zip", help=hint)
+    file = st.file_uploader("Project archive", type="zip", help=hint)
     name = st.text_input("Name", max_chars=120, placeholder="As in the archive", key="archive_name")
-    if not st.button("Import project", type="primary", disabled=brought is None) or brought is None:
+    if not st.button("Import project", type="primary", disabled=file is None) or file is None:
         return
     with parts.errors_shown():
         store = state.open_store()
         with incoming_folder(store) as folder, _progress() as watch:
             path = folder / "archive.zip"
             with path.open("wb") as stream:
-                shutil.copyfileobj(brought, stream)
+                shutil.copyfileobj(file, stream)
             made = arrival.restore(store, path, name.strip() or None, watch)
         notices.say("The project was imported.")
         router.go("overview", project=made.id, round=None)
 
 
-def take(here: Place) -> None:
+def export_button(here: Place) -> None:
     """Writes the project's archive on request, then offers it."""
     path = project_folder(here.store, here.project.id) / "exports" / f"project-{here.project.id}{archive.ENDING}"
     exported = session.shell().exported

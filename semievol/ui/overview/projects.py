@@ -153,7 +153,7 @@ def _manage(here: Place) -> None:
         if st.button("Archive", key=f"archive_{here.project.id}", width="stretch"):
             store_projects.update_project(here.store, here.project.id, archived=True)
             _leave()
-        archives.take(here)
+        archives.export_button(here)
         typed = st.text_input("Type the project's name to delete it", key=f"typed_{here.project.id}")
         if st.button("Delete", key=f"delete_{here.project.id}", width="stretch", disabled=typed != here.project.name):
             with parts.errors_shown():

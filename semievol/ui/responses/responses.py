@@ -62,7 +62,7 @@ def filters(here: Place) -> dict[str, Any]:
     }
 
 
-def off_the_question(here: Place) -> None:
+def rarely_answering(here: Place) -> None:
     """Names the collaborators that often give most of their probability to text other than the allowed answers."""
     for name, (few, total) in state.unanswering(here.store, here.round.id).items():
         if few >= OFTEN * total:
@@ -73,7 +73,7 @@ def off_the_question(here: Place) -> None:
             )
 
 
-def who_earned_what(here: Place) -> None:
+def collaborator_weights(here: Place) -> None:
     """The weights of the collaborators in one line, if the round has weights."""
     found = rounds.weights(here.store, here.round.id)
     if found is not None:

@@ -15,7 +15,7 @@ from semievol.ui.shell.paint import Node, node
 NEAREST = 3
 
 
-def of(
+def nodes(
     task: Task, view: RecordView, line: Mapping[Hashable, Any], answer: str | None, kept: bool, measure: str
 ) -> list[Node]:
     """The card as nodes. line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether

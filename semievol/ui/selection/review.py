@@ -187,7 +187,7 @@ class Desk:
         view = results.record_view(self.here.store, self.round_id, record_id)
         place, answer = self._place(record_id), self._shown(record_id)
         line = self.pool.iloc[[place]].to_dict("records")[0]
-        nodes = card.of(self.task, view, line, answer, bool(self.kept[place]), self.measure)
+        nodes = card.nodes(self.task, view, line, answer, bool(self.kept[place]), self.measure)
         choices = len(allowed_answers(self.task, view.record))
         return {"id": record_id, "nodes": nodes, "choices": choices, "last": view.last_entry}
 

@@ -24,7 +24,7 @@ def needs_project(here: Place) -> Project:
         "minutes, without a network or a GPU."
     )
     with parts.card("no_project"), parts.empty("Start with a project", what):
-        beginnings(primary=True)
+        start_buttons(primary=True)
     st.stop()
 
 
@@ -64,13 +64,13 @@ def has_candidates(here: Place) -> bool:
     return here.round_or_none is not None and results.has_candidates(here.store, here.round.id)
 
 
-def beginnings(primary: bool = False) -> None:
+def start_buttons(primary: bool = False) -> None:
     """The buttons that open the sample, make a project, or import an archive."""
     kind = "primary" if primary else "secondary"
     parts.act("Open sample project", actions.open_sample, type=kind, icon=":material/science:")
     if st.button("New project", icon=":material/add:"):
         new_project()
-    archives.bring()
+    archives.import_button()
 
 
 @st.dialog("New project")

@@ -49,7 +49,7 @@ class Snapshot:
         return (run, tuple(progress.status for progress in [*self.stages, *self.working]))
 
 
-def look(store: Store, round_id: int | None) -> Snapshot:
+def snapshot(store: Store, round_id: int | None) -> Snapshot:
     """Reads the active run (of any project) and, for each stage, the progress in the round's newest run of it."""
     launch.ensure_worker(store)
     runs = list_runs(store)
@@ -71,11 +71,11 @@ def look(store: Store, round_id: int | None) -> Snapshot:
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
     """Draws `draw(snapshot)` now and, while a run is active, every second. `name` is unique on the page."""
-    first, error_before = look(open_store(), round_id), notices.failed()
+    first, error_before = snapshot(open_store(), round_id), notices.failed()
 
     def body() -> None:
         with parts.errors_shown():
-            now = look(open_store(), round_id)
+            now = snapshot(open_store(), round_id)
             if now.signature != first.signature or notices.failed() not in (None, error_before):
                 st.rerun()
             draw(now)

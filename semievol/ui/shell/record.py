@@ -105,7 +105,7 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
 
 
 def reply(task: Task, question: Record, said: Mapping[str, Any], how: str = "") -> Node:
-    """What a model answered to a question on the page. how: with which demonstrations it was question."""
+    """What a model answered to a question on the page. how: with which demonstrations it was asked."""
     name = [node("label", MODEL_WORDS[said["model"]], tag="span")]
     name += [node("num", how, tag="span")] if how else []
     spread = said.get("probabilities")
