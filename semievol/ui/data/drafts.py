@@ -49,12 +49,12 @@ class _Choices(BaseModel):
 
 
 def keep(folder: Path, split: Split, upload: Upload) -> None:
-    """Notes the present content of a slot."""
+    """Stores what a slot holds now."""
     _write(folder / f"{split}.json", upload)
 
 
 def restored(folder: Path, split: Split) -> tuple[Upload, Path] | None:
-    """The noted content of a slot and a copy of it for the caller; None if there is none or it cannot be used."""
+    """What a slot held, and a copy of its file for the caller; None if there is none or it cannot be used."""
     found = _read(folder / f"{split}.json", Upload)
     if found is None:
         return None

@@ -58,7 +58,7 @@ def _start_over() -> None:
         slots.forget()
 
 
-def _after_files(here: Place, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split]) -> None:
+def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed: Sequence[Split]) -> None:
     read = {split: one.table for split, one in loaded.items()}
     offer = carried_over.offer(here, [*loaded, *failed])
     kept: list[Split] = ["labeled"] if offer is not None and offer.labeled() else []
@@ -111,7 +111,9 @@ def _refused(problem: UserError) -> None:
         right.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
 
 
-def _confirm(here: Place, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split], draft: intake.Draft) -> None:
+def _confirm(
+    here: Place, loaded: Mapping[Split, unfinished.Loaded], failed: Sequence[Split], draft: intake.Draft
+) -> None:
     records = draft.imported.records
     with parts.card("confirm"):
         left, right = st.columns([4, 2], vertical_alignment="center")
@@ -162,7 +164,7 @@ def _test_share(splits: Collection[Split]) -> float:
 
 
 def _checked(
-    loaded: Mapping[Split, slots.Loaded],
+    loaded: Mapping[Split, unfinished.Loaded],
     aligned: Mapping[Split, Table],
     mapping: Columns,
     task: Task,

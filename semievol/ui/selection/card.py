@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ def nodes(
     """The card as nodes. line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether
     the policy keeps it."""
     words = record.named_answer(task, view.record, answer)
-    value = float(line[measure]) if measure in line else math.nan
+    value = float(line[measure])
     why = "kept by the policy" if kept else "left out by the policy"
     if line.get("flagged"):
         why = "left out: its text reads like instructions to a model"

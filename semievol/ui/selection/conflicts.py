@@ -16,7 +16,7 @@ from semievol.ui.shell.state import Place
 
 
 def compare(here: Place, made: Decision, seen: int) -> None:
-    """Notes a conflict if somebody else has decided differently on the record since it was drawn.
+    """Keeps a conflict to show if somebody else has decided differently on the record since it was drawn.
 
     seen: the newest entry in the record's history when it was drawn.
     """
@@ -28,7 +28,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     since = decisions.newer(here.store, here.project.id, made.content_hash, seen)
     others = _others(here.task, since, made, {*kept.mine})
     if others:
-        _note(here, others, made)
+        _keep(here, others, made)
 
 
 def show(here: Place) -> None:
@@ -44,7 +44,7 @@ def show(here: Place) -> None:
 
 
 def _overruled(here: Place) -> None:
-    """Notes later decisions by others that differ from the decisions of this session."""
+    """Finds later decisions by others that differ from the decisions of this session."""
     kept = desk.kept().round
     if not kept.made:
         return
@@ -56,7 +56,7 @@ def _overruled(here: Place) -> None:
         if own is None or own.action == "skip" or entry.id < own.id:
             continue
         if _others(here.task, [entry], own, {*kept.mine, *undone}):
-            _note(here, [entry], own)
+            _keep(here, [entry], own)
     kept.compared = max([compared, *(entry.id for entry in since)])
 
 
@@ -67,8 +67,8 @@ def _others(task: Task, since: list[Decision], made: Decision, known: Set[int | 
     return [entry for entry in later if not _alike(task, entry, made)]
 
 
-def _note(here: Place, others: list[Decision], made: Decision) -> None:
-    """Notes the sentence on a conflict: who decided what on the record, and which decision counts now."""
+def _keep(here: Place, others: list[Decision], made: Decision) -> None:
+    """Keeps the sentence on a conflict: who decided what on the record, and which decision counts now."""
     view = results.record_view(here.store, here.round.id, made.record_id)
     what_they_did = formats.series([f"{entry.reviewer or 'somebody else'} {_words(entry)}" for entry in others])
     yours = view.decision is not None and view.decision.id == made.id

@@ -157,7 +157,7 @@ def _set_value(here: Place, which: str, value: float) -> None:
 
 
 def _largest(pool: pd.DataFrame, measure: str) -> float:
-    top = float(np.nanmax(pool[measure])) if measure in pool and pool[measure].notna().any() else 1.0
+    top = float(np.nanmax(pool[measure])) if pool[measure].notna().any() else 1.0
     return top if top > 0 else 1.0
 
 
@@ -176,5 +176,5 @@ def take_measure(here: Place, measure: str) -> None:
 
 def _choose_rule(here: Place, pool: pd.DataFrame, kind: str) -> None:
     measure = current(here).measure
-    value = _NEW_RULE.get(kind, float(pool[measure].median()) if measure in pool else 0.5)
+    value = _NEW_RULE.get(kind, float(pool[measure].median()))
     change(here, rule={"kind": kind, "value": value})

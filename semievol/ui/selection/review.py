@@ -70,7 +70,7 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         )
         signature.signed()
     order = str(chosen)
-    decided = int(pool["decision"].notna().sum()) if "decision" in pool else 0
+    decided = int(pool["decision"].notna().sum())
     parts.note(f"{ORDERS[order][1]}. {formats.plural(decided, 'decision')} saved in this round.")
     conflicts.show(here)
     queue = mine.queue(order)
@@ -120,12 +120,7 @@ class Desk:
     def queue(self, order: str) -> list[str]:
         """Ids of the next candidates: first the one that was opened or undone, then the undecided ones in `order`."""
         index, self.second = self.pool.index, order == "second"
-        if self.second:
-            waiting = index.isin(self._others())
-        else:
-            waiting = (
-                self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
-            )
+        waiting = index.isin(self._others()) if self.second else self.pool["decision"].isna().to_numpy()
         if skipped := desk.kept().round.skipped:
             waiting = waiting & ~index.isin(skipped)
         reserved_ids = reserved(state.reviews(self.here.store, self.round_id))
@@ -134,7 +129,7 @@ class Desk:
             waiting, self.held = waiting & ~held, int(held.sum())
         open_ = np.flatnonzero(waiting)
         self.left = len(open_)
-        known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))
+        known = self.pool[self.measure].to_numpy(float)[open_]
         sure = -np.nan_to_num(known, nan=np.inf)
         if order == "threshold" and self.line is not None:
             sure = np.nan_to_num(np.abs(known - self.line), nan=np.inf)
@@ -174,7 +169,7 @@ class Desk:
         """The card of a record. A card drawn before is reused, so that `last` stays what the reviewer has seen."""
         cards = desk.kept().round.cards
         place = self._place(record_id)
-        decided = tuple(self.pool[name].array[place] for name in ("decision", "decided_answer") if name in self.pool)
+        decided = tuple(self.pool[name].array[place] for name in ("decision", "decided_answer"))
         key = (self.round_id, self.written, record_id, self.measure, bool(self.kept[place]), decided)
         if key not in cards:
             cards[key] = self._item(record_id)

@@ -76,9 +76,7 @@ def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: desk.Corr
 
 def _alike(pool: pd.DataFrame, last: desk.Correction) -> pd.DataFrame:
     """Undecided candidates with the answer that was corrected, most similar first: question and similarity."""
-    same = pool["answer"].to_numpy() == last.before
-    if "decision" in pool:
-        same &= pool["decision"].isna().to_numpy()
+    same = (pool["answer"].to_numpy() == last.before) & pool["decision"].isna().to_numpy()
     places = np.flatnonzero(same)[:_MOST]
     found = pool.iloc[places][["question"]]
     found = found.assign(similarity=similarities(str(pool.at[last.record_id, "question"]), found["question"].tolist()))

@@ -136,7 +136,7 @@ def marked(text: str, shared: set[str], limit: int = 1200) -> Node:
 
 
 def demonstration(task: Task, asked: Record, shown: Demonstration, place: int) -> Node:
-    """A demonstration for the question `asked`: its label, its similarity, and the shared words marked."""
+    """A demonstration for the record `asked`: its label, its similarity, and the shared words marked."""
     shared = terms(asked.question) & terms(shown.record.question)
     top = node(
         "between",

@@ -1,8 +1,8 @@
-"""What the session of one visitor keeps between two reruns, as typed objects: one for each room that keeps something.
+"""What the session of one visitor keeps between two reruns, as one typed object for each page that keeps something.
 
-`Shell` is the object that all pages share. The others are defined where they are used: `data/unfinished.py`,
-`selection/desk.py`, `demonstrations`, `evaluation`, `settings/workspace.py`. The values of widgets are kept by
-Streamlit, under the keys of the widgets.
+`Shell` is kept for all pages. The others: `data.unfinished.Import`, `demonstrations.Browsing`,
+`selection.desk.Reviewing`, `evaluation.Playground`, `settings.workspace.Tried`. Streamlit itself keeps the values of
+widgets, under their keys.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The current project and round, from the address, and what the pages read about them, cached.
 
-Unsaved drafts live in the session, everything else in the store.
+Unsaved drafts are in the session (see `session`), everything else is in the store.
 """
 
 from __future__ import annotations
