@@ -11,8 +11,7 @@ from semievol.store.data import projects as store_projects
 from semievol.store.data import records
 from semievol.store.data.projects import Project
 from semievol.store.runs import progress, runs
-from semievol.ui.overview import archives
-from semievol.ui.shell import actions, formats, gates, live, paint, parts, record, router, session, state
+from semievol.ui.shell import actions, archives, formats, gates, live, paint, parts, record, router, session, state
 from semievol.ui.shell.paint import node
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves

@@ -10,8 +10,7 @@ from semievol.records import Kind, Task
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.results import results
-from semievol.ui.overview import archives
-from semievol.ui.shell import actions, formats, live, parts, router, state
+from semievol.ui.shell import actions, archives, formats, live, parts, router, state
 from semievol.ui.shell.state import Place
 
 

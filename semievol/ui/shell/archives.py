@@ -19,27 +19,26 @@ _LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this proces
 
 
 def import_button() -> None:
-    """The button that opens the import form: a file and, if the archive's own name is taken, another name."""
+    """The button that opens the import form: a file and, if the archive's own name is taken, another name.
+
+    `arrival.restore` checks the whole archive before it stores anything.
+    """
     with st.popover("Import archive", icon=":material/unarchive:"):
-        _import_form()
-
-
-def _import_form() -> None:
-    """The form. `arrival.restore` checks the whole archive before it stores anything."""
-    hint = f"A {archive.ENDING} file made by “Export whole project”."
-    file = st.file_uploader("Project archive", type="zip", help=hint)
-    name = st.text_input("Name", max_chars=120, placeholder="As in the archive", key="archive_name")
-    if not st.button("Import project", type="primary", disabled=file is None) or file is None:
-        return
-    with parts.errors_shown():
-        store = state.open_store()
-        with incoming_folder(store) as folder, _progress() as watch:
-            path = folder / "archive.zip"
-            with path.open("wb") as stream:
-                shutil.copyfileobj(file, stream)
-            made = arrival.restore(store, path, name.strip() or None, watch)
-        notices.say("The project was imported.")
-        router.go("overview", project=made.id, round=None)
+        hint = f"A {archive.ENDING} file made by “Export whole project”."
+        file = st.file_uploader("Project archive", type="zip", help=hint)
+        name = st.text_input("Name", max_chars=120, placeholder="As in the archive", key="archive_name")
+        pressed = st.button("Import project", type="primary", disabled=file is None)
+        if not pressed or file is None:
+            return
+        with parts.errors_shown():
+            store = state.open_store()
+            with incoming_folder(store) as folder, _progress() as watch:
+                path = folder / "archive.zip"
+                with path.open("wb") as stream:
+                    shutil.copyfileobj(file, stream)
+                made = arrival.restore(store, path, name.strip() or None, watch)
+            notices.say("The project was imported.")
+            router.go("overview", project=made.id, round=None)
 
 
 def export_button(here: Place) -> None:
