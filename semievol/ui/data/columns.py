@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semievol.errors import UserError
 from semievol.importing.mapping import Mapping as Columns
@@ -50,13 +51,11 @@ def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
     chosen: dict[str, str | None] = {}
     first = [role for role in ROLE_HELP if role not in _MORE]
     for column, role in zip(st.columns(len(first)), first, strict=True):
-        with column:
-            chosen[role] = _box(role, suggested, names, files)
+        chosen[role] = _box(column, role, suggested, names, files)
     opened = any(getattr(suggested, role) for role in _MORE)
     with st.expander("Context, groups, hidden gold", expanded=opened):
         for column, role in zip(st.columns(len(_MORE)), _MORE, strict=True):
-            with column:
-                chosen[role] = _box(role, suggested, names, files)
+            chosen[role] = _box(column, role, suggested, names, files)
     choices = suggested.choices if chosen["options"] is None else ()
     if choices:
         st.text(f"Options from the columns {', '.join(choices)}")
@@ -64,13 +63,13 @@ def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
     return Columns(question or "", answer, options, identity, choices, context, group, gold)
 
 
-def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | None:
+def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str], files: str) -> str | None:
     options = names if role == "question" else [NONE, *names]
     value, key = getattr(suggested, role), f"map_{role}_{files}"
     unfinished.settle(key, value if value in options else options[0], options)
-    picked = st.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
+    picked = column.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
     if picked is not None and len(picked) > WIDE:
-        st.text(picked)  # the box shows only the beginning of a long name
+        column.text(picked)  # the box shows only the beginning of a long name
     return None if picked == NONE else picked
 
 

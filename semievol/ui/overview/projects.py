@@ -12,7 +12,7 @@ from semievol.store.data import records
 from semievol.store.data.projects import Project
 from semievol.store.runs import progress, runs
 from semievol.ui.shell import actions, archives, formats, gates, live, paint, parts, record, router, session, state
-from semievol.ui.shell.paint import node
+from semievol.ui.shell.paint import group, node
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves
 
@@ -124,8 +124,8 @@ def first_look(here: Place) -> None:
             for line in page.itertuples():
                 text = node("num", formats.shorten(str(line.question)), tag="span")
                 known = [record.chip(str(line.answer), True)] if split == "labeled" else []
-                lines.append(node("line", None, *known, text))
-            paint.draw(node("stack", None, *lines), key=f"some_{split}_records")
+                lines.append(group("line", *known, text))
+            paint.draw(group("stack", *lines), key=f"some_{split}_records")
 
 
 def small_card(here: Place, project: Project) -> None:

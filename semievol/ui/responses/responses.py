@@ -15,7 +15,7 @@ from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
 from semievol.ui.shell import formats, paint, parts, record, state, tables
-from semievol.ui.shell.paint import node
+from semievol.ui.shell.paint import group, labelled, node
 from semievol.ui.shell.state import Place
 
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
@@ -117,24 +117,13 @@ def record_in_full(here: Place, record_id: str) -> None:
             words = record.named_answer(task, view.record, candidate.answer)
             how = "agreed" if candidate.agreed else "decided by self-justify" if candidate.justified else "disputed"
             numbers = [
-                node(
-                    "",
-                    None,
-                    node("label", formats.MEASURE_WORDS[m], tag="span"),
-                    node("num", f" {formats.score(v)}", tag="span"),
-                )
+                labelled(formats.MEASURE_WORDS[m], node("num", f" {formats.score(v)}", tag="span"), classes="")
                 for m, v in candidate.confidences.items()
             ]
             paint.draw(
                 node("rule"),
-                node(
-                    "row",
-                    None,
-                    node("label", "Candidate", tag="span"),
-                    record.chip(words, candidate.agreed),
-                    node("num", how),
-                ),
-                node("row gap", None, *numbers),
+                labelled("Candidate", record.chip(words, candidate.agreed), node("num", how)),
+                group("row gap", *numbers),
                 key=f"c_{record_id}",
             )
     with right, parts.card("answers"):

@@ -23,7 +23,7 @@ from semievol.store.results import results
 from semievol.task.answers import allowed_answers
 from semievol.ui.selection import desk, signature
 from semievol.ui.shell import formats, notices, parts, record, state
-from semievol.ui.shell.paint import Node, node
+from semievol.ui.shell.paint import Node, group, node
 from semievol.ui.shell.state import Place
 
 KEYS = {"1–9": "your answer", "0": "ambiguous, no answer fits", "S": "skip", "U": "undo"}
@@ -154,10 +154,10 @@ def _item(here: Place, question: Record, repeat: bool, place: int) -> dict[str, 
     nodes: list[Node] = [node("label", title), *record.question(here.task, question)]
     if allowed:
         keys = [
-            node("row", None, node("key", str(n), tag="span"), node("chip", answer, tag="span"))
+            group("row", node("key", str(n), tag="span"), node("chip", answer, tag="span"))
             for n, answer in enumerate(allowed[:9], start=1)
         ]
-        nodes.append(node("row gap", None, *keys))
+        nodes.append(group("row gap", *keys))
     slot = f"{'again' if repeat else 'first'} {question.id}"
     return {"id": question.id, "slot": slot, "nodes": nodes, "choices": min(len(allowed), 9), "last": 0}
 

@@ -9,7 +9,7 @@ import streamlit as st
 from semievol.jobs import estimate
 from semievol.store.runs import rounds
 from semievol.ui.shell import actions, formats, parts, state
-from semievol.ui.shell.paint import Node, draw, node
+from semievol.ui.shell.paint import Node, draw, group, node
 from semievol.ui.shell.state import Place
 
 MOST_CLASSES = 30
@@ -113,7 +113,7 @@ def _class(name: str, shares: pd.Series[float], top: float) -> Node:
     words = f"{name}: {formats.percent(kept)} of kept candidates, {formats.percent(pool)} of all"
     words += f", {formats.percent(labeled)} of labeled records"
     bars = [node("fill top", width=100 * kept / top), node("fill", width=100 * pool / top)]
-    mark = node("reach", None, node("mark"), width=100 * labeled / top)
+    mark = group("reach", node("mark"), width=100 * labeled / top)
     starving = kept < STARVED * labeled
     number = node("num low" if starving else "num", formats.percent(kept))
-    return node("mix", None, node("name", name), node("pair", None, *bars, mark, label=words), number)
+    return group("mix", node("name", name), group("pair", *bars, mark, label=words), number)

@@ -16,7 +16,6 @@ from semievol.store import settings
 from semievol.store.database import Store
 from semievol.ui.selection import signature
 from semievol.ui.shell import formats, paint, parts, session, tables
-from semievol.ui.shell.paint import node
 
 KINDS = {
     "package": "Package",
@@ -117,9 +116,8 @@ def _try(store: Store, names: list[str]) -> None:
             session.put(Tried(name, inference_client.try_model(store, name, question)))
     tried = session.of(Tried)
     if tried.answer is not None:
-        paint.draw(
-            node("demo", None, node("label", tried.model, tag="span"), node("mono", tried.answer)), key="tried_answer"
-        )
+        answer = paint.labelled(tried.model, paint.node("mono", tried.answer), classes="demo")
+        paint.draw(answer, key="tried_answer")
 
 
 def _key_words(variable: str) -> str:
