@@ -92,8 +92,7 @@ def _import(here: Place) -> unfinished.Import:
     for split in SLOTS:
         if (found := drafts.restored(folder, split)) is not None:
             given, path = found
-            cells = path.with_suffix(".arrow")
-            kept.given[split] = Given(path, given.name, given.key, cells, given.sha256, before=True)
+            kept.given[split] = Given(path, given.name, given.key, given.sha256, before=True)
             kept.choices = drafts.choices(folder)
     return kept
 
@@ -166,7 +165,7 @@ def _take(here: Place, split: Split, source: bytes | Path, name: str, key: str) 
         path.write_bytes(source)
     else:
         shutil.copyfile(source, path)
-    given = Given(path, name, key, path.with_suffix(".arrow"), intake.sha256(path))
+    given = Given(path, name, key, intake.sha256(path))
     drafts.keep(folder, split, drafts.Upload(file=path.name, name=name, key=key, sha256=given.sha256))
     unfinished.current().given[split] = given
 

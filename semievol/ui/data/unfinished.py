@@ -16,7 +16,7 @@ import streamlit as st
 
 from semievol.errors import UserError
 from semievol.importing.build import Imported
-from semievol.importing.readers.overrides import AS_FOUND, ReadAs
+from semievol.importing.readers.overrides import ReadAs
 from semievol.importing.table import Table
 from semievol.jobs.intake import TokenLengths
 from semievol.records import Split
@@ -29,15 +29,18 @@ HIDE_GOLD = "hide_gold"
 
 @dataclass(frozen=True)
 class Given:
-    """The file in a slot. path: our copy; cells: file for the table that is read from it; key: identifies the upload;
-    before: it was uploaded in an earlier session."""
+    """The file in a slot. path: our copy; key: identifies the upload; before: it is from an earlier session."""
 
     path: Path
     name: str
     key: str
-    cells: Path
     sha256: str
     before: bool = False
+
+    @property
+    def cells(self) -> Path:
+        """The file for the table that is read from the copy."""
+        return self.path.with_suffix(".arrow")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Loaded:
 
     given: Given
     table: Table
-    read_as: ReadAs = AS_FOUND
+    read_as: ReadAs
 
 
 @dataclass

@@ -64,7 +64,7 @@ def _progress(snapshot: live.Snapshot) -> None:
         if run is not None:
             parts.note(f"Run {run.id} is active in another round. A run started here waits in the queue.")
         return
-    live.headline(run, snapshot, actions.stop, key="stop_overview")
+    live.headline(run, snapshot, key="stop_overview")
     live.track(snapshot.stages)
     curves.loss(progress.metrics(state.open_store(), run.id), key="loss_overview", height=200)
 

@@ -19,7 +19,7 @@ from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.run_table import Run
 from semievol.store.runs.runs import list_runs
-from semievol.ui.shell import formats, notices, parts, session, state
+from semievol.ui.shell import actions, formats, notices, parts, session, state
 
 POLL_SECONDS = 1.0
 EARLY = 0.1
@@ -145,13 +145,13 @@ def track(found: Sequence[StageProgress]) -> None:
     parts.html(f"<div class='sv-track'>{''.join(cells)}</div>")
 
 
-def headline(run: Run, snapshot: Snapshot, stop: Callable[[Run], None], key: str) -> None:
+def headline(run: Run, snapshot: Snapshot, key: str) -> None:
     """What the active run is doing, and the button that stops it."""
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot)}</span></div>")
     look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
-    right.button("Stop", key=key, on_click=stop, args=(run,), **look)  # type: ignore[arg-type]
+    right.button("Stop", key=key, on_click=actions.stop, args=(run,), **look)  # type: ignore[arg-type]
 
 
 def run_badge(run: Run) -> str:

@@ -104,7 +104,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     run = snapshot.run
     if run is None:
         return
-    live.headline(run, snapshot, actions.stop, key="stop_training")
+    live.headline(run, snapshot, key="stop_training")
     live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
     store = state.open_store()
     measured = progress.metrics(store, run.id)
