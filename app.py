@@ -3,9 +3,9 @@
 import streamlit as st
 
 from semievol.ui.selection import signature
-from semievol.ui.shell import awake, parts, router, sidebar, state, tables
+from semievol.ui.shell import awake, parts, router, session, sidebar, state, tables
 
-st.session_state["_router"] = True
+session.shell().entered = True
 chosen = st.navigation(router.pages(), position="hidden")
 st.set_page_config(
     page_title=f"{chosen.title} · SemiEvol Studio",

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui.data import preview, slots, storing, upload
+from semievol.ui.data import slots, stored, upload
 from semievol.ui.shell import gates, parts, router
 
 with parts.page() as here:
@@ -12,13 +12,13 @@ with parts.page() as here:
         "Import records with known answers, records without and, if you have them, records to test on.",
         kicker=f"Version {project.version_number}" if project.version_number else "",
     )
-    storing.follow()
+    upload.follow()
     if project.version_id is not None and project.task is not None:
-        preview.stored(here, project)
+        stored.stored(here)
         with st.container(horizontal=True):
             router.link("training", "Continue to propagation", ":material/arrow_forward:")
-        with st.expander("Import a new version", expanded=slots.occupied(here, project)):
-            upload.upload(here, project)
+        with st.expander("Import a new version", expanded=slots.occupied(here)):
+            upload.upload(here)
     else:
-        upload.upload(here, project)
+        upload.upload(here)
         parts.note("CSV, TSV, JSONL, JSON, Parquet or XLSX, up to 500 MB each. Nothing is stored before you confirm.")

@@ -11,7 +11,7 @@ with parts.page() as here:
     parts.head(
         "Demonstrations",
         "Before each question the model reads the most similar labeled records. Inspect them, change them, ask again.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")
     left, right = st.columns([5, 7], gap="medium")
@@ -22,6 +22,6 @@ with parts.page() as here:
             demonstrations.shown(here, here.task, record)
         else:
             parts.note("No record matches. Change the search, or type a question of your own.")
-    coverage = results.coverage_frame(here.store, here.round.id) if here.round else None
+    coverage = results.coverage_frame(here.store, here.round.id) if here.round_or_none else None
     if coverage is not None and len(coverage):
         demonstrations.coverage(coverage)

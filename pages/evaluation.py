@@ -12,14 +12,14 @@ with parts.page() as here:
     parts.head(
         "Evaluation",
         "Did it help? The base, warm-up and evolved models on the test set, beside simple baselines.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
-    judged = evaluation.judged(here)
+    judged = list(here.evaluations())
     if not judged:
         with parts.card("nothing_judged"):
             evaluation.nothing_judged(here)
         if here.active is not None:
-            live.polled("evaluation", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
+            live.polled("evaluation", here.round_id, lambda seen: live.track(seen.stages))
         if here.round_runs and gates.has_candidates(here):
             with parts.card("export"):
                 exports.downloads(here, exports.newest(here.round_runs))
@@ -32,7 +32,7 @@ with parts.page() as here:
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
             evaluation.summary(found, evaluation.caveats(here, run))
-            evaluation.more(here, project, run, found)
+            evaluation.offer_demonstrations(here, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
             left, right = st.columns([5, 7], gap="medium")
@@ -42,6 +42,6 @@ with parts.page() as here:
                 evaluation.flips(predictions)
         with parts.card("export"):
             exports.downloads(here, run)
-    if here.round is not None and project.task is not None:
+    if here.round_or_none is not None and project.task is not None:
         with parts.card("playground"):
-            evaluation.playground(here, project.task)
+            evaluation.playground(here)

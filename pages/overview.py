@@ -12,15 +12,15 @@ with parts.page() as here:
             "Overview",
             "From a few labeled records and many unlabeled ones to a model that does the task, with you in the loop.",
         )
-    if here.project is None:
+    if here.project_or_none is None:
         gates.needs_project(here)
     else:
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
-            gates.beginnings()
-        projects.open_project(here, here.project)
+            gates.start_buttons()
+        projects.open_project(here)
         if not here.runs:
-            projects.first_look(here, here.project)
-    others = [project for project in here.projects if here.project is None or project.id != here.project.id]
+            projects.first_look(here)
+    others = [project for project in here.projects if here.project_or_none is None or project.id != here.project.id]
     if others:
         st.space("small")
         parts.heading("Other projects")

@@ -12,21 +12,21 @@ with parts.page() as here:
     parts.head(
         "Responses",
         "Every unlabeled record: what each collaborator (one way of answering) said, and how confident they are.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
     with parts.card("table"):
-        responses.who_earned_what(here)
-        responses.off_the_question(here)
+        responses.collaborator_weights(here)
+        responses.rarely_answering(here)
         wanted = responses.filters(here)
-        total = results.candidates_page(here.store, here.this_round.id, limit=1, **wanted)[1]
+        total = results.candidates_page(here.store, here.round.id, limit=1, **wanted)[1]
         top = st.columns([2, 3], vertical_alignment="center")
         with top[0]:
             words = MEASURE_WORDS[wanted["measure"]]
             parts.note(f"{plural(total, 'candidate')}, sorted by {words}, least confident first")
         with top[1], st.container(horizontal=True, horizontal_alignment="right"):
             offset = tables.pages_of(total, "responses_page")
-        frame, _ = results.candidates_page(here.store, here.this_round.id, offset=offset, limit=tables.PAGE, **wanted)
+        frame, _ = results.candidates_page(here.store, here.round.id, offset=offset, limit=tables.PAGE, **wanted)
         picked = responses.candidates(frame, wanted["measure"], f"candidates_{offset}_{hash(str(wanted))}")
     record_id = picked or st.query_params.get("record") or (str(frame.index[0]) if len(frame) else None)
     if record_id:

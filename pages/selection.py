@@ -4,10 +4,9 @@ import streamlit as st
 
 from semievol.selection.candidates import measures_of
 from semievol.selection.policy import Cut
-from semievol.store.decisions import freezing, selections
+from semievol.store.decisions import selections
 from semievol.ui.selection import (
     blind,
-    bulk,
     consequences,
     desk,
     evidence,
@@ -20,8 +19,8 @@ from semievol.ui.selection import (
     reviewers,
     threshold,
 )
-from semievol.ui.shell import gates, notices, parts, state
-from semievol.ui.shell.formats import MEASURE_WORDS, plural
+from semievol.ui.shell import actions, gates, parts, state
+from semievol.ui.shell.formats import MEASURE_WORDS
 
 PARTS = {
     "review": "Review",
@@ -38,10 +37,10 @@ with parts.page() as here:
     parts.head(
         "Selection",
         "Decide, based on evidence, which candidates (answers to unlabeled records) are good enough to train on.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
-    pool, calibration = state.candidates(here.store, here.this_round.id)
+    pool, calibration = state.candidates(here.store, here.round.id)
 
     left, right = st.columns([5, 9], gap="medium")
     with left, parts.card("policy"):
@@ -60,43 +59,45 @@ with parts.page() as here:
             MEASURE_WORDS[shown.measure],
             lines,
             (lambda value: policy.drag(here, pool, value)) if policy.movable(shown) else None,
-            key=f"threshold_{here.this_round.id}",
+            key=f"threshold_{here.round.id}",
         )
         consequences.legend()
         evidence.tiers(here, cut, pool, calibration, len(measures_of(pool)), kept)
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Stores what is kept now as a numbered selection; fine-tuning uses it.")
-        look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
-        if st.button("Freeze selection", disabled=not kept, **look):  # type: ignore[arg-type]
-            with parts.errors_shown():
-                made = freezing.freeze(here.store, here.this_round.id, shown)
-                notices.say(f"Selection {made.number} is frozen with {plural(len(made.answers), 'record')}.")
-                st.rerun()
+        parts.act(
+            "Freeze selection",
+            lambda: actions.freeze(here.store, here.round.id, shown),
+            type="primary",
+            icon=":material/ac_unit:",
+            width="stretch",
+            disabled=not kept,
+        )
         consequences.training_time(here, kept)
-        frozen.summary(selections.selections(here.store, here.this_round.id))
+        frozen.summary(selections.selections(here.store, here.round.id))
     with right, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
     with parts.card("desk"):
-        desk.enter(project.id, here.this_round.id)
+        desk.enter(project.id, here.round.id)
         part = st.segmented_control(
             "Part",
             list(PARTS),
             format_func=lambda name: PARTS[name],
             default="review",
-            key="part",
+            key=desk.PART,
             required=True,
             label_visibility="collapsed",
             bind="query-params",
         )
         many.follow(here)
         if part == "review":
-            desk.stale()
+            desk.was_stale()
             review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))
         elif part == "blind":
             blind.random_review(here, pool, cut)
         elif part == "bulk":
-            bulk.bulk(here, pool, cut.mask, shown.measure)
+            many.choose(here, pool, cut.mask, shown.measure)
         elif part == "measures":
             measures.measures(here)
         elif part == "reviewers":

@@ -10,14 +10,14 @@ with parts.page() as here:
     parts.head(
         "Training",
         "Let the model answer the unlabeled records, then fine-tune it on labeled records and kept answers.",
-        kicker=f"Round {here.round.number}" if here.round else "",
+        kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first; training needs both.")
     left, right = st.columns([4, 8], gap="medium")
     with left, parts.card("settings"):
-        config = settings_form.form(here, project)
+        config = settings_form.form(here)
     with right:
         with parts.card("launch"):
-            training.launch_buttons(here, project, config)
+            training.launch_buttons(here, config)
         training.running(here)
-        training.finished(here, project)
+        training.finished(here)

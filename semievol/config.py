@@ -332,7 +332,7 @@ def overlaid(overlay: dict[str, Any], assignments: Sequence[str] = ()) -> Config
         if not equals or not key:
             raise UserError(f'"{assignment}" is not an assignment.', "--set", "Write it as key=value.")
         try:
-            _assign(overlay, key.split("."), yaml.safe_load(value))
+            assign(overlay, key.split("."), yaml.safe_load(value))
         except yaml.YAMLError:
             raise UserError(f'"{value}" is not a valid value.', f"--set {key}", "Write it as YAML.") from None
     return validate(_overlay(preset(str(overlay.get("preset", "studio"))), overlay))
@@ -374,7 +374,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     return loaded
 
 
-def _assign(target: dict[str, Any], path: list[str], value: Any) -> None:
+def assign(target: dict[str, Any], path: list[str], value: Any) -> None:
+    """Sets the value at a path of names; the groups on the way are made where they are missing."""
     for part in path[:-1]:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):

@@ -12,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from semievol.jobs import launch
 from semievol.store.database import Store, open_store
+from semievol.ui.shell import session
+from semievol.ui.shell.session import Kept
 
 APP = str(Path(__file__).parents[2] / "app.py")
 SECONDS = 60
@@ -53,6 +55,12 @@ def visit() -> Callable[..., AppTest]:
         return app
 
     return open_page
+
+
+def kept(app: AppTest, kind: type[Kept]) -> Kept:
+    """What the visitor's session keeps of this kind."""
+    found: Kept = app.session_state[session.key(kind)]
+    return found
 
 
 def press(app: AppTest, label: str) -> AppTest:

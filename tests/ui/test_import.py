@@ -17,11 +17,11 @@ from semievol.records import Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, hidden_gold_count, load_records
 from semievol.store.database import Store
-from semievol.ui.data import reading, slots, storing
-from semievol.ui.shell import background
+from semievol.ui.data import slots, unfinished, upload
+from semievol.ui.shell import session
 from tests.importing.files import xlsx_bytes
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import kept, press, told
 
 LABELED = "text,team\n" + "".join(f"call {i} about {made.LABELS[i % 4]},{made.LABELS[i % 4]}\n" for i in range(24))
 UNLABELED = "text\n" + "".join(f"another call {i}\n" for i in range(12))
@@ -176,7 +176,7 @@ def test_an_encoding_can_be_chosen_and_taken_back(visit: Callable[..., AppTest],
     assert "звонок" in told(app)
     _box(app, "Encoding").select("utf-8").run()
     assert "is not valid UTF-8" in told(app)
-    _box(app, "Encoding").select(reading.FOUND).run()
+    _box(app, "Encoding").select(slots.DETECTED).run()
     assert "read as Windows-1252" in told(app)
     assert not app.exception
 
@@ -191,7 +191,7 @@ def test_a_file_whose_encoding_is_not_known_can_still_be_read(visit: Callable[..
     assert "24 rows" in told(app)
     _box(app, "Columns are separated by").select(";").run()
     assert "has no semicolons; the rows are separated by commas" in told(app)
-    _box(app, "Columns are separated by").select(reading.FOUND).run()
+    _box(app, "Columns are separated by").select(slots.DETECTED).run()
     assert "24 rows" in told(app)
 
 
@@ -258,14 +258,13 @@ def test_what_a_new_version_would_lose_is_said_before(visit: Callable[..., AppTe
 
 def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     project = projects.create_project(store, "Left", Task("classification"))
-    session: dict[str, background.Job] = {}
-    monkeypatch.setattr(background.st, "session_state", session)
+    monkeypatch.setattr(session.st, "session_state", {})
     tables: dict[Split, Table] = {"labeled": read_table(LABELED.encode(), "l.csv")}
     path = store.home / "l.csv"
     path.write_text(LABELED, encoding="utf-8")
-    given = slots.Given(path, "l.csv", "key", path.with_suffix(".arrow"), intake.sha256(path))
-    storing.begin(store, project, intake.draft(tables), {"labeled": given})
-    session["storing"].join(30)
+    given = unfinished.Given(path, "l.csv", "key", intake.sha256(path))
+    upload.store(store, project, intake.draft(tables), {"labeled": given})
+    session.shell().jobs["storing"].future.result(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
 
 
@@ -298,7 +297,9 @@ def test_hidden_gold_is_switched_without_comparing_the_splits_again(
     before = list(compared)
     app.toggle(key="hide_gold").set_value(True).run()
     assert compared == before
-    assert len(app.session_state["checked"][1].hidden_gold) == 12
+    checked = kept(app, unfinished.Import).checked
+    assert checked is not None
+    assert len(checked[1].hidden_gold) == 12
 
 
 def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(

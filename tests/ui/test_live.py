@@ -21,25 +21,25 @@ def _words(snapshot: live.Snapshot) -> dict[str, str]:
 
 
 def test_a_round_without_runs_waits_for_everything(store: Store) -> None:
-    seen = live.look(store, None)
+    seen = live.snapshot(store, None)
     assert seen.run is None
     assert set(_words(seen).values()) == {"waiting"}
 
 
 def test_stages_of_several_runs_make_one_line(store: Store) -> None:
     project = made.with_results(store, until="justify")
-    assert _words(live.look(store, 1)) == {
+    assert _words(live.snapshot(store, 1)) == {
         **dict.fromkeys(("warm_up", "retrieve", "respond", "justify"), "done"),
         **dict.fromkeys(("select", "tune", "evaluate"), "waiting"),
     }
     made.evolved(store, project, "select", "evaluate")
-    assert set(_words(live.look(store, 1)).values()) == {"done"}
+    assert set(_words(live.snapshot(store, 1)).values()) == {"done"}
 
 
 def test_a_queued_run_claims_its_stages_again(store: Store) -> None:
     project = made.with_results(store)
     runs.enqueue(store, 1, state.config_of(project), "tune", "evaluate")
-    seen = live.look(store, 1)
+    seen = live.snapshot(store, 1)
     assert seen.run is not None
     assert seen.run.status == "queued"
     assert _words(seen)["tune"] == "waiting"
@@ -53,9 +53,9 @@ def test_what_a_stopped_run_left_behind_waits_and_what_a_failed_one_left_has_fai
     for status, shown in (("cancelled", "waiting"), ("failed", "failed")):
         run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
         StoreJournal(store, run).progress("warm_up", 3, 10)
-        assert _words(live.look(store, round_.id))["warm_up"] == "running"
+        assert _words(live.snapshot(store, round_.id))["warm_up"] == "running"
         claims.finish(store, run.id, run.attempt, status)  # type: ignore[arg-type]
-        assert _words(live.look(store, round_.id))["warm_up"] == shown
+        assert _words(live.snapshot(store, round_.id))["warm_up"] == shown
 
 
 def test_the_signature_moves_with_stages_and_not_with_steps(store: Store) -> None:
@@ -64,11 +64,11 @@ def test_the_signature_moves_with_stages_and_not_with_steps(store: Store) -> Non
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     journal = StoreJournal(store, run)
     journal.progress("warm_up", 1, 10)
-    before = live.look(store, round_.id).signature
+    before = live.snapshot(store, round_.id).signature
     journal.progress("warm_up", 9, 10)
-    assert live.look(store, round_.id).signature == before
+    assert live.snapshot(store, round_.id).signature == before
     journal.progress("warm_up", 10, 10)
-    assert live.look(store, round_.id).signature != before
+    assert live.snapshot(store, round_.id).signature != before
 
 
 def test_who_comes_late_is_told_the_time_left_by_the_pace_so_far() -> None:

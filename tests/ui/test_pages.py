@@ -18,8 +18,9 @@ from semievol.store.decisions import decisions, selections
 from semievol.store.decisions import history as decision_history
 from semievol.store.results import results
 from semievol.store.runs import progress, rounds, runs
+from semievol.ui.shell.session import Shell
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import kept, press, told
 
 PAGES = ("overview", "data", "demonstrations", "responses", "selection", "training", "evaluation", "settings")
 Visit = Callable[..., AppTest]
@@ -174,7 +175,7 @@ def test_the_slider_moves_the_policy_and_is_remembered(visit: Visit, store: Stor
 def test_decisions_are_stored_signed_and_taken_back(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     app = visit("selection", project=project.id)
-    app.session_state["reviewer"] = "Ada"
+    kept(app, Shell).reviewer = "Ada"
     for label in ("Accept", "Reject", "Skip"):
         press(app, label)
         assert not app.exception

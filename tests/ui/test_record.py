@@ -26,7 +26,7 @@ def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:
     view = RecordView(ASKED, [], [], None, None, None, None, 0)
     line: dict[Hashable, Any] = {"agreed": True, "justified": False, "answer_nll": 0.1}
     for said in ([], [replace(SAID, answer="b", probabilities=(0.05,) * 10 + (0.5,))]):
-        drawn = card.of(task, replace(view, responses=said), line, "b", True, "answer_nll")
+        drawn = card.nodes(task, replace(view, responses=said), line, "b", True, "answer_nll")
         digits = [(x["k"][0]["x"], x["k"][1]["x"]) for x in walked(drawn) if x.get("c") == "name" and len(x["k"]) == 2]
         assert digits == list(zip("123456789", "abcdefghi", strict=True))
 

@@ -15,10 +15,12 @@ from semievol.store.database import NotSaved, Store
 from semievol.store.decisions import decisions, history, reviews
 from semievol.store.results import results
 from semievol.store.runs.rounds import get_round
-from semievol.ui.selection import review
+from semievol.ui.selection import desk, review
+from semievol.ui.shell import notices
+from semievol.ui.shell.session import Shell
 from semievol.ui.shell.state import Place
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import kept, press, told
 
 Session = dict[str, Any]
 
@@ -62,13 +64,13 @@ def test_keys_are_applied_once_and_in_order(store: Store, session: Session) -> N
     _press(store, session, *sent)
     _press(store, session, *sent, (3, "undo", ""))
     assert _history(store) == [("accept", ONE), ("reject", TWO), ("undo", TWO)]
-    assert session["review_seq"] == 3
+    assert desk.kept().presses["review"].seq == 3
 
 
 def test_a_repeated_undo_takes_back_one_decision(store: Store, session: Session) -> None:
     made.with_results(store, until="justify")
     _press(store, session, (1, "accept", ONE), (2, "accept", TWO), (3, "undo", ""))
-    session["review_seq"] = 2  # the answer to the browser was lost
+    desk.kept().presses["review"].seq = 2  # the answer to the browser was lost
     _press(store, session, (3, "undo", ""))
     assert _history(store) == [("accept", ONE), ("accept", TWO), ("undo", TWO)]
 
@@ -88,9 +90,9 @@ def test_what_could_not_be_saved_waits_for_another_attempt(
     with monkeypatch.context() as patch:
         patch.setattr(decisions, "decide", busy)
         _press(store, session, *sent)
-    assert session["review_seq"] == 1
-    assert session["review_failures"] == 1
-    assert "busy" in str(session["_failed"])
+    assert desk.kept().presses["review"].seq == 1
+    assert desk.kept().presses["review"].failures == 1
+    assert "busy" in str(notices.failed())
     assert _history(store) == [("accept", ONE)]
     _press(store, session, *sent)
     assert _history(store) == [("accept", ONE), ("reject", TWO), ("accept", THREE)]
@@ -102,7 +104,7 @@ def test_what_is_refused_does_not_hold_up_what_comes_after(
     made.with_results(store, until="justify")
     sent = [(1, "nonsense", ONE), (2, "reject", TWO)]
     _press(store, session, *sent)
-    assert "is not a decision" in str(session["_failed"])
+    assert "is not a decision" in str(notices.failed())
     assert _history(store) == []
     _press(store, session, *sent)
     assert _history(store) == [("reject", TWO)]
@@ -111,7 +113,7 @@ def test_what_is_refused_does_not_hold_up_what_comes_after(
 def test_a_decision_against_another_reviewers_tells_both(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_results(store, until="justify")
     ada, bob = visit("selection", project=project.id), visit("selection", project=project.id)
-    ada.session_state["reviewer"], bob.session_state["reviewer"] = "Ada", "Bob"
+    kept(ada, Shell).reviewer, kept(bob, Shell).reviewer = "Ada", "Bob"
     press(ada, "Accept")
     assert "Different decisions" not in told(ada)
     press(bob, "Reject")
@@ -128,7 +130,7 @@ def test_what_was_taken_back_or_said_alike_is_no_conflict(visit: Callable[..., A
     project = made.with_results(store, until="justify")
     ada, bob, eve = (visit("selection", project=project.id) for _ in range(3))
     for app, name in ((ada, "Ada"), (bob, "Bob"), (eve, "Eve")):
-        app.session_state["reviewer"] = name
+        kept(app, Shell).reviewer = name
     press(ada, "Accept")
     press(bob, "Accept")
     assert "Different decisions" not in told(bob)

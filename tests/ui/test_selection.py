@@ -27,11 +27,13 @@ from semievol.store.decisions import decisions, history, reviews, selections
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.ui.selection import evidence, many
+from semievol.ui.selection.desk import Correction, Reviewing
 from semievol.ui.selection.review import Desk
-from semievol.ui.shell import background
+from semievol.ui.shell import background, session
+from semievol.ui.shell.session import Shell
 from semievol.ui.shell.state import Place
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import kept, press, told
 
 Visit = Callable[..., AppTest]
 
@@ -152,7 +154,7 @@ def test_a_double_click_on_undo_takes_back_many_once(
 
     def twice(desk: Desk, record_id: str | None, action: str) -> None:
         once(desk, record_id, action)
-        background.st.session_state[many._name(desk.here, many._TAKING)].join()
+        session.shell().jobs[many._name(desk.here, many._TAKING)].future.result()
         once(desk, record_id, action)
 
     monkeypatch.setattr(many, "MANY", 50)
@@ -231,8 +233,7 @@ def test_a_correction_is_offered_to_its_likes(visit: Visit, store: Store, projec
     press(app, "Save correction")
     assert "Records like the one you corrected" in told(app)
     assert f"{was} → {other}" in told(app)
-    alike = app.session_state["sweep"]
-    assert alike == {"record": top, "before": was, "after": other}
+    assert kept(app, Reviewing).round.corrected == Correction(top, was, other)
     press(app, "None of them")
     assert "Records like the one you corrected" not in told(app)
 
@@ -262,7 +263,7 @@ def test_second_opinions_are_asked_for_and_measured(visit: Visit, store: Store, 
     frame = app.dataframe[0].value
     assert frame.iloc[0].tolist()[:3] == ["Ada and Bob", 5, 4]
     assert "Decided differently" in words
-    app.session_state["reviewer"] = "Bob"
+    kept(app, Shell).reviewer = "Bob"
     app.session_state["review_order"] = "second"
     _part(app, "review")
     press(app, "Accept")
@@ -449,7 +450,7 @@ def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Sto
     app = _part(visit("selection", project=project.id), "measures")
     words = told(app)
     assert "judged from 8 calibration records" in words
-    known = app.dataframe[0].value["measure"].tolist()
+    known = app.dataframe[0].value["Measure"].tolist()
     assert "Answer confidence (NLL)" in known
     assert "Agreement of votes (entropy)" in known
     assert "Use Answer confidence (NLL)" not in [button.label for button in app.button]  # it is in use

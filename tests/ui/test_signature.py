@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from semievol.store.database import Store
 from semievol.store.decisions import history
 from semievol.ui.selection import signature
+from semievol.ui.shell.session import shell
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -64,16 +65,17 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("known", "told_by_browser", "signed"),
     [
-        ({}, "Ada", "Ada"),
-        ({"reviewer": "Bob"}, "Ada", "Bob"),
-        ({"reviewer": ""}, "Ada", ""),  # taken away on purpose
-        ({}, ["Ada"], ""),
-        ({}, "A" * 200, "A" * 80),
+        (None, "Ada", "Ada"),
+        ("Bob", "Ada", "Bob"),
+        ("", "Ada", ""),  # taken away on purpose
+        (None, ["Ada"], ""),
+        (None, "A" * 200, "A" * 80),
     ],
 )
 def test_a_new_session_takes_the_browsers_name(
-    session: dict[str, Any], known: dict[str, str], told_by_browser: Any, signed: str
+    session: dict[str, Any], known: str | None, told_by_browser: Any, signed: str
 ) -> None:
-    session |= known | {"signature": {"kept": {"name": told_by_browser, "session": "x"}}}
+    session["signature"] = {"kept": {"name": told_by_browser, "session": "x"}}
+    shell().reviewer = known
     signature._restore()
-    assert session["reviewer"] == signed
+    assert shell().reviewer == signed

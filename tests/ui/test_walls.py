@@ -27,3 +27,9 @@ def test_sinks_that_interpret_text_are_used_for_our_own_words_only() -> None:
         source = path.read_text(encoding="utf-8")
         assert "unsafe_allow" not in source, path
         assert not re.search(r"st\.(write|markdown|table|latex)\(", source), path
+
+
+def test_what_a_page_keeps_in_the_session_has_a_name_and_a_type() -> None:
+    """Keys of widgets that are read elsewhere are named constants; all else is a dataclass of `session.of`."""
+    for path in [*(ROOT / "pages").glob("*.py"), *(ROOT / "semievol" / "ui").rglob("*.py"), ROOT / "app.py"]:
+        assert not re.search(r"session_state(\.\w+)?[\[(][\"']", path.read_text(encoding="utf-8")), path

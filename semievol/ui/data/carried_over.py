@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from semievol.importing import carried_over
 from semievol.importing.carried_over import Kept
-from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store.data import versions
-from semievol.store.data.projects import Project
 from semievol.store.data.records import known_answers, walk_records
 from semievol.store.data.versions import Version
-from semievol.store.database import Store, open_store
+from semievol.store.database import Store
 from semievol.task.answers import fold
-from semievol.ui.data import choices, slots
-from semievol.ui.shell import formats, parts
+from semievol.ui.data import slots, unfinished
+from semievol.ui.shell import formats, parts, state
 from semievol.ui.shell.state import Place
 
 
@@ -35,13 +31,9 @@ class Offer:
     splits: tuple[Split, ...]
     where: DeltaGenerator
 
-    @property
-    def task(self) -> Task:
-        return self.version.task
-
     def labeled(self) -> bool:
         """Whether the labeled records are kept. If so, the task stays as it is."""
-        return "labeled" in self.splits and self._asked("labeled", True)
+        return "labeled" in self.splits and self._wanted("labeled", True)
 
     def others(self, task: Task) -> list[Split]:
         """The other splits that the visitor keeps, of those that fit this task."""
@@ -49,15 +41,12 @@ class Offer:
 
     def kept(self, splits: Collection[Split]) -> dict[Split, Kept]:
         number, id = self.version.number, self.version.id
-        return {split: _loaded(str(self.store.home), id, number, split) for split in splits}
-
-    def sources(self, splits: Collection[Split]) -> list[dict[str, Any]]:
-        return intake.kept_sources(self.version, splits)
+        return {split: _loaded(self.store, id, number, split) for split in splits}
 
     def _fits(self, split: Split, task: Task) -> bool:
-        if task.kind != self.task.kind:
+        if task.kind != self.version.task.kind:
             with self.where:
-                before, now = formats.KIND_WORDS[self.task.kind].lower(), formats.KIND_WORDS[task.kind].lower()
+                before, now = formats.KIND_WORDS[self.version.task.kind].lower(), formats.KIND_WORDS[task.kind].lower()
                 parts.note(
                     f"The {split} records of version {self.version.number} cannot be kept: "
                     f"their task is {before}, but the task of the new files is {now}."
@@ -68,12 +57,12 @@ class Offer:
             labels = {fold(label) for label in task.labels}
             answers = known_answers(self.store, self.version.id).get(split, {})
             strange = sum(times for answer, times in answers.items() if fold(answer) not in labels)
-        return self._asked(split, not strange, strange)
+        return self._wanted(split, not strange, strange)
 
-    def _asked(self, split: Split, default: bool, strange: int = 0) -> bool:
+    def _wanted(self, split: Split, default: bool, strange: int = 0) -> bool:
         size, number = self.version.counts[split], self.version.number
         key = f"keep_{split}_{self.version.id}_{strange}"
-        choices.settle(key, default)
+        unfinished.settle(key, default)
         with self.where:
             wanted = st.toggle(
                 f"Keep the {formats.plural(size, f'{split} record')} of version {number}",
@@ -89,19 +78,18 @@ class Offer:
         return bool(wanted)
 
 
-def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | None:
+def offer(here: Place, taken: Collection[Split]) -> Offer | None:
     """Offers the splits of the current version whose slots are not `taken`; None if there are none."""
-    empty = tuple(split for split in slots.SLOTS if split not in taken and project.counts.get(split))
-    if project.version_id is None or not empty:
+    empty = tuple(split for split in slots.SLOTS if split not in taken and here.project.counts.get(split))
+    if here.project.version_id is None or not empty:
         return None
-    version = versions.get_version(here.store, project.version_id)
+    version = versions.get_version(here.store, here.project.version_id)
     where = st.container(key="card_from_before")
     with where:
         parts.heading(f"From version {version.number}", "Splits without a new file can be kept.")
     return Offer(here.store, version, empty, where)
 
 
-@st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept")
-def _loaded(home: str, version_id: int, number: int, split: Split) -> Kept:
-    records = walk_records(open_store(Path(home)), version_id, split)
-    return carried_over.kept(f"version {number}", split, records)
+@st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept", hash_funcs=state.HASH)
+def _loaded(store: Store, version_id: int, number: int, split: Split) -> Kept:
+    return carried_over.kept(f"version {number}", split, walk_records(store, version_id, split))

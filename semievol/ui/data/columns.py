@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semievol.errors import UserError
 from semievol.importing.mapping import Mapping as Columns
@@ -16,7 +17,7 @@ from semievol.importing.task_kind import infer_task
 from semievol.records import Kind, Split, Task
 from semievol.store.data import records, versions
 from semievol.store.data.projects import Project
-from semievol.ui.data import choices
+from semievol.ui.data import unfinished
 from semievol.ui.shell import formats, parts
 from semievol.ui.shell.state import Place
 
@@ -35,28 +36,26 @@ _WORDS = {"gold": "Hidden gold"}
 _MORE = ("context", "group", "gold")
 
 
-def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Columns:
+def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
     """One select box per role. Column names are text from data; select boxes show their options as plain text."""
     names = list(dict.fromkeys(column for table in read.values() for column in table.columns))
-    remembered = _remembered(here, project, names)
+    remembered = _remembered(here, names)
     try:
         suggested = remembered or suggest_mapping(read)
     except UserError as error:
         st.text(error.what)
         suggested = Columns("")
     if remembered is not None:
-        parts.note(f"The same mapping as in version {project.version_number}.")
+        parts.note(f"The same mapping as in version {here.project.version_number}.")
     files = hashlib.sha256(repr([(split, table.columns) for split, table in read.items()]).encode()).hexdigest()[:12]
     chosen: dict[str, str | None] = {}
     first = [role for role in ROLE_HELP if role not in _MORE]
     for column, role in zip(st.columns(len(first)), first, strict=True):
-        with column:
-            chosen[role] = _box(role, suggested, names, files)
+        chosen[role] = _box(column, role, suggested, names, files)
     opened = any(getattr(suggested, role) for role in _MORE)
     with st.expander("Context, groups, hidden gold", expanded=opened):
         for column, role in zip(st.columns(len(_MORE)), _MORE, strict=True):
-            with column:
-                chosen[role] = _box(role, suggested, names, files)
+            chosen[role] = _box(column, role, suggested, names, files)
     choices = suggested.choices if chosen["options"] is None else ()
     if choices:
         st.text(f"Options from the columns {', '.join(choices)}")
@@ -64,21 +63,21 @@ def mapping(here: Place, project: Project, read: Mapping[Split, Table]) -> Colum
     return Columns(question or "", answer, options, identity, choices, context, group, gold)
 
 
-def _box(role: str, suggested: Columns, names: list[str], files: str) -> str | None:
+def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str], files: str) -> str | None:
     options = names if role == "question" else [NONE, *names]
     value, key = getattr(suggested, role), f"map_{role}_{files}"
-    choices.settle(key, value if value in options else options[0], options)
-    picked = st.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
+    unfinished.settle(key, value if value in options else options[0], options)
+    picked = column.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
     if picked is not None and len(picked) > WIDE:
-        st.text(picked)  # the box shows only the beginning of a long name
+        column.text(picked)  # the box shows only the beginning of a long name
     return None if picked == NONE else picked
 
 
-def _remembered(here: Place, project: Project, names: list[str]) -> Columns | None:
+def _remembered(here: Place, names: list[str]) -> Columns | None:
     """The mapping of the current version, if the new files have all of its columns."""
-    if project.version_id is None:
+    if here.project.version_id is None:
         return None
-    version = versions.get_version(here.store, project.version_id)
+    version = versions.get_version(here.store, here.project.version_id)
     roles = next((source["mapping"] for source in version.sources if "mapping" in source), None)
     if roles is None:
         return None
@@ -88,9 +87,7 @@ def _remembered(here: Place, project: Project, names: list[str]) -> Columns | No
     return found if set(found.columns()) <= set(names) else None
 
 
-def task(
-    here: Place, project: Project, read: Mapping[Split, Table], columns: Columns, settled: Task | None
-) -> tuple[Task, bool]:
+def task(here: Place, read: Mapping[Split, Table], columns: Columns, settled: Task | None) -> tuple[Task, bool]:
     """The task, inferred and changeable, and whether answers in the unlabeled file are kept as hidden gold.
 
     settled: the task of the labeled records that are kept from the current version, None if none are.
@@ -98,12 +95,12 @@ def task(
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         if settled is None:
-            found = _inferred(project, read, columns)
+            found = _inferred(here.project, read, columns)
         else:
             found = settled
             if settled.kind == "multiple_choice":
                 infer_task(read, columns, settled.kind)  # raises a UserError if the files have no options
-            st.text(f"Task: {formats.KIND_WORDS[settled.kind]}, as in version {project.version_number}")
+            st.text(f"Task: {formats.KIND_WORDS[settled.kind]}, as in version {here.project.version_number}")
     with right:
         known = "unlabeled" in read and columns.answer_in("unlabeled") in read["unlabeled"].columns
         if columns.gold is not None:
@@ -111,12 +108,14 @@ def task(
             hide_gold = known
         else:
             if known:
-                before = project.version_id
-                choices.settle("hide_gold", before is not None and records.hidden_gold_count(here.store, before) > 0)
+                before = here.project.version_id
+                unfinished.settle(
+                    unfinished.HIDE_GOLD, before is not None and records.hidden_gold_count(here.store, before) > 0
+                )
             hide_gold = st.toggle(
                 "Keep answers of the unlabeled file as hidden gold",
                 disabled=not known,
-                key="hide_gold" if known else "no_gold_to_hide",
+                key=unfinished.HIDE_GOLD if known else "no_gold_to_hide",
                 help="Hidden gold is used for measuring only: no model sees it and no policy uses it. If off, these "
                 "answers are ignored.",
             )
@@ -129,7 +128,7 @@ def _inferred(project: Project, read: Mapping[Split, Table], columns: Columns) -
     inferred = infer_task(read, columns)
     wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
     key = f"kind_{inferred.kind}_{wished}"
-    choices.settle(key, wished, get_args(Kind))
+    unfinished.settle(key, wished, get_args(Kind))
     kind = st.segmented_control(
         "Task",
         get_args(Kind),

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -49,12 +49,12 @@ class _Choices(BaseModel):
 
 
 def keep(folder: Path, split: Split, upload: Upload) -> None:
-    """Notes the present content of a slot."""
+    """Stores what a slot holds now."""
     _write(folder / f"{split}.json", upload)
 
 
 def restored(folder: Path, split: Split) -> tuple[Upload, Path] | None:
-    """The noted content of a slot and a copy of it for the caller; None if there is none or it cannot be used."""
+    """What a slot held, and a copy of its file for the caller; None if there is none or it cannot be used."""
     found = _read(folder / f"{split}.json", Upload)
     if found is None:
         return None
@@ -94,15 +94,10 @@ def choices(folder: Path) -> dict[str, Choice]:
 
 def sweep(folder: Path) -> None:
     """Removes files that have not been modified for a day."""
-    for path in _abandoned(folder):
-        path.unlink(missing_ok=True)
-
-
-def _abandoned(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         with suppress(OSError):
             if time.time() - path.lstat().st_mtime > _DAY:
-                yield path
+                path.unlink()
 
 
 def _linked(source: Path, own: Path) -> None:
@@ -121,10 +116,10 @@ def _read(path: Path, model: type[Model]) -> Model | None:
         return None
 
 
-def _write(path: Path, told: BaseModel) -> None:
+def _write(path: Path, content: BaseModel) -> None:
     partial = path.with_suffix(f".{uuid.uuid4().hex}.part")
     try:
-        partial.write_text(told.model_dump_json(), encoding="utf-8")
+        partial.write_text(content.model_dump_json(), encoding="utf-8")
         os.replace(partial, path)
     except OSError:  # the import continues; only a reload would lose this
         partial.unlink(missing_ok=True)

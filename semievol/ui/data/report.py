@@ -1,21 +1,27 @@
-"""The report of an import before it is stored: counts, rejected rows, findings with their remedies, lengths."""
+"""What an import or a stored version holds: counts, rejected rows, findings, lengths, prompts, labels by split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from semievol import charts
+from semievol import config as settings
+from semievol.importing.accepted import Records
 from semievol.importing.build import Imported
 from semievol.importing.checks import Finding
 from semievol.jobs.intake import TokenLengths
-from semievol.ui.data import choices, preview
-from semievol.ui.shell import formats, parts, tables
+from semievol.records import Record, Split, Task
+from semievol.ui.data import unfinished
+from semievol.ui.shell import formats, parts, record, state, tables
 
 KEEP, TAKE = "keep", "take"
+MOST_LABELS = 30
 _ROWS = 1_000
 
 
@@ -24,23 +30,16 @@ def report(imported: Imported) -> None:
     parts.heading("What was read")
     lines = [
         {
-            "split": split,
-            "name": r.name,
-            "physical": r.physical,
-            "accepted": r.accepted,
-            "rejected": r.rejected,
-            "removed": r.removed,
+            "Split": split,
+            "From": r.name,
+            "Rows in the file": r.physical,
+            "Accepted": r.accepted,
+            "Rejected": r.rejected,
+            "Left out or moved to test": r.removed,
         }
         for split, r in imported.report.items()
     ]
-    names = {
-        "split": "Split",
-        "name": "From",
-        "physical": "Rows in the file",
-        "accepted": "Accepted",
-        "rejected": "Rejected",
-    }
-    tables.table(pd.DataFrame(lines), "report", names | {"removed": "Left out or moved to test"})
+    tables.table(pd.DataFrame(lines), "report")
     total = sum(r.rejected for r in imported.report.values())
     if not total:
         return
@@ -72,7 +71,7 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
         with right:
             if len(finding.leaves):
                 offer = f"{finding.offer} ({len(finding.leaves):,})"
-                choices.settle(f"remedy_{finding.kind}", TAKE if finding.taken else KEEP, (KEEP, TAKE))
+                unfinished.settle(f"remedy_{finding.kind}", TAKE if finding.taken else KEEP, (KEEP, TAKE))
                 chosen = st.segmented_control(
                     finding.kind,
                     [KEEP, TAKE],
@@ -85,12 +84,12 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
                     taken.add(finding.kind)
             elif finding.kind == "unlabeled_answers":
                 st.button("Keep as hidden gold", on_click=_hide_gold, key="remedy_unlabeled_answers")
-    preview.examples([finding.as_dict() for finding in found], "import")
+    examples([finding.as_dict() for finding in found], "import")
     return frozenset(taken)
 
 
 def _hide_gold() -> None:
-    st.session_state["hide_gold"] = True
+    st.session_state[unfinished.HIDE_GOLD] = True
 
 
 def token_tiles(measured: TokenLengths, model: str) -> None:
@@ -106,3 +105,67 @@ def token_tiles(measured: TokenLengths, model: str) -> None:
     )
     if measured.too_long:
         parts.note("Records that are too long are neither answered nor used for training. No text is cut off.")
+
+
+def preview(task: Task, records: Records) -> None:
+    """The prompt of one record, beside the label distribution of the splits."""
+    left, right = st.columns([6, 6], gap="medium")
+    with left, parts.card("preview"):
+        parts.heading("As the model will see it")
+        if records:
+            place = st.number_input(
+                "Record", 1, len(records), key="preview_record", help="Number of the record in this import."
+            )
+            shown = records[int(place) - 1]
+            example(task, settings.load(), shown, shown.answer)
+    with right, parts.card("labels"):
+        labels(task, records.answers(), "import")
+
+
+def example(task: Task, config: settings.Config, shown: Record, answer: str | None) -> None:
+    """A record as a training example: the exact prompt and, if it is known, the answer."""
+    st.code(record.exact_prompt(task, config, shown), language=None, wrap_lines=True)
+    if answer is not None:
+        st.code(f"[assistant]\n{answer}", language=None, wrap_lines=True)
+
+
+def labels(task: Task, known: Mapping[Split, Mapping[str, int]], key: str) -> None:
+    """Shares of the answers in each split side by side. known: split -> answer -> records that have it."""
+    parts.heading("Labels by split")
+    if not known:
+        parts.note("No split has known answers.")
+        return
+    if not task.closed:
+        parts.note("This task has no fixed set of answers.")
+        return
+    counts = pd.DataFrame({split: pd.Series(found, dtype=float) for split, found in known.items()}).fillna(0.0)
+    shares = counts / counts.sum().clip(lower=1)
+    shares = shares.loc[shares.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_LABELS)
+    tables.figure(charts.class_mix(shares, dark=state.dark()), key=f"label_chart_{key}", height=280)
+
+
+def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:
+    """The findings of the checks as a table: how many records, what, and what was or can be done; with examples."""
+    lines = [
+        {
+            "Records": f.get("count", 0),
+            "Found": f.get("what", f["kind"]),
+            "Done, or to do": f.get("done") or f.get("remedy", ""),
+        }
+        for f in found
+    ]
+    tables.table(pd.DataFrame(lines), f"findings_{key}")
+    examples(found, key)
+
+
+def examples(found: Sequence[Mapping[str, Any]], key: str) -> None:
+    """The examples of the findings, in a folded table."""
+    lines = [
+        {"kind": str(f["kind"]).replace("_", " "), **{k: e.get(k) for k in ("split", "row", "value", "note")}}
+        for f in found
+        for e in f.get("examples", [])
+    ]
+    if lines:
+        with st.expander(f"Examples ({len(lines)})"):
+            names = {"kind": "Finding", "split": "Split", "row": "Row", "value": "Text", "note": "Note"}
+            tables.table(pd.DataFrame(lines), f"examples_{key}", names)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
@@ -21,20 +21,26 @@ from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store.data import versions
 from semievol.store.data.projects import Project
-from semievol.task.answers import instructed
-from semievol.ui.data import carried_over, choices, columns, instruction, preview, report, slots, storing
-from semievol.ui.shell import formats, parts, state
+from semievol.store.database import Store
+from semievol.task.answers import LONGEST_INSTRUCTION, instructed
+from semievol.ui.data import carried_over, columns, drafts, report, slots, unfinished
+from semievol.ui.shell import background, formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
 TEST_SHARE = 0.2
-_TELLING = 0.5
-"""Seconds after which a rate is shown; before that it is too uncertain."""
+INSTRUCTION = "Instruction"
+INSTRUCTION_HELP = (
+    "What to do with every record, for example what the labels mean. It is sent as the system message before every "
+    "prompt, except to collaborators of the variant `bare`."
+)
+INSTRUCTION_EXAMPLE = "Sort each call by the team that has to go."
+_STORING = "storing"
 
 
-def upload(here: Place, project: Project) -> None:
+def upload(here: Place) -> None:
     """Draws all steps of an import, from files to a new dataset version."""
-    with choices.kept(slots.incoming(here, project)):
-        loaded, failed = slots.slots(here, project)
+    with unfinished.choices_kept(slots.incoming(here)):
+        loaded, failed = slots.slots(here)
         if loaded or failed:
             st.button(
                 "Start over",
@@ -44,27 +50,27 @@ def upload(here: Place, project: Project) -> None:
                 help="Removes the files and choices of this import. Imported versions stay.",
             )
         if loaded:
-            _understood(here, project, loaded, failed)
+            _after_files(here, loaded, failed)
 
 
 def _start_over() -> None:
-    if not storing.busy():
+    if not background.busy(_STORING):
         slots.forget()
 
 
-def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split]) -> None:
+def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed: Sequence[Split]) -> None:
     read = {split: one.table for split, one in loaded.items()}
-    offer = carried_over.offer(here, project, [*loaded, *failed])
+    offer = carried_over.offer(here, [*loaded, *failed])
     kept: list[Split] = ["labeled"] if offer is not None and offer.labeled() else []
     with parts.card("mapping"):
         parts.heading("What the columns mean", "Suggested from their names and content. Correct what is wrong.")
-        mapping = columns.mapping(here, project, read)
+        mapping = columns.mapping(here, read)
         aligned = align(read, mapping)
         for split, table in aligned.items():
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
-        task, hide_gold = columns.task(here, project, aligned, mapping, offer.task if offer and kept else None)
-        asked = instructed(task, instruction.typed(project))
+        task, hide_gold = columns.task(here, aligned, mapping, offer.version.task if offer and kept else None)
+        whole_task = instructed(task, _instruction(here.project))
         kept += offer.others(task) if offer else []
         share = _test_share([*aligned, *kept])
     checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
@@ -79,7 +85,7 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
             taken = report.remedies(checked.findings)
         imported, measured, problem = checked, None, None
         try:
-            imported, measured = _decided(project, checked, asked, taken, share)
+            imported, measured = _decided(here.project, checked, whole_task, taken, share)
         except UserError as error:
             problem = error
         with where:
@@ -87,34 +93,32 @@ def _understood(here: Place, project: Project, loaded: Mapping[Split, slots.Load
     if problem is not None:
         _refused(problem)
         return
-    preview.preview(asked, imported.records)
+    report.preview(whole_task, imported.records)
     if measured is not None and len(measured.sample):
         with parts.card("lengths"):
             parts.heading("Length in tokens")
-            report.token_tiles(measured, state.config_of(project).model)
-    sources = offer.sources(kept) if offer else []
-    _confirm(here, project, loaded, failed, intake.Draft(aligned, mapping, asked, imported, sources))
+            report.token_tiles(measured, state.config_of(here.project).model)
+    sources = intake.kept_sources(offer.version, kept) if offer else []
+    _confirm(here, loaded, failed, intake.Draft(aligned, mapping, whole_task, imported, sources))
 
 
 def _refused(problem: UserError) -> None:
     """Shows why nothing can be imported and what to change, beside the disabled button."""
     with parts.card("confirm"):
-        line, button = st.columns([4, 2], vertical_alignment="center")
-        with line:
-            st.text(problem.what)
-            st.text(f"What to do: {problem.remedy}")
-        with button:
-            st.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
+        left, right = st.columns([4, 2], vertical_alignment="center")
+        left.text(problem.what)
+        left.text(f"What to do: {problem.remedy}")
+        right.button("Import records", type="primary", icon=":material/check:", width="stretch", disabled=True)
 
 
 def _confirm(
-    here: Place, project: Project, loaded: Mapping[Split, slots.Loaded], failed: Sequence[Split], draft: intake.Draft
+    here: Place, loaded: Mapping[Split, unfinished.Loaded], failed: Sequence[Split], draft: intake.Draft
 ) -> None:
     records = draft.imported.records
     with parts.card("confirm"):
-        line, button = st.columns([4, 2], vertical_alignment="center")
-        with line:
-            version = 1 + max((one.number for one in versions.versions(here.store, project.id)), default=0)
+        left, right = st.columns([4, 2], vertical_alignment="center")
+        with left:
+            version = 1 + max((one.number for one in versions.versions(here.store, here.project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
             missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
             if missing:
@@ -122,21 +126,35 @@ def _confirm(
             for split in failed:
                 parts.note(f"The {split} file could not be read and will not be imported.")
             for split in slots.SLOTS:
-                if project.counts.get(split) and not records.size(split):
-                    known = formats.plural(project.counts[split], f"{split} record")
-                    parts.note(f"Version {project.version_number} has {known}, version {version} will have none.")
-        with button:
-            pressed = st.button("Import records", type="primary", icon=":material/check:", width="stretch")
+                if here.project.counts.get(split) and not records.size(split):
+                    known = formats.plural(here.project.counts[split], f"{split} record")
+                    parts.note(f"Version {here.project.version_number} has {known}, version {version} will have none.")
+        pressed = right.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
-            storing.begin(here.store, project, draft, {split: one.given for split, one in loaded.items()})
+            store(here.store, here.project, draft, {split: one.given for split, one in loaded.items()})
             st.rerun()
 
 
-def _test_share(there: Collection[Split]) -> float:
+def _instruction(project: Project) -> str:
+    """The field for the task's instruction; it begins with the project's present one."""
+    key, before = "instruction", project.task.instruction if project.task else ""
+    unfinished.settle(key, before, (unfinished.current().choices.get(key), before))
+    text = st.text_area(
+        f"{INSTRUCTION} (optional)",
+        key=key,
+        height=80,
+        max_chars=LONGEST_INSTRUCTION,
+        placeholder=INSTRUCTION_EXAMPLE,
+        help=INSTRUCTION_HELP,
+    )
+    return text or ""
+
+
+def _test_share(splits: Collection[Split]) -> float:
     """The share of the labeled records to split off for testing, offered only if there are no test records; else 0."""
-    if "test" in there or "labeled" not in there:
+    if "test" in splits or "labeled" not in splits:
         return 0.0
-    choices.settle("split_off", False)
+    unfinished.settle("split_off", False)
     wanted = st.toggle(
         "Split off a fifth of the labeled records for testing",
         key="split_off",
@@ -146,7 +164,7 @@ def _test_share(there: Collection[Split]) -> float:
 
 
 def _checked(
-    loaded: Mapping[Split, slots.Loaded],
+    loaded: Mapping[Split, unfinished.Loaded],
     aligned: Mapping[Split, Table],
     mapping: Columns,
     task: Task,
@@ -156,53 +174,72 @@ def _checked(
 ) -> Imported:
     """The checked records of the files and of the kept splits; computed once per combination of files and choices."""
     given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
-    asked = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
-    choices.settle(asked, None, (0, 1))
-    base = st.session_state[asked]
+    base_key = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
+    unfinished.settle(base_key, None, (0, 1))
+    base = st.session_state[base_key]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
     key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
-    checked = st.session_state.get("checked")
-    if checked is None or checked[0] != key:
+    import_ = unfinished.current()
+    if import_.checked is None or import_.checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
-        before = None if checked is None else checked[1]
+        before = None if import_.checked is None else import_.checked[1]
         earlier = offer.kept(kept) if offer else {}
-        made = check_tables(aligned, mapping, task, hide_gold, base, _drawn(bar), before, earlier)
+        made = check_tables(aligned, mapping, task, hide_gold, base, _progress(bar), before, earlier)
         bar.empty()
-        st.session_state["checked"] = checked = (key, made)
-        st.session_state.pop("decided", None)
-    result: Imported = checked[1]
+        import_.checked, import_.decided = (key, made), None
+    result = import_.checked[1]
     if base is not None or any(finding.kind == "digit_answers" for finding in result.findings):
         if base is None:
-            st.session_state[asked] = result.base
+            st.session_state[base_key] = result.base
         with parts.card("base", tight=True):
-            st.segmented_control("Numeric answers count the options from", [0, 1], required=True, key=asked)
+            st.segmented_control("Numeric answers count the options from", [0, 1], required=True, key=base_key)
     return result
 
 
 def _decided(
-    project: Project, checked: Imported, asked: Task, taken: frozenset[str], share: float
+    project: Project, checked: Imported, task: Task, taken: frozenset[str], share: float
 ) -> tuple[Imported, intake.TokenLengths | None]:
     """The records that remain after the visitor's choices, and their lengths; computed once per choice."""
     model = state.config_of(project).model
-    key = (asked, taken, share, model)
-    decided = st.session_state.get("decided")
-    if decided is None or decided[0] != key:
+    key = (task, taken, share, model)
+    import_ = unfinished.current()
+    if import_.decided is None or import_.decided[0] != key:
         with st.spinner("Applying your choices"):
             imported = checked.decided(taken, share)
-            decided = (key, imported, intake.token_lengths(asked, imported, model))
-        st.session_state["decided"] = decided
-    return decided[1], decided[2]
+            import_.decided = (key, imported, intake.token_lengths(task, imported, model))
+    return import_.decided[1:]
 
 
-def _drawn(bar: st.delta_generator.DeltaGenerator) -> Watch:
+def _progress(bar: st.delta_generator.DeltaGenerator) -> Watch:
     """A function that draws progress on the bar: records done, records per second, time left."""
     began: dict[str, float] = {}
 
     def watch(what: str, done: int, total: int) -> None:
         since = time.monotonic() - began.setdefault(what, time.monotonic())
-        told = f"{what}: {done:,} of {total:,} records"
-        if done and since > _TELLING:
-            told += f", {done / since:,.0f} per second, {formats.duration((total - done) * since / done)} left"
-        bar.progress(min(1.0, done / max(1, total)), told)
+        bar.progress(min(1.0, done / max(1, total)), f"{what}: {formats.progress(done, total, 'records', since)}")
 
     return watch
+
+
+def store(store: Store, project: Project, draft: intake.Draft, given: Mapping[Split, unfinished.Given]) -> None:
+    """Starts storing, in a thread that a click or another page does not interrupt; `follow` shows how far it is."""
+    paths = {split: one.path for split, one in given.items()}
+
+    def work(watch: Callable[[int], None]) -> int | None:
+        stored = intake.store_draft(store, project, draft, paths, lambda _what, done, _total: watch(done))
+        for split, one in given.items():  # even if the page was left: the next session must find empty slots
+            drafts.forget(one.path.parent, {split: one.key})
+        return stored.version_number
+
+    background.begin(_STORING, work, len(draft.imported.records))
+
+
+def follow() -> None:
+    """If this session is storing an import, draws its progress until it is stored."""
+    if not background.busy(_STORING):
+        return
+    with parts.card("storing"):
+        version = background.follow(_STORING, "Storing", "records")
+    slots.forget()
+    notices.say(f"Dataset version {version} is stored.")
+    st.rerun()

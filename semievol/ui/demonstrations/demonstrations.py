@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -14,14 +16,24 @@ from semievol.errors import UserError
 from semievol.jobs import inference_client
 from semievol.records import Demonstration, Record, Split, Task
 from semievol.store.data import records
-from semievol.store.results import outcomes, results
+from semievol.store.results import results
 from semievol.store.runs import rounds
-from semievol.ui.shell import formats, paint, parts, record, state, tables
-from semievol.ui.shell.paint import node
+from semievol.ui.shell import formats, paint, parts, record, session, state, tables
 from semievol.ui.shell.state import Place
 
 SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
 OWN = "own question"
+
+
+@dataclass
+class Browsing:
+    """What the session keeps of the Demonstrations page."""
+
+    search: tuple[int, str, str] | None = None  # dataset version, split and words of the search drawn last
+    position: int = 0  # of the record that is shown, among those that the search finds
+    nearest: dict[str, list[Demonstration]] = field(default_factory=dict)  # content hash -> demonstrations found
+    answers: defaultdict[str, list[tuple[list[int], dict[str, Any]]]] = field(default_factory=lambda: defaultdict(list))
+    """Record id -> the demonstrations that a model was shown (numbers from 1), and its answer."""
 
 
 def picker(here: Place) -> Record | None:
@@ -33,20 +45,21 @@ def picker(here: Place) -> Record | None:
     if source == OWN:
         return _own_question(here)
     search = st.text_input("Search", key="demo_search", placeholder="Words in the question", live="300ms") or ""
-    version_id = here.this_project.version_id
+    version_id = here.project.version_id
     assert version_id is not None, "drawn without data"
     split = next(one for one in SPLITS if one == source)
     total = records.records_page(here.store, version_id, split, search, 0, 1)[1]
-    if st.session_state.get("demo_context") not in (None, (version_id, source, search)):
+    kept, wanted = session.of(Browsing), (version_id, split, search)
+    if kept.search not in (None, wanted):
         st.query_params.pop("record", None)  # with another search the linked record no longer applies
-        st.session_state["demo_place"] = 0
-    st.session_state["demo_context"] = (version_id, source, search)
+        kept.position = 0
+    kept.search = wanted
     found = _linked(here, version_id, split, search)
-    place = min(int(st.session_state.get("demo_place", 0)), max(total - 1, 0))
+    place = min(kept.position, max(total - 1, 0))
     _steps(place, total)
     if found is None:
         page, _ = records.records_page(here.store, version_id, split, search, place, 1)
-        found = _as_record(page.iloc[0], split) if len(page) else None
+        found = record.of_line(page.iloc[0]) if len(page) else None
     if found is not None:
         paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
         parts.note(f"Record {found.id[:12]} · {found.split}")
@@ -55,21 +68,21 @@ def picker(here: Place) -> Record | None:
 
 def _linked(here: Place, version_id: int, split: Split, search: str) -> Record | None:
     """The record named in the address; next and previous continue from its position."""
-    asked = st.query_params.get("record")
-    if not asked:
+    wanted = st.query_params.get("record")
+    if not wanted:
         return None
-    found = records.linked(here.store, version_id, asked)
+    found = records.linked(here.store, version_id, wanted)
     if found is None:
         return None
-    asked_for, place = found
-    if asked_for.split == split and not search:
-        st.session_state["demo_place"] = place
-    return asked_for
+    linked, place = found
+    if linked.split == split and not search:
+        session.of(Browsing).position = place
+    return linked
 
 
 def _steps(place: int, total: int) -> None:
     def move(to: int) -> None:
-        st.session_state["demo_place"] = to
+        session.of(Browsing).position = to
         st.query_params.pop("record", None)
 
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -80,12 +93,6 @@ def _steps(place: int, total: int) -> None:
         anywhere = random.randrange(total) if total else 0
         st.button("Random", icon=":material/shuffle:", disabled=total < 2, on_click=move, args=(anywhere,))
         parts.html(f"<span class='sv-num'>{place + 1:,} of {total:,}</span>" if total else "")
-
-
-def _as_record(line: pd.Series, split: Split) -> Record:
-    options = line["options"]
-    answer = None if pd.isna(line["answer"]) else str(line["answer"])
-    return Record(str(line["record_id"]), str(line["question"]), tuple(options or ()), answer, split)
 
 
 def _own_question(here: Place) -> Record | None:
@@ -100,100 +107,70 @@ def _own_question(here: Place) -> Record | None:
     return Record("own-question", text, tuple(options))
 
 
-def shown(here: Place, task: Task, asked: Record) -> None:
+def shown(here: Place, task: Task, question: Record) -> None:
     """The demonstrations of the record with similarity and shared words, asking a model, and the exact prompt."""
-    config = here.round.config if here.round else state.config_of(here.this_project)
+    config = here.round.config if here.round_or_none else state.config_of(here.project)
     parts.heading(
         "Its demonstrations",
         f"The most similar labeled records (k = {config.propagation.k}), with shared words marked. In the prompt the "
         "most similar one comes last.",
     )
-    found = _found(here, asked, config.propagation.k)
+    found = _found(here, question, config.propagation.k)
     if found is None:
         parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
             with parts.errors_shown(), st.spinner("Looking for the nearest labeled records"):
-                near = inference_client.nearest(here.store, _round_id(here), asked, max(config.propagation.k, 1))
-                st.session_state[_memory(asked)] = near
+                near = inference_client.nearest(here.store, _round_id(here), question, max(config.propagation.k, 1))
+                session.of(Browsing).nearest[question.content_hash] = near
                 st.rerun()
         return
-    paint.draw(
-        *[record.demonstration(task, asked, one, place) for place, one in enumerate(found, 1)], key=f"near_{asked.id}"
-    )
+    nodes = [record.demonstration(task, question, one, place) for place, one in enumerate(found, 1)]
+    paint.draw(*nodes, key=f"near_{question.id}")
     numbers = list(range(1, len(found) + 1))
     left, right = st.columns([3, 4], vertical_alignment="bottom")
-    with left:
-        kept = st.pills(
-            "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{asked.id}_{len(found)}"
-        )
-    trained = outcomes.adapters(here.store, here.round.id) if here.round else {}
-    models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
+    kept = left.pills(
+        "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{question.id}_{len(found)}"
+    )
     with right, st.container(horizontal=True, vertical_alignment="bottom"):
-        model = st.selectbox("Model", models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
+        model = st.selectbox("Model", here.models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
         pressed = st.button("Ask", type="primary", icon=":material/send:")
     chosen = [one for place, one in enumerate(found, 1) if place in (kept or [])]
+    answers = session.of(Browsing).answers[question.id]
     if pressed and model:
         with parts.errors_shown(), st.spinner("Asking"):
-            said = inference_client.ask(here.store, _round_id(here), asked, chosen, [model])
-            st.session_state.setdefault("asked_again", {}).setdefault(asked.id, []).append(
-                (sorted(kept or []), said[0])
-            )
-    _answers(task, asked, st.session_state.get("asked_again", {}).get(asked.id, []))
+            said = inference_client.ask(here.store, _round_id(here), question, chosen, [model])
+            answers.append((sorted(kept or []), said[0]))
+    _answers(task, question, answers)
     with st.expander("The exact prompt"):
-        st.code(record.exact_prompt(task, config, asked, chosen), language=None, wrap_lines=True)
+        st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
 
 
-def _answers(task: Task, asked: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
+def _answers(task: Task, question: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
     """The last four answers, newest first, so that they can be compared."""
     nodes = []
     for kept, one in list(said)[::-1][:4]:
         which = f"{'demonstration' if len(kept) == 1 else 'demonstrations'} {formats.series([str(n) for n in kept])}"
-        with_which = f"with {which}" if kept else "without demonstrations"
-        head = node(
-            "between",
-            None,
-            node(
-                "row",
-                None,
-                node("label", formats.MODEL_WORDS[one["model"]], tag="span"),
-                node("num", with_which, tag="span"),
-            ),
-            record.chip(one["answer"], True if one["answer"] is not None else None),
-        )
-        entropy = one.get("entropy")
-        below = (
-            [record.bars(task, asked, one["probabilities"])]
-            if one.get("probabilities")
-            else [node("mono", one["text"])]
-        )
-        if entropy is not None:
-            below.append(node("num", f"answer confidence (entropy) {formats.score(entropy)}, 0 is certain"))
-        nodes.append(node("demo", None, head, node("stack gap", None, *below)))
+        nodes.append(record.reply(task, question, one, f"with {which}" if kept else "without demonstrations"))
     if nodes:
-        paint.draw(*nodes, key=f"said_{asked.id}")
+        paint.draw(*nodes, key=f"said_{question.id}")
 
 
-def _found(here: Place, asked: Record, k: int) -> list[Demonstration] | None:
-    remembered = st.session_state.get(_memory(asked))
-    if remembered is not None:
-        return list(remembered)
-    if here.round is None or asked.id == "own-question":
+def _found(here: Place, question: Record, k: int) -> list[Demonstration] | None:
+    if (near := session.of(Browsing).nearest.get(question.content_hash)) is not None:
+        return near
+    if here.round_or_none is None or question.id == "own-question":
         return None
     try:
-        return results.record_view(here.store, here.round.id, asked.id).demonstrations[:k] or None
+        return results.record_view(here.store, here.round.id, question.id).demonstrations[:k] or None
     except UserError:
         return None
 
 
-def _memory(asked: Record) -> str:
-    return f"near_{asked.content_hash}"
-
-
 def _round_id(here: Place) -> int:
     """The current round; without one, the round that "Propagate" would use is opened."""
-    if here.round is not None:
+    if here.round_or_none is not None:
         return here.round.id
-    return rounds.open_round(here.store, here.this_project.id, state.config_of(here.this_project)).id
+    return rounds.open_round(here.store, here.project.id, state.config_of(here.project)).id
 
 
 def coverage(frame: pd.DataFrame) -> None:
@@ -209,15 +186,7 @@ def coverage(frame: pd.DataFrame) -> None:
         )
         far = frame.sort_values("similarity", kind="stable").head(50)
         names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest label"}
-        picked = tables.table(
-            far,
-            "farthest",
-            {c: h for c, h in names.items() if c in far},
-            on_select="rerun",
-            selection_mode="single-row",
-            height=240,
-        )
-        row = tables.chosen_row(picked)
+        row = tables.pick(far, "farthest", {c: h for c, h in names.items() if c in far}, height=240)
         if row is not None:
             chosen = str(far["record_id"].iloc[row])
             if st.query_params.get("record") != chosen:

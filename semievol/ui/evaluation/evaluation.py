@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -12,15 +13,12 @@ import streamlit as st
 from semievol import charts
 from semievol.jobs import inference_client
 from semievol.method import comparison
-from semievol.records import Record, Task
+from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records
-from semievol.store.data.projects import Project
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.run_table import Run
-from semievol.task.answers import parse
-from semievol.ui.shell import actions, formats, paint, parts, record, router, state, tables
-from semievol.ui.shell.paint import node
+from semievol.ui.shell import actions, formats, paint, parts, record, router, session, state, tables
 from semievol.ui.shell.state import Place
 
 FORMULAS = (
@@ -32,46 +30,46 @@ FORMULAS = (
 _TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
 
 
-def judged(here: Place) -> list[tuple[Run, dict[str, Any]]]:
-    """The round's runs with an evaluation, newest first."""
-    return [(run, found) for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))]
+@dataclass
+class Playground:
+    """What the session keeps of the playground: the question asked last, the answers, and the demonstrations shown."""
+
+    question: Record | None = None
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    shown: list[Demonstration] = field(default_factory=list)
 
 
 def nothing_judged(here: Place) -> None:
     """The empty state: why there is no evaluation, and a link to the page that helps."""
-    version = here.round.version_id if here.round else here.this_project.version_id
+    version = here.round.version_id if here.round_or_none else here.project.version_id
     if version is None or records.records_page(here.store, version, "test", limit=1)[1]:
-        parts.empty(
-            "Nothing evaluated yet",
-            "After fine-tuning, every model answers the test set. This page then compares their accuracies.",
-        )
-        with parts.centred():
+        what = "After fine-tuning, every model answers the test set. This page then compares their accuracies."
+        with parts.empty("Nothing evaluated yet", what):
             router.link("training", "Go to Training")
     else:
-        parts.empty(
-            "There is no test set",
+        what = (
             "Models are evaluated on records with known answers that none of them was trained on. On the Data page, "
             "import a test file (the other records stay), or import the labeled file again and split off a fifth of "
-            "it for testing. Then run everything again.",
+            "it for testing. Then run everything again."
         )
-        with parts.centred():
+        with parts.empty("There is no test set", what):
             router.link("data", "Add a test set", ":material/upload_file:")
 
 
 def caveats(here: Place, run: Run) -> list[str]:
     """Sentences on differences between the evolved model and warm-up that do not come from the pseudo-labels."""
-    said = []
-    if here.this_round.parent_id is not None:
-        said.append("In this round, warm-up is the evolved model of the parent round.")
+    sentences = []
+    if here.round.parent_id is not None:
+        sentences.append("In this round, warm-up is the evolved model of the parent round.")
     frozen = selections.selections(here.store, run.round_id)
     used = next((one for one in frozen if one["number"] == run.selection_used), None)
     by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
     if by_expert:
-        said.append(
+        sentences.append(
             f"The evolved model also learned from {formats.plural(by_expert, 'answer')} given or confirmed by experts, "
             "which warm-up never saw. The difference is due to these answers as well as to the method."
         )
-    return said
+    return sentences
 
 
 def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
@@ -85,8 +83,8 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
     cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
     parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
     simpler = escape(comparison.ahead(evaluation)).replace("p = ", "p&nbsp;=&nbsp;")
-    said = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
-    parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in said))
+    sentences = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
+    parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in sentences))
     for caveat in caveats:
         parts.note(caveat)
     bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
@@ -115,7 +113,7 @@ def _place(row: str) -> dict[str, str]:
     return {"group": formats.MODEL_WORDS[model], "kind": formats.WAY_WORDS[row.removeprefix(model)]}
 
 
-def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) -> None:
+def offer_demonstrations(here: Place, run: Run, evaluation: dict[str, Any]) -> None:
     """Offers to evaluate with demonstrations if that was left out and the run's adapter is still the round's newest."""
     shown = any(row in evaluation for row in formats.ROW_WORDS if row.endswith("_demonstrations"))
     newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)
@@ -123,10 +121,12 @@ def more(here: Place, project: Project, run: Run, evaluation: dict[str, Any]) ->
         return
     busy = here.active is not None and here.active.round_id == run.round_id
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Evaluate with demonstrations, too", icon=":material/library_add:", disabled=busy):
-            with parts.errors_shown():
-                actions.evaluate_demonstrations(here.store, project, run)
-                st.rerun()
+        parts.act(
+            "Evaluate with demonstrations, too",
+            lambda: actions.evaluate_demonstrations(here.store, here.project, run),
+            icon=":material/library_add:",
+            disabled=busy,
+        )
         parts.note("Every model answers the test set once more, this time with the nearest labeled records shown.")
 
 
@@ -175,15 +175,14 @@ def flips(found: pd.DataFrame) -> None:
         parts.note("There are no two models to compare.")
         return
     left, right = st.columns([1, 1])
-    with left:
-        other = st.selectbox(
-            "Compared with",
-            others,
-            index=others.index("warm_up") if "warm_up" in others else 0,
-            format_func=lambda row: formats.ROW_WORDS[row],
-            key="flips_against",
-            label_visibility="collapsed",
-        )
+    other = left.selectbox(
+        "Compared with",
+        others,
+        index=others.index("warm_up") if "warm_up" in others else 0,
+        format_func=lambda row: formats.ROW_WORDS[row],
+        key="flips_against",
+        label_visibility="collapsed",
+    )
     wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
     before, after = wide["correct"][other].astype(bool), wide["correct"]["evolved"].astype(bool)
     once = found.drop_duplicates("record_id").set_index("record_id")
@@ -196,15 +195,14 @@ def flips(found: pd.DataFrame) -> None:
             "evolved": wide["answer"]["evolved"],
         }
     )[before != after].sort_values("flip")
-    with right:
-        which = st.segmented_control(
-            "Which",
-            ["All", "now right", "now wrong"],
-            default="All",
-            required=True,
-            key="flips",
-            label_visibility="collapsed",
-        )
+    which = right.segmented_control(
+        "Which",
+        ["All", "now right", "now wrong"],
+        default="All",
+        required=True,
+        key="flips",
+        label_visibility="collapsed",
+    )
     table = table if which == "All" else table[table["flip"] == which]
     if table.empty:
         parts.note("There is no such record.")
@@ -214,50 +212,31 @@ def flips(found: pd.DataFrame) -> None:
     tables.table(table, f"flips_{which}_{other}", names, height=300)
 
 
-def playground(here: Place, task: Task) -> None:
+def playground(here: Place) -> None:
     """A form for a question, and the answers of every model of the round side by side."""
     parts.heading("Playground", "Type a question. Every model answers it, side by side.")
-    trained = outcomes.adapters(here.store, here.this_round.id)
-    models = ["base", *(["warm_up"] if "warm_up" in trained else []), *(["evolved"] if "tune" in trained else [])]
     with st.form("playground", border=False):
         text = st.text_area("Question", key="play_question", height=100)
         options: list[str] = []
-        if task.kind == "multiple_choice":
+        if here.task.kind == "multiple_choice":
             options = [
                 x for x in (st.text_area("Options, one per line", key="play_options") or "").splitlines() if x.strip()
             ]
         shown = st.toggle("With demonstrations", value=False, key="play_demonstrations")
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
-        asked = Record("own-question", text, tuple(options))
+        question, k = Record("own-question", text, tuple(options)), here.round.config.propagation.k
         with parts.errors_shown(), st.spinner("Asking the models"):
-            near = (
-                inference_client.nearest(here.store, here.this_round.id, asked, here.this_round.config.propagation.k)
-                if shown
-                else []
-            )
-            st.session_state["played"] = (
-                asked,
-                inference_client.ask(here.store, here.this_round.id, asked, near, models),
-                near,
-            )
-    played = st.session_state.get("played")
-    if played:
-        asked, said, near = played
-        for column, one in zip(st.columns(len(said)), said, strict=True):
-            head = node(
-                "between",
-                None,
-                node("label", formats.MODEL_WORDS[one["model"]], tag="span"),
-                record.chip(one["answer"]),
-            )
-            spread = one.get("probabilities")
-            below = (
-                record.bars(task, asked, spread)
-                if spread
-                else node("mono", one["text"] or parse(task, asked, "") or "")
-            )
+            near = inference_client.nearest(here.store, here.round.id, question, k) if shown else []
+            answers = inference_client.ask(here.store, here.round.id, question, near, here.models)
+            session.put(Playground(question, answers, near))
+    played = session.of(Playground)
+    if played.question is not None:
+        for column, one in zip(st.columns(len(played.answers)), played.answers, strict=True):
             with column:
-                paint.draw(node("demo", None, head, node("gap", None, below)), key=f"played_{one['model']}")
-        if near:
-            paint.draw(*[record.demonstration(task, asked, d, i) for i, d in enumerate(near, 1)], key="played_near")
+                paint.draw(record.reply(here.task, played.question, one), key=f"played_{one['model']}")
+        if played.shown:
+            paint.draw(
+                *[record.demonstration(here.task, played.question, d, i) for i, d in enumerate(played.shown, 1)],
+                key="played_near",
+            )

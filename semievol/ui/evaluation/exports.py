@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -14,8 +15,7 @@ from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.rounds import get_round
 from semievol.store.runs.run_table import Run
-from semievol.ui.overview import archives
-from semievol.ui.shell import parts
+from semievol.ui.shell import archives, parts
 from semievol.ui.shell.state import Place
 
 TRAINING = {
@@ -40,40 +40,32 @@ def downloads(here: Place, run: Run) -> None:
     with left:
         shape = st.selectbox("Tables as", list(TABLES), key="export_table")
         ending = TABLES[shape or "CSV"]
-        _button(f"Candidates ({shape})", _made(here, "candidates", f"candidates.{ending}", round_id=round_id))
+        _download(here, f"Candidates ({shape})", "candidates", f"candidates.{ending}", round_id=round_id)
         if frozen:
-            _button(f"Selection ({shape})", _made(here, "selection", f"selection.{ending}", round_id=round_id))
+            _download(here, f"Selection ({shape})", "selection", f"selection.{ending}", round_id=round_id)
     with right:
         style = st.selectbox("Training data as", list(TRAINING), key="export_training", disabled=not frozen)
         form, suffix = TRAINING[style or "Chat (JSONL)"]
         if frozen:
-            _button("Training data", _made(here, "training", f"training.{suffix}", round_id=round_id, form=form))
+            _download(here, "Training data", "training", f"training.{suffix}", round_id=round_id, form=form)
             round_, number = get_round(here.store, round_id), frozen[-1]["number"]
-            if said := training.caveat(here.store, here.this_project, round_, number):
-                parts.note(said)
+            if caveat := training.caveat(here.store, here.project, round_, number):
+                parts.note(caveat)
         if outcomes.run_adapter(here.store, run.id):
-            _button("Evolved adapter (ZIP)", _made(here, "adapter", f"adapter-run-{run.id}.zip", run_id=run.id))
+            _download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
     with rest:
-        _button("Report (HTML)", _made(here, "report", "report.html", round_id=round_id), kind="primary")
+        _download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
-        archives.take(here, here.this_project)
+        archives.export_button(here)
         parts.note("The whole project in one file, to be imported into another workspace.")
-    st.code(launch.command_line(here.store, here.this_project, run), language=None, wrap_lines=True)
+    st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
 
 
-def _button(label: str, made: tuple[str, Callable[[], bytes]], kind: str = "secondary") -> None:
-    name, write = made
-    st.download_button(label, write, name, on_click="ignore", width="stretch", type=kind)  # type: ignore[arg-type]
+def _download(here: Place, label: str, what: str, name: str, kind: str = "secondary", **which: Any) -> None:
+    """A button that exports `what` under this name. which: the round, the run and the form, as for `export`."""
 
-
-def _made(
-    here: Place, what: str, name: str, round_id: int | None = None, run_id: int | None = None, form: str | None = None
-) -> tuple[str, Callable[[], bytes]]:
     def write() -> bytes:
         with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / name
-            return export(
-                here.store, here.this_project, what, out, round_id=round_id, run_id=run_id, form=form
-            ).read_bytes()
+            return export(here.store, here.project, what, Path(folder) / name, **which).read_bytes()
 
-    return name, write
+    st.download_button(label, write, name, on_click="ignore", width="stretch", type=kind)  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""The Overview page: project cards, and export and import of whole projects as archives."""
+"""The Overview page: project cards."""

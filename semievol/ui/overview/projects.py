@@ -10,11 +10,9 @@ from semievol.records import Split
 from semievol.store.data import projects as store_projects
 from semievol.store.data import records
 from semievol.store.data.projects import Project
-from semievol.store.results import outcomes
 from semievol.store.runs import progress, runs
-from semievol.ui.overview import archives
-from semievol.ui.shell import actions, formats, gates, live, paint, parts, record, router, state
-from semievol.ui.shell.paint import node
+from semievol.ui.shell import actions, archives, formats, gates, live, paint, parts, record, router, session, state
+from semievol.ui.shell.paint import group, node
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves
 
@@ -29,22 +27,17 @@ def task_words(project: Project) -> str:
     return f"{words} · {len(project.task.labels)} labels" if project.task.labels else words
 
 
-def evaluation_of(here: Place) -> dict[str, Any] | None:
-    """The evaluation of the round's newest run that has one."""
-    return next((found for run in here.round_runs if (found := outcomes.evaluation(here.store, run.id))), None)
-
-
-def open_project(here: Place, project: Project) -> None:
+def open_project(here: Place) -> None:
     """The large card: counts, the seven stages, the active run, the accuracies, and the next step."""
     with parts.card("open_project"):
         left, right = st.columns([3, 1], vertical_alignment="top")
         with left:
-            parts.html(f"<div class='sv-kicker'>{task_words(project)}</div>")
-            with st.container(key=f"project_name_{project.id}"):
-                st.text(project.name)
+            parts.html(f"<div class='sv-kicker'>{task_words(here.project)}</div>")
+            with st.container(key=f"project_name_{here.project.id}"):
+                st.text(here.project.name)
         with right, st.container(horizontal=True, horizontal_alignment="right"):
-            _manage(here, project)
-        counts = project.counts
+            _manage(here)
+        counts = here.project.counts
         parts.tiles(
             [
                 ("Labeled", formats.count(counts.get("labeled", 0)), "records with known answers"),
@@ -52,14 +45,15 @@ def open_project(here: Place, project: Project) -> None:
                 ("Test", formats.count(counts.get("test", 0)), "records to test models on"),
                 (
                     "Round",
-                    str(here.round.number) if here.round else formats.DASH,
-                    formats.moment(here.round.created) if here.round else "no round yet",
+                    str(here.round.number) if here.round_or_none else formats.DASH,
+                    formats.moment(here.round.created) if here.round_or_none else "no round yet",
                 ),
             ]
         )
-        live.polled("overview", here.round.id if here.round else None, _progress)
-        _accuracies(evaluation_of(here))
-        _next_step(here, project)
+        live.polled("overview", here.round_id, _progress)
+        _, evaluation = next(here.evaluations(), (None, None))
+        _accuracies(evaluation)
+        _next_step(here, evaluation is not None)
 
 
 def _progress(snapshot: live.Snapshot) -> None:
@@ -70,7 +64,7 @@ def _progress(snapshot: live.Snapshot) -> None:
         if run is not None:
             parts.note(f"Run {run.id} is active in another round. A run started here waits in the queue.")
         return
-    live.headline(run, snapshot, actions.stop, key="stop_overview")
+    live.headline(run, snapshot, key="stop_overview")
     live.track(snapshot.stages)
     curves.loss(progress.metrics(state.open_store(), run.id), key="loss_overview", height=200)
 
@@ -87,20 +81,25 @@ def _accuracies(evaluation: dict[str, Any] | None) -> None:
     parts.tiles(cells, strong=len(cells) - 1)
 
 
-def _next_step(here: Place, project: Project) -> None:
-    """The next sensible step as a link, and "Run everything" if the project has labeled and unlabeled records."""
-    busy = here.active is not None and here.active.project_id == project.id
-    has_data = bool(project.counts.get("labeled") and project.counts.get("unlabeled"))
+def _next_step(here: Place, done: bool) -> None:
+    """The next sensible step as a link, and "Run everything" if there are labeled and unlabeled records.
+
+    done: the round is evaluated.
+    """
+    busy = here.active is not None and here.active.project_id == here.project.id
+    has_data = bool(here.project.counts.get("labeled") and here.project.counts.get("unlabeled"))
     with st.container(horizontal=True, vertical_alignment="center"):
         if not has_data:
             router.link("data", "Add your data", ":material/upload_file:")
             return
-        done = evaluation_of(here) is not None
         kind = "secondary" if done else "primary"
-        if st.button("Run everything", type=kind, icon=":material/play_arrow:", disabled=busy):  # type: ignore[arg-type]
-            with parts.errors_shown():
-                actions.run_everything(here.store, project, state.config_of(project))
-                st.rerun()
+        parts.act(
+            "Run everything",
+            lambda: actions.run_everything(here.store, here.project, state.config_of(here.project)),
+            type=kind,
+            icon=":material/play_arrow:",
+            disabled=busy,
+        )
         if done:
             router.link("evaluation", "See the evaluation")
         elif gates.has_candidates(here):
@@ -109,24 +108,24 @@ def _next_step(here: Place, project: Project) -> None:
             router.link("data", "Look at the data")
 
 
-def first_look(here: Place, project: Project) -> None:
+def first_look(here: Place) -> None:
     """Shown before the first run: what the seven stages do, and some labeled and unlabeled records."""
     with parts.card("method"):
         parts.heading("What happens in a round")
         live.explained()
-    if project.version_id is None or project.task is None:
+    if here.project.version_id is None or here.project.task is None:
         return
     columns = st.columns(2, gap="medium")
     for column, split in zip(columns, ("labeled", "unlabeled"), strict=True):
-        page, _ = records.records_page(here.store, project.version_id, split, limit=4)  # type: ignore[arg-type]
+        page, _ = records.records_page(here.store, here.project.version_id, split, limit=4)  # type: ignore[arg-type]
         with column, parts.card(f"some_{split}"):
             parts.heading(f"Some {split} records")
             lines = []
             for line in page.itertuples():
                 text = node("num", formats.shorten(str(line.question)), tag="span")
                 known = [record.chip(str(line.answer), True)] if split == "labeled" else []
-                lines.append(node("line", None, *known, text))
-            paint.draw(node("stack", None, *lines), key=f"some_{split}_records")
+                lines.append(group("line", *known, text))
+            paint.draw(group("stack", *lines), key=f"some_{split}_records")
 
 
 def small_card(here: Place, project: Project) -> None:
@@ -143,27 +142,26 @@ def small_card(here: Place, project: Project) -> None:
         st.button(f"Open project {project.id}", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
 
 
-def _manage(here: Place, project: Project) -> None:
+def _manage(here: Place) -> None:
     with st.popover("Manage", icon=":material/more_horiz:"):
-        name = st.text_input("New name of the copy", value=f"{project.name} copy", key=f"copy_{project.id}")
-        if st.button("Duplicate", key=f"duplicate_{project.id}", width="stretch"):
+        name = st.text_input("New name of the copy", value=f"{here.project.name} copy", key=f"copy_{here.project.id}")
+        if st.button("Duplicate", key=f"duplicate_{here.project.id}", width="stretch"):
             with parts.errors_shown():
-                router.go(
-                    "overview", project=store_projects.duplicate_project(here.store, project.id, name).id, round=None
-                )
-        if st.button("Archive", key=f"archive_{project.id}", width="stretch"):
-            store_projects.update_project(here.store, project.id, archived=True)
+                copy = store_projects.duplicate_project(here.store, here.project.id, name)
+                router.go("overview", project=copy.id, round=None)
+        if st.button("Archive", key=f"archive_{here.project.id}", width="stretch"):
+            store_projects.update_project(here.store, here.project.id, archived=True)
             _leave()
-        archives.take(here, project)
-        typed = st.text_input("Type the project's name to delete it", key=f"typed_{project.id}")
-        if st.button("Delete", key=f"delete_{project.id}", width="stretch", disabled=typed != project.name):
+        archives.export_button(here)
+        typed = st.text_input("Type the project's name to delete it", key=f"typed_{here.project.id}")
+        if st.button("Delete", key=f"delete_{here.project.id}", width="stretch", disabled=typed != here.project.name):
             with parts.errors_shown():
-                store_projects.delete_project(here.store, project.id)
+                store_projects.delete_project(here.store, here.project.id)
                 _leave()
 
 
 def _leave() -> None:
-    st.session_state.pop("last_project", None)
+    session.shell().project_id = None
     router.go("overview", project=None, round=None)
 
 

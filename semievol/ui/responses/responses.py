@@ -15,11 +15,12 @@ from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
 from semievol.ui.shell import formats, paint, parts, record, state, tables
-from semievol.ui.shell.paint import node
+from semievol.ui.shell.paint import group, labelled, node
 from semievol.ui.shell.state import Place
 
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
 OFTEN = 0.1  # share of such responses from which on they are pointed out
+_MEASURE = "measure"
 DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
 
 _SETTLED = {
@@ -33,28 +34,23 @@ _SETTLED = {
 def filters(here: Place) -> dict[str, Any]:
     """The row of filters. Their values are part of the address, so that a link opens the same view."""
     columns = st.columns([4, 3, 3, 3, 3], vertical_alignment="bottom")
-    with columns[0]:
-        search = st.text_input(
-            "Search", key="search", placeholder="Words in the question", live="300ms", bind="query-params"
-        )
-    with columns[1]:
-        agreement = st.selectbox("Agreement", list(AGREEMENT), key="agreement", bind="query-params")
-    with columns[2]:
-        labels = here.task.labels
-        answer = st.selectbox(
-            "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
-        )
-    with columns[3]:
-        decision = st.selectbox("Decision", DECISIONS, key="decision", bind="query-params")
-    with columns[4]:
-        measure = st.selectbox(
-            "Sort by",
-            MEASURES,
-            format_func=lambda m: formats.MEASURE_WORDS[m],
-            key="measure",
-            bind="query-params",
-            help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get("measure", MEASURES[0])],
-        )
+    search = columns[0].text_input(
+        "Search", key="search", placeholder="Words in the question", live="300ms", bind="query-params"
+    )
+    agreement = columns[1].selectbox("Agreement", list(AGREEMENT), key="agreement", bind="query-params")
+    labels = here.task.labels
+    answer = columns[2].selectbox(
+        "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
+    )
+    decision = columns[3].selectbox("Decision", DECISIONS, key="decision", bind="query-params")
+    measure = columns[4].selectbox(
+        "Sort by",
+        MEASURES,
+        format_func=lambda m: formats.MEASURE_WORDS[m],
+        key=_MEASURE,
+        bind="query-params",
+        help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get(_MEASURE, MEASURES[0])],
+    )
     return {
         "search": search or "",
         "answer": answer,
@@ -66,20 +62,20 @@ def filters(here: Place) -> dict[str, Any]:
     }
 
 
-def off_the_question(here: Place) -> None:
+def rarely_answering(here: Place) -> None:
     """Names the collaborators that often give most of their probability to text other than the allowed answers."""
-    for name, (few, asked) in state.unanswering(here.store, here.this_round.id).items():
-        if few >= OFTEN * asked:
+    for name, (few, total) in state.unanswering(here.store, here.round.id).items():
+        if few >= OFTEN * total:
             parts.note(
-                f"{name} often does not answer the question: in {few:,} of {asked:,} responses it gives less than "
+                f"{name} often does not answer the question: in {few:,} of {total:,} responses it gives less than "
                 f"{formats.percent(ANSWERING, 0)} of its probability to all allowed answers together. Its "
                 "probabilities then mean little."
             )
 
 
-def who_earned_what(here: Place) -> None:
+def collaborator_weights(here: Place) -> None:
     """The weights of the collaborators in one line, if the round has weights."""
-    found = rounds.weights(here.store, here.this_round.id)
+    found = rounds.weights(here.store, here.round.id)
     if found is not None:
         parts.note(earned_weights.sentence(found))
 
@@ -100,23 +96,15 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
     for voter in dict.fromkeys(name for votes in frame["votes"] for name in votes):
         shown[f"vote {voter}"] = [votes.get(voter) or "no answer" for votes in frame["votes"]]
         names[f"vote {voter}"] = voter
-    picked = tables.table(
-        shown,
-        key,
-        names,
-        on_select="rerun",
-        selection_mode="single-row",
-        height=330,
-    )
-    row = tables.chosen_row(picked)
-    return None if row is None or row >= len(frame) else str(frame.index[row])
+    row = tables.pick(shown, key, names, height=330)
+    return None if row is None else str(frame.index[row])
 
 
 def record_in_full(here: Place, record_id: str) -> None:
     """Question, candidate, every collaborator's answer with its probabilities, and the self-justify exchange."""
     task = here.task
     try:
-        view = results.record_view(here.store, here.this_round.id, record_id)
+        view = results.record_view(here.store, here.round.id, record_id)
     except UserError as error:
         parts.show_error(error)
         return
@@ -129,40 +117,29 @@ def record_in_full(here: Place, record_id: str) -> None:
             words = record.named_answer(task, view.record, candidate.answer)
             how = "agreed" if candidate.agreed else "decided by self-justify" if candidate.justified else "disputed"
             numbers = [
-                node(
-                    "",
-                    None,
-                    node("label", formats.MEASURE_WORDS[m], tag="span"),
-                    node("num", f" {formats.score(v)}", tag="span"),
-                )
+                labelled(formats.MEASURE_WORDS[m], node("num", f" {formats.score(v)}", tag="span"), classes="")
                 for m, v in candidate.confidences.items()
             ]
             paint.draw(
                 node("rule"),
-                node(
-                    "row",
-                    None,
-                    node("label", "Candidate", tag="span"),
-                    record.chip(words, candidate.agreed),
-                    node("num", how),
-                ),
-                node("row gap", None, *numbers),
+                labelled("Candidate", record.chip(words, candidate.agreed), node("num", how)),
+                group("row gap", *numbers),
                 key=f"c_{record_id}",
             )
     with right, parts.card("answers"):
         parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
-        paint.draw(*[record.response(task, view.record, said) for said in view.responses], key=f"r_{record_id}")
+        paint.draw(*[record.response(task, view.record, response) for response in view.responses], key=f"r_{record_id}")
         if view.justification is not None:
-            counts = _SETTLED[here.this_round.config.propagation.verdict_confidence]
+            counts = _SETTLED[here.round.config.propagation.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
-            given = [said.text for said in view.responses]
+            given = [response.text for response in view.responses]
             turns = render(
                 task,
                 view.record,
                 by_similarity(view.demonstrations),
                 given,
-                rule_first=here.this_round.config.rule_first,
+                rule_first=here.round.config.rule_first,
             )
             with st.expander("The prompt (the model read the answers in shuffled order)"):
                 st.code(record.prompt(turns), language=None, wrap_lines=True)

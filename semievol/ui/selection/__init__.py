@@ -1,7 +1,7 @@
 """The Selection page: policy, reviews, frozen selections.
 
 `policy`, `threshold`, `consequences` and `evidence` draw the policy and its effects; `measures` compares the measures
-it may use. `review` and `desk` draw the
-review of one record at a time, with `card`, `signature` and `conflicts`; `blind` draws random reviews. `bulk`, `many`
-and `sweep` decide on many records at once. `history`, `reviewers` and `frozen` show earlier decisions and selections.
+it may use. `review` and `desk` draw the review of one record at a time, with `card`, `signature` and `conflicts`;
+`blind` draws random reviews. `many` and `sweep` decide on many records at once. `history`, `reviewers` and `frozen`
+show earlier decisions and selections.
 """

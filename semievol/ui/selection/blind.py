@@ -20,10 +20,10 @@ from semievol.store.data.records import records_by_id
 from semievol.store.decisions import reviews
 from semievol.store.decisions.reviews import MOST
 from semievol.store.results import results
-from semievol.task.answers import allowed_answers, parse
+from semievol.task.answers import allowed_answers
 from semievol.ui.selection import desk, signature
 from semievol.ui.shell import formats, notices, parts, record, state
-from semievol.ui.shell.paint import Node, node
+from semievol.ui.shell.paint import Node, group, node
 from semievol.ui.shell.state import Place
 
 KEYS = {"1–9": "your answer", "0": "ambiguous, no answer fits", "S": "skip", "U": "undo"}
@@ -34,7 +34,7 @@ MODES = {"fixed": "Fixed number", "any_time": "Stop any time"}
 
 def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
     """Draws the open review, or the form that starts one; then the results of earlier reviews."""
-    past = state.reviews(here.store, here.this_round.id)
+    past = state.reviews(here.store, here.round.id)
     under_way = next((one for one in reversed(past) if one.open), None)
     if under_way is not None:
         _ask(here, under_way)
@@ -44,13 +44,8 @@ def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
         _outcome(here, one)
 
 
-def drawable(pool: pd.DataFrame, cut: Cut) -> pd.DataFrame:
-    """The candidates that a review draws from: those that the policy keeps and nobody has decided on."""
-    return pool[cut.mask & ~pool["decision"].isin((*ASSERTS, *REMOVES)).to_numpy()]
-
-
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
-    left = drawable(pool, cut)
+    left = pool[cut.mask & ~pool["decision"].isin((*ASSERTS, *REMOVES)).to_numpy()]  # kept and undecided
     parts.heading(
         "Verify the precision by a random review",
         "Review candidates that are drawn at random from those that the policy keeps. " + BLIND,
@@ -77,8 +72,8 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
     if pressed:
         with parts.errors_shown():
             order = drawing_order(dict(zip(left.index, left["content_hash"], strict=True)))
-            asked = size if mode == "fixed" else most
-            reviews.begin(here.store, here.this_round.id, cut.policy, order, mode, asked, prior, state.reviewer())
+            size = size if mode == "fixed" else most
+            reviews.begin(here.store, here.round.id, cut.policy, order, mode, size, prior, state.reviewer())
             st.rerun()
 
 
@@ -87,15 +82,17 @@ def promise(size: int, kept: int, prior: tuple[float, float] | None = None) -> s
 
     kept: number of records to draw from; prior: that of a review that may stop any time, None for a fixed number.
     """
+    after, more = f"If 0 of {size} are wrong", ""
     if prior is not None:
-        most = precision.anytime_upper([False] * size, kept, prior)
-        told = f"If you stop after {size} and 0 are wrong, at most {formats.percent(most / kept)}"
-        return f"{told} of the {kept:,} kept and undecided candidates are wrong (guaranteed with 95 % confidence)."
-    best = precision.guarantee(size, 0, kept)
-    needed = precision.needed_reviews(0.95, kept)
-    more = f" For at most 5 %, review {needed}." if best.share > 0.05 and needed is not None else ""
-    told = f"If 0 of {size} are wrong, at most {formats.percent(best.share)}"
-    return f"{told} of the {kept:,} kept and undecided candidates are wrong (guaranteed with 95 % confidence).{more}"
+        after = f"If you stop after {size} and 0 are wrong"
+        share = precision.anytime_upper([False] * size, kept, prior) / kept
+    else:
+        share, needed = precision.guarantee(size, 0, kept).share, precision.needed_reviews(0.95, kept)
+        more = f" For at most 5 %, review {needed}." if share > 0.05 and needed is not None else ""
+    return (
+        f"{after}, at most {formats.percent(share)} of the {kept:,} kept and undecided candidates are wrong "
+        f"(guaranteed with 95 % confidence).{more}"
+    )
 
 
 def _prior(cut: Cut) -> tuple[float, float]:
@@ -110,20 +107,20 @@ def _prior(cut: Cut) -> tuple[float, float]:
 def _ask(here: Place, under_way: Review) -> None:
     sample = under_way.sample
     questions = sample.upcoming(desk.AHEAD)
-    records = records_by_id(here.store, here.this_round.version_id, [i for i, _ in questions])
+    records = records_by_id(here.store, here.round.version_id, [i for i, _ in questions])
     done = len(sample.first)
     top = st.columns([4, 2], vertical_alignment="center")
     with top[0]:
-        told = f"{done} of {len(sample.order)} answered. " if sample.mode == "fixed" else f"{done} answered. "
-        parts.heading(f"Random review {under_way.number}", told + BLIND)
+        sentence = f"{done} of {len(sample.order)} answered. " if sample.mode == "fixed" else f"{done} answered. "
+        parts.heading(f"Random review {under_way.number}", sentence + BLIND)
     with top[1], st.container(horizontal=True, horizontal_alignment="right"):
         st.button("End here", on_click=_end, args=(here, under_way), help="The answers given so far stay and count.")
     signature.signed()
     if sample.mode == "fixed":
         st.progress(done / len(sample.order))
     elif (now := proven(sample, under_way.prior)) is not None:
-        told = f"So far: at most {formats.percent(now.share)} of the {sample.kept:,} kept candidates are wrong"
-        parts.note(f"{told} (95 % confidence).")
+        sentence = f"So far: at most {formats.percent(now.share)} of the {sample.kept:,} kept candidates are wrong"
+        parts.note(f"{sentence} (95 % confidence).")
     items = [_item(here, records[i], repeat, done + place) for place, (i, repeat) in enumerate(questions)]
 
     def press(entry: dict[str, Any]) -> None:
@@ -133,7 +130,7 @@ def _ask(here: Place, under_way: Review) -> None:
         _answer(here, under_way, entry["slot"], entry["act"], answer, f"{entry['by']}-{entry['seq']}")
 
     def records_of(record_id: str) -> Record:
-        return records_by_id(here.store, here.this_round.version_id, [record_id])[record_id]
+        return records_by_id(here.store, here.round.version_id, [record_id])[record_id]
 
     more = len(sample.order) - done > len(items)
     desk.draw(
@@ -151,36 +148,26 @@ def _ask(here: Place, under_way: Review) -> None:
     desk.legend(KEYS if here.task.closed else {k: v for k, v in KEYS.items() if k != "1–9"})
 
 
-def _item(here: Place, asked: Record, repeat: bool, place: int) -> dict[str, Any]:
-    allowed = allowed_answers(here.task, asked)
+def _item(here: Place, question: Record, repeat: bool, place: int) -> dict[str, Any]:
+    allowed = allowed_answers(here.task, question)
     title = "Asked again" if repeat else f"Record {place + 1}"
-    nodes: list[Node] = [node("label", title), *record.question(here.task, asked)]
+    nodes: list[Node] = [node("label", title), *record.question(here.task, question)]
     if allowed:
         keys = [
-            node("row", None, node("key", str(n), tag="span"), node("chip", answer, tag="span"))
+            group("row", node("key", str(n), tag="span"), node("chip", answer, tag="span"))
             for n, answer in enumerate(allowed[:9], start=1)
         ]
-        nodes.append(node("row gap", None, *keys))
-    slot = f"{'again' if repeat else 'first'} {asked.id}"
-    return {"id": asked.id, "slot": slot, "nodes": nodes, "choices": min(len(allowed), 9), "last": 0}
+        nodes.append(group("row gap", *keys))
+    slot = f"{'again' if repeat else 'first'} {question.id}"
+    return {"id": question.id, "slot": slot, "nodes": nodes, "choices": min(len(allowed), 9), "last": 0}
 
 
-def _buttons(here: Place, under_way: Review, asked: Record, repeat: bool) -> None:
+def _buttons(here: Place, under_way: Review, question: Record, repeat: bool) -> None:
     """The form for answering by mouse. It is the only way for typed answers and for answers after the ninth."""
-    allowed = allowed_answers(here.task, asked)
-    slot = f"{'again' if repeat else 'first'} {asked.id}"
-    revision = results.revision(here.store, here.this_round.id)
+    slot = f"{'again' if repeat else 'first'} {question.id}"
+    revision = results.revision(here.store, here.round.id)
     with st.form(f"blind_{slot}", border=False):
-        if allowed:
-            typed = st.selectbox(
-                "Your answer",
-                allowed,
-                index=None,
-                format_func=lambda a: record.named_answer(here.task, asked, a),
-                placeholder="Choose",
-            )
-        else:
-            typed = st.text_input("Your answer")
+        typed = desk.typed(here.task, question, "Your answer")
         with st.container(horizontal=True):
             saved = st.form_submit_button("Save answer", type="primary")
             ambiguous = st.form_submit_button("None fits")
@@ -188,13 +175,12 @@ def _buttons(here: Place, under_way: Review, asked: Record, repeat: bool) -> Non
     action = "choose" if saved else "ambiguous" if ambiguous else "skip" if skipped else None
     if action is None:
         return
-    read = typed if allowed else parse(here.task, asked, str(typed or ""))
-    if action == "choose" and read is None:
+    if action == "choose" and typed is None:
         st.warning("Choose or type your answer first.")
         return
     with parts.errors_shown():
-        key = f"{desk.session()}-form-{slot}-{revision}"
-        _answer(here, under_way, slot, action, read if action == "choose" else None, key)
+        key = f"{desk.kept().name}-form-{slot}-{revision}"
+        _answer(here, under_way, slot, action, typed if action == "choose" else None, key)
         st.rerun()
 
 

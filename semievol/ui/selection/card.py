@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -10,58 +9,52 @@ from semievol.records import Task
 from semievol.store.results.results import RecordView
 from semievol.task.answers import allowed_answers
 from semievol.ui.shell import formats, record
-from semievol.ui.shell.paint import Node, node
+from semievol.ui.shell.paint import Node, group, labelled, node
 
 NEAREST = 3
 
 
-def of(
+def nodes(
     task: Task, view: RecordView, line: Mapping[Hashable, Any], answer: str | None, kept: bool, measure: str
 ) -> list[Node]:
     """The card as nodes. line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether
     the policy keeps it."""
     words = record.named_answer(task, view.record, answer)
-    value = float(line[measure]) if measure in line else math.nan
+    value = float(line[measure])
     why = "kept by the policy" if kept else "left out by the policy"
     if line.get("flagged"):
         why = "left out: its text reads like instructions to a model"
     settled = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
-    told = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)}, 0 is certain · {why} · {settled}"
+    facts = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)}, 0 is certain · {why} · {settled}"
     made = [
-        node(
-            "between",
-            None,
-            node("row", None, node("label", "Candidate", tag="span"), record.chip(words, bool(line["agreed"]))),
-            node("num", told, tag="span"),
+        group(
+            "between", labelled("Candidate", record.chip(words, bool(line["agreed"]))), node("num", facts, tag="span")
         ),
         node("rule"),
         *record.question(task, view.record, answer),
     ]
     spread = _averaged(task, view)
     if spread:
-        made.append(node("gap", None, record.bars(task, view.record, spread, keys=True)))
+        made.append(group("gap", record.bars(task, view.record, spread, keys=True)))
     elif task.closed:
         allowed = allowed_answers(task, view.record)[: record.KEYS]
         digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
-        made.append(node("row gap", None, *digits))
-    votes = [
-        node("row", None, node("label", said.collaborator, tag="span"), record.chip(said.answer))
-        for said in view.responses
-    ]
-    made.append(node("row gap", None, *votes))
+        made.append(group("row gap", *digits))
+    votes = [labelled(response.collaborator, record.chip(response.answer)) for response in view.responses]
+    made.append(group("row gap", *votes))
     near = [
-        node("line", None, record.chip(d.record.answer), node("num", formats.shorten(d.record.question), tag="span"))
+        group("line", record.chip(d.record.answer), node("num", formats.shorten(d.record.question), tag="span"))
         for d in view.demonstrations[:NEAREST]
     ]
     if near:
-        made.append(node("gap stack", None, node("label", "Nearest labeled records"), *near))
+        made.append(group("gap stack", node("label", "Nearest labeled records"), *near))
     if view.decision is not None and view.decision.note:
-        made.append(node("row gap", None, node("label", "Note", tag="span"), node("", view.decision.note)))
+        made.append(labelled("Note", node("", view.decision.note), classes="row gap"))
     return made
 
 
 def _averaged(task: Task, view: RecordView) -> dict[str, float]:
-    spreads = [record.distribution(task, view.record, said) for said in view.responses]
+    spreads = [record.distribution(task, view.record, response) for response in view.responses]
     spreads = [spread for spread in spreads if spread]
     if not spreads:
         return {}

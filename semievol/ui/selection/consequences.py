@@ -9,7 +9,7 @@ import streamlit as st
 from semievol.jobs import estimate
 from semievol.store.runs import rounds
 from semievol.ui.shell import actions, formats, parts, state
-from semievol.ui.shell.paint import Node, draw, node
+from semievol.ui.shell.paint import Node, draw, group, node
 from semievol.ui.shell.state import Place
 
 MOST_CLASSES = 30
@@ -47,40 +47,34 @@ def legend() -> None:
 
 def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
     """If no calibration records were held out, offers cross-fitting: what it does, what it costs, and the button."""
-    round_ = here.this_round
+    round_ = here.round
     if len(calibration) or rounds.held(here.store, round_.id) or round_.parent_id is not None:
         return
-    labeled = here.this_project.counts.get("labeled", 0)
+    labeled = here.project.counts.get("labeled", 0)
     seconds = estimate.cross_fit_seconds(here.store, round_, FOLDS)
     time = f", about {formats.duration(seconds)}" if seconds is not None else ""
-    said, button = st.columns([5, 2], vertical_alignment="center")
-    with said:
+    left, right = st.columns([5, 2], vertical_alignment="center")
+    with left:
         parts.note(
             "No calibration records were held out, so the precision cannot be estimated yet. Cross-fitting lets models "
             f"that never saw a labeled record answer it. It costs {FOLDS} warm-ups and answers to "
             f"{formats.plural(labeled, 'record')}{time}; the estimate is approximate."
         )
-    with button:
-        busy = here.active is not None and here.active.round_id == round_.id
-        st.button(
-            "Cross-fit",
-            width="stretch",
-            disabled=busy,
-            on_click=actions.cross_fit,
-            args=(here.this_project, round_, FOLDS),
-        )
+    busy = here.active is not None and here.active.round_id == round_.id
+    arguments = (here.project, round_, FOLDS)
+    right.button("Cross-fit", width="stretch", disabled=busy, on_click=actions.cross_fit, args=arguments)
 
 
 def training_time(here: Place, kept: int) -> None:
     """The estimated time of fine-tuning on what is kept, at the pace of this round's training."""
-    pace = state.training_pace(here.store, here.this_round.id)
+    pace = state.training_pace(here.store, here.round.id)
     if pace is None or not kept:
         return
-    config = rounds.settled(here.this_round, state.config_of(here.this_project))
-    gold = here.this_project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
+    config = rounds.settled(here.round, state.config_of(here.project))
+    gold = here.project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
     steps = config.tune.steps(gold + kept)
-    told = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"
-    parts.note(f"{told}, about {formats.duration(steps * pace)} at the pace of this round so far.")
+    sentence = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"
+    parts.note(f"{sentence}, about {formats.duration(steps * pace)} at the pace of this round so far.")
 
 
 def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
@@ -94,7 +88,7 @@ def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
         parts.note("This task has no fixed classes.")
         return
     counts = {"kept": _counted(answers), "pool": _counted(pd.Categorical(pool["answer"]))}
-    counts["labeled"] = pd.Series(state.labeled(here.store, here.this_round.version_id), dtype=float)
+    counts["labeled"] = pd.Series(state.labeled(here.store, here.round.version_id), dtype=float)
     shares = pd.DataFrame({name: found / max(found.sum(), 1) for name, found in counts.items()}).fillna(0.0)
     shares = shares.sort_values(["labeled", "pool"], ascending=False, kind="stable").head(MOST_CLASSES)
     top = max(float(shares.to_numpy().max(initial=0.0)), 1e-9)
@@ -119,7 +113,7 @@ def _class(name: str, shares: pd.Series[float], top: float) -> Node:
     words = f"{name}: {formats.percent(kept)} of kept candidates, {formats.percent(pool)} of all"
     words += f", {formats.percent(labeled)} of labeled records"
     bars = [node("fill top", width=100 * kept / top), node("fill", width=100 * pool / top)]
-    mark = node("reach", None, node("mark"), width=100 * labeled / top)
+    mark = group("reach", node("mark"), width=100 * labeled / top)
     starving = kept < STARVED * labeled
     number = node("num low" if starving else "num", formats.percent(kept))
-    return node("mix", None, node("name", name), node("pair", None, *bars, mark, label=words), number)
+    return group("mix", node("name", name), group("pair", *bars, mark, label=words), number)

@@ -7,17 +7,24 @@ receives the whole queue again, and the store recognises by its key what it has 
 
 from __future__ import annotations
 
+import functools
 import secrets
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
+from semievol.records import Decision, Record, Task
 from semievol.store.database import NotSaved
-from semievol.ui.shell import notices, parts, state
+from semievol.task.answers import allowed_answers, parse
+from semievol.ui.shell import notices, parts, record, session, state
 from semievol.ui.shell.paint import PAINT_JS
 
+PART = "part"
+"""Key of the control that chooses the part of the Selection page."""
 AHEAD = 24
 """How many records the browser holds ready, so that the next one appears at once."""
 
@@ -29,37 +36,78 @@ _component = st.components.v2.component(
 )
 
 
-def session() -> str:
-    """A random name of this session, which makes its decision keys differ from those of other browsers."""
-    found: str = st.session_state.setdefault("review_session", secrets.token_hex(6))
-    return found
+class Correction(NamedTuple):
+    """The answer of a record, before and after the reviewer corrected it."""
+
+    record_id: str
+    before: str | None
+    after: str | None
 
 
-def rest() -> None:
-    """Notes that a decision was made which the rest of the page does not show yet."""
-    st.session_state["desk_stale"] = True
+@dataclass
+class Presses:
+    """How far the key presses of a queue were applied. by: the browser tab that sent last; seq: its newest press."""
+
+    by: str | None = None
+    seq: int = 0
+    failures: int = 0
 
 
-def stale() -> bool:
-    """Whether the rest of the page has to be redrawn. Asking clears the note."""
-    return bool(st.session_state.pop("desk_stale", False))
+@dataclass
+class RoundReview:
+    """What the session keeps of the review of one round."""
+
+    place: tuple[int, int] | None = None  # ids of project and round
+    head: str | None = None  # the record to show first, because it was opened or its decision undone
+    form: tuple[str, str] | None = None  # the open form ("edit" or "note") and its record
+    skipped: set[str] = field(default_factory=set)
+    cards: dict[Hashable, dict[str, Any]] = field(default_factory=dict)  # as they were drawn
+    corrected: Correction | None = None  # the newest correction, until it was offered for similar records
+    mine: set[int] = field(default_factory=set)  # ids of the session's decisions
+    made: dict[str, Decision] = field(default_factory=dict)  # content hash -> the session's newest decision on it
+    compared: int = 0  # id of the newest decision that was compared with those of the session
+    conflicts: dict[int, str] = field(default_factory=dict)  # id of an own decision -> the sentence to show
+
+
+@dataclass
+class Reviewing:
+    """What the session keeps of all reviews."""
+
+    name: str = field(default_factory=lambda: secrets.token_hex(6))
+    """Random; makes the keys of this session's decisions differ from those of other browsers."""
+    round: RoundReview = field(default_factory=RoundReview)
+    presses: defaultdict[str, Presses] = field(default_factory=lambda: defaultdict(Presses))  # queue -> its state
+    stale: bool = False  # a decision was made that the rest of the page does not show yet
+    signing: bool = False  # the field for the reviewer's name is open
+
+
+def kept() -> Reviewing:
+    return session.of(Reviewing)
+
+
+def mark_stale() -> None:
+    """Notes that a decision was made that the rest of the page does not show yet."""
+    kept().stale = True
+
+
+def was_stale() -> bool:
+    """Whether the rest of the page has to be drawn again. Clears the note."""
+    stale, kept().stale = kept().stale, False
+    return stale
 
 
 def show_first(record_id: str) -> None:
     """Opens the Review part with this record first. Made for callbacks."""
-    st.session_state["review_head"] = record_id
-    st.session_state["review_editing"] = st.session_state["review_noting"] = None
-    st.session_state["part"] = "review"
+    kept().round.head, kept().round.form = record_id, None
+    st.session_state[PART] = "review"
 
 
 def enter(project_id: int, round_id: int) -> None:
-    """Clears the state of the review when project or round have changed, because it belongs to one round."""
+    """Forgets what belongs to the review of another round. Call it before the review is drawn."""
     place = (project_id, round_id)
-    if st.session_state.get("desk_place", place) != place:
-        for key in ("skipped", "head", "editing", "noting", "made", "mine", "looked", "conflicts", "cards"):
-            st.session_state.pop(f"review_{key}", None)
-        st.session_state.pop("sweep", None)
-    st.session_state["desk_place"] = place
+    if kept().round.place not in (None, place):
+        kept().round = RoundReview()
+    kept().round.place = place
 
 
 def draw(
@@ -70,34 +118,35 @@ def draw(
     finished: str,
     more: bool,
     paused: bool,
-    heard: Callable[[], None],
-    settled: Callable[[], None] | None = None,
+    on_keys: Callable[[], None],
+    on_settled: Callable[[], None] | None = None,
 ) -> None:
     """Shows the first of `items` and receives its key presses.
 
     items: each with id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of
     the record's history), and slot where a record is asked about twice. acts: the actions that keys may trigger here.
     place: identifies the queue. finished: the text when no item is left. more: whether there are records beyond
-    `items`. paused: keys are ignored, because the reviewer is typing. heard: called when key presses arrive. settled:
-    called once everything is saved and no key was pressed for a while.
+    `items`. paused: keys are ignored, because the reviewer is typing. on_keys: called when key presses arrive.
+    on_settled: called once everything is saved and no key was pressed for a while.
     """
+    presses = kept().presses[name]
     _component(
         data={
             "items": list(items),
             "acts": list(acts),
-            "seq": st.session_state.get(f"{name}_seq", 0),
-            "failures": st.session_state.get(f"{name}_failures", 0),
+            "seq": presses.seq,
+            "failures": presses.failures,
             "place": f"{name}-{place}",
-            "by": st.session_state.get(f"{name}_by"),
+            "by": presses.by,
             "reviewer": state.reviewer(),
             "more": more,
             "paused": paused,
-            "settles": settled is not None,
+            "settles": on_settled is not None,
             "finished": finished,
         },
         key=f"{name}_keys",
-        on_keys_change=heard,
-        on_settled_change=settled or (lambda: None),
+        on_keys_change=on_keys,
+        on_settled_change=on_settled or (lambda: None),
     )
 
 
@@ -109,22 +158,23 @@ def apply(name: str, press: Callable[[dict[str, Any]], None]) -> None:
     Stops at the first press that fails. If it could not be saved, the browser keeps it and all later ones and sends
     them again. If it was refused, it is not sent again, because it would be refused again.
     """
+    presses = kept().presses[name]
     for entry in st.session_state[f"{name}_keys"].get("keys") or []:
-        if entry["by"] != st.session_state.get(f"{name}_by"):
-            st.session_state[f"{name}_by"], st.session_state[f"{name}_seq"] = entry["by"], 0
+        if entry["by"] != presses.by:
+            presses.by, presses.seq = entry["by"], 0
             if entry["who"] and not state.reviewer():  # restores the reviewer's name after a restart
-                st.session_state["reviewer"] = entry["who"]
-        if entry["seq"] <= st.session_state.get(f"{name}_seq", 0):
+                session.shell().reviewer = entry["who"]
+        if entry["seq"] <= presses.seq:
             continue
         try:
             press(entry)
         except Exception as error:  # noqa: BLE001 - a callback's boundary, as `notices.errors_kept`
             notices.fail(error)
-            st.session_state[f"{name}_failures"] = st.session_state.get(f"{name}_failures", 0) + 1
+            presses.failures += 1
             if not isinstance(error, NotSaved):
-                st.session_state[f"{name}_seq"] = entry["seq"]
+                presses.seq = entry["seq"]
             break
-        st.session_state[f"{name}_seq"] = entry["seq"]
+        presses.seq = entry["seq"]
 
 
 def legend(keys: dict[str, str]) -> None:
@@ -134,3 +184,11 @@ def legend(keys: dict[str, str]) -> None:
         + "".join(f"<span><span class='sv-key'>{key}</span>{words}</span>" for key, words in keys.items())
         + "</div>"
     )
+
+
+def typed(task: Task, shown: Record, label: str, before: str = "") -> str | None:
+    """The field for an answer, typed or chosen among the allowed ones; None if it is empty or does not fit the task."""
+    if allowed := allowed_answers(task, shown):
+        words = functools.partial(record.named_answer, task, shown)
+        return st.selectbox(label, allowed, index=None, placeholder="Choose", format_func=words)
+    return parse(task, shown, st.text_input(label, value=before) or "")

@@ -38,22 +38,22 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
     why = cut.reason()
     if why:
         st.text(why)
-    round_id = here.this_round.id
-    begun = state.reviews(here.store, round_id)
+    round_id = here.round.id
+    past = state.reviews(here.store, round_id)
     if not why and len(calibration):
         fitted = bool(calibration["cross_fitted"].any())
         classes = state.class_shift(here.store, round_id, here.task)
-        looks = summary.compared(rounds.shift(here.store, round_id), classes, begun, cut, pool, calibration)
+        looks = summary.compared(rounds.shift(here.store, round_id), classes, past, cut, pool, calibration)
         _estimated(cut.evidence(measures_tried=measures), looks, measures, fitted)
-    elif not why and here.this_round.parent_id is not None:
+    elif not why and here.round.parent_id is not None:
         gone = "Earlier rounds have used up all calibration records"
         none = gone if rounds.held(here.store, round_id) else "No calibration records are held out in this round"
         parts.note(
             f"Estimated precision: not enough evidence. {none}. A random review (below) can verify the precision "
             "instead."
         )
-    bulk = decisions.in_bulk(here.store, here.this_project.id) if begun else ()
-    _verified(summary.verified(begun, cut, pool, bulk), kept, begun)
+    bulk = decisions.in_bulk(here.store, here.project.id) if past else ()
+    _verified(summary.verified(past, cut, pool, bulk), kept, past)
 
 
 def _estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int, fitted: bool) -> None:
@@ -116,12 +116,12 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {formats.score(p)}"
 
 
-def _verified(best: Verified | None, kept: int, begun: Sequence[Review]) -> None:
+def _verified(best: Verified | None, kept: int, past: Sequence[Review]) -> None:
     if best is None:
         none = "this round has no random review yet. Start one below, under “I have time for 40”."
-        if begun:
+        if past:
             none = "no random review of this round has enough answers. Start another one under “I have time for 40”."
-        if any(review.open for review in begun):
+        if any(review.open for review in past):
             none = "a random review is in progress. Its result appears here once it is valid."
         parts.note(f"Verified precision: {none}")
         return

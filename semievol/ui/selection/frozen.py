@@ -14,54 +14,44 @@ from semievol.ui.selection import evidence, policy
 from semievol.ui.shell import formats, parts, tables
 from semievol.ui.shell.state import Place
 
+NONE = "No selection is frozen yet. Fine-tuning first freezes what the present policy keeps."
+
 
 def compare(here: Place) -> None:
     """The table of selections, the differences between two of them, and the origin of each record."""
-    found = sorted(selections.selections(here.store, here.this_round.id), key=lambda one: -one["number"])
+    found = sorted(selections.selections(here.store, here.round.id), key=lambda one: -one["number"])
     parts.heading(
         "Frozen selections", "A frozen selection has a number and never changes. Fine-tuning uses the newest one."
     )
     if not found:
-        parts.note("No selection is frozen yet. Fine-tuning first freezes what the present policy keeps.")
+        parts.note(NONE)
         return
-    tables.table(pd.DataFrame([_line(one) for one in found]), "frozen", _NAMES)
+    tables.table(pd.DataFrame([_line(one) for one in found]), "frozen")
     numbers = [one["number"] for one in found]
     left, right = st.columns(2)
-    with left:
-        newer = st.selectbox("Selection", numbers, key="frozen_newer")
-    with right:
-        older = st.selectbox(
-            "Compare with", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "none")
-        )
+    newer = left.selectbox("Selection", numbers, key="frozen_newer")
+    older = right.selectbox(
+        "Compare with", [None, *numbers], key="frozen_older", format_func=lambda n: str(n or "none")
+    )
     if older is not None and older != newer:
         _difference(here, newer, older)
     _passports(here, newer)
 
 
-_NAMES = {
-    "number": "Selection",
-    "size": "Records",
-    "expert": "By expert",
-    "policy": "Policy",
-    "evidence": "Evidence at that time",
-    "created": "Frozen",
-}
-
-
 def _line(one: Mapping[str, Any]) -> dict[str, Any]:
     stored = one["policy"]
     return {
-        "number": one["number"],
-        "size": one["size"],
-        "expert": int((one.get("origins") or {}).get("expert", 0)),
-        "policy": policy.in_words(Policy.model_validate(stored)) if stored else "",
-        "evidence": "; ".join(evidence.sentences(one["evidence"])) or "not enough evidence",
-        "created": formats.moment(one["created"]),
+        "Selection": one["number"],
+        "Records": one["size"],
+        "By expert": int((one.get("origins") or {}).get("expert", 0)),
+        "Policy": policy.in_words(Policy.model_validate(stored)) if stored else "",
+        "Evidence at that time": "; ".join(evidence.sentences(one["evidence"])) or "not enough evidence",
+        "Frozen": formats.moment(one["created"]),
     }
 
 
 def _difference(here: Place, newer: int, older: int) -> None:
-    now, before = (selections.selection_frame(here.store, here.this_round.id, n) for n in (newer, older))
+    now, before = (selections.selection_frame(here.store, here.round.id, n) for n in (newer, older))
     both = now.merge(before, on="record_id", how="outer", suffixes=("", "_before"), indicator=True)
     added, removed = both[both["_merge"] == "left_only"], both[both["_merge"] == "right_only"]
     kept = both[both["_merge"] == "both"]
@@ -85,7 +75,7 @@ def _rows(part: pd.DataFrame, what: str) -> pd.DataFrame:
 
 def _passports(here: Place, number: int) -> None:
     """One page of the selection's records, each with the origin of its answer."""
-    frame = selections.selection_frame(here.store, here.this_round.id, number)
+    frame = selections.selection_frame(here.store, here.round.id, number)
     frame["decided"] = [formats.moment(at) if at == at else "" for at in frame["decided"]]
     offset = tables.pages_of(len(frame), f"passports_{number}")
     parts.note(f"Origin of each answer in selection {number} ({formats.plural(len(frame), 'record')}):")
@@ -109,9 +99,9 @@ PASSPORT = {
 def summary(found: Sequence[Mapping[str, Any]]) -> None:
     """The newest selection in one line, below the button that freezes."""
     if not found:
-        parts.note("No selection is frozen yet. Fine-tuning first freezes what the present policy keeps.")
+        parts.note(NONE)
         return
     newest = max(found, key=lambda one: one["number"])
     known = "; ".join(evidence.sentences(newest["evidence"]))
-    told = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
-    parts.note(f"{told}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")
+    sentence = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
+    parts.note(f"{sentence}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")

@@ -11,24 +11,24 @@ from semievol.ui.selection import desk, many
 from semievol.ui.shell import formats, notices, parts, state, tables
 from semievol.ui.shell.state import Place
 
+_PAGER = "history_page"
 NAMES = {"at": "When", "reviewer": "Reviewer", "said": "Decision", "answers": "Answer", "question": "Question"}
 WIDTHS = {"at": 92, "reviewer": 64, "said": 100, "answers": 108, "question": 76, "note": 62}
 
 
 def history(here: Place) -> None:
     """One page of the history, newest first. A selected entry is shown in full and can be taken back or restored."""
-    search = str(st.session_state.get("history_search") or "").strip()
-    top = st.columns([3, 2], vertical_alignment="bottom")
-    with top[1]:
-        st.text_input(
-            "Search",
-            key="history_search",
-            placeholder="Question, answer, note, reviewer",
-            live="300ms",
-            on_change=lambda: st.session_state.pop("history_page", None),
-        )
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    search = right.text_input(
+        "Search",
+        key="history_search",
+        placeholder="Question, answer, note, reviewer",
+        live="300ms",
+        on_change=lambda: st.session_state.pop(_PAGER, None),
+    )
+    search = (search or "").strip()
     page = _page(here, search)
-    with top[0]:
+    with left:
         of = f"{page.found:,} of " if search else ""
         entries = formats.plural(page.total, "entry").replace("entrys", "entries")
         parts.heading("History", f"{of}{entries}, newest first.")
@@ -44,8 +44,7 @@ def history(here: Place) -> None:
     )
     names = NAMES | ({"note": "Note"} if (page.entries["note"] != "").any() else {})
     key = f"history_{page.total}_{page.entries['id'].iloc[0]}_{search}"
-    options = {"on_select": "rerun", "selection_mode": "single-row"}
-    picked = tables.chosen_row(tables.table(shown, key, names, WIDTHS, **options))
+    picked = tables.pick(shown, key, names, WIDTHS)
     if picked is None:
         parts.note("Select a row to see it in full, to take the decision back, or to restore it.")
         return
@@ -63,9 +62,9 @@ def history(here: Place) -> None:
 
 def _page(here: Place, search: str) -> HistoryPage:
     """The page that the pager shows; the pager is drawn if there are several pages."""
-    store, project_id = here.store, here.this_project.id
+    store, project_id = here.store, here.project.id
     first = history_page(store, project_id, search=search, limit=tables.PAGE)
-    offset = tables.pages_of(first.found, "history_page")
+    offset = tables.pages_of(first.found, _PAGER)
     return first if offset == 0 else history_page(store, project_id, search=search, offset=offset, limit=tables.PAGE)
 
 
@@ -89,11 +88,11 @@ def _in_full(entry: pd.Series) -> None:
 
 @notices.errors_kept()
 def _take_back(here: Place, decision_id: int) -> None:
-    many.take_back(here, decision_id, decisions.together(here.store, here.this_project.id, decision_id))
+    many.take_back(here, decision_id, decisions.together(here.store, here.project.id, decision_id))
 
 
 @notices.errors_kept()
 def _restore(here: Place, decision_id: int, entries: int) -> None:
-    key = f"restore-{desk.session()}-{decision_id}-{entries}"
-    decisions.restore(here.store, here.this_project.id, decision_id, state.reviewer(), key)
+    key = f"restore-{desk.kept().name}-{decision_id}-{entries}"
+    decisions.restore(here.store, here.project.id, decision_id, state.reviewer(), key)
     notices.say("The decision was restored. It is now the newest one on its record.")

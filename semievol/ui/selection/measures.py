@@ -9,6 +9,7 @@ from semievol import charts
 from semievol.evidence import risk
 from semievol.evidence.risk import Suggestion
 from semievol.selection.candidates import measures_of
+from semievol.store.database import Store
 from semievol.store.results import results
 from semievol.ui.selection import policy
 from semievol.ui.shell import formats, parts, state, tables
@@ -23,19 +24,21 @@ def measures(here: Place) -> None:
         "Measures of confidence",
         "For each measure, the share of wrong answers among the most confident candidates, from calibration records.",
     )
-    curves, suggested = _figures(
-        str(here.store.home), here.this_round.id, results.written(here.store, here.this_round.id)
-    )
+    round_id = here.round.id
+    curves, suggested = _figures(here.store, round_id, results.written(here.store, round_id))
     if suggested is None or curves.empty:
         parts.note("This round has no calibration records, so the measures cannot be compared.")
         return
     tables.figure(charts.risk_coverage(curves, dark=state.dark()), key="risk_coverage", height=320)
     lines = [
-        {"measure": formats.MEASURE_WORDS[name], "area": 100 * area, "excess": 100 * suggested.excess[name]}
+        {
+            "Measure": formats.MEASURE_WORDS[name],
+            "Wrong on average, %": 100 * area,
+            "Above the best possible order, points": 100 * suggested.excess[name],
+        }
         for name, area in suggested.areas.items()
     ]
-    names = {"measure": "Measure", "area": "Wrong on average, %", "excess": "Above the best possible order, points"}
-    tables.table(pd.DataFrame(lines), "areas", names)
+    tables.table(pd.DataFrame(lines), "areas")
     reason = suggested.reason
     for name, words in formats.MEASURE_WORDS.items():
         reason = reason.replace(name, words)
@@ -46,9 +49,9 @@ def measures(here: Place) -> None:
         st.button(f"Use {words}", on_click=policy.take_measure, args=(here, suggested.measure))
 
 
-@st.cache_data(max_entries=3, show_spinner="Comparing the measures")
-def _figures(home: str, round_id: int, written: int) -> Figures:
-    pool, calibration = state.read_candidates(home, round_id, written)
+@st.cache_data(max_entries=3, show_spinner="Comparing the measures", hash_funcs=state.HASH)
+def _figures(store: Store, round_id: int, written: int) -> Figures:
+    pool, calibration = state.read_candidates(store, round_id, written)
     if calibration.empty:
         return pd.DataFrame(), None
     offered = measures_of(pool)

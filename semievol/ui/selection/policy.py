@@ -13,7 +13,7 @@ import streamlit as st
 
 from semievol.config import Policy, Rule
 from semievol.selection.candidates import measures_of
-from semievol.ui.shell import formats, notices, state
+from semievol.ui.shell import formats, notices, session, state
 from semievol.ui.shell.state import Place
 
 RULE_WORDS = {"fraction": "Share", "threshold": "Threshold", "target_precision": "Precision"}
@@ -28,72 +28,66 @@ _NEW_RULE = {"fraction": 0.5, "target_precision": 0.9}
 
 def current(here: Place) -> Policy:
     """The policy that the page shows."""
-    return state.policy_shown(here.this_project, here.round)
+    return state.policy_shown(here.project, here.round_or_none)
 
 
 @notices.errors_kept()
 def change(here: Place, **values: Any) -> None:
     """Saves the policy with `values` changed."""
     checked = Policy.model_validate({**current(here).model_dump(), **values})
-    state.save_settings(here.store, here.this_project, policy=checked.model_dump(mode="json"))
+    state.save_settings(here.store, here.project, policy=checked.model_dump(mode="json"))
 
 
 def form(here: Place, pool: pd.DataFrame) -> None:
     """Draws the form: measure, rule, value, disputed records, classes."""
     policy = current(here)
     known = measures_of(pool)
-    _set("policy_measure", policy.measure if policy.measure in known else None)
     st.selectbox(
         "Measure",
         known,
         format_func=lambda m: formats.MEASURE_WORDS[m],
-        key="policy_measure",
-        on_change=lambda: _new_measure(here, pool),
         help="The measure by which candidates are ordered. " + formats.MEASURE_FORMULAS[policy.measure],
+        **session.bound(
+            "policy_measure",
+            policy.measure if policy.measure in known else None,
+            lambda measure: _choose_measure(here, pool, measure),
+        ),
     )
-    _set("policy_rule", policy.rule.kind)
     st.segmented_control(
         "Rule",
         list(RULE_WORDS),
         format_func=lambda kind: RULE_WORDS[kind],
         required=True,
         width="stretch",
-        key="policy_rule",
-        on_change=lambda: _new_rule(here, pool),
         help=RULE_HELP,
+        **session.bound("policy_rule", policy.rule.kind, lambda kind: _choose_rule(here, pool, kind)),
     )
-    _value(here, "policy_value", policy.rule, pool, lambda value: _set_rule(here, "rule", value))
-    _set("policy_disputed", policy.disputed)
+    _value(here, "rule", "policy_value", pool)
     st.segmented_control(
         "Disputed records",
         list(DISPUTED_WORDS),
         format_func=lambda kind: DISPUTED_WORDS[kind],
         required=True,
         width="stretch",
-        key="policy_disputed",
-        on_change=lambda: change(here, disputed=st.session_state["policy_disputed"]),
         help="Disputed: the collaborators did not all give the same answer. They can follow the same rule as agreed "
         "records, a rule of their own, or be left out.",
+        **session.bound("policy_disputed", policy.disputed, lambda kind: change(here, disputed=kind)),
     )
     if policy.disputed == "apart":
-        _value(here, "policy_disputed_value", policy.disputed_rule, pool, lambda v: _set_rule(here, "disputed_rule", v))
-    _set("policy_per_class", policy.per_class)
+        _value(here, "disputed_rule", "policy_disputed_value", pool)
     st.toggle(
         "Within each predicted class",
-        key="policy_per_class",
-        on_change=lambda: change(here, per_class=st.session_state["policy_per_class"]),
         help="Applies the rule to each predicted class separately, so that rare classes are kept, too.",
+        **session.bound("policy_per_class", policy.per_class, lambda wanted: change(here, per_class=wanted)),
     )
-    _set("policy_quota", policy.quota)
     st.number_input(
         "At most per class",
         min_value=1,
         value=None,
         step=1,
-        key="policy_quota",
         placeholder="No limit",
-        on_change=lambda: change(here, quota=st.session_state["policy_quota"]),
         help="Keeps at most this many candidates of each predicted class, the most confident ones.",
+        **session.bound("policy_quota", policy.quota, lambda most: change(here, quota=most)),
     )
 
 
@@ -102,10 +96,10 @@ def in_words(policy: Policy) -> str:
     rule = {"all": policy.rule} if policy.disputed == "together" else {"agreed": policy.rule}
     if policy.disputed == "apart":
         rule["disputed"] = policy.disputed_rule
-    said = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
-    said += ["within each class"] if policy.per_class else []
-    said += [f"at most {policy.quota:,} per class"] if policy.quota else []
-    return f"{formats.MEASURE_WORDS[policy.measure]}, {', '.join(said)}"
+    words = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
+    words += ["within each class"] if policy.per_class else []
+    words += [f"at most {policy.quota:,} per class"] if policy.quota else []
+    return f"{formats.MEASURE_WORDS[policy.measure]}, {', '.join(words)}"
 
 
 def _rule_in_words(rule: Rule) -> str:
@@ -121,7 +115,7 @@ def drag(here: Place, pool: pd.DataFrame, value: float) -> None:
     if policy.rule.kind == "fraction":
         part = pool if policy.disputed == "together" else pool[pool["agreed"].astype(bool)]
         value = float((part[policy.measure] <= value).mean()) if len(part) else 0.0
-    _set_rule(here, "rule", value)
+    _set_value(here, "rule", value)
 
 
 def movable(policy: Policy) -> bool:
@@ -129,55 +123,45 @@ def movable(policy: Policy) -> bool:
     return policy.rule.kind != "target_precision" and not (policy.per_class and policy.rule.kind == "fraction")
 
 
-def _value(here: Place, key: str, rule: Rule, pool: pd.DataFrame, keep: Any) -> None:
+def _value(here: Place, which: str, key: str, pool: pd.DataFrame) -> None:
+    """The slider and the number box that set the value of a rule. which: the field of the policy, for the rule."""
+    policy = current(here)
+    rule: Rule = getattr(policy, which)
     as_share = rule.kind != "threshold"
-    top = 100.0 if as_share else max(_largest(pool, current(here).measure), rule.value)
+    top = 100.0 if as_share else max(_largest(pool, policy.measure), rule.value)
     step = 0.5 if as_share else float(f"{top / 200:.1g}")
-    shown = min(top, 100 * rule.value if as_share else rule.value)
-    for name in (f"{key}_slider", f"{key}_number"):
-        _set(name, float(shown))
+    shown = float(min(top, 100 * rule.value if as_share else rule.value))
 
-    def moved(name: str) -> None:
-        value = float(st.session_state[name])
-        keep(value / 100 if as_share else value)
+    def moved(value: float) -> None:
+        _set_value(here, which, float(value) / 100 if as_share else float(value))
 
     unit = {"fraction": "Share kept, %", "threshold": "Largest value kept", "target_precision": "Precision, %"}[
         rule.kind
     ]
     left, right = st.columns([5, 3], vertical_alignment="bottom")
-    with left:
-        st.slider(unit, 0.0, top, step=step, key=f"{key}_slider", on_change=moved, args=(f"{key}_slider",), format="%g")
-    with right:
-        digits = "%.1f" if as_share else "%.4f"
-        st.number_input(
-            f"{unit}, typed",
-            0.0,
-            top,
-            step=step,
-            key=f"{key}_number",
-            on_change=moved,
-            args=(f"{key}_number",),
-            format=digits,
-            label_visibility="collapsed",
-        )
+    left.slider(unit, 0.0, top, step=step, format="%g", **session.bound(f"{key}_slider", shown, moved))
+    right.number_input(
+        f"{unit}, typed",
+        0.0,
+        top,
+        step=step,
+        format="%.1f" if as_share else "%.4f",
+        label_visibility="collapsed",
+        **session.bound(f"{key}_number", shown, moved),
+    )
 
 
-def _set(key: str, value: Any) -> None:
-    st.session_state[key] = value
-
-
-def _set_rule(here: Place, which: str, value: float) -> None:
+def _set_value(here: Place, which: str, value: float) -> None:
     rule = getattr(current(here), which)
     change(here, **{which: {"kind": rule.kind, "value": value}})
 
 
 def _largest(pool: pd.DataFrame, measure: str) -> float:
-    top = float(np.nanmax(pool[measure])) if measure in pool and pool[measure].notna().any() else 1.0
+    top = float(np.nanmax(pool[measure])) if pool[measure].notna().any() else 1.0
     return top if top > 0 else 1.0
 
 
-def _new_measure(here: Place, pool: pd.DataFrame) -> None:
-    measure = st.session_state["policy_measure"]
+def _choose_measure(here: Place, pool: pd.DataFrame, measure: str) -> None:
     rule = current(here).rule
     if rule.kind == "threshold":  # the old value has no meaning in the new measure
         rule = Rule(kind="threshold", value=float(pool[measure].median()))
@@ -190,7 +174,7 @@ def take_measure(here: Place, measure: str) -> None:
     change(here, measure=measure, rule=(Rule(value=0.5) if rule.kind == "threshold" else rule).model_dump())
 
 
-def _new_rule(here: Place, pool: pd.DataFrame) -> None:
-    kind, measure = st.session_state["policy_rule"], current(here).measure
-    value = _NEW_RULE.get(kind, float(pool[measure].median()) if measure in pool else 0.5)
+def _choose_rule(here: Place, pool: pd.DataFrame, kind: str) -> None:
+    measure = current(here).measure
+    value = _NEW_RULE.get(kind, float(pool[measure].median()))
     change(here, rule={"kind": kind, "value": value})

@@ -12,9 +12,9 @@ from semievol.evidence.reviews import reserved
 from semievol.records import Task
 from semievol.store.decisions import decisions
 from semievol.store.results import results
-from semievol.task.answers import allowed_answers, parse, same
+from semievol.task.answers import allowed_answers, same
 from semievol.ui.selection import card, conflicts, desk, many, signature, sweep
-from semievol.ui.shell import formats, notices, parts, record, state
+from semievol.ui.shell import formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
 KEYS = {
@@ -54,12 +54,12 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
     while. kept: whether the policy keeps each candidate, in the order of the pool; line: the threshold, None if there
     is none.
     """
-    if desk.stale() or notices.failed() is not None:
+    if desk.was_stale() or notices.failed() is not None:
         st.rerun()
-    pool, _ = state.candidates(here.store, here.this_round.id)
+    pool, _ = state.candidates(here.store, here.round.id)
     mine = Desk(here, pool, kept, measure, line)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.segmented_control(
+        chosen = st.segmented_control(
             "Order",
             list(ORDERS),
             format_func=lambda o: ORDERS[o][0],
@@ -69,25 +69,26 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
             label_visibility="collapsed",
         )
         signature.signed()
-    order = str(st.session_state["review_order"])
-    decided = int(pool["decision"].notna().sum()) if "decision" in pool else 0
+    order = str(chosen)
+    decided = int(pool["decision"].notna().sum())
     parts.note(f"{ORDERS[order][1]}. {formats.plural(decided, 'decision')} saved in this round.")
     conflicts.show(here)
     queue = mine.queue(order)
-    typing = queue[:1] in ([st.session_state.get("review_editing")], [st.session_state.get("review_noting")])
+    first = queue[0] if queue else None
+    form = desk.kept().round.form or ("", "")
+    typing = form[1] == first
     items = [mine.item(record_id) for record_id in queue]
     desk.draw(
         "review",
-        str(here.this_round.id),
+        str(here.round.id),
         items,
         ACTS,
         mine.finished(),
         mine.left > len(queue),
-        bool(typing),
+        typing,
         mine.keys,
-        desk.rest,
+        desk.mark_stale,
     )
-    first = queue[0] if queue else None
     with st.container(horizontal=True, key="review_buttons"):
         for label, action, icon in BUTTONS:
             kind: Any = "primary" if action == "accept" else "secondary"
@@ -95,10 +96,8 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
             st.button(label, key=f"do_{action}", on_click=mine.do, args=(first, action), **look)
         st.button("Undo", key="do_undo", icon=":material/undo:", on_click=mine.do, args=(None, "undo"))
     desk.legend(KEYS)
-    if first is not None and st.session_state.get("review_editing") == first:
-        mine.correction(first)
-    if first is not None and st.session_state.get("review_noting") == first:
-        mine.note(first)
+    if first is not None and typing:
+        (mine.correction if form[0] == "edit" else mine.note)(first)
     sweep.offer(here, pool)
 
 
@@ -107,36 +106,30 @@ class Desk:
 
     def __init__(self, here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
         self.here, self.pool, self.measure, self.line = here, pool, measure, line
-        self.project_id, self.round_id = here.this_project.id, here.this_round.id
+        self.project_id, self.round_id = here.project.id, here.round.id
         self.task: Task = here.task
         self.kept = kept
-        self.session = desk.session()
+        self.session = desk.kept().name
         self.revision = results.revision(here.store, self.round_id)
         self.written = results.written(here.store, self.round_id)
         self.left = 0  # number of records that are still to be decided in this order
         self.held = 0  # number of further records, reserved for an open random review
         self.second = False  # whether second opinions were asked for
-        self.skipped: set[str] = st.session_state.setdefault("review_skipped", set())
         self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
 
     def queue(self, order: str) -> list[str]:
         """Ids of the next candidates: first the one that was opened or undone, then the undecided ones in `order`."""
         index, self.second = self.pool.index, order == "second"
-        if self.second:
-            asked = index.isin(self._others())
-        else:
-            asked = (
-                self.pool["decision"].isna().to_numpy() if "decision" in self.pool else np.ones(len(index), dtype=bool)
-            )
-        if self.skipped:
-            asked = asked & ~index.isin(self.skipped)
-        asked_blind = reserved(state.reviews(self.here.store, self.round_id))
-        if asked_blind:
-            held = asked & index.isin(asked_blind)
-            asked, self.held = asked & ~held, int(held.sum())
-        open_ = np.flatnonzero(asked)
+        waiting = index.isin(self._others()) if self.second else self.pool["decision"].isna().to_numpy()
+        if skipped := desk.kept().round.skipped:
+            waiting = waiting & ~index.isin(skipped)
+        reserved_ids = reserved(state.reviews(self.here.store, self.round_id))
+        if reserved_ids:
+            held = waiting & index.isin(reserved_ids)
+            waiting, self.held = waiting & ~held, int(held.sum())
+        open_ = np.flatnonzero(waiting)
         self.left = len(open_)
-        known = self.pool[self.measure].to_numpy(float)[open_] if self.measure in self.pool else np.zeros(len(open_))
+        known = self.pool[self.measure].to_numpy(float)[open_]
         sure = -np.nan_to_num(known, nan=np.inf)
         if order == "threshold" and self.line is not None:
             sure = np.nan_to_num(np.abs(known - self.line), nan=np.inf)
@@ -145,22 +138,22 @@ class Desk:
         elif order == "disputed":
             sure = np.where(self.pool["agreed"].to_numpy(bool)[open_], 1e9, 0.0) + np.maximum(sure, -1e6)
         ids = [str(index[place]) for place in open_[_smallest(sure, desk.AHEAD)]]
-        head = st.session_state.get("review_head")
-        if head in index and head not in self.skipped:
+        head = desk.kept().round.head
+        if head in index and head not in skipped:
             ids = [str(head), *[i for i in ids if i != head]]
         return ids[: desk.AHEAD]
 
     def finished(self) -> str:
         """The text when no record is left to show."""
         other = " other" if self.held else ""
-        told = f"All{other} candidates are decided or skipped. Undo brings the last one back."
+        sentence = f"All{other} candidates are decided or skipped. Undo brings the last one back."
         if self.second:
-            told = f"You have given your own opinion on all{other} records that your colleagues decided on."
+            sentence = f"You have given your own opinion on all{other} records that your colleagues decided on."
         if not self.held:
-            return told
+            return sentence
         are = "is" if self.held == 1 else "are"
         held = formats.plural(self.held, "record")
-        return f"{told} {held} of the open random review {are} not shown here until answered there."
+        return f"{sentence} {held} of the open random review {are} not shown here until answered there."
 
     def _others(self) -> list[str]:
         """Ids of the records that somebody else has decided on and this reviewer has not."""
@@ -174,9 +167,9 @@ class Desk:
 
     def item(self, record_id: str) -> dict[str, Any]:
         """The card of a record. A card drawn before is reused, so that `last` stays what the reviewer has seen."""
-        cards: dict[Any, dict[str, Any]] = st.session_state.setdefault("review_cards", {})
+        cards = desk.kept().round.cards
         place = self._place(record_id)
-        decided = tuple(self.pool[name].array[place] for name in ("decision", "decided_answer") if name in self.pool)
+        decided = tuple(self.pool[name].array[place] for name in ("decision", "decided_answer"))
         key = (self.round_id, self.written, record_id, self.measure, bool(self.kept[place]), decided)
         if key not in cards:
             cards[key] = self._item(record_id)
@@ -189,7 +182,7 @@ class Desk:
         view = results.record_view(self.here.store, self.round_id, record_id)
         place, answer = self._place(record_id), self._shown(record_id)
         line = self.pool.iloc[[place]].to_dict("records")[0]
-        nodes = card.of(self.task, view, line, answer, bool(self.kept[place]), self.measure)
+        nodes = card.nodes(self.task, view, line, answer, bool(self.kept[place]), self.measure)
         choices = len(allowed_answers(self.task, view.record))
         return {"id": record_id, "nodes": nodes, "choices": choices, "last": view.last_entry}
 
@@ -208,7 +201,7 @@ class Desk:
     @notices.errors_kept()
     def do(self, record_id: str | None, action: str) -> None:
         """Callback of a button. Its key holds the record and the revision, so that a double click counts once."""
-        desk.rest()
+        desk.mark_stale()
         key = f"{self.session}-{record_id}-{action}-{self.revision}"
         if action == "undo" and self._take_many_back(key):
             return
@@ -219,9 +212,8 @@ class Desk:
         if action == "undo":
             self._undo(key)
         elif action == "note" or (action == "edit" and answer is None):
-            st.session_state["review_noting" if action == "note" else "review_editing"] = record_id
-            st.session_state["review_editing" if action == "note" else "review_noting"] = None
-            st.session_state["review_head"] = record_id
+            desk.kept().round.form = (action, record_id) if record_id is not None else None
+            desk.kept().round.head = record_id
         elif record_id is not None:
             self._decide(record_id, action, answer, key, self.seen.get(record_id, 0) if seen is None else seen)
 
@@ -245,13 +237,14 @@ class Desk:
             note=note,
             key=key,
         )
+        kept = desk.kept().round
         if action == "skip":
-            self.skipped.add(record_id)
+            kept.skipped.add(record_id)
         if action == "edit":
-            sweep.remember(record_id, shown, asserted)
-        if st.session_state.get("review_head") == record_id:
-            st.session_state["review_head"] = None
-        st.session_state["review_editing"] = st.session_state["review_noting"] = None
+            kept.corrected = desk.Correction(record_id, shown, asserted)
+        if kept.head == record_id:
+            kept.head = None
+        kept.form = None
         conflicts.compare(self.here, made, seen)
 
     def _take_many_back(self, key: str) -> bool:
@@ -271,10 +264,9 @@ class Desk:
         if undone is None:
             st.toast("There is nothing to undo.", icon=":material/info:")
             return
-        self.skipped.discard(undone.record_id)
-        st.session_state["review_head"] = undone.record_id
-        st.session_state["review_editing"] = st.session_state["review_noting"] = None
-        sweep.forget()
+        kept = desk.kept().round
+        kept.skipped.discard(undone.record_id)
+        kept.head, kept.form, kept.corrected = undone.record_id, None, None
 
     def _shown(self, record_id: str) -> str | None:
         answer = self.pool["answer"].array[self._place(record_id)] if record_id in self.pool.index else None
@@ -288,24 +280,13 @@ class Desk:
     def correction(self, record_id: str) -> None:
         """The form that corrects the answer."""
         view = results.record_view(self.here.store, self.round_id, record_id)
-        allowed = allowed_answers(self.task, view.record)
         with st.form("correction", border=False):
-            if allowed:
-                typed = st.selectbox(
-                    "Correct answer",
-                    allowed,
-                    index=None,
-                    placeholder="Choose",
-                    format_func=lambda a: record.named_answer(self.task, view.record, a),
-                )
-            else:
-                typed = st.text_input("Correct answer", value=self._shown(record_id) or "")
+            read = desk.typed(self.task, view.record, "Correct answer", self._shown(record_id) or "")
             note = st.text_input("Note", max_chars=500, placeholder="Optional: the reason, for yourself and colleagues")
             with st.container(horizontal=True):
                 saved = st.form_submit_button("Save correction", type="primary")
                 st.form_submit_button("Cancel", on_click=self._put_down)
             if saved:
-                read = typed if allowed else parse(self.task, view.record, str(typed or ""))
                 if read is None:
                     st.warning("Choose an answer, or type one that fits the task: a numeric task needs one number.")
                     return
@@ -323,7 +304,7 @@ class Desk:
                 st.form_submit_button("Cancel", on_click=self._put_down)
 
     def _put_down(self) -> None:
-        st.session_state["review_editing"] = st.session_state["review_noting"] = None
+        desk.kept().round.form = None
 
     def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
         with parts.errors_shown():

@@ -27,11 +27,11 @@ def reviewers(here: Place, pool: pd.DataFrame) -> None:
         "Compares each reviewer's newest decision on each record. To decide on records that others have decided on, "
         "choose “Second opinion” under Review.",
     )
-    said = opinions(here.task, decisions.standing(here.store, here.this_project.id))
-    if said.shape[1] < 2:
+    given = opinions(here.task, decisions.standing(here.store, here.project.id))
+    if given.shape[1] < 2:
         parts.note("There are no decisions by two reviewers yet. Each reviewer enters a name on the Settings page.")
         return
-    both = said[said.notna().sum(axis=1) >= 2]
+    both = given[given.notna().sum(axis=1) >= 2]
     if both.empty:
         parts.note("No two reviewers have decided on the same record yet.")
         return
@@ -41,7 +41,7 @@ def reviewers(here: Place, pool: pd.DataFrame) -> None:
             ("Decided differently", formats.count(int((both.nunique(axis=1) > 1).sum())), "records"),
             (
                 "Krippendorff's alpha",
-                formats.score(agreement.alpha(said)),
+                formats.score(agreement.alpha(given)),
                 "1 is full agreement, 0 is chance",
                 "Agreement beyond chance: 1 − observed / expected disagreement, for nominal answers, over all "
                 "reviewers and all records with two or more decisions.",
@@ -49,18 +49,17 @@ def reviewers(here: Place, pool: pd.DataFrame) -> None:
         ]
     )
     lines: list[dict[str, Any]] = [
-        {"pair": f"{p.left} and {p.right}", "records": p.records, "agreed": p.agreed, "kappa": p.kappa}
-        for p in agreement.pairs(said.rename(columns=lambda name: name or "not signed"))
+        {
+            "Reviewers": f"{p.left} and {p.right}",
+            "Records both decided": p.records,
+            "Same decision": p.agreed,
+            "Cohen's kappa": p.kappa,
+        }
+        for p in agreement.pairs(given.rename(columns=lambda name: name or "not signed"))
         if p.records
     ]
-    names = {
-        "pair": "Reviewers",
-        "records": "Records both decided",
-        "agreed": "Same decision",
-        "kappa": "Cohen's kappa",
-    }
-    tables.table(pd.DataFrame(lines), "kappa", names)
-    if any(math.isnan(line["kappa"]) for line in lines):
+    tables.table(pd.DataFrame(lines), "kappa")
+    if any(math.isnan(line["Cohen's kappa"]) for line in lines):
         parts.note("Kappa is not defined where both reviewers gave one and the same answer to all records.")
     _conflicts(pool, both)
 
@@ -71,14 +70,14 @@ def opinions(task: Task, standing: dict[str, list[Decision]]) -> pd.DataFrame:
     A rejection only says which answer is wrong. It counts only if somebody else gave just that answer, or if nobody
     gave any.
     """
-    said: dict[str, dict[str, str]] = {}
+    given: dict[str, dict[str, str]] = {}
     for entries in standing.values():
         last = {entry.reviewer: entry for entry in entries if entry.action != "skip"}
         asserted = {_canonical(task, entry.answer) for entry in last.values() if entry.action in ASSERTS}
         words = {name: _said(task, entry, asserted) for name, entry in last.items()}
         if known := {name: word for name, word in words.items() if word}:
-            said[entries[-1].record_id] = known
-    return pd.DataFrame.from_dict(said, orient="index", dtype=object).sort_index(axis=1)
+            given[entries[-1].record_id] = known
+    return pd.DataFrame.from_dict(given, orient="index", dtype=object).sort_index(axis=1)
 
 
 def _said(task: Task, entry: Decision, asserted: set[str]) -> str:
@@ -108,8 +107,6 @@ def _conflicts(pool: pd.DataFrame, both: pd.DataFrame) -> None:
         question=pool["question"].loc[apart.index]
     )
     names = {"question": "Question"} | {f"by_{n}": name or "not signed" for n, name in enumerate(people)}
-    picked = tables.chosen_row(
-        tables.table(shown, f"conflicts_{len(apart)}", names, on_select="rerun", selection_mode="single-row")
-    )
+    picked = tables.pick(shown, f"conflicts_{len(apart)}", names)
     if picked is not None:
         st.button("Open in Review", key="open_conflict", on_click=desk.show_first, args=(str(apart.index[picked]),))

@@ -12,9 +12,10 @@ from typing import Literal
 import streamlit as st
 
 from semievol.ui.selection import desk
-from semievol.ui.shell import state
+from semievol.ui.shell import session, state
 
 LONGEST = 80
+_COMPONENT, _FIELD = "signature", "sign_name"
 
 _component = st.components.v2.component(
     "semievol_signature",
@@ -27,23 +28,23 @@ _component = st.components.v2.component(
 def keep() -> None:
     """Stores the name in the browser, or reads it from there. Call it before anything that may be signed."""
     with st.container(key="unseen_signature"):
-        known = state.reviewer() if "reviewer" in st.session_state else None
-        _component(data={"name": known, "session": desk.session()}, key="signature", on_kept_change=_restore)
+        data = {"name": session.shell().reviewer, "session": desk.kept().name}
+        _component(data=data, key=_COMPONENT, on_kept_change=_restore)
 
 
 def _restore() -> None:
-    kept = st.session_state["signature"].get("kept")
-    if kept and "reviewer" not in st.session_state:
-        st.session_state["reviewer"] = _clean(kept.get("name"))
+    sent = st.session_state[_COMPONENT].get("kept")
+    if sent and session.shell().reviewer is None:
+        session.shell().reviewer = _clean(sent.get("name"))
 
 
 def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None:
     """The field for the name; decisions made after it was typed are signed with it."""
-    if st.session_state.get("sign_name") != state.reviewer():
-        st.session_state["sign_name"] = state.reviewer()
+    if st.session_state.get(_FIELD) != state.reviewer():  # else it would replace what the visitor is typing
+        st.session_state[_FIELD] = state.reviewer()
     st.text_input(
         "Your name",
-        key="sign_name",
+        key=_FIELD,
         max_chars=LONGEST,
         placeholder="Your name",
         on_change=_sign,
@@ -54,28 +55,24 @@ def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None
 def signed() -> None:
     """Shows the name that signs decisions, with a button to change it."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="signed"):
-        if state.reviewer() and not st.session_state.get("signing"):
+        if state.reviewer() and not desk.kept().signing:
             st.text(f"Signed as {state.reviewer()}")
-            st.button("Change", key="sign_change", type="tertiary", on_click=_ask)
+            st.button("Change", key="sign_change", type="tertiary", on_click=_open, args=(True,))
         else:
             st.text("Not signed. Your name:" if not state.reviewer() else "Sign as")
             field("collapsed")
             if state.reviewer():
-                st.button("Keep", key="sign_keep", type="tertiary", on_click=_keep)
+                st.button("Keep", key="sign_keep", type="tertiary", on_click=_open, args=(False,))
 
 
-def _ask() -> None:
-    st.session_state["signing"] = True
-
-
-def _keep() -> None:
-    st.session_state.pop("signing", None)
+def _open(signing: bool) -> None:
+    desk.kept().signing = signing
 
 
 def _sign() -> None:
-    st.session_state["reviewer"] = _clean(st.session_state["sign_name"])
-    _keep()
-    desk.rest()  # the whole page must be drawn, as the browser gets the name from there
+    session.shell().reviewer = _clean(st.session_state[_FIELD])
+    _open(False)
+    desk.mark_stale()  # the whole page must be drawn, as the browser gets the name from there
 
 
 def _clean(name: object) -> str:

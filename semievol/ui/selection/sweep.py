@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -22,21 +20,16 @@ ALIKE = 0.25
 _MOST = 20_000  # records that are compared at most; takes half a second
 
 
-def remember(record_id: str, before: str | None, after: str | None) -> None:
-    """Notes a correction, so that similar records are offered at the next drawing."""
-    st.session_state["sweep"] = {"record": record_id, "before": before, "after": after}
-
-
 def forget() -> None:
-    st.session_state.pop("sweep", None)
+    desk.kept().round.corrected = None
 
 
 def offer(here: Place, pool: pd.DataFrame) -> None:
     """The records most similar to the one corrected last, each with a checkbox, and a button that corrects them."""
-    last: dict[str, Any] | None = st.session_state.get("sweep")
-    if last is None or here.task.kind == "multiple_choice" or last["record"] not in pool.index:
+    last = desk.kept().round.corrected
+    if last is None or here.task.kind == "multiple_choice" or last.record_id not in pool.index:
         return  # in multiple choice a letter means a different option in every record
-    found = _alike(pool[~pool.index.isin(reserved(state.reviews(here.store, here.this_round.id)))], last)
+    found = _alike(pool[~pool.index.isin(reserved(state.reviews(here.store, here.round.id)))], last)
     if found.empty:
         forget()
         return
@@ -44,15 +37,15 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
         parts.heading(
             "Records like the one you corrected", "They have the same answer. Tick those that are wrong, too."
         )
-        st.text(f"{last['before']} → {last['after']}")
+        st.text(f"{last.before} → {last.after}")
         names = {"wrong": st.column_config.CheckboxColumn("Also wrong", width="medium")}
         names |= {"question": st.column_config.TextColumn("Question", width="large", disabled=True)}
         names |= {"similarity": st.column_config.NumberColumn("Similarity", format="%.2f", disabled=True)}
         shown = found.assign(wrong=False)[["wrong", "question", "similarity"]]
-        key = f"sweep_{last['record']}_{hash(tuple(found.index))}"
+        key = f"sweep_{last.record_id}_{hash(tuple(found.index))}"
         ticked = st.data_editor(shown, column_config=names, hide_index=True, key=key, width="stretch")
         chosen = [str(i) for i, one in ticked["wrong"].items() if one]
-        revision = results.revision(here.store, here.this_round.id)
+        revision = results.revision(here.store, here.round.id)
         with st.container(horizontal=True):
             label = f"Correct {formats.plural(len(chosen), 'record')}" if chosen else "Correct the ticked records"
             st.button(
@@ -62,31 +55,29 @@ def offer(here: Place, pool: pd.DataFrame) -> None:
 
 
 @notices.errors_kept()
-def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: dict[str, Any], revision: int) -> None:
+def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: desk.Correction, revision: int) -> None:
     shown = dict(zip(chosen, pool.loc[chosen, "answer"], strict=True))
     made = decisions.decide_many(
         here.store,
-        here.this_project.id,
-        here.this_round.id,
+        here.project.id,
+        here.round.id,
         shown,
         action="edit",
-        answer=last["after"],
+        answer=last.after,
         reviewer=state.reviewer(),
         note="like a record that was corrected",
-        key=f"sweep-{last['record']}-{','.join(chosen)}-{revision}-{desk.session()}",
+        key=f"sweep-{last.record_id}-{','.join(chosen)}-{revision}-{desk.kept().name}",
         only_undecided=True,
     )
     forget()
-    desk.rest()
+    desk.mark_stale()
     notices.say(f"{formats.plural(len(made), 'record')} corrected. Undo takes all of them back.")
 
 
-def _alike(pool: pd.DataFrame, last: dict[str, Any]) -> pd.DataFrame:
+def _alike(pool: pd.DataFrame, last: desk.Correction) -> pd.DataFrame:
     """Undecided candidates with the answer that was corrected, most similar first: question and similarity."""
-    same = pool["answer"].to_numpy() == last["before"]
-    if "decision" in pool:
-        same &= pool["decision"].isna().to_numpy()
+    same = (pool["answer"].to_numpy() == last.before) & pool["decision"].isna().to_numpy()
     places = np.flatnonzero(same)[:_MOST]
     found = pool.iloc[places][["question"]]
-    found = found.assign(similarity=similarities(str(pool.at[last["record"], "question"]), found["question"].tolist()))
+    found = found.assign(similarity=similarities(str(pool.at[last.record_id, "question"]), found["question"].tolist()))
     return found[found["similarity"] >= ALIKE].nlargest(OFFERED, "similarity", keep="first")

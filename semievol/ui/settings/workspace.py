@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -14,8 +15,7 @@ from semievol.store import health as database
 from semievol.store import settings
 from semievol.store.database import Store
 from semievol.ui.selection import signature
-from semievol.ui.shell import formats, paint, parts, tables
-from semievol.ui.shell.paint import node
+from semievol.ui.shell import formats, paint, parts, session, tables
 
 KINDS = {
     "package": "Package",
@@ -27,18 +27,14 @@ KINDS = {
     "embedder": "Embedder",
 }
 ADDABLE = {"folder": "Folder or GGUF file", "hub": "Hub id", "endpoint": "Endpoint"}
-_COLUMNS = {
-    "name": "Model",
-    "kind": "Kind",
-    "state": "State",
-    "what": "What it is",
-    "size": "Parameters",
-    "context": "Context",
-    "licence": "Licence",
-    "memory": "Memory",
-    "time": "Time",
-    "key": "Key",
-}
+
+
+@dataclass
+class Tried:
+    """What the session keeps of the Settings page: the model that was tried last, and its answer."""
+
+    model: str = ""
+    answer: str | None = None
 
 
 def models(store: Store) -> None:
@@ -56,7 +52,7 @@ def models(store: Store) -> None:
     found = known_models.known(store)
     known = {model.name: model for model in settings.models(store)}
     lines = [_line(one, known.get(one.name, settings.Model(one.name, one.kind))) for one in found]
-    tables.table(pd.DataFrame(lines), "models", _COLUMNS)
+    tables.table(pd.DataFrame(lines), "models")
     for one in found:
         if one.note:
             parts.note(f"{one.name}: {one.note}")
@@ -96,16 +92,16 @@ def _line(one: known_models.Known, stored: settings.Model) -> dict[str, str]:
     """A model as a line of the table; unknown values are dashes."""
     size = formats.DASH if one.parameters is None else f"{one.parameters / 1e6:,.0f} M"
     return {
-        "name": one.name,
-        "kind": KINDS.get(one.kind, one.kind),
-        "state": one.state,
-        "what": ", ".join(filter(None, (one.title, one.architecture))) or stored.base_url or formats.DASH,
-        "size": size,
-        "context": formats.DASH if one.context is None else formats.count(one.context),
-        "licence": one.licence or formats.DASH,
-        "memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
-        "time": formats.DASH if one.seconds is None else f"about {formats.duration(one.seconds)}",
-        "key": _key_words(stored.key_variable),
+        "Model": one.name,
+        "Kind": KINDS.get(one.kind, one.kind),
+        "State": one.state,
+        "What it is": ", ".join(filter(None, (one.title, one.architecture))) or stored.base_url or formats.DASH,
+        "Parameters": size,
+        "Context": formats.DASH if one.context is None else formats.count(one.context),
+        "Licence": one.licence or formats.DASH,
+        "Memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
+        "Time": formats.DASH if one.seconds is None else f"about {formats.duration(one.seconds)}",
+        "Key": _key_words(stored.key_variable),
     }
 
 
@@ -117,9 +113,11 @@ def _try(store: Store, names: list[str]) -> None:
         pressed = st.form_submit_button("Ask", icon=":material/send:")
     if pressed and name and question:
         with parts.errors_shown(), st.spinner("Asking. A model that was never used here is prepared first."):
-            st.session_state["tried"] = (name, question, inference_client.try_model(store, name, question))
-    if tried := st.session_state.get("tried"):
-        paint.draw(node("demo", None, node("label", tried[0], tag="span"), node("mono", tried[2])), key="tried_answer")
+            session.put(Tried(name, inference_client.try_model(store, name, question)))
+    tried = session.of(Tried)
+    if tried.answer is not None:
+        answer = paint.labelled(tried.model, paint.node("mono", tried.answer), classes="demo")
+        paint.draw(answer, key="tried_answer")
 
 
 def _key_words(variable: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semievol.config import Config
+from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch, planning
 from semievol.jobs.launch import Span
@@ -13,7 +13,7 @@ from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.store.runs.run_table import Run
-from semievol.ui.shell import notices, router, state
+from semievol.ui.shell import formats, notices, router, state
 
 
 def open_sample() -> None:
@@ -48,6 +48,12 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
             raise _twin(run)
     first, until = launch.FINE_TUNE
     return _started(launch.start(store, project, config, first, until, selection=number, round_id=round_.id))
+
+
+def freeze(store: Store, round_id: int, policy: Policy) -> None:
+    """Freezes what the policy and the experts' decisions keep, as a numbered selection."""
+    made = freezing.freeze(store, round_id, policy)
+    notices.say(f"Selection {made.number} is frozen with {formats.plural(len(made.answers), 'record')}.")
 
 
 def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:

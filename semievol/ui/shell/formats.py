@@ -37,6 +37,18 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def progress(done: int, total: int, what: str, seconds: float) -> str:
+    """(320, 700, "records", 27) -> "320 of 700 records · 12 per second · 32 s left".
+
+    Without the pace at the beginning, when it is too uncertain, and at the end.
+    """
+    words = f"{done:,} of {total:,} {what}"
+    if not 0 < done < total or seconds < 0.2:
+        return words
+    pace = done / seconds
+    return f"{words} · {pace:,.0f} per second · {duration((total - done) / pace)} left"
+
+
 def gigabytes(size: float) -> str:
     """1.04e9 -> "1.0 GB", 23.4e9 -> "23 GB"."""
     return f"{size / 1e9:.1f} GB" if size < 9.95e9 else f"{size / 1e9:,.0f} GB"

@@ -10,34 +10,29 @@ from semievol.records import Kind, Task
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.results import results
-from semievol.ui.overview import archives
-from semievol.ui.shell import actions, formats, live, parts, router, state
+from semievol.ui.shell import actions, archives, formats, live, parts, router, state
 from semievol.ui.shell.state import Place
 
 
 def needs_project(here: Place) -> Project:
     """Returns the project of the address. Without one, draws the empty state with its buttons and ends the page."""
-    if here.project is not None:
+    if here.project_or_none is not None:
         return here.project
-    with parts.card("no_project"):
-        parts.empty(
-            "Start with a project",
-            "A project holds your data, its task and every result. The sample project shows the whole method in two "
-            "minutes, without a network or a GPU.",
-        )
-        with parts.centred():
-            beginnings(primary=True)
+    what = (
+        "A project holds your data, its task and every result. The sample project shows the whole method in two "
+        "minutes, without a network or a GPU."
+    )
+    with parts.card("no_project"), parts.empty("Start with a project", what):
+        start_buttons(primary=True)
     st.stop()
 
 
 def needs_data(here: Place, why: str) -> None:
     """Ends the page with a link to the Data page if the project has no records. why: what the page needs them for."""
-    if here.this_project.version_id is not None and here.this_project.task is not None:
+    if here.project.version_id is not None and here.project.task is not None:
         return
-    with parts.card("no_data"):
-        parts.empty("No records yet", why)
-        with parts.centred():
-            router.link("data", "Add your data", ":material/upload_file:")
+    with parts.card("no_data"), parts.empty("No records yet", why):
+        router.link("data", "Add your data", ":material/upload_file:")
     st.stop()
 
 
@@ -47,36 +42,34 @@ def needs_candidates(here: Place, what: str) -> None:
         return
     needs_data(here, f"{what} Import labeled and unlabeled records first.")
     with parts.card("no_candidates"):
-        parts.empty(
-            "No candidates yet",
-            f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones.",
-        )
-        with parts.centred():
+        why = f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones."
+        with parts.empty("No candidates yet", why):
             busy = here.active is not None
-            if st.button("Propagate", type="primary", icon=":material/play_arrow:", disabled=busy):
-                with parts.errors_shown():
-                    actions.propagate(here.store, here.this_project, state.config_of(here.this_project))
-                    st.rerun()
+            parts.act(
+                "Propagate",
+                lambda: actions.propagate(here.store, here.project, state.config_of(here.project)),
+                type="primary",
+                icon=":material/play_arrow:",
+                disabled=busy,
+            )
             router.link("training", "Follow it on the Training page" if busy else "Settings on the Training page")
         if here.active is not None:
-            live.polled("waiting", here.round.id if here.round else None, lambda seen: live.track(seen.stages))
+            live.polled("waiting", here.round_id, lambda seen: live.track(seen.stages))
     st.stop()
 
 
 def has_candidates(here: Place) -> bool:
     """Whether the round has candidates to select from."""
-    return here.round is not None and results.has_candidates(here.store, here.round.id)
+    return here.round_or_none is not None and results.has_candidates(here.store, here.round.id)
 
 
-def beginnings(primary: bool = False) -> None:
+def start_buttons(primary: bool = False) -> None:
     """The buttons that open the sample, make a project, or import an archive."""
     kind = "primary" if primary else "secondary"
-    if st.button("Open sample project", type=kind, icon=":material/science:"):  # type: ignore[arg-type]
-        with parts.errors_shown():
-            actions.open_sample()
+    parts.act("Open sample project", actions.open_sample, type=kind, icon=":material/science:")
     if st.button("New project", icon=":material/add:"):
         new_project()
-    archives.bring()
+    archives.import_button()
 
 
 @st.dialog("New project")

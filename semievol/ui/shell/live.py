@@ -19,7 +19,7 @@ from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.run_table import Run
 from semievol.store.runs.runs import list_runs
-from semievol.ui.shell import formats, notices, parts, state
+from semievol.ui.shell import actions, formats, notices, parts, session, state
 
 POLL_SECONDS = 1.0
 EARLY = 0.1
@@ -49,7 +49,7 @@ class Snapshot:
         return (run, tuple(progress.status for progress in [*self.stages, *self.working]))
 
 
-def look(store: Store, round_id: int | None) -> Snapshot:
+def snapshot(store: Store, round_id: int | None) -> Snapshot:
     """Reads the active run (of any project) and, for each stage, the progress in the round's newest run of it."""
     launch.ensure_worker(store)
     runs = list_runs(store)
@@ -71,12 +71,12 @@ def look(store: Store, round_id: int | None) -> Snapshot:
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
     """Draws `draw(snapshot)` now and, while a run is active, every second. `name` is unique on the page."""
-    first, told = look(open_store(), round_id), notices.failed()
+    first, error_before = snapshot(open_store(), round_id), notices.failed()
 
     def body() -> None:
         with parts.errors_shown():
-            now = look(open_store(), round_id)
-            if now.signature != first.signature or notices.failed() not in (None, told):
+            now = snapshot(open_store(), round_id)
+            if now.signature != first.signature or notices.failed() not in (None, error_before):
                 st.rerun()
             draw(now)
 
@@ -99,8 +99,7 @@ def pace(progress: StageProgress) -> float | None:
     if progress.status != "running" or not progress.done or not progress.started:
         return None
     now = time.time()
-    seen = st.session_state.setdefault("pace", {})
-    since, before = seen.setdefault((progress.stage, progress.started), (now, progress.done))
+    since, before = session.shell().first_seen.setdefault((progress.stage, progress.started), (now, progress.done))
     if progress.done > before and now - since >= POLL_SECONDS:
         return float((progress.done - before) / (now - since))
     late = share(progress) > EARLY
@@ -146,18 +145,18 @@ def track(found: Sequence[StageProgress]) -> None:
     parts.html(f"<div class='sv-track'>{''.join(cells)}</div>")
 
 
-def headline(run: Run, snapshot: Snapshot, stop: Callable[[Run], None], key: str) -> None:
+def headline(run: Run, snapshot: Snapshot, key: str) -> None:
     """What the active run is doing, and the button that stops it."""
-    line, button = st.columns([5, 1], vertical_alignment="center")
-    with line:
-        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[run.status]
-        parts.html(
-            f"<div class='sv-row'>{parts.badge(run.status, f'{words} · run {run.id}')}"
-            f"<span class='sv-note'>{sentence(snapshot)}</span></div>"
-        )
-    with button:
-        look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
-        st.button("Stop", key=key, on_click=stop, args=(run,), **look)  # type: ignore[arg-type]
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot)}</span></div>")
+    look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
+    right.button("Stop", key=key, on_click=actions.stop, args=(run,), **look)  # type: ignore[arg-type]
+
+
+def run_badge(run: Run) -> str:
+    """Markup of the badge of an active run: "Running · run 3"."""
+    return parts.badge(run.status, f"{run.status.capitalize()} · run {run.id}")
 
 
 def explained() -> None:

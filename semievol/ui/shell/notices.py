@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import streamlit as st
-
-_SAID, _FAILED = "_said", "_failed"
+from semievol.ui.shell import session
 
 
 def say(text: str) -> None:
     """Keeps a short message for the next drawing of the page. Our own words only, never text from data."""
-    st.session_state[_SAID] = text
+    session.shell().message = text
 
 
 def fail(error: Exception) -> None:
     """Keeps an error for the next drawing of the page."""
-    st.session_state[_FAILED] = error
+    session.shell().error = error
 
 
 @contextmanager
@@ -35,10 +33,12 @@ def errors_kept() -> Iterator[None]:
 
 def failed() -> Exception | None:
     """The error that waits to be drawn, None if there is none."""
-    error: Exception | None = st.session_state.get(_FAILED)
-    return error
+    return session.shell().error
 
 
 def taken() -> tuple[str | None, Exception | None]:
     """Removes and returns the message and the error that wait to be drawn."""
-    return st.session_state.pop(_SAID, None), st.session_state.pop(_FAILED, None)
+    kept = session.shell()
+    waiting = kept.message, kept.error
+    kept.message = kept.error = None
+    return waiting

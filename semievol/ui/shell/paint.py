@@ -44,6 +44,16 @@ def node(classes: str = "", text: str | None = None, *children: Node, tag: str =
     return made
 
 
+def group(classes: str, *children: Node, **extra: Any) -> Node:
+    """An element without a text of its own, around others."""
+    return node(classes, None, *children, **extra)
+
+
+def labelled(label: str, *children: Node, classes: str = "row") -> Node:
+    """A label in front of other elements."""
+    return node(classes, None, node("label", label, tag="span"), *children)
+
+
 def draw(*nodes: Node, key: str) -> None:
     """Puts the nodes on the page. `key` must be unique on it."""
     _canvas(data=list(nodes), key=key)

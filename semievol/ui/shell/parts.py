@@ -6,11 +6,12 @@ HTML here holds our own words and numbers only; text from data goes through `pai
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -22,53 +23,33 @@ from semievol.ui.shell.state import Place
 
 ASSETS = Path(__file__).parents[3] / "assets"
 
-_LIGHT = {
-    "card": "#ffffff",
-    "side": "#f4f2ec",
-    "line": "#e6e2d8",
-    "line-strong": "#cfcabd",
-    "text": "#1b2422",
-    "quiet": "#5d6764",
-    "wash": "#efece4",
-    "accent": "#0f766e",
-    "on-accent": "#ffffff",
-    "accent-text": "#0b625b",
-    "accent-faint": "#9fcbc5",
-    "accent-soft": "#eaf5f3",
-    "accent-soft-line": "#b9dcd7",
-    "amber": "#c2660c",
-    "amber-text": "#8a4708",
-    "amber-soft": "#fbefdd",
-    "red": "#b3261e",
-    "mark": "#fbe7b8",
-    "shadow": "0 1px 2px rgb(50 45 30 / 5%)",
+_COLOURS = {
+    "card": ("#ffffff", "#151d1b"),
+    "side": ("#f4f2ec", "#131b19"),
+    "line": ("#e6e2d8", "#26312f"),
+    "line-strong": ("#cfcabd", "#3d4b48"),
+    "text": ("#1b2422", "#e4eae7"),
+    "quiet": ("#5d6764", "#9aa7a3"),
+    "wash": ("#efece4", "#1f2a28"),
+    "accent": ("#0f766e", "#2fb3a4"),
+    "on-accent": ("#ffffff", "#05211d"),
+    "accent-text": ("#0b625b", "#5fcfc1"),
+    "accent-faint": ("#9fcbc5", "#1d564f"),
+    "accent-soft": ("#eaf5f3", "#12302c"),
+    "accent-soft-line": ("#b9dcd7", "#1f544d"),
+    "amber": ("#c2660c", "#e09a3e"),
+    "amber-text": ("#8a4708", "#f0b568"),
+    "amber-soft": ("#fbefdd", "#33260f"),
+    "red": ("#b3261e", "#f2786d"),
+    "mark": ("#fbe7b8", "#5a4715"),
+    "shadow": ("0 1px 2px rgb(50 45 30 / 5%)", "none"),
 }
-_DARK = {
-    "card": "#151d1b",
-    "side": "#131b19",
-    "line": "#26312f",
-    "line-strong": "#3d4b48",
-    "text": "#e4eae7",
-    "quiet": "#9aa7a3",
-    "wash": "#1f2a28",
-    "accent": "#2fb3a4",
-    "on-accent": "#05211d",
-    "accent-text": "#5fcfc1",
-    "accent-faint": "#1d564f",
-    "accent-soft": "#12302c",
-    "accent-soft-line": "#1f544d",
-    "amber": "#e09a3e",
-    "amber-text": "#f0b568",
-    "amber-soft": "#33260f",
-    "red": "#f2786d",
-    "mark": "#5a4715",
-    "shadow": "none",
-}
+"""Name -> the colour in the light theme, and in the dark one."""
 
 
 def colours() -> dict[str, str]:
     """The colours of the visitor's theme (light or dark), by name."""
-    return _DARK if state.dark() else _LIGHT
+    return {name: dark if state.dark() else light for name, (light, dark) in _COLOURS.items()}
 
 
 def style() -> None:
@@ -165,9 +146,9 @@ def note(text: str) -> None:
 def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], strong: int | None = None) -> None:
     """Numbers side by side, each (name, value, small print, explanation on hover); strong: position of the main one."""
     made = []
-    for position, (name, value, under, *told) in enumerate(cells):
+    for position, (name, value, under, *explanation) in enumerate(cells):
         classes = "sv-tile sv-strong" if position == strong else "sv-tile"
-        hint = f" title='{escape(told[0])}'" if told else ""
+        hint = f" title='{escape(explanation[0])}'" if explanation else ""
         extra = f"<div class='sv-sub'>{escape(under)}</div>" if under else ""
         made.append(
             f"<div class='{classes}'{hint}><div class='sv-name'>{escape(name)}</div>"
@@ -181,9 +162,12 @@ def badge(status: str, text: str = "") -> str:
     return f"<span class='sv-badge sv-{escape(status)}'>{escape(text or status)}</span>"
 
 
-def empty(title: str, text: str) -> None:
-    """An empty state: what belongs here. The caller draws the button that makes it underneath."""
+@contextmanager
+def empty(title: str, text: str) -> Iterator[None]:
+    """An empty state: what belongs here. The caller draws the buttons that make it, in a row underneath."""
     html(f"<div class='sv-empty'><h3>{escape(title)}</h3><p>{escape(text)}</p></div>")
+    with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
+        yield
 
 
 @contextmanager
@@ -193,8 +177,9 @@ def card(name: str, tight: bool = False) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def centred() -> Iterator[None]:
-    """A narrow row in the middle, for the button of an empty state."""
-    with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
-        yield
+def act(label: str, do: Callable[[], object], **look: Any) -> None:
+    """A button that does something, then draws the page again. If it fails, the reason is shown at the button."""
+    if st.button(label, **look):
+        with errors_shown():
+            do()
+            st.rerun()

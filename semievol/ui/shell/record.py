@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
 
 from semievol.config import Config
 from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell.formats import percent, score
-from semievol.ui.shell.paint import Node, node
+from semievol.ui.shell.formats import MODEL_WORDS, percent, score
+from semievol.ui.shell.paint import Node, group, labelled, node
 
 _WORD = re.compile(r"\w+")
 _COMMON = """about above after again also another because been before being between both could does down each from
 further have having here into itself just more most only other over same should some such than that their them then
 there these they this those through under until very were what when where which while will with would your"""
 _EVERYDAY = frozenset(_COMMON.split())
+
+
+def of_line(line: pd.Series[Any]) -> Record:
+    """The record on a line of `store.data.records.records_page`."""
+    answer = None if pd.isna(line["answer"]) else str(line["answer"])
+    return Record(str(line["record_id"]), str(line["question"]), tuple(line["options"] or ()), answer, line["split"])
 
 
 def question(task: Task, record: Record, answer: str | None = None) -> list[Node]:
@@ -26,8 +35,8 @@ def question(task: Task, record: Record, answer: str | None = None) -> list[Node
         lines = []
         for letter, option in zip(LETTERS, record.options, strict=False):
             chip = node("chip yes" if letter == answer else "chip", letter, tag="span")
-            lines.append(node("row", None, chip, node("", option, tag="span")))
-        made.append(node("options", None, *lines))
+            lines.append(group("row", chip, node("", option, tag="span")))
+        made.append(group("options", *lines))
     return made
 
 
@@ -53,7 +62,7 @@ KEYS = 9
 def keyed(task: Task, record: Record, answer: str, place: int) -> Node:
     """An answer with the digit key that chooses it, if any. place: position among the allowed answers, from 0."""
     digit = [node("key", str(place + 1), tag="span")] if place < KEYS else []
-    return node("name", None, *digit, node("", named_answer(task, record, answer), tag="span"))
+    return group("name", *digit, node("", named_answer(task, record, answer), tag="span"))
 
 
 def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: bool = False) -> Node:
@@ -64,9 +73,9 @@ def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: b
         fill = node("fill top" if answer == top else "fill", width=100 * value)
         name = node("name", named_answer(task, record, answer))
         cells.append(keyed(task, record, answer, place) if keys else name)
-        cells.append(node("track1", None, fill, label=f"probability {percent(value)}"))
+        cells.append(group("track1", fill, label=f"probability {percent(value)}"))
         cells.append(node("num", percent(value)))
-    return node("probs", None, *cells)
+    return group("probs", *cells)
 
 
 def distribution(task: Task, record: Record, response: Response) -> dict[str, float]:
@@ -76,7 +85,7 @@ def distribution(task: Task, record: Record, response: Response) -> dict[str, fl
 
 def response(task: Task, record: Record, said: Response, title: str | None = None) -> Node:
     """One collaborator's answer with its probabilities or, for open tasks, its text and log-probability."""
-    top = node("between", None, node("label", title or said.collaborator, tag="span"), chip(said.answer))
+    top = labelled(title or said.collaborator, chip(said.answer), classes="between")
     below: list[Node] = []
     spread = distribution(task, record, said)
     if spread:
@@ -92,7 +101,18 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     if said.exactness != "exact":
         bound = said.exactness == "bound"
         below.append(node("num", "confidence is a bound, not exact" if bound else "no confidence available"))
-    return node("demo", None, top, node("stack gap", None, *below))
+    return group("demo", top, group("stack gap", *below))
+
+
+def reply(task: Task, question: Record, said: Mapping[str, Any], how: str = "") -> Node:
+    """What a model answered to a question on the page. how: with which demonstrations it was asked."""
+    name = labelled(MODEL_WORDS[said["model"]], *([node("num", how, tag="span")] if how else []))
+    spread = said.get("probabilities")
+    below = [bars(task, question, spread) if spread else node("mono", said["text"])]
+    if said.get("entropy") is not None:
+        below.append(node("num", f"answer confidence (entropy) {score(said['entropy'])}, 0 is certain"))
+    top = group("between", name, chip(said["answer"]))
+    return group("demo", top, group("stack gap", *below))
 
 
 def terms(text: str) -> set[str]:
@@ -111,23 +131,19 @@ def marked(text: str, shared: set[str], limit: int = 1200) -> Node:
             pieces.append(node("", match.group(), tag="mark"))
             start = match.end()
     pieces.append(node("", text[start:], tag="span"))
-    return node("body", None, *pieces)
+    return group("body", *pieces)
 
 
 def demonstration(task: Task, asked: Record, shown: Demonstration, place: int) -> Node:
-    """A demonstration for the question `asked`: its label, its similarity, and the shared words marked."""
+    """A demonstration for the record `asked`: its label, its similarity, and the shared words marked."""
     shared = terms(asked.question) & terms(shown.record.question)
-    top = node(
-        "between",
-        None,
-        node("row", None, node("label", f"{place}", tag="span"), chip(shown.record.answer, True)),
-        node("num", f"similarity {score(shown.similarity)}", tag="span"),
-    )
+    similarity = node("num", f"similarity {score(shown.similarity)}", tag="span")
+    top = group("between", labelled(f"{place}", chip(shown.record.answer, True)), similarity)
     bottom = [node("num gap", f"shared words: {', '.join(sorted(shared)[:12])}")] if shared else []
     answer = named_answer(task, shown.record, shown.record.answer)
     if answer != shown.record.answer:
         bottom.insert(0, node("num", f"answer {answer}"))
-    return node("demo", None, top, marked(shown.record.question, shared), *bottom)
+    return group("demo", top, marked(shown.record.question, shared), *bottom)
 
 
 def prompt(messages: Sequence[Message]) -> str:

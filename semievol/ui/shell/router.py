@@ -6,36 +6,23 @@ it is the first visit after a server start. Every page therefore begins with `gu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
+from semievol.ui.shell import session
 
-@dataclass(frozen=True)
-class PageEntry:
-    """One page: its file, its address (the file's stem; Overview is `/`), its title and its icon in the sidebar."""
-
-    name: str
-    title: str
-    icon: str
-
-    @property
-    def file(self) -> str:
-        return f"pages/{self.name}.py"
-
-
-PAGES = (
-    PageEntry("overview", "Overview", ":material/space_dashboard:"),
-    PageEntry("data", "Data", ":material/table_rows:"),
-    PageEntry("demonstrations", "Demonstrations", ":material/hub:"),
-    PageEntry("responses", "Responses", ":material/forum:"),
-    PageEntry("selection", "Selection", ":material/tune:"),
-    PageEntry("training", "Training", ":material/model_training:"),
-    PageEntry("evaluation", "Evaluation", ":material/monitoring:"),
-    PageEntry("settings", "Settings", ":material/settings:"),
-)
-BY_NAME = {entry.name: entry for entry in PAGES}
+PAGES = {
+    "overview": ":material/space_dashboard:",
+    "data": ":material/table_rows:",
+    "demonstrations": ":material/hub:",
+    "responses": ":material/forum:",
+    "selection": ":material/tune:",
+    "training": ":material/model_training:",
+    "evaluation": ":material/monitoring:",
+    "settings": ":material/settings:",
+}
+"""Page -> its icon in the sidebar. The name is also the file's stem and, except for Overview (`/`), the address."""
 
 
 def pages() -> list[Any]:
@@ -43,12 +30,12 @@ def pages() -> list[Any]:
 
     Without icons, because the browser would fetch the page's icon from Google's servers to show it in the tab.
     """
-    return [st.Page(p.file, title=p.title, default=p.name == "overview") for p in PAGES]
+    return [st.Page(_file(name), title=name.capitalize(), default=name == "overview") for name in PAGES]
 
 
 def guard() -> None:
     """Must be the first call of every page: a session that did not come through `app.py` is sent there."""
-    if not st.session_state.get("_router"):
+    if not session.shell().entered:
         st.navigation(pages(), position="hidden")
         st.rerun()
 
@@ -61,10 +48,14 @@ def address(**wanted: int | str | None) -> dict[str, str]:
 
 def link(name: str, label: str = "", icon: str = "", **wanted: int | str | None) -> None:
     """A link to a page that keeps project and round. `label` is our own text, never data."""
-    entry = BY_NAME[name]
-    st.page_link(entry.file, label=label or entry.title, icon=icon or entry.icon, query_params=address(**wanted))
+    label, icon = label or name.capitalize(), icon or PAGES[name]
+    st.page_link(_file(name), label=label, icon=icon, query_params=address(**wanted))
 
 
 def go(name: str, **wanted: int | str | None) -> None:
     """Switches to another page at once, keeping project and round."""
-    st.switch_page(BY_NAME[name].file, query_params=address(**wanted))
+    st.switch_page(_file(name), query_params=address(**wanted))
+
+
+def _file(name: str) -> str:
+    return f"pages/{name}.py"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from semievol.store.data import versions as data_versions
-from semievol.ui.shell import formats, live, parts, router, state
+from semievol.ui.shell import formats, live, parts, router, session, state
 from semievol.ui.shell.state import Place
 
 
@@ -15,29 +15,26 @@ def sidebar(here: Place) -> None:
         if here.projects:
             _pickers(here)
         with st.container(key="nav"):
-            for entry in router.PAGES:
-                router.link(entry.name)
-        if here.project is not None:
+            for name in router.PAGES:
+                router.link(name)
+        if here.project_or_none is not None:
             parts.html("<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of the round</div>")
-            live.polled("sidebar", here.round.id if here.round else None, _stages)
+            live.polled("sidebar", here.round_id, _stages)
 
 
 def _pickers(here: Place) -> None:
     ids = [project.id for project in here.projects]
     names = {project.id: project.name for project in here.projects}
-    st.session_state["pick_project"] = here.project.id if here.project else None
     st.selectbox(
         "Project",
         ids,
-        index=0 if here.project else None,
+        index=0 if here.project_or_none else None,
         format_func=lambda i: names[i],
-        key="pick_project",
-        on_change=_choose_project,
+        **session.bound("pick_project", here.project.id if here.project_or_none else None, state.visit),
     )
-    if len(here.rounds) > 1 and here.round is not None:
+    if len(here.rounds) > 1 and here.round_or_none is not None:
         rounds = {round_.id: round_ for round_ in here.rounds}
         versions = _versions(here)
-        st.session_state["pick_round"] = here.round.id
         st.selectbox(
             "Round",
             list(rounds)[::-1],
@@ -46,34 +43,23 @@ def _pickers(here: Place) -> None:
             ),
             help="A round is one pass of the seven stages. Rounds with the same number differ in their settings or "
             "data. The id names a round on the command line.",
-            key="pick_round",
-            on_change=_choose_round,
+            **session.bound("pick_round", here.round.id, lambda id: state.visit(here.project.id, id)),
         )
 
 
 def _versions(here: Place) -> dict[int, str]:
     """Round id -> words for its dataset version; empty where all rounds use the current version."""
-    if here.project is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
+    if here.project_or_none is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
         return {}
     numbers = {version.id: version.number for version in data_versions.versions(here.store, here.project.id)}
     return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 
-def _choose_project() -> None:
-    state.visit(st.session_state["pick_project"])
-
-
-def _choose_round() -> None:
-    state.visit(st.session_state["pick_project"], st.session_state["pick_round"])
-
-
 def _stages(snapshot: live.Snapshot) -> None:
     live.stepper(snapshot.stages)
     if snapshot.run is not None:
-        status = snapshot.run.status
-        words = {"running": "Running", "stopping": "Stopping", "queued": "Queued"}[status]
         where = "In another round: " if snapshot.elsewhere else ""
         parts.html(
-            f"<div style='margin-top:.5rem'>{parts.badge(status, f'{words} · run {snapshot.run.id}')}"
+            f"<div style='margin-top:.5rem'>{live.run_badge(snapshot.run)}"
             f"<p class='sv-note' style='margin-top:.3rem;font-size:.8rem'>{where}{live.sentence(snapshot)}</p></div>"
         )

@@ -1,10 +1,11 @@
 """The current project and round, from the address, and what the pages read about them, cached.
 
-Unsaved drafts live in the session, everything else in the store.
+Unsaved drafts are in the session (see `session`), everything else is in the store.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from semievol.store.data import records
 from semievol.store.data.projects import Project, list_projects, update_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
-from semievol.store.results import results
+from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
 from semievol.store.runs.run_table import Run
 from semievol.store.runs.runs import list_runs
+from semievol.ui.shell import session
 
 
 @dataclass(frozen=True)
@@ -32,36 +34,57 @@ class Place:
     """What the address points at. runs: the project's, newest first; active: the run that a worker carries out, of
     any project.
 
-    `this_project`, `this_round` and `task` are for code that is drawn only where they exist.
+    `project`, `round` and `task` are for code that is drawn only where they exist.
     """
 
     store: Store
     projects: list[Project]
-    project: Project | None
+    project_or_none: Project | None
     rounds: list[Round]
-    round: Round | None
+    round_or_none: Round | None
     runs: list[Run]
     active: Run | None
     unknown: str | None = None
 
     @property
-    def this_project(self) -> Project:
-        assert self.project is not None, "drawn without a project"
-        return self.project
+    def project(self) -> Project:
+        assert self.project_or_none is not None, "drawn without a project"
+        return self.project_or_none
 
     @property
-    def this_round(self) -> Round:
-        assert self.round is not None, "drawn without a round"
-        return self.round
+    def round(self) -> Round:
+        assert self.round_or_none is not None, "drawn without a round"
+        return self.round_or_none
 
     @property
     def task(self) -> Task:
-        assert self.this_project.task is not None, "drawn without a task"
-        return self.this_project.task
+        assert self.project.task is not None, "drawn without a task"
+        return self.project.task
+
+    @property
+    def round_id(self) -> int | None:
+        return self.round.id if self.round_or_none else None
+
+    @property
+    def round_title(self) -> str:
+        return f"Round {self.round.number}" if self.round_or_none else ""
+
+    @property
+    def models(self) -> list[str]:
+        """The models that can be asked: the base model, and those that the round has trained."""
+        trained = outcomes.adapters(self.store, self.round.id) if self.round_or_none else {}
+        return ["base", *(model for stage, model in (("warm_up", "warm_up"), ("tune", "evolved")) if stage in trained)]
 
     @property
     def round_runs(self) -> list[Run]:
-        return [run for run in self.runs if self.round is not None and run.round_id == self.round.id]
+        """The runs of the round, newest first."""
+        return [run for run in self.runs if run.round_id == self.round_id]
+
+    def evaluations(self) -> Iterator[tuple[Run, dict[str, Any]]]:
+        """The runs of the round that have an evaluation, newest first, each with it."""
+        for run in self.round_runs:
+            if found := outcomes.evaluation(self.store, run.id):
+                yield run, found
 
 
 def place() -> Place:
@@ -70,24 +93,28 @@ def place() -> Place:
     launch.ensure_worker(store)
     projects = list_projects(store)
     _forget_what_is_gone(store, {project.id for project in projects})
-    asked = st.query_params.get("project")
-    project = next((p for p in projects if str(p.id) == asked), None)
-    unknown = asked if asked and project is None else None
-    if project is None and not asked and projects:
-        seen = st.session_state.get("last_project")
+    in_address = st.query_params.get("project")
+    project = next((p for p in projects if str(p.id) == in_address), None)
+    unknown = in_address if in_address and project is None else None
+    if project is None and not in_address and projects:
+        seen = session.shell().project_id
         project = next((p for p in projects if p.id == seen), None) or max(projects, key=lambda p: p.id)
         st.query_params["project"] = str(project.id)
     if project is None:
         return Place(store, projects, None, [], None, [], active_of(list_runs(store)), unknown)
-    st.session_state["last_project"] = project.id
+    session.shell().project_id = project.id
     rounds = list_rounds(store, project.id)
-    asked_round = st.query_params.get("round")
-    chosen = next((r for r in rounds if str(r.id) == asked_round), rounds[-1] if rounds else None)
-    if asked_round and (chosen is None or str(chosen.id) != asked_round):
+    round_in_address = st.query_params.get("round")
+    chosen = next((r for r in rounds if str(r.id) == round_in_address), rounds[-1] if rounds else None)
+    if round_in_address and (chosen is None or str(chosen.id) != round_in_address):
         del st.query_params["round"]
     runs = list_runs(store)
     mine = [run for run in runs if run.project_id == project.id]
     return Place(store, projects, project, rounds, chosen, mine, active_of(runs), unknown)
+
+
+HASH: dict[str | type, Callable[[Any], Any]] = {Store: lambda store: str(store.home), Config: Config.model_dump_json}
+"""How the caches below tell their arguments apart."""
 
 
 def candidates(store: Store, round_id: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -95,24 +122,21 @@ def candidates(store: Store, round_id: int) -> tuple[pd.DataFrame, pd.DataFrame]
 
     Candidates are read again only after a run has written, not after every decision.
     """
-    home, written, revision = str(store.home), results.written(store, round_id), results.revision(store, round_id)
-    return _decided(home, round_id, written, revision), read_candidates(home, round_id, written)[1]
+    written, revision = results.written(store, round_id), results.revision(store, round_id)
+    return _decided(store, round_id, written, revision), read_candidates(store, round_id, written)[1]
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _decided(home: str, round_id: int, written: int, revision: int) -> pd.DataFrame:
-    return results.with_decisions(open_store(Path(home)), round_id, read_candidates(home, round_id, written)[0])
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=HASH)
+def _decided(store: Store, round_id: int, written: int, revision: int) -> pd.DataFrame:
+    return results.with_decisions(store, round_id, read_candidates(store, round_id, written)[0])
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def read_candidates(home: str, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=HASH)
+def read_candidates(store: Store, round_id: int, written: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The candidates as a run has written them last (`results.written`), with the decisions of that moment."""
-    store = open_store(Path(home))
     frames = results.candidate_frame(store, round_id), results.calibration_frame(store, round_id)
-    kinds = {
-        "answer": "category",
-        "exactness": "category",
-    }  # few values in many records: categories make counting and grouping fast
+    # Few values in many records: categories make counting and grouping fast.
+    kinds = {"answer": "category", "exactness": "category"}
     return frames[0].astype(kinds), frames[1].astype(kinds)
 
 
@@ -134,63 +158,50 @@ def _forget_what_is_gone(store: Store, there: set[int]) -> None:
 
 def class_shift(store: Store, round_id: int, task: Task) -> float | None:
     """As `evidence.class_shift`; computed again only where a run has written."""
-    return _class_shift(str(store.home), round_id, results.written(store, round_id), task)
+    return _class_shift(store, round_id, results.written(store, round_id), task)
 
 
-@st.cache_data(max_entries=3, show_spinner=False)
-def _class_shift(home: str, round_id: int, written: int, task: Task) -> float | None:
-    return summary.class_shift(task, *read_candidates(home, round_id, written))
+@st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
+def _class_shift(store: Store, round_id: int, written: int, task: Task) -> float | None:
+    return summary.class_shift(task, *read_candidates(store, round_id, written))
 
 
 def reviews(store: Store, round_id: int) -> list[Review]:
     """The round's random reviews, oldest first; read again only after something was written. Do not change them."""
-    return _reviews(str(store.home), round_id, results.revision(store, round_id))
+    return _reviews(store, round_id, results.revision(store, round_id))
 
 
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _reviews(home: str, round_id: int, revision: int) -> list[Review]:
-    return list_reviews(open_store(Path(home)), round_id)
+@st.cache_resource(max_entries=3, show_spinner=False, hash_funcs=HASH)
+def _reviews(store: Store, round_id: int, revision: int) -> list[Review]:
+    return list_reviews(store, round_id)
 
 
+@st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
 def labeled(store: Store, version_id: int) -> dict[str, int]:
     """Answer -> how many labeled records have it. Cached, because the records of a version never change."""
-    return _labeled(str(store.home), version_id)
+    return records.known_answers(store, version_id).get("labeled", {})
 
 
-@st.cache_data(max_entries=3, show_spinner=False)
-def _labeled(home: str, version_id: int) -> dict[str, int]:
-    return records.known_answers(open_store(Path(home)), version_id).get("labeled", {})
-
-
+@st.cache_data(max_entries=20, ttl=30, show_spinner=False, hash_funcs=HASH)
 def training_pace(store: Store, round_id: int) -> float | None:
     """As `estimate.training_pace`; cached for half a minute."""
-    return _training_pace(str(store.home), round_id)
-
-
-@st.cache_data(max_entries=20, ttl=30, show_spinner=False)
-def _training_pace(home: str, round_id: int) -> float | None:
-    store = open_store(Path(home))
     return estimate.training_pace(store, get_round(store, round_id))
 
 
 def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
     """As `results.unanswering`; counted again only after something was written."""
-    return _unanswering(str(store.home), round_id, results.revision(store, round_id))
+    return _unanswering(store, round_id, results.revision(store, round_id))
 
 
-@st.cache_data(max_entries=3, show_spinner=False)
-def _unanswering(home: str, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
-    return results.unanswering(open_store(Path(home)), round_id)
+@st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
+def _unanswering(store: Store, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
+    return results.unanswering(store, round_id)
 
 
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=HASH)
 def memory_needed(store: Store, version_id: int, config: Config) -> float | None:
     """As `estimate.memory`. Cached, because a version's records never change and a model's folder rarely does."""
-    return _memory_needed(str(store.home), version_id, config.model_dump_json())
-
-
-@st.cache_data(max_entries=20, ttl=60, show_spinner=False)
-def _memory_needed(home: str, version_id: int, config: str) -> float | None:
-    return estimate.memory(open_store(Path(home)), version_id, Config.model_validate_json(config))
+    return estimate.memory(store, version_id, config)
 
 
 BUSY = ("running", "stopping")
@@ -210,8 +221,6 @@ def visit(project: int | None, round_id: int | None = None) -> None:
     """Sets project and round in the address. Made for callbacks."""
     wanted = {"project": project, "round": round_id}
     st.query_params.from_dict({key: str(value) for key, value in wanted.items() if value is not None})
-    for key in ("record",):
-        st.session_state.pop(key, None)
 
 
 def config_of(project: Project, **changes: Any) -> Config:
@@ -236,7 +245,7 @@ def save_settings(store: Store, project: Project, **changes: Any) -> None:
 
 def reviewer() -> str:
     """The name with which this session signs decisions; empty if none was given."""
-    return str(st.session_state.get("reviewer", ""))
+    return session.shell().reviewer or ""
 
 
 def dark() -> bool:

@@ -10,6 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from semievol.ui.shell import session
+
 PAGE = 100
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -25,7 +27,7 @@ def table(
 
     widths: column -> minimum width in pixels. Longer text is cut with an ellipsis; spare width is shared out.
     """
-    least: dict[str, Any] = {"question": "large", **(widths or {})}
+    least: dict[str, Any] = {"question": "large", "Question": "large", **(widths or {})}
     columns = names or {str(column): str(column) for column in frame.columns}
     shown = frame[list(columns)].copy()
     config: dict[str, Any] = {}
@@ -55,10 +57,17 @@ def pages_of(total: int, key: str, size: int = PAGE) -> int:
     return (st.pagination(pages, key=key) - 1) * size
 
 
-def chosen_row(state: Any) -> int | None:
-    """Position of the selected row, None if none is."""
-    rows = state.selection.rows if state else []
-    return int(rows[0]) if rows else None
+def pick(
+    frame: pd.DataFrame,
+    key: str,
+    names: dict[str, str] | None = None,
+    widths: Mapping[str, int] | None = None,
+    **options: Any,
+) -> int | None:
+    """Draws a table in which one row can be selected; returns its position, None if none is selected."""
+    state = table(frame, key, names, widths, on_select="rerun", selection_mode="single-row", **options)
+    rows = [int(row) for row in state.selection.rows if row < len(frame)] if state else []
+    return rows[0] if rows else None
 
 
 def figure(chart: go.Figure, key: str, height: int = 280) -> None:
@@ -74,8 +83,9 @@ def fetch_libraries() -> None:
     table or a figure is opened: Plotly alone blocks a tab for 0.7 s, once. Drawn before the page, they would delay it
     by 1.4 s. A page that stops early (`st.stop`) skips this.
     """
-    if "libraries_fetched" not in st.session_state:
-        st.session_state["libraries_fetched"] = True
+    kept = session.shell()
+    if not kept.libraries_fetched:
+        kept.libraries_fetched = True
         with st.container(key="unseen"):
             st.dataframe(pd.DataFrame(), key="unseen_table")
             st.plotly_chart(go.Figure(), key="unseen_figure")

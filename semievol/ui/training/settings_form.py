@@ -6,6 +6,7 @@ not show can be written as YAML below it.
 
 from __future__ import annotations
 
+import copy
 import types
 import typing
 from typing import Any, Literal
@@ -15,11 +16,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from semievol.config import PRESETS, Config, preset
+from semievol.config import PRESETS, Config, assign, preset
 from semievol.errors import UserError
 from semievol.store import settings
 from semievol.store.data.projects import Project
-from semievol.ui.shell import notices, parts, state
+from semievol.ui.shell import notices, parts, session, state
 from semievol.ui.shell.state import Place
 
 PRESET_HELP = {
@@ -72,32 +73,27 @@ NAMES = {
 }
 
 
-def form(here: Place, project: Project) -> Config:
+def form(here: Place) -> Config:
     """Draws the form and returns the config that a run started now would have."""
     parts.heading("Settings", "Choose a preset, then change single settings where needed.")
-    current = state.config_of(project)
+    current = state.config_of(here.project)
     models = [model.name for model in settings.models(here.store) if model.kind != "endpoint"]
-    _set("form_preset", current.preset)
-    st.segmented_control(
-        "Preset", PRESETS, required=True, key="form_preset", on_change=_choose_preset, args=(here, project)
-    )
+    chosen = session.bound("form_preset", current.preset, lambda preset: _choose_preset(here, preset))
+    st.segmented_control("Preset", PRESETS, required=True, **chosen)
     parts.note(PRESET_HELP[current.preset])
-    _set("form_model", current.model)
     st.selectbox(
         "Model",
         models if current.model in models else [*models, current.model],
-        key="form_model",
-        on_change=_choose_model,
-        args=(here, project),
         help=Config.model_fields["model"].description,
+        **session.bound("form_model", current.model, lambda model: _choose_model(here, model)),
     )
     for group, paths in GROUPS.items():
         with st.expander(group, expanded=group == "Propagation"):
             for path in paths:
-                _field(here, project, current, path)
+                _field(here, current, path)
     with st.expander("All settings as YAML"):
-        _written(here, project)
-    return state.config_of(project)
+        _written(here)
+    return state.config_of(here.project)
 
 
 def field_of(path: str) -> FieldInfo:
@@ -112,37 +108,31 @@ def field_of(path: str) -> FieldInfo:
     return model.model_fields[last]
 
 
-def _field(here: Place, project: Project, current: Config, path: str) -> None:
+def _field(here: Place, current: Config, path: str) -> None:
     field = field_of(path)
     value: Any = current
     for part in path.split("."):
         value = getattr(value, part)
-    key = f"form_{path}"
     name = next((NAMES[end] for end in NAMES if path == end or path.endswith(f".{end}")), None)
     name = name or path.rsplit(".", 1)[-1].replace("_", " ").capitalize()
     kind = field.annotation
-    shared: dict[str, Any] = {
-        "key": key,
-        "on_change": _changed,
-        "args": (here, project, path),
-        "help": field.description,
-    }
+    if kind in (int, float):
+        value = kind(value)
+    elif kind is not bool and typing.get_origin(kind) is not Literal:
+        assert typing.get_origin(kind) in (typing.Union, types.UnionType), f"no widget for {path}"
+        value = str(value)
+    shared = session.bound(f"form_{path}", value, lambda new: _change(here, path, new))
+    shared["help"] = field.description
     if kind is bool:
-        _set(key, value)
         st.toggle(name, **shared)
     elif typing.get_origin(kind) is Literal:
-        _set(key, value)
         st.selectbox(name, typing.get_args(kind), format_func=lambda v: str(v).replace("_", " "), **shared)
     elif kind in (int, float):
         low, high = _limits(field)
-        number = kind(value)
-        _set(key, number)
         step = 1 if kind is int else 0.05 if high is not None and high <= 1 else 0.5
         digits = "%d" if kind is int else "%g"
         st.number_input(name, min_value=low, max_value=high, step=step, format=digits, **shared)
     else:
-        assert typing.get_origin(kind) in (typing.Union, types.UnionType), f"no widget for {path}"
-        _set(key, str(value))
         st.text_input(name, **shared)
 
 
@@ -158,43 +148,29 @@ def _limits(field: FieldInfo) -> tuple[Any, Any]:
 
 
 @notices.errors_kept()
-def _changed(here: Place, project: Project, path: str) -> None:
-    value = st.session_state[f"form_{path}"]
+def _change(here: Place, path: str, value: Any) -> None:
     if isinstance(value, str):
         value = yaml.safe_load(value) if value.strip() else None
-    overlay = _nested(project.settings, path, value)
-    state.config_of(project, **overlay)  # raises on an invalid value, before it is saved
-    state.save_settings(here.store, project, **overlay)
-
-
-def _nested(settings_: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Returns the top-level entry of the settings that holds `path`, with the value at `path` changed."""
-    first, *rest = path.split(".")
-    if not rest:
-        return {first: value}
-    inside = dict(settings_.get(first) or {})
-    below = inside
-    for part in rest[:-1]:
-        below[part] = dict(below.get(part) or {})
-        below = below[part]
-    below[rest[-1]] = value
-    return {first: inside}
+    own = copy.deepcopy(here.project.settings)
+    assign(own, path.split("."), value)
+    state.config_of(here.project, **own)  # raises on an invalid value, before it is saved
+    state.save_settings(here.store, here.project, **own)
 
 
 @notices.errors_kept()
-def _choose_model(here: Place, project: Project) -> None:
-    state.save_settings(here.store, project, model=st.session_state["form_model"])
+def _choose_model(here: Place, model: str) -> None:
+    state.save_settings(here.store, here.project, model=model)
 
 
 @notices.errors_kept()
-def _choose_preset(here: Place, project: Project) -> None:
-    kept = {"model": project.settings.get("model"), "preset": st.session_state["form_preset"]}
-    state.save_settings(here.store, project, **{**dict.fromkeys(project.settings), **kept})
+def _choose_preset(here: Place, preset: str) -> None:
+    kept = {"model": here.project.settings.get("model"), "preset": preset}
+    state.save_settings(here.store, here.project, **{**dict.fromkeys(here.project.settings), **kept})
 
 
-def _written(here: Place, project: Project) -> None:
+def _written(here: Place) -> None:
     """The differences from the preset as YAML; every setting can be changed here."""
-    own = dict(project.settings)
+    own = dict(here.project.settings)
     with st.form("yaml", border=False):
         text = st.text_area(
             "Differences from the preset",
@@ -205,10 +181,11 @@ def _written(here: Place, project: Project) -> None:
         )
         if st.form_submit_button("Apply"):
             with parts.errors_shown():
-                state.save_settings(here.store, project, **{**dict.fromkeys(own), **_read(project, text or "")})
+                changed = dict.fromkeys(own) | _read(here.project, text or "")
+                state.save_settings(here.store, here.project, **changed)
                 st.rerun()
     with st.expander("The preset in full"):
-        st.code(yaml.safe_dump(preset(state.config_of(project).preset), sort_keys=False), language="yaml")
+        st.code(yaml.safe_dump(preset(state.config_of(here.project).preset), sort_keys=False), language="yaml")
 
 
 def _read(project: Project, text: str) -> dict[str, Any]:
@@ -223,7 +200,3 @@ def _read(project: Project, text: str) -> dict[str, Any]:
     blank = Project(**{**vars(project), "settings": {}})
     state.config_of(blank, **written)
     return written
-
-
-def _set(key: str, value: Any) -> None:
-    st.session_state[key] = value

@@ -12,7 +12,6 @@ import yaml
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import launch, models, summary
-from semievol.store.data.projects import Project
 from semievol.store.runs import progress, runs
 from semievol.store.runs.run_table import Run
 from semievol.ui.shell import actions, formats, live, parts, router, state, tables
@@ -23,7 +22,7 @@ TAIL_BYTES = 6_000
 RESUMABLE = ("cancelled", "interrupted", "failed")
 
 
-def launch_buttons(here: Place, project: Project, config: Config) -> None:
+def launch_buttons(here: Place, config: Config) -> None:
     """The buttons Propagate, Fine-tune and Run everything, and the choice of the model that a new round starts from."""
     parts.heading("Launch", "A run continues when the browser is closed. Only one runs at a time; others queue.")
     parents = {run.round_id for run in here.runs if run.status == "done" and run.until == "evaluate"}
@@ -41,33 +40,38 @@ def launch_buttons(here: Place, project: Project, config: Config) -> None:
             "again.",
         )
     with st.container(horizontal=True):
-        if st.button("Propagate", icon=":material/hub:", type="primary" if not here.round else "secondary"):
-            with parts.errors_shown():
-                actions.propagate(here.store, project, config, parent or None)
-                st.rerun()
-        if st.button("Fine-tune", icon=":material/model_training:", type="primary" if here.round else "secondary"):
-            with parts.errors_shown():
-                actions.fine_tune(here.store, project, config, here.round)
-                st.rerun()
-        if st.button("Run everything", icon=":material/play_arrow:"):
-            with parts.errors_shown():
-                actions.run_everything(here.store, project, config, parent or None)
-                st.rerun()
+        parts.act(
+            "Propagate",
+            lambda: actions.propagate(here.store, here.project, config, parent or None),
+            icon=":material/hub:",
+            type="secondary" if here.round_or_none else "primary",
+        )
+        parts.act(
+            "Fine-tune",
+            lambda: actions.fine_tune(here.store, here.project, config, here.round_or_none),
+            icon=":material/model_training:",
+            type="primary" if here.round_or_none else "secondary",
+        )
+        parts.act(
+            "Run everything",
+            lambda: actions.run_everything(here.store, here.project, config, parent or None),
+            icon=":material/play_arrow:",
+        )
     parts.note(
         "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
         "frozen selection, then evaluate on the test set. Run everything: both, with the present policy."
     )
     for sentence in models.remarks(config):
         parts.note(sentence)
-    _memory(here, project, config)
+    _memory(here, config)
 
 
-def _memory(here: Place, project: Project, config: Config) -> None:
+def _memory(here: Place, config: Config) -> None:
     """The estimated memory of a run beside the free memory; a warning if there is not enough."""
-    if project.version_id is None:
+    if here.project.version_id is None:
         return
     try:
-        needed = state.memory_needed(here.store, project.version_id, config)
+        needed = state.memory_needed(here.store, here.project.version_id, config)
     except UserError as error:
         parts.note(f"The memory of a run cannot be estimated. {error.what}")
         return
@@ -89,7 +93,7 @@ def running(here: Place) -> None:
     if here.active is None and not runs.queue(here.store):
         return
     with parts.card("live_run"):
-        live.polled("training", here.round.id if here.round else None, _progress)
+        live.polled("training", here.round_id, _progress)
     waiting = runs.queue(here.store)
     if waiting and (here.active is None or here.active.status != "queued" or len(waiting) > 1):
         with parts.card("queue"):
@@ -100,11 +104,11 @@ def _progress(snapshot: live.Snapshot) -> None:
     run = snapshot.run
     if run is None:
         return
-    live.headline(run, snapshot, actions.stop, key="stop_training")
+    live.headline(run, snapshot, key="stop_training")
     live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
     store = state.open_store()
     measured = progress.metrics(store, run.id)
-    told(run)
+    messages(run)
     curves.loss(measured, key="loss_training", height=250)
     _machine(measured)
     path = launch.log_path(store, run.id)
@@ -159,7 +163,7 @@ def _queue(waiting: list[Run]) -> None:
         columns[2].button(f"Cancel run {run.id}", key=f"cancel_{run.id}", on_click=actions.stop, args=(run,))
 
 
-def finished(here: Place, project: Project) -> None:
+def finished(here: Place) -> None:
     """The table of the project's runs, and one of them in detail: log, settings, and the command that repeats it."""
     with parts.card("runs"):
         parts.heading("Runs")
@@ -169,37 +173,26 @@ def finished(here: Place, project: Project) -> None:
         numbers = {round_.id: round_.number for round_ in here.rounds}
         lines = [
             {
-                "id": run.id,
-                "round": numbers.get(run.round_id, 0),
-                "status": run.status,
-                "stages": f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}",
-                "started": formats.moment(run.started),
-                "took": formats.duration(run.ended - run.started) if run.ended and run.started else formats.DASH,
+                "Run": run.id,
+                "Round": numbers.get(run.round_id, 0),
+                "Status": run.status,
+                "Stages": f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}",
+                "Started": formats.moment(run.started),
+                "Took": formats.duration(run.ended - run.started) if run.ended and run.started else formats.DASH,
             }
             for run in here.runs
         ]
-        names = {
-            "id": "Run",
-            "round": "Round",
-            "status": "Status",
-            "stages": "Stages",
-            "started": "Started",
-            "took": "Took",
-        }
-        picked = tables.table(
-            pd.DataFrame(lines), f"runs_{len(lines)}", names, on_select="rerun", selection_mode="single-row"
-        )
-        row = tables.chosen_row(picked)
-        _detail(here, project, here.runs[row or 0])
+        row = tables.pick(pd.DataFrame(lines), f"runs_{len(lines)}")
+        _detail(here, here.runs[row or 0])
 
 
-def told(run: Run) -> None:
+def messages(run: Run) -> None:
     """The messages of the run, as plain text, because a message may quote data."""
     for sentence in summary.notes(state.open_store(), run.id):
         st.text(sentence)
 
 
-def _detail(here: Place, project: Project, run: Run) -> None:
+def _detail(here: Place, run: Run) -> None:
     top = st.columns([5, 2], vertical_alignment="center")
     with top[0]:
         parts.html(f"<div class='sv-row'><span class='sv-title'>Run {run.id}</span>{parts.badge(run.status)}</div>")
@@ -223,11 +216,11 @@ def _detail(here: Place, project: Project, run: Run) -> None:
         what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
         st.text("\n".join(line for line in what if line))
     if run.status not in state.BUSY:  # the card of the active run shows it already
-        told(run)
+        messages(run)
         measured = progress.metrics(here.store, run.id)
         if len(measured):
             curves.loss(measured, key=f"loss_{run.id}", height=220)
-    st.code(launch.command_line(here.store, project, run), language=None, wrap_lines=True)
+    st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
     log = launch.log_path(here.store, run.id)
     with st.expander("Log, settings and environment"):
         st.code(tail(log) or "The log is empty.", language=None, height=220, wrap_lines=True)

@@ -1,0 +1,82 @@
+"""Export and import of a whole project as one file. The work is done by `semievol.export`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from semievol.export import archive, arrival
+from semievol.importing.near_duplicates import Watch
+from semievol.store.data.incoming import incoming_folder
+from semievol.store.data.projects import project_folder
+from semievol.ui.shell import notices, parts, router, session, state
+from semievol.ui.shell.state import Place
+
+_LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this process's memory
+
+
+def import_button() -> None:
+    """The button that opens the import form: a file and, if the archive's own name is taken, another name.
+
+    `arrival.restore` checks the whole archive before it stores anything.
+    """
+    with st.popover("Import archive", icon=":material/unarchive:"):
+        hint = f"A {archive.ENDING} file made by “Export whole project”."
+        file = st.file_uploader("Project archive", type="zip", help=hint)
+        name = st.text_input("Name", max_chars=120, placeholder="As in the archive", key="archive_name")
+        pressed = st.button("Import project", type="primary", disabled=file is None)
+        if not pressed or file is None:
+            return
+        with parts.errors_shown():
+            store = state.open_store()
+            with incoming_folder(store) as folder, _progress() as watch:
+                path = folder / "archive.zip"
+                with path.open("wb") as stream:
+                    shutil.copyfileobj(file, stream)
+                made = arrival.restore(store, path, name.strip() or None, watch)
+            notices.say("The project was imported.")
+            router.go("overview", project=made.id, round=None)
+
+
+def export_button(here: Place) -> None:
+    """Writes the project's archive on request, then offers it."""
+    path = project_folder(here.store, here.project.id) / "exports" / f"project-{here.project.id}{archive.ENDING}"
+    exported = session.shell().exported
+    if st.button("Export whole project", key=f"prepare_{here.project.id}", width="stretch", icon=":material/archive:"):
+        with parts.errors_shown(), _progress() as watch:
+            _, exported[here.project.id] = archive.write(here.store, here.project, path, overwrite=True, watch=watch)
+    if here.project.id not in exported or not path.is_file():
+        return
+    for sentence in exported[here.project.id]:
+        parts.note(sentence)
+    size = path.stat().st_size
+    if size > _LARGEST_DOWNLOAD:
+        parts.note(f"At {size / 2**20:,.0f} MB the file is too large to download here. It is in the workspace:")
+        st.code(str(path), language=None, wrap_lines=True)
+        return
+    st.download_button(
+        f"Download ({size / 2**20:,.1f} MB)",
+        path.read_bytes,
+        path.name,
+        on_click="ignore",
+        width="stretch",
+        type="primary",
+        key=f"download_{here.project.id}",
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Watch]:
+    """Shows a progress bar while the block runs. If the visitor leaves the page, the work stops and undoes itself."""
+    bar = st.progress(0.0)
+
+    def watch(what: str, done: int, total: int) -> None:
+        bar.progress(min(1.0, done / max(total, 1)), what)
+
+    try:
+        yield watch
+    finally:
+        bar.empty()
