@@ -180,5 +180,4 @@ def proven(sample: Sample, prior: tuple[float, float] = (1.0, 1.0), alpha: float
         return None
     if sample.mode == "fixed":
         return precision.guarantee(len(wrong), sum(wrong), kept, alpha) if sample.complete else None
-    most = precision.anytime_upper(wrong, kept, prior, alpha)
-    return precision.Guarantee(len(wrong), sum(wrong), kept, most - sum(wrong), most, most / kept)
+    return precision.Guarantee(len(wrong), sum(wrong), kept, precision.anytime_upper(wrong, kept, prior, alpha))

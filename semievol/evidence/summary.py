@@ -72,7 +72,7 @@ def class_shift(task: Task, pool: pd.DataFrame, calibration: pd.DataFrame) -> fl
 
     Of the pool only what is not spent: calibration records lost the like of the rest, which is of another mix.
     """
-    fresh = pool[~pool["spent"].to_numpy(dtype=bool)] if "spent" in pool else pool
+    fresh = pool[~pool["spent"]]
     return shift.class_shift(calibration["answer"], fresh["answer"]) if task.closed and len(calibration) else None
 
 
@@ -90,7 +90,7 @@ def compared(
     newest finished review drew from, of what was plainly answered.
     """
     errors = None
-    spent = set(pool.index[pool["spent"]]) if "spent" in pool else set()
+    spent = set(pool.index[pool["spent"]])
     done = [one for one in reviews if not one.open and one.sample.judged(spent)]
     if done and len(calibration):
         newest = done[-1]

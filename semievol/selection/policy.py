@@ -1,10 +1,8 @@
 """Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
 
-Works on the candidate table (`candidates`), of which `flagged` and `spent`, and the decisions, may be missing; of a
-calibration table `correct` counts or, where it is missing, whether `answer` is `gold`. Knows nothing of where the
-numbers come from.
+Works on the tables of `candidates`. Knows nothing of where the numbers come from; `ranking` says where the lines fall.
 
-Where the lines fall is the business of `ranking`. Never accepted by a policy: a candidate without an answer, without a
+Never accepted by a policy: a candidate without an answer, without a
 value of the measure, or whose text could steer the model (`flagged`).
 """
 

@@ -142,19 +142,17 @@ class _Candidates:
         self.pool_size = len(frame)
         self.size = sum(len(table) for table in self._tables)
         self.agreed = self._column("agreed", bool)
-        self.values = self._column(measure, float) if self.has(measure) else np.full(self.size, np.nan)
+        self.values = self._column(measure, float)
         self.in_pool = np.arange(self.size) < self.pool_size
-        if self.size > self.pool_size and bool(self._tables[1].get("cross_fitted", pd.Series([False])).any()):
-            self.values[self.pool_size :] = at_same_rank(self.values[self.pool_size :], self.values[: self.pool_size])
-        answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
-        flagged = self._column("flagged", bool) if self.has("flagged") else np.zeros(self.size, dtype=bool)
-        self.fresh = ~frame["spent"].to_numpy(dtype=bool) if "spent" in frame else np.ones(len(frame), dtype=bool)
-        self.eligible = answered & ~flagged & ~np.isnan(self.values)
         self.wrong = np.zeros(self.size, dtype=bool)
-        if self.size > self.pool_size:
-            known = self._tables[1]
-            right = known["correct"] if "correct" in known else known["answer"] == known["gold"]
-            self.wrong[self.pool_size :] = ~right.to_numpy(dtype=bool)
+        for known in self._tables[1:]:
+            if known["cross_fitted"].any():
+                pool, folds = self.values[: len(frame)], self.values[len(frame) :]
+                self.values[len(frame) :] = at_same_rank(folds, pool)
+            self.wrong[len(frame) :] = wrong_answers(known)
+        answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
+        self.fresh = ~frame["spent"].to_numpy(dtype=bool)
+        self.eligible = answered & ~self._column("flagged", bool) & ~np.isnan(self.values)
 
     def codes(self, name: str) -> tuple[np.ndarray, int]:
         """Number of every candidate's value of this column, -1 for none, and how many values there are."""
@@ -164,11 +162,13 @@ class _Candidates:
         codes = [place[column.codes] for place, column in zip(places, columns, strict=True)]
         return np.concatenate(codes).astype(np.int64), len(found)
 
-    def has(self, name: str) -> bool:
-        return all(name in table for table in self._tables)
-
     def _column(self, name: str, dtype: type) -> np.ndarray:
         return np.concatenate([table[name].to_numpy(dtype=dtype) for table in self._tables])
+
+
+def wrong_answers(calibration: pd.DataFrame) -> np.ndarray:
+    """Of the table of calibration records: which candidates are wrong."""
+    return ~calibration["correct"].to_numpy(dtype=bool)
 
 
 def at_same_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
@@ -239,7 +239,7 @@ def _groups(policy: Policy, rule: Rule, table: _Candidates) -> tuple[np.ndarray,
     keys = []
     if policy.per_class and rule.kind != "threshold":
         keys.append(table.codes("answer"))
-    if rule.kind == "fraction" and policy.measure != "vote_entropy" and table.has("exactness"):
+    if rule.kind == "fraction" and policy.measure != "vote_entropy":
         keys.append(table.codes("exactness"))
     group, groups = np.zeros(table.size, dtype=np.int64), min(table.size, 1)
     for codes, found in keys:
