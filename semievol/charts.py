@@ -175,7 +175,7 @@ def similarity_histogram(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
 
 
 def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
-    """Accuracy with intervals, in groups side by side: those of a group stand together, those of a kind look alike.
+    """Accuracy with intervals: bars of a group are side by side, bars of a kind look alike.
 
     scores: group, kind, accuracy, low, high, the last three shares in 0-1; the lines of a group follow each other.
     """

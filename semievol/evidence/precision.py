@@ -1,6 +1,6 @@
-"""How many of the records kept are wrong: bounds that hold for this finite pool (docs/evidence.md).
+"""Bounds on how many of the kept records are wrong, exact for a finite pool (docs/evidence.md).
 
-The estimand is a count, so inference inverts the hypergeometric distribution; nothing is approximated by a binomial.
+The estimand is a count, so inference inverts the hypergeometric distribution; no binomial approximates it.
 Counts in, counts out: `drawn` records of known correctness (calibration records that the policy keeps, or random
 reviews), `wrong` of them wrong, `rest` kept records of unknown correctness. Knows nothing of policies or reviews.
 """
@@ -81,9 +81,9 @@ EARLIEST = 0.2
 def start_coverage(target: float, calibration: int, alpha: float = 0.05) -> float:
     """Share of the pool at which the search for a target precision starts: 1.4 n_min / n_cal; above 1 it is hopeless.
 
-    Starting at the strictest threshold always stalls, since a handful of records can prove nothing.
-    For the same reason never below `EARLIEST`: 1.4 n_min records may hold no error or one, however many there are in
-    all, so that more calibration would not help.
+    A search that starts at the strictest threshold always stalls, since a handful of records can prove nothing. For the
+    same reason the start is never below `EARLIEST`: 1.4 n_min records allow for one error at most, however large the
+    calibration split is, so more calibration records would not help.
     """
     needed = needed_reviews(target, alpha=alpha)
     return math.inf if needed is None or calibration <= 0 else max(1.4 * needed / calibration, EARLIEST)
@@ -221,7 +221,7 @@ def _counts(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike) -> tuple[np.nda
 
 
 def _bisect(holds: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Largest value in low..high for which `holds` is true, elementwise; it is true at `low` and turns false once."""
+    """Largest value in low..high for which `holds` is true, elementwise. It is true at `low` and turns false once."""
     low, high = low.copy(), high.copy()
     while np.any(low < high):
         middle = (low + high + 1) // 2

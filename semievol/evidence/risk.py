@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from semievol.config import MEASURES
 from semievol.selection.ranking import at_same_rank, wrong_answers
@@ -22,24 +21,10 @@ DEFAULT = "answer_nll"
 _CELLS = 2_000_000
 
 
-def coverages(pool: ArrayLike, values: ArrayLike) -> np.ndarray:
-    """Share of all m pool candidates with no larger value, for each of n values; infinite for NaN and an empty pool.
-
-    pool: their values, NaN for candidates that are never kept.
-    """
-    order = np.sort(np.asarray(pool, dtype=float))  # NaN sorts last
-    ranked = order[~np.isnan(order)]
-    values = np.asarray(values, dtype=float)
-    if not order.size:
-        return np.full(values.shape, np.inf)
-    share = np.searchsorted(ranked, values, side="right") / order.size
-    return np.where(np.isnan(values), np.inf, share)
-
-
 def curves(pool: pd.DataFrame, calibration: pd.DataFrame, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
     """All measures' curves as `charts.risk_coverage` draws them: measure, coverage, risk, kept; one line a point.
 
-    coverage: every share of the pool at which a calibration record stands, rising. risk: share wrong among the
+    coverage: the share of the pool down to each calibration record, rising. risk: share wrong among the
     calibration records up to there, `kept` of them. A measure that has no value for any calibration record has no line.
     """
     wrong, parts = wrong_answers(calibration), []
@@ -170,9 +155,17 @@ def _areas(coverage: np.ndarray, wrong: np.ndarray, times: np.ndarray) -> np.nda
 
 
 def _placed(measure: str, pool: pd.DataFrame, calibration: pd.DataFrame) -> np.ndarray:
-    """Coverage of every calibration record; those of folds stand at their rank among themselves."""
-    order, values = _usable(measure, pool), _usable(measure, calibration)
-    return coverages(order, at_same_rank(values, order) if calibration["cross_fitted"].any() else values)
+    """Coverage of every calibration record: share of all pool candidates with no larger value; infinite for no value.
+
+    Cross-fitted records get the coverage of their rank among themselves.
+    """
+    ranked, values = np.sort(_usable(measure, pool)), _usable(measure, calibration)
+    if calibration["cross_fitted"].any():
+        values = at_same_rank(values, ranked)
+    if not ranked.size:
+        return np.full(values.shape, np.inf)
+    share = np.searchsorted(ranked[~np.isnan(ranked)], values, side="right") / ranked.size
+    return np.where(np.isnan(values), np.inf, share)
 
 
 def _usable(measure: str, frame: pd.DataFrame) -> np.ndarray:
