@@ -298,7 +298,7 @@ def test_hidden_gold_is_switched_without_comparing_the_splits_again(
     before = list(compared)
     app.toggle(key="hide_gold").set_value(True).run()
     assert compared == before
-    assert len(app.session_state["checked"][1].hidden_gold) == 12
+    assert len(dict(app.session_state["checked"][1].gold())) == 12
 
 
 def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(

@@ -10,8 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from semievol.importing import carried_over
-from semievol.importing.carried_over import Kept
+from semievol.importing.accepted import AcceptedRows, kept_rows
 from semievol.jobs import intake
 from semievol.records import Split, Task
 from semievol.store.data import versions
@@ -47,7 +46,7 @@ class Offer:
         """The other splits that the visitor keeps, of those that fit this task."""
         return [split for split in self.splits if split != "labeled" and self._fits(split, task)]
 
-    def kept(self, splits: Collection[Split]) -> dict[Split, Kept]:
+    def kept(self, splits: Collection[Split]) -> dict[Split, AcceptedRows]:
         number, id = self.version.number, self.version.id
         return {split: _loaded(str(self.store.home), id, number, split) for split in splits}
 
@@ -102,6 +101,6 @@ def offer(here: Place, project: Project, taken: Collection[Split]) -> Offer | No
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept")
-def _loaded(home: str, version_id: int, number: int, split: Split) -> Kept:
+def _loaded(home: str, version_id: int, number: int, split: Split) -> AcceptedRows:
     records = walk_records(open_store(Path(home)), version_id, split)
-    return carried_over.kept(f"version {number}", split, records)
+    return kept_rows(f"version {number}", split, records)
