@@ -152,11 +152,11 @@ def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
     return _named_axis(figure, "yaxis", counts.index).update_layout(yaxis={"autorange": "reversed", "showgrid": False})
 
 
-def bin_similarity(values: ArrayLike, bins: int = 40) -> pd.DataFrame:
-    """Counts over equal bins of cosine similarity: left, right, records. NaN falls out."""
+def bin_similarity(values: ArrayLike) -> pd.DataFrame:
+    """Counts over 40 equal bins of cosine similarity: left, right, records. NaN falls out."""
     x = np.asarray(values, dtype=float)
     x = x[np.isfinite(x)]
-    edges = np.linspace(min(0.0, float(x.min(initial=0.0))), max(1.0, float(x.max(initial=1.0))), bins + 1)
+    edges = np.linspace(min(0.0, float(x.min(initial=0.0))), max(1.0, float(x.max(initial=1.0))), 40 + 1)
     return pd.DataFrame({"left": edges[:-1], "right": edges[1:], "records": np.histogram(x, edges)[0]})
 
 

@@ -18,6 +18,8 @@ from semievol.selection.ranking import at_same_rank, wrong_answers
 
 DEFAULT = "answer_nll"
 """The measure that is preferred where calibration records cannot tell several apart."""
+_LEVEL = 0.95
+"""Of the intervals, over all comparisons."""
 _CELLS = 2_000_000
 
 
@@ -88,13 +90,11 @@ def suggestion(
     calibration: pd.DataFrame,
     measures: Sequence[str] = MEASURES,
     draws: int = 2_000,
-    seed: int = 0,
-    level: float = 0.95,
 ) -> Suggestion | None:
     """Which measure orders best here; None without calibration records or without any values.
 
     Paired bootstrap over calibration records (Efron & Tibshirani 1993, §13.3): every draw weighs the same records for
-    all measures. Since the best of several is compared, each comparison gets the level 1 - (1 - level) / comparisons.
+    all measures. Since the best of several is compared, each comparison gets the level 1 - 0.05 / comparisons.
     Where best and next are too close to call, the default is suggested, unless it is clearly worse than the best.
     """
     wrong = wrong_answers(calibration)
@@ -112,9 +112,9 @@ def suggestion(
     if not others:
         return Suggestion(best, areas, excess, best, None, 0.0, 0.0, 0.0, False, *counted)
     # (draws, records): how often each record is drawn
-    drawn = np.random.default_rng(seed).multinomial(wrong.size, np.full(wrong.size, 1 / wrong.size), size=draws)
+    drawn = np.random.default_rng(0).multinomial(wrong.size, np.full(wrong.size, 1 / wrong.size), size=draws)
     of_best = _areas(placed[best], wrong, drawn)
-    tail = (1 - level) / len(others) / 2
+    tail = (1 - _LEVEL) / len(others) / 2
 
     def interval(other: str) -> tuple[float, float]:
         low, high = np.quantile(_areas(placed[other], wrong, drawn) - of_best, [tail, 1 - tail])
@@ -129,13 +129,11 @@ def suggestion(
 
 
 def _areas(coverage: np.ndarray, wrong: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Area under the curve of each draw, in which record i counts `times[draw, i]` times; NaN for no records.
+    """Area under the curve of each draw, in which record i counts `times[draw, i]` times.
 
     With B records and E errors before a tie of s records and e errors, its i-th place has the expected risk
     (E + i e/s) / (B + i); summed over i that is e + (E - B e/s) (h(B + s) - h(B)), h the harmonic numbers.
     """
-    if not wrong.size:
-        return np.full(len(times), np.nan)
     order = np.argsort(coverage, kind="stable")
     ordered = coverage[order]
     first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))

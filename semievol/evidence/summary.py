@@ -40,12 +40,10 @@ class Verified:
     doubtful: bool
 
 
-def verified(
-    reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: Collection[str] = (), alpha: float = ALPHA
-) -> Verified | None:
+def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: Collection[str] = ()) -> Verified | None:
     """The best bound that the round's random reviews prove of the records kept now; None where none proves one.
 
-    alpha is divided by the number of reviews that were begun. pool: with the decisions as they are now. in_bulk:
+    alpha (5 %) is divided by the number of reviews that were begun. pool: with the decisions as they are now. in_bulk:
     content hashes of bulk decisions: nobody looked at what these removed, so it counts as no correction. A smaller kept
     set cannot hold more errors than the one reviewed, and errors fixed since then are subtracted (docs/evidence.md,
     Random reviews).
@@ -56,7 +54,7 @@ def verified(
     open_ = cut.mask & ~decision.isin(ASSERTS).to_numpy() & ~removed
     found = []
     for review in reviews:
-        known = proven(review.sample, review.prior, alpha / len(reviews))
+        known = proven(review.sample, review.prior, ALPHA / len(reviews))
         if known is None:
             continue
         drawn_from = np.isin(keys, list(review.keys))

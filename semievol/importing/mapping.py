@@ -119,9 +119,10 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
     taken = {options}
     choices = () if options else _choice_columns(first.columns)
     taken.update(choices)
-    named = [c for c in shared if c not in taken and _rank(c, "question") is not None and _rank(c, "id") is None]
+    # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
+    named = [c for c in _named(shared, "question") if c not in taken and _rank(c, "id") is None]
     question = _best([c for c in named if not _few_values(cells[c])] or named, "question")
-    if question is None:
+    if question is None:  # then the longest texts
         free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
         question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)
     if question is None:
@@ -130,8 +131,9 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
         )
     taken.add(question)
     left = [c for c in first.columns if c not in taken and cells[c]]
-    named = [c for c in left if _rank(c, "answer") is not None]
+    named = _named(left, "answer")
     if options or choices:
+        # A column such as "topic" is named like an answer, but the answer is the column whose cells name options.
         texts = _option_texts([cells[c] for c in choices or (options,) if c], listed=bool(options))
         named = [c for c in named if _name_options(cells[c], texts)] or named
     answer = _best(named, "answer")
@@ -140,11 +142,9 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
     taken.add(answer)
-    found: dict[str, str | None] = {}
-    for role in ("id", "context"):
-        found[role] = _best([c for c in shared if c not in taken and _rank(c, role) is not None], role)
-        taken.add(found[role])
-    return Mapping(question, answer, options, found["id"], choices, found["context"])
+    record_id = _best([c for c in _named(shared, "id") if c not in taken], "id")
+    context = _best([c for c in _named(shared, "context") if c not in {*taken, record_id}], "context")
+    return Mapping(question, answer, options, record_id, choices, context)
 
 
 def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
@@ -203,6 +203,11 @@ def _rank(column: str, role: str) -> int | None:
     """Place of the column's best whole word in the role's list; None if it has none."""
     words = _words(column)
     return next((i for i, name in enumerate(_NAMES[role]) if name in words), None)
+
+
+def _named(columns: list[str], role: str) -> list[str]:
+    """The columns with a word of the role's list in their name."""
+    return [column for column in columns if _rank(column, role) is not None]
 
 
 def _best(columns: list[str], role: str) -> str | None:

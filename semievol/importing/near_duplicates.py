@@ -45,15 +45,15 @@ def unwatched(what: str, done: int, total: int) -> None:
 
 
 def gives_way(first: Split, second: Split) -> bool:
-    """Whether of two alike records the first one's split is the one to lose it: unlabeled first, test never."""
+    """Whether of two records that are alike, the one in the split `first` should leave: unlabeled first, test never."""
     return _YIELDS[first] < _YIELDS[second]
 
 
 def small_edits(records: Records, spelled: np.ndarray, watch: Watch = unwatched) -> dict[int, int]:
-    """Position of every record that is alike, but not spelled alike, to one of a split that does not give way to its
-    own -> position of the first such record that was found.
+    """Position of a record -> position of its twin: a record that is alike but spelled differently, in a split that its
+    own split gives way to. The first twin that was found counts.
 
-    spelled: int64, one per record, as in `traces`. Depends on what the records ask and on their splits alone.
+    spelled: see `fingerprints.Traces`. The result depends only on the records' texts and splits.
     """
     present = [SPLITS[number] for number in np.unique(records.splits)]
     if len(present) < 2:
@@ -79,7 +79,8 @@ def small_edits(records: Records, spelled: np.ndarray, watch: Watch = unwatched)
 def alike_pairs(records: Sequence[Record]) -> list[tuple[int, int]]:
     """Positions of records that are alike, each with the first one that it is like.
 
-    Every pair is compared, so this is for some hundreds of records."""
+    Every pair is compared, so this is for some hundreds of records.
+    """
     shingles = [set(_shingles(_text(record))) for record in records]
     found = []
     for one, mine in enumerate(shingles):
@@ -150,8 +151,8 @@ class _Compared:
         """Position -> the first of its likely ones that is alike."""
         if len(self._kept) > _KEPT:
             self._kept.clear()
-        asked = {other for others in likely.values() for other in others}
-        self._kept |= self._sets(asked - self._kept.keys())
+        wanted = {other for others in likely.values() for other in others}
+        self._kept |= self._sets(wanted - self._kept.keys())
         found: dict[int, int] = {}
         for one, mine in self._sets(likely.keys()).items():
             twin = next((other for other in likely[one] if _overlap(mine, self._kept[other]) >= ALIKE), None)

@@ -133,7 +133,7 @@ class Cut:
             return f"The {best} most confident candidates have the same value and can only be kept together."
         return f"The value of every candidate is above the threshold {policy.rule.value:g}."
 
-    def evidence(self, alpha: float = ALPHA, measures_tried: int = 1) -> Evidence | None:
+    def evidence(self, measures_tried: int = 1) -> Evidence | None:
         """Bounds on the number wrong among what the policy keeps, by the band (docs/evidence.md, Many
         thresholds); None without calibration.
 
@@ -144,7 +144,7 @@ class Cut:
         if not self._judged:
             return None
         dials = [dial for part in self._parts for dial in part.dials()]
-        share = alpha / measures_tried / max(len(dials), 1)
+        share = ALPHA / measures_tried / max(len(dials), 1)
         counts = [part.counts(part.kept()) for part in dials]
         bounds = [part.band(share).at(kept) for part, (_, _, kept) in zip(dials, counts, strict=True)]
         drawn, wrong, kept = np.array(counts, np.int64).reshape(-1, 3).sum(axis=0).tolist()

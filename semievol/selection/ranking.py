@@ -186,10 +186,8 @@ def parts_of(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | No
         in_pool = aligned["in_pool"]
         place = _places(aligned["values"], group, in_pool, table.eligible[index] & (group >= 0), groups)
         sizes = np.bincount(group[in_pool & (group >= 0)], minlength=groups)
-        part = Part(
-            name, rule, index, **aligned, within=within[index], group=group, place=place, sizes=sizes, alpha=ALPHA
-        )
-        parts.append(part)
+        own = {"within": within[index], "group": group, "place": place, "sizes": sizes}
+        parts.append(Part(name, rule, index, **aligned, **own, alpha=ALPHA))
     tested = sum(part.groups for part in parts if part.rule.kind == "target_precision")
     return [replace(part, alpha=ALPHA / max(tested, 1)) for part in parts]
 
