@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -189,7 +190,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
             instruction=chosen.instruction,
         )
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
-    findings = draft.imported.told()
+    findings = draft.imported.findings_with_outcome()
     lines = [f'Project "{project.name}" ({draft.task.kind}).']
     lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
     lines += [f"    {note}" for part in report.values() for note in part["notes"]]
@@ -201,7 +202,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         lines += first + more
     lines += [f"  {finding['kind']}: {finding['count']:,}. {finding['what']}" for finding in findings]
     if chosen.rejected is not None:
-        write_table(chosen.rejected, [{"split": split, **r.as_dict()} for split, r in draft.imported.rejected()])
+        write_table(chosen.rejected, [{"split": split, **asdict(r)} for split, r in draft.imported.rejected()])
     task = draft.task
     result = {"project": project.name, "id": project.id, "task": task.kind, "labels": list(task.labels)}
     result |= {"instruction": task.instruction}

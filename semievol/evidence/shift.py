@@ -22,7 +22,7 @@ ALPHA = 0.05
 FOLDS = 5
 PERMUTATIONS = 999
 LARGEST = (1_000, 2_000)
-"""Labeled and pool records compared at most: enough to see any shift that matters, and seconds of work."""
+"""Labeled and pool records compared at most: enough to see any shift that matters, in seconds."""
 _RIDGE = 1.0
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ def class_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike) -> float | None:
     """p-value that both sides give every answer with the same frequency: Pearson's chi-squared test, or Fisher's exact
     one where there are two answers (SciPy's). None where one side has none, or only one answer was given.
 
-    labeled, pool: the answers that the model gave, so that both sides went through the same hands.
+    labeled, pool: the model's answers to both, never gold, so that both sides have the same kind of errors.
     """
     sides = [np.asarray(side, dtype=object) for side in (labeled, pool)]
     codes, names = pd.factorize(np.concatenate(sides), use_na_sentinel=False)
@@ -87,7 +87,7 @@ def class_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike) -> float | None:
 
 @dataclass(frozen=True)
 class ShiftResult:
-    """p-values of the looks that could be taken, by name, and whether one of them says that the sides differ."""
+    """p_values: of the looks that were possible, by name. auc: see `TextShift`; None where texts were not compared."""
 
     auc: float | None
     p_values: dict[str, float]

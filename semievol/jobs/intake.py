@@ -171,7 +171,7 @@ def store_draft(
         imported.records,
         imported.gold(),
         sources=sources,
-        findings=imported.told(),
+        findings=imported.findings_with_outcome(),
         task=accepted.task,
         watch=told,
         keep=keep,

@@ -81,7 +81,7 @@ def load(data: str) -> tuple[Task, list[Record], dict[Split, int]]:
     files: dict[Split, Path] = {"labeled": folder / "labeled.csv"}
     files |= {"unlabeled": folder / "unlabeled.csv", "test": folder / "test.csv"}
     imported = draft({split: read_table(path) for split, path in files.items()}, hide_gold=True)
-    gold = imported.imported.hidden_gold
+    gold = dict(imported.imported.gold())
     records = [replace(r, answer=gold.get(r.id, r.answer)) for r in imported.imported.records]
     records = [record for record in records if record.answer is not None]
     return imported.task, records, {split: sum(r.split == split for r in records) for split in files}

@@ -299,7 +299,7 @@ def test_hidden_gold_is_switched_without_comparing_the_splits_again(
     assert compared == before
     checked = kept(app, unfinished.Import).checked
     assert checked is not None
-    assert len(checked[1].hidden_gold) == 12
+    assert len(dict(checked[1].gold())) == 12
 
 
 def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(

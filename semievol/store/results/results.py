@@ -145,7 +145,7 @@ def candidates_page(
             page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
         rows = {row[0]: row for row in _fetch(connection, _query(round_id, True, _c.record_key.in_(page)))}
         votes = _votes(connection, round_id, page)
-    frame = candidates.typed(table([rows[key] for key in page], candidates.NAMES))
+    frame = candidates.typed(table([rows[key] for key in page], tuple(candidates.COLUMNS)))
     frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
     return frame, total
 
@@ -262,7 +262,7 @@ def _query(round_id: int, pool: bool, *where: Any) -> Any:
 
 
 def _raw(connection: Connection, round_id: int, pool: bool) -> pd.DataFrame:
-    return table(_fetch(connection, _query(round_id, pool)), candidates.NAMES)
+    return table(_fetch(connection, _query(round_id, pool)), tuple(candidates.COLUMNS))
 
 
 def _fetch(connection: Connection, query: Any) -> list[Any]:
