@@ -27,7 +27,7 @@ from semievol.jobs.summary import summary
 from semievol.records import STAGES, Split
 from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.runs import progress, rounds, run_table, runs
+from semievol.store.runs import progress, rounds, runs
 
 log = logging.getLogger("semievol")
 
@@ -236,14 +236,14 @@ def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:
     return 0 if run.status == "done" else 1, result, _told(result)
 
 
-def _resumed(store: Store, chosen: argparse.Namespace) -> run_table.Run:
+def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
     given = [chosen.project, chosen.preset, chosen.config, chosen.round, chosen.parent, chosen.selection]
     if any(value is not None for value in given) or chosen.assignments:
         raise UserError("A resumed run keeps its own settings.", "--resume", "Give the run's number alone.")
     return launch.resume(store, chosen.resume)
 
 
-def _start(store: Store, chosen: argparse.Namespace) -> run_table.Run:
+def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
     if chosen.project is None:
         raise UserError("No project was named.", "run", "Give a project, or --resume RUN.")
     if STAGES.index(chosen.first) > STAGES.index(chosen.until):
@@ -281,7 +281,7 @@ def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
     return config
 
 
-def _follow(store: Store, run_id: int) -> run_table.Run:
+def _follow(store: Store, run_id: int) -> runs.Run:
     """Waits for the run's end and tells its progress on standard error; Ctrl-C asks it to stop."""
     told = ""
     while True:
@@ -300,7 +300,7 @@ def _follow(store: Store, run_id: int) -> run_table.Run:
             launch.stop(store, run_id)
 
 
-def _progress_line(store: Store, run: run_table.Run) -> str:
+def _progress_line(store: Store, run: runs.Run) -> str:
     current = [stage for stage in progress.stages(store, run.id) if stage.status == "running"]
     if not current:
         return f"run {run.id}: {run.status}"

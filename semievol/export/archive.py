@@ -26,7 +26,6 @@ from semievol.store.columns import as_json
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, timestamp
-from semievol.store.results import outcomes
 from semievol.store.schema import metadata as database
 
 KIND = "SemiEvol Studio project"
@@ -81,7 +80,7 @@ class _Adapters:
 
     def number(self, path: str) -> int | None:
         if path not in self._known:
-            folder = outcomes.located(self._store, path)
+            folder = self._store.located(path)
             wrong = checkpoints.fault(folder)
             if wrong:
                 self.left_out.append(f"An adapter is left out: {wrong}.")

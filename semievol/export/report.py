@@ -24,7 +24,7 @@ from semievol.store.database import Store
 from semievol.store.decisions import history as decision_history
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, run_table, runs
+from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import same
 
@@ -181,7 +181,7 @@ def _reviewed(store: Store, project: projects.Project) -> list[str]:
     return ["<h2>Decisions of experts</h2>", f"<p>Decisions that count in this project: {counts}.</p>"]
 
 
-def _repeat(round_: Round, run: run_table.Run | None) -> list[str]:
+def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
     config = (run.config if run else round_.config).model_dump(mode="json")
     config["model"] = _shown_model(config["model"])
     for collaborator in config["propagation"]["collaborators"]:

@@ -19,7 +19,7 @@ from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records
 from semievol.store.database import Store
 from semievol.store.decisions import selections
-from semievol.store.runs import rounds, run_table, runs
+from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 
 
@@ -79,17 +79,17 @@ def caveat(store: Store, project: projects.Project, round_: Round, selection: in
     )
 
 
-def _runs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[run_table.Run]:
+def _runs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[runs.Run]:
     """The round's runs: those that tuned on the selection, newest first, then the others."""
 
-    def other(run: run_table.Run) -> bool:
+    def other(run: runs.Run) -> bool:
         span = STAGES[STAGES.index(run.first) : STAGES.index(run.until) + 1]
         return run.selection_used != selection or "tune" not in span
 
     return sorted((r for r in runs.list_runs(store, project.id) if r.round_id == round_.id), key=other)
 
 
-def _control_tokens(found: Sequence[run_table.Run], round_: Round) -> Sequence[str] | None:
+def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
     """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
     else as the model's files have them. None where these are not on this machine."""
     noted = (run.environment.get("control_tokens") for run in found)

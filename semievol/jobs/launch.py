@@ -24,7 +24,7 @@ from semievol.jobs import planning
 from semievol.jobs.environment import for_models
 from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.runs import claims, rounds, run_table, runs
+from semievol.store.runs import claims, rounds, runs
 
 
 class Span(NamedTuple):
@@ -49,7 +49,7 @@ def start(
     selection: int | None = None,
     round_id: int | None = None,
     parent_id: int | None = None,
-) -> run_table.Run:
+) -> runs.Run:
     """Queues a run and sees to it that a worker is there. The same run is not queued twice.
 
     round_id: the round to work in, whose own settings then hold; None opens the one that belongs to these settings,
@@ -83,7 +83,7 @@ def project_config(
     return settings.load(preset or "studio", file, assignments)
 
 
-def resume(store: Store, run_id: int) -> run_table.Run:
+def resume(store: Store, run_id: int) -> runs.Run:
     """Queues a cancelled, interrupted or failed run again; it continues where it stopped."""
     run = runs.resume(store, run_id)
     ensure_worker(store)
@@ -166,7 +166,7 @@ def log_path(store: Store, run_id: int) -> Path:
     return projects.project_folder(store, run.project_id) / "runs" / str(run_id) / "log.txt"
 
 
-def command_line(store: Store, project: projects.Project, run: run_table.Run) -> str:
+def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
     """The shell command that repeats `run` on the same data with the same settings."""
     round_ = rounds.get_round(store, run.round_id)
     words = ["python", "-m", "semievol", "run", project.name, "--preset", run.config.preset]

@@ -27,7 +27,7 @@ from semievol.store.data.versions import save_calibration, task_of
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import progress, rounds, run_table, runs
+from semievol.store.runs import progress, rounds, runs
 
 BY_HAND = 0.05
 """Share of what a policy left that people may have added to it, so that the rest still is like calibration's rest."""
@@ -138,7 +138,7 @@ def check_ready(store: Store, round_: rounds.Round, first: str, selection: int |
         raise UserError(f"{needed} has not been run in this round.", f"--from {first}", remedy)
 
 
-def make_plan(store: Store, run: run_table.Run) -> tuple[Plan, list[str]]:
+def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
     """The records of the run's round by split, and sentences about what was left out to keep the evaluation honest."""
     round_ = rounds.get_round(store, run.round_id)
     held = rounds.held(store, round_.id)

@@ -23,7 +23,7 @@ from semievol.store.data import records, versions
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, reviews
 from semievol.store.results import outcomes, results
-from semievol.store.runs import progress, rounds, run_table, runs
+from semievol.store.runs import progress, rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import same
 
@@ -86,10 +86,10 @@ def make(store: Store, config: Config, out: Path) -> int:
     return out.stat().st_size
 
 
-def _finished(store: Store, run: run_table.Run) -> run_table.Run:
+def _finished(store: Store, run: runs.Run) -> runs.Run:
     """The run once it is done, its progress told on standard error."""
     told = ""
-    while run.status not in ("done", *run_table.RESUMABLE):
+    while run.status not in ("done", *runs.RESUMABLE):
         launch.ensure_worker(store)
         current = [stage for stage in progress.stages(store, run.id) if stage.status == "running"]
         line = f"{current[-1].stage} {current[-1].done:,} of {current[-1].total:,}" if current else run.status

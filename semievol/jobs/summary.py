@@ -12,7 +12,7 @@ from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import progress, rounds, run_table, runs
+from semievol.store.runs import progress, rounds, runs
 from semievol.task.answers import same
 
 
@@ -59,7 +59,7 @@ def _interval(arm: dict[str, Any] | None) -> dict[str, float] | None:
     return None if arm is None else {key: arm[key] for key in ("accuracy", "low", "high")}
 
 
-def _candidates(store: Store, run: run_table.Run) -> dict[str, Any]:
+def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:
     """Counts of the round's candidates and, with hidden gold, how many of them are right."""
     frame = results.candidate_frame(store, run.round_id)
     found: dict[str, Any] = {"candidates": None, "agreed": None, "accepted": None, "pseudo_accuracy": None}

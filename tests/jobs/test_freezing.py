@@ -19,7 +19,7 @@ from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, freezing, reviews
 from semievol.store.results import results
-from semievol.store.runs import claims, progress, rounds, run_table, runs
+from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.rounds import Round
 from tests.fakes import FakeEngine
@@ -58,11 +58,11 @@ def propagated(store: Store) -> Round:
     return round_
 
 
-def claimed(store: Store, round_: Round, first: str, until: str) -> run_table.Run:
+def claimed(store: Store, round_: Round, first: str, until: str) -> runs.Run:
     return claims.claim(store, runs.enqueue(store, round_.id, round_.config, first, until).id, os.getpid())
 
 
-def by_run(store: Store, round_: Round) -> run_table.Run:
+def by_run(store: Store, round_: Round) -> runs.Run:
     """The `select` stage, as a worker runs it."""
     run = claimed(store, round_, "select", "select")
     evolve(planning.make_plan(store, run)[0], FakeEngine(), StoreJournal(store, run), "select", "select")

@@ -23,7 +23,7 @@ from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import claims, rounds, run_table, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.fakes import FakeEngine
 
@@ -63,7 +63,7 @@ def imported(store: Store, project_id: int, records: list[Record]) -> projects.P
     return projects.find_project(store, project_id)
 
 
-def carried_out(store: Store, run: run_table.Run) -> Plan:
+def carried_out(store: Store, run: runs.Run) -> Plan:
     """Does the run at once, with a fake engine, as the worker would."""
     import os
 

@@ -22,7 +22,7 @@ from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import state
 from tests.fakes import FakeEngine
 

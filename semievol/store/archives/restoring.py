@@ -44,7 +44,7 @@ from semievol.store.data.staging import insert_rows
 from semievol.store.data.versions import as_task
 from semievol.store.database import SCRATCH, Store
 from semievol.store.runs import rounds
-from semievol.store.runs.run_table import RESUMABLE
+from semievol.store.runs.runs import RESUMABLE
 
 _AT_ONCE = 5_000
 _LARGEST = 2**63 - 1

@@ -30,8 +30,7 @@ _WALKED = 5_000
 def load_records(store: Store, version_id: int, split: Split | None = None) -> list[Record]:
     """Records as they were imported, split by split, in order of their row."""
     query = select(*RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)
-    with store.read() as connection:
-        return [as_record(row) for row in connection.execute(query)]
+    return [as_record(row) for row in store.rows(query)]
 
 
 def records_by_id(store: Store, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
@@ -61,8 +60,7 @@ def walk_records(store: Store, version_id: int, split: Split) -> Iterator[tuple[
     query = select(r.position, g.answer, *RECORD).select_from(joined).where(*_in_split(version_id, split))
     last = -1
     while True:
-        with store.read() as connection:
-            rows = connection.execute(query.where(r.position > last).order_by(r.position).limit(_WALKED)).all()
+        rows = store.rows(query.where(r.position > last).order_by(r.position).limit(_WALKED))
         if not rows:
             return
         last = rows[-1][0]
@@ -74,11 +72,8 @@ def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
     c = schema.records.c
     query = select(c.split, c.answer, func.count()).where(c.version_id == version_id, c.answer.is_not(None))
     found: dict[Split, dict[str, int]] = {}
-    with store.read() as connection:
-        for split, answer, times in connection.execute(
-            query.group_by(c.split, c.answer).order_by(func.count().desc(), c.answer)
-        ):
-            found.setdefault(split, {})[answer] = times
+    for split, answer, times in store.rows(query.group_by(c.split, c.answer).order_by(func.count().desc(), c.answer)):
+        found.setdefault(split, {})[answer] = times
     return {split: found[split] for split in SPLITS if split in found}
 
 
@@ -87,8 +82,7 @@ def longest(store: Store, version_id: int) -> int:
     c = schema.records.c
     parts = (c.question, cast_(c.options, Text), func.coalesce(c.answer, ""))
     size = func.max(sum(map(func.octet_length, parts)))
-    with store.read() as connection:
-        return int(connection.execute(select(size).where(c.version_id == version_id)).scalar() or 0)
+    return int(store.value(select(size).where(c.version_id == version_id)) or 0)
 
 
 def records_page(
@@ -110,16 +104,13 @@ def records_page(
 def hidden_gold(store: Store, version_id: int) -> dict[str, str]:
     """Record id -> the answer that is kept for measuring only."""
     c = schema.hidden_gold.c
-    with store.read() as connection:
-        rows = connection.execute(select(c.record_id, c.answer).where(c.version_id == version_id))
-        return {row.record_id: row.answer for row in rows}
+    rows = store.rows(select(c.record_id, c.answer).where(c.version_id == version_id))
+    return {row.record_id: row.answer for row in rows}
 
 
 def hidden_gold_count(store: Store, version_id: int) -> int:
     """How many records have an answer that is kept for measuring only."""
-    with store.read() as connection:
-        query = select(func.count()).where(schema.hidden_gold.c.version_id == version_id)
-        return int(connection.execute(query).scalar_one())
+    return int(store.value(select(func.count()).where(schema.hidden_gold.c.version_id == version_id)))
 
 
 def as_record(row: Sequence[Any]) -> Record:

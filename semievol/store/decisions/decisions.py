@@ -121,8 +121,7 @@ def together(store: Store, project_id: int, decision_id: int) -> int:
     c = schema.decisions.c
     batch = select(c.batch).where(c.project_id == project_id, c.id == decision_id).scalar_subquery()
     query = select(func.count()).where(c.project_id == project_id, (c.id == decision_id) | (c.batch == batch), *STANDS)
-    with store.read() as connection:
-        return int(connection.execute(query).scalar_one())
+    return int(store.value(query))
 
 
 def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
@@ -248,9 +247,8 @@ def since(store: Store, project_id: int, after_id: int) -> list[Decision]:
 def in_bulk(store: Store, project_id: int) -> frozenset[str]:
     """Content hashes on which a bulk decision stands."""
     c = schema.decisions.c
-    with store.read() as connection:
-        query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
-        return frozenset(connection.execute(query).scalars())
+    query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
+    return frozenset(content for (content,) in store.rows(query))
 
 
 def _checked(

@@ -35,8 +35,7 @@ class HistoryPage:
 
 def history(store: Store, project_id: int) -> pd.DataFrame:
     """Every entry, newest first: the decision's fields, the question, and whether it was undone."""
-    with store.read() as connection:
-        return _frame(connection.execute(_ENTRIES.where(_d.project_id == project_id).order_by(_d.id.desc())).all())
+    return _frame(store.rows(_ENTRIES.where(_d.project_id == project_id).order_by(_d.id.desc())))
 
 
 def history_page(store: Store, project_id: int, *, search: str = "", offset: int = 0, limit: int = 100) -> HistoryPage:

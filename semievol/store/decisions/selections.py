@@ -87,9 +87,7 @@ def selections(store: Store, round_id: int) -> list[dict[str, Any]]:
     """The round's selections, oldest first: number, created, policy, evidence, size, origins (how many of each)."""
     c = schema.selections.c
     query = select(c.number, c.created, c.policy, c.evidence, c.size, c.origins)
-    with store.read() as connection:
-        rows = connection.execute(query.where(c.round_id == round_id).order_by(c.number))
-        return [dict(row) for row in rows.mappings()]
+    return [row._asdict() for row in store.rows(query.where(c.round_id == round_id).order_by(c.number))]
 
 
 def selection_frame(store: Store, round_id: int, number: int) -> pd.DataFrame:

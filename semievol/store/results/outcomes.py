@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -40,25 +39,26 @@ def predictions(store: Store, run_id: int) -> pd.DataFrame:
 def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
     """The run's evaluation as `evolve` judged it; None where it has not come to that."""
     c = schema.evaluations.c
-    with store.read() as connection:
-        found: dict[str, Any] | None = connection.execute(select(c.document).where(c.run_id == run_id)).scalar()
-        return found
+    found: dict[str, Any] | None = store.value(select(c.document).where(c.run_id == run_id))
+    return found
 
 
 def adapters(store: Store, round_id: int) -> dict[str, str]:
     """Stage -> folder of the finished adapter: the round's `warm_up`, and `tune` of the newest run that has one."""
+    queries = {
+        "warm_up": select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id),
+        "tune": _newest_tuned(round_id, schema.runs.c.adapter),
+    }
     with store.read() as connection:
-        query = select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id)
-        found = {"warm_up": connection.execute(query).scalar(), "tune": _tuned(connection, round_id)}
-    return {stage: str(located(store, path)) for stage, path in found.items() if path is not None}
+        found = {stage: connection.execute(query).scalar() for stage, query in queries.items()}
+    return {stage: str(store.located(path)) for stage, path in found.items() if path is not None}
 
 
 def brought(store: Store, round_id: int) -> bool:
     """Whether the round came with an archive and had been run before: by a worker that this workspace never saw."""
     c = schema.runs.c
     elsewhere = select(c.id).where(c.round_id == round_id, c.status == "done", c.host.is_(None))
-    with store.read() as connection:
-        return connection.execute(elsewhere.limit(1)).first() is not None
+    return store.value(elsewhere.limit(1)) is not None
 
 
 def evolved_adapter(store: Store, round_id: int) -> str | None:
@@ -68,9 +68,8 @@ def evolved_adapter(store: Store, round_id: int) -> str | None:
 
 def run_adapter(store: Store, run_id: int) -> str | None:
     """The evolved adapter that this run made."""
-    with store.read() as connection:
-        path = connection.execute(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id)).scalar()
-    return None if path is None else str(located(store, path))
+    path = store.value(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id))
+    return None if path is None else str(store.located(path))
 
 
 def trained_on(store: Store, round_id: int) -> Frozen | None:
@@ -93,15 +92,6 @@ def take_over(connection: Connection, run_id: int, round_id: int) -> None:
     connection.execute(insert(p).from_select(["run_id", *(column.name for column in copied)], theirs))
     used = connection.execute(select(n.selection_used).where(n.id == maker)).scalar()
     connection.execute(update(schema.runs).where(n.id == run_id).values(selection_used=used))
-
-
-def located(store: Store, path: str) -> Path:
-    """A stored path as it is now: what lies in the workspace is stored relative to it, so that it may be moved."""
-    return store.home / path
-
-
-def _tuned(connection: Connection, round_id: int) -> str | None:
-    return connection.execute(_newest_tuned(round_id, schema.runs.c.adapter)).scalar()
 
 
 def _newest_tuned(round_id: int, column: Any) -> Any:

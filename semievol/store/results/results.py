@@ -22,8 +22,8 @@ from semievol.store.data.records import RECORD, as_record, containing, find_reco
 from semievol.store.data.versions import as_task, task_in
 from semievol.store.database import Store
 from semievol.store.decisions.standing import standing_for
-from semievol.store.results.responses import as_response, said
-from semievol.store.runs.rounds import revision_in, spent_in
+from semievol.store.results.rows import as_response, response_columns
+from semievol.store.runs.rounds import spent_in
 from semievol.task.answers import allowed_answers
 
 _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
@@ -50,25 +50,22 @@ class RecordView:
 
 def revision(store: Store, round_id: int) -> int:
     """Grows with every write to the round's results or decisions."""
-    with store.read() as connection:
-        found = revision_in(connection, round_id)
+    found = store.value(select(schema.rounds.c.revision).where(schema.rounds.c.id == round_id))
     if found is None:
         raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
-    return found
+    return int(found)
 
 
 def written(store: Store, round_id: int) -> int:
     """As `revision`, of results alone: decisions leave it as it is."""
     c = schema.rounds.c
-    with store.read() as connection:
-        return int(connection.execute(select(c.revision - c.decided).where(c.id == round_id)).scalar_one())
+    return int(store.value(select(c.revision - c.decided).where(c.id == round_id)))
 
 
 def has_candidates(store: Store, round_id: int) -> bool:
     """Whether the round's pool has candidates."""
     any_ = select(_c.record_key).where(_c.round_id == round_id, _c.pool.is_(True)).limit(1)
-    with store.read() as connection:
-        return connection.execute(any_).first() is not None
+    return store.value(any_) is not None
 
 
 def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFrame:
@@ -157,8 +154,7 @@ def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
     query = select(s.collaborator, low, func.count()).where(
         s.round_id == round_id, s.stage == "respond", s.mass.is_not(None)
     )
-    with store.read() as connection:
-        return {name: (int(few), int(all_)) for name, few, all_ in connection.execute(query.group_by(s.collaborator))}
+    return {name: (int(few), int(all_)) for name, few, all_ in store.rows(query.group_by(s.collaborator))}
 
 
 def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
@@ -167,11 +163,11 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
     with store.read() as connection:
         home = _home(connection, round_id)
         key, record = find_record(connection, home.version_id, record_id)
-        heard = select(s.stage, s.collaborator, *said(schema.responses)).where(s.round_id == round_id)
+        heard = select(s.stage, s.collaborator, *response_columns(schema.responses)).where(s.round_id == round_id)
         spoken: dict[str, dict[str, Response]] = {"respond": {}, "justify": {}}
         heard = heard.where(s.stage.in_(tuple(spoken)), s.record_key == key)  # with the stage an index finds them
         for stage, collaborator, *values in connection.execute(heard.order_by(s.id)):
-            spoken[stage][collaborator] = as_response(record_id, collaborator, values)
+            spoken[stage][collaborator] = as_response(record_id, collaborator, *values)
         merged = select(schema.candidates).where(_c.round_id == round_id, _c.record_key == key)
         row = connection.execute(merged).mappings().one_or_none()
         said_of_it = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
@@ -228,10 +224,7 @@ def coverage_frame(store: Store, round_id: int) -> pd.DataFrame:
         near, and_(near.c.version_id == _r.version_id, near.c.record_id == _d.nearest_id)
     )
     query = select(_r.record_id, _r.question, _d.similarity, near.c.answer, _d.nearest_id).select_from(joined)
-    with store.read() as connection:
-        rows = connection.execute(
-            query.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key)
-        ).all()
+    rows = store.rows(query.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key))
     frame = table(rows, ["record_id", "question", "similarity", "nearest_answer", "nearest_id"])
     return frame.astype({"similarity": "float64"})
 

@@ -19,7 +19,7 @@ from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.runs import liveness
 from semievol.store.runs.progress import write_event, write_metrics
-from semievol.store.runs.run_table import RESUMABLE, Ending, Run, active_id, change, end, get, queued
+from semievol.store.runs.runs import RESUMABLE, Ending, Run, active_id, change, end, queued, run_in
 
 _MOMENT_SECONDS = 0.5
 
@@ -38,7 +38,7 @@ def claim(store: Store, run_id: int, pid: int) -> Run:
     """Gives this queued run to the process `pid`. Raises UserError where another run is active."""
     settle(store)
     with store.write() as connection:
-        run, other = get(connection, run_id), active_id(connection)
+        run, other = run_in(connection, run_id), active_id(connection)
         if other is not None:
             raise UserError(f"Run {other} is active.", "run", "Wait until it has ended, or stop it.")
         if run.status != "queued":
@@ -67,7 +67,7 @@ def finish(
         own(store, connection, run_id, attempt)
         if environment is not None:
             change(connection, run_id, environment=dict(environment))
-        end(connection, get(connection, run_id), status, store.now(connection), error)
+        end(connection, run_in(connection, run_id), status, store.now(connection), error)
 
 
 def record_environment(store: Store, run_id: int, attempt: int, environment: Mapping[str, Any]) -> None:
@@ -96,7 +96,7 @@ def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
     with store.write() as connection:
         waiting = connection.execute(queued().limit(1)).first()
         if waiting is not None:
-            end(connection, get(connection, waiting.id), "failed", store.now(connection), error)
+            end(connection, run_in(connection, waiting.id), "failed", store.now(connection), error)
 
 
 # --- what any reader does -------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def settle(store: Store) -> list[int]:
                 write_event(
                     connection, run_id, "", "The worker process ended unexpectedly; the run can be resumed.", now
                 )
-                end(connection, get(connection, run_id), "interrupted", now)
+                end(connection, run_in(connection, run_id), "interrupted", now)
             return lost
     time.sleep(_MOMENT_SECONDS)
     return settle(store)
@@ -148,7 +148,7 @@ def _take(store: Store, connection: Connection, run_id: int, pid: int) -> Run:
         change(connection, run_id, **values)
     except IntegrityError:
         raise UserError("Another run is active.", "run", "Wait until it has ended, or stop it.") from None
-    return get(connection, run_id)
+    return run_in(connection, run_id)
 
 
 def _owns(store: Store, connection: Connection, run_id: int, attempt: int) -> bool:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from semievol.config import Policy
 from semievol.errors import UserError
@@ -28,13 +28,11 @@ from semievol.store.database import NotSaved, Store
 from semievol.store.decisions.freezing import Found, considered
 from semievol.store.decisions.selections import load_selection, record_keys, write_selection
 from semievol.store.results import outcomes
-from semievol.store.results.candidates import rows as candidate_rows
-from semievol.store.results.responses import as_response, said, said_values
-from semievol.store.runs import run_table, runs
+from semievol.store.results.rows import as_response, candidate_rows, response_columns, response_row
+from semievol.store.runs import rounds, runs
 from semievol.store.runs.claims import own
 from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
-from semievol.store.runs.rounds import bump, get_round
-from semievol.store.runs.rounds import weights as get_weights
+from semievol.store.runs.rounds import bump
 
 _GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is read, at most
 
@@ -42,9 +40,9 @@ _GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is r
 class StoreJournal:
     """The journal of one attempt at one run; used by one thread."""
 
-    def __init__(self, store: Store, run: run_table.Run) -> None:
+    def __init__(self, store: Store, run: runs.Run) -> None:
         self._store, self._run = store, run
-        self._round = get_round(store, run.round_id)
+        self._round = rounds.get_round(store, run.round_id)
         self._known: dict[str, int] | None = None
         self._points: list[tuple[str, str, int, float, float]] = []
         self._news: list[tuple[str, str, float]] = []
@@ -105,34 +103,26 @@ class StoreJournal:
         return outcomes.run_adapter(self._store, self._run.id)
 
     def save_adapter(self, stage: str, path: str) -> None:
-        kept = self._kept(path)
+        stored = self._store.relative(path)
         with self._write() as connection:
             if stage == "warm_up":
-                mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
-                connection.execute(mine.values(warm_up_adapter=kept))
+                self._change_round(connection, warm_up_adapter=stored)
             else:
-                mine = update(schema.runs).where(schema.runs.c.id == self._run.id)
-                connection.execute(mine.values(adapter=kept))
+                runs.change(connection, self._run.id, adapter=stored)
             bump(connection, round_id=self._round.id)
-
-    def _kept(self, path: str) -> str:
-        """A path as it is stored: relative to the workspace where it lies in it."""
-        inside = Path(path).is_relative_to(self._store.home)
-        return str(Path(path).relative_to(self._store.home)) if inside else path
 
     def fold_adapters(self) -> dict[int, str]:
         """Fold -> its warm-up adapter, of those that are finished."""
-        with self._store.read() as connection:
-            mine = select(schema.rounds.c.fold_adapters).where(schema.rounds.c.id == self._round.id)
-            stored = connection.execute(mine).scalar() or {}
-        return {int(fold): str(outcomes.located(self._store, path)) for fold, path in stored.items()}
+        stored = self._store.value(self._fold_adapters()) or {}
+        return {int(fold): str(self._store.located(path)) for fold, path in stored.items()}
 
     def save_fold_adapter(self, fold: int, path: str) -> None:
         with self._write() as connection:
-            mine = schema.rounds.c.id == self._round.id
-            stored = connection.execute(select(schema.rounds.c.fold_adapters).where(mine)).scalar() or {}
-            stored[str(fold)] = self._kept(path)
-            connection.execute(update(schema.rounds).where(mine).values(fold_adapters=stored))
+            stored = connection.execute(self._fold_adapters()).scalar() or {}
+            self._change_round(connection, fold_adapters=stored | {str(fold): self._store.relative(path)})
+
+    def _fold_adapters(self) -> Select[Any]:
+        return select(schema.rounds.c.fold_adapters).where(schema.rounds.c.id == self._round.id)
 
     # --- retrieve, respond, justify ---------------------------------------------------------------------------------
 
@@ -140,8 +130,7 @@ class StoreJournal:
         """Record id -> (labeled record id, similarity), most similar first, of this round."""
         d, r = schema.demonstrations.c, schema.records.c
         query = select(r.record_id, d.nearest).join(schema.records, r.key == d.record_key)
-        with self._store.read() as connection:
-            rows = connection.execute(query.where(d.round_id == self._round.id).order_by(d.record_key)).all()
+        rows = self._store.rows(query.where(d.round_id == self._round.id).order_by(d.record_key))
         return {record_id: [(shown, similarity) for shown, similarity in nearest] for record_id, nearest in rows}
 
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
@@ -160,50 +149,42 @@ class StoreJournal:
 
     def shift(self) -> dict[str, Any] | None:
         """How labeled and unlabeled texts compare in this round, where that was looked at."""
-        with self._store.read() as connection:
-            mine = select(schema.rounds.c.shift).where(schema.rounds.c.id == self._round.id)
-            found: dict[str, Any] | None = connection.execute(mine).scalar()
-            return found
+        return rounds.shift(self._store, self._round.id)
 
     def save_shift(self, found: Mapping[str, Any]) -> None:
         with self._write() as connection:
-            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
-            connection.execute(mine.values(shift=dict(found)))
+            self._change_round(connection, shift=dict(found))
             bump(connection, round_id=self._round.id)
 
     def weights(self) -> dict[str, Any] | None:
         """What the collaborators of this round earned, where that was looked at."""
-        return get_weights(self._store, self._round.id)
+        return rounds.weights(self._store, self._round.id)
 
     def save_weights(self, found: Mapping[str, Any]) -> None:
         with self._write() as connection:
-            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
-            connection.execute(mine.values(weights=dict(found)))
+            self._change_round(connection, weights=dict(found))
             bump(connection, round_id=self._round.id)
 
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys (record id, collaborator, input hash) of the responses already stored for this round and stage."""
         s, r = schema.responses.c, schema.records.c
         query = select(r.record_id, s.collaborator, s.input_hash).join(schema.records, r.key == s.record_key)
-        with self._store.read() as connection:
-            return {
-                tuple(row) for row in connection.execute(query.where(s.round_id == self._round.id, s.stage == stage))
-            }
+        return {tuple(row) for row in self._store.rows(query.where(s.round_id == self._round.id, s.stage == stage))}
 
     def responses(self, stage: str) -> list[Response]:
         """The round's responses, record by record in the order of the data, each record's as they were given."""
         s, r = schema.responses.c, schema.records.c
-        query = select(r.record_id, s.collaborator, *said(schema.responses)).join(schema.records, r.key == s.record_key)
+        query = select(r.record_id, s.collaborator, *response_columns(schema.responses)).join(
+            schema.records, r.key == s.record_key
+        )
         mine = query.where(s.round_id == self._round.id, s.stage == stage).order_by(s.record_key, s.id)
-        with self._store.read() as connection:
-            rows = connection.execute(mine).all()
-        return [as_response(record_id, collaborator, values) for record_id, collaborator, *values in rows]
+        return [as_response(*row) for row in self._store.rows(mine)]
 
     def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
         """What is there already stays."""
         whose = {"round_id": self._round.id, "run_id": self._run.id, "stage": stage}
         rows = [
-            whose | {"record_key": self._key(r.record_id), "collaborator": r.collaborator} | said_values(r)
+            whose | {"record_key": self._key(r.record_id), "collaborator": r.collaborator} | response_row(r)
             for r in responses
         ]
         with self._write() as connection:
@@ -229,7 +210,7 @@ class StoreJournal:
         with self._write() as connection:
             frozen = self._settled(connection) or load_selection(connection, self._round.id)
             if frozen is not None:
-                self._used(connection, frozen.number)
+                runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
 
     def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
@@ -240,7 +221,7 @@ class StoreJournal:
             if frozen is None:
                 now = found.still(connection)
                 frozen = write_selection(connection, self._round.id, policy, now, run_id=self._run.id)
-            self._used(connection, frozen.number)
+            runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
 
     def predictions(self, model: str) -> list[Response]:
@@ -252,16 +233,16 @@ class StoreJournal:
                 bump(connection, round_id=self._round.id)
             self._took_over = True
         p, r = schema.predictions.c, schema.records.c
-        query = select(r.record_id, p.model, *said(schema.predictions)).join(schema.records, r.key == p.record_key)
+        query = select(r.record_id, p.model, *response_columns(schema.predictions)).join(
+            schema.records, r.key == p.record_key
+        )
         mine = query.where(p.run_id == self._run.id, p.model == model).order_by(p.record_key)
-        with self._store.read() as connection:
-            rows = connection.execute(mine).all()
-        return [as_response(record_id, name, values) for record_id, name, *values in rows]
+        return [as_response(*row) for row in self._store.rows(mine)]
 
     def save_predictions(self, model: str, responses: Sequence[Response]) -> None:
         whose = {"run_id": self._run.id, "model": model}
         rows = [
-            whose | {"record_key": self._key(r.record_id), "confidence": _confidence(r)} | said_values(r)
+            whose | {"record_key": self._key(r.record_id), "confidence": _confidence(r)} | response_row(r)
             for r in responses
         ]
         with self._write() as connection:
@@ -304,8 +285,8 @@ class StoreJournal:
             raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another selection.")
         return frozen
 
-    def _used(self, connection: Connection, number: int) -> None:
-        connection.execute(update(schema.runs).where(schema.runs.c.id == self._run.id).values(selection_used=number))
+    def _change_round(self, connection: Connection, **values: Any) -> None:
+        connection.execute(update(schema.rounds).where(schema.rounds.c.id == self._round.id).values(**values))
 
     def _replace(self, connection: Connection, into: Any, rows: list[dict[str, Any]]) -> None:
         if rows:

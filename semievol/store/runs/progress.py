@@ -44,11 +44,8 @@ class Event:
 def stages(store: Store, run_id: int) -> list[StageProgress]:
     """All seven stages in order; those outside the run's span are skipped."""
     c = schema.stages.c
-    with store.read() as connection:
-        rows = connection.execute(
-            select(c.stage, c.status, c.done, c.total, c.started, c.ended).where(c.run_id == run_id)
-        )
-        found = {row[0]: StageProgress(*row) for row in rows}
+    query = select(c.stage, c.status, c.done, c.total, c.started, c.ended).where(c.run_id == run_id)
+    found = {row.stage: StageProgress(*row) for row in store.rows(query)}
     return [found.get(stage, StageProgress(stage, "skipped", 0, 0, None, None)) for stage in STAGES]
 
 
@@ -56,17 +53,15 @@ def metrics(store: Store, run_id: int) -> pd.DataFrame:
     """Columns stage, name, step, value (NaN where it was none), at (unix seconds); by stage and name, step growing."""
     c = schema.metrics.c
     query = select(c.stage, c.name, c.step, c.value, c.at).where(c.run_id == run_id).order_by(c.stage, c.name, c.step)
-    with store.read() as connection:
-        frame = table(connection.execute(query).all(), ["stage", "name", "step", "value", "at"])
+    frame = table(store.rows(query), ["stage", "name", "step", "value", "at"])
     return frame.astype({"step": "int64", "value": "float64", "at": "float64"})
 
 
-def events(store: Store, run_id: int, after_id: int = 0) -> list[Event]:
-    """The run's events after one that is known already, oldest first."""
+def events(store: Store, run_id: int) -> list[Event]:
+    """The run's events, oldest first."""
     c = schema.events.c
-    query = select(c.id, c.at, c.stage, c.text).where(c.run_id == run_id, c.id > after_id).order_by(c.id)
-    with store.read() as connection:
-        return [Event(*row) for row in connection.execute(query)]
+    query = select(c.id, c.at, c.stage, c.text).where(c.run_id == run_id).order_by(c.id)
+    return [Event(*row) for row in store.rows(query)]
 
 
 def write_metrics(
@@ -75,15 +70,8 @@ def write_metrics(
     """Stores points (stage, name, step, value, at). The first value of an attempt stays; where a resumed attempt
     repeats a step, its value is the one that led to the adapter, so the newest attempt's value stands."""
     rows = [
-        {
-            "run_id": run_id,
-            "attempt": attempt,
-            "stage": stage,
-            "name": name,
-            "step": step,
-            "value": None if math.isnan(value) else float(value),
-            "at": at,
-        }
+        {"run_id": run_id, "attempt": attempt, "stage": stage, "name": name, "step": step, "at": at}
+        | {"value": None if math.isnan(value) else float(value)}
         for stage, name, step, value, at in points
     ]
     statement = upsert(connection, schema.metrics)

@@ -17,7 +17,7 @@ from semievol.store.data import records
 from semievol.store.data.projects import Project
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.task.answers import parse
 from semievol.ui.shell import actions, formats, paint, parts, record, router, state, tables
 from semievol.ui.shell.paint import node

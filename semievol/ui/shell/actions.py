@@ -12,7 +12,7 @@ from semievol.store.decisions import freezing, selections
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import notices, router, state
 
 
