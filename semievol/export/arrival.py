@@ -26,7 +26,7 @@ from semievol.export.sealed import Sealed
 from semievol.importing.near_duplicates import Watch, unwatched
 from semievol.store.archives import restoring, taking
 from semievol.store.data import projects
-from semievol.store.data.incoming import incoming_folder
+from semievol.store.data.projects import incoming_folder
 from semievol.store.database import Store
 
 _LONGEST_ROW = 256 * 2**20

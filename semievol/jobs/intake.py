@@ -34,7 +34,7 @@ from semievol.importing.task_kind import infer_task
 from semievol.jobs import planning
 from semievol.records import SPLITS, Kind, Record, Split, Task
 from semievol.store.data import projects, versions
-from semievol.store.data.incoming import incoming_folder
+from semievol.store.data.projects import incoming_folder
 from semievol.store.database import Store
 from semievol.task.answers import instructed
 from semievol.task.prompts import question_turn

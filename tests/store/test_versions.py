@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from semievol.errors import UserError
 from semievol.records import Record, Task
-from semievol.store.data import in_use, projects, versions
+from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, linked, load_records, records_page, walk_records
 from semievol.store.database import Store
 from semievol.store.runs import rounds
@@ -157,22 +157,22 @@ def test_an_older_version_is_put_in_use_again_with_its_task_and_its_rounds(world
     versions.add_version(store, project.id, records()[:2], {}, [], [], changed)
     opened = rounds.open_round(store, project.id, world.config)
     assert opened.id != world.round.id
-    in_use.use_version(store, project.id, 1)
+    versions.use_version(store, project.id, 1)
     found = projects.find_project(store, project.id)
     assert (found.version_number, found.version_id, found.task) == (1, world.project.version_id, TASK)
     assert found.counts == world.project.counts
     assert rounds.open_round(store, project.id, world.config).id == world.round.id
     assert {one.id for one in rounds.list_rounds(store, project.id)} == {world.round.id, opened.id}
-    in_use.use_version(store, project.id, 2)
+    versions.use_version(store, project.id, 2)
     assert projects.find_project(store, project.id).task == changed
     with pytest.raises(UserError, match="no dataset version 3"):
-        in_use.use_version(store, project.id, 3)
+        versions.use_version(store, project.id, 3)
 
 
 def test_a_new_version_is_in_use_whatever_was_before_and_takes_the_next_number(world: World) -> None:
     store, project = world.store, world.project
     versions.add_version(store, project.id, records()[:2], {}, [], [], TASK)
-    in_use.use_version(store, project.id, 1)
+    versions.use_version(store, project.id, 1)
     versions.add_version(store, project.id, records()[:3], {}, [], [], TASK)
     assert projects.find_project(store, project.id).version_number == 3
 
@@ -180,7 +180,7 @@ def test_a_new_version_is_in_use_whatever_was_before_and_takes_the_next_number(w
 def test_a_copy_is_made_of_the_version_in_use(world: World) -> None:
     store, project = world.store, world.project
     versions.add_version(store, project.id, records()[:2], {}, [], [], TASK)
-    in_use.use_version(store, project.id, 1)
+    versions.use_version(store, project.id, 1)
     copy = projects.duplicate_project(store, project.id, "Copy")
     assert (copy.version_number, copy.counts) == (1, project.counts)
 

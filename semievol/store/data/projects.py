@@ -6,7 +6,11 @@ Their data lives in `versions` and `records`.
 from __future__ import annotations
 
 import shutil
+import tempfile
+import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,21 @@ from sqlalchemy.exc import IntegrityError
 from semievol.errors import UserError
 from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
-from semievol.store.data.in_use import in_use
-from semievol.store.data.versions import NewVersion, arriving, as_task, copy_rows, inserted_id, write_version
+from semievol.store.data.versions import (
+    NewVersion,
+    arriving,
+    as_task,
+    copy_rows,
+    copy_version,
+    in_use,
+    inserted_id,
+    write_version,
+)
 from semievol.store.database import Store, timestamp
 
 LONGEST_NAME = 120
+_INCOMING = "incoming-"
+_DAY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -130,15 +144,7 @@ def duplicate_project(store: Store, id: int, name: str) -> Project:
         copy_id = _insert(store, connection, values)
         copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
         if source.version_id is not None:
-            old = connection.execute(
-                select(schema.versions).where(schema.versions.c.id == source.version_id)
-            ).mappings()
-            kept = {key: value for key, value in old.one().items() if key != "id"}
-            version_id = inserted_id(
-                connection, schema.versions, kept | {"project_id": copy_id, "number": 1, "created": timestamp()}
-            )
-            for table in (schema.records, schema.hidden_gold):
-                copy_rows(connection, table, {"version_id": source.version_id}, {"version_id": version_id})
+            copy_version(connection, source.version_id, {"project_id": copy_id, "number": 1})
     uploads = project_folder(store, id) / "uploads"
     if uploads.is_dir():
         shutil.copytree(uploads, project_folder(store, copy_id) / "uploads", dirs_exist_ok=True)
@@ -160,6 +166,19 @@ def project_folder(store: Store, id: int) -> Path:
     folder = _folder(store, id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+@contextmanager
+def incoming_folder(store: Store) -> Iterator[Path]:
+    """An empty folder for files that are not stored yet, on the workspace's own disk, so that they can be put in place
+    by a rename. It is removed at the end of the block; folders of processes that were killed are removed a day later.
+    """
+    for left in store.home.glob(f"{_INCOMING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=store.home, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def clear_leftovers(store: Store, id: int) -> None:

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Integer, func, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, Integer, Table, func, insert, literal, select, update
 from sqlalchemy import cast as cast_
 
 from semievol.errors import UserError
 from semievol.records import Record, Split, Task
 from semievol.store import schema
 from semievol.store.data import staging
-from semievol.store.data.in_use import in_use, newest_number, put_in_use
 from semievol.store.database import Store, timestamp
 
 
@@ -78,25 +77,29 @@ def store_version(store: Store, project_id: int, new: NewVersion) -> int:
 
 def store_task(store: Store, project_id: int, task: Task) -> int:
     """Stores the records in use once more under another task of the same kind and labels: the next version, whose id
-    is returned. Rounds of the version before keep what they were asked."""
-    v = schema.versions.c
+    is returned. Rounds of the version before keep their task."""
     joined = schema.versions.join(schema.projects, in_use())
     with store.write() as connection:
-        query = select(schema.versions).select_from(joined).where(schema.projects.c.id == project_id)
-        source = connection.execute(query).mappings().one_or_none()
-        if source is None:
+        query = select(schema.versions.c.id).select_from(joined).where(schema.projects.c.id == project_id)
+        source_id = connection.execute(query).scalar()
+        if source_id is None:
             raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
-        put_in_use(connection, project_id, None, asdict(task))
-        number = newest_number(connection, project_id) + 1
-        values = {key: value for key, value in source.items() if key != v.id.name}
-        values |= {"number": number, "created": timestamp(), "task": asdict(task)}
-        version_id = inserted_id(connection, schema.versions, values)
-        for table in (schema.records, schema.hidden_gold):
-            copy_rows(connection, table, {"version_id": source["id"]}, {"version_id": version_id})
+        _put_in_use(connection, project_id, None, asdict(task))
+        number = _newest_number(connection, project_id) + 1
+        return copy_version(connection, source_id, {"number": number, "task": asdict(task)})
+
+
+def copy_version(connection: Connection, source_id: int, changed: Mapping[str, Any]) -> int:
+    """Copies a version and its records, with some columns of its row changed; returns the copy's id."""
+    source = connection.execute(select(schema.versions).where(schema.versions.c.id == source_id)).mappings().one()
+    values = {key: value for key, value in source.items() if key != "id"} | {"created": timestamp(), **changed}
+    version_id = inserted_id(connection, schema.versions, values)
+    for table in (schema.records, schema.hidden_gold):
+        copy_rows(connection, table, {"version_id": source_id}, {"version_id": version_id})
     return version_id
 
 
-def copy_rows(connection: Connection, table: Any, where: Mapping[str, int], changed: Mapping[str, int]) -> None:
+def copy_rows(connection: Connection, table: Table, where: Mapping[str, int], changed: Mapping[str, int]) -> None:
     """Copies the rows of `table` that match `where`, with some columns changed."""
     names = [column.name for column in table.c if not (column.primary_key and column.autoincrement is True)]
     values = [literal(changed[name]) if name in changed else table.c[name] for name in names]
@@ -119,8 +122,8 @@ def arriving(store: Store, new: NewVersion) -> Iterator[tuple[Connection, Mappin
 
 def write_version(connection: Connection, project_id: int, new: NewVersion, counts: Mapping[Split, int]) -> int:
     """As `store_version`, inside a transaction of `arriving`, which says how many records there are per split."""
-    put_in_use(connection, project_id, None, asdict(new.task))
-    values = {"project_id": project_id, "number": newest_number(connection, project_id) + 1, "created": timestamp()}
+    _put_in_use(connection, project_id, None, asdict(new.task))
+    values = {"project_id": project_id, "number": _newest_number(connection, project_id) + 1, "created": timestamp()}
     values |= {"task": asdict(new.task), "counts": counts, "sources": new.sources, "findings": new.findings}
     version_id = inserted_id(connection, schema.versions, values)
     staging.move(connection, version_id)
@@ -151,9 +154,41 @@ def get_version(store: Store, version_id: int) -> Version:
 
 def _versions(store: Store, where: Any) -> list[Version]:
     query = select(*(schema.versions.c[field.name] for field in fields(Version)))
-    with store.read() as connection:
-        rows = connection.execute(query.where(where).order_by(schema.versions.c.number)).mappings()
-        return [Version(**{**row, "task": as_task(row["task"])}) for row in rows]
+    rows = store.rows(query.where(where).order_by(schema.versions.c.number))
+    return [Version(**{**row._asdict(), "task": as_task(row.task)}) for row in rows]
+
+
+def use_version(store: Store, project_id: int, number: int) -> None:
+    """Puts a stored version in use, with its task: the next propagation works on its records. Nothing is deleted."""
+    v = schema.versions.c
+    with store.write() as connection:
+        known = select(v.task).where(v.project_id == project_id, v.number == number)
+        task = connection.execute(known).scalar_one_or_none()
+        if task is None:
+            raise UserError(f"There is no dataset version {number}.", "dataset version", "Choose another one.")
+        newest = _newest_number(connection, project_id)
+        _put_in_use(connection, project_id, None if number == newest else number, task)
+
+
+def in_use() -> ColumnElement[bool]:
+    """SQL condition: this row of `versions` is in use by its row of `projects`: the newest, or an older one chosen."""
+    p, v = schema.projects.c, schema.versions.c
+    others = schema.versions.alias("others").c
+    newest = select(func.max(others.number)).where(others.project_id == p.id).correlate(schema.projects)
+    return (v.project_id == p.id) & (v.number == func.coalesce(p.current_version, newest.scalar_subquery()))
+
+
+def _put_in_use(connection: Connection, project_id: int, number: int | None, task: dict[str, Any]) -> None:
+    """As `use_version`, inside the caller's transaction. number: None for the newest."""
+    known = update(schema.projects).where(schema.projects.c.id == project_id)
+    if connection.execute(known.values(current_version=number, task=task)).rowcount == 0:
+        raise UserError(f"There is no project {project_id}.", "project", "Choose another project.")
+
+
+def _newest_number(connection: Connection, project_id: int) -> int:
+    """Number of the project's newest version; 0 where it has none."""
+    v = schema.versions.c
+    return connection.execute(select(func.max(v.number)).where(v.project_id == project_id)).scalar() or 0
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from semievol.store import schema
 from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task
 from semievol.store.database import Store
-from semievol.store.decisions.standing import COLUMNS, FIELDS, load, refresh_candidates, standing_in
-from semievol.store.decisions.undone import STANDS
+from semievol.store.decisions.standing import COLUMNS, FIELDS, STANDS, load, refresh_candidates, standing_in
 from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, or_, select
 from semievol.store import schema
 from semievol.store.data.records import containing, table
 from semievol.store.database import Store
-from semievol.store.decisions.undone import was_undone
+from semievol.store.decisions.standing import was_undone
 
 _d, _r, _v = schema.decisions.c, schema.rounds.c, schema.records.c
 _FIELDS = tuple(name for name in _d.keys() if name not in ("batch", "key"))  # noqa: SIM118 - a column collection

@@ -17,7 +17,7 @@ from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
 from semievol.store.decisions.decisions import Said, take_back, write_decisions
 from semievol.store.decisions.selections import record_keys
-from semievol.store.decisions.undone import was_undone
+from semievol.store.decisions.standing import was_undone
 from semievol.store.runs.rounds import bump
 
 _v, _a, _r = schema.reviews.c, schema.reviewed.c, schema.rounds.c

@@ -18,7 +18,7 @@ from semievol.store import schema
 from semievol.store.data.records import table
 from semievol.store.data.versions import inserted_id
 from semievol.store.database import Store, timestamp
-from semievol.store.decisions.undone import STANDS
+from semievol.store.decisions.standing import STANDS
 from semievol.store.runs.rounds import bump
 
 

@@ -1,4 +1,7 @@
-"""The decisions that stand, read by content, and the standing decision written beside every candidate."""
+"""Standing decisions: those that no later entry of the append-only history takes back.
+
+They are read by content, and the one that counts is written beside every candidate.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from semievol.records import Decision, Record, Task
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.versions import task_in
-from semievol.store.decisions.undone import STANDS
 from semievol.task.answers import allowed_answers
 
 FIELDS = (
@@ -21,6 +23,16 @@ FIELDS = (
     *("reviewer", "at", "undoes"),
 )
 COLUMNS = [schema.decisions.c[name] for name in FIELDS]
+_undoing = schema.decisions.alias("undoing")
+
+
+def was_undone(decision_id: Any) -> Any:
+    """SQL condition: this column names a decision that was taken back; false where it names none."""
+    return select(_undoing.c.id).where(_undoing.c.undoes == decision_id).exists()
+
+
+STANDS = (schema.decisions.c.action != "undo", ~was_undone(schema.decisions.c.id))
+"""SQL conditions: the entry is a decision, and was not taken back."""
 
 
 def allowed_in(connection: Connection, version_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -135,11 +135,7 @@ class StoreJournal:
 
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         rows = [
-            {
-                "round_id": self._round.id,
-                "record_key": self._key(record_id),
-                "nearest": [list(pair) for pair in nearest],
-            }
+            {"round_id": self._round.id, "record_key": self._key(record_id), "nearest": list(nearest)}
             | {"nearest_id": nearest[0][0] if nearest else None, "similarity": nearest[0][1] if nearest else None}
             for record_id, nearest in found.items()
         ]

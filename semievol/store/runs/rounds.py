@@ -14,8 +14,7 @@ from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.store import schema
-from semievol.store.data.in_use import in_use
-from semievol.store.data.versions import inserted_id
+from semievol.store.data.versions import in_use, inserted_id
 from semievol.store.database import Store, timestamp
 
 IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")

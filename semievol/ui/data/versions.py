@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from semievol.store.data.in_use import use_version
 from semievol.store.data.projects import Project
-from semievol.store.data.versions import Version, changes
+from semievol.store.data.versions import Version, changes, use_version
 from semievol.store.database import open_store
 from semievol.store.runs import rounds
 from semievol.ui.shell import formats, notices, parts, state, tables

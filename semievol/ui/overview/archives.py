@@ -10,8 +10,7 @@ import streamlit as st
 
 from semievol.export import archive, arrival
 from semievol.importing.near_duplicates import Watch
-from semievol.store.data.incoming import incoming_folder
-from semievol.store.data.projects import Project, project_folder
+from semievol.store.data.projects import Project, incoming_folder, project_folder
 from semievol.ui.shell import notices, parts, router, state
 from semievol.ui.shell.state import Place
 
