@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.selection.candidates import measures_of
 from semievol.selection.policy import Cut
-from semievol.store.decisions import freezing, selections
+from semievol.store.decisions import selections
 from semievol.ui.selection import (
     blind,
     bulk,
@@ -70,7 +70,7 @@ with parts.page() as here:
         look = {"type": "primary", "icon": ":material/ac_unit:", "width": "stretch"}
         if st.button("Freeze selection", disabled=not kept, **look):  # type: ignore[arg-type]
             with parts.errors_shown():
-                made = freezing.freeze(here.store, here.this_round.id, shown)
+                made = selections.freeze(here.store, here.this_round.id, shown)
                 notices.say(f"Selection {made.number} is frozen with {plural(len(made.answers), 'record')}.")
                 st.rerun()
         consequences.training_time(here, kept)

@@ -1,13 +1,11 @@
-"""An adapter as a folder or zip archive: which one, in words and in a manifest of hashes; allow-listed files only.
+"""An adapter as a folder or zip archive, with a README that says which one it is, and a manifest of hashes.
 
-Where every weight was trained, that is an ordinary model folder; else the files that peft reads.
-
-No path of this machine leaves with it.
+Only allow-listed files are exported: an ordinary model folder where every weight was trained, else the files that peft
+reads. They hold no path of this machine.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import zipfile
@@ -88,9 +86,9 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
     raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
 
 
-def write(adapter: Adapter, out: Path, overwrite: bool = False) -> Path:
+def write(adapter: Adapter, out: Path) -> Path:
     """Writes the adapter to `out`, a new folder or, if its name ends in .zip, an archive."""
-    with files.whole(out, overwrite) as partial:
+    with files.whole(out) as partial:
         if out.suffix.lower() == ".zip":
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, content in _members(adapter):
@@ -122,22 +120,17 @@ def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
     members = contents(adapter.folder)
     members.append((README, _readme(adapter).encode()))
     told = {name: value for name, value in asdict(adapter).items() if name != "folder"}
-    manifest = {"adapter": told, "sha256": {name: sha256_of(content) for name, content in members}}
+    manifest = {"adapter": told, "sha256": {name: files.sha256(content) for name, content in members}}
     return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
 
 
 def contents(folder: Path) -> list[tuple[str, Path | bytes]]:
     """An adapter's files by name: allow-listed ones, to be copied, or bytes without any path of this machine."""
     allowed = LORA_FILES if (folder / "adapter_config.json").is_file() else FULL_FILES
-    members: list[tuple[str, Path | bytes]] = []
-    for name in allowed:
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            continue
-        members.append((name, _without_paths(path) if name in _MAY_NAME_PATHS else path))
-    if not any(name == allowed[0] for name, _ in members):
+    there = [path for name in allowed if (path := folder / name).is_file() and not path.is_symlink()]
+    if not any(path.name == allowed[0] for path in there):
         raise UserError("The adapter has no weights.", "adapter", "Fine-tune again.")
-    return members
+    return [(path.name, _without_paths(path) if path.name in _MAY_NAME_PATHS else path) for path in there]
 
 
 def _without_paths(path: Path) -> bytes:
@@ -175,11 +168,3 @@ def _readme(adapter: Adapter) -> str:
         f"`{MANIFEST}` holds the SHA-256 of every file. `base.json` holds the fingerprint of the base model that it\n"
         "was trained from; in the Studio it fits no other.\n"
     )
-
-
-def sha256_of(content: Path | bytes) -> str:
-    """SHA-256 of a file or of bytes, 64 hex digits."""
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,24 +8,24 @@ path of this machine and no key leaves with it; checkpoints of unfinished traini
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from importlib import metadata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from semievol import installed
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import files
-from semievol.export.adapter import contents, sha256_of
+from semievol.export.adapter import contents
 from semievol.export.sealed import Sealing
 from semievol.importing.near_duplicates import Watch, unwatched
-from semievol.store.archives import taking
-from semievol.store.archives.traceless import without_paths
+from semievol.store import migrations
+from semievol.store.archives import export_rows
+from semievol.store.archives.redaction import without_paths
 from semievol.store.columns import as_json
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
-from semievol.store.database import Store, timestamp
+from semievol.store.database import Store, in_parts, timestamp
 from semievol.store.schema import metadata as database
 
 KIND = "SemiEvol Studio project"
@@ -54,18 +54,18 @@ def write(
     with (
         files.whole(out, overwrite) as path,
         Sealing(path) as sealing,
-        taking.leaving(store, project.id, adapters.number) as leaving,
+        export_rows.project_rows(store, project.id, adapters.number) as rows,
     ):
-        told = _write_rows(sealing, leaving, watch)
+        tables = _write_rows(sealing, rows, watch)
         _write_uploads(sealing, store, project, adapters.left_out)
         _write_adapters(sealing, adapters.folders, watch)
-        for place, run_id in enumerate(leaving.ids["runs"], start=1):
+        for place, run_id in enumerate(rows.ids["runs"], start=1):
             if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt"):
                 with sealing.member(f"logs/{place}.txt") as put:
                     put(log)
-        counts = {"tables": told, "adapters": len(adapters.folders)}
-        here = {"kind": KIND, "format": FORMAT, "schema": taking.schema_number(), "project": project.name}
-        sealing.close(here | {"made": timestamp(), "packages": _packages()} | counts)
+        counts = {"tables": tables, "adapters": len(adapters.folders)}
+        here = {"kind": KIND, "format": FORMAT, "schema": migrations.newest(), "project": project.name}
+        sealing.close(here | {"made": timestamp(), "packages": installed.versions(_PACKAGES)} | counts)
     return out, adapters.left_out
 
 
@@ -90,30 +90,19 @@ class _Adapters:
         return self._known[path]
 
 
-def _write_rows(sealing: Sealing, leaving: taking.Leaving, watch: Watch) -> dict[str, Any]:
+def _write_rows(sealing: Sealing, project: export_rows.ProjectRows, watch: Watch) -> dict[str, Any]:
     """Every table as one member, a row a line; returns its columns and size for the manifest."""
-    told = {}
-    done, total = 0, sum(leaving.sizes.values())
-    for name in leaving.tables:
+    tables = {}
+    done, total = 0, sum(project.sizes.values())
+    for name, size in project.sizes.items():
         with sealing.member(f"tables/{name}.jsonl") as put:
-            lines: list[str] = []
-            for row in leaving.rows(name):
-                lines.append(as_json(row))
-                if len(lines) == _TOLD_EVERY:
-                    done = _put(put, lines, done)
-                    watch("Writing rows", done, total)
-            done = _put(put, lines, done)
-        told[name] = {"columns": taking.columns(database.tables[name]), "rows": leaving.sizes[name]}
+            for some in in_parts(project.rows(name), _TOLD_EVERY):
+                put("".join(f"{as_json(row)}\n" for row in some).encode())
+                done += len(some)
+                watch("Writing rows", done, total)
+        tables[name] = {"columns": export_rows.columns(database.tables[name]), "rows": size}
     watch("Writing rows", total, total)
-    return told
-
-
-def _put(put: Callable[[bytes], Any], lines: list[str], done: int) -> int:
-    if lines:
-        put(("\n".join(lines) + "\n").encode())
-    count = len(lines)
-    lines.clear()
-    return done + count
+    return tables
 
 
 def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: list[str]) -> None:
@@ -122,7 +111,7 @@ def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: l
     folder = projects.project_folder(store, project.id) / "uploads"
     for name in sorted(named):
         path = folder / name
-        if not path.is_file() or path.is_symlink() or sha256_of(path) != name:
+        if not path.is_file() or path.is_symlink() or files.sha256(path) != name:
             left_out.append("An original file is left out: it is missing or has changed since it was imported.")
             continue
         with sealing.member(f"uploads/{name}") as put:
@@ -136,7 +125,9 @@ def _write_adapters(sealing: Sealing, folders: list[Path], watch: Watch) -> None
     done = 0
     for number, folder in enumerate(folders, start=1):
         members = contents(folder)
-        marker = checkpoints.about(folder) | {"files": {name: sha256_of(content) for name, content in sorted(members)}}
+        marker = checkpoints.about(folder) | {
+            "files": {name: files.sha256(content) for name, content in sorted(members)}
+        }
         for name, content in [*members, (checkpoints.MARKER, json.dumps(marker, indent=1).encode())]:
             with sealing.member(f"adapters/{number}/{name}") as put:
                 for piece in [content] if isinstance(content, bytes) else _pieces(content):
@@ -165,11 +156,3 @@ def _log_end(path: Path) -> bytes:
         _, newline, lines = end.partition(b"\n")
         end = lines if newline else end.decode("utf-8", "ignore").encode()
     return end
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found

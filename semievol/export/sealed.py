@@ -63,12 +63,12 @@ class Sealing:
             self._zip.close()
 
     @contextmanager
-    def member(self, name: str, packed: bool = True) -> Iterator[Callable[[bytes], Any]]:
-        """A function that takes the member's next bytes. packed: whether they are made smaller."""
+    def member(self, name: str) -> Iterator[Callable[[bytes], Any]]:
+        """A function that takes the member's next bytes; they are stored compressed."""
         assert _NAME.fullmatch(name), name
         assert name not in self.members, name
         digest, size = hashlib.sha256(), 0
-        with self._zip.open(_info(name, packed), "w", force_zip64=True) as stream:
+        with self._zip.open(_info(name, packed=True), "w", force_zip64=True) as stream:
 
             def write(piece: bytes) -> None:
                 nonlocal size
@@ -105,8 +105,8 @@ class Sealed:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             if isinstance(error, OSError) and error.strerror:
-                raise self._refused(f"The archive cannot be read ({error.strerror}).", "Check the path.") from None
-            raise self._refused("The file is cut off, or no project archive.", _AGAIN) from None
+                raise self.refused(f"The archive cannot be read ({error.strerror}).", "Check the path.") from None
+            raise self.refused("The file is cut off, or no project archive.", _AGAIN) from None
         try:
             self._infos = self._named()
             self.told = self._manifest()
@@ -135,7 +135,7 @@ class Sealed:
             total = end + self.size
             digest = _digest(stream, end, lambda done: watch(done, total))
         if comment != b"sha256 " + digest.encode():
-            raise self._refused("The archive is damaged: it is not as it was written.", _AGAIN)
+            raise self.refused("The archive is damaged: it is not as it was written.", _AGAIN)
         done = end
         for name in self.members:
             for piece in self.pieces(name):
@@ -165,7 +165,7 @@ class Sealed:
             *whole, rest = (rest + piece).split(b"\n")
             yield from whole
             if len(rest) > longest:
-                raise self._refused(f"{name} holds a line of more than {longest:,} bytes.", _STRANGE)
+                raise self.refused(f"{name} holds a line of more than {longest:,} bytes.", _STRANGE)
         if rest:
             yield rest
 
@@ -173,34 +173,34 @@ class Sealed:
         """The members by name, each as an archive of ours has them."""
         infos = self._zip.infolist()
         if len(infos) > _MOST_MEMBERS:
-            raise self._refused(f"The archive has {len(infos):,} members, {_MOST_MEMBERS:,} are allowed.", _STRANGE)
+            raise self.refused(f"The archive has {len(infos):,} members, {_MOST_MEMBERS:,} are allowed.", _STRANGE)
         found: dict[str, zipfile.ZipInfo] = {}
         for info in infos:
             shown = info.orig_filename[:80]
             kind = stat.S_IFMT(info.external_attr >> 16)
             if not _NAME.fullmatch(info.orig_filename):
-                raise self._refused(f'The archive names a file outside of its own folder: "{shown}".', _STRANGE)
+                raise self.refused(f'The archive names a file outside of its own folder: "{shown}".', _STRANGE)
             if kind not in (0, stat.S_IFREG) or info.is_dir():
-                raise self._refused(f'"{shown}" is a link or a folder, not a file.', _STRANGE)
+                raise self.refused(f'"{shown}" is a link or a folder, not a file.', _STRANGE)
             if info.flag_bits & 0x41 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise self._refused(f'"{shown}" is encrypted or packed in an unknown way.', _STRANGE)
+                raise self.refused(f'"{shown}" is encrypted or packed in an unknown way.', _STRANGE)
             if info.orig_filename in found:
-                raise self._refused(f'The archive holds "{shown}" twice.', _STRANGE)
+                raise self.refused(f'The archive holds "{shown}" twice.', _STRANGE)
             if info.file_size > max(_HARMLESS, _RATIO * info.compress_size):
-                raise self._refused(f'"{shown}" would unpack to {info.file_size:,} bytes.', _STRANGE)
+                raise self.refused(f'"{shown}" would unpack to {info.file_size:,} bytes.', _STRANGE)
             found[info.orig_filename] = info
         unpacked, packed = sum(i.file_size for i in infos), sum(i.compress_size for i in infos)
         brought = self._path.stat().st_size
         if packed > brought or unpacked > min(LARGEST, max(4 * _HARMLESS, _RATIO * brought)):
-            raise self._refused(f"The archive would unpack to {unpacked:,} bytes.", _STRANGE)
+            raise self.refused(f"The archive would unpack to {unpacked:,} bytes.", _STRANGE)
         return found
 
     def _manifest(self) -> dict[str, Any]:
         info = self._infos.get(MANIFEST)
         if info is None:
-            raise self._refused("The zip file is no project archive: it has no manifest.", _STRANGE)
+            raise self.refused("The zip file is no project archive: it has no manifest.", _STRANGE)
         if info.file_size > _LARGEST_MANIFEST:
-            raise self._refused("The archive's manifest is too large.", _STRANGE)
+            raise self.refused("The archive's manifest is too large.", _STRANGE)
         try:
             with self._zip.open(info) as stream:
                 told = json.loads(stream.read(_LARGEST_MANIFEST + 1))
@@ -212,26 +212,27 @@ class Sealed:
         except _UNREADABLE:
             sound, told = False, {}
         if not sound:
-            raise self._refused("The archive's manifest is damaged.", _AGAIN)
+            raise self.refused("The archive's manifest is damaged.", _AGAIN)
         return dict(told)
 
     def _agree(self) -> None:
         """Refuses members that the manifest does not list, and the reverse."""
         there = set(self._infos) - {MANIFEST}
         if strange := sorted(there - set(self.members)):
-            raise self._refused(f'The archive holds "{strange[0]:.80}", which its manifest does not list.', _STRANGE)
+            raise self.refused(f'The archive holds "{strange[0]:.80}", which its manifest does not list.', _STRANGE)
         if missing := sorted(set(self.members) - there):
-            raise self._refused(f'"{missing[0]:.80}" is missing from the archive.', _AGAIN)
+            raise self.refused(f'"{missing[0]:.80}" is missing from the archive.', _AGAIN)
         for name, member in self.members.items():
             if self._infos[name].file_size != member["bytes"]:
                 raise self._damaged(name)
         if not _COMMENT.fullmatch(self._zip.comment):
-            raise self._refused("The archive's seal is missing or damaged.", _AGAIN)
+            raise self.refused("The archive's seal is missing or damaged.", _AGAIN)
 
     def _damaged(self, name: str) -> UserError:
-        return self._refused(f'"{name}" in the archive is damaged: it is not what the manifest says.', _AGAIN)
+        return self.refused(f'"{name}" in the archive is damaged: it is not what the manifest says.', _AGAIN)
 
-    def _refused(self, what: str, remedy: str) -> UserError:
+    def refused(self, what: str, remedy: str) -> UserError:
+        """What is wrong with the archive, to be raised before anything is stored."""
         return UserError(f"{what} Nothing was imported.", self.where, remedy)
 
 

@@ -24,13 +24,7 @@ from semievol.store.runs.rounds import Round
 
 
 def write(
-    store: Store,
-    project: projects.Project,
-    round_: Round,
-    selection: int,
-    out: Path,
-    form: str | None = None,
-    overwrite: bool = False,
+    store: Store, project: projects.Project, round_: Round, selection: int, out: Path, form: str | None = None
 ) -> Path:
     """Writes the labeled records (without calibration) and the selection's accepted answers to `out`."""
     form = form or next((part[1:] for part in out.suffixes if part[1:] in FORMS), "chat")
@@ -45,7 +39,7 @@ def write(
         | {"passport": passports.get(record.id, gold | {"content_hash": record.content_hash})}
         for record, example in found
     ]
-    return files.table(out, rows, overwrite)
+    return files.table(out, rows)
 
 
 def pairs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[tuple[Record, Example]]:

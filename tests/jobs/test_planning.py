@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from semievol.config import STUDIO_READERS, Config, load
 from semievol.errors import UserError
-from semievol.export import archive, arrival
+from semievol.export import archive, restoring
 from semievol.jobs import launch
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
@@ -112,7 +112,7 @@ def test_beside_a_round_that_came_finished_everything_is_run_anew(
     carried_out(store, first)
     assert launch.start(store, project, load("studio", None, CUT)).round_id == first.round_id
     out, _ = archive.write(store, project, tmp_path / "a.semievol.zip")
-    back = arrival.restore(store, out, "Brought")
+    back = restoring.restore(store, out, "Brought")
     (brought,) = rounds.list_rounds(store, back.id)
     live = launch.start(store, back, load("studio", None, CUT))
     assert live.round_id != brought.id

@@ -181,7 +181,7 @@ def test_a_page_learns_what_others_said_meanwhile(full: World) -> None:
     shown = results.record_view(full.store, full.round.id, "u1")
     theirs = decide(full, "u1", "edit", answer="waste", reviewer="bob")
     mine = decide(full, "u1", "edit", answer="water", reviewer="ada")
-    found = decisions.newer(full.store, full.project.id, shown.record.content_hash, shown.last_entry)
+    found = decisions.since(full.store, full.project.id, shown.last_entry, shown.record.content_hash)
     assert found == [theirs, mine]
     assert results.record_view(full.store, full.round.id, "u2").last_entry == 0
 

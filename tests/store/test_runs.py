@@ -155,7 +155,8 @@ def test_what_runs_waits_or_is_done_cannot_be_resumed(world: World) -> None:
 
 def test_an_error_is_kept_and_told(world: World) -> None:
     error = UserError("Too hot.", "gpu", "Cool it.").as_dict()
-    claims.finish(world.store, world.run.id, 1, "failed", error=error, environment={"torch": "2"})
+    claims.record_environment(world.store, world.run.id, 1, {"torch": "2"})
+    claims.finish(world.store, world.run.id, 1, "failed", error=error)
     run = runs.get_run(world.store, world.run.id)
     assert (run.status, run.error, run.environment) == ("failed", error, {"torch": "2"})
     assert run.ended is not None

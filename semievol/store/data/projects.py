@@ -1,6 +1,6 @@
-"""Projects: making, finding, changing, copying and deleting them, and the folder that belongs to each.
+"""Projects: making, finding, changing, copying and deleting them, with their folders.
 
-Their data lives in `versions` and `records`.
+Their data is in `versions` and `records`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.data.versions import (
     NewVersion,
-    arriving,
     as_task,
     copy_rows,
     copy_version,
+    gathered,
     in_use,
     inserted_id,
     write_version,
@@ -54,7 +54,7 @@ class Project:
 
 
 def check_name(store: Store, name: str) -> str:
-    """The name as it will be stored. Raises UserError where it cannot be a new project's name."""
+    """The name as it will be stored. Raises UserError if a new project cannot have it."""
     name = _valid_name(name)
     with store.read() as connection:
         if connection.execute(select(schema.projects.c.id).where(schema.projects.c.name == name)).first():
@@ -74,10 +74,10 @@ def create_project(
 
 
 def create_with_data(store: Store, name: str, first: NewVersion) -> Project:
-    """A new project with its first dataset version: both or neither; `clear_leftovers` is the caller's to call."""
+    """A new project with its first dataset version, both or neither. If it fails, call `clear_leftovers`."""
     name = _valid_name(name)
     values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
-    with arriving(store, first) as (connection, counts):
+    with gathered(store, first) as (connection, counts):
         project_id = _insert(store, connection, values)
         write_version(connection, project_id, first, counts)
     return find_project(store, project_id)
@@ -108,7 +108,7 @@ def find_project(store: Store, name_or_id: str | int) -> Project:
 
 
 def list_projects(store: Store, archived: bool = False) -> list[Project]:
-    """Projects, newest first; the archived ones are left out unless asked for."""
+    """Projects, newest first. archived: whether archived ones are listed, too."""
     with store.read() as connection:
         return _load(connection, literal(True) if archived else schema.projects.c.archived.is_(False))
 
@@ -122,7 +122,7 @@ def update_project(
     settings: dict[str, Any] | None = None,
     archived: bool | None = None,
 ) -> Project:
-    """Changes what is given and leaves the rest."""
+    """Changes the given fields."""
     given: dict[str, Any] = {"name": None if name is None else _valid_name(name), "task": _task_values(task)}
     given |= {"settings": settings, "archived": archived}
     values = {key: value for key, value in given.items() if value is not None}
@@ -162,7 +162,7 @@ def delete_project(store: Store, id: int) -> None:
 
 
 def project_folder(store: Store, id: int) -> Path:
-    """Where the project's files are; made if it is not there."""
+    """The folder of the project's files; made if it does not exist."""
     folder = _folder(store, id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
@@ -182,9 +182,9 @@ def incoming_folder(store: Store) -> Iterator[Path]:
 
 
 def clear_leftovers(store: Store, id: int) -> None:
-    """Removes what an import that was not committed left: files that no version names, the folder of no project."""
+    """Removes what a failed import left: uploads that no version names, and the folder if there is no such project."""
     v = schema.versions.c
-    with store.write() as connection:  # whoever else is about to store waits
+    with store.write() as connection:  # so that nobody else stores meanwhile
         if not _load(connection, schema.projects.c.id == id):
             shutil.rmtree(_folder(store, id), ignore_errors=True)
             return
@@ -196,18 +196,18 @@ def clear_leftovers(store: Store, id: int) -> None:
 
 
 def clear_orphan(store: Store, id: int) -> None:
-    """Removes the folder of a project that is only about to be made: what a killed import left, for numbers are given
-    out once. The caller holds the write lock."""
+    """Empties the folder of a project that is about to be made. Numbers are given out once, so what is in it was left
+    by an import that was killed. The caller holds the write lock."""
     shutil.rmtree(_folder(store, id), ignore_errors=True)
 
 
 def adapter_place(id: int, number: int | str) -> str:
-    """Where an adapter that came with the project lies, as places are stored: relative to the workspace."""
+    """Path of an adapter that was imported with the project, relative to the workspace, as paths are stored."""
     return f"projects/{int(id)}/adapters/{number}"
 
 
 def run_folder(store: Store, id: int, run_id: int) -> Path:
-    """Where a run of the project has its log, its checkpoints and its evolved adapter; it may not be there yet."""
+    """The folder of a run's log, checkpoints and evolved adapter; it may not exist yet."""
     return _folder(store, id) / "runs" / str(run_id)
 
 

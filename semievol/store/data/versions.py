@@ -1,4 +1,4 @@
-"""Dataset versions: records written once, whole, and read back exactly; hidden gold apart; the calibration cut."""
+"""Dataset versions: records are written once, whole; hidden gold is stored apart. Also the calibration split."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from semievol.store.database import Store, timestamp
 class Version:
     """A stored dataset version.
 
-    sources: for every split where its records came from (split, name, sha256, form, …). findings: as they were told
-    when it was imported (`importing.checks`).
+    sources: for every split where its records came from (split, name, sha256, form, …). findings: those of
+    `importing.checks` at the import.
     """
 
     id: int
@@ -39,9 +39,9 @@ class Version:
 class NewVersion:
     """A dataset version on its way to the store.
 
-    records: split by split, in the order in which they are to be read; hidden_gold: pairs of record id and answer. Both
-    are taken as they come, a few thousand at a time. watch: is told how many records were gathered. keep: is called
-    with the project's id before anything is committed; what it raises undoes all.
+    records: split by split, in the order in which they are to be read. hidden_gold: pairs of record id and answer. Both
+    are read lazily, a few thousand at a time. watch: called with the number of records gathered so far. keep: called
+    with the project's id before anything is committed; if it raises, nothing is stored.
     """
 
     records: Iterable[Record]
@@ -71,7 +71,7 @@ def store_version(store: Store, project_id: int, new: NewVersion) -> int:
 
     From then on it is the one in use, and the project's task is that of its records.
     """
-    with arriving(store, new) as (connection, counts):
+    with gathered(store, new) as (connection, counts):
         return write_version(connection, project_id, new, counts)
 
 
@@ -108,9 +108,9 @@ def copy_rows(connection: Connection, table: Table, where: Mapping[str, int], ch
 
 
 @contextmanager
-def arriving(store: Store, new: NewVersion) -> Iterator[tuple[Connection, Mapping[Split, int]]]:
-    """Gathers a version's records without keeping others from writing; then a transaction in which they can be moved,
-    and how many there are per split."""
+def gathered(store: Store, new: NewVersion) -> Iterator[tuple[Connection, Mapping[Split, int]]]:
+    """Gathers a version's records without blocking other writers; then gives a transaction for `write_version`, and the
+    number of records per split."""
     counts: Counter[Split] = Counter()
 
     def gather(connection: Connection) -> None:
@@ -121,7 +121,7 @@ def arriving(store: Store, new: NewVersion) -> Iterator[tuple[Connection, Mappin
 
 
 def write_version(connection: Connection, project_id: int, new: NewVersion, counts: Mapping[Split, int]) -> int:
-    """As `store_version`, inside a transaction of `arriving`, which says how many records there are per split."""
+    """As `store_version`, inside a transaction of `gathered`, with its number of records per split."""
     _put_in_use(connection, project_id, None, asdict(new.task))
     values = {"project_id": project_id, "number": _newest_number(connection, project_id) + 1, "created": timestamp()}
     values |= {"task": asdict(new.task), "counts": counts, "sources": new.sources, "findings": new.findings}
@@ -193,8 +193,8 @@ def _newest_number(connection: Connection, project_id: int) -> int:
 
 @dataclass(frozen=True)
 class Changes:
-    """Records of a later version that an earlier one does not have, and the other way round; of those in both, how many
-    have another known answer, how many stand in another split."""
+    """Differences between two versions. added, gone: records that only the later or only the earlier one has.
+    relabeled: records of both with another known answer. moved: records of both in another split."""
 
     added: int
     gone: int
@@ -203,7 +203,7 @@ class Changes:
 
 
 def changes(store: Store, earlier: int, later: int) -> Changes:
-    """What is different between two dataset versions. Records are the same where their content is: so are their ids."""
+    """The differences between two dataset versions. Records are compared by id, which is made from the content."""
     old, new = schema.records.alias("old"), schema.records.alias("new")
     both = (old.c.version_id == earlier) & (new.c.version_id == later) & (old.c.record_id == new.c.record_id)
     answers = func.coalesce(old.c.answer, "") != func.coalesce(new.c.answer, "")
@@ -219,7 +219,7 @@ def changes(store: Store, earlier: int, later: int) -> Changes:
 
 
 def task_of(store: Store, version_id: int) -> Task:
-    """The task that this dataset version was imported with; a project's own task is that of the version in use."""
+    """The task of this dataset version; a project's own task is that of the version in use."""
     with store.read() as connection:
         return task_in(connection, version_id)
 
@@ -239,13 +239,13 @@ def as_task(stored: dict[str, Any] | None) -> Task | None:
 
 
 def calibration(store: Store, project_id: int) -> frozenset[str] | None:
-    """Content hashes of the labeled records that the project holds out; None where nothing was cut yet."""
+    """Content hashes of the labeled records that the project holds out; None if no split was cut yet."""
     with store.read() as connection:
         return _calibration(connection, project_id) or None
 
 
 def save_calibration(store: Store, project_id: int, hashes: Iterable[str]) -> frozenset[str]:
-    """Fixes the project's calibration split and returns it. What was cut first stays: a later call changes nothing."""
+    """Stores the project's calibration split, unless it has one already, and returns the stored one."""
     wanted = frozenset(hashes)
     with store.write() as connection:
         standing = _calibration(connection, project_id)

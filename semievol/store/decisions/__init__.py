@@ -2,5 +2,5 @@
 
 `decisions` appends them; nothing is ever changed. `standing` reads the entries that no later one takes back and writes
 them beside the candidates; what they mean, `selection.decisions` says. `reviews` stores random reviews, `history`
-reads everything back. `freezing` freezes what is accepted, `selections` stores what was frozen.
+reads everything back. `selections` freezes what is accepted.
 """

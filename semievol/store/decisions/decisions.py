@@ -1,6 +1,6 @@
 """Decisions of the experts: appended, never changed, carried over by content.
 
-What they mean for a candidate, `selection.decisions` says.
+`selection.decisions` says what they mean for a candidate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.store import schema
 from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task
-from semievol.store.database import Store
+from semievol.store.database import Store, in_parts
 from semievol.store.decisions.standing import COLUMNS, FIELDS, STANDS, load, refresh_candidates, standing_in
 from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
@@ -28,7 +28,10 @@ _AT_ONCE = 2_000
 
 @dataclass(frozen=True)
 class Said:
-    """What a reviewer says about records. answer: for `edit`, the right one. key: of the press, which counts once."""
+    """What a reviewer says about records.
+
+    answer: for `edit`, the right one. key: names the key press or click; what arrives twice under it is stored once.
+    """
 
     action: str
     answer: str | None = None
@@ -71,7 +74,7 @@ def decide_many(
 ) -> list[Decision]:
     """The same decision about many records (id -> answer shown), all of them or none; one `undo` takes all back.
 
-    only_undecided: what somebody has decided on meanwhile is left as it is. watch: is told how many were written.
+    only_undecided: leaves out records that somebody has decided on meanwhile. watch: called with the number written.
     answer: for `edit`, the answer that all of them get. The same `key` twice stores them once.
     """
     with store.write() as connection:
@@ -129,7 +132,6 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
     Returns the entry that undoes; what was undone stays in the history. The same `key` twice undoes once. Answers of a
     random review are taken back there (`reviews.undo`), so that nobody opens one again without knowing.
     """
-    c = schema.decisions.c
     with store.write() as connection:
         known = _of_key(connection, project_id, key)
         if known:
@@ -137,8 +139,7 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
         found = _newest(connection, project_id, reviewer)
         if found is None:
             return None
-        which = c.id == found.id if found.batch is None else c.batch == found.batch
-        taken = load(connection, select(*COLUMNS).where(*_own(project_id, reviewer), which).order_by(c.id))
+        taken = _batch(connection, found, *_own(project_id, reviewer))
         return _take_back(connection, store, taken, reviewer, found.batch, key)[-1]
 
 
@@ -167,7 +168,7 @@ def take_back(
     """Undoes one entry of the history, whoever made it and however long ago, a bulk decision as a whole.
 
     Returns the entries that undo; none where it is undone already. Raises UserError where there is no such decision.
-    watch: is told how many were taken back.
+    watch: called with the number taken back.
     """
     c = schema.decisions.c
     with store.write() as connection:
@@ -179,8 +180,7 @@ def take_back(
         ).one_or_none()
         if found is None:
             raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
-        which = c.id == found.id if found.batch is None else c.batch == found.batch
-        taken = load(connection, select(*COLUMNS).where(c.project_id == project_id, which, *STANDS).order_by(c.id))
+        taken = _batch(connection, found, c.project_id == project_id, *STANDS)
         return _take_back(connection, store, taken, reviewer, found.batch, key, watch) if taken else []
 
 
@@ -226,21 +226,13 @@ def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
         return standing_in(connection, project_id)
 
 
-def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> list[Decision]:
-    """What was said about one content after entry `after_id`, undone or not: what a page that showed that entry as the
-    last one (`RecordView.last_entry`) does not know yet."""
+def since(store: Store, project_id: int, after_id: int, content_hash: str | None = None) -> list[Decision]:
+    """Every entry of the project after entry `after_id`, undone or not, oldest first; of one content if it is given."""
     c = schema.decisions.c
-    mine = (c.project_id == project_id, c.content_hash == content_hash, c.id > after_id)
-    with store.read() as connection:
-        return load(connection, select(*COLUMNS).where(*mine).order_by(c.id))
-
-
-def since(store: Store, project_id: int, after_id: int) -> list[Decision]:
-    """Every entry of the project after entry `after_id`, oldest first."""
-    c = schema.decisions.c
-    with store.read() as connection:
-        query = select(*COLUMNS).where(c.project_id == project_id, c.id > after_id)
-        return load(connection, query.order_by(c.id))
+    query = select(*COLUMNS).where(c.project_id == project_id, c.id > after_id).order_by(c.id)
+    if content_hash is not None:
+        query = query.where(c.content_hash == content_hash)
+    return [Decision(*row) for row in store.rows(query)]
 
 
 def in_bulk(store: Store, project_id: int) -> frozenset[str]:
@@ -288,11 +280,10 @@ def _append(
     key: str | None,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
-    """Stores the rows; `key` stands with the last of them and so stands for all of their batch."""
+    """Stores the rows. `key` is stored with the last one only, and is found there for the whole batch."""
     entry = insert(schema.decisions).returning(schema.decisions.c.id, sort_by_parameter_order=True)
     ids: list[int] = []
-    for start in range(0, len(rows), _AT_ONCE):
-        some = rows[start : start + _AT_ONCE]
+    for some in in_parts(rows, _AT_ONCE):
         keyed = [row | {"key": key if row is rows[-1] else None} for row in some]
         ids += connection.execute(entry, keyed).scalars()
         refresh_candidates(connection, project_id, (row["content_hash"] for row in some))
@@ -307,7 +298,11 @@ def _of_key(connection: Connection, project_id: int, key: str | None) -> list[De
     c = schema.decisions.c
     mine = select(c.id, c.batch).where(c.project_id == project_id, c.key == key)
     row = connection.execute(mine).one_or_none() if key is not None else None
-    if row is None:
-        return []
-    which = c.id == row.id if row.batch is None else c.batch == row.batch
-    return load(connection, select(*COLUMNS).where(c.project_id == project_id, which).order_by(c.id))
+    return [] if row is None else _batch(connection, row, c.project_id == project_id)
+
+
+def _batch(connection: Connection, entry: Any, *conditions: Any) -> list[Decision]:
+    """The entries stored together with this one (a row with `id` and `batch`), or it alone where there is no batch."""
+    c = schema.decisions.c
+    same = c.id == entry.id if entry.batch is None else c.batch == entry.batch
+    return load(connection, select(*COLUMNS).where(*conditions, same).order_by(c.id))

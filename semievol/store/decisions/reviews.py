@@ -12,11 +12,10 @@ from semievol.errors import UserError
 from semievol.evidence.reviews import Mode, Review, Sample, Seen
 from semievol.selection.decisions import ASSERTS
 from semievol.store import schema
-from semievol.store.data.records import find_record
+from semievol.store.data.records import find_record, record_keys
 from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
 from semievol.store.decisions.decisions import Said, take_back, write_decisions
-from semievol.store.decisions.selections import record_keys
 from semievol.store.decisions.standing import was_undone
 from semievol.store.runs.rounds import bump
 
@@ -52,8 +51,7 @@ def begin(
         values |= {"drawn": [keys[record_id] for record_id in order], "policy": policy.model_dump(mode="json")}
         values |= {"prior": list(prior), "created": store.now(connection)}
         review_id = inserted_id(connection, schema.reviews, values)
-        project_id = connection.execute(select(_r.project_id).where(_r.id == round_id)).scalar_one()
-        bump(connection, project_id=project_id)
+        bump(connection, project_id=_project_id(connection, round_id))
     return get(store, review_id)
 
 
@@ -99,7 +97,7 @@ def undo(store: Store, review: Review, reviewer: str = "", key: str | None = Non
     columns = (_a.id, _a.decision_id, _a.record_key)
     newest = select(*columns).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
     with store.write() as connection:
-        project_id = connection.execute(select(_r.project_id).where(_r.id == review.round_id)).scalar_one()
+        project_id = _project_id(connection, review.round_id)
         if key is not None and _known(connection, project_id, review.id, key):
             return True
         found = connection.execute(newest.order_by(_a.id.desc()).limit(1)).one_or_none()
@@ -125,14 +123,17 @@ def _known(connection: Connection, project_id: int, review_id: int, key: str) ->
     return any(connection.execute(query).first() is not None for query in keyed)
 
 
+def _project_id(connection: Connection, round_id: int) -> int:
+    return int(connection.execute(select(_r.project_id).where(_r.id == round_id)).scalar_one())
+
+
 def end(store: Store, review_id: int) -> None:
     """Stops an open review before all were answered; what is known by then stays, under the bound for any time."""
     with store.write() as connection:
         found = _load(connection, _v.id == review_id)
         if found and found[0].open:
             connection.execute(update(schema.reviews).where(_v.id == review_id).values(ended=store.now(connection)))
-            project_id = connection.execute(select(_r.project_id).where(_r.id == found[0].round_id)).scalar_one()
-            bump(connection, project_id=project_id)
+            bump(connection, project_id=_project_id(connection, found[0].round_id))
 
 
 def get(store: Store, review_id: int) -> Review:

@@ -5,7 +5,7 @@ They are read by content, and the one that counts is written beside every candid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,7 @@ from semievol.records import Decision, Record, Task
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.versions import task_in
+from semievol.store.database import in_parts
 from semievol.task.answers import allowed_answers
 
 FIELDS = (
@@ -94,10 +95,3 @@ def _allowed(task: Task, options: Sequence[str]) -> tuple[str, ...]:
 
 def load(connection: Connection, query: Any) -> list[Decision]:
     return [Decision(*row) for row in connection.execute(query)]
-
-
-def in_parts(hashes: Iterable[str]) -> Iterator[list[str]]:
-    """Few enough at a time for one statement's parameters."""
-    wanted = list(hashes)
-    for start in range(0, len(wanted), 500):
-        yield wanted[start : start + 500]

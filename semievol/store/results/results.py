@@ -35,7 +35,7 @@ class RecordView:
 
     responses: one per collaborator. decision: the standing one. gold: the hidden gold of a pool record, the known
     answer of any other. last_entry: id of the newest entry in the history of this content, 0 if there is none; see
-    `decisions.newer`.
+    `decisions.since`.
     """
 
     record: Record

@@ -52,21 +52,12 @@ def beat(store: Store, run_id: int, attempt: int) -> bool:
         return _owns(store, connection, run_id, attempt)
 
 
-def finish(
-    store: Store,
-    run_id: int,
-    attempt: int,
-    status: Ending,
-    error: Mapping[str, Any] | None = None,
-    environment: Mapping[str, Any] | None = None,
-) -> None:
-    """Ends the run; the worker's last word. Raises `Stopped` where this attempt no longer owns it."""
+def finish(store: Store, run_id: int, attempt: int, status: Ending, error: Mapping[str, Any] | None = None) -> None:
+    """Ends the run. Raises `Stopped` where this attempt no longer owns it."""
     if status not in ("done", *RESUMABLE):
         raise ValueError(f"a run cannot finish as {status!r}")
     with store.write() as connection:
         own(store, connection, run_id, attempt)
-        if environment is not None:
-            change(connection, run_id, environment=dict(environment))
         end(connection, run_in(connection, run_id), status, store.now(connection), error)
 
 

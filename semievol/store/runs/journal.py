@@ -24,9 +24,9 @@ from semievol.records import Candidate, Response
 from semievol.selection.freezing import Accepted, Considered
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
+from semievol.store.data.records import record_keys
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions.freezing import Found, considered
-from semievol.store.decisions.selections import load_selection, record_keys, write_selection
+from semievol.store.decisions.selections import FoundBefore, considered, load_selection, write_selection
 from semievol.store.results import outcomes
 from semievol.store.results.rows import as_response, candidate_rows, response_columns, response_row
 from semievol.store.runs import rounds, runs
@@ -211,11 +211,11 @@ class StoreJournal:
 
     def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
         """The round's next selection; what this run used or froze before, or was asked to use, where there is one."""
-        found = Found(self._store, self._round.id, work)
+        found = FoundBefore(self._store, self._round.id, work)
         with self._write() as connection:
             frozen = self._settled(connection)
             if frozen is None:
-                now = found.still(connection)
+                now = found.now(connection)
                 frozen = write_selection(connection, self._round.id, policy, now, run_id=self._run.id)
             runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen

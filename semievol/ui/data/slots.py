@@ -19,6 +19,7 @@ from typing import Any
 import streamlit as st
 
 from semievol.errors import UserError
+from semievol.export.files import sha256
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import ENDINGS
 from semievol.importing.readers.sandbox import read_contained
@@ -210,7 +211,7 @@ def _copied(here: Place, project: Project, split: Split, source: bytes | Path, n
         path.write_bytes(source)
     else:
         shutil.copyfile(source, path)
-    given = Given(path, name, key, path.with_suffix(".arrow"), intake.sha256(path))
+    given = Given(path, name, key, path.with_suffix(".arrow"), sha256(path))
     drafts.keep(folder, split, drafts.Upload(file=path.name, name=name, key=key, sha256=given.sha256))
     return given
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from semievol.export import archive, arrival
+from semievol.export import archive, restoring
 from semievol.importing.near_duplicates import Watch
 from semievol.store.data.projects import Project, incoming_folder, project_folder
 from semievol.ui.shell import notices, parts, router, state
@@ -24,7 +24,7 @@ def bring() -> None:
 
 
 def _bring() -> None:
-    """The form. `arrival.restore` checks the whole archive before it stores anything."""
+    """The form. `restoring.restore` checks the whole archive before it stores anything."""
     told = f"A {archive.ENDING} file made by “Export whole project”."
     brought = st.file_uploader("Project archive", type="zip", help=told)
     name = st.text_input("Name", max_chars=120, placeholder="As in the archive", key="archive_name")
@@ -36,7 +36,7 @@ def _bring() -> None:
             path = folder / "archive.zip"
             with path.open("wb") as stream:
                 shutil.copyfileobj(brought, stream)
-            made = arrival.restore(store, path, name.strip() or None, watch)
+            made = restoring.restore(store, path, name.strip() or None, watch)
         notices.say("The project was imported.")
         router.go("overview", project=made.id, round=None)
 

@@ -25,7 +25,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     st.session_state.setdefault("review_made", {})[made.content_hash] = made
     if made.action == "skip":
         return
-    since = decisions.newer(here.store, here.this_project.id, made.content_hash, seen)
+    since = decisions.since(here.store, here.this_project.id, seen, made.content_hash)
     others = _others(here.task, since, made, mine)
     if others:
         _note(here, others, made)

@@ -8,7 +8,7 @@ from semievol.jobs import intake, launch, planning
 from semievol.jobs.launch import Span
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import freezing, selections
+from semievol.store.decisions import selections
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
@@ -41,7 +41,7 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
     policy = state.policy_shown(project, round_)
     newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
-    number = newest["number"] if newest and newest["size"] else freezing.freeze(store, round_.id, policy).number
+    number = newest["number"] if newest and newest["size"] else selections.freeze(store, round_.id, policy).number
     config = rounds.settled(round_, config.model_copy(update={"policy": policy}))
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if (run.round_id, run.selection) == (round_.id, number):

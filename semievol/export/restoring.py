@@ -1,7 +1,7 @@
-"""A project archive into the workspace: every byte checked, then stored whole or not at all, under a name of its own.
+"""A project archive into the workspace: every byte is checked, then the project is stored whole or not at all.
 
-Files are unpacked beside the projects under names of ours and put in place by one rename inside the transaction that
-stores the rows.
+Files are unpacked into a folder beside the projects, under names that the Studio chooses, and put in place by one
+rename inside the transaction that stores the rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,8 @@ from semievol.export.adapter import FULL_FILES, LORA_FILES
 from semievol.export.archive import FORMAT, KIND, LOG_BYTES
 from semievol.export.sealed import Sealed
 from semievol.importing.near_duplicates import Watch, unwatched
-from semievol.store.archives import restoring, taking
+from semievol.store import migrations
+from semievol.store.archives import import_rows
 from semievol.store.data import projects
 from semievol.store.data.projects import incoming_folder
 from semievol.store.database import Store
@@ -35,7 +36,7 @@ _MEMBER = re.compile(
 )
 _ADAPTER_FILES = {*LORA_FILES, *FULL_FILES, checkpoints.MARKER}
 _ROOM = 2
-"""How many times an archive's bytes must be free: files or rows, and the room in which rows wait."""
+"""How many times an archive's bytes must be free on the disk: rows are kept twice until they are stored."""
 _DAMAGED = "Export the project again from its own workspace."
 
 
@@ -45,27 +46,26 @@ def restore(store: Store, path: Path, name: str | None = None, watch: Watch = un
     Raises UserError, and stores nothing, for an archive that is damaged, of a later version, or not one, and where the
     name is taken. All of it or nothing, also where the process is killed in the middle.
     """
-    where = path.name
-    with Sealed(path, where) as sealed:
-        _check_version(sealed.told, where)
+    with Sealed(path, path.name) as sealed:
+        _check_version(sealed)
         name = projects.check_name(store, str(sealed.told["project"]) if name is None else name)
-        _check_room(store, sealed, where)
-        _check_members(sealed, where)
+        _check_room(store, sealed)
+        _check_members(sealed)
         sealed.check(partial(watch, "Reading the archive"))
         with incoming_folder(store) as folder:
             touched: list[int] = []
             try:
-                _unpack(sealed, folder / "project", where)
-                return restoring.restore(store, name, _arriving(store, sealed, folder / "project", touched, watch))
+                _unpack(sealed, folder / "project")
+                return import_rows.restore(store, name, _new_project(store, sealed, folder / "project", touched, watch))
             except BaseException as error:
                 for project_id in touched:
-                    with suppress(UserError, OSError):  # what went wrong first is what is told
+                    with suppress(UserError, OSError):  # the first error is the one to show
                         projects.clear_leftovers(store, project_id)
                 if not isinstance(error, OSError):
                     raise
                 raise UserError(
                     f"Not saved: the archive's files cannot be unpacked ({error.strerror or error}).",
-                    where,
+                    path.name,
                     "Free some space on the disk, then try again.",
                 ) from None
 
@@ -73,7 +73,7 @@ def restore(store: Store, path: Path, name: str | None = None, watch: Watch = un
 def model_of(path: Path) -> str:
     """The model that the archive's newest round was made with, as its settings name it."""
     with Sealed(path, path.name) as sealed:
-        _check_version(sealed.told, path.name)
+        _check_version(sealed)
         place = sealed.told["tables"]["rounds"]["columns"].index("config")
         rows = [row[place] for row in _rows(sealed, "rounds")]
     if not rows:
@@ -81,36 +81,37 @@ def model_of(path: Path) -> str:
     return str(rows[-1]["model"])
 
 
-def _check_version(told: dict[str, Any], where: str) -> None:
-    """Refuses what is no archive, or one that says more than this version understands."""
+def _check_version(sealed: Sealed) -> None:
+    """Refuses what is no archive, or one of a later version."""
     update = "Update the Studio, then import it."
+    told = sealed.told
     found: Any = told.get("format")
     number: Any = told.get("schema")
     sound = told.get("kind") == KIND and type(found) is int and type(number) is int and type(told.get("project")) is str
     if not sound or not isinstance(told.get("tables"), dict) or type(told.get("adapters")) is not int:
-        raise UserError("The file is no project archive of the Studio. Nothing was imported.", where, _DAMAGED)
+        raise sealed.refused("The file is no project archive of the Studio.", _DAMAGED)
     if found > FORMAT:
         what = f"The archive has format {found}, this version of the Studio knows formats up to {FORMAT}."
-        raise UserError(f"{what} Nothing was imported.", where, update)
-    if number > taking.schema_number():
-        what = f"The archive has schema {number}, this version of the Studio knows schemas up to"
-        raise UserError(f"{what} {taking.schema_number()}. Nothing was imported.", where, update)
+        raise sealed.refused(what, update)
+    if number > migrations.newest():
+        known = f"this version of the Studio knows schemas up to {migrations.newest()}"
+        raise sealed.refused(f"The archive has schema {number}, {known}.", update)
     for table in told["tables"].values():
         if not (isinstance(table, dict) and type(table.get("rows")) is int and isinstance(table.get("columns"), list)):
-            raise UserError("The archive's manifest is damaged. Nothing was imported.", where, _DAMAGED)
+            raise sealed.refused("The archive's manifest is damaged.", _DAMAGED)
 
 
-def _check_room(store: Store, sealed: Sealed, where: str) -> None:
+def _check_room(store: Store, sealed: Sealed) -> None:
     free = shutil.disk_usage(store.home).free
     if _ROOM * sealed.size > free:
         raise UserError(
             f"The archive takes {_ROOM * sealed.size / 2**20:,.0f} MB, {free / 2**20:,.0f} MB are free.",
-            where,
+            sealed.where,
             "Free some space on the disk, then try again.",
         )
 
 
-def _check_members(sealed: Sealed, where: str) -> None:
+def _check_members(sealed: Sealed) -> None:
     """Refuses a member whose name says that it is none of an archive's parts."""
     for name in sealed.members:
         found = _MEMBER.fullmatch(name)
@@ -120,16 +121,14 @@ def _check_members(sealed: Sealed, where: str) -> None:
         elif found and found[5] is not None:
             known = int(found[5]) <= sealed.told["tables"].get("runs", {"rows": 0})["rows"]
         if not known:
-            raise UserError(
-                f'The archive holds "{name:.80}", which is no part of one. Nothing was imported.', where, _DAMAGED
-            )
+            raise sealed.refused(f'The archive holds "{name:.80}", which is no part of one.', _DAMAGED)
     for table in sealed.told["tables"]:
         if f"tables/{table}.jsonl" not in sealed.members:
-            raise UserError(f'The archive has no table "{table:.80}". Nothing was imported.', where, _DAMAGED)
+            raise sealed.refused(f'The archive has no table "{table:.80}".', _DAMAGED)
 
 
-def _unpack(sealed: Sealed, folder: Path, where: str) -> None:
-    """Uploads, adapters and logs into a folder laid out as a project's is; names are ours, checked by `_MEMBER`."""
+def _unpack(sealed: Sealed, folder: Path) -> None:
+    """Uploads, adapters and logs into a folder laid out like a project's; `_MEMBER` has checked the names."""
     folder.mkdir(mode=0o700)
     for name in sealed.members:
         if name.startswith("tables/"):
@@ -142,19 +141,15 @@ def _unpack(sealed: Sealed, folder: Path, where: str) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if name.startswith("uploads/") and sealed.members[name]["sha256"] != path.name:
-            raise UserError(
-                "An original file is not the one that its name says. Nothing was imported.", where, _DAMAGED
-            )
+            raise sealed.refused("An original file is not the one that its name says.", _DAMAGED)
         if name.startswith("logs/") and path.stat().st_size > LOG_BYTES:
-            raise UserError("A log is longer than an archive's may be. Nothing was imported.", where, _DAMAGED)
+            raise sealed.refused("A log is longer than an archive's may be.", _DAMAGED)
     for number in range(1, sealed.told["adapters"] + 1):
         if wrong := _adapter_fault(folder / "adapters" / str(number)):
-            raise UserError(
-                f"Adapter {number} of the archive is damaged: {wrong}. Nothing was imported.", where, _DAMAGED
-            )
+            raise sealed.refused(f"Adapter {number} of the archive is damaged: {wrong}.", _DAMAGED)
     there = folder / "adapters"
     if there.is_dir() and len(list(there.iterdir())) > sealed.told["adapters"]:
-        raise UserError("The archive holds an adapter too many. Nothing was imported.", where, _DAMAGED)
+        raise sealed.refused("The archive holds an adapter too many.", _DAMAGED)
 
 
 def _adapter_fault(folder: Path) -> str | None:
@@ -169,12 +164,12 @@ def _adapter_fault(folder: Path) -> str | None:
     return checkpoints.fault(folder)
 
 
-def _arriving(store: Store, sealed: Sealed, folder: Path, touched: list[int], watch: Watch) -> restoring.Arriving:
+def _new_project(
+    store: Store, sealed: Sealed, folder: Path, touched: list[int], watch: Watch
+) -> import_rows.ArchivedRows:
+    """The archive's rows, with what puts its files in place; `touched` gets the project's id once that has begun."""
     tables = sealed.told["tables"]
     total = sum(table["rows"] for table in tables.values())
-
-    def rows_of(table: str) -> Callable[[], Iterable[list[Any]]]:
-        return lambda: _rows(sealed, table)
 
     def keep(project_id: int, first_run: int) -> None:
         """The transaction is open: nobody else makes a project of this number."""
@@ -188,8 +183,8 @@ def _arriving(store: Store, sealed: Sealed, folder: Path, touched: list[int], wa
         folder.replace(final)
         checkpoints.sync(final.parent)
 
-    return restoring.Arriving(
-        {name: (table["columns"], table["rows"], rows_of(name)) for name, table in tables.items()},
+    return import_rows.ArchivedRows(
+        {name: (table["columns"], table["rows"], partial(_rows, sealed, name)) for name, table in tables.items()},
         sealed.told["adapters"],
         keep,
         lambda done: watch("Storing", done, total),
