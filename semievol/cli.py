@@ -88,66 +88,50 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     verb("sample", _sample, "create the bundled sample project")
-    imports = verb("import", _import, "make a project from files or from an archive")
-    imports.add_argument("--archive", type=Path, metavar="F", help="archive of a whole project, instead of files")
-    imports.add_argument("--labeled", type=Path, help="file with known answers")
-    imports.add_argument("--unlabeled", type=Path, help="file without answers")
-    imports.add_argument("--test", type=Path, help="file with known answers, used only to test models")
-    imports.add_argument("--name", help="name of the project; optional for an archive")
-    imports.add_argument("--task", choices=get_args(Kind), help="kind of task; inferred if left out")
-    imports.add_argument(
-        "--map", metavar="question=COL,answer=COL,options=COL", help="role of each column; inferred if left out"
-    )
+    option = verb("import", _import, "make a project from files or from an archive").add_argument
+    option("--archive", type=Path, metavar="F", help="archive of a whole project, instead of files")
+    option("--labeled", type=Path, help="file with known answers")
+    option("--unlabeled", type=Path, help="file without answers")
+    option("--test", type=Path, help="file with known answers, used only to test models")
+    option("--name", help="name of the project; optional for an archive")
+    option("--task", choices=get_args(Kind), help="kind of task; inferred if left out")
+    option("--map", metavar="question=COL,answer=COL,options=COL", help="role of each column; inferred if left out")
     each = "for all files that have one, or for one file: labeled=%s; may be given several times"
-    imports.add_argument(
-        "--sheet", action="append", default=[], metavar="NAME", help=f"sheet of a workbook, {each % 'NAME'}"
-    )
-    imports.add_argument(
+    option("--sheet", action="append", default=[], metavar="NAME", help=f"sheet of a workbook, {each % 'NAME'}")
+    option(
         "--encoding", action="append", default=[], metavar="NAME", help=f"encoding of a text file, {each % 'cp1252'}"
     )
-    imports.add_argument(
-        "--delimiter", action="append", default=[], metavar="CHAR", help=f'"tab" or a character, {each % "tab"}'
-    )
-    imports.add_argument(
-        "--instruction", default="", metavar="TEXT", help="what is asked of every record (system message)"
-    )
-    imports.add_argument(
-        "--hide-gold", action="store_true", help="keep answers of the unlabeled file, for measuring only"
-    )
-    imports.add_argument(
-        "--count-from", type=int, choices=(0, 1), help="number of the first option in numeric answers; inferred"
-    )
-    imports.add_argument(
-        "--rejected", type=Path, metavar="FILE", help="write every rejected row with its reason to this file"
-    )
-    imports.add_argument("--strict", action="store_true", help="stop with an error if a finding needs a decision")
-    instruct = verb("instruct", _instruct, "set the instruction of a project, as a new dataset version")
-    instruct.add_argument("project", metavar="PROJECT")
-    instruct.add_argument("instruction", metavar="TEXT", help="what is asked of every record; empty for none")
-    run = verb("run", _run, "propagate, select, fine-tune, evaluate")
-    run.add_argument("project", nargs="?", metavar="PROJECT")
-    run.add_argument("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
-    run.add_argument("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
-    run.add_argument(
-        "--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting"
-    )
-    run.add_argument("--round", type=_id, metavar="ID", help="work in this round")
-    run.add_argument("--parent", type=_id, metavar="ID", help="open a round that starts from the model of this one")
-    run.add_argument("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")
-    run.add_argument("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
-    run.add_argument("--selection", type=_id, metavar="N", help="number of the frozen selection to fine-tune on")
-    run.add_argument("--resume", type=_id, metavar="RUN", help="continue this stopped or failed run")
-    status = verb("status", _status, "list projects, or show the runs of a project, or one run")
-    status.add_argument("subject", nargs="?", metavar="PROJECT | RUN")
-    exports = verb("export", _export, "write results to a file or folder")
-    exports.add_argument("project", metavar="PROJECT")
-    exports.add_argument("--what", choices=FORMS, required=True)
-    exports.add_argument("--out", type=Path, required=True)
-    models_ = verb("models", _models, "list the known models, or check some")
-    models_.add_argument("what", nargs="?", choices=("list", "check"), default="list")
-    models_.add_argument("names", nargs="*", metavar="NAME", help="models to check (only with `check`)")
-    compare = verb("compare", _compare, "show the results of several runs")
-    compare.add_argument("runs", type=_id, nargs="+", metavar="RUN")
+    option("--delimiter", action="append", default=[], metavar="CHAR", help=f'"tab" or a character, {each % "tab"}')
+    option("--instruction", default="", metavar="TEXT", help="what is asked of every record (system message)")
+    option("--hide-gold", action="store_true", help="keep answers of the unlabeled file, for measuring only")
+    option("--count-from", type=int, choices=(0, 1), help="number of the first option in numeric answers; inferred")
+    option("--rejected", type=Path, metavar="FILE", help="write every rejected row with its reason to this file")
+    option("--strict", action="store_true", help="stop with an error if a finding needs a decision")
+    option = verb("instruct", _instruct, "set the instruction of a project, as a new dataset version").add_argument
+    option("project", metavar="PROJECT")
+    option("instruction", metavar="TEXT", help="what is asked of every record; empty for none")
+    option = verb("run", _run, "propagate, select, fine-tune, evaluate").add_argument
+    option("project", nargs="?", metavar="PROJECT")
+    option("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
+    option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
+    option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
+    option("--round", type=_id, metavar="ID", help="work in this round")
+    option("--parent", type=_id, metavar="ID", help="open a round that starts from the model of this one")
+    option("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")
+    option("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
+    option("--selection", type=_id, metavar="N", help="number of the frozen selection to fine-tune on")
+    option("--resume", type=_id, metavar="RUN", help="continue this stopped or failed run")
+    option = verb("status", _status, "list projects, or show the runs of a project, or one run").add_argument
+    option("subject", nargs="?", metavar="PROJECT | RUN")
+    option = verb("export", _export, "write results to a file or folder").add_argument
+    option("project", metavar="PROJECT")
+    option("--what", choices=FORMS, required=True)
+    option("--out", type=Path, required=True)
+    option = verb("models", _models, "list the known models, or check some").add_argument
+    option("what", nargs="?", choices=("list", "check"), default="list")
+    option("names", nargs="*", metavar="NAME", help="models to check (only with `check`)")
+    option = verb("compare", _compare, "show the results of several runs").add_argument
+    option("runs", type=_id, nargs="+", metavar="RUN")
     return parser
 
 

@@ -119,8 +119,8 @@ def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
     """As `contents`, with a README and a manifest that says which adapter it is and holds the SHA-256 of all others."""
     members = contents(adapter.folder)
     members.append((README, _readme(adapter).encode()))
-    told = {name: value for name, value in asdict(adapter).items() if name != "folder"}
-    manifest = {"adapter": told, "sha256": {name: files.sha256(content) for name, content in members}}
+    about_it = {name: value for name, value in asdict(adapter).items() if name != "folder"}
+    manifest = {"adapter": about_it, "sha256": {name: files.sha256(content) for name, content in members}}
     return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
 
 

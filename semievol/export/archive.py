@@ -1,8 +1,8 @@
 """A whole project in one file: its rows as JSON Lines, its uploads, its finished adapters, the ends of its logs.
 
-The same project gives the same bytes, but for the time at which they were written, on whatever workspace it stands. No
-path of this machine and no key leaves with it; checkpoints of unfinished trainings and what can be computed again
-(embeddings) stay. JSON Lines, not Parquet: the bytes then depend on no library's version, and a person can read them.
+The same project gives the same bytes in every workspace, except for the time of writing. An archive holds no path of
+this machine and no key, no checkpoints of unfinished trainings, and nothing that can be computed again (embeddings).
+JSON Lines and not Parquet, since its bytes depend on no library's version, and a person can read them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KIND = "SemiEvol Studio project"
 FORMAT = 1
 ENDING = ".semievol.zip"
 LOG_BYTES = 64 * 2**10
-"""How much of every run's log goes along, counted from its end."""
+"""Bytes at the end of every run's log that an archive holds."""
 _LOG_READ = 4 * LOG_BYTES
 _PIECE = 2**20
 _TOLD_EVERY = 1_000
@@ -42,9 +42,9 @@ _PACKAGES = ("numpy", "torch", "transformers", "peft", "safetensors", "sqlalchem
 def write(
     store: Store, project: Project, out: Path, overwrite: bool = False, watch: Watch = unwatched
 ) -> tuple[Path, list[str]]:
-    """Writes the project's archive; returns where it lies, and sentences about what could not be taken along.
+    """Writes the project's archive; returns its path, and sentences about what is left out.
 
-    Other work on the project goes on meanwhile: what leaves is its state at the beginning.
+    Others may work on the project meanwhile: the archive holds its state at the beginning.
     """
     if not out.name.endswith(".zip"):
         raise UserError(
@@ -120,7 +120,7 @@ def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: l
 
 
 def _write_adapters(sealing: Sealing, folders: list[Path], watch: Watch) -> None:
-    """Every adapter as a sealed folder: its marker holds the hashes of the files as they are here."""
+    """Every adapter with a marker that holds the hashes of its files as they are in the archive."""
     total = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
     done = 0
     for number, folder in enumerate(folders, start=1):
@@ -143,7 +143,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _log_end(path: Path) -> bytes:
-    """The end of a log without paths and keys, whole lines as far as that is possible; nothing where there is none."""
+    """The end of a log without paths and keys, in whole lines if possible; empty if there is no log."""
     if not path.is_file() or path.is_symlink():
         return b""
     with path.open("rb") as stream:

@@ -105,8 +105,8 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
     values = {key: [round(100 * found[row][key], 1) for row in rows] for key in ("accuracy", "low", "high")}
     figure = drawing.bars([_BARS[row] for row in rows], values["accuracy"], values["low"], values["high"], " %")
     simpler = ahead(found)
-    told = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
-    return [heading, *told, figure]
+    paragraphs = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
+    return [heading, *paragraphs, figure]
 
 
 def _data(version: versions.Version) -> list[str]:

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from semievol.importing.near_duplicates import Watch, unwatched
 from semievol.store import migrations
 from semievol.store.archives import import_rows
 from semievol.store.data import projects
-from semievol.store.data.projects import incoming_folder
 from semievol.store.database import Store
 
 _LONGEST_ROW = 256 * 2**20
@@ -48,33 +46,27 @@ def restore(store: Store, path: Path, name: str | None = None, watch: Watch = un
     """
     with Sealed(path, path.name) as sealed:
         _check_version(sealed)
-        name = projects.check_name(store, str(sealed.told["project"]) if name is None else name)
+        name = projects.check_name(store, str(sealed.about["project"]) if name is None else name)
         _check_room(store, sealed)
         _check_members(sealed)
         sealed.check(partial(watch, "Reading the archive"))
-        with incoming_folder(store) as folder:
-            touched: list[int] = []
-            try:
+        try:
+            with projects.incoming_folder(store) as folder, projects.clearing_leftovers(store) as touched:
                 _unpack(sealed, folder / "project")
                 return import_rows.restore(store, name, _new_project(store, sealed, folder / "project", touched, watch))
-            except BaseException as error:
-                for project_id in touched:
-                    with suppress(UserError, OSError):  # the first error is the one to show
-                        projects.clear_leftovers(store, project_id)
-                if not isinstance(error, OSError):
-                    raise
-                raise UserError(
-                    f"Not saved: the archive's files cannot be unpacked ({error.strerror or error}).",
-                    path.name,
-                    "Free some space on the disk, then try again.",
-                ) from None
+        except OSError as error:
+            raise UserError(
+                f"Not saved: the archive's files cannot be unpacked ({error.strerror or error}).",
+                path.name,
+                "Free some space on the disk, then try again.",
+            ) from None
 
 
 def model_of(path: Path) -> str:
     """The model that the archive's newest round was made with, as its settings name it."""
     with Sealed(path, path.name) as sealed:
         _check_version(sealed)
-        place = sealed.told["tables"]["rounds"]["columns"].index("config")
+        place = sealed.about["tables"]["rounds"]["columns"].index("config")
         rows = [row[place] for row in _rows(sealed, "rounds")]
     if not rows:
         raise UserError("The archive holds no round.", path.name)
@@ -84,11 +76,11 @@ def model_of(path: Path) -> str:
 def _check_version(sealed: Sealed) -> None:
     """Refuses what is no archive, or one of a later version."""
     update = "Update the Studio, then import it."
-    told = sealed.told
-    found: Any = told.get("format")
-    number: Any = told.get("schema")
-    sound = told.get("kind") == KIND and type(found) is int and type(number) is int and type(told.get("project")) is str
-    if not sound or not isinstance(told.get("tables"), dict) or type(told.get("adapters")) is not int:
+    about = sealed.about
+    found: Any = about.get("format")
+    number: Any = about.get("schema")
+    kinds = {"format": int, "schema": int, "project": str, "tables": dict, "adapters": int}
+    if about.get("kind") != KIND or any(type(about.get(name)) is not kind for name, kind in kinds.items()):
         raise sealed.refused("The file is no project archive of the Studio.", _DAMAGED)
     if found > FORMAT:
         what = f"The archive has format {found}, this version of the Studio knows formats up to {FORMAT}."
@@ -96,7 +88,7 @@ def _check_version(sealed: Sealed) -> None:
     if number > migrations.newest():
         known = f"this version of the Studio knows schemas up to {migrations.newest()}"
         raise sealed.refused(f"The archive has schema {number}, {known}.", update)
-    for table in told["tables"].values():
+    for table in about["tables"].values():
         if not (isinstance(table, dict) and type(table.get("rows")) is int and isinstance(table.get("columns"), list)):
             raise sealed.refused("The archive's manifest is damaged.", _DAMAGED)
 
@@ -117,12 +109,12 @@ def _check_members(sealed: Sealed) -> None:
         found = _MEMBER.fullmatch(name)
         known = found is not None and (found[4] is None or found[4] in _ADAPTER_FILES)
         if found and found[1] is not None:
-            known = found[1] in sealed.told["tables"]
+            known = found[1] in sealed.about["tables"]
         elif found and found[5] is not None:
-            known = int(found[5]) <= sealed.told["tables"].get("runs", {"rows": 0})["rows"]
+            known = int(found[5]) <= sealed.about["tables"].get("runs", {"rows": 0})["rows"]
         if not known:
             raise sealed.refused(f'The archive holds "{name:.80}", which is no part of one.', _DAMAGED)
-    for table in sealed.told["tables"]:
+    for table in sealed.about["tables"]:
         if f"tables/{table}.jsonl" not in sealed.members:
             raise sealed.refused(f'The archive has no table "{table:.80}".', _DAMAGED)
 
@@ -144,11 +136,11 @@ def _unpack(sealed: Sealed, folder: Path) -> None:
             raise sealed.refused("An original file is not the one that its name says.", _DAMAGED)
         if name.startswith("logs/") and path.stat().st_size > LOG_BYTES:
             raise sealed.refused("A log is longer than an archive's may be.", _DAMAGED)
-    for number in range(1, sealed.told["adapters"] + 1):
+    for number in range(1, sealed.about["adapters"] + 1):
         if wrong := _adapter_fault(folder / "adapters" / str(number)):
             raise sealed.refused(f"Adapter {number} of the archive is damaged: {wrong}.", _DAMAGED)
     there = folder / "adapters"
-    if there.is_dir() and len(list(there.iterdir())) > sealed.told["adapters"]:
+    if there.is_dir() and len(list(there.iterdir())) > sealed.about["adapters"]:
         raise sealed.refused("The archive holds an adapter too many.", _DAMAGED)
 
 
@@ -168,7 +160,7 @@ def _new_project(
     store: Store, sealed: Sealed, folder: Path, touched: list[int], watch: Watch
 ) -> import_rows.ArchivedRows:
     """The archive's rows, with what puts its files in place; `touched` gets the project's id once that has begun."""
-    tables = sealed.told["tables"]
+    tables = sealed.about["tables"]
     total = sum(table["rows"] for table in tables.values())
 
     def keep(project_id: int, first_run: int) -> None:
@@ -185,7 +177,7 @@ def _new_project(
 
     return import_rows.ArchivedRows(
         {name: (table["columns"], table["rows"], partial(_rows, sealed, name)) for name, table in tables.items()},
-        sealed.told["adapters"],
+        sealed.about["adapters"],
         keep,
         lambda done: watch("Storing", done, total),
     )

@@ -1,8 +1,8 @@
-"""A zip file that says what it holds, byte for byte the same for the same content, and is believed only after a check.
+"""A zip file with a manifest and a seal: the same content gives the same bytes, and every byte is checked when read.
 
-Members come in the order in which they are written, with one fixed time and one fixed mode; the last one, the manifest,
-holds size and SHA-256 of all others, and the file's comment the SHA-256 of everything before it. Nothing is unpacked
-by name: whoever reads asks for a member that the manifest lists. Knows nothing of projects.
+Members are in the order of writing, with one fixed time and mode. The last one, the manifest, holds size and SHA-256 of
+all others; the zip file's comment holds the SHA-256 of everything before it. Members are read by the names in the
+manifest and never unpacked to paths of the file's choice. Knows nothing of projects.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.A
 _PIECE = 2**20
 _LARGEST_MANIFEST = 64 * 2**20
 _MOST_MEMBERS = 100_000
-_RATIO = 200  # texts of one answer repeated shrink to a fiftieth; a bomb to a thousandth
-_HARMLESS = 16 * 2**20  # bytes of a member whose ratio nobody asks about
+_RATIO = 200  # repeated answers are compressed about 50 times, a zip bomb 1,000 times
+_HARMLESS = 16 * 2**20  # bytes up to which a member's ratio is not checked
 LARGEST = 2**40
-"""Bytes that an archive may unpack to; the disk's free space is asked for besides."""
+"""Bytes that an archive may unpack to; `restoring` checks the disk's free space as well."""
 
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError),
@@ -48,7 +48,7 @@ _STRANGE = "Import only archives that a Studio wrote."
 
 
 class Sealing:
-    """Writes the members of one archive to a file that can be sought in; `close` writes the manifest."""
+    """Writes the members of one archive to a seekable file; `close` writes the manifest."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -79,9 +79,9 @@ class Sealing:
             yield write
         self.members[name] = {"bytes": size, "sha256": digest.hexdigest()}
 
-    def close(self, told: dict[str, Any]) -> None:
-        """Writes the manifest with what is told, and the seal."""
-        content = json.dumps(told | {"members": self.members}, indent=1, ensure_ascii=False).encode()
+    def close(self, about: dict[str, Any]) -> None:
+        """Writes the manifest, with `about` in it, and the seal."""
+        content = json.dumps(about | {"members": self.members}, indent=1, ensure_ascii=False).encode()
         with self._zip.open(_info(MANIFEST, packed=False), "w", force_zip64=True) as stream:
             stream.write(content)
         self._zip.comment = b"0" * _COMMENT_BYTES
@@ -94,9 +94,9 @@ class Sealing:
 
 
 class Sealed:
-    """An archive that somebody brought. Opening it checks its form and the manifest, `check` every byte.
+    """An archive to be read. Opening it checks its form and its manifest; `check` checks every byte.
 
-    told: what the manifest says; members: name -> bytes and sha256.
+    about: what the manifest says of its content. members: name -> bytes and sha256.
     """
 
     def __init__(self, path: Path, where: str) -> None:
@@ -109,8 +109,8 @@ class Sealed:
             raise self.refused("The file is cut off, or no project archive.", _AGAIN) from None
         try:
             self._infos = self._named()
-            self.told = self._manifest()
-            self.members: dict[str, dict[str, Any]] = self.told.pop("members")
+            self.about = self._manifest()
+            self.members: dict[str, dict[str, Any]] = self.about.pop("members")
             self._agree()
         except BaseException:
             self._zip.close()
@@ -128,7 +128,7 @@ class Sealed:
         return sum(member["bytes"] for member in self.members.values())
 
     def check(self, watch: Callable[[int, int], None]) -> None:
-        """Refuses an archive of which one byte is not as it was written. watch: is told (done, all) bytes."""
+        """Raises UserError if any byte is not as it was written. watch: called with the bytes (done, all)."""
         with self._path.open("rb") as stream:
             end = stream.seek(-_COMMENT_BYTES, io.SEEK_END)
             comment = stream.read()
@@ -170,7 +170,7 @@ class Sealed:
             yield rest
 
     def _named(self) -> dict[str, zipfile.ZipInfo]:
-        """The members by name, each as an archive of ours has them."""
+        """The members by name. Raises UserError for members that the Studio never writes."""
         infos = self._zip.infolist()
         if len(infos) > _MOST_MEMBERS:
             raise self.refused(f"The archive has {len(infos):,} members, {_MOST_MEMBERS:,} are allowed.", _STRANGE)
@@ -203,20 +203,20 @@ class Sealed:
             raise self.refused("The archive's manifest is too large.", _STRANGE)
         try:
             with self._zip.open(info) as stream:
-                told = json.loads(stream.read(_LARGEST_MANIFEST + 1))
-            members = told["members"]
+                about = json.loads(stream.read(_LARGEST_MANIFEST + 1))
+            members = about["members"]
             sound = all(
                 type(m["bytes"]) is int and m["bytes"] >= 0 and re.fullmatch("[0-9a-f]{64}", m["sha256"])
                 for m in members.values()
             )
         except _UNREADABLE:
-            sound, told = False, {}
+            sound, about = False, {}
         if not sound:
             raise self.refused("The archive's manifest is damaged.", _AGAIN)
-        return dict(told)
+        return dict(about)
 
     def _agree(self) -> None:
-        """Refuses members that the manifest does not list, and the reverse."""
+        """Raises UserError for members that the manifest does not list, and for listed ones that are missing."""
         there = set(self._infos) - {MANIFEST}
         if strange := sorted(there - set(self.members)):
             raise self.refused(f'The archive holds "{strange[0]:.80}", which its manifest does not list.', _STRANGE)

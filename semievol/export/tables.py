@@ -32,9 +32,7 @@ def candidates(store: Store, round_: Round) -> list[Row]:
         page, total = results.candidates_page(store, round_.id, sort="record", offset=len(rows), limit=_PAGE)
         for record_id, found in page.iterrows():
             record = records[str(record_id)]
-            row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
-            row |= {"options": list(record.options)}
-            row |= {name: plain(found[name]) for name in ("answer", "agreed", "justified", "exactness")}
+            row = about(record) | {name: plain(found[name]) for name in ("answer", "agreed", "justified", "exactness")}
             row |= {measure: plain(found[measure]) for measure in MEASURES}
             row |= {f"answer of {name}": found["votes"].get(name) for name in names}
             row |= {name: plain(found[name]) for name in ("similarity", "decision", "decided_answer")}
@@ -47,12 +45,13 @@ def candidates(store: Store, round_: Round) -> list[Row]:
 def selection(store: Store, project: projects.Project, round_: Round, number: int) -> list[Row]:
     """The answers of a frozen selection, each with its passport."""
     records = _records(store, round_)
-    rows: list[Row] = []
-    for record_id, passport in passports(store, project, round_, number).items():
-        record = records[record_id]
-        row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
-        rows.append({**row, "options": list(record.options), **passport})
-    return rows
+    return [about(records[i]) | passport for i, passport in passports(store, project, round_, number).items()]
+
+
+def about(record: Record) -> Row:
+    """The first columns of every table of records."""
+    row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
+    return row | {"options": list(record.options)}
 
 
 def passports(store: Store, project: projects.Project, round_: Round, number: int) -> dict[str, Row]:

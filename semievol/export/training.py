@@ -1,6 +1,6 @@
-"""The examples that fine-tuning uses, in the forms that other trainers read: chat messages, Alpaca, ShareGPT, a table.
+"""The examples of a fine-tuning in the forms that other trainers read: chat messages, Alpaca, ShareGPT, a table.
 
-`method.examples` builds them for the `tune` stage and for these files, so that both hold the same.
+`method.examples` builds them for the `tune` stage and for these files, so both have the same examples.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def pairs(store: Store, project: projects.Project, round_: Round, selection: int
 
 
 def caveat(store: Store, project: projects.Project, round_: Round, selection: int) -> str:
-    """What should be known of the training data, in a sentence; empty where they are as in training."""
+    """A sentence about control tokens left in the training data; empty if they are as in the training."""
     if _control_tokens(_runs(store, project, round_, selection), round_) is not None:
         return ""
     model = PurePath(round_.config.model).name
@@ -91,9 +91,8 @@ def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] |
 
 
 def _plain(record: Record, example: Example) -> Row:
-    """What our own import reads back; other trainers pass over these columns."""
-    row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
-    return row | {"options": list(record.options), "answer": example.answer, "origin": example.origin}
+    """Columns that the Studio's own import reads; other trainers ignore them."""
+    return tables.about(record) | {"answer": example.answer, "origin": example.origin}
 
 
 def _system_and_user(example: Example) -> tuple[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -145,7 +144,6 @@ def store_draft(
         for split, path in files.items()
     ]
     sources = sorted([*sources, *accepted.kept], key=lambda source: SPLITS.index(source["split"]))
-    touched: list[int] = []
 
     def keep(project_id: int) -> None:
         touched.append(project_id)
@@ -176,15 +174,10 @@ def store_draft(
         watch=progress,
         keep=keep,
     )
-    try:
+    with projects.clearing_leftovers(store) as touched:
         if isinstance(project, str):
             return projects.create_with_data(store, project, new)
         versions.store_version(store, project.id, new)
-    except BaseException:
-        for project_id in touched:
-            with suppress(UserError, OSError):  # the first error is the one to show
-                projects.clear_leftovers(store, project_id)
-        raise
     return projects.find_project(store, project.id)
 
 

@@ -74,7 +74,7 @@ def create_project(
 
 
 def create_with_data(store: Store, name: str, first: NewVersion) -> Project:
-    """A new project with its first dataset version, both or neither. If it fails, call `clear_leftovers`."""
+    """A new project with its first dataset version, both or neither; call it inside `clearing_leftovers`."""
     name = _valid_name(name)
     values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
     with gathered(store, first) as (connection, counts):
@@ -181,7 +181,20 @@ def incoming_folder(store: Store) -> Iterator[Path]:
         yield Path(folder)
 
 
-def clear_leftovers(store: Store, id: int) -> None:
+@contextmanager
+def clearing_leftovers(store: Store) -> Iterator[list[int]]:
+    """A list to which the block adds the projects whose folders it writes to; if it fails, they are cleaned up."""
+    touched: list[int] = []
+    try:
+        yield touched
+    except BaseException:
+        for id in touched:
+            with suppress(UserError, OSError):  # the first error is the one to show
+                _clear_leftovers(store, id)
+        raise
+
+
+def _clear_leftovers(store: Store, id: int) -> None:
     """Removes what a failed import left: uploads that no version names, and the folder if there is no such project."""
     v = schema.versions.c
     with store.write() as connection:  # so that nobody else stores meanwhile

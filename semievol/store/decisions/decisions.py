@@ -1,4 +1,4 @@
-"""Decisions of the experts: appended, never changed, carried over by content.
+"""Decisions of the experts: appended, never changed. They belong to a record's content, so later versions keep them.
 
 `selection.decisions` says what they mean for a candidate.
 """
@@ -52,7 +52,7 @@ def decide(
     note: str = "",
     key: str | None = None,
 ) -> Decision:
-    """Appends a decision; when this returns, it is on disk. The same `key` twice stores one decision."""
+    """Appends a decision, which is on disk when this returns. The same `key` twice stores one decision."""
     shown = {record_id: answer_shown}
     return decide_many(
         store, project_id, round_id, shown, action, answer=answer, reviewer=reviewer, note=note, key=key
@@ -112,14 +112,14 @@ def write_decisions(
 
 
 def newest(store: Store, project_id: int, reviewer: str) -> int | None:
-    """Id of the decision that `undo` would take back, a bulk decision's last one; None if there is none."""
+    """Id of the decision that `undo` would take back (of a bulk decision the last one); None if there is none."""
     with store.read() as connection:
         found = _newest(connection, project_id, reviewer)
     return None if found is None else int(found.id)
 
 
 def together(store: Store, project_id: int, decision_id: int) -> int:
-    """How many decisions that stand go with this one where it is taken back: those of its batch."""
+    """How many standing decisions are taken back with this one: those of its batch."""
     c = schema.decisions.c
     batch = select(c.batch).where(c.project_id == project_id, c.id == decision_id).scalar_subquery()
     query = select(func.count()).where(c.project_id == project_id, (c.id == decision_id) | (c.batch == batch), *STANDS)
@@ -129,8 +129,8 @@ def together(store: Store, project_id: int, decision_id: int) -> int:
 def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
     """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
 
-    Returns the entry that undoes; what was undone stays in the history. The same `key` twice undoes once. Answers of a
-    random review are taken back there (`reviews.undo`), so that nobody opens one again without knowing.
+    Returns the new entry `undo`; the decision stays in the history. The same `key` twice undoes once. Answers of a
+    random review are left to `reviews.undo`, so that nobody reopens a question of a review by accident.
     """
     with store.write() as connection:
         known = _of_key(connection, project_id, key)
@@ -144,7 +144,7 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
 
 
 def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
-    """SQL conditions: a reviewer's decision that stands, and was not made in a random review."""
+    """SQL conditions: a standing decision of this reviewer that was not made in a random review."""
     c = schema.decisions.c
     in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == c.id).exists()
     return (c.project_id == project_id, c.reviewer == reviewer, ~in_review, *STANDS)
@@ -165,9 +165,9 @@ def take_back(
     key: str | None = None,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
-    """Undoes one entry of the history, whoever made it and however long ago, a bulk decision as a whole.
+    """Undoes any entry of the history, whoever made it; a bulk decision as a whole.
 
-    Returns the entries that undo; none where it is undone already. Raises UserError where there is no such decision.
+    Returns the new entries `undo`; none if it is undone already. Raises UserError if there is no such decision.
     watch: called with the number taken back.
     """
     c = schema.decisions.c
@@ -185,9 +185,9 @@ def take_back(
 
 
 def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
-    """Says again what an entry of the history said, as a new entry of this reviewer, which then is the newest.
+    """Repeats a decision of the history as a new entry of this reviewer, which then is the newest.
 
-    Raises UserError where there is no such decision, or its record is not in the data of its round any more.
+    Raises UserError if there is no such decision, or if its record is no longer in the data of its round.
     """
     c = schema.decisions.c
     with store.write() as connection:
@@ -245,7 +245,7 @@ def in_bulk(store: Store, project_id: int) -> frozenset[str]:
 def _checked(
     connection: Connection, project_id: int, round_id: int, shown: Mapping[str, str | None], said: Said
 ) -> dict[str, tuple[str, str | None]]:
-    """Record id -> content hash and the answer that is asserted. Raises UserError for what makes no sense."""
+    """Record id -> (content hash, asserted answer). Raises UserError for an action or answer that is not allowed."""
     if said.action not in ACTIONS:
         raise UserError(f'"{said.action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
     r, v = schema.rounds.c, schema.versions.c
@@ -294,7 +294,7 @@ def _append(
 
 
 def _of_key(connection: Connection, project_id: int, key: str | None) -> list[Decision]:
-    """What was stored under this key before, the whole batch of it."""
+    """The entries that were stored under this key before, with their whole batch."""
     c = schema.decisions.c
     mine = select(c.id, c.batch).where(c.project_id == project_id, c.key == key)
     row = connection.execute(mine).one_or_none() if key is not None else None

@@ -1,4 +1,4 @@
-"""The history of decisions as it is read, newest entry first: whole, or searched and a page at a time."""
+"""Reading the history of decisions, newest entry first: whole, or searched and a page at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEARCHED = (_v.question, _d.note, _d.answer_shown, _d.answer, _d.reviewer)
 
 @dataclass(frozen=True)
 class HistoryPage:
-    """entries: some of those that were found, columns as `history`; found: how many were, of `total` in the project."""
+    """entries: one page of the entries found, columns as `history`. found: how many were found, of `total`."""
 
     entries: pd.DataFrame
     found: int

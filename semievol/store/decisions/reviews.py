@@ -1,4 +1,4 @@
-"""Random reviews: what was drawn when, and every answer, stored with the decision that it is in one transaction."""
+"""Random reviews: which records were drawn when, and every answer, stored in one transaction with its decision."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def begin(
     prior: tuple[float, float] = (1.0, 1.0),
     reviewer: str = "",
 ) -> Review:
-    """Opens the round's next review. order: the kept set's record ids as they are to be drawn."""
+    """Opens the round's next review. order: record ids of the kept set, in the order in which they are drawn."""
     if not order:
         raise UserError("There is nothing to draw from.", "review", "Choose a policy that keeps undecided records.")
     if not 1 <= size <= MOST:
@@ -65,8 +65,8 @@ def answer(
     reviewer: str = "",
     key: str | None = None,
 ) -> bool:
-    """Appends an answer, and, unless the question was a repeated one, the decision that it is. The same `key` twice
-    stores them once. False where the record was answered already (by a colleague, a moment ago): it stays as it is."""
+    """Appends an answer and the decision that it makes; an answer to a repeated question makes none. The same `key`
+    twice stores them once. Returns False, and stores nothing, if somebody has answered the question meanwhile."""
     with store.write() as connection:
         mine = select(_a.id).where(_a.review_id == review.id)
         if key is not None and connection.execute(mine.where(_a.key == key)).first():
@@ -92,8 +92,8 @@ def answer(
 
 
 def undo(store: Store, review: Review, reviewer: str = "", key: str | None = None) -> bool:
-    """Takes back this reviewer's newest answer of the review, whose question then is open again; False for none. The
-    same `key` twice takes one back."""
+    """Takes back this reviewer's newest answer of the review, so that its question is open again; False if there is
+    none. The same `key` twice takes one back."""
     columns = (_a.id, _a.decision_id, _a.record_key)
     newest = select(*columns).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
     with store.write() as connection:
@@ -107,14 +107,14 @@ def undo(store: Store, review: Review, reviewer: str = "", key: str | None = Non
             connection.execute(update(schema.reviewed).where(_a.id == found.id).values(retracted=True))
             press = {"review_id": review.id, "record_key": found.record_key, "repeat": True, "action": "undo"}
             press |= {"retracted": True, "key": key, "reviewer": reviewer}
-            connection.execute(insert(schema.reviewed).values(press))  # so that its key is known
+            connection.execute(insert(schema.reviewed).values(press))  # only so that its key is found again
             bump(connection, project_id=project_id)
             return True
     return bool(take_back(store, project_id, found.decision_id, reviewer, key))
 
 
 def _known(connection: Connection, project_id: int, review_id: int, key: str) -> bool:
-    """Whether something was taken back under this key, a repeated answer or a decision."""
+    """Whether an answer to a repeated question, or a decision, was taken back under this key."""
     d = schema.decisions.c
     keyed = (
         select(_a.id).where(_a.review_id == review_id, _a.key == key),
@@ -128,7 +128,7 @@ def _project_id(connection: Connection, round_id: int) -> int:
 
 
 def end(store: Store, review_id: int) -> None:
-    """Stops an open review before all were answered; what is known by then stays, under the bound for any time."""
+    """Ends an open review early. Its answers stay valid, with the bound that holds at any time."""
     with store.write() as connection:
         found = _load(connection, _v.id == review_id)
         if found and found[0].open:

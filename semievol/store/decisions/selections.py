@@ -30,7 +30,7 @@ from semievol.store.runs.rounds import bump
 
 
 def considered(store: Store, round_id: int) -> Considered:
-    """What the round holds now for a selection; the hidden gold of the pool is left out."""
+    """What a selection of this round is made from at present; the hidden gold of the pool is left out."""
     round_ = rounds.get_round(store, round_id)
     return Considered(
         task=task_of(store, round_.version_id),
@@ -62,9 +62,9 @@ class FoundBefore:
 
 
 def freeze(store: Store, round_id: int, policy: Policy) -> Frozen:
-    """Freezes what policy and decisions accept now: the round's next selection, the newest where nothing has changed.
+    """Freezes what policy and decisions accept now as the round's next selection; the newest one if nothing changed.
 
-    Raises UserError with the reason where nothing is accepted.
+    Raises UserError with the reason if nothing is accepted.
     """
     found = FoundBefore(store, round_id, lambda: accepted(policy, considered(store, round_id)))
     with store.write() as connection:
@@ -78,8 +78,8 @@ def freeze(store: Store, round_id: int, policy: Policy) -> Frozen:
 def write_selection(
     connection: Connection, round_id: int, policy: Policy | None, kept: Accepted, run_id: int | None = None
 ) -> Frozen:
-    """Freezes what is accepted, inside the caller's transaction: the round's next selection, or the newest one itself
-    where nothing has changed since. run_id: the run that froze it, if one did."""
+    """Freezes `kept`, inside the caller's transaction, as the round's next selection; returns the newest one if it is
+    the same. run_id: the run that freezes it, if one does."""
     answers = dict(kept.answers)
     origins = {record_id: kept.origins.get(record_id, "pseudo") for record_id in answers}
     newest = load_selection(connection, round_id)

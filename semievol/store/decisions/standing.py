@@ -37,7 +37,7 @@ STANDS = (schema.decisions.c.action != "undo", ~was_undone(schema.decisions.c.id
 
 
 def allowed_in(connection: Connection, version_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Content hash -> the answers that a dataset version allows for it; those that it does not have are left out."""
+    """Content hash -> the answers that a dataset version allows for it; contents that it does not have are left out."""
     r = schema.records.c
     task = task_in(connection, version_id)
     query = select(r.content_hash, r.options).where(r.version_id == version_id)

@@ -1,4 +1,4 @@
-"""What a run came to: answers to the test set, the evaluation, the adapters."""
+"""The outcome of a run: answers to the test set, the evaluation, the adapters."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def predictions(store: Store, run_id: int) -> pd.DataFrame:
 
 
 def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
-    """The run's evaluation as `evolve` judged it; None where it has not come to that."""
+    """The run's evaluation as `evolve` stored it; None if there is none."""
     c = schema.evaluations.c
     found: dict[str, Any] | None = store.value(select(c.document).where(c.run_id == run_id))
     return found
@@ -55,7 +55,7 @@ def adapters(store: Store, round_id: int) -> dict[str, str]:
 
 
 def brought(store: Store, round_id: int) -> bool:
-    """Whether the round came with an archive and had been run before: by a worker that this workspace never saw."""
+    """Whether the round came with an archive and has a finished run: such a run has no host in this workspace."""
     c = schema.runs.c
     elsewhere = select(c.id).where(c.round_id == round_id, c.status == "done", c.host.is_(None))
     return store.value(elsewhere.limit(1)) is not None
@@ -80,8 +80,8 @@ def trained_on(store: Store, round_id: int) -> Frozen | None:
 
 
 def take_over(connection: Connection, run_id: int, round_id: int) -> None:
-    """Gives a run that only evaluates, and has no answers yet, those of the run that made the round's newest evolved
-    adapter, and the selection that this one used."""
+    """Copies test answers and selection of the run that made the round's newest evolved adapter to a run that only
+    evaluates; not if that run has answers already."""
     p, n = schema.predictions, schema.runs.c
     maker = connection.execute(_newest_tuned(round_id, n.id)).scalar()
     begun = connection.execute(select(p.c.run_id).where(p.c.run_id == run_id).limit(1)).first()
@@ -95,7 +95,7 @@ def take_over(connection: Connection, run_id: int, round_id: int) -> None:
 
 
 def _newest_tuned(round_id: int, column: Any) -> Any:
-    """A column of the newest run that made the round an evolved adapter, of one that has ended where there is one."""
+    """The query for a column of the newest run with an evolved adapter in this round; ended runs come first."""
     c = schema.runs.c
     tuned = select(column).where(c.round_id == round_id, c.adapter.is_not(None))
     return tuned.order_by(c.ended.desc().nulls_last(), c.id.desc()).limit(1)

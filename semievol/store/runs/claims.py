@@ -1,7 +1,7 @@
-"""Who works on a run: claiming it, keeping it by signs of life, ending it, and losing it.
+"""Who works on a run: claiming it, keeping it by heartbeats, ending it, and losing it.
 
-Every claim is a new attempt, and whatever a worker writes carries its attempt: once a run was taken from a worker,
-its writes are refused.
+Every claim is a new attempt, and every write of a worker carries its attempt: once a run was taken from a worker, its
+writes are refused.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def claim(store: Store, run_id: int, pid: int) -> Run:
 
 
 def beat(store: Store, run_id: int, attempt: int) -> bool:
-    """The owner's sign of life; False if this attempt no longer owns the run."""
+    """The owner's heartbeat; False if this attempt no longer owns the run."""
     with store.write() as connection:
         return _owns(store, connection, run_id, attempt)
 
@@ -62,14 +62,14 @@ def finish(store: Store, run_id: int, attempt: int, status: Ending, error: Mappi
 
 
 def record_environment(store: Store, run_id: int, attempt: int, environment: Mapping[str, Any]) -> None:
-    """What the run's numbers are made with: versions, device, threads."""
+    """Stores what the run's numbers come from: package versions, device, threads."""
     with store.write() as connection:
         own(store, connection, run_id, attempt)
         change(connection, run_id, environment=dict(environment))
 
 
 def sample(store: Store, run_id: int, attempt: int, second: int, values: Mapping[str, float]) -> None:
-    """What the worker uses at a second of its work, as metrics of the stage `machine`."""
+    """Stores what the worker process uses at this second of the run, as metrics of the stage `machine`."""
     with store.write() as connection:
         own(store, connection, run_id, attempt)
         at = store.now(connection)
@@ -77,13 +77,13 @@ def sample(store: Store, run_id: int, attempt: int, second: int, values: Mapping
 
 
 def own(store: Store, connection: Connection, run_id: int, attempt: int) -> None:
-    """Makes the caller's transaction depend on owning the run, which is also a sign of life. Raises `Stopped` else."""
+    """Raises `Stopped` if this attempt no longer owns the run; otherwise counts as a heartbeat."""
     if not _owns(store, connection, run_id, attempt):
         raise Stopped(f"attempt {attempt} of run {run_id} was taken over; its writes are refused")
 
 
 def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
-    """The next queued run fails without having begun, because no worker can be had for it."""
+    """Lets the next queued run fail before it begins, because no worker can be started for it."""
     with store.write() as connection:
         waiting = connection.execute(queued().limit(1)).first()
         if waiting is not None:
@@ -96,14 +96,15 @@ def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
 def settle(store: Store) -> list[int]:
     """Marks active runs whose worker is gone or silent as interrupted; returns their ids.
 
-    Where others write for long, a living worker is silent because it waits for its turn, too: it is heard first.
+    A living worker may be silent because it waits for a long write of others. If this call had to wait for the write
+    lock, too, it therefore gives the worker a moment to write, and looks again.
     """
     with store.read() as connection:
         if not _lost(store, connection):
             return []
-    asked = liveness.ticks()
+    began = liveness.ticks()
     with store.write() as connection:
-        if liveness.ticks() - asked < _MOMENT_SECONDS:
+        if liveness.ticks() - began < _MOMENT_SECONDS:
             lost = _lost(store, connection)
             for run_id in lost:
                 now = store.now(connection)
@@ -121,20 +122,13 @@ def _lost(store: Store, connection: Connection) -> list[int]:
     query = select(c.id, c.host, c.boot, c.pid, c.process_start, c.heartbeat_at, c.heartbeat_ticks)
     rows = connection.execute(query.where(c.status.in_(schema.ACTIVE))).all()
     now = store.now(connection)
-    return [
-        row.id
-        for row in rows
-        if liveness.gone(
-            liveness.Owner(row.host, row.boot, row.pid, row.process_start), row.heartbeat_at, row.heartbeat_ticks, now
-        )
-    ]
+    return [row.id for row in rows if liveness.gone(row, now)]
 
 
 def _take(store: Store, connection: Connection, run_id: int, pid: int) -> Run:
-    who, now = liveness.owner(pid), store.now(connection)
+    now = store.now(connection)
     values = {"status": "running", "attempt": schema.runs.c.attempt + 1, "started": now, "ended": None, "error": None}
-    values |= {"pid": pid, "host": who.host, "boot": who.boot, "process_start": who.process_start}
-    values |= {"heartbeat_at": now, "heartbeat_ticks": liveness.ticks()}
+    values |= liveness.owner(pid) | {"heartbeat_at": now, "heartbeat_ticks": liveness.ticks()}
     try:
         change(connection, run_id, **values)
     except IntegrityError:

@@ -1,6 +1,6 @@
-"""What a run tells the store and asks it: the store's side of `method.protocols.Journal`.
+"""What a run writes to the store and reads from it: the store's implementation of `method.protocols.Journal`.
 
-Every write is one transaction that first makes sure that this attempt still owns the run; if it does not, `Stopped` is
+Every write is one transaction that first checks that this attempt still owns the run; if it does not, `Stopped` is
 raised and nothing is written. Metrics wait for the next write: a training that reports progress before it publishes a
 checkpoint has every metric up to there on disk. While the database is busy or the disk full, progress and events wait
 as well.
@@ -34,7 +34,7 @@ from semievol.store.runs.claims import own
 from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
 from semievol.store.runs.rounds import bump
 
-_GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is read, at most
+_GLANCE_SECONDS = 0.5  # progress is written, and a request to stop looked up, at most this often
 
 
 class StoreJournal:
@@ -51,31 +51,31 @@ class StoreJournal:
         self._looked, self._stopping = -math.inf, False
         self._took_over = False
 
-    # --- what only informs ------------------------------------------------------------------------------------------
+    # --- progress ---------------------------------------------------------------------------------------------------
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Written at once where a stage begins or ends or metrics wait, else every half second."""
         at, written = self._written.get(stage, (-math.inf, None))
         if self._points or ((done, total) != written and (done >= total or time.monotonic() - at > _GLANCE_SECONDS)):
             self._progress[stage] = (done, total)
-            self._tell()
+            self._write_news()
 
     def metric(self, stage: str, name: str, step: int, value: float) -> None:
-        """Waits for the next write, half a second at most as long as metrics come; what is not finite goes at once."""
+        """Waits for the next write, as long as metrics come for half a second at most; at once if it is not finite."""
         self._points.append((stage, name, step, float(value), time.time()))
         if not math.isfinite(value) or time.time() - self._points[0][-1] > _GLANCE_SECONDS:
-            self._tell()
+            self._write_news()
 
     def event(self, stage: str, text: str) -> None:
         self._news.append((stage, text, time.time()))
-        self._tell()
+        self._write_news()
 
-    def _tell(self) -> None:
+    def _write_news(self) -> None:
         try:
             with self._write():
                 pass
         except NotSaved:
-            pass  # kept; the next write takes it along
+            pass  # it stays in memory, and the next write stores it
 
     def stopping(self) -> bool:
         """Whether somebody asked to stop, or the run was taken over; looked up at most every half second."""
@@ -88,7 +88,7 @@ class StoreJournal:
     # --- adapters ---------------------------------------------------------------------------------------------------
 
     def folder(self, stage: str) -> Path:
-        """Where this stage's adapter belongs: per round for warm_up, per run for tune."""
+        """The folder of this stage's adapter: one per round for warm_up, one per run for tune."""
         project_id = self._run.project_id
         of_round = project_folder(self._store, project_id) / "rounds" / str(self._round.id)
         folder = (of_round if stage == "warm_up" else run_folder(self._store, project_id, self._run.id)) / stage
@@ -144,7 +144,7 @@ class StoreJournal:
             bump(connection, round_id=self._round.id)
 
     def shift(self) -> dict[str, Any] | None:
-        """How labeled and unlabeled texts compare in this round, where that was looked at."""
+        """As `rounds.shift`."""
         return rounds.shift(self._store, self._round.id)
 
     def save_shift(self, found: Mapping[str, Any]) -> None:
@@ -153,7 +153,7 @@ class StoreJournal:
             bump(connection, round_id=self._round.id)
 
     def weights(self) -> dict[str, Any] | None:
-        """What the collaborators of this round earned, where that was looked at."""
+        """As `rounds.weights`."""
         return rounds.weights(self._store, self._round.id)
 
     def save_weights(self, found: Mapping[str, Any]) -> None:
@@ -168,7 +168,7 @@ class StoreJournal:
         return {tuple(row) for row in self._store.rows(query.where(s.round_id == self._round.id, s.stage == stage))}
 
     def responses(self, stage: str) -> list[Response]:
-        """The round's responses, record by record in the order of the data, each record's as they were given."""
+        """The round's responses: records in the order of the data, the responses to each in the order of writing."""
         s, r = schema.responses.c, schema.records.c
         query = select(r.record_id, s.collaborator, *response_columns(schema.responses)).join(
             schema.records, r.key == s.record_key
@@ -177,7 +177,7 @@ class StoreJournal:
         return [as_response(*row) for row in self._store.rows(mine)]
 
     def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
-        """What is there already stays."""
+        """A response that is stored already is not changed."""
         whose = {"round_id": self._round.id, "run_id": self._run.id, "stage": stage}
         rows = [
             whose | {"record_key": self._key(r.record_id), "collaborator": r.collaborator} | response_row(r)
@@ -189,7 +189,7 @@ class StoreJournal:
             bump(connection, round_id=self._round.id)
 
     def save_candidates(self, candidates: Iterable[Candidate]) -> None:
-        """Each with what the decisions that stand already come to."""
+        """Stores each candidate with the standing decision on it."""
         found = {self._key(candidate.record_id): candidate for candidate in candidates}
         with self._write() as connection:
             self._replace(connection, schema.candidates, candidate_rows(connection, self._round, found))
@@ -198,22 +198,22 @@ class StoreJournal:
     # --- select, tune, evaluate -------------------------------------------------------------------------------------
 
     def considered(self) -> Considered:
-        """What the round holds now for a selection; the hidden gold of the pool is left out."""
+        """As `selections.considered`."""
         return considered(self._store, self._round.id)
 
     def selection(self) -> Frozen | None:
-        """What this run used or froze before, else the one asked for, else the round's newest; None if none is."""
+        """The selection that this run used or froze before, else the one that it was started with, else the newest."""
         with self._write() as connection:
-            frozen = self._settled(connection) or load_selection(connection, self._round.id)
+            frozen = self._bound(connection) or load_selection(connection, self._round.id)
             if frozen is not None:
                 runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
 
     def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
-        """The round's next selection; what this run used or froze before, or was asked to use, where there is one."""
+        """The selection that this run used before or was started with, if there is one; else the round's next one."""
         found = FoundBefore(self._store, self._round.id, work)
         with self._write() as connection:
-            frozen = self._settled(connection)
+            frozen = self._bound(connection)
             if frozen is None:
                 now = found.now(connection)
                 frozen = write_selection(connection, self._round.id, policy, now, run_id=self._run.id)
@@ -221,8 +221,8 @@ class StoreJournal:
         return frozen
 
     def predictions(self, model: str) -> list[Response]:
-        """Test answers already stored by this run for one of the rows that are compared; a run that only evaluates
-        begins with those of the run that made the model."""
+        """Test answers that this run has stored for one of the compared models; a run that only evaluates begins with
+        a copy of the answers of the run that made the evolved model."""
         if self._run.first == "evaluate" and not self._took_over:
             with self._write() as connection:
                 outcomes.take_over(connection, self._run.id, self._round.id)
@@ -254,7 +254,7 @@ class StoreJournal:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        """A transaction of this attempt; takes along what waited in memory."""
+        """A transaction of this attempt; it also writes what waited in memory."""
         points, news, steps = list(self._points), list(self._news), dict(self._progress)
         with self._store.write() as connection:
             own(self._store, connection, self._run.id, self._run.attempt)
@@ -271,8 +271,8 @@ class StoreJournal:
             del self._progress[stage]
             self._written[stage] = (time.monotonic(), (done, total))
 
-    def _settled(self, connection: Connection) -> Frozen | None:
-        """The selection that this run is bound to: the one it used before, else the one it was asked to use."""
+    def _bound(self, connection: Connection) -> Frozen | None:
+        """The selection that this run must use: the one that it used before, else the one that it was started with."""
         n = schema.runs.c
         used, wished = connection.execute(select(n.selection_used, n.selection).where(n.id == self._run.id)).one()
         number = wished if used is None else used

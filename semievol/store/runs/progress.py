@@ -1,4 +1,4 @@
-"""How far a run is: its stages, its metrics, its events. Writing functions take part in their caller's transaction."""
+"""How far a run is: its stages, its metrics, its events. Functions that write take the caller's transaction."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a run's story; ids grow."""
+    """One message of a run; ids grow."""
 
     id: int
     at: float
@@ -50,7 +50,7 @@ def stages(store: Store, run_id: int) -> list[StageProgress]:
 
 
 def metrics(store: Store, run_id: int) -> pd.DataFrame:
-    """Columns stage, name, step, value (NaN where it was none), at (unix seconds); by stage and name, step growing."""
+    """Columns stage, name, step, value (may be NaN), at (unix seconds), sorted by stage, name and step."""
     c = schema.metrics.c
     query = select(c.stage, c.name, c.step, c.value, c.at).where(c.run_id == run_id).order_by(c.stage, c.name, c.step)
     frame = table(store.rows(query), ["stage", "name", "step", "value", "at"])
@@ -67,8 +67,8 @@ def events(store: Store, run_id: int) -> list[Event]:
 def write_metrics(
     connection: Connection, run_id: int, attempt: int, points: Sequence[tuple[str, str, int, float, float]]
 ) -> None:
-    """Stores points (stage, name, step, value, at). The first value of an attempt stays; where a resumed attempt
-    repeats a step, its value is the one that led to the adapter, so the newest attempt's value stands."""
+    """Stores points (stage, name, step, value, at). Of one attempt the first value of a step counts. If a resumed
+    attempt repeats a step, the newest attempt's value counts, since it led to the adapter."""
     rows = [
         {"run_id": run_id, "attempt": attempt, "stage": stage, "name": name, "step": step, "at": at}
         | {"value": None if math.isnan(value) else float(value)}
@@ -94,7 +94,7 @@ def upsert(connection: Connection, into: Any) -> Any:
 
 
 def open_stages(connection: Connection, run_id: int, first: str, until: str) -> None:
-    """The stages of a queued run: waiting inside its span, skipped outside; what is done stays done."""
+    """Sets the stages of a queued run: waiting inside its span, skipped outside; a stage that is done stays done."""
     c = schema.stages.c
     span = _span(first, until)
     known = set(connection.execute(select(c.stage).where(c.run_id == run_id)).scalars())
@@ -110,10 +110,10 @@ def open_stages(connection: Connection, run_id: int, first: str, until: str) -> 
 
 
 def advance(connection: Connection, run_id: int, stage: str, done: int, total: int, now: float, began: float) -> None:
-    """Stage `stage` is at `done` of `total`; the run's earlier stages are therefore done.
+    """Stores that stage `stage` is at `done` of `total`; the run's earlier stages are therefore done.
 
-    A stage counts from the moment the one before it ended, `began` where nothing was before. One that is done keeps
-    its times: a resumed run passes through it again, to find that everything is there.
+    A stage's time starts when the one before it ended, or at `began` for the first one. A stage that is done keeps its
+    times, as a resumed run passes through it again without work.
     """
     c = schema.stages.c
     earlier = STAGES[: STAGES.index(stage)]
@@ -133,7 +133,7 @@ def advance(connection: Connection, run_id: int, stage: str, done: int, total: i
 
 
 def close_stages(connection: Connection, run_id: int, run_status: str, first: str, until: str, now: float) -> None:
-    """What the end of a run means for its stages: all done, the running one failed, or it waits to be resumed."""
+    """Sets the stages of a run that has ended: all done, or the running one failed, or waiting to be resumed."""
     c = schema.stages.c
     mine = (c.run_id == run_id, c.stage.in_(_span(first, until)))
     if run_status == "done":

@@ -1,4 +1,4 @@
-"""Rounds: one pass of the seven stages under fixed propagation settings, found again or opened beside the others."""
+"""Rounds: passes of the seven stages. The same data and propagation settings find the same round again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from semievol.store.data.versions import in_use, inserted_id
 from semievol.store.database import Store, timestamp
 
 IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")
-"""Settings that belong to a round; a run in it may differ from it in policy and tuning only."""
+"""Settings that belong to a round; runs in it may differ in policy and tuning only."""
 _BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
-"""Settings of propagation that came later, as they were before: rounds of that time are found again."""
+"""Settings of propagation that were added later, with the value that older rounds had: so these are found again."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def open_round(
 ) -> Round:
     """The project's round with the data in use, this parent and these propagation settings; opened if there is none.
 
-    What decides identity: data version, parent with the adapter taken from it, and the settings of `IDENTITY`.
-    held: content hashes of the calibration records that this round holds out; kept as they are when it is opened.
+    A round's identity is its data version, its parent with the adapter taken from it, and the settings of `IDENTITY`.
+    held: content hashes of the calibration records that this round holds out; fixed when the round is opened.
     warm_up_adapter: the parent's evolved adapter, which takes the place of this round's warm-up.
     spent: content hashes that this round's evidence does not count, see `spent`.
     """
@@ -80,7 +80,7 @@ def find_round(
 
 
 def settled(round_: Round, config: Config) -> Config:
-    """`config` with the settings that belong to the round as they are there."""
+    """`config`, with the settings of `IDENTITY` taken from the round."""
     return config.model_copy(update={name: getattr(round_.config, name) for name in IDENTITY})
 
 
@@ -90,9 +90,9 @@ def held(store: Store, round_id: int) -> frozenset[str]:
 
 
 def spent(store: Store, round_id: int) -> frozenset[str]:
-    """Content hashes of what the rounds before this one accepted (docs/evidence.md, Later rounds): pool records that
-    its model was trained on, and the calibration records that the same policies accept. Neither says anything about the
-    other now. Of rounds on other data the labeled records, too, which may be in the pool of this round."""
+    """Content hashes of what earlier rounds accepted, which this round's evidence leaves out (docs/evidence.md, Later
+    rounds): pool records that its model was trained on, and calibration records that the same policies accept, as
+    neither predicts the other any more; and labeled records of rounds on other data, which may be pool records here."""
     with store.read() as connection:
         return spent_in(connection, round_id)
 
@@ -104,13 +104,13 @@ def spent_in(connection: Connection, round_id: int) -> frozenset[str]:
 
 
 def shift(store: Store, round_id: int) -> dict[str, Any] | None:
-    """How the round's labeled and unlabeled texts compare (`method.shift.TextShift`); None where nobody looked."""
+    """The round's test of labeled against unlabeled texts (`evidence.shift.TextShift`); None if it was not made."""
     found: dict[str, Any] | None = store.value(select(schema.rounds.c.shift).where(schema.rounds.c.id == round_id))
     return found
 
 
 def weights(store: Store, round_id: int) -> dict[str, Any] | None:
-    """What the collaborators earned (`method.earning.settled`); None where they were not weighed."""
+    """The weights of the collaborators (`method.earned_weights`); None if they were not weighed."""
     found: dict[str, Any] | None = store.value(select(schema.rounds.c.weights).where(schema.rounds.c.id == round_id))
     return found
 
@@ -166,7 +166,7 @@ def _find(connection: Connection, project_id: int, identity: str) -> int | None:
 
 
 def identity_of(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
-    """What a round is found again by: see `open_round`. adapter: as it is stored."""
+    """A hash of the round's identity, see `open_round`. adapter: its stored path."""
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
     if not config.calibration:
         del parts["calibration_minimum"]

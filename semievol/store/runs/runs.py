@@ -80,7 +80,7 @@ def queue(store: Store) -> list[Run]:
         return _load(connection, queued())
 
 
-# --- what a person asks for -----------------------------------------------------------------------------------------
+# --- queueing and stopping ------------------------------------------------------------------------------------------
 
 
 def enqueue(
@@ -124,7 +124,7 @@ def enqueue(
 
 
 def request_stop(store: Store, run_id: int) -> None:
-    """A running run is asked to stop, a queued one is cancelled; of others nothing is asked."""
+    """Asks a running run to stop and cancels a queued one; changes no other."""
     with store.write() as connection:
         run = run_in(connection, run_id)
         if run.status == "running":
@@ -134,7 +134,7 @@ def request_stop(store: Store, run_id: int) -> None:
 
 
 def resume(store: Store, run_id: int) -> Run:
-    """Queues a cancelled, interrupted or failed run again, at the end; it will skip what is there."""
+    """Queues a cancelled, interrupted or failed run again, at the end; it will skip what is stored."""
     with store.write() as connection:
         run = run_in(connection, run_id)
         if run.status not in RESUMABLE:
