@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -157,20 +158,17 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         files["test"] = chosen.test
     names = {split: path.name for split, path in files.items()}
     read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter)
+    make_draft = partial(
+        intake.draft,
+        kind=chosen.task,
+        mapping=chosen.map,
+        hide_gold=chosen.hide_gold,
+        strict=chosen.strict,
+        base=chosen.count_from,
+        instruction=chosen.instruction,
+    )
     with terminal.Bars() as bars:
-        project, draft = intake.import_files(
-            store,
-            chosen.name,
-            files,
-            kind=chosen.task,
-            mapping=chosen.map,
-            hide_gold=chosen.hide_gold,
-            strict=chosen.strict,
-            base=chosen.count_from,
-            watch=bars.show,
-            read_as=read_as,
-            instruction=chosen.instruction,
-        )
+        project, draft = intake.import_files(store, chosen.name, files, make_draft, bars.show, read_as)
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
     findings = draft.imported.told()
     lines = [f'Project "{project.name}" ({draft.task.kind}).']

@@ -73,8 +73,8 @@ def export(
     number = selections.selections(store, chosen.id)[-1]["number"]
     if what == "selection":
         return files.table(out, tables.selection(store, project, chosen, number))
-    if left_out is not None and (said := training.caveat(store, project, chosen, number)):
-        left_out.append(said)
+    if left_out is not None and (sentence := training.caveat(store, project, chosen, number)):
+        left_out.append(sentence)
     return training.write(store, project, chosen, number, out, form)
 
 

@@ -21,6 +21,7 @@ from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.results import outcomes
 from semievol.store.runs import rounds, runs
+from semievol.store.schema import ACTIVE
 
 LORA_FILES = ("adapter_model.safetensors", "adapter_config.json", "base.json")
 FULL_FILES = (FULL_WEIGHTS, *MODEL_FILES, "base.json")
@@ -28,7 +29,6 @@ _MAY_NAME_PATHS = ("adapter_config.json", "base.json", "config.json", "generatio
 MANIFEST = "MANIFEST.json"
 README = "README.md"
 Stage = Literal["warm_up", "tune"]
-_ACTIVE = ("running", "stopping")  # the checkpoints of such a run come and go
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Adapter:
     """A folder with an adapter, and which one it is.
 
     round, run: the round's number; the run that made it, None for a warm-up. step: where its training ended, None
-    where that is unknown. complete: False for a checkpoint of a fine-tuning that did not come to its end.
+    where that is unknown. complete: False for a checkpoint of an unfinished fine-tuning.
     """
 
     folder: Path
@@ -63,10 +63,10 @@ class Adapter:
 
 
 def choose(store: Store, project: projects.Project, round_id: int | None = None, run_id: int | None = None) -> Adapter:
-    """The adapter to hand out, of the run or round asked for or of all, newest first.
+    """The adapter to export: the newest of this run or round, or of the whole project.
 
-    An evolved adapter where there is one, else the newest complete checkpoint of a `tune` that was stopped or broke
-    off, else the adapter with which a round began.
+    It is an evolved adapter if there is one, else the newest complete checkpoint of a `tune` that was stopped or
+    failed, else the adapter with which a round began.
     """
     by_id = {round_.id: round_ for round_ in rounds.list_rounds(store, project.id) if round_id in (None, round_.id)}
     made = [run for run in runs.list_runs(store, project.id) if run.round_id in by_id and run_id in (None, run.id)]
@@ -78,7 +78,8 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
             return _checked(Path(path), "tune", by_id[run.round_id], run.id)
     for run in made:
         tuned = projects.run_folder(store, project.id, run.id) / "tune"
-        if run.status not in _ACTIVE and (checkpoint := newest(tuned)) is not None:
+        # An active run writes and deletes checkpoints at any time.
+        if run.status not in ACTIVE and (checkpoint := newest(tuned)) is not None:
             return _checked(checkpoint, "tune", by_id[run.round_id], run.id, complete=False)
     for begun in sorted({run.round_id for run in made} if run_id is not None else by_id, reverse=True):
         if path := outcomes.adapters(store, begun).get("warm_up"):
@@ -119,8 +120,8 @@ def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
     """As `contents`, with a README and a manifest that says which adapter it is and holds the SHA-256 of all others."""
     members = contents(adapter.folder)
     members.append((README, _readme(adapter).encode()))
-    about_it = {name: value for name, value in asdict(adapter).items() if name != "folder"}
-    manifest = {"adapter": about_it, "sha256": {name: files.sha256(content) for name, content in members}}
+    fields = {name: value for name, value in asdict(adapter).items() if name != "folder"}
+    manifest = {"adapter": fields, "sha256": {name: files.sha256(content) for name, content in members}}
     return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
 
 

@@ -32,7 +32,7 @@ _LONGEST_XLSX_CELL = 32_767
 
 @contextmanager
 def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A path beside `out` to write a file or a folder to; it takes the name `out`, synced, when the block ends well."""
+    """A path next to `out` for a new file or folder, which is synced and renamed to `out` when the block succeeds."""
     taken = out.exists() and not (out.is_dir() and not any(out.iterdir()))
     if taken and not overwrite:
         raise UserError(

@@ -41,8 +41,8 @@ _DAMAGED = "Export the project again from its own workspace."
 def restore(store: Store, path: Path, name: str | None = None, watch: Watch = unwatched) -> projects.Project:
     """The archive's project as a new one here, by its own name or by this one.
 
-    Raises UserError, and stores nothing, for an archive that is damaged, of a later version, or not one, and where the
-    name is taken. All of it or nothing, also where the process is killed in the middle.
+    Raises UserError if the file is damaged, of a later version, or no archive, and if the name is taken. The project is
+    stored whole or not at all, even if the process is killed.
     """
     with Sealed(path, path.name) as sealed:
         _check_version(sealed)
@@ -74,7 +74,7 @@ def model_of(path: Path) -> str:
 
 
 def _check_version(sealed: Sealed) -> None:
-    """Refuses what is no archive, or one of a later version."""
+    """Raises UserError if this is no archive of a project, or one of a later version."""
     update = "Update the Studio, then import it."
     about = sealed.about
     found: Any = about.get("format")
@@ -104,7 +104,7 @@ def _check_room(store: Store, sealed: Sealed) -> None:
 
 
 def _check_members(sealed: Sealed) -> None:
-    """Refuses a member whose name says that it is none of an archive's parts."""
+    """Raises UserError for a member that no archive has, and for a missing table."""
     for name in sealed.members:
         found = _MEMBER.fullmatch(name)
         known = found is not None and (found[4] is None or found[4] in _ADAPTER_FILES)
@@ -164,7 +164,7 @@ def _new_project(
     total = sum(table["rows"] for table in tables.values())
 
     def keep(project_id: int, first_run: int) -> None:
-        """The transaction is open: nobody else makes a project of this number."""
+        """Puts the files in place inside the open transaction, so nobody else can make a project of this number."""
         touched.append(project_id)
         for log in sorted((folder / "logs").glob("*.txt")):
             place = folder / "runs" / str(first_run + int(log.stem) - 1)

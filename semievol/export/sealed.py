@@ -15,9 +15,8 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from semievol.errors import UserError
@@ -47,7 +46,7 @@ _AGAIN = "Export it once more, or copy the whole file again."
 _STRANGE = "Import only archives that a Studio wrote."
 
 
-class Sealing:
+class Sealing(AbstractContextManager["Sealing"]):
     """Writes the members of one archive to a seekable file; `close` writes the manifest."""
 
     def __init__(self, path: Path) -> None:
@@ -55,10 +54,7 @@ class Sealing:
         self._zip = zipfile.ZipFile(path, "w", allowZip64=True)
         self.members: dict[str, dict[str, Any]] = {}
 
-    def __enter__(self) -> Sealing:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._zip.fp is not None:
             self._zip.close()
 
@@ -93,7 +89,7 @@ class Sealing:
             stream.write(b"sha256 " + digest.encode())
 
 
-class Sealed:
+class Sealed(AbstractContextManager["Sealed"]):
     """An archive to be read. Opening it checks its form and its manifest; `check` checks every byte.
 
     about: what the manifest says of its content. members: name -> bytes and sha256.
@@ -116,10 +112,7 @@ class Sealed:
             self._zip.close()
             raise
 
-    def __enter__(self) -> Sealed:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._zip.close()
 
     @property

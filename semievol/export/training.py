@@ -48,7 +48,7 @@ def pairs(store: Store, project: projects.Project, round_: Round, selection: int
     The settings are those of the newest run that tuned on the selection, else of the round's newest run.
     """
     found = _runs(store, project, round_, selection)
-    config = rounds.settled(round_, found[0].config) if found else round_.config
+    config = rounds.with_settings_of(round_, found[0].config) if found else round_.config
     held = rounds.held(store, round_.id)
     records = [r for r in load_records(store, round_.version_id) if r.content_hash not in held]
     plan = Plan(

@@ -11,8 +11,7 @@ import json
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -120,19 +119,10 @@ def _request(store: Store, config: Config, request: dict[str, Any]) -> Any:
 
 
 def _exchange(home: Path, line: bytes) -> dict[str, Any]:
-    """One request, one reply. Raises ConnectionError where the process ends before it has replied."""
-    with _connection(home) as stream:
-        stream.write(line)
-        stream.flush()
-        reply = stream.readline()
-    if not reply:
-        raise ConnectionError("the stream ended without a reply")
-    return dict(json.loads(reply))
+    """One request to the inference process, which is started if there is none, and its reply.
 
-
-@contextmanager
-def _connection(home: Path) -> Iterator[Any]:
-    """A stream to the inference process, which is started if there is none."""
+    Raises ConnectionError where the process ends before it has replied.
+    """
     address_file = home / "asking.json"
     client = _connect(address_file)
     if client is None:
@@ -140,11 +130,13 @@ def _connection(home: Path) -> Iterator[Any]:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two questions at once start one process
             client = _connect(address_file) or _start(home, address_file)
     client.settimeout(REPLY_SECONDS)
-    try:
-        with client.makefile("rwb") as stream:
-            yield stream
-    finally:
-        client.close()
+    with client, client.makefile("rwb") as stream:
+        stream.write(line)
+        stream.flush()
+        reply = stream.readline()
+    if not reply:
+        raise ConnectionError("the stream ended without a reply")
+    return dict(json.loads(reply))
 
 
 def _connect(address_file: Path) -> socket.socket | None:

@@ -206,29 +206,17 @@ def import_files(
     store: Store,
     name: str,
     files: Mapping[Split, Path],
-    kind: Kind | None = None,
-    mapping: str | None = None,
-    hide_gold: bool = False,
-    strict: bool = False,
-    base: int | None = None,
+    make_draft: Callable[..., Draft] = draft,
     watch: Watch = unwatched,
     read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
-    instruction: str = "",
 ) -> tuple[projects.Project, Draft]:
-    """A new project from files; options as of `draft`. No project is made if the files cannot be read or stored."""
+    """A new project from files. No project is made if the files cannot be read or stored.
+
+    make_draft: `draft` with the options that are not to be inferred.
+    """
     projects.check_name(store, name)
     with incoming_folder(store) as folder:
-        tables = read(files, folder, watch, read_as)
-        accepted = draft(
-            tables,
-            kind=kind,
-            mapping=mapping,
-            hide_gold=hide_gold,
-            strict=strict,
-            base=base,
-            watch=watch,
-            instruction=instruction,
-        )
+        accepted = make_draft(read(files, folder, watch, read_as), watch=watch)
         return store_draft(store, name, accepted, files, watch), accepted
 
 

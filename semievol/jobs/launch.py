@@ -53,17 +53,17 @@ def start(
     """Queues a run and starts a worker if there is none. The same run is not queued twice.
 
     round_id: the round to work in, whose own settings then apply. None: the round of these settings, opened if there is
-    none; if it came finished with an archive, a new one with another seed (`planning.live`).
+    none; if it came finished with an archive, a new one with another seed (`planning.config_to_run`).
     parent_id: the round whose evolved adapter the new round starts from.
     """
     if round_id is None:
-        config = planning.live(store, project, config, parent_id) if first == "warm_up" else config
+        config = planning.config_to_run(store, project, config, parent_id) if first == "warm_up" else config
         round_ = planning.open_round(store, project, config, first, parent_id)
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
             raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another round.")
-        config = rounds.settled(round_, config)
+        config = rounds.with_settings_of(round_, config)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):
         same_work = (waiting.round_id, waiting.first, waiting.until) == (round_.id, first, until)
@@ -141,7 +141,7 @@ def ensure_worker(store: Store) -> None:
     if fruitless >= FRUITLESS_WORKERS:
         reached_queue(lock)
         os.close(lock)
-        claims.refuse_next(store, _no_worker(log))
+        claims.fail_next(store, _no_worker(log))
         return
     os.pwrite(lock, b"x", fruitless)
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]

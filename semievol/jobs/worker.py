@@ -36,6 +36,11 @@ PATIENCE_SECONDS = 120.0
 """How long a run waits for the write lock: deciding on 100,000 records at once holds it for a quarter of a minute."""
 log = logging.getLogger("semievol.worker")
 
+_OUT_OF_MEMORY = {
+    "what": "The machine ran out of memory.",
+    "where": "micro_batch_size",
+    "remedy": "Halve micro_batch_size, or choose a smaller model.",
+}
 _PACKAGES = ("torch", "transformers", "peft", "faiss-cpu", "numpy", "scikit-learn", "streamlit")
 
 
@@ -80,7 +85,7 @@ def carry_out(store: Store, run: runs.Run) -> None:
         status, error = "failed", problem.as_dict()
         log.error("%s", problem)
     except MemoryError:
-        status, error = "failed", _out_of_memory()
+        status, error = "failed", _OUT_OF_MEMORY
         log.exception("out of memory")
     except Exception as problem:  # a run's boundary: all of it is logged, none of it ends the worker
         status, error = "failed", _unexpected(problem, log_path(store, run.id))
@@ -167,15 +172,9 @@ def _log_into(path: Path) -> None:
     )
 
 
-def _out_of_memory() -> dict[str, str]:
-    return UserError(
-        "The machine ran out of memory.", "micro_batch_size", "Halve micro_batch_size, or choose a smaller model."
-    ).as_dict()
-
-
 def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
     if type(problem).__name__ == "OutOfMemoryError":
-        return _out_of_memory()
+        return _OUT_OF_MEMORY
     return {
         "what": "The run ended with an unexpected error.",
         "where": log_file.name,

@@ -30,7 +30,12 @@ ADAPTERS = {("rounds", "warm_up_adapter"), ("runs", "adapter")}
 """Columns that hold an adapter's folder; an archive holds the adapter's number instead."""
 FOLDS = ("rounds", "fold_adapters")
 """The JSON column that maps every fold to an adapter's folder."""
-_STATES = {"running": "interrupted", "stopping": "interrupted", "queued": "cancelled"}
+_REPLACED: dict[tuple[str, str], dict[Any, Any]] = {
+    ("runs", "status"): {"running": "interrupted", "stopping": "interrupted", "queued": "cancelled"},
+    ("stages", "status"): {"running": "waiting"},
+    ("projects", "archived"): {True: False},
+}
+"""Column -> values that an archive replaces, as nothing in it is under way or hidden."""
 _MACHINE_WORDS = {("events", "text"): without_paths}
 _MACHINE_DOCUMENTS = {
     *(("projects", "settings"), ("rounds", "config")),
@@ -88,12 +93,8 @@ class ProjectRows:
             return lambda folds: {
                 fold: n for fold, path in sorted(folds.items()) if (n := self._adapter(path)) is not None
             }
-        if here == ("runs", "status"):
-            return lambda status: _STATES.get(status, status)
-        if here == ("stages", "status"):
-            return lambda status: "waiting" if status == "running" else status
-        if here == ("projects", "archived"):
-            return lambda _: False
+        if here in _REPLACED:
+            return lambda value: _REPLACED[here].get(value, value)
         return without_paths_inside if here in _MACHINE_DOCUMENTS else _MACHINE_WORDS.get(here)
 
     def _local(self, target: str) -> Callable[[int], int]:
@@ -101,8 +102,8 @@ class ProjectRows:
         known = self.ids[target]
 
         def local(key: int) -> int:
-            place = key - known[0] if dense else bisect_left(known, key)
-            if not (0 <= place < len(known) and known[place] == key):
+            place = bisect_left(known, key)
+            if place == len(known) or known[place] != key:
                 raise UserError(
                     f"A row of the project points at number {key} of {target}, which is not there.",
                     "database",
@@ -110,7 +111,6 @@ class ProjectRows:
                 )
             return place + 1
 
-        dense = bool(known) and known[-1] - known[0] + 1 == len(known)
         return local
 
 

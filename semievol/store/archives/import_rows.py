@@ -103,7 +103,7 @@ def restore(store: Store, name: str, new: ArchivedRows) -> Project:
         connection.execute(update(staged).values(name=name))
         for table in tables:
             _move(connection, table, new, first, name)
-        _point(connection, first)
+        _renumber(connection, first)
         new.keep(project_id, first["runs"])
     return find_project(store, project_id)
 
@@ -149,8 +149,8 @@ def _gather(connection: Connection, table: Table, new: ArchivedRows, done: int) 
                 raise _wrong(table.name, count, "another number of values than of columns")
             try:
                 ready.append((count, *(check(value) for check, value in zip(checks, values, strict=True))))
-            except _Odd as odd:
-                raise _wrong(table.name, count, str(odd)) from None
+            except _BadValue as problem:
+                raise _wrong(table.name, count, str(problem)) from None
         insert_rows(connection, staged, ready)
         new.watch(done + count)
     if count != size:
@@ -158,12 +158,12 @@ def _gather(connection: Connection, table: Table, new: ArchivedRows, done: int) 
     return done + count
 
 
-class _Odd(ValueError):
+class _BadValue(ValueError):
     """A value that its column cannot hold."""
 
 
 def _check(table: Table, name: str, new: ArchivedRows) -> Callable[[Any], Any]:
-    """Value of an archive -> value of a staged row; raises _Odd."""
+    """A function that checks an archived value of this column and converts it for the staged row; raises _BadValue."""
     column = table.c[name]
     here = (table.name, name)
     target = ownership.pointers(table).get(name)
@@ -177,24 +177,22 @@ def _check(table: Table, name: str, new: ArchivedRows) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value is None:
             if not column.nullable:
-                raise _Odd(f'nothing in "{name}"')
+                raise _BadValue(f'nothing in "{name}"')
             return None
         kind = column.type
         if numbered or isinstance(kind, Integer):
-            if type(value) is not int or not (1 if numbered else -_LARGEST) <= value <= most:
-                raise _Odd(f'{value!r:.40} in "{name}"')
+            fits = type(value) is int and (1 if numbered else -_LARGEST) <= value <= most
         elif isinstance(kind, Json):
             return _document(here, value, new)
         elif isinstance(kind, Boolean):
-            if type(value) is not bool:
-                raise _Odd(f'{value!r:.40} in "{name}"')
+            fits = type(value) is bool
         elif isinstance(kind, Double):
-            if type(value) not in (int, float):
-                raise _Odd(f'{value!r:.40} in "{name}"')
-            return float(value)
-        elif type(value) is not str or "\0" in value or value not in _WORDS.get(here, (value,)):
-            raise _Odd(f'{value!r:.40} in "{name}"')
-        return value
+            fits = type(value) in (int, float)
+        else:
+            fits = type(value) is str and "\0" not in value and value in _WORDS.get(here, (value,))
+        if not fits:
+            raise _BadValue(f'{value!r:.40} in "{name}"')
+        return float(value) if isinstance(kind, Double) else value
 
     return check
 
@@ -215,7 +213,7 @@ def _document(here: tuple[str, str], value: Any, new: ArchivedRows) -> str:
         return as_json(value)
     except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = error.what if isinstance(error, UserError) else type(error).__name__
-        raise _Odd(f'a document in "{here[1]}" that this version cannot read ({reason})') from None
+        raise _BadValue(f'a document in "{here[1]}" that this version cannot read ({reason})') from None
 
 
 def _wrong(table: str, row: int, what: str) -> UserError:
@@ -226,7 +224,7 @@ def _wrong(table: str, row: int, what: str) -> UserError:
 
 
 def _next(connection: Connection, table: Table, count: int) -> int:
-    """The first of `count` numbers in a row that no row of the table has or, where that is promised, ever had."""
+    """The first of `count` consecutive free numbers; with AUTOINCREMENT, numbers that no row ever had."""
     key = ownership.number(table)
     if key is None:
         return 0
@@ -243,7 +241,7 @@ def _next(connection: Connection, table: Table, count: int) -> int:
 
 
 def _move(connection: Connection, table: Table, new: ArchivedRows, first: Mapping[str, int], name: str) -> None:
-    """Moves a table's rows to where they belong, with this workspace's numbers."""
+    """Moves the gathered rows into the table, with this workspace's numbers."""
     adapters = adapter_place(first["projects"], "")
     names = new.tables[table.name][0]
     waiting = _staged(table, names).c
@@ -258,7 +256,7 @@ def _move(connection: Connection, table: Table, new: ArchivedRows, first: Mappin
     if (key := ownership.number(table)) is not None:
         values[key.name] = waiting.archive_row + (first[table.name] - 1)
     if table is schema.rounds:
-        values["identity"] = cast(waiting.archive_row, Text)  # until `_point` computes the right one
+        values["identity"] = cast(waiting.archive_row, Text)  # until `_renumber` computes the right one
     rows = select(*values.values()).order_by(waiting.archive_row)
     try:
         connection.execute(insert(table).from_select(list(values), rows))
@@ -269,7 +267,7 @@ def _move(connection: Connection, table: Table, new: ArchivedRows, first: Mappin
         raise UserError(what, "archive", _DAMAGED) from error
 
 
-def _point(connection: Connection, first: Mapping[str, int]) -> None:
+def _renumber(connection: Connection, first: Mapping[str, int]) -> None:
     """Brings rounds' identities and the numbers inside JSON columns to the numbers of this workspace."""
     c, project_id = schema.rounds.c, first["projects"]
     known: set[str] = set()
@@ -278,7 +276,7 @@ def _point(connection: Connection, first: Mapping[str, int]) -> None:
         own = settings.validate(row.config)
         taken_from = row.warm_up_adapter if row.parent_id is not None else None
         identity = rounds.identity_of(row.version_id, row.parent_id, taken_from, own)
-        if identity in known:  # two models whose folders had one name: the later round is not found again
+        if identity in known:  # two models with folders of one name: only the earlier round is found again
             identity = f"{identity} {row.id}"
         known.add(identity)
         changed: dict[str, Any] = {"identity": identity}

@@ -67,18 +67,16 @@ def create_project(
 ) -> Project:
     """A new, empty project."""
     name = _valid_name(name)
-    values = {"name": name, "task": _task_values(task), "settings": settings or {}, "created": timestamp()}
     with store.write() as connection:
-        project_id = _insert(store, connection, values)
+        project_id = _insert(store, connection, name, task, settings or {})
     return find_project(store, project_id)
 
 
 def create_with_data(store: Store, name: str, first: NewVersion) -> Project:
     """A new project with its first dataset version, both or neither; call it inside `clearing_leftovers`."""
     name = _valid_name(name)
-    values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
     with gathered(store, first) as (connection, counts):
-        project_id = _insert(store, connection, values)
+        project_id = _insert(store, connection, name, first.task, {})
         write_version(connection, project_id, first, counts)
     return find_project(store, project_id)
 
@@ -114,24 +112,14 @@ def list_projects(store: Store, archived: bool = False) -> list[Project]:
 
 
 def update_project(
-    store: Store,
-    id: int,
-    *,
-    name: str | None = None,
-    task: Task | None = None,
-    settings: dict[str, Any] | None = None,
-    archived: bool | None = None,
+    store: Store, id: int, *, settings: dict[str, Any] | None = None, archived: bool | None = None
 ) -> Project:
     """Changes the given fields."""
-    given: dict[str, Any] = {"name": None if name is None else _valid_name(name), "task": _task_values(task)}
-    given |= {"settings": settings, "archived": archived}
+    given = {"settings": settings, "archived": archived}
     values = {key: value for key, value in given.items() if value is not None}
     if values:
         with store.write() as connection:
-            try:
-                connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(**values))
-            except IntegrityError:
-                raise taken(str(name)) from None
+            connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(**values))
     return find_project(store, id)
 
 
@@ -140,8 +128,7 @@ def duplicate_project(store: Store, id: int, name: str) -> Project:
     source = find_project(store, id)
     name = _valid_name(name)
     with store.write() as connection:
-        values = {"name": name, "task": _task_values(source.task), "settings": source.settings, "created": timestamp()}
-        copy_id = _insert(store, connection, values)
+        copy_id = _insert(store, connection, name, source.task, source.settings)
         copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
         if source.version_id is not None:
             copy_version(connection, source.version_id, {"project_id": copy_id, "number": 1})
@@ -224,12 +211,13 @@ def run_folder(store: Store, id: int, run_id: int) -> Path:
     return _folder(store, id) / "runs" / str(run_id)
 
 
-def _insert(store: Store, connection: Connection, values: dict[str, Any]) -> int:
+def _insert(store: Store, connection: Connection, name: str, task: Task | None, settings: dict[str, Any]) -> int:
     """A new row of `projects`, whose folder is empty."""
+    values = {"name": name, "task": task and asdict(task), "settings": settings, "created": timestamp()}
     try:
         project_id = inserted_id(connection, schema.projects, values)
     except IntegrityError:
-        raise taken(values["name"]) from None
+        raise taken(name) from None
     clear_orphan(store, project_id)
     return project_id
 
@@ -251,10 +239,6 @@ def _load(connection: Connection, where: Any) -> list[Project]:
 
 def _counts(stored: dict[str, int] | None) -> dict[Split, int]:
     return {split: (stored or {}).get(split, 0) for split in SPLITS}
-
-
-def _task_values(task: Task | None) -> dict[str, Any] | None:
-    return None if task is None else asdict(task)
 
 
 def _valid_name(name: str) -> str:

@@ -80,8 +80,8 @@ def move(connection: Connection, version_id: int) -> None:
 def _row(position: int, record: Record) -> tuple[Any, ...]:
     """A record in the order of `_NAMES`."""
     options = as_json(list(record.options))
-    said = (record.id, record.split, record.question, options, record.answer)
-    return (position, *said, record.row, record.content_hash, record.source_id, record.group)
+    content = (record.id, record.split, record.question, options, record.answer)
+    return (position, *content, record.row, record.content_hash, record.source_id, record.group)
 
 
 def insert_rows(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:

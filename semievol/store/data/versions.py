@@ -53,19 +53,6 @@ class NewVersion:
     keep: Callable[[int], None] | None = None
 
 
-def add_version(
-    store: Store,
-    project_id: int,
-    records: Iterable[Record],
-    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]],
-    sources: list[dict[str, Any]],
-    findings: list[dict[str, Any]],
-    task: Task,
-) -> int:
-    """As `store_version`, from its parts; returns the version's id."""
-    return store_version(store, project_id, NewVersion(records, hidden_gold, sources, findings, task))
-
-
 def store_version(store: Store, project_id: int, new: NewVersion) -> int:
     """Stores the next version of a project's data, all of it or nothing, and returns its id.
 

@@ -27,8 +27,8 @@ _AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a reviewer says about records.
+class NewDecision:
+    """One reviewer's decision, to be applied to one or more records.
 
     answer: for `edit`, the right one. key: names the key press or click; what arrives twice under it is stored once.
     """
@@ -83,9 +83,9 @@ def decide_many(
             decided = select(v.record_id).join(schema.candidates, c.record_key == v.key)
             decided = decided.where(c.round_id == round_id, c.decision.in_((*ASSERTS, *REMOVES)))
             known = set(connection.execute(decided).scalars())
-            shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
-        said = Said(action=action, answer=answer, reviewer=reviewer, note=note, key=key)
-        return write_decisions(connection, store, project_id, round_id, shown, said, watch)
+            shown = {record_id: answer_shown for record_id, answer_shown in shown.items() if record_id not in known}
+        new = NewDecision(action=action, answer=answer, reviewer=reviewer, note=note, key=key)
+        return write_decisions(connection, store, project_id, round_id, shown, new, watch)
 
 
 def write_decisions(
@@ -94,21 +94,21 @@ def write_decisions(
     project_id: int,
     round_id: int,
     shown: Mapping[str, str | None],
-    said: Said,
+    new: NewDecision,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """As `decide_many`, inside the caller's transaction."""
-    known = _of_key(connection, project_id, said.key)
+    known = _of_key(connection, project_id, new.key)
     if known:
         return known
-    same = {"project_id": project_id, "round_id": round_id, "action": said.action, "note": said.note}
-    same |= {"reviewer": said.reviewer, "at": store.now(connection), "undoes": None}
+    same = {"project_id": project_id, "round_id": round_id, "action": new.action, "note": new.note}
+    same |= {"reviewer": new.reviewer, "at": store.now(connection), "undoes": None}
     same |= {"batch": uuid.uuid4().hex if len(shown) > 1 else None}
     rows = [
         same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
-        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, said).items()
+        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, new).items()
     ]
-    return _append(connection, project_id, rows, said.key, watch)
+    return _append(connection, project_id, rows, new.key, watch)
 
 
 def newest(store: Store, project_id: int, reviewer: str) -> int | None:
@@ -139,8 +139,7 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
         found = _newest(connection, project_id, reviewer)
         if found is None:
             return None
-        taken = _batch(connection, found, *_own(project_id, reviewer))
-        return _take_back(connection, store, taken, reviewer, found.batch, key)[-1]
+        return _take_back(connection, store, found, _own(project_id, reviewer), reviewer, key)[-1]
 
 
 def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
@@ -180,8 +179,7 @@ def take_back(
         ).one_or_none()
         if found is None:
             raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
-        taken = _batch(connection, found, c.project_id == project_id, *STANDS)
-        return _take_back(connection, store, taken, reviewer, found.batch, key, watch) if taken else []
+        return _take_back(connection, store, found, (c.project_id == project_id, *STANDS), reviewer, key, watch)
 
 
 def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
@@ -197,24 +195,28 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
             raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
         old = found[0]
         shown = {old.record_id: old.answer_shown}
-        said = Said(action=old.action, answer=old.answer, reviewer=reviewer, note=old.note, key=key)
-        return write_decisions(connection, store, project_id, old.round_id, shown, said)[0]
+        new = NewDecision(action=old.action, answer=old.answer, reviewer=reviewer, note=old.note, key=key)
+        return write_decisions(connection, store, project_id, old.round_id, shown, new)[0]
 
 
 def _take_back(
     connection: Connection,
     store: Store,
-    taken: Sequence[Decision],
+    entry: Any,
+    conditions: Sequence[Any],
     reviewer: str,
-    batch: str | None,
     key: str | None,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
+    """Undoes those decisions of the entry's batch that meet these SQL conditions; none may be left."""
+    taken = _batch(connection, entry, *conditions)
+    if not taken:
+        return []
     at = store.now(connection)
     rows = [
         {"project_id": d.project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
         | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
-        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": batch and f"undo {batch}"}
+        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": entry.batch and f"undo {entry.batch}"}
         for d in taken
     ]
     return _append(connection, taken[0].project_id, rows, key, watch)
@@ -243,11 +245,11 @@ def in_bulk(store: Store, project_id: int) -> frozenset[str]:
 
 
 def _checked(
-    connection: Connection, project_id: int, round_id: int, shown: Mapping[str, str | None], said: Said
+    connection: Connection, project_id: int, round_id: int, shown: Mapping[str, str | None], new: NewDecision
 ) -> dict[str, tuple[str, str | None]]:
     """Record id -> (content hash, asserted answer). Raises UserError for an action or answer that is not allowed."""
-    if said.action not in ACTIONS:
-        raise UserError(f'"{said.action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
+    if new.action not in ACTIONS:
+        raise UserError(f'"{new.action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
     r, v = schema.rounds.c, schema.versions.c
     query = select(r.version_id, v.task).join(schema.versions, v.id == r.version_id)
     row = connection.execute(query.where(r.id == round_id, r.project_id == project_id)).one_or_none()
@@ -256,8 +258,8 @@ def _checked(
     task = as_task(row.task)
     found = {}
     for record_id, record in find_records(connection, row.version_id, shown).items():
-        asserted = shown[record_id] if said.action == "accept" else said.answer if said.action == "edit" else None
-        if said.action in ASSERTS:
+        asserted = {"accept": shown[record_id], "edit": new.answer}.get(new.action)
+        if new.action in ASSERTS:
             _check_answer(record, asserted, allowed_answers(task, record) if task else ())
         found[record_id] = (record.content_hash, asserted)
     return found

@@ -15,7 +15,7 @@ from semievol.store import schema
 from semievol.store.data.records import find_record, record_keys
 from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.decisions import Said, take_back, write_decisions
+from semievol.store.decisions.decisions import NewDecision, take_back, write_decisions
 from semievol.store.decisions.standing import was_undone
 from semievol.store.runs.rounds import bump
 
@@ -60,13 +60,16 @@ def answer(
     review: Review,
     record_id: str,
     action: str,
-    said: str | None = None,
+    right_answer: str | None = None,
     repeat: bool = False,
     reviewer: str = "",
     key: str | None = None,
 ) -> bool:
     """Appends an answer and the decision that it makes; an answer to a repeated question makes none. The same `key`
-    twice stores them once. Returns False, and stores nothing, if somebody has answered the question meanwhile."""
+    twice stores them once. Returns False, and stores nothing, if somebody has answered the question meanwhile.
+
+    right_answer: the asserted answer, where `action` asserts one.
+    """
     with store.write() as connection:
         mine = select(_a.id).where(_a.review_id == review.id)
         if key is not None and connection.execute(mine.where(_a.key == key)).first():
@@ -80,10 +83,10 @@ def answer(
         if not repeat:
             shown = {record_id: review.sample.shown.get(record_id)}
             named = None if key is None else f"review {review.id} {key}"
-            answered = Said(action=action, answer=said, reviewer=reviewer, note=NOTE, key=named)
-            made = write_decisions(connection, store, home.project_id, review.round_id, shown, answered)
+            new = NewDecision(action=action, answer=right_answer, reviewer=reviewer, note=NOTE, key=named)
+            made = write_decisions(connection, store, home.project_id, review.round_id, shown, new)
             decision_id = made[0].id
-        asserted = said if action in ASSERTS else None
+        asserted = right_answer if action in ASSERTS else None
         values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
         values |= {"answer": asserted, "decision_id": decision_id, "key": key, "reviewer": reviewer}
         connection.execute(insert(schema.reviewed).values(values))
@@ -160,8 +163,8 @@ def _load(connection: Connection, where: Any) -> list[Review]:
         ever = set(connection.execute(select(_a.record_key).where(_a.review_id == row.id)).scalars())
         reached = max((place for place, key in enumerate(row.drawn[: row.size], start=1) if key in ever), default=0)
         seen = [
-            Seen(names[key][0], action, said, repeat)
-            for key, action, said, repeat in connection.execute(standing.order_by(_a.id))
+            Seen(names[key][0], action, given, repeat)
+            for key, action, given, repeat in connection.execute(standing.order_by(_a.id))
         ]
         mode: Mode = "any_time" if row.ended is not None else row.mode
         shown = dict(names.values())
@@ -195,5 +198,5 @@ def _names(connection: Connection, round_id: int, keys: Sequence[int]) -> dict[i
     c, v = schema.candidates.c, schema.records.c
     query = select(c.record_key, v.record_id, c.answer).join(schema.records, v.key == c.record_key)
     rows = connection.execute(query.where(c.round_id == round_id, c.record_key.in_(keys)))
-    found = {key: (record_id, said) for key, record_id, said in rows}
+    found = {key: (record_id, shown) for key, record_id, shown in rows}
     return {key: found[key] for key in keys if key in found}

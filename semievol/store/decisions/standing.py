@@ -72,13 +72,13 @@ def refresh_candidates(connection: Connection, project_id: int, hashes: Iterable
     query = select(*columns, v.version_id, v.options).join(schema.rounds, r.id == c.round_id)
     query = query.join(schema.records, v.key == c.record_key).where(r.project_id == project_id)
     wanted = list(dict.fromkeys(hashes))
-    said = standing_for(connection, project_id, wanted)
+    decisions = standing_for(connection, project_id, wanted)
     task_of = cache(partial(task_in, connection))
     changes = []
     for some in in_parts(wanted):
         for row in connection.execute(query.where(c.content_hash.in_(some))):
             allowed = _allowed(task_of(row.version_id), row.options)
-            now = standing_decision(said.get(row.content_hash, ()), row.answer, allowed)
+            now = standing_decision(decisions.get(row.content_hash, ()), row.answer, allowed)
             decision, decided = (now.action, now.answer) if now else (None, None)
             if (decision, decided) != (row.decision, row.decided_answer):
                 changes.append({"of": row.round_id, "key": row.record_key, "decision": decision, "decided": decided})

@@ -54,7 +54,7 @@ def adapters(store: Store, round_id: int) -> dict[str, str]:
     return {stage: str(store.located(path)) for stage, path in found.items() if path is not None}
 
 
-def brought(store: Store, round_id: int) -> bool:
+def came_finished(store: Store, round_id: int) -> bool:
     """Whether the round came with an archive and has a finished run: such a run has no host in this workspace."""
     c = schema.runs.c
     elsewhere = select(c.id).where(c.round_id == round_id, c.status == "done", c.host.is_(None))
@@ -79,7 +79,7 @@ def trained_on(store: Store, round_id: int) -> Frozen | None:
         return None if number is None else load_selection(connection, round_id, number)
 
 
-def take_over(connection: Connection, run_id: int, round_id: int) -> None:
+def copy_answers(connection: Connection, run_id: int, round_id: int) -> None:
     """Copies test answers and selection of the run that made the round's newest evolved adapter to a run that only
     evaluates; not if that run has answers already."""
     p, n = schema.predictions, schema.runs.c

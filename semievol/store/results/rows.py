@@ -26,8 +26,8 @@ def response_columns(source: Table) -> list[Column[Any]]:
 
 def as_response(record_id: str, collaborator: str, *values: Any) -> Response:
     """A response from the values of `response_columns`."""
-    said = dict(zip(_RESPONSE, values, strict=True))
-    return Response(record_id, collaborator, **{**said, **{name: tuple(said[name]) for name in _LISTS}})
+    columns = dict(zip(_RESPONSE, values, strict=True))
+    return Response(record_id, collaborator, **{**columns, **{name: tuple(columns[name]) for name in _LISTS}})
 
 
 def response_row(response: Response) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def claim(store: Store, run_id: int, pid: int) -> Run:
 def beat(store: Store, run_id: int, attempt: int) -> bool:
     """The owner's heartbeat; False if this attempt no longer owns the run."""
     with store.write() as connection:
-        return _owns(store, connection, run_id, attempt)
+        return _beat(store, connection, run_id, attempt)
 
 
 def finish(store: Store, run_id: int, attempt: int, status: Ending, error: Mapping[str, Any] | None = None) -> None:
@@ -57,32 +57,32 @@ def finish(store: Store, run_id: int, attempt: int, status: Ending, error: Mappi
     if status not in ("done", *RESUMABLE):
         raise ValueError(f"a run cannot finish as {status!r}")
     with store.write() as connection:
-        own(store, connection, run_id, attempt)
+        check_owner(store, connection, run_id, attempt)
         end(connection, run_in(connection, run_id), status, store.now(connection), error)
 
 
 def record_environment(store: Store, run_id: int, attempt: int, environment: Mapping[str, Any]) -> None:
     """Stores what the run's numbers come from: package versions, device, threads."""
     with store.write() as connection:
-        own(store, connection, run_id, attempt)
+        check_owner(store, connection, run_id, attempt)
         change(connection, run_id, environment=dict(environment))
 
 
 def sample(store: Store, run_id: int, attempt: int, second: int, values: Mapping[str, float]) -> None:
     """Stores what the worker process uses at this second of the run, as metrics of the stage `machine`."""
     with store.write() as connection:
-        own(store, connection, run_id, attempt)
+        check_owner(store, connection, run_id, attempt)
         at = store.now(connection)
         write_metrics(connection, run_id, attempt, [("machine", name, second, v, at) for name, v in values.items()])
 
 
-def own(store: Store, connection: Connection, run_id: int, attempt: int) -> None:
+def check_owner(store: Store, connection: Connection, run_id: int, attempt: int) -> None:
     """Raises `Stopped` if this attempt no longer owns the run; otherwise counts as a heartbeat."""
-    if not _owns(store, connection, run_id, attempt):
+    if not _beat(store, connection, run_id, attempt):
         raise Stopped(f"attempt {attempt} of run {run_id} was taken over; its writes are refused")
 
 
-def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
+def fail_next(store: Store, error: Mapping[str, Any]) -> None:
     """Lets the next queued run fail before it begins, because no worker can be started for it."""
     with store.write() as connection:
         waiting = connection.execute(queued().limit(1)).first()
@@ -136,7 +136,7 @@ def _take(store: Store, connection: Connection, run_id: int, pid: int) -> Run:
     return run_in(connection, run_id)
 
 
-def _owns(store: Store, connection: Connection, run_id: int, attempt: int) -> bool:
+def _beat(store: Store, connection: Connection, run_id: int, attempt: int) -> bool:
     c = schema.runs.c
     mine = update(schema.runs).where(c.id == run_id, c.attempt == attempt, c.status.in_(schema.ACTIVE))
     alive = mine.values(heartbeat_at=store.now(connection), heartbeat_ticks=liveness.ticks())

@@ -30,7 +30,7 @@ from semievol.store.decisions.selections import FoundBefore, considered, load_se
 from semievol.store.results import outcomes
 from semievol.store.results.rows import as_response, candidate_rows, response_columns, response_row
 from semievol.store.runs import rounds, runs
-from semievol.store.runs.claims import own
+from semievol.store.runs.claims import check_owner
 from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
 from semievol.store.runs.rounds import bump
 
@@ -225,7 +225,7 @@ class StoreJournal:
         a copy of the answers of the run that made the evolved model."""
         if self._run.first == "evaluate" and not self._took_over:
             with self._write() as connection:
-                outcomes.take_over(connection, self._run.id, self._round.id)
+                outcomes.copy_answers(connection, self._run.id, self._round.id)
                 bump(connection, round_id=self._round.id)
             self._took_over = True
         p, r = schema.predictions.c, schema.records.c
@@ -257,7 +257,7 @@ class StoreJournal:
         """A transaction of this attempt; it also writes what waited in memory."""
         points, news, steps = list(self._points), list(self._news), dict(self._progress)
         with self._store.write() as connection:
-            own(self._store, connection, self._run.id, self._run.attempt)
+            check_owner(self._store, connection, self._run.id, self._run.attempt)
             now = self._store.now(connection)
             if points:
                 write_metrics(connection, self._run.id, self._run.attempt, points)

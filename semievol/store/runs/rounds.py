@@ -79,7 +79,7 @@ def find_round(
     return None if round_id is None else get_round(store, round_id)
 
 
-def settled(round_: Round, config: Config) -> Config:
+def with_settings_of(round_: Round, config: Config) -> Config:
     """`config`, with the settings of `IDENTITY` taken from the round."""
     return config.model_copy(update={name: getattr(round_.config, name) for name in IDENTITY})
 
@@ -173,7 +173,7 @@ def identity_of(version_id: int, parent_id: int | None, adapter: str | None, con
     for name, before in _BEFORE_THE_CHOICE.items():
         if parts["propagation"][name] == before:
             del parts["propagation"][name]
-    if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # what it was before there was a choice
+    if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # the value before this setting existed
         del parts["propagation"]["warm_up"]["store_dtype"]
     canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -63,21 +63,20 @@ def get_run(store: Store, run_id: int) -> Run:
 def list_runs(store: Store, project_id: int | None = None) -> list[Run]:
     """Runs, newest first; of one project or of all."""
     query = select(*_COLUMNS).order_by(schema.runs.c.id.desc())
-    with store.read() as connection:
-        return _load(connection, query if project_id is None else query.where(schema.runs.c.project_id == project_id))
+    if project_id is not None:
+        query = query.where(schema.runs.c.project_id == project_id)
+    return [_as_run(row) for row in store.rows(query)]
 
 
 def active_run(store: Store) -> Run | None:
     """The run that a worker has now: running or stopping."""
-    with store.read() as connection:
-        found = _load(connection, select(*_COLUMNS).where(schema.runs.c.status.in_(schema.ACTIVE)))
-        return found[0] if found else None
+    rows = store.rows(select(*_COLUMNS).where(schema.runs.c.status.in_(schema.ACTIVE)))
+    return _as_run(rows[0]) if rows else None
 
 
 def queue(store: Store) -> list[Run]:
     """Queued runs in the order in which they will be claimed."""
-    with store.read() as connection:
-        return _load(connection, queued())
+    return [_as_run(row) for row in store.rows(queued())]
 
 
 # --- queueing and stopping ------------------------------------------------------------------------------------------
@@ -149,7 +148,7 @@ def resume(store: Store, run_id: int) -> Run:
 def reorder(store: Store, run_id: int, position: int) -> None:
     """Moves a queued run to `position` of the queue, 0 being next."""
     with store.write() as connection:
-        waiting = [run.id for run in _load(connection, queued())]
+        waiting = [row.id for row in connection.execute(queued())]
         if run_id not in waiting:
             raise UserError(f"Run {run_id} does not wait in the queue.", "run", "Choose a queued one.")
         waiting.remove(run_id)
@@ -163,10 +162,10 @@ def reorder(store: Store, run_id: int, position: int) -> None:
 
 def run_in(connection: Connection, run_id: int) -> Run:
     """As `get_run`."""
-    found = _load(connection, select(*_COLUMNS).where(schema.runs.c.id == run_id))
-    if not found:
+    row = connection.execute(select(*_COLUMNS).where(schema.runs.c.id == run_id)).one_or_none()
+    if row is None:
         raise UserError(f"There is no run {run_id}.", "run", "Choose another run.")
-    return found[0]
+    return _as_run(row)
 
 
 def queued() -> Any:
@@ -199,7 +198,5 @@ def _end_of_queue(connection: Connection) -> int:
     return 0 if last is None else last + 1
 
 
-def _load(connection: Connection, query: Any) -> list[Run]:
-    """The runs that a query for `_COLUMNS` finds."""
-    rows = connection.execute(query).mappings()
-    return [Run(**{**row, "config": settings.validate(row["config"])}) for row in rows]
+def _as_run(row: Any) -> Run:
+    return Run(**{**row._asdict(), "config": settings.validate(row.config)})

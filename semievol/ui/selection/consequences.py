@@ -76,7 +76,7 @@ def training_time(here: Place, kept: int) -> None:
     pace = state.training_pace(here.store, here.this_round.id)
     if pace is None or not kept:
         return
-    config = rounds.settled(here.this_round, state.config_of(here.this_project))
+    config = rounds.with_settings_of(here.this_round, state.config_of(here.this_project))
     gold = here.this_project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
     steps = config.tune.steps(gold + kept)
     told = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"
