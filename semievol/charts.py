@@ -3,7 +3,7 @@
 Every figure takes a table and whether the theme is dark. Draw with `theme=None`, else Streamlit paints its own look
 over this one. Text that comes from data passes through `label`, because Plotly reads some HTML. Counting is done
 before drawing (`bin_confidence`, `bin_similarity`): a figure holds bins, not 100,000 records. Colour never carries a
-meaning alone: bars are hatched, lines are dashed. Knows nothing of pages.
+meaning alone: bars are hatched, lines are dashed, points have shapes. Knows nothing of pages.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ MEASURES = {
 
 HATCHES = ("", "/", ".", "x", "-", "\\")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 PERCENT = {"ticksuffix": " %"}
 MOST_POINTS = 500
+MOST_QUESTIONS = 5_000
 GROUP_GAP = 0.7
 """Room between two groups of bars, in bars."""
 
@@ -125,6 +127,35 @@ def risk_coverage(curves: pd.DataFrame, dark: bool = False) -> go.Figure:
     return figure.update_traces(line_shape="hv")
 
 
+def reliability(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """Accuracy against confidence, with the band of a perfectly calibrated model of this size.
+
+    bins: confidence, accuracy, count, null_low, null_high, as `metrics.reliability` gives them.
+    """
+    colours = palette(dark)
+    figure = _figure(dark, "Probability given to the answer", "Share of answers that are right")
+    figure.update_layout(xaxis={**PERCENT, "range": [0, 101]}, yaxis={**PERCENT, "range": [0, 101]})
+    bins = bins.assign(**{name: 100 * bins[name] for name in ("confidence", "accuracy", "null_low", "null_high")})
+    edge = {"x": bins["confidence"], "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(y=bins["null_low"], showlegend=False, **edge)
+    shade = _faint(colours.quiet)
+    figure.add_scatter(y=bins["null_high"], fill="tonexty", fillcolor=shade, name="perfect calibration, 95 %", **edge)
+    figure.add_scatter(
+        x=[0, 100], y=[0, 100], mode="lines", line={"color": colours.quiet, "dash": "dot", "width": 1}, showlegend=False
+    )
+    figure.add_scatter(
+        x=bins["confidence"],
+        y=bins["accuracy"],
+        mode="lines+markers",
+        name="found",
+        line={"color": colours.accent, "width": 2},
+        marker={"size": 8},
+        customdata=bins["count"],
+        hovertemplate="said %{x:.1f} %, right %{y:.1f} %<br>%{customdata:,} records<extra></extra>",
+    )
+    return figure
+
+
 def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Heat map of counts; lines (index) gold, columns what was answered. Coloured by the share of each line."""
     colours = palette(dark)
@@ -174,6 +205,28 @@ def similarity_histogram(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
     )
 
 
+def records_map(points: pd.DataFrame, colour: str, dark: bool = False) -> go.Figure:
+    """2-D projection of records; a click gives the record's id as first item of `customdata`.
+
+    points: index record id, columns x, y, question, and `colour`, which is a name (split, label: one colour and shape
+    each, the six most frequent, then "other") or a number (similarity, confidence: a colour ramp).
+    """
+    colours = palette(dark)
+    figure = _figure(dark, "", "")
+    figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False, "scaleanchor": "x"}, dragmode="pan")
+    size = {"size": 7 if len(points) <= 3_000 else 4, "opacity": 0.8}
+    if pd.api.types.is_numeric_dtype(points[colour]) and not pd.api.types.is_bool_dtype(points[colour]):
+        ramp = {"color": points[colour].to_numpy(), "colorscale": _scale(colours.ramp[3:]), "showscale": True}
+        return _points(figure, points, label(colour), {**size, **ramp, "colorbar": {"title": label(colour)}})
+    names = points[colour].astype(object).where(points[colour].notna(), "none").map(str)
+    frequent = list(names.value_counts().index[: len(SYMBOLS) - (names.nunique() > len(SYMBOLS))])
+    group = names.where(names.isin(frequent), "other")
+    for position, name in enumerate([*frequent, *(["other"] if len(frequent) < names.nunique() else [])]):
+        look = {"color": _cycle(colours.series, position), "symbol": _cycle(SYMBOLS, position)}
+        _points(figure, points[group == name], label(name), {**size, **look})
+    return figure
+
+
 def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Accuracy with intervals: bars of a group are side by side, bars of a kind look alike.
 
@@ -218,6 +271,20 @@ def _figure(dark: bool, x: str, y: str, **layout: Any) -> go.Figure:
     return go.Figure(layout={"template": template(dark), "xaxis_title_text": x, "yaxis_title_text": y, **layout})
 
 
+def _points(figure: go.Figure, points: pd.DataFrame, name: str, marker: dict[str, Any]) -> go.Figure:
+    """Adds the points; questions are shown on hover only where there are few enough to be sent."""
+    shown = [label(text, 80) for text in points["question"]] if len(points) <= MOST_QUESTIONS else [""] * len(points)
+    return figure.add_scattergl(
+        x=points["x"].to_numpy(),
+        y=points["y"].to_numpy(),
+        mode="markers",
+        name=name,
+        marker=marker,
+        customdata=list(zip(points.index, shown, strict=True)),
+        hovertemplate="%{customdata[1]}<br>%{fullData.name}<extra></extra>",
+    )
+
+
 def _named_axis(figure: go.Figure, axis: str, names: Sequence[object] | pd.Index | pd.Series) -> go.Figure:
     """Names at positions 0, 1, …: unlike a category axis this keeps two names apart that look the same shortened."""
     ticks = {"tickvals": list(range(len(names))), "ticktext": [label(name, 24) for name in names], "showgrid": False}
@@ -231,6 +298,11 @@ def _hatch(position: int, colours: Palette) -> dict[str, Any]:
 
 def _scale(shades: Sequence[str]) -> list[list[Any]]:
     return [[position / (len(shades) - 1), shade] for position, shade in enumerate(shades)]
+
+
+def _faint(shade: str) -> str:
+    red, green, blue = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
 
 
 def _cycle(choices: Sequence[str], position: int) -> str:

@@ -59,11 +59,17 @@ def test_text_from_data_is_escaped_shortened_and_one_line() -> None:
 def figures(dark: bool) -> dict[str, go.Figure]:
     chance = np.random.default_rng(0)
     names = [EVIL, EVIL + " again"]
+    values = chance.exponential(0.3, 500)
+    points = pd.DataFrame({"x": values, "y": values, "question": EVIL, "label": EVIL, "similarity": values})
+    bins = pd.DataFrame({"confidence": [0.4, 0.8], "accuracy": [0.5, 0.7], "count": [9, 9]})
     risk = pd.DataFrame({"measure": EVIL, "coverage": np.linspace(0, 1, 900), "risk": np.linspace(0, 1, 900)})
     scores = {"group": names, "kind": names, "accuracy": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.6, 0.8]}
     return {
         "mix": charts.class_mix(pd.DataFrame({"kept": [0.4, 0.6], EVIL: [0.5, 0.5]}, index=names), dark),
         "risk": charts.risk_coverage(risk, dark),
+        "reliability": charts.reliability(bins.assign(null_low=[0.3, 0.6], null_high=[0.6, 0.9]), dark),
+        "map": charts.records_map(points, "label", dark),
+        "ramp": charts.records_map(points, "similarity", dark),
         "confusion": charts.confusion(pd.DataFrame([[3, 1], [0, 0]], index=names, columns=names), dark),
         "similarity": charts.similarity_histogram(charts.bin_similarity(chance.random(50)), dark),
         "accuracy": charts.accuracy_bars(pd.DataFrame(scores), dark),
@@ -111,6 +117,15 @@ def test_the_last_point_of_a_long_curve_is_drawn() -> None:
     figure = figures(False)["risk"]
     assert len(figure.data[0].x) == charts.MOST_POINTS
     assert figure.data[0].x[-1] == 100
+
+
+def test_a_map_names_the_six_most_frequent_groups_and_gives_ids() -> None:
+    groups = [f"g{i}" for i in range(9) for _ in range(10 - i)] + [None]
+    points = pd.DataFrame({"x": 0.0, "y": 0.0, "question": "q", "label": groups}, index=[f"r{i}" for i in range(55)])
+    figure = charts.records_map(points, "label")
+    assert [trace.name for trace in figure.data] == ["g0", "g1", "g2", "g3", "g4", "other"]
+    assert sum(len(trace.x) for trace in figure.data) == 55
+    assert figure.data[0].customdata[0][0] == "r0"
 
 
 def test_two_names_that_look_the_same_shortened_stay_two() -> None:
