@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from semievol.config import Policy, Voter
 from semievol.method.protocols import Ask, Frozen, Lesson, Plan, Reply
@@ -206,15 +205,15 @@ class MemoryJournal:
     def considered(self) -> Considered:
         assert self.plan is not None, "a journal that makes selections is given the plan"
         held = {record.content_hash for record in self.plan.calibration}
-        known = self._raw(self.plan.calibration or self.plan.labeled, with_gold=True)
+        known = self._rows(self.plan.calibration or self.plan.labeled, with_gold=True)
         return Considered(
             self.plan.task,
-            candidates.candidate_table(self._raw(self.plan.unlabeled), self.plan.spent),
+            candidates.candidate_table(self._rows(self.plan.unlabeled), self.plan.spent),
             candidates.calibration_table(known, self.plan.spent, self.plan.task, held),
             self.compared,
         )
 
-    def _raw(self, records: Sequence[Record], with_gold: bool = False) -> pd.DataFrame:
+    def _rows(self, records: Sequence[Record], with_gold: bool = False) -> list[list[Any]]:
         lines = []
         for key, record in enumerate(records):
             if (found := self.merged.get(record.id)) is not None:
@@ -222,8 +221,9 @@ class MemoryJournal:
                 flagged = suspicious(record.question, record.options)
                 line = {"record_key": key, "record_id": record.id, "question": record.question, "similarity": None}
                 line |= {"gold": record.answer if with_gold else None}
-                lines.append(line | candidates.candidate_columns(found, record.content_hash, flagged, decided))
-        return pd.DataFrame(lines, columns=list(candidates.COLUMNS))
+                line |= candidates.candidate_columns(found, record.content_hash, flagged, decided)
+                lines.append([line[name] for name in candidates.COLUMNS])
+        return lines
 
     def selection(self) -> Frozen | None:
         return self.frozen

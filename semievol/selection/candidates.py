@@ -7,7 +7,7 @@ databases.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -34,29 +34,23 @@ COLUMNS: dict[str, Literal["flag", "number", "word", "plain"]] = {
 }
 """Name -> kind: "flag" (bool), "number" (float64, NaN where absent), "word" (object, None where there is none, never
 NaN), or "plain" (always there)."""
-_DTYPES = {"flag": "bool", "number": "float64"}
-_TYPES = {name: _DTYPES[kind] for name, kind in COLUMNS.items() if kind in _DTYPES}
-_WORDS = [name for name, kind in COLUMNS.items() if kind == "word"]
+_DTYPES = {"flag": "bool", "number": "float64", "word": "object"}
 
 
-def typed(raw: pd.DataFrame) -> pd.DataFrame:
-    """The table of `COLUMNS`. raw: the same columns, in this order, with types as they come."""
-    table = raw.astype(_TYPES).set_index("record_id")
-    words = table[_WORDS].astype(object)
-    return table.assign(**words.where(words.notna(), None))
+def candidate_table(rows: Sequence[Sequence[Any]], spent: Collection[str]) -> pd.DataFrame:
+    """The table of the pool: `COLUMNS` and the flag `spent`.
 
-
-def candidate_table(raw: pd.DataFrame, spent: Collection[str]) -> pd.DataFrame:
-    """The table of the pool: `COLUMNS` and the flag `spent`. raw: see `typed`.
-
-    spent: content hashes of records that an earlier round was trained on, so that evidence does not count them.
+    rows: a line per candidate, values in the order of `COLUMNS`, None where there is none. spent: content hashes of
+    records that an earlier round was trained on, so that evidence does not count them.
     """
-    table = typed(raw)
-    return table.assign(spent=table["content_hash"].isin(spent))
+    values = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+    columns = zip(COLUMNS.items(), values, strict=True)
+    table = pd.DataFrame({name: pd.Series(cells, dtype=_DTYPES.get(kind)) for (name, kind), cells in columns})
+    return table.set_index("record_id").assign(spent=table["content_hash"].isin(spent).to_numpy())
 
 
 def calibration_table(
-    raw: pd.DataFrame, spent: Collection[str], task: Task | None, held: Collection[str]
+    rows: Sequence[Sequence[Any]], spent: Collection[str], task: Task | None, held: Collection[str]
 ) -> pd.DataFrame:
     """The table of records with known answers: as `candidate_table`, without what is spent, and with two more flags.
 
@@ -64,7 +58,7 @@ def calibration_table(
     models of a fold gave the answer, as the record is not among those `held` out (content hashes of the calibration
     split).
     """
-    table = candidate_table(raw, spent)
+    table = candidate_table(rows, spent)
     table = table[~table["spent"]]
     pairs = zip(table["answer"], table["gold"], strict=True)
     correct = pd.Series([task is not None and same(task, *pair) for pair in pairs], index=table.index, dtype=bool)

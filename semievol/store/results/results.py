@@ -85,7 +85,7 @@ def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFr
 def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
     """The candidate table of the round's pool; its columns: see `selection.candidates`."""
     with store.read() as connection:
-        return candidates.candidate_table(_raw(connection, round_id, pool=True), spent_in(connection, round_id))
+        return candidates.candidate_table(_rows(connection, round_id, pool=True), spent_in(connection, round_id))
 
 
 def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
@@ -95,8 +95,8 @@ def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
     query = select(v.task, r.held).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
     with store.read() as connection:
         task, held = connection.execute(query).one_or_none() or (None, None)
-        raw = _raw(connection, round_id, pool=False)
-        return candidates.calibration_table(raw, spent_in(connection, round_id), as_task(task), held or ())
+        rows = _rows(connection, round_id, pool=False)
+        return candidates.calibration_table(rows, spent_in(connection, round_id), as_task(task), held or ())
 
 
 def candidates_page(
@@ -140,9 +140,9 @@ def candidates_page(
         else:
             total = connection.execute(select(func.count()).select_from(schema.candidates).where(*where)).scalar_one()
             page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
-        rows = {row[0]: row for row in _fetch(connection, _query(round_id, True, _c.record_key.in_(page)))}
+        rows = {row[0]: row for row in _rows(connection, round_id, True, _c.record_key.in_(page))}
         votes = _votes(connection, round_id, page)
-    frame = candidates.typed(table([rows[key] for key in page], tuple(candidates.COLUMNS)))
+    frame = candidates.candidate_table([rows[key] for key in page], spent=()).drop(columns="spent")
     frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
     return frame, total
 
@@ -229,8 +229,8 @@ def coverage_frame(store: Store, round_id: int) -> pd.DataFrame:
     return frame.astype({"similarity": "float64"})
 
 
-def _query(round_id: int, pool: bool, *where: Any) -> Any:
-    """The query for `candidates.COLUMNS`: candidates with record, demonstrations and gold."""
+def _rows(connection: Connection, round_id: int, pool: bool, *where: Any) -> list[Any]:
+    """Candidates with record, demonstrations and gold: the values of `candidates.COLUMNS`."""
     g = schema.hidden_gold.c
     joined = schema.candidates.join(schema.records, _r.key == _c.record_key).outerjoin(
         schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
@@ -243,11 +243,8 @@ def _query(round_id: int, pool: bool, *where: Any) -> Any:
     columns += [_c[measure] for measure in MEASURES]
     columns += [_d.similarity, gold, _c.content_hash, _c.decision, _c.decided_answer]
     query = select(*columns).select_from(joined)
-    return query.where(_c.round_id == round_id, _c.pool.is_(pool), *where).order_by(_c.record_key)
-
-
-def _raw(connection: Connection, round_id: int, pool: bool) -> pd.DataFrame:
-    return table(_fetch(connection, _query(round_id, pool)), tuple(candidates.COLUMNS))
+    mine = query.where(_c.round_id == round_id, _c.pool.is_(pool), *where)
+    return _fetch(connection, mine.order_by(_c.record_key))
 
 
 def _fetch(connection: Connection, query: Any) -> list[Any]:
