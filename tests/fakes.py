@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from semievol.config import Policy, Voter
-from semievol.method.protocols import Ask, Frozen, Lesson, Plan, Reply
+from semievol.config import Voter
+from semievol.method.protocols import Ask, Lesson, Plan, Reply
 from semievol.records import Candidate, Decision, Demonstration, Record, Response
 from semievol.selection import candidates
 from semievol.selection.decisions import standing_decision
-from semievol.selection.freezing import Accepted, Considered
+from semievol.selection.freezing import Considered, Selection
 from semievol.task.prompts import suspicious
 
 
@@ -131,7 +131,7 @@ class MemoryJournal:
         self.compared: dict[str, Any] | None = None
         self.weighed: dict[str, Any] | None = None
         self.merged: dict[str, Candidate] = {}
-        self.frozen: Frozen | None = None
+        self.frozen: Selection | None = None
         self.decided: dict[str, list[Decision]] = {}
         self.predicted: dict[str, list[Response]] = defaultdict(list)
         self.evaluation: dict[str, Any] = {}
@@ -225,12 +225,12 @@ class MemoryJournal:
                 lines.append([line[name] for name in candidates.COLUMNS])
         return lines
 
-    def selection(self) -> Frozen | None:
+    def selection(self) -> Selection | None:
         return self.frozen
 
-    def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
+    def freeze(self, work: Callable[[], Selection]) -> Selection:
         found = work()
-        self.frozen = self.frozen or Frozen(1, policy, dict(found.answers), dict(found.origins))
+        self.frozen = self.frozen or replace(found, number=1)
         return self.frozen
 
     def predictions(self, model: str) -> list[Response]:

@@ -13,8 +13,9 @@ from semievol.errors import UserError
 from semievol.export import files, tables
 from semievol.export.files import Row
 from semievol.method.examples import tune_examples
-from semievol.method.protocols import Frozen, Plan
+from semievol.method.protocols import Plan
 from semievol.records import STAGES, Example, Record
+from semievol.selection.freezing import Selection
 from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records
 from semievol.store.database import Store
@@ -59,7 +60,7 @@ def pairs(store: Store, project: projects.Project, round_: Round, selection: int
     )
     frame = selections.selection_frame(store, round_.id, selection)
     answers, origins = (dict(zip(frame["record_id"], frame[name], strict=True)) for name in ("answer", "origin"))
-    return tune_examples(plan, Frozen(selection, None, answers, origins), _control_tokens(found, round_) or ())
+    return tune_examples(plan, Selection(None, answers, origins), _control_tokens(found, round_) or ())
 
 
 def caveat(store: Store, project: projects.Project, round_: Round, selection: int) -> str:

@@ -27,7 +27,7 @@ from semievol.method.crossfit import cross_fit
 from semievol.method.examples import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
-from semievol.selection.freezing import accepted
+from semievol.selection.freezing import accepted, why_none
 from semievol.task.answers import allowed_answers
 
 
@@ -128,10 +128,9 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Knowledge-adaptive selection: policy and decisions accept or reject candidates; the result is frozen (§3.3)."""
     policy = plan.config.policy
-    frozen = journal.freeze(policy, lambda: accepted(policy, journal.considered()))
+    frozen = journal.freeze(lambda: accepted(policy, journal.considered()))
     if not frozen.answers:
-        reason = accepted(policy, journal.considered()).reason
-        journal.event("select", f"No candidate is accepted. {reason}")
+        journal.event("select", f"No candidate is accepted. {why_none(policy, journal.considered())}")
     journal.progress("select", len(plan.unlabeled), len(plan.unlabeled))
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semievol.errors import UserError
-from semievol.method.protocols import Engine, Frozen, Journal, Lesson, Plan
+from semievol.method.protocols import Engine, Journal, Lesson, Plan
 from semievol.records import Demonstration, Example, Origin, Record
+from semievol.selection.freezing import Selection
 from semievol.task.prompts import by_similarity, neutralise, render
 
 
@@ -28,7 +29,7 @@ def warm_up_examples(plan: Plan, engine: Engine) -> list[Example]:
     return [example for pair in zip(plain, shown, strict=True) for example in pair]
 
 
-def tune_examples(plan: Plan, frozen: Frozen, control_tokens: Sequence[str]) -> list[tuple[Record, Example]]:
+def tune_examples(plan: Plan, frozen: Selection, control_tokens: Sequence[str]) -> list[tuple[Record, Example]]:
     """What `tune` trains on, each example with its record: labeled records, then accepted ones, in the plan's order.
 
     Needs no engine, so that the export of training data gives exactly these. control_tokens: those of the model.

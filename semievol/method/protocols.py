@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from semievol.config import Config, Policy, Tuning, Voter
-from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Origin, Record, Response, Task
-from semievol.selection.freezing import Accepted, Considered
+from semievol.config import Config, Tuning, Voter
+from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Record, Response, Task
+from semievol.selection.freezing import Considered, Selection
 
 
 class Stopped(Exception):
@@ -132,16 +132,6 @@ class Engine(Protocol):
         checkpoint. When `stopping()` is true, saves a usable adapter and raises `Stopped`."""
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """A frozen selection: the accepted answers and their origins (pseudo or expert) by record id."""
-
-    number: int
-    policy: Policy | None
-    answers: Mapping[str, str]
-    origins: Mapping[str, Origin] = field(default_factory=dict)
-
-
 class Journal(Protocol):
     """Stores what `evolve` finds and gives it back. Responses are keyed by (record_id, collaborator, input_hash)."""
 
@@ -191,10 +181,10 @@ class Journal(Protocol):
         Hidden gold of unlabeled records is not included.
         """
 
-    def selection(self) -> Frozen | None:
+    def selection(self) -> Selection | None:
         """The selection that `tune` uses: the one that the run names, else the round's newest, else None."""
 
-    def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
+    def freeze(self, work: Callable[[], Selection]) -> Selection:
         """Freezes what is accepted under the next number. A run that names or already used a selection gets that one.
 
         work: finds what is accepted and writes nothing; called again if a decision was saved meanwhile.

@@ -38,22 +38,31 @@ class Considered:
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """answers, origins: by record id. evidence: see the function of this name; None where nothing is known.
-    reason: one sentence saying why nothing is accepted; empty where something is."""
+class Selection:
+    """The accepted answers and their origins (pseudo or expert) by record id.
 
+    policy: None where answers were chosen otherwise. evidence: see the function of this name; None where nothing is
+    known. number: in its round, 0 until it is frozen.
+    """
+
+    policy: Policy | None
     answers: Mapping[str, str]
     origins: Mapping[str, Origin] = field(default_factory=dict)
     evidence: Mapping[str, Any] | None = None
-    reason: str = ""
+    number: int = 0
 
 
-def accepted(policy: Policy, found: Considered) -> Accepted:
+def accepted(policy: Policy, found: Considered) -> Selection:
     """What the policy keeps, overridden by the experts' decisions, and what is known of it."""
     cut = Cut(policy, found.pool, found.calibration)
     answers, origins = cut.accepted()
-    by_hand = "Every candidate that the policy keeps was rejected by hand."
-    return Accepted(answers, origins, evidence(cut, found), "" if answers else cut.reason() or by_hand)
+    return Selection(policy, answers, origins, evidence(cut, found))
+
+
+def why_none(policy: Policy, found: Considered) -> str:
+    """One sentence saying why nothing is accepted, where that is so."""
+    reason = Cut(policy, found.pool, found.calibration).reason()
+    return reason or "Every candidate that the policy keeps was rejected by hand."
 
 
 def evidence(cut: Cut, found: Considered) -> dict[str, Any]:

@@ -39,8 +39,9 @@ from semievol.jobs.intake import SAMPLE_FOLDER, draft
 from semievol.method import metrics
 from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
-from semievol.method.protocols import Engine, Frozen, Plan
+from semievol.method.protocols import Engine, Plan
 from semievol.records import Record, Split, Task
+from semievol.selection.freezing import Selection
 from semievol.task.answers import same
 from tests.fakes import MemoryJournal
 
@@ -185,7 +186,7 @@ def _all_gold(
     plan: Plan, engine: Engine, journal: MemoryJournal, truth: dict[str, str], folder: Path
 ) -> dict[str, bool]:
     own = FolderJournal(plan, folder, after=journal)
-    own.frozen = Frozen(1, None, {record.id: truth[record.id] for record in plan.unlabeled})
+    own.frozen = Selection(None, {record.id: truth[record.id] for record in plan.unlabeled})
     config = plan.config.model_copy(update={"evaluate_demonstrations": False})
     evolve(replace(plan, config=config), engine, own, first="tune")
     return _right(plan, own, "evolved")

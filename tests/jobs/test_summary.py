@@ -11,7 +11,7 @@ import pytest
 from semievol.config import Policy, load
 from semievol.jobs.summary import summary
 from semievol.records import Candidate, Record, Task
-from semievol.selection.freezing import Accepted
+from semievol.selection.freezing import Selection
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, rounds, runs
@@ -35,7 +35,7 @@ def finished(store: Store, task: Task, gold: Sequence[str], answers: Sequence[st
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     journal = StoreJournal(store, run)
     journal.save_candidates(Candidate(r.id, a, a is not None) for r, a in zip(pool, answers, strict=True))
-    journal.freeze(Policy(), lambda: Accepted({pool[i].id: answers[i] or "" for i in kept}))
+    journal.freeze(lambda: Selection(Policy(), {pool[i].id: answers[i] or "" for i in kept}))
     claims.finish(store, run.id, run.attempt, "done")
     return run.id
 

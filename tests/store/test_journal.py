@@ -12,9 +12,9 @@ import pytest
 
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Frozen, Journal, Stopped
+from semievol.method.protocols import Journal, Stopped
 from semievol.records import Candidate, Response
-from semievol.selection.freezing import Accepted, Considered, accepted
+from semievol.selection.freezing import Considered, Selection, accepted
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections
@@ -32,7 +32,7 @@ WRITES: dict[str, Callable[[StoreJournal], object]] = {
     "demonstrations": lambda j: j.save_demonstrations({"u1": [("l1", 0.5)]}),
     "responses": lambda j: j.save_responses("respond", [response("u1")]),
     "candidates": lambda j: j.save_candidates([candidate("u1")]),
-    "freeze": lambda j: j.freeze(POLICY, lambda: Accepted({"u1": "road"})),
+    "freeze": lambda j: j.freeze(lambda: Selection(POLICY, {"u1": "road"})),
     "weights": lambda j: j.save_weights({"records": 3}),
     "predictions": lambda j: j.save_predictions("base", [response("t1")]),
     "evaluation": lambda j: j.save_evaluation({"n": 1}),
@@ -239,9 +239,9 @@ def test_what_a_selection_is_made_of_holds_the_decisions_and_no_hidden_gold(full
 
 def test_a_run_freezes_once(full: World) -> None:
     told = full.journal
-    frozen = told.freeze(POLICY, lambda: Accepted({"u1": "road", "u0": "water"}, {"u1": "expert"}))
-    assert frozen == Frozen(1, POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert", "u0": "pseudo"})
-    assert told.freeze(POLICY, lambda: Accepted({"u2": "road"})).answers == frozen.answers
+    frozen = told.freeze(lambda: Selection(POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert"}))
+    assert frozen == Selection(POLICY, {"u1": "road", "u0": "water"}, {"u1": "expert", "u0": "pseudo"}, number=1)
+    assert told.freeze(lambda: Selection(POLICY, {"u2": "road"})).answers == frozen.answers
     assert told.selection() == frozen
     assert runs.get_run(full.store, full.run.id).selection_used == 1
 
@@ -262,7 +262,7 @@ def test_what_is_frozen_holds_a_decision_that_was_saved_while_it_was_looked_for(
     monkeypatch.setattr(journal, "considered", look_slowly)
     if by_run:
         told = full.journal
-        frozen = told.freeze(POLICY, lambda: accepted(POLICY, told.considered()))
+        frozen = told.freeze(lambda: accepted(POLICY, told.considered()))
     else:
         frozen = selections.freeze(full.store, full.round.id, POLICY)
     assert frozen.answers["u1"] == "water"
@@ -272,11 +272,11 @@ def test_what_is_frozen_holds_a_decision_that_was_saved_while_it_was_looked_for(
 def test_what_is_accepted_is_found_once_where_nothing_was_decided_meanwhile(full: World) -> None:
     looked = []
 
-    def work() -> Accepted:
+    def work() -> Selection:
         looked.append(1)
-        return Accepted({"u1": "road"})
+        return Selection(POLICY, {"u1": "road"})
 
-    full.journal.freeze(POLICY, work)
+    full.journal.freeze(work)
     assert looked == [1]
 
 
@@ -329,11 +329,11 @@ def test_what_only_informs_waits_out_a_busy_database(world: World) -> None:
 
 def test_a_resumed_run_keeps_the_selection_that_it_used(full: World) -> None:
     freeze(full.store, full.round.id, POLICY, {"u1": "road"}, {})
-    assert full.journal.freeze(POLICY, lambda: Accepted({"u1": "road"})).number == 1, (
+    assert full.journal.freeze(lambda: Selection(POLICY, {"u1": "road"})).number == 1, (
         "nothing has changed, so it is used again"
     )
     full.run = full.again()
-    assert full.journal.freeze(POLICY, lambda: Accepted({"u2": "road"})) == full.journal.selection()
+    assert full.journal.freeze(lambda: Selection(POLICY, {"u2": "road"})) == full.journal.selection()
     assert runs.get_run(full.store, full.run.id).selection_used == 1
     assert len(selections.selections(full.store, full.round.id)) == 1
 
@@ -344,6 +344,6 @@ def test_a_run_that_was_asked_to_use_a_selection_freezes_no_other(full: World) -
     run = runs.enqueue(full.store, full.round.id, full.config, "select", selection=1)
     claims.finish(full.store, full.run.id, 1, "done")
     told = StoreJournal(full.store, claims.claim(full.store, run.id, os.getpid()))
-    assert dict(told.freeze(POLICY, lambda: Accepted({"u4": "road"})).answers) == {"u1": "road"}
+    assert dict(told.freeze(lambda: Selection(POLICY, {"u4": "road"})).answers) == {"u1": "road"}
     assert runs.get_run(full.store, run.id).selection_used == 1
     assert len(selections.selections(full.store, full.round.id)) == 2

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from semievol.errors import UserError
-from semievol.selection.freezing import Accepted
+from semievol.selection.freezing import Selection
 from semievol.store import schema
 from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, load_records
@@ -96,7 +96,7 @@ def test_a_deleted_project_leaves_nothing(full: World) -> None:
     store = full.store
     folder = projects.project_folder(store, full.project.id)
     (folder / "x").write_text("x")
-    full.journal.freeze(full.config.policy, lambda: Accepted({"u1": "road"}))
+    full.journal.freeze(lambda: Selection(full.config.policy, {"u1": "road"}))
     claims.finish(store, full.run.id, full.run.attempt, "done")
     projects.delete_project(store, full.project.id)
     assert not folder.exists()

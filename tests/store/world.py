@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from semievol.config import Config, Policy, load
-from semievol.method.protocols import Frozen
 from semievol.records import Candidate, Origin, Record, Response, Task
-from semievol.selection.freezing import Accepted
+from semievol.selection.freezing import Selection
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions.selections import write_selection
@@ -94,7 +93,7 @@ def freeze(
     answers: Mapping[str, str],
     origins: Mapping[str, Origin] | None = None,
     evidence: Mapping[str, Any] | None = None,
-) -> Frozen:
+) -> Selection:
     """Freezes these answers, whatever a policy accepts."""
     with store.write() as connection:
-        return write_selection(connection, round_id, policy, Accepted(answers, origins or {}, evidence))
+        return write_selection(connection, round_id, Selection(policy, answers, origins or {}, evidence))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,9 +15,8 @@ from sqlalchemy import Connection, func, insert, select
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Frozen
 from semievol.selection.decisions import ASSERTS
-from semievol.selection.freezing import Accepted, Considered, accepted
+from semievol.selection.freezing import Considered, Selection, accepted, why_none
 from semievol.store import schema
 from semievol.store.data.records import record_keys, table
 from semievol.store.data.versions import inserted_id, task_of
@@ -49,19 +49,19 @@ class FoundBefore:
     work: reads on connections of its own, and writes nothing.
     """
 
-    def __init__(self, store: Store, round_id: int, work: Callable[[], Accepted]) -> None:
+    def __init__(self, store: Store, round_id: int, work: Callable[[], Selection]) -> None:
         with store.read() as connection:
             self._revision = rounds.revision_in(connection, round_id)
         self._round_id, self._work = round_id, work
         self._found = work()
 
-    def now(self, connection: Connection) -> Accepted:
+    def now(self, connection: Connection) -> Selection:
         """As found before, or found again if the round changed meanwhile. The transaction keeps others from writing."""
         same = rounds.revision_in(connection, self._round_id) == self._revision
         return self._found if same else self._work()
 
 
-def freeze(store: Store, round_id: int, policy: Policy) -> Frozen:
+def freeze(store: Store, round_id: int, policy: Policy) -> Selection:
     """Freezes what policy and decisions accept now as the round's next selection; the newest one if nothing changed.
 
     Raises UserError with the reason if nothing is accepted.
@@ -71,16 +71,14 @@ def freeze(store: Store, round_id: int, policy: Policy) -> Frozen:
         now = found.now(connection)
         if not now.answers:
             cure = "Change the policy on the Selection page, or accept records by hand."
-            raise UserError(now.reason, "selection", cure)
-        return write_selection(connection, round_id, policy, now)
+            raise UserError(why_none(policy, considered(store, round_id)), "selection", cure)
+        return write_selection(connection, round_id, now)
 
 
-def write_selection(
-    connection: Connection, round_id: int, policy: Policy | None, kept: Accepted, run_id: int | None = None
-) -> Frozen:
+def write_selection(connection: Connection, round_id: int, kept: Selection, run_id: int | None = None) -> Selection:
     """Freezes `kept`, inside the caller's transaction, as the round's next selection; returns the newest one if it is
     the same. run_id: the run that freezes it, if one does."""
-    answers = dict(kept.answers)
+    policy, answers = kept.policy, dict(kept.answers)
     origins = {record_id: kept.origins.get(record_id, "pseudo") for record_id in answers}
     newest = load_selection(connection, round_id)
     if newest is not None and (newest.policy, newest.answers, newest.origins) == (policy, answers, origins):
@@ -104,7 +102,7 @@ def write_selection(
     if rows:
         connection.execute(insert(schema.selected), rows)
     bump(connection, round_id=round_id)
-    return Frozen(number, policy, answers, origins)
+    return replace(kept, answers=answers, origins=origins, number=number)
 
 
 def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
@@ -122,10 +120,10 @@ def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, 
     return found
 
 
-def load_selection(connection: Connection, round_id: int, number: int | None = None) -> Frozen | None:
+def load_selection(connection: Connection, round_id: int, number: int | None = None) -> Selection | None:
     """A round's selection, the newest where no number is given; None if there is none."""
     c, s, r = schema.selections.c, schema.selected.c, schema.records.c
-    query = select(c.id, c.number, c.policy).where(c.round_id == round_id)
+    query = select(c.id, c.number, c.policy, c.evidence).where(c.round_id == round_id)
     query = query.order_by(c.number.desc()).limit(1) if number is None else query.where(c.number == number)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -133,7 +131,8 @@ def load_selection(connection: Connection, round_id: int, number: int | None = N
     members = select(r.record_id, s.answer, s.origin).join(schema.records, r.key == s.record_key)
     found = connection.execute(members.where(s.selection_id == row.id).order_by(s.record_key)).all()
     policy = None if row.policy is None else Policy.model_validate(row.policy)
-    return Frozen(row.number, policy, {i: answer for i, answer, _ in found}, {i: origin for i, _, origin in found})
+    answers, origins = {i: answer for i, answer, _ in found}, {i: origin for i, _, origin in found}
+    return Selection(policy, answers, origins, row.evidence, row.number)
 
 
 def selections(store: Store, round_id: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, insert, literal, select, update
 
-from semievol.method.protocols import Frozen
+from semievol.selection.freezing import Selection
 from semievol.store import schema
 from semievol.store.data.records import table
 from semievol.store.data.versions import as_task
@@ -72,7 +72,7 @@ def run_adapter(store: Store, run_id: int) -> str | None:
     return None if path is None else str(store.located(path))
 
 
-def trained_on(store: Store, round_id: int) -> Frozen | None:
+def trained_on(store: Store, round_id: int) -> Selection | None:
     """The selection that the round's evolved adapter was trained on."""
     with store.read() as connection:
         number = connection.execute(_newest_tuned(round_id, schema.runs.c.selection_used)).scalar()

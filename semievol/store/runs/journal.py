@@ -17,11 +17,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select, update
 
-from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.method.protocols import Frozen
 from semievol.records import Candidate, Response
-from semievol.selection.freezing import Accepted, Considered
+from semievol.selection.freezing import Considered, Selection
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
 from semievol.store.data.records import record_keys
@@ -201,7 +199,7 @@ class StoreJournal:
         """As `selections.considered`."""
         return considered(self._store, self._round.id)
 
-    def selection(self) -> Frozen | None:
+    def selection(self) -> Selection | None:
         """The selection that this run used or froze before, else the one that it was started with, else the newest."""
         with self._write() as connection:
             frozen = self._bound(connection) or load_selection(connection, self._round.id)
@@ -209,14 +207,14 @@ class StoreJournal:
                 runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
 
-    def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
+    def freeze(self, work: Callable[[], Selection]) -> Selection:
         """The selection that this run used before or was started with, if there is one; else the round's next one."""
         found = FoundBefore(self._store, self._round.id, work)
         with self._write() as connection:
             frozen = self._bound(connection)
             if frozen is None:
                 now = found.now(connection)
-                frozen = write_selection(connection, self._round.id, policy, now, run_id=self._run.id)
+                frozen = write_selection(connection, self._round.id, now, run_id=self._run.id)
             runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
 
@@ -271,7 +269,7 @@ class StoreJournal:
             del self._progress[stage]
             self._written[stage] = (time.monotonic(), (done, total))
 
-    def _bound(self, connection: Connection) -> Frozen | None:
+    def _bound(self, connection: Connection) -> Selection | None:
         """The selection that this run must use: the one that it used before, else the one that it was started with."""
         n = schema.runs.c
         used, wished = connection.execute(select(n.selection_used, n.selection).where(n.id == self._run.id)).one()
