@@ -8,7 +8,6 @@ decisions are stored; decisions that were taken back are not to be given.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -20,16 +19,6 @@ REMOVES = ("reject", "ambiguous")
 """Actions that remove a candidate."""
 ABOUT_RECORD = (*ASSERTS, "ambiguous")
 """Actions that speak about the record, whatever its candidate answers."""
-
-
-class Outcome(NamedTuple):
-    """What becomes of a candidate: accepted with `answer`, rejected, or unchanged, so that the policy decides."""
-
-    kind: Literal["accepted", "rejected", "unchanged"]
-    answer: str | None = None
-
-
-REJECTED, UNCHANGED = Outcome("rejected"), Outcome("unchanged")
 
 
 def effective(decisions: Sequence[Decision], allowed: Sequence[str] = ()) -> list[Decision]:
@@ -63,15 +52,18 @@ def standing_decision(
     return next((d for d in reversed(effective(decisions, allowed)) if applies(d, answer)), None)
 
 
-def outcome(action: str, decided_answer: str | None, answer: str | None) -> Outcome:
-    """What a standing decision makes of a candidate with this `answer`; a missing answer is None or NaN.
+def asserted_answer(action: str, decided_answer: str | None, answer: str | None) -> str | None:
+    """The answer that a standing decision asserts for a candidate with this `answer`; None if it asserts none.
 
-    accept and edit assert `decided_answer`, or the candidate's own where there is none. ambiguous removes the
-    candidate; reject removes it unless it names another answer. skip changes nothing.
+    accept and edit assert `decided_answer`, or the candidate's own where there is none. A missing one is None or NaN.
     """
-    if action in ASSERTS:
-        asserted = answer if pd.isna(decided_answer) else decided_answer
-        return UNCHANGED if pd.isna(asserted) else Outcome("accepted", asserted)
-    if action == "ambiguous" or (action == "reject" and (pd.isna(decided_answer) or decided_answer == answer)):
-        return REJECTED
-    return UNCHANGED
+    asserted = answer if pd.isna(decided_answer) else decided_answer
+    return None if action not in ASSERTS or pd.isna(asserted) else asserted
+
+
+def removes(action: str, decided_answer: str | None, answer: str | None) -> bool:
+    """Whether a standing decision removes a candidate with this `answer`; where it does not, the policy decides.
+
+    ambiguous removes the candidate; reject removes it unless it names another answer. skip changes nothing.
+    """
+    return action == "ambiguous" or (action == "reject" and (pd.isna(decided_answer) or decided_answer == answer))

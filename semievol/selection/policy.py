@@ -17,7 +17,7 @@ import pandas as pd
 from semievol.config import Policy
 from semievol.evidence import precision
 from semievol.records import Origin
-from semievol.selection.decisions import outcome
+from semievol.selection.decisions import asserted_answer, removes
 from semievol.selection.ranking import ALPHA, NEVER, parts_of
 
 NOT_ENOUGH = "not enough evidence"
@@ -80,18 +80,18 @@ class Cut:
             places = np.flatnonzero(self.frame["decision"].notna().to_numpy())
             decided = self.frame[["answer", "decision", "decided_answer"]].iloc[places]
             for place, answer, action, said in zip(places, *(decided[c] for c in decided.columns), strict=True):
-                made = outcome(action, said, answer)
-                if made.answer is not None:
-                    codes[place] = number.setdefault(made.answer, len(number))
+                asserted = asserted_answer(action, said, answer)
+                if asserted is not None:
+                    codes[place] = number.setdefault(asserted, len(number))
                     kept[place], by_expert[place] = True, True
-                elif made.kind == "rejected":
+                elif removes(action, said, answer):
                     kept[place] = False
         codes[~kept] = -1
         return pd.Categorical.from_codes(codes, categories=pd.Index(list(number), dtype=object)), by_expert
 
     def accepted(self) -> tuple[dict[str, str], dict[str, Origin]]:
         """(answers, origins) by record id: what the policy keeps, overridden by the expert's decisions (see
-        `selection.decisions.outcome`); an asserted answer has the origin "expert"."""
+        `selection.decisions`); an asserted answer has the origin "expert"."""
         answers, by_expert = self.outcome()
         kept = np.flatnonzero(answers.codes >= 0)
         ids = self.frame.index[kept].tolist()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -26,20 +25,6 @@ from semievol.task.answers import allowed_answers
 _AT_ONCE = 2_000
 
 
-@dataclass(frozen=True)
-class NewDecision:
-    """One reviewer's decision, to be applied to one or more records.
-
-    answer: for `edit`, the right one. key: names the key press or click; what arrives twice under it is stored once.
-    """
-
-    action: str
-    answer: str | None = None
-    reviewer: str = ""
-    note: str = ""
-    key: str | None = None
-
-
 def decide(
     store: Store,
     project_id: int,
@@ -52,7 +37,10 @@ def decide(
     note: str = "",
     key: str | None = None,
 ) -> Decision:
-    """Appends a decision, which is on disk when this returns. The same `key` twice stores one decision."""
+    """Appends a decision, which is on disk when this returns.
+
+    answer: for `edit`, the right one. key: names the key press or click; what arrives twice under it is stored once.
+    """
     shown = {record_id: answer_shown}
     return decide_many(
         store, project_id, round_id, shown, action, answer=answer, reviewer=reviewer, note=note, key=key
@@ -84,8 +72,9 @@ def decide_many(
             decided = decided.where(c.round_id == round_id, c.decision.in_((*ASSERTS, *REMOVES)))
             known = set(connection.execute(decided).scalars())
             shown = {record_id: answer_shown for record_id, answer_shown in shown.items() if record_id not in known}
-        new = NewDecision(action=action, answer=answer, reviewer=reviewer, note=note, key=key)
-        return write_decisions(connection, store, project_id, round_id, shown, new, watch)
+        return write_decisions(
+            connection, store, project_id, round_id, shown, action, answer, reviewer, note, key, watch
+        )
 
 
 def write_decisions(
@@ -94,21 +83,25 @@ def write_decisions(
     project_id: int,
     round_id: int,
     shown: Mapping[str, str | None],
-    new: NewDecision,
+    action: str,
+    answer: str | None,
+    reviewer: str,
+    note: str,
+    key: str | None,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """As `decide_many`, inside the caller's transaction."""
-    known = _of_key(connection, project_id, new.key)
+    known = _of_key(connection, project_id, key)
     if known:
         return known
-    same = {"project_id": project_id, "round_id": round_id, "action": new.action, "note": new.note}
-    same |= {"reviewer": new.reviewer, "at": store.now(connection), "undoes": None}
+    same = {"project_id": project_id, "round_id": round_id, "action": action, "note": note}
+    same |= {"reviewer": reviewer, "at": store.now(connection), "undoes": None}
     same |= {"batch": uuid.uuid4().hex if len(shown) > 1 else None}
     rows = [
         same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
-        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, new).items()
+        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, action, answer).items()
     ]
-    return _append(connection, project_id, rows, new.key, watch)
+    return _append(connection, project_id, rows, key, watch)
 
 
 def newest(store: Store, project_id: int, reviewer: str) -> int | None:
@@ -195,8 +188,9 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
             raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
         old = found[0]
         shown = {old.record_id: old.answer_shown}
-        new = NewDecision(action=old.action, answer=old.answer, reviewer=reviewer, note=old.note, key=key)
-        return write_decisions(connection, store, project_id, old.round_id, shown, new)[0]
+        return write_decisions(
+            connection, store, project_id, old.round_id, shown, old.action, old.answer, reviewer, old.note, key
+        )[0]
 
 
 def _take_back(
@@ -245,11 +239,16 @@ def in_bulk(store: Store, project_id: int) -> frozenset[str]:
 
 
 def _checked(
-    connection: Connection, project_id: int, round_id: int, shown: Mapping[str, str | None], new: NewDecision
+    connection: Connection,
+    project_id: int,
+    round_id: int,
+    shown: Mapping[str, str | None],
+    action: str,
+    answer: str | None,
 ) -> dict[str, tuple[str, str | None]]:
     """Record id -> (content hash, asserted answer). Raises UserError for an action or answer that is not allowed."""
-    if new.action not in ACTIONS:
-        raise UserError(f'"{new.action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
+    if action not in ACTIONS:
+        raise UserError(f'"{action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
     r, v = schema.rounds.c, schema.versions.c
     query = select(r.version_id, v.task).join(schema.versions, v.id == r.version_id)
     row = connection.execute(query.where(r.id == round_id, r.project_id == project_id)).one_or_none()
@@ -258,8 +257,8 @@ def _checked(
     task = as_task(row.task)
     found = {}
     for record_id, record in find_records(connection, row.version_id, shown).items():
-        asserted = {"accept": shown[record_id], "edit": new.answer}.get(new.action)
-        if new.action in ASSERTS:
+        asserted = {"accept": shown[record_id], "edit": answer}.get(action)
+        if action in ASSERTS:
             _check_answer(record, asserted, allowed_answers(task, record) if task else ())
         found[record_id] = (record.content_hash, asserted)
     return found

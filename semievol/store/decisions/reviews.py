@@ -15,7 +15,7 @@ from semievol.store import schema
 from semievol.store.data.records import find_record, record_keys
 from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.decisions import NewDecision, take_back, write_decisions
+from semievol.store.decisions.decisions import take_back, write_decisions
 from semievol.store.decisions.standing import was_undone
 from semievol.store.runs.rounds import bump
 
@@ -83,8 +83,9 @@ def answer(
         if not repeat:
             shown = {record_id: review.sample.shown.get(record_id)}
             named = None if key is None else f"review {review.id} {key}"
-            new = NewDecision(action=action, answer=right_answer, reviewer=reviewer, note=NOTE, key=named)
-            made = write_decisions(connection, store, home.project_id, review.round_id, shown, new)
+            made = write_decisions(
+                connection, store, home.project_id, review.round_id, shown, action, right_answer, reviewer, NOTE, named
+            )
             decision_id = made[0].id
         asserted = right_answer if action in ASSERTS else None
         values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
