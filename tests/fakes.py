@@ -16,7 +16,7 @@ from semievol.method.protocols import Ask, Lesson, Plan, Reply
 from semievol.records import Candidate, Decision, Demonstration, Record, Response
 from semievol.selection import candidates
 from semievol.selection.decisions import standing_decision
-from semievol.selection.freezing import Considered, Selection
+from semievol.selection.summary import Considered, Selection
 from semievol.task.prompts import suspicious
 
 

@@ -15,7 +15,7 @@ from semievol.export.files import Row
 from semievol.method.examples import tune_examples
 from semievol.method.protocols import Plan
 from semievol.records import STAGES, Example, Record
-from semievol.selection.freezing import Selection
+from semievol.selection.summary import Selection
 from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records
 from semievol.store.database import Store

@@ -27,7 +27,7 @@ from semievol.method.crossfit import cross_fit
 from semievol.method.examples import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
-from semievol.selection.freezing import accepted, why_none
+from semievol.selection.summary import accepted, why_none
 from semievol.task.answers import allowed_answers
 
 

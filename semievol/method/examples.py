@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from semievol.errors import UserError
 from semievol.method.protocols import Engine, Journal, Lesson, Plan
 from semievol.records import Demonstration, Example, Origin, Record
-from semievol.selection.freezing import Selection
+from semievol.selection.summary import Selection
 from semievol.task.prompts import by_similarity, neutralise, render
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from semievol.config import Config, Tuning, Voter
 from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Record, Response, Task
-from semievol.selection.freezing import Considered, Selection
+from semievol.selection.summary import Considered, Selection
 
 
 class Stopped(Exception):

@@ -41,7 +41,7 @@ from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Engine, Plan
 from semievol.records import Record, Split, Task
-from semievol.selection.freezing import Selection
+from semievol.selection.summary import Selection
 from semievol.task.answers import same
 from tests.fakes import MemoryJournal
 

@@ -16,9 +16,9 @@ import pytest
 
 from semievol.config import Policy, Rule
 from semievol.evidence import precision
-from semievol.evidence.summary import class_shift
 from semievol.records import Task
 from semievol.selection.policy import Cut
+from semievol.selection.summary import class_shift
 from tests import simulated
 
 ALPHA = 0.05

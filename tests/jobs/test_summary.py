@@ -11,7 +11,7 @@ import pytest
 from semievol.config import Policy, load
 from semievol.jobs.summary import summary
 from semievol.records import Candidate, Record, Task
-from semievol.selection.freezing import Selection
+from semievol.selection.summary import Selection
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, rounds, runs

@@ -14,7 +14,7 @@ from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Journal, Stopped
 from semievol.records import Candidate, Response
-from semievol.selection.freezing import Considered, Selection, accepted
+from semievol.selection.summary import Considered, Selection, accepted
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from semievol.errors import UserError
-from semievol.selection.freezing import Selection
+from semievol.selection.summary import Selection
 from semievol.store import schema
 from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, load_records

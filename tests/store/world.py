@@ -9,7 +9,7 @@ from typing import Any
 
 from semievol.config import Config, Policy, load
 from semievol.records import Candidate, Origin, Record, Response, Task
-from semievol.selection.freezing import Selection
+from semievol.selection.summary import Selection
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions.selections import write_selection

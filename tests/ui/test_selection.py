@@ -15,9 +15,9 @@ from semievol.config import Policy, Rule
 from semievol.evidence import precision
 from semievol.evidence.reviews import Review, Sample, Seen
 from semievol.evidence.shift import ShiftResult
-from semievol.evidence.summary import verified
 from semievol.records import Record, Task
 from semievol.selection.policy import Cut, Evidence
+from semievol.selection.summary import verified
 from semievol.store import schema
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project

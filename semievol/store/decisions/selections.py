@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, select
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
 from semievol.selection.decisions import ASSERTS
-from semievol.selection.freezing import Considered, Selection, accepted, why_none
+from semievol.selection.summary import Considered, Selection, accepted, why_none
 from semievol.store import schema
 from semievol.store.data.records import record_keys, table
 from semievol.store.data.versions import inserted_id, task_of

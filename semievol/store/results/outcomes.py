@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, insert, literal, select, update
 
-from semievol.selection.freezing import Selection
+from semievol.selection.summary import Selection
 from semievol.store import schema
 from semievol.store.data.records import table
 from semievol.store.data.versions import as_task

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Select, select, update
 
 from semievol.errors import UserError
 from semievol.records import Candidate, Response
-from semievol.selection.freezing import Considered, Selection
+from semievol.selection.summary import Considered, Selection
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
 from semievol.store.data.records import record_keys

@@ -14,10 +14,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from semievol.evidence import shift, summary
+from semievol.evidence import shift
 from semievol.evidence.reviews import Review
-from semievol.evidence.summary import Verified
+from semievol.selection import summary
 from semievol.selection.policy import Cut, Evidence
+from semievol.selection.summary import Verified
 from semievol.store.decisions import decisions
 from semievol.store.runs import rounds
 from semievol.ui.shell import formats, parts, state

@@ -14,10 +14,10 @@ import pandas as pd
 import streamlit as st
 
 from semievol.config import Config, Policy, overlaid
-from semievol.evidence import summary
 from semievol.evidence.reviews import Review
 from semievol.jobs import estimate, launch
 from semievol.records import Task
+from semievol.selection import summary
 from semievol.store.data import records
 from semievol.store.data.projects import Project, list_projects, update_project
 from semievol.store.database import Store, open_store

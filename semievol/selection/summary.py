@@ -1,25 +1,88 @@
-"""What is known of a kept set: whether an estimate may be made of it, and what random reviews verify.
+"""What a policy and the experts' decisions keep, and what is known of it: together they make a selection.
 
-Two tiers, never pooled (docs/evidence.md): calibration records estimate, and only where they are like the pool; random
-reviews of this very pool verify. Knows nothing of databases or screens.
+The Selection page's button, a run's `select` stage and the command line all freeze what `accepted` finds. What is known
+has two tiers, never pooled (docs/evidence.md): calibration records estimate, and only where they are like the pool;
+random reviews of this very pool verify. Knows nothing of databases or screens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from semievol.config import Policy
 from semievol.evidence import precision, shift
 from semievol.evidence.reviews import Review, proven
-from semievol.records import Task
+from semievol.records import Origin, Task
+from semievol.selection.candidates import measures_of
 from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.selection.policy import Cut
 from semievol.selection.ranking import ALPHA
 from semievol.task.answers import same
+
+
+@dataclass(frozen=True)
+class Considered:
+    """What a selection of a round is made from.
+
+    pool, calibration: see `selection.candidates`. texts: how labeled and unlabeled texts compare, the fields of
+    `shift.TextShift`; None where they were not compared. reviews: the round's random reviews, oldest first. in_bulk:
+    content hashes of bulk decisions.
+    """
+
+    task: Task
+    pool: pd.DataFrame
+    calibration: pd.DataFrame
+    texts: Mapping[str, Any] | None = None
+    reviews: Sequence[Review] = ()
+    in_bulk: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The accepted answers and their origins (pseudo or expert) by record id.
+
+    policy: None where answers were chosen otherwise. evidence: see the function of this name; None where nothing is
+    known. number: in its round, 0 until it is frozen.
+    """
+
+    policy: Policy | None
+    answers: Mapping[str, str]
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    evidence: Mapping[str, Any] | None = None
+    number: int = 0
+
+
+def accepted(policy: Policy, found: Considered) -> Selection:
+    """What the policy keeps, overridden by the experts' decisions, and what is known of it."""
+    cut = Cut(policy, found.pool, found.calibration)
+    answers, origins = cut.accepted()
+    return Selection(policy, answers, origins, evidence(cut, found))
+
+
+def why_none(policy: Policy, found: Considered) -> str:
+    """One sentence saying why nothing is accepted, where that is so."""
+    reason = Cut(policy, found.pool, found.calibration).reason()
+    return reason or "Every candidate that the policy keeps was rejected by hand."
+
+
+def evidence(cut: Cut, found: Considered) -> dict[str, Any]:
+    """What is known of what the cut keeps: shift, shifted (names of the looks that found one), measures (how many a
+    policy may choose from), cross_fitted; estimated and verified where there is something to say."""
+    pool, calibration, measures = found.pool, found.calibration, len(measures_of(found.pool))
+    classes = class_shift(found.task, pool, calibration)
+    looks = compared(found.texts, classes, found.reviews, cut, pool, calibration)
+    known: dict[str, Any] = {"shift": None if found.texts is None else dict(found.texts), "shifted": looks.shifted}
+    known |= {"measures": measures, "cross_fitted": bool(calibration["cross_fitted"].any())}
+    if (estimated := cut.evidence(measures_tried=measures)) is not None:
+        known["estimated"] = asdict(estimated)
+    if (best := verified(found.reviews, cut, pool, found.in_bulk)) is not None:
+        known["verified"] = {"review": best.review.number, "wrong_at_most": best.most, "outside": best.outside}
+    return known
 
 
 @dataclass(frozen=True)
