@@ -16,7 +16,7 @@ from semievol.config import Policy, load
 from semievol.errors import UserError
 from semievol.export import FORMS, export
 from semievol.export.files import safe_cell, table, whole
-from semievol.export.training import pairs
+from semievol.export.tables import pairs
 from semievol.importing.build import build_records
 from semievol.importing.mapping import suggest_mapping
 from semievol.importing.readers.read import read_table

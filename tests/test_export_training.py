@@ -15,7 +15,7 @@ from semievol.engines.chat import Chat
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.lengths import STARTER_FOLDER, control_tokens
 from semievol.engines.training.batches import tokenised
-from semievol.export import export, training
+from semievol.export import export, tables
 from semievol.jobs import worker
 from semievol.method.protocols import Lesson
 from semievol.records import Example, Message, Record, Task
@@ -137,4 +137,4 @@ def test_where_nothing_tells_the_export_says_so(tmp_path: Path) -> None:
     world.export("training", tmp_path / "t.jsonl", left_out=left_out)
     [said] = left_out
     assert said.startswith("The control tokens of tiny are not known")
-    assert said == training.caveat(world.store, world.project, world.round, 1)
+    assert said == tables.caveat(world.store, world.project, world.round, 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from semievol.errors import UserError
-from semievol.export import adapter, archive, files, report, tables, training
+from semievol.export import adapter, archive, files, report, tables
 from semievol.importing.near_duplicates import Watch, unwatched
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -73,9 +73,10 @@ def export(
     number = selections.selections(store, chosen.id)[-1]["number"]
     if what == "selection":
         return files.table(out, tables.selection(store, project, chosen, number))
-    if left_out is not None and (sentence := training.caveat(store, project, chosen, number)):
+    if left_out is not None and (sentence := tables.caveat(store, project, chosen, number)):
         left_out.append(sentence)
-    return training.write(store, project, chosen, number, out, form)
+    form = form or next((part[1:] for part in out.suffixes if part[1:] in tables.FORMS), "chat")
+    return files.table(out, tables.training(store, project, chosen, number, form))
 
 
 def _round(

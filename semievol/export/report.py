@@ -15,11 +15,11 @@ import pandas as pd
 
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
-from semievol.export.tables import pseudo_accuracy
 from semievol.method import earned_weights
 from semievol.method.comparison import ahead
 from semievol.palette import LIGHT
 from semievol.records import Task
+from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions import history as decision_history

@@ -1,23 +1,32 @@
-"""The round's candidates and a frozen selection as rows for a file. Hidden gold is never among the columns."""
+"""Records as rows for a file: a round's candidates, a frozen selection with its passports, examples of a fine-tuning.
+
+Examples come in the forms that other trainers read: chat messages, Alpaca, ShareGPT. `method.examples` builds them for
+the `tune` stage and for these files, so both have the same examples. Hidden gold is never among the columns.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
 
 from semievol.config import MEASURES
+from semievol.engines.models import lengths
+from semievol.errors import UserError
 from semievol.export.files import Row
-from semievol.records import Record, Task
-from semievol.store.data import projects
+from semievol.method.examples import tune_examples
+from semievol.method.protocols import Plan
+from semievol.records import STAGES, Example, Record
+from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import results
+from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
-from semievol.task.answers import same
 
 _PAGE = 500
 
@@ -32,10 +41,12 @@ def candidates(store: Store, round_: Round) -> list[Row]:
         page, total = results.candidates_page(store, round_.id, sort="record", offset=len(rows), limit=_PAGE)
         for record_id, found in page.iterrows():
             record = records[str(record_id)]
-            row = about(record) | {name: plain(found[name]) for name in ("answer", "agreed", "justified", "exactness")}
-            row |= {measure: plain(found[measure]) for measure in MEASURES}
+            row = _about(record) | {
+                name: _plain(found[name]) for name in ("answer", "agreed", "justified", "exactness")
+            }
+            row |= {measure: _plain(found[measure]) for measure in MEASURES}
             row |= {f"answer of {name}": found["votes"].get(name) for name in names}
-            row |= {name: plain(found[name]) for name in ("similarity", "decision", "decided_answer")}
+            row |= {name: _plain(found[name]) for name in ("similarity", "decision", "decided_answer")}
             rows.append({**row, "content_hash": record.content_hash})
         if page.empty:
             break
@@ -45,47 +56,76 @@ def candidates(store: Store, round_: Round) -> list[Row]:
 def selection(store: Store, project: projects.Project, round_: Round, number: int) -> list[Row]:
     """The answers of a frozen selection, each with its passport."""
     records = _records(store, round_)
-    return [about(records[i]) | passport for i, passport in passports(store, project, round_, number).items()]
+    return [_about(records[i]) | passport for i, passport in _passports(store, project, round_, number).items()]
 
 
-def about(record: Record) -> Row:
+def training(store: Store, project: projects.Project, round_: Round, number: int, form: str) -> list[Row]:
+    """The labeled records (without calibration) and the accepted answers of a frozen selection, as examples of a
+    fine-tuning. form: one of `FORMS`."""
+    if form not in FORMS:
+        raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
+    found, passports = pairs(store, project, round_, number), _passports(store, project, round_, number)
+    gold: Row = {"origin": "gold", "project": project.name, "round": round_.number, "selection": number}
+    return [
+        FORMS[form](example)
+        | _about(record)  # columns from here on are read by the Studio's own import; other trainers ignore them
+        | {"answer": example.answer, "origin": example.origin}
+        | {"passport": passports.get(record.id, gold | {"content_hash": record.content_hash})}
+        for record, example in found
+    ]
+
+
+def pairs(store: Store, project: projects.Project, round_: Round, number: int) -> list[tuple[Record, Example]]:
+    """Gold and accepted answers exactly as `tune` is given them, each example with its record.
+
+    The settings are those of the newest run that tuned on the selection, else of the round's newest run.
+    """
+    found = _runs(store, project, round_, number)
+    config = rounds.with_settings_of(round_, found[0].config) if found else round_.config
+    held = rounds.held(store, round_.id)
+    records = [r for r in load_records(store, round_.version_id) if r.content_hash not in held]
+    plan = Plan(
+        task=versions.task_of(store, round_.version_id),
+        config=config,
+        labeled=[record for record in records if record.split == "labeled"],
+        unlabeled=[record for record in records if record.split == "unlabeled"],
+    )
+    frozen = selections.get_selection(store, round_.id, number)
+    return tune_examples(plan, frozen, _control_tokens(found, round_) or ())
+
+
+def caveat(store: Store, project: projects.Project, round_: Round, number: int) -> str:
+    """A sentence about control tokens left in the training data; empty if they are as in the training."""
+    if _control_tokens(_runs(store, project, round_, number), round_) is not None:
+        return ""
+    model = PurePath(round_.config.model).name
+    return (
+        f"The control tokens of {model} are not known, as no run noted them and the model is not on this machine: "
+        "in the training data only control tokens in common use are broken up."
+    )
+
+
+def _about(record: Record) -> Row:
     """The first columns of every table of records."""
     row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
     return row | {"options": list(record.options)}
 
 
-def passports(store: Store, project: projects.Project, round_: Round, number: int) -> dict[str, Row]:
+def _passports(store: Store, project: projects.Project, round_: Round, number: int) -> dict[str, Row]:
     """Record id -> the passport of an accepted answer: how sure it is, by whom, from what, under which policy."""
-    frozen = next((s for s in selections.selections(store, round_.id) if s["number"] == number), None)
-    frame = selections.selection_frame(store, round_.id, number)
-    assert frozen is not None, "selection_frame refuses a number that does not exist"
-    records, behind = _records(store, round_), results.backgrounds(store, round_.id)
+    rows, behind = selections.passports(store, round_.id, number), results.backgrounds(store, round_.id)
+    frozen = next(s for s in selections.selections(store, round_.id) if s["number"] == number)
     found: dict[str, Row] = {}
-    for one in frame.to_dict("records"):
-        record_id = str(one["record_id"])
-        row: Row = {name: plain(one[name]) for name in ("answer", "origin", "candidate", "agreed", "justified")}
-        row |= {measure: plain(one[measure]) for measure in MEASURES}
-        row |= {"reviewer": plain(one["reviewer"]), "decided_at": plain(one["decided"]), "note": plain(one["note"])}
+    for row in rows:
+        record_id, content_hash = row.pop("record_id"), row.pop("content_hash")
+        del row["question"]
         row |= behind.get(record_id, {"votes": {}, "demonstrations": []})
         row |= {"project": project.name, "round": round_.number, "selection": number, "frozen": frozen["created"]}
-        found[record_id] = {**row, "policy": frozen["policy"], "content_hash": records[record_id].content_hash}
+        found[record_id] = row | {"policy": frozen["policy"], "content_hash": content_hash}
     return found
 
 
-def pseudo_accuracy(task: Task, pool: pd.DataFrame, accepted: Mapping[str, str]) -> tuple[float, float | None] | None:
-    """Shares of right answers by the hidden gold: of all candidates, and of the accepted answers (record id -> answer).
-
-    pool: the round's `candidate_frame`. None without hidden gold; the second is None if no accepted record has any.
-    """
-    gold = pool["gold"].dropna()
-    if gold.empty:
-        return None
-    right = [same(task, answer, gold[i]) for i, answer in pool.loc[gold.index, "answer"].items()]
-    kept = [same(task, answer, gold[i]) for i, answer in accepted.items() if i in gold.index]
-    return sum(right) / len(right), sum(kept) / len(kept) if kept else None
-
-
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """A cell of a frame as plain Python; None for what is missing."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -94,3 +134,45 @@ def plain(value: Any) -> Any:
 
 def _records(store: Store, round_: Round) -> dict[str, Record]:
     return {record.id: record for record in load_records(store, round_.version_id, "unlabeled")}
+
+
+def _runs(store: Store, project: projects.Project, round_: Round, number: int) -> list[runs.Run]:
+    """The round's runs: those that tuned on the selection, newest first, then the others."""
+
+    def other(run: runs.Run) -> bool:
+        span = STAGES[STAGES.index(run.first) : STAGES.index(run.until) + 1]
+        return run.selection_used != number or "tune" not in span
+
+    return sorted((r for r in runs.list_runs(store, project.id) if r.round_id == round_.id), key=other)
+
+
+def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
+    """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
+    else as the model's files have them. None where these are not on this machine."""
+    noted = (run.environment.get("control_tokens") for run in found)
+    return next(filter(None, noted), None) or lengths.control_tokens(round_.config.model)
+
+
+def _system_and_user(example: Example) -> tuple[str, str]:
+    system = "\n".join(turn.content for turn in example.messages if turn.role == "system")
+    return system, example.messages[-1].content
+
+
+def _chat(example: Example) -> Row:
+    turns = [{"role": turn.role, "content": turn.content} for turn in example.messages]
+    turns.append({"role": "assistant", "content": example.answer})
+    return {"messages": turns}
+
+
+def _alpaca(example: Example) -> Row:
+    system, user = _system_and_user(example)
+    return {"instruction": user, "input": "", "output": example.answer, "system": system}
+
+
+def _sharegpt(example: Example) -> Row:
+    system, user = _system_and_user(example)
+    turns = [{"from": "human", "value": user}, {"from": "gpt", "value": example.answer}]
+    return {"conversations": turns, "system": system}
+
+
+FORMS: dict[str, Callable[[Example], Row]] = {"chat": _chat, "alpaca": _alpaca, "sharegpt": _sharegpt}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from semievol.export.tables import pseudo_accuracy
 from semievol.method.comparison import ARMS, ROWS, ahead
 from semievol.records import STAGES
+from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions import selections
@@ -67,10 +68,9 @@ def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:
         return found
     found |= {"candidates": len(frame), "agreed": int(frame["agreed"].sum())}
     number = run.selection_used
-    accepted: dict[str, str] = {}
+    accepted: Mapping[str, str] = {}
     if number is not None:
-        chosen = selections.selection_frame(store, run.round_id, number)
-        accepted = dict(zip(chosen["record_id"], chosen["answer"], strict=True))
+        accepted = selections.get_selection(store, run.round_id, number).answers
         found["accepted"] = len(accepted)
     task = versions.task_of(store, rounds.get_round(store, run.round_id).version_id)
     shares = pseudo_accuracy(task, frame, accepted)

@@ -165,3 +165,16 @@ def compared(
         if known is not None and known.drawn:
             errors = precision.fisher_exact(known.wrong, known.drawn, sum(judged), len(judged))
     return shift.result(texts, classes, errors)
+
+
+def pseudo_accuracy(task: Task, pool: pd.DataFrame, accepted: Mapping[str, str]) -> tuple[float, float | None] | None:
+    """Shares of right answers by the hidden gold: of all candidates, and of the accepted answers (record id -> answer).
+
+    pool: the round's `candidate_frame`. None without hidden gold; the second is None if no accepted record has any.
+    """
+    gold = pool["gold"].dropna()
+    if gold.empty:
+        return None
+    right = [same(task, answer, gold[i]) for i, answer in pool.loc[gold.index, "answer"].items()]
+    kept = [same(task, answer, gold[i]) for i, answer in accepted.items() if i in gold.index]
+    return sum(right) / len(right), sum(kept) / len(kept) if kept else None

@@ -18,7 +18,7 @@ from semievol.errors import UserError
 from semievol.selection.decisions import ASSERTS
 from semievol.selection.summary import Considered, Selection, accepted, why_none
 from semievol.store import schema
-from semievol.store.data.records import record_keys, table
+from semievol.store.data.records import record_keys
 from semievol.store.data.versions import inserted_id, task_of
 from semievol.store.database import Store, in_parts, timestamp
 from semievol.store.decisions.decisions import in_bulk
@@ -27,6 +27,15 @@ from semievol.store.decisions.standing import STANDS
 from semievol.store.results.results import calibration_frame, candidate_frame
 from semievol.store.runs import rounds
 from semievol.store.runs.rounds import bump
+
+_n, _s, _r = schema.selections.c, schema.selected.c, schema.records.c
+_k, _d = schema.candidates.c, schema.decisions.c
+_PASSPORT = [
+    *(_r.record_id, _r.question, _s.answer, _s.origin, _k.answer.label("candidate"), _k.agreed, _k.justified),
+    *(_k[measure] for measure in MEASURES),
+    *(_d.reviewer, _d.at.label("decided_at"), _d.note, _r.content_hash),
+]
+"""Columns of `passports`."""
 
 
 def considered(store: Store, round_id: int) -> Considered:
@@ -80,7 +89,7 @@ def write_selection(connection: Connection, round_id: int, kept: Selection, run_
     the same. run_id: the run that freezes it, if one does."""
     policy, answers = kept.policy, dict(kept.answers)
     origins = {record_id: kept.origins.get(record_id, "pseudo") for record_id in answers}
-    newest = load_selection(connection, round_id)
+    newest = newest_selection(connection, round_id)
     if newest is not None and (newest.policy, newest.answers, newest.origins) == (policy, answers, origins):
         return newest
     keys = record_keys(connection, round_id)
@@ -107,61 +116,72 @@ def write_selection(connection: Connection, round_id: int, kept: Selection, run_
 
 def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
     """Record key -> the newest standing decision that asserts an answer for the record's content."""
-    d, r = schema.decisions.c, schema.records.c
-    joined = schema.records.join(schema.versions, schema.versions.c.id == r.version_id).join(
-        schema.decisions,
-        (d.content_hash == r.content_hash) & (d.project_id == schema.versions.c.project_id),
+    v = schema.versions.c
+    joined = schema.records.join(schema.versions, v.id == _r.version_id).join(
+        schema.decisions, (_d.content_hash == _r.content_hash) & (_d.project_id == v.project_id)
     )
-    query = select(r.key, func.max(d.id).label("newest")).select_from(joined).where(d.action.in_(ASSERTS), *STANDS)
+    query = select(_r.key, func.max(_d.id).label("newest")).select_from(joined).where(_d.action.in_(ASSERTS), *STANDS)
     found: dict[int, int] = {}
     for some in in_parts(keys):
-        rows = connection.execute(query.where(r.key.in_(some)).group_by(r.key))
+        rows = connection.execute(query.where(_r.key.in_(some)).group_by(_r.key))
         found |= {row.key: row.newest for row in rows}
     return found
 
 
-def load_selection(connection: Connection, round_id: int, number: int | None = None) -> Selection | None:
-    """A round's selection, the newest where no number is given; None if there is none."""
-    c, s, r = schema.selections.c, schema.selected.c, schema.records.c
-    query = select(c.id, c.number, c.policy, c.evidence).where(c.round_id == round_id)
-    query = query.order_by(c.number.desc()).limit(1) if number is None else query.where(c.number == number)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    members = select(r.record_id, s.answer, s.origin).join(schema.records, r.key == s.record_key)
-    found = connection.execute(members.where(s.selection_id == row.id).order_by(s.record_key)).all()
+def newest_selection(connection: Connection, round_id: int) -> Selection | None:
+    """The round's selection with the highest number; None if there is none."""
+    newest = select(func.max(_n.number)).where(_n.round_id == round_id)
+    number = connection.execute(newest).scalar()
+    return None if number is None else load_selection(connection, round_id, number)
+
+
+def load_selection(connection: Connection, round_id: int, number: int) -> Selection:
+    """The round's selection of this number. Raises UserError where there is none."""
+    row = _stored(connection, round_id, number)
+    members = select(_r.record_id, _s.answer, _s.origin).join(schema.records, _r.key == _s.record_key)
+    found = connection.execute(members.where(_s.selection_id == row.id).order_by(_s.record_key)).all()
     policy = None if row.policy is None else Policy.model_validate(row.policy)
     answers, origins = {i: answer for i, answer, _ in found}, {i: origin for i, _, origin in found}
-    return Selection(policy, answers, origins, row.evidence, row.number)
+    return Selection(policy, answers, origins, row.evidence, number)
+
+
+def get_selection(store: Store, round_id: int, number: int) -> Selection:
+    """As `load_selection`, in a transaction of its own."""
+    with store.read() as connection:
+        return load_selection(connection, round_id, number)
 
 
 def selections(store: Store, round_id: int) -> list[dict[str, Any]]:
     """The round's selections, oldest first: number, created, policy, evidence, size, origins (how many of each)."""
-    c = schema.selections.c
-    query = select(c.number, c.created, c.policy, c.evidence, c.size, c.origins)
-    return [row._asdict() for row in store.rows(query.where(c.round_id == round_id).order_by(c.number))]
+    query = select(_n.number, _n.created, _n.policy, _n.evidence, _n.size, _n.origins)
+    return [row._asdict() for row in store.rows(query.where(_n.round_id == round_id).order_by(_n.number))]
+
+
+def passports(store: Store, round_id: int, number: int) -> list[dict[str, Any]]:
+    """What is known of each answer of a selection: record_id, question, answer, origin; what the candidate was: its
+    answer ("candidate"), agreed, justified and the measures; of the decision behind the answer, where there is one,
+    reviewer, decided_at (unix seconds) and note; content_hash."""
+    joined = (
+        schema.selected.join(schema.records, _r.key == _s.record_key)
+        .outerjoin(schema.candidates, (_k.round_id == round_id) & (_k.record_key == _s.record_key))
+        .outerjoin(schema.decisions, _d.id == _s.decision_id)
+    )
+    query = select(*_PASSPORT).select_from(joined).order_by(_s.record_key)
+    with store.read() as connection:
+        selection_id = _stored(connection, round_id, number).id
+        return [row._asdict() for row in connection.execute(query.where(_s.selection_id == selection_id))]
 
 
 def selection_frame(store: Store, round_id: int, number: int) -> pd.DataFrame:
-    """Record id, question, answer, origin, what the candidate was (its answer, agreement and measures), and the
-    decision behind the answer where there is one: reviewer, decided (unix seconds), note."""
-    n, s, r, k, d = (
-        t.c for t in (schema.selections, schema.selected, schema.records, schema.candidates, schema.decisions)
-    )
-    measures = [k[measure] for measure in MEASURES]
-    columns = [r.record_id, r.question, s.answer, s.origin, k.answer.label("candidate"), k.agreed, k.justified]
-    columns += [d.reviewer, d.at.label("decided"), d.note]
-    joined = (
-        schema.selected.join(schema.selections, n.id == s.selection_id)
-        .join(schema.records, r.key == s.record_key)
-        .outerjoin(schema.candidates, (k.round_id == n.round_id) & (k.record_key == s.record_key))
-        .outerjoin(schema.decisions, d.id == s.decision_id)
-    )
-    query = select(*columns, *measures).select_from(joined).where(n.round_id == round_id, n.number == number)
-    with store.read() as connection:
-        exists = select(n.id).where(n.round_id == round_id, n.number == number)
-        if connection.execute(exists).first() is None:
-            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another.")
-        rows = connection.execute(query.order_by(s.record_key)).all()
-    frame = table(rows, [column.name for column in columns] + list(MEASURES))
-    return frame.astype(dict.fromkeys((*MEASURES, "decided"), "float64"))
+    """As `passports`, a line per answer."""
+    frame = pd.DataFrame(passports(store, round_id, number), columns=[column.name for column in _PASSPORT])
+    return frame.astype(dict.fromkeys((*MEASURES, "decided_at"), "float64"))
+
+
+def _stored(connection: Connection, round_id: int, number: int) -> Any:
+    """Id, policy and evidence of a selection."""
+    query = select(_n.id, _n.policy, _n.evidence).where(_n.round_id == round_id, _n.number == number)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another selection.")
+    return row

@@ -17,14 +17,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select, update
 
-from semievol.errors import UserError
 from semievol.records import Candidate, Response
 from semievol.selection.summary import Considered, Selection
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
 from semievol.store.data.records import record_keys
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions.selections import FoundBefore, considered, load_selection, write_selection
+from semievol.store.decisions.selections import (
+    FoundBefore,
+    considered,
+    load_selection,
+    newest_selection,
+    write_selection,
+)
 from semievol.store.results import outcomes
 from semievol.store.results.rows import as_response, candidate_rows, response_columns, response_row
 from semievol.store.runs import rounds, runs
@@ -202,7 +207,7 @@ class StoreJournal:
     def selection(self) -> Selection | None:
         """The selection that this run used or froze before, else the one that it was started with, else the newest."""
         with self._write() as connection:
-            frozen = self._bound(connection) or load_selection(connection, self._round.id)
+            frozen = self._bound(connection) or newest_selection(connection, self._round.id)
             if frozen is not None:
                 runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
@@ -274,10 +279,7 @@ class StoreJournal:
         n = schema.runs.c
         used, wished = connection.execute(select(n.selection_used, n.selection).where(n.id == self._run.id)).one()
         number = wished if used is None else used
-        frozen = None if number is None else load_selection(connection, self._round.id, number)
-        if frozen is None and number is not None:
-            raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another selection.")
-        return frozen
+        return None if number is None else load_selection(connection, self._round.id, number)
 
     def _change_round(self, connection: Connection, **values: Any) -> None:
         connection.execute(update(schema.rounds).where(schema.rounds.c.id == self._round.id).values(**values))

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from semievol.export import export, training
+from semievol.export import export, tables
 from semievol.jobs import launch
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
@@ -49,7 +49,7 @@ def downloads(here: Place, run: Run) -> None:
         if frozen:
             _download(here, "Training data", "training", f"training.{suffix}", round_id=round_id, form=form)
             round_, number = get_round(here.store, round_id), frozen[-1]["number"]
-            if caveat := training.caveat(here.store, here.project, round_, number):
+            if caveat := tables.caveat(here.store, here.project, round_, number):
                 parts.note(caveat)
         if outcomes.run_adapter(here.store, run.id):
             _download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)

@@ -76,7 +76,7 @@ def _rows(part: pd.DataFrame, what: str) -> pd.DataFrame:
 def _passports(here: Place, number: int) -> None:
     """One page of the selection's records, each with the origin of its answer."""
     frame = selections.selection_frame(here.store, here.round.id, number)
-    frame["decided"] = [formats.moment(at) if at == at else "" for at in frame["decided"]]
+    frame["decided_at"] = [formats.moment(at) if at == at else "" for at in frame["decided_at"]]
     offset = tables.pages_of(len(frame), f"passports_{number}")
     parts.note(f"Origin of each answer in selection {number} ({formats.plural(len(frame), 'record')}):")
     tables.table(frame.iloc[offset : offset + tables.PAGE], f"passports_{number}_{offset}", PASSPORT)
@@ -91,7 +91,7 @@ PASSPORT = {
     "justified": "Justified",
     "answer_nll": "Answer confidence (NLL)",
     "reviewer": "Reviewer",
-    "decided": "Decided",
+    "decided_at": "Decided",
     "note": "Note",
 }
 
