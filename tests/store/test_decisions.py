@@ -133,7 +133,7 @@ def test_every_decision_raises_the_revision_of_the_projects_rounds(full: World) 
     child = rounds.open_round(full.store, full.project.id, full.config, full.round.id)
     before = [results.revision(full.store, r.id) for r in (full.round, child)]
     decide(full, "u1", "accept")
-    decisions.undo(full.store, full.project.id)
+    decision_history.undo(full.store, full.project.id)
     after = [results.revision(full.store, r.id) for r in (full.round, child)]
     assert [a - b for a, b in zip(after, before, strict=True)] == [2, 2]
 
@@ -151,7 +151,7 @@ def test_one_decision_about_many_records_is_undone_at_once(full: World) -> None:
     made = many(full, ["u2", "u0", "u1"], "edit", answer="water", reviewer="ada")
     assert [(d.record_id, d.answer) for d in made] == [("u2", "water"), ("u0", "water"), ("u1", "water")]
     assert [decided(full, i) for i in ("u0", "u1", "u2")] == [("edit", "water")] * 3
-    undone = decisions.undo(full.store, full.project.id, "ada")
+    undone = decision_history.undo(full.store, full.project.id, "ada")
     assert undone is not None
     assert [decided(full, i) for i in ("u0", "u1", "u2")] == [(None, None)] * 3
     assert decisions.standing(full.store, full.project.id) == {before.content_hash: [before]}
@@ -168,8 +168,8 @@ def test_many_are_stored_whole_or_not_at_all(full: World) -> None:
 def test_many_under_the_same_key_are_stored_once(full: World) -> None:
     first = many(full, ["u0", "u1"], key="click")
     assert many(full, ["u0", "u1"], key="click") == first
-    undone = decisions.undo(full.store, full.project.id, key="back")
-    assert decisions.undo(full.store, full.project.id, key="back") == undone
+    undone = decision_history.undo(full.store, full.project.id, key="back")
+    assert decision_history.undo(full.store, full.project.id, key="back") == undone
     assert len(decision_history.history(full.store, full.project.id)) == 4
 
 
@@ -183,7 +183,7 @@ def test_a_page_learns_what_others_said_meanwhile(full: World) -> None:
     shown = results.record_view(full.store, full.round.id, "u1")
     theirs = decide(full, "u1", "edit", answer="waste", reviewer="bob")
     mine = decide(full, "u1", "edit", answer="water", reviewer="ada")
-    found = decisions.since(full.store, full.project.id, shown.last_entry, shown.record.content_hash)
+    found = decision_history.since(full.store, full.project.id, shown.last_entry, shown.record.content_hash)
     assert found == [theirs, mine]
     assert results.record_view(full.store, full.round.id, "u2").last_entry == 0
 
@@ -195,45 +195,45 @@ def test_undo_takes_back_the_newest_of_this_reviewer(full: World) -> None:
     first = decide(full, "u1", "accept", reviewer="ada")
     second = decide(full, "u1", "reject", reviewer="ada")
     decide(full, "u2", "accept", reviewer="bob")
-    undone = decisions.undo(full.store, full.project.id, "ada")
+    undone = decision_history.undo(full.store, full.project.id, "ada")
     assert undone is not None
     assert (undone.action, undone.undoes, undone.reviewer) == ("undo", second.id, "ada")
     assert decided(full, "u1") == ("accept", "road")
-    again = decisions.undo(full.store, full.project.id, "ada")
+    again = decision_history.undo(full.store, full.project.id, "ada")
     assert again is not None
     assert again.undoes == first.id
     assert decided(full, "u1") == (None, None)
-    assert decisions.undo(full.store, full.project.id, "ada") is None
+    assert decision_history.undo(full.store, full.project.id, "ada") is None
     assert decided(full, "u2") == ("accept", "road")
 
 
 def test_what_undo_would_take_back_is_known_before(full: World) -> None:
     about = (full.store, full.project.id)
-    assert decisions.newest(*about, "ada") is None
+    assert decision_history.newest(*about, "ada") is None
     one = decide(full, "u3", "accept", reviewer="ada")
     batch = decisions.decide_many(*about, full.round.id, {"u1": "road", "u2": "road"}, "reject", reviewer="ada")
     decide(full, "u3", "reject", reviewer="bob")
-    newest = decisions.newest(*about, "ada")
+    newest = decision_history.newest(*about, "ada")
     assert newest == batch[-1].id
-    assert [decisions.together(*about, entry.id) for entry in (one, *batch)] == [1, 2, 2]
+    assert [decision_history.together(*about, entry.id) for entry in (one, *batch)] == [1, 2, 2]
     told: list[int] = []
-    assert len(decisions.take_back(*about, newest, "ada", watch=told.append)) == told[-1] == 2
-    assert decisions.together(*about, newest) == 0
-    assert decisions.newest(*about, "ada") == one.id
+    assert len(decision_history.take_back(*about, newest, "ada", watch=told.append)) == told[-1] == 2
+    assert decision_history.together(*about, newest) == 0
+    assert decision_history.newest(*about, "ada") == one.id
 
 
 def test_a_double_click_on_undo_undoes_once(full: World) -> None:
     decide(full, "u1", "accept")
     decide(full, "u2", "accept")
-    first = decisions.undo(full.store, full.project.id, key="click")
-    assert decisions.undo(full.store, full.project.id, key="click") == first
+    first = decision_history.undo(full.store, full.project.id, key="click")
+    assert decision_history.undo(full.store, full.project.id, key="click") == first
     assert decided(full, "u1") == ("accept", "road")
 
 
 def test_the_history_tells_everything_newest_first(full: World) -> None:
     decide(full, "u1", "edit", answer="water", reviewer="ada", note="why")
     decide(full, "u2", "accept", reviewer="ada")
-    decisions.undo(full.store, full.project.id, "ada")
+    decision_history.undo(full.store, full.project.id, "ada")
     history = decision_history.history(full.store, full.project.id)
     assert history["action"].tolist() == ["undo", "accept", "edit"]
     assert history["undone"].tolist() == [False, True, False]

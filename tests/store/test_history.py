@@ -6,7 +6,7 @@ import pytest
 
 from semievol.store.data import projects, versions
 from semievol.store.decisions import decisions
-from semievol.store.decisions.history import history, history_page
+from semievol.store.decisions.history import history, history_page, undo
 from semievol.store.runs import rounds
 from tests.store.world import TASK, World, propagated, records
 
@@ -18,7 +18,7 @@ def full(world: World) -> World:
     about = (world.store, world.project.id, world.round.id)
     decisions.decide(*about, "u1", "edit", "road", "water", reviewer="Ada", note="a 100 % leak")
     decisions.decide_many(*about, {f"u{i}": "road" for i in (2, 4, 5)}, "accept", reviewer="Bob")
-    decisions.undo(world.store, world.project.id, "Bob")
+    undo(world.store, world.project.id, "Bob")
     return world
 
 

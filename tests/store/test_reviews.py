@@ -105,7 +105,7 @@ def test_undo_takes_back_ones_own_newest_answer_a_repeated_one_too(world: World)
 def test_the_desk_does_not_open_a_review_again(world: World) -> None:
     review = _begun(world)
     reviews.answer(world.store, review, "u5", "accept", "road", reviewer="Ada", key="k1")
-    assert decisions.undo(world.store, world.project.id, reviewer="Ada") is None
+    assert decision_history.undo(world.store, world.project.id, reviewer="Ada") is None
     assert reserved(reviews.list_reviews(world.store, world.round.id)) == {"u3", "u0", "u1", "u7"}
 
 
@@ -163,14 +163,14 @@ def test_any_decision_can_be_taken_back_and_said_again(world: World) -> None:
     about = (world.store, world.project.id, world.round.id)
     first = decisions.decide(*about, "u1", "accept", "road", reviewer="Ada", note="clear")
     many = decisions.decide_many(*about, {"u2": "road", "u4": "road"}, "reject", reviewer="Bob")
-    assert len(decisions.take_back(world.store, world.project.id, many[0].id, reviewer="Ada")) == 2
-    assert decisions.take_back(world.store, world.project.id, many[0].id) == []
-    decisions.take_back(world.store, world.project.id, first.id)
+    assert len(decision_history.take_back(world.store, world.project.id, many[0].id, reviewer="Ada")) == 2
+    assert decision_history.take_back(world.store, world.project.id, many[0].id) == []
+    decision_history.take_back(world.store, world.project.id, first.id)
     assert decisions.standing(world.store, world.project.id) == {}
-    again = decisions.restore(world.store, world.project.id, first.id, reviewer="Bob")
+    again = decision_history.restore(world.store, world.project.id, first.id, reviewer="Bob")
     assert (again.action, again.answer, again.note, again.reviewer) == ("accept", "road", "clear", "Bob")
     with pytest.raises(UserError, match="no decision 999"):
-        decisions.take_back(world.store, world.project.id, 999)
+        decision_history.take_back(world.store, world.project.id, 999)
 
 
 def test_a_selection_names_the_decision_behind_an_answer(world: World) -> None:

@@ -129,7 +129,7 @@ def test_while_many_are_saved_or_taken_back_their_number_is_told(
     monkeypatch.setattr(many, "MANY", 50)
     monkeypatch.setattr(background.st, "progress", lambda *_: Bar())
     monkeypatch.setattr(decisions, "decide_many", slowly(decisions.decide_many))
-    monkeypatch.setattr(decisions, "take_back", slowly(decisions.take_back))
+    monkeypatch.setattr(history, "take_back", slowly(history.take_back))
     app = _part(visit("selection", project=project.id), "bulk")
     press(app, "Reject all 60")
     assert any(re.fullmatch(r"Saving: 30 of 60 decisions · [\d,]+ per second · .+ left", text) for text in said)

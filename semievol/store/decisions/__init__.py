@@ -1,6 +1,6 @@
 """What experts decided.
 
-`decisions` appends them; nothing is ever changed. `standing` reads the entries that no later one takes back and writes
-them beside the candidates; what they mean, `selection.decisions` says. `reviews` stores random reviews, `history`
-reads everything back. `selections` freezes what is accepted.
+`decisions` appends them, and reads those that no later entry takes back; nothing is ever changed. What they mean,
+`selection.decisions` says. `history` reads every entry, and takes decisions back. `reviews` stores random reviews,
+`selections` freezes what is accepted.
 """

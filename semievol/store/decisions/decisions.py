@@ -1,28 +1,45 @@
 """Decisions of the experts: appended, never changed. They belong to a record's content, so later versions keep them.
 
-`selection.decisions` says what they mean for a candidate.
+A decision stands until a later entry takes it back. Of the standing ones, the one that counts for a candidate is
+written beside it; `selection.decisions` says which that is, and what it means.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from semievol.errors import UserError
-from semievol.records import ACTIONS, Decision, Record
-from semievol.selection.decisions import ASSERTS, REMOVES
+from semievol.records import ACTIONS, Decision, Record, Task
+from semievol.selection.decisions import ASSERTS, REMOVES, standing_decision
 from semievol.store import schema
 from semievol.store.data.records import find_records
-from semievol.store.data.versions import as_task
+from semievol.store.data.versions import as_task, task_in
 from semievol.store.database import Store, in_parts
-from semievol.store.decisions.standing import COLUMNS, FIELDS, STANDS, load, refresh_candidates, standing_in
 from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
 
 _AT_ONCE = 2_000
+_FIELDS = (
+    *("id", "project_id", "round_id", "record_id", "content_hash", "action", "answer_shown", "answer", "note"),
+    *("reviewer", "at", "undoes"),
+)
+COLUMNS = [schema.decisions.c[name] for name in _FIELDS]
+_undoing = schema.decisions.alias("undoing")
+
+
+def was_undone(decision_id: Any) -> Any:
+    """SQL condition: this column names a decision that was taken back; false where it names none."""
+    return select(_undoing.c.id).where(_undoing.c.undoes == decision_id).exists()
+
+
+STANDS = (schema.decisions.c.action != "undo", ~was_undone(schema.decisions.c.id))
+"""SQL conditions: the entry is a decision, and was not taken back."""
 
 
 def decide(
@@ -91,7 +108,7 @@ def write_decisions(
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """As `decide_many`, inside the caller's transaction."""
-    known = _of_key(connection, project_id, key)
+    known = stored_under(connection, project_id, key)
     if known:
         return known
     same = {"project_id": project_id, "round_id": round_id, "action": action, "note": note}
@@ -101,141 +118,7 @@ def write_decisions(
         same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
         for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, action, answer).items()
     ]
-    return _append(connection, project_id, rows, key, watch)
-
-
-def newest(store: Store, project_id: int, reviewer: str) -> int | None:
-    """Id of the decision that `undo` would take back (of a bulk decision the last one); None if there is none."""
-    with store.read() as connection:
-        found = _newest(connection, project_id, reviewer)
-    return None if found is None else int(found.id)
-
-
-def together(store: Store, project_id: int, decision_id: int) -> int:
-    """How many standing decisions are taken back with this one: those of its batch."""
-    c = schema.decisions.c
-    batch = select(c.batch).where(c.project_id == project_id, c.id == decision_id).scalar_subquery()
-    query = select(func.count()).where(c.project_id == project_id, (c.id == decision_id) | (c.batch == batch), *STANDS)
-    return int(store.value(query))
-
-
-def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
-    """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
-
-    Returns the new entry `undo`; the decision stays in the history. The same `key` twice undoes once. Answers of a
-    random review are left to `reviews.undo`, so that nobody reopens a question of a review by accident.
-    """
-    with store.write() as connection:
-        known = _of_key(connection, project_id, key)
-        if known:
-            return known[-1]
-        found = _newest(connection, project_id, reviewer)
-        if found is None:
-            return None
-        return _take_back(connection, store, found, _own(project_id, reviewer), reviewer, key)[-1]
-
-
-def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
-    """SQL conditions: a standing decision of this reviewer that was not made in a random review."""
-    c = schema.decisions.c
-    in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == c.id).exists()
-    return (c.project_id == project_id, c.reviewer == reviewer, ~in_review, *STANDS)
-
-
-def _newest(connection: Connection, project_id: int, reviewer: str) -> Any:
-    """Id and batch of this reviewer's newest decision that stands."""
-    c = schema.decisions.c
-    mine = select(c.id, c.batch).where(*_own(project_id, reviewer))
-    return connection.execute(mine.order_by(c.id.desc()).limit(1)).one_or_none()
-
-
-def take_back(
-    store: Store,
-    project_id: int,
-    decision_id: int,
-    reviewer: str = "",
-    key: str | None = None,
-    watch: Callable[[int], None] = lambda done: None,
-) -> list[Decision]:
-    """Undoes any entry of the history, whoever made it; a bulk decision as a whole.
-
-    Returns the new entries `undo`; none if it is undone already. Raises UserError if there is no such decision.
-    watch: called with the number taken back.
-    """
-    c = schema.decisions.c
-    with store.write() as connection:
-        known = _of_key(connection, project_id, key)
-        if known:
-            return known
-        found = connection.execute(
-            select(c.id, c.batch).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
-        ).one_or_none()
-        if found is None:
-            raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
-        return _take_back(connection, store, found, (c.project_id == project_id, *STANDS), reviewer, key, watch)
-
-
-def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
-    """Repeats a decision of the history as a new entry of this reviewer, which then is the newest.
-
-    Raises UserError if there is no such decision, or if its record is no longer in the data of its round.
-    """
-    c = schema.decisions.c
-    with store.write() as connection:
-        query = select(*COLUMNS).where(c.project_id == project_id, c.id == decision_id, c.action != "undo")
-        found = load(connection, query)
-        if not found:
-            raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
-        old = found[0]
-        shown = {old.record_id: old.answer_shown}
-        return write_decisions(
-            connection, store, project_id, old.round_id, shown, old.action, old.answer, reviewer, old.note, key
-        )[0]
-
-
-def _take_back(
-    connection: Connection,
-    store: Store,
-    entry: Any,
-    conditions: Sequence[Any],
-    reviewer: str,
-    key: str | None,
-    watch: Callable[[int], None] = lambda done: None,
-) -> list[Decision]:
-    """Undoes those decisions of the entry's batch that meet these SQL conditions; none may be left."""
-    taken = _batch(connection, entry, *conditions)
-    if not taken:
-        return []
-    at = store.now(connection)
-    rows = [
-        {"project_id": d.project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
-        | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
-        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": entry.batch and f"undo {entry.batch}"}
-        for d in taken
-    ]
-    return _append(connection, taken[0].project_id, rows, key, watch)
-
-
-def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
-    """Content hash -> decisions that were not undone, oldest first."""
-    with store.read() as connection:
-        return standing_in(connection, project_id)
-
-
-def since(store: Store, project_id: int, after_id: int, content_hash: str | None = None) -> list[Decision]:
-    """Every entry of the project after entry `after_id`, undone or not, oldest first; of one content if it is given."""
-    c = schema.decisions.c
-    query = select(*COLUMNS).where(c.project_id == project_id, c.id > after_id).order_by(c.id)
-    if content_hash is not None:
-        query = query.where(c.content_hash == content_hash)
-    return [Decision(*row) for row in store.rows(query)]
-
-
-def in_bulk(store: Store, project_id: int) -> frozenset[str]:
-    """Content hashes on which a bulk decision stands."""
-    c = schema.decisions.c
-    query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
-    return frozenset(content for (content,) in store.rows(query))
+    return append(connection, project_id, rows, key, watch)
 
 
 def _checked(
@@ -274,7 +157,7 @@ def _check_answer(record: Record, answer: str | None, allowed: Sequence[str]) ->
         raise UserError(f'"{answer:.80}" is not an allowed answer.', record.id, known)
 
 
-def _append(
+def append(
     connection: Connection,
     project_id: int,
     rows: list[dict[str, Any]],
@@ -287,23 +170,98 @@ def _append(
     for some in in_parts(rows, _AT_ONCE):
         keyed = [row | {"key": key if row is rows[-1] else None} for row in some]
         ids += connection.execute(entry, keyed).scalars()
-        refresh_candidates(connection, project_id, (row["content_hash"] for row in some))
+        _refresh_candidates(connection, project_id, (row["content_hash"] for row in some))
         watch(len(ids))
     bump(connection, project_id=project_id)
     given: list[dict[str, Any]] = [row | {"id": id} for id, row in zip(ids, rows, strict=True)]
-    return [Decision(**{name: values[name] for name in FIELDS}) for values in given]
+    return [Decision(**{name: values[name] for name in _FIELDS}) for values in given]
 
 
-def _of_key(connection: Connection, project_id: int, key: str | None) -> list[Decision]:
+def stored_under(connection: Connection, project_id: int, key: str | None) -> list[Decision]:
     """The entries that were stored under this key before, with their whole batch."""
     c = schema.decisions.c
     mine = select(c.id, c.batch).where(c.project_id == project_id, c.key == key)
     row = connection.execute(mine).one_or_none() if key is not None else None
-    return [] if row is None else _batch(connection, row, c.project_id == project_id)
+    return [] if row is None else stored_with(connection, row, c.project_id == project_id)
 
 
-def _batch(connection: Connection, entry: Any, *conditions: Any) -> list[Decision]:
+def stored_with(connection: Connection, entry: Any, *conditions: Any) -> list[Decision]:
     """The entries stored together with this one (a row with `id` and `batch`), or it alone where there is no batch."""
     c = schema.decisions.c
     same = c.id == entry.id if entry.batch is None else c.batch == entry.batch
     return load(connection, select(*COLUMNS).where(*conditions, same).order_by(c.id))
+
+
+def load(connection: Connection, query: Any) -> list[Decision]:
+    """The decisions that a query for `COLUMNS` finds."""
+    return [Decision(*row) for row in connection.execute(query)]
+
+
+def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
+    """Content hash -> decisions that were not undone, oldest first."""
+    with store.read() as connection:
+        return _standing_in(connection, project_id)
+
+
+def standing_for(connection: Connection, project_id: int, hashes: Iterable[str]) -> dict[str, list[Decision]]:
+    """As `standing`, for some contents, inside the caller's transaction."""
+    found: dict[str, list[Decision]] = {}
+    for some in in_parts(dict.fromkeys(hashes)):
+        found |= _standing_in(connection, project_id, some)
+    return found
+
+
+def _standing_in(
+    connection: Connection, project_id: int, hashes: Sequence[str] | None = None
+) -> dict[str, list[Decision]]:
+    c = schema.decisions.c
+    query = select(*COLUMNS).where(c.project_id == project_id, *STANDS).order_by(c.content_hash, c.id)
+    found = load(connection, query if hashes is None else query.where(c.content_hash.in_(hashes)))
+    return {content: list(group) for content, group in groupby(found, key=lambda d: d.content_hash)}
+
+
+def in_bulk(store: Store, project_id: int) -> frozenset[str]:
+    """Content hashes on which a bulk decision stands."""
+    c = schema.decisions.c
+    query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
+    return frozenset(content for (content,) in store.rows(query))
+
+
+def allowed_in(connection: Connection, version_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Content hash -> the answers that a dataset version allows for it; contents that it does not have are left out."""
+    r = schema.records.c
+    task = task_in(connection, version_id)
+    query = select(r.content_hash, r.options).where(r.version_id == version_id)
+    found: dict[str, tuple[str, ...]] = {}
+    for some in in_parts(dict.fromkeys(hashes)) if task.closed else ():
+        rows = connection.execute(query.where(r.content_hash.in_(some)))
+        found |= {content: _allowed(task, options) for content, options in rows}
+    return found
+
+
+def _refresh_candidates(connection: Connection, project_id: int, hashes: Iterable[str]) -> None:
+    """Writes the standing decision beside every candidate of the project that has one of these contents."""
+    c, r, v = schema.candidates.c, schema.rounds.c, schema.records.c
+    columns = (c.round_id, c.record_key, c.content_hash, c.answer, c.decision, c.decided_answer)
+    query = select(*columns, v.version_id, v.options).join(schema.rounds, r.id == c.round_id)
+    query = query.join(schema.records, v.key == c.record_key).where(r.project_id == project_id)
+    wanted = list(dict.fromkeys(hashes))
+    decisions = standing_for(connection, project_id, wanted)
+    task_of = cache(partial(task_in, connection))
+    changes = []
+    for some in in_parts(wanted):
+        for row in connection.execute(query.where(c.content_hash.in_(some))):
+            allowed = _allowed(task_of(row.version_id), row.options)
+            now = standing_decision(decisions.get(row.content_hash, ()), row.answer, allowed)
+            decision, decided = (now.action, now.answer) if now else (None, None)
+            if (decision, decided) != (row.decision, row.decided_answer):
+                changes.append({"of": row.round_id, "key": row.record_key, "decision": decision, "decided": decided})
+    if changes:
+        where = (c.round_id == bindparam("of"), c.record_key == bindparam("key"))
+        values: dict[str, Any] = {"decision": bindparam("decision"), "decided_answer": bindparam("decided")}
+        connection.execute(update(schema.candidates).where(*where).values(**values), changes)
+
+
+def _allowed(task: Task, options: Sequence[str]) -> tuple[str, ...]:
+    """Answers that a record with these options can have; empty for open tasks."""
+    return allowed_answers(task, Record("", "", tuple(options)))

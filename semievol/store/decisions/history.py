@@ -1,18 +1,32 @@
-"""Reading the history of decisions, newest entry first: whole, or searched and a page at a time."""
+"""The history of decisions: read, newest entry first, and its entries taken back or repeated.
+
+Nothing is deleted: what takes a decision back is an entry, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, func, or_, select
 
+from semievol.errors import UserError
+from semievol.records import Decision
 from semievol.store import schema
 from semievol.store.data.records import containing, table
 from semievol.store.database import Store
-from semievol.store.decisions.standing import was_undone
+from semievol.store.decisions.decisions import (
+    COLUMNS,
+    STANDS,
+    append,
+    load,
+    stored_under,
+    stored_with,
+    was_undone,
+    write_decisions,
+)
 
 _d, _r, _v = schema.decisions.c, schema.rounds.c, schema.records.c
 _FIELDS = tuple(name for name in _d.keys() if name not in ("batch", "key"))  # noqa: SIM118 - a column collection
@@ -55,6 +69,123 @@ def history_page(store: Store, project_id: int, *, search: str = "", offset: int
             found, page = total, connection.execute(newest.offset(offset).limit(limit)).scalars().all()
         entries = _frame(connection.execute(_ENTRIES.where(_d.id.in_(page)).order_by(_d.id.desc())).all())
     return HistoryPage(entries, found, total)
+
+
+def since(store: Store, project_id: int, after_id: int, content_hash: str | None = None) -> list[Decision]:
+    """Every entry of the project after entry `after_id`, undone or not, oldest first; of one content if it is given."""
+    query = select(*COLUMNS).where(_d.project_id == project_id, _d.id > after_id).order_by(_d.id)
+    if content_hash is not None:
+        query = query.where(_d.content_hash == content_hash)
+    return [Decision(*row) for row in store.rows(query)]
+
+
+def newest(store: Store, project_id: int, reviewer: str) -> int | None:
+    """Id of the decision that `undo` would take back (of a bulk decision the last one); None if there is none."""
+    with store.read() as connection:
+        found = _newest(connection, project_id, reviewer)
+    return None if found is None else int(found.id)
+
+
+def together(store: Store, project_id: int, decision_id: int) -> int:
+    """How many standing decisions are taken back with this one: those of its batch."""
+    batch = select(_d.batch).where(_d.project_id == project_id, _d.id == decision_id).scalar_subquery()
+    query = select(func.count()).where(
+        _d.project_id == project_id, (_d.id == decision_id) | (_d.batch == batch), *STANDS
+    )
+    return int(store.value(query))
+
+
+def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
+    """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
+
+    Returns the new entry `undo`; the decision stays in the history. The same `key` twice undoes once. Answers of a
+    random review are left to `reviews.undo`, so that nobody reopens a question of a review by accident.
+    """
+    with store.write() as connection:
+        known = stored_under(connection, project_id, key)
+        if known:
+            return known[-1]
+        found = _newest(connection, project_id, reviewer)
+        if found is None:
+            return None
+        return _take_back(connection, store, found, _own(project_id, reviewer), reviewer, key)[-1]
+
+
+def take_back(
+    store: Store,
+    project_id: int,
+    decision_id: int,
+    reviewer: str = "",
+    key: str | None = None,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    """Undoes any entry of the history, whoever made it; a bulk decision as a whole.
+
+    Returns the new entries `undo`; none if it is undone already. Raises UserError if there is no such decision.
+    watch: called with the number taken back.
+    """
+    with store.write() as connection:
+        known = stored_under(connection, project_id, key)
+        if known:
+            return known
+        found = connection.execute(
+            select(_d.id, _d.batch).where(_d.project_id == project_id, _d.id == decision_id, _d.action != "undo")
+        ).one_or_none()
+        if found is None:
+            raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
+        return _take_back(connection, store, found, (_d.project_id == project_id, *STANDS), reviewer, key, watch)
+
+
+def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
+    """Repeats a decision of the history as a new entry of this reviewer, which then is the newest.
+
+    Raises UserError if there is no such decision, or if its record is no longer in the data of its round.
+    """
+    with store.write() as connection:
+        query = select(*COLUMNS).where(_d.project_id == project_id, _d.id == decision_id, _d.action != "undo")
+        found = load(connection, query)
+        if not found:
+            raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
+        old = found[0]
+        shown = {old.record_id: old.answer_shown}
+        return write_decisions(
+            connection, store, project_id, old.round_id, shown, old.action, old.answer, reviewer, old.note, key
+        )[0]
+
+
+def _newest(connection: Connection, project_id: int, reviewer: str) -> Any:
+    """Id and batch of this reviewer's newest decision that stands."""
+    mine = select(_d.id, _d.batch).where(*_own(project_id, reviewer))
+    return connection.execute(mine.order_by(_d.id.desc()).limit(1)).one_or_none()
+
+
+def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
+    """SQL conditions: a standing decision of this reviewer that was not made in a random review."""
+    in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == _d.id).exists()
+    return (_d.project_id == project_id, _d.reviewer == reviewer, ~in_review, *STANDS)
+
+
+def _take_back(
+    connection: Connection,
+    store: Store,
+    entry: Any,
+    conditions: Sequence[Any],
+    reviewer: str,
+    key: str | None,
+    watch: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    """Undoes those decisions of the entry's batch that meet these SQL conditions; none may be left."""
+    taken = stored_with(connection, entry, *conditions)
+    if not taken:
+        return []
+    at = store.now(connection)
+    rows = [
+        {"project_id": d.project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
+        | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
+        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": entry.batch and f"undo {entry.batch}"}
+        for d in taken
+    ]
+    return append(connection, taken[0].project_id, rows, key, watch)
 
 
 def _matching(connection: Connection, search: str) -> Any:

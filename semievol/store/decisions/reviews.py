@@ -15,8 +15,8 @@ from semievol.store import schema
 from semievol.store.data.records import find_record, record_keys
 from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.decisions import take_back, write_decisions
-from semievol.store.decisions.standing import was_undone
+from semievol.store.decisions.decisions import was_undone, write_decisions
+from semievol.store.decisions.history import take_back
 from semievol.store.runs.rounds import bump
 
 _v, _a, _r = schema.reviews.c, schema.reviewed.c, schema.rounds.c

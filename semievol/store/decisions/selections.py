@@ -21,9 +21,8 @@ from semievol.store import schema
 from semievol.store.data.records import record_keys
 from semievol.store.data.versions import inserted_id, task_of
 from semievol.store.database import Store, in_parts, timestamp
-from semievol.store.decisions.decisions import in_bulk
+from semievol.store.decisions.decisions import STANDS, in_bulk
 from semievol.store.decisions.reviews import list_reviews
-from semievol.store.decisions.standing import STANDS
 from semievol.store.results.results import calibration_frame, candidate_frame
 from semievol.store.runs import rounds
 from semievol.store.runs.rounds import bump

@@ -21,7 +21,7 @@ from semievol.store import schema
 from semievol.store.data.records import RECORD, as_record, containing, find_record, table
 from semievol.store.data.versions import as_task, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.standing import standing_for
+from semievol.store.decisions.decisions import standing_for
 from semievol.store.results.rows import as_response, response_columns
 from semievol.store.runs.rounds import get_round, spent_in
 from semievol.task.answers import allowed_answers
@@ -34,7 +34,7 @@ class RecordView:
     """Everything that a round holds about one record.
 
     responses: one per collaborator. decision: the standing one. gold: the hidden gold of a pool record, the known
-    answer of any other. last_entry: id of the newest decision on this content, 0 if there is none; `decisions.since`
+    answer of any other. last_entry: id of the newest decision on this content, 0 if there is none; `history.since`
     finds what is newer.
     """
 

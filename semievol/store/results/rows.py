@@ -11,7 +11,7 @@ from semievol.records import Candidate, Response
 from semievol.selection.candidates import candidate_columns
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
-from semievol.store.decisions.standing import allowed_in, standing_for
+from semievol.store.decisions.decisions import allowed_in, standing_for
 from semievol.store.runs.rounds import Round
 from semievol.task.prompts import suspicious
 

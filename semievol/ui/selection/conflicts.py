@@ -7,7 +7,7 @@ from collections.abc import Set
 import streamlit as st
 
 from semievol.records import Decision, Task
-from semievol.store.decisions import decisions
+from semievol.store.decisions import history
 from semievol.store.results import results
 from semievol.task.answers import same
 from semievol.ui.selection import desk
@@ -25,7 +25,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     kept.made[made.content_hash] = made
     if made.action == "skip":
         return
-    since = decisions.since(here.store, here.project.id, seen, made.content_hash)
+    since = history.since(here.store, here.project.id, seen, made.content_hash)
     others = _others(here.task, since, made, {*kept.mine})
     if others:
         _keep(here, others, made)
@@ -49,7 +49,7 @@ def _overruled(here: Place) -> None:
     if not kept.made:
         return
     compared = max(kept.compared, min(one.id for one in kept.made.values()))
-    since = decisions.since(here.store, here.project.id, compared)
+    since = history.since(here.store, here.project.id, compared)
     undone = {entry.undoes for entry in since}
     for entry in since:
         own = kept.made.get(entry.content_hash)

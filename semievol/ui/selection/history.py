@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from semievol.store.decisions import decisions
-from semievol.store.decisions.history import HistoryPage, history_page
+from semievol.store.decisions.history import HistoryPage, history_page, restore, together
 from semievol.ui.selection import desk, many
 from semievol.ui.shell import formats, notices, parts, state, tables
 from semievol.ui.shell.state import Place
@@ -88,11 +87,11 @@ def _in_full(entry: pd.Series) -> None:
 
 @notices.errors_kept()
 def _take_back(here: Place, decision_id: int) -> None:
-    many.take_back(here, decision_id, decisions.together(here.store, here.project.id, decision_id))
+    many.take_back(here, decision_id, together(here.store, here.project.id, decision_id))
 
 
 @notices.errors_kept()
 def _restore(here: Place, decision_id: int, entries: int) -> None:
     key = f"restore-{desk.kept().name}-{decision_id}-{entries}"
-    decisions.restore(here.store, here.project.id, decision_id, state.reviewer(), key)
+    restore(here.store, here.project.id, decision_id, state.reviewer(), key)
     notices.say("The decision was restored. It is now the newest one on its record.")

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.evidence.reviews import reserved
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, history
 from semievol.store.results import results
 from semievol.ui.selection import desk, sweep
 from semievol.ui.shell import background, formats, notices, parts, state, tables
@@ -112,7 +112,7 @@ def take_back(here: Place, decision_id: int, together: int, key: str | None = No
 
     def work(watch: Callable[[int], None]) -> str:
         press = key or f"back-{decision_id}"
-        made = decisions.take_back(store, project_id, decision_id, reviewer=signed, key=press, watch=watch)
+        made = history.take_back(store, project_id, decision_id, reviewer=signed, key=press, watch=watch)
         return f"{formats.plural(len(made), 'decision')} taken back."
 
     sweep.forget()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from semievol.evidence.reviews import reserved
 from semievol.records import Task
-from semievol.store.decisions import decisions
+from semievol.store.decisions import decisions, history
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers, same
 from semievol.ui.selection import card, conflicts, desk, many, signature, sweep
@@ -252,15 +252,15 @@ class Desk:
 
         Only for the button. The key U must not be confirmed to the browser before everything is stored.
         """
-        newest = decisions.newest(self.here.store, self.project_id, state.reviewer())
-        together = decisions.together(self.here.store, self.project_id, newest) if newest is not None else 0
+        newest = history.newest(self.here.store, self.project_id, state.reviewer())
+        together = history.together(self.here.store, self.project_id, newest) if newest is not None else 0
         if newest is None or together <= many.MANY:
             return False
         many.take_back(self.here, newest, together, key)
         return True
 
     def _undo(self, key: str) -> None:
-        undone = decisions.undo(self.here.store, self.project_id, reviewer=state.reviewer(), key=key)
+        undone = history.undo(self.here.store, self.project_id, reviewer=state.reviewer(), key=key)
         if undone is None:
             st.toast("There is nothing to undo.", icon=":material/info:")
             return
