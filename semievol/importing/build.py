@@ -64,8 +64,10 @@ class SplitReport:
 
 @dataclass
 class Imported:
-    """The records that the files give, with those kept of an earlier version, and what was found about them.
+    """The records that the files give, with those kept of an earlier version, and what was found about them. Nothing of
+    it is stored yet.
 
+    tables, mapping: the files, and what their columns mean. task: one with another instruction may replace it.
     accepted: every row that became a record, in the order labeled, unlabeled, test; the findings give positions in it.
     sizes: int64, bytes of every accepted row's text. report: per split, with the records that left it as removed.
     base: number of the first option where answers are numbers.
@@ -73,6 +75,8 @@ class Imported:
     edited: what comparing the splits found (`near_duplicates.small_edits`), None where there are too many records.
     """
 
+    tables: Tables[Split, Table]
+    mapping: Mapping
     task: Task
     accepted: Records
     sizes: np.ndarray
@@ -212,7 +216,8 @@ def check_tables(
         *_ignored_gold(tables, mapping, hide_gold),
     ]
     hides_gold = hide_gold or "unlabeled" in earlier
-    return Imported(task, accepted, traces.sizes, report, findings, hides_gold, reading.form.base, edited)
+    sizes, found_base = traces.sizes, reading.form.base
+    return Imported(tables, mapping, task, accepted, sizes, report, findings, hides_gold, found_base, edited)
 
 
 def _watched(rows: Iterable[Row], watch: Watch, seen: int, total: int) -> Iterator[Row]:
