@@ -152,20 +152,19 @@ def store_imported(
                 ) from None
 
     progress = partial(_report, watch, "Storing", len(imported.records))
-    new = versions.NewVersion(
-        imported.records,
-        imported.gold(),
-        sources=sources,
-        findings=imported.findings_with_outcome(),
-        task=imported.task,
-        watch=progress,
-        keep=keep_files,
-    )
     with projects.clearing_leftovers(store) as touched:
-        if isinstance(project, str):
-            return projects.create_with_data(store, project, new)
-        versions.store_version(store, project.id, new)
-    return projects.find_project(store, project.id)
+        versions.store_version(
+            store,
+            projects.with_first_version(store, project) if isinstance(project, str) else project.id,
+            imported.records,
+            imported.gold(),
+            sources,
+            imported.findings_with_outcome(),
+            imported.task,
+            watch=progress,
+            keep=keep_files,
+        )
+    return projects.find_project(store, touched[-1])
 
 
 def kept_sources(version: versions.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:

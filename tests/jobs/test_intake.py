@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,12 @@ def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versi
     with monkeypatch.context() as patched:
         commit = versions.store_version
 
-        def broken(store: Store, project_id: int, new: versions.NewVersion) -> int:
+        def broken(*given: Any, keep: Callable[[int], None], **others: Any) -> int:
             def kept_then_full(project_id: int) -> None:
-                assert new.keep is not None
-                new.keep(project_id)
+                keep(project_id)
                 raise OSError(28, "full")
 
-            return commit(store, project_id, replace(new, keep=kept_then_full))
+            return commit(*given, keep=kept_then_full, **others)
 
         patched.setattr(versions, "store_version", broken)
         with pytest.raises(OSError, match="full"):
