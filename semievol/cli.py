@@ -158,8 +158,8 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         files["test"] = chosen.test
     names = {split: path.name for split, path in files.items()}
     read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter)
-    make_draft = partial(
-        intake.draft,
+    make_imported = partial(
+        intake.prepare,
         kind=chosen.task,
         mapping=chosen.map,
         hide_gold=chosen.hide_gold,
@@ -168,13 +168,13 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         instruction=chosen.instruction,
     )
     with terminal.Bars() as bars:
-        project, draft = intake.import_files(store, chosen.name, files, make_draft, bars.show, read_as)
-    report = {split: part.as_dict() for split, part in draft.imported.report.items()}
-    findings = draft.imported.findings_with_outcome()
-    lines = [f'Project "{project.name}" ({draft.task.kind}).']
+        project, imported = intake.import_files(store, chosen.name, files, make_imported, bars.show, read_as)
+    report = {split: part.as_dict() for split, part in imported.report.items()}
+    findings = imported.findings_with_outcome()
+    lines = [f'Project "{project.name}" ({imported.task.kind}).']
     lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
     lines += [f"    {note}" for part in report.values() for note in part["notes"]]
-    for split, one in draft.imported.report.items():
+    for split, one in imported.report.items():
         first = [
             f"  rejected, {split} row {r.row}, {r.column or 'whole row'}: {r.reason}" for r in one.rejects[:_SHOWN]
         ]
@@ -182,8 +182,8 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         lines += first + more
     lines += [f"  {finding['kind']}: {finding['count']:,}. {finding['what']}" for finding in findings]
     if chosen.rejected is not None:
-        write_table(chosen.rejected, [{"split": split, **asdict(r)} for split, r in draft.imported.rejected()])
-    task = draft.task
+        write_table(chosen.rejected, [{"split": split, **asdict(r)} for split, r in imported.rejected()])
+    task = imported.task
     result = {"project": project.name, "id": project.id, "task": task.kind, "labels": list(task.labels)}
     result |= {"instruction": task.instruction}
     return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,10 @@ from semievol.records import SPLITS, Record, Split
 _MADE = 4_096
 _TEXT = pa.large_string()
 READ = pa.schema([("answer", _TEXT), ("gold", _TEXT), ("options", pa.list_(_TEXT))])
-_KEPT = pa.schema([("question", _TEXT), ("id", _TEXT), ("group", _TEXT), *READ])
+_ACCEPTED = pa.schema([("place", pa.int64()), *READ])
+_KEPT = pa.schema([("row", pa.int64()), ("question", _TEXT), ("id", _TEXT), ("group", _TEXT), *READ])
+ReadCells = tuple[int, str | None, str | None, tuple[str, ...]]
+"""What was read from a row that is accepted: its position in the table, answer, hidden gold and options."""
 
 
 def join_context(context: str | None, question: str) -> str:
@@ -44,6 +47,12 @@ class AcceptedRows:
     mapping: Mapping
     places: np.ndarray
     read: pa.Table
+
+    @classmethod
+    def collected(cls, split: Split, table: Table, mapping: Mapping, rows: Iterable[ReadCells]) -> AcceptedRows:
+        """The rows as they come; only some thousands of them wait as objects of Python."""
+        cells = _columns(rows, _ACCEPTED)
+        return cls(split, table, mapping, cells["place"].to_numpy(), cells.select(READ.names))
 
     def records(self, some: np.ndarray, ids: Sequence[str], split: Split) -> Iterator[tuple[Record, str | None]]:
         """The records at these positions of the file, each with its hidden gold.
@@ -70,42 +79,22 @@ class AcceptedRows:
         return list(self.table.cells.column(name).slice(first, count).to_pylist())
 
 
-class RowsWriter:
-    """Collects what was read from the rows of one file."""
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self._waiting: list[tuple[str | None, str | None, tuple[str, ...]]] = []
-        self._written = [READ.empty_table()]
-
-    def add(self, place: int, answer: str | None, gold: str | None, options: tuple[str, ...]) -> None:
-        self.places.append(place)
-        self._waiting.append((answer, gold, options))
-        if len(self._waiting) >= _MADE:
-            self._write()
-
-    def rows(self, split: Split, table: Table, mapping: Mapping) -> AcceptedRows:
-        self._write()
-        return AcceptedRows(split, table, mapping, np.array(self.places, np.int64), pa.concat_tables(self._written))
-
-    def _write(self) -> None:
-        if self._waiting:
-            self._written.append(pa.table(list(zip(*self._waiting, strict=True)), schema=READ))
-            self._waiting = []
-
-
 def kept_rows(name: str, split: Split, records: Iterable[tuple[Record, str | None]]) -> AcceptedRows:
     """The records of a split of an earlier version, each given with its hidden gold. name: the version's, for the
     report."""
-    waiting, batches, numbers = iter(records), [_KEPT.empty_table()], list[int]()
-    while some := list(islice(waiting, _MADE)):
-        numbers += [record.row for record, _ in some]
-        rows = [(r.question, r.source_id, r.group, r.answer, gold, r.options) for r, gold in some]
-        batches.append(pa.table(list(zip(*rows, strict=True)), schema=_KEPT))
-    cells = pa.concat_tables(batches)
-    table = Table(name, cells.select(["question", "id", "group"]), np.array(numbers, np.int64), form="Kept")
+    rows = ((r.row, r.question, r.source_id, r.group, r.answer, gold, r.options) for r, gold in records)
+    cells = _columns(rows, _KEPT)
+    table = Table(name, cells.select(["question", "id", "group"]), cells["row"].to_numpy(), form="Kept")
     mapping = Mapping("question", "answer", id="id", group="group")
-    return AcceptedRows(split, table, mapping, np.arange(len(numbers)), cells.select(READ.names))
+    return AcceptedRows(split, table, mapping, np.arange(len(table)), cells.select(READ.names))
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """The rows column by column."""
+    waiting, written = iter(rows), [schema.empty_table()]
+    while some := list(islice(waiting, _MADE)):
+        written.append(pa.table(list(zip(*some, strict=True)), schema=schema))
+    return pa.concat_tables(written)
 
 
 class Records(Sequence[Record]):

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
-from semievol.importing.accepted import AcceptedRows, Records, RowsWriter
+from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.checks import SHOWN, Finding, check, example, plural, refuse
 from semievol.importing.fingerprints import Tracer
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.near_duplicates import MOST, Watch, small_edits, unwatched
 from semievol.importing.readers.overrides import refuse_guesses
-from semievol.importing.rows import Reading, form_of, rows_again, rows_of
+from semievol.importing.rows import Reading, Row, form_of, rows_again, rows_of
 from semievol.importing.splits import split_off_test
 from semievol.importing.table import Reject, Table
 from semievol.records import SPLITS, Split, Task
@@ -64,8 +64,10 @@ class SplitReport:
 
 @dataclass
 class Imported:
-    """The records that the files give, with those kept of an earlier version, and what was found about them.
+    """The records that the files give, with those kept of an earlier version, and what was found about them. Nothing of
+    it is stored yet.
 
+    tables, mapping: the files, and what their columns mean. task: one with another instruction may replace it.
     accepted: every row that became a record, in the order labeled, unlabeled, test; the findings give positions in it.
     sizes: int64, bytes of every accepted row's text. report: per split, with the records that left it as removed.
     base: number of the first option where answers are numbers.
@@ -73,6 +75,8 @@ class Imported:
     edited: what comparing the splits found (`near_duplicates.small_edits`), None where there are too many records.
     """
 
+    tables: Tables[Split, Table]
+    mapping: Mapping
     task: Task
     accepted: Records
     sizes: np.ndarray
@@ -192,16 +196,14 @@ def check_tables(
     reading = Reading(task, mapping, form_of(tables, mapping, task, hide_gold, base), hide_gold)
     tracer, parts, report = Tracer(), list[AcceptedRows](), dict[Split, SplitReport]()
     for split in (split for split in SPLITS if split in everything):
-        table, writer, known = everything[split], RowsWriter(), earlier.get(split)
+        table, known = everything[split], earlier.get(split)
         rejects = list(table.rejected)
-        for row in rows_of(split, table, mapping, task, rejects) if known is None else rows_again(known):
-            if row.place % _WATCHED_EVERY == 0:
-                watch("Checking", seen + row.place, total)
-            if reject := reading.take(row, writer, tracer):
-                rejects.append(reject)
-        parts.append(writer.rows(split, table, mapping if known is None else known.mapping))
+        rows = rows_of(split, table, mapping, task, rejects) if known is None else rows_again(known)
+        read = reading.accepted(_watched(rows, watch, seen, total), rejects, tracer)
+        part = AcceptedRows.collected(split, table, mapping if known is None else known.mapping, read)
+        parts.append(part)
         rejects.sort(key=lambda reject: reject.row)
-        report[split] = SplitReport(table.name, table.physical, len(writer.places), 0, rejects, table.notes)
+        report[split] = SplitReport(table.name, table.physical, len(part.places), 0, rejects, table.notes)
         seen += table.physical
     traces = tracer.traces()
     accepted = Records(parts, traces.digests)
@@ -214,7 +216,16 @@ def check_tables(
         *_ignored_gold(tables, mapping, hide_gold),
     ]
     hides_gold = hide_gold or "unlabeled" in earlier
-    return Imported(task, accepted, traces.sizes, report, findings, hides_gold, reading.form.base, edited)
+    sizes, found_base = traces.sizes, reading.form.base
+    return Imported(tables, mapping, task, accepted, sizes, report, findings, hides_gold, found_base, edited)
+
+
+def _watched(rows: Iterable[Row], watch: Watch, seen: int, total: int) -> Iterator[Row]:
+    """The same rows. seen: rows of the files before this one."""
+    for row in rows:
+        if row.place % _WATCHED_EVERY == 0:
+            watch("Checking", seen + row.place, total)
+        yield row
 
 
 def _edited(records: Records, spelled: np.ndarray, before: Imported | None, watch: Watch) -> dict[int, int] | None:

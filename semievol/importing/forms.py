@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from semievol.importing.readers.building import TableWriter, finished
+from semievol.importing.readers.building import TableWriter
 from semievol.importing.table import Limits, Table
 
 QUESTION, ANSWER = "question", "answer"
@@ -47,7 +47,7 @@ def _unfold_alpaca(table: Table, instruction: str, given: str | None, limits: Li
         parts = [part for part in (cells[at], extra) if part and part.strip()]
         writer.add(number, [*cells, "\n\n".join(parts)])
     table.notes.append("The file is in the Alpaca form: the question is the instruction, followed by its input.")
-    return finished(writer)
+    return writer.finished()
 
 
 def _unfold_turns(table: Table, column: str, limits: Limits) -> Table:
@@ -60,7 +60,7 @@ def _unfold_turns(table: Table, column: str, limits: Limits) -> Table:
         else:
             writer.add(number, [*cells, *_asked(turns)])
     table.notes.append(f'The column "{column}" holds conversations: the last turn is the answer, if it is one.')
-    return finished(writer)
+    return writer.finished()
 
 
 def _unfold_spans(table: Table, column: str, limits: Limits) -> Table:
@@ -73,7 +73,7 @@ def _unfold_spans(table: Table, column: str, limits: Limits) -> Table:
         writer.add(number, [*cells, texts[0] if texts else None])
     more = f" {several:,} records have several that differ." if several else ""
     table.notes.append(f'The column "{column}" holds answers with their places in a text; the first is taken.{more}')
-    return finished(writer)
+    return writer.finished()
 
 
 def _span_texts(cell: str | None) -> list[str] | None:

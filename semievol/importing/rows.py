@@ -6,7 +6,7 @@ Knows nothing of other rows, except the form in which the whole column writes it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from semievol.errors import UserError
-from semievol.importing.accepted import AcceptedRows, RowsWriter, join_context
+from semievol.importing.accepted import AcceptedRows, ReadCells, join_context
 from semievol.importing.answer_cells import (
     AnswerForm,
     answer_form,
@@ -127,28 +127,32 @@ class Reading:
         self.unreadable, self.respelled = _Tally(), _Tally()
         self.forms = {"letter": _Tally(), "number": _Tally(), "text": _Tally()}
 
-    def take(self, row: Row, writer: RowsWriter, tracer: Tracer) -> Reject | None:
-        """Adds the row to both as a record; returns the reason where it cannot become one."""
-        answer = gold = None
-        if row.split == "unlabeled":
-            if (self.hide_gold or row.kept) and row.cell:
-                try:
-                    gold = self._read(row)
-                except UserError:
-                    self.unreadable.add(row)
-        else:
+    def accepted(self, rows: Iterable[Row], rejects: list[Reject], tracer: Tracer) -> Iterator[ReadCells]:
+        """The rows that become records, which `tracer` gets, too; the others are appended to `rejects`."""
+        for row in rows:
             try:
-                if not row.cell:
-                    raise UserError("The answer is empty.", "", "Fill it in, or move the row to the unlabeled file.")
-                answer = self._read(row)
+                answer, gold = self._known(row)
             except UserError as error:
                 column = self.mapping.answer or ""
-                return Reject(row.number, column, snippet(row.cell), error.what, error.remedy)
-        # A classification's options are the task's labels; they are not part of the record's content.
-        options = row.options if self.task.kind == "multiple_choice" else ()
-        writer.add(row.place, answer, gold, options)
-        tracer.add(row.question, options, options[LETTERS.index(answer)].strip() if options and answer else answer)
-        return None
+                rejects.append(Reject(row.number, column, snippet(row.cell), error.what, error.remedy))
+                continue
+            # A classification's options are the task's labels; they are not part of the record's content.
+            options = row.options if self.task.kind == "multiple_choice" else ()
+            tracer.add(row.question, options, options[LETTERS.index(answer)].strip() if options and answer else answer)
+            yield row.place, answer, gold, options
+
+    def _known(self, row: Row) -> tuple[str | None, str | None]:
+        """The answer and the hidden gold; UserError where the row needs an answer and has none that can be read."""
+        if row.split != "unlabeled":
+            if not row.cell:
+                raise UserError("The answer is empty.", "", "Fill it in, or move the row to the unlabeled file.")
+            return self._read(row), None
+        if row.cell and (self.hide_gold or row.kept):
+            try:
+                return None, self._read(row)
+            except UserError:
+                self.unreadable.add(row)
+        return None, None
 
     def _read(self, row: Row) -> str:
         if row.kept and self.task.kind != "classification":

@@ -22,7 +22,6 @@ from semievol.export import restoring
 from semievol.export.archive import ENDING
 from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
-from semievol.importing.mapping import Mapping as ColumnMapping
 from semievol.importing.mapping import align, parse_mapping, suggest_mapping
 from semievol.importing.near_duplicates import Watch, unwatched
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
@@ -60,20 +59,6 @@ class TokenLengths:
     looked_at: bool
 
 
-@dataclass(frozen=True)
-class Draft:
-    """Files that were read and mapped but not stored yet.
-
-    kept: the sources of splits that are kept from an earlier version, see `kept_sources`.
-    """
-
-    tables: Mapping[Split, Table]
-    mapping: ColumnMapping
-    task: Task
-    imported: Imported
-    kept: Sequence[dict[str, Any]] = ()
-
-
 def read(
     files: Mapping[Split, Path],
     folder: Path,
@@ -102,7 +87,7 @@ def read(
     return tables
 
 
-def draft(
+def prepare(
     tables: Mapping[Split, Table],
     kind: Kind | None = None,
     mapping: str | None = None,
@@ -111,7 +96,7 @@ def draft(
     base: int | None = None,
     watch: Watch = unwatched,
     instruction: str = "",
-) -> Draft:
+) -> Imported:
     """The records that the tables would become; what is not given is inferred.
 
     base: number of the first option where answers are numbers. instruction: the system turn of all prompts. Raises
@@ -123,39 +108,42 @@ def draft(
         columns = suggest_mapping(tables)
         tables = align(tables, columns)
     task = instructed(infer_task(tables, columns, kind), instruction)
-    return Draft(tables, columns, task, build_records(tables, columns, task, hide_gold, strict, base, watch))
+    return build_records(tables, columns, task, hide_gold, strict, base, watch)
 
 
-def store_draft(
+def store_imported(
     store: Store,
     project: projects.Project | str,
-    accepted: Draft,
+    imported: Imported,
     files: Mapping[Split, Path],
     watch: Watch = unwatched,
+    kept: Sequence[dict[str, Any]] = (),
 ) -> projects.Project:
-    """Stores a draft as the next dataset version of a project, or of a new one by this name, with the original files.
+    """Stores the records as the next dataset version of a project, or of a new one by this name, with the original
+    files.
 
+    kept: the sources of splits that are kept from an earlier version, see `kept_sources`.
     All of it or nothing, also where the process is killed in the middle.
     """
     hashes = {split: sha256(path) for split, path in files.items()}
     sources = [
-        {"split": split, "name": accepted.tables[split].name, "sha256": hashes[split], "bytes": path.stat().st_size}
-        | {"form": accepted.tables[split].form, "mapping": accepted.mapping.as_dict()}
+        {"split": split, "name": imported.tables[split].name, "sha256": hashes[split], "bytes": path.stat().st_size}
+        | {"form": imported.tables[split].form, "mapping": imported.mapping.as_dict()}
         for split, path in files.items()
     ]
-    sources = sorted([*sources, *accepted.kept], key=lambda source: SPLITS.index(source["split"]))
+    sources = sorted([*sources, *kept], key=lambda source: SPLITS.index(source["split"]))
 
-    def keep(project_id: int) -> None:
+    def keep_files(project_id: int) -> None:
         touched.append(project_id)
         uploads = projects.project_folder(store, project_id) / "uploads"
         uploads.mkdir(parents=True, exist_ok=True)
         for split, path in files.items():
             # The name on disk is the content's hash, never a name from a user.
-            kept = uploads / hashes[split]
+            ours = uploads / hashes[split]
             try:
-                if not kept.exists():
-                    shutil.copyfile(path, kept.with_suffix(".tmp"))
-                    os.replace(kept.with_suffix(".tmp"), kept)
+                if not ours.exists():
+                    shutil.copyfile(path, ours.with_suffix(".tmp"))
+                    os.replace(ours.with_suffix(".tmp"), ours)
             except OSError as error:
                 raise UserError(
                     f"Not saved: the original file cannot be kept ({error.strerror}).",
@@ -163,22 +151,20 @@ def store_draft(
                     "Free some space on the disk, then try again.",
                 ) from None
 
-    imported = accepted.imported
     progress = partial(_report, watch, "Storing", len(imported.records))
-    new = versions.NewVersion(
-        imported.records,
-        imported.gold(),
-        sources=sources,
-        findings=imported.findings_with_outcome(),
-        task=accepted.task,
-        watch=progress,
-        keep=keep,
-    )
     with projects.clearing_leftovers(store) as touched:
-        if isinstance(project, str):
-            return projects.create_with_data(store, project, new)
-        versions.store_version(store, project.id, new)
-    return projects.find_project(store, project.id)
+        versions.store_version(
+            store,
+            projects.with_first_version(store, project) if isinstance(project, str) else project.id,
+            imported.records,
+            imported.gold(),
+            sources,
+            imported.findings_with_outcome(),
+            imported.task,
+            watch=progress,
+            keep=keep_files,
+        )
+    return projects.find_project(store, touched[-1])
 
 
 def kept_sources(version: versions.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:
@@ -206,27 +192,27 @@ def import_files(
     store: Store,
     name: str,
     files: Mapping[Split, Path],
-    make_draft: Callable[..., Draft] = draft,
+    make_imported: Callable[..., Imported] = prepare,
     watch: Watch = unwatched,
     read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
-) -> tuple[projects.Project, Draft]:
+) -> tuple[projects.Project, Imported]:
     """A new project from files. No project is made if the files cannot be read or stored.
 
-    make_draft: `draft` with the options that are not to be inferred.
+    make_imported: `prepare` with the options that are not to be inferred.
     """
     projects.check_name(store, name)
     with incoming_folder(store) as folder:
-        accepted = make_draft(read(files, folder, watch, read_as), watch=watch)
-        return store_draft(store, name, accepted, files, watch), accepted
+        imported = make_imported(read(files, folder, watch, read_as), watch=watch)
+        return store_imported(store, name, imported, files, watch), imported
 
 
-def token_lengths(task: Task, imported: Imported, model: str) -> TokenLengths | None:
+def token_lengths(imported: Imported, model: str) -> TokenLengths | None:
     """How long the records are for a model on this machine; None if its tokenizer or context cannot be found."""
     folder = lengths.folder_of(model)
     context = None if folder is None else lengths.context_length(folder)
     if folder is None or context is None:
         return None
-    records = imported.records
+    task, records = imported.task, imported.records
     spread = np.unique(np.linspace(0, len(records) - 1, min(len(records), _MEASURED)).astype(int))
     try:
         sample = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in spread.tolist()])
@@ -287,8 +273,8 @@ def plain_sample(store: Store, project: projects.Project | None = None) -> proje
         "test": SAMPLE_FOLDER / "test.csv",
     }
     tables = {split: read_table(path, path.name) for split, path in files.items()}
-    sample = draft(tables, "classification", hide_gold=True)
-    return store_draft(store, project or SAMPLE_NAME, sample, files)
+    sample = prepare(tables, "classification", hide_gold=True)
+    return store_imported(store, project or SAMPLE_NAME, sample, files)
 
 
 def _finished_sample(store: Store, say: Callable[[str], None]) -> projects.Project | None:

@@ -216,7 +216,7 @@ def make(store: Store, unlabeled: int) -> dict[str, float]:
     project = projects.create_project(store, NAME, task, settings)
     gold = {record.id: truth[record.id] for record in records if record.split == "unlabeled"}
     sources = [{"split": split, "name": f"{split}.csv"} for split in ("labeled", "unlabeled", "test")]
-    versions.store_version(store, project.id, versions.NewVersion(records, gold, sources, [], task))
+    versions.store_version(store, project.id, records, gold, sources, [], task)
     project = projects.find_project(store, project.id)
     took("records")
     engine = DrawnEngine(truth)

@@ -35,7 +35,7 @@ from semievol import config as settings
 from semievol.config import Collaborator, Config
 from semievol.engines.local import LocalEngine
 from semievol.importing.readers.read import read_table
-from semievol.jobs.intake import SAMPLE_FOLDER, draft
+from semievol.jobs.intake import SAMPLE_FOLDER, prepare
 from semievol.method import metrics
 from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
@@ -81,9 +81,9 @@ def load(data: str) -> tuple[Task, list[Record], dict[Split, int]]:
     folder = SAMPLE_FOLDER if data == "sample" else SHARED / data
     files: dict[Split, Path] = {"labeled": folder / "labeled.csv"}
     files |= {"unlabeled": folder / "unlabeled.csv", "test": folder / "test.csv"}
-    imported = draft({split: read_table(path) for split, path in files.items()}, hide_gold=True)
-    gold = dict(imported.imported.gold())
-    records = [replace(r, answer=gold.get(r.id, r.answer)) for r in imported.imported.records]
+    imported = prepare({split: read_table(path) for split, path in files.items()}, hide_gold=True)
+    gold = dict(imported.gold())
+    records = [replace(r, answer=gold.get(r.id, r.answer)) for r in imported.records]
     records = [record for record in records if record.answer is not None]
     return imported.task, records, {split: sum(r.split == split for r in records) for split in files}
 

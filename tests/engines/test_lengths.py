@@ -31,7 +31,7 @@ def test_records_that_the_model_cannot_read_are_counted() -> None:
     rows = [[f"question {i} " + "word " * (3000 if i < 3 else 5), "yes"] for i in range(40)]
     table = table_of("data.csv", ["question", "answer"], rows)
     imported = build_records({"labeled": table}, Mapping("question", "answer"), Task("text"))
-    measured = intake.token_lengths(imported.task, imported, "starter")
+    measured = intake.token_lengths(imported, "starter")
     assert measured is not None
     assert (measured.too_long, measured.looked_at, len(measured.sample)) == (3, True, 40)
     assert measured.sample.max() > 2048 > measured.sample.min() > 5
@@ -45,7 +45,7 @@ def test_a_long_answer_rule_counts_as_well() -> None:
         Mapping("question", "answer"),
         Task("classification", labels),
     )
-    measured = intake.token_lengths(imported.task, imported, "starter")
+    measured = intake.token_lengths(imported, "starter")
     assert measured is not None
     assert imported.sizes.max() < 1_000  # the questions alone would fit
     assert measured.too_long == 60

@@ -12,7 +12,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semievol.importing.accepted import Records, RowsWriter
+from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.fingerprints import Tracer, Traces
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.building import TableWriter
@@ -77,14 +77,13 @@ def held(records: Sequence[Record]) -> tuple[Records, Traces]:
         rows = [[r.question, r.source_id, r.group] for r in some]
         table = table_of(f"{split}.csv", ["question", "id", "group"], rows)
         table.numbers[:] = [record.row for record in some]
-        writer = RowsWriter()
-        for place, record in enumerate(some):
-            writer.add(place, record.answer, None, record.options)
+        for record in some:
             letters = "ABCDEFGHIJ"[: len(record.options)]
             meaning = (
                 record.options[letters.index(record.answer)] if record.options and record.answer else record.answer
             )
             tracer.add(record.question, record.options, meaning)
-        parts.append(writer.rows(split, table, Mapping("question", id="id", group="group")))
+        read = ((place, record.answer, None, record.options) for place, record in enumerate(some))
+        parts.append(AcceptedRows.collected(split, table, Mapping("question", id="id", group="group"), read))
     traces = tracer.traces()
     return Records(parts, traces.digests), traces

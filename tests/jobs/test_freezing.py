@@ -34,7 +34,7 @@ def propagated(store: Store) -> Round:
     labeled = [Record(f"l{i}", f"labeled {i}", (), TASK.labels[i % 2], "labeled", i) for i in range(16)]
     pool = [Record(f"u{i}", f"pool {i}", (), None, "unlabeled", i) for i in range(40)]
     gold = {record.id: TASK.labels[i % 2] for i, record in enumerate(pool)}
-    versions.store_version(store, project.id, versions.NewVersion([*labeled, *pool], gold, [], [], TASK))
+    versions.store_version(store, project.id, [*labeled, *pool], gold, [], [], TASK)
     config = load("studio").model_copy(update={"policy": POLICY})
     round_ = rounds.open_round(store, project.id, config, held={record.content_hash for record in labeled[:12]})
     journal = StoreJournal(store, claimed(store, round_, "warm_up", "justify"))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,9 @@ def files(tmp_path: Path) -> dict[Split, Path]:
 
 
 def test_an_import_becomes_a_project_with_its_files_beside_it(store: Store, files: dict[Split, Path]) -> None:
-    project, draft = intake.import_files(store, "Line", files, partial(intake.draft, kind="classification"))
+    project, imported = intake.import_files(store, "Line", files, partial(intake.prepare, kind="classification"))
     assert (project.counts["labeled"], project.counts["unlabeled"]) == (2, 1)
-    assert project.task == draft.task
+    assert project.task == imported.task
     kept = projects.project_folder(store, project.id) / "uploads"
     assert {path.read_bytes() for path in kept.iterdir()} == {path.read_bytes() for path in files.values()}
 
@@ -65,29 +65,28 @@ def test_an_import_that_cannot_be_stored_leaves_the_name_free(
 def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versions(
     store: Store, files: dict[Split, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, _ = intake.import_files(store, "Line", files, partial(intake.draft, kind="classification"))
+    project, _ = intake.import_files(store, "Line", files, partial(intake.prepare, kind="classification"))
     uploads = projects.project_folder(store, project.id) / "uploads"
     before = set(uploads.iterdir())
     files["unlabeled"].write_text("question\nA broken lamp\n", encoding="utf-8")
     tables = intake.read(files, store.home)
-    draft = intake.draft(tables, "classification")
+    imported = intake.prepare(tables, "classification")
 
     with monkeypatch.context() as patched:
         commit = versions.store_version
 
-        def broken(store: Store, project_id: int, new: versions.NewVersion) -> int:
+        def broken(*given: Any, keep: Callable[[int], None], **others: Any) -> int:
             def kept_then_full(project_id: int) -> None:
-                assert new.keep is not None
-                new.keep(project_id)
+                keep(project_id)
                 raise OSError(28, "full")
 
-            return commit(store, project_id, replace(new, keep=kept_then_full))
+            return commit(*given, keep=kept_then_full, **others)
 
         patched.setattr(versions, "store_version", broken)
         with pytest.raises(OSError, match="full"):
-            intake.store_draft(store, project, draft, files)
+            intake.store_imported(store, project, imported, files)
     assert set(uploads.iterdir()) == before
-    intake.store_draft(store, project, draft, files)
+    intake.store_imported(store, project, imported, files)
     assert len(list(uploads.iterdir())) == 3
 
 
@@ -190,7 +189,7 @@ def test_a_sample_without_data_is_filled(store: Store) -> None:
 def test_progress_is_told_for_reading_checking_and_storing(store: Store, files: dict[Split, Path]) -> None:
     told: list[tuple[str, int, int]] = []
     intake.import_files(
-        store, "Line", files, partial(intake.draft, kind="classification"), watch=lambda *one: told.append(one)
+        store, "Line", files, partial(intake.prepare, kind="classification"), watch=lambda *one: told.append(one)
     )
     stages = list(dict.fromkeys(what for what, _, _ in told))
     comparing = ["Preparing to compare", "Comparing the splits"]

@@ -59,7 +59,7 @@ def project(store: Store) -> projects.Project:
 
 
 def imported(store: Store, project_id: int, records: list[Record]) -> projects.Project:
-    versions.store_version(store, project_id, versions.NewVersion(records, {}, [], [], TASK))
+    versions.store_version(store, project_id, records, {}, [], [], TASK)
     return projects.find_project(store, project_id)
 
 
@@ -302,9 +302,7 @@ def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selectio
 def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store: Store, model: str) -> None:
     open_task = Task("text")
     created = projects.create_project(store, "Open", open_task)
-    versions.store_version(
-        store, created.id, versions.NewVersion([*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
-    )
+    versions.store_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
     project = projects.find_project(store, created.id)
     config = load("studio", None, [f"propagation.collaborators=[{{name: vote, model: {model}}}]"])
     with pytest.raises(UserError, match="free text task does not have") as caught:
@@ -316,9 +314,7 @@ def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store:
 def test_the_studios_own_voters_give_way_where_there_is_nothing_to_vote_for(store: Store) -> None:
     open_task = Task("text")
     created = projects.create_project(store, "Open", open_task)
-    versions.store_version(
-        store, created.id, versions.NewVersion([*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
-    )
+    versions.store_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
     run = launch.start(store, projects.find_project(store, created.id), load("studio"))
     assert rounds.get_round(store, run.round_id).config.propagation.collaborators == STUDIO_READERS
 
@@ -327,7 +323,7 @@ def test_of_the_studios_own_voters_those_that_suit_the_task_stay(store: Store) -
     choice = Task("multiple_choice")
     created = projects.create_project(store, "Choice", choice)
     records = [replace(r, options=("yes", "no"), answer="A") for r in [*made("labeled", 20), *made("unlabeled", 10)]]
-    versions.store_version(store, created.id, versions.NewVersion(records, {}, [], [], choice))
+    versions.store_version(store, created.id, records, {}, [], [], choice)
     run = launch.start(store, projects.find_project(store, created.id), load("studio"))
     kept = rounds.get_round(store, run.round_id).config.propagation.collaborators
     assert [collaborator.model for collaborator in kept] == ["warm_up", "neighbours"]

@@ -48,7 +48,7 @@ def workspace(folder: Path) -> tuple[Store, projects.Project]:
     project = projects.create_project(store, "Small", TASK)
     records = [*made("labeled", 24), *made("unlabeled", 400), *made("test", 12)]
     gold = {r.id: TASK.labels[i % 3] for i, r in enumerate(made("unlabeled", 400))}
-    versions.store_version(store, project.id, versions.NewVersion(records, gold, [], [], TASK))
+    versions.store_version(store, project.id, records, gold, [], [], TASK)
     return store, projects.find_project(store, project.id)
 
 

@@ -72,9 +72,7 @@ def test_an_update_changes_what_it_names(store: Store) -> None:
 
 def test_a_copy_has_data_and_settings_but_no_results(full: World) -> None:
     store, source = full.store, full.project
-    versions.store_version(
-        store, source.id, versions.NewVersion(records()[:10], {"u0": "water"}, [{"name": "f"}], [], TASK)
-    )
+    versions.store_version(store, source.id, records()[:10], {"u0": "water"}, [{"name": "f"}], [], TASK)
     versions.save_calibration(store, source.id, {"c" * 64})
     projects.update_project(store, source.id, settings={"seed": 5})
     (projects.project_folder(store, source.id) / "uploads").mkdir()

@@ -63,9 +63,7 @@ def test_a_round_that_was_opened_before_there_were_these_choices_is_found_again(
 
 
 def test_new_data_opens_a_new_round(world: World) -> None:
-    version = versions.store_version(
-        world.store, world.project.id, versions.NewVersion(records()[:9], {}, [], [], TASK)
-    )
+    version = versions.store_version(world.store, world.project.id, records()[:9], {}, [], [], TASK)
     assert rounds.open_round(world.store, world.project.id, world.config).version_id == version
 
 
@@ -82,6 +80,6 @@ def test_what_is_not_there_is_said(world: World) -> None:
         rounds.open_round(world.store, empty.id, world.config)
     with pytest.raises(UserError, match="no round 99"):
         rounds.get_round(world.store, 99)
-    versions.store_version(world.store, empty.id, versions.NewVersion(records(), {}, [], [], TASK))
+    versions.store_version(world.store, empty.id, records(), {}, [], [], TASK)
     with pytest.raises(UserError, match="in this project"):
         rounds.open_round(world.store, empty.id, world.config, world.round.id)

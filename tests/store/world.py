@@ -64,7 +64,7 @@ def candidates(ids: Sequence[str], answer: str = "road") -> list[Candidate]:
 def make_world(store: Store) -> World:
     project = projects.create_project(store, "Service line", TASK)
     gold = {f"u{i}": TASK.labels[i % 3] for i in range(8)}
-    versions.store_version(store, project.id, versions.NewVersion(records(), gold, [], [], TASK))
+    versions.store_version(store, project.id, records(), gold, [], [], TASK)
     config = load("studio")
     round_ = rounds.open_round(store, project.id, config)
     run = claims.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())

@@ -100,9 +100,7 @@ def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Proje
     )
     found = some_records(hostile=hostile)
     gold = {r.id: LABELS[(r.row - 1) % len(LABELS)] for r in found if r.split == "unlabeled"}
-    versions.store_version(
-        store, project.id, versions.NewVersion(found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)
-    )
+    versions.store_version(store, project.id, found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)
     return projects.find_project(store, project.id)
 
 

@@ -149,7 +149,7 @@ def test_nothing_of_a_deleted_project_is_shown_in_the_next_one(visit: Visit, sto
         projects.delete_project(store, gone.id)
     task, records = Task("classification", made.LABELS), made.some_records(labeled=20, unlabeled=30)
     project = projects.create_project(store, "Next", task, gone.settings)
-    versions.store_version(store, project.id, versions.NewVersion(records, {}, [], [], task))
+    versions.store_version(store, project.id, records, {}, [], [], task)
     made.evolved(store, projects.find_project(store, project.id), until="justify")
     (again,) = rounds.list_rounds(store, project.id)
     assert not visit(project=project.id).exception

@@ -264,7 +264,7 @@ def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytes
     path = store.home / "l.csv"
     path.write_text(LABELED, encoding="utf-8")
     given = unfinished.Given(path, "l.csv", "key", sha256(path))
-    upload.store(store, project, intake.draft(tables), {"labeled": given})
+    upload.store(store, project, intake.prepare(tables), {"labeled": given})
     session.shell().jobs["storing"].future.result(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
 

@@ -68,6 +68,30 @@ class TableWriter:
         self.file.rejected.sort(key=lambda reject: reject.row)
         return replace(self.file, cells=cells, numbers=numbers)
 
+    def finished(self, unit: str = "row") -> Table:
+        """As `table`; UserError where it has no rows, or not one could be read. unit: what `Reject.row` counts, in
+        words."""
+        table = self.table()
+        if not table.physical:
+            raise UserError(
+                "The file has 0 rows below its header." if table.columns else "The file has 0 records.",
+                table.name,
+                "Choose the file that holds the data.",
+            )
+        if not len(table):
+            first = table.rejected[0]
+            column = f", column {first.column}" if first.column else ""
+            raise UserError(
+                f"None of the {table.physical:,} rows can be read. The first one: {first.reason}",
+                f"{table.name}, {unit} {first.row}{column}",
+                first.remedy,
+            )
+        folded = Counter(column.strip().casefold() for column in table.columns)
+        alike = [column for column in table.columns if folded[column.strip().casefold()] > 1]
+        if alike:
+            table.notes.append(f"These column names differ only in case or spaces: {', '.join(alike[:6])}.")
+        return table
+
     def _write(self) -> None:
         if not self._rows:
             return
@@ -118,27 +142,3 @@ def check_cells(rows: int, columns: int, name: str, limits: Limits) -> None:
             f"{name}, record {rows:,}",
             "Split the file, or keep only the columns that are needed.",
         )
-
-
-def finished(writer: TableWriter, unit: str = "row") -> Table:
-    """The table; UserError where it has no rows, or not one could be read. unit: what `Reject.row` counts, in words."""
-    table = writer.table()
-    if not table.physical:
-        raise UserError(
-            "The file has 0 rows below its header." if table.columns else "The file has 0 records.",
-            table.name,
-            "Choose the file that holds the data.",
-        )
-    if not len(table):
-        first = table.rejected[0]
-        column = f", column {first.column}" if first.column else ""
-        raise UserError(
-            f"None of the {table.physical:,} rows can be read. The first one: {first.reason}",
-            f"{table.name}, {unit} {first.row}{column}",
-            first.remedy,
-        )
-    folded = Counter(column.strip().casefold() for column in table.columns)
-    alike = [column for column in table.columns if folded[column.strip().casefold()] > 1]
-    if alike:
-        table.notes.append(f"These column names differ only in case or spaces: {', '.join(alike[:6])}.")
-    return table

@@ -14,7 +14,7 @@ from dataclasses import replace
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
-from semievol.importing.readers.building import TableWriter, finished
+from semievol.importing.readers.building import TableWriter
 from semievol.importing.readers.content import ESCAPED, SAVE_AS_UTF8, Content
 from semievol.importing.readers.overrides import DELIMITERS, words_for
 from semievol.importing.table import MEGABYTE, Limits, Table, check_columns, snippet
@@ -75,7 +75,7 @@ def read_delimited(content: Content, limits: Limits, chosen: str | None = None, 
             f"{content.name}, row {writer.file.rejected[0].row}",
             "Name every column in the first row.",
         )
-    return _note_header(_drop_trailing_column(finished(writer)))
+    return _note_header(_drop_trailing_column(writer.finished()))
 
 
 def _decide_delimiter(content: Content, file: Table, chosen: str | None, expected: str) -> tuple[str, int]:

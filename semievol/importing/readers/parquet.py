@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semievol.errors import UserError
-from semievol.importing.readers.building import TableWriter, check_cells, finished
+from semievol.importing.readers.building import TableWriter, check_cells
 from semievol.importing.readers.content import Content
 from semievol.importing.table import Limits, Table, check_columns
 
@@ -57,7 +57,7 @@ def read_parquet(content: Content, limits: Limits) -> Table:
         raise UserError(
             f"The Parquet file is damaged ({_first_line(error)}).", f"{content.name}, row {number + 1}", _DOWNLOAD_AGAIN
         ) from None
-    return finished(writer)
+    return writer.finished()
 
 
 def _check_size(file: pq.ParquetFile, name: str, limits: Limits) -> None:

@@ -20,7 +20,7 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
 from semievol.errors import UserError
-from semievol.importing.readers.building import TableWriter, finished
+from semievol.importing.readers.building import TableWriter
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.overrides import ReadAs
 from semievol.importing.table import MEGABYTE, Limits, Table, check_columns
@@ -60,7 +60,7 @@ def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Tab
         raise UserError(
             f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
         ) from None
-    return finished(writer)
+    return writer.finished()
 
 
 class _Reader(ExcelReader):

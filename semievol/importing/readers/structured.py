@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from semievol.errors import UserError
-from semievol.importing.readers.building import TableWriter, finished
+from semievol.importing.readers.building import TableWriter
 from semievol.importing.readers.content import SAVE_AS_UTF8, Content
 from semievol.importing.table import Limits, Table, check_columns
 
@@ -195,7 +195,7 @@ class _Reading:
             self.writer.file.notes.append(f"Records that lack some of the fields, whose cells are empty: {varying:,}.")
         if self.nested:
             self.writer.file.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
-        return finished(self.writer, "record")
+        return self.writer.finished("record")
 
 
 def _fields(text: str, position: int) -> Iterator[tuple[str, Any, int, int]]:

@@ -9,9 +9,10 @@ import shutil
 import tempfile
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from semievol.errors import UserError
 from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
-from semievol.store.data.versions import (
-    NewVersion,
-    as_task,
-    copy_rows,
-    copy_version,
-    gathered,
-    in_use,
-    inserted_id,
-    write_version,
-)
+from semievol.store.data.versions import as_task, copy_rows, copy_version, in_use, inserted_id
 from semievol.store.database import Store, timestamp
 
 LONGEST_NAME = 120
@@ -72,13 +64,10 @@ def create_project(
     return find_project(store, project_id)
 
 
-def create_with_data(store: Store, name: str, first: NewVersion) -> Project:
-    """A new project with its first dataset version, both or neither; call it inside `clearing_leftovers`."""
-    name = _valid_name(name)
-    with gathered(store, first) as (connection, counts):
-        project_id = _insert(store, connection, name, first.task, {})
-        write_version(connection, project_id, first, counts)
-    return find_project(store, project_id)
+def with_first_version(store: Store, name: str) -> Callable[[Connection], int]:
+    """A function that makes a project of this name where `versions.store_version` stores its data; call the latter
+    inside `clearing_leftovers`."""
+    return partial(_insert, store, name=_valid_name(name), task=None, settings={})
 
 
 def find_project(store: Store, name_or_id: str | int) -> Project:

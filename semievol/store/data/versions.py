@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -35,31 +34,42 @@ class Version:
     findings: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class NewVersion:
-    """A dataset version on its way to the store.
+def store_version(
+    store: Store,
+    project: int | Callable[[Connection], int],
+    records: Iterable[Record],
+    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]],
+    sources: Sequence[Mapping[str, Any]],
+    findings: Sequence[Mapping[str, Any]],
+    task: Task,
+    *,
+    watch: Callable[[int], None] | None = None,
+    keep: Callable[[int], None] | None = None,
+) -> int:
+    """Stores the next version of a project's data, all of it or nothing, and returns its id. From then on it is the one
+    in use, and the project's task is that of its records. Other writers are not blocked while records are gathered.
 
-    records: split by split, in the order in which they are to be read. hidden_gold: pairs of record id and answer. Both
-    are read lazily, a few thousand at a time. watch: called with the number of records gathered so far. keep: called
-    with the project's id before anything is committed; if it raises, nothing is stored.
+    project: its id, or a function that makes it in the same transaction. records: split by split, in the order in which
+    they are to be read. hidden_gold: pairs of record id and answer. Both are read lazily, a few thousand at a time.
+    watch: called with the number of records gathered so far. keep: called with the project's id before anything is
+    committed; if it raises, nothing is stored.
     """
+    counts: Counter[Split] = Counter()
 
-    records: Iterable[Record]
-    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]]
-    sources: list[dict[str, Any]]
-    findings: list[dict[str, Any]]
-    task: Task
-    watch: Callable[[int], None] | None = None
-    keep: Callable[[int], None] | None = None
+    def gather(connection: Connection) -> None:
+        counts.update(staging.gather(connection, records, hidden_gold, watch))
 
-
-def store_version(store: Store, project_id: int, new: NewVersion) -> int:
-    """Stores the next version of a project's data, all of it or nothing, and returns its id.
-
-    From then on it is the one in use, and the project's task is that of its records.
-    """
-    with gathered(store, new) as (connection, counts):
-        return write_version(connection, project_id, new, counts)
+    with store.write(beforehand=gather) as connection:
+        project_id = project if isinstance(project, int) else project(connection)
+        _put_in_use(connection, project_id, None, asdict(task))
+        number = _newest_number(connection, project_id) + 1
+        values = {"project_id": project_id, "number": number, "created": timestamp(), "task": asdict(task)}
+        values |= {"counts": counts, "sources": sources, "findings": findings}
+        version_id = inserted_id(connection, schema.versions, values)
+        staging.move(connection, version_id)
+        if keep is not None:
+            keep(project_id)
+    return version_id
 
 
 def store_task(store: Store, project_id: int, task: Task) -> int:
@@ -92,31 +102,6 @@ def copy_rows(connection: Connection, table: Table, where: Mapping[str, int], ch
     values = [literal(changed[name]) if name in changed else table.c[name] for name in names]
     source = select(*values).where(*(table.c[name] == value for name, value in where.items()))
     connection.execute(insert(table).from_select(names, source))
-
-
-@contextmanager
-def gathered(store: Store, new: NewVersion) -> Iterator[tuple[Connection, Mapping[Split, int]]]:
-    """Gathers a version's records without blocking other writers; then gives a transaction for `write_version`, and the
-    number of records per split."""
-    counts: Counter[Split] = Counter()
-
-    def gather(connection: Connection) -> None:
-        counts.update(staging.gather(connection, new.records, new.hidden_gold, new.watch))
-
-    with store.write(beforehand=gather) as connection:
-        yield connection, counts
-
-
-def write_version(connection: Connection, project_id: int, new: NewVersion, counts: Mapping[Split, int]) -> int:
-    """As `store_version`, inside a transaction of `gathered`, with its number of records per split."""
-    _put_in_use(connection, project_id, None, asdict(new.task))
-    values = {"project_id": project_id, "number": _newest_number(connection, project_id) + 1, "created": timestamp()}
-    values |= {"task": asdict(new.task), "counts": counts, "sources": new.sources, "findings": new.findings}
-    version_id = inserted_id(connection, schema.versions, values)
-    staging.move(connection, version_id)
-    if new.keep is not None:
-        new.keep(project_id)
-    return version_id
 
 
 def inserted_id(connection: Connection, table: Any, values: Mapping[str, Any]) -> int:

@@ -13,7 +13,6 @@ import streamlit as st
 
 from semievol import charts
 from semievol import config as settings
-from semievol.importing.accepted import Records
 from semievol.importing.build import Imported
 from semievol.importing.checks import Finding
 from semievol.jobs.intake import TokenLengths
@@ -108,8 +107,9 @@ def token_tiles(measured: TokenLengths, model: str) -> None:
         parts.note("Records that are too long are neither answered nor used for training. No text is cut off.")
 
 
-def preview(task: Task, records: Records) -> None:
+def preview(imported: Imported) -> None:
     """The prompt of one record, beside the label distribution of the splits."""
+    task, records = imported.task, imported.records
     left, right = st.columns([6, 6], gap="medium")
     with left, parts.card("preview"):
         parts.heading("As the model will see it")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -93,13 +95,13 @@ def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed:
     if problem is not None:
         _refused(problem)
         return
-    report.preview(whole_task, imported.records)
+    report.preview(imported)
     if measured is not None and len(measured.sample):
         with parts.card("lengths"):
             parts.heading("Length in tokens")
             report.token_tiles(measured, state.config_of(here.project).model)
     sources = intake.kept_sources(offer.version, kept) if offer else []
-    _confirm(here, loaded, failed, intake.Draft(aligned, mapping, whole_task, imported, sources))
+    _confirm(here, loaded, failed, imported, sources)
 
 
 def _refused(problem: UserError) -> None:
@@ -112,15 +114,20 @@ def _refused(problem: UserError) -> None:
 
 
 def _confirm(
-    here: Place, loaded: Mapping[Split, unfinished.Loaded], failed: Sequence[Split], draft: intake.Draft
+    here: Place,
+    loaded: Mapping[Split, unfinished.Loaded],
+    failed: Sequence[Split],
+    imported: Imported,
+    sources: Sequence[dict[str, Any]],
 ) -> None:
-    records = draft.imported.records
+    """Says what will be stored. sources: of the splits that are kept from an earlier version."""
+    records = imported.records
     with parts.card("confirm"):
         left, right = st.columns([4, 2], vertical_alignment="center")
         with left:
             version = 1 + max((one.number for one in versions.versions(here.store, here.project.id)), default=0)
             parts.note(f"{formats.plural(len(records), 'record')} will become dataset version {version}.")
-            missing = [split for split in ("labeled", "unlabeled") if split not in draft.imported.report]
+            missing = [split for split in ("labeled", "unlabeled") if split not in imported.report]
             if missing:
                 parts.note(f"There is no {' and no '.join(missing)} file. Propagation needs both.")
             for split in failed:
@@ -131,7 +138,7 @@ def _confirm(
                     parts.note(f"Version {here.project.version_number} has {known}, version {version} will have none.")
         pressed = right.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
-            store(here.store, here.project, draft, {split: one.given for split, one in loaded.items()})
+            store(here.store, here.project, imported, {split: one.given for split, one in loaded.items()}, sources)
             st.rerun()
 
 
@@ -205,8 +212,8 @@ def _decided(
     import_ = unfinished.current()
     if import_.decided is None or import_.decided[0] != key:
         with st.spinner("Applying your choices"):
-            imported = checked.decided(taken, share)
-            import_.decided = (key, imported, intake.token_lengths(task, imported, model))
+            imported = replace(checked, task=task).decided(taken, share)
+            import_.decided = (key, imported, intake.token_lengths(imported, model))
     return import_.decided[1:]
 
 
@@ -221,17 +228,25 @@ def _progress(bar: st.delta_generator.DeltaGenerator) -> Watch:
     return watch
 
 
-def store(store: Store, project: Project, draft: intake.Draft, given: Mapping[Split, unfinished.Given]) -> None:
+def store(
+    store: Store,
+    project: Project,
+    imported: Imported,
+    given: Mapping[Split, unfinished.Given],
+    sources: Sequence[dict[str, Any]] = (),
+) -> None:
     """Starts storing, in a thread that a click or another page does not interrupt; `follow` shows how far it is."""
     paths = {split: one.path for split, one in given.items()}
 
     def work(watch: Callable[[int], None]) -> int | None:
-        stored = intake.store_draft(store, project, draft, paths, lambda _what, done, _total: watch(done))
+        stored = intake.store_imported(
+            store, project, imported, paths, lambda _what, done, _total: watch(done), sources
+        )
         for split, one in given.items():  # even if the page was left: the next session must find empty slots
             drafts.forget(one.path.parent, {split: one.key})
         return stored.version_number
 
-    background.begin(_STORING, work, len(draft.imported.records))
+    background.begin(_STORING, work, len(imported.records))
 
 
 def follow() -> None:
