@@ -39,9 +39,8 @@ from semievol.store.archives import ownership
 from semievol.store.archives.export_rows import ADAPTERS, FOLDS, columns
 from semievol.store.columns import Json, as_json
 from semievol.store.data.projects import Project, adapter_place, check_name, clear_orphan, find_project, taken
-from semievol.store.data.staging import insert_rows
 from semievol.store.data.versions import as_task
-from semievol.store.database import SCRATCH, Store, in_parts
+from semievol.store.database import SCRATCH, Store, in_parts, insert_rows
 from semievol.store.runs import rounds
 from semievol.store.runs.runs import RESUMABLE
 

@@ -1,4 +1,8 @@
-"""Dataset versions: records are written once, whole; hidden gold is stored apart. Also the calibration split."""
+"""Dataset versions: records are written once, whole; hidden gold is stored apart. Also the calibration split.
+
+Records are gathered in temporary tables without a lock, then moved under the lock: making a million records takes long,
+moving them does not, so reviewers and runs can write meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Table, func, insert, literal, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy import cast as cast_
+from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
-from semievol.records import Record, Split, Task
+from semievol.records import SPLITS, Record, Split, Task
 from semievol.store import schema
-from semievol.store.data import staging
-from semievol.store.database import Store, timestamp
+from semievol.store.columns import as_json
+from semievol.store.database import SCRATCH, Store, in_parts, insert_rows, timestamp
+
+_PLACES = ("position", "row")
+_NAMES = [column.name for column in schema.records.columns if column.name not in ("key", "version_id")]
+_staged = Table(
+    "staged_records",
+    MetaData(),
+    *(Column(name, Integer if name in _PLACES else Text, primary_key=name == "position") for name in _NAMES),
+    schema=SCRATCH,
+)
+_gold = Table(
+    "staged_gold",
+    MetaData(),
+    Column("record_id", Text, primary_key=True),
+    Column("answer", Text),
+    schema=SCRATCH,
+)
+_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -54,22 +90,65 @@ def store_version(
     watch: called with the number of records gathered so far. keep: called with the project's id before anything is
     committed; if it raises, nothing is stored.
     """
-    counts: Counter[Split] = Counter()
-
-    def gather(connection: Connection) -> None:
-        counts.update(staging.gather(connection, records, hidden_gold, watch))
-
-    with store.write(beforehand=gather) as connection:
+    counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
+    with store.write(beforehand=lambda own: _gather(own, records, hidden_gold, counts, watch)) as connection:
         project_id = project if isinstance(project, int) else project(connection)
         _put_in_use(connection, project_id, None, asdict(task))
         number = _newest_number(connection, project_id) + 1
         values = {"project_id": project_id, "number": number, "created": timestamp(), "task": asdict(task)}
         values |= {"counts": counts, "sources": sources, "findings": findings}
         version_id = inserted_id(connection, schema.versions, values)
-        staging.move(connection, version_id)
+        _move(connection, version_id)
         if keep is not None:
             keep(project_id)
     return version_id
+
+
+def _gather(
+    connection: Connection,
+    records: Iterable[Record],
+    hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]],
+    counts: Counter[Split],
+    watch: Callable[[int], None] | None,
+) -> None:
+    """Puts records and hidden gold into temporary tables of this connection, and counts the records per split.
+
+    watch: called with the number of records gathered so far.
+    """
+    _staged.create(connection)
+    _gold.create(connection)
+    for some in in_parts(records, _AT_ONCE):
+        insert_rows(connection, _staged, [_row(place, one) for place, one in enumerate(some, counts.total())])
+        counts.update(record.split for record in some)
+        if watch is not None:
+            watch(counts.total())
+    for pairs in in_parts(hidden_gold.items() if isinstance(hidden_gold, Mapping) else hidden_gold, _AT_ONCE):
+        insert_rows(connection, _gold, pairs)
+
+
+def _move(connection: Connection, version_id: int) -> None:
+    """Moves what was gathered on this connection into the version."""
+    r, g, v = _staged.c, _gold.c, schema.records.c
+    columns = ["version_id", *_NAMES]
+    gathered = select(literal(version_id), *(r[name] for name in _NAMES)).order_by(r.position)
+    try:
+        connection.execute(insert(schema.records).from_select(columns, gathered))
+    except IntegrityError:
+        raise UserError("Two records have the same id.", "records", "Make ids differ.") from None
+    # NOT EXISTS uses the index of the records; for NOT IN, PostgreSQL would scan all gathered rows once per answer.
+    there = exists().where(v.version_id == version_id, v.record_id == g.record_id)
+    lost = select(func.min(g.record_id)).where(~there)
+    if (missing := connection.execute(lost).scalar()) is not None:
+        raise ValueError(f"hidden gold for records that are not there: {missing}")
+    answers = select(literal(version_id), g.record_id, g.answer).order_by(g.record_id)
+    connection.execute(insert(schema.hidden_gold).from_select(["version_id", "record_id", "answer"], answers))
+
+
+def _row(position: int, record: Record) -> tuple[Any, ...]:
+    """A record in the order of `_NAMES`."""
+    options = as_json(list(record.options))
+    content = (record.id, record.split, record.question, options, record.answer)
+    return (position, *content, record.row, record.content_hash, record.source_id, record.group)
 
 
 def store_task(store: Store, project_id: int, task: Task) -> int:
