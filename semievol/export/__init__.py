@@ -10,7 +10,7 @@ from pathlib import Path
 
 from semievol.errors import UserError
 from semievol.export import adapter, archive, files, report, tables
-from semievol.importing.near_duplicates import Watch, unwatched
+from semievol.progress import Watch, unwatched
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.store.decisions import selections

@@ -18,7 +18,7 @@ from semievol.errors import UserError
 from semievol.export import files
 from semievol.export.adapter import contents
 from semievol.export.sealed import Sealing
-from semievol.importing.near_duplicates import Watch, unwatched
+from semievol.progress import Watch, unwatched
 from semievol.store import migrations
 from semievol.store.archives import export_rows
 from semievol.store.archives.redaction import without_paths

@@ -22,7 +22,7 @@ from semievol.errors import UserError
 from semievol.export.adapter import FULL_FILES, LORA_FILES
 from semievol.export.archive import FORMAT, KIND, LOG_BYTES
 from semievol.export.sealed import Sealed
-from semievol.importing.near_duplicates import Watch, unwatched
+from semievol.progress import Watch, unwatched
 from semievol.store import migrations
 from semievol.store.archives import import_rows
 from semievol.store.data import projects

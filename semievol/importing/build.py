@@ -18,13 +18,13 @@ import pyarrow.compute as pc
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.checks import SHOWN, Finding, check, example, plural, refuse
-from semievol.importing.fingerprints import Tracer
+from semievol.importing.duplicates import MOST, Tracer, small_edits
 from semievol.importing.mapping import Mapping, check_mapping
-from semievol.importing.near_duplicates import MOST, Watch, small_edits, unwatched
 from semievol.importing.readers.overrides import refuse_guesses
 from semievol.importing.rows import Reading, Row, form_of, rows_again, rows_of
 from semievol.importing.splits import split_off_test
 from semievol.importing.table import Reject, Table
+from semievol.progress import Watch, unwatched
 from semievol.records import SPLITS, Split, Task
 
 _ROWS_SHOWN = 20
@@ -72,7 +72,7 @@ class Imported:
     sizes: int64, bytes of every accepted row's text. report: per split, with the records that left it as removed.
     base: number of the first option where answers are numbers.
     taken: kinds of the findings whose remedy is taken. test_share: share of the labeled records to split off as test.
-    edited: what comparing the splits found (`near_duplicates.small_edits`), None where there are too many records.
+    edited: what comparing the splits found (`duplicates.small_edits`), None where there are too many records.
     """
 
     tables: Tables[Split, Table]

@@ -1,6 +1,6 @@
 """Finds problems in a dataset before it is used: findings with a count, examples and a remedy to take.
 
-Compares traces (see `fingerprints`) and reads records only to show examples; changes none. Exact comparisons are by
+Compares traces (see `duplicates`) and reads records only to show examples; changes none. Exact comparisons are by
 content hash (question and options as they are written).
 """
 
@@ -17,8 +17,7 @@ import pandas as pd
 
 from semievol.errors import UserError
 from semievol.importing.accepted import Records
-from semievol.importing.fingerprints import CONTROL, INSTRUCTS, INVISIBLE, Traces
-from semievol.importing.near_duplicates import MOST, gives_way
+from semievol.importing.duplicates import CONTROL, INSTRUCTS, INVISIBLE, MOST, Traces, gives_way
 from semievol.importing.table import snippet
 from semievol.records import SPLITS, Split, Task
 from semievol.task.answers import answer_text, parse_number
@@ -61,7 +60,7 @@ class Finding:
 def check(task: Task, records: Records, traces: Traces, edited: Mapping[int, int] | None) -> list[Finding]:
     """All findings about the accepted records of all splits, before any of them leaves.
 
-    edited: what `near_duplicates.small_edits` found among these records; None where they are too many to look for.
+    edited: what `duplicates.small_edits` found among these records; None where they are too many to look for.
     """
     looks = _Looks(task, records, traces)
     return [

@@ -24,7 +24,7 @@ from semievol.importing.answer_cells import (
     written_as,
 )
 from semievol.importing.checks import SHOWN, Finding, example, plural
-from semievol.importing.fingerprints import Tracer
+from semievol.importing.duplicates import Tracer
 from semievol.importing.mapping import Mapping
 from semievol.importing.table import Reject, Table, snippet
 from semievol.records import Split, Task

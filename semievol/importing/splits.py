@@ -14,7 +14,7 @@ import numpy as np
 
 from semievol.errors import UserError
 from semievol.importing.accepted import Records
-from semievol.importing.near_duplicates import alike_pairs
+from semievol.importing.duplicates import alike_pairs
 from semievol.records import SPLITS, Record
 
 _RARE = "\0rare"
@@ -55,7 +55,7 @@ def split_off_test(records: Records, share: float, seed: int) -> Records:
 def cut_folds(labeled: Sequence[Record], count: int, seed: int) -> list[frozenset[str]]:
     """Content hashes of the labeled records in `count` parts of about the same size and mix of answers.
 
-    Copies and groups stay together, and so do near copies (`near_duplicates.alike_pairs`), so that no fold is judged by
+    Copies and groups stay together, and so do near copies (`duplicates.alike_pairs`), so that no fold is judged by
     records that it was trained on. Where most records are alike, as templated questions are, near copies stay together
     up to the size of a fold.
     """

@@ -23,13 +23,13 @@ from semievol.export.archive import ENDING
 from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
 from semievol.importing.mapping import align, parse_mapping, suggest_mapping
-from semievol.importing.near_duplicates import Watch, unwatched
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
 from semievol.importing.readers.sandbox import read_contained
 from semievol.importing.table import Table, display_name
 from semievol.importing.task_kind import infer_task
 from semievol.jobs import planning
+from semievol.progress import Watch, unwatched
 from semievol.records import SPLITS, Kind, Record, Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import incoming_folder

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semievol.importing.accepted import AcceptedRows, Records
-from semievol.importing.fingerprints import Tracer, Traces
+from semievol.importing.duplicates import Tracer, Traces
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.building import TableWriter
 from semievol.importing.table import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semievol.importing.checks import Finding, check
-from semievol.importing.near_duplicates import small_edits
+from semievol.importing.duplicates import small_edits
 from semievol.records import Record, Split, Task
 from tests.importing.files import held
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from semievol.errors import UserError
 from semievol.importing.forms import unfold
-from semievol.importing.readers.content import Content, Watch, load
+from semievol.importing.readers.content import Content, Watch, decide_encoding, load, looks_wide
 from semievol.importing.readers.delimited import read_delimited
-from semievol.importing.readers.encodings import decide_encoding, looks_wide
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.parquet import read_parquet
 from semievol.importing.readers.structured import read_json

@@ -17,9 +17,9 @@ from semievol.errors import UserError
 from semievol.importing.build import Imported, check_tables
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.mapping import align
-from semievol.importing.near_duplicates import Watch
 from semievol.importing.table import Table
 from semievol.jobs import intake
+from semievol.progress import Watch
 from semievol.records import Split, Task
 from semievol.store.data import versions
 from semievol.store.data.projects import Project

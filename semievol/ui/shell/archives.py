@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from semievol.export import archive, restoring
-from semievol.importing.near_duplicates import Watch
+from semievol.progress import Watch
 from semievol.store.data.projects import incoming_folder, project_folder
 from semievol.ui.shell import notices, parts, router, session, state
 from semievol.ui.shell.state import Place

@@ -1,21 +1,37 @@
-"""Records of two splits that differ in a few characters, among many: MinHash over character shingles (Broder 1997).
+"""Which records are the same, spelled alike, or alike but for a few characters.
 
-Signatures find likely pairs in one pass over the data. What is reported was then compared shingle by shingle, so a
+Exact copies and other spellings: a few numbers per record (`Traces`) are compared instead of its text. One pass over
+the data computes them, with flags and sizes that the checks need, too. Small edits: MinHash over character shingles
+(Broder 1997) finds likely pairs among many records. What is reported was then compared shingle by shingle, so a
 signature can miss a pair (seldom, see `BANDS`) but never make one up.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, reduce
+from operator import or_
 
 import numpy as np
+from confusable_homoglyphs import confusables
 from rensa import RMinHash
 
 from semievol.importing.accepted import Records
-from semievol.importing.fingerprints import spelling
-from semievol.records import SPLITS, Record, Split
+from semievol.progress import Watch, unwatched
+from semievol.records import SPLITS, Record, Split, content_hash
+from semievol.task.prompts import gives_orders, has_control_tokens
 
+CONTROL, INSTRUCTS, INVISIBLE = 1, 2, 4
+"""Bits of `Traces.flags`."""
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Punctuation does not change what a question means; signs (+, <, #, an emoji) and vowel marks do.
+_MARKS = ".,;:!?\"'()[]{}`" + "“”‘’«»‹›„…–—¿¡。、，；：！？「」（）"
+_SPACED = str.maketrans(dict.fromkeys(_MARKS, " "))
 ALIKE = 0.8
 """Least share of shingles (of both together) that two records have in common."""
 MOST = 200_000
@@ -35,13 +51,81 @@ _ODD = np.array(
     np.uint64,
 )
 """Odd factors that hash a band. Where two bands get the same hash, records are only compared in vain."""
-Watch = Callable[[str, int, int], None]
-"""Shows progress: called with what is being done, how many records are done, and how many there are."""
 _YIELDS: dict[Split, int] = {"unlabeled": 0, "labeled": 1, "calibration": 2, "test": 3}
 
 
-def unwatched(what: str, done: int, total: int) -> None:
-    """The `Watch` of a caller that does not show progress."""
+@dataclass(frozen=True)
+class Traces:
+    """One entry per record.
+
+    digests: uint8[n, 32], content hashes. spelled: int64, equal where records differ only in case, punctuation, spaces,
+    look-alike letters and the order of options. question_keys: int64, equal where question and options (in any order)
+    are the same. meaning: int64, hash of the known answer's words, 0 where none is known. flags: uint8. sizes: int64,
+    bytes of question and options.
+    """
+
+    digests: np.ndarray
+    spelled: np.ndarray
+    question_keys: np.ndarray
+    meaning: np.ndarray
+    flags: np.ndarray
+    sizes: np.ndarray
+
+
+class Tracer:
+    """Computes the traces of records as they are read. Keys are Python's hashes: they differ in every process, so they
+    are compared, never stored."""
+
+    def __init__(self) -> None:
+        self._digests = bytearray()
+        self._numbers: dict[str, array[int]] = defaultdict(lambda: array("q"))
+
+    def add(self, question: str, options: tuple[str, ...], meaning: str | None) -> None:
+        """meaning: the known answer in words, independent of the order of the options."""
+        self._digests += bytes.fromhex(content_hash(question, options))
+        parts = (question, *options)
+        numbers = self._numbers
+        numbers["spelled"].append(hash((_spelling(question), *sorted(map(_spelling, options)))))
+        numbers["question_keys"].append(hash((question.strip(), *sorted(option.strip() for option in options))))
+        numbers["meaning"].append(0 if meaning is None else hash(meaning) or 1)
+        numbers["flags"].append(reduce(or_, map(_flags, parts)))
+        numbers["sizes"].append(sum(len(p) if p.isascii() else len(p.encode("utf-8", "replace")) for p in parts))
+
+    def traces(self) -> Traces:
+        names = ("spelled", "question_keys", "meaning", "sizes")
+        found = {name: np.array(self._numbers[name], np.int64) for name in names}
+        digests = np.frombuffer(bytes(self._digests), np.uint8).reshape(-1, 32)
+        return Traces(digests=digests, flags=np.array(self._numbers["flags"], np.uint8), **found)
+
+
+def _skeleton(text: str) -> str:
+    """The text in compatibility form (NFKC) and small letters, with look-alikes of ASCII letters and digits as these
+    (Unicode TR 39).
+
+    Cyrillic "а" becomes Latin "a". Two texts with the same skeleton look alike; the skeleton itself is not for reading.
+    """
+    return unicodedata.normalize("NFKC", text).casefold().translate(_look_alikes())
+
+
+@cache
+def _look_alikes() -> dict[int, str]:
+    found = {}
+    for char, alike in confusables.confusables_data.items():
+        target = next((a["c"] for a in alike if len(a["c"]) == 1 and a["c"].isascii() and a["c"].isalnum()), None)
+        if target is not None and len(char) == 1 and not char.isascii():
+            found[ord(char)] = target.casefold()
+    return found
+
+
+def _spelling(text: str) -> str:
+    """A text in small letters without sentence marks, look-alike letters as the one they look like, spaces as one."""
+    folded = text.lower() if text.isascii() else _skeleton(text)
+    return " ".join(folded.translate(_SPACED).split())
+
+
+def _flags(text: str) -> int:
+    invisible = not text.isprintable() and _INVISIBLE.search(text) is not None
+    return CONTROL * has_control_tokens(text) | INSTRUCTS * gives_orders(text) | INVISIBLE * invisible
 
 
 def gives_way(first: Split, second: Split) -> bool:
@@ -53,7 +137,7 @@ def small_edits(records: Records, spelled: np.ndarray, watch: Watch = unwatched)
     """Position of a record -> position of its twin: a record that is alike but spelled differently, in a split that its
     own split gives way to. The first twin that was found counts.
 
-    spelled: see `fingerprints.Traces`. The result depends only on the records' texts and splits.
+    spelled: see `Traces`. The result depends only on the records' texts and splits.
     """
     present = [SPLITS[number] for number in np.unique(records.splits)]
     if len(present) < 2:
@@ -173,7 +257,7 @@ def _overlap(mine: set[str], theirs: set[str]) -> float:
 
 
 def _text(record: Record) -> str:
-    return " ".join([spelling(record.question), *sorted(map(spelling, record.options))])
+    return " ".join([_spelling(record.question), *sorted(map(_spelling, record.options))])
 
 
 def _shingles(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
-from semievol.importing.near_duplicates import ALIKE, SHINGLE, small_edits
+from semievol.importing.duplicates import ALIKE, SHINGLE, small_edits
 from semievol.records import SPLITS, Record
 from tests.importing.files import held
 
