@@ -207,7 +207,13 @@ class LocalEngine:
         turns = [adapted.chat.turn(ask.messages, prompt, answer) for answer in ask.allowed]
         shared = min(len(turn.prompt) for turn in turns)
         replies = [turn.prompt[shared:] + turn.reply for turn in turns]
-        question = scoring.question(prompt[:shared], replies, ask.allowed, ask.record_id)
+        if len(set(replies)) < len(replies):
+            raise UserError(
+                f"Two of the allowed answers look the same to the model: {', '.join(map(repr, ask.allowed))[:200]}.",
+                f"record {ask.record_id}",
+                "Give every label or option a text of its own.",
+            )
+        question = scoring.question(prompt[:shared], replies)
         self._check_length(adapted, ask, shared + max(len(path) for path in question.paths))
         return question
 
