@@ -14,7 +14,6 @@ from semievol.config import Config, Policy, load
 from semievol.engines.chat import Chat
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.lengths import STARTER_FOLDER, control_tokens
-from semievol.engines.training.batches import tokenised
 from semievol.export import export, training
 from semievol.jobs import worker
 from semievol.method.protocols import Lesson
@@ -109,9 +108,9 @@ def test_the_export_is_token_for_token_what_was_trained_on(
     accepted = [("u0", "pseudo"), ("u1", "expert"), ("u2", "pseudo")]
     assert [(example.record_id, example.origin) for example in exported] == [*gold, *accepted]
     assert exported == tuned.given
-    assert tokenised(tuned.chat, exported) == tokenised(tuned.chat, tuned.given)
+    assert tuned.chat.turns(exported) == tuned.chat.turns(tuned.given)
     # Another trainer applies the template alone, which neutralises nothing.
-    for row, turn in zip(lines(tmp_path / "t.jsonl"), tokenised(tuned.chat, tuned.given), strict=True):
+    for row, turn in zip(lines(tmp_path / "t.jsonl"), tuned.chat.turns(tuned.given), strict=True):
         bare = tuned.chat.tokenizer.apply_chat_template(row["messages"], return_dict=False)
         assert bare == [*turn.prompt, *turn.reply]
 

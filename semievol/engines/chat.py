@@ -8,6 +8,7 @@ it is loaded, and the prompt is the text of the answered conversation up to the 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 from transformers import AutoTokenizer, GenerationConfig
 
 from semievol.errors import UserError
-from semievol.records import Message
+from semievol.records import Example, Message
 from semievol.task.prompts import neutralise
 
 _PLAIN = (
@@ -40,6 +41,7 @@ _SETTINGS = {
 _TODAY = re.compile(r"\bstrftime_now\((['\"])(.*?)\1\)")
 _INSTRUCTION, _SHOWN, _TAUGHT = "zebra instruction", "okapi question", "tapir"
 _ASKED, _ANSWER = "gnu question", "zebraquagga"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,20 @@ class Chat:
                 self._replies.clear()
             self._replies[tail, answer] = turn.reply
         return turn
+
+    def turns(self, examples: Sequence[Example]) -> list[Turn]:
+        """Examples to train on, never cut. One that exceeds the model's context is left out, which is logged."""
+        prompts = self.prompts([example.messages for example in examples])
+        turns = [self.turn(e.messages, prompt, e.answer) for e, prompt in zip(examples, prompts, strict=True)]
+        fitting = [turn for turn in turns if self.context is None or turn.length <= self.context]
+        if len(fitting) < len(turns):
+            _log.warning(
+                "%d of %d examples are left out: they exceed the model's %d tokens",
+                len(turns) - len(fitting),
+                len(turns),
+                self.context,
+            )
+        return fitting
 
     def text(self, ids: Sequence[int]) -> str:
         """Generated ids as text, without control tokens."""

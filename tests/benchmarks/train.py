@@ -98,7 +98,7 @@ def in_bf16(engine: LocalEngine) -> bool:
 def rows_of(engine: LocalEngine, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
     """Examples as the ordinary collator wants them: ids, mask, and labels on the answer only."""
     rows = []
-    for turn in batches.tokenised(engine.base.chat, examples):
+    for turn in engine.base.chat.turns(examples):
         ids = [*turn.prompt, *turn.reply]
         labels = [IGNORED] * len(turn.prompt) + list(turn.reply)
         rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})

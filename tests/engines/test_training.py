@@ -37,7 +37,7 @@ def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
 
 @pytest.mark.parametrize("way", ["packed", "padded"])
 def test_loss_is_on_the_answer_and_its_end_only(engine, way):
-    turns = batches.tokenised(engine.base.chat, examples(9))
+    turns = engine.base.chat.turns(examples(9))
     batch = batches.packed(turns) if way == "packed" else batches.padded(turns, 0)
     replies = "".join(f"{example.answer}<|im_end|>" for example in examples(9))
     assert engine.base.chat.tokenizer.decode(batch["labels"]) == replies
@@ -55,7 +55,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_replies_tokens(engine, tmp_path
     monkeypatch.setitem(engine.base.__dict__, "packs", packs)
     taught = lesson(tmp_path, minimum_steps=1, epochs=0.1, lora=Lora(rank=4, dropout=0.0))
     _, seen = train(engine, taught)
-    turns = batches.tokenised(engine.base.chat, taught.examples)
+    turns = engine.base.chat.turns(taught.examples)
     places = batches.order([turn.length for turn in turns], taught.settings.batch_size, 1, taught.seed)
     first = [turns[place] for place in places]  # a fresh adapter changes nothing yet
     with engine.base.using(None) as model:
@@ -65,7 +65,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_replies_tokens(engine, tmp_path
 
 def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
     """Several examples share their beginnings and some are the same: what is computed once must count for all."""
-    turns = batches.tokenised(engine.base.chat, [*examples(9), *examples(2)])
+    turns = engine.base.chat.turns([*examples(9), *examples(2)])
     student = engine.base.fresh(torch.float32)
 
     def gradients(made):
@@ -84,7 +84,7 @@ def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
 def test_an_example_beyond_the_context_is_left_out_whole(engine):
     long = examples(1)[0]
     long = type(long)("long", (*long.messages[:1], type(long.messages[0])("user", "leaks " * 1100)), "waste", "gold")
-    assert len(batches.tokenised(engine.base.chat, [long, *examples(2)])) == 2
+    assert len(engine.base.chat.turns([long, *examples(2)])) == 2
 
 
 def test_every_pass_shows_every_example_once_in_batches_of_like_length():

@@ -58,8 +58,8 @@ def train(
     mark = lesson_fingerprint(lesson, adapted)
     if checkpoints.fault(finished) is None and checkpoints.about(finished).get("lesson") == mark:
         return str(finished)
-    rows = batches.tokenised(adapted.chat, lesson.examples)
-    held_out = batches.tokenised(adapted.chat, lesson.held_out)
+    rows = adapted.chat.turns(lesson.examples)
+    held_out = adapted.chat.turns(lesson.held_out)
     if not rows:
         raise UserError("There is no example to train on.", "training", "Add labeled records or accept candidates.")
     first = os.environ.get("RANK", "0") == "0"  # under torchrun only the first process writes
