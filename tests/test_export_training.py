@@ -16,7 +16,6 @@ from semievol.engines.local import LocalEngine
 from semievol.engines.models.lengths import STARTER_FOLDER, control_tokens
 from semievol.export import export, training
 from semievol.jobs import worker
-from semievol.method.protocols import Lesson
 from semievol.records import Example, Message, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
@@ -63,10 +62,10 @@ class Tuned:
         self._tune(config)
 
     def _tune(self, config: Config) -> None:
-        def seen(engine: LocalEngine, lesson: Lesson, **told: Any) -> str:
-            self.given = list(lesson.examples)
+        def seen(engine: LocalEngine, examples: Sequence[Example], *how: Any, **told: Any) -> str:
+            self.given = list(examples)
             self.chat = engine.base.chat
-            return train(engine, lesson, **told)
+            return train(engine, examples, *how, **told)
 
         train = LocalEngine.train
         with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semievol.errors import UserError
-from semievol.method.protocols import Engine, Frozen, Journal, Lesson, Plan
+from semievol.method.protocols import Engine, Frozen, Journal, Plan, TrainingSetup
 from semievol.records import Demonstration, Example, Origin, Record
 from semievol.task.prompts import by_similarity, neutralise, render
 
@@ -61,10 +61,11 @@ def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: li
         raise UserError("There is nothing to train on.", stage, "Add labeled records or accept more candidates.")
     settings = plan.config.propagation.warm_up if stage == "warm_up" else plan.config.tune
     held_out = [_example(plan, r, r.answer, "gold", engine.control_tokens) for r in plan.calibration]
-    lesson = Lesson(examples, settings, journal.folder(stage), plan.config.seed, start, held_out)
     return engine.train(
-        lesson,
+        examples,
+        TrainingSetup(settings, journal.folder(stage), plan.config.seed, start),
         metric=lambda name, step, value: journal.metric(stage, name, step, value),
         progress=lambda step, total: journal.progress(stage, step, total),
         stopping=journal.stopping,
+        held_out=held_out,
     )

@@ -22,7 +22,7 @@ from semievol.engines.local import LocalEngine
 from semievol.engines.packing import attention, piecewise
 from semievol.engines.packing.layout import KEPT, Beginning, Packing
 from semievol.method.protocols import Ask
-from tests.engines.conftest import LABELS, examples, lesson, train
+from tests.engines.conftest import LABELS, examples, train, training
 
 TOKENS = st.lists(st.integers(1, 3), min_size=1, max_size=70).map(tuple)
 HEADS = st.lists(st.integers(1, 2), min_size=0, max_size=50).map(tuple)
@@ -230,7 +230,7 @@ def test_a_model_that_cannot_be_packed_generates_and_trains_all_the_same(gemma, 
     free = [Ask(str(i), "c", "base", examples(3)[i].messages, max_tokens=6) for i in range(3)]
     for one, reply in zip(free, engine.answer(free), strict=True):
         assert reply.token_logprobs == pytest.approx(engine.answer([one])[0].token_logprobs, abs=1e-4)
-    folder, seen = train(engine, lesson(tmp_path, minimum_steps=12, epochs=0.1))
+    folder, seen = train(engine, training(tmp_path, minimum_steps=12, epochs=0.1))
     assert seen["loss"][12] < seen["loss"][1]
     closed = [Ask("r", "c", model, examples(1)[0].messages, LABELS) for model in ("base", str(folder))]
     base, adapted = engine.answer(closed)
