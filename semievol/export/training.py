@@ -1,6 +1,6 @@
 """The examples that fine-tuning uses, in the forms that other trainers read: chat messages, Alpaca, ShareGPT, a table.
 
-`method.examples` builds them for the `tune` stage and for these files, so that both hold the same.
+`method.conversations` builds them for the `tune` stage and for these files, so that both hold the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from semievol.engines.models import lengths
 from semievol.errors import UserError
 from semievol.export import files, tables
 from semievol.export.files import Row
-from semievol.method.examples import tune_examples
+from semievol.method.conversations import tune_examples
 from semievol.method.protocols import Frozen, Plan
 from semievol.records import STAGES, Example, Record
 from semievol.store.data import projects, versions

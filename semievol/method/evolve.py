@@ -13,7 +13,7 @@ from dataclasses import asdict
 from semievol.config import VOTERS, Collaborator
 from semievol.evidence import shift
 from semievol.method import comparison, confidence, earned_weights, voters
-from semievol.method.ask import (
+from semievol.method.conversations import (
     TooLong,
     answer_chunk,
     ask_judge,
@@ -22,9 +22,11 @@ from semievol.method.ask import (
     demonstrations_of,
     model_paths,
     stop_if_asked,
+    train,
+    tune_examples,
+    warm_up_examples,
 )
 from semievol.method.crossfit import cross_fit
-from semievol.method.examples import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
 from semievol.selection.freezing import accepted

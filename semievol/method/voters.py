@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from semievol.config import VOTERS, Collaborator, Voter
 from semievol.method import confidence, weights
-from semievol.method.ask import stop_if_asked
+from semievol.method.conversations import stop_if_asked
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold

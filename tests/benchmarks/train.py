@@ -35,7 +35,7 @@ from semievol.engines.adapters import AdaptedModel
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches
 from semievol.engines.training.loop import peak_rate
-from semievol.method.examples import warm_up_examples
+from semievol.method.conversations import warm_up_examples
 from semievol.method.protocols import TrainingSetup
 from semievol.records import Example
 from tests.benchmarks.printed import finish, table

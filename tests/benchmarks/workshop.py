@@ -15,7 +15,7 @@ from semievol import config as settings
 from semievol.config import Tuning
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.resolve import STARTER_FOLDER
-from semievol.method.examples import warm_up_examples
+from semievol.method.conversations import warm_up_examples
 from semievol.method.protocols import Plan, TrainingSetup
 from tests.benchmarks.method_study import load
 

@@ -10,8 +10,8 @@ import pytest
 
 from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
-from semievol.method.ask import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.comparison import ROWS
+from semievol.method.conversations import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped
 from semievol.records import Action, Decision, Demonstration, Record, Split, Task
