@@ -8,6 +8,7 @@ and every random draw is keyed by (seed, round, stage, record, collaborator).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
@@ -88,12 +89,14 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
     done, too_long = journal.answered("respond"), TooLong()
-    collaborators = [c for c in plan.config.propagation.collaborators if c.model not in VOTERS]
+    everybody = plan.config.propagation.collaborators
+    collaborators = [c for c in everybody if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
         answer_chunk(plan, engine, journal, "respond", asks, done, too_long)
         journal.progress("respond", start + len(chunk), len(records))
-    voters.respond(plan, engine, journal, records)
+    if len(collaborators) < len(everybody):
+        voters.respond(plan, engine, journal, records)
     too_long.report(journal, "respond")
 
 
@@ -109,8 +112,10 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     for record_id, given in by_record.items():  # a response without an answer counts only if all are like that
         by_record[record_id] = [response for response in given if not response.unread] or given
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
-    fitted, known = earned_weights.stored(plan, journal), {record.id for record in plan.calibration}
-    weights = {r.id: earned_weights.for_record(fitted, r, r.id in known) for r in records} if fitted else {}
+    weights: dict[str, Mapping[str, float]] = {}
+    if plan.config.propagation.weighting == "earned" and (fitted := earned_weights.stored(journal)):
+        known = {record.id for record in plan.calibration}
+        weights = {r.id: earned_weights.for_record(fitted, r, r.id in known) for r in records}
     for record_id, of_record in weights.items():
         by_record[record_id] = earned_weights.with_weight(by_record[record_id], of_record)
     if plan.config.propagation.justify:
