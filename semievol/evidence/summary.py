@@ -68,12 +68,16 @@ def verified(
 
 
 def class_shift(task: Task, pool: pd.DataFrame, calibration: pd.DataFrame) -> float | None:
-    """As `shift.class_shift`, of the answers given to both; None where the task has no classes.
+    """As `shift.class_shift`, of the answers that the model gave to both; None where the task has no classes.
 
     Of the pool only what is not spent: calibration records lost the like of the rest, which is of another mix.
     """
+    if not task.closed or calibration.empty:
+        return None
     fresh = pool[~pool["spent"].to_numpy(dtype=bool)] if "spent" in pool else pool
-    return shift.class_shift(calibration["answer"], fresh["answer"]) if task.closed and len(calibration) else None
+    codes, names = pd.factorize(pd.concat([calibration["answer"], fresh["answer"]]), use_na_sentinel=False)
+    sides = codes[: len(calibration)], codes[len(calibration) :]
+    return shift.class_shift(np.stack([np.bincount(side, minlength=len(names)) for side in sides]))
 
 
 def compared(

@@ -76,9 +76,11 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
         pairs = zip(queries, found, strict=True)
         journal.save_demonstrations({q.id: [(d.record.id, d.similarity) for d in near] for q, near in pairs})
     if journal.shift() is None:
-        known, pool = shift.drawn([*plan.labeled, *plan.calibration], plan.unlabeled, plan.config.seed)
-        vectors = engine.embed([*known, *pool], settings.embedder)
-        apart = shift.text_shift(vectors[: len(known)], vectors[len(known) :], plan.config.seed)
+        known = [*plan.labeled, *plan.calibration]
+        of_known, of_pool = shift.drawn(len(known), len(plan.unlabeled), plan.config.seed)
+        compared = [*(known[i] for i in of_known), *(plan.unlabeled[i] for i in of_pool)]
+        vectors = engine.embed(compared, settings.embedder)
+        apart = shift.text_shift(vectors[: len(of_known)], vectors[len(of_known) :], plan.config.seed)
         journal.save_shift(asdict(apart) if apart else {})
     journal.progress("retrieve", len(queries), len(queries))
 
