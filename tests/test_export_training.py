@@ -13,7 +13,7 @@ import pytest
 from semievol.config import Config, Policy, load
 from semievol.engines.chat import Chat
 from semievol.engines.local import LocalEngine
-from semievol.engines.models.lengths import STARTER_FOLDER, control_tokens
+from semievol.engines.models.tokenizer import STARTER_FOLDER, control_tokens
 from semievol.export import export, training
 from semievol.jobs import worker
 from semievol.records import Example, Message, Record, Task

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 
-from semievol.engines.models import lengths
+from semievol.engines.models import tokenizer
 from semievol.errors import UserError
 from semievol.export import files, tables
 from semievol.export.files import Row
@@ -93,7 +93,7 @@ def _control_tokens(found: Sequence[run_table.Run], round_: Round) -> Sequence[s
     """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
     else as the model's files have them. None where these are not on this machine."""
     noted = (run.environment.get("control_tokens") for run in found)
-    return next(filter(None, noted), None) or lengths.control_tokens(round_.config.model)
+    return next(filter(None, noted), None) or tokenizer.control_tokens(round_.config.model)
 
 
 def _plain(record: Record, example: Example) -> Row:

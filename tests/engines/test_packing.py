@@ -53,8 +53,8 @@ def test_every_token_sees_exactly_its_sequence_up_to_itself(heads, tails):
         assert [int(layout.positions[0, column]) for column in path] == list(range(len(sequence)))
         assert [seen[column] for column in path] == [list(sequence[: i + 1]) for i in range(len(sequence))]
     assert len({path[-1] for path in layout.paths}) == len(sequences), "every sequence ends in a column of its own"
-    assert layout.filled <= sum(map(len, sequences))
-    assert layout.ids.shape[1] - layout.filled < 32
+    assert layout.token_count <= sum(map(len, sequences))
+    assert layout.ids.shape[1] - layout.token_count < 32
 
 
 @given(common=st.lists(st.integers(1, 3), min_size=20, max_size=40).map(tuple), tails=st.lists(TOKENS, min_size=2))
@@ -66,7 +66,7 @@ def test_a_kept_beginning_is_seen_though_it_is_no_longer_in_the_row(common, tail
     first = Packing(sequences, (), beginning)
     beginning.ready = True
     later = Packing(sequences, (), beginning)
-    assert later.filled == first.filled - len(beginning.ids)
+    assert later.token_count == first.token_count - len(beginning.ids)
     seen = visible(later, beginning.ids)
     for sequence, path in zip(sequences, later.paths, strict=True):
         assert seen[path[-1]] == list(sequence)
@@ -76,9 +76,9 @@ def test_a_kept_beginning_is_seen_though_it_is_no_longer_in_the_row(common, tail
 def test_what_is_shared_is_in_the_row_once():
     head = tuple(range(100, 140))
     layout = Packing([(*head, 1), (*head, 2, 3), (*head, *head, 4), (9, 9)])
-    assert layout.filled == 40 + 1 + 2 + 41 + 2
-    assert Packing([head[:10], head[:12]]).filled == 22, "too little to be worth a piece"
-    assert Packing([head, head]).filled == 41, "the last token of each is its own"
+    assert layout.token_count == 40 + 1 + 2 + 41 + 2
+    assert Packing([head[:10], head[:12]]).token_count == 22, "too little to be worth a piece"
+    assert Packing([head, head]).token_count == 41, "the last token of each is its own"
 
 
 def test_nodes_of_a_tree_see_their_ancestors_and_not_their_siblings():
