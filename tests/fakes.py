@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from semievol.config import Voter
-from semievol.method.protocols import Ask, Lesson, Plan, Reply
-from semievol.records import Candidate, Decision, Demonstration, Record, Response
+from semievol.method.protocols import Ask, Plan, Reply, TrainingSetup
+from semievol.records import Candidate, Decision, Demonstration, Example, Record, Response
 from semievol.selection import candidates
 from semievol.selection.decisions import standing_decision
 from semievol.selection.summary import Considered, Selection
@@ -31,7 +31,7 @@ class FakeEngine:
     def __init__(self, break_after: int | None = None, reads: int = 1_000_000) -> None:
         self.asked: list[Ask] = []
         self.reads = reads
-        self.lessons: list[Lesson] = []
+        self.trained: list[tuple[Sequence[Example], TrainingSetup]] = []
         self._left = break_after
 
     def neighbours(
@@ -104,16 +104,18 @@ class FakeEngine:
 
     def train(
         self,
-        lesson: Lesson,
+        examples: Sequence[Example],
+        setup: TrainingSetup,
         metric: Callable[[str, int, float], None],
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
+        held_out: Sequence[Example] = (),
     ) -> str:
-        self.lessons.append(lesson)
+        self.trained.append((examples, setup))
         for step in range(1, 4):
             metric("loss", step, 1 / step)
             progress(step, 3)
-        return str(lesson.folder / "adapter")
+        return str(setup.folder / "adapter")
 
 
 class MemoryJournal:

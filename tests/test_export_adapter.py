@@ -17,7 +17,7 @@ from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
 from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
-from tests.engines.conftest import lesson, train
+from tests.engines.conftest import train, training
 from tests.exported import World
 
 
@@ -57,7 +57,7 @@ def test_an_evolved_adapter_says_that_it_is_complete(world: World, tmp_path: Pat
 
 
 def test_all_weights_leave_as_an_ordinary_model(world: World, tmp_path: Path, tiny_model: Path) -> None:
-    folder, _ = train(LocalEngine(str(tiny_model), threads=1), lesson(tmp_path / "t", method="full", minimum_steps=2))
+    folder, _ = train(LocalEngine(str(tiny_model), threads=1), training(tmp_path / "t", method="full", minimum_steps=2))
     StoreJournal(world.store, world.run).save_adapter("tune", str(folder))
     out = world.export("adapter", tmp_path / "out")
     _, words = told(out)

@@ -13,11 +13,9 @@ import pytest
 from semievol.config import Config, Policy, load
 from semievol.engines.chat import Chat
 from semievol.engines.local import LocalEngine
-from semievol.engines.models.lengths import STARTER_FOLDER, control_tokens
-from semievol.engines.training.batches import tokenised
+from semievol.engines.models.tokenizer import STARTER_FOLDER, control_tokens
 from semievol.export import export, tables
 from semievol.jobs import worker
-from semievol.method.protocols import Lesson
 from semievol.records import Example, Message, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
@@ -64,10 +62,10 @@ class Tuned:
         self._tune(config)
 
     def _tune(self, config: Config) -> None:
-        def seen(engine: LocalEngine, lesson: Lesson, **told: Any) -> str:
-            self.given = list(lesson.examples)
+        def seen(engine: LocalEngine, examples: Sequence[Example], *how: Any, **told: Any) -> str:
+            self.given = list(examples)
             self.chat = engine.base.chat
-            return train(engine, lesson, **told)
+            return train(engine, examples, *how, **told)
 
         train = LocalEngine.train
         with pytest.MonkeyPatch.context() as patch:
@@ -109,9 +107,9 @@ def test_the_export_is_token_for_token_what_was_trained_on(
     accepted = [("u0", "pseudo"), ("u1", "expert"), ("u2", "pseudo")]
     assert [(example.record_id, example.origin) for example in exported] == [*gold, *accepted]
     assert exported == tuned.given
-    assert tokenised(tuned.chat, exported) == tokenised(tuned.chat, tuned.given)
+    assert tuned.chat.turns(exported) == tuned.chat.turns(tuned.given)
     # Another trainer applies the template alone, which neutralises nothing.
-    for row, turn in zip(lines(tmp_path / "t.jsonl"), tokenised(tuned.chat, tuned.given), strict=True):
+    for row, turn in zip(lines(tmp_path / "t.jsonl"), tuned.chat.turns(tuned.given), strict=True):
         bare = tuned.chat.tokenizer.apply_chat_template(row["messages"], return_dict=False)
         assert bare == [*turn.prompt, *turn.reply]
 

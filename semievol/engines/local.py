@@ -5,6 +5,8 @@ It combines the other modules of this package and holds what they share: device,
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,10 +33,11 @@ from semievol.engines.packing.batching import (
     too_large,
 )
 from semievol.engines.packing.layout import Beginning
+from semievol.engines.training import checkpoints
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
-from semievol.method.protocols import Ask, Lesson, Reply
-from semievol.records import Demonstration, Record
+from semievol.method.protocols import Ask, Reply, TrainingSetup
+from semievol.records import Demonstration, Example, Record
 
 BASE = "base"
 MODEL_EMBEDDER = "model"
@@ -148,16 +151,37 @@ class LocalEngine:
 
     def train(
         self,
-        lesson: Lesson,
+        examples: Sequence[Example],
+        setup: TrainingSetup,
         metric: Callable[[str, int, float], None],
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
+        held_out: Sequence[Example] = (),
     ) -> str:
-        """See the protocol and `training.loop.train`."""
+        """See the protocol and `training.loop.train`. An adapter that is complete already is returned at once."""
         # Imported here: transformers.Trainer takes two seconds that answering does not need.
         from semievol.engines.training import loop
 
-        return loop.train(self.base, lesson, metric, progress, stopping)
+        if setup.start:
+            self.base.check(Path(setup.start))
+        fingerprint = self._fingerprint(examples, setup)
+        finished = setup.folder / checkpoints.ADAPTER
+        complete = checkpoints.fault(finished) is None
+        if complete and checkpoints.about(finished).get(checkpoints.FINGERPRINT) == fingerprint:
+            return str(finished)
+        rows, measured = self.base.chat.turns(examples), self.base.chat.turns(held_out)
+        return loop.train(self.base, rows, measured, setup, fingerprint, metric, progress, stopping)
+
+    def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
+        """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""
+        parts = [
+            [[[m.role, m.content] for m in example.messages] + [example.answer] for example in examples],
+            setup.settings.model_dump(mode="json", exclude={"save_every"}),
+            setup.seed,
+            checkpoints.about(Path(setup.start))["files"] if setup.start else None,
+            self.base.fingerprint,
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _find(self, name: str) -> tuple[AdaptedModel, str | None]:
         """The model and the adapter folder that an ask's `model` names. One other base stays in memory beside the
@@ -207,7 +231,13 @@ class LocalEngine:
         turns = [adapted.chat.turn(ask.messages, prompt, answer) for answer in ask.allowed]
         shared = min(len(turn.prompt) for turn in turns)
         replies = [turn.prompt[shared:] + turn.reply for turn in turns]
-        question = scoring.question(prompt[:shared], replies, ask.allowed, ask.record_id)
+        if len(set(replies)) < len(replies):
+            raise UserError(
+                f"Two of the allowed answers look the same to the model: {', '.join(map(repr, ask.allowed))[:200]}.",
+                f"record {ask.record_id}",
+                "Give every label or option a text of its own.",
+            )
+        question = scoring.question(prompt[:shared], replies)
         self._check_length(adapted, ask, shared + max(len(path) for path in question.paths))
         return question
 

@@ -7,13 +7,12 @@ class mix the same?), and at the errors (are as many wrong among random reviews 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import scipy
 
 from semievol.evidence.precision import fisher_exact
@@ -24,7 +23,6 @@ PERMUTATIONS = 999
 LARGEST = (1_000, 2_000)
 """Labeled and pool records compared at most: enough to see any shift that matters, in seconds."""
 _RIDGE = 1.0
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,14 @@ class TextShift:
     pool: int
 
 
-def drawn(labeled: Sequence[T], pool: Sequence[T], seed: int = 0) -> tuple[list[T], list[T]]:
-    """The records of both sides that are compared, at most `LARGEST`, drawn with the seed."""
+def drawn(labeled: int, pool: int, seed: int = 0) -> list[list[int]]:
+    """Of this many labeled and pool records the places, in order, of those that are compared: at most `LARGEST`, drawn
+    with the seed."""
     rng = np.random.default_rng(seed)
-    sides = []
-    for side, most in zip((labeled, pool), LARGEST, strict=True):
-        chosen = range(len(side)) if len(side) <= most else np.sort(rng.choice(len(side), most, replace=False))
-        sides.append([side[int(i)] for i in chosen])
-    return sides[0], sides[1]
+    return [
+        list(range(size)) if size <= most else np.sort(rng.choice(size, most, replace=False)).tolist()
+        for size, most in zip((labeled, pool), LARGEST, strict=True)
+    ]
 
 
 def text_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike, seed: int = 0) -> TextShift | None:
@@ -68,19 +66,16 @@ def text_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike, seed: int = 0) -> Te
     return TextShift(float(areas[0]), at_least / (1 + PERMUTATIONS), *sizes)
 
 
-def class_shift(labeled: npt.ArrayLike, pool: npt.ArrayLike) -> float | None:
+def class_shift(counts: np.ndarray) -> float | None:
     """p-value that both sides give every answer with the same frequency: Pearson's chi-squared test, or Fisher's exact
     one where there are two answers (SciPy's). None where one side has none, or only one answer was given.
 
-    labeled, pool: the model's answers to both, never gold, so that both sides have the same kind of errors.
+    counts: int[2, answers], how often the model gave each answer to each side, none of them zero on both sides; never
+    gold, so that both sides have the same kind of errors.
     """
-    sides = [np.asarray(side, dtype=object) for side in (labeled, pool)]
-    codes, names = pd.factorize(np.concatenate(sides), use_na_sentinel=False)
-    split = len(sides[0])
-    counts = np.stack([np.bincount(side, minlength=len(names)) for side in (codes[:split], codes[split:])])
-    if len(names) < 2 or (counts.sum(axis=1) == 0).any():
+    if counts.shape[1] < 2 or (counts.sum(axis=1) == 0).any():
         return None
-    if len(names) == 2:
+    if counts.shape[1] == 2:
         return fisher_exact(int(counts[0, 0]), int(counts[0].sum()), int(counts[1, 0]), int(counts[1].sum()))
     return float(scipy.stats.chi2_contingency(_pooled_rare(counts)).pvalue)
 

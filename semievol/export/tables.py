@@ -1,7 +1,7 @@
 """Records as rows for a file: a round's candidates, a frozen selection with its passports, examples of a fine-tuning.
 
-Examples come in the forms that other trainers read: chat messages, Alpaca, ShareGPT. `method.examples` builds them for
-the `tune` stage and for these files, so both have the same examples. Hidden gold is never among the columns.
+Examples come in the forms that other trainers read: chat messages, Alpaca, ShareGPT. `method.conversations` builds them
+for the `tune` stage and for these files, so both have the same examples. Hidden gold is never among the columns.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from semievol.config import MEASURES
-from semievol.engines.models import lengths
+from semievol.engines.models import tokenizer
 from semievol.errors import UserError
 from semievol.export.files import Row
-from semievol.method.examples import tune_examples
+from semievol.method.conversations import tune_examples
 from semievol.method.protocols import Plan
 from semievol.records import STAGES, Example, Record
 from semievol.store.data import projects, versions
@@ -150,7 +150,7 @@ def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] |
     """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
     else as the model's files have them. None where these are not on this machine."""
     noted = (run.environment.get("control_tokens") for run in found)
-    return next(filter(None, noted), None) or lengths.control_tokens(round_.config.model)
+    return next(filter(None, noted), None) or tokenizer.control_tokens(round_.config.model)
 
 
 def _system_and_user(example: Example) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semievol.config import Config
-from semievol.engines.models import footprint, lengths
+from semievol.engines.models import footprint, tokenizer
 from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.store.runs import progress, rounds, runs
@@ -53,7 +53,7 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
 
     Raises UserError where the model cannot be used or its files do not state its sizes.
     """
-    folder = lengths.folder_of(config.model)
+    folder = tokenizer.folder_of(config.model)
     if folder is None:
         return None
     shape = footprint.Shape.of(folder)

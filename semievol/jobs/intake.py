@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from semievol.engines.models import lengths
+from semievol.engines.models import tokenizer
 from semievol.errors import UserError
 from semievol.export import restoring
 from semievol.export.archive import ENDING
@@ -208,19 +208,19 @@ def import_files(
 
 def token_lengths(imported: Imported, model: str) -> TokenLengths | None:
     """How long the records are for a model on this machine; None if its tokenizer or context cannot be found."""
-    folder = lengths.folder_of(model)
-    context = None if folder is None else lengths.context_length(folder)
+    folder = tokenizer.folder_of(model)
+    context = None if folder is None else tokenizer.context_length(folder)
     if folder is None or context is None:
         return None
     task, records = imported.task, imported.records
     spread = np.unique(np.linspace(0, len(records) - 1, min(len(records), _MEASURED)).astype(int))
     try:
-        sample = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in spread.tolist()])
-        room = context - lengths.TEMPLATE_TOKENS
+        sample = tokenizer.token_counts(folder, [_prompt_text(task, records[i]) for i in spread.tolist()])
+        room = context - tokenizer.TEMPLATE_TOKENS
         # A token is at least one byte, so records with fewer bytes than the room fit without being counted.
         around = _FRAME_BYTES + sum(len(text.encode()) + 2 for text in (task.instruction, *task.labels))
         long = np.flatnonzero(imported.sizes[records.which] + around > room)
-        counted = lengths.lengths(folder, [_prompt_text(task, records[i]) for i in long[:_MEASURED].tolist()])
+        counted = tokenizer.token_counts(folder, [_prompt_text(task, records[i]) for i in long[:_MEASURED].tolist()])
     except (OSError, ValueError):
         return None
     return TokenLengths(sample, context, int((counted > room).sum()), len(long) <= _MEASURED)

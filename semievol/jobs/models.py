@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from semievol import config as settings
-from semievol.engines.models import footprint, lengths, packaged, suitability
+from semievol.engines.models import footprint, packaged, suitability, tokenizer
 from semievol.engines.models.files import read_json
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
@@ -72,11 +72,11 @@ def described(name: str, kind: str = "folder") -> Known:
         return Known(name, kind, "remote")
     if name == STARTER:
         note = "Tiny: it shows the steps of the method in a minute, but not how much a real model would gain."
-        return _of_folder(Known(name, "bundled", "ready", note=note, licence="Apache-2.0"), lengths.folder_of(name))
+        return _of_folder(Known(name, "bundled", "ready", note=note, licence="Apache-2.0"), tokenizer.folder_of(name))
     if packaged.is_gguf(name):
         folder = packaged.prepared(name)
         return _of_folder(Known(name, "gguf", "to be prepared" if folder is None else "ready"), folder)
-    folder = lengths.folder_of(name)
+    folder = tokenizer.folder_of(name)
     if folder is None:
         return Known(name, kind, "to be downloaded", note="Its files are downloaded by the first run that uses it.")
     return _of_folder(Known(name, "folder", "ready"), folder)
@@ -96,7 +96,7 @@ def prepare(name: str, watch: packaged.Report = packaged.no_report) -> Known:
 
 def remarks(config: settings.Config) -> list[str]:
     """Sentences that a person should read before a run with this model; none if its files are not here yet."""
-    folder = lengths.folder_of(config.model)
+    folder = tokenizer.folder_of(config.model)
     if folder is None:
         return []
     try:
@@ -128,7 +128,7 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
         architecture=next(iter(config.get("architectures") or []), config.get("model_type")),
         parameters=shape.parameters,
         licence=plain.licence or _licence(folder),
-        context=lengths.context_length(folder),
+        context=tokenizer.context_length(folder),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )
     if plain.kind == "embedder":

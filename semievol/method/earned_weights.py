@@ -56,9 +56,9 @@ def fit(plan: Plan, journal: Journal) -> None:
             journal.event("justify", found["reason"])
 
 
-def stored(plan: Plan, journal: Journal) -> Mapping[str, Any] | None:
+def stored(journal: Journal) -> Mapping[str, Any] | None:
     """The round's weights as `fit` saved them; None if all collaborators count equally."""
-    found = journal.weights() if plan.config.propagation.weighting == "earned" else None
+    found = journal.weights()
     return None if found is None or "reason" in found else found
 
 

@@ -8,12 +8,13 @@ and every random draw is keyed by (seed, round, stage, record, collaborator).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
 from semievol.evidence import shift
 from semievol.method import comparison, confidence, earned_weights, voters
-from semievol.method.ask import (
+from semievol.method.conversations import (
     TooLong,
     answer_chunk,
     ask_judge,
@@ -22,9 +23,11 @@ from semievol.method.ask import (
     demonstrations_of,
     model_paths,
     stop_if_asked,
+    train,
+    tune_examples,
+    warm_up_examples,
 )
 from semievol.method.crossfit import cross_fit
-from semievol.method.examples import train, tune_examples, warm_up_examples
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
 from semievol.selection.summary import accepted, why_none
@@ -73,9 +76,11 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
         pairs = zip(queries, found, strict=True)
         journal.save_demonstrations({q.id: [(d.record.id, d.similarity) for d in near] for q, near in pairs})
     if journal.shift() is None:
-        known, pool = shift.drawn([*plan.labeled, *plan.calibration], plan.unlabeled, plan.config.seed)
-        vectors = engine.embed([*known, *pool], settings.embedder)
-        apart = shift.text_shift(vectors[: len(known)], vectors[len(known) :], plan.config.seed)
+        known = [*plan.labeled, *plan.calibration]
+        of_known, of_pool = shift.drawn(len(known), len(plan.unlabeled), plan.config.seed)
+        compared = [*(known[i] for i in of_known), *(plan.unlabeled[i] for i in of_pool)]
+        vectors = engine.embed(compared, settings.embedder)
+        apart = shift.text_shift(vectors[: len(of_known)], vectors[len(of_known) :], plan.config.seed)
         journal.save_shift(asdict(apart) if apart else {})
     journal.progress("retrieve", len(queries), len(queries))
 
@@ -86,12 +91,14 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
     done, too_long = journal.answered("respond"), TooLong()
-    collaborators = [c for c in plan.config.propagation.collaborators if c.model not in VOTERS]
+    everybody = plan.config.propagation.collaborators
+    collaborators = [c for c in everybody if c.model not in VOTERS]
     for start, chunk in chunks(records, near):
         asks = [(r, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
         answer_chunk(plan, engine, journal, "respond", asks, done, too_long)
         journal.progress("respond", start + len(chunk), len(records))
-    voters.respond(plan, engine, journal, records)
+    if len(collaborators) < len(everybody):
+        voters.respond(plan, engine, journal, records)
     too_long.report(journal, "respond")
 
 
@@ -107,8 +114,10 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     for record_id, given in by_record.items():  # a response without an answer counts only if all are like that
         by_record[record_id] = [response for response in given if not response.unread] or given
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
-    fitted, known = earned_weights.stored(plan, journal), {record.id for record in plan.calibration}
-    weights = {r.id: earned_weights.for_record(fitted, r, r.id in known) for r in records} if fitted else {}
+    weights: dict[str, Mapping[str, float]] = {}
+    if plan.config.propagation.weighting == "earned" and (fitted := earned_weights.stored(journal)):
+        known = {record.id for record in plan.calibration}
+        weights = {r.id: earned_weights.for_record(fitted, r, r.id in known) for r in records}
     for record_id, of_record in weights.items():
         by_record[record_id] = earned_weights.with_weight(by_record[record_id], of_record)
     if plan.config.propagation.justify:

@@ -68,19 +68,16 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One fine-tuning: its examples, settings, seed and folder.
+class TrainingSetup:
+    """How a fine-tuning is done, and where its checkpoints and its adapter are written.
 
     start: adapter folder to continue from; None starts a fresh adapter on the base model.
-    held_out: examples whose loss is measured, but which are not trained on.
     """
 
-    examples: Sequence[Example]
     settings: Tuning
     folder: Path
     seed: int
     start: str | None = None
-    held_out: Sequence[Example] = ()
 
 
 class Engine(Protocol):
@@ -123,13 +120,18 @@ class Engine(Protocol):
 
     def train(
         self,
-        lesson: Lesson,
+        examples: Sequence[Example],
+        setup: TrainingSetup,
         metric: Callable[[str, int, float], None],
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
+        held_out: Sequence[Example] = (),
     ) -> str:
-        """Trains and returns the finished adapter's folder; continues from `lesson.folder`'s newest complete
-        checkpoint. When `stopping()` is true, saves a usable adapter and raises `Stopped`."""
+        """Trains and returns the finished adapter's folder; continues from `setup.folder`'s newest complete checkpoint.
+        When `stopping()` is true, saves a usable adapter and raises `Stopped`.
+
+        held_out: examples whose loss is measured, but which are not trained on.
+        """
 
 
 class Journal(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from semievol.config import VOTERS, Collaborator, Voter
 from semievol.method import confidence, weights
-from semievol.method.ask import stop_if_asked
+from semievol.method.conversations import stop_if_asked
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold
@@ -52,9 +52,8 @@ def respond(plan: Plan, engine: Engine, journal: Journal, records: Sequence[Reco
     voting: list[tuple[Collaborator, Voter]] = [
         (c, how) for c in plan.config.propagation.collaborators for how in VOTERS if c.model == how
     ]
-    parts = _parts(plan, engine, journal, voting, records) if voting else []
     done = journal.answered("respond")
-    for plan_of_part, part in parts:
+    for plan_of_part, part in _parts(plan, engine, journal, voting, records):
         for collaborator, how in voting:
             hashes = input_hashes(plan_of_part, how, part)
             missing = {id for id, input_hash in hashes.items() if (id, collaborator.name, input_hash) not in done}

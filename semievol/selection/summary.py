@@ -133,13 +133,17 @@ def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: C
 
 
 def class_shift(task: Task, pool: pd.DataFrame, calibration: pd.DataFrame) -> float | None:
-    """As `shift.class_shift`, of the answers given to both; None where the task has no classes.
+    """As `shift.class_shift`, of the answers that the model gave to both; None where the task has no classes.
 
     Of the pool only what is not spent, since spent records are missing from the calibration records, too; with them the
     pool would have another mix.
     """
+    if not task.closed or calibration.empty:
+        return None
     fresh = pool[~pool["spent"]]
-    return shift.class_shift(calibration["answer"], fresh["answer"]) if task.closed and len(calibration) else None
+    codes, names = pd.factorize(pd.concat([calibration["answer"], fresh["answer"]]), use_na_sentinel=False)
+    sides = codes[: len(calibration)], codes[len(calibration) :]
+    return shift.class_shift(np.stack([np.bincount(side, minlength=len(names)) for side in sides]))
 
 
 def compared(

@@ -30,7 +30,7 @@ import torch
 from semievol.engines.local import LocalEngine
 from semievol.engines.packing.batching import pad_left
 from semievol.method import evolve
-from semievol.method.ask import ask_of
+from semievol.method.conversations import ask_of
 from semievol.method.protocols import Ask, Plan
 from tests.benchmarks.method_study import FolderJournal
 from tests.benchmarks.printed import finish, table

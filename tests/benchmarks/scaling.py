@@ -47,7 +47,7 @@ from semievol.engines.local import LocalEngine
 from semievol.engines.models import footprint
 from semievol.jobs import intake, launch
 from semievol.method import evolve
-from semievol.method.protocols import Ask, Lesson, Plan
+from semievol.method.protocols import Ask, Plan, TrainingSetup
 from semievol.records import Example, Message, Response
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, runs
@@ -109,8 +109,8 @@ def one_training(name: str, method: str, tokens: int, precision: str, threads: i
             text = text[:-6]
         examples = [Example(str(i), (Message("user", f"{i} {text}"),), "yes", "gold") for i in range(32)]
         tuning = Tuning(method=method, epochs=1, minimum_steps=0)
-        lesson = Lesson(examples, tuning, Path(scratch) / "training", 0)
-        engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
+        setup = TrainingSetup(tuning, Path(scratch) / "training", 0)
+        engine.train(examples, setup, lambda *_: None, lambda *_: None, lambda: False)
         shape, bf16 = footprint.Shape.of(engine.base.folder), engine.dtype == torch.bfloat16
         beside = footprint.PROCESS + shape.parameters * (2 if bf16 else 4)
         characters = footprint.BYTES_A_TOKEN * (tokens - 36)

@@ -35,8 +35,8 @@ from semievol.engines.adapters import AdaptedModel
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches
 from semievol.engines.training.loop import peak_rate
-from semievol.method.examples import warm_up_examples
-from semievol.method.protocols import Lesson
+from semievol.method.conversations import warm_up_examples
+from semievol.method.protocols import TrainingSetup
 from semievol.records import Example
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.workshop import MODELS, model_folder, plan_of, side_by_side, warm_adapter
@@ -55,8 +55,8 @@ def ours(engine: LocalEngine, examples: Sequence[Example], adapter: str | None, 
             losses.append(value)
 
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        lesson = Lesson(examples, tuning(adapter), Path(folder), 0, start=adapter)
-        engine.train(lesson, metric, lambda *_: None, lambda: False)
+        setup = TrainingSetup(tuning(adapter), Path(folder), 0, start=adapter)
+        engine.train(examples, setup, metric, lambda *_: None, lambda: False)
     return losses
 
 
@@ -98,7 +98,7 @@ def in_bf16(engine: LocalEngine) -> bool:
 def rows_of(engine: LocalEngine, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
     """Examples as the ordinary collator wants them: ids, mask, and labels on the answer only."""
     rows = []
-    for turn in batches.tokenised(engine.base.chat, examples):
+    for turn in engine.base.chat.turns(examples):
         ids = [*turn.prompt, *turn.reply]
         labels = [IGNORED] * len(turn.prompt) + list(turn.reply)
         rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})

@@ -15,8 +15,8 @@ from semievol import config as settings
 from semievol.config import Tuning
 from semievol.engines.local import LocalEngine
 from semievol.engines.models.resolve import STARTER_FOLDER
-from semievol.method.examples import warm_up_examples
-from semievol.method.protocols import Lesson, Plan
+from semievol.method.conversations import warm_up_examples
+from semievol.method.protocols import Plan, TrainingSetup
 from tests.benchmarks.method_study import load
 
 MODELS = ("smollm2", "starter", "llama 40 M", "qwen2 shape")
@@ -63,8 +63,8 @@ def plan_of(data: str, preset: str, records: int, model: str, precision: str, th
 def warm_adapter(plan: Plan, engine: LocalEngine, folder: Path) -> str:
     """An adapter of a few updates by the preset's method: what it knows does not matter here, that it is one does."""
     how = Tuning(method=plan.config.propagation.warm_up.method, epochs=1, minimum_steps=2)
-    lesson = Lesson(warm_up_examples(plan, engine)[:16], how, folder, 0)
-    return engine.train(lesson, lambda *_: None, lambda *_: None, lambda: False)
+    examples = warm_up_examples(plan, engine)[:16]
+    return engine.train(examples, TrainingSetup(how, folder, 0), lambda *_: None, lambda *_: None, lambda: False)
 
 
 @dataclass(frozen=True)

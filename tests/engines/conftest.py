@@ -14,7 +14,7 @@ import pytest
 
 from semievol.config import Lora, Tuning
 from semievol.engines.local import LocalEngine
-from semievol.method.protocols import Ask, Lesson
+from semievol.method.protocols import Ask, TrainingSetup
 from semievol.records import Example, Message
 from tests.tiny_model import make_gemma, make_llama, make_qwen
 
@@ -55,8 +55,8 @@ def examples(count: int = 24) -> list[Example]:
     return [Example(str(i), turns("The water pipe " + "leaks " * (i % 7)), LABELS[i % 3], "gold") for i in range(count)]
 
 
-def lesson(folder: Path, taught: Sequence[Example] | None = None, **settings: object) -> Lesson:
-    """24 examples, 20 steps of LoRA, a checkpoint every 7, dropout and two micro-batches per update."""
+def training(folder: Path, start: Path | None = None, **settings: object) -> TrainingSetup:
+    """20 steps of LoRA, a checkpoint every 7, dropout and two micro-batches per update."""
     values = {
         "method": "lora",
         "minimum_steps": 20,
@@ -64,11 +64,20 @@ def lesson(folder: Path, taught: Sequence[Example] | None = None, **settings: ob
         "lora": Lora(rank=4, dropout=0.1),
         "micro_batch_size": 4,
     }
-    return Lesson(examples() if taught is None else taught, Tuning.model_validate(values | settings), folder, seed=3)
+    return TrainingSetup(Tuning.model_validate(values | settings), folder, seed=3, start=str(start) if start else None)
 
 
-def train(engine: LocalEngine, what: Lesson, stop_after: int | None = None) -> tuple[Path, dict[str, dict[int, float]]]:
-    """The finished adapter and all metrics as name -> step -> value; `stop_after` asks to stop at that step."""
+def train(
+    engine: LocalEngine,
+    setup: TrainingSetup,
+    stop_after: int | None = None,
+    taught: Sequence[Example] | None = None,
+    held_out: Sequence[Example] = (),
+) -> tuple[Path, dict[str, dict[int, float]]]:
+    """The finished adapter and all metrics as name -> step -> value; `stop_after` asks to stop at that step.
+
+    taught: 24 examples if it is missing.
+    """
     seen: dict[str, dict[int, float]] = {}
     steps = 0
 
@@ -77,10 +86,12 @@ def train(engine: LocalEngine, what: Lesson, stop_after: int | None = None) -> t
         steps = step
 
     folder = engine.train(
-        what,
+        examples() if taught is None else taught,
+        setup,
         lambda name, step, value: seen.setdefault(name, {}).update({step: value}),
         progress,
         lambda: stop_after is not None and steps >= stop_after,
+        held_out,
     )
     return Path(folder), seen
 
@@ -91,14 +102,14 @@ import json, os, signal, sys
 from pathlib import Path
 from semievol.engines.training import checkpoints
 from semievol.engines.local import LocalEngine
-from tests.engines.conftest import lesson, train
+from tests.engines.conftest import train, training
 seal = checkpoints.seal
 def dying(folder, about):
     if about["step"] == 14:
         os.kill(os.getpid(), signal.SIGKILL)
     seal(folder, about)
 checkpoints.seal = dying
-train(LocalEngine(sys.argv[1], threads=1), lesson(Path(sys.argv[2]), **json.loads(sys.argv[3])))
+train(LocalEngine(sys.argv[1], threads=1), training(Path(sys.argv[2]), **json.loads(sys.argv[3])))
 """
 
 
@@ -116,4 +127,4 @@ def ask(model: str | Path) -> list[Ask]:
 @pytest.fixture(scope="session")
 def trained(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter trained without interruption."""
-    return train(engine, lesson(tmp_path_factory.mktemp("uninterrupted")))[0]
+    return train(engine, training(tmp_path_factory.mktemp("uninterrupted")))[0]

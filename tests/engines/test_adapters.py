@@ -12,12 +12,12 @@ from semievol.engines.adapters import BASE, CONFIG, WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
-from tests.engines.conftest import ask, examples, lesson, train
+from tests.engines.conftest import ask, examples, train, training
 
 
 @pytest.fixture(scope="module")
 def another(engine, tmp_path_factory) -> Path:
-    return train(engine, lesson(tmp_path_factory.mktemp("other"), minimum_steps=6, epochs=0.1))[0]
+    return train(engine, training(tmp_path_factory.mktemp("other"), minimum_steps=6, epochs=0.1))[0]
 
 
 def test_switching_gives_what_an_engine_with_that_adapter_alone_gives(engine, llama, trained, another):
@@ -36,7 +36,7 @@ def test_the_adapter_computes_what_peft_computes_with_it(engine, llama, trained)
 
 
 def test_an_adapter_stored_in_bf16_answers_with_its_rounded_weights(engine, trained, tmp_path):
-    rounded = train(engine, lesson(tmp_path / "rounded", store_dtype="bf16"))[0]
+    rounded = train(engine, training(tmp_path / "rounded", store_dtype="bf16"))[0]
     stored, exact = load_file(rounded / WEIGHTS), load_file(trained / WEIGHTS)
     assert all(torch.equal(stored[key], exact[key].to(torch.bfloat16)) for key in stored | exact)
     copy = shutil.copytree(rounded, tmp_path / "copy")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from semievol.engines.adapters import CONFIG, WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import suitability
 from semievol.engines.models.files import FULL_WEIGHTS
-from tests.engines.conftest import ask, examples, lesson, train
+from tests.engines.conftest import ask, examples, train, training
 from tests.tiny_model import make_experts, make_gpt2
 
 FAMILIES = ("mixtral", "qwen2_moe")
@@ -40,11 +39,11 @@ def shapes(adapter: Path) -> dict[str, tuple[int, ...]]:
 def test_every_kind_learns_with_lora_and_answers_with_several_adapters_in_turn(kind, made, tmp_path):
     engine = LocalEngine(str(made[kind]), threads=1)
     before = engine.answer(ask("base"))
-    first, seen = train(engine, lesson(tmp_path / "first", **SHORT))
+    first, seen = train(engine, training(tmp_path / "first", **SHORT))
     losses = list(seen["loss"].values())
     assert losses[-1] < losses[0]
     warm = engine.answer(ask(first))
-    second, _ = train(engine, lesson(tmp_path / "second", **SHORT | {"minimum_steps": 1}))
+    second, _ = train(engine, training(tmp_path / "second", **SHORT | {"minimum_steps": 1}))
     assert engine.answer(ask(second)) != warm
     assert engine.answer(ask("base")) == before
     assert engine.answer(ask(first)) == warm
@@ -57,7 +56,7 @@ def test_every_kind_learns_with_lora_and_answers_with_several_adapters_in_turn(k
 
 def test_experts_get_adapters_of_their_own_unless_the_settings_forbid_it(made, tmp_path, caplog):
     engine = LocalEngine(str(made["mixtral"]), threads=1)
-    adapter, _ = train(engine, lesson(tmp_path / "plain", **SHORT | {"minimum_steps": 1}))
+    adapter, _ = train(engine, training(tmp_path / "plain", **SHORT | {"minimum_steps": 1}))
     rank_of_all = 4 * 4  # of each of four experts
     assert {shape[0] for key, shape in shapes(adapter).items() if ".experts." in key and "lora_A" in key} == {
         rank_of_all
@@ -67,21 +66,21 @@ def test_experts_get_adapters_of_their_own_unless_the_settings_forbid_it(made, t
         "experts.gate_up_proj",
     ]
     with caplog.at_level("WARNING"):
-        spared, _ = train(engine, lesson(tmp_path / "dropout", minimum_steps=1, epochs=0.1))
+        spared, _ = train(engine, training(tmp_path / "dropout", minimum_steps=1, epochs=0.1))
     assert suitability.NO_EXPERTS in caplog.text
     assert not [key for key in shapes(spared) if "experts" in key]
     replies = engine.answer(ask(spared))
     assert engine.answer(ask(adapter)) != replies
     assert engine.answer(ask(spared)) == replies
-    what = lesson(tmp_path / "further", **SHORT | {"minimum_steps": 1, "lora": PLAIN | {"dropout": 0.1}})
-    further, _ = train(engine, replace(what, start=str(adapter)))
+    more = SHORT | {"minimum_steps": 1, "lora": PLAIN | {"dropout": 0.1}}
+    further, _ = train(engine, training(tmp_path / "further", adapter, **more))
     assert shapes(further) == shapes(adapter), "it goes on with the experts that it began with"
 
 
 @pytest.mark.parametrize("kind", ["mixtral", "gpt2"])
 def test_every_weight_can_be_trained_and_the_folder_is_a_whole_model(kind, made, tmp_path):
     engine = LocalEngine(str(made[kind]), threads=1)
-    folder, _ = train(engine, lesson(tmp_path, method="full", minimum_steps=1, epochs=0.1, batch_size=4))
+    folder, _ = train(engine, training(tmp_path, method="full", minimum_steps=1, epochs=0.1, batch_size=4))
     trained = engine.answer(ask(folder))
     assert trained != engine.answer(ask("base"))
     assert (folder / FULL_WEIGHTS).is_file()

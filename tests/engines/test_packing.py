@@ -22,7 +22,7 @@ from semievol.engines.local import LocalEngine
 from semievol.engines.packing import attention, piecewise
 from semievol.engines.packing.layout import KEPT, Beginning, Packing
 from semievol.method.protocols import Ask
-from tests.engines.conftest import LABELS, examples, lesson, train
+from tests.engines.conftest import LABELS, examples, train, training
 
 TOKENS = st.lists(st.integers(1, 3), min_size=1, max_size=70).map(tuple)
 HEADS = st.lists(st.integers(1, 2), min_size=0, max_size=50).map(tuple)
@@ -53,8 +53,8 @@ def test_every_token_sees_exactly_its_sequence_up_to_itself(heads, tails):
         assert [int(layout.positions[0, column]) for column in path] == list(range(len(sequence)))
         assert [seen[column] for column in path] == [list(sequence[: i + 1]) for i in range(len(sequence))]
     assert len({path[-1] for path in layout.paths}) == len(sequences), "every sequence ends in a column of its own"
-    assert layout.filled <= sum(map(len, sequences))
-    assert layout.ids.shape[1] - layout.filled < 32
+    assert layout.token_count <= sum(map(len, sequences))
+    assert layout.ids.shape[1] - layout.token_count < 32
 
 
 @given(common=st.lists(st.integers(1, 3), min_size=20, max_size=40).map(tuple), tails=st.lists(TOKENS, min_size=2))
@@ -66,7 +66,7 @@ def test_a_kept_beginning_is_seen_though_it_is_no_longer_in_the_row(common, tail
     first = Packing(sequences, (), beginning)
     beginning.ready = True
     later = Packing(sequences, (), beginning)
-    assert later.filled == first.filled - len(beginning.ids)
+    assert later.token_count == first.token_count - len(beginning.ids)
     seen = visible(later, beginning.ids)
     for sequence, path in zip(sequences, later.paths, strict=True):
         assert seen[path[-1]] == list(sequence)
@@ -76,9 +76,9 @@ def test_a_kept_beginning_is_seen_though_it_is_no_longer_in_the_row(common, tail
 def test_what_is_shared_is_in_the_row_once():
     head = tuple(range(100, 140))
     layout = Packing([(*head, 1), (*head, 2, 3), (*head, *head, 4), (9, 9)])
-    assert layout.filled == 40 + 1 + 2 + 41 + 2
-    assert Packing([head[:10], head[:12]]).filled == 22, "too little to be worth a piece"
-    assert Packing([head, head]).filled == 41, "the last token of each is its own"
+    assert layout.token_count == 40 + 1 + 2 + 41 + 2
+    assert Packing([head[:10], head[:12]]).token_count == 22, "too little to be worth a piece"
+    assert Packing([head, head]).token_count == 41, "the last token of each is its own"
 
 
 def test_nodes_of_a_tree_see_their_ancestors_and_not_their_siblings():
@@ -230,7 +230,7 @@ def test_a_model_that_cannot_be_packed_generates_and_trains_all_the_same(gemma, 
     free = [Ask(str(i), "c", "base", examples(3)[i].messages, max_tokens=6) for i in range(3)]
     for one, reply in zip(free, engine.answer(free), strict=True):
         assert reply.token_logprobs == pytest.approx(engine.answer([one])[0].token_logprobs, abs=1e-4)
-    folder, seen = train(engine, lesson(tmp_path, minimum_steps=12, epochs=0.1))
+    folder, seen = train(engine, training(tmp_path, minimum_steps=12, epochs=0.1))
     assert seen["loss"][12] < seen["loss"][1]
     closed = [Ask("r", "c", model, examples(1)[0].messages, LABELS) for model in ("base", str(folder))]
     base, adapted = engine.answer(closed)

@@ -19,7 +19,7 @@ from semievol.engines.local import LocalEngine
 from semievol.engines.models import packaged
 from semievol.engines.models.footprint import Shape
 from semievol.installed import HOW, MINILM, SMOLLM2
-from semievol.method.protocols import Ask, Lesson
+from semievol.method.protocols import Ask, TrainingSetup
 from semievol.records import Example, Message
 
 pytestmark = pytest.mark.skipif(
@@ -87,9 +87,12 @@ def test_ten_steps_teach_it(smollm2, tmp_path):
     ]
     settings = Tuning(method="lora", lora=Lora(rank=4, alpha=8), epochs=5, minimum_steps=0, learning_rate=2e-3)
     losses: list[float] = []
-    lesson = Lesson(examples, settings, tmp_path, 0)
     adapter = smollm2.train(
-        lesson, lambda name, _, value: losses.append(value) if name == "loss" else None, lambda *_: None, lambda: False
+        examples,
+        TrainingSetup(settings, tmp_path, 0),
+        lambda name, _, value: losses.append(value) if name == "loss" else None,
+        lambda *_: None,
+        lambda: False,
     )
     assert len(losses) == 10
     assert losses[-1] < 0.3 * losses[0]

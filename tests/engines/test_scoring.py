@@ -57,12 +57,12 @@ def test_probabilities_are_those_of_an_independent_float64_computation(kind, all
 
 
 def test_end_of_turn_is_scored_only_where_one_answer_begins_another():
-    assert scoring.question((1,), [(5, 2), (6, 2)], ("a", "b"), "r").paths == ((5,), (6,))
-    assert scoring.question((1,), [(5, 2), (5, 6, 2)], ("a", "ab"), "r").paths == ((5, 2), (5, 6, 2))
+    assert scoring.question((1,), [(5, 2), (6, 2)]).paths == ((5,), (6,))
+    assert scoring.question((1,), [(5, 2), (5, 6, 2)]).paths == ((5, 2), (5, 6, 2))
 
 
 def test_letters_cost_no_token_beyond_the_prompt():
-    assert scoring.question((1, 2, 3), [(5, 2), (6, 2), (7, 2)], LETTERS[:3], "r").nodes == ()
+    assert scoring.question((1, 2, 3), [(5, 2), (6, 2), (7, 2)]).nodes == ()
 
 
 @pytest.mark.parametrize("allowed", [LETTERS, WORDS, OVERLAPPING], ids=["letters", "words", "overlapping"])
@@ -72,7 +72,7 @@ def test_padded_rows_give_what_the_packed_tree_gives(engine, allowed):
     for text in TEXTS:
         [prompt] = chat.prompts([turns(text)])
         replies = [chat.turn(turns(text), prompt, answer).reply for answer in allowed]
-        questions.append(scoring.question(prompt, replies, allowed, "r"))
+        questions.append(scoring.question(prompt, replies))
     with engine.base.using(None):
         packed = scoring.score(model, questions)
         rows = scoring.score_padded(model, questions, 0)

@@ -14,8 +14,8 @@ from semievol.engines.local import LocalEngine
 from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.engines.training import checkpoints, trainable
 from semievol.errors import UserError
-from semievol.method.protocols import Lesson, Stopped
-from tests.engines.conftest import ask, examples, kill_while_training, lesson, train
+from semievol.method.protocols import Stopped
+from tests.engines.conftest import ask, examples, kill_while_training, train, training
 
 
 def weights(folder: Path) -> bytes:
@@ -25,11 +25,11 @@ def weights(folder: Path) -> bytes:
 @pytest.fixture(scope="module")
 def full(engine, tmp_path_factory) -> Path:
     """All weights, trained without interruption."""
-    return train(engine, lesson(tmp_path_factory.mktemp("full"), method="full"))[0]
+    return train(engine, training(tmp_path_factory.mktemp("full"), method="full"))[0]
 
 
 def test_every_weight_learns_and_the_loss_falls(engine, llama, tmp_path):
-    folder, seen = train(engine, lesson(tmp_path, method="full"))
+    folder, seen = train(engine, training(tmp_path, method="full"))
     losses = list(seen["loss"].values())
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     before = dict(AutoModelForCausalLM.from_pretrained(llama).named_parameters())
@@ -66,14 +66,14 @@ def test_the_base_comes_back_after_an_error(engine, full):
 def test_a_killed_training_continues_to_the_very_same_weights(engine, llama, full, tmp_path):
     kill_while_training(llama, tmp_path, method="full")
     assert [p.name for p in (tmp_path / checkpoints.CHECKPOINTS).glob("checkpoint-*")] == ["checkpoint-7"]
-    folder, seen = train(engine, lesson(tmp_path, method="full"))
+    folder, seen = train(engine, training(tmp_path, method="full"))
     assert min(seen["loss"]) == 8
     assert weights(folder) == weights(full)
 
 
 def test_a_stopped_training_leaves_weights_that_answer(engine, tmp_path):
     with pytest.raises(Stopped):
-        train(engine, lesson(tmp_path, method="full"), stop_after=3)
+        train(engine, training(tmp_path, method="full"), stop_after=3)
     usable = checkpoints.newest(tmp_path)
     assert usable is not None
     assert engine.answer(ask(usable)) != engine.answer(ask("base"))
@@ -81,8 +81,7 @@ def test_a_stopped_training_leaves_weights_that_answer(engine, tmp_path):
 
 def test_training_goes_on_from_full_weights(engine, full, tmp_path):
     before = weights(full)
-    what = lesson(tmp_path, method="auto", minimum_steps=1, epochs=0.1, learning_rate=1e-6)
-    folder, _ = train(engine, Lesson(what.examples, what.settings, what.folder, what.seed, start=str(full)))
+    folder, _ = train(engine, training(tmp_path, full, method="auto", minimum_steps=1, epochs=0.1, learning_rate=1e-6))
     assert weights(full) == before
     near, same = (engine.answer(ask(path))[0].probabilities for path in (folder, full))
     assert near != same

@@ -11,8 +11,8 @@ from semievol.engines.adapters import WEIGHTS
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches, checkpoints, loop
 from semievol.errors import UserError
-from semievol.method.protocols import Ask, Lesson, Stopped
-from tests.engines.conftest import LABELS, examples, kill_while_training, lesson, train
+from semievol.method.protocols import Ask, Stopped
+from tests.engines.conftest import LABELS, examples, kill_while_training, train, training
 
 
 def weights(folder: Path) -> bytes:
@@ -20,9 +20,7 @@ def weights(folder: Path) -> bytes:
 
 
 def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
-    what = lesson(tmp_path)
-    what = Lesson(what.examples, what.settings, what.folder, what.seed, held_out=examples(5))
-    folder, seen = train(engine, what)
+    folder, seen = train(engine, training(tmp_path), held_out=examples(5))
     assert {"loss", "learning_rate", "grad_norm", "tokens_per_second"} < set(seen)
     assert list(seen["loss"]) == list(range(1, 21))
     assert seen["loss"][20] < 0.5 * seen["loss"][1]
@@ -37,7 +35,7 @@ def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
 
 @pytest.mark.parametrize("way", ["packed", "padded"])
 def test_loss_is_on_the_answer_and_its_end_only(engine, way):
-    turns = batches.tokenised(engine.base.chat, examples(9))
+    turns = engine.base.chat.turns(examples(9))
     batch = batches.packed(turns) if way == "packed" else batches.padded(turns, 0)
     replies = "".join(f"{example.answer}<|im_end|>" for example in examples(9))
     assert engine.base.chat.tokenizer.decode(batch["labels"]) == replies
@@ -53,10 +51,10 @@ def test_loss_is_on_the_answer_and_its_end_only(engine, way):
 @pytest.mark.parametrize("packs", [True, False])
 def test_the_loss_of_a_step_is_the_mean_over_its_replies_tokens(engine, tmp_path, monkeypatch, packs):
     monkeypatch.setitem(engine.base.__dict__, "packs", packs)
-    taught = lesson(tmp_path, minimum_steps=1, epochs=0.1, lora=Lora(rank=4, dropout=0.0))
-    _, seen = train(engine, taught)
-    turns = batches.tokenised(engine.base.chat, taught.examples)
-    places = batches.order([turn.length for turn in turns], taught.settings.batch_size, 1, taught.seed)
+    setup = training(tmp_path, minimum_steps=1, epochs=0.1, lora=Lora(rank=4, dropout=0.0))
+    _, seen = train(engine, setup)
+    turns = engine.base.chat.turns(examples())
+    places = batches.order([turn.length for turn in turns], setup.settings.batch_size, 1, setup.seed)
     first = [turns[place] for place in places]  # a fresh adapter changes nothing yet
     with engine.base.using(None) as model:
         total = sum(float(batches.answer_loss(model, batches.padded([turn], 0))) for turn in first)
@@ -65,7 +63,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_replies_tokens(engine, tmp_path
 
 def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
     """Several examples share their beginnings and some are the same: what is computed once must count for all."""
-    turns = batches.tokenised(engine.base.chat, [*examples(9), *examples(2)])
+    turns = engine.base.chat.turns([*examples(9), *examples(2)])
     student = engine.base.fresh(torch.float32)
 
     def gradients(made):
@@ -75,7 +73,7 @@ def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
         return {name: weight.grad.clone() for name, weight in student.named_parameters()}
 
     together = batches.packed(turns)
-    assert together["packing"].filled < 0.8 * (together["tokens"] - len(turns))
+    assert together["packing"].token_count < 0.8 * (together["tokens"] - len(turns))
     apart = gradients([batches.padded([turn], 0) for turn in turns])
     for name, gradient in gradients([together]).items():
         assert torch.allclose(gradient, apart[name], atol=1e-4 * float(apart[name].abs().max())), name
@@ -84,7 +82,7 @@ def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
 def test_an_example_beyond_the_context_is_left_out_whole(engine):
     long = examples(1)[0]
     long = type(long)("long", (*long.messages[:1], type(long.messages[0])("user", "leaks " * 1100)), "waste", "gold")
-    assert len(batches.tokenised(engine.base.chat, [long, *examples(2)])) == 2
+    assert len(engine.base.chat.turns([long, *examples(2)])) == 2
 
 
 def test_every_pass_shows_every_example_once_in_batches_of_like_length():
@@ -120,7 +118,7 @@ def test_a_killed_training_continues_to_the_very_same_adapter(engine, llama, tra
     assert not (tmp_path / checkpoints.ADAPTER).exists()
     assert [p.name for p in (tmp_path / checkpoints.CHECKPOINTS).glob("checkpoint-*")] == ["checkpoint-7"]
     assert list((tmp_path / checkpoints.CHECKPOINTS).glob(".partial*"))
-    folder, seen = train(engine, lesson(tmp_path))
+    folder, seen = train(engine, training(tmp_path))
     assert min(seen["loss"]) == 8
     assert weights(folder) == weights(trained)
     assert not list(tmp_path.rglob(".partial*"))
@@ -128,13 +126,13 @@ def test_a_killed_training_continues_to_the_very_same_adapter(engine, llama, tra
 
 def test_a_stopped_training_keeps_a_usable_adapter_and_resumes_to_the_same_end(engine, trained, tmp_path):
     with pytest.raises(Stopped):
-        train(engine, lesson(tmp_path), stop_after=10)
+        train(engine, training(tmp_path), stop_after=10)
     assert not (tmp_path / checkpoints.ADAPTER).exists()
     usable = checkpoints.newest(tmp_path)
     assert usable is not None
     assert usable.name == "checkpoint-10"
     engine.answer([Ask("r", "c", str(usable), examples(1)[0].messages, LABELS)])
-    folder, seen = train(engine, lesson(tmp_path))
+    folder, seen = train(engine, training(tmp_path))
     assert min(seen["loss"]) == 11
     assert weights(folder) == weights(trained)
 
@@ -142,26 +140,26 @@ def test_a_stopped_training_keeps_a_usable_adapter_and_resumes_to_the_same_end(e
 @pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.pt", "rng_state.pth", "COMPLETE"])
 def test_a_damaged_checkpoint_is_passed_over(engine, trained, tmp_path, file, caplog):
     with pytest.raises(Stopped):
-        train(engine, lesson(tmp_path), stop_after=10)
+        train(engine, training(tmp_path), stop_after=10)
     damaged = tmp_path / checkpoints.CHECKPOINTS / "checkpoint-10" / file
     raw = bytearray(damaged.read_bytes())
     raw[len(raw) // 2] ^= 1
     damaged.write_bytes(bytes(raw))
-    folder, seen = train(engine, lesson(tmp_path))
+    folder, seen = train(engine, training(tmp_path))
     assert min(seen["loss"]) == 8
     assert "checkpoint-10 is not used" in caplog.text
     assert file in caplog.text or file == checkpoints.MARKER
     assert weights(folder) == weights(trained)
 
 
-def test_a_finished_adapter_is_returned_at_once_and_only_for_its_own_lesson(engine, tmp_path):
+def test_a_finished_adapter_is_returned_at_once_and_only_for_its_own_examples_and_settings(engine, tmp_path):
     short: dict[str, Any] = {"minimum_steps": 1, "epochs": 0.1}
-    folder, seen = train(engine, lesson(tmp_path, **short))
+    folder, seen = train(engine, training(tmp_path, **short))
     assert list(seen["loss"]) == [1]
-    assert train(engine, lesson(tmp_path, **short)) == (folder, {})
+    assert train(engine, training(tmp_path, **short)) == (folder, {})
     (folder / checkpoints.MARKER).unlink()
-    assert train(engine, lesson(tmp_path, **short))[1]
-    assert train(engine, lesson(tmp_path, examples(9), **short))[1]
+    assert train(engine, training(tmp_path, **short))[1]
+    assert train(engine, training(tmp_path, **short), taught=examples(9))[1]
 
 
 def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(engine, tmp_path, monkeypatch):
@@ -175,7 +173,11 @@ def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(engine, t
     seen = {}
     with pytest.raises(UserError, match="no longer a number at step 14") as caught:
         engine.train(
-            lesson(tmp_path), lambda *point: seen.update({point[:2]: point[2]}), lambda *_: None, lambda: False
+            examples(),
+            training(tmp_path),
+            lambda *point: seen.update({point[:2]: point[2]}),
+            lambda *_: None,
+            lambda: False,
         )
     assert caught.value.where == "learning_rate"
     assert math.isnan(seen["loss", 14])
@@ -185,9 +187,7 @@ def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(engine, t
 
 def test_training_can_start_from_a_copy_of_another_adapter(engine, trained, tmp_path):
     before = weights(trained)
-    what = lesson(tmp_path, minimum_steps=1, epochs=0.1, learning_rate=1e-6)
-    what = Lesson(what.examples, what.settings, what.folder, what.seed, start=str(trained))
-    folder, _ = train(engine, what)
+    folder, _ = train(engine, training(tmp_path, trained, minimum_steps=1, epochs=0.1, learning_rate=1e-6))
     assert weights(trained) == before
     asks = [[Ask("r", "c", str(path), examples(1)[0].messages, LABELS)] for path in (folder, trained)]
     near, same = (engine.answer(one)[0].probabilities for one in asks)
@@ -196,9 +196,8 @@ def test_training_can_start_from_a_copy_of_another_adapter(engine, trained, tmp_
 
 
 def test_training_does_not_start_from_an_unfinished_adapter(engine, tmp_path):
-    what = lesson(tmp_path)
     with pytest.raises(UserError, match="never finished"):
-        train(engine, Lesson(what.examples, what.settings, what.folder, what.seed, start=str(tmp_path / "nothing")))
+        train(engine, training(tmp_path, tmp_path / "nothing"))
 
 
 def test_running_out_of_memory_says_what_to_change(engine, tmp_path, monkeypatch):
@@ -207,12 +206,12 @@ def test_running_out_of_memory_says_what_to_change(engine, tmp_path, monkeypatch
 
     monkeypatch.setattr(batches, "answer_loss", full)
     with pytest.raises(UserError, match="micro_batch_size"):
-        train(engine, lesson(tmp_path))
+        train(engine, training(tmp_path))
 
 
 @pytest.mark.parametrize("variant", [{"use_dora": True}, {"use_rslora": True}])
 def test_variants_of_lora_train_and_answer(engine, tmp_path, variant):
-    folder, _ = train(engine, lesson(tmp_path, minimum_steps=2, epochs=0.1, lora={"rank": 2, **variant}))
+    folder, _ = train(engine, training(tmp_path, minimum_steps=2, epochs=0.1, lora={"rank": 2, **variant}))
     adapted, base = (
         engine.answer([Ask("r", "c", model, examples(1)[0].messages, LABELS)]) for model in (str(folder), "base")
     )

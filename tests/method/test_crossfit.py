@@ -30,7 +30,7 @@ def test_every_labeled_record_is_judged_by_what_never_saw_it(plan: Plan) -> None
     engine, journal = FakeEngine(), MemoryJournal(plan)
     evolve(plan, engine, journal, until="justify")
     assert set(journal.merged) == {record.id for record in [*plan.labeled, *plan.unlabeled]}
-    taught = {str(lesson.folder / "adapter"): lesson for lesson in engine.lessons}
+    taught = {str(setup.folder / "adapter"): examples for examples, setup in engine.trained}
     questions = {record.id: record.question for record in plan.labeled}
     asked = [ask for ask in engine.asked if ask.record_id in questions]
     assert len(journal.of_folds) == 3
@@ -38,9 +38,8 @@ def test_every_labeled_record_is_judged_by_what_never_saw_it(plan: Plan) -> None
         question = questions[ask.record_id]
         assert not any(question in turn.content for turn in ask.messages[:-1])
         if ask.identity == "warm_up":
-            lesson = taught[ask.model]
-            assert "without-fold" in lesson.folder.name
-            assert ask.record_id not in {example.record_id for example in lesson.examples}
+            assert "without-fold" in ask.model
+            assert ask.record_id not in {example.record_id for example in taught[ask.model]}
     adapters = Counter(ask.model for ask in asked if ask.identity == "warm_up")
     assert len(adapters) == 3
 
@@ -72,7 +71,7 @@ def test_what_was_cross_fitted_calibrates_the_policy(plan: Plan) -> None:
 def test_a_round_that_holds_out_calibration_records_needs_no_folds(plan: Plan) -> None:
     engine = FakeEngine()
     evolve(replace(plan, calibration=records("calibration", 4, True)), engine, MemoryJournal(plan), until="justify")
-    assert [lesson.folder.name for lesson in engine.lessons] == ["warm_up"]
+    assert [setup.folder.name for _, setup in engine.trained] == ["warm_up"]
 
 
 def test_a_later_round_and_too_few_records_are_refused(plan: Plan) -> None:

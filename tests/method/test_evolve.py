@@ -10,8 +10,8 @@ import pytest
 
 from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
-from semievol.method.ask import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.comparison import ROWS
+from semievol.method.conversations import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, Stopped
 from semievol.records import Action, Decision, Demonstration, Record, Split, Task
@@ -60,7 +60,7 @@ def test_a_whole_round_ends_with_an_evaluation_of_all_rows(plan: Plan) -> None:
     assert journal.evaluation["n"] == 15
     assert 0 <= journal.evaluation["evolved"]["low"] <= journal.evaluation["evolved"]["accuracy"]
     assert len(journal.merged) == len(plan.unlabeled) + len(plan.calibration)
-    assert [lesson.folder.name for lesson in engine.lessons] == ["warm_up", "tune"]
+    assert [setup.folder.name for _, setup in engine.trained] == ["warm_up", "tune"]
 
 
 def test_every_collaborator_answers_every_pool_and_calibration_record(plan: Plan) -> None:
@@ -79,7 +79,7 @@ def test_calibration_and_test_records_are_never_shown_nor_trained_on(plan: Plan)
     for ask in engine.asked:
         earlier = ask.messages[:-1]
         assert not any(question in turn.content for turn in earlier for question in forbidden)
-    trained = {example.record_id for lesson in engine.lessons for example in lesson.examples}
+    trained = {example.record_id for examples, _ in engine.trained for example in examples}
     assert not trained & {record.id for record in [*plan.calibration, *plan.test]}
 
 
@@ -88,7 +88,7 @@ def test_hidden_answers_of_the_pool_reach_no_prompt(plan: Plan) -> None:
     leaky = replace(plan, unlabeled=[replace(record, answer="SECRET") for record in plan.unlabeled])
     evolve(leaky, engine, MemoryJournal(leaky))
     assert not any("SECRET" in turn.content for ask in engine.asked for turn in ask.messages)
-    assert not any(example.answer == "SECRET" for lesson in engine.lessons for example in lesson.examples)
+    assert not any(example.answer == "SECRET" for examples, _ in engine.trained for example in examples)
 
 
 def test_the_judge_sees_only_disputed_records_with_all_candidates(plan: Plan) -> None:
@@ -211,7 +211,7 @@ def test_stopping_and_going_on_gives_the_same_numbers_and_asks_nothing_twice(pla
     journal.stop_after = None
     evolve(plan, engine, journal)  # the journal refuses what is stored twice
     assert outcome(journal) == outcome(whole)
-    assert len(engine.lessons) == 2
+    assert len(engine.trained) == 2
 
 
 def test_a_crash_in_the_middle_of_a_chunk_loses_that_chunk_only(plan: Plan) -> None:
@@ -289,7 +289,7 @@ def test_a_later_round_starts_from_its_parents_adapter_without_training_a_warm_u
     engine, journal = FakeEngine(), MemoryJournal(plan)
     evolve(replace(plan, parent="parents/adapter", round_number=2), engine, journal)
     assert journal.adapters["warm_up"] == "parents/adapter"
-    assert [lesson.folder.name for lesson in engine.lessons] == ["tune"]
+    assert [setup.folder.name for _, setup in engine.trained] == ["tune"]
     assert {ask.model for ask in engine.asked if ask.identity == "warm_up"} == {"parents/adapter"}
 
 
@@ -298,14 +298,14 @@ def test_tune_from_alone_decides_where_tuning_starts(plan: Plan, tune_from: str,
     engine = FakeEngine()
     config: Config = plan.config.model_copy(update={"tune_from": tune_from})
     evolve(replace(plan, config=config), engine, MemoryJournal(plan))
-    assert engine.lessons[1].start == start
+    assert engine.trained[1][1].start == start
 
 
 def test_tuning_trains_on_gold_and_accepted_or_on_accepted_alone(plan: Plan) -> None:
     def origins(tune_on: str) -> set[str]:
         engine = FakeEngine()
         evolve(replace(plan, config=plan.config.model_copy(update={"tune_on": tune_on})), engine, MemoryJournal(plan))
-        return {example.origin for example in engine.lessons[1].examples}
+        return {example.origin for example in engine.trained[1][0]}
 
     assert origins("gold_and_pseudo") == {"gold", "pseudo"}
     assert origins("pseudo") == {"pseudo"}
@@ -314,7 +314,7 @@ def test_tuning_trains_on_gold_and_accepted_or_on_accepted_alone(plan: Plan) -> 
 def test_half_of_the_warm_up_examples_carry_demonstrations_that_are_not_themselves(plan: Plan) -> None:
     engine = FakeEngine()
     evolve(with_propagation(plan, warm_up_demonstrations="some"), engine, MemoryJournal(plan), until="warm_up")
-    examples = engine.lessons[0].examples
+    examples, _ = engine.trained[0]
     shown = [example for example in examples if len(example.messages) > 1]
     assert len(examples) == 2 * len(plan.labeled)
     assert len(shown) == len(plan.labeled)
@@ -371,7 +371,7 @@ def test_collaborators_without_a_language_model_answer_like_any_other(plan: Plan
 def test_a_round_of_nothing_but_votes_still_trains_what_tuning_is_compared_with(plan: Plan) -> None:
     engine, journal = FakeEngine(), MemoryJournal(plan)
     evolve(with_propagation(plan, collaborators=VOTING, justify=False), engine, journal)
-    assert [lesson.folder.name for lesson in engine.lessons] == ["warm_up", "tune"]
+    assert [setup.folder.name for _, setup in engine.trained] == ["warm_up", "tune"]
     assert {ask.collaborator.removesuffix("_demonstrations") for ask in engine.asked} == {"base", "warm_up", "evolved"}
     assert "p_value" in journal.evaluation
 

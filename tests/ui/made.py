@@ -8,15 +8,15 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 from semievol.config import STUDIO_READERS
 from semievol.jobs.planning import make_plan, open_round
 from semievol.method.evolve import evolve
-from semievol.method.protocols import Ask, Lesson, Reply
-from semievol.records import Record, Split, Task
+from semievol.method.protocols import Ask, Reply, TrainingSetup
+from semievol.records import Example, Record, Split, Task
 from semievol.store.data import projects, records, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
@@ -54,17 +54,19 @@ class KnowingEngine(FakeEngine):
 
     def train(
         self,
-        lesson: Lesson,
+        examples: Sequence[Example],
+        setup: TrainingSetup,
         metric: Callable[[str, int, float], None],
         progress: Callable[[int, int], None],
         stopping: Callable[[], bool],
+        held_out: Sequence[Example] = (),
     ) -> str:
         for step in range(1, 41):
             metric("loss", step, 0.3 + 1.6 * math.exp(-step / 12))
             if step % 10 == 0:
                 metric("held_out_loss", step, 0.42 + 1.5 * math.exp(-step / 13))
             progress(step, 40)
-        folder = lesson.folder / "adapter"
+        folder = setup.folder / "adapter"
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
 

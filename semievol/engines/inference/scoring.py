@@ -28,7 +28,6 @@ import torch
 from semievol.engines.packing.attention import forward
 from semievol.engines.packing.batching import pad_left
 from semievol.engines.packing.layout import Beginning, Packing
-from semievol.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,9 @@ class Question:
         return tuple(sorted(found, key=lambda node: (len(node), node)))
 
 
-def question(
-    prompt: tuple[int, ...], replies: Sequence[tuple[int, ...]], answers: Sequence[str], record_id: str
-) -> Question:
-    """Question from the full replies. Their last token, the end of the turn, is left out if no path needs it."""
-    if len(set(replies)) < len(replies):
-        raise UserError(
-            f"Two of the allowed answers look the same to the model: {', '.join(map(repr, answers))[:200]}.",
-            f"record {record_id}",
-            "Give every label or option a text of its own.",
-        )
+def question(prompt: tuple[int, ...], replies: Sequence[tuple[int, ...]]) -> Question:
+    """Question from the full replies, all different. Their last token, the end of the turn, is left out if no path
+    needs it."""
     bare = [reply[:-1] for reply in replies]
     ordered = sorted(bare)
     overlapping = any(after[: len(before)] == before for before, after in pairwise(ordered))

@@ -2,5 +2,5 @@
 
 `resolve` finds a model by its name and checks its folder, whose `files` it reads. `packaged` and `conversion` turn
 installed packages and GGUF files into safetensors. `suitability` says before a run whether a model can answer and be
-trained, `templates` applies its chat template, `lengths` counts tokens without torch, `footprint` estimates memory.
+trained, `tokenizer` counts tokens without torch, `footprint` estimates memory.
 """

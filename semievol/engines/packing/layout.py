@@ -63,7 +63,7 @@ class Packing:
 
     sequences: token ids, none empty. trees: for every sequence a tree of tokens that follows it; each of its nodes sees
     the sequence and its own ancestors.
-    ids, positions: (1, N), filled up to a width that other batches have, too; `filled` is without that.
+    ids, positions: (1, N), filled up to a width that other batches have, too; `token_count` is without that.
     paths: for every sequence the columns of its tokens, those in a beginning that is kept already left out.
     nodes: for every sequence the columns of its tree's nodes.
     """
@@ -112,7 +112,7 @@ class Packing:
                 depths = [depth + len(node) - 1 for node in tree]
                 add([node[-1] for node in tree], depths, ends[place], _within(tree))
             self.nodes.append(list(range(start, len(ids))))
-        self.filled = len(ids)
+        self.token_count = len(ids)
         if surplus := -len(ids) % WIDTH_MULTIPLE:
             add([ids[-1]] * surplus, range(surplus), ())
 

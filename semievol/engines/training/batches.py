@@ -1,12 +1,10 @@
-"""Examples as training batches: tokenised, ordered, collated; and the loss on a batch.
+"""Tokenised examples as training batches: ordered and collated; and the loss on a batch.
 
-An answer is never cut. The loss is on the answer and its end-of-turn token only. Knows nothing of adapters, optimizers
-or checkpoints.
+The loss is on the answer and its end-of-turn token only. Knows nothing of adapters, optimizers or checkpoints.
 """
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
@@ -14,29 +12,12 @@ from typing import Any, NotRequired, TypedDict
 import torch
 from torch.nn.functional import cross_entropy
 
-from semievol.engines.chat import Chat, Turn
+from semievol.engines.chat import Turn
 from semievol.engines.packing.attention import forward
 from semievol.engines.packing.batching import pad_left
 from semievol.engines.packing.layout import Packing
-from semievol.records import Example
 
 _GROUPED_BATCHES = 8
-_log = logging.getLogger(__name__)
-
-
-def tokenised(chat: Chat, examples: Sequence[Example]) -> list[Turn]:
-    """Examples as turns. An example that exceeds the model's context is left out, which is logged."""
-    prompts = chat.prompts([example.messages for example in examples])
-    turns = [chat.turn(e.messages, prompt, e.answer) for e, prompt in zip(examples, prompts, strict=True)]
-    fitting = [turn for turn in turns if chat.context is None or turn.length <= chat.context]
-    if len(fitting) < len(turns):
-        _log.warning(
-            "%d of %d examples are left out: they exceed the model's %d tokens",
-            len(turns) - len(fitting),
-            len(turns),
-            chat.context,
-        )
-    return fitting
 
 
 def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int]:

@@ -19,6 +19,8 @@ from typing import Any
 MARKER = "COMPLETE"
 ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
+FINGERPRINT = "lesson"
+"""The marker's key for the fingerprint of a training. Checkpoints of every version have it, so its name is kept."""
 _STAGING = ".partial-"
 _log = logging.getLogger(__name__)
 
@@ -87,16 +89,16 @@ def sweep(folder: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def newest(folder: Path, lesson: str | None = None) -> Path | None:
+def newest(folder: Path, fingerprint: str | None = None) -> Path | None:
     """The newest complete checkpoint of a training folder, or None; it can be loaded as an adapter, too.
 
-    lesson: only checkpoints with this lesson's fingerprint. Damaged ones are logged and not used.
+    fingerprint: only checkpoints of the training with this fingerprint. Damaged ones are logged and not used.
     """
     for checkpoint in sorted((folder / CHECKPOINTS).glob("checkpoint-*"), key=_step, reverse=True):
         wrong = fault(checkpoint)
         if wrong:
             _log.warning("checkpoint %s is not used: %s", checkpoint.name, wrong)
-        elif lesson is None or about(checkpoint).get("lesson") == lesson:
+        elif fingerprint is None or about(checkpoint).get(FINGERPRINT) == fingerprint:
             return checkpoint
         else:
             _log.warning("checkpoint %s is not used: it belongs to other examples or settings", checkpoint.name)

@@ -1,4 +1,4 @@
-"""Fine-tuning on examples: train, checkpoint, resume, stop, save.
+"""Fine-tuning on tokenised examples: train, checkpoint, resume, stop, save.
 
 transformers.Trainer does the loop. Added here are a fixed order of the examples, checkpoints that are complete or not
 there, and the ways in which a training ends. A resumed training gives bitwise the same adapter as an uninterrupted one
@@ -8,8 +8,6 @@ there, and the ways in which a training ends. A resumed training gives bitwise t
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import math
 import os
 import shutil
@@ -29,7 +27,7 @@ from semievol.engines.training import batches, checkpoints
 from semievol.engines.training.fused import Group, fused
 from semievol.engines.training.trainable import Trainable, prepared
 from semievol.errors import UserError
-from semievol.method.protocols import Lesson, Stopped
+from semievol.method.protocols import Stopped, TrainingSetup
 
 HELD_OUT_EVERY = 20
 _KEPT_CHECKPOINTS = 2
@@ -39,52 +37,50 @@ _STORED = {"fp32": None, "bf16": torch.bfloat16}
 
 def train(
     adapted: AdaptedModel,
-    lesson: Lesson,
+    rows: Sequence[Turn],
+    held_out: Sequence[Turn],
+    setup: TrainingSetup,
+    fingerprint: str,
     metric: Callable[[str, int, float], None],
     progress: Callable[[int, int], None],
     stopping: Callable[[], bool],
     budget: int = 2048,
 ) -> str:
-    """Folder of the finished adapter, `lesson.folder`/adapter.
+    """Folder of the finished adapter, `setup.folder`/adapter.
 
-    Returns at once if this lesson's adapter is already complete; else continues from the newest complete checkpoint of
-    this lesson; else starts anew. Every checkpoint can be used as an adapter.
+    Continues from the newest complete checkpoint with this fingerprint, or starts anew. Every checkpoint can be used as
+    an adapter.
+    rows: tokenised examples. held_out: those whose loss is measured only. fingerprint: of everything that the adapter
+    depends on.
     metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
     held_out_loss every 20 steps. When `stopping()` is true, saves a checkpoint and raises Stopped.
     """
-    if lesson.start:
-        adapted.check(Path(lesson.start))
-    finished = lesson.folder / checkpoints.ADAPTER
-    mark = lesson_fingerprint(lesson, adapted)
-    if checkpoints.fault(finished) is None and checkpoints.about(finished).get("lesson") == mark:
-        return str(finished)
-    rows = batches.tokenised(adapted.chat, lesson.examples)
-    held_out = batches.tokenised(adapted.chat, lesson.held_out)
     if not rows:
         raise UserError("There is no example to train on.", "training", "Add labeled records or accept candidates.")
     first = os.environ.get("RANK", "0") == "0"  # under torchrun only the first process writes
     if first:
-        checkpoints.sweep(lesson.folder)
-        checkpoints.sweep(lesson.folder / checkpoints.CHECKPOINTS)
-    resume = checkpoints.newest(lesson.folder, mark)
-    trainable = prepared(adapted, lesson.settings, lesson.seed, Path(lesson.start) if lesson.start else None)
+        checkpoints.sweep(setup.folder)
+        checkpoints.sweep(setup.folder / checkpoints.CHECKPOINTS)
+    resume = checkpoints.newest(setup.folder, fingerprint)
+    trainable = prepared(adapted, setup.settings, setup.seed, Path(setup.start) if setup.start else None)
     try:
         loss = _Loss(adapted)
         watcher = _Watcher(trainable.model, loss, held_out, Batcher(budget), metric, progress, stopping)
-        arguments = _arguments(adapted, lesson, trainable.method, len(rows))
+        arguments = _arguments(adapted, setup, trainable.method, len(rows))
         lengths = [turn.length for turn in rows]
-        order = batches.order(lengths, lesson.settings.batch_size, arguments.max_steps, lesson.seed)
+        order = batches.order(lengths, setup.settings.batch_size, arguments.max_steps, setup.seed)
         rows = [rows[place] for place in order]
-        trainer = _Trainer(trainable, loss, lesson.folder, mark, arguments, rows, watcher)
+        trainer = _Trainer(trainable, loss, setup.folder, fingerprint, arguments, rows, watcher)
         probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
         with fused(trainable.model, adapted.model.dtype, probe) as watcher.groups:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
             raise Stopped(f"training stopped after step {trainer.state.global_step}")
-        about = {"lesson": mark, "step": trainer.state.global_step}
+        about = {checkpoints.FINGERPRINT: fingerprint, "step": trainer.state.global_step}
+        finished = setup.folder / checkpoints.ADAPTER
         if first:
             with checkpoints.written_whole(finished, about) as folder:
-                trainable.save(folder, _STORED[lesson.settings.store_dtype])
+                trainable.save(folder, _STORED[setup.settings.store_dtype])
         trainer.accelerator.wait_for_everyone()
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
@@ -99,7 +95,7 @@ def train(
     finally:
         trainable.close()
     if first:
-        shutil.rmtree(lesson.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
+        shutil.rmtree(setup.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
     return str(finished)
 
 
@@ -110,27 +106,14 @@ def peak_rate(settings: Tuning, hidden_size: int, how: Method) -> float:
     return settings.learning_rate
 
 
-def lesson_fingerprint(lesson: Lesson, adapted: AdaptedModel) -> str:
-    """SHA-256 over everything that the adapter depends on; checkpoints of another lesson are never continued."""
-    start = checkpoints.about(Path(lesson.start))["files"] if lesson.start else None
-    parts = [
-        [[[m.role, m.content] for m in example.messages] + [example.answer] for example in lesson.examples],
-        lesson.settings.model_dump(mode="json", exclude={"save_every"}),
-        lesson.seed,
-        start,
-        adapted.fingerprint,
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int) -> TrainingArguments:
-    settings = lesson.settings
+def _arguments(adapted: AdaptedModel, setup: TrainingSetup, how: Method, examples: int) -> TrainingArguments:
+    settings = setup.settings
     steps = settings.steps(examples)
     micro = min(settings.micro_batch_size, settings.batch_size)
     workers = int(os.environ.get("WORLD_SIZE", "1"))
     schedule = {"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule)
     arguments = TrainingArguments(
-        output_dir=str(lesson.folder / checkpoints.CHECKPOINTS),
+        output_dir=str(setup.folder / checkpoints.CHECKPOINTS),
         max_steps=steps,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=max(1, settings.batch_size // micro // workers),
@@ -140,7 +123,7 @@ def _arguments(adapted: AdaptedModel, lesson: Lesson, how: Method, examples: int
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",
-        seed=lesson.seed % 2**32,
+        seed=setup.seed % 2**32,
         train_sampling_strategy="sequential",  # the rows are in the order of training
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -185,7 +168,7 @@ class _Trainer(Trainer):
         trainable: Trainable,
         loss: _Loss,
         folder: Path,
-        mark: str,
+        fingerprint: str,
         arguments: TrainingArguments,
         rows: list[Turn],
         watcher: _Watcher,
@@ -201,7 +184,7 @@ class _Trainer(Trainer):
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by the labeled tokens of the whole update
         self.loss_is_scaled_for_ga = True
         self._loss_shifts_labels = False  # every label is predicted; else the Trainer would not count the first
-        self._trainable, self._loss, self._mark, self._watcher = trainable, loss, mark, watcher
+        self._trainable, self._loss, self._fingerprint, self._watcher = trainable, loss, fingerprint, watcher
         self._checkpoints = folder / checkpoints.CHECKPOINTS
 
     def compute_loss(
@@ -218,7 +201,7 @@ class _Trainer(Trainer):
         if self.args.should_save:
             step = self.state.global_step
             written, final = staging / f"checkpoint-{step}", self._checkpoints / f"checkpoint-{step}"
-            checkpoints.publish(written, final, {"lesson": self._mark, "step": step})
+            checkpoints.publish(written, final, {checkpoints.FINGERPRINT: self._fingerprint, "step": step})
             staging.rmdir()
             checkpoints.keep_newest(self._checkpoints.parent, _KEPT_CHECKPOINTS)
         self.accelerator.wait_for_everyone()
@@ -238,7 +221,7 @@ class _Watcher(TrainerCallback):
         self,
         model: Any,
         loss: _Loss,
-        held_out: list[Turn],
+        held_out: Sequence[Turn],
         batcher: Batcher,
         metric: Callable[[str, int, float], None],
         progress: Callable[[int, int], None],

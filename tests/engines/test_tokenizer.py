@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from semievol.engines.models import lengths
+from semievol.engines.models import tokenizer
 from semievol.importing.build import build_records
 from semievol.importing.mapping import Mapping
 from semievol.jobs import intake
@@ -19,12 +19,14 @@ from tests.importing.files import table_of
 TEXTS = ["", "one two", "Überraschung 👩‍👧", "x" * 500, "two\n\nlines  and   spaces"]
 
 
-def test_lengths_are_those_of_the_whole_tokenizer() -> None:
-    folder = lengths.folder_of("starter")
+def test_token_counts_are_those_of_the_whole_tokenizer() -> None:
+    folder = tokenizer.folder_of("starter")
     assert folder is not None
     whole = AutoTokenizer.from_pretrained(folder)
-    assert lengths.lengths(folder, TEXTS).tolist() == [len(whole.encode(t, add_special_tokens=False)) for t in TEXTS]
-    assert lengths.context_length(folder) == 2048
+    assert tokenizer.token_counts(folder, TEXTS).tolist() == [
+        len(whole.encode(t, add_special_tokens=False)) for t in TEXTS
+    ]
+    assert tokenizer.context_length(folder) == 2048
 
 
 def test_records_that_the_model_cannot_read_are_counted() -> None:
@@ -53,14 +55,13 @@ def test_a_long_answer_rule_counts_as_well() -> None:
 
 @pytest.mark.parametrize("model", ["somebody/model-on-the-hub", "", "/no/such/folder"])
 def test_nothing_is_said_of_a_model_that_is_not_here(model: str, tmp_path: Path) -> None:
-    assert lengths.folder_of(model) is None
-    assert lengths.folder_of(str(tmp_path)) == tmp_path
+    assert tokenizer.folder_of(model) is None
+    assert tokenizer.folder_of(str(tmp_path)) == tmp_path
 
 
 def test_no_torch_is_loaded() -> None:
-    program = (
-        "import sys; from semievol.engines.models import lengths; lengths.lengths(lengths.STARTER_FOLDER, ['a']); "
-    )
+    program = "import sys; from semievol.engines.models.tokenizer import STARTER_FOLDER, token_counts; "
+    program += "token_counts(STARTER_FOLDER, ['a']); "
     program += "print('torch' in sys.modules, 'transformers' in sys.modules)"
     root = Path(__file__).parents[2]
     out = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)

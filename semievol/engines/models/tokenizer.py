@@ -1,4 +1,4 @@
-"""A model's own tokenizer without torch: lengths of texts in tokens, the context length, control tokens."""
+"""A model's own tokenizer, read from its folder without torch: texts in tokens, context length, control tokens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def context_length(folder: Path) -> int | None:
     return int(found) if found else None
 
 
-def lengths(folder: Path, texts: Sequence[str]) -> np.ndarray:
+def token_counts(folder: Path, texts: Sequence[str]) -> np.ndarray:
     """Tokens of each text, int64[n]. Raises OSError or ValueError if the folder has no usable tokenizer.json."""
     encoded = _tokenizer(folder / "tokenizer.json").encode_batch_fast(list(texts), add_special_tokens=False)
     return np.array([len(one) for one in encoded], np.int64)
