@@ -3,14 +3,14 @@
 Every figure takes a table and whether the theme is dark. Draw with `theme=None`, else Streamlit paints its own look
 over this one. Text that comes from data passes through `label`, because Plotly reads some HTML. Counting is done
 before drawing (`bin_confidence`, `bin_similarity`): a figure holds bins, not 100,000 records. Colour never carries a
-meaning alone: disputed bars are hatched, lines are dashed, points have shapes. Knows nothing of pages.
+meaning alone: bars are hatched, lines are dashed, points have shapes. Knows nothing of pages.
 """
 
 from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,23 +89,6 @@ def bin_confidence(values: ArrayLike, agreed: ArrayLike, bins: int = 60) -> pd.D
     return pd.DataFrame(columns)
 
 
-def confidence_histogram(
-    bins: pd.DataFrame, measure: str, lines: Mapping[str, float] | None = None, dark: bool = False
-) -> go.Figure:
-    """Stacked bars of `bin_confidence`, and a line where the policy cuts (`selection.threshold_of`)."""
-    colours = palette(dark)
-    figure = _figure(dark, MEASURES.get(measure, measure), "Candidates", barmode="stack", bargap=0.04)
-    figure.update_layout(legend_traceorder="normal")
-    for position, name in enumerate(("agreed", "disputed")):
-        _bin_bars(figure, bins, name, position, colours)
-    for position, (part, value) in enumerate((lines or {}).items()):
-        text = f"≤ {value:.3g}" if part == "all" else f"{part} ≤ {value:.3g}"
-        look = {"color": colours.text, "width": 2, "dash": _cycle(DASHES, position)}
-        note = {"text": text, "yshift": -4 - 16 * position}
-        figure.add_vline(x=value, line=look, annotation=note, annotation_position="top right")
-    return figure
-
-
 def class_mix(shares: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Grouped bars. shares: one line per class (index), one column per set (kept, pool, labeled), values in 0-1."""
     colours = palette(dark)
@@ -126,12 +109,21 @@ def class_mix(shares: pd.DataFrame, dark: bool = False) -> go.Figure:
 
 def risk_coverage(curves: pd.DataFrame, dark: bool = False) -> go.Figure:
     """One line per measure. curves: measure, coverage (share kept), risk (share wrong among them)."""
+    colours = palette(dark)
     figure = _figure(dark, "Share of candidates kept, most confident first", "Share wrong among them")
     figure.update_layout(xaxis={**PERCENT, "range": [0, 101]}, yaxis={**PERCENT, "rangemode": "tozero"})
     for position, (name, curve) in enumerate(curves.groupby("measure", sort=False)):
         curve = curve.sort_values("coverage", kind="stable")
-        hover = "%{x:.1f} % kept, %{y:.1f} % wrong"
-        _line(figure, position, name, 100 * curve["coverage"], 100 * curve["risk"], hover, dark)
+        # The browser gets a part of a long curve, its first and last point always.
+        shown = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), MOST_POINTS)).round().astype(int))
+        figure.add_scatter(
+            x=100 * curve["coverage"].to_numpy()[shown],
+            y=100 * curve["risk"].to_numpy()[shown],
+            mode="lines" if len(shown) > 1 else "markers",
+            name=label(MEASURES.get(str(name), name)),
+            line={"color": _cycle(colours.series, position), "width": 2, "dash": _cycle(DASHES, position)},
+            hovertemplate="%{fullData.name}<br>%{x:.1f} % kept, %{y:.1f} % wrong<extra></extra>",
+        )
     return figure.update_traces(line_shape="hv")
 
 
@@ -164,15 +156,6 @@ def reliability(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
     return figure
 
 
-def metric_curves(metrics: pd.DataFrame, title: str = "Loss", dark: bool = False) -> go.Figure:
-    """One line per `name`. metrics: name, step, value; at most 500 points a line are drawn, the last always."""
-    figure = _figure(dark, "Step", title)
-    for position, (name, curve) in enumerate(metrics.groupby("name", sort=False)):
-        curve = curve.sort_values("step", kind="stable")
-        _line(figure, position, name, curve["step"], curve["value"], "step %{x:,}: %{y:.4g}", dark)
-    return figure
-
-
 def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Heat map of counts; lines (index) gold, columns what was answered. Coloured by the share of each line."""
     colours = palette(dark)
@@ -200,18 +183,26 @@ def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
     return _named_axis(figure, "yaxis", counts.index).update_layout(yaxis={"autorange": "reversed", "showgrid": False})
 
 
-def bin_similarity(values: ArrayLike, bins: int = 40) -> pd.DataFrame:
-    """Counts over equal bins of cosine similarity: left, right, records. NaN falls out."""
+def bin_similarity(values: ArrayLike) -> pd.DataFrame:
+    """Counts over 40 equal bins of cosine similarity: left, right, records. NaN falls out."""
     x = np.asarray(values, dtype=float)
     x = x[np.isfinite(x)]
-    edges = np.linspace(min(0.0, float(x.min(initial=0.0))), max(1.0, float(x.max(initial=1.0))), bins + 1)
+    edges = np.linspace(min(0.0, float(x.min(initial=0.0))), max(1.0, float(x.max(initial=1.0))), 40 + 1)
     return pd.DataFrame({"left": edges[:-1], "right": edges[1:], "records": np.histogram(x, edges)[0]})
 
 
 def similarity_histogram(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Bars of `bin_similarity`: how near the pool's records are to their nearest labeled one."""
-    figure = _figure(dark, "Similarity to the nearest labeled record", "Records", bargap=0.04)
-    return _bin_bars(figure, bins, "records", 0, palette(dark)).update_layout(showlegend=False)
+    figure = _figure(dark, "Similarity to the nearest labeled record", "Records", bargap=0.04, showlegend=False)
+    return figure.add_bar(
+        x=(bins["left"] + bins["right"]) / 2,
+        y=bins["records"],
+        width=bins["right"] - bins["left"],
+        name="records",
+        marker={"color": palette(dark).accent},
+        customdata=bins[["left", "right"]].to_numpy(),
+        hovertemplate="%{customdata[0]:.3f} to %{customdata[1]:.3f}<br>%{y:,} records<extra></extra>",
+    )
 
 
 def records_map(points: pd.DataFrame, colour: str, dark: bool = False) -> go.Figure:
@@ -237,7 +228,7 @@ def records_map(points: pd.DataFrame, colour: str, dark: bool = False) -> go.Fig
 
 
 def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
-    """Accuracy with intervals, in groups side by side: those of a group stand together, those of a kind look alike.
+    """Accuracy with intervals: bars of a group are side by side, bars of a kind look alike.
 
     scores: group, kind, accuracy, low, high, the last three shares in 0-1; the lines of a group follow each other.
     """
@@ -278,31 +269,6 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
 
 def _figure(dark: bool, x: str, y: str, **layout: Any) -> go.Figure:
     return go.Figure(layout={"template": template(dark), "xaxis_title_text": x, "yaxis_title_text": y, **layout})
-
-
-def _bin_bars(figure: go.Figure, bins: pd.DataFrame, name: str, position: int, colours: Palette) -> go.Figure:
-    return figure.add_bar(
-        x=(bins["left"] + bins["right"]) / 2,
-        y=bins[name],
-        width=bins["right"] - bins["left"],
-        name=name,
-        marker={"color": colours.series[position], "pattern": _hatch(position, colours)},
-        customdata=bins[["left", "right"]].to_numpy(),
-        hovertemplate="%{customdata[0]:.3f} to %{customdata[1]:.3f}<br>%{y:,} %{fullData.name}<extra></extra>",
-    )
-
-
-def _line(figure: go.Figure, position: int, name: object, x: pd.Series, y: pd.Series, hover: str, dark: bool) -> None:
-    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
-    look = {"color": _cycle(palette(dark).series, position), "width": 2, "dash": _cycle(DASHES, position)}
-    figure.add_scatter(
-        x=x.to_numpy()[keep],
-        y=y.to_numpy()[keep],
-        mode="lines" if len(keep) > 1 else "markers",
-        name=label(MEASURES.get(str(name), name)),
-        line=look,
-        hovertemplate="%{fullData.name}<br>" + hover + "<extra></extra>",
-    )
 
 
 def _points(figure: go.Figure, points: pd.DataFrame, name: str, marker: dict[str, Any]) -> go.Figure:

@@ -1,7 +1,7 @@
-"""The command line: the same verbs as the pages, headless.
+"""The command line: what the pages do, without a browser.
 
-Every verb takes `--json`; the last line on standard output is then one JSON object. Exit 0 fine, 1 the run failed,
-2 the user's mistake, told in one sentence on standard error.
+Every verb takes `--json`; the last line on standard output is then one JSON object. Exit codes: 0 fine, 1 the run
+failed, 2 the user's mistake, explained in one sentence on standard error.
 """
 
 from __future__ import annotations
@@ -10,39 +10,38 @@ import argparse
 import json
 import logging
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from semievol import config as settings
 from semievol import installed, terminal
 from semievol.errors import UserError
-from semievol.export import FORMS, arrival, export
+from semievol.export import FORMS, export, restoring
 from semievol.export.files import table as write_table
 from semievol.importing.readers.overrides import per_file
 from semievol.jobs import intake, launch, models
 from semievol.jobs.summary import summary
-from semievol.records import STAGES, Split
+from semievol.records import STAGES, Kind, Split
 from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.runs import progress, rounds, run_table, runs
+from semievol.store.runs import rounds, runs
 
 log = logging.getLogger("semievol")
 
-KINDS = ("multiple_choice", "classification", "numeric", "text")
-FOLLOW_SECONDS = 0.5
-_SHOWN = 5
+_SHOWN = 5  # rejected rows that are printed for each split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses `arguments`, carries out the verb, returns the exit code."""
-    with redirect_stderr(terminal.Heard(sys.stderr)):
-        return _carried_out(arguments)
+    with redirect_stderr(terminal.OptionalStream(sys.stderr)):
+        return _carry_out(arguments)
 
 
-def _carried_out(arguments: Sequence[str] | None) -> int:
+def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
         chosen = _parser().parse_args(arguments)
         store = open_store(chosen.workspace)
@@ -57,8 +56,8 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         log.exception("something broke")
         print("semievol: an unexpected error occurred; the details are above.", file=sys.stderr)
         return 1
-    outcome = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
-    return terminal.said(outcome, int(code))
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
+    return terminal.write_result(text, int(code))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _id(text: str) -> int:
-    """A number as the store gives them out."""
+    """The id of a round, run or selection."""
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
         raise argparse.ArgumentTypeError(f'"{text}" is not an id of a round, run or selection')
     return int(text)
@@ -90,70 +89,55 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     verb("sample", _sample, "create the bundled sample project")
-    imports = verb("import", _import, "make a project from files or from an archive")
-    imports.add_argument("--archive", type=Path, metavar="F", help="archive of a whole project, instead of files")
-    imports.add_argument("--labeled", type=Path, help="file with known answers")
-    imports.add_argument("--unlabeled", type=Path, help="file without answers")
-    imports.add_argument("--test", type=Path, help="file with known answers, used only to test models")
-    imports.add_argument("--name", help="name of the project; optional for an archive")
-    imports.add_argument("--task", choices=KINDS, help="kind of task; inferred if left out")
-    imports.add_argument(
-        "--map", metavar="question=COL,answer=COL,options=COL", help="role of each column; inferred if left out"
-    )
+    option = verb("import", _import, "make a project from files or from an archive").add_argument
+    option("--archive", type=Path, metavar="F", help="archive of a whole project, instead of files")
+    option("--labeled", type=Path, help="file with known answers")
+    option("--unlabeled", type=Path, help="file without answers")
+    option("--test", type=Path, help="file with known answers, used only to test models")
+    option("--name", help="name of the project; optional for an archive")
+    option("--task", choices=get_args(Kind), help="kind of task; inferred if left out")
+    option("--map", metavar="question=COL,answer=COL,options=COL", help="role of each column; inferred if left out")
     each = "for all files that have one, or for one file: labeled=%s; may be given several times"
-    imports.add_argument(
-        "--sheet", action="append", default=[], metavar="NAME", help=f"sheet of a workbook, {each % 'NAME'}"
-    )
-    imports.add_argument(
+    option("--sheet", action="append", default=[], metavar="NAME", help=f"sheet of a workbook, {each % 'NAME'}")
+    option(
         "--encoding", action="append", default=[], metavar="NAME", help=f"encoding of a text file, {each % 'cp1252'}"
     )
-    imports.add_argument(
-        "--delimiter", action="append", default=[], metavar="CHAR", help=f'"tab" or a character, {each % "tab"}'
-    )
-    imports.add_argument(
-        "--instruction", default="", metavar="TEXT", help="what is asked of every record (system message)"
-    )
-    imports.add_argument(
-        "--hide-gold", action="store_true", help="keep answers of the unlabeled file, for measuring only"
-    )
-    imports.add_argument(
-        "--count-from", type=int, choices=(0, 1), help="number of the first option in numeric answers; inferred"
-    )
-    imports.add_argument(
-        "--rejected", type=Path, metavar="FILE", help="write every rejected row with its reason to this file"
-    )
-    imports.add_argument("--strict", action="store_true", help="stop with an error if a finding needs a decision")
-    instruct = verb("instruct", _instruct, "set the instruction of a project, as a new dataset version")
-    instruct.add_argument("project", metavar="PROJECT")
-    instruct.add_argument("instruction", metavar="TEXT", help="what is asked of every record; empty for none")
-    run = verb("run", _run, "propagate, select, fine-tune, evaluate")
-    run.add_argument("project", nargs="?", metavar="PROJECT")
-    run.add_argument("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
-    run.add_argument("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
-    run.add_argument(
-        "--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting"
-    )
-    run.add_argument("--round", type=_id, metavar="ID", help="work in this round")
-    run.add_argument("--parent", type=_id, metavar="ID", help="open a round that starts from the model of this one")
-    run.add_argument("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")
-    run.add_argument("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
-    run.add_argument("--selection", type=_id, metavar="N", help="number of the frozen selection to fine-tune on")
-    run.add_argument("--resume", type=_id, metavar="RUN", help="continue this stopped or failed run")
-    status = verb("status", _status, "list projects, or show the runs of a project, or one run")
-    status.add_argument("subject", nargs="?", metavar="PROJECT | RUN")
-    exports = verb("export", _export, "write results to a file or folder")
-    exports.add_argument("project", metavar="PROJECT")
-    exports.add_argument("--what", choices=FORMS, required=True)
-    exports.add_argument("--out", type=Path, required=True)
-    models_ = verb("models", _models, "list the known models, or check some")
-    models_.add_argument("what", nargs="?", choices=("list", "check"), default="list")
-    models_.add_argument("names", nargs="*", metavar="NAME", help="models to check (only with `check`)")
-    compare = verb("compare", _compare, "show the results of several runs")
-    compare.add_argument("runs", type=_id, nargs="+", metavar="RUN")
+    option("--delimiter", action="append", default=[], metavar="CHAR", help=f'"tab" or a character, {each % "tab"}')
+    option("--instruction", default="", metavar="TEXT", help="what is asked of every record (system message)")
+    option("--hide-gold", action="store_true", help="keep answers of the unlabeled file, for measuring only")
+    option("--count-from", type=int, choices=(0, 1), help="number of the first option in numeric answers; inferred")
+    option("--rejected", type=Path, metavar="FILE", help="write every rejected row with its reason to this file")
+    option("--strict", action="store_true", help="stop with an error if a finding needs a decision")
+    option = verb("instruct", _instruct, "set the instruction of a project, as a new dataset version").add_argument
+    option("project", metavar="PROJECT")
+    option("instruction", metavar="TEXT", help="what is asked of every record; empty for none")
+    option = verb("run", _run, "propagate, select, fine-tune, evaluate").add_argument
+    option("project", nargs="?", metavar="PROJECT")
+    option("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
+    option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
+    option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
+    option("--round", type=_id, metavar="ID", help="work in this round")
+    option("--parent", type=_id, metavar="ID", help="open a round that starts from the model of this one")
+    option("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")
+    option("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
+    option("--selection", type=_id, metavar="N", help="number of the frozen selection to fine-tune on")
+    option("--resume", type=_id, metavar="RUN", help="continue this stopped or failed run")
+    option = verb("status", _status, "list projects, or show the runs of a project, or one run").add_argument
+    option("subject", nargs="?", metavar="PROJECT | RUN")
+    option = verb("export", _export, "write results to a file or folder").add_argument
+    option("project", metavar="PROJECT")
+    option("--what", choices=FORMS, required=True)
+    option("--out", type=Path, required=True)
+    option = verb("models", _models, "list the known models, or check some").add_argument
+    option("what", nargs="?", choices=("list", "check"), default="list")
+    option("names", nargs="*", metavar="NAME", help="models to check (only with `check`)")
+    option = verb("compare", _compare, "show the results of several runs").add_argument
+    option("runs", type=_id, nargs="+", metavar="RUN")
     return parser
 
 
 _Outcome = tuple[int, Any, str]
+"""Of a verb: the exit code, the result for `--json`, and the same as text."""
 
 
 def _sample(store: Store, chosen: argparse.Namespace) -> _Outcome:
@@ -174,22 +158,19 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         files["test"] = chosen.test
     names = {split: path.name for split, path in files.items()}
     read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter)
+    make_draft = partial(
+        intake.draft,
+        kind=chosen.task,
+        mapping=chosen.map,
+        hide_gold=chosen.hide_gold,
+        strict=chosen.strict,
+        base=chosen.count_from,
+        instruction=chosen.instruction,
+    )
     with terminal.Bars() as bars:
-        project, draft = intake.import_files(
-            store,
-            chosen.name,
-            files,
-            kind=chosen.task,
-            mapping=chosen.map,
-            hide_gold=chosen.hide_gold,
-            strict=chosen.strict,
-            base=chosen.count_from,
-            watch=bars.show,
-            read_as=read_as,
-            instruction=chosen.instruction,
-        )
+        project, draft = intake.import_files(store, chosen.name, files, make_draft, bars.show, read_as)
     report = {split: part.as_dict() for split, part in draft.imported.report.items()}
-    findings = draft.imported.told()
+    findings = draft.imported.findings_with_outcome()
     lines = [f'Project "{project.name}" ({draft.task.kind}).']
     lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
     lines += [f"    {note}" for part in report.values() for note in part["notes"]]
@@ -201,7 +182,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         lines += first + more
     lines += [f"  {finding['kind']}: {finding['count']:,}. {finding['what']}" for finding in findings]
     if chosen.rejected is not None:
-        write_table(chosen.rejected, [{"split": split, **r.as_dict()} for split, r in draft.imported.rejected()])
+        write_table(chosen.rejected, [{"split": split, **asdict(r)} for split, r in draft.imported.rejected()])
     task = draft.task
     result = {"project": project.name, "id": project.id, "task": task.kind, "labels": list(task.labels)}
     result |= {"instruction": task.instruction}
@@ -214,7 +195,7 @@ def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:
     if any(value is not None for value in given) or chosen.hide_gold or chosen.strict:
         raise UserError("An archive is imported as it is.", "--archive", "Give only --name with it.")
     with terminal.Bars() as bars:
-        project = arrival.restore(store, chosen.archive, chosen.name, bars.show)
+        project = restoring.restore(store, chosen.archive, chosen.name, bars.show)
     found = {"rounds": len(rounds.list_rounds(store, project.id)), "runs": len(runs.list_runs(store, project.id))}
     words = f'Project "{project.name}": rounds {found["rounds"]}, runs {found["runs"]}.'
     task = None if project.task is None else project.task.kind
@@ -224,26 +205,26 @@ def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:
 
 def _instruct(store: Store, chosen: argparse.Namespace) -> _Outcome:
     project = intake.instruct(store, projects.find_project(store, chosen.project), chosen.instruction)
-    told = f"The instruction was saved as version {project.version_number} of {project.name}."
+    words = f"The instruction was saved as version {project.version_number} of {project.name}."
     result = {"project": project.name, "id": project.id, "version": project.version_number}
-    return 0, result | {"instruction": chosen.instruction.strip()}, told
+    return 0, result | {"instruction": chosen.instruction.strip()}, words
 
 
 def _run(store: Store, chosen: argparse.Namespace) -> _Outcome:
     run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
-    run = _follow(store, run.id)
+    run = launch.follow(store, run.id)
     result = summary(store, run.id)
-    return 0 if run.status == "done" else 1, result, _told(result)
+    return 0 if run.status == "done" else 1, result, _as_text(result)
 
 
-def _resumed(store: Store, chosen: argparse.Namespace) -> run_table.Run:
+def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
     given = [chosen.project, chosen.preset, chosen.config, chosen.round, chosen.parent, chosen.selection]
     if any(value is not None for value in given) or chosen.assignments:
         raise UserError("A resumed run keeps its own settings.", "--resume", "Give the run's number alone.")
     return launch.resume(store, chosen.resume)
 
 
-def _start(store: Store, chosen: argparse.Namespace) -> run_table.Run:
+def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
     if chosen.project is None:
         raise UserError("No project was named.", "run", "Give a project, or --resume RUN.")
     if STAGES.index(chosen.first) > STAGES.index(chosen.until):
@@ -268,7 +249,7 @@ def _start(store: Store, chosen: argparse.Namespace) -> run_table.Run:
 
 
 def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
-    """The round's own settings with what is asked for now. Raises UserError where that would be another round."""
+    """The round's own settings, overlaid by the options. Raises UserError where they would make another round."""
     round_ = rounds.get_round(store, chosen.round)
     if chosen.preset is None and chosen.config is None:
         config = settings.overlaid(round_.config.model_dump(mode="json"), chosen.assignments)
@@ -281,35 +262,8 @@ def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
     return config
 
 
-def _follow(store: Store, run_id: int) -> run_table.Run:
-    """Waits for the run's end and tells its progress on standard error; Ctrl-C asks it to stop."""
-    told = ""
-    while True:
-        try:
-            launch.ensure_worker(store)
-            run = runs.get_run(store, run_id)
-            line = _progress_line(store, run)
-            if line != told:
-                print(line, file=sys.stderr, flush=True)
-                told = line
-            if run.status in ("done", "failed", "cancelled", "interrupted"):
-                return run
-            time.sleep(FOLLOW_SECONDS)
-        except KeyboardInterrupt:
-            print("stopping; finished work is kept", file=sys.stderr)
-            launch.stop(store, run_id)
-
-
-def _progress_line(store: Store, run: run_table.Run) -> str:
-    current = [stage for stage in progress.stages(store, run.id) if stage.status == "running"]
-    if not current:
-        return f"run {run.id}: {run.status}"
-    stage = current[-1]
-    tenth = f" {10 * (10 * stage.done // stage.total)} %" if stage.total else ""
-    return f"run {run.id}: {stage.stage}{tenth}"
-
-
-def _told(result: dict[str, Any]) -> str:
+def _as_text(result: dict[str, Any]) -> str:
+    """A run's `summary` in lines."""
     lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]} in {result["seconds"]} s.']
     if result["candidates"] is not None:
         lines.append(f"  {result['candidates']:,} candidates, {result['agreed']:,} agreed")
@@ -334,17 +288,18 @@ def _status(store: Store, chosen: argparse.Namespace) -> _Outcome:
         listed = [{"project": p.name, "id": p.id, "counts": p.counts} for p in projects.list_projects(store)]
         return 0, {"projects": listed}, "\n".join(f"{p['id']}: {p['project']}" for p in listed) or "No projects yet."
     if chosen.subject.isdecimal() and int(chosen.subject) in [run.id for run in runs.list_runs(store)]:
-        run = runs.get_run(store, int(chosen.subject))  # a number that a run has is that run, not a project
-        return 0, summary(store, run.id) | {"pid": run.pid, "attempt": run.attempt}, _told(summary(store, run.id))
+        run = runs.get_run(store, int(chosen.subject))  # a number is a run's if there is such a run, else a project's
+        result = summary(store, run.id)
+        return 0, result | {"pid": run.pid, "attempt": run.attempt}, _as_text(result)
     project = projects.find_project(store, chosen.subject)
     listed_runs = [
         {"run": r.id, "round": r.round_id, "status": r.status, "first": r.first, "until": r.until, "pid": r.pid}
         for r in runs.list_runs(store, project.id)
     ]
     found_rounds = [{"round": r.id, "number": r.number} for r in rounds.list_rounds(store, project.id)]
-    result = {"project": project.name, "id": project.id, "counts": project.counts}
+    about = {"project": project.name, "id": project.id, "counts": project.counts}
     words = [f"run {r['run']}: {r['status']} ({r['first']} to {r['until']})" for r in listed_runs]
-    return 0, result | {"rounds": found_rounds, "runs": listed_runs}, "\n".join(words) or "No runs yet."
+    return 0, about | {"rounds": found_rounds, "runs": listed_runs}, "\n".join(words) or "No runs yet."
 
 
 def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
@@ -369,7 +324,7 @@ def _models(store: Store, chosen: argparse.Namespace) -> _Outcome:
     lines = [models_line(one) for one in found]
     if advice := installed.advice():
         lines.append(advice)
-    return 0, {"models": [one.as_dict() for one in found]}, "\n".join(lines)
+    return 0, {"models": [asdict(one) for one in found]}, "\n".join(lines)
 
 
 def models_line(one: models.Known) -> str:
@@ -383,4 +338,4 @@ def models_line(one: models.Known) -> str:
 
 def _compare(store: Store, chosen: argparse.Namespace) -> _Outcome:
     found = [summary(store, run_id) for run_id in chosen.runs]
-    return 0, {"runs": found}, "\n".join(_told(one) for one in found)
+    return 0, {"runs": found}, "\n".join(_as_text(one) for one in found)

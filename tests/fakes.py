@@ -225,7 +225,7 @@ class MemoryJournal:
                 line = {"record_key": key, "record_id": record.id, "question": record.question, "similarity": None}
                 line |= {"gold": record.answer if with_gold else None}
                 lines.append(line | candidates.candidate_columns(found, record.content_hash, flagged, decided))
-        return pd.DataFrame(lines, columns=list(candidates.NAMES))
+        return pd.DataFrame(lines, columns=list(candidates.COLUMNS))
 
     def selection(self) -> Frozen | None:
         return self.frozen

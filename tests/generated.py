@@ -10,8 +10,8 @@ from sqlalchemy import Boolean, Column, Double, Integer, Table, insert, select
 from semievol import config as settings
 from semievol.records import SPLITS, STAGES
 from semievol.store import schema
-from semievol.store.archives import belongings
-from semievol.store.archives.taking import ADAPTERS, FOLDS
+from semievol.store.archives import ownership
+from semievol.store.archives.export_rows import ADAPTERS, FOLDS
 from semievol.store.columns import Json
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
@@ -54,7 +54,7 @@ def project(store: Store, name: str, draw: Any, adapters: list[str]) -> Project:
     made = projects.create_project(store, name)
     known: dict[str, list[int]] = {"projects": [made.id]}
     with store.write() as connection:
-        for table in belongings.tables():
+        for table in ownership.tables():
             if table is schema.projects:
                 continue
             for _ in range(draw(st.integers(0, 3))):
@@ -62,8 +62,8 @@ def project(store: Store, name: str, draw: Any, adapters: list[str]) -> Project:
                 if row is not None:
                     # what the schema forbids is left out
                     connection.execute(insert(table).prefix_with("OR IGNORE").values(**row))
-            if (key := belongings.number(table)) is not None:
-                mine = select(key).where(belongings.owned(table, made.id)).order_by(key)
+            if (key := ownership.number(table)) is not None:
+                mine = select(key).where(ownership.owned(table, made.id)).order_by(key)
                 known[table.name] = list(connection.execute(mine).scalars())
     return projects.find_project(store, made.id)
 
@@ -72,9 +72,9 @@ def _row(table: Table, draw: Any, known: dict[str, list[int]], adapters: list[st
     """Values of a row, None where it would have to point at a row and there is none."""
     row: dict[str, Any] = {}
     for column in table.columns:
-        if column is belongings.number(table):
+        if column is ownership.number(table):
             continue
-        if (target := belongings.pointers(table).get(column.name)) is not None:
+        if (target := ownership.pointers(table).get(column.name)) is not None:
             there = known.get(target, [])
             if not there and not column.nullable:
                 return None
@@ -92,7 +92,7 @@ def _value(table: Table, column: Column[Any], draw: Any, known: dict[str, list[i
         return draw(st.sampled_from([None, *adapters]))
     if here == FOLDS:
         return draw(st.none() | st.dictionaries(st.sampled_from("012"), st.sampled_from(adapters), max_size=2))
-    if here in belongings.LISTS:
+    if here in ownership.LISTS:
         return draw(st.lists(st.sampled_from(known["records"]), max_size=3)) if known["records"] else []
     if column.nullable and draw(st.booleans()):
         return None

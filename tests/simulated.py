@@ -47,6 +47,7 @@ def project(
         **{measure: np.logaddexp(0, z + chance.normal(0, 1.2, count)) for measure in MEASURES[1:-1]},
         "vote_entropy": np.digitize(z + chance.normal(0, 1, count), [0, 1]).astype(float),
         "correct": chance.random(count) >= special.expit(z + harder),
+        **dict.fromkeys(("flagged", "spent", "cross_fitted"), False),
     }
     words = {"answer": object, "exactness": object}
     frame = pd.DataFrame(columns, index=[f"r{i}" for i in range(count)]).astype(words)

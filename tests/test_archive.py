@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from semievol.config import Policy
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
-from semievol.export import archive, arrival, sealed
+from semievol.export import archive, restoring, sealed
 from semievol.store import database, migrations
 from semievol.store.data import projects, records
 from semievol.store.database import Store, open_store
@@ -125,7 +125,7 @@ def rewritten(path: Path, change: Change, out: Path) -> Path:
 def refused(store: Store, path: Path, *words: str) -> None:
     """One sentence with these words, and nothing imported."""
     with pytest.raises(UserError) as told:
-        arrival.restore(store, path, "Elsewhere")
+        restoring.restore(store, path, "Elsewhere")
     said = str(told.value)
     assert "\n" not in said
     assert told.value.remedy
@@ -143,16 +143,16 @@ def test_a_project_comes_back_byte_for_byte_under_other_numbers(world: World, ho
     first = written(world.store, world.project, home / "one.semievol.zip")
     there = open_store(home / "there")
     projects.create_project(there, "takes the first number")
-    arrival.restore(there, first, "takes more")
-    back = arrival.restore(there, first)
+    restoring.restore(there, first, "takes more")
+    back = restoring.restore(there, first)
     assert back.id == 3
     assert contents(written(there, back, home / "two.zip")) == contents(first)
 
 
 def test_everything_of_a_project_is_there_again(world: World, home: Path) -> None:
     there = open_store(home / "there")
-    arrival.restore(there, written(world.store, world.project, home / "a.zip"), "before")
-    back = arrival.restore(there, home / "a.zip", "Line")
+    restoring.restore(there, written(world.store, world.project, home / "a.zip"), "before")
+    back = restoring.restore(there, home / "a.zip", "Line")
     (round_,), (run,) = rounds.list_rounds(there, back.id), runs.list_runs(there, back.id)
     assert (back.name, back.counts, back.task) == ("Line", world.project.counts, world.project.task)
     old = results.candidate_frame(world.store, world.round.id)
@@ -179,7 +179,7 @@ def test_everything_of_a_project_is_there_again(world: World, home: Path) -> Non
 def test_the_same_settings_find_the_round_again(world: World, home: Path) -> None:
     there = open_store(home / "there")
     projects.create_project(there, "other")
-    back = arrival.restore(there, written(world.store, world.project, home / "a.zip"))
+    back = restoring.restore(there, written(world.store, world.project, home / "a.zip"))
     (round_,) = rounds.list_rounds(there, back.id)
     assert round_.config.model == "tiny"  # the folder's name; where it lay stays behind
     assert rounds.open_round(there, back.id, round_.config).id == round_.id
@@ -189,7 +189,7 @@ def test_a_run_under_way_leaves_as_an_interrupted_one_that_can_go_on(world: Worl
     assert runs.get_run(world.store, world.run.id).status == "running"
     waiting = runs.enqueue(world.store, world.round.id, world.config, "tune")
     there = open_store(home / "there")
-    back = arrival.restore(there, written(world.store, world.project, home / "a.zip"))
+    back = restoring.restore(there, written(world.store, world.project, home / "a.zip"))
     second, first = runs.list_runs(there, back.id)
     assert (first.status, second.status) == ("interrupted", "cancelled")
     assert runs.resume(there, first.id).status == "queued"
@@ -210,7 +210,7 @@ def test_a_damaged_adapter_stays_behind_and_it_is_said(world: World, home: Path)
     out, left_out = archive.write(world.store, world.project, home / "a.zip")
     assert left_out == ["An adapter is left out: adapter_model.safetensors has changed since it was written."]
     there = open_store(home / "there")
-    arrival.restore(there, out)
+    restoring.restore(there, out)
     assert set(outcomes.adapters(there, 1)) == {"warm_up"}
 
 
@@ -225,8 +225,8 @@ def test_any_project_comes_back_byte_for_byte(data: st.DataObject) -> None:
             generated(here, "first", data.draw, stored)
             project = generated(here, "second", data.draw, stored)
             first = written(here, project, Path(folder) / "1.zip")
-            arrival.restore(there, first, "to move the numbers")
-            back = arrival.restore(there, first)
+            restoring.restore(there, first, "to move the numbers")
+            back = restoring.restore(there, first)
             assert contents(written(there, back, Path(folder) / "2.zip")) == contents(first)
         finally:
             for store in (here, there):
@@ -252,7 +252,7 @@ def test_any_flipped_byte_is_noticed(whole: Path, there: Store, home: Path) -> N
     for place in [*range(0, len(content), 211), len(content) - 1]:
         (home / "flipped.zip").write_bytes(content[:place] + bytes([content[place] ^ 0x11]) + content[place + 1 :])
         with pytest.raises(UserError, match="Nothing was imported"):
-            arrival.restore(there, home / "flipped.zip")
+            restoring.restore(there, home / "flipped.zip")
     assert projects.list_projects(there) == []
 
 
@@ -298,7 +298,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(whole: Path, there: Store) -> N
 def test_an_archive_that_does_not_fit_on_the_disk_is_refused(
     whole: Path, there: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival.shutil, "disk_usage", lambda _: os.terminal_size((0, 0)) and _Disk())
+    monkeypatch.setattr(restoring.shutil, "disk_usage", lambda _: os.terminal_size((0, 0)) and _Disk())
     refused(there, whole, "are free", "Free some space")
 
 
@@ -324,7 +324,7 @@ def test_an_archive_of_an_earlier_schema_is_taken(whole: Path, there: Store, hom
         members["tables/candidates.jsonl"] = "".join(json.dumps(row) + "\n" for row in kept).encode()
         members["told"] = json.dumps(told).encode()
 
-    back = arrival.restore(there, rewritten(whole, earlier, home / "earlier.zip"))
+    back = restoring.restore(there, rewritten(whole, earlier, home / "earlier.zip"))
     (round_,) = rounds.list_rounds(there, back.id)
     assert len(results.candidate_frame(there, round_.id)) == len(NASTY)
 
@@ -373,17 +373,17 @@ def test_weights_that_are_not_what_their_header_says_are_refused(whole: Path, th
 
 
 def test_a_name_that_is_taken_is_refused_and_another_can_be_given(whole: Path, there: Store) -> None:
-    arrival.restore(there, whole)
+    restoring.restore(there, whole)
     with pytest.raises(UserError, match="There is already a project"):
-        arrival.restore(there, whole)
-    assert arrival.restore(there, whole, "Another").name == "Another"
+        restoring.restore(there, whole)
+    assert restoring.restore(there, whole, "Another").name == "Another"
 
 
 def test_a_database_that_refuses_leaves_no_file(whole: Path, there: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Path) -> None:
         raise database.NotSaved("Not saved: disk full.", "", "Free some space.")
 
-    monkeypatch.setattr(arrival.checkpoints, "sync", broken)
+    monkeypatch.setattr(restoring.checkpoints, "sync", broken)
     refused(there, whole, "disk full")
 
 
@@ -391,9 +391,9 @@ def test_an_import_that_is_killed_leaves_no_project_and_no_file_for_the_next(who
     """Killed at the worst moment: the files are in place, the rows not committed."""
     program = (
         "import os, signal, sys; from pathlib import Path; from semievol.engines.training import checkpoints\n"
-        "from semievol.export import arrival; from semievol.store.database import open_store\n"
+        "from semievol.export import restoring; from semievol.store.database import open_store\n"
         "checkpoints.sync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "arrival.restore(open_store(Path(sys.argv[1])), Path(sys.argv[2]))"
+        "restoring.restore(open_store(Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", program, str(there.home), str(whole)]
     assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL

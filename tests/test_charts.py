@@ -58,24 +58,20 @@ def test_text_from_data_is_escaped_shortened_and_one_line() -> None:
 
 def figures(dark: bool) -> dict[str, go.Figure]:
     chance = np.random.default_rng(0)
-    values = chance.exponential(0.3, 500)
     names = [EVIL, EVIL + " again"]
+    values = chance.exponential(0.3, 500)
     points = pd.DataFrame({"x": values, "y": values, "question": EVIL, "label": EVIL, "similarity": values})
-    risk = pd.DataFrame({"measure": "answer_nll", "coverage": np.linspace(0, 1, 900), "risk": np.linspace(0, 1, 900)})
-    loss = pd.DataFrame({"name": EVIL, "step": range(5000), "value": np.linspace(3, 1, 5000)})
     bins = pd.DataFrame({"confidence": [0.4, 0.8], "accuracy": [0.5, 0.7], "count": [9, 9]})
+    risk = pd.DataFrame({"measure": EVIL, "coverage": np.linspace(0, 1, 900), "risk": np.linspace(0, 1, 900)})
     scores = {"group": names, "kind": names, "accuracy": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.6, 0.8]}
-    confidence = charts.bin_confidence(values, chance.random(500) < 0.5)
     return {
-        "confidence": charts.confidence_histogram(confidence, "answer_nll", {"agreed": 0.2, "disputed": 0.1}, dark),
         "mix": charts.class_mix(pd.DataFrame({"kept": [0.4, 0.6], EVIL: [0.5, 0.5]}, index=names), dark),
         "risk": charts.risk_coverage(risk, dark),
         "reliability": charts.reliability(bins.assign(null_low=[0.3, 0.6], null_high=[0.6, 0.9]), dark),
-        "loss": charts.metric_curves(loss, "Loss", dark),
-        "confusion": charts.confusion(pd.DataFrame([[3, 1], [0, 0]], index=names, columns=names), dark),
-        "similarity": charts.similarity_histogram(charts.bin_similarity(chance.random(50)), dark),
         "map": charts.records_map(points, "label", dark),
         "ramp": charts.records_map(points, "similarity", dark),
+        "confusion": charts.confusion(pd.DataFrame([[3, 1], [0, 0]], index=names, columns=names), dark),
+        "similarity": charts.similarity_histogram(charts.bin_similarity(chance.random(50)), dark),
         "accuracy": charts.accuracy_bars(pd.DataFrame(scores), dark),
     }
 
@@ -94,8 +90,8 @@ def test_every_figure_wears_the_template_and_no_data_text_is_markup(dark: bool) 
 
 def test_figures_of_large_projects_stay_small() -> None:
     chance = np.random.default_rng(0)
-    values, agreed = chance.exponential(0.3, 100_000), chance.random(100_000) < 0.7
-    histogram = charts.confidence_histogram(charts.bin_confidence(values, agreed), "answer_nll")
+    values = chance.exponential(0.3, 100_000)
+    histogram = charts.similarity_histogram(charts.bin_similarity(values))
     assert len(histogram.to_json()) < 20_000
     curves = pd.DataFrame({"measure": "mean_nll", "coverage": np.sort(chance.random(100_000)), "risk": values})
     assert len(charts.risk_coverage(curves).data[0].x) == charts.MOST_POINTS
@@ -110,24 +106,17 @@ def test_bins_hold_every_candidate_that_has_a_value() -> None:
 
 
 def test_nothing_to_draw_is_drawn() -> None:
-    assert charts.confidence_histogram(charts.bin_confidence([], []), "answer_nll").data
-    assert not charts.metric_curves(pd.DataFrame({"name": [], "step": [], "value": []})).data
+    assert charts.bin_confidence([], []).empty
+    assert not charts.risk_coverage(pd.DataFrame({"measure": [], "coverage": [], "risk": []})).data
     assert charts.similarity_histogram(charts.bin_similarity([])).data
     assert charts.class_mix(pd.DataFrame({"kept": []}, dtype=float)).data
     assert charts.confusion(pd.DataFrame()).data
 
 
 def test_the_last_point_of_a_long_curve_is_drawn() -> None:
-    figure = figures(False)["loss"]
+    figure = figures(False)["risk"]
     assert len(figure.data[0].x) == charts.MOST_POINTS
-    assert figure.data[0].x[-1] == 4999
-
-
-def test_two_names_that_look_the_same_shortened_stay_two() -> None:
-    names = ["x" * 30 + "a", "x" * 30 + "b"]
-    figure = charts.class_mix(pd.DataFrame({"kept": [0.4, 0.6]}, index=names))
-    assert list(figure.data[0].x) == [0, 1]
-    assert list(figure.data[0].y) == [40, 60]
+    assert figure.data[0].x[-1] == 100
 
 
 def test_a_map_names_the_six_most_frequent_groups_and_gives_ids() -> None:
@@ -139,12 +128,19 @@ def test_a_map_names_the_six_most_frequent_groups_and_gives_ids() -> None:
     assert figure.data[0].customdata[0][0] == "r0"
 
 
+def test_two_names_that_look_the_same_shortened_stay_two() -> None:
+    names = ["x" * 30 + "a", "x" * 30 + "b"]
+    figure = charts.class_mix(pd.DataFrame({"kept": [0.4, 0.6]}, index=names))
+    assert list(figure.data[0].x) == [0, 1]
+    assert list(figure.data[0].y) == [40, 60]
+
+
 def test_meaning_does_not_hang_on_colour_alone() -> None:
     drawn = figures(False)
-    assert len({trace.marker.pattern.shape for trace in drawn["confidence"].data}) == 2
+    assert len({trace.marker.pattern.shape for trace in drawn["mix"].data}) == 2
     assert len({trace.marker.pattern.shape for trace in drawn["accuracy"].data if trace.type == "bar"}) == 2
-    two = pd.DataFrame({"name": ["a", "b"] * 2, "step": [0, 0, 1, 1], "value": 1.0})
-    assert len({trace.line.dash for trace in charts.metric_curves(two).data}) == 2
+    two = pd.DataFrame({"measure": ["a", "b"] * 2, "coverage": [0, 0, 1, 1], "risk": 1.0})
+    assert len({trace.line.dash for trace in charts.risk_coverage(two).data}) == 2
 
 
 def test_confusion_is_coloured_by_the_share_of_each_gold_class() -> None:

@@ -79,7 +79,9 @@ def test_every_cell_leaves_as_it_came(name: str, tmp_path: Path, data: st.DataOb
     imported = build_records({"labeled": table}, Mapping("question", "answer", id="name"), task)
     store = open_store(tmp_path)
     project = projects.create_project(store, f"exact {len(projects.list_projects(store))}", task)
-    version = versions.add_version(store, project.id, imported.records, imported.gold(), [], [], task)
+    version = versions.store_version(
+        store, project.id, versions.NewVersion(imported.records, imported.gold(), [], [], task)
+    )
     stored = records.load_records(store, version)
     assert [[digest(r.question), digest(r.answer), digest(r.source_id)] for r in stored] == source
     round_ = rounds.open_round(store, project.id, load("studio", assignments=["calibration=0"]))

@@ -187,7 +187,9 @@ def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> No
 
 def test_an_old_round_leaves_with_the_task_of_its_data(world: World, tmp_path: Path) -> None:
     newer = Task("classification", ("fire", "police"), instruction="Another question.")
-    versions.add_version(world.store, world.project.id, [Record("x", "x", (), "fire", "labeled")], {}, [], [], newer)
+    versions.store_version(
+        world.store, world.project.id, versions.NewVersion([Record("x", "x", (), "fire", "labeled")], {}, [], [], newer)
+    )
     world.project = projects.find_project(world.store, world.project.id)
     rows = lines(world.export("training", tmp_path / "t.jsonl"))
     assert rows[0]["messages"][0]["content"] == "Sort the message."
@@ -202,7 +204,7 @@ def test_a_report_counts_an_unreadable_answer_as_wrong(tmp_path: Path, kind: str
     store, task = open_store(tmp_path / "workspace"), Task(kind)  # type: ignore[arg-type]
     project = projects.create_project(store, "Sums", task)
     pool = [Record(f"u{i}", f"{i} + {i}?", (), None, "unlabeled", i) for i in range(2)]
-    versions.add_version(store, project.id, pool, {"u0": "0", "u1": "2"}, [], [], task)
+    versions.store_version(store, project.id, versions.NewVersion(pool, {"u0": "0", "u1": "2"}, [], [], task))
     round_ = rounds.open_round(store, project.id, load("studio"))
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     StoreJournal(store, run).save_candidates([Candidate("u0", "0", True), Candidate("u1", None, False)])
@@ -219,8 +221,9 @@ def test_an_existing_file_is_kept_unless_told_otherwise(world: World, tmp_path: 
     with pytest.raises(UserError, match="already"):
         world.export("candidates", out)
     assert out.read_text(encoding="utf-8") == "mine"
-    world.export("candidates", out, overwrite=True)
-    assert "record_id" in out.read_text(encoding="utf-8")
+    with whole(out, overwrite=True) as path:
+        path.write_text("theirs", encoding="utf-8")
+    assert out.read_text(encoding="utf-8") == "theirs"
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Tuned:
         records = [Record(f"u{i}", text, (), None, "unlabeled", i) for i, text in enumerate(pool)]
         for i, text in enumerate(["a kerb", "a tap <|end|> @@pad@@", "a street", "a held tap"]):
             records.insert(2 * i, Record(f"l{i}", text, (), TASK.labels[i % 2], "labeled", i))
-        versions.add_version(self.store, made.id, records, {}, [], [], TASK)
+        versions.store_version(self.store, made.id, versions.NewVersion(records, {}, [], [], TASK))
         self.project = projects.find_project(self.store, made.id)
         held = [Record("", "a held tap").content_hash]
         self.round = rounds.open_round(self.store, made.id, config, held=held)

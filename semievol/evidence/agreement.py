@@ -1,4 +1,4 @@
-"""How far reviewers agree beyond chance: Cohen's kappa for every two, Krippendorff's alpha for all of them."""
+"""Agreement of reviewers beyond chance: Cohen's kappa for every two, Krippendorff's alpha for all of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Pair:
-    """records: how many both decided on; agreed: on how many alike; kappa: NaN where it is not defined (both always
-    gave one and the same answer, or they share no record)."""
+    """records: how many both decided on; agreed: on how many of these they agree; kappa: NaN where it is not defined
+    (both always gave one and the same answer, or they share no record)."""
 
     left: str
     right: str
@@ -24,7 +24,7 @@ class Pair:
 
 
 def pairs(said: pd.DataFrame) -> list[Pair]:
-    """Every two reviewers. said: a line per record, a column per reviewer, what was said as text, None for nothing."""
+    """Every two reviewers. said: a line per record, a column per reviewer, the decision as text, None for none."""
     found = []
     for left, right in combinations(said.columns, 2):
         both = said[[left, right]].dropna()

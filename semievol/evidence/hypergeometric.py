@@ -1,7 +1,7 @@
 """The hypergeometric distribution, elementwise over arrays, fast and small in memory for pools of any size.
 
-H is the number wrong among `drawn` out of `population` records of which `wrong` are wrong. Why not `scipy.stats`: it is
-slow to import, and sums whole tails. Knows nothing of what is drawn or why.
+H is the number wrong among `drawn` out of `population` records of which `wrong` are wrong. `scipy.stats` is not used,
+since it is slow to import and sums whole tails. Knows nothing of what is drawn or why.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _falling_tail(part: np.ndarray, width: int) -> np.ndarray:
     """
     x, population, wrong, drawn, least, most = part
     below = x < (drawn + 1) * (wrong + 1) / (population + 2)  # up to the mode the terms rise
-    # a lower tail of the wrong is an upper tail of the right: either way the terms are walked upwards from `start`
+    # A lower tail of the wrong is an upper tail of the right, so the terms are always summed upwards from `start`.
     odd = np.where(below, population - wrong, wrong)
     start = np.where(below, drawn - x, x + 1)
     end = np.where(below, drawn - least, most)

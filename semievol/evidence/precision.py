@@ -1,6 +1,6 @@
-"""How many of the records kept are wrong: bounds that hold for this finite pool (docs/evidence.md).
+"""Bounds on how many of the kept records are wrong, exact for a finite pool (docs/evidence.md).
 
-The estimand is a count, so inference inverts the hypergeometric distribution; nothing is approximated by a binomial.
+The estimand is a count, so inference inverts the hypergeometric distribution; no binomial approximates it.
 Counts in, counts out: `drawn` records of known correctness (calibration records that the policy keeps, or random
 reviews), `wrong` of them wrong, `rest` kept records of unknown correctness. Knows nothing of policies or reviews.
 """
@@ -25,15 +25,6 @@ def upper(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.
     """Largest W in 0..rest with P[H(drawn + rest, W + wrong, drawn) <= wrong] > alpha: one-sided at 1 - alpha."""
     n, x, rest = _counts(drawn, wrong, rest)
     return _bisect(lambda w: hypergeometric.cdf(x, n + rest, w + x, n) > alpha, np.zeros_like(rest), rest)
-
-
-def lower(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> np.ndarray:
-    """Smallest W in 0..rest with P[H(drawn + rest, W + wrong, drawn) >= wrong] > alpha: one-sided at 1 - alpha."""
-    n, x, rest = _counts(drawn, wrong, rest)
-    found = _bisect(
-        lambda right: 1 - hypergeometric.cdf(x - 1, n + rest, rest - right + x, n) > alpha, np.zeros_like(rest), rest
-    )
-    return rest - found
 
 
 def bounds(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -90,9 +81,9 @@ EARLIEST = 0.2
 def start_coverage(target: float, calibration: int, alpha: float = 0.05) -> float:
     """Share of the pool at which the search for a target precision starts: 1.4 n_min / n_cal; above 1 it is hopeless.
 
-    Starting at the strictest threshold always stalls, since a handful of records can prove nothing.
-    For the same reason never below `EARLIEST`: 1.4 n_min records may hold no error or one, however many there are in
-    all, so that more calibration would not help.
+    A search that starts at the strictest threshold always stalls, since a handful of records can prove nothing. For the
+    same reason the start is never below `EARLIEST`: 1.4 n_min records allow for one error at most, however large the
+    calibration split is, so more calibration records would not help.
     """
     needed = needed_reviews(target, alpha=alpha)
     return math.inf if needed is None or calibration <= 0 else max(1.4 * needed / calibration, EARLIEST)
@@ -109,7 +100,7 @@ def target_precision(
     that could not pass even with x = 0 are skipped; that depends on sizes alone, so the sequence stays fixed.
     """
     n, x, rest = _counts(drawn, wrong, rest)
-    missing = np.floor((1 - target) * rest + 1e-9).astype(np.int64) + 1
+    missing = _fewest_wrong_that_miss(target, rest)
     possible = missing <= rest
     missing = np.where(possible, missing, rest)
     provable = (hypergeometric.cdf(0, n + rest, missing, n) <= alpha) | ~possible
@@ -122,107 +113,48 @@ def target_precision(
     return first + length - 1 if length else None
 
 
-def needed_reviews(target: float, kept: int | None = None, alpha: float = 0.05, wrong: int = 0) -> int | None:
+def needed_reviews(target: float, kept: int | None = None, alpha: float = 0.05) -> int | None:
     """Random reviews, all right, that prove a precision of `target`: ceil(ln alpha / ln target); 59 for 95 %.
 
-    kept: size of the kept set; a small set needs fewer, since it is finite. wrong: how many of them are wrong after
-    all, for a set of known size. None where no number suffices.
+    kept: size of the kept set; a small set needs fewer, since it is finite. None where no number suffices.
     """
     if not 0 <= target <= 1:
         raise ValueError(f"expected a precision between 0 and 1, found {target}")
-    if kept is not None:
-        needed = int(_reviews_with(np.array([wrong]), target, kept, alpha)[0])
-        return None if needed > kept else needed
-    if wrong:
-        raise ValueError("expected the size of the kept set beside a number of wrong reviews, found none")
-    if target == 0:
-        return 0
-    return None if target == 1 else math.ceil(math.log(alpha) / math.log(target))
-
-
-def likely_reviews(target: float, kept: int, error_rate: float, chance: float = 0.8, alpha: float = 0.05) -> int | None:
-    """Random reviews that prove `target` with probability `chance`, if `error_rate` of the kept set is wrong.
-
-    With an error rate of 0 these are `needed_reviews`. More errors are allowed for, one by one, until so few are likely
-    enough. None where the guess itself misses the target; close to it nearly the whole kept set must be reviewed.
-    """
-    if not 0 <= error_rate <= 1 or not 0 <= target <= 1:
-        raise ValueError(f"expected a precision and an error rate from 0 to 1, found {target} and {error_rate}")
-    truly = round(error_rate * kept)
-    if truly > _may_be_wrong(target, kept):
-        return None
-    errors = np.arange(64)
-    while True:
-        reviews = np.minimum(_reviews_with(errors, target, kept, alpha), kept)
-        enough = hypergeometric.cdf(errors, kept, truly, reviews) >= chance
-        if enough.any():
-            return int(reviews[np.argmax(enough)])
-        errors = errors + errors.size
-
-
-def _reviews_with(wrong: np.ndarray, target: float, kept: int, alpha: float) -> np.ndarray:
-    """Fewest random reviews that prove `target` though so many of them are wrong; kept + 1 where none do."""
-    missed = _may_be_wrong(target, kept) + 1
+    if kept is None:
+        if target == 0:
+            return 0
+        return None if target == 1 else math.ceil(math.log(alpha) / math.log(target))
+    missed = _fewest_wrong_that_miss(target, np.array(kept))
     if missed > kept:
-        return np.asarray(wrong)
-    proven = _bisect(
-        lambda spared: hypergeometric.cdf(wrong, kept, missed, kept - spared) <= alpha,
-        np.zeros_like(wrong),
-        np.maximum(kept - wrong, 0),
+        return 0
+    unseen = _bisect(
+        lambda unseen: hypergeometric.cdf(0, kept, missed, kept - unseen) <= alpha, np.array(0), np.array(kept)
     )
-    return np.where(wrong < missed, kept - proven, kept + 1)
+    return kept - int(unseen)
 
 
-def _may_be_wrong(target: float, kept: int) -> int:
-    """Most wrong records among `kept` with which the precision is still `target`."""
-    return math.floor((1 - target) * kept + 1e-9)
-
-
-@dataclass(frozen=True)
-class Enough:
-    """Random reviews of a kept set that would prove a target: if all are right, and at an error rate as guessed.
-
-    None where no number of reviews would.
-    """
-
-    all_right: int | None
-    likely: int | None
-
-
-def not_enough(target: float, kept: int, error_rate: float, alpha: float = 0.05) -> Enough:
-    """What the page offers where the evidence does not suffice: how many random reviews would."""
-    return Enough(needed_reviews(target, kept, alpha), likely_reviews(target, kept, error_rate, alpha=alpha))
-
-
-def expected_share(reviewed: int, kept: int, error_rate: float, alpha: float = 0.05) -> float:
-    """Mean upper bound of the share wrong after so many random reviews, if `error_rate` of the kept set is wrong."""
-    if not 0 <= reviewed <= kept or not 0 <= error_rate <= 1:
-        raise ValueError(f"expected 0 to {kept} reviews and a rate from 0 to 1, found {reviewed} and {error_rate}")
-    if not kept:
-        return 0.0
-    truly = round(error_rate * kept)
-    spread = 10 * math.sqrt(reviewed * error_rate * (1 - error_rate)) + 40
-    middle = reviewed * error_rate
-    low = max(0, reviewed - (kept - truly), math.floor(middle - spread))
-    x = np.arange(low, min(reviewed, truly, math.ceil(middle + spread)) + 1)
-    chance = hypergeometric.pmf(x, kept, truly, reviewed)
-    return float(chance @ (upper(reviewed, x, kept - reviewed, alpha) + x)) / kept
+def _fewest_wrong_that_miss(target: float, kept: np.ndarray) -> np.ndarray:
+    """Smallest number of wrong records among `kept` with which the precision is below `target`."""
+    return np.floor((1 - target) * kept + 1e-9).astype(np.int64) + 1
 
 
 @dataclass(frozen=True)
 class Guarantee:
     """What a random review of a kept set proves, each with probability 1 - alpha.
 
-    remaining: most wrong records among those not reviewed, which is what is left once the reviewed ones are corrected.
-    wrong_at_most: the same with the wrong ones that the review found. share: `wrong_at_most` of the kept set.
+    reviewed: records reviewed, `wrong` of them wrong. kept: size of the kept set. wrong_at_most: most wrong records in
+    the whole kept set, those found by the review included.
     """
 
     reviewed: int
     wrong: int
     kept: int
-    remaining: int
     wrong_at_most: int
-    share: float
+
+    @property
+    def share(self) -> float:
+        """`wrong_at_most` as a share of the kept set."""
+        return self.wrong_at_most / self.kept if self.kept else 0.0
 
 
 def guarantee(reviewed: int, wrong: int, kept: int, alpha: float = 0.05) -> Guarantee:
@@ -230,19 +162,7 @@ def guarantee(reviewed: int, wrong: int, kept: int, alpha: float = 0.05) -> Guar
 
     kept: size of the whole kept set, the reviewed records included. A skipped record counts as wrong.
     """
-    remaining = int(upper(reviewed, wrong, kept - reviewed, alpha))
-    return Guarantee(reviewed, wrong, kept, remaining, remaining + wrong, (remaining + wrong) / kept if kept else 0.0)
-
-
-def remaining_after_correction(wrong_at_most: int, fixed: int) -> int:
-    """Most wrong records left in the kept set once `fixed` distinct ones of it, found wrong, are corrected or removed.
-
-    wrong_at_most: an upper bound from before any of them was. Holds with that bound's probability whatever decided
-    which records were looked at, so risk-ordered corrections count here though they are no evidence.
-    """
-    if fixed < 0:
-        raise ValueError(f"expected a count of corrected records, found {fixed}")
-    return max(wrong_at_most - fixed, 0)
+    return Guarantee(reviewed, wrong, kept, int(upper(reviewed, wrong, kept - reviewed, alpha)) + wrong)
 
 
 def anytime_upper(
@@ -301,7 +221,7 @@ def _counts(drawn: ArrayLike, wrong: ArrayLike, rest: ArrayLike) -> tuple[np.nda
 
 
 def _bisect(holds: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Largest value in low..high for which `holds` is true, elementwise; it is true at `low` and turns false once."""
+    """Largest value in low..high for which `holds` is true, elementwise. It is true at `low` and turns false once."""
     low, high = low.copy(), high.copy()
     while np.any(low < high):
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""Random reviews that buy a guarantee: which records are drawn, what is asked next, and what the answers prove.
+"""Random reviews, which give a guarantee: the records drawn, the next question, and what the answers prove.
 
 Every record has a permanent random number. A review draws the lowest inside the kept set: a simple random sample,
 whichever set was chosen (docs/evidence.md, Random reviews). Knows nothing of screens or databases.
@@ -23,7 +23,7 @@ REPEAT_EVERY = 10
 
 
 def permanent_number(record_id: str, content_hash: str) -> int:
-    """The record's own uniform random number, 64 bits: the same in every round, unrelated to what any model says."""
+    """The record's own uniform random number, 64 bits: the same in every round, whatever any model answers."""
     digest = hashlib.sha256(f"evidence review\n{content_hash}\n{record_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
 
@@ -45,10 +45,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Sample:
-    """A random review under way.
+    """The records of a random review, and the answers so far.
 
     order: ids of the records drawn, as they are asked about; for `any_time` as many as may be asked at most.
-    shown: what the model says about each. kept: size of the kept set they were drawn from. seen: the answers so far,
+    shown: the model's answer to each. kept: size of the kept set they were drawn from. seen: the answers so far,
     oldest first. reached: how many of `order` were ever answered, whether or not the answer was taken back.
     """
 
@@ -140,10 +140,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Review:
-    """A random review of a round. sample: what was drawn and said; policy: whose kept set was drawn from; keys: of the
-    records in it (the candidate table's record_key).
+    """A random review of a round.
 
-    prior: of the stop-any-time bound, fixed when it began. ended: it was stopped before all were answered.
+    policy: the records were drawn from what this policy kept; keys: of the records in that kept set (the candidate
+    table's record_key). prior: of the stop-any-time bound, fixed when the review began. ended: when it was stopped
+    before all records were answered.
     """
 
     id: int
@@ -163,7 +164,7 @@ class Review:
 
 
 def reserved(reviews: Iterable[Review]) -> frozenset[str]:
-    """Records that an open review still asks about: seen elsewhere before, their answers would not be blind."""
+    """Records that an open review still asks about. Whoever sees them elsewhere first does not answer blind."""
     return frozenset(
         record_id for one in reviews if one.open for record_id in one.sample.order if record_id not in one.sample.first
     )
@@ -180,5 +181,4 @@ def proven(sample: Sample, prior: tuple[float, float] = (1.0, 1.0), alpha: float
         return None
     if sample.mode == "fixed":
         return precision.guarantee(len(wrong), sum(wrong), kept, alpha) if sample.complete else None
-    most = precision.anytime_upper(wrong, kept, prior, alpha)
-    return precision.Guarantee(len(wrong), sum(wrong), kept, most - sum(wrong), most, most / kept)
+    return precision.Guarantee(len(wrong), sum(wrong), kept, precision.anytime_upper(wrong, kept, prior, alpha))

@@ -1,8 +1,8 @@
 """Which measure orders the candidates best: risk against coverage on calibration records, and a suggestion from it.
 
-Works on the tables of `selection`: the pool's candidates, and calibration records with `correct` besides (or `gold`).
-What a policy never accepts, a missing answer, an absent value or a bound, is never kept here either. Estimated tier
-(docs/evidence.md): the curves describe calibration records and guarantee nothing. Knows nothing of policies or figures.
+Works on the tables of `selection.candidates`. What a policy never accepts (no answer, no value, a bound) is never kept
+here either. Estimated tier (docs/evidence.md): the curves describe calibration records and guarantee nothing. Knows
+nothing of policies or figures.
 """
 
 from __future__ import annotations
@@ -12,68 +12,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from semievol.config import MEASURES
-from semievol.selection.ranking import at_same_rank
+from semievol.selection.ranking import at_same_rank, wrong_answers
 
 DEFAULT = "answer_nll"
 """The measure that is preferred where calibration records cannot tell several apart."""
+_LEVEL = 0.95
+"""Of the intervals, over all comparisons."""
 _CELLS = 2_000_000
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Risk at every coverage that a calibration record stands at; n calibration records in all, m pool candidates.
-
-    coverage: distinct shares of the pool, rising. risk: share wrong among the calibration records up to there, `kept`
-    of them. area: mean of the risk over the n kept sets of 1 to n records (AURC; Geifman, Uziel & El-Yaniv 2019),
-    ties at their expected risk, and records that are never kept last, as one tie: so a measure gains nothing by being
-    absent where it is hard. excess: area minus that of the best order of the same records (E-AURC). NaN for n = 0.
-    """
-
-    coverage: np.ndarray
-    risk: np.ndarray
-    kept: np.ndarray
-    area: float
-    excess: float
-
-
-def coverages(pool: ArrayLike, values: ArrayLike) -> np.ndarray:
-    """Share of all m pool candidates with no larger value, for each of n values; infinite for NaN and an empty pool.
-
-    pool: their values, NaN for candidates that are never kept.
-    """
-    order = np.sort(np.asarray(pool, dtype=float))  # NaN sorts last
-    ranked = order[~np.isnan(order)]
-    values = np.asarray(values, dtype=float)
-    if not order.size:
-        return np.full(values.shape, np.inf)
-    share = np.searchsorted(ranked, values, side="right") / order.size
-    return np.where(np.isnan(values), np.inf, share)
-
-
-def curve(measure: str, pool: pd.DataFrame, calibration: pd.DataFrame) -> Curve:
-    """The risk-coverage curve of one measure."""
-    coverage, wrong = _placed(measure, pool, calibration), _wrong(calibration)
-    places, where = np.unique(coverage, return_inverse=True)
-    kept = np.cumsum(np.bincount(where, minlength=places.size))
-    errors = np.cumsum(np.bincount(where, weights=wrong, minlength=places.size))
-    reached = np.isfinite(places)
-    once = np.ones((1, wrong.size), dtype=np.int64)
-    area, oracle = float(_areas(coverage, wrong, once)[0]), float(_areas(wrong.astype(float), wrong, once)[0])
-    return Curve(places[reached], errors[reached] / kept[reached], kept[reached], area, area - oracle)
 
 
 def curves(pool: pd.DataFrame, calibration: pd.DataFrame, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
     """All measures' curves as `charts.risk_coverage` draws them: measure, coverage, risk, kept; one line a point.
 
-    A measure that has no value for any calibration record has no line.
+    coverage: the share of the pool down to each calibration record, rising. risk: share wrong among the
+    calibration records up to there, `kept` of them. A measure that has no value for any calibration record has no line.
     """
-    parts = []
+    wrong, parts = wrong_answers(calibration), []
     for measure in measures:
-        found = curve(measure, pool, calibration)
-        columns = {"coverage": found.coverage, "risk": found.risk, "kept": found.kept}
+        places, where = np.unique(_placed(measure, pool, calibration), return_inverse=True)
+        reached = np.isfinite(places)
+        kept = np.cumsum(np.bincount(where, minlength=places.size))[reached]
+        errors = np.cumsum(np.bincount(where, weights=wrong, minlength=places.size))[reached]
+        columns = {"coverage": places[reached], "risk": errors / kept, "kept": kept}
         parts.append(pd.DataFrame({"measure": measure, **columns}))
     return pd.concat(parts, ignore_index=True)
 
@@ -82,9 +44,13 @@ def curves(pool: pd.DataFrame, calibration: pd.DataFrame, measures: Sequence[str
 class Suggestion:
     """The measure to choose here, and why.
 
-    areas, excess: of every measure that has values, smallest area first (`excess` in the same order). best: the first
-    of them; other: the next one, or None. difference: area of `other` minus that of `best`; low, high: its interval,
-    at a level that holds over all comparisons. close: whether it holds 0, so that the two cannot be told apart.
+    areas: of every measure that has values, smallest first: mean of the risk over the n kept sets of 1 to n calibration
+    records (AURC; Geifman, Uziel & El-Yaniv 2019), ties at their expected risk, and records that are never kept last,
+    as one tie: so a measure gains nothing by being absent where it is hard. excess: in the same order, area minus that
+    of the best order of the same records (E-AURC). best: the measure with the smallest area; other: the next one, or
+    None. difference: area of `other` minus that of `best`; low, high: its interval, at a level that holds over all
+    comparisons. close: whether the interval holds 0, so that the two cannot be told apart. records, errors: calibration
+    records, and how many of them are wrong.
     """
 
     measure: str
@@ -124,16 +90,14 @@ def suggestion(
     calibration: pd.DataFrame,
     measures: Sequence[str] = MEASURES,
     draws: int = 2_000,
-    seed: int = 0,
-    level: float = 0.95,
 ) -> Suggestion | None:
     """Which measure orders best here; None without calibration records or without any values.
 
     Paired bootstrap over calibration records (Efron & Tibshirani 1993, §13.3): every draw weighs the same records for
-    all measures. Since the best of several is compared, each comparison gets the level 1 - (1 - level) / comparisons.
+    all measures. Since the best of several is compared, each comparison gets the level 1 - 0.05 / comparisons.
     Where best and next are too close to call, the default is suggested, unless it is clearly worse than the best.
     """
-    wrong = _wrong(calibration)
+    wrong = wrong_answers(calibration)
     placed = {measure: _placed(measure, pool, calibration) for measure in measures}
     placed = {measure: coverage for measure, coverage in placed.items() if np.isfinite(coverage).any()}
     if not placed:
@@ -147,9 +111,10 @@ def suggestion(
     counted = (len(wrong), int(wrong.sum()))
     if not others:
         return Suggestion(best, areas, excess, best, None, 0.0, 0.0, 0.0, False, *counted)
-    drawn = _resampled(wrong.size, draws, seed)
+    # (draws, records): how often each record is drawn
+    drawn = np.random.default_rng(0).multinomial(wrong.size, np.full(wrong.size, 1 / wrong.size), size=draws)
     of_best = _areas(placed[best], wrong, drawn)
-    tail = (1 - level) / len(others) / 2
+    tail = (1 - _LEVEL) / len(others) / 2
 
     def interval(other: str) -> tuple[float, float]:
         low, high = np.quantile(_areas(placed[other], wrong, drawn) - of_best, [tail, 1 - tail])
@@ -163,19 +128,12 @@ def suggestion(
     )
 
 
-def _resampled(records: int, draws: int, seed: int) -> np.ndarray:
-    """(draws, records): how often each record is drawn."""
-    return np.random.default_rng(seed).multinomial(records, np.full(records, 1 / records), size=draws)
-
-
 def _areas(coverage: np.ndarray, wrong: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Area under the curve of each draw, in which record i counts `times[draw, i]` times; NaN for no records.
+    """Area under the curve of each draw, in which record i counts `times[draw, i]` times.
 
     With B records and E errors before a tie of s records and e errors, its i-th place has the expected risk
     (E + i e/s) / (B + i); summed over i that is e + (E - B e/s) (h(B + s) - h(B)), h the harmonic numbers.
     """
-    if not wrong.size:
-        return np.full(len(times), np.nan)
     order = np.argsort(coverage, kind="stable")
     ordered = coverage[order]
     first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
@@ -195,24 +153,20 @@ def _areas(coverage: np.ndarray, wrong: np.ndarray, times: np.ndarray) -> np.nda
 
 
 def _placed(measure: str, pool: pd.DataFrame, calibration: pd.DataFrame) -> np.ndarray:
-    """Coverage of every calibration record; those of folds stand at their rank among themselves."""
-    order, values = _usable(measure, pool), _usable(measure, calibration)
-    if "cross_fitted" in calibration and bool(calibration["cross_fitted"].any()):
-        values = at_same_rank(values, order)
-    return coverages(order, values)
+    """Coverage of every calibration record: share of all pool candidates with no larger value; infinite for no value.
+
+    Cross-fitted records get the coverage of their rank among themselves.
+    """
+    ranked, values = np.sort(_usable(measure, pool)), _usable(measure, calibration)
+    if calibration["cross_fitted"].any():
+        values = at_same_rank(values, ranked)
+    if not ranked.size:
+        return np.full(values.shape, np.inf)
+    share = np.searchsorted(ranked[~np.isnan(ranked)], values, side="right") / ranked.size
+    return np.where(np.isnan(values), np.inf, share)
 
 
 def _usable(measure: str, frame: pd.DataFrame) -> np.ndarray:
     """Values of the measure, NaN for what is never kept; votes are exact whatever the probabilities are."""
-    if measure not in frame:
-        return np.full(len(frame), np.nan)
-    values = frame[measure].to_numpy(dtype=float)
-    keeps = frame["answer"].notna().to_numpy()
-    if "exactness" in frame and measure != "vote_entropy":
-        keeps = keeps & (frame["exactness"] == "exact").to_numpy()
-    return np.where(keeps, values, np.nan)
-
-
-def _wrong(calibration: pd.DataFrame) -> np.ndarray:
-    right = calibration["correct"] if "correct" in calibration else calibration["answer"] == calibration["gold"]
-    return ~right.to_numpy(dtype=bool)
+    usable = frame["answer"].notna() & ((frame["exactness"] == "exact") | (measure == "vote_entropy"))
+    return frame[measure].where(usable).to_numpy(dtype=float)

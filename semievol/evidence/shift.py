@@ -21,7 +21,7 @@ ALPHA = 0.05
 FOLDS = 5
 PERMUTATIONS = 999
 LARGEST = (1_000, 2_000)
-"""Labeled and pool records compared at most: enough to see any shift that matters, and seconds of work."""
+"""Labeled and pool records compared at most: enough to see any shift that matters, in seconds."""
 _RIDGE = 1.0
 
 
@@ -70,7 +70,8 @@ def class_shift(counts: np.ndarray) -> float | None:
     """p-value that both sides give every answer with the same frequency: Pearson's chi-squared test, or Fisher's exact
     one where there are two answers (SciPy's). None where one side has none, or only one answer was given.
 
-    counts: int[2, answers], how often each side was given each answer by the model, none of them zero on both sides.
+    counts: int[2, answers], how often the model gave each answer to labeled and to pool records, no answer zero on both
+    sides. Never gold, so that both sides have the same kind of errors.
     """
     if counts.shape[1] < 2 or (counts.sum(axis=1) == 0).any():
         return None
@@ -81,7 +82,7 @@ def class_shift(counts: np.ndarray) -> float | None:
 
 @dataclass(frozen=True)
 class ShiftResult:
-    """p-values of the looks that could be taken, by name, and whether one of them says that the sides differ."""
+    """p_values: of the looks that were possible, by name. auc: see `TextShift`; None where texts were not compared."""
 
     auc: float | None
     p_values: dict[str, float]

@@ -1,4 +1,4 @@
-"""What is known of a kept set: whether an estimate may be made of it, what reviews verify, and both at one moment.
+"""What is known of a kept set: whether an estimate may be made of it, and what random reviews verify.
 
 Two tiers, never pooled (docs/evidence.md): calibration records estimate, and only where they are like the pool; random
 reviews of this very pool verify. Knows nothing of databases or screens.
@@ -24,8 +24,12 @@ from semievol.task.answers import same
 
 @dataclass(frozen=True)
 class Verified:
-    """What a random review says of what is kept now. most: still wrong at most; outside: kept records that it did not
-    draw from, of which it says nothing; fixed: errors corrected since, one by one; doubtful: more than it allows."""
+    """What a random review proves about the records kept now.
+
+    most: how many of them are still wrong at most. outside: kept records that were not in the set it drew from, about
+    which it proves nothing. fixed: errors corrected since then, one by one. doubtful: whether more were fixed than the
+    review allows to be wrong.
+    """
 
     review: Review
     reviewed: int
@@ -36,14 +40,12 @@ class Verified:
     doubtful: bool
 
 
-def verified(
-    reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: Collection[str] = (), alpha: float = ALPHA
-) -> Verified | None:
-    """The best that the round's random reviews say of what is kept now, alpha divided by how many were begun.
+def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: Collection[str] = ()) -> Verified | None:
+    """The best bound that the round's random reviews prove of the records kept now; None where none proves one.
 
-    pool: with record_key, content_hash and the decisions as they are now. in_bulk: content hashes of bulk decisions;
-    what these removed was not looked at and counts as no correction. A smaller kept set cannot hold more errors than
-    the one reviewed, and errors found and fixed since are taken off (docs/evidence.md,
+    alpha (5 %) is divided by the number of reviews that were begun. pool: with the decisions as they are now. in_bulk:
+    content hashes of bulk decisions: nobody looked at what these removed, so it counts as no correction. A smaller kept
+    set cannot hold more errors than the one reviewed, and errors fixed since then are subtracted (docs/evidence.md,
     Random reviews).
     """
     keys, decision = pool["record_key"].to_numpy(), pool["decision"]
@@ -52,7 +54,7 @@ def verified(
     open_ = cut.mask & ~decision.isin(ASSERTS).to_numpy() & ~removed
     found = []
     for review in reviews:
-        known = proven(review.sample, review.prior, alpha / len(reviews))
+        known = proven(review.sample, review.prior, ALPHA / len(reviews))
         if known is None:
             continue
         drawn_from = np.isin(keys, list(review.keys))
@@ -70,11 +72,12 @@ def verified(
 def class_shift(task: Task, pool: pd.DataFrame, calibration: pd.DataFrame) -> float | None:
     """As `shift.class_shift`, of the answers that the model gave to both; None where the task has no classes.
 
-    Of the pool only what is not spent: calibration records lost the like of the rest, which is of another mix.
+    Of the pool only what is not spent, since spent records are missing from the calibration records, too; with them the
+    pool would have another mix.
     """
     if not task.closed or calibration.empty:
         return None
-    fresh = pool[~pool["spent"].to_numpy(dtype=bool)] if "spent" in pool else pool
+    fresh = pool[~pool["spent"]]
     codes, names = pd.factorize(pd.concat([calibration["answer"], fresh["answer"]]), use_na_sentinel=False)
     sides = codes[: len(calibration)], codes[len(calibration) :]
     return shift.class_shift(np.stack([np.bincount(side, minlength=len(names)) for side in sides]))
@@ -94,7 +97,7 @@ def compared(
     newest finished review drew from, of what was plainly answered.
     """
     errors = None
-    spent = set(pool.index[pool["spent"]]) if "spent" in pool else set()
+    spent = set(pool.index[pool["spent"]])
     done = [one for one in reviews if not one.open and one.sample.judged(spent)]
     if done and len(calibration):
         newest = done[-1]

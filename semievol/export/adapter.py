@@ -1,13 +1,11 @@
-"""An adapter as a folder or zip archive: which one, in words and in a manifest of hashes; allow-listed files only.
+"""An adapter as a folder or zip archive, with a README that says which one it is, and a manifest of hashes.
 
-Where every weight was trained, that is an ordinary model folder; else the files that peft reads.
-
-No path of this machine leaves with it.
+Only allow-listed files are exported: an ordinary model folder where every weight was trained, else the files that peft
+reads. They hold no path of this machine.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import zipfile
@@ -23,6 +21,7 @@ from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.results import outcomes
 from semievol.store.runs import rounds, runs
+from semievol.store.schema import ACTIVE
 
 LORA_FILES = ("adapter_model.safetensors", "adapter_config.json", "base.json")
 FULL_FILES = (FULL_WEIGHTS, *MODEL_FILES, "base.json")
@@ -30,7 +29,6 @@ _MAY_NAME_PATHS = ("adapter_config.json", "base.json", "config.json", "generatio
 MANIFEST = "MANIFEST.json"
 README = "README.md"
 Stage = Literal["warm_up", "tune"]
-_ACTIVE = ("running", "stopping")  # the checkpoints of such a run come and go
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Adapter:
     """A folder with an adapter, and which one it is.
 
     round, run: the round's number; the run that made it, None for a warm-up. step: where its training ended, None
-    where that is unknown. complete: False for a checkpoint of a fine-tuning that did not come to its end.
+    where that is unknown. complete: False for a checkpoint of an unfinished fine-tuning.
     """
 
     folder: Path
@@ -65,10 +63,10 @@ class Adapter:
 
 
 def choose(store: Store, project: projects.Project, round_id: int | None = None, run_id: int | None = None) -> Adapter:
-    """The adapter to hand out, of the run or round asked for or of all, newest first.
+    """The adapter to export: the newest of this run or round, or of the whole project.
 
-    An evolved adapter where there is one, else the newest complete checkpoint of a `tune` that was stopped or broke
-    off, else the adapter with which a round began.
+    It is an evolved adapter if there is one, else the newest complete checkpoint of a `tune` that was stopped or
+    failed, else the adapter with which a round began.
     """
     by_id = {round_.id: round_ for round_ in rounds.list_rounds(store, project.id) if round_id in (None, round_.id)}
     made = [run for run in runs.list_runs(store, project.id) if run.round_id in by_id and run_id in (None, run.id)]
@@ -80,7 +78,8 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
             return _checked(Path(path), "tune", by_id[run.round_id], run.id)
     for run in made:
         tuned = projects.run_folder(store, project.id, run.id) / "tune"
-        if run.status not in _ACTIVE and (checkpoint := newest(tuned)) is not None:
+        # An active run writes and deletes checkpoints at any time.
+        if run.status not in ACTIVE and (checkpoint := newest(tuned)) is not None:
             return _checked(checkpoint, "tune", by_id[run.round_id], run.id, complete=False)
     for begun in sorted({run.round_id for run in made} if run_id is not None else by_id, reverse=True):
         if path := outcomes.adapters(store, begun).get("warm_up"):
@@ -88,9 +87,9 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
     raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
 
 
-def write(adapter: Adapter, out: Path, overwrite: bool = False) -> Path:
+def write(adapter: Adapter, out: Path) -> Path:
     """Writes the adapter to `out`, a new folder or, if its name ends in .zip, an archive."""
-    with files.whole(out, overwrite) as partial:
+    with files.whole(out) as partial:
         if out.suffix.lower() == ".zip":
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, content in _members(adapter):
@@ -121,23 +120,18 @@ def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
     """As `contents`, with a README and a manifest that says which adapter it is and holds the SHA-256 of all others."""
     members = contents(adapter.folder)
     members.append((README, _readme(adapter).encode()))
-    told = {name: value for name, value in asdict(adapter).items() if name != "folder"}
-    manifest = {"adapter": told, "sha256": {name: sha256_of(content) for name, content in members}}
+    fields = {name: value for name, value in asdict(adapter).items() if name != "folder"}
+    manifest = {"adapter": fields, "sha256": {name: files.sha256(content) for name, content in members}}
     return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
 
 
 def contents(folder: Path) -> list[tuple[str, Path | bytes]]:
     """An adapter's files by name: allow-listed ones, to be copied, or bytes without any path of this machine."""
     allowed = LORA_FILES if (folder / "adapter_config.json").is_file() else FULL_FILES
-    members: list[tuple[str, Path | bytes]] = []
-    for name in allowed:
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            continue
-        members.append((name, _without_paths(path) if name in _MAY_NAME_PATHS else path))
-    if not any(name == allowed[0] for name, _ in members):
+    there = [path for name in allowed if (path := folder / name).is_file() and not path.is_symlink()]
+    if not any(path.name == allowed[0] for path in there):
         raise UserError("The adapter has no weights.", "adapter", "Fine-tune again.")
-    return members
+    return [(path.name, _without_paths(path) if path.name in _MAY_NAME_PATHS else path) for path in there]
 
 
 def _without_paths(path: Path) -> bytes:
@@ -175,11 +169,3 @@ def _readme(adapter: Adapter) -> str:
         f"`{MANIFEST}` holds the SHA-256 of every file. `base.json` holds the fingerprint of the base model that it\n"
         "was trained from; in the Studio it fits no other.\n"
     )
-
-
-def sha256_of(content: Path | bytes) -> str:
-    """SHA-256 of a file or of bytes, 64 hex digits."""
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,39 +1,38 @@
 """A whole project in one file: its rows as JSON Lines, its uploads, its finished adapters, the ends of its logs.
 
-The same project gives the same bytes, but for the time at which they were written, on whatever workspace it stands. No
-path of this machine and no key leaves with it; checkpoints of unfinished trainings and what can be computed again
-(embeddings) stay. JSON Lines, not Parquet: the bytes then depend on no library's version, and a person can read them.
+The same project gives the same bytes in every workspace, except for the time of writing. An archive holds no path of
+this machine and no key, no checkpoints of unfinished trainings, and nothing that can be computed again (embeddings).
+JSON Lines and not Parquet, since its bytes depend on no library's version, and a person can read them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from importlib import metadata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from semievol import installed
 from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import files
-from semievol.export.adapter import contents, sha256_of
+from semievol.export.adapter import contents
 from semievol.export.sealed import Sealing
 from semievol.importing.near_duplicates import Watch, unwatched
-from semievol.store.archives import taking
-from semievol.store.archives.traceless import without_paths
+from semievol.store import migrations
+from semievol.store.archives import export_rows
+from semievol.store.archives.redaction import without_paths
 from semievol.store.columns import as_json
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
-from semievol.store.database import Store, timestamp
-from semievol.store.results import outcomes
+from semievol.store.database import Store, in_parts, timestamp
 from semievol.store.schema import metadata as database
 
 KIND = "SemiEvol Studio project"
 FORMAT = 1
 ENDING = ".semievol.zip"
 LOG_BYTES = 64 * 2**10
-"""How much of every run's log goes along, counted from its end."""
+"""Bytes at the end of every run's log that an archive holds."""
 _LOG_READ = 4 * LOG_BYTES
 _PIECE = 2**20
 _TOLD_EVERY = 1_000
@@ -43,9 +42,9 @@ _PACKAGES = ("numpy", "torch", "transformers", "peft", "safetensors", "sqlalchem
 def write(
     store: Store, project: Project, out: Path, overwrite: bool = False, watch: Watch = unwatched
 ) -> tuple[Path, list[str]]:
-    """Writes the project's archive; returns where it lies, and sentences about what could not be taken along.
+    """Writes the project's archive; returns its path, and sentences about what is left out.
 
-    Other work on the project goes on meanwhile: what leaves is its state at the beginning.
+    Others may work on the project meanwhile: the archive holds its state at the beginning.
     """
     if not out.name.endswith(".zip"):
         raise UserError(
@@ -55,18 +54,18 @@ def write(
     with (
         files.whole(out, overwrite) as path,
         Sealing(path) as sealing,
-        taking.leaving(store, project.id, adapters.number) as leaving,
+        export_rows.project_rows(store, project.id, adapters.number) as rows,
     ):
-        told = _write_rows(sealing, leaving, watch)
+        tables = _write_rows(sealing, rows, watch)
         _write_uploads(sealing, store, project, adapters.left_out)
         _write_adapters(sealing, adapters.folders, watch)
-        for place, run_id in enumerate(leaving.ids["runs"], start=1):
+        for place, run_id in enumerate(rows.ids["runs"], start=1):
             if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt"):
                 with sealing.member(f"logs/{place}.txt") as put:
                     put(log)
-        counts = {"tables": told, "adapters": len(adapters.folders)}
-        here = {"kind": KIND, "format": FORMAT, "schema": taking.schema_number(), "project": project.name}
-        sealing.close(here | {"made": timestamp(), "packages": _packages()} | counts)
+        counts = {"tables": tables, "adapters": len(adapters.folders)}
+        here = {"kind": KIND, "format": FORMAT, "schema": migrations.newest(), "project": project.name}
+        sealing.close(here | {"made": timestamp(), "packages": installed.versions(_PACKAGES)} | counts)
     return out, adapters.left_out
 
 
@@ -81,7 +80,7 @@ class _Adapters:
 
     def number(self, path: str) -> int | None:
         if path not in self._known:
-            folder = outcomes.located(self._store, path)
+            folder = self._store.located(path)
             wrong = checkpoints.fault(folder)
             if wrong:
                 self.left_out.append(f"An adapter is left out: {wrong}.")
@@ -91,30 +90,19 @@ class _Adapters:
         return self._known[path]
 
 
-def _write_rows(sealing: Sealing, leaving: taking.Leaving, watch: Watch) -> dict[str, Any]:
+def _write_rows(sealing: Sealing, project: export_rows.ProjectRows, watch: Watch) -> dict[str, Any]:
     """Every table as one member, a row a line; returns its columns and size for the manifest."""
-    told = {}
-    done, total = 0, sum(leaving.sizes.values())
-    for name in leaving.tables:
+    tables = {}
+    done, total = 0, sum(project.sizes.values())
+    for name, size in project.sizes.items():
         with sealing.member(f"tables/{name}.jsonl") as put:
-            lines: list[str] = []
-            for row in leaving.rows(name):
-                lines.append(as_json(row))
-                if len(lines) == _TOLD_EVERY:
-                    done = _put(put, lines, done)
-                    watch("Writing rows", done, total)
-            done = _put(put, lines, done)
-        told[name] = {"columns": taking.columns(database.tables[name]), "rows": leaving.sizes[name]}
+            for some in in_parts(project.rows(name), _TOLD_EVERY):
+                put("".join(f"{as_json(row)}\n" for row in some).encode())
+                done += len(some)
+                watch("Writing rows", done, total)
+        tables[name] = {"columns": export_rows.columns(database.tables[name]), "rows": size}
     watch("Writing rows", total, total)
-    return told
-
-
-def _put(put: Callable[[bytes], Any], lines: list[str], done: int) -> int:
-    if lines:
-        put(("\n".join(lines) + "\n").encode())
-    count = len(lines)
-    lines.clear()
-    return done + count
+    return tables
 
 
 def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: list[str]) -> None:
@@ -123,7 +111,7 @@ def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: l
     folder = projects.project_folder(store, project.id) / "uploads"
     for name in sorted(named):
         path = folder / name
-        if not path.is_file() or path.is_symlink() or sha256_of(path) != name:
+        if not path.is_file() or path.is_symlink() or files.sha256(path) != name:
             left_out.append("An original file is left out: it is missing or has changed since it was imported.")
             continue
         with sealing.member(f"uploads/{name}") as put:
@@ -132,12 +120,14 @@ def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: l
 
 
 def _write_adapters(sealing: Sealing, folders: list[Path], watch: Watch) -> None:
-    """Every adapter as a sealed folder: its marker holds the hashes of the files as they are here."""
+    """Every adapter with a marker that holds the hashes of its files as they are in the archive."""
     total = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
     done = 0
     for number, folder in enumerate(folders, start=1):
         members = contents(folder)
-        marker = checkpoints.about(folder) | {"files": {name: sha256_of(content) for name, content in sorted(members)}}
+        marker = checkpoints.about(folder) | {
+            "files": {name: files.sha256(content) for name, content in sorted(members)}
+        }
         for name, content in [*members, (checkpoints.MARKER, json.dumps(marker, indent=1).encode())]:
             with sealing.member(f"adapters/{number}/{name}") as put:
                 for piece in [content] if isinstance(content, bytes) else _pieces(content):
@@ -153,7 +143,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _log_end(path: Path) -> bytes:
-    """The end of a log without paths and keys, whole lines as far as that is possible; nothing where there is none."""
+    """The end of a log without paths and keys, in whole lines if possible; empty if there is no log."""
     if not path.is_file() or path.is_symlink():
         return b""
     with path.open("rb") as stream:
@@ -166,11 +156,3 @@ def _log_end(path: Path) -> bytes:
         _, newline, lines = end.partition(b"\n")
         end = lines if newline else end.decode("utf-8", "ignore").encode()
     return end
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found

@@ -1,12 +1,13 @@
 """Writing files that are either whole or not there, and tables in the formats that other programs read.
 
-CSV, TSV and XLSX are opened in spreadsheets, so text that one would run as a formula is prefixed with an apostrophe;
-JSONL, JSON and Parquet keep every character.
+CSV, TSV and XLSX are opened in spreadsheets, so text that a spreadsheet would run as a formula gets an apostrophe in
+front; JSONL, JSON and Parquet keep every character.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from semievol.engines.training.checkpoints import sync
 from semievol.errors import UserError
 
 Row = dict[str, Any]
@@ -30,7 +32,7 @@ _LONGEST_XLSX_CELL = 32_767
 
 @contextmanager
 def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A path beside `out` to write a file or a folder to; it takes the name `out`, synced, when the block ends well."""
+    """A path next to `out` for a new file or folder, which is synced and renamed to `out` when the block succeeds."""
     taken = out.exists() and not (out.is_dir() and not any(out.iterdir()))
     if taken and not overwrite:
         raise UserError(
@@ -41,13 +43,13 @@ def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         for path in [partial, *partial.rglob("*")] if partial.is_dir() else [partial]:
-            _sync(path)
+            sync(path)
         if out.is_dir() and not partial.is_dir():
             raise UserError("There is a folder at this path.", str(out), "Choose another name.")
         if out.is_dir():
             shutil.rmtree(out)
         os.replace(partial, out)
-        _sync(out.parent)
+        sync(out.parent)
     except OSError as error:
         raise UserError(
             f"The export cannot be written ({error.strerror or error}).", str(out), "Choose another folder."
@@ -59,18 +61,18 @@ def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def text(out: Path, content: str, endings: Sequence[str], overwrite: bool = False) -> Path:
+def text(out: Path, content: str, endings: Sequence[str]) -> Path:
     """Writes a text file whose name must have one of these endings."""
     _ending(out, endings)
-    with whole(out, overwrite) as path:
+    with whole(out) as path:
         path.write_text(content, encoding="utf-8", newline="")
     return out
 
 
-def table(out: Path, rows: Sequence[Row], overwrite: bool = False) -> Path:
+def table(out: Path, rows: Sequence[Row]) -> Path:
     """Writes rows of equal keys in the format of the name's ending. Lists and dicts are JSON text in flat formats."""
     write = _WRITERS[_ending(out, tuple(_WRITERS))]
-    with whole(out, overwrite) as path:
+    with whole(out) as path:
         write(path, rows)
     return out
 
@@ -80,6 +82,14 @@ def safe_cell(value: Any) -> Any:
     if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
     return value
+
+
+def sha256(content: Path | bytes) -> str:
+    """SHA-256 of a file or of bytes, 64 hex digits."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _ending(out: Path, endings: Sequence[str]) -> str:
@@ -151,14 +161,6 @@ def _xlsx_cell(sheet: Any, value: Any) -> Any:
 
 def _names(rows: Sequence[Row]) -> list[str]:
     return list(rows[0]) if rows else []
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _WRITERS: dict[str, Callable[[Path, Sequence[Row]], None]] = {

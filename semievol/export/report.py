@@ -1,6 +1,6 @@
-"""One round as one self-contained HTML page in plain sentences: what went in, what was kept, what came out, how sure.
+"""One round as one self-contained HTML page in plain sentences: data, selection, and results with their intervals.
 
-No script, no network, no path of this machine; every text from data is escaped.
+It has no script, no network access and no path of this machine; every text from data is escaped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
+from semievol.export.tables import pseudo_accuracy
 from semievol.method import earned_weights
 from semievol.method.comparison import ahead
 from semievol.palette import LIGHT
@@ -24,9 +25,8 @@ from semievol.store.database import Store
 from semievol.store.decisions import history as decision_history
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import rounds, run_table, runs
+from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
-from semievol.task.answers import same
 
 _ARMS = {"base": "base model", "warm_up": "plainly fine-tuned model", "evolved": "evolved model"}
 _BARS = {
@@ -105,8 +105,8 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
     values = {key: [round(100 * found[row][key], 1) for row in rows] for key in ("accuracy", "low", "high")}
     figure = drawing.bars([_BARS[row] for row in rows], values["accuracy"], values["low"], values["high"], " %")
     simpler = ahead(found)
-    told = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
-    return [heading, *told, figure]
+    paragraphs = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
+    return [heading, *paragraphs, figure]
 
 
 def _data(version: versions.Version) -> list[str]:
@@ -154,14 +154,9 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
         f"<p>Selection {frozen['number']} holds {len(chosen):,} of {len(frame):,} candidates: "
         f"{origins.get('pseudo', 0):,} by the policy, {origins.get('expert', 0):,} by decisions of experts.</p>",
     ]
-    gold = frame["gold"].dropna() if "gold" in frame else pd.Series(dtype=object)
-    if len(gold):
-        right = [same(task, answer, gold[i]) for i, answer in frame.loc[gold.index, "answer"].items()]
-        kept = [same(task, a, gold[i]) for i, a in zip(chosen["record_id"], chosen["answer"], strict=True) if i in gold]
-        told = f", and {sum(kept) / len(kept):.1%} of those kept" if kept else ""
-        parts.append(
-            f"<p>Measured with hidden gold, {sum(right) / len(right):.1%} of all candidates are right{told}.</p>"
-        )
+    if shares := pseudo_accuracy(task, frame, dict(zip(chosen["record_id"], chosen["answer"], strict=True))):
+        of_kept = "" if shares[1] is None else f", and {shares[1]:.1%} of those kept"
+        parts.append(f"<p>Measured with hidden gold, {shares[0]:.1%} of all candidates are right{of_kept}.</p>")
     if task.closed and len(chosen):
         counts = chosen["answer"].value_counts().head(12)
         parts.append(drawing.bars([str(name) for name in counts.index], [float(n) for n in counts]))
@@ -181,7 +176,7 @@ def _reviewed(store: Store, project: projects.Project) -> list[str]:
     return ["<h2>Decisions of experts</h2>", f"<p>Decisions that count in this project: {counts}.</p>"]
 
 
-def _repeat(round_: Round, run: run_table.Run | None) -> list[str]:
+def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
     config = (run.config if run else round_.config).model_dump(mode="json")
     config["model"] = _shown_model(config["model"])
     for collaborator in config["propagation"]["collaborators"]:
@@ -200,7 +195,7 @@ def _table(head: Sequence[str], rows: Any) -> str:
 
 
 def _shown_model(name: str) -> str:
-    """A folder's last part: where it lies on this machine is nobody else's business."""
+    """A folder's last part: a report does not reveal where a folder is on this machine."""
     return Path(name).name if Path(name).is_absolute() or name.startswith("~") else name
 
 

@@ -1,8 +1,8 @@
-"""A zip file that says what it holds, byte for byte the same for the same content, and is believed only after a check.
+"""A zip file with a manifest and a seal: the same content gives the same bytes, and every byte is checked when read.
 
-Members come in the order in which they are written, with one fixed time and one fixed mode; the last one, the manifest,
-holds size and SHA-256 of all others, and the file's comment the SHA-256 of everything before it. Nothing is unpacked
-by name: whoever reads asks for a member that the manifest lists. Knows nothing of projects.
+Members are in the order of writing, with one fixed time and mode. The last one, the manifest, holds size and SHA-256 of
+all others; the zip file's comment holds the SHA-256 of everything before it. Members are read by the names in the
+manifest and never unpacked to paths of the file's choice. Knows nothing of projects.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from semievol.errors import UserError
@@ -32,10 +31,10 @@ _NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.A
 _PIECE = 2**20
 _LARGEST_MANIFEST = 64 * 2**20
 _MOST_MEMBERS = 100_000
-_RATIO = 200  # texts of one answer repeated shrink to a fiftieth; a bomb to a thousandth
-_HARMLESS = 16 * 2**20  # bytes of a member whose ratio nobody asks about
+_RATIO = 200  # repeated answers are compressed about 50 times, a zip bomb 1,000 times
+_HARMLESS = 16 * 2**20  # bytes up to which a member's ratio is not checked
 LARGEST = 2**40
-"""Bytes that an archive may unpack to; the disk's free space is asked for besides."""
+"""Bytes that an archive may unpack to; `restoring` checks the disk's free space as well."""
 
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError),
@@ -47,28 +46,25 @@ _AGAIN = "Export it once more, or copy the whole file again."
 _STRANGE = "Import only archives that a Studio wrote."
 
 
-class Sealing:
-    """Writes the members of one archive to a file that can be sought in; `close` writes the manifest."""
+class Sealing(AbstractContextManager["Sealing"]):
+    """Writes the members of one archive to a seekable file; `close` writes the manifest."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._zip = zipfile.ZipFile(path, "w", allowZip64=True)
         self.members: dict[str, dict[str, Any]] = {}
 
-    def __enter__(self) -> Sealing:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._zip.fp is not None:
             self._zip.close()
 
     @contextmanager
-    def member(self, name: str, packed: bool = True) -> Iterator[Callable[[bytes], Any]]:
-        """A function that takes the member's next bytes. packed: whether they are made smaller."""
+    def member(self, name: str) -> Iterator[Callable[[bytes], Any]]:
+        """A function that takes the member's next bytes; they are stored compressed."""
         assert _NAME.fullmatch(name), name
         assert name not in self.members, name
         digest, size = hashlib.sha256(), 0
-        with self._zip.open(_info(name, packed), "w", force_zip64=True) as stream:
+        with self._zip.open(_info(name, packed=True), "w", force_zip64=True) as stream:
 
             def write(piece: bytes) -> None:
                 nonlocal size
@@ -79,9 +75,9 @@ class Sealing:
             yield write
         self.members[name] = {"bytes": size, "sha256": digest.hexdigest()}
 
-    def close(self, told: dict[str, Any]) -> None:
-        """Writes the manifest with what is told, and the seal."""
-        content = json.dumps(told | {"members": self.members}, indent=1, ensure_ascii=False).encode()
+    def close(self, about: dict[str, Any]) -> None:
+        """Writes the manifest, with `about` in it, and the seal."""
+        content = json.dumps(about | {"members": self.members}, indent=1, ensure_ascii=False).encode()
         with self._zip.open(_info(MANIFEST, packed=False), "w", force_zip64=True) as stream:
             stream.write(content)
         self._zip.comment = b"0" * _COMMENT_BYTES
@@ -93,10 +89,10 @@ class Sealing:
             stream.write(b"sha256 " + digest.encode())
 
 
-class Sealed:
-    """An archive that somebody brought. Opening it checks its form and the manifest, `check` every byte.
+class Sealed(AbstractContextManager["Sealed"]):
+    """An archive to be read. Opening it checks its form and its manifest; `check` checks every byte.
 
-    told: what the manifest says; members: name -> bytes and sha256.
+    about: what the manifest says of its content. members: name -> bytes and sha256.
     """
 
     def __init__(self, path: Path, where: str) -> None:
@@ -105,21 +101,18 @@ class Sealed:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             if isinstance(error, OSError) and error.strerror:
-                raise self._refused(f"The archive cannot be read ({error.strerror}).", "Check the path.") from None
-            raise self._refused("The file is cut off, or no project archive.", _AGAIN) from None
+                raise self.refused(f"The archive cannot be read ({error.strerror}).", "Check the path.") from None
+            raise self.refused("The file is cut off, or no project archive.", _AGAIN) from None
         try:
             self._infos = self._named()
-            self.told = self._manifest()
-            self.members: dict[str, dict[str, Any]] = self.told.pop("members")
+            self.about = self._manifest()
+            self.members: dict[str, dict[str, Any]] = self.about.pop("members")
             self._agree()
         except BaseException:
             self._zip.close()
             raise
 
-    def __enter__(self) -> Sealed:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._zip.close()
 
     @property
@@ -128,14 +121,14 @@ class Sealed:
         return sum(member["bytes"] for member in self.members.values())
 
     def check(self, watch: Callable[[int, int], None]) -> None:
-        """Refuses an archive of which one byte is not as it was written. watch: is told (done, all) bytes."""
+        """Raises UserError if any byte is not as it was written. watch: called with the bytes (done, all)."""
         with self._path.open("rb") as stream:
             end = stream.seek(-_COMMENT_BYTES, io.SEEK_END)
             comment = stream.read()
             total = end + self.size
             digest = _digest(stream, end, lambda done: watch(done, total))
         if comment != b"sha256 " + digest.encode():
-            raise self._refused("The archive is damaged: it is not as it was written.", _AGAIN)
+            raise self.refused("The archive is damaged: it is not as it was written.", _AGAIN)
         done = end
         for name in self.members:
             for piece in self.pieces(name):
@@ -165,73 +158,74 @@ class Sealed:
             *whole, rest = (rest + piece).split(b"\n")
             yield from whole
             if len(rest) > longest:
-                raise self._refused(f"{name} holds a line of more than {longest:,} bytes.", _STRANGE)
+                raise self.refused(f"{name} holds a line of more than {longest:,} bytes.", _STRANGE)
         if rest:
             yield rest
 
     def _named(self) -> dict[str, zipfile.ZipInfo]:
-        """The members by name, each as an archive of ours has them."""
+        """The members by name. Raises UserError for members that the Studio never writes."""
         infos = self._zip.infolist()
         if len(infos) > _MOST_MEMBERS:
-            raise self._refused(f"The archive has {len(infos):,} members, {_MOST_MEMBERS:,} are allowed.", _STRANGE)
+            raise self.refused(f"The archive has {len(infos):,} members, {_MOST_MEMBERS:,} are allowed.", _STRANGE)
         found: dict[str, zipfile.ZipInfo] = {}
         for info in infos:
             shown = info.orig_filename[:80]
             kind = stat.S_IFMT(info.external_attr >> 16)
             if not _NAME.fullmatch(info.orig_filename):
-                raise self._refused(f'The archive names a file outside of its own folder: "{shown}".', _STRANGE)
+                raise self.refused(f'The archive names a file outside of its own folder: "{shown}".', _STRANGE)
             if kind not in (0, stat.S_IFREG) or info.is_dir():
-                raise self._refused(f'"{shown}" is a link or a folder, not a file.', _STRANGE)
+                raise self.refused(f'"{shown}" is a link or a folder, not a file.', _STRANGE)
             if info.flag_bits & 0x41 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise self._refused(f'"{shown}" is encrypted or packed in an unknown way.', _STRANGE)
+                raise self.refused(f'"{shown}" is encrypted or packed in an unknown way.', _STRANGE)
             if info.orig_filename in found:
-                raise self._refused(f'The archive holds "{shown}" twice.', _STRANGE)
+                raise self.refused(f'The archive holds "{shown}" twice.', _STRANGE)
             if info.file_size > max(_HARMLESS, _RATIO * info.compress_size):
-                raise self._refused(f'"{shown}" would unpack to {info.file_size:,} bytes.', _STRANGE)
+                raise self.refused(f'"{shown}" would unpack to {info.file_size:,} bytes.', _STRANGE)
             found[info.orig_filename] = info
         unpacked, packed = sum(i.file_size for i in infos), sum(i.compress_size for i in infos)
         brought = self._path.stat().st_size
         if packed > brought or unpacked > min(LARGEST, max(4 * _HARMLESS, _RATIO * brought)):
-            raise self._refused(f"The archive would unpack to {unpacked:,} bytes.", _STRANGE)
+            raise self.refused(f"The archive would unpack to {unpacked:,} bytes.", _STRANGE)
         return found
 
     def _manifest(self) -> dict[str, Any]:
         info = self._infos.get(MANIFEST)
         if info is None:
-            raise self._refused("The zip file is no project archive: it has no manifest.", _STRANGE)
+            raise self.refused("The zip file is no project archive: it has no manifest.", _STRANGE)
         if info.file_size > _LARGEST_MANIFEST:
-            raise self._refused("The archive's manifest is too large.", _STRANGE)
+            raise self.refused("The archive's manifest is too large.", _STRANGE)
         try:
             with self._zip.open(info) as stream:
-                told = json.loads(stream.read(_LARGEST_MANIFEST + 1))
-            members = told["members"]
+                about = json.loads(stream.read(_LARGEST_MANIFEST + 1))
+            members = about["members"]
             sound = all(
                 type(m["bytes"]) is int and m["bytes"] >= 0 and re.fullmatch("[0-9a-f]{64}", m["sha256"])
                 for m in members.values()
             )
         except _UNREADABLE:
-            sound, told = False, {}
+            sound, about = False, {}
         if not sound:
-            raise self._refused("The archive's manifest is damaged.", _AGAIN)
-        return dict(told)
+            raise self.refused("The archive's manifest is damaged.", _AGAIN)
+        return dict(about)
 
     def _agree(self) -> None:
-        """Refuses members that the manifest does not list, and the reverse."""
+        """Raises UserError for members that the manifest does not list, and for listed ones that are missing."""
         there = set(self._infos) - {MANIFEST}
         if strange := sorted(there - set(self.members)):
-            raise self._refused(f'The archive holds "{strange[0]:.80}", which its manifest does not list.', _STRANGE)
+            raise self.refused(f'The archive holds "{strange[0]:.80}", which its manifest does not list.', _STRANGE)
         if missing := sorted(set(self.members) - there):
-            raise self._refused(f'"{missing[0]:.80}" is missing from the archive.', _AGAIN)
+            raise self.refused(f'"{missing[0]:.80}" is missing from the archive.', _AGAIN)
         for name, member in self.members.items():
             if self._infos[name].file_size != member["bytes"]:
                 raise self._damaged(name)
         if not _COMMENT.fullmatch(self._zip.comment):
-            raise self._refused("The archive's seal is missing or damaged.", _AGAIN)
+            raise self.refused("The archive's seal is missing or damaged.", _AGAIN)
 
     def _damaged(self, name: str) -> UserError:
-        return self._refused(f'"{name}" in the archive is damaged: it is not what the manifest says.', _AGAIN)
+        return self.refused(f'"{name}" in the archive is damaged: it is not what the manifest says.', _AGAIN)
 
-    def _refused(self, what: str, remedy: str) -> UserError:
+    def refused(self, what: str, remedy: str) -> UserError:
+        """What is wrong with the archive, to be raised before anything is stored."""
         return UserError(f"{what} Nothing was imported.", self.where, remedy)
 
 

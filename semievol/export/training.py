@@ -1,6 +1,6 @@
-"""The examples that fine-tuning uses, in the forms that other trainers read: chat messages, Alpaca, ShareGPT, a table.
+"""The examples of a fine-tuning in the forms that other trainers read: chat messages, Alpaca, ShareGPT, a table.
 
-`method.conversations` builds them for the `tune` stage and for these files, so that both hold the same.
+`method.conversations` builds them for the `tune` stage and for these files, so both have the same examples.
 """
 
 from __future__ import annotations
@@ -19,18 +19,12 @@ from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records
 from semievol.store.database import Store
 from semievol.store.decisions import selections
-from semievol.store.runs import rounds, run_table, runs
+from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 
 
 def write(
-    store: Store,
-    project: projects.Project,
-    round_: Round,
-    selection: int,
-    out: Path,
-    form: str | None = None,
-    overwrite: bool = False,
+    store: Store, project: projects.Project, round_: Round, selection: int, out: Path, form: str | None = None
 ) -> Path:
     """Writes the labeled records (without calibration) and the selection's accepted answers to `out`."""
     form = form or next((part[1:] for part in out.suffixes if part[1:] in FORMS), "chat")
@@ -45,7 +39,7 @@ def write(
         | {"passport": passports.get(record.id, gold | {"content_hash": record.content_hash})}
         for record, example in found
     ]
-    return files.table(out, rows, overwrite)
+    return files.table(out, rows)
 
 
 def pairs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[tuple[Record, Example]]:
@@ -54,7 +48,7 @@ def pairs(store: Store, project: projects.Project, round_: Round, selection: int
     The settings are those of the newest run that tuned on the selection, else of the round's newest run.
     """
     found = _runs(store, project, round_, selection)
-    config = rounds.settled(round_, found[0].config) if found else round_.config
+    config = rounds.with_settings_of(round_, found[0].config) if found else round_.config
     held = rounds.held(store, round_.id)
     records = [r for r in load_records(store, round_.version_id) if r.content_hash not in held]
     plan = Plan(
@@ -69,7 +63,7 @@ def pairs(store: Store, project: projects.Project, round_: Round, selection: int
 
 
 def caveat(store: Store, project: projects.Project, round_: Round, selection: int) -> str:
-    """What should be known of the training data, in a sentence; empty where they are as in training."""
+    """A sentence about control tokens left in the training data; empty if they are as in the training."""
     if _control_tokens(_runs(store, project, round_, selection), round_) is not None:
         return ""
     model = PurePath(round_.config.model).name
@@ -79,17 +73,17 @@ def caveat(store: Store, project: projects.Project, round_: Round, selection: in
     )
 
 
-def _runs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[run_table.Run]:
+def _runs(store: Store, project: projects.Project, round_: Round, selection: int) -> list[runs.Run]:
     """The round's runs: those that tuned on the selection, newest first, then the others."""
 
-    def other(run: run_table.Run) -> bool:
+    def other(run: runs.Run) -> bool:
         span = STAGES[STAGES.index(run.first) : STAGES.index(run.until) + 1]
         return run.selection_used != selection or "tune" not in span
 
     return sorted((r for r in runs.list_runs(store, project.id) if r.round_id == round_.id), key=other)
 
 
-def _control_tokens(found: Sequence[run_table.Run], round_: Round) -> Sequence[str] | None:
+def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
     """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
     else as the model's files have them. None where these are not on this machine."""
     noted = (run.environment.get("control_tokens") for run in found)
@@ -97,9 +91,8 @@ def _control_tokens(found: Sequence[run_table.Run], round_: Round) -> Sequence[s
 
 
 def _plain(record: Record, example: Example) -> Row:
-    """What our own import reads back; other trainers pass over these columns."""
-    row: Row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
-    return row | {"options": list(record.options), "answer": example.answer, "origin": example.origin}
+    """Columns that the Studio's own import reads; other trainers ignore them."""
+    return tables.about(record) | {"answer": example.answer, "origin": example.origin}
 
 
 def _system_and_user(example: Example) -> tuple[str, str]:

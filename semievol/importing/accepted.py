@@ -1,65 +1,68 @@
-"""The accepted rows of all files as records, held column by column: a `Record` is made when it is looked at.
+"""The accepted rows of all files, held column by column; a `Record` is made when one is read.
 
-A million records take what their text takes, and nothing is copied when some of them are left out.
+So a million records need little more memory than their text, and leaving some of them out copies nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import overload
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from semievol.importing.mapping import Mapping
-from semievol.importing.table import Table
+from semievol.importing.table import Table, value_counts
 from semievol.records import SPLITS, Record, Split
 
 _MADE = 4_096
 _TEXT = pa.large_string()
-_TEXTS = pa.list_(pa.large_string())
+READ = pa.schema([("answer", _TEXT), ("gold", _TEXT), ("options", pa.list_(_TEXT))])
+_KEPT = pa.schema([("question", _TEXT), ("id", _TEXT), ("group", _TEXT), *READ])
 
 
 def join_context(context: str | None, question: str) -> str:
-    """The question as it is asked: the passage that it is about, an empty line, the question."""
+    """The record's question: the passage that it is about, an empty line, the question itself."""
     return f"{context}\n\n{question}" if context and context.strip() else question
 
 
 @dataclass
 class AcceptedRows:
-    """The accepted rows of one file, in their order.
+    """The accepted rows of one file, or of a split of an earlier version, in their order.
 
-    places: int64[n], positions in the table. answers, gold: `large_string`[n]; options: lists of text[n], empty where
-    the record has none of its own.
+    places: int64[n], positions in the table. read: what was read from their other cells: answer, hidden gold, and
+    options, which are empty where the record has none of its own (see `READ`).
     """
 
     split: Split
     table: Table
     mapping: Mapping
     places: np.ndarray
-    answers: pa.ChunkedArray
-    gold: pa.ChunkedArray
-    options: pa.ChunkedArray
+    read: pa.Table
 
     def records(self, some: np.ndarray, ids: Sequence[str], split: Split) -> Iterator[tuple[Record, str | None]]:
-        """The records at these (ascending, close) positions of the file, each with its hidden gold."""
+        """The records at these positions of the file, each with its hidden gold.
+
+        some: ascending and close to each other, since the whole range between them is read.
+        """
         rows = self.places[some]
         first, count = int(rows[0]), int(rows[-1] - rows[0]) + 1
         roles = (self.mapping.question, self.mapping.context, self.mapping.id, self.mapping.group)
         cells = [self._cells(name, first, count) for name in roles]
         start, width = int(some[0]), int(some[-1] - some[0]) + 1
-        told = [column.slice(start, width).to_pylist() for column in (self.answers, self.gold, self.options)]
+        read = [column.to_pylist() for column in self.read.slice(start, width).columns]
         numbers = self.table.numbers[rows].tolist()
         positions = zip(ids, (rows - first).tolist(), (some - start).tolist(), numbers, strict=True)
         for record_id, row, place, number in positions:
             question, context, source, group = (column[row] for column in cells)
-            answer, gold, options = (column[place] for column in told)
-            asked = join_context(context, question or "")
-            yield Record(record_id, asked, tuple(options), answer, split, number, source or "", group or ""), gold
+            answer, gold, options = (column[place] for column in read)
+            text = join_context(context, question or "")
+            yield Record(record_id, text, tuple(options), answer, split, number, source or "", group or ""), gold
 
     def _cells(self, name: str | None, first: int, count: int) -> list[str | None]:
         if name is None or name not in self.table.columns:
@@ -67,16 +70,13 @@ class AcceptedRows:
         return list(self.table.cells.column(name).slice(first, count).to_pylist())
 
 
-@dataclass
 class RowsWriter:
     """Collects what was read from the rows of one file."""
 
-    split: Split
-    table: Table
-    mapping: Mapping
-    places: list[int] = field(default_factory=list)
-    _waiting: list[tuple[str | None, str | None, tuple[str, ...]]] = field(default_factory=list)
-    _written: list[pa.Table] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self._waiting: list[tuple[str | None, str | None, tuple[str, ...]]] = []
+        self._written = [READ.empty_table()]
 
     def add(self, place: int, answer: str | None, gold: str | None, options: tuple[str, ...]) -> None:
         self.places.append(place)
@@ -84,26 +84,35 @@ class RowsWriter:
         if len(self._waiting) >= _MADE:
             self._write()
 
-    def rows(self) -> AcceptedRows:
+    def rows(self, split: Split, table: Table, mapping: Mapping) -> AcceptedRows:
         self._write()
-        schema = pa.schema([("answer", _TEXT), ("gold", _TEXT), ("options", _TEXTS)])
-        told = pa.concat_tables([schema.empty_table(), *self._written])
-        places = np.array(self.places, np.int64)
-        return AcceptedRows(self.split, self.table, self.mapping, places, told["answer"], told["gold"], told["options"])
+        return AcceptedRows(split, table, mapping, np.array(self.places, np.int64), pa.concat_tables(self._written))
 
     def _write(self) -> None:
         if self._waiting:
-            answers, gold, options = zip(*self._waiting, strict=True)
-            arrays = [pa.array(answers, _TEXT), pa.array(gold, _TEXT), pa.array(options, _TEXTS)]
-            self._written.append(pa.table(arrays, names=["answer", "gold", "options"]))
+            self._written.append(pa.table(list(zip(*self._waiting, strict=True)), schema=READ))
             self._waiting = []
+
+
+def kept_rows(name: str, split: Split, records: Iterable[tuple[Record, str | None]]) -> AcceptedRows:
+    """The records of a split of an earlier version, each given with its hidden gold. name: the version's, for the
+    report."""
+    waiting, batches, numbers = iter(records), [_KEPT.empty_table()], list[int]()
+    while some := list(islice(waiting, _MADE)):
+        numbers += [record.row for record, _ in some]
+        rows = [(r.question, r.source_id, r.group, r.answer, gold, r.options) for r, gold in some]
+        batches.append(pa.table(list(zip(*rows, strict=True)), schema=_KEPT))
+    cells = pa.concat_tables(batches)
+    table = Table(name, cells.select(["question", "id", "group"]), np.array(numbers, np.int64), form="Kept")
+    mapping = Mapping("question", "answer", id="id", group="group")
+    return AcceptedRows(split, table, mapping, np.arange(len(numbers)), cells.select(READ.names))
 
 
 class Records(Sequence[Record]):
     """Records of all splits, in the order of the splits, then of the files.
 
-    digests: uint8[all, 32], the content hashes of all accepted rows. which: the rows that are meant, by position in all
-    of them. splits: int8, the split of each of them by position in `SPLITS`.
+    digests: uint8[all, 32], the content hashes of all accepted rows. which: the rows that these records are made of, by
+    position among all rows. splits: int8, the split of each of these records, by position in `SPLITS`.
     """
 
     def __init__(
@@ -140,11 +149,7 @@ class Records(Sequence[Record]):
         at = index if index >= 0 else len(self) + index
         if not 0 <= at < len(self):
             raise IndexError(index)
-        return next(self.between(at, at + 1))
-
-    def between(self, start: int, stop: int) -> Iterator[Record]:
-        """Records from `start` to `stop`, one after the other."""
-        return (record for record, _ in self.with_gold(start, stop))
+        return next(self.with_gold(at, at + 1))[0]
 
     def with_gold(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[Record, str | None]]:
         """Records from `start` to `stop`, each with its hidden gold."""
@@ -155,7 +160,7 @@ class Records(Sequence[Record]):
             low, high = self._starts[number], self._starts[number + 1]
             end = min(at + _MADE, stop)
             some = self.which[at:end]
-            # A batch lies in one file and one split, and its rows are close to each other.
+            # A batch is of one file and one split, and its rows are close to each other.
             same = (some >= low) & (some < min(high, some[0] + 4 * _MADE)) & (self.splits[at:end] == self.splits[at])
             count = int(np.argmin(same)) if not same.all() else end - at
             split = SPLITS[self.splits[at]]
@@ -171,13 +176,8 @@ class Records(Sequence[Record]):
     @cached_property
     def _names(self) -> tuple[np.ndarray, np.ndarray]:
         """The first 64 bits of every content hash, and how many records before it have the same."""
-        keys = self.digests[self.which, :8].copy().view(">u8").ravel()
-        order = np.argsort(keys, kind="stable")
-        places = np.arange(len(keys))
-        fresh = np.append(True, keys[order][1:] != keys[order][:-1])[: len(keys)]
-        times = np.empty(len(keys), np.int64)
-        times[order] = places - np.maximum.accumulate(np.where(fresh, places, 0))
-        return keys, times
+        keys = self.digests[self.which, :8].copy().view(">u8").ravel().astype(np.uint64)
+        return keys, pd.Series(keys).groupby(keys, sort=False).cumcount().to_numpy()
 
     @property
     def hashes(self) -> Iterator[str]:
@@ -189,12 +189,12 @@ class Records(Sequence[Record]):
         return int((self.splits == SPLITS.index(split)).sum())
 
     def same(self, other: Records) -> bool:
-        """Whether these and the other ones ask the same, in the same order and splits; answers are not compared."""
+        """Whether the other records have the same contents, in the same order and splits; answers are not compared."""
         mine, theirs = ((r.digests, r.which, r.splits) for r in (self, other))
         return all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
 
     def only(self, kept: np.ndarray) -> Records:
-        """The records at these positions, or where a mask of booleans says so."""
+        """Some of the records. kept: their positions, or a mask."""
         return Records(self._parts, self.digests, self.which[kept], self.splits[kept])
 
     def moved(self, positions: np.ndarray, split: Split) -> Records:
@@ -205,13 +205,11 @@ class Records(Sequence[Record]):
 
     def answers(self) -> dict[Split, Counter[str]]:
         """Split -> known answer -> how many records have it, most frequent first."""
-        everything = pa.chunked_array([chunk for part in self._parts for chunk in part.answers.chunks], _TEXT)
+        everything = pa.chunked_array([chunk for part in self._parts for chunk in part.read["answer"].chunks], _TEXT)
         found: dict[Split, Counter[str]] = {}
         for number in np.unique(self.splits).tolist():
             mask = np.zeros(len(everything), bool)
             mask[self.which[self.splits == number]] = True
-            counted = pc.value_counts(everything.filter(pa.array(mask)).drop_null())
-            pairs = zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)
-            if known := Counter(dict(pairs)):
+            if known := value_counts(everything.filter(pa.array(mask)).drop_null()):
                 found[SPLITS[number]] = Counter(dict(known.most_common()))
         return found

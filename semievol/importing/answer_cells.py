@@ -22,6 +22,8 @@ from semievol.task.answers import LETTERS, fold, parse, parse_number
 _FORMS = 'Write options as a JSON list such as ["yes", "no"], or separate them by "|".'
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 _DIGITS = re.compile(r"\d{1,3}")
+Written = Literal["letter", "number", "text"]
+"""How an answer names its option."""
 
 
 @lru_cache(maxsize=4096)
@@ -31,18 +33,25 @@ def parse_options(cell: str) -> tuple[str, ...]:
     At least two, none blank, none repeated; else UserError. Numbers keep the form in which they are written.
     """
     text = cell.strip()
-    options: tuple[str, ...]
-    if text[:1] in ("[", "{", "("):
-        options = _from_json(text) if text[0] != "(" else None  # type: ignore[assignment]
-        if options is None:
-            options = _from_python(text)
-    else:
-        options = tuple(part.strip() for part in text.split("|"))
-    return checked_options(options)
+    if text[:1] not in ("[", "{", "("):
+        return checked_options(tuple(part.strip() for part in text.split("|")))
+    try:
+        value = json.loads(text, parse_int=_Raw, parse_float=_Raw, parse_constant=_Raw)
+    except (ValueError, RecursionError):
+        value = _from_python(text)
+    return checked_options(_collect(value))
+
+
+def options_in(cell: str) -> tuple[str, ...]:
+    """As `parse_options`; () where the cell holds no options."""
+    try:
+        return parse_options(cell)
+    except UserError:
+        return ()
 
 
 def checked_options(options: tuple[str, ...]) -> tuple[str, ...]:
-    """The options, if there are at least two different ones and none is blank; UserError else."""
+    """The options, if there are at least two, all different and none blank; else UserError."""
     if len(options) < 2:
         raise UserError(f"There {'is one option' if options else 'are no options'}; two are needed.", "", _FORMS)
     stripped = [option.strip() for option in options]
@@ -56,14 +65,6 @@ def checked_options(options: tuple[str, ...]) -> tuple[str, ...]:
     return options
 
 
-def _from_json(text: str) -> tuple[str, ...] | None:
-    try:
-        value = json.loads(text, parse_int=_Raw, parse_float=_Raw, parse_constant=_Raw)
-    except (ValueError, RecursionError):
-        return None
-    return _collect(value)
-
-
 class _Raw(str):
     """A number as it is written."""
 
@@ -75,13 +76,14 @@ def _collect(value: Any) -> tuple[str, ...]:
         if (
             isinstance(texts, list)
             and isinstance(labels, list)
-            and (len(texts) == len(labels) == len(set(map(str, labels))))
+            and len(texts) == len(labels) == len({*map(str, labels)})
         ):
-            # The label says which letter each text has, in whatever order they stand.
+            # The label says which letter each text has, whatever their order.
             named = dict(zip(map(str, labels), texts, strict=True))
             texts = [named[label] for label in sorted(named, key=lambda label: (len(label), label))]
-        value = texts if isinstance(texts, list) else [value[key] for key in sorted(value, key=_by_letter(value))]
-    if not isinstance(value, list | tuple):
+        keys = sorted(value) if all(len(key) == 1 for key in value) else list(value)
+        value = texts if isinstance(texts, list) else [value[key] for key in keys]
+    if not isinstance(value, list):
         raise UserError("The options are not a list.", "", _FORMS)
     options = []
     for option in value:
@@ -94,12 +96,8 @@ def _collect(value: Any) -> tuple[str, ...]:
     return tuple(options)
 
 
-def _by_letter(value: dict[str, Any]) -> Any:
-    keys = list(value)
-    return (lambda key: key) if all(len(key) == 1 for key in keys) else keys.index
-
-
-def _from_python(text: str) -> tuple[str, ...]:
+def _from_python(text: str) -> list[str] | dict[str, Any]:
+    """A list, tuple or dictionary as Python writes it, with its numbers as they are written."""
     unreadable = UserError("The options cannot be read.", "", _FORMS)
     try:
         with warnings.catch_warnings():
@@ -112,17 +110,18 @@ def _from_python(text: str) -> tuple[str, ...]:
         if any(key is None for key in tree.keys):
             raise unreadable
         keys = [_written(key, text) for key in tree.keys if key is not None]
-        return _collect(dict(zip(keys, (_constant(v, text) for v in tree.values), strict=True)))
+        return {key: _written_all(value, text) for key, value in zip(keys, tree.values, strict=True)}
     if not isinstance(tree, ast.List | ast.Tuple):
         raise unreadable
-    return tuple(_written(element, text) for element in tree.elts)
+    return [_written(element, text) for element in tree.elts]
 
 
-def _constant(node: ast.expr, text: str) -> Any:
+def _written_all(node: ast.expr, text: str) -> str | list[str]:
     return [_written(e, text) for e in node.elts] if isinstance(node, ast.List | ast.Tuple) else _written(node, text)
 
 
 def _written(node: ast.expr, text: str) -> str:
+    """The string that the node stands for, or the number as it is written."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     number = isinstance(node, ast.UnaryOp) or (isinstance(node, ast.Constant) and not isinstance(node.value, bytes))
@@ -151,8 +150,7 @@ def answer_form(pairs: Iterable[tuple[tuple[str, ...], str]]) -> AnswerForm:
     for options, answer in pairs:
         total += 1
         texts += answer in options
-        if _DIGITS.fullmatch(answer):
-            zero = zero or int(answer) == 0
+        zero = zero or (_DIGITS.fullmatch(answer) is not None and int(answer) == 0)
     return AnswerForm(total > 0 and texts >= 0.9 * total, 0 if zero else 1)
 
 
@@ -165,10 +163,13 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
     if task.kind == "text":
         return text
     if task.kind == "numeric":
-        return _read_number(text)
+        number = parse_number(text)
+        if number is None:
+            raise UserError(f"answer {text[:60]} is not one number", "", "Write one number in digits.")
+        return format(number, "f")
     if task.kind == "classification":
         return _read_label(task, options, text, form)
-    position = _position(options, text, form)
+    position, _ = _position(options, text, form)
     if position is None:
         stated = parse(task, Record("", "", options), text)
         if stated is None:
@@ -178,30 +179,24 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
     return LETTERS[position]
 
 
-def written_as(options: tuple[str, ...], cell: str, form: AnswerForm) -> Literal["letter", "number", "text"]:
+def written_as(options: tuple[str, ...], cell: str, form: AnswerForm) -> Written:
     """The form in which an answer that was read names one of its options."""
-    text = cell.strip()
-    if form.text_first and text in options:
-        return "text"
-    if _DIGITS.fullmatch(text) and 0 <= int(text) - form.base < len(options):
-        return "number"
-    letter = _LETTER.fullmatch(text)
-    return "letter" if letter and LETTERS.index(letter.group(1).upper()) < len(options) else "text"
+    return _position(options, cell.strip(), form)[1]
 
 
-def _position(options: tuple[str, ...], text: str, form: AnswerForm) -> int | None:
-    """Which option `text` means, as text, letter or index; None if none."""
+def _position(options: tuple[str, ...], text: str, form: AnswerForm) -> tuple[int | None, Written]:
+    """Which option `text` names (None if none), and in which form."""
     by_text = options.index(text) if options.count(text) == 1 else None
-    if form.text_first and by_text is not None:
-        return by_text
-    letter = _LETTER.fullmatch(text)
-    if letter:
-        position = LETTERS.index(letter.group(1).upper())
-        return position if position < len(options) else by_text
-    if _DIGITS.fullmatch(text):
-        position = int(text) - form.base
-        return position if 0 <= position < len(options) else by_text
-    return by_text
+    written: Written
+    if letter := _LETTER.fullmatch(text):
+        position, written = LETTERS.index(letter.group(1).upper()), "letter"
+    elif _DIGITS.fullmatch(text):
+        position, written = int(text) - form.base, "number"
+    else:
+        return by_text, "text"
+    if not 0 <= position < len(options) or (form.text_first and by_text is not None):
+        return by_text, "text"
+    return position, written
 
 
 def _recount(options: tuple[str, ...], text: str, form: AnswerForm) -> str:
@@ -218,12 +213,11 @@ def _read_label(task: Task, options: tuple[str, ...], text: str, form: AnswerFor
     if several(text):
         raise UserError("The cell holds several labels.", "", "Keep one label per record.")
     if options:
-        position = _position(options, text, form)
+        position, _ = _position(options, text, form)
         if position is not None:
             text = options[position].strip()
-    alike = [label for label in task.labels if label == text] or [
-        label for label in task.labels if fold(label) == fold(text)
-    ]
+    same = [label for label in task.labels if label == text]
+    alike = same or [label for label in task.labels if fold(label) == fold(text)]
     if len(alike) != 1:
         shown = ", ".join(task.labels[:12]) + (", …" if len(task.labels) > 12 else "")
         remedy = _recount(options, text, form) or "Correct the label."
@@ -233,16 +227,4 @@ def _read_label(task: Task, options: tuple[str, ...], text: str, form: AnswerFor
 
 def several(text: str) -> bool:
     """Whether a cell is a list of two or more values."""
-    if text[:1] not in ("[", "("):
-        return False
-    try:
-        return len(parse_options(text)) > 1
-    except UserError:
-        return False
-
-
-def _read_number(text: str) -> str:
-    number = parse_number(text)
-    if number is None:
-        raise UserError(f"answer {text[:60]} is not one number", "", "Write one number in digits.")
-    return format(number, "f")
+    return text[:1] in ("[", "(") and bool(options_in(text))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Tables
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -17,24 +17,23 @@ import pyarrow.compute as pc
 
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows, Records, RowsWriter
-from semievol.importing.carried_over import MAPPING, Kept
-from semievol.importing.checks import SHOWN, Finding, check, refuse
+from semievol.importing.checks import SHOWN, Finding, check, example, plural, refuse
 from semievol.importing.fingerprints import Tracer
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.near_duplicates import MOST, Watch, small_edits, unwatched
 from semievol.importing.readers.overrides import refuse_guesses
-from semievol.importing.rows import Reading, answers, form_of, rows_of
+from semievol.importing.rows import Reading, form_of, rows_again, rows_of
 from semievol.importing.splits import split_off_test
-from semievol.importing.table import Reject, Table, snippet
+from semievol.importing.table import Reject, Table
 from semievol.records import SPLITS, Split, Task
 
 _ROWS_SHOWN = 20
-_TOLD_EVERY = 5_000
+_WATCHED_EVERY = 5_000
 
 
 @dataclass
 class SplitReport:
-    """What became of one file, or of what is kept of an earlier version.
+    """How many rows of one file, or of a split kept of an earlier version, became records.
 
     removed: records that left this split by a remedy, or for a test split cut from it.
     """
@@ -58,20 +57,20 @@ class SplitReport:
             "accepted": self.accepted,
             "rejected": self.rejected,
             "removed": self.removed,
-            "rejects": [reject.as_dict() for reject in self.rejects[:_ROWS_SHOWN]],
+            "rejects": [asdict(reject) for reject in self.rejects[:_ROWS_SHOWN]],
             "notes": list(self.notes),
         }
 
 
 @dataclass
 class Imported:
-    """What the files come to, with what is kept of an earlier version.
+    """The records that the files give, with those kept of an earlier version, and what was found about them.
 
-    accepted: every row that became a record, in the order labeled, unlabeled, test; findings speak of its positions.
-    taken: kinds of the findings whose remedy is taken. test_share: of the labeled records, to be split off as test.
-    report: per split, with those that left it counted as removed. sizes: int64, bytes of every accepted row's text.
+    accepted: every row that became a record, in the order labeled, unlabeled, test; the findings give positions in it.
+    sizes: int64, bytes of every accepted row's text. report: per split, with the records that left it as removed.
     base: number of the first option where answers are numbers.
-    edited: what comparing the splits found (see `near.small_edits`), None where there are too many records for it.
+    taken: kinds of the findings whose remedy is taken. test_share: share of the labeled records to split off as test.
+    edited: what comparing the splits found (`near_duplicates.small_edits`), None where there are too many records.
     """
 
     task: Task
@@ -94,15 +93,29 @@ class Imported:
         for split, known in self.report.items():
             kept = decided.records.size(split)
             moved = replace(known, accepted=kept, removed=known.accepted + known.removed - kept)
-            _refuse_empty(split, moved, decided._taking_from(split))
+            if not kept:
+                decided._refuse_empty(split, moved)
             decided.report[split] = moved
         return decided
 
-    def _taking_from(self, split: Split) -> list[str]:
-        """The remedies taken that make records of this split leave, in the words of their buttons."""
+    def _refuse_empty(self, split: Split, report: SplitReport) -> NoReturn:
+        """UserError saying why no record of this split is left."""
+        if not report.removed:
+            first = report.rejects[0]
+            raise UserError(
+                f"None of the {report.physical:,} {split} rows can be used. The first one: {first.reason}",
+                f"{report.name}, row {first.row}" + (f", column {first.column}" if first.column else ""),
+                first.remedy,
+            )
         of_split = self.accepted.splits == SPLITS.index(split)
-        found = ((finding, int(of_split[finding.leaves].sum())) for finding in self.findings)
-        return [f'"{finding.offer}" ({times:,})' for finding, times in found if times and finding.kind in self.taken]
+        left = [(one.offer, int(of_split[one.leaves].sum())) for one in self.findings if one.kind in self.taken]
+        taken = " and ".join(f'"{offer}" ({times:,})' for offer, times in left if times)
+        raise UserError(
+            f"No {split} record is left: the chosen remedies take out {report.removed:,}"
+            + (f", {report.rejected:,} cannot be read." if report.rejects else "."),
+            report.name,
+            f"Choose other files, or do not apply {taken or 'the split for testing'}.",
+        )
 
     @cached_property
     def records(self) -> Records:
@@ -119,28 +132,14 @@ class Imported:
         if self.hides_gold:
             yield from ((record.id, gold) for record, gold in self.records.with_gold() if gold is not None)
 
-    @property
-    def hidden_gold(self) -> dict[str, str]:
-        """Record id -> answer that is kept for measuring only."""
-        return dict(self.gold())
-
     def rejected(self) -> Iterator[tuple[Split, Reject]]:
         """Every row that became no record, file by file."""
         return ((split, reject) for split, report in self.report.items() for reject in report.rejects)
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "splits": {split: report.as_dict() for split, report in self.report.items()},
-            "findings": self.told(),
-        }
-
-    def told(self) -> list[dict[str, Any]]:
+    def findings_with_outcome(self) -> list[dict[str, Any]]:
         """The findings as plain data, each with what was done about it."""
-        return [
-            finding.as_dict()
-            | ({"done": finding.offer if finding.kind in self.taken else "Kept"} if len(finding.leaves) else {})
-            for finding in self.findings
-        ]
+        done = {one.kind: one.offer if one.kind in self.taken else "Kept" for one in self.findings if len(one.leaves)}
+        return [one.as_dict() | ({"done": done[one.kind]} if len(one.leaves) else {}) for one in self.findings]
 
 
 def build_records(
@@ -152,11 +151,10 @@ def build_records(
     base: int | None = None,
     watch: Watch = unwatched,
 ) -> Imported:
-    """Records of all splits given, with the suggested remedies taken; see `check_tables`.
+    """The records of all splits, with the suggested remedies taken; see `check_tables`.
 
-    strict: UserError naming all that a person would be asked about, instead of taking the suggestions, and what was
-    guessed in reading.
-    UserError also where a split is left without a single record.
+    strict: instead of taking the suggestions, UserError naming every finding that a person must decide on, and every
+    guess made in reading. UserError also where a split is left without a single record.
     """
     if strict:
         refuse_guesses({split: (table.read_as, table.guessed) for split, table in tables.items()})
@@ -174,41 +172,36 @@ def check_tables(
     base: int | None = None,
     watch: Watch = unwatched,
     before: Imported | None = None,
-    kept: Tables[Split, Kept] | None = None,
+    kept: Tables[Split, AcceptedRows] | None = None,
 ) -> Imported:
-    """Every row of the tables read and checked, no remedy taken yet.
-
-    kept: splits of an earlier version of this kind of task that no table replaces. They go through the same checks;
-    only a label that the task no longer has rejects a record, or leaves its hidden gold out.
+    """Reads and checks every row of the tables; takes no remedy yet.
 
     hide_gold: answers of the unlabeled table become hidden gold; else they are ignored.
-    base: number of the first option where answers are numbers; None where it is to be told from the answers.
-    before: what was made of these files with other choices; the splits are compared anew only where what the records
-    ask differs.
+    base: number of the first option where answers are numbers; None to guess it from the answers.
+    before: what was made of these files with other choices; the splits are compared anew only where the records' texts
+    differ.
+    kept: splits of an earlier version of this kind of task that no table replaces. They go through the same checks;
+    only a label that the task no longer has rejects a record, or leaves its hidden gold out.
     """
     check_mapping(mapping, tables)
     if mapping.answer is None and ("labeled" in tables or "test" in tables):
         raise UserError("No column is mapped to the answer.", "mapping", "Map the column with the known answers.")
-    ordered = sorted(tables.items(), key=lambda item: SPLITS.index(item[0]))
     earlier = dict(kept or {})
-    everything = [*ordered, *((split, one.table) for split, one in earlier.items())]
-    everything.sort(key=lambda item: SPLITS.index(item[0]))
-    report = {s: SplitReport(t.name, t.physical, rejects=list(t.rejected), notes=t.notes) for s, t in everything}
-    reading = Reading(task, mapping, form_of(ordered, mapping, task, hide_gold, base), hide_gold)
-    tracer, parts, seen = Tracer(), list[AcceptedRows](), 0
-    total = sum(table.physical for _, table in everything)
-    for split, table in everything:
-        known, rejects = earlier.get(split), report[split].rejects
-        writer = RowsWriter(split, table, mapping if known is None else MAPPING)
-        rows = rows_of(split, table, mapping, task, rejects) if known is None else known.rows()
-        for row in rows:
-            if row.place % _TOLD_EVERY == 0:
+    everything = {**tables, **{split: one.table for split, one in earlier.items()}}
+    total, seen = sum(table.physical for table in everything.values()), 0
+    reading = Reading(task, mapping, form_of(tables, mapping, task, hide_gold, base), hide_gold)
+    tracer, parts, report = Tracer(), list[AcceptedRows](), dict[Split, SplitReport]()
+    for split in (split for split in SPLITS if split in everything):
+        table, writer, known = everything[split], RowsWriter(), earlier.get(split)
+        rejects = list(table.rejected)
+        for row in rows_of(split, table, mapping, task, rejects) if known is None else rows_again(known):
+            if row.place % _WATCHED_EVERY == 0:
                 watch("Checking", seen + row.place, total)
             if reject := reading.take(row, writer, tracer):
                 rejects.append(reject)
-        parts.append(writer.rows())
-        report[split].accepted = len(writer.places)
+        parts.append(writer.rows(split, table, mapping if known is None else known.mapping))
         rejects.sort(key=lambda reject: reject.row)
+        report[split] = SplitReport(table.name, table.physical, len(writer.places), 0, rejects, table.notes)
         seen += table.physical
     traces = tracer.traces()
     accepted = Records(parts, traces.digests)
@@ -225,7 +218,7 @@ def check_tables(
 
 
 def _edited(records: Records, spelled: np.ndarray, before: Imported | None, watch: Watch) -> dict[int, int] | None:
-    """What comparing the splits finds, taken over where the same records stand in the same splits; None past `MOST`."""
+    """Small edits between splits, taken from `before` where its records and splits are the same; None past `MOST`."""
     if len(records) > MOST:
         return None
     if before is not None and before.edited is not None and records.same(before.accepted):
@@ -233,61 +226,35 @@ def _edited(records: Records, spelled: np.ndarray, before: Imported | None, watc
     return small_edits(records, spelled, watch)
 
 
-def _refuse_empty(split: Split, report: SplitReport, taking: list[str]) -> None:
-    if report.accepted:
-        return
-    if report.removed:
-        raise UserError(
-            f"No {split} record is left: the chosen remedies take out {report.removed:,}"
-            + (f", {report.rejected:,} cannot be read." if report.rejects else "."),
-            report.name,
-            f"Choose other files, or do not apply {' and '.join(taking) or 'the split for testing'}.",
-        )
-    first = report.rejects[0]
-    raise UserError(
-        f"None of the {report.physical:,} {split} rows can be used. The first one: {first.reason}",
-        f"{report.name}, row {first.row}" + (f", column {first.column}" if first.column else ""),
-        first.remedy,
-    )
-
-
 def _duplicate_ids(parts: Iterable[AcceptedRows]) -> Iterator[Finding]:
     named = [part for part in parts if part.mapping.id in part.table.columns]
     if not named:
         return
-    columns = [part.table.cells.column(part.mapping.id) for part in named]
-    counted = pc.value_counts(pa.chunked_array([chunk for column in columns for chunk in column.chunks]))
-    times = counted.field(1).to_numpy()
-    repeated = set(counted.field(0).filter(pa.array(times > 1)).to_pylist()) - {None, ""}
-    if not repeated:
-        return
-    examples: list[dict[str, Any]] = []
-    seen: set[str] = set()
-    count = 0
-    for part in named:
+    chunks = [chunk for part in named for chunk in part.table.cells.column(part.mapping.id).chunks]
+    counted = pc.value_counts(pa.chunked_array(chunks, pa.large_string()))
+    several = pa.array(counted.field(1).to_numpy() > 1)
+    repeated = set(counted.field(0).filter(several).to_pylist()) - {None, ""}
+    seen: set[str | None] = set()
+    again = []
+    for part in named if repeated else ():
         for number, (value,) in part.table.walk([str(part.mapping.id)]):
-            if value in repeated:
-                if value in seen:
-                    count += 1
-                    if len(examples) < SHOWN:
-                        examples.append({"split": part.split, "row": number, "value": snippet(value)})
-                seen.add(str(value))
-    what = f"Ids that an earlier row already has: {count:,}."
-    yield Finding("duplicate_ids", count, what, "Give every row its own id.", tuple(examples))
+            if value in seen:
+                again.append((part.split, number, value))
+            elif value in repeated:
+                seen.add(value)
+    if again:
+        examples = tuple(example(*one) for one in again[:SHOWN])
+        what = f"Ids that an earlier row already has: {len(again):,}."
+        yield Finding("duplicate_ids", len(again), what, "Give every row its own id.", examples)
 
 
 def _piped_options(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     given = [table.counts(mapping.options) for table in tables.values() if mapping.options in table.columns]
-    piped = sum(
-        n for cells in given for cell, n in cells.items() if (cell or "").strip()[:1] not in ("", "[", "{", "(")
-    )
+    brackets = ("", "[", "{", "(")
+    piped = sum(n for cells in given for cell, n in cells.items() if (cell or "").strip()[:1] not in brackets)
     if piped:
-        yield Finding(
-            "piped_options",
-            piped,
-            f'Options separated by "|": {piped:,} cells.',
-            "Check whether they were separated correctly.",
-        )
+        what = f'Options separated by "|": {piped:,} cells.'
+        yield Finding("piped_options", piped, what, "Check whether they were separated correctly.")
 
 
 def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: bool) -> Iterator[Finding]:
@@ -297,6 +264,6 @@ def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: boo
         return
     given = sum(times for value, times in table.counts(column).items() if value and value.strip())
     if given:
-        what = f"Ignored, because the records are unlabeled: {answers(given)}."
+        what = f"Ignored, because the records are unlabeled: {plural(given, 'answer')}."
         remedy = "Keep them as hidden gold to measure how many pseudo-labels are right."
         yield Finding("unlabeled_answers", given, what, remedy)

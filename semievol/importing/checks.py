@@ -1,7 +1,7 @@
-"""What is worth knowing about a dataset before it is used: findings with a count, examples and a remedy to take.
+"""Finds problems in a dataset before it is used: findings with a count, examples and a remedy to take.
 
-Compares traces (see `traces`), looks at records only to show them, changes none. Exact comparisons are by content hash
-(question and options as they stand).
+Compares traces (see `fingerprints`) and reads records only to show examples; changes none. Exact comparisons are by
+content hash (question and options as they are written).
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from semievol.errors import UserError
 from semievol.importing.accepted import Records
 from semievol.importing.fingerprints import CONTROL, INSTRUCTS, INVISIBLE, Traces
 from semievol.importing.near_duplicates import MOST, gives_way
 from semievol.importing.table import snippet
-from semievol.records import SPLITS, Record, Split, Task
+from semievol.records import SPLITS, Split, Task
 from semievol.task.answers import answer_text, parse_number
 
 LONG_BYTES = 8_000
@@ -32,11 +34,11 @@ _NONE = np.empty(0, np.int64)
 class Finding:
     """Something to know about the data.
 
-    count: how many records it concerns; counts: the same per split, where that is told apart.
-    examples: at most five, each with split, row and value. asks: a person would be asked before going on, so that
-    `--strict` refuses.
-    leaves: positions of the records that leave the data when the remedy is taken; offer: what that does, as words for
-    a button; taken: whether it is taken where nobody is asked.
+    count: how many records it concerns; counts: the same per split, where it is known.
+    examples: at most five, each with split, row and value. asks: whether a person must decide before the import, so
+    that `--strict` refuses it.
+    leaves: positions of the records that leave the data when the remedy is taken; offer: the words of its button;
+    taken: whether the command line takes the remedy.
     """
 
     kind: str
@@ -51,31 +53,29 @@ class Finding:
     taken: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"kind": self.kind, "count": self.count, "what": self.what, "remedy": self.remedy}
-        found["examples"] = list(self.examples)
-        if self.counts:
-            found["counts"] = dict(self.counts)
-        return found
+        found = {"kind": self.kind, "count": self.count, "what": self.what, "remedy": self.remedy}
+        counts = {"counts": dict(self.counts)} if self.counts else {}
+        return found | {"examples": list(self.examples)} | counts
 
 
 def check(task: Task, records: Records, traces: Traces, edited: Mapping[int, int] | None) -> list[Finding]:
     """All findings about the accepted records of all splits, before any of them leaves.
 
-    edited: what `near.small_edits` found among these records; None where they are too many to look for.
+    edited: what `near_duplicates.small_edits` found among these records; None where they are too many to look for.
     """
     looks = _Looks(task, records, traces)
     return [
         *looks.overlaps(),
         *looks.duplicates(),
         *looks.conflicting_labels(),
-        *looks.near(edited),
+        *looks.near_copies(edited),
         *_labels(task, records),
         *looks.texts(),
     ]
 
 
 class _Looks:
-    """The comparisons; arrays are aligned with the records."""
+    """The comparisons. Arrays have one entry for each record."""
 
     def __init__(self, task: Task, records: Records, traces: Traces) -> None:
         self.task, self.records, self.traces = task, records, traces
@@ -83,15 +83,15 @@ class _Looks:
         self.keys = traces.digests[:, :8].copy().view("<i8").ravel()
 
     def overlaps(self) -> Iterator[Finding]:
-        """Contents that stand in two splits; `count` is the number of records of the split named first."""
+        """Records with the same content in two splits; `count` is the number of records of the split named first."""
         for split, other in _PAIRS:
             mine, theirs = self._of(split), self._of(other)
             both = mine[np.isin(self.keys[mine], self.keys[theirs])]
             if not len(both):
                 continue
-            twins = _first_places(self.keys, theirs, self.keys[both[:SHOWN]])
+            twins = [int(theirs[np.argmax(self.keys[theirs] == key)]) for key in self.keys[both[:SHOWN]]]
             shown = self._examples(both, [f"{other} row {self._row(twin)}" for twin in twins])
-            what = f"Also in the {other} data: {_count(len(both), split)}."
+            what = f"Also in the {other} data: {plural(len(both), f'{split} record')}."
             kind = f"overlap_{split}_{other}"
             if other == "test":
                 remedy, offer = "A test on records that were trained on proves nothing.", f"Leave out of {split}"
@@ -104,36 +104,31 @@ class _Looks:
 
     def duplicates(self) -> Iterator[Finding]:
         """Records that repeat an earlier one of the same split."""
-        repeats, earlier = _repeats(self.keys, self.splits)
-        if len(repeats):
-            shown = self._examples(repeats, [f"same as row {self._row(one)}" for one in earlier[:SHOWN]])
-            what = f"Same as an earlier record of the same split: {_count(len(repeats))}."
-            remedy, offer = "Repeated records count twice in training.", "Keep one of each"
-            counts = self._counts(repeats)
-            yield Finding("duplicates", len(repeats), what, remedy, shown, counts, leaves=repeats, offer=offer)
+        repeats = np.flatnonzero(pd.DataFrame({"key": self.keys, "split": self.splits}).duplicated())
+        first = [np.argmax((self.keys == self.keys[i]) & (self.splits == self.splits[i])) for i in repeats[:SHOWN]]
+        notes = [f"same as row {self._row(int(one))}" for one in first]
+        what, remedy = "Same as an earlier record of the same split", "Repeated records count twice in training."
+        yield from self._finding("duplicates", repeats, what, remedy, "Keep one of each", notes)
 
     def conflicting_labels(self) -> Iterator[Finding]:
         """Records with the same question and the same options in any order whose known answers differ."""
-        known = np.flatnonzero(self.traces.meaning)
-        groups = [
-            group
-            for group in _groups(self.traces.asked[known], known)
-            if len(np.unique(self.traces.meaning[group])) > 1
-        ]
+        meaning = self.traces.meaning
+        known = np.flatnonzero(meaning)
+        alike = _groups(self.traces.question_keys[known], known)
+        groups = [group for group in alike if len(np.unique(meaning[group])) > 1]
         if groups:
             members = np.sort(np.concatenate(groups))
             shown = tuple(
-                example(self.records[int(group[0])], "; ".join(self._told(i) for i in group[:3].tolist()))
+                self._example(group[0], "; ".join(self._answer_of(i) for i in group[:3].tolist()))
                 for group in sorted(groups, key=lambda group: int(group[0]))[:SHOWN]
             )
-            what = f"Same text but different labels: {_count(len(members))}."
+            what = f"Same text but different labels: {plural(len(members), 'record')}."
             remedy, offer = "Decide which label is right.", "Leave all of them out"
             counts = self._counts(members)
-            yield Finding(
-                "conflicting_labels", len(members), what, remedy, shown, counts, True, leaves=members, offer=offer
-            )
+            kind = "conflicting_labels"
+            yield Finding(kind, len(members), what, remedy, shown, counts, asks=True, leaves=members, offer=offer)
 
-    def near(self, edited: Mapping[int, int] | None) -> Iterator[Finding]:
+    def near_copies(self, edited: Mapping[int, int] | None) -> Iterator[Finding]:
         """Records that are nearly one of another split: spelled differently, or with a few characters changed."""
         alike: dict[int, int] = {}
         for group in _groups(self.traces.spelled, np.arange(len(self.keys))):
@@ -154,44 +149,42 @@ class _Looks:
         yield from self._near("edited_overlap", edited, "Like a record of another split except for a few characters")
 
     def texts(self) -> Iterator[Finding]:
-        told = {
-            "control_tokens": (CONTROL, "Chat control tokens", "They are made harmless in every prompt."),
-            "instruction_like": (
-                INSTRUCTS,
-                "Text that reads like instructions to a model",
-                "Read these records before you accept their answers.",
-            ),
-            "invisible_characters": (
-                INVISIBLE,
-                "Invisible or direction-changing characters",
-                "Check that the text is right.",
-            ),
-        }
-        for kind, (bit, what, remedy) in told.items():
-            yield from self._texts(kind, np.flatnonzero(self.traces.flags & bit), what, remedy)
-        long = np.flatnonzero(self.traces.sizes > LONG_BYTES)
-        yield from self._texts(
-            "long_text", long, f"Longer than {LONG_BYTES:,} bytes", "They may not fit the model's context."
-        )
-
-    def _texts(self, kind: str, members: np.ndarray, what: str, remedy: str) -> Iterator[Finding]:
-        if len(members):
-            told = f"{what}: {_count(len(members))}."
-            shown, counts = self._examples(members), self._counts(members)
-            yield Finding(kind, len(members), told, remedy, shown, counts, leaves=members, offer="Leave them out")
+        """Records whose text may do harm, or may not fit."""
+        flags, sizes = self.traces.flags, self.traces.sizes
+        orders = "Text that reads like instructions to a model"
+        advice = "Read these records before you accept their answers."
+        unseen, long = "Invisible or direction-changing characters", f"Longer than {LONG_BYTES:,} bytes"
+        for kind, concerned, what, remedy in (
+            ("control_tokens", flags & CONTROL, "Chat control tokens", "They are made harmless in every prompt."),
+            ("instruction_like", flags & INSTRUCTS, orders, advice),
+            ("invisible_characters", flags & INVISIBLE, unseen, "Check that the text is right."),
+            ("long_text", sizes > LONG_BYTES, long, "They may not fit the model's context."),
+        ):
+            yield from self._finding(kind, np.flatnonzero(concerned), what, remedy, "Leave them out")
 
     def _near(self, kind: str, twins: Mapping[int, int], what: str, asks: bool = False) -> Iterator[Finding]:
-        if twins:
-            members = np.array(sorted(twins), np.int64)
-            notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
+        members = np.array(sorted(twins), np.int64)
+        notes = [f"{self._split(twins[i])} row {self._row(twins[i])}" for i in members[:SHOWN].tolist()]
+        tested = any(self._split(twin) == "test" for twin in twins.values())
+        remedy = "They make a test easier than it should be." if tested else "Nearly the same question is asked twice."
+        offer = f"Leave out of {' and '.join(self._counts(members))}"
+        yield from self._finding(kind, members, what, remedy, offer, notes, asks)
+
+    def _finding(
+        self,
+        kind: str,
+        members: np.ndarray,
+        what: str,
+        remedy: str,
+        offer: str,
+        notes: Iterable[str] = (),
+        asks: bool = False,
+    ) -> Iterator[Finding]:
+        """The finding about these records; nothing where there are none. notes: one for each example shown."""
+        if len(members):
+            what = f"{what}: {plural(len(members), 'record')}."
             shown, counts = self._examples(members, notes), self._counts(members)
-            tested = any(self._split(twin) == "test" for twin in twins.values())
-            remedy = (
-                "They make a test easier than it should be." if tested else "Nearly the same question is asked twice."
-            )
-            offer = f"Leave out of {' and '.join(counts)}"
-            told = f"{what}: {_count(len(members))}."
-            yield Finding(kind, len(members), told, remedy, shown, counts, asks, leaves=members, offer=offer)
+            yield Finding(kind, len(members), what, remedy, shown, counts, asks, leaves=members, offer=offer)
 
     def _of(self, split: Split) -> np.ndarray:
         return np.flatnonzero(self.splits == SPLITS.index(split))
@@ -202,27 +195,31 @@ class _Looks:
     def _row(self, position: int) -> int:
         return self.records[int(position)].row
 
-    def _told(self, position: int) -> str:
+    def _answer_of(self, position: int) -> str:
         record = self.records[position]
         return f"{record.split} row {record.row}: {snippet(answer_text(self.task, record, record.answer or ''))}"
 
     def _examples(self, members: np.ndarray, notes: Iterable[str] = ()) -> tuple[dict[str, Any], ...]:
-        told = [*notes, *[""] * SHOWN]
-        return tuple(example(self.records[int(i)], note) for i, note in zip(members[:SHOWN], told, strict=False))
+        all_notes = chain(notes, repeat(""))
+        return tuple(self._example(i, note) for i, note in zip(members[:SHOWN], all_notes, strict=False))
+
+    def _example(self, position: int, note: str) -> dict[str, Any]:
+        record = self.records[int(position)]
+        return example(record.split, record.row, record.question, note)
 
     def _counts(self, members: np.ndarray) -> dict[Split, int]:
         numbers, times = np.unique(self.splits[members], return_counts=True)
         return {SPLITS[number]: int(count) for number, count in zip(numbers, times, strict=True)}
 
 
-def example(record: Record, note: str = "") -> dict[str, Any]:
-    shown: dict[str, Any] = {"split": record.split, "row": record.row, "value": snippet(record.question)}
-    return {**shown, "note": note} if note else shown
+def example(split: Split, row: int, text: str | None, note: str = "") -> dict[str, Any]:
+    """An example of a finding, as plain data."""
+    return {"split": split, "row": row, "value": snippet(text)} | ({"note": note} if note else {})
 
 
 def refuse(findings: Iterable[Finding], rejected: Mapping[Split, int]) -> None:
-    """UserError listing everything that a person would have been asked about, if there is anything (`--strict`)."""
-    reasons = [f"Rejected: {_count(count, split)}" for split, count in rejected.items() if count]
+    """UserError listing every finding that a person must decide on, if there is one (`--strict`)."""
+    reasons = [f"Rejected: {plural(count, f'{split} record')}" for split, count in rejected.items() if count]
     reasons += [finding.what.rstrip(".") for finding in findings if finding.asks]
     if reasons:
         raise UserError(
@@ -241,30 +238,13 @@ def _groups(keys: np.ndarray, members: np.ndarray) -> Iterator[np.ndarray]:
         yield members[order[start:stop]]
 
 
-def _repeats(keys: np.ndarray, splits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of what repeats an earlier entry of the same split, ascending, and of the first one of each."""
-    order = np.lexsort((np.arange(len(keys)), splits, keys))
-    same = (keys[order][1:] == keys[order][:-1]) & (splits[order][1:] == splits[order][:-1])
-    heads = np.maximum.accumulate(np.where(np.concatenate([[True], ~same]), np.arange(len(keys)), 0))
-    repeated = np.flatnonzero(np.concatenate([[False], same]))
-    found, first = order[repeated], order[heads[repeated]]
-    by_place = np.argsort(found)
-    return found[by_place], first[by_place]
-
-
-def _first_places(keys: np.ndarray, among: np.ndarray, wanted: np.ndarray) -> list[int]:
-    """For every wanted key the first of the positions `among` that has it."""
-    return [int(among[np.argmax(keys[among] == key)]) for key in wanted]
-
-
 def _labels(task: Task, records: Records) -> list[Finding]:
     labeled = records.size("labeled")
     found: list[Finding] = []
     if labeled and labeled < FEW_RECORDS:
-        what = f"Very little to learn from: {_count(labeled, 'labeled')}."
-        found.append(
-            Finding("few_records", labeled, what, f"Label at least {FEW_RECORDS} records; a few hundred work well.")
-        )
+        what = f"Very little to learn from: {plural(labeled, 'labeled record')}."
+        remedy = f"Label at least {FEW_RECORDS} records; a few hundred work well."
+        found.append(Finding("few_records", labeled, what, remedy))
     known: Counter[str] = records.answers().get("labeled", Counter())
     if task.closed and labeled > 1 and len(known) == 1:
         what = f"Every labeled record has the same answer: {snippet(next(iter(known)))}."
@@ -276,8 +256,7 @@ def _labels(task: Task, records: Records) -> list[Finding]:
     if task.kind == "classification":
         numbers = defaultdict(list)
         for label in task.labels:
-            number = parse_number(label)
-            if number is not None:
+            if (number := parse_number(label)) is not None:
                 numbers[number].append(label)
         alike = [", ".join(group) for group in numbers.values() if len(group) > 1]
         if alike:
@@ -286,5 +265,5 @@ def _labels(task: Task, records: Records) -> list[Finding]:
     return found
 
 
-def _count(number: int, split: str = "") -> str:
-    return f"{number:,} {split + ' ' if split else ''}record{'' if number == 1 else 's'}"
+def plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,43 +1,50 @@
-"""What the checks compare: a few numbers per record in place of its text, gathered in one pass over the data."""
+"""What the checks compare: a few numbers per record instead of its text, computed in one pass over the data."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache, reduce
+from operator import or_
 
 import numpy as np
+from confusable_homoglyphs import confusables
 
-from semievol.importing.confusables import skeleton
 from semievol.records import content_hash
 from semievol.task.prompts import gives_orders, has_control_tokens
 
 CONTROL, INSTRUCTS, INVISIBLE = 1, 2, 4
 """Bits of `Traces.flags`."""
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# Marks of a sentence say nothing about what is asked; signs (+, <, #, an emoji) and vowel marks do.
+# Punctuation does not change what a question means; signs (+, <, #, an emoji) and vowel marks do.
 _MARKS = ".,;:!?\"'()[]{}`" + "“”‘’«»‹›„…–—¿¡。、，；：！？「」（）"
 _SPACED = str.maketrans(dict.fromkeys(_MARKS, " "))
 
 
 @dataclass(frozen=True)
 class Traces:
-    """One entry per record. digests: uint8[n, 32], content hashes. spelled: int64, equal where records differ only in
-    case, punctuation, spaces, look-alike letters and the order of options. asked: int64, equal where question and
-    options (in any order) are the same. meaning: int64, of the known answer's words, 0 where none is known.
-    flags: uint8. sizes: int64, bytes of question and options."""
+    """One entry per record.
+
+    digests: uint8[n, 32], content hashes. spelled: int64, equal where records differ only in case, punctuation, spaces,
+    look-alike letters and the order of options. question_keys: int64, equal where question and options (in any order)
+    are the same. meaning: int64, hash of the known answer's words, 0 where none is known. flags: uint8. sizes: int64,
+    bytes of question and options.
+    """
 
     digests: np.ndarray
     spelled: np.ndarray
-    asked: np.ndarray
+    question_keys: np.ndarray
     meaning: np.ndarray
     flags: np.ndarray
     sizes: np.ndarray
 
 
 class Tracer:
-    """Gathers the traces of records as they are read. Keys are hashes of this process: they are compared, not kept."""
+    """Computes the traces of records as they are read. Keys are Python's hashes: they differ in every process, so they
+    are compared, never stored."""
 
     def __init__(self) -> None:
         self._digests = bytearray()
@@ -47,17 +54,37 @@ class Tracer:
         """meaning: the known answer in words, independent of the order of the options."""
         self._digests += bytes.fromhex(content_hash(question, options))
         parts = (question, *options)
-        note = self._numbers
-        note["spelled"].append(hash((spelling(question), *sorted(map(spelling, options)))))
-        note["asked"].append(hash((question.strip(), *sorted(option.strip() for option in options))))
-        note["meaning"].append(0 if meaning is None else hash(meaning) or 1)
-        note["flags"].append(_flags(question) if not options else _all_flags(parts))
-        note["sizes"].append(sum(len(p) if p.isascii() else len(p.encode("utf-8", "replace")) for p in parts))
+        numbers = self._numbers
+        numbers["spelled"].append(hash((spelling(question), *sorted(map(spelling, options)))))
+        numbers["question_keys"].append(hash((question.strip(), *sorted(option.strip() for option in options))))
+        numbers["meaning"].append(0 if meaning is None else hash(meaning) or 1)
+        numbers["flags"].append(reduce(or_, map(_flags, parts)))
+        numbers["sizes"].append(sum(len(p) if p.isascii() else len(p.encode("utf-8", "replace")) for p in parts))
 
     def traces(self) -> Traces:
-        found = {name: np.array(self._numbers[name], np.int64) for name in ("spelled", "asked", "meaning", "sizes")}
+        names = ("spelled", "question_keys", "meaning", "sizes")
+        found = {name: np.array(self._numbers[name], np.int64) for name in names}
         digests = np.frombuffer(bytes(self._digests), np.uint8).reshape(-1, 32)
         return Traces(digests=digests, flags=np.array(self._numbers["flags"], np.uint8), **found)
+
+
+def skeleton(text: str) -> str:
+    """The text in compatibility form (NFKC) and small letters, with look-alikes of ASCII letters and digits as these
+    (Unicode TR 39).
+
+    Cyrillic "а" becomes Latin "a". Two texts with the same skeleton look alike; the skeleton itself is not for reading.
+    """
+    return unicodedata.normalize("NFKC", text).casefold().translate(_look_alikes())
+
+
+@cache
+def _look_alikes() -> dict[int, str]:
+    found = {}
+    for char, alike in confusables.confusables_data.items():
+        target = next((a["c"] for a in alike if len(a["c"]) == 1 and a["c"].isascii() and a["c"].isalnum()), None)
+        if target is not None and len(char) == 1 and not char.isascii():
+            found[ord(char)] = target.casefold()
+    return found
 
 
 def spelling(text: str) -> str:
@@ -66,19 +93,6 @@ def spelling(text: str) -> str:
     return " ".join(folded.translate(_SPACED).split())
 
 
-def _all_flags(parts: tuple[str, ...]) -> int:
-    found = 0
-    for part in parts:
-        found |= _flags(part)
-    return found
-
-
 def _flags(text: str) -> int:
-    found = 0
-    if has_control_tokens(text):
-        found |= CONTROL
-    if gives_orders(text):
-        found |= INSTRUCTS
-    if not text.isprintable() and _INVISIBLE.search(text):
-        found |= INVISIBLE
-    return found
+    invisible = not text.isprintable() and _INVISIBLE.search(text) is not None
+    return CONTROL * has_control_tokens(text) | INSTRUCTS * gives_orders(text) | INVISIBLE * invisible

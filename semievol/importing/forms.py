@@ -1,7 +1,7 @@
-"""Forms in which others keep training data, unfolded to plain columns: chat messages, ShareGPT, Alpaca, SQuAD.
+"""Common forms of training data, unfolded to plain columns: chat messages, ShareGPT, Alpaca, SQuAD.
 
-The original columns stay. A table that already has a question and an answer is left as it is: so are our own exports,
-which carry both beside the conversation.
+The original columns stay. A table that already has a question and an answer is left as it is. So are our own exports,
+which hold both beside the conversation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _REMEDY = "Give it turns with a role and a text, the last question before the an
 
 
 def unfold(table: Table, limits: Limits) -> Table:
-    """The table with the columns `question` and `answer` that its conversations or instructions come to."""
+    """The table, with the columns `question` and `answer` added where it holds conversations or instructions."""
     names = {column.casefold(): column for column in table.columns}
     if ANSWER not in names:
         for column in table.columns:
@@ -40,18 +40,18 @@ def unfold(table: Table, limits: Limits) -> Table:
 
 
 def _unfold_alpaca(table: Table, instruction: str, given: str | None, limits: Limits) -> Table:
-    writer = TableWriter(table.name, [*table.columns, QUESTION], limits, table.notes).like(table)
+    writer = TableWriter(table, [*table.columns, QUESTION], limits)
     at, given_at = table.columns.index(instruction), table.columns.index(given) if given else None
     for number, cells in table.walk(table.columns):
         extra = cells[given_at] if given_at is not None else None
         parts = [part for part in (cells[at], extra) if part and part.strip()]
         writer.add(number, [*cells, "\n\n".join(parts)])
-    writer.notes.append("The file is in the Alpaca form: the question is the instruction, followed by its input.")
+    table.notes.append("The file is in the Alpaca form: the question is the instruction, followed by its input.")
     return finished(writer)
 
 
 def _unfold_turns(table: Table, column: str, limits: Limits) -> Table:
-    writer = TableWriter(table.name, [*table.columns, QUESTION, ANSWER], limits, table.notes).like(table)
+    writer = TableWriter(table, [*table.columns, QUESTION, ANSWER], limits)
     at = table.columns.index(column)
     for number, cells in table.walk(table.columns):
         turns = _turns(cells[at])
@@ -59,32 +59,27 @@ def _unfold_turns(table: Table, column: str, limits: Limits) -> Table:
             writer.reject(number, column, cells[at], "The cell holds no conversation with a question.", _REMEDY)
         else:
             writer.add(number, [*cells, *_asked(turns)])
-    writer.notes.append(f'The column "{column}" holds conversations: the last turn is the answer, if it is one.')
+    table.notes.append(f'The column "{column}" holds conversations: the last turn is the answer, if it is one.')
     return finished(writer)
 
 
 def _unfold_spans(table: Table, column: str, limits: Limits) -> Table:
-    writer = TableWriter(table.name, [*table.columns, ANSWER], limits, table.notes).like(table)
+    writer = TableWriter(table, [*table.columns, ANSWER], limits)
     at = table.columns.index(column)
     several = 0
     for number, cells in table.walk(table.columns):
         texts = _span_texts(cells[at]) or []
         several += len(set(texts)) > 1
         writer.add(number, [*cells, texts[0] if texts else None])
-    told = f" {several:,} records have several that differ." if several else ""
-    writer.notes.append(f'The column "{column}" holds answers with their places in a text; the first is taken.{told}')
+    more = f" {several:,} records have several that differ." if several else ""
+    table.notes.append(f'The column "{column}" holds answers with their places in a text; the first is taken.{more}')
     return finished(writer)
 
 
 def _span_texts(cell: str | None) -> list[str] | None:
     """Texts of an answer in the form of SQuAD, `{"text": […], "answer_start": […]}`; None where it is none."""
-    if not cell or cell.lstrip()[:1] != "{" or "answer_start" not in cell:
-        return None
-    try:
-        found: Any = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    texts = found.get("text")
+    found = _parsed(cell, "{") if cell and "answer_start" in cell else None
+    texts = found.get("text") if found else None
     texts = [texts] if isinstance(texts, str) else texts
     return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else None
 
@@ -95,16 +90,20 @@ def _hold(cells: Sequence[str | None], read: Callable[[str | None], object]) -> 
     return bool(held) and sum(read(cell) is not None for cell in held) >= 0.8 * len(held)
 
 
-def _turns(cell: str | None) -> list[tuple[str, str]] | None:
-    """(role, text) of every turn; None where the cell is something else."""
-    if not cell or cell.lstrip()[:1] != "[":
+def _parsed(cell: str | None, opening: str) -> Any:
+    """The cell's JSON where it begins with `opening`; None where it is something else."""
+    if not cell or cell.lstrip()[:1] != opening:
         return None
     try:
-        turns: Any = json.loads(cell)
+        return json.loads(cell)
     except (ValueError, RecursionError):
         return None
+
+
+def _turns(cell: str | None) -> list[tuple[str, str]] | None:
+    """(role, text) of every turn; None where the cell is something else."""
     found = []
-    for turn in turns if isinstance(turns, list) else []:
+    for turn in _parsed(cell, "[") or []:
         if not isinstance(turn, dict):
             return None
         role, text = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))

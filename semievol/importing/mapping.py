@@ -1,20 +1,20 @@
-"""Which column means what, and which task follows: suggestions from names (whole words) and from content.
+"""Which column means what: suggestions from names (whole words) and from content.
 
-Knows nothing of files; it sees tables of text. A suggestion is for a person to confirm, the command line takes it.
+A person confirms the suggestion on the page; the command line takes it. Knows tables of text, not files.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from collections.abc import Mapping as Tables
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from semievol.errors import UserError
-from semievol.importing.answer_cells import parse_options
+from semievol.importing.answer_cells import options_in
 from semievol.importing.table import Table
 from semievol.records import Split
 
@@ -36,12 +36,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "id": ("id", "uid", "uuid", "guid", "key"),
     "context": ("context", "passage", "background", "paragraph", "evidence", "premise", "article"),
 }
-
-
 _CHOICES = (*_NAMES["options"], "alternative", "candidate", "opt", "op", "ending", "sol")
-"""What columns with one option each are called, before a letter or a number."""
+"""Names of columns with one option each, before a letter or a number: option_a, choice1."""
 _LETTERED = ("", "answer", "ans")
-"""The same before a letter only: answer1 and answer2 are two answers that are both right."""
+"""The same before a letter only, since answer1 and answer2 are two answers that are both right."""
 _NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
 _POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
 """A letter or a position, as an answer that names an option."""
@@ -52,8 +50,8 @@ class Mapping:
     """Columns by role.
 
     choices: one column per option (A, B, C, …), where no single column holds the list. context: a passage that the
-    question is about; it is put before it. group: records of one group stay together when splits are cut.
-    gold: known answers of the unlabeled file, for measuring only, where they do not stand in the answer's column.
+    question is about; it is put before the question. group: records of one group stay together when splits are cut.
+    gold: known answers of the unlabeled file, for measuring only, where they have a column of their own.
     """
 
     question: str
@@ -81,7 +79,7 @@ class Mapping:
 def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
     """The likely mapping of these tables (split -> table); UserError where no column can be the question.
 
-    Columns that all tables have are preferred; where they have none in common that will do, the mapping is that of the
+    Columns that all tables have are preferred. Where none of these can be the question, the mapping is that of the
     labeled table, and `align` finds the columns of the others.
     """
     first = tables.get("labeled") or next(iter(tables.values()))
@@ -95,7 +93,7 @@ def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
 def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
     """The tables with the columns of question, answer and options under the names that the mapping has for them.
 
-    A table that lacks such a column gives the one that would be suggested for it, if there is one, and a note says so.
+    Where a table lacks such a column, the one that would be suggested for this table takes its name. A note says so.
     """
     aligned: dict[Split, Table] = {}
     for split, table in tables.items():
@@ -121,9 +119,10 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
     taken = {options}
     choices = () if options else _choice_columns(first.columns)
     taken.update(choices)
-    named = [c for c in shared if c not in taken and _rank(c, "question") is not None and _rank(c, "id") is None]
+    # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
+    named = [c for c in _named(shared, "question") if c not in taken and _rank(c, "id") is None]
     question = _best([c for c in named if not _few_values(cells[c])] or named, "question")
-    if question is None:
+    if question is None:  # then the longest texts
         free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
         question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)
     if question is None:
@@ -132,8 +131,9 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
         )
     taken.add(question)
     left = [c for c in first.columns if c not in taken and cells[c]]
-    named = [c for c in left if _rank(c, "answer") is not None]
+    named = _named(left, "answer")
     if options or choices:
+        # A column such as "topic" is named like an answer, but the answer is the column whose cells name options.
         texts = _option_texts([cells[c] for c in choices or (options,) if c], listed=bool(options))
         named = [c for c in named if _name_options(cells[c], texts)] or named
     answer = _best(named, "answer")
@@ -142,11 +142,9 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
     taken.add(answer)
-    found: dict[str, str | None] = {}
-    for role in ("id", "context"):
-        found[role] = _best([c for c in shared if c not in taken and _rank(c, role) is not None], role)
-        taken.add(found[role])
-    return Mapping(question, answer, options, found["id"], choices, found["context"])
+    record_id = _best([c for c in _named(shared, "id") if c not in taken], "id")
+    context = _best([c for c in _named(shared, "context") if c not in {*taken, record_id}], "context")
+    return Mapping(question, answer, options, record_id, choices, context)
 
 
 def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
@@ -154,7 +152,7 @@ def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
 
     Roles that are left out stay unmapped, but the question must be there.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for part in text.split(","):
         role, equals, column = (piece.strip() for piece in part.partition("="))
         if not equals or not column:
@@ -166,18 +164,9 @@ def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
         found[role] = column
     if "question" not in found:
         raise UserError("No column is given for the question.", "--map", "Add question=COLUMN.")
-    options = found.get("options", "")
-    separate = "+" in options and all(options not in table.columns for table in tables.values())
-    mapping = Mapping(
-        found["question"],
-        found.get("answer"),
-        None if separate or not options else options,
-        found.get("id"),
-        tuple(options.split("+")) if separate else (),
-        found.get("context"),
-        found.get("group"),
-        found.get("gold"),
-    )
+    mapping, options = Mapping(**found), found.get("options", "")
+    if "+" in options and all(options not in table.columns for table in tables.values()):
+        mapping = replace(mapping, options=None, choices=tuple(options.split("+")))
     check_mapping(mapping, tables)
     return mapping
 
@@ -192,18 +181,17 @@ def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:
         raise UserError(f'The column "{repeated[0]}" is mapped twice.', "mapping", "Give every role its own column.")
     everywhere = {column for table in tables.values() for column in table.columns}
     if absent := [column for column in mapping.columns() if column not in everywhere]:
-        first = next(iter(tables.values()))
-        raise UserError(
-            f'There is no column "{absent[0]}".', first.name, f"Its columns are: {_listed(first)}. Choose one."
-        )
+        raise _no_column(absent[0], next(iter(tables.values())))
     for split, table in tables.items():
         for column in mapping.columns():
             optional = column in (mapping.id, mapping.group) or (column == mapping.answer and split == "unlabeled")
             optional = optional or (column == mapping.gold and split != "unlabeled")
             if column not in table.columns and not optional:
-                raise UserError(
-                    f'There is no column "{column}".', table.name, f"Its columns are: {_listed(table)}. Choose one."
-                )
+                raise _no_column(column, table)
+
+
+def _no_column(column: str, table: Table) -> UserError:
+    return UserError(f'There is no column "{column}".', table.name, f"Its columns are: {_listed(table)}. Choose one.")
 
 
 def _words(name: str) -> list[str]:
@@ -217,6 +205,11 @@ def _rank(column: str, role: str) -> int | None:
     return next((i for i, name in enumerate(_NAMES[role]) if name in words), None)
 
 
+def _named(columns: list[str], role: str) -> list[str]:
+    """The columns with a word of the role's list in their name."""
+    return [column for column in columns if _rank(column, role) is not None]
+
+
 def _best(columns: list[str], role: str) -> str | None:
     """The column whose name fits best; shorter names first among equals, then the order of the file."""
 
@@ -228,19 +221,10 @@ def _best(columns: list[str], role: str) -> str | None:
 
 
 def _holds_lists(cells: list[str]) -> bool:
+    """Whether nearly all of the first cells are lists of options; answers in the form of SQuAD are none."""
     sample = cells[:200]
-    lists = sum(_is_list(cell) for cell in sample)
+    lists = sum("answer_start" not in cell and bool(options_in(cell)) for cell in sample)
     return bool(sample) and lists >= 0.8 * len(sample)
-
-
-def _is_list(cell: str) -> bool:
-    text = cell.strip()
-    if (text[:1] not in ("[", "{", "(") and text.count("|") < 1) or "answer_start" in text:
-        return False
-    try:
-        return len(parse_options(cell)) > 1
-    except UserError:
-        return False
 
 
 def _few_values(cells: list[str]) -> bool:
@@ -255,25 +239,19 @@ def _choice_columns(columns: list[str]) -> tuple[str, ...]:
         match = _NUMBERED.fullmatch(" ".join(_words(column)))
         if match and match[1] in (_CHOICES + _LETTERED if match[2].isalpha() else _CHOICES):
             found[match[1]].setdefault(match[2], column)
+    digits = [str(number) for number in range(27)]
     for by_ending in found.values():
-        for first in ("a", "0", "1"):
-            run = tuple(by_ending[e] for e in itertools.takewhile(by_ending.__contains__, _endings(first)))
+        for endings in (string.ascii_lowercase, digits, digits[1:]):
+            run = tuple(by_ending[ending] for ending in itertools.takewhile(by_ending.__contains__, endings))
             if len(run) >= 2:
                 return run
     return ()
 
 
-def _endings(first: str) -> Iterator[str]:
-    return map(chr, range(ord("a"), ord("z") + 1)) if first == "a" else map(str, range(int(first), 27))
-
-
 def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:
     """Texts of the options in the first cells; listed: a cell holds all of them."""
-    found: set[str] = set()
-    for cell in itertools.chain.from_iterable(cells[:200] for cells in columns):
-        with suppress(UserError):
-            found.update(option.strip() for option in (parse_options(cell) if listed else (cell,)))
-    return found
+    some = itertools.chain.from_iterable(cells[:200] for cells in columns)
+    return {option.strip() for cell in some for option in (options_in(cell) if listed else (cell,))}
 
 
 def _name_options(cells: list[str], texts: set[str]) -> bool:

@@ -1,6 +1,6 @@
 """Records of two splits that differ in a few characters, among many: MinHash over character shingles (Broder 1997).
 
-Signatures find candidates in one pass over the data; what is reported was then compared letter by letter, so a
+Signatures find likely pairs in one pass over the data. What is reported was then compared shingle by shingle, so a
 signature can miss a pair (seldom, see `BANDS`) but never make one up.
 """
 
@@ -27,33 +27,33 @@ PERMUTATIONS, BANDS = 120, 24
 LIKELY = 0.65
 """Least share of equal signature entries with which a pair is compared, four standard deviations below `ALIKE`."""
 _IN_A_BAND, _VERIFIED = 8, 3
-"""Others per band and split that are looked at, and of those the most alike, that are compared letter by letter."""
+"""Others per band and split whose signatures are compared; how many of the most alike are compared by shingles."""
 _BATCH = 4_096
 _AT_ONCE, _KEPT = 1_024, 4_096
 _ODD = np.array(
     [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F],
     np.uint64,
 )
-"""A sum of products with these tells bands apart; where it does not, records are only compared in vain."""
+"""Odd factors that hash a band. Where two bands get the same hash, records are only compared in vain."""
 Watch = Callable[[str, int, int], None]
-"""Is told what is being done, how many records are done, and how many there are."""
+"""Shows progress: called with what is being done, how many records are done, and how many there are."""
 _YIELDS: dict[Split, int] = {"unlabeled": 0, "labeled": 1, "calibration": 2, "test": 3}
 
 
 def unwatched(what: str, done: int, total: int) -> None:
-    """A watch that nobody keeps."""
+    """The `Watch` of a caller that does not show progress."""
 
 
 def gives_way(first: Split, second: Split) -> bool:
-    """Whether of two alike records the first one's split is the one to lose it: unlabeled first, test never."""
+    """Whether of two records that are alike, the one in the split `first` should leave: unlabeled first, test never."""
     return _YIELDS[first] < _YIELDS[second]
 
 
 def small_edits(records: Records, spelled: np.ndarray, watch: Watch = unwatched) -> dict[int, int]:
-    """Position of every record that is alike, but not spelled alike, to one of a split that does not give way to its
-    own -> position of the first such record that was found.
+    """Position of a record -> position of its twin: a record that is alike but spelled differently, in a split that its
+    own split gives way to. The first twin that was found counts.
 
-    spelled: int64, one per record, as in `traces`. Depends on what the records ask and on their splits alone.
+    spelled: see `fingerprints.Traces`. The result depends only on the records' texts and splits.
     """
     present = [SPLITS[number] for number in np.unique(records.splits)]
     if len(present) < 2:
@@ -77,16 +77,16 @@ def small_edits(records: Records, spelled: np.ndarray, watch: Watch = unwatched)
 
 
 def alike_pairs(records: Sequence[Record]) -> list[tuple[int, int]]:
-    """Positions of records that are alike, each with the first one that it is like; every pair is compared, so this is
-    for some hundreds."""
+    """Positions of records that are alike, each with the first one that it is like.
+
+    Every pair is compared, so this is for some hundreds of records.
+    """
     shingles = [set(_shingles(_text(record))) for record in records]
     found = []
     for one, mine in enumerate(shingles):
-        for other in range(one):
-            theirs = shingles[other]
-            if min(len(mine), len(theirs)) >= ALIKE * max(len(mine), len(theirs)) and len(mine & theirs) >= ALIKE * len(
-                mine | theirs
-            ):
+        for other, theirs in enumerate(shingles[:one]):
+            close_in_size = min(len(mine), len(theirs)) >= ALIKE * max(len(mine), len(theirs))  # else it is a waste
+            if close_in_size and _overlap(mine, theirs) >= ALIKE:
                 found.append((one, other))
                 break
     return found
@@ -96,8 +96,8 @@ def _signatures(records: Records, watch: Watch) -> Iterator[tuple[np.ndarray, np
     """For some records after the others: uint8[m, PERMUTATIONS], the last byte of every entry, of which one in 256 is
     equal by chance; and uint64[m, BANDS], equal where a band is."""
     for start in range(0, len(records), _BATCH):
-        some = records.between(start, min(start + _BATCH, len(records)))
-        matrix = RMinHash.digest_matrix_from_token_sets([_shingles(_text(one)) for one in some], PERMUTATIONS, 0)
+        some = records.with_gold(start, min(start + _BATCH, len(records)))
+        matrix = RMinHash.digest_matrix_from_token_sets([_shingles(_text(one)) for one, _ in some], PERMUTATIONS, 0)
         signatures = np.array(matrix.to_rows(), np.uint32)
         bands = signatures.reshape(len(signatures), BANDS, -1).astype(np.uint64)
         yield signatures.astype(np.uint8), (bands * _ODD).sum(axis=2)
@@ -141,7 +141,7 @@ def _likeliest(
 
 
 class _Compared:
-    """Compares letter by letter; the shingles of those that others were compared with are kept for a while."""
+    """Compares shingle by shingle; keeps for a while the shingles of the records that others were compared with."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
@@ -151,8 +151,8 @@ class _Compared:
         """Position -> the first of its likely ones that is alike."""
         if len(self._kept) > _KEPT:
             self._kept.clear()
-        asked = {other for others in likely.values() for other in others}
-        self._kept |= self._sets(asked - self._kept.keys())
+        wanted = {other for others in likely.values() for other in others}
+        self._kept |= self._sets(wanted - self._kept.keys())
         found: dict[int, int] = {}
         for one, mine in self._sets(likely.keys()).items():
             twin = next((other for other in likely[one] if _overlap(mine, self._kept[other]) >= ALIKE), None)

@@ -1,17 +1,20 @@
-"""One row of a file at a time: question, options and answer read by the mapping, or the reason why they cannot be.
+"""Reads question, options and answer of one row at a time, or gives the reason why the row cannot be read.
 
-Knows nothing of other rows, but for the form in which a whole column writes its answers.
+Knows nothing of other rows, except the form in which the whole column writes its answers.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from collections.abc import Mapping as Tables
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pyarrow as pa
+
 from semievol.errors import UserError
-from semievol.importing.accepted import RowsWriter, join_context
+from semievol.importing.accepted import AcceptedRows, RowsWriter, join_context
 from semievol.importing.answer_cells import (
     AnswerForm,
     answer_form,
@@ -20,7 +23,7 @@ from semievol.importing.answer_cells import (
     read_answer,
     written_as,
 )
-from semievol.importing.checks import SHOWN, Finding
+from semievol.importing.checks import SHOWN, Finding, example, plural
 from semievol.importing.fingerprints import Tracer
 from semievol.importing.mapping import Mapping
 from semievol.importing.table import Reject, Table, snippet
@@ -30,9 +33,10 @@ from semievol.task.answers import LETTERS
 
 @dataclass
 class Row:
-    """A row on its way to a record: options read, answer still as it stands in the cell.
+    """A row whose question and options were read; its answer is still the text of the cell.
 
-    kept: it is a record of an earlier version, whose answer (or hidden gold) was read before.
+    place: position in the table. number: physical row. kept: whether it is a record of an earlier version, whose answer
+    (or hidden gold) was read before.
     """
 
     split: Split
@@ -45,14 +49,14 @@ class Row:
 
 
 def form_of(
-    tables: Iterable[tuple[Split, Table]], mapping: Mapping, task: Task, hide_gold: bool, base: int | None
+    tables: Tables[Split, Table], mapping: Mapping, task: Task, hide_gold: bool, base: int | None
 ) -> AnswerForm:
-    """How answers are written, told from all of them."""
+    """How the answers are written, found from all of them. base: number of the first option, if a person gave it."""
     if not task.closed or not (mapping.options or mapping.choices):
         return AnswerForm()
     read = (
         (row.options, row.cell)
-        for split, table in tables
+        for split, table in tables.items()
         if split != "unlabeled" or hide_gold
         for row in rows_of(split, table, mapping, task, [])
         if row.cell and row.options
@@ -84,6 +88,17 @@ def rows_of(split: Split, table: Table, mapping: Mapping, task: Task, rejects: l
         yield Row(split, place, number, join_context(context, question), options, answer.strip())
 
 
+def rows_again(kept: AcceptedRows) -> Iterator[Row]:
+    """Records of an earlier version as rows. Their cell is the answer, or the hidden gold, as it was read before."""
+    columns = [*kept.read.columns, kept.table.cells["question"], pa.chunked_array([kept.table.numbers])]
+    place = 0
+    for batch in pa.table(columns, names=[*kept.read.column_names, "question", "number"]).to_batches():
+        for answer, gold, options, question, number in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            cell = gold if kept.split == "unlabeled" else answer
+            yield Row(kept.split, place, number, question, tuple(options), cell or "", kept=True)
+            place += 1
+
+
 def _options(task: Task, mapping: Mapping, choices: list[str], cell: str) -> tuple[str, ...]:
     if not task.closed or not (mapping.options or mapping.choices):
         return ()
@@ -105,7 +120,7 @@ def _options(task: Task, mapping: Mapping, choices: list[str], cell: str) -> tup
 
 
 class Reading:
-    """Reads the answers of the rows and remembers what is worth a finding."""
+    """Reads the answers of the rows and counts what becomes a finding."""
 
     def __init__(self, task: Task, mapping: Mapping, form: AnswerForm, hide_gold: bool) -> None:
         self.task, self.mapping, self.form, self.hide_gold = task, mapping, form, hide_gold
@@ -113,7 +128,7 @@ class Reading:
         self.forms = {"letter": _Tally(), "number": _Tally(), "text": _Tally()}
 
     def take(self, row: Row, writer: RowsWriter, tracer: Tracer) -> Reject | None:
-        """Hands on what the row becomes; the reason where it becomes nothing."""
+        """Adds the row to both as a record; returns the reason where it cannot become one."""
         answer = gold = None
         if row.split == "unlabeled":
             if (self.hide_gold or row.kept) and row.cell:
@@ -137,7 +152,7 @@ class Reading:
 
     def _read(self, row: Row) -> str:
         if row.kept and self.task.kind != "classification":
-            return row.cell  # nothing but a label set can be another one now
+            return row.cell  # only a label set can differ from the one that the answer was read by
         answer = read_answer(self.task, row.options, row.cell, self.form)
         if self.task.kind == "classification" and answer != row.cell and answer.casefold() == row.cell.casefold():
             self.respelled.add(row)
@@ -147,18 +162,19 @@ class Reading:
 
     def findings(self) -> Iterator[Finding]:
         if digits := self.forms["number"].count:
-            what = f"Numbers read as positions counted from {self.form.base}: {answers(digits)}."
+            what = f"Numbers read as positions counted from {self.form.base}: {plural(digits, 'answer')}."
             yield self.forms["number"].finding("digit_answers", what, "Count from the other number if this is wrong.")
         used = {form: rows for form, rows in self.forms.items() if rows.count}
         if len(used) > 1 and "text" in used:
             rarest = min(used.values(), key=lambda tally: tally.count)
-            told = ", ".join(f"{rows.count:,} by {form}" for form, rows in used.items())
-            yield rarest.finding("answer_forms", f"Answers are given in several forms: {told}.", "Use one form.")
+            forms = ", ".join(f"{rows.count:,} by {form}" for form, rows in used.items())
+            yield rarest.finding("answer_forms", f"Answers are given in several forms: {forms}.", "Use one form.")
         if self.respelled.count:
-            what = f"Differing from the label only in case, and read as the same: {answers(self.respelled.count)}."
+            respelled = plural(self.respelled.count, "answer")
+            what = f"Differing from the label only in case, and read as the same: {respelled}."
             yield self.respelled.finding("label_spelling", what, "Write each label in one way.")
         if self.unreadable.count:
-            what = f"Unreadable, and left out of the hidden gold: {answers(self.unreadable.count)}."
+            what = f"Unreadable, and left out of the hidden gold: {plural(self.unreadable.count, 'answer')}."
             yield self.unreadable.finding("unreadable_gold", what, "Correct them if they should be measured.")
 
 
@@ -176,11 +192,7 @@ class _Tally:
     def add(self, row: Row) -> None:
         self.counts[row.split] += 1
         if len(self.first) < SHOWN:
-            self.first.append({"split": row.split, "row": row.number, "value": snippet(row.cell)})
+            self.first.append(example(row.split, row.number, row.cell))
 
     def finding(self, kind: str, what: str, remedy: str) -> Finding:
         return Finding(kind, self.count, what, remedy, tuple(self.first), self.counts)
-
-
-def answers(number: int) -> str:
-    return f"{number:,} answer{'' if number == 1 else 's'}"

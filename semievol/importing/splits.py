@@ -1,7 +1,7 @@
-"""Cutting the calibration split and a test split: seeded, stratified by answer; what has the same content or stands in
-the same group stays together.
+"""Cuts the calibration split, a test split and folds: seeded, and with the same share of every answer.
 
-The order of the input does not matter: the order of drawing is a keyed hash of the content.
+Records with the same content or of the same group stay together. The order of the input does not matter: records are
+drawn in the order of a keyed hash of their content.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def cut_calibration(records: Iterable[Record], share: float, minimum: int, seed:
 
 
 def split_off_test(records: Records, share: float, seed: int) -> Records:
-    """All records, with about `share` of the labeled ones now in test; unlabeled copies of those are left out."""
+    """All records, with about `share` of the labeled ones moved to test; unlabeled copies of these are left out."""
     if not 0 < share < 1:
         raise UserError(f"The share must lie between 0 and 1, found {share}.", "test share", "Choose 0.2.")
     labeled = [record for record in records if record.split == "labeled"]
@@ -55,8 +55,9 @@ def split_off_test(records: Records, share: float, seed: int) -> Records:
 def cut_folds(labeled: Sequence[Record], count: int, seed: int) -> list[frozenset[str]]:
     """Content hashes of the labeled records in `count` parts of about the same size and mix of answers.
 
-    Copies and groups stay together, and so do near copies (`near.alike_pairs`), so that no fold is judged by what it
-    was taught; of what is all alike, as templated questions are, no more than fill a fold.
+    Copies and groups stay together, and so do near copies (`near_duplicates.alike_pairs`), so that no fold is judged by
+    records that it was trained on. Where most records are alike, as templated questions are, near copies stay together
+    up to the size of a fold.
     """
     units = _units(labeled)
     home = {record.content_hash: name for name, unit in units.items() for record in unit}
@@ -67,9 +68,7 @@ def cut_folds(labeled: Sequence[Record], count: int, seed: int) -> list[frozense
             home |= {record.content_hash: theirs for record in units[theirs]}
     folds: list[set[str]] = [set() for _ in range(count)]
     sizes = [0] * count
-    strata: dict[str, list[str]] = defaultdict(list)
-    for name, unit in units.items():
-        strata[min(record.answer or "" for record in unit)].append(name)
+    strata = _strata(units)
     for answer in sorted(strata):
         taken = [0] * count
         for name in sorted(strata[answer], key=lambda name: (-len(units[name]), _rank(f"folds {seed}", name))):
@@ -83,13 +82,11 @@ def cut_folds(labeled: Sequence[Record], count: int, seed: int) -> list[frozense
 def _draw(records: Sequence[Record], share: float, key: str) -> frozenset[str]:
     """Content hashes of about `share` of the records, the same share of every answer.
 
-    What has the same content, or stands in the same group, goes together. Strata are filled by largest remainder, so
+    Records of the same content or group go together. Strata are filled by largest remainder, so
     that the total is `share` of all to within such a unit.
     """
     units = _units(records)
-    strata: dict[str, list[str]] = defaultdict(list)
-    for name, unit in units.items():
-        strata[min(record.answer or "" for record in unit)].append(name)
+    strata = _strata(units)
     sizes = {answer: sum(len(units[name]) for name in members) for answer, members in strata.items()}
     # Answers too rare for a share of their own (of free text, all) are one stratum.
     for answer in [answer for answer, size in sizes.items() if size * share < 1]:
@@ -108,7 +105,7 @@ def _draw(records: Sequence[Record], share: float, key: str) -> frozenset[str]:
 
 
 def _units(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Records that must not be torn apart, by the smallest content hash among them."""
+    """Records that must stay together, by the smallest content hash among them."""
     leader: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -123,6 +120,14 @@ def _units(records: Sequence[Record]) -> dict[str, list[Record]]:
     for record in records:
         gathered[find(record.content_hash)].append(record)
     return {min(record.content_hash for record in unit): unit for unit in gathered.values()}
+
+
+def _strata(units: dict[str, list[Record]]) -> dict[str, list[str]]:
+    """Answer -> names of the units with this answer (the first one in the alphabet, where a unit has several)."""
+    strata: dict[str, list[str]] = defaultdict(list)
+    for name, unit in units.items():
+        strata[min(record.answer or "" for record in unit)].append(name)
+    return strata
 
 
 def _quotas(sizes: dict[str, int], share: float, key: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What every reader gives back: a table of text with the physical row of every record and the rows it had to reject.
+"""What every reader returns: a table of text, with the physical row of every record and the rejected rows.
 
 Knows nothing of file formats, mappings or tasks.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may hold; every message about a limit names it. Sizes in bytes."""
+    """How much a file may hold; every message about a limit names the limit. Sizes in bytes."""
 
     file: int = 500 * MEGABYTE
     decoded: int = 1024 * MEGABYTE
@@ -44,7 +44,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that is not imported: where it stands, what was found there, why, and what to do.
+    """A row that is not imported: its place, what was found there, why it is rejected, and what to do.
 
     row: physical row. column: name or "" where the row as a whole is meant. value: snippet of at most 80 characters.
     """
@@ -55,45 +55,34 @@ class Reject:
     reason: str
     remedy: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "row": self.row,
-            "column": self.column,
-            "value": self.value,
-            "reason": self.reason,
-            "remedy": self.remedy,
-        }
 
-
+@dataclass(eq=False)
 class Table:
-    """The cells of one file exactly as text, column by column in Arrow memory; None stands for a missing value where
-    the format knows missing values.
+    """The cells of one file exactly as text, column by column in Arrow memory; None for a missing value, in formats
+    that have such.
 
     cells: one `large_string` column per name in `columns`.
     numbers: for every row the physical row: the line on which it starts (CSV, TSV, JSONL; the header of a CSV is
     row 1), the sheet's row (XLSX), or the position of the record counted from 1 (JSON array, Parquet).
     notes: what was decided in reading (encoding, delimiter, sheet), as sentences for a person.
-    sheets: all sheets of a workbook, that which was read first. form: format, encoding and delimiter, for a person.
-    read_as: encoding and delimiter that were taken, None where the format has none. guessed: which of them were told
-    from the content, where neither the file nor a person says them.
+    sheets: all sheets of a workbook, the one that was read first. form: format, encoding and delimiter, for a person.
+    read_as: encoding and delimiter that were taken, None where the format has none. guessed: which of them were guessed
+    from the content, because neither the file nor a person states them.
     """
 
-    def __init__(
-        self,
-        name: str,
-        cells: pa.Table,
-        numbers: np.ndarray,
-        notes: Iterable[str] = (),
-        rejected: Iterable[Reject] = (),
-        sheets: Iterable[str] = (),
-        form: str = "",
-        read_as: ReadAs = AS_FOUND,
-        guessed: Iterable[str] = (),
-    ) -> None:
-        self.name, self.cells, self.numbers, self.form, self.read_as = name, cells, numbers, form, read_as
-        self.notes, self.rejected, self.sheets = list(notes), list(rejected), list(sheets)
-        self.guessed = list(guessed)
-        self.columns: list[str] = list(cells.column_names)
+    name: str
+    cells: pa.Table = field(default_factory=lambda: pa.table({}))
+    numbers: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    notes: list[str] = field(default_factory=list)
+    rejected: list[Reject] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
+    form: str = ""
+    read_as: ReadAs = AS_FOUND
+    guessed: list[str] = field(default_factory=list)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        return list(self.cells.column_names)
 
     def __len__(self) -> int:
         return int(self.cells.num_rows)
@@ -110,15 +99,9 @@ class Table:
 
     def renamed(self, names: Mapping[str, str]) -> Table:
         """The same cells with some columns under other names; a note says which."""
-        told = "; ".join(f'"{old}" is read as "{new}"' for old, new in names.items())
+        renames = "; ".join(f'"{old}" is read as "{new}"' for old, new in names.items())
         cells = self.cells.rename_columns([names.get(column, column) for column in self.columns])
-        return self.holding(cells, [*self.notes, f"{told}."])
-
-    def holding(self, cells: pa.Table, notes: Iterable[str]) -> Table:
-        """The same rows with other columns and notes."""
-        found = copy(self)
-        found.cells, found.columns, found.notes = cells, list(cells.column_names), list(notes)
-        return found
+        return replace(self, cells=cells, notes=[*self.notes, f"{renames}."])
 
     def column(self, name: str, first: int | None = None) -> list[str | None]:
         """The cells of a column, all or the `first` ones."""
@@ -126,9 +109,8 @@ class Table:
         return list((found if first is None else found.slice(0, first)).to_pylist())
 
     def counts(self, name: str) -> Counter[str | None]:
-        """How often each value stands in a column, in the order in which they first appear."""
-        found = pc.value_counts(self.cells.column(name))
-        return Counter(dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)))
+        """How often each value occurs in a column, in the order of their first occurrence."""
+        return value_counts(self.cells.column(name))
 
     def walk(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[str | None, ...]]]:
         """Physical row number and the cells of the named columns, row by row; a batch of them is in memory."""
@@ -141,7 +123,7 @@ class Table:
     def save(self, path: Path) -> None:
         """Writes the cells to an Arrow file, which `opened` maps into memory instead of reading it.
 
-        A file that is there already is replaced, not overwritten: whoever has it mapped goes on seeing the old cells.
+        An existing file is replaced, not overwritten: a process that has mapped it still sees the old cells.
         """
         numbered = self.cells.append_column(_NUMBERS, pa.array(self.numbers))
         partial = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -150,12 +132,18 @@ class Table:
         os.replace(partial, path)
 
     @classmethod
-    def opened(cls, path: Path, name: str, rejected: Iterable[Reject], **told: Any) -> Table:
-        """The table that `save` wrote; told: what a table knows beside its cells."""
+    def opened(cls, path: Path, **others: Any) -> Table:
+        """The table that `save` wrote. others: its fields beside `cells` and `numbers`."""
         found = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         # The last column by position: a column of the file's own may have any name.
         last = found.num_columns - 1
-        return cls(name, found.remove_column(last), found.column(last).to_numpy(), rejected=rejected, **told)
+        return cls(cells=found.remove_column(last), numbers=found.column(last).to_numpy(), **others)
+
+
+def value_counts(texts: pa.ChunkedArray) -> Counter[Any]:
+    """How often each value occurs, in the order of their first occurrence."""
+    found = pc.value_counts(texts)
+    return Counter(dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)))
 
 
 def unfit(value: str, limits: Limits = LIMITS) -> str:
@@ -188,7 +176,7 @@ def display_name(name: str) -> str:
 
 
 def check_columns(columns: list[str], name: str, limits: Limits = LIMITS, row: int | None = None) -> None:
-    """UserError for blank, repeated or too many column names. row: where they stand, if they stand in a row."""
+    """UserError for blank, repeated or too many column names. row: the row that they are in, if they are in one."""
     where = name if row is None else f"{name}, row {row}"
     if len(columns) > limits.columns:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Which task tables show: from their options, else from how their answers repeat. Knows nothing of files."""
+"""Which task the tables show: from their options, else from how their answers repeat. Knows nothing of files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping as Tables
 from typing import get_args
 
 from semievol.errors import UserError
-from semievol.importing.answer_cells import AnswerForm, parse_options, read_answer, several
+from semievol.importing.answer_cells import AnswerForm, options_in, read_answer, several
 from semievol.importing.mapping import LONGEST_LABEL, MOST_LABELS, Mapping, check_mapping
 from semievol.importing.table import Table
 from semievol.records import Kind, Split, Task
@@ -16,7 +16,7 @@ from semievol.task.answers import fold
 
 LONGEST_UNIT = 4
 _LOOKED_AT = 20_000
-"""Rows whose options tell the task; every row's own are read when it is imported."""
+"""Rows whose options decide the task. The options of every row are read later, when it is imported."""
 
 
 def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None = None) -> Task:
@@ -94,7 +94,7 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping) -> Counter[str]:
 
 
 def _option_lists(tables: Tables[Split, Table], mapping: Mapping) -> Counter[tuple[str, ...]]:
-    """How often each readable option list stands in the first rows of the tables, those of the labeled one first."""
+    """How often each readable option list occurs in the first rows of the tables, the labeled table first."""
     found: Counter[tuple[str, ...]] = Counter()
     for split in sorted(tables, key=lambda split: split != "labeled"):
         table = tables[split]
@@ -103,10 +103,8 @@ def _option_lists(tables: Tables[Split, Table], mapping: Mapping) -> Counter[tup
             found.update(tuple(v for v in row if v and v.strip()) for row in rows)
         elif mapping.options in table.columns:
             for cell, times in Counter(table.column(mapping.options, _LOOKED_AT)).items():
-                try:
-                    found[parse_options(cell or "")] += times
-                except UserError:
-                    continue  # the import names these rows; they say nothing about the task
+                if options := options_in(cell or ""):  # where there are none, the import rejects the rows
+                    found[options] += times
     return found
 
 

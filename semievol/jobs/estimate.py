@@ -1,4 +1,4 @@
-"""What a run will need, told before it is started."""
+"""Estimates of the time and memory that a run will need, made before it is started."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def training_pace(store: Store, round_: Round) -> float | None:
 
 
 def cross_fit_seconds(store: Store, round_: Round, folds: int) -> float | None:
-    """About how long cross-fitting takes: `folds` warm-ups and an answer of all collaborators to every labeled record,
-    at the pace of this round; None where nothing of it was run here."""
+    """Estimated seconds of cross-fitting: `folds` warm-ups, and an answer of all collaborators to every labeled record,
+    at this round's pace; None where the round has not run both stages."""
     training, answering = _pace(store, round_, ("warm_up",)), _pace(store, round_, ("respond",))
     if training is None or answering is None:
         return None
@@ -49,9 +49,9 @@ def _labeled(store: Store, round_: Round) -> int:
 
 
 def memory(store: Store, version_id: int, config: Config) -> float | None:
-    """About how many bytes a run of all stages takes at its peak; None for a hub model, whose files may be elsewhere.
+    """Estimated bytes of a run of all stages at its peak; None for a hub model that is not on this machine.
 
-    Raises UserError where the model cannot be used or does not tell its sizes.
+    Raises UserError where the model cannot be used or its files do not state its sizes.
     """
     folder = tokenizer.folder_of(config.model)
     if folder is None:

@@ -1,7 +1,7 @@
-"""Asking a model now: a client without torch for the answering process, for "ask again" and the playground.
+"""Asking a model at once, for "ask again" and the playground: a client without torch for the inference process.
 
-The process starts with the first question and ends by itself when nobody has asked for a while. They talk over a
-Unix socket that only this user can open, one JSON line there and one back.
+The process starts with the first question and ends after a while without one. Both talk over a Unix socket that only
+this user can open: a request is one JSON line, and so is the reply.
 """
 
 from __future__ import annotations
@@ -9,20 +9,17 @@ from __future__ import annotations
 import fcntl
 import json
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from semievol import config as settings
+from semievol.config import Config
 from semievol.errors import UserError
-from semievol.jobs.environment import for_models
+from semievol.jobs.environment import start_process
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
@@ -51,30 +48,17 @@ def ask(
     missing = [model for model in models if paths.get(model) is None]
     if missing:
         raise UserError(f"Not trained yet: {', '.join(missing)}.", "model", "Run the stage that makes it first.")
-    request = {
-        "verb": "answer",
-        "task": asdict(versions.task_of(store, round_.version_id)),
-        "record": asdict(question),
-        "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
-        "models": [[model, paths[model]] for model in models],
-        "rule_first": round_.config.rule_first,
-    }
-    return _request(store, round_.config, request)
+    adapters = [(model, paths[model]) for model in models]
+    return _answers(
+        store, round_.config, versions.task_of(store, round_.version_id), question, demonstrations, adapters
+    )
 
 
 def try_model(store: Store, model: str, question: str) -> str:
-    """What a model answers to a question of its own, freely, in at most 64 tokens."""
-    record = Record("tried", question)
-    request = {
-        "verb": "answer",
-        "task": asdict(Task("text")),
-        "record": asdict(record),
-        "demonstrations": [],
-        "models": [["base", "base"]],
-        "rule_first": False,
-    }
+    """A model's free answer, of at most 64 tokens, to a question that belongs to no project."""
     config = settings.load("studio", assignments=[f"model={json.dumps(model)}"])
-    return str(_request(store, config, request)[0]["text"])
+    answers = _answers(store, config, Task("text"), Record("tried", question), (), [("base", "base")])
+    return str(answers[0]["text"])
 
 
 def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demonstration]:
@@ -95,13 +79,33 @@ def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demon
     ]
 
 
-def _request(store: Store, config: Any, request: dict[str, Any]) -> Any:
+def _answers(
+    store: Store,
+    config: Config,
+    task: Task,
+    question: Record,
+    demonstrations: Sequence[Demonstration],
+    models: Sequence[tuple[str, str | None]],
+) -> list[dict[str, Any]]:
+    """As `ask`; models: (name, adapter folder or "base")."""
+    request = {
+        "verb": "answer",
+        "task": asdict(task),
+        "record": asdict(question),
+        "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
+        "models": models,
+        "rule_first": config.rule_first,
+    }
+    return list(_request(store, config, request))
+
+
+def _request(store: Store, config: Config, request: dict[str, Any]) -> Any:
     request |= {"model": config.model, "precision": config.precision, "threads": config.threads}
     line = json.dumps(request).encode() + b"\n"
     try:
         try:
             reply = _exchange(store.home, line)
-        except ConnectionError:  # the process was just ending when it was asked; a new one takes its place
+        except ConnectionError:  # the process was just ending; the second try starts a new one
             reply = _exchange(store.home, line)
     except TimeoutError:
         raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
@@ -115,19 +119,10 @@ def _request(store: Store, config: Any, request: dict[str, Any]) -> Any:
 
 
 def _exchange(home: Path, line: bytes) -> dict[str, Any]:
-    """One request, one reply. Raises ConnectionError where the process ends before it has replied."""
-    with _connection(home) as stream:
-        stream.write(line)
-        stream.flush()
-        reply = stream.readline()
-    if not reply:
-        raise ConnectionError("the stream ended without a reply")
-    return dict(json.loads(reply))
+    """One request to the inference process, which is started if there is none, and its reply.
 
-
-@contextmanager
-def _connection(home: Path) -> Iterator[Any]:
-    """A stream to the answering process, which is started if it is not there."""
+    Raises ConnectionError where the process ends before it has replied.
+    """
     address_file = home / "asking.json"
     client = _connect(address_file)
     if client is None:
@@ -135,11 +130,13 @@ def _connection(home: Path) -> Iterator[Any]:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two questions at once start one process
             client = _connect(address_file) or _start(home, address_file)
     client.settimeout(REPLY_SECONDS)
-    try:
-        with client.makefile("rwb") as stream:
-            yield stream
-    finally:
-        client.close()
+    with client, client.makefile("rwb") as stream:
+        stream.write(line)
+        stream.flush()
+        reply = stream.readline()
+    if not reply:
+        raise ConnectionError("the stream ended without a reply")
+    return dict(json.loads(reply))
 
 
 def _connect(address_file: Path) -> socket.socket | None:
@@ -153,20 +150,10 @@ def _connect(address_file: Path) -> socket.socket | None:
 
 
 def _start(home: Path, address_file: Path) -> socket.socket:
-    # A Unix socket's path may hold about 100 bytes, fewer than a workspace's path may.
+    # In the temporary folder, as a Unix socket's path may have about 100 bytes and a workspace's path is often longer.
     folder = Path(tempfile.mkdtemp(prefix="semievol-"))
-    (home / "logs").mkdir(parents=True, exist_ok=True)
-    with open(home / "logs" / "asking.log", "ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "semievol.jobs.inference_server", str(folder / "socket")],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=Path(__file__).parents[2],
-            env=for_models(),
-        )
-    threading.Thread(target=process.wait, daemon=True, name="reaper").start()
+    arguments = [str(folder / "socket")]
+    process = start_process("semievol.jobs.inference_server", arguments, home / "logs" / "asking.log")
     temporary = address_file.with_suffix(".tmp")
     temporary.write_text(json.dumps({"socket": str(folder / "socket"), "pid": process.pid}))
     temporary.chmod(0o600)

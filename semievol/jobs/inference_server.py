@@ -1,6 +1,7 @@
-"""The answering process: holds a model in memory and answers one question after the other until nobody asks.
+"""The inference process: holds a model in memory and answers one question after the other.
 
-Serves `asking` over a Unix socket. Knows no store: everything it needs comes with the question.
+Serves `inference_client` over a Unix socket, and ends when no question comes for a while. Knows no store: a request
+holds everything that it needs.
 """
 
 from __future__ import annotations

@@ -1,15 +1,13 @@
-"""Files into a project: read, map, check, store. What the Data page and the `import` verb have in common.
+"""Importing files into a project: read, map, check, store. The Data page and the verb `import` share it.
 
-Nothing is stored before everything was read; the original files are kept beside the project.
+Nothing is stored before everything was read. The original files are kept in the project's folder.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,8 +18,9 @@ import numpy as np
 
 from semievol.engines.models import tokenizer
 from semievol.errors import UserError
-from semievol.export import arrival
+from semievol.export import restoring
 from semievol.export.archive import ENDING
+from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
 from semievol.importing.mapping import Mapping as ColumnMapping
 from semievol.importing.mapping import align, parse_mapping, suggest_mapping
@@ -34,14 +33,14 @@ from semievol.importing.task_kind import infer_task
 from semievol.jobs import planning
 from semievol.records import SPLITS, Kind, Record, Split, Task
 from semievol.store.data import projects, versions
-from semievol.store.data.incoming import incoming_folder
+from semievol.store.data.projects import incoming_folder
 from semievol.store.database import Store
 from semievol.task.answers import instructed
 from semievol.task.prompts import question_turn
 
 FOLDERS = "SEMIEVOL_DATA_FOLDERS"
 _MEASURED = 2_000
-_FRAME_BYTES = 200  # of a prompt beside its texts: letters of the options, the words of the answer rule
+_FRAME_BYTES = 200  # of a prompt without its texts: letters of the options, the words of the answer rule
 SAMPLE_NAME = "City service line"
 SAMPLE_FOLDER = Path(__file__).parents[2] / "assets" / "sample"
 SAMPLE_ARCHIVE = SAMPLE_FOLDER / f"project{ENDING}"
@@ -51,8 +50,8 @@ SAMPLE_ARCHIVE = SAMPLE_FOLDER / f"project{ENDING}"
 class TokenLengths:
     """Tokens of questions with options and answer rule, without demonstrations.
 
-    sample: int64, of up to 2,000 records spread over all of them. context: what the model reads at most.
-    too_long: records that do not fit; looked_at: whether all that could be too long were counted.
+    sample: int64, of up to 2,000 records spread over all of them. context: most tokens that the model can read.
+    too_long: records that do not fit. looked_at: whether all records that could be too long were counted.
     """
 
     sample: np.ndarray
@@ -63,9 +62,9 @@ class TokenLengths:
 
 @dataclass(frozen=True)
 class Draft:
-    """Files that were read and understood but not stored yet.
+    """Files that were read and mapped but not stored yet.
 
-    kept: where the splits that are kept of an earlier version came from, as `kept_sources` tells it.
+    kept: the sources of splits that are kept from an earlier version, see `kept_sources`.
     """
 
     tables: Mapping[Split, Table]
@@ -81,9 +80,9 @@ def read(
     watch: Watch = unwatched,
     read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
 ) -> dict[Split, Table]:
-    """The tables of files that nobody has looked at yet, each read in a limited process of its own.
+    """The tables of untrusted files, each read in a limited process of its own.
 
-    folder: keeps the cells for as long as the tables are used. read_as: what a person says about some of the files.
+    folder: holds the cells while the tables are in use. read_as: how a person says that some of the files are read.
     """
     tables = {}
     for split, path in files.items():
@@ -95,9 +94,9 @@ def read(
                 display_name(path.name),
                 "Check the path.",
             ) from None
-        told = partial(_told, watch, f"Reading {split}", size)
+        progress = partial(_report, watch, f"Reading {split}", size)
         tables[split] = read_contained(
-            path, path.name, folder / f"{split}.arrow", read_as=read_as.get(split, AS_FOUND), watch=told
+            path, path.name, folder / f"{split}.arrow", read_as=read_as.get(split, AS_FOUND), watch=progress
         )
         watch(f"Reading {split}", size, size)
     return tables
@@ -113,10 +112,10 @@ def draft(
     watch: Watch = unwatched,
     instruction: str = "",
 ) -> Draft:
-    """What the tables would become, taking every suggestion that is not given.
+    """The records that the tables would become; what is not given is inferred.
 
-    base: number of the first option where answers are numbers. instruction: what is asked of every record, the system
-    turn of all prompts. Raises UserError for what cannot be used at all.
+    base: number of the first option where answers are numbers. instruction: the system turn of all prompts. Raises
+    UserError if the tables cannot be used at all.
     """
     if mapping:
         columns = parse_mapping(mapping, tables)
@@ -145,14 +144,13 @@ def store_draft(
         for split, path in files.items()
     ]
     sources = sorted([*sources, *accepted.kept], key=lambda source: SPLITS.index(source["split"]))
-    touched: list[int] = []
 
     def keep(project_id: int) -> None:
         touched.append(project_id)
         uploads = projects.project_folder(store, project_id) / "uploads"
         uploads.mkdir(parents=True, exist_ok=True)
         for split, path in files.items():
-            # Names on disk are ours: the content's hash, never what a user called the file.
+            # The name on disk is the content's hash, never a name from a user.
             kept = uploads / hashes[split]
             try:
                 if not kept.exists():
@@ -166,38 +164,33 @@ def store_draft(
                 ) from None
 
     imported = accepted.imported
-    told = partial(_told, watch, "Storing", len(imported.records))
+    progress = partial(_report, watch, "Storing", len(imported.records))
     new = versions.NewVersion(
         imported.records,
         imported.gold(),
         sources=sources,
-        findings=imported.told(),
+        findings=imported.findings_with_outcome(),
         task=accepted.task,
-        watch=told,
+        watch=progress,
         keep=keep,
     )
-    try:
+    with projects.clearing_leftovers(store) as touched:
         if isinstance(project, str):
             return projects.create_with_data(store, project, new)
         versions.store_version(store, project.id, new)
-    except BaseException:
-        for project_id in touched:
-            with suppress(UserError, OSError):  # what went wrong first is what is told
-                projects.clear_leftovers(store, project_id)
-        raise
     return projects.find_project(store, project.id)
 
 
 def kept_sources(version: versions.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:
-    """Where the splits kept of a stored version came from: its own sources, with the version that imported them."""
+    """The sources of splits that are kept from a stored version: its own, with the number of that version."""
     known = {source["split"]: source for source in version.sources}
     found = (known.get(split, {"split": split, "name": f"version {version.number}"}) for split in splits)
     return [{"kept_from": version.number, **source} for source in found]
 
 
 def instruct(store: Store, project: projects.Project, instruction: str) -> projects.Project:
-    """The project with another instruction: the same records as its next dataset version, or as they are where it is
-    the instruction that they have."""
+    """The project with another instruction: the same records as its next dataset version. Nothing is stored if it has
+    this instruction already."""
     if project.version_id is None:
         raise UserError(
             "The project has no data yet.", project.name, "Import records first; the import takes an instruction, too."
@@ -213,34 +206,22 @@ def import_files(
     store: Store,
     name: str,
     files: Mapping[Split, Path],
-    kind: Kind | None = None,
-    mapping: str | None = None,
-    hide_gold: bool = False,
-    strict: bool = False,
-    base: int | None = None,
+    make_draft: Callable[..., Draft] = draft,
     watch: Watch = unwatched,
     read_as: Mapping[Split, ReadAs] = MappingProxyType({}),
-    instruction: str = "",
 ) -> tuple[projects.Project, Draft]:
-    """A new project from files, taking every suggestion; none where they cannot be read or stored."""
+    """A new project from files. No project is made if the files cannot be read or stored.
+
+    make_draft: `draft` with the options that are not to be inferred.
+    """
     projects.check_name(store, name)
     with incoming_folder(store) as folder:
-        tables = read(files, folder, watch, read_as)
-        accepted = draft(
-            tables,
-            kind=kind,
-            mapping=mapping,
-            hide_gold=hide_gold,
-            strict=strict,
-            base=base,
-            watch=watch,
-            instruction=instruction,
-        )
+        accepted = make_draft(read(files, folder, watch, read_as), watch=watch)
         return store_draft(store, name, accepted, files, watch), accepted
 
 
 def token_lengths(task: Task, imported: Imported, model: str) -> TokenLengths | None:
-    """How long the records are for a model that is on this machine; None where that cannot be told."""
+    """How long the records are for a model on this machine; None if its tokenizer or context cannot be found."""
     folder = tokenizer.folder_of(model)
     context = None if folder is None else tokenizer.context_length(folder)
     if folder is None or context is None:
@@ -250,7 +231,7 @@ def token_lengths(task: Task, imported: Imported, model: str) -> TokenLengths | 
     try:
         sample = tokenizer.token_counts(folder, [_prompt_text(task, records[i]) for i in spread.tolist()])
         room = context - tokenizer.TEMPLATE_TOKENS
-        # A token is a byte at least, so that shorter records need not be counted.
+        # A token is at least one byte, so records with fewer bytes than the room fit without being counted.
         around = _FRAME_BYTES + sum(len(text.encode()) + 2 for text in (task.instruction, *task.labels))
         long = np.flatnonzero(imported.sizes[records.which] + around > room)
         counted = tokenizer.token_counts(folder, [_prompt_text(task, records[i]) for i in long[:_MEASURED].tolist()])
@@ -264,7 +245,7 @@ def _prompt_text(task: Task, record: Record) -> str:
 
 
 def server_file(text: str) -> Path:
-    """A file on the dashboard's machine, in one of the folders that its operator opened (`FOLDERS`); else UserError."""
+    """A file on the dashboard's machine. Raises UserError if the operator's `FOLDERS` do not contain it."""
     roots = [Path(root).resolve() for root in os.environ.get(FOLDERS, "").split(os.pathsep) if root]
     refused = UserError(
         "This file is not in a folder that the operator has allowed.",
@@ -280,15 +261,15 @@ def server_file(text: str) -> Path:
     return path
 
 
-def _told(watch: Watch, what: str, total: int, done: int) -> None:
+def _report(watch: Watch, what: str, total: int, done: int) -> None:
     watch(what, done, total)
 
 
 def open_sample(store: Store, say: Callable[[str], None] = lambda sentence: None) -> projects.Project:
-    """The bundled sample project; made on the first call, found again afterwards, also where it was archived.
+    """The bundled sample project: made by the first call, found again by later ones, also if it was archived.
 
-    Made from the bundled archive, with a round that is complete, where that is there, whole, and its model is
-    installed; else from the files alone, and `say` is told why.
+    Made from the bundled archive, with a complete round, if the archive is there and its model is installed; else from
+    the files alone, and `say` gets the reason.
     """
     project = next((p for p in projects.list_projects(store, archived=True) if p.name == SAMPLE_NAME), None)
     if project is None:
@@ -314,13 +295,8 @@ def _finished_sample(store: Store, say: Callable[[str], None]) -> projects.Proje
     try:
         if not SAMPLE_ARCHIVE.is_file():
             raise UserError("its archive is not in this copy of the Studio.")
-        planning.check_model(arrival.model_of(SAMPLE_ARCHIVE))
-        return arrival.restore(store, SAMPLE_ARCHIVE, SAMPLE_NAME)
+        planning.check_model(restoring.model_of(SAMPLE_ARCHIVE))
+        return restoring.restore(store, SAMPLE_ARCHIVE, SAMPLE_NAME)
     except UserError as error:
         say(f'The sample opens without its finished round: {error.what} Press "Run everything" to make one.')
         return None
-
-
-def sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

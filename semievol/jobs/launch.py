@@ -1,4 +1,4 @@
-"""Starting, stopping and finding runs. Imports nothing that computes: the dashboard and the command line use it freely.
+"""Starting, stopping and following runs. Imports nothing that computes, so that the dashboard can use it.
 
 A worker is a process in a session of its own, so that it outlives the browser, the dashboard and the terminal.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
-import subprocess
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +20,10 @@ from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import planning
-from semievol.jobs.environment import for_models
+from semievol.jobs.environment import start_process
 from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.runs import claims, rounds, run_table, runs
+from semievol.store.runs import claims, progress, rounds, runs
 
 
 class Span(NamedTuple):
@@ -38,6 +37,7 @@ PROPAGATE = Span("warm_up", "justify")
 FINE_TUNE = Span("tune", "evaluate")
 EVERYTHING = Span("warm_up", "evaluate")
 FRUITLESS_WORKERS = 3
+FOLLOW_SECONDS = 0.5
 
 
 def start(
@@ -49,21 +49,21 @@ def start(
     selection: int | None = None,
     round_id: int | None = None,
     parent_id: int | None = None,
-) -> run_table.Run:
-    """Queues a run and sees to it that a worker is there. The same run is not queued twice.
+) -> runs.Run:
+    """Queues a run and starts a worker if there is none. The same run is not queued twice.
 
-    round_id: the round to work in, whose own settings then hold; None opens the one that belongs to these settings,
-    or finds it again; beside a round that came finished with an archive it opens one (`planning.live`).
+    round_id: the round to work in, whose own settings then apply. None: the round of these settings, opened if there is
+    none; if it came finished with an archive, a new one with another seed (`planning.config_to_run`).
     parent_id: the round whose evolved adapter the new round starts from.
     """
     if round_id is None:
-        config = planning.live(store, project, config, parent_id) if first == "warm_up" else config
+        config = planning.config_to_run(store, project, config, parent_id) if first == "warm_up" else config
         round_ = planning.open_round(store, project, config, first, parent_id)
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
             raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another round.")
-        config = rounds.settled(round_, config)
+        config = rounds.with_settings_of(round_, config)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):
         same_work = (waiting.round_id, waiting.first, waiting.until) == (round_.id, first, until)
@@ -77,13 +77,13 @@ def start(
 def project_config(
     project: projects.Project, preset: str | None = None, file: Path | None = None, assignments: Sequence[str] = ()
 ) -> Config:
-    """The project's own settings, overlaid by what is asked for now."""
+    """The project's own settings, or those of a preset or file if one is given, overlaid by the assignments."""
     if preset is None and file is None and project.settings:
         return settings.overlaid(project.settings, assignments)
     return settings.load(preset or "studio", file, assignments)
 
 
-def resume(store: Store, run_id: int) -> run_table.Run:
+def resume(store: Store, run_id: int) -> runs.Run:
     """Queues a cancelled, interrupted or failed run again; it continues where it stopped."""
     run = runs.resume(store, run_id)
     ensure_worker(store)
@@ -95,12 +95,40 @@ def stop(store: Store, run_id: int) -> None:
     runs.request_stop(store, run_id)
 
 
+def follow(store: Store, run_id: int) -> runs.Run:
+    """Waits for the run's end and prints its progress on standard error; Ctrl-C asks it to stop."""
+    printed = ""
+    while True:
+        try:
+            ensure_worker(store)
+            run = runs.get_run(store, run_id)
+            line = _progress_line(store, run)
+            if line != printed:
+                print(line, file=sys.stderr, flush=True)
+                printed = line
+            if run.status in ("done", *runs.RESUMABLE):
+                return run
+            time.sleep(FOLLOW_SECONDS)
+        except KeyboardInterrupt:
+            print("stopping; finished work is kept", file=sys.stderr)
+            stop(store, run_id)
+
+
+def _progress_line(store: Store, run: runs.Run) -> str:
+    current = [stage for stage in progress.stages(store, run.id) if stage.status == "running"]
+    if not current:
+        return f"run {run.id}: {run.status}"
+    stage = current[-1]
+    tenth = f" {10 * (10 * stage.done // stage.total)} %" if stage.total else ""
+    return f"run {run.id}: {stage.stage}{tenth}"
+
+
 def ensure_worker(store: Store) -> None:
     """Settles runs whose worker died and starts a worker if something waits and none is there.
 
-    A worker holds a file lock for as long as it lives. The lock is taken here and inherited by the new process, so
-    that any number of callers start one worker only. After some workers in a row that ended before they took a run
-    (a broken installation, say), the run that waits fails with what they left in their log.
+    A worker holds a file lock for as long as it lives. The lock is taken here and inherited by the new process, so that
+    any number of callers start one worker only. If `FRUITLESS_WORKERS` in a row end before they take a run (because the
+    installation is broken, say), the waiting run fails with the error in their log.
     """
     claims.settle(store)
     if not runs.queue(store):
@@ -108,32 +136,19 @@ def ensure_worker(store: Store) -> None:
     lock = take_worker_lock(store)
     if lock is None:
         return
-    logs = store.home / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    fruitless = os.fstat(lock).st_size  # one byte for every worker since the last that took a run
+    log = store.home / "logs" / "workers.log"
+    fruitless = os.fstat(lock).st_size  # one byte for every worker since the last one that took a run
     if fruitless >= FRUITLESS_WORKERS:
         reached_queue(lock)
         os.close(lock)
-        claims.refuse_next(store, _no_worker(logs / "workers.log"))
+        claims.fail_next(store, _no_worker(log))
         return
     os.pwrite(lock, b"x", fruitless)
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]
     try:
-        with open(logs / "workers.log", "ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "semievol.jobs.worker", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(lock,),
-                cwd=Path(__file__).parents[2],
-                env=for_models(),
-            )
+        start_process("semievol.jobs.worker", arguments, log, pass_fds=(lock,))
     finally:
         os.close(lock)
-    # A child that nobody waits for stays a zombie and looks alive to whoever asks for its pid.
-    threading.Thread(target=process.wait, daemon=True, name="reaper").start()
 
 
 def _no_worker(log: Path) -> dict[str, str]:
@@ -145,12 +160,12 @@ def _no_worker(log: Path) -> dict[str, str]:
 
 
 def reached_queue(lock: int) -> None:
-    """A worker's word, through the lock it holds, that it started well."""
+    """Notes in the lock file that the worker which holds it has started well."""
     os.ftruncate(lock, 0)
 
 
 def take_worker_lock(store: Store) -> int | None:
-    """Descriptor of the locked lock file, None if a worker holds it. Closing it (or dying) gives the lock back."""
+    """Descriptor of the locked lock file; None if a worker holds it. Closing it, or the process's end, releases it."""
     descriptor = os.open(store.home / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +181,7 @@ def log_path(store: Store, run_id: int) -> Path:
     return projects.project_folder(store, run.project_id) / "runs" / str(run_id) / "log.txt"
 
 
-def command_line(store: Store, project: projects.Project, run: run_table.Run) -> str:
+def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
     """The shell command that repeats `run` on the same data with the same settings."""
     round_ = rounds.get_round(store, run.round_id)
     words = ["python", "-m", "semievol", "run", project.name, "--preset", run.config.preset]

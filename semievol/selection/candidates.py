@@ -1,14 +1,13 @@
-"""The candidate table: one line per record, indexed by record id, in the order of the data. Its columns stand here.
+"""The candidate table: one line per record, indexed by record id, in the order of the data; and what its columns mean.
 
-The store and the journals in memory hand it out; both build it by `candidate_table` and `calibration_table`. Knows
-nothing of databases.
+The store and the tests' journal in memory build it by `candidate_table` and `calibration_table`. Knows nothing of
+databases.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -17,48 +16,27 @@ from semievol.config import MEASURES, Measure
 from semievol.records import Candidate, Decision, Task
 from semievol.task.answers import same
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column and what it means.
-
-    kind: "flag" (bool), "number" (float64, NaN where absent), "word" (object, None where there is none, never NaN), or
-    "plain" (always there).
-    """
-
-    name: str
-    kind: Literal["flag", "number", "word", "plain"]
-    meaning: str
-
-
-COLUMNS = (
-    Column("record_key", "plain", "number of the record in the database"),
-    Column("record_id", "plain", "id of the record: the index of the table"),
-    Column("question", "plain", "text of the record"),
-    Column("answer", "word", "answer of the candidate"),
-    Column("flagged", "flag", "whether the record's text could steer the model"),
-    Column("agreed", "flag", "whether all collaborators gave the same answer"),
-    Column("justified", "flag", "whether self-justify gave the answer"),
-    Column("exactness", "plain", "whether the measures are exact, bounds or absent"),
-    *(Column(measure, "number", "confidence measure, lower is more confident") for measure in MEASURES),
-    Column("similarity", "number", "cosine to the nearest labeled record, in [-1, 1]"),
-    Column("gold", "word", "true answer of a calibration record, hidden gold of a pool record"),
-    Column("content_hash", "plain", "hash of question and options, which decisions belong to"),
-    Column("decision", "word", "action of the standing decision"),
-    Column("decided_answer", "word", "answer that the standing decision asserts"),
-)
-SPENT = Column(
-    "spent", "flag", "whether an earlier round was trained on the record, so that evidence does not count it"
-)
-CALIBRATION = (
-    Column("correct", "flag", "whether the candidate's answer counts as the true one"),
-    Column("cross_fitted", "flag", "whether models of a fold gave the answer, as the record was not held out"),
-)
-"""Further columns of the table of calibration records."""
-NAMES = tuple(column.name for column in COLUMNS)
+COLUMNS: dict[str, Literal["flag", "number", "word", "plain"]] = {
+    "record_key": "plain",  # number of the record in the database
+    "record_id": "plain",  # id of the record: the index of the table
+    "question": "plain",  # text of the record
+    "answer": "word",  # answer of the candidate
+    "flagged": "flag",  # whether the record's text could steer the model
+    "agreed": "flag",  # whether all collaborators gave the same answer
+    "justified": "flag",  # whether self-justify gave the answer
+    "exactness": "plain",  # whether the measures are exact, bounds or absent
+    **dict.fromkeys(MEASURES, "number"),  # confidence measures, lower is more confident
+    "similarity": "number",  # cosine to the nearest labeled record, in [-1, 1]
+    "gold": "word",  # true answer of a calibration record, hidden gold of a pool record
+    "content_hash": "plain",  # hash of question and options, which decisions belong to
+    "decision": "word",  # action of the standing decision
+    "decided_answer": "word",  # answer that the standing decision asserts
+}
+"""Name -> kind: "flag" (bool), "number" (float64, NaN where absent), "word" (object, None where there is none, never
+NaN), or "plain" (always there)."""
 _DTYPES = {"flag": "bool", "number": "float64"}
-_TYPES = {column.name: _DTYPES[column.kind] for column in COLUMNS if column.kind in _DTYPES}
-_WORDS = [column.name for column in COLUMNS if column.kind == "word"]
+_TYPES = {name: _DTYPES[kind] for name, kind in COLUMNS.items() if kind in _DTYPES}
+_WORDS = [name for name, kind in COLUMNS.items() if kind == "word"]
 
 
 def typed(raw: pd.DataFrame) -> pd.DataFrame:
@@ -69,21 +47,25 @@ def typed(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def candidate_table(raw: pd.DataFrame, spent: Collection[str]) -> pd.DataFrame:
-    """The table of the pool: `COLUMNS` and `SPENT`. raw: see `typed`; spent: content hashes."""
+    """The table of the pool: `COLUMNS` and the flag `spent`. raw: see `typed`.
+
+    spent: content hashes of records that an earlier round was trained on, so that evidence does not count them.
+    """
     table = typed(raw)
-    return table.assign(**{SPENT.name: table["content_hash"].isin(spent)})
+    return table.assign(spent=table["content_hash"].isin(spent))
 
 
 def calibration_table(
     raw: pd.DataFrame, spent: Collection[str], task: Task | None, held: Collection[str]
 ) -> pd.DataFrame:
-    """The table of records with known answers: as `candidate_table`, with `CALIBRATION`, without what is spent.
+    """The table of records with known answers: as `candidate_table`, without what is spent, and with two more flags.
 
-    held: content hashes of the calibration split; labeled records that are not in it were cross-fitted. Without a task
-    no answer counts as the true one.
+    correct: whether the candidate's answer counts as the true one; without a task none does. cross_fitted: whether
+    models of a fold gave the answer, as the record is not among those `held` out (content hashes of the calibration
+    split).
     """
     table = candidate_table(raw, spent)
-    table = table[~table[SPENT.name]]
+    table = table[~table["spent"]]
     pairs = zip(table["answer"], table["gold"], strict=True)
     correct = pd.Series([task is not None and same(task, *pair) for pair in pairs], index=table.index, dtype=bool)
     return table.assign(correct=correct, cross_fitted=~table["content_hash"].isin(held))
@@ -109,4 +91,4 @@ def candidate_columns(
 
 def measures_of(table: pd.DataFrame) -> list[Measure]:
     """The measures that have a value for some candidate: those that a policy may choose from."""
-    return [measure for measure in get_args(Measure) if measure in table and table[measure].notna().any()]
+    return [measure for measure in get_args(Measure) if table[measure].notna().any()]

@@ -1,4 +1,4 @@
-"""What a frozen selection holds: the accepted answers, where each is from, and what was known of them at that moment.
+"""Makes a frozen selection: the accepted answers, their origins, and what was known of them at that moment.
 
 The Selection page's button, a run's `select` stage and the command line all freeze what `accepted` finds. Knows nothing
 of databases.
@@ -22,11 +22,11 @@ from semievol.selection.policy import Cut
 
 @dataclass(frozen=True)
 class Considered:
-    """What a round holds when a selection is made.
+    """What a selection of a round is made from.
 
     pool, calibration: see `selection.candidates`. texts: how labeled and unlabeled texts compare, the fields of
-    `shift.TextShift`; None where nobody looked. reviews: the round's random reviews, oldest first. in_bulk: content
-    hashes of bulk decisions.
+    `shift.TextShift`; None where they were not compared. reviews: the round's random reviews, oldest first. in_bulk:
+    content hashes of bulk decisions.
     """
 
     task: Task

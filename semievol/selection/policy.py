@@ -1,10 +1,8 @@
 """Which candidates become pseudo-labels: a policy's rule over a confidence measure, then the expert's decisions.
 
-Works on the candidate table (`candidates`), of which `flagged` and `spent`, and the decisions, may be missing; of a
-calibration table `correct` counts or, where it is missing, whether `answer` is `gold`. Knows nothing of where the
-numbers come from.
+Works on the tables of `candidates`. Knows nothing of where the numbers come from; `ranking` finds where the lines fall.
 
-Where the lines fall is the business of `ranking`. Never accepted by a policy: a candidate without an answer, without a
+Never accepted by a policy: a candidate without an answer, without a
 value of the measure, or whose text could steer the model (`flagged`).
 """
 
@@ -48,7 +46,7 @@ class Evidence:
 
 
 class Cut:
-    """A policy laid over a round's candidates, worked out once: what it keeps, where its lines stand, what is known.
+    """A policy applied to a round's candidates: what it keeps, where its lines are, and what is known of the kept set.
 
     frame: the pool's candidates; calibration: those with known answers, where there are any.
     known: over `calibration`, which of its records the same cut accepts.
@@ -67,11 +65,10 @@ class Cut:
         self.policy, self.frame = policy, frame
         self._judged = calibration is not None and len(calibration) > 0
         self._parts = parts_of(policy, frame, calibration)
-        self.mask = np.zeros(len(frame), dtype=bool)
-        self.known = np.zeros(0 if calibration is None else len(calibration), dtype=bool)
+        kept = np.zeros(len(frame) + (0 if calibration is None else len(calibration)), dtype=bool)
         for part in self._parts:
-            pool, known = part.inside(part.kept_all())
-            self.mask[part.pool], self.known[part.known] = pool, known
+            kept[part.index] = part.kept()
+        self.mask, self.known = kept[: len(frame)], kept[len(frame) :]
 
     def outcome(self) -> tuple[pd.Categorical, np.ndarray]:
         """(answers, by_expert), position by position: the accepted answer or none; whether the expert asserts it."""
@@ -102,17 +99,17 @@ class Cut:
         return dict(zip(ids, answers[kept], strict=True)), dict(zip(ids, origins, strict=True))
 
     def lines(self) -> dict[str, float]:
-        """Where the line stands in the histogram: part ("all", "agreed", "disputed") -> largest accepted value.
+        """Where to draw the line in the histogram: part ("all", "agreed", "disputed") -> largest accepted value.
 
         A part in which nothing is kept is missing, and so is one that is cut per class and thus has several lines.
         """
         lines = {}
         for part in self._parts:
-            kept = part.kept()
+            kept = part.kept() & part.in_pool
             if part.rule.kind == "threshold":
                 lines[part.name] = part.rule.value
             elif kept.any() and part.groups == 1:
-                lines[part.name] = float(part.values[: len(kept)][kept].max())
+                lines[part.name] = float(part.values[kept].max())
         return lines
 
     def reason(self) -> str:
@@ -136,7 +133,7 @@ class Cut:
             return f"The {best} most confident candidates have the same value and can only be kept together."
         return f"The value of every candidate is above the threshold {policy.rule.value:g}."
 
-    def evidence(self, alpha: float = ALPHA, measures_tried: int = 1) -> Evidence | None:
+    def evidence(self, measures_tried: int = 1) -> Evidence | None:
         """Bounds on the number wrong among what the policy keeps, by the band (docs/evidence.md, Many
         thresholds); None without calibration.
 
@@ -147,11 +144,9 @@ class Cut:
         if not self._judged:
             return None
         dials = [dial for part in self._parts for dial in part.dials()]
-        share = alpha / measures_tried / max(len(dials), 1)
-        kept, low, high, drawn, wrong = 0, 0, 0, 0, 0
-        for part in dials:
-            pool, known = part.counted(part.kept_all())
-            at = part.band(share).at(int(pool.sum()))
-            kept, low, high = kept + int(pool.sum()), low + at[0], high + at[1]
-            drawn, wrong = drawn + int(known.sum()), wrong + int(part.wrong[known].sum())
+        share = ALPHA / measures_tried / max(len(dials), 1)
+        counts = [part.counts(part.kept()) for part in dials]
+        bounds = [part.band(share).at(kept) for part, (_, _, kept) in zip(dials, counts, strict=True)]
+        drawn, wrong, kept = np.array(counts, np.int64).reshape(-1, 3).sum(axis=0).tolist()
+        low, high = np.array(bounds, np.int64).reshape(-1, 2).sum(axis=0).tolist()
         return Evidence(kept, drawn, wrong, low, high, earlier=int(self.mask.sum()) - kept)

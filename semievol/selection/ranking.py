@@ -1,13 +1,14 @@
 """Where a policy's lines fall: candidates in groups, each ranked, and how far down every rule reaches.
 
 A rule works inside groups: all candidates, or agreed and disputed apart, or every predicted class. Ties are kept or
-dropped whole. Calibration records stand at the place that their value has among the pool's, so that the same cut goes
-through both. What that comes to for a round is `selection`'s business.
+dropped whole. A calibration record gets the place that its value has among the pool's, so that the same cut goes
+through both. Knows nothing of decisions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,31 +19,32 @@ from semievol.evidence import precision
 
 NEVER = np.iinfo(np.int64).max
 ALPHA = 0.05
+_ALIGNED = ("in_pool", "fresh", "wrong", "values")
+"""Arrays that a part takes from all candidates as they are."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Candidates under one rule: those of the pool (at `pool` in the table), then those of the calibration split.
+    """Candidates of the pool and of the calibration split under one rule, as arrays with one entry for each.
 
-    known: where the latter stand in their table. fresh: pool candidates that no earlier round trained on; evidence
-    counts only them. values, group, place: of both, in this order; wrong: of the calibration split alone.
-    within: whether the quota of its class has room for it. group: group of every candidate, -1 for none. place: how
-    many pool candidates of its group have no larger value, so that a tie shares one place; NEVER for what cannot be
-    accepted. sizes: pool candidates per group.
-    alpha: chance of error that each group's target precision may spend.
+    index: positions in the two tables, one below the other. in_pool: False for calibration records. fresh: no earlier
+    round was trained on it; evidence counts only such. wrong: known of calibration records only, False for the pool.
+    within: whether the quota of its class has room for it. group: -1 for none. place: how many pool candidates of its
+    group have no larger value, so that a tie shares one place; NEVER for what cannot be accepted.
+    sizes: pool candidates per group. alpha: chance of error that each group's target precision may spend.
     """
 
     name: str
     rule: Rule
-    pool: np.ndarray
-    known: np.ndarray
+    index: np.ndarray
+    in_pool: np.ndarray
     fresh: np.ndarray
+    wrong: np.ndarray
     values: np.ndarray
     within: np.ndarray
     group: np.ndarray
     place: np.ndarray
     sizes: np.ndarray
-    wrong: np.ndarray
     alpha: float
 
     @property
@@ -50,25 +52,17 @@ class Part:
         return len(self.sizes)
 
     def kept(self) -> np.ndarray:
-        """Mask over the part's pool candidates."""
-        return self.kept_all()[: len(self.pool)]
-
-    def kept_all(self) -> np.ndarray:
-        """Mask over pool and calibration candidates."""
+        """Which candidates the rule keeps."""
         if self.rule.kind == "threshold":
             return (self.place < NEVER) & (self.values <= self.rule.value) & self.within
         if self.rule.kind == "fraction":
             return self._most_confident(np.full(self.groups, self.rule.value))
         return self._most_confident(np.array([self._proven_share(group) for group in range(self.groups)]))
 
-    def inside(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The mask's pool half and its calibration half."""
-        return mask[: len(self.pool)], mask[len(self.pool) :]
-
-    def counted(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `inside`, of the pool only what is fresh."""
-        pool, known = self.inside(mask)
-        return pool & self.fresh, known
+    def counts(self, mask: np.ndarray) -> tuple[int, int, int]:
+        """Of the candidates in the mask: calibration records, wrong ones among these, fresh candidates of the pool."""
+        fresh = mask & self.fresh
+        return int((fresh & ~self.in_pool).sum()), int((fresh & self.wrong).sum()), int((fresh & self.in_pool).sum())
 
     def dials(self) -> list[Part]:
         """The part, or its groups one by one where each has a cut of its own that the others do not follow."""
@@ -79,26 +73,17 @@ class Part:
     def only(self, group: int) -> Part:
         """The part reduced to one of its groups."""
         members = self.group == group
-        pool, known = self.inside(members)
-        return replace(
-            self,
-            pool=self.pool[pool],
-            known=self.known[known],
-            fresh=self.fresh[pool],
-            values=self.values[members],
-            within=self.within[members],
-            group=np.zeros(int(members.sum()), dtype=np.int64),
-            place=self.place[members],
-            sizes=self.sizes[group : group + 1],
-            wrong=self.wrong[known],
-        )
+        aligned: dict[str, Any] = {
+            name: getattr(self, name)[members] for name in (*_ALIGNED, "index", "within", "place")
+        }
+        group_numbers = np.zeros(int(members.sum()), dtype=np.int64)
+        return replace(self, **aligned, group=group_numbers, sizes=self.sizes[group : group + 1])
 
     def band(self, alpha: float) -> precision.Band:
         """Bounds at ten shares of the part's pool, fixed beforehand."""
-        counts = [self.counted(self._most_confident(np.full(self.groups, c))) for c in precision.COVERAGES]
-        drawn = [int(known.sum()) for _, known in counts]
-        wrong = [int(self.wrong[known].sum()) for _, known in counts]
-        return precision.band(drawn, wrong, [int(pool.sum()) for pool, _ in counts], alpha)
+        counts = [self.counts(self._most_confident(np.full(self.groups, c))) for c in precision.COVERAGES]
+        drawn, wrong, rest = zip(*counts, strict=True)
+        return precision.band(drawn, wrong, rest, alpha)
 
     def _most_confident(self, shares: np.ndarray) -> np.ndarray:
         if not self.groups:
@@ -108,14 +93,13 @@ class Part:
     def _proven_share(self, group: int) -> float:
         """Largest share of a group whose target precision calibration proves; 0 for none.
 
-        The search starts where the first set holds that share of what is fresh: what is spent comes first, mostly, and
-        a set with little else in it would stall the search.
+        The search starts where the first set has the share `start` of the fresh candidates. Spent candidates are mostly
+        the most confident, and a first set with little else in it would stall the search.
         """
         alone = self.only(group)
-        pool_place, known_place = alone.inside(alone.place)
-        pool_place = pool_place[alone.fresh]
+        pool_place, known_place = alone.place[alone.in_pool & alone.fresh], alone.place[~alone.in_pool]
         order = np.argsort(known_place, kind="stable")
-        errors = np.append(0, np.cumsum(alone.wrong[order]))
+        errors = np.append(0, np.cumsum(alone.wrong[~alone.in_pool][order]))
         start = precision.start_coverage(self.rule.value, len(known_place), self.alpha)
         if start > 1:
             return 0.0
@@ -135,26 +119,23 @@ def _allowed(shares: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 class _Candidates:
-    """Pool and calibration candidates one below the other, as arrays; only of the latter is known what is `wrong`."""
+    """Pool and calibration candidates, one table below the other, as arrays; see `Part`."""
 
     def __init__(self, measure: str, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> None:
         self._tables = [frame] if calibration is None or calibration.empty else [frame, calibration]
-        self.pool_size = len(frame)
         self.size = sum(len(table) for table in self._tables)
         self.agreed = self._column("agreed", bool)
-        self.values = self._column(measure, float) if self.has(measure) else np.full(self.size, np.nan)
-        self.in_pool = np.arange(self.size) < self.pool_size
-        if self.size > self.pool_size and bool(self._tables[1].get("cross_fitted", pd.Series([False])).any()):
-            self.values[self.pool_size :] = at_same_rank(self.values[self.pool_size :], self.values[: self.pool_size])
-        answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
-        flagged = self._column("flagged", bool) if self.has("flagged") else np.zeros(self.size, dtype=bool)
-        self.fresh = ~frame["spent"].to_numpy(dtype=bool) if "spent" in frame else np.ones(len(frame), dtype=bool)
-        self.eligible = answered & ~flagged & ~np.isnan(self.values)
+        self.values = self._column(measure, float)
+        self.in_pool = np.arange(self.size) < len(frame)
         self.wrong = np.zeros(self.size, dtype=bool)
-        if self.size > self.pool_size:
-            known = self._tables[1]
-            right = known["correct"] if "correct" in known else known["answer"] == known["gold"]
-            self.wrong[self.pool_size :] = ~right.to_numpy(dtype=bool)
+        for known in self._tables[1:]:
+            if known["cross_fitted"].any():
+                pool, folds = self.values[: len(frame)], self.values[len(frame) :]
+                self.values[len(frame) :] = at_same_rank(folds, pool)
+            self.wrong[len(frame) :] = wrong_answers(known)
+        answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
+        self.fresh = np.append(~frame["spent"].to_numpy(dtype=bool), np.ones(self.size - len(frame), dtype=bool))
+        self.eligible = answered & ~self._column("flagged", bool) & ~np.isnan(self.values)
 
     def codes(self, name: str) -> tuple[np.ndarray, int]:
         """Number of every candidate's value of this column, -1 for none, and how many values there are."""
@@ -164,18 +145,20 @@ class _Candidates:
         codes = [place[column.codes] for place, column in zip(places, columns, strict=True)]
         return np.concatenate(codes).astype(np.int64), len(found)
 
-    def has(self, name: str) -> bool:
-        return all(name in table for table in self._tables)
-
     def _column(self, name: str, dtype: type) -> np.ndarray:
         return np.concatenate([table[name].to_numpy(dtype=dtype) for table in self._tables])
+
+
+def wrong_answers(calibration: pd.DataFrame) -> np.ndarray:
+    """Of the table of calibration records: which candidates are wrong."""
+    return ~calibration["correct"].to_numpy(dtype=bool)
 
 
 def at_same_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """The pool's values at the ranks that `values` have among themselves, NaN where they are.
 
-    A fold's models are less sure than the round's; what they say is comparable by rank only (docs/evidence.md,
-    Cross-fitting).
+    The models of a fold are less confident than the round's, so their values are comparable by rank only
+    (docs/evidence.md, Cross-fitting).
     """
     known, ordered = ~np.isnan(values), np.sort(pool[~np.isnan(pool)])
     mapped = np.full(len(values), np.nan)
@@ -198,25 +181,13 @@ def parts_of(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | No
     parts = []
     for name, rule, index in members:
         group, groups = _groups(policy, rule, table)
-        group, in_pool, values = group[index], table.in_pool[index], table.values[index]
-        place = _places(values, group, in_pool, table.eligible[index] & (group >= 0), groups)
+        group = group[index]
+        aligned: dict[str, Any] = {name: getattr(table, name)[index] for name in _ALIGNED}
+        in_pool = aligned["in_pool"]
+        place = _places(aligned["values"], group, in_pool, table.eligible[index] & (group >= 0), groups)
         sizes = np.bincount(group[in_pool & (group >= 0)], minlength=groups)
-        pool, known = index[in_pool], index[~in_pool]
-        part = Part(
-            name=name,
-            rule=rule,
-            pool=pool,
-            known=known - table.pool_size,
-            fresh=table.fresh[pool],
-            values=values,
-            within=within[index],
-            group=group,
-            place=place,
-            sizes=sizes,
-            wrong=table.wrong[known],
-            alpha=ALPHA,
-        )
-        parts.append(part)
+        own = {"within": within[index], "group": group, "place": place, "sizes": sizes}
+        parts.append(Part(name, rule, index, **aligned, **own, alpha=ALPHA))
     tested = sum(part.groups for part in parts if part.rule.kind == "target_precision")
     return [replace(part, alpha=ALPHA / max(tested, 1)) for part in parts]
 
@@ -239,7 +210,7 @@ def _groups(policy: Policy, rule: Rule, table: _Candidates) -> tuple[np.ndarray,
     keys = []
     if policy.per_class and rule.kind != "threshold":
         keys.append(table.codes("answer"))
-    if rule.kind == "fraction" and policy.measure != "vote_entropy" and table.has("exactness"):
+    if rule.kind == "fraction" and policy.measure != "vote_entropy":
         keys.append(table.codes("exactness"))
     group, groups = np.zeros(table.size, dtype=np.int64), min(table.size, 1)
     for codes, found in keys:
@@ -249,7 +220,7 @@ def _groups(policy: Policy, rule: Rule, table: _Candidates) -> tuple[np.ndarray,
 
 
 def _places(values: np.ndarray, group: np.ndarray, in_pool: np.ndarray, usable: np.ndarray, groups: int) -> np.ndarray:
-    """`Part.place`; at least 1, so that a calibration record ahead of the whole pool stands beside its first."""
+    """`Part.place`; at least 1, so a calibration record before the whole pool shares the place of the pool's first."""
     place = np.full(len(values), NEVER)
     chosen = np.flatnonzero(usable)
     if not len(chosen):

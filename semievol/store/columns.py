@@ -24,17 +24,17 @@ class Json(TypeDecorator[Any]):
 
 
 def numbered() -> Column[int]:
-    """A number that the database gives."""
+    """The row's number, given by the database."""
     return Column("id", Integer, primary_key=True, autoincrement=True)
 
 
 def belongs_to(name: str, target: str, **options: Any) -> Column[int]:
-    """The owner's number; what belongs to it goes when it goes."""
+    """The number of the owning row; deleting the owner deletes this row."""
     return Column(name, Integer, ForeignKey(f"{target}.id", ondelete="CASCADE"), **{"nullable": False} | options)
 
 
-def said() -> list[Column[Any]]:
-    """What a model said: the columns that responses and predictions share."""
+def response() -> list[Column[Any]]:
+    """The columns of a model's response, which `responses` and `predictions` share."""
     return [
         Column("input_hash", Text, nullable=False),
         Column("text", Text, nullable=False),

@@ -1,6 +1,6 @@
-"""Opening the workspace's database, reading it, and writing to it so that what is acknowledged is never lost.
+"""Opening the workspace's database, reading it, and writing to it so that nothing committed is lost.
 
-Connections live for one call and are never shared between threads or carried over a fork. Every write is one
+A connection lives for one call; it is never shared between threads or inherited by a fork. Every write is one
 transaction that takes the write lock at its beginning. Knows nothing of what the tables mean.
 """
 
@@ -11,14 +11,15 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pysqlite3.dbapi2 as driver
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -26,9 +27,10 @@ from semievol.errors import UserError
 from semievol.store import migrations
 
 SCRATCH = "scratch"
-PATIENCE_SECONDS = 10.0  # how long a write waits for its turn before it tells the user
+"""Schema of temporary tables that are one connection's own."""
+PATIENCE_SECONDS = 10.0  # how long a write waits for the lock before it gives up
 WAL_SAFE = (3, 51, 3)  # older SQLite can corrupt a write-ahead log that two processes reset at once
-_WRITE_LOCK = 0x53454D49  # PostgreSQL: one writer at a time, as SQLite has it
+_WRITE_LOCK = 0x53454D49  # PostgreSQL's advisory lock: one writer at a time, as in SQLite
 
 _AGAIN = "Try again in a moment."
 _FREE = "Free some space on the disk, then try again."
@@ -42,7 +44,10 @@ _CAUSES = {
     driver.SQLITE_CORRUPT: ("the database file is damaged", "Restore a backup."),
     driver.SQLITE_NOTADB: ("studio.db is not a database", "Restore a backup, or choose another workspace."),
 }
-"""What SQLite refuses, by its primary result code: the cause in words, and the remedy."""
+"""SQLite's primary result code -> the cause in words, and the remedy."""
+
+
+Value = TypeVar("Value")
 
 
 class NotSaved(UserError):
@@ -60,7 +65,7 @@ class Store:
 
     @property
     def where(self) -> str:
-        """The database's place, for messages; never with a password."""
+        """Where the database is, for messages; without a password."""
         return str(self.file or self._engine.url.render_as_string(hide_password=True))
 
     @contextmanager
@@ -69,12 +74,30 @@ class Store:
         with self._errors("Not read"), self._engine.connect() as connection, connection.begin():
             yield connection
 
+    def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """All rows of one query."""
+        with self.read() as connection:
+            return connection.execute(query).all()
+
+    def value(self, query: Select[Any]) -> Any:
+        """The first value in the first row of one query; None where there is no row."""
+        with self.read() as connection:
+            return connection.execute(query).scalar()
+
+    def located(self, path: str) -> Path:
+        """A stored path as it is now: a path inside the workspace is stored relative to it, so that it may be moved."""
+        return self.home / path
+
+    def relative(self, path: str) -> str:
+        """A path as it is stored: the reverse of `located`."""
+        return str(Path(path).relative_to(self.home)) if Path(path).is_relative_to(self.home) else path
+
     @contextmanager
     def write(self, beforehand: Callable[[Connection], None] | None = None) -> Iterator[Connection]:
         """A connection inside one transaction that holds the write lock; committed, and on disk, when the block ends.
 
-        Waits up to `patience` seconds for its turn, then raises `NotSaved`; nothing is ever half written.
-        beforehand: fills tables of the schema `SCRATCH`, this connection's own, before and without the lock.
+        Waits up to `patience` seconds for the lock, then raises `NotSaved`; nothing is ever half written.
+        beforehand: fills temporary tables of this connection (schema `SCRATCH`), before the lock is taken.
         """
         with self._errors("Not saved"), self._engine.connect() as connection:
             if beforehand is not None:
@@ -87,7 +110,7 @@ class Store:
             try:
                 yield connection
                 if self.file is not None:
-                    # SQLAlchemy gives a transaction up when COMMIT meets a reader; SQLite lets us try again.
+                    # If a reader blocks COMMIT, SQLAlchemy would give the transaction up; SQLite allows another try.
                     _insist(lambda: connection.exec_driver_sql("COMMIT"), deadline)
                 transaction.commit()
             except BaseException:
@@ -95,8 +118,8 @@ class Store:
                 raise
 
     def _attach_scratch(self, connection: Connection) -> None:
-        """Room for what goes with the connection: a file that nothing names any more, for this SQLite keeps temporary
-        tables in memory; PostgreSQL has its own."""
+        """Makes the schema `SCRATCH`. For SQLite it is a file that is unlinked at once, since this SQLite keeps
+        temporary tables in memory; PostgreSQL has a temporary schema of its own."""
         if self.file is None:
             connection.execution_options(schema_translate_map={SCRATCH: "pg_temp"})
             return
@@ -135,7 +158,7 @@ class Store:
             migrations.migrate(connection, self.where)
 
     def _choose_journal(self) -> None:
-        """Write-ahead logging where it is safe; the choice is kept in the file."""
+        """Turns write-ahead logging on where it is safe; the database file remembers it."""
         if driver.sqlite_version_info < WAL_SAFE:
             return
         deadline = time.monotonic() + self.patience
@@ -145,7 +168,7 @@ class Store:
 
     @contextmanager
     def _errors(self, consequence: str) -> Iterator[None]:
-        """Turns what the database itself refuses into a sentence for the user."""
+        """Turns errors of the database into a UserError."""
         try:
             yield
         except (DBAPIError, driver.Error) as error:
@@ -157,8 +180,8 @@ class Store:
 
 
 def open_store(home: Path | None = None) -> Store:
-    """The store of a workspace: `home`, else $SEMIEVOL_HOME, else ~/.semievol; its database may be elsewhere
-    ($SEMIEVOL_DATABASE_URL). Made if it is not there, migrated if it is old; cheap to call again."""
+    """The store of a workspace: `home`, else $SEMIEVOL_HOME, else ~/.semievol. $SEMIEVOL_DATABASE_URL may name another
+    database. It is made if there is none, migrated if it is old, and cheap to open again."""
     folder = Path(home or os.environ.get("SEMIEVOL_HOME") or Path.home() / ".semievol").expanduser().absolute()
     url = os.environ.get("SEMIEVOL_DATABASE_URL") or None
     with _opening:
@@ -179,6 +202,13 @@ def open_store(home: Path | None = None) -> Store:
         return store
 
 
+def in_parts(values: Iterable[Value], size: int = 500) -> Iterator[list[Value]]:
+    """The values, at most `size` at a time; 500 are few enough for the parameters of one statement."""
+    rest = iter(values)
+    while part := list(islice(rest, size)):
+        yield part
+
+
 def timestamp() -> str:
     """Now in UTC, to the second, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -194,7 +224,7 @@ def _file_engine(file: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver opens no transactions of its own
-        # Whoever closes the last connection empties the write-ahead log under an exclusive lock; a reader waits it out.
+        # Closing the last connection empties the write-ahead log under an exclusive lock, which a reader waits for.
         connection.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000:.0f}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")

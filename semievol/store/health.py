@@ -1,4 +1,4 @@
-"""Whether the database is whole, how large it is, and a copy of it."""
+"""The database's kind, size and integrity, and backups of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Health:
 
 
 def health(store: Store) -> Health:
-    """What the database is; quick."""
+    """Kind, version and size of the database; quick."""
     with store.read() as connection:
         if store.file is None:
             version = connection.exec_driver_sql("SHOW server_version").scalar_one()
@@ -32,7 +32,7 @@ def health(store: Store) -> Health:
 
 
 def quick_check(store: Store) -> list[str]:
-    """What is wrong with the database file; empty if it is whole (or on a server, which looks after itself)."""
+    """Faults of the database file; none if it is intact, or if the database is on a server."""
     if store.file is None:
         return []
     with store.read() as connection:
@@ -41,9 +41,9 @@ def quick_check(store: Store) -> list[str]:
 
 
 def backup(store: Store, path: Path) -> Path:
-    """A whole copy of the database as it is now, made while others read and write; returns where it is.
+    """Writes a copy of the database as it is now, while others may read and write; returns its path.
 
-    A file copied by other means while somebody writes can be broken. Adapters and uploads lie beside it, in `projects`.
+    A file copied by other means during a write can be broken. Adapters and uploads are not in it (folder `projects`).
     """
     if store.file is None:
         raise UserError("The database is on a server.", store.where, "Let its administrator back it up (pg_dump).")

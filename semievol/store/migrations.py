@@ -28,7 +28,7 @@ def _an_older_version_can_be_in_use(connection: Connection) -> None:
 
 
 def _evidence_is_kept(connection: Connection) -> None:
-    """Random reviews, the shift check, what could steer the model, and the decision behind every selected answer."""
+    """Random reviews, the shift test, flagged texts (they could steer the model), and decisions of selected answers."""
     for column in ("shift", "fold_adapters"):
         connection.exec_driver_sql(f"ALTER TABLE rounds ADD COLUMN {column} TEXT")
     connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN decided INTEGER DEFAULT 0 NOT NULL")
@@ -44,7 +44,7 @@ def _evidence_is_kept(connection: Connection) -> None:
 
 
 def _later_rounds_know_what_is_spent(connection: Connection) -> None:
-    """What is spent, and whose a random review's answers are. Step 4 makes the reviews' tables as they are now."""
+    """Spent records, and the reviewer of every review answer. Step 4 makes the reviews' tables as they are now."""
     connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN spent TEXT")
     there = {column["name"] for column in inspect(connection).get_columns("reviewed")}
     for name, kind in (("reviewer", "TEXT DEFAULT ''"), ("retracted", "BOOLEAN DEFAULT false")):
@@ -91,7 +91,7 @@ def check(found: int, where: str) -> bool:
 
 
 def migrate(connection: Connection, where: str) -> None:
-    """Applies what is missing. The caller holds the write lock, so a second process finds nothing left to do."""
+    """Applies the missing steps. The caller holds the write lock, so a second process finds none left."""
     found = standing(connection)
     if check(found, where):
         return

@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy Core sees them. Portable between SQLite and PostgreSQL; knows nothing of how they are used.
 
 Results point at `records.key` without a declared foreign key: deleting a data set of 100,000 records would otherwise
-look for children once per record. What belongs to a project goes with it by the cascades that are declared.
+look for children once per record. Deleting a project deletes all of its rows by the declared cascades.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from semievol.config import MEASURES
-from semievol.store.columns import Json, belongs_to, numbered, said
+from semievol.store.columns import Json, belongs_to, numbered, response
 
 metadata = MetaData()
 
@@ -123,7 +123,7 @@ rounds = Table(
     # What every collaborator earned on records with known answers.
     Column("weights", Json),
     Column("revision", Integer, nullable=False, server_default=text("0")),
-    # How often it grew by decisions alone.
+    # How many of these revisions were decisions.
     Column("decided", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("project_id", "identity"),
     Index("rounds_of_parent", "parent_id"),
@@ -232,7 +232,7 @@ responses = Table(
     Column("stage", Text, nullable=False),
     Column("record_key", Integer, nullable=False),
     Column("collaborator", Text, nullable=False),
-    *said(),
+    *response(),
     belongs_to("run_id", "runs"),
     UniqueConstraint("round_id", "stage", "record_key", "collaborator", "input_hash"),
     Index("responses_of_run", "run_id"),
@@ -252,7 +252,7 @@ candidates = Table(
     *(Column(measure, Double) for measure in MEASURES),
     # Whether the record's text could steer the model.
     Column("flagged", Boolean, nullable=False, server_default=text("false")),
-    # What the standing decisions on this content come to for this answer; kept in step by every decision.
+    # The standing decision on this content as it applies to this answer; every new decision updates it.
     Column("decision", Text),
     Column("decided_answer", Text),
     PrimaryKeyConstraint("round_id", "record_key"),
@@ -266,7 +266,7 @@ predictions = Table(
     belongs_to("run_id", "runs"),
     Column("model", Text, nullable=False),
     Column("record_key", Integer, nullable=False),
-    *said(),
+    *response(),
     Column("confidence", Double),
     PrimaryKeyConstraint("run_id", "model", "record_key"),
 )
@@ -325,7 +325,7 @@ selected = Table(
     Column("record_key", Integer, nullable=False),
     Column("answer", Text, nullable=False),
     Column("origin", Text, nullable=False),
-    # The decision that put it there, where one did.
+    # The decision that asserts the answer, if one does.
     Column("decision_id", Integer),
     PrimaryKeyConstraint("selection_id", "record_key"),
     sqlite_with_rowid=False,
@@ -360,7 +360,7 @@ reviewed = Table(
     Column("repeat", Boolean, nullable=False),
     Column("action", Text, nullable=False),
     Column("answer", Text),
-    # The decision it was stored with; a repeated question makes none. Undone, it leaves the question open again.
+    # The decision stored with the answer; a repeated question has none. If it is undone, the question is open again.
     Column("decision_id", Integer),
     Column("reviewer", Text, nullable=False, server_default=text("''")),
     # A repeated question's answer that was taken back.

@@ -30,7 +30,7 @@ from semievol.records import Candidate, Demonstration, Record, Response, Split, 
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions, freezing
+from semievol.store.decisions import decisions, selections
 from semievol.store.results import results
 from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
@@ -184,7 +184,7 @@ def reviewed(store: Store, round_: Round, truth: dict[str, str]) -> None:
 
 
 def frozen(store: Store, project: Project, round_: Round) -> int:
-    return freezing.freeze(store, round_.id, state.policy_shown(project, round_)).number
+    return selections.freeze(store, round_.id, state.policy_shown(project, round_)).number
 
 
 def tuned(store: Store, project: Project, round_: Round, engine: DrawnEngine, number: int) -> None:
@@ -216,7 +216,7 @@ def make(store: Store, unlabeled: int) -> dict[str, float]:
     project = projects.create_project(store, NAME, task, settings)
     gold = {record.id: truth[record.id] for record in records if record.split == "unlabeled"}
     sources = [{"split": split, "name": f"{split}.csv"} for split in ("labeled", "unlabeled", "test")]
-    versions.add_version(store, project.id, records, gold, sources, [], task)
+    versions.store_version(store, project.id, versions.NewVersion(records, gold, sources, [], task))
     project = projects.find_project(store, project.id)
     took("records")
     engine = DrawnEngine(truth)

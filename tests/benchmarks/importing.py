@@ -22,10 +22,10 @@ import psutil
 
 from semievol.importing.build import build_records
 from semievol.importing.mapping import Mapping
-from semievol.importing.readers.building import table_of
 from semievol.importing.table import Table
 from semievol.records import Split, Task
 from tests.benchmarks.printed import finish, table
+from tests.importing.files import table_of
 
 ROOT = Path(__file__).parents[2]
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "ou") for c in ("n", "rt", "ck", "")]

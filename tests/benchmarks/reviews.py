@@ -130,7 +130,7 @@ def judged(whole: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
         if order in EVIDENCE:
             told = precision.guarantee(REVIEWS, found, int(kept.sum()))
             line |= {"covers": told.wrong_at_most >= truth, "bound": told.share}
-            line |= {"remaining holds": told.remaining >= truth - found}
+            line |= {"remaining holds": told.wrong_at_most - found >= truth - found}
         lines.append(line)
     return lines
 

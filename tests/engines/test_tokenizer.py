@@ -12,9 +12,9 @@ from transformers import AutoTokenizer
 from semievol.engines.models import tokenizer
 from semievol.importing.build import build_records
 from semievol.importing.mapping import Mapping
-from semievol.importing.readers.building import table_of
 from semievol.jobs import intake
 from semievol.records import Task
+from tests.importing.files import table_of
 
 TEXTS = ["", "one two", "Überraschung 👩‍👧", "x" * 500, "two\n\nlines  and   spaces"]
 

@@ -76,9 +76,9 @@ def test_a_small_kept_set_needs_fewer_reviews_and_perfection_needs_all() -> None
 def test_none_wrong_of_forty_guarantees_at_most_seven_percent() -> None:
     assert precision.guarantee(40, 0, 100_000).share == pytest.approx(1 - 0.05 ** (1 / 40), abs=1e-3)
     done = precision.guarantee(40, 2, 350)
-    assert done.remaining == int(precision.upper(40, 2, 310))
-    assert done.wrong_at_most == done.remaining + 2
-    assert precision.guarantee(350, 9, 350).remaining == 0
+    assert done.wrong_at_most == int(precision.upper(40, 2, 310)) + 2
+    assert done.share == done.wrong_at_most / 350
+    assert precision.guarantee(350, 9, 350).wrong_at_most == 9
 
 
 def test_the_figures_of_the_evidence_page_come_out() -> None:
@@ -160,62 +160,15 @@ def test_the_search_starts_where_proof_is_possible() -> None:
     assert precision.start_coverage(0.8, 400) == 0.2, "twenty records would stall at the second error"
 
 
-def test_reviews_of_which_some_are_wrong_are_the_fewest_that_prove_the_target() -> None:
-    for kept, target, wrong in [(60, 0.9, 1), (350, 0.9, 2), (350, 0.95, 5), (40, 0.5, 8)]:
-        needed = precision.needed_reviews(target, kept, wrong=wrong)
+def test_needed_reviews_are_the_fewest_that_prove_the_target() -> None:
+    for kept, target in [(60, 0.9), (350, 0.9), (350, 0.95), (40, 0.5)]:
+        needed = precision.needed_reviews(target, kept)
         assert needed is not None
         may_be = (1 - target) * kept + 1e-9
-        assert precision.guarantee(needed, wrong, kept).wrong_at_most <= may_be
-        assert precision.guarantee(needed - 1, wrong, kept).wrong_at_most > may_be
-    assert precision.needed_reviews(0.9, 60, wrong=7) is None, "seven of sixty are too many already"
-    with pytest.raises(ValueError, match="size of the kept set"):
-        precision.needed_reviews(0.9, wrong=1)
-
-
-def test_likely_reviews_prove_the_target_about_as_often_as_they_say() -> None:
-    for kept, target, rate in [(350, 0.9, 0.05), (5000, 0.9, 0.06), (200, 0.8, 0.1)]:
-        reviews = precision.likely_reviews(target, kept, rate)
-        assert reviews is not None
-        x = np.arange(reviews + 1)
-        chance = stats.hypergeom.pmf(x, kept, round(rate * kept), reviews)
-        proven = (precision.upper(reviews, x, kept - reviews) + x) <= (1 - target) * kept + 1e-9
-        assert 0.8 <= chance[proven].sum() < 0.9
-        fewer = precision.upper(reviews - 1, x[:-1], kept - reviews + 1) + x[:-1] <= (1 - target) * kept + 1e-9
-        assert stats.hypergeom.pmf(x[:-1], kept, round(rate * kept), reviews - 1)[fewer].sum() < 0.8
-
-
-def test_not_enough_evidence_comes_with_what_would_be() -> None:
-    assert precision.not_enough(0.9, 100_000, 0.0) == precision.Enough(29, 29)
-    assert precision.not_enough(0.9, 5000, 0.2).likely is None, "what misses the target cannot be proven to meet it"
-    several = precision.not_enough(0.95, 1000, 0.03)
-    assert several.all_right == precision.needed_reviews(0.95, 1000)
-    assert several.likely is not None
-    assert several.likely > 200
-    with pytest.raises(ValueError, match="error rate from 0 to 1"):
-        precision.likely_reviews(0.9, 100, 1.5)
-
-
-def test_what_forty_reviews_will_tell_is_known_beforehand() -> None:
-    assert precision.expected_share(40, 350, 19 / 350) == pytest.approx(0.145, abs=0.005)
-    assert precision.expected_share(40, 100_000, 0.0) == pytest.approx(0.072, abs=0.001)
-    assert precision.expected_share(0, 50, 0.1) == 1.0
-    assert precision.expected_share(50, 50, 0.1) == pytest.approx(0.1)
-    assert precision.expected_share(0, 0, 0.1) == 0.0
-    x = np.arange(501)
-    chance = stats.hypergeom.pmf(x, 2000, 600, 500)
-    shares = (precision.upper(500, x, 1500) + x) / 2000
-    assert precision.expected_share(500, 2000, 0.3) == pytest.approx(chance @ shares)
-    with pytest.raises(ValueError, match="0 to 50 reviews"):
-        precision.expected_share(51, 50, 0.1)
-
-
-def test_corrections_in_any_order_lower_what_remains() -> None:
-    assert precision.remaining_after_correction(50, 12) == 38
-    assert precision.remaining_after_correction(3, 5) == 0
-    done = precision.guarantee(40, 2, 350)
-    assert precision.remaining_after_correction(done.wrong_at_most, done.wrong) == done.remaining
-    with pytest.raises(ValueError, match="count of corrected"):
-        precision.remaining_after_correction(3, -1)
+        assert precision.guarantee(needed, 0, kept).wrong_at_most <= may_be
+        assert precision.guarantee(needed - 1, 0, kept).wrong_at_most > may_be
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        precision.needed_reviews(1.5)
 
 
 def anytime_by_definition(found: list[bool], kept: int, prior: tuple[float, float], alpha: float) -> list[int]:

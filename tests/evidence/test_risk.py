@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semievol import charts
+from semievol.config import MEASURES
 from semievol.evidence import risk
 from semievol.method import metrics
 
@@ -21,8 +22,16 @@ NAN = float("nan")
 
 
 def frame(values: list[float], correct: list[bool] | None = None, **columns: object) -> pd.DataFrame:
-    made = pd.DataFrame({"answer": "A", "exactness": "exact", "answer_nll": values} | columns)
-    return made if correct is None else made.assign(correct=correct)
+    made: dict[str, object] = {"answer": "A", "exactness": "exact", "answer_nll": values, "cross_fitted": False}
+    made["correct"] = True if correct is None else correct
+    return pd.DataFrame(made | dict.fromkeys(MEASURES[1:], NAN) | columns)
+
+
+def area(pool: pd.DataFrame, known: pd.DataFrame, measure: str = "answer_nll") -> tuple[float, float]:
+    """Area and excess of one measure that has values."""
+    found = risk.suggestion(pool, known, [measure])
+    assert found is not None
+    return found.areas[measure], found.excess[measure]
 
 
 def area_by_hand(places: list[float], wrong: list[bool]) -> float:
@@ -44,14 +53,16 @@ small = st.lists(st.tuples(st.sampled_from([0.0, 1.0, 1.5, 2.0, 3.0, NAN]), st.b
 @STEADY
 def test_the_curve_is_its_definition(known: list[tuple[float, bool]], pool: list[float]) -> None:
     values, correct = [value for value, _ in known], [right for _, right in known]
-    found = risk.curve("answer_nll", frame(pool), frame(values, correct))
+    found = risk.curves(frame(pool), frame(values, correct), ["answer_nll"])
     places = [sum(p <= v for p in pool) / len(pool) if v == v else float("inf") for v in values]
     wrong = [not right for right in correct]
-    assert found.area == pytest.approx(area_by_hand(places, wrong))
-    assert found.excess == pytest.approx(found.area - area_by_hand([float(w) for w in wrong], wrong))
     reached = sorted({place for place in places if place < float("inf")})
-    assert found.coverage.tolist() == pytest.approx(reached)
-    for coverage, share, kept in zip(found.coverage, found.risk, found.kept, strict=True):
+    if reached:
+        mean, excess = area(frame(pool), frame(values, correct))
+        assert mean == pytest.approx(area_by_hand(places, wrong))
+        assert excess == pytest.approx(mean - area_by_hand([float(w) for w in wrong], wrong))
+    assert found["coverage"].tolist() == pytest.approx(reached)
+    for coverage, share, kept in zip(found["coverage"], found["risk"], found["kept"], strict=True):
         inside = [w for place, w in zip(places, wrong, strict=True) if place <= coverage + 1e-12]
         assert (kept, share) == (len(inside), pytest.approx(sum(inside) / len(inside)))
 
@@ -60,11 +71,14 @@ def test_the_curve_is_its_definition(known: list[tuple[float, bool]], pool: list
 @STEADY
 def test_no_order_is_better_than_the_best(known: list[tuple[float, bool]], n: int) -> None:
     values, correct = [value for value, _ in known], [right for _, right in known]
-    found = risk.curve("answer_nll", frame([0.5] * n + [1.2, 2.5]), frame(values, correct))
-    assert found.excess >= -1e-12
-    assert 0 <= found.area <= 1
-    assert list(found.coverage) == sorted(set(found.coverage))
-    assert ((found.risk >= 0) & (found.risk <= 1)).all()
+    pool, judged = frame([0.5] * n + [1.2, 2.5]), frame(values, correct)
+    found = risk.curves(pool, judged, ["answer_nll"])
+    assert list(found["coverage"]) == sorted(set(found["coverage"]))
+    assert found["risk"].between(0, 1).all()
+    if len(found):
+        mean, excess = area(pool, judged)
+        assert excess >= -1e-12
+        assert 0 <= mean <= 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 3)), min_size=1, max_size=12))
@@ -81,44 +95,43 @@ def test_a_record_drawn_twice_is_two_records(known: list[tuple[int, bool, int]])
 def test_without_ties_the_area_is_that_of_the_metric() -> None:
     chance = np.random.default_rng(0)
     values, correct = chance.random(80), chance.random(80) < 0.8
-    found = risk.curve("answer_nll", frame(np.linspace(0, 1, 5000).tolist()), frame(values.tolist(), correct.tolist()))
-    assert found.area == pytest.approx(metrics.risk_coverage(values, correct).area, abs=1e-3)
+    found, _ = area(frame(np.linspace(0, 1, 5000).tolist()), frame(values.tolist(), correct.tolist()))
+    assert found == pytest.approx(metrics.risk_coverage(values, correct).area, abs=1e-3)
 
 
 def test_absent_values_bounds_and_missing_answers_are_never_kept() -> None:
     known = frame([0.1, 0.2, 0.3, NAN], [True] * 4, answer=["A", "A", None, "A"])
     known["exactness"] = ["exact", "bound", "exact", "exact"]
     pool = frame([0.1, 0.2, 0.3, 0.4], exactness=["exact", "bound", "exact", "exact"])
-    found = risk.curve("answer_nll", pool, known)
-    assert (found.coverage.tolist(), found.kept.tolist()) == ([0.25], [1])
-    votes = risk.curve("vote_entropy", pool.assign(vote_entropy=0.0), known.assign(vote_entropy=0.0))
-    assert votes.kept.tolist() == [3], "votes are exact where probabilities are bounds"
+    found = risk.curves(pool, known, ["answer_nll"])
+    assert (found["coverage"].tolist(), found["kept"].tolist()) == ([0.25], [1])
+    votes = risk.curves(pool.assign(vote_entropy=0.0), known.assign(vote_entropy=0.0), ["vote_entropy"])
+    assert votes["kept"].tolist() == [3], "votes are exact where probabilities are bounds"
 
 
 def test_being_absent_where_it_is_hard_does_not_pay() -> None:
     correct = [True] * 6 + [False] * 2
     pool = frame([float(i) for i in range(8)], mean_nll=[0.0, *[NAN] * 7])
     known = frame([float(i) for i in range(8)], correct, mean_nll=[0.0, *[NAN] * 7])
-    areas = {m: risk.curve(m, pool, known).area for m in ("answer_nll", "mean_nll")}
-    assert areas["answer_nll"] < areas["mean_nll"]
+    assert area(pool, known, "answer_nll") < area(pool, known, "mean_nll")
 
 
 def test_no_errors_few_records_and_one_value_for_all() -> None:
     pool = frame([0.1, 0.2, 0.3], mean_nll=[0.3, 0.2, 0.1])
     perfect = frame([0.1, 0.2], [True, True], mean_nll=[0.2, 0.1])
-    found = risk.suggestion(pool, perfect)
+    found = risk.suggestion(pool, perfect, ["answer_nll", "mean_nll"])
     assert found is not None
     assert (found.measure, found.close, found.difference) == ("answer_nll", True, 0.0)
     assert "The difference is too small to decide" in found.reason
-    one = risk.curve("answer_nll", pool, frame([0.2], [False]))
-    assert (one.coverage.tolist(), one.risk.tolist(), one.area, one.excess) == ([pytest.approx(2 / 3)], [1.0], 1.0, 0.0)
-    tied = risk.curve("answer_nll", frame([0.5] * 3), frame([0.5] * 4, [True, True, True, False]))
-    assert (tied.coverage.tolist(), tied.risk.tolist(), tied.area) == ([1.0], [0.25], pytest.approx(0.25))
-    nothing = risk.curve("answer_nll", pool, frame([], []))
-    assert nothing.coverage.size == 0
-    assert np.isnan(nothing.area)
-    assert risk.suggestion(pool, frame([], [])) is None
-    assert risk.suggestion(frame([]), perfect) is None, "no pool, no ranks"
+    one = pool, frame([0.2], [False])
+    assert risk.curves(*one, ["answer_nll"])[["coverage", "risk"]].values.tolist() == [[pytest.approx(2 / 3), 1.0]]
+    assert area(*one) == (1.0, 0.0)
+    tied = frame([0.5] * 3), frame([0.5] * 4, [True, True, True, False])
+    assert risk.curves(*tied, ["answer_nll"])[["coverage", "risk"]].values.tolist() == [[1.0, 0.25]]
+    assert area(*tied)[0] == pytest.approx(0.25)
+    assert risk.curves(pool, frame([], []), ["answer_nll"]).empty
+    assert risk.suggestion(pool, frame([], []), ["answer_nll"]) is None
+    assert risk.suggestion(frame([]), perfect, ["answer_nll"]) is None, "no pool, no ranks"
 
 
 def world(records: int, seed: int, noise: dict[str, float]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import openpyxl
@@ -15,8 +15,17 @@ import pyarrow.parquet as pq
 from semievol.importing.accepted import Records, RowsWriter
 from semievol.importing.fingerprints import Tracer, Traces
 from semievol.importing.mapping import Mapping
-from semievol.importing.readers.building import table_of
+from semievol.importing.readers.building import TableWriter
+from semievol.importing.table import Table
 from semievol.records import SPLITS, Record
+
+
+def table_of(name: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]], first: int = 2) -> Table:
+    """A table of these rows, numbered from `first`."""
+    writer = TableWriter(Table(name), columns)
+    for number, row in enumerate(rows, first):
+        writer.add(number, row)
+    return writer.table()
 
 
 def csv_bytes(rows: Sequence[Sequence[str]], **options: Any) -> bytes:
@@ -68,7 +77,7 @@ def held(records: Sequence[Record]) -> tuple[Records, Traces]:
         rows = [[r.question, r.source_id, r.group] for r in some]
         table = table_of(f"{split}.csv", ["question", "id", "group"], rows)
         table.numbers[:] = [record.row for record in some]
-        writer = RowsWriter(split, table, Mapping("question", id="id", group="group"))
+        writer = RowsWriter()
         for place, record in enumerate(some):
             writer.add(place, record.answer, None, record.options)
             letters = "ABCDEFGHIJ"[: len(record.options)]
@@ -76,6 +85,6 @@ def held(records: Sequence[Record]) -> tuple[Records, Traces]:
                 record.options[letters.index(record.answer)] if record.options and record.answer else record.answer
             )
             tracer.add(record.question, record.options, meaning)
-        parts.append(writer.rows())
+        parts.append(writer.rows(split, table, Mapping("question", id="id", group="group")))
     traces = tracer.traces()
     return Records(parts, traces.digests), traces

@@ -21,12 +21,11 @@ import pytest
 from semievol.errors import UserError
 from semievol.importing.build import Imported, build_records
 from semievol.importing.mapping import Mapping, parse_mapping, suggest_mapping
-from semievol.importing.readers.building import table_of
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import LIMITS, MEGABYTE, Limits, Table
 from semievol.importing.task_kind import infer_task
 from semievol.records import Split, Task
-from tests.importing.files import csv_bytes, parquet_bytes, with_members, xlsx_bytes, zip_bytes
+from tests.importing.files import csv_bytes, parquet_bytes, table_of, with_members, xlsx_bytes, zip_bytes
 
 HEAD = "question,answer\n"
 GOOD = "".join(f"How are you {i}?,{'yes' if i % 2 else 'no'}\n" for i in range(12))
@@ -346,7 +345,7 @@ def test_104_answers_of_the_unlabeled_file_are_asked_about_and_never_shown() -> 
     tables = files(rows(), "question,answer\none,yes\ntwo,no\n")
     assert {f.kind: f.count for f in drafted(tables).findings}["unlabeled_answers"] == 2
     hidden = drafted(tables, hide_gold=True)
-    assert set(hidden.hidden_gold.values()) == {"yes", "no"}
+    assert set(dict(hidden.gold()).values()) == {"yes", "no"}
     assert {r.answer for r in hidden.records if r.split == "unlabeled"} == {None}
 
 

@@ -81,14 +81,14 @@ def test_physical_rows_are_accepted_rejected_or_removed() -> None:
 def test_answers_of_unlabeled_records_are_ignored_or_hidden_never_shown() -> None:
     tables = three(unlabeled=[("odd", AB, "Z"), ("none", AB, "")])
     ignored = build_records(tables, MAP, CHOICE)
-    assert ignored.hidden_gold == {}
+    assert dict(ignored.gold()) == {}
     assert kinds(ignored)["unlabeled_answers"] == 13
     hidden = build_records(tables, MAP, CHOICE, hide_gold=True)
-    assert len(hidden.hidden_gold) == 12
+    assert len(dict(hidden.gold())) == 12
     assert kinds(hidden)["unreadable_gold"] == 1
     assert hidden.report["unlabeled"].accepted == 14
     assert all(record.answer is None for record in hidden.records if record.split == "unlabeled")
-    assert hidden.hidden_gold.keys() <= {record.id for record in hidden.records if record.split == "unlabeled"}
+    assert dict(hidden.gold()).keys() <= {record.id for record in hidden.records if record.split == "unlabeled"}
 
 
 def test_ids_come_from_the_content_and_repeats_are_numbered_across_splits() -> None:
@@ -162,10 +162,12 @@ def test_separate_option_columns_are_one_list() -> None:
 
 def test_the_report_is_plain_data() -> None:
     result = build_records(three(labeled=[("", AB, "A")]), MAP, CHOICE)
-    told = json.loads(json.dumps(result.as_dict(), allow_nan=False))
-    assert told["splits"]["labeled"]["rejected"] == 1
-    assert set(told["splits"]["labeled"]["rejects"][0]) == {"row", "column", "value", "reason", "remedy"}
-    assert all({"kind", "count", "examples", "what", "remedy"} <= finding.keys() for finding in told["findings"])
+    labeled, findings = result.report["labeled"].as_dict(), result.findings_with_outcome()
+    assert json.loads(json.dumps([labeled, findings], allow_nan=False)) == [labeled, findings]
+    assert labeled["rejected"] == 1
+    assert set(labeled["rejects"][0]) == {"row", "column", "value", "reason", "remedy"}
+    assert findings
+    assert all({"kind", "count", "examples", "what", "remedy"} <= finding.keys() for finding in findings)
 
 
 def test_what_leaves_for_a_test_split_is_counted_with_its_unlabeled_copies() -> None:
@@ -176,7 +178,7 @@ def test_what_leaves_for_a_test_split_is_counted_with_its_unlabeled_copies() -> 
     labeled, unlabeled = cut.report["labeled"], cut.report["unlabeled"]
     assert (labeled.accepted, labeled.removed) == (32, 8)
     assert (unlabeled.accepted, unlabeled.removed) == (33, 8)
-    assert set(cut.hidden_gold) == {record.id for record in cut.records if record.split == "unlabeled"}
+    assert set(dict(cut.gold())) == {record.id for record in cut.records if record.split == "unlabeled"}
     assert (imported.report["labeled"].accepted, len(imported.records)) == (40, 81)
     assert [record.split for record in cut.records] == ["labeled"] * 32 + ["unlabeled"] * 33 + ["test"] * 8
 
@@ -190,7 +192,7 @@ def test_a_remedy_taken_leaves_its_records_out_and_one_not_taken_leaves_them_in(
     assert [r.split for r in kept.records if r.question == "same"] == ["labeled", "labeled", "unlabeled", "test"]
     once = imported.decided({"duplicates", "overlap_labeled_unlabeled"})
     assert [r.split for r in once.records if r.question == "same"] == ["labeled", "test"]
-    assert {f["kind"]: f.get("done") for f in once.as_dict()["findings"]}["duplicates"] == "Keep one of each"
+    assert {f["kind"]: f.get("done") for f in once.findings_with_outcome()}["duplicates"] == "Keep one of each"
 
 
 def test_splits_are_compared_anew_only_where_the_records_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from semievol.errors import UserError
 from semievol.importing.mapping import Mapping, parse_mapping, suggest_mapping
-from semievol.importing.readers.building import table_of
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task, label_set
 from semievol.records import Split, Task
+from tests.importing.files import table_of
 
 VARYING = [json.dumps([f"a {i}", f"b {i}"]) for i in range(20)]
 SAME = ['["bad", "good"]'] * 20

@@ -42,8 +42,8 @@ def test_fpb_is_a_classification_whichever_answer_column_is_taken(answer: str) -
     task, _, result = imported("fpb", f"question=question,answer={answer},options=options")
     assert task == Task("classification", ("negative", "neutral", "positive"))
     assert counts(result) == [(452, 451, 0, 1), (1359, 1359, 0, 0), (453, 453, 0, 0)]
-    assert len(result.hidden_gold) == 1359
-    assert sum(gold == "neutral" for gold in result.hidden_gold.values()) == 845
+    assert len(dict(result.gold())) == 1359
+    assert sum(gold == "neutral" for gold in dict(result.gold()).values()) == 845
     found = findings(result)
     assert found.pop("edited_overlap") > 0  # the same report about another quarter
     assert found == {"overlap_labeled_test": 1, "overlap_labeled_unlabeled": 2, "duplicates": 2}
@@ -58,7 +58,7 @@ def test_arc_keeps_the_letter_e_and_reads_digits_as_positions_from_one() -> None
     assert sum(record.answer == "E" for record in result.records) == 1
     unlabeled = {record.id: record for record in result.records if record.split == "unlabeled"}
     row_43 = next(record for record in unlabeled.values() if record.row == 43)
-    assert result.hidden_gold[row_43.id] == "B"
+    assert dict(result.gold())[row_43.id] == "B"
 
 
 def test_mmlu_overlaps_are_found_and_rows_with_repeated_options_are_listed() -> None:

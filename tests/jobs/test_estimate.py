@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> Store:
 def version(store: Store, name: str, task: Task, question: str = "Who mends the tap?") -> int:
     project = projects.create_project(store, name, task)
     records = [Record("l0", question, (), task.labels[0], "labeled"), Record("u0", "short", (), None, "unlabeled")]
-    return versions.add_version(store, project.id, records, {}, [], [], task)
+    return versions.store_version(store, project.id, versions.NewVersion(records, {}, [], [], task))
 
 
 def test_all_that_a_prompt_holds_is_counted(store: Store) -> None:

@@ -17,9 +17,9 @@ from semievol.method.evolve import evolve
 from semievol.records import Candidate, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import decisions, freezing, reviews
+from semievol.store.decisions import decisions, reviews, selections
 from semievol.store.results import results
-from semievol.store.runs import claims, progress, rounds, run_table, runs
+from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.rounds import Round
 from tests.fakes import FakeEngine
@@ -34,7 +34,7 @@ def propagated(store: Store) -> Round:
     labeled = [Record(f"l{i}", f"labeled {i}", (), TASK.labels[i % 2], "labeled", i) for i in range(16)]
     pool = [Record(f"u{i}", f"pool {i}", (), None, "unlabeled", i) for i in range(40)]
     gold = {record.id: TASK.labels[i % 2] for i, record in enumerate(pool)}
-    versions.add_version(store, project.id, [*labeled, *pool], gold, [], [], TASK)
+    versions.store_version(store, project.id, versions.NewVersion([*labeled, *pool], gold, [], [], TASK))
     config = load("studio").model_copy(update={"policy": POLICY})
     round_ = rounds.open_round(store, project.id, config, held={record.content_hash for record in labeled[:12]})
     journal = StoreJournal(store, claimed(store, round_, "warm_up", "justify"))
@@ -58,11 +58,11 @@ def propagated(store: Store) -> Round:
     return round_
 
 
-def claimed(store: Store, round_: Round, first: str, until: str) -> run_table.Run:
+def claimed(store: Store, round_: Round, first: str, until: str) -> runs.Run:
     return claims.claim(store, runs.enqueue(store, round_.id, round_.config, first, until).id, os.getpid())
 
 
-def by_run(store: Store, round_: Round) -> run_table.Run:
+def by_run(store: Store, round_: Round) -> runs.Run:
     """The `select` stage, as a worker runs it."""
     run = claimed(store, round_, "select", "select")
     evolve(planning.make_plan(store, run)[0], FakeEngine(), StoreJournal(store, run), "select", "select")
@@ -79,7 +79,7 @@ def frozen(store: Store) -> list[tuple[Any, ...]]:
 
 def test_a_person_and_a_run_freeze_the_same_bytes(tmp_path: Path) -> None:
     person, run = open_store(tmp_path / "person"), open_store(tmp_path / "run")
-    freezing.freeze(person, propagated(person).id, POLICY)
+    selections.freeze(person, propagated(person).id, POLICY)
     by_run(run, propagated(run))
     assert frozen(person) == frozen(run)
     (about,) = [row for row in frozen(person) if len(row) == 5]
@@ -90,7 +90,7 @@ def test_a_person_and_a_run_freeze_the_same_bytes(tmp_path: Path) -> None:
 def test_a_run_that_finds_nothing_changed_uses_what_a_person_froze(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     round_ = propagated(store)
-    made = freezing.freeze(store, round_.id, POLICY)
+    made = selections.freeze(store, round_.id, POLICY)
     assert runs.get_run(store, by_run(store, round_).id).selection_used == made.number
     assert len(frozen(store)) == 1 + len(made.answers)
 
@@ -102,7 +102,7 @@ def test_where_nothing_is_accepted_both_say_why(tmp_path: Path) -> None:
     decided = {str(record_id): str(answer) for record_id, answer in shown.items()}
     decisions.decide_many(store, round_.project_id, round_.id, decided, "ambiguous")
     with pytest.raises(UserError, match="rejected by hand"):
-        freezing.freeze(store, round_.id, POLICY)
+        selections.freeze(store, round_.id, POLICY)
     run = by_run(store, round_)
     told = "No candidate is accepted. Every candidate that the policy keeps was rejected by hand."
     assert [event.text for event in progress.events(store, run.id)] == [told]

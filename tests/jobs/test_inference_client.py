@@ -44,7 +44,7 @@ def round_id(home: Store, tiny_model: Path) -> int:
         Record("b", "Water drips from the tap", (), "water", "labeled", 3),
         Record("c", "Nothing in common", (), "roads", "labeled", 4),
     ]
-    versions.add_version(home, project.id, records, {}, [], [], TASK)
+    versions.store_version(home, project.id, versions.NewVersion(records, {}, [], [], TASK))
     config = load("studio", None, [f"model={tiny_model}", "threads=1"])
     return rounds.open_round(home, project.id, config).id
 
@@ -99,7 +99,9 @@ def test_a_question_is_asked_as_the_rounds_data_had_it(
     monkeypatch.setattr(inference_client, "_request", lambda store, config, request: asked.append(request) or [])
     project = rounds.get_round(home, round_id).project_id
     newer = Task("classification", labels=("roads", "water", "parks"))
-    versions.add_version(home, project, [Record("a", "A tree fell", (), "parks", "labeled", 2)], {}, [], [], newer)
+    versions.store_version(
+        home, project, versions.NewVersion([Record("a", "A tree fell", (), "parks", "labeled", 2)], {}, [], [], newer)
+    )
     inference_client.ask(home, round_id, QUESTION)
     assert asked[0]["task"]["labels"] == TASK.labels
 
@@ -109,7 +111,7 @@ def test_what_the_round_holds_out_is_no_demonstration(home: Store, monkeypatch: 
     monkeypatch.setattr(inference_client, "_request", lambda store, config, request: asked.append(request) or [])
     project = projects.create_project(home, "Held", TASK)
     a, b = (Record(name, f"question {name}", (), "roads", "labeled", 2) for name in "ab")
-    versions.add_version(home, project.id, [a, b], {}, [], [], TASK)
+    versions.store_version(home, project.id, versions.NewVersion([a, b], {}, [], [], TASK))
     inference_client.nearest(
         home, rounds.open_round(home, project.id, load("studio"), held=[a.content_hash]).id, QUESTION, 2
     )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def files(tmp_path: Path) -> dict[Split, Path]:
 
 
 def test_an_import_becomes_a_project_with_its_files_beside_it(store: Store, files: dict[Split, Path]) -> None:
-    project, draft = intake.import_files(store, "Line", files, "classification")
+    project, draft = intake.import_files(store, "Line", files, partial(intake.draft, kind="classification"))
     assert (project.counts["labeled"], project.counts["unlabeled"]) == (2, 1)
     assert project.task == draft.task
     kept = projects.project_folder(store, project.id) / "uploads"
@@ -64,7 +65,7 @@ def test_an_import_that_cannot_be_stored_leaves_the_name_free(
 def test_an_import_that_is_not_committed_leaves_no_file_but_those_of_other_versions(
     store: Store, files: dict[Split, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, _ = intake.import_files(store, "Line", files, "classification")
+    project, _ = intake.import_files(store, "Line", files, partial(intake.draft, kind="classification"))
     uploads = projects.project_folder(store, project.id) / "uploads"
     before = set(uploads.iterdir())
     files["unlabeled"].write_text("question\nA broken lamp\n", encoding="utf-8")
@@ -188,7 +189,9 @@ def test_a_sample_without_data_is_filled(store: Store) -> None:
 
 def test_progress_is_told_for_reading_checking_and_storing(store: Store, files: dict[Split, Path]) -> None:
     told: list[tuple[str, int, int]] = []
-    intake.import_files(store, "Line", files, "classification", watch=lambda *one: told.append(one))
+    intake.import_files(
+        store, "Line", files, partial(intake.draft, kind="classification"), watch=lambda *one: told.append(one)
+    )
     stages = list(dict.fromkeys(what for what, _, _ in told))
     comparing = ["Preparing to compare", "Comparing the splits"]
     assert stages == [*(f"Reading {split}" for split in files), "Checking", *comparing, "Storing"]

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from semievol.config import STUDIO_READERS, Config, load
 from semievol.errors import UserError
-from semievol.export import archive, arrival
+from semievol.export import archive, restoring
 from semievol.jobs import launch
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
@@ -23,7 +23,7 @@ from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs import claims, rounds, run_table, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.fakes import FakeEngine
 
@@ -59,11 +59,11 @@ def project(store: Store) -> projects.Project:
 
 
 def imported(store: Store, project_id: int, records: list[Record]) -> projects.Project:
-    versions.add_version(store, project_id, records, {}, [], [], TASK)
+    versions.store_version(store, project_id, versions.NewVersion(records, {}, [], [], TASK))
     return projects.find_project(store, project_id)
 
 
-def carried_out(store: Store, run: run_table.Run) -> Plan:
+def carried_out(store: Store, run: runs.Run) -> Plan:
     """Does the run at once, with a fake engine, as the worker would."""
     import os
 
@@ -112,7 +112,7 @@ def test_beside_a_round_that_came_finished_everything_is_run_anew(
     carried_out(store, first)
     assert launch.start(store, project, load("studio", None, CUT)).round_id == first.round_id
     out, _ = archive.write(store, project, tmp_path / "a.semievol.zip")
-    back = arrival.restore(store, out, "Brought")
+    back = restoring.restore(store, out, "Brought")
     (brought,) = rounds.list_rounds(store, back.id)
     live = launch.start(store, back, load("studio", None, CUT))
     assert live.round_id != brought.id
@@ -302,7 +302,9 @@ def test_the_command_line_that_repeats_a_run_names_its_round_parent_and_selectio
 def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store: Store, model: str) -> None:
     open_task = Task("text")
     created = projects.create_project(store, "Open", open_task)
-    versions.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    versions.store_version(
+        store, created.id, versions.NewVersion([*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    )
     project = projects.find_project(store, created.id)
     config = load("studio", None, [f"propagation.collaborators=[{{name: vote, model: {model}}}]"])
     with pytest.raises(UserError, match="free text task does not have") as caught:
@@ -314,7 +316,9 @@ def test_a_vote_that_cannot_be_taken_is_refused_before_anything_is_queued(store:
 def test_the_studios_own_voters_give_way_where_there_is_nothing_to_vote_for(store: Store) -> None:
     open_task = Task("text")
     created = projects.create_project(store, "Open", open_task)
-    versions.add_version(store, created.id, [*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    versions.store_version(
+        store, created.id, versions.NewVersion([*made("labeled", 20), *made("unlabeled", 10)], {}, [], [], open_task)
+    )
     run = launch.start(store, projects.find_project(store, created.id), load("studio"))
     assert rounds.get_round(store, run.round_id).config.propagation.collaborators == STUDIO_READERS
 
@@ -323,10 +327,26 @@ def test_of_the_studios_own_voters_those_that_suit_the_task_stay(store: Store) -
     choice = Task("multiple_choice")
     created = projects.create_project(store, "Choice", choice)
     records = [replace(r, options=("yes", "no"), answer="A") for r in [*made("labeled", 20), *made("unlabeled", 10)]]
-    versions.add_version(store, created.id, records, {}, [], [], choice)
+    versions.store_version(store, created.id, versions.NewVersion(records, {}, [], [], choice))
     run = launch.start(store, projects.find_project(store, created.id), load("studio"))
     kept = rounds.get_round(store, run.round_id).config.propagation.collaborators
     assert [collaborator.model for collaborator in kept] == ["warm_up", "neighbours"]
+
+
+@pytest.mark.parametrize(("labeled", "weighting", "folds"), [(99, "equal", 0), (100, "earned", 2)])
+def test_from_a_hundred_labeled_records_on_studio_cross_fits_them_for_the_weights(
+    store: Store, labeled: int, weighting: str, folds: int
+) -> None:
+    task = Task("classification", labels=("yes", "no"))
+    created = projects.create_project(store, "Many", task)
+    records = [replace(r, answer="yes" if i % 2 else "no") for i, r in enumerate(made("labeled", labeled))]
+    data = versions.NewVersion([*records, *made("unlabeled", 10)], {}, [], [], task)
+    versions.store_version(store, created.id, data)
+    run = launch.start(store, projects.find_project(store, created.id), load("studio"))
+    settings = rounds.get_round(store, run.round_id).config
+    assert (settings.propagation.weighting, settings.cross_fit, run.config.cross_fit) == (weighting, folds, folds)
+    again = launch.start(store, projects.find_project(store, created.id), load("studio"), round_id=run.round_id)
+    assert again == run
 
 
 def test_a_vote_that_can_be_taken_is_planned_like_any_collaborator(store: Store, project: projects.Project) -> None:

@@ -28,7 +28,9 @@ def finished(store: Store, task: Task, gold: Sequence[str], answers: Sequence[st
     project = projects.create_project(store, "Sums", task)
     labeled = Record("l0", "2 + 2?", (), gold[0], "labeled")
     pool = [Record(f"u{i}", f"{i} + {i}?", (), None, "unlabeled", i) for i in range(len(gold))]
-    versions.add_version(store, project.id, [labeled, *pool], dict(zip(ids(pool), gold, strict=True)), [], [], task)
+    versions.store_version(
+        store, project.id, versions.NewVersion([labeled, *pool], dict(zip(ids(pool), gold, strict=True)), [], [], task)
+    )
     round_ = rounds.open_round(store, project.id, load("studio"))
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     journal = StoreJournal(store, run)
@@ -58,14 +60,16 @@ def test_without_a_single_readable_answer_everything_is_wrong(store: Store) -> N
 def test_an_old_run_is_judged_by_the_task_of_its_data(store: Store) -> None:
     run_id = finished(store, Task("numeric"), ["1", "2"], ["1.0", "3"], kept=[0])
     project = runs.get_run(store, run_id).project_id
-    versions.add_version(store, project, [Record("l0", "2 + 2?", (), "4", "labeled")], {}, [], [], Task("text"))
+    versions.store_version(
+        store, project, versions.NewVersion([Record("l0", "2 + 2?", (), "4", "labeled")], {}, [], [], Task("text"))
+    )
     assert summary(store, run_id)["pseudo_accuracy"] == {"all": 0.5, "accepted": 1.0}
 
 
 def test_without_hidden_gold_no_accuracy_is_told(store: Store) -> None:
     task = Task("text")
     project = projects.create_project(store, "Bare", task)
-    versions.add_version(store, project.id, [Record("u0", "why?")], {}, [], [], task)
+    versions.store_version(store, project.id, versions.NewVersion([Record("u0", "why?")], {}, [], [], task))
     round_ = rounds.open_round(store, project.id, load("studio"))
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     assert summary(store, run.id)["candidates"] is None
@@ -76,7 +80,9 @@ def test_without_hidden_gold_no_accuracy_is_told(store: Store) -> None:
 
 def test_what_the_run_said_is_told_once_however_often_it_was_resumed(store: Store) -> None:
     project = projects.create_project(store, "Talk", Task("text"))
-    versions.add_version(store, project.id, [Record("l0", "a?", (), "b", "labeled")], {}, [], [], Task("text"))
+    versions.store_version(
+        store, project.id, versions.NewVersion([Record("l0", "a?", (), "b", "labeled")], {}, [], [], Task("text"))
+    )
     round_ = rounds.open_round(store, project.id, load("studio"))
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     for _ in range(2):

@@ -19,7 +19,7 @@ from semievol.records import Record, Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import PATIENCE_SECONDS, Store, open_store
 from semievol.store.results import outcomes, results
-from semievol.store.runs import claims, liveness, progress, run_table, runs
+from semievol.store.runs import claims, liveness, progress, runs
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
 WORDS = {"roads": ("pothole", "street", "kerb"), "water": ("leak", "pipe", "tap"), "parks": ("tree", "bench", "grass")}
@@ -48,7 +48,7 @@ def workspace(folder: Path) -> tuple[Store, projects.Project]:
     project = projects.create_project(store, "Small", TASK)
     records = [*made("labeled", 24), *made("unlabeled", 400), *made("test", 12)]
     gold = {r.id: TASK.labels[i % 3] for i, r in enumerate(made("unlabeled", 400))}
-    versions.add_version(store, project.id, records, gold, [], [], TASK)
+    versions.store_version(store, project.id, versions.NewVersion(records, gold, [], [], TASK))
     return store, projects.find_project(store, project.id)
 
 
@@ -62,13 +62,13 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"waited {PATIENCE} s for {what}")
 
 
-def finished(store: Store, run_id: int) -> run_table.Run:
-    def ended() -> run_table.Run | None:
+def finished(store: Store, run_id: int) -> runs.Run:
+    def ended() -> runs.Run | None:
         launch.ensure_worker(store)
         run = runs.get_run(store, run_id)
         return run if run.status not in ("queued", "running", "stopping") else None
 
-    run: run_table.Run = wait_for(ended, "the run to end")
+    run: runs.Run = wait_for(ended, "the run to end")
     return run
 
 
@@ -82,7 +82,7 @@ def under_way(store: Store, run_id: int, stage: str) -> Callable[[], bool]:
     return some_done
 
 
-def numbers(store: Store, run: run_table.Run) -> dict[str, Any]:
+def numbers(store: Store, run: runs.Run) -> dict[str, Any]:
     """Everything that a person or a later stage reads off a run, without times."""
     frame = results.candidate_frame(store, run.round_id).drop(columns=["decision", "decided_answer"])
     predictions = outcomes.predictions(store, run.id).sort_values(["model", "record_id"])

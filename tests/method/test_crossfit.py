@@ -102,9 +102,9 @@ def test_copies_near_copies_and_groups_share_a_fold() -> None:
 
 def test_cross_fitted_scores_count_by_rank() -> None:
     rng = np.random.default_rng(0)
-    pool = pd.DataFrame({"answer": "a", "agreed": True, "exactness": "exact", "answer_nll": rng.random(1_000)})
-    known = pd.DataFrame({"answer": "a", "agreed": True, "exactness": "exact", "answer_nll": 3 + rng.random(50)})
-    known = known.assign(correct=True, cross_fitted=True)
+    alike = {"answer": "a", "agreed": True, "exactness": "exact", "flagged": False, "spent": False}
+    pool = pd.DataFrame({**alike, "answer_nll": rng.random(1_000)})
+    known = pd.DataFrame({**alike, "answer_nll": 3 + rng.random(50), "correct": True, "cross_fitted": True})
     drawn = Cut(Policy(rule={"kind": "fraction", "value": 0.4}), pool, known).evidence()
     assert drawn is not None
     assert drawn.drawn == 20

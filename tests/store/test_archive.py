@@ -6,31 +6,37 @@ import pytest
 from sqlalchemy import Integer
 
 from semievol.store import schema
-from semievol.store.archives import belongings, taking
-from semievol.store.archives.traceless import without_paths, without_paths_inside
+from semievol.store.archives import export_rows, ownership
+from semievol.store.archives.redaction import without_paths, without_paths_inside
 
 
 def test_every_table_is_archived_or_said_not_to_belong_to_a_project() -> None:
-    belonging = {table.name for table in belongings.tables()}
-    assert belonging | set(belongings.APART) == set(schema.metadata.tables)
-    assert not belonging & set(belongings.APART)
-    for table in belongings.tables():
-        belongings.owned(table, 1)  # a foreign key leads to the project
+    belonging = {table.name for table in ownership.tables()}
+    assert belonging | set(ownership.APART) == set(schema.metadata.tables)
+    assert not belonging & set(ownership.APART)
+    for table in ownership.tables():
+        ownership.owned(table, 1)  # a foreign key leads to the project
 
 
 def test_every_column_with_numbers_of_rows_says_of_which() -> None:
     """A record's key without a declared foreign key would else leave as it is here."""
-    for table in belongings.tables():
-        numbered = [c for c in table.columns if isinstance(c.type, Integer) and c is not belongings.number(table)]
-        meant = [c.name for c in numbered if c.name.endswith(("_id", "_key")) or c.name in belongings.POINTERS]
-        assert set(meant) == set(belongings.pointers(table)), table.name
-        for target in belongings.pointers(table).values():
-            assert belongings.number(schema.metadata.tables[target]) is not None, target
+    for table in ownership.tables():
+        numbered = [c for c in table.columns if isinstance(c.type, Integer) and c is not ownership.number(table)]
+        meant = [c.name for c in numbered if c.name.endswith(("_id", "_key")) or c.name in ownership.POINTERS]
+        assert set(meant) == set(ownership.pointers(table)), table.name
+        for target in ownership.pointers(table).values():
+            assert ownership.number(schema.metadata.tables[target]) is not None, target
 
 
 def test_everything_named_in_a_list_of_columns_is_there() -> None:
-    named = [*taking.ADAPTERS, taking.FOLDS, *belongings.LISTS, *taking._MACHINE_DOCUMENTS, *taking._MACHINE_WORDS]
-    named += [(table, column) for table, columns in taking.DROPPED.items() for column in columns]
+    named = [
+        *export_rows.ADAPTERS,
+        export_rows.FOLDS,
+        *ownership.LISTS,
+        *export_rows._MACHINE_DOCUMENTS,
+        *export_rows._MACHINE_WORDS,
+    ]
+    named += [(table, column) for table, columns in export_rows.DROPPED.items() for column in columns]
     for table, column in named:
         assert column in schema.metadata.tables[table].c
 

@@ -26,6 +26,18 @@ from tests.store.world import World
 ROOT = Path(__file__).parents[2]
 
 
+def put(store: Store, name: str, value: object) -> None:
+    """One write: the newest value under a name."""
+    with store.write() as connection:
+        connection.execute(schema.settings.delete().where(schema.settings.c.name == name))
+        connection.execute(schema.settings.insert().values(name=name, value=value))
+
+
+def got(store: Store, name: str) -> object:
+    """One read."""
+    return store.value(select(schema.settings.c.value).where(schema.settings.c.name == name))
+
+
 def python(program: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -69,7 +81,7 @@ def test_old_sqlite_gets_no_write_ahead_log(home: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(database, "WAL_SAFE", (99,))
     monkeypatch.delenv("SEMIEVOL_DATABASE_URL", raising=False)
     store = open_store(home)
-    settings.set(store, "a", 1)
+    put(store, "a", 1)
     with store.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "truncate"
 
@@ -82,14 +94,14 @@ def test_what_fails_inside_a_write_leaves_nothing(store: Store) -> None:
 
     with pytest.raises(ZeroDivisionError):
         half()
-    assert settings.get(store, "a") is None
+    assert got(store, "a") is None
 
 
 def test_a_write_waits_for_its_turn(file_store: Store) -> None:
     other = holding(file_store)
     threading.Timer(0.2, other.rollback).start()
-    settings.set(file_store, "a", 1)
-    assert settings.get(file_store, "a") == 1
+    put(file_store, "a", 1)
+    assert got(file_store, "a") == 1
 
 
 def test_a_write_waits_for_a_reader_at_its_commit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,8 +112,8 @@ def test_a_write_waits_for_a_reader_at_its_commit(home: Path, monkeypatch: pytes
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM settings").fetchall()
     threading.Timer(0.3, reader.rollback).start()
-    settings.set(store, "a", 1)
-    assert settings.get(store, "a") == 1
+    put(store, "a", 1)
+    assert got(store, "a") == 1
 
 
 def test_after_its_patience_a_write_says_so(file_store: Store) -> None:
@@ -109,11 +121,11 @@ def test_after_its_patience_a_write_says_so(file_store: Store) -> None:
     file_store.patience = 0.1
     began = time.monotonic()
     with pytest.raises(NotSaved, match=r"Not saved: the database is busy\. Try again"):
-        settings.set(file_store, "a", 1)
+        put(file_store, "a", 1)
     assert time.monotonic() - began < 2
     other.rollback()
-    settings.set(file_store, "a", 2)
-    assert settings.get(file_store, "a") == 2
+    put(file_store, "a", 2)
+    assert got(file_store, "a") == 2
 
 
 def test_a_write_has_the_patience_of_its_store_on_a_server_too(store: Store) -> None:
@@ -122,19 +134,19 @@ def test_a_write_has_the_patience_of_its_store_on_a_server_too(store: Store) -> 
     with store.write():
         began = time.monotonic()
         with pytest.raises(NotSaved):
-            settings.set(hasty, "a", 1)
+            put(hasty, "a", 1)
         assert time.monotonic() - began < 2
 
 
 def test_reading_needs_no_turn(file_store: Store) -> None:
-    settings.set(file_store, "a", 1)
+    put(file_store, "a", 1)
     other = holding(file_store)
-    assert settings.get(file_store, "a") == 1
+    assert got(file_store, "a") == 1
     other.rollback()
 
 
 def test_a_full_disk_saves_nothing_and_says_so(file_store: Store) -> None:
-    settings.set(file_store, "small", 1)
+    put(file_store, "small", 1)
     limit = True
 
     def nearly_full(connection: driver.Connection, _record: object) -> None:
@@ -143,10 +155,10 @@ def test_a_full_disk_saves_nothing_and_says_so(file_store: Store) -> None:
 
     event.listen(file_store._engine, "connect", nearly_full)
     with pytest.raises(NotSaved, match=r"Not saved: disk full\. Free some space"):
-        settings.set(file_store, "large", "x" * 100_000)
-    assert (settings.get(file_store, "small"), settings.get(file_store, "large")) == (1, None)
+        put(file_store, "large", "x" * 100_000)
+    assert (got(file_store, "small"), got(file_store, "large")) == (1, None)
     limit = False
-    settings.set(file_store, "large", "x" * 100_000)
+    put(file_store, "large", "x" * 100_000)
     with file_store.read() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
@@ -160,13 +172,13 @@ from semievol.store.database import NotSaved, open_store
 store = open_store(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (store.file.stat().st_size,) * 2)
 try:
-    settings.set(store, "large", "x" * 2_000_000)
+    settings.save_model(store, settings.Model("large", "folder", model="x" * 2_000_000))
 except NotSaved as error:
     print(error.what)
 """
     out, _ = python(program, file_store.home).communicate(timeout=30)
     assert out.startswith("Not saved: disk full")
-    assert settings.get(file_store, "large") is None
+    assert settings.models(file_store) == [settings.STARTER]
 
 
 def test_a_file_that_is_no_database_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,18 +203,18 @@ def test_other_databases_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_store_survives_a_fork(store: Store) -> None:
-    settings.set(store, "before", 1)
+    put(store, "before", 1)
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            settings.set(store, "child", 2)
+            put(store, "child", 2)
             status = 0
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    settings.set(store, "after", 3)
-    assert [settings.get(store, name) for name in ("before", "child", "after")] == [1, 2, 3]
+    put(store, "after", 3)
+    assert [got(store, name) for name in ("before", "child", "after")] == [1, 2, 3]
 
 
 def test_threads_share_a_store(store: Store) -> None:

@@ -120,7 +120,9 @@ def test_a_round_of_another_project_is_refused(full: World) -> None:
 
 
 def test_open_tasks_take_any_answer(full: World) -> None:
-    version = versions.add_version(full.store, full.project.id, records(), {}, [], [], Task("text"))
+    version = versions.store_version(
+        full.store, full.project.id, versions.NewVersion(records(), {}, [], [], Task("text"))
+    )
     round_ = rounds.open_round(full.store, full.project.id, full.config)
     assert round_.version_id == version
     made = decisions.decide(full.store, full.project.id, round_.id, "u1", "edit", None, "anything 🙂")
@@ -181,7 +183,7 @@ def test_a_page_learns_what_others_said_meanwhile(full: World) -> None:
     shown = results.record_view(full.store, full.round.id, "u1")
     theirs = decide(full, "u1", "edit", answer="waste", reviewer="bob")
     mine = decide(full, "u1", "edit", answer="water", reviewer="ada")
-    found = decisions.newer(full.store, full.project.id, shown.record.content_hash, shown.last_entry)
+    found = decisions.since(full.store, full.project.id, shown.last_entry, shown.record.content_hash)
     assert found == [theirs, mine]
     assert results.record_view(full.store, full.round.id, "u2").last_entry == 0
 
@@ -257,7 +259,7 @@ def test_decisions_carry_over_by_content(full: World) -> None:
     decide(full, "u5", "skip")
     claims.finish(full.store, full.run.id, 1, "done")
     renamed = [Record(f"new-{r.id}", r.question, r.options, r.answer, r.split, r.row) for r in records()]
-    versions.add_version(full.store, full.project.id, renamed, {}, [], [], TASK)
+    versions.store_version(full.store, full.project.id, versions.NewVersion(renamed, {}, [], [], TASK))
     later = rounds.open_round(full.store, full.project.id, full.config)
     queued = runs.enqueue(full.store, later.id, full.config)
     told = StoreJournal(full.store, claims.claim(full.store, queued.id, os.getpid()))
@@ -278,7 +280,9 @@ def test_an_answer_that_is_no_label_any_more_is_asserted_no_more(full: World) ->
     decide(full, "u2", "edit", answer="waste")
     claims.finish(full.store, full.run.id, 1, "done")
     fewer = [record for record in records() if record.answer != "waste"]
-    versions.add_version(full.store, full.project.id, fewer, {}, [], [], Task("classification", ("road", "water")))
+    versions.store_version(
+        full.store, full.project.id, versions.NewVersion(fewer, {}, [], [], Task("classification", ("road", "water")))
+    )
     later = rounds.open_round(full.store, full.project.id, full.config)
     queued = runs.enqueue(full.store, later.id, full.config)
     told = StoreJournal(full.store, claims.claim(full.store, queued.id, os.getpid()))

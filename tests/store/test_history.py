@@ -57,7 +57,7 @@ def test_a_search_finds_entries_by_what_they_say(full: World, search: str, found
 
 def test_another_projects_entries_are_not_among_them(full: World) -> None:
     other = projects.create_project(full.store, "Other", TASK)
-    versions.add_version(full.store, other.id, records(), {}, [], [], TASK)
+    versions.store_version(full.store, other.id, versions.NewVersion(records(), {}, [], [], TASK))
     round_ = rounds.open_round(full.store, other.id, full.config)
     decisions.decide(full.store, other.id, round_.id, "u1", "reject", "road", reviewer="Ada")
     assert history_page(full.store, other.id).entries["action"].tolist() == ["reject"]

@@ -17,7 +17,7 @@ from semievol.records import Candidate, Response
 from semievol.selection.freezing import Accepted, Considered, accepted
 from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.decisions import decisions, freezing, selections
+from semievol.store.decisions import decisions, selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs import claims, journal, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
@@ -250,7 +250,7 @@ def test_a_run_freezes_once(full: World) -> None:
 def test_what_is_frozen_holds_a_decision_that_was_saved_while_it_was_looked_for(
     full: World, monkeypatch: pytest.MonkeyPatch, by_run: bool
 ) -> None:
-    look, looked = freezing.considered, list[Considered]()
+    look, looked = selections.considered, list[Considered]()
 
     def look_slowly(store: Store, round_id: int) -> Considered:
         looked.append(look(store, round_id))
@@ -258,13 +258,13 @@ def test_what_is_frozen_holds_a_decision_that_was_saved_while_it_was_looked_for(
             decisions.decide(full.store, full.project.id, full.round.id, "u1", "edit", "road", "water")
         return looked[-1]
 
-    monkeypatch.setattr(freezing, "considered", look_slowly)
+    monkeypatch.setattr(selections, "considered", look_slowly)
     monkeypatch.setattr(journal, "considered", look_slowly)
     if by_run:
         told = full.journal
         frozen = told.freeze(POLICY, lambda: accepted(POLICY, told.considered()))
     else:
-        frozen = freezing.freeze(full.store, full.round.id, POLICY)
+        frozen = selections.freeze(full.store, full.round.id, POLICY)
     assert frozen.answers["u1"] == "water"
     assert len(looked) == 2, "found anew, as something was decided meanwhile"
 

@@ -68,7 +68,9 @@ def test_who_is_off_the_question_is_counted_by_collaborator(full: World) -> None
 def test_numbers_are_right_where_the_task_says_so(store: Store) -> None:
     task = Task("numeric")
     project = projects.create_project(store, "numbers", task)
-    versions.add_version(store, project.id, [Record("l0", "half?", (), "0.50", "labeled")], {}, [], [], task)
+    versions.store_version(
+        store, project.id, versions.NewVersion([Record("l0", "half?", (), "0.50", "labeled")], {}, [], [], task)
+    )
     config = load("studio")
     round_ = rounds.open_round(store, project.id, config)
     run = claims.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())

@@ -62,8 +62,19 @@ def test_a_round_that_was_opened_before_there_were_these_choices_is_found_again(
     assert identity == hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def test_a_round_whose_weights_are_earned_gives_its_folds_to_every_run(world: World) -> None:
+    config = load("studio", assignments=["propagation.weighting=earned", "cross_fit=2"])
+    earned = rounds.open_round(world.store, world.project.id, config)
+    assert rounds.with_settings_of(earned, load("studio")).cross_fit == 2
+    assert rounds.with_settings_of(earned, load("studio", assignments=["cross_fit=5"])).cross_fit == 5
+    assert rounds.with_settings_of(world.round, load("studio", assignments=["cross_fit=5"])).cross_fit == 5
+    assert rounds.with_settings_of(world.round, load("studio")).cross_fit == 0
+
+
 def test_new_data_opens_a_new_round(world: World) -> None:
-    version = versions.add_version(world.store, world.project.id, records()[:9], {}, [], [], TASK)
+    version = versions.store_version(
+        world.store, world.project.id, versions.NewVersion(records()[:9], {}, [], [], TASK)
+    )
     assert rounds.open_round(world.store, world.project.id, world.config).version_id == version
 
 
@@ -80,6 +91,6 @@ def test_what_is_not_there_is_said(world: World) -> None:
         rounds.open_round(world.store, empty.id, world.config)
     with pytest.raises(UserError, match="no round 99"):
         rounds.get_round(world.store, 99)
-    versions.add_version(world.store, empty.id, records(), {}, [], [], TASK)
+    versions.store_version(world.store, empty.id, versions.NewVersion(records(), {}, [], [], TASK))
     with pytest.raises(UserError, match="in this project"):
         rounds.open_round(world.store, empty.id, world.config, world.round.id)

@@ -18,8 +18,8 @@ from semievol.errors import UserError
 from semievol.method.protocols import Stopped
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.store.runs import claims, liveness, progress, run_table, runs
-from semievol.store.runs.run_table import Run
+from semievol.store.runs import claims, liveness, progress, runs
+from semievol.store.runs.runs import Run
 from tests.store.world import World
 
 ME = os.getpid()
@@ -33,7 +33,7 @@ def status(world: World) -> str:
     return runs.get_run(world.store, world.run.id).status
 
 
-def finish(world: World, how: run_table.Ending = "done") -> None:
+def finish(world: World, how: runs.Ending = "done") -> None:
     claims.finish(world.store, world.run.id, world.run.attempt, how)
 
 
@@ -132,7 +132,7 @@ def test_a_running_run_is_asked_to_stop_a_queued_one_is_cancelled(world: World) 
 
 
 @pytest.mark.parametrize("how", ["cancelled", "interrupted", "failed"])
-def test_what_did_not_end_well_can_be_resumed(world: World, how: run_table.Ending) -> None:
+def test_what_did_not_end_well_can_be_resumed(world: World, how: runs.Ending) -> None:
     finish(world, how)
     [other] = queued(world)
     again = runs.resume(world.store, world.run.id)
@@ -155,7 +155,8 @@ def test_what_runs_waits_or_is_done_cannot_be_resumed(world: World) -> None:
 
 def test_an_error_is_kept_and_told(world: World) -> None:
     error = UserError("Too hot.", "gpu", "Cool it.").as_dict()
-    claims.finish(world.store, world.run.id, 1, "failed", error=error, environment={"torch": "2"})
+    claims.record_environment(world.store, world.run.id, 1, {"torch": "2"})
+    claims.finish(world.store, world.run.id, 1, "failed", error=error)
     run = runs.get_run(world.store, world.run.id)
     assert (run.status, run.error, run.environment) == ("failed", error, {"torch": "2"})
     assert run.ended is not None

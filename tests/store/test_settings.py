@@ -1,4 +1,4 @@
-"""Settings of the workspace: small values and known models; never a key."""
+"""Settings of the workspace: known models; never a key."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from semievol.store.database import Store
 from semievol.store.settings import Model
 
 ENDPOINT = Model("lab", "endpoint", base_url="http://127.0.0.1:1", model="m", key_variable="LAB_KEY")
-
-
-def test_a_value_is_kept_changed_and_forgotten(store: Store) -> None:
-    assert settings.get(store, "theme", "light") == "light"
-    for value in ("dark", {"a": [1, None]}, 0, False):
-        settings.set(store, "theme", value)
-        assert settings.get(store, "theme") == value
-    settings.set(store, "theme", None)
-    assert settings.get(store, "theme", "light") == "light"
 
 
 def test_the_starter_is_always_known(store: Store) -> None:

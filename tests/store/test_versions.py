@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from semievol.errors import UserError
 from semievol.records import Record, Task
-from semievol.store.data import in_use, projects, versions
+from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, linked, load_records, records_page, walk_records
 from semievol.store.database import Store
 from semievol.store.runs import rounds
@@ -26,7 +26,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 def test_records_come_back_exactly(store: Store, values: list[tuple[str, list[str], str | None]]) -> None:
     made = [Record(f"r{i}", q, tuple(o), a, "labeled", i) for i, (q, o, a) in enumerate(values)]
     project = projects.create_project(store, f"p{len(projects.list_projects(store))}")
-    version = versions.add_version(store, project.id, made, {}, [], [], TASK)
+    version = versions.store_version(store, project.id, versions.NewVersion(made, {}, [], [], TASK))
     assert load_records(store, version) == made
     assert [r.content_hash for r in load_records(store, version)] == [r.content_hash for r in made]
 
@@ -35,7 +35,7 @@ def test_records_come_in_the_order_in_which_they_were_given(world: World) -> Non
     version = world.project.version_id
     assert version is not None
     shuffled = [Record("b", "q", split="unlabeled", row=9), Record("a", "p", split="unlabeled", row=3)]
-    other = versions.add_version(world.store, world.project.id, shuffled, {}, [], [], TASK)
+    other = versions.store_version(world.store, world.project.id, versions.NewVersion(shuffled, {}, [], [], TASK))
     assert [r.id for r in load_records(world.store, other)] == ["b", "a"]
     assert load_records(world.store, version) == records()
     assert [r.id for r in load_records(world.store, version, "test")] == ["t0", "t1", "t2"]
@@ -52,7 +52,9 @@ def test_a_linked_record_is_found_with_its_place_in_its_split(world: World) -> N
 def test_a_new_version_counts_its_splits_and_sets_the_task(world: World) -> None:
     store, project = world.store, world.project
     assert (project.version_number, project.counts["unlabeled"], project.counts["test"]) == (1, 8, 3)
-    versions.add_version(store, project.id, records()[:6], {}, [{"sha256": "x"}], [{"kind": "duplicate"}], TASK)
+    versions.store_version(
+        store, project.id, versions.NewVersion(records()[:6], {}, [{"sha256": "x"}], [{"kind": "duplicate"}], TASK)
+    )
     found = projects.find_project(store, project.id)
     assert (found.version_number, found.counts["unlabeled"]) == (2, 0)
     first, second = versions.versions(store, project.id)
@@ -63,7 +65,9 @@ def test_a_new_version_counts_its_splits_and_sets_the_task(world: World) -> None
 def test_every_version_keeps_the_task_it_was_imported_with(world: World) -> None:
     first, changed = world.project.version_id, Task("classification", ("road", "water"))
     assert first is not None
-    second = versions.add_version(world.store, world.project.id, records()[:2], {}, [], [], changed)
+    second = versions.store_version(
+        world.store, world.project.id, versions.NewVersion(records()[:2], {}, [], [], changed)
+    )
     assert (versions.task_of(world.store, first), versions.task_of(world.store, second)) == (TASK, changed)
     with pytest.raises(UserError, match="no dataset version 99"):
         versions.task_of(world.store, 99)
@@ -77,7 +81,7 @@ def test_others_write_while_a_version_is_gathered(world: World) -> None:
             projects.create_project(world.store, f"Meanwhile {record.id}")
             yield record
 
-    version = versions.add_version(world.store, world.project.id, coming(), {}, [], [], TASK)
+    version = versions.store_version(world.store, world.project.id, versions.NewVersion(coming(), {}, [], [], TASK))
     assert load_records(world.store, version) == records()[:3]
     assert len(projects.list_projects(world.store)) == 4
 
@@ -97,16 +101,16 @@ def test_what_is_gathered_lies_in_a_file_that_goes_with_the_connection(file_stor
 
 def test_two_records_of_one_id_store_nothing(world: World) -> None:
     with pytest.raises(UserError, match="same id"):
-        versions.add_version(world.store, world.project.id, [records()[0]] * 2, {}, [], [], TASK)
+        versions.store_version(world.store, world.project.id, versions.NewVersion([records()[0]] * 2, {}, [], [], TASK))
     with pytest.raises(UserError, match="no project 99"):
-        versions.add_version(world.store, 99, records(), {}, [], [], TASK)
+        versions.store_version(world.store, 99, versions.NewVersion(records(), {}, [], [], TASK))
     assert len(versions.versions(world.store, world.project.id)) == 1
 
 
 def test_a_version_that_fails_half_way_leaves_no_trace(world: World) -> None:
     bad = [*records(), Record("z", "q", answer=object(), split="labeled")]  # type: ignore[arg-type]
     with pytest.raises(Exception, match=r"."):
-        versions.add_version(world.store, world.project.id, bad, {}, [], [], TASK)
+        versions.store_version(world.store, world.project.id, versions.NewVersion(bad, {}, [], [], TASK))
     assert len(versions.versions(world.store, world.project.id)) == 1
 
 
@@ -133,7 +137,9 @@ def test_pages_are_searched_and_counted(world: World) -> None:
 
 def test_search_finds_letters_of_any_script_in_any_case(store: Store) -> None:
     project = projects.create_project(store, "p")
-    version = versions.add_version(store, project.id, [Record("a", "Über die Brücke")], {}, [], [], TASK)
+    version = versions.store_version(
+        store, project.id, versions.NewVersion([Record("a", "Über die Brücke")], {}, [], [], TASK)
+    )
     assert [records_page(store, version, search=s)[1] for s in ("über", "ÜBER", "BRÜCKE", "xyz")] == [
         1,
         1,
@@ -154,33 +160,33 @@ def test_the_calibration_split_is_cut_once(world: World) -> None:
 
 def test_an_older_version_is_put_in_use_again_with_its_task_and_its_rounds(world: World) -> None:
     store, project, changed = world.store, world.project, Task("classification", ("road", "water"))
-    versions.add_version(store, project.id, records()[:2], {}, [], [], changed)
+    versions.store_version(store, project.id, versions.NewVersion(records()[:2], {}, [], [], changed))
     opened = rounds.open_round(store, project.id, world.config)
     assert opened.id != world.round.id
-    in_use.use_version(store, project.id, 1)
+    versions.use_version(store, project.id, 1)
     found = projects.find_project(store, project.id)
     assert (found.version_number, found.version_id, found.task) == (1, world.project.version_id, TASK)
     assert found.counts == world.project.counts
     assert rounds.open_round(store, project.id, world.config).id == world.round.id
     assert {one.id for one in rounds.list_rounds(store, project.id)} == {world.round.id, opened.id}
-    in_use.use_version(store, project.id, 2)
+    versions.use_version(store, project.id, 2)
     assert projects.find_project(store, project.id).task == changed
     with pytest.raises(UserError, match="no dataset version 3"):
-        in_use.use_version(store, project.id, 3)
+        versions.use_version(store, project.id, 3)
 
 
 def test_a_new_version_is_in_use_whatever_was_before_and_takes_the_next_number(world: World) -> None:
     store, project = world.store, world.project
-    versions.add_version(store, project.id, records()[:2], {}, [], [], TASK)
-    in_use.use_version(store, project.id, 1)
-    versions.add_version(store, project.id, records()[:3], {}, [], [], TASK)
+    versions.store_version(store, project.id, versions.NewVersion(records()[:2], {}, [], [], TASK))
+    versions.use_version(store, project.id, 1)
+    versions.store_version(store, project.id, versions.NewVersion(records()[:3], {}, [], [], TASK))
     assert projects.find_project(store, project.id).version_number == 3
 
 
 def test_a_copy_is_made_of_the_version_in_use(world: World) -> None:
     store, project = world.store, world.project
-    versions.add_version(store, project.id, records()[:2], {}, [], [], TASK)
-    in_use.use_version(store, project.id, 1)
+    versions.store_version(store, project.id, versions.NewVersion(records()[:2], {}, [], [], TASK))
+    versions.use_version(store, project.id, 1)
     copy = projects.duplicate_project(store, project.id, "Copy")
     assert (copy.version_number, copy.counts) == (1, project.counts)
 
@@ -188,7 +194,7 @@ def test_a_copy_is_made_of_the_version_in_use(world: World) -> None:
 def test_records_are_walked_in_order_with_their_hidden_gold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semievol.store.data.records._WALKED", 3)
     gold = {"u1": "road", "u6": "water"}
-    version = versions.add_version(world.store, world.project.id, records(), gold, [], [], TASK)
+    version = versions.store_version(world.store, world.project.id, versions.NewVersion(records(), gold, [], [], TASK))
     walked = list(walk_records(world.store, version, "unlabeled"))
     assert [record for record, _ in walked] == load_records(world.store, version, "unlabeled")
     assert {record.id: answer for record, answer in walked if answer} == gold

@@ -14,7 +14,7 @@ from semievol.selection.freezing import Accepted
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions.selections import write_selection
-from semievol.store.runs import claims, rounds, run_table, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 
 TASK = Task("classification", ("road", "water", "waste"))
@@ -27,14 +27,14 @@ class World:
     store: Store
     project: projects.Project
     round: rounds.Round
-    run: run_table.Run
+    run: runs.Run
     config: Config
 
     @property
     def journal(self) -> StoreJournal:
         return StoreJournal(self.store, self.run)
 
-    def again(self) -> run_table.Run:
+    def again(self) -> runs.Run:
         """The run is taken from its worker and claimed anew."""
         claims.finish(self.store, self.run.id, runs.get_run(self.store, self.run.id).attempt, "interrupted")
         runs.resume(self.store, self.run.id)
@@ -65,7 +65,7 @@ def candidates(ids: Sequence[str], answer: str = "road") -> list[Candidate]:
 def make_world(store: Store) -> World:
     project = projects.create_project(store, "Service line", TASK)
     gold = {f"u{i}": TASK.labels[i % 3] for i in range(8)}
-    versions.add_version(store, project.id, records(), gold, [], [], TASK)
+    versions.store_version(store, project.id, versions.NewVersion(records(), gold, [], [], TASK))
     config = load("studio")
     round_ = rounds.open_round(store, project.id, config)
     run = claims.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())

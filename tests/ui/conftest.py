@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.jobs import launch
+from semievol.jobs import environment, launch
 from semievol.store.database import Store, open_store
 from semievol.ui.shell import session
 from semievol.ui.shell.session import Kept
@@ -35,7 +35,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return SimpleNamespace(wait=lambda: 0)
 
     constants = {"DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
-    monkeypatch.setattr(launch, "subprocess", SimpleNamespace(Popen=popen, **constants))
+    monkeypatch.setattr(environment, "subprocess", SimpleNamespace(Popen=popen, **constants))
     return started
 
 

@@ -22,7 +22,7 @@ from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import state
 from tests.fakes import FakeEngine
 
@@ -102,7 +102,9 @@ def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Proje
     )
     found = some_records(hostile=hostile)
     gold = {r.id: LABELS[(r.row - 1) % len(LABELS)] for r in found if r.split == "unlabeled"}
-    versions.add_version(store, project.id, found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)
+    versions.store_version(
+        store, project.id, versions.NewVersion(found, gold, [{"split": "labeled", "name": "calls.csv"}], [], task)
+    )
     return projects.find_project(store, project.id)
 
 

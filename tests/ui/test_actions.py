@@ -15,7 +15,7 @@ from semievol.errors import UserError
 from semievol.records import Task
 from semievol.store.data import projects, versions
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions import decisions, freezing, selections
+from semievol.store.decisions import decisions, selections
 from semievol.store.results import results
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.rounds import get_round
@@ -87,7 +87,7 @@ def test_what_is_frozen_knows_the_decisions_that_were_being_saved(
 def test_freezing_nothing_says_why(store: Store) -> None:
     made.with_results(store, until="justify")
     with pytest.raises(UserError, match="of every candidate is above the threshold 0"):
-        freezing.freeze(store, 1, Policy(rule=Rule(kind="threshold", value=0)))
+        selections.freeze(store, 1, Policy(rule=Rule(kind="threshold", value=0)))
     assert selections.selections(store, 1) == []
 
 
@@ -149,7 +149,7 @@ def test_nothing_of_a_deleted_project_is_shown_in_the_next_one(visit: Visit, sto
         projects.delete_project(store, gone.id)
     task, records = Task("classification", made.LABELS), made.some_records(labeled=20, unlabeled=30)
     project = projects.create_project(store, "Next", task, gone.settings)
-    versions.add_version(store, project.id, records, {}, [], [], task)
+    versions.store_version(store, project.id, versions.NewVersion(records, {}, [], [], task))
     made.evolved(store, projects.find_project(store, project.id), until="justify")
     (again,) = rounds.list_rounds(store, project.id)
     assert not visit(project=project.id).exception

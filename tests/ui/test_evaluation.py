@@ -29,7 +29,7 @@ def _downloads(app: AppTest) -> list[str]:
 def test_without_a_test_set_there_are_downloads_and_the_way_to_one(visit: Visit, store: Store) -> None:
     task = Task("classification", made.LABELS)
     project = projects.create_project(store, "No test", task, {"calibration_minimum": 8})
-    versions.add_version(store, project.id, made.some_records(test=0), {}, [], [], task)
+    versions.store_version(store, project.id, versions.NewVersion(made.some_records(test=0), {}, [], [], task))
     project = projects.find_project(store, project.id)
     assert "There is no test set" in told(visit("evaluation", project=project.id))
     made.evolved(store, project)

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ButtonGroup, Selectbox, Toggle
 
+from semievol.export.files import sha256
 from semievol.importing import build
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
@@ -262,7 +263,7 @@ def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytes
     tables: dict[Split, Table] = {"labeled": read_table(LABELED.encode(), "l.csv")}
     path = store.home / "l.csv"
     path.write_text(LABELED, encoding="utf-8")
-    given = unfinished.Given(path, "l.csv", "key", intake.sha256(path))
+    given = unfinished.Given(path, "l.csv", "key", sha256(path))
     upload.store(store, project, intake.draft(tables), {"labeled": given})
     session.shell().jobs["storing"].future.result(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
@@ -299,7 +300,7 @@ def test_hidden_gold_is_switched_without_comparing_the_splits_again(
     assert compared == before
     checked = kept(app, unfinished.Import).checked
     assert checked is not None
-    assert len(checked[1].hidden_gold) == 12
+    assert len(dict(checked[1].gold())) == 12
 
 
 def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(

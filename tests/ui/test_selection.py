@@ -342,7 +342,7 @@ def test_what_speaks_to_the_model_is_never_accepted_unseen(store: Store, visit: 
     records = [r for r in made.some_records() if r.id != "unlabeled-0000"]
     records.append(Record("unlabeled-0000", orders, (), None, "unlabeled", 1))
     project = projects.create_project(store, "Calls", task, {"calibration_minimum": 8})
-    versions.add_version(store, project.id, records, {}, [], [], task)
+    versions.store_version(store, project.id, versions.NewVersion(records, {}, [], [], task))
     project = projects.find_project(store, project.id)
     made.evolved(store, project, until="select")
     pool = results.candidate_frame(store, _round(store, project))
@@ -359,7 +359,7 @@ def test_what_speaks_to_the_model_is_never_accepted_unseen(store: Store, visit: 
 def test_cross_fitting_is_offered_where_nothing_was_held_out(visit: Visit, store: Store) -> None:
     task = Task("classification", made.LABELS)
     project = projects.create_project(store, "Calls", task, {"calibration": 0.0})
-    versions.add_version(store, project.id, made.some_records(), {}, [], [], task)
+    versions.store_version(store, project.id, versions.NewVersion(made.some_records(), {}, [], [], task))
     project = projects.find_project(store, project.id)
     made.evolved(store, project, until="justify")
     app = visit("selection", project=project.id)

@@ -1,38 +1,30 @@
-"""Rows to a table: what every reader writes to, a batch of rows at a time. Knows nothing of file formats."""
+"""From rows to a table: every reader gives its rows to a `TableWriter`. Knows nothing of file formats."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
-from semievol.importing.readers.overrides import AS_FOUND
 from semievol.importing.table import LIMITS, Limits, Reject, Table, snippet, unfit
 
 _WRITTEN = 1_024
 
 
 class TableWriter:
-    """Rows as a reader finds them, on their way to a table; a row with a cell that cannot be kept as text is rejected.
+    """Collects rows for a table, and rejects a row with a cell that cannot be kept as text.
 
-    columns: may grow while rows come in; earlier rows have no value in the later columns.
+    file: a table with what is known of the file beside its cells; readers add to it. columns: may grow while rows come
+    in; earlier rows have no value in the later columns.
     """
 
-    def __init__(
-        self, name: str, columns: Iterable[str] = (), limits: Limits = LIMITS, notes: list[str] | None = None
-    ) -> None:
-        self.name, self.limits = name, limits
-        self.columns = list(columns)
-        self.notes = [] if notes is None else notes
-        self.rejected: list[Reject] = []
-        self.sheets: list[str] = []
-        self.form = ""
-        self.read_as = AS_FOUND
-        self.guessed: list[str] = []
+    def __init__(self, file: Table, columns: Iterable[str] = (), limits: Limits = LIMITS) -> None:
+        self.file, self.limits, self.columns = replace(file, rejected=list(file.rejected)), limits, list(columns)
         self._rows: list[Sequence[str | None]] = []
         self._numbers: list[int] = []
         self._written: list[pa.Table] = []
@@ -40,19 +32,9 @@ class TableWriter:
         self._count = 0
 
     @property
-    def count(self) -> int:
-        """Rows taken so far."""
-        return self._count + len(self._rows)
-
-    @property
     def physical(self) -> int:
-        return self.count + len(self.rejected)
-
-    def like(self, table: Table) -> TableWriter:
-        """This writer, with what is known of the file that `table` was read from."""
-        self.rejected, self.sheets, self.form = list(table.rejected), table.sheets, table.form
-        self.read_as, self.guessed = table.read_as, table.guessed
-        return self
+        """Rows so far, taken or rejected."""
+        return self._count + len(self._rows) + len(self.file.rejected)
 
     def widen(self, columns: Iterable[str]) -> None:
         """Appends columns."""
@@ -67,13 +49,13 @@ class TableWriter:
             self._write()
 
     def reject(self, number: int, column: str, value: str | None, reason: str, remedy: str) -> None:
-        """Notes a row that is left out. Raises UserError where there are more than a person would correct."""
-        self.rejected.append(Reject(number, column, snippet(value), reason, remedy))
-        if len(self.rejected) > self.limits.rejected:
+        """Notes a row that is left out. Raises UserError where there are more than the limit of rejected rows."""
+        self.file.rejected.append(Reject(number, column, snippet(value), reason, remedy))
+        if len(self.file.rejected) > self.limits.rejected:
             place = f", column {column}" if column else ""
             raise UserError(
                 f"More than {self.limits.rejected:,} rows cannot be read; the last one: {reason}",
-                f"{self.name}, row {number}{place}",
+                f"{self.file.name}, row {number}{place}",
                 remedy,
             )
 
@@ -83,18 +65,8 @@ class TableWriter:
         schema = pa.schema([(column, pa.large_string()) for column in self.columns])
         cells = pa.concat_tables([schema.empty_table(), *self._written], promote_options="default")
         numbers = np.concatenate([np.empty(0, np.int64), *self._all_numbers])
-        self.rejected.sort(key=lambda reject: reject.row)
-        return Table(
-            self.name,
-            cells,
-            numbers,
-            notes=self.notes,
-            rejected=self.rejected,
-            sheets=self.sheets,
-            form=self.form,
-            read_as=self.read_as,
-            guessed=self.guessed,
-        )
+        self.file.rejected.sort(key=lambda reject: reject.row)
+        return replace(self.file, cells=cells, numbers=numbers)
 
     def _write(self) -> None:
         if not self._rows:
@@ -107,10 +79,10 @@ class TableWriter:
             self._all_numbers.append(np.array(self._numbers, np.int64))
             self._count += len(self._rows)
         self._rows, self._numbers = [], []
-        check_cells(self._count, len(self.columns), self.name, self.limits)
+        check_cells(self._count, len(self.columns), self.file.name, self.limits)
 
     def _as_cells(self) -> pa.Table | None:
-        """The waiting rows as text in memory; None where there are none, or a cell is no text or too long."""
+        """The waiting rows as Arrow text; None where a cell is no text or too long, or there are no columns."""
         try:
             columns = [pa.array(column, pa.large_string()) for column in zip(*self._rows, strict=True)]
         except UnicodeEncodeError:
@@ -120,6 +92,7 @@ class TableWriter:
         return pa.table(columns, names=self.columns)
 
     def _sift(self) -> None:
+        """Rejects those of the waiting rows that have such a cell."""
         rows, numbers = self._rows, self._numbers
         self._rows, self._numbers = [], []
         for number, row in zip(numbers, rows, strict=True):
@@ -148,7 +121,7 @@ def check_cells(rows: int, columns: int, name: str, limits: Limits) -> None:
 
 
 def finished(writer: TableWriter, unit: str = "row") -> Table:
-    """The table, if it holds anything; UserError for 0 rows or where not one row could be read."""
+    """The table; UserError where it has no rows, or not one could be read. unit: what `Reject.row` counts, in words."""
     table = writer.table()
     if not table.physical:
         raise UserError(
@@ -169,11 +142,3 @@ def finished(writer: TableWriter, unit: str = "row") -> Table:
     if alike:
         table.notes.append(f"These column names differ only in case or spaces: {', '.join(alike[:6])}.")
     return table
-
-
-def table_of(name: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]], first: int = 2) -> Table:
-    """A table of these rows, numbered from `first`."""
-    writer = TableWriter(name, columns)
-    for number, row in enumerate(rows, first):
-        writer.add(number, row)
-    return writer.table()

@@ -1,4 +1,4 @@
-"""The bytes of a file and their encoding: opened as often as needed, unpacked from gzip, never decoded twice in memory.
+"""The bytes of a file and their encoding. The file is opened as often as needed; gzip is unpacked once.
 
 Knows nothing of what the text means.
 """
@@ -19,14 +19,14 @@ from semievol.importing.table import MEGABYTE, Limits, display_name
 
 SAVE_AS_UTF8 = "Save the file as UTF-8 (in Excel: CSV UTF-8) and try again."
 ESCAPED = re.compile("[\udc80-\udcff]")
-"""Bytes that are no text, as `lines` gives them where errors are not strict."""
+"""Bytes that are not valid text, in the form in which `Content.lines` returns them where errors are not strict."""
 _CHUNK = MEGABYTE
 _GZIP_RATIO = 200
 Watch = Callable[[int], None]
 
 
 class _Watched(io.FileIO):
-    """A file that tells how far it was read."""
+    """A file that reports how many bytes of it were read."""
 
     def __init__(self, path: Path, watch: Watch) -> None:
         super().__init__(path)
@@ -40,7 +40,7 @@ class _Watched(io.FileIO):
 
 @dataclass
 class Content:
-    """A file's bytes, on disk or in memory. `name` is for messages and for the ending only, never a path."""
+    """A file's bytes, on disk or in memory. `name` is for messages and for its ending only, never a path."""
 
     name: str
     source: Path | bytes
@@ -48,11 +48,11 @@ class Content:
     errors: str = "strict"
     notes: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
-    """What was told from the content, where nothing says it: "encoding"."""
+    """What was guessed from the content because nothing states it: "encoding"."""
     bad_lines: dict[int, int] = field(default_factory=dict)
     """Line number -> position of its first byte that is not valid text; filled while `lines` is read."""
     watch: Watch | None = None
-    """Is told how many bytes of a file on disk the reader has come through."""
+    """Called with the number of bytes that were read of a file on disk."""
 
     @property
     def encoding_name(self) -> str:
@@ -98,7 +98,7 @@ class Content:
 
 
 def load(source: Path | bytes, name: str, limits: Limits, watch: Watch | None = None) -> Content:
-    """The content of an upload or a file, unpacked if it is gzip; UserError where it is absent, empty or too large."""
+    """The content of an upload or a file, unpacked if it is gzip; UserError if it is absent, empty or too large."""
     shown = display_name(name)
     content = Content(shown, source, watch=watch)
     try:

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: said by a person, stated by the file, or told from its bytes.
+"""Which encoding a text file is in: chosen by a person, stated by the file, or guessed from its bytes.
 
 Knows nothing of what the text means.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from semievol.errors import UserError
 from semievol.importing.readers.content import ESCAPED, SAVE_AS_UTF8, Content
-from semievol.importing.readers.overrides import ENCODINGS
 from semievol.importing.table import MEGABYTE
 
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -21,30 +21,40 @@ _SAY_IT = "Choose the encoding (--encoding), or save the file as UTF-8 (in Excel
 _LEAST_PAIRS = 4
 
 
-def decide_encoding(content: Content, asked: str | None = None) -> None:
+def decide_encoding(content: Content, chosen: str | None = None) -> None:
     """Set `encoding` and `errors` of a text file and note what is not plain UTF-8.
 
-    asked: what a person says; UserError where the bytes are not that. UTF-8 and a byte order mark are certain, all else
-    is a guess. Invalid bytes in a file that is mostly valid UTF-8, or said to be UTF-8, stay with their rows, which the
-    readers reject; else the file is taken as Windows-1252 (Shift-JIS where it reads as kana).
+    chosen: the encoding that a person chose; UserError where the bytes do not fit it. UTF-8 and a byte order mark are
+    certain, all else is a guess. In a file that is mostly valid UTF-8, or that a person says is UTF-8, the readers
+    reject the rows with invalid bytes; any other file is taken as Windows-1252 (Shift-JIS where it reads as kana).
     """
-    if asked is not None and asked != "utf-8":
-        _take_asked(content, asked)
-        return
     head = content.head()
-    if asked is None and head[:2] in _MARKS:
+    marked, unmarked = head[:2] in _MARKS, _utf16_by_zeros(head)
+    if chosen is not None and chosen != "utf-8":
+        if chosen == "utf-16" and not marked:
+            chosen = unmarked or "utf-16-le"
+        # Only the codec without a byte order removes the mark.
+        content.encoding = "utf-16" if chosen.startswith("utf-16") and marked else chosen
+        if not _decodes(content):
+            raise UserError(f"The file is not valid {content.encoding_name}.", content.name, "Choose another encoding.")
+        return
+    if chosen is None and marked:
         content.encoding = "utf-16"
         content.notes.append("The text is UTF-16.")
         if not _decodes(content):
             raise UserError("The file is not valid UTF-16.", content.name, SAVE_AS_UTF8)
         return
-    if asked is None and _take_unmarked_wide(content, head):
+    if chosen is None and unmarked is not None and _decodes(replace(content, encoding=unmarked)):
+        content.encoding = unmarked
+        content.guessed.append("encoding")
+        name = content.encoding_name
+        content.notes.append(f"Every other byte is zero: the text was read as {name}, which nothing states.")
         return
     if _decodes(content):
         return
     content.errors = "surrogateescape"
     valid, invalid = _count_beyond_ascii(content)
-    if valid >= invalid or asked is not None:
+    if valid >= invalid or chosen is not None:
         content.notes.append(f"The text is UTF-8. Bytes that are not valid, and whose rows are rejected: {invalid:,}.")
         return
     content.errors = "strict"
@@ -52,37 +62,13 @@ def decide_encoding(content: Content, asked: str | None = None) -> None:
     _guess(content)
 
 
-def looks_wide(head: bytes, asked: str | None) -> bool:
+def looks_wide(head: bytes, chosen: str | None) -> bool:
     """Whether a file that begins with these bytes may hold zero bytes and still be text: UTF-16."""
-    return head[:2] in _MARKS or _zeros_say(head) is not None or (asked or "").startswith("utf-16")
+    return head[:2] in _MARKS or _utf16_by_zeros(head) is not None or (chosen or "").startswith("utf-16")
 
 
-def _take_asked(content: Content, asked: str) -> None:
-    head = content.head()
-    if asked.startswith("utf-16"):
-        # With a mark the codec without an end is the one that takes it away.
-        asked = "utf-16" if head[:2] in _MARKS else (_zeros_say(head) or "utf-16-le") if asked == "utf-16" else asked
-    content.encoding = asked
-    if not _decodes(content):
-        raise UserError(f"The file is not valid {ENCODINGS[asked]}.", content.name, "Choose another encoding.")
-
-
-def _take_unmarked_wide(content: Content, head: bytes) -> bool:
-    """Whether the file is UTF-16 without a byte order mark, by its zero bytes."""
-    found = _zeros_say(head)
-    if found is None:
-        return False
-    content.encoding = found
-    if not _decodes(content):
-        content.encoding = "utf-8-sig"
-        return False
-    content.guessed.append("encoding")
-    content.notes.append(f"Every other byte is zero: the text was read as {ENCODINGS[found]}, which nothing states.")
-    return True
-
-
-def _zeros_say(head: bytes) -> str | None:
-    """The end of UTF-16 in which western text has these zero bytes, if they alternate with others."""
+def _utf16_by_zeros(head: bytes) -> str | None:
+    """UTF-16 with the byte order in which western text has its zero bytes as here; None where they do not alternate."""
     pairs = np.frombuffer(head[: len(head) // 2 * 2], np.uint8).reshape(-1, 2)
     if len(pairs) < _LEAST_PAIRS:
         return None

@@ -1,4 +1,4 @@
-"""What a person says about a file in place of what would be found in it: sheet, encoding, delimiter.
+"""How a person wants a file to be read, instead of as it is found: sheet, encoding, delimiter.
 
 Knows the names of encodings and delimiters, not the files.
 """
@@ -6,7 +6,7 @@ Knows the names of encodings and delimiters, not the files.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from semievol.errors import UserError
@@ -36,7 +36,7 @@ ENCODINGS = {
     "utf-16-be": "UTF-16, big-endian",
 }
 """Canonical name -> words for a person."""
-# What the web and Windows take these names to mean: a superset.
+# The web and Windows use these names for a larger encoding that includes the named one.
 _WIDER = {"utf-8-sig": "utf-8", "ascii": "utf-8", "shift_jis": "cp932", "gbk": "gb18030", "gb2312": "gb18030"}
 _WIDER |= {"euc_kr": "cp949", "cp950": "big5"}
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -47,7 +47,7 @@ _BINARY = (".xlsx", ".parquet")
 
 @dataclass(frozen=True)
 class ReadAs:
-    """sheet: of a workbook. encoding: one of `ENCODINGS`. delimiter: one character. None: as it is found."""
+    """sheet: of a workbook. encoding: one of `ENCODINGS`. delimiter: one character. None means as it is found."""
 
     sheet: str | None = None
     encoding: str | None = None
@@ -70,7 +70,7 @@ def encoding_named(name: str) -> str:
 
 
 def delimiter_named(text: str) -> str:
-    """The delimiter that `text` is or names (`tab`); UserError where that is no single character, or no mark."""
+    """The delimiter that `text` is, or names (`tab`); UserError for anything else, such as a letter."""
     found = _SPELLED.get(text.strip().casefold(), text)
     if len(found) != 1 or found.isalnum() or found in "\"'\r\n\0":
         raise UserError(
@@ -80,7 +80,7 @@ def delimiter_named(text: str) -> str:
 
 
 def words_for(delimiter: str) -> str:
-    """The delimiter as it stands in a sentence."""
+    """The delimiter, in words for a sentence."""
     return DELIMITERS.get(delimiter, f'"{delimiter}"')
 
 
@@ -90,41 +90,38 @@ def per_file(
     encodings: Iterable[str] = (),
     delimiters: Iterable[str] = (),
 ) -> dict[Split, ReadAs]:
-    """How each file is to be read, from what the command line says: `VALUE`, or `labeled=VALUE` for one file.
+    """How to read each file, from options of the command line: `VALUE`, or `labeled=VALUE` for one file.
 
-    names: split -> name of its file. A value without a split concerns the files whose ending says that they have such
-    a thing; UserError where there is none.
+    names: split -> name of its file. A value without a split is for all files that can have it, by their ending;
+    UserError where there is none.
     """
-    sheet = _given("--sheet", sheets, {s: n for s, n in names.items() if _ends(n, (".xlsx",))}, names)
-    encoding = _given("--encoding", encodings, {s: n for s, n in names.items() if not _ends(n, _BINARY)}, names)
-    delimiter = _given("--delimiter", delimiters, {s: n for s, n in names.items() if _ends(n, _TEXT)}, names)
-    return {
-        split: ReadAs(
-            sheet.get(split),
-            encoding_named(encoding[split]) if split in encoding else None,
-            delimiter_named(delimiter[split]) if split in delimiter else None,
-        )
-        for split in names
-    }
+    plain = {split: name.casefold().removesuffix(".gz") for split, name in names.items()}
+    workbooks = [split for split, name in plain.items() if name.endswith(".xlsx")]
+    texts = [split for split, name in plain.items() if not name.endswith(_BINARY)]
+    tables = [split for split, name in plain.items() if name.endswith(_TEXT)]
+    sheet = _given("--sheet", sheets, names, workbooks)
+    encoding = _given("--encoding", encodings, names, texts, encoding_named)
+    delimiter = _given("--delimiter", delimiters, names, tables, delimiter_named)
+    return {split: ReadAs(sheet.get(split), encoding.get(split), delimiter.get(split)) for split in names}
 
 
 def refuse_guesses(guesses: Mapping[Split, tuple[ReadAs, Sequence[str]]]) -> None:
-    """UserError naming what to say, where an encoding or a delimiter was told from the content (`--strict`).
+    """UserError naming the options to give, where an encoding or a delimiter was guessed (`--strict`).
 
-    guesses: for every file what was taken, and which fields of it were guessed.
+    guesses: for every file how it was read, and which fields of that were guessed.
     """
     found = [(split, thing, taken) for split, (taken, guessed) in guesses.items() for thing in guessed]
     if found:
-        told = [f"{thing} of the {split} file ({_told(thing, taken)})" for split, thing, taken in found]
+        named = [f"{thing} of the {split} file ({_in_words(thing, taken)})" for split, thing, taken in found]
         options = [f"--{thing} {split}={_option(thing, taken)}" for split, thing, taken in found]
         raise UserError(
-            f"Guessed, because the files do not state it: {'; '.join(told)}.",
+            f"Guessed, because the files do not state it: {'; '.join(named)}.",
             "--strict",
             f"If this is right, add {' '.join(options)}. If not, give the right values, or import without --strict.",
         )
 
 
-def _told(thing: str, taken: ReadAs) -> str:
+def _in_words(thing: str, taken: ReadAs) -> str:
     return ENCODINGS[taken.encoding or ""] if thing == "encoding" else words_for(taken.delimiter or "")
 
 
@@ -136,9 +133,13 @@ def _option(thing: str, taken: ReadAs) -> str:
 
 
 def _given(
-    option: str, values: Iterable[str], concerned: Mapping[Split, str], names: Mapping[Split, str]
+    option: str,
+    values: Iterable[str],
+    names: Mapping[Split, str],
+    concerned: Sequence[Split],
+    read: Callable[[str], str] = str,
 ) -> dict[Split, str]:
-    """Split -> value; what is said of one file wins over what is said of all."""
+    """Split -> value as `read` gives it; a value for one file wins over a value for all files, those `concerned`."""
     of_all: dict[Split, str] = {}
     of_one: dict[Split, str] = {}
     for value in values:
@@ -147,13 +148,9 @@ def _given(
         if split is None:
             if not concerned:
                 raise UserError("None of the files has this, by its ending.", option, "Leave it out.")
-            of_all |= dict.fromkeys(concerned, value)
+            of_all |= dict.fromkeys(concerned, read(value))
         elif split not in names:
             raise UserError(f"There is no {split} file.", option, f"Files are: {', '.join(names)}.")
         else:
-            of_one[split] = tail
+            of_one[split] = read(tail)
     return of_all | of_one
-
-
-def _ends(name: str, endings: tuple[str, ...]) -> bool:
-    return name.casefold().removesuffix(".gz").endswith(endings)

@@ -1,4 +1,4 @@
-"""Parquet: every column rendered as text. Size is bounded while decoding: the metadata does not reveal a bomb."""
+"""Parquet: every column as text. The size is counted while decoding, since the metadata does not reveal a bomb."""
 
 from __future__ import annotations
 
@@ -41,11 +41,10 @@ def read_parquet(content: Content, limits: Limits) -> Table:
     for column in schema:
         _check_type(column, content.name)
     check_cells(file.metadata.num_rows, len(columns), content.name, limits)
-    writer = TableWriter(content.name, columns, limits, content.notes)
-    writer.form = "Parquet"
+    writer = TableWriter(Table(content.name, notes=content.notes, form="Parquet"), columns, limits)
     rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type)]
     if rendered:
-        writer.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")
+        content.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")
     number = 0
     try:
         _check_size(file, content.name, limits)

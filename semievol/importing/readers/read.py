@@ -1,4 +1,4 @@
-"""A file to a table of text: the format is told by the content first, by the ending of the name second.
+"""Reads a file into a table of text. The content decides the format first, the ending of the name second.
 
 Values are never interpreted: `NA` stays a label, `007` stays `007`. Knows nothing of questions and answers.
 """
@@ -43,8 +43,8 @@ def read_table(
     """The table in a file or an upload.
 
     source: a path on this machine or the uploaded bytes. name: what the file is called; it is never used as a path.
-    read_as: what a person says about it. watch: is told how many bytes of the file were read.
-    An untrusted file goes through `contained.read_contained`.
+    read_as: how a person wants it to be read. watch: called with the number of bytes that were read.
+    An untrusted file is read by `sandbox.read_contained`.
     Raises UserError where the file as a whole cannot be used; single bad rows are in `Table.rejected`.
     """
     return unfold(_read(source, name, read_as, limits, watch), limits)
@@ -59,15 +59,15 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if head.startswith(b"PK\x03\x04"):
         if ending != ".xlsx":
             content.notes.append(f"The file is a workbook, although its name ends in {ending}.")
-        _refuse_sayings(content, read_as, "encoding", "delimiter")
+        _refuse_choices(content, read_as, "encoding", "delimiter")
         from semievol.importing.readers.spreadsheet import read_xlsx  # its library loads slowly and few files need it
 
         return read_xlsx(content, limits, read_as.sheet)
-    _refuse_sayings(content, read_as, "sheet")
+    _refuse_choices(content, read_as, "sheet")
     if head.startswith(b"PAR1"):
         if ending != ".parquet":
             content.notes.append(f"The file is Parquet, although its name ends in {ending}.")
-        _refuse_sayings(content, read_as, "encoding", "delimiter")
+        _refuse_choices(content, read_as, "encoding", "delimiter")
         return read_parquet(content, limits)
     _refuse_binary(content, head, wide=looks_wide(head, read_as.encoding))
     if ending in (".xlsx", ".parquet"):
@@ -78,15 +78,15 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
         )
     decide_encoding(content, read_as.encoding)
     if ending == ".txt" and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
-        ending = ".json"  # what was pasted has no name of its own
+        ending = ".json"  # pasted text has no ending of its own
     if ending in (".jsonl", ".ndjson", ".json"):
-        _refuse_sayings(content, read_as, "delimiter")
+        _refuse_choices(content, read_as, "delimiter")
         return read_json(content, limits, lines=ending != ".json")
     return read_delimited(content, limits, read_as.delimiter, expected=_BY_ENDING.get(ending, ""))
 
 
-def _refuse_sayings(content: Content, read_as: ReadAs, *things: str) -> None:
-    """UserError where a person says something about the file that a file of its format does not have."""
+def _refuse_choices(content: Content, read_as: ReadAs, *things: str) -> None:
+    """UserError where a person chose something that a file of this format does not have."""
     for thing in things:
         if getattr(read_as, thing) is not None:
             raise UserError(f"A file of this format has no {thing} to choose.", content.name, f"Leave the {thing} out.")

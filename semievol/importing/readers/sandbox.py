@@ -1,7 +1,7 @@
-"""Reading an untrusted file in a process of its own, with bounded memory, processor time and output.
+"""Reads an untrusted file in a child process with limited memory, processor time and output.
 
-Whatever a file does to its parser happens there: this process only maps the Arrow file that comes back, in which every
-cell is text. The message of a refused file comes back too.
+A file that breaks its parser breaks only the child. This process maps the Arrow file that the child wrote, in which
+every cell is text. Where the file is refused, the child sends the message.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ MEMORY = 3 * 2**30
 """Bytes of address space; a file of the largest size allowed needs less than half of it."""
 SECONDS = 900
 """Processor time."""
-_TOLD_EVERY = 0.1
+_REPORTED_EVERY = 0.1
+"""Seconds between two messages of progress."""
 _SMALLER = "Split the file into parts, or save it as CSV UTF-8 and try again."
-_HOUSE = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[3]
 
 
 def read_contained(
@@ -61,38 +62,37 @@ def read_contained(
         "memory": memory,
         "seconds": seconds,
     }
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
             [sys.executable, "-m", "semievol.importing.readers.sandbox"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
-            cwd=_HOUSE,
+            stderr=errors,
+            cwd=_ROOT,
             env=_environment(),
             encoding="utf-8",
         )
         try:
-            found = _followed(child, json.dumps(task), watch)
+            found = _result(child, json.dumps(task), watch)
             child.wait()
         finally:
-            child.kill()  # where whoever waits is interrupted
+            child.kill()  # it still runs where waiting for it was interrupted
             child.wait()
         if found is None:
-            complaints.seek(0)
-            said = complaints.read().decode("utf-8", "replace")[-4000:]
+            errors.seek(0)
+            said = errors.read().decode("utf-8", "replace")[-4000:]
             log.warning("reading ended with %s: %s", child.returncode, said)
-            what = _ended(child.returncode, said, memory, seconds)
+            what = _failure(child.returncode, said, memory, seconds)
             remedy = "Free some space on the disk, then try again." if "disk" in what else _SMALLER
             raise UserError(what, display_name(name), remedy)
     if "error" in found:
         raise UserError(**found["error"])
-    rejected = [Reject(**one) for one in found["rejected"]]
-    taken = ReadAs(**found["read_as"])
-    return Table.opened(cells, found["name"], rejected, read_as=taken, **found["told"])
+    found["rejected"] = [Reject(**one) for one in found["rejected"]]
+    return Table.opened(cells, **found | {"read_as": ReadAs(**found["read_as"])})
 
 
-def _ended(status: int, said: str, memory: int, seconds: int) -> str:
-    """Why a child ended without a word."""
+def _failure(status: int, said: str, memory: int, seconds: int) -> str:
+    """Why a child process ended without a result. status: its exit code; said: the end of its standard error."""
     if status in (-signal.SIGKILL, -signal.SIGXCPU):
         return f"Reading it took more than {seconds:,} s of processor time, which is the limit."
     if "No space left" in said or "Disk quota" in said:
@@ -102,8 +102,8 @@ def _ended(status: int, said: str, memory: int, seconds: int) -> str:
     return "The reader broke off; what it said is in the log."
 
 
-def _followed(child: subprocess.Popen[str], task: str, watch: Watch | None) -> dict[str, Any] | None:
-    """Gives the child its task and returns its last word; None where it ended without one."""
+def _result(child: subprocess.Popen[str], task: str, watch: Watch | None) -> dict[str, Any] | None:
+    """Gives the child process its task and waits for its result; None where it ended without one."""
     assert child.stdin is not None
     assert child.stdout is not None
     try:
@@ -112,37 +112,37 @@ def _followed(child: subprocess.Popen[str], task: str, watch: Watch | None) -> d
     except BrokenPipeError:
         return None
     for line in child.stdout:
-        told: dict[str, Any] = json.loads(line)
-        if "read" not in told:
-            return told
+        message: dict[str, Any] = json.loads(line)
+        if "read" not in message:
+            return message
         if watch is not None:
-            watch(told["read"])
+            watch(message["read"])
     return None
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours but what Python needs: a parser has no use for keys and addresses."""
+    """Only the variables that Python needs: a parser has no use for our keys and addresses."""
     kept = {
         name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV") if name in os.environ
     }
-    # One thread and the plain allocator take little address space, which is what is limited.
+    # One thread and the plain allocator need little address space, and address space is limited.
     return kept | {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
 
 
 def main() -> None:
-    """The child: limits itself, reads the task from standard input, tells its progress and the outcome."""
+    """The child process: limits itself, reads its task from standard input, prints its progress and the result."""
     task = json.load(sys.stdin)
     limits = Limits(**task["limits"])
     resource.setrlimit(resource.RLIMIT_AS, (task["memory"], task["memory"]))
     resource.setrlimit(resource.RLIMIT_CPU, (task["seconds"], task["seconds"]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * limits.decoded, 2 * limits.decoded))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    told = 0.0
+    reported = 0.0
 
     def watch(position: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > _TOLD_EVERY:
-            told = time.monotonic()
+        nonlocal reported
+        if time.monotonic() - reported > _REPORTED_EVERY:
+            reported = time.monotonic()
             print(json.dumps({"read": position}), flush=True)
 
     try:
@@ -151,9 +151,8 @@ def main() -> None:
     except UserError as error:
         outcome: dict[str, Any] = {"error": error.as_dict()}
     else:
-        rejected = [one.as_dict() for one in table.rejected]
-        kept = {"notes": table.notes, "sheets": table.sheets, "form": table.form, "guessed": table.guessed}
-        outcome = {"name": table.name, "rejected": rejected, "told": kept, "read_as": asdict(table.read_as)}
+        outcome = {name: getattr(table, name) for name in ("name", "notes", "sheets", "form", "guessed")}
+        outcome |= {"rejected": [asdict(one) for one in table.rejected], "read_as": asdict(table.read_as)}
     print(json.dumps(outcome), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""XLSX: one sheet as the text that the file stores. Sizes are checked before unpacking; formulas are never run."""
+"""XLSX: one sheet as the text that the file stores. Sizes are checked before unpacking; no formula is computed."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _UNREADABLE = (
 def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Table:
     """Table of `sheet` (the first one if not named); row numbers are the sheet's own."""
     check_archive(content, limits)
-    writer = TableWriter(content.name, limits=limits, notes=content.notes)
+    writer = TableWriter(Table(content.name, notes=content.notes), limits=limits)
     try:
         with content.open() as file:
             book = _opened(file, data_only=True)
-            name = _choose_sheet([one.title for one in book.worksheets], sheet, writer)
+            name = _choose_sheet([one.title for one in book.worksheets], sheet, writer.file)
             with content.open(watched=True) as again:
                 formulas = _opened(again)
                 _read_sheet(book[name], formulas[name], writer, limits)
-            _note_layout(content, book[name], writer)
+            _note_layout(content, book[name])
     except _UNREADABLE as error:
         raise UserError(
             f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
@@ -64,7 +64,7 @@ def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Tab
 
 
 class _Reader(ExcelReader):
-    """openpyxl's own changes shared strings: of `_x005F_` it drops all but the first character."""
+    """openpyxl's reader with its own shared strings: openpyxl drops all but the first character of `_x005F_`."""
 
     def read_strings(self) -> None:
         part = self.package.find(SHARED_STRINGS)
@@ -114,15 +114,15 @@ def check_archive(content: Content, limits: Limits) -> None:
         raise UserError(f"The workbook is damaged ({str(error)[:120]}).", content.name, _SAVE_AGAIN) from None
 
 
-def _choose_sheet(names: list[str], wanted: str | None, writer: TableWriter) -> str:
+def _choose_sheet(names: list[str], wanted: str | None, file: Table) -> str:
     if wanted is not None and wanted not in names:
-        raise UserError(f'There is no sheet "{wanted}".', writer.name, f"Choose one of: {', '.join(names)}.")
+        raise UserError(f'There is no sheet "{wanted}".', file.name, f"Choose one of: {', '.join(names)}.")
     chosen = wanted or names[0]
-    writer.form = f'XLSX, sheet "{chosen}"'
-    writer.read_as = ReadAs(sheet=chosen)
-    writer.sheets = [chosen, *(name for name in names if name != chosen)]
+    file.form = f'XLSX, sheet "{chosen}"'
+    file.read_as = ReadAs(sheet=chosen)
+    file.sheets = [chosen, *(name for name in names if name != chosen)]
     if len(names) > 1:
-        writer.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(writer.sheets[1:])}.')
+        file.notes.append(f'Sheet "{chosen}" was read; the others are: {", ".join(file.sheets[1:])}.')
     return chosen
 
 
@@ -135,10 +135,11 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) 
         if not writer.columns:
             if values:
                 names = [(value or "").strip() for value in values]
-                check_columns(names, writer.name, limits, number)
+                check_columns(names, writer.file.name, limits, number)
                 writer.widen(names)
             continue
-        unstored = _formula_without_value(cells, sources)
+        pairs = enumerate(zip(cells, sources, strict=False))
+        unstored = next((i for i, (cell, source) in pairs if cell.value is None and source.data_type == "f"), None)
         if all(value is None for value in values) and unstored is None:
             seen["blank"] += 1
         elif unstored is not None and len(values) <= len(writer.columns):
@@ -147,7 +148,7 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) 
         elif not _rejected(number, cells, values, writer):
             seen.update({sort for cell in cells if (sort := _sort(cell.value))})
             writer.add(number, values + [None] * (len(writer.columns) - len(values)))
-    writer.notes += [told.format(seen[sort]) for sort, told in _SEEN.items() if seen[sort]]
+    writer.file.notes += [note.format(seen[sort]) for sort, note in _SEEN.items() if seen[sort]]
 
 
 def _rejected(number: int, cells: tuple[Any, ...], values: list[str | None], writer: TableWriter) -> bool:
@@ -164,8 +165,9 @@ def _rejected(number: int, cells: tuple[Any, ...], values: list[str | None], wri
     return error is not None
 
 
-def _note_layout(content: Content, sheet: Any, writer: TableWriter) -> None:
-    """What is seen otherwise than it is stored: hidden rows, and merged cells, of which only the first has text."""
+def _note_layout(content: Content, sheet: Any) -> None:
+    """Notes what looks different in a spreadsheet program: hidden rows, and merged cells, of which only the first has
+    text."""
     hidden = merged = 0
     with content.open() as file, zipfile.ZipFile(file) as archive, archive.open(sheet._worksheet_path) as part:
         kept = b""
@@ -176,9 +178,9 @@ def _note_layout(content: Content, sheet: Any, writer: TableWriter) -> None:
             merged += text[:whole].count(b"<mergeCell ")
             kept = text[whole:][-MEGABYTE:]
     if hidden:
-        writer.notes.append(f"Rows that are hidden in the workbook, and were read as well: {hidden:,}.")
+        content.notes.append(f"Rows that are hidden in the workbook, and were read as well: {hidden:,}.")
     if merged:
-        writer.notes.append(f"Merged ranges in the sheet, where only the first cell holds the value: {merged:,}.")
+        content.notes.append(f"Merged ranges in the sheet, where only the first cell holds the value: {merged:,}.")
 
 
 def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
@@ -189,13 +191,6 @@ def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
 
 def _named(writer: TableWriter, position: int) -> str:
     return writer.columns[position] if position < len(writer.columns) else str(position + 1)
-
-
-def _formula_without_value(cells: tuple[Any, ...], sources: tuple[Any, ...]) -> int | None:
-    for position, (cell, source) in enumerate(zip(cells, sources, strict=False)):
-        if cell.value is None and source.data_type == "f":
-            return position
-    return None
 
 
 def _sort(value: Any) -> str:
@@ -213,7 +208,7 @@ def _text(value: Any, data_type: str = "") -> str | None:
         return _unescaped(value) if value and data_type == "s" else value
     if isinstance(value, bool):
         return str(value).upper()
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+    if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     return _duration(value) if isinstance(value, datetime.timedelta) else str(value)
 

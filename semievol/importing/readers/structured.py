@@ -1,4 +1,4 @@
-"""JSON Lines and JSON arrays of objects: strings decoded, every other value kept as the text that stands in the file.
+"""JSON Lines and JSON arrays of objects: strings decoded, every other value kept as it is written.
 
 Numbers are never parsed (a 23-digit number stays as written); lists and objects inside a record stay JSON text.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from semievol.errors import UserError
@@ -46,24 +47,16 @@ _DECODER = json.JSONDecoder(
 def read_json(content: Content, limits: Limits, lines: bool) -> Table:
     """Table of a JSONL (`lines`) or JSON file; the other one of the two is recognised and noted."""
     try:
-        if lines:
-            first = _first_character(content)
-            if first == "[":
-                content.notes.append("The file is one JSON array, not JSON Lines; its elements are the records.")
-                return _read_array(content, limits)
-            return _read_lines(content, limits)
-        return _read_array(content, limits)
+        first = next((line.strip()[0] for line in content.lines() if line.strip()), None) if lines else ""
+        if first is None:
+            raise _blank(content)
+        if first == "[":
+            content.notes.append("The file is one JSON array, not JSON Lines; its elements are the records.")
+        return _read_lines(content, limits) if lines and first != "[" else _read_array(content, limits)
     except RecursionError:
         raise UserError(
             "The JSON is nested too deeply to be read.", content.name, "Flatten the records to plain fields."
         ) from None
-
-
-def _first_character(content: Content) -> str:
-    for line in content.lines():
-        if line.strip():
-            return line.strip()[0]
-    raise UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
 
 
 def _read_lines(content: Content, limits: Limits) -> Table:
@@ -92,7 +85,7 @@ def _read_array(content: Content, limits: Limits) -> Table:
     text = content.text()
     position = _skip(text, 0)
     if position == len(text):
-        raise UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
+        raise _blank(content)
     if text[position] == "{":
         return _read_object(content, text, position, limits)
     if text[position] != "[":
@@ -111,7 +104,7 @@ def _read_object(content: Content, text: str, position: int, limits: Limits) -> 
     if _skip(text, end) < len(text):
         content.notes.append("The file is JSON Lines, one object per line.")
         return _read_lines(content, limits)
-    arrays = [(key, start) for key, start in _fields(text, position) if text[start] == "["]
+    arrays = [(key, start) for key, _, start, _ in _fields(text, position) if text[start] == "["]
     if len(arrays) != 1:
         raise UserError("The file is one object, not an array of objects.", content.name, _ONE_PER_LINE)
     content.notes.append(f'The records are the elements of "{arrays[0][0]}".')
@@ -119,7 +112,7 @@ def _read_object(content: Content, text: str, position: int, limits: Limits) -> 
 
 
 def _elements(content: Content, text: str, position: int, limits: Limits, alone: bool = False) -> Table:
-    """Records of the array at `position`; nothing may follow it where it stands `alone`."""
+    """Records of the array at `position`; nothing may follow it if it is `alone`."""
     reading = _Reading(content, limits)
     position = _skip(text, position + 1)
     number = 0
@@ -142,19 +135,17 @@ def _elements(content: Content, text: str, position: int, limits: Limits, alone:
 
 
 class _Reading:
-    """Records as they come in; a key that was not seen before becomes a further column."""
+    """Collects records; a key that no earlier record had becomes another column."""
 
     def __init__(self, content: Content, limits: Limits) -> None:
-        self.writer = TableWriter(content.name, limits=limits, notes=content.notes)
-        self.writer.form = f"JSON, {content.encoding_name}"
-        self.writer.read_as, self.writer.guessed = content.read_as, content.guessed
-        self.limits = limits
+        form = f"JSON, {content.encoding_name}"
+        file = Table(content.name, notes=content.notes, form=form, read_as=content.read_as, guessed=content.guessed)
+        self.writer = TableWriter(file, limits=limits)
         self.nested: dict[str, None] = {}
         self.columns: dict[str, None] = {}
         self.keys: Counter[int] = Counter()
         """Number of fields -> records that have so many."""
         self.waiting: list[tuple[int, dict[str, str | None]]] = []
-        self.written: set[str] = set()
 
     def take(self, number: int, text: str) -> None:
         try:
@@ -169,14 +160,13 @@ class _Reading:
             self.keys[len(record)] += 1
             if new := [key for key in record if key not in self.columns]:
                 self.columns.update(dict.fromkeys(new))
-                check_columns(list(self.columns), self.writer.name, self.limits)
+                check_columns(list(self.columns), self.writer.file.name, self.writer.limits)
             if len(self.waiting) >= _GATHERED:
                 self._write()
 
     def _write(self) -> None:
-        """Hands on the records that wait; columns that came with them are widened by once, not one by one."""
-        self.writer.widen([column for column in self.columns if column not in self.written])
-        self.written.update(self.columns)
+        """Passes the waiting records to the writer, after all the columns that came with them at once."""
+        self.writer.widen(list(self.columns)[len(self.writer.columns) :])
         for number, record in self.waiting:
             self.writer.add(number, [record.get(column) for column in self.columns])
         self.waiting = []
@@ -190,10 +180,9 @@ class _Reading:
         if _skip(text, end) < len(text):
             raise json.JSONDecodeError("Extra data", text, end)
         record: dict[str, str | None] = {}
-        for key, start in _fields(text, 0):
+        for key, decoded, start, end in _fields(text, 0):
             if not key.strip():
                 raise _Bad("A field has no name.")
-            decoded, end = _DECODER.raw_decode(text, start)
             record[key] = decoded if text[start] == '"' else None if decoded is None else text[start:end]
             if text[start] in "[{":
                 self.nested[key] = None
@@ -203,28 +192,31 @@ class _Reading:
         self._write()
         varying = self.keys.total() - self.keys[len(self.columns)]
         if varying:
-            self.writer.notes.append(f"Records that lack some of the fields, whose cells are empty: {varying:,}.")
+            self.writer.file.notes.append(f"Records that lack some of the fields, whose cells are empty: {varying:,}.")
         if self.nested:
-            self.writer.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
+            self.writer.file.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
         return finished(self.writer, "record")
 
 
-def _fields(text: str, position: int) -> list[tuple[str, int]]:
-    """Key and start of the value of every field of the (valid) object that starts at `position`."""
-    found: list[tuple[str, int]] = []
+def _fields(text: str, position: int) -> Iterator[tuple[str, Any, int, int]]:
+    """Key, value, and where the value starts and ends, of every field of the (valid) object at `position`."""
     position = _skip(text, position + 1)
     while text[position] != "}":
         key, end = _DECODER.raw_decode(text, position)
         start = _skip(text, _skip(text, end) + 1)
-        found.append((key, start))
-        _, end = _DECODER.raw_decode(text, start)
+        value, end = _DECODER.raw_decode(text, start)
+        yield key, value, start, end
         position = _skip(text, end)
         if text[position] == ",":
             position = _skip(text, position + 1)
-    return found
+
+
+def _blank(content: Content) -> UserError:
+    return UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
 
 
 def _skip(text: str, position: int) -> int:
+    """The first position from `position` on that is no white space."""
     match = _SPACE.match(text, position)
     return match.end() if match else position
 

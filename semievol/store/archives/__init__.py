@@ -1,5 +1,5 @@
 """Whole projects as rows, out of the database and into it.
 
-`taking` reads a project's rows, `restoring` checks and stores them, `belongings` knows from the schema which rows
-belong to a project, `traceless` removes what tells of the machine.
+`export_rows` reads a project's rows, `import_rows` checks and stores them. `ownership` derives from the schema which
+rows are a project's, `redaction` removes paths and keys of this machine.
 """

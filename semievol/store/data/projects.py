@@ -1,12 +1,16 @@
-"""Projects: making, finding, changing, copying and deleting them, and the folder that belongs to each.
+"""Projects: making, finding, changing, copying and deleting them, with their folders.
 
-Their data lives in `versions` and `records`.
+Their data is in `versions` and `records`.
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
+import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,21 @@ from sqlalchemy.exc import IntegrityError
 from semievol.errors import UserError
 from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
-from semievol.store.data.in_use import in_use
-from semievol.store.data.versions import NewVersion, arriving, as_task, copy_rows, inserted_id, write_version
+from semievol.store.data.versions import (
+    NewVersion,
+    as_task,
+    copy_rows,
+    copy_version,
+    gathered,
+    in_use,
+    inserted_id,
+    write_version,
+)
 from semievol.store.database import Store, timestamp
 
 LONGEST_NAME = 120
+_INCOMING = "incoming-"
+_DAY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Project:
 
 
 def check_name(store: Store, name: str) -> str:
-    """The name as it will be stored. Raises UserError where it cannot be a new project's name."""
+    """The name as it will be stored. Raises UserError if a new project cannot have it."""
     name = _valid_name(name)
     with store.read() as connection:
         if connection.execute(select(schema.projects.c.id).where(schema.projects.c.name == name)).first():
@@ -53,18 +67,16 @@ def create_project(
 ) -> Project:
     """A new, empty project."""
     name = _valid_name(name)
-    values = {"name": name, "task": _task_values(task), "settings": settings or {}, "created": timestamp()}
     with store.write() as connection:
-        project_id = _insert(store, connection, values)
+        project_id = _insert(store, connection, name, task, settings or {})
     return find_project(store, project_id)
 
 
 def create_with_data(store: Store, name: str, first: NewVersion) -> Project:
-    """A new project with its first dataset version: both or neither; `clear_leftovers` is the caller's to call."""
+    """A new project with its first dataset version, both or neither; call it inside `clearing_leftovers`."""
     name = _valid_name(name)
-    values = {"name": name, "task": _task_values(first.task), "settings": {}, "created": timestamp()}
-    with arriving(store, first) as (connection, counts):
-        project_id = _insert(store, connection, values)
+    with gathered(store, first) as (connection, counts):
+        project_id = _insert(store, connection, name, first.task, {})
         write_version(connection, project_id, first, counts)
     return find_project(store, project_id)
 
@@ -94,30 +106,20 @@ def find_project(store: Store, name_or_id: str | int) -> Project:
 
 
 def list_projects(store: Store, archived: bool = False) -> list[Project]:
-    """Projects, newest first; the archived ones are left out unless asked for."""
+    """Projects, newest first. archived: whether archived ones are listed, too."""
     with store.read() as connection:
         return _load(connection, literal(True) if archived else schema.projects.c.archived.is_(False))
 
 
 def update_project(
-    store: Store,
-    id: int,
-    *,
-    name: str | None = None,
-    task: Task | None = None,
-    settings: dict[str, Any] | None = None,
-    archived: bool | None = None,
+    store: Store, id: int, *, settings: dict[str, Any] | None = None, archived: bool | None = None
 ) -> Project:
-    """Changes what is given and leaves the rest."""
-    given: dict[str, Any] = {"name": None if name is None else _valid_name(name), "task": _task_values(task)}
-    given |= {"settings": settings, "archived": archived}
+    """Changes the given fields."""
+    given = {"settings": settings, "archived": archived}
     values = {key: value for key, value in given.items() if value is not None}
     if values:
         with store.write() as connection:
-            try:
-                connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(**values))
-            except IntegrityError:
-                raise taken(str(name)) from None
+            connection.execute(update(schema.projects).where(schema.projects.c.id == id).values(**values))
     return find_project(store, id)
 
 
@@ -126,19 +128,10 @@ def duplicate_project(store: Store, id: int, name: str) -> Project:
     source = find_project(store, id)
     name = _valid_name(name)
     with store.write() as connection:
-        values = {"name": name, "task": _task_values(source.task), "settings": source.settings, "created": timestamp()}
-        copy_id = _insert(store, connection, values)
+        copy_id = _insert(store, connection, name, source.task, source.settings)
         copy_rows(connection, schema.calibration, {"project_id": id}, {"project_id": copy_id})
         if source.version_id is not None:
-            old = connection.execute(
-                select(schema.versions).where(schema.versions.c.id == source.version_id)
-            ).mappings()
-            kept = {key: value for key, value in old.one().items() if key != "id"}
-            version_id = inserted_id(
-                connection, schema.versions, kept | {"project_id": copy_id, "number": 1, "created": timestamp()}
-            )
-            for table in (schema.records, schema.hidden_gold):
-                copy_rows(connection, table, {"version_id": source.version_id}, {"version_id": version_id})
+            copy_version(connection, source.version_id, {"project_id": copy_id, "number": 1})
     uploads = project_folder(store, id) / "uploads"
     if uploads.is_dir():
         shutil.copytree(uploads, project_folder(store, copy_id) / "uploads", dirs_exist_ok=True)
@@ -156,16 +149,42 @@ def delete_project(store: Store, id: int) -> None:
 
 
 def project_folder(store: Store, id: int) -> Path:
-    """Where the project's files are; made if it is not there."""
+    """The folder of the project's files; made if it does not exist."""
     folder = _folder(store, id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
-def clear_leftovers(store: Store, id: int) -> None:
-    """Removes what an import that was not committed left: files that no version names, the folder of no project."""
+@contextmanager
+def incoming_folder(store: Store) -> Iterator[Path]:
+    """An empty folder for files that are not stored yet, on the workspace's own disk, so that they can be put in place
+    by a rename. It is removed at the end of the block; folders of processes that were killed are removed a day later.
+    """
+    for left in store.home.glob(f"{_INCOMING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=store.home, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def clearing_leftovers(store: Store) -> Iterator[list[int]]:
+    """A list to which the block adds the projects whose folders it writes to; if it fails, they are cleaned up."""
+    touched: list[int] = []
+    try:
+        yield touched
+    except BaseException:
+        for id in touched:
+            with suppress(UserError, OSError):  # the first error is the one to show
+                _clear_leftovers(store, id)
+        raise
+
+
+def _clear_leftovers(store: Store, id: int) -> None:
+    """Removes what a failed import left: uploads that no version names, and the folder if there is no such project."""
     v = schema.versions.c
-    with store.write() as connection:  # whoever else is about to store waits
+    with store.write() as connection:  # so that nobody else stores meanwhile
         if not _load(connection, schema.projects.c.id == id):
             shutil.rmtree(_folder(store, id), ignore_errors=True)
             return
@@ -177,27 +196,28 @@ def clear_leftovers(store: Store, id: int) -> None:
 
 
 def clear_orphan(store: Store, id: int) -> None:
-    """Removes the folder of a project that is only about to be made: what a killed import left, for numbers are given
-    out once. The caller holds the write lock."""
+    """Empties the folder of a project that is about to be made. Numbers are given out once, so what is in it was left
+    by an import that was killed. The caller holds the write lock."""
     shutil.rmtree(_folder(store, id), ignore_errors=True)
 
 
 def adapter_place(id: int, number: int | str) -> str:
-    """Where an adapter that came with the project lies, as places are stored: relative to the workspace."""
+    """Path of an adapter that was imported with the project, relative to the workspace, as paths are stored."""
     return f"projects/{int(id)}/adapters/{number}"
 
 
 def run_folder(store: Store, id: int, run_id: int) -> Path:
-    """Where a run of the project has its log, its checkpoints and its evolved adapter; it may not be there yet."""
+    """The folder of a run's log, checkpoints and evolved adapter; it may not exist yet."""
     return _folder(store, id) / "runs" / str(run_id)
 
 
-def _insert(store: Store, connection: Connection, values: dict[str, Any]) -> int:
+def _insert(store: Store, connection: Connection, name: str, task: Task | None, settings: dict[str, Any]) -> int:
     """A new row of `projects`, whose folder is empty."""
+    values = {"name": name, "task": task and asdict(task), "settings": settings, "created": timestamp()}
     try:
         project_id = inserted_id(connection, schema.projects, values)
     except IntegrityError:
-        raise taken(values["name"]) from None
+        raise taken(name) from None
     clear_orphan(store, project_id)
     return project_id
 
@@ -219,10 +239,6 @@ def _load(connection: Connection, where: Any) -> list[Project]:
 
 def _counts(stored: dict[str, int] | None) -> dict[Split, int]:
     return {split: (stored or {}).get(split, 0) for split in SPLITS}
-
-
-def _task_values(task: Task | None) -> dict[str, Any] | None:
-    return None if task is None else asdict(task)
 
 
 def _valid_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The records of a dataset version as they are read back: whole, a page at a time, one by one; hidden gold apart."""
+"""Reading the records of a dataset version: all, a page, or single ones; hidden gold is read apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import cast as cast_
 from semievol.errors import UserError
 from semievol.records import SPLITS, Record, Split
 from semievol.store import schema
-from semievol.store.database import Store
+from semievol.store.database import Store, in_parts
 
 RECORD = (
     schema.records.c.record_id,
@@ -30,8 +30,7 @@ _WALKED = 5_000
 def load_records(store: Store, version_id: int, split: Split | None = None) -> list[Record]:
     """Records as they were imported, split by split, in order of their row."""
     query = select(*RECORD).where(*_in_split(version_id, split)).order_by(schema.records.c.position)
-    with store.read() as connection:
-        return [as_record(row) for row in connection.execute(query)]
+    return [as_record(row) for row in store.rows(query)]
 
 
 def records_by_id(store: Store, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
@@ -41,7 +40,7 @@ def records_by_id(store: Store, version_id: int, ids: Iterable[str]) -> dict[str
 
 
 def linked(store: Store, version_id: int, record_id: str) -> tuple[Record, int] | None:
-    """The record that an address names and its place in its split, counted from 0; None where there is no such one."""
+    """The record that an address names, and its place in its split, counted from 0; None if there is no such record."""
     c = schema.records.c
     with store.read() as connection:
         row = connection.execute(
@@ -55,14 +54,13 @@ def linked(store: Store, version_id: int, record_id: str) -> tuple[Record, int] 
 
 
 def walk_records(store: Store, version_id: int, split: Split) -> Iterator[tuple[Record, str | None]]:
-    """Records of a split in order of their row, each with its hidden gold; a few thousand are in memory at a time."""
+    """Records of a split in order of their row, each with its hidden gold; a few thousand at a time are in memory."""
     r, g = schema.records.c, schema.hidden_gold.c
     joined = schema.records.outerjoin(schema.hidden_gold, (g.version_id == r.version_id) & (g.record_id == r.record_id))
     query = select(r.position, g.answer, *RECORD).select_from(joined).where(*_in_split(version_id, split))
     last = -1
     while True:
-        with store.read() as connection:
-            rows = connection.execute(query.where(r.position > last).order_by(r.position).limit(_WALKED)).all()
+        rows = store.rows(query.where(r.position > last).order_by(r.position).limit(_WALKED))
         if not rows:
             return
         last = rows[-1][0]
@@ -74,11 +72,8 @@ def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
     c = schema.records.c
     query = select(c.split, c.answer, func.count()).where(c.version_id == version_id, c.answer.is_not(None))
     found: dict[Split, dict[str, int]] = {}
-    with store.read() as connection:
-        for split, answer, times in connection.execute(
-            query.group_by(c.split, c.answer).order_by(func.count().desc(), c.answer)
-        ):
-            found.setdefault(split, {})[answer] = times
+    for split, answer, times in store.rows(query.group_by(c.split, c.answer).order_by(func.count().desc(), c.answer)):
+        found.setdefault(split, {})[answer] = times
     return {split: found[split] for split in SPLITS if split in found}
 
 
@@ -87,8 +82,7 @@ def longest(store: Store, version_id: int) -> int:
     c = schema.records.c
     parts = (c.question, cast_(c.options, Text), func.coalesce(c.answer, ""))
     size = func.max(sum(map(func.octet_length, parts)))
-    with store.read() as connection:
-        return int(connection.execute(select(size).where(c.version_id == version_id)).scalar() or 0)
+    return int(store.value(select(size).where(c.version_id == version_id)) or 0)
 
 
 def records_page(
@@ -108,18 +102,23 @@ def records_page(
 
 
 def hidden_gold(store: Store, version_id: int) -> dict[str, str]:
-    """Record id -> the answer that is kept for measuring only."""
+    """Record id -> hidden gold: the answer that is used for measuring only."""
     c = schema.hidden_gold.c
-    with store.read() as connection:
-        rows = connection.execute(select(c.record_id, c.answer).where(c.version_id == version_id))
-        return {row.record_id: row.answer for row in rows}
+    rows = store.rows(select(c.record_id, c.answer).where(c.version_id == version_id))
+    return {row.record_id: row.answer for row in rows}
 
 
 def hidden_gold_count(store: Store, version_id: int) -> int:
-    """How many records have an answer that is kept for measuring only."""
-    with store.read() as connection:
-        query = select(func.count()).where(schema.hidden_gold.c.version_id == version_id)
-        return int(connection.execute(query).scalar_one())
+    """How many records have hidden gold."""
+    return int(store.value(select(func.count()).where(schema.hidden_gold.c.version_id == version_id)))
+
+
+def record_keys(connection: Connection, round_id: int) -> dict[str, int]:
+    """Record id -> key for all records of the round's dataset version."""
+    r, v = schema.rounds.c, schema.records.c
+    version_id = select(r.version_id).where(r.id == round_id).scalar_subquery()
+    rows = connection.execute(select(v.record_id, v.key).where(v.version_id == version_id))
+    return {row.record_id: row.key for row in rows}
 
 
 def as_record(row: Sequence[Any]) -> Record:
@@ -142,9 +141,9 @@ def find_records(connection: Connection, version_id: int, ids: Iterable[str]) ->
     """Records by id, in the order of `ids`. Raises UserError for the first that the version does not have."""
     wanted = list(ids)
     found: dict[str, Record] = {}
-    for start in range(0, len(wanted), 500):
-        some = schema.records.c.record_id.in_(wanted[start : start + 500])
-        rows = connection.execute(select(*RECORD).where(schema.records.c.version_id == version_id, some))
+    for some in in_parts(wanted):
+        mine = (schema.records.c.version_id == version_id, schema.records.c.record_id.in_(some))
+        rows = connection.execute(select(*RECORD).where(*mine))
         found |= {row.record_id: as_record(row) for row in rows}
     for record_id in wanted:
         if record_id not in found:
@@ -160,7 +159,7 @@ def containing(connection: Connection, column: Any, search: str) -> ColumnElemen
     """Whether `column` contains `search`, in upper or lower case."""
     if connection.dialect.name != "sqlite":
         return cast(ColumnElement[bool], column.icontains(search, autoescape=True))
-    # SQLite's LIKE folds ASCII letters by itself, three times faster than through lower(), and others never.
+    # SQLite's LIKE ignores case for ASCII letters only, three times faster than with lower(); others are spelled out.
     spellings = {search} if search.isascii() else {search, search.lower(), search.upper(), search.capitalize()}
     return or_(*(column.contains(spelling, autoescape=True) for spelling in sorted(spellings)))
 

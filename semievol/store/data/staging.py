@@ -1,13 +1,12 @@
-"""Records on their way into a dataset version: gathered in tables of the connection's own, without a lock, then moved.
+"""Writing records into a dataset version: gathered in temporary tables without a lock, then moved under the lock.
 
-A million records take long to be made and little to be moved; meanwhile others decide, and runs report.
+Making a million records takes long, moving them does not, so reviewers and runs can write meanwhile.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, exists, func, insert, literal, select
@@ -17,7 +16,7 @@ from semievol.errors import UserError
 from semievol.records import SPLITS, Record, Split
 from semievol.store import schema
 from semievol.store.columns import as_json
-from semievol.store.database import SCRATCH
+from semievol.store.database import SCRATCH, in_parts
 
 _PLACES = ("position", "row")
 _NAMES = [column.name for column in schema.records.columns if column.name not in ("key", "version_id")]
@@ -43,21 +42,19 @@ def gather(
     hidden_gold: Mapping[str, str] | Iterable[tuple[str, str]],
     watch: Callable[[int], None] | None,
 ) -> Counter[Split]:
-    """Puts records and hidden gold, taken as they come, into tables of the connection's own.
+    """Puts records and hidden gold into temporary tables of this connection; returns the number of records per split.
 
-    watch: is told how many records were gathered. Returns how many there are per split.
+    watch: called with the number of records gathered so far.
     """
     _staged.create(connection)
     _gold.create(connection)
     counts: Counter[Split] = Counter(dict.fromkeys(SPLITS, 0))
-    waiting = iter(records)
-    while some := list(islice(waiting, _AT_ONCE)):
+    for some in in_parts(records, _AT_ONCE):
         insert_rows(connection, _staged, [_row(place, one) for place, one in enumerate(some, counts.total())])
         counts.update(record.split for record in some)
         if watch is not None:
             watch(counts.total())
-    known = iter(hidden_gold.items() if isinstance(hidden_gold, Mapping) else hidden_gold)
-    while pairs := list(islice(known, _AT_ONCE)):
+    for pairs in in_parts(hidden_gold.items() if isinstance(hidden_gold, Mapping) else hidden_gold, _AT_ONCE):
         insert_rows(connection, _gold, pairs)
     return counts
 
@@ -71,7 +68,7 @@ def move(connection: Connection, version_id: int) -> None:
         connection.execute(insert(schema.records).from_select(columns, gathered))
     except IntegrityError:
         raise UserError("Two records have the same id.", "records", "Make ids differ.") from None
-    # By the index of the records: PostgreSQL reads all that were gathered once per answer for a NOT IN of many.
+    # NOT EXISTS uses the index of the records; for NOT IN, PostgreSQL would scan all gathered rows once per answer.
     there = exists().where(v.version_id == version_id, v.record_id == g.record_id)
     lost = select(func.min(g.record_id)).where(~there)
     if (missing := connection.execute(lost).scalar()) is not None:
@@ -83,14 +80,14 @@ def move(connection: Connection, version_id: int) -> None:
 def _row(position: int, record: Record) -> tuple[Any, ...]:
     """A record in the order of `_NAMES`."""
     options = as_json(list(record.options))
-    said = (record.id, record.split, record.question, options, record.answer)
-    return (position, *said, record.row, record.content_hash, record.source_id, record.group)
+    content = (record.id, record.split, record.question, options, record.answer)
+    return (position, *content, record.row, record.content_hash, record.source_id, record.group)
 
 
 def insert_rows(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
-    """Inserts rows whose values are as the database has them, in the order of the columns.
+    """Inserts rows whose values are in the order of the columns, converted for the database already.
 
-    SQLite's driver takes finished tuples as they are, in three fifths of the time."""
+    Giving such tuples to SQLite's driver directly takes three fifths of the time."""
     names = [column.name for column in table.columns]
     if connection.dialect.name == "sqlite":
         statement = insert(table).compile(dialect=connection.dialect, column_keys=names)

@@ -1,6 +1,6 @@
-"""Decisions of the experts: appended, never changed, carried over by content.
+"""Decisions of the experts: appended, never changed. They belong to a record's content, so later versions keep them.
 
-What they mean for a candidate, `selection.decisions` says.
+`selection.decisions` says what they mean for a candidate.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.store import schema
 from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task
-from semievol.store.database import Store
-from semievol.store.decisions.standing import COLUMNS, FIELDS, load, refresh_candidates, standing_in
-from semievol.store.decisions.undone import STANDS
+from semievol.store.database import Store, in_parts
+from semievol.store.decisions.standing import COLUMNS, FIELDS, STANDS, load, refresh_candidates, standing_in
 from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
 
@@ -28,8 +27,11 @@ _AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a reviewer says about records. answer: for `edit`, the right one. key: of the press, which counts once."""
+class NewDecision:
+    """One reviewer's decision, to be applied to one or more records.
+
+    answer: for `edit`, the right one. key: names the key press or click; what arrives twice under it is stored once.
+    """
 
     action: str
     answer: str | None = None
@@ -50,7 +52,7 @@ def decide(
     note: str = "",
     key: str | None = None,
 ) -> Decision:
-    """Appends a decision; when this returns, it is on disk. The same `key` twice stores one decision."""
+    """Appends a decision, which is on disk when this returns. The same `key` twice stores one decision."""
     shown = {record_id: answer_shown}
     return decide_many(
         store, project_id, round_id, shown, action, answer=answer, reviewer=reviewer, note=note, key=key
@@ -72,7 +74,7 @@ def decide_many(
 ) -> list[Decision]:
     """The same decision about many records (id -> answer shown), all of them or none; one `undo` takes all back.
 
-    only_undecided: what somebody has decided on meanwhile is left as it is. watch: is told how many were written.
+    only_undecided: leaves out records that somebody has decided on meanwhile. watch: called with the number written.
     answer: for `edit`, the answer that all of them get. The same `key` twice stores them once.
     """
     with store.write() as connection:
@@ -81,9 +83,9 @@ def decide_many(
             decided = select(v.record_id).join(schema.candidates, c.record_key == v.key)
             decided = decided.where(c.round_id == round_id, c.decision.in_((*ASSERTS, *REMOVES)))
             known = set(connection.execute(decided).scalars())
-            shown = {record_id: said for record_id, said in shown.items() if record_id not in known}
-        said = Said(action=action, answer=answer, reviewer=reviewer, note=note, key=key)
-        return write_decisions(connection, store, project_id, round_id, shown, said, watch)
+            shown = {record_id: answer_shown for record_id, answer_shown in shown.items() if record_id not in known}
+        new = NewDecision(action=action, answer=answer, reviewer=reviewer, note=note, key=key)
+        return write_decisions(connection, store, project_id, round_id, shown, new, watch)
 
 
 def write_decisions(
@@ -92,46 +94,44 @@ def write_decisions(
     project_id: int,
     round_id: int,
     shown: Mapping[str, str | None],
-    said: Said,
+    new: NewDecision,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
     """As `decide_many`, inside the caller's transaction."""
-    known = _of_key(connection, project_id, said.key)
+    known = _of_key(connection, project_id, new.key)
     if known:
         return known
-    same = {"project_id": project_id, "round_id": round_id, "action": said.action, "note": said.note}
-    same |= {"reviewer": said.reviewer, "at": store.now(connection), "undoes": None}
+    same = {"project_id": project_id, "round_id": round_id, "action": new.action, "note": new.note}
+    same |= {"reviewer": new.reviewer, "at": store.now(connection), "undoes": None}
     same |= {"batch": uuid.uuid4().hex if len(shown) > 1 else None}
     rows = [
         same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
-        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, said).items()
+        for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, new).items()
     ]
-    return _append(connection, project_id, rows, said.key, watch)
+    return _append(connection, project_id, rows, new.key, watch)
 
 
 def newest(store: Store, project_id: int, reviewer: str) -> int | None:
-    """Id of the decision that `undo` would take back, a bulk decision's last one; None if there is none."""
+    """Id of the decision that `undo` would take back (of a bulk decision the last one); None if there is none."""
     with store.read() as connection:
         found = _newest(connection, project_id, reviewer)
     return None if found is None else int(found.id)
 
 
 def together(store: Store, project_id: int, decision_id: int) -> int:
-    """How many decisions that stand go with this one where it is taken back: those of its batch."""
+    """How many standing decisions are taken back with this one: those of its batch."""
     c = schema.decisions.c
     batch = select(c.batch).where(c.project_id == project_id, c.id == decision_id).scalar_subquery()
     query = select(func.count()).where(c.project_id == project_id, (c.id == decision_id) | (c.batch == batch), *STANDS)
-    with store.read() as connection:
-        return int(connection.execute(query).scalar_one())
+    return int(store.value(query))
 
 
 def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
     """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
 
-    Returns the entry that undoes; what was undone stays in the history. The same `key` twice undoes once. Answers of a
-    random review are taken back there (`reviews.undo`), so that nobody opens one again without knowing.
+    Returns the new entry `undo`; the decision stays in the history. The same `key` twice undoes once. Answers of a
+    random review are left to `reviews.undo`, so that nobody reopens a question of a review by accident.
     """
-    c = schema.decisions.c
     with store.write() as connection:
         known = _of_key(connection, project_id, key)
         if known:
@@ -139,13 +139,11 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
         found = _newest(connection, project_id, reviewer)
         if found is None:
             return None
-        which = c.id == found.id if found.batch is None else c.batch == found.batch
-        taken = load(connection, select(*COLUMNS).where(*_own(project_id, reviewer), which).order_by(c.id))
-        return _take_back(connection, store, taken, reviewer, found.batch, key)[-1]
+        return _take_back(connection, store, found, _own(project_id, reviewer), reviewer, key)[-1]
 
 
 def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
-    """SQL conditions: a reviewer's decision that stands, and was not made in a random review."""
+    """SQL conditions: a standing decision of this reviewer that was not made in a random review."""
     c = schema.decisions.c
     in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == c.id).exists()
     return (c.project_id == project_id, c.reviewer == reviewer, ~in_review, *STANDS)
@@ -166,10 +164,10 @@ def take_back(
     key: str | None = None,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
-    """Undoes one entry of the history, whoever made it and however long ago, a bulk decision as a whole.
+    """Undoes any entry of the history, whoever made it; a bulk decision as a whole.
 
-    Returns the entries that undo; none where it is undone already. Raises UserError where there is no such decision.
-    watch: is told how many were taken back.
+    Returns the new entries `undo`; none if it is undone already. Raises UserError if there is no such decision.
+    watch: called with the number taken back.
     """
     c = schema.decisions.c
     with store.write() as connection:
@@ -181,15 +179,13 @@ def take_back(
         ).one_or_none()
         if found is None:
             raise UserError(f"There is no decision {decision_id} to take back.", "history", "Choose another entry.")
-        which = c.id == found.id if found.batch is None else c.batch == found.batch
-        taken = load(connection, select(*COLUMNS).where(c.project_id == project_id, which, *STANDS).order_by(c.id))
-        return _take_back(connection, store, taken, reviewer, found.batch, key, watch) if taken else []
+        return _take_back(connection, store, found, (c.project_id == project_id, *STANDS), reviewer, key, watch)
 
 
 def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "", key: str | None = None) -> Decision:
-    """Says again what an entry of the history said, as a new entry of this reviewer, which then is the newest.
+    """Repeats a decision of the history as a new entry of this reviewer, which then is the newest.
 
-    Raises UserError where there is no such decision, or its record is not in the data of its round any more.
+    Raises UserError if there is no such decision, or if its record is no longer in the data of its round.
     """
     c = schema.decisions.c
     with store.write() as connection:
@@ -199,24 +195,28 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
             raise UserError(f"There is no decision {decision_id} to restore.", "history", "Choose another entry.")
         old = found[0]
         shown = {old.record_id: old.answer_shown}
-        said = Said(action=old.action, answer=old.answer, reviewer=reviewer, note=old.note, key=key)
-        return write_decisions(connection, store, project_id, old.round_id, shown, said)[0]
+        new = NewDecision(action=old.action, answer=old.answer, reviewer=reviewer, note=old.note, key=key)
+        return write_decisions(connection, store, project_id, old.round_id, shown, new)[0]
 
 
 def _take_back(
     connection: Connection,
     store: Store,
-    taken: Sequence[Decision],
+    entry: Any,
+    conditions: Sequence[Any],
     reviewer: str,
-    batch: str | None,
     key: str | None,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
+    """Undoes those decisions of the entry's batch that meet these SQL conditions; none may be left."""
+    taken = _batch(connection, entry, *conditions)
+    if not taken:
+        return []
     at = store.now(connection)
     rows = [
         {"project_id": d.project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
         | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
-        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": batch and f"undo {batch}"}
+        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": entry.batch and f"undo {entry.batch}"}
         for d in taken
     ]
     return _append(connection, taken[0].project_id, rows, key, watch)
@@ -228,37 +228,28 @@ def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
         return standing_in(connection, project_id)
 
 
-def newer(store: Store, project_id: int, content_hash: str, after_id: int) -> list[Decision]:
-    """What was said about one content after entry `after_id`, undone or not: what a page that showed that entry as the
-    last one (`RecordView.last_entry`) does not know yet."""
+def since(store: Store, project_id: int, after_id: int, content_hash: str | None = None) -> list[Decision]:
+    """Every entry of the project after entry `after_id`, undone or not, oldest first; of one content if it is given."""
     c = schema.decisions.c
-    mine = (c.project_id == project_id, c.content_hash == content_hash, c.id > after_id)
-    with store.read() as connection:
-        return load(connection, select(*COLUMNS).where(*mine).order_by(c.id))
-
-
-def since(store: Store, project_id: int, after_id: int) -> list[Decision]:
-    """Every entry of the project after entry `after_id`, oldest first."""
-    c = schema.decisions.c
-    with store.read() as connection:
-        query = select(*COLUMNS).where(c.project_id == project_id, c.id > after_id)
-        return load(connection, query.order_by(c.id))
+    query = select(*COLUMNS).where(c.project_id == project_id, c.id > after_id).order_by(c.id)
+    if content_hash is not None:
+        query = query.where(c.content_hash == content_hash)
+    return [Decision(*row) for row in store.rows(query)]
 
 
 def in_bulk(store: Store, project_id: int) -> frozenset[str]:
     """Content hashes on which a bulk decision stands."""
     c = schema.decisions.c
-    with store.read() as connection:
-        query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
-        return frozenset(connection.execute(query).scalars())
+    query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
+    return frozenset(content for (content,) in store.rows(query))
 
 
 def _checked(
-    connection: Connection, project_id: int, round_id: int, shown: Mapping[str, str | None], said: Said
+    connection: Connection, project_id: int, round_id: int, shown: Mapping[str, str | None], new: NewDecision
 ) -> dict[str, tuple[str, str | None]]:
-    """Record id -> content hash and the answer that is asserted. Raises UserError for what makes no sense."""
-    if said.action not in ACTIONS:
-        raise UserError(f'"{said.action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
+    """Record id -> (content hash, asserted answer). Raises UserError for an action or answer that is not allowed."""
+    if new.action not in ACTIONS:
+        raise UserError(f'"{new.action}" is not a decision.', "action", f"Choose one of: {', '.join(ACTIONS)}.")
     r, v = schema.rounds.c, schema.versions.c
     query = select(r.version_id, v.task).join(schema.versions, v.id == r.version_id)
     row = connection.execute(query.where(r.id == round_id, r.project_id == project_id)).one_or_none()
@@ -267,8 +258,8 @@ def _checked(
     task = as_task(row.task)
     found = {}
     for record_id, record in find_records(connection, row.version_id, shown).items():
-        asserted = shown[record_id] if said.action == "accept" else said.answer if said.action == "edit" else None
-        if said.action in ASSERTS:
+        asserted = {"accept": shown[record_id], "edit": new.answer}.get(new.action)
+        if new.action in ASSERTS:
             _check_answer(record, asserted, allowed_answers(task, record) if task else ())
         found[record_id] = (record.content_hash, asserted)
     return found
@@ -291,11 +282,10 @@ def _append(
     key: str | None,
     watch: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
-    """Stores the rows; `key` stands with the last of them and so stands for all of their batch."""
+    """Stores the rows. `key` is stored with the last one only, and is found there for the whole batch."""
     entry = insert(schema.decisions).returning(schema.decisions.c.id, sort_by_parameter_order=True)
     ids: list[int] = []
-    for start in range(0, len(rows), _AT_ONCE):
-        some = rows[start : start + _AT_ONCE]
+    for some in in_parts(rows, _AT_ONCE):
         keyed = [row | {"key": key if row is rows[-1] else None} for row in some]
         ids += connection.execute(entry, keyed).scalars()
         refresh_candidates(connection, project_id, (row["content_hash"] for row in some))
@@ -306,11 +296,15 @@ def _append(
 
 
 def _of_key(connection: Connection, project_id: int, key: str | None) -> list[Decision]:
-    """What was stored under this key before, the whole batch of it."""
+    """The entries that were stored under this key before, with their whole batch."""
     c = schema.decisions.c
     mine = select(c.id, c.batch).where(c.project_id == project_id, c.key == key)
     row = connection.execute(mine).one_or_none() if key is not None else None
-    if row is None:
-        return []
-    which = c.id == row.id if row.batch is None else c.batch == row.batch
-    return load(connection, select(*COLUMNS).where(c.project_id == project_id, which).order_by(c.id))
+    return [] if row is None else _batch(connection, row, c.project_id == project_id)
+
+
+def _batch(connection: Connection, entry: Any, *conditions: Any) -> list[Decision]:
+    """The entries stored together with this one (a row with `id` and `batch`), or it alone where there is no batch."""
+    c = schema.decisions.c
+    same = c.id == entry.id if entry.batch is None else c.batch == entry.batch
+    return load(connection, select(*COLUMNS).where(*conditions, same).order_by(c.id))

@@ -1,4 +1,4 @@
-"""The history of decisions as it is read, newest entry first: whole, or searched and a page at a time."""
+"""Reading the history of decisions, newest entry first: whole, or searched and a page at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, or_, select
 from semievol.store import schema
 from semievol.store.data.records import containing, table
 from semievol.store.database import Store
-from semievol.store.decisions.undone import was_undone
+from semievol.store.decisions.standing import was_undone
 
 _d, _r, _v = schema.decisions.c, schema.rounds.c, schema.records.c
 _FIELDS = tuple(name for name in _d.keys() if name not in ("batch", "key"))  # noqa: SIM118 - a column collection
@@ -26,7 +26,7 @@ _SEARCHED = (_v.question, _d.note, _d.answer_shown, _d.answer, _d.reviewer)
 
 @dataclass(frozen=True)
 class HistoryPage:
-    """entries: some of those that were found, columns as `history`; found: how many were, of `total` in the project."""
+    """entries: one page of the entries found, columns as `history`. found: how many were found, of `total`."""
 
     entries: pd.DataFrame
     found: int
@@ -35,8 +35,7 @@ class HistoryPage:
 
 def history(store: Store, project_id: int) -> pd.DataFrame:
     """Every entry, newest first: the decision's fields, the question, and whether it was undone."""
-    with store.read() as connection:
-        return _frame(connection.execute(_ENTRIES.where(_d.project_id == project_id).order_by(_d.id.desc())).all())
+    return _frame(store.rows(_ENTRIES.where(_d.project_id == project_id).order_by(_d.id.desc())))
 
 
 def history_page(store: Store, project_id: int, *, search: str = "", offset: int = 0, limit: int = 100) -> HistoryPage:

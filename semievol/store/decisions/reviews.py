@@ -1,4 +1,4 @@
-"""Random reviews: what was drawn when, and every answer, stored with the decision that it is in one transaction."""
+"""Random reviews: which records were drawn when, and every answer, stored in one transaction with its decision."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from semievol.errors import UserError
 from semievol.evidence.reviews import Mode, Review, Sample, Seen
 from semievol.selection.decisions import ASSERTS
 from semievol.store import schema
-from semievol.store.data.records import find_record
+from semievol.store.data.records import find_record, record_keys
 from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.decisions import Said, take_back, write_decisions
-from semievol.store.decisions.selections import record_keys
-from semievol.store.decisions.undone import was_undone
+from semievol.store.decisions.decisions import NewDecision, take_back, write_decisions
+from semievol.store.decisions.standing import was_undone
 from semievol.store.runs.rounds import bump
 
 _v, _a, _r = schema.reviews.c, schema.reviewed.c, schema.rounds.c
@@ -37,7 +36,7 @@ def begin(
     prior: tuple[float, float] = (1.0, 1.0),
     reviewer: str = "",
 ) -> Review:
-    """Opens the round's next review. order: the kept set's record ids as they are to be drawn."""
+    """Opens the round's next review. order: record ids of the kept set, in the order in which they are drawn."""
     if not order:
         raise UserError("There is nothing to draw from.", "review", "Choose a policy that keeps undecided records.")
     if not 1 <= size <= MOST:
@@ -52,8 +51,7 @@ def begin(
         values |= {"drawn": [keys[record_id] for record_id in order], "policy": policy.model_dump(mode="json")}
         values |= {"prior": list(prior), "created": store.now(connection)}
         review_id = inserted_id(connection, schema.reviews, values)
-        project_id = connection.execute(select(_r.project_id).where(_r.id == round_id)).scalar_one()
-        bump(connection, project_id=project_id)
+        bump(connection, project_id=_project_id(connection, round_id))
     return get(store, review_id)
 
 
@@ -62,13 +60,16 @@ def answer(
     review: Review,
     record_id: str,
     action: str,
-    said: str | None = None,
+    right_answer: str | None = None,
     repeat: bool = False,
     reviewer: str = "",
     key: str | None = None,
 ) -> bool:
-    """Appends an answer, and, unless the question was a repeated one, the decision that it is. The same `key` twice
-    stores them once. False where the record was answered already (by a colleague, a moment ago): it stays as it is."""
+    """Appends an answer and the decision that it makes; an answer to a repeated question makes none. The same `key`
+    twice stores them once. Returns False, and stores nothing, if somebody has answered the question meanwhile.
+
+    right_answer: the asserted answer, where `action` asserts one.
+    """
     with store.write() as connection:
         mine = select(_a.id).where(_a.review_id == review.id)
         if key is not None and connection.execute(mine.where(_a.key == key)).first():
@@ -82,10 +83,10 @@ def answer(
         if not repeat:
             shown = {record_id: review.sample.shown.get(record_id)}
             named = None if key is None else f"review {review.id} {key}"
-            answered = Said(action=action, answer=said, reviewer=reviewer, note=NOTE, key=named)
-            made = write_decisions(connection, store, home.project_id, review.round_id, shown, answered)
+            new = NewDecision(action=action, answer=right_answer, reviewer=reviewer, note=NOTE, key=named)
+            made = write_decisions(connection, store, home.project_id, review.round_id, shown, new)
             decision_id = made[0].id
-        asserted = said if action in ASSERTS else None
+        asserted = right_answer if action in ASSERTS else None
         values = {"review_id": review.id, "record_key": record_key, "repeat": repeat, "action": action}
         values |= {"answer": asserted, "decision_id": decision_id, "key": key, "reviewer": reviewer}
         connection.execute(insert(schema.reviewed).values(values))
@@ -94,12 +95,12 @@ def answer(
 
 
 def undo(store: Store, review: Review, reviewer: str = "", key: str | None = None) -> bool:
-    """Takes back this reviewer's newest answer of the review, whose question then is open again; False for none. The
-    same `key` twice takes one back."""
+    """Takes back this reviewer's newest answer of the review, so that its question is open again; False if there is
+    none. The same `key` twice takes one back."""
     columns = (_a.id, _a.decision_id, _a.record_key)
     newest = select(*columns).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
     with store.write() as connection:
-        project_id = connection.execute(select(_r.project_id).where(_r.id == review.round_id)).scalar_one()
+        project_id = _project_id(connection, review.round_id)
         if key is not None and _known(connection, project_id, review.id, key):
             return True
         found = connection.execute(newest.order_by(_a.id.desc()).limit(1)).one_or_none()
@@ -109,14 +110,14 @@ def undo(store: Store, review: Review, reviewer: str = "", key: str | None = Non
             connection.execute(update(schema.reviewed).where(_a.id == found.id).values(retracted=True))
             press = {"review_id": review.id, "record_key": found.record_key, "repeat": True, "action": "undo"}
             press |= {"retracted": True, "key": key, "reviewer": reviewer}
-            connection.execute(insert(schema.reviewed).values(press))  # so that its key is known
+            connection.execute(insert(schema.reviewed).values(press))  # only so that its key is found again
             bump(connection, project_id=project_id)
             return True
     return bool(take_back(store, project_id, found.decision_id, reviewer, key))
 
 
 def _known(connection: Connection, project_id: int, review_id: int, key: str) -> bool:
-    """Whether something was taken back under this key, a repeated answer or a decision."""
+    """Whether an answer to a repeated question, or a decision, was taken back under this key."""
     d = schema.decisions.c
     keyed = (
         select(_a.id).where(_a.review_id == review_id, _a.key == key),
@@ -125,14 +126,17 @@ def _known(connection: Connection, project_id: int, review_id: int, key: str) ->
     return any(connection.execute(query).first() is not None for query in keyed)
 
 
+def _project_id(connection: Connection, round_id: int) -> int:
+    return int(connection.execute(select(_r.project_id).where(_r.id == round_id)).scalar_one())
+
+
 def end(store: Store, review_id: int) -> None:
-    """Stops an open review before all were answered; what is known by then stays, under the bound for any time."""
+    """Ends an open review early. Its answers stay valid, with the bound that holds at any time."""
     with store.write() as connection:
         found = _load(connection, _v.id == review_id)
         if found and found[0].open:
             connection.execute(update(schema.reviews).where(_v.id == review_id).values(ended=store.now(connection)))
-            project_id = connection.execute(select(_r.project_id).where(_r.id == found[0].round_id)).scalar_one()
-            bump(connection, project_id=project_id)
+            bump(connection, project_id=_project_id(connection, found[0].round_id))
 
 
 def get(store: Store, review_id: int) -> Review:
@@ -159,8 +163,8 @@ def _load(connection: Connection, where: Any) -> list[Review]:
         ever = set(connection.execute(select(_a.record_key).where(_a.review_id == row.id)).scalars())
         reached = max((place for place, key in enumerate(row.drawn[: row.size], start=1) if key in ever), default=0)
         seen = [
-            Seen(names[key][0], action, said, repeat)
-            for key, action, said, repeat in connection.execute(standing.order_by(_a.id))
+            Seen(names[key][0], action, given, repeat)
+            for key, action, given, repeat in connection.execute(standing.order_by(_a.id))
         ]
         mode: Mode = "any_time" if row.ended is not None else row.mode
         shown = dict(names.values())
@@ -194,5 +198,5 @@ def _names(connection: Connection, round_id: int, keys: Sequence[int]) -> dict[i
     c, v = schema.candidates.c, schema.records.c
     query = select(c.record_key, v.record_id, c.answer).join(schema.records, v.key == c.record_key)
     rows = connection.execute(query.where(c.round_id == round_id, c.record_key.in_(keys)))
-    found = {key: (record_id, said) for key, record_id, said in rows}
+    found = {key: (record_id, shown) for key, record_id, shown in rows}
     return {key: found[key] for key in keys if key in found}

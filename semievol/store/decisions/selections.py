@@ -1,9 +1,12 @@
-"""Frozen selections: numbered within a round, never changed."""
+"""Frozen selections: numbered within a round, never changed.
+
+A selection is frozen in the transaction that makes sure that no decision was saved since its answers were found.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,22 +16,72 @@ from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Frozen
 from semievol.selection.decisions import ASSERTS
-from semievol.selection.freezing import Accepted
+from semievol.selection.freezing import Accepted, Considered, accepted
 from semievol.store import schema
-from semievol.store.data.records import table
-from semievol.store.data.versions import inserted_id
-from semievol.store.database import Store, timestamp
-from semievol.store.decisions.undone import STANDS
+from semievol.store.data.records import record_keys, table
+from semievol.store.data.versions import inserted_id, task_of
+from semievol.store.database import Store, in_parts, timestamp
+from semievol.store.decisions.decisions import in_bulk
+from semievol.store.decisions.reviews import list_reviews
+from semievol.store.decisions.standing import STANDS
+from semievol.store.results.results import calibration_frame, candidate_frame
+from semievol.store.runs import rounds
 from semievol.store.runs.rounds import bump
 
 
+def considered(store: Store, round_id: int) -> Considered:
+    """What a selection of this round is made from at present; the hidden gold of the pool is left out."""
+    round_ = rounds.get_round(store, round_id)
+    return Considered(
+        task=task_of(store, round_.version_id),
+        pool=candidate_frame(store, round_id).assign(gold=None),
+        calibration=calibration_frame(store, round_id),
+        texts=rounds.shift(store, round_id),
+        reviews=list_reviews(store, round_id),
+        in_bulk=in_bulk(store, round_.project_id),
+    )
+
+
+class FoundBefore:
+    """What `work` finds accepted in a round: found before a transaction, and found again in it if it is out of date.
+
+    So the long search holds no lock, and no decision that is saved meanwhile is lost.
+    work: reads on connections of its own, and writes nothing.
+    """
+
+    def __init__(self, store: Store, round_id: int, work: Callable[[], Accepted]) -> None:
+        with store.read() as connection:
+            self._revision = rounds.revision_in(connection, round_id)
+        self._round_id, self._work = round_id, work
+        self._found = work()
+
+    def now(self, connection: Connection) -> Accepted:
+        """As found before, or found again if the round changed meanwhile. The transaction keeps others from writing."""
+        same = rounds.revision_in(connection, self._round_id) == self._revision
+        return self._found if same else self._work()
+
+
+def freeze(store: Store, round_id: int, policy: Policy) -> Frozen:
+    """Freezes what policy and decisions accept now as the round's next selection; the newest one if nothing changed.
+
+    Raises UserError with the reason if nothing is accepted.
+    """
+    found = FoundBefore(store, round_id, lambda: accepted(policy, considered(store, round_id)))
+    with store.write() as connection:
+        now = found.now(connection)
+        if not now.answers:
+            cure = "Change the policy on the Selection page, or accept records by hand."
+            raise UserError(now.reason, "selection", cure)
+        return write_selection(connection, round_id, policy, now)
+
+
 def write_selection(
-    connection: Connection, round_id: int, policy: Policy | None, accepted: Accepted, run_id: int | None = None
+    connection: Connection, round_id: int, policy: Policy | None, kept: Accepted, run_id: int | None = None
 ) -> Frozen:
-    """Freezes what is accepted, inside the caller's transaction: the round's next selection, or the newest one itself
-    where nothing has changed since. run_id: the run that froze it, if one did."""
-    answers = dict(accepted.answers)
-    origins = {record_id: accepted.origins.get(record_id, "pseudo") for record_id in answers}
+    """Freezes `kept`, inside the caller's transaction, as the round's next selection; returns the newest one if it is
+    the same. run_id: the run that freezes it, if one does."""
+    answers = dict(kept.answers)
+    origins = {record_id: kept.origins.get(record_id, "pseudo") for record_id in answers}
     newest = load_selection(connection, round_id)
     if newest is not None and (newest.policy, newest.answers, newest.origins) == (policy, answers, origins):
         return newest
@@ -38,7 +91,7 @@ def write_selection(
         raise UserError(f'There is no record "{unknown[0]:.80}".', "selection", "Freeze records of this round only.")
     number = 1 if newest is None else newest.number + 1
     values = {"round_id": round_id, "number": number, "created": timestamp(), "run_id": run_id}
-    values["evidence"] = None if accepted.evidence is None else dict(accepted.evidence)
+    values["evidence"] = None if kept.evidence is None else dict(kept.evidence)
     values |= {"policy": None if policy is None else policy.model_dump(mode="json")}
     values |= {"size": len(answers), "origins": dict(Counter(origins.values()))}
     selection_id = inserted_id(connection, schema.selections, values)
@@ -63,9 +116,9 @@ def _decisions_behind(connection: Connection, keys: Sequence[int]) -> dict[int, 
     )
     query = select(r.key, func.max(d.id).label("newest")).select_from(joined).where(d.action.in_(ASSERTS), *STANDS)
     found: dict[int, int] = {}
-    for start in range(0, len(keys), 500):
-        some = query.where(r.key.in_(keys[start : start + 500])).group_by(r.key)
-        found |= {row.key: row.newest for row in connection.execute(some)}
+    for some in in_parts(keys):
+        rows = connection.execute(query.where(r.key.in_(some)).group_by(r.key))
+        found |= {row.key: row.newest for row in rows}
     return found
 
 
@@ -87,9 +140,7 @@ def selections(store: Store, round_id: int) -> list[dict[str, Any]]:
     """The round's selections, oldest first: number, created, policy, evidence, size, origins (how many of each)."""
     c = schema.selections.c
     query = select(c.number, c.created, c.policy, c.evidence, c.size, c.origins)
-    with store.read() as connection:
-        rows = connection.execute(query.where(c.round_id == round_id).order_by(c.number))
-        return [dict(row) for row in rows.mappings()]
+    return [row._asdict() for row in store.rows(query.where(c.round_id == round_id).order_by(c.number))]
 
 
 def selection_frame(store: Store, round_id: int, number: int) -> pd.DataFrame:
@@ -115,11 +166,3 @@ def selection_frame(store: Store, round_id: int, number: int) -> pd.DataFrame:
         rows = connection.execute(query.order_by(s.record_key)).all()
     frame = table(rows, [column.name for column in columns] + list(MEASURES))
     return frame.astype(dict.fromkeys((*MEASURES, "decided"), "float64"))
-
-
-def record_keys(connection: Connection, round_id: int) -> dict[str, int]:
-    """Record id -> key for all records of the round's dataset version."""
-    r, v = schema.rounds.c, schema.records.c
-    version_id = select(r.version_id).where(r.id == round_id).scalar_subquery()
-    rows = connection.execute(select(v.record_id, v.key).where(v.version_id == version_id))
-    return {row.record_id: row.key for row in rows}

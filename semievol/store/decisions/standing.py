@@ -1,8 +1,11 @@
-"""The decisions that stand, read by content, and the standing decision written beside every candidate."""
+"""Standing decisions: those that no later entry of the append-only history takes back.
+
+They are read by content, and the one that counts is written beside every candidate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from itertools import groupby
 from typing import Any
@@ -13,7 +16,7 @@ from semievol.records import Decision, Record, Task
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.versions import task_in
-from semievol.store.decisions.undone import STANDS
+from semievol.store.database import in_parts
 from semievol.task.answers import allowed_answers
 
 FIELDS = (
@@ -21,10 +24,20 @@ FIELDS = (
     *("reviewer", "at", "undoes"),
 )
 COLUMNS = [schema.decisions.c[name] for name in FIELDS]
+_undoing = schema.decisions.alias("undoing")
+
+
+def was_undone(decision_id: Any) -> Any:
+    """SQL condition: this column names a decision that was taken back; false where it names none."""
+    return select(_undoing.c.id).where(_undoing.c.undoes == decision_id).exists()
+
+
+STANDS = (schema.decisions.c.action != "undo", ~was_undone(schema.decisions.c.id))
+"""SQL conditions: the entry is a decision, and was not taken back."""
 
 
 def allowed_in(connection: Connection, version_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Content hash -> the answers that a dataset version allows for it; those that it does not have are left out."""
+    """Content hash -> the answers that a dataset version allows for it; contents that it does not have are left out."""
     r = schema.records.c
     task = task_in(connection, version_id)
     query = select(r.content_hash, r.options).where(r.version_id == version_id)
@@ -59,13 +72,13 @@ def refresh_candidates(connection: Connection, project_id: int, hashes: Iterable
     query = select(*columns, v.version_id, v.options).join(schema.rounds, r.id == c.round_id)
     query = query.join(schema.records, v.key == c.record_key).where(r.project_id == project_id)
     wanted = list(dict.fromkeys(hashes))
-    said = standing_for(connection, project_id, wanted)
+    decisions = standing_for(connection, project_id, wanted)
     task_of = cache(partial(task_in, connection))
     changes = []
     for some in in_parts(wanted):
         for row in connection.execute(query.where(c.content_hash.in_(some))):
             allowed = _allowed(task_of(row.version_id), row.options)
-            now = standing_decision(said.get(row.content_hash, ()), row.answer, allowed)
+            now = standing_decision(decisions.get(row.content_hash, ()), row.answer, allowed)
             decision, decided = (now.action, now.answer) if now else (None, None)
             if (decision, decided) != (row.decision, row.decided_answer):
                 changes.append({"of": row.round_id, "key": row.record_key, "decision": decision, "decided": decided})
@@ -82,10 +95,3 @@ def _allowed(task: Task, options: Sequence[str]) -> tuple[str, ...]:
 
 def load(connection: Connection, query: Any) -> list[Decision]:
     return [Decision(*row) for row in connection.execute(query)]
-
-
-def in_parts(hashes: Iterable[str]) -> Iterator[list[str]]:
-    """Few enough at a time for one statement's parameters."""
-    wanted = list(hashes)
-    for start in range(0, len(wanted), 500):
-        yield wanted[start : start + 500]

@@ -1,5 +1,5 @@
-"""What models answered and what came of it.
+"""What models answered, and the outcome of runs.
 
-`results` reads a round's results as frames, pages and single records. `responses` and `candidates` translate between
-table rows and values; `outcomes` holds test answers, the evaluation and adapters.
+`results` reads a round's results as frames, pages and single records. `rows` translates responses and candidates to
+table rows and back; `outcomes` holds test answers, the evaluation and adapters.
 """

@@ -1,8 +1,7 @@
-"""What a run came to: answers to the test set, the evaluation, the adapters."""
+"""The outcome of a run: answers to the test set, the evaluation, the adapters."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -38,27 +37,28 @@ def predictions(store: Store, run_id: int) -> pd.DataFrame:
 
 
 def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
-    """The run's evaluation as `evolve` judged it; None where it has not come to that."""
+    """The run's evaluation as `evolve` stored it; None if there is none."""
     c = schema.evaluations.c
-    with store.read() as connection:
-        found: dict[str, Any] | None = connection.execute(select(c.document).where(c.run_id == run_id)).scalar()
-        return found
+    found: dict[str, Any] | None = store.value(select(c.document).where(c.run_id == run_id))
+    return found
 
 
 def adapters(store: Store, round_id: int) -> dict[str, str]:
     """Stage -> folder of the finished adapter: the round's `warm_up`, and `tune` of the newest run that has one."""
+    queries = {
+        "warm_up": select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id),
+        "tune": _newest_tuned(round_id, schema.runs.c.adapter),
+    }
     with store.read() as connection:
-        query = select(schema.rounds.c.warm_up_adapter).where(schema.rounds.c.id == round_id)
-        found = {"warm_up": connection.execute(query).scalar(), "tune": _tuned(connection, round_id)}
-    return {stage: str(located(store, path)) for stage, path in found.items() if path is not None}
+        found = {stage: connection.execute(query).scalar() for stage, query in queries.items()}
+    return {stage: str(store.located(path)) for stage, path in found.items() if path is not None}
 
 
-def brought(store: Store, round_id: int) -> bool:
-    """Whether the round came with an archive and had been run before: by a worker that this workspace never saw."""
+def came_finished(store: Store, round_id: int) -> bool:
+    """Whether the round came with an archive and has a finished run: such a run has no host in this workspace."""
     c = schema.runs.c
     elsewhere = select(c.id).where(c.round_id == round_id, c.status == "done", c.host.is_(None))
-    with store.read() as connection:
-        return connection.execute(elsewhere.limit(1)).first() is not None
+    return store.value(elsewhere.limit(1)) is not None
 
 
 def evolved_adapter(store: Store, round_id: int) -> str | None:
@@ -68,9 +68,8 @@ def evolved_adapter(store: Store, round_id: int) -> str | None:
 
 def run_adapter(store: Store, run_id: int) -> str | None:
     """The evolved adapter that this run made."""
-    with store.read() as connection:
-        path = connection.execute(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id)).scalar()
-    return None if path is None else str(located(store, path))
+    path = store.value(select(schema.runs.c.adapter).where(schema.runs.c.id == run_id))
+    return None if path is None else str(store.located(path))
 
 
 def trained_on(store: Store, round_id: int) -> Frozen | None:
@@ -80,9 +79,9 @@ def trained_on(store: Store, round_id: int) -> Frozen | None:
         return None if number is None else load_selection(connection, round_id, number)
 
 
-def take_over(connection: Connection, run_id: int, round_id: int) -> None:
-    """Gives a run that only evaluates, and has no answers yet, those of the run that made the round's newest evolved
-    adapter, and the selection that this one used."""
+def copy_answers(connection: Connection, run_id: int, round_id: int) -> None:
+    """Copies test answers and selection of the run that made the round's newest evolved adapter to a run that only
+    evaluates; not if that run has answers already."""
     p, n = schema.predictions, schema.runs.c
     maker = connection.execute(_newest_tuned(round_id, n.id)).scalar()
     begun = connection.execute(select(p.c.run_id).where(p.c.run_id == run_id).limit(1)).first()
@@ -95,17 +94,8 @@ def take_over(connection: Connection, run_id: int, round_id: int) -> None:
     connection.execute(update(schema.runs).where(n.id == run_id).values(selection_used=used))
 
 
-def located(store: Store, path: str) -> Path:
-    """A stored path as it is now: what lies in the workspace is stored relative to it, so that it may be moved."""
-    return store.home / path
-
-
-def _tuned(connection: Connection, round_id: int) -> str | None:
-    return connection.execute(_newest_tuned(round_id, schema.runs.c.adapter)).scalar()
-
-
 def _newest_tuned(round_id: int, column: Any) -> Any:
-    """A column of the newest run that made the round an evolved adapter, of one that has ended where there is one."""
+    """The query for a column of the newest run with an evolved adapter in this round; ended runs come first."""
     c = schema.runs.c
     tuned = select(column).where(c.round_id == round_id, c.adapter.is_not(None))
     return tuned.order_by(c.ended.desc().nulls_last(), c.id.desc()).limit(1)

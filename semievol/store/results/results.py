@@ -1,6 +1,6 @@
-"""Reading a round's and a run's results: as frames for whole-pool figures, page by page for tables, one record whole.
+"""Reading a round's results: as frames of the whole pool, page by page for tables, or all about one record.
 
-Writes nothing. A frame of 100,000 candidates is worth keeping: `revision` says when it is out of date.
+Writes nothing. A frame of 100,000 candidates is worth caching: `revision` says when it is out of date.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from semievol.store.data.records import RECORD, as_record, containing, find_reco
 from semievol.store.data.versions import as_task, task_in
 from semievol.store.database import Store
 from semievol.store.decisions.standing import standing_for
-from semievol.store.results.responses import as_response, said
-from semievol.store.runs.rounds import revision_in, spent_in
+from semievol.store.results.rows import as_response, response_columns
+from semievol.store.runs.rounds import get_round, spent_in
 from semievol.task.answers import allowed_answers
 
 _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
@@ -34,8 +34,8 @@ class RecordView:
     """Everything that a round holds about one record.
 
     responses: one per collaborator. decision: the standing one. gold: the hidden gold of a pool record, the known
-    answer of any other. last_entry: id of the newest entry in the history of this content, 0 if there is none; see
-    `decisions.newer`.
+    answer of any other. last_entry: id of the newest decision on this content, 0 if there is none; `decisions.since`
+    finds what is newer.
     """
 
     record: Record
@@ -50,29 +50,26 @@ class RecordView:
 
 def revision(store: Store, round_id: int) -> int:
     """Grows with every write to the round's results or decisions."""
-    with store.read() as connection:
-        found = revision_in(connection, round_id)
+    found = store.value(select(schema.rounds.c.revision).where(schema.rounds.c.id == round_id))
     if found is None:
         raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
-    return found
+    return int(found)
 
 
 def written(store: Store, round_id: int) -> int:
-    """As `revision`, of results alone: decisions leave it as it is."""
+    """As `revision`, but decisions do not change it."""
     c = schema.rounds.c
-    with store.read() as connection:
-        return int(connection.execute(select(c.revision - c.decided).where(c.id == round_id)).scalar_one())
+    return int(store.value(select(c.revision - c.decided).where(c.id == round_id)))
 
 
 def has_candidates(store: Store, round_id: int) -> bool:
     """Whether the round's pool has candidates."""
     any_ = select(_c.record_key).where(_c.round_id == round_id, _c.pool.is_(True)).limit(1)
-    with store.read() as connection:
-        return connection.execute(any_).first() is not None
+    return store.value(any_) is not None
 
 
 def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFrame:
-    """A round's `candidate_frame` that was read before, with the decisions as they are now."""
+    """A round's `candidate_frame` that was read earlier, with the present decisions."""
     query = select(_c.record_key, _c.decision, _c.decided_answer).where(
         _c.round_id == round_id, _c.pool.is_(True), _c.decision.is_not(None)
     )
@@ -92,8 +89,8 @@ def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
 
 
 def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
-    """As `candidate_frame`, of the round's calibration records, or of the labeled ones where these were cross-fitted;
-    those that are spent are left out."""
+    """As `candidate_frame`, of the round's calibration records, or of the labeled ones if these were cross-fitted;
+    without those that are spent (`rounds.spent`)."""
     r, v = schema.rounds.c, schema.versions.c
     query = select(v.task, r.held).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
     with store.read() as connection:
@@ -145,36 +142,35 @@ def candidates_page(
             page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
         rows = {row[0]: row for row in _fetch(connection, _query(round_id, True, _c.record_key.in_(page)))}
         votes = _votes(connection, round_id, page)
-    frame = candidates.typed(table([rows[key] for key in page], candidates.NAMES))
+    frame = candidates.typed(table([rows[key] for key in page], tuple(candidates.COLUMNS)))
     frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
     return frame, total
 
 
 def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
-    """Collaborator -> (responses whose allowed answers hold less than ANSWERING together, all with such a mass)."""
+    """Collaborator -> (responses with a mass below ANSWERING, all responses that have a mass)."""
     s = schema.responses.c
     low = func.sum(case((s.mass < ANSWERING, 1), else_=0))
     query = select(s.collaborator, low, func.count()).where(
         s.round_id == round_id, s.stage == "respond", s.mass.is_not(None)
     )
-    with store.read() as connection:
-        return {name: (int(few), int(all_)) for name, few, all_ in connection.execute(query.group_by(s.collaborator))}
+    return {name: (int(few), int(all_)) for name, few, all_ in store.rows(query.group_by(s.collaborator))}
 
 
 def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
-    """One record with all that was found, said and decided about it in this round."""
+    """One record with its demonstrations, responses, candidate and decision in this round."""
     s = schema.responses.c
+    home = get_round(store, round_id)
     with store.read() as connection:
-        home = _home(connection, round_id)
         key, record = find_record(connection, home.version_id, record_id)
-        heard = select(s.stage, s.collaborator, *said(schema.responses)).where(s.round_id == round_id)
-        spoken: dict[str, dict[str, Response]] = {"respond": {}, "justify": {}}
-        heard = heard.where(s.stage.in_(tuple(spoken)), s.record_key == key)  # with the stage an index finds them
-        for stage, collaborator, *values in connection.execute(heard.order_by(s.id)):
-            spoken[stage][collaborator] = as_response(record_id, collaborator, values)
+        stored = select(s.stage, s.collaborator, *response_columns(schema.responses)).where(s.round_id == round_id)
+        responses: dict[str, dict[str, Response]] = {"respond": {}, "justify": {}}
+        stored = stored.where(s.stage.in_(tuple(responses)), s.record_key == key)  # the index begins with the stage
+        for stage, collaborator, *values in connection.execute(stored.order_by(s.id)):
+            responses[stage][collaborator] = as_response(record_id, collaborator, *values)
         merged = select(schema.candidates).where(_c.round_id == round_id, _c.record_key == key)
         row = connection.execute(merged).mappings().one_or_none()
-        said_of_it = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
+        decided = standing_for(connection, home.project_id, [record.content_hash]).get(record.content_hash, [])
         e = schema.decisions.c
         entries = select(func.max(e.id)).where(e.project_id == home.project_id, e.content_hash == record.content_hash)
         last_entry = connection.execute(entries).scalar() or 0
@@ -188,10 +184,10 @@ def record_view(store: Store, round_id: int, record_id: str) -> RecordView:
     return RecordView(
         record=record,
         demonstrations=demonstrations,
-        responses=list(spoken["respond"].values()),
-        justification=next(iter(spoken["justify"].values()), None),
+        responses=list(responses["respond"].values()),
+        justification=next(iter(responses["justify"].values()), None),
         candidate=candidate,
-        decision=standing_decision(said_of_it, None if candidate is None else candidate.answer, allowed),
+        decision=standing_decision(decided, None if candidate is None else candidate.answer, allowed),
         gold=gold if record.answer is None else record.answer,
         last_entry=last_entry,
     )
@@ -204,8 +200,8 @@ def _candidate(record_id: str, row: Any) -> Candidate:
 
 
 def backgrounds(store: Store, round_id: int) -> dict[str, dict[str, Any]]:
-    """Record id -> what its candidate was made from: votes (collaborator -> answer) and demonstrations ((id,
-    similarity), most similar first), of the round's pool."""
+    """Record id -> what the candidate was made from, of the round's pool: votes (collaborator -> answer) and
+    demonstrations ((id, similarity), most similar first)."""
     s = schema.responses.c
     votes = select(_r.record_id, s.collaborator, s.answer).join(schema.records, _r.key == s.record_key)
     shown = select(_r.record_id, _d.nearest).join(schema.records, _r.key == _d.record_key)
@@ -222,30 +218,19 @@ def backgrounds(store: Store, round_id: int) -> dict[str, dict[str, Any]]:
 
 
 def coverage_frame(store: Store, round_id: int) -> pd.DataFrame:
-    """How near labeled records are to each pool record: record_id, question, similarity, nearest_answer, nearest_id."""
+    """The nearest labeled record of each pool record: record_id, question, similarity, nearest_answer, nearest_id."""
     near = schema.records.alias("near")
     joined = schema.demonstrations.join(schema.records, _r.key == _d.record_key).outerjoin(
         near, and_(near.c.version_id == _r.version_id, near.c.record_id == _d.nearest_id)
     )
     query = select(_r.record_id, _r.question, _d.similarity, near.c.answer, _d.nearest_id).select_from(joined)
-    with store.read() as connection:
-        rows = connection.execute(
-            query.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key)
-        ).all()
+    rows = store.rows(query.where(_d.round_id == round_id, _r.split == "unlabeled").order_by(_d.record_key))
     frame = table(rows, ["record_id", "question", "similarity", "nearest_answer", "nearest_id"])
     return frame.astype({"similarity": "float64"})
 
 
-def _home(connection: Connection, round_id: int) -> Any:
-    c = schema.rounds.c
-    row = connection.execute(select(c.project_id, c.version_id).where(c.id == round_id)).one_or_none()
-    if row is None:
-        raise UserError(f"There is no round {round_id}.", "round", "Choose another round.")
-    return row
-
-
 def _query(round_id: int, pool: bool, *where: Any) -> Any:
-    """Candidates with what belongs beside them: the columns of `candidates.COLUMNS`."""
+    """The query for `candidates.COLUMNS`: candidates with record, demonstrations and gold."""
     g = schema.hidden_gold.c
     joined = schema.candidates.join(schema.records, _r.key == _c.record_key).outerjoin(
         schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
@@ -262,11 +247,11 @@ def _query(round_id: int, pool: bool, *where: Any) -> Any:
 
 
 def _raw(connection: Connection, round_id: int, pool: bool) -> pd.DataFrame:
-    return table(_fetch(connection, _query(round_id, pool)), candidates.NAMES)
+    return table(_fetch(connection, _query(round_id, pool)), tuple(candidates.COLUMNS))
 
 
 def _fetch(connection: Connection, query: Any) -> list[Any]:
-    """Rows as the driver gives them: none of these columns needs a conversion, and 100,000 rows come twice as fast."""
+    """Rows as the driver gives them: no column here needs a conversion, and 100,000 rows are read twice as fast."""
     cursor = connection.execute(query).cursor
     assert cursor is not None
     return list(cursor.fetchall())

@@ -1,6 +1,6 @@
 """Rounds and runs.
 
-`rounds` finds or opens a round for given settings. `runs` queues, stops and resumes; `run_table` is a run as a value.
-`claims` and `liveness` say who works on a run and whether that process lives. `journal` is the store's side of
-`method.protocols.Journal`; `progress` keeps stages, metrics and events.
+`rounds` finds or opens a round for given settings. `runs` queues, stops and resumes. `claims` and `liveness` say which
+process works on a run and whether it still exists. `journal` is the store's side of `method.protocols.Journal`;
+`progress` stores stages, metrics and events.
 """

@@ -1,7 +1,7 @@
-"""Who works on a run: claiming it, keeping it by signs of life, ending it, and losing it.
+"""Who works on a run: claiming it, keeping it by heartbeats, ending it, and losing it.
 
-Every claim is a new attempt, and whatever a worker writes carries its attempt: once a run was taken from a worker,
-its writes are refused.
+Every claim is a new attempt, and every write of a worker carries its attempt: once a run was taken from a worker, its
+writes are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.runs import liveness
 from semievol.store.runs.progress import write_event, write_metrics
-from semievol.store.runs.run_table import RESUMABLE, Ending, Run, active_id, change, end, get, queued
+from semievol.store.runs.runs import RESUMABLE, Ending, Run, active_id, change, end, queued, run_in
 
 _MOMENT_SECONDS = 0.5
 
@@ -38,7 +38,7 @@ def claim(store: Store, run_id: int, pid: int) -> Run:
     """Gives this queued run to the process `pid`. Raises UserError where another run is active."""
     settle(store)
     with store.write() as connection:
-        run, other = get(connection, run_id), active_id(connection)
+        run, other = run_in(connection, run_id), active_id(connection)
         if other is not None:
             raise UserError(f"Run {other} is active.", "run", "Wait until it has ended, or stop it.")
         if run.status != "queued":
@@ -47,56 +47,47 @@ def claim(store: Store, run_id: int, pid: int) -> Run:
 
 
 def beat(store: Store, run_id: int, attempt: int) -> bool:
-    """The owner's sign of life; False if this attempt no longer owns the run."""
+    """The owner's heartbeat; False if this attempt no longer owns the run."""
     with store.write() as connection:
-        return _owns(store, connection, run_id, attempt)
+        return _beat(store, connection, run_id, attempt)
 
 
-def finish(
-    store: Store,
-    run_id: int,
-    attempt: int,
-    status: Ending,
-    error: Mapping[str, Any] | None = None,
-    environment: Mapping[str, Any] | None = None,
-) -> None:
-    """Ends the run; the worker's last word. Raises `Stopped` where this attempt no longer owns it."""
+def finish(store: Store, run_id: int, attempt: int, status: Ending, error: Mapping[str, Any] | None = None) -> None:
+    """Ends the run. Raises `Stopped` where this attempt no longer owns it."""
     if status not in ("done", *RESUMABLE):
         raise ValueError(f"a run cannot finish as {status!r}")
     with store.write() as connection:
-        own(store, connection, run_id, attempt)
-        if environment is not None:
-            change(connection, run_id, environment=dict(environment))
-        end(connection, get(connection, run_id), status, store.now(connection), error)
+        check_owner(store, connection, run_id, attempt)
+        end(connection, run_in(connection, run_id), status, store.now(connection), error)
 
 
 def record_environment(store: Store, run_id: int, attempt: int, environment: Mapping[str, Any]) -> None:
-    """What the run's numbers are made with: versions, device, threads."""
+    """Stores what the run's numbers come from: package versions, device, threads."""
     with store.write() as connection:
-        own(store, connection, run_id, attempt)
+        check_owner(store, connection, run_id, attempt)
         change(connection, run_id, environment=dict(environment))
 
 
 def sample(store: Store, run_id: int, attempt: int, second: int, values: Mapping[str, float]) -> None:
-    """What the worker uses at a second of its work, as metrics of the stage `machine`."""
+    """Stores what the worker process uses at this second of the run, as metrics of the stage `machine`."""
     with store.write() as connection:
-        own(store, connection, run_id, attempt)
+        check_owner(store, connection, run_id, attempt)
         at = store.now(connection)
         write_metrics(connection, run_id, attempt, [("machine", name, second, v, at) for name, v in values.items()])
 
 
-def own(store: Store, connection: Connection, run_id: int, attempt: int) -> None:
-    """Makes the caller's transaction depend on owning the run, which is also a sign of life. Raises `Stopped` else."""
-    if not _owns(store, connection, run_id, attempt):
+def check_owner(store: Store, connection: Connection, run_id: int, attempt: int) -> None:
+    """Raises `Stopped` if this attempt no longer owns the run; otherwise counts as a heartbeat."""
+    if not _beat(store, connection, run_id, attempt):
         raise Stopped(f"attempt {attempt} of run {run_id} was taken over; its writes are refused")
 
 
-def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
-    """The next queued run fails without having begun, because no worker can be had for it."""
+def fail_next(store: Store, error: Mapping[str, Any]) -> None:
+    """Lets the next queued run fail before it begins, because no worker can be started for it."""
     with store.write() as connection:
         waiting = connection.execute(queued().limit(1)).first()
         if waiting is not None:
-            end(connection, get(connection, waiting.id), "failed", store.now(connection), error)
+            end(connection, run_in(connection, waiting.id), "failed", store.now(connection), error)
 
 
 # --- what any reader does -------------------------------------------------------------------------------------------
@@ -105,21 +96,22 @@ def refuse_next(store: Store, error: Mapping[str, Any]) -> None:
 def settle(store: Store) -> list[int]:
     """Marks active runs whose worker is gone or silent as interrupted; returns their ids.
 
-    Where others write for long, a living worker is silent because it waits for its turn, too: it is heard first.
+    A living worker may be silent because it waits for a long write of others. If this call had to wait for the write
+    lock, too, it therefore gives the worker a moment to write, and looks again.
     """
     with store.read() as connection:
         if not _lost(store, connection):
             return []
-    asked = liveness.ticks()
+    began = liveness.ticks()
     with store.write() as connection:
-        if liveness.ticks() - asked < _MOMENT_SECONDS:
+        if liveness.ticks() - began < _MOMENT_SECONDS:
             lost = _lost(store, connection)
             for run_id in lost:
                 now = store.now(connection)
                 write_event(
                     connection, run_id, "", "The worker process ended unexpectedly; the run can be resumed.", now
                 )
-                end(connection, get(connection, run_id), "interrupted", now)
+                end(connection, run_in(connection, run_id), "interrupted", now)
             return lost
     time.sleep(_MOMENT_SECONDS)
     return settle(store)
@@ -130,28 +122,21 @@ def _lost(store: Store, connection: Connection) -> list[int]:
     query = select(c.id, c.host, c.boot, c.pid, c.process_start, c.heartbeat_at, c.heartbeat_ticks)
     rows = connection.execute(query.where(c.status.in_(schema.ACTIVE))).all()
     now = store.now(connection)
-    return [
-        row.id
-        for row in rows
-        if liveness.gone(
-            liveness.Owner(row.host, row.boot, row.pid, row.process_start), row.heartbeat_at, row.heartbeat_ticks, now
-        )
-    ]
+    return [row.id for row in rows if liveness.gone(row, now)]
 
 
 def _take(store: Store, connection: Connection, run_id: int, pid: int) -> Run:
-    who, now = liveness.owner(pid), store.now(connection)
+    now = store.now(connection)
     values = {"status": "running", "attempt": schema.runs.c.attempt + 1, "started": now, "ended": None, "error": None}
-    values |= {"pid": pid, "host": who.host, "boot": who.boot, "process_start": who.process_start}
-    values |= {"heartbeat_at": now, "heartbeat_ticks": liveness.ticks()}
+    values |= liveness.owner(pid) | {"heartbeat_at": now, "heartbeat_ticks": liveness.ticks()}
     try:
         change(connection, run_id, **values)
     except IntegrityError:
         raise UserError("Another run is active.", "run", "Wait until it has ended, or stop it.") from None
-    return get(connection, run_id)
+    return run_in(connection, run_id)
 
 
-def _owns(store: Store, connection: Connection, run_id: int, attempt: int) -> bool:
+def _beat(store: Store, connection: Connection, run_id: int, attempt: int) -> bool:
     c = schema.runs.c
     mine = update(schema.runs).where(c.id == run_id, c.attempt == attempt, c.status.in_(schema.ACTIVE))
     alive = mine.values(heartbeat_at=store.now(connection), heartbeat_ticks=liveness.ticks())

@@ -1,6 +1,6 @@
-"""What a run tells the store and asks it: the store's side of `method.protocols.Journal`.
+"""What a run writes to the store and reads from it: the store's implementation of `method.protocols.Journal`.
 
-Every write is one transaction that first makes sure that this attempt still owns the run; if it does not, `Stopped` is
+Every write is one transaction that first checks that this attempt still owns the run; if it does not, `Stopped` is
 raised and nothing is written. Metrics wait for the next write: a training that reports progress before it publishes a
 checkpoint has every metric up to there on disk. While the database is busy or the disk full, progress and events wait
 as well.
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from semievol.config import Policy
 from semievol.errors import UserError
@@ -24,27 +24,25 @@ from semievol.records import Candidate, Response
 from semievol.selection.freezing import Accepted, Considered
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
+from semievol.store.data.records import record_keys
 from semievol.store.database import NotSaved, Store
-from semievol.store.decisions.freezing import Found, considered
-from semievol.store.decisions.selections import load_selection, record_keys, write_selection
+from semievol.store.decisions.selections import FoundBefore, considered, load_selection, write_selection
 from semievol.store.results import outcomes
-from semievol.store.results.candidates import rows as candidate_rows
-from semievol.store.results.responses import as_response, said, said_values
-from semievol.store.runs import run_table, runs
-from semievol.store.runs.claims import own
+from semievol.store.results.rows import as_response, candidate_rows, response_columns, response_row
+from semievol.store.runs import rounds, runs
+from semievol.store.runs.claims import check_owner
 from semievol.store.runs.progress import advance, upsert, write_event, write_metrics
-from semievol.store.runs.rounds import bump, get_round
-from semievol.store.runs.rounds import weights as get_weights
+from semievol.store.runs.rounds import bump
 
-_GLANCE_SECONDS = 0.5  # how often progress is written and the wish to stop is read, at most
+_GLANCE_SECONDS = 0.5  # progress is written, and a request to stop looked up, at most this often
 
 
 class StoreJournal:
     """The journal of one attempt at one run; used by one thread."""
 
-    def __init__(self, store: Store, run: run_table.Run) -> None:
+    def __init__(self, store: Store, run: runs.Run) -> None:
         self._store, self._run = store, run
-        self._round = get_round(store, run.round_id)
+        self._round = rounds.get_round(store, run.round_id)
         self._known: dict[str, int] | None = None
         self._points: list[tuple[str, str, int, float, float]] = []
         self._news: list[tuple[str, str, float]] = []
@@ -53,31 +51,31 @@ class StoreJournal:
         self._looked, self._stopping = -math.inf, False
         self._took_over = False
 
-    # --- what only informs ------------------------------------------------------------------------------------------
+    # --- progress ---------------------------------------------------------------------------------------------------
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Written at once where a stage begins or ends or metrics wait, else every half second."""
         at, written = self._written.get(stage, (-math.inf, None))
         if self._points or ((done, total) != written and (done >= total or time.monotonic() - at > _GLANCE_SECONDS)):
             self._progress[stage] = (done, total)
-            self._tell()
+            self._write_news()
 
     def metric(self, stage: str, name: str, step: int, value: float) -> None:
-        """Waits for the next write, half a second at most as long as metrics come; what is not finite goes at once."""
+        """Waits for the next write, as long as metrics come for half a second at most; at once if it is not finite."""
         self._points.append((stage, name, step, float(value), time.time()))
         if not math.isfinite(value) or time.time() - self._points[0][-1] > _GLANCE_SECONDS:
-            self._tell()
+            self._write_news()
 
     def event(self, stage: str, text: str) -> None:
         self._news.append((stage, text, time.time()))
-        self._tell()
+        self._write_news()
 
-    def _tell(self) -> None:
+    def _write_news(self) -> None:
         try:
             with self._write():
                 pass
         except NotSaved:
-            pass  # kept; the next write takes it along
+            pass  # it stays in memory, and the next write stores it
 
     def stopping(self) -> bool:
         """Whether somebody asked to stop, or the run was taken over; looked up at most every half second."""
@@ -90,7 +88,7 @@ class StoreJournal:
     # --- adapters ---------------------------------------------------------------------------------------------------
 
     def folder(self, stage: str) -> Path:
-        """Where this stage's adapter belongs: per round for warm_up, per run for tune."""
+        """The folder of this stage's adapter: one per round for warm_up, one per run for tune."""
         project_id = self._run.project_id
         of_round = project_folder(self._store, project_id) / "rounds" / str(self._round.id)
         folder = (of_round if stage == "warm_up" else run_folder(self._store, project_id, self._run.id)) / stage
@@ -105,34 +103,26 @@ class StoreJournal:
         return outcomes.run_adapter(self._store, self._run.id)
 
     def save_adapter(self, stage: str, path: str) -> None:
-        kept = self._kept(path)
+        stored = self._store.relative(path)
         with self._write() as connection:
             if stage == "warm_up":
-                mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
-                connection.execute(mine.values(warm_up_adapter=kept))
+                self._change_round(connection, warm_up_adapter=stored)
             else:
-                mine = update(schema.runs).where(schema.runs.c.id == self._run.id)
-                connection.execute(mine.values(adapter=kept))
+                runs.change(connection, self._run.id, adapter=stored)
             bump(connection, round_id=self._round.id)
-
-    def _kept(self, path: str) -> str:
-        """A path as it is stored: relative to the workspace where it lies in it."""
-        inside = Path(path).is_relative_to(self._store.home)
-        return str(Path(path).relative_to(self._store.home)) if inside else path
 
     def fold_adapters(self) -> dict[int, str]:
         """Fold -> its warm-up adapter, of those that are finished."""
-        with self._store.read() as connection:
-            mine = select(schema.rounds.c.fold_adapters).where(schema.rounds.c.id == self._round.id)
-            stored = connection.execute(mine).scalar() or {}
-        return {int(fold): str(outcomes.located(self._store, path)) for fold, path in stored.items()}
+        stored = self._store.value(self._fold_adapters()) or {}
+        return {int(fold): str(self._store.located(path)) for fold, path in stored.items()}
 
     def save_fold_adapter(self, fold: int, path: str) -> None:
         with self._write() as connection:
-            mine = schema.rounds.c.id == self._round.id
-            stored = connection.execute(select(schema.rounds.c.fold_adapters).where(mine)).scalar() or {}
-            stored[str(fold)] = self._kept(path)
-            connection.execute(update(schema.rounds).where(mine).values(fold_adapters=stored))
+            stored = connection.execute(self._fold_adapters()).scalar() or {}
+            self._change_round(connection, fold_adapters=stored | {str(fold): self._store.relative(path)})
+
+    def _fold_adapters(self) -> Select[Any]:
+        return select(schema.rounds.c.fold_adapters).where(schema.rounds.c.id == self._round.id)
 
     # --- retrieve, respond, justify ---------------------------------------------------------------------------------
 
@@ -140,17 +130,12 @@ class StoreJournal:
         """Record id -> (labeled record id, similarity), most similar first, of this round."""
         d, r = schema.demonstrations.c, schema.records.c
         query = select(r.record_id, d.nearest).join(schema.records, r.key == d.record_key)
-        with self._store.read() as connection:
-            rows = connection.execute(query.where(d.round_id == self._round.id).order_by(d.record_key)).all()
+        rows = self._store.rows(query.where(d.round_id == self._round.id).order_by(d.record_key))
         return {record_id: [(shown, similarity) for shown, similarity in nearest] for record_id, nearest in rows}
 
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         rows = [
-            {
-                "round_id": self._round.id,
-                "record_key": self._key(record_id),
-                "nearest": [list(pair) for pair in nearest],
-            }
+            {"round_id": self._round.id, "record_key": self._key(record_id), "nearest": list(nearest)}
             | {"nearest_id": nearest[0][0] if nearest else None, "similarity": nearest[0][1] if nearest else None}
             for record_id, nearest in found.items()
         ]
@@ -159,51 +144,43 @@ class StoreJournal:
             bump(connection, round_id=self._round.id)
 
     def shift(self) -> dict[str, Any] | None:
-        """How labeled and unlabeled texts compare in this round, where that was looked at."""
-        with self._store.read() as connection:
-            mine = select(schema.rounds.c.shift).where(schema.rounds.c.id == self._round.id)
-            found: dict[str, Any] | None = connection.execute(mine).scalar()
-            return found
+        """As `rounds.shift`."""
+        return rounds.shift(self._store, self._round.id)
 
     def save_shift(self, found: Mapping[str, Any]) -> None:
         with self._write() as connection:
-            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
-            connection.execute(mine.values(shift=dict(found)))
+            self._change_round(connection, shift=dict(found))
             bump(connection, round_id=self._round.id)
 
     def weights(self) -> dict[str, Any] | None:
-        """What the collaborators of this round earned, where that was looked at."""
-        return get_weights(self._store, self._round.id)
+        """As `rounds.weights`."""
+        return rounds.weights(self._store, self._round.id)
 
     def save_weights(self, found: Mapping[str, Any]) -> None:
         with self._write() as connection:
-            mine = update(schema.rounds).where(schema.rounds.c.id == self._round.id)
-            connection.execute(mine.values(weights=dict(found)))
+            self._change_round(connection, weights=dict(found))
             bump(connection, round_id=self._round.id)
 
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys (record id, collaborator, input hash) of the responses already stored for this round and stage."""
         s, r = schema.responses.c, schema.records.c
         query = select(r.record_id, s.collaborator, s.input_hash).join(schema.records, r.key == s.record_key)
-        with self._store.read() as connection:
-            return {
-                tuple(row) for row in connection.execute(query.where(s.round_id == self._round.id, s.stage == stage))
-            }
+        return {tuple(row) for row in self._store.rows(query.where(s.round_id == self._round.id, s.stage == stage))}
 
     def responses(self, stage: str) -> list[Response]:
-        """The round's responses, record by record in the order of the data, each record's as they were given."""
+        """The round's responses: records in the order of the data, the responses to each in the order of writing."""
         s, r = schema.responses.c, schema.records.c
-        query = select(r.record_id, s.collaborator, *said(schema.responses)).join(schema.records, r.key == s.record_key)
+        query = select(r.record_id, s.collaborator, *response_columns(schema.responses)).join(
+            schema.records, r.key == s.record_key
+        )
         mine = query.where(s.round_id == self._round.id, s.stage == stage).order_by(s.record_key, s.id)
-        with self._store.read() as connection:
-            rows = connection.execute(mine).all()
-        return [as_response(record_id, collaborator, values) for record_id, collaborator, *values in rows]
+        return [as_response(*row) for row in self._store.rows(mine)]
 
     def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
-        """What is there already stays."""
+        """A response that is stored already is not changed."""
         whose = {"round_id": self._round.id, "run_id": self._run.id, "stage": stage}
         rows = [
-            whose | {"record_key": self._key(r.record_id), "collaborator": r.collaborator} | said_values(r)
+            whose | {"record_key": self._key(r.record_id), "collaborator": r.collaborator} | response_row(r)
             for r in responses
         ]
         with self._write() as connection:
@@ -212,7 +189,7 @@ class StoreJournal:
             bump(connection, round_id=self._round.id)
 
     def save_candidates(self, candidates: Iterable[Candidate]) -> None:
-        """Each with what the decisions that stand already come to."""
+        """Stores each candidate with the standing decision on it."""
         found = {self._key(candidate.record_id): candidate for candidate in candidates}
         with self._write() as connection:
             self._replace(connection, schema.candidates, candidate_rows(connection, self._round, found))
@@ -221,47 +198,47 @@ class StoreJournal:
     # --- select, tune, evaluate -------------------------------------------------------------------------------------
 
     def considered(self) -> Considered:
-        """What the round holds now for a selection; the hidden gold of the pool is left out."""
+        """As `selections.considered`."""
         return considered(self._store, self._round.id)
 
     def selection(self) -> Frozen | None:
-        """What this run used or froze before, else the one asked for, else the round's newest; None if none is."""
+        """The selection that this run used or froze before, else the one that it was started with, else the newest."""
         with self._write() as connection:
-            frozen = self._settled(connection) or load_selection(connection, self._round.id)
+            frozen = self._bound(connection) or load_selection(connection, self._round.id)
             if frozen is not None:
-                self._used(connection, frozen.number)
+                runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
 
     def freeze(self, policy: Policy, work: Callable[[], Accepted]) -> Frozen:
-        """The round's next selection; what this run used or froze before, or was asked to use, where there is one."""
-        found = Found(self._store, self._round.id, work)
+        """The selection that this run used before or was started with, if there is one; else the round's next one."""
+        found = FoundBefore(self._store, self._round.id, work)
         with self._write() as connection:
-            frozen = self._settled(connection)
+            frozen = self._bound(connection)
             if frozen is None:
-                now = found.still(connection)
+                now = found.now(connection)
                 frozen = write_selection(connection, self._round.id, policy, now, run_id=self._run.id)
-            self._used(connection, frozen.number)
+            runs.change(connection, self._run.id, selection_used=frozen.number)
         return frozen
 
     def predictions(self, model: str) -> list[Response]:
-        """Test answers already stored by this run for one of the rows that are compared; a run that only evaluates
-        begins with those of the run that made the model."""
+        """Test answers that this run has stored for one of the compared models; a run that only evaluates begins with
+        a copy of the answers of the run that made the evolved model."""
         if self._run.first == "evaluate" and not self._took_over:
             with self._write() as connection:
-                outcomes.take_over(connection, self._run.id, self._round.id)
+                outcomes.copy_answers(connection, self._run.id, self._round.id)
                 bump(connection, round_id=self._round.id)
             self._took_over = True
         p, r = schema.predictions.c, schema.records.c
-        query = select(r.record_id, p.model, *said(schema.predictions)).join(schema.records, r.key == p.record_key)
+        query = select(r.record_id, p.model, *response_columns(schema.predictions)).join(
+            schema.records, r.key == p.record_key
+        )
         mine = query.where(p.run_id == self._run.id, p.model == model).order_by(p.record_key)
-        with self._store.read() as connection:
-            rows = connection.execute(mine).all()
-        return [as_response(record_id, name, values) for record_id, name, *values in rows]
+        return [as_response(*row) for row in self._store.rows(mine)]
 
     def save_predictions(self, model: str, responses: Sequence[Response]) -> None:
         whose = {"run_id": self._run.id, "model": model}
         rows = [
-            whose | {"record_key": self._key(r.record_id), "confidence": _confidence(r)} | said_values(r)
+            whose | {"record_key": self._key(r.record_id), "confidence": _confidence(r)} | response_row(r)
             for r in responses
         ]
         with self._write() as connection:
@@ -277,10 +254,10 @@ class StoreJournal:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        """A transaction of this attempt; takes along what waited in memory."""
+        """A transaction of this attempt; it also writes what waited in memory."""
         points, news, steps = list(self._points), list(self._news), dict(self._progress)
         with self._store.write() as connection:
-            own(self._store, connection, self._run.id, self._run.attempt)
+            check_owner(self._store, connection, self._run.id, self._run.attempt)
             now = self._store.now(connection)
             if points:
                 write_metrics(connection, self._run.id, self._run.attempt, points)
@@ -294,8 +271,8 @@ class StoreJournal:
             del self._progress[stage]
             self._written[stage] = (time.monotonic(), (done, total))
 
-    def _settled(self, connection: Connection) -> Frozen | None:
-        """The selection that this run is bound to: the one it used before, else the one it was asked to use."""
+    def _bound(self, connection: Connection) -> Frozen | None:
+        """The selection that this run must use: the one that it used before, else the one that it was started with."""
         n = schema.runs.c
         used, wished = connection.execute(select(n.selection_used, n.selection).where(n.id == self._run.id)).one()
         number = wished if used is None else used
@@ -304,8 +281,8 @@ class StoreJournal:
             raise UserError(f"There is no selection {number} in this round.", "selection", "Choose another selection.")
         return frozen
 
-    def _used(self, connection: Connection, number: int) -> None:
-        connection.execute(update(schema.runs).where(schema.runs.c.id == self._run.id).values(selection_used=number))
+    def _change_round(self, connection: Connection, **values: Any) -> None:
+        connection.execute(update(schema.rounds).where(schema.rounds.c.id == self._round.id).values(**values))
 
     def _replace(self, connection: Connection, into: Any, rows: list[dict[str, Any]]) -> None:
         if rows:

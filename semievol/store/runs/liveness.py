@@ -1,45 +1,34 @@
-"""Whether the process that works on a run is still there. Never by its number alone: numbers are used again.
+"""Whether the process that works on a run still exists. Its pid alone does not say, as pids are used again.
 
-On the machine where the process runs, its start time tells whether it is the same process and the monotonic clock
-how long it has been silent, so that a changed wall clock kills nobody; a process that is seen to live is given longer.
-From elsewhere only the heartbeat counts.
+On the process's own machine, its start time says whether it is the same process, and the monotonic clock how long it
+has been silent, so a changed wall clock does no harm. From other machines only the heartbeat counts.
 """
 
 from __future__ import annotations
 
 import platform
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 HEARTBEAT_SECONDS = 5
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 LIVING_SILENCE_SECONDS = 120
-"""How long a process may be silent that is seen to live: none of its threads runs while a library of hundreds of
-megabytes is loaded from a slow disk, and 15 s are not enough for that (measured)."""
+"""How long a process that exists on this machine may be silent. None of its threads runs while a library of hundreds of
+megabytes is loaded from a slow disk, which was measured to take more than 15 s."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True)
-class Owner:
-    """The process that has a run, as it was when it claimed it."""
-
-    host: str
-    boot: str
-    pid: int
-    process_start: float
-
-
-def owner(pid: int) -> Owner:
-    """Describes the living process `pid` of this machine."""
-    return Owner(platform.node(), boot(), pid, process_start(pid) or 0.0)
+def owner(pid: int) -> dict[str, Any]:
+    """Process `pid` of this machine, as columns of `schema.runs`: the owner of a run that it claims."""
+    return {"pid": pid, "host": platform.node(), "boot": boot(), "process_start": process_start(pid) or 0.0}
 
 
 def boot() -> str:
-    """What this machine's present start is called; another one after every restart."""
+    """An id of this machine's present boot; every restart gives another one."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -47,7 +36,7 @@ def boot() -> str:
 
 
 def process_start(pid: int) -> float | None:
-    """When process `pid` started, in the machine's own count; None if it is gone (a zombie is gone)."""
+    """When process `pid` started, in this machine's own unit; None if it has ended (a zombie counts as ended)."""
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else _start(process)
@@ -56,7 +45,7 @@ def process_start(pid: int) -> float | None:
 
 
 def _stopped(pid: int) -> bool:
-    """Whether process `pid` was halted (SIGSTOP), so that it will not come to itself."""
+    """Whether process `pid` was halted (SIGSTOP), so that it will send no heartbeat by itself."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     except psutil.Error:
@@ -77,16 +66,14 @@ def ticks() -> float:
     return time.monotonic()
 
 
-def gone(who: Owner, heartbeat_at: float, heartbeat_ticks: float, now: float) -> bool:
-    """Whether the owner is certainly dead, or silent for so long that the run is taken from it.
+def gone(run: Any, now: float) -> bool:
+    """Whether the run's owner is certainly dead, or silent for so long that the run is taken from it.
 
-    heartbeat_at and now: the database's clock; heartbeat_ticks: the owner's monotonic clock.
+    run: a row of `schema.runs`; its heartbeat_at and `now` are of the database's clock, its heartbeat_ticks of the
+    owner's monotonic clock.
     """
-    if who.host == platform.node():
-        if who.boot != boot():
-            return True
-        started = process_start(who.pid)
-        if started is None or started != who.process_start:
-            return True
-        return ticks() - heartbeat_ticks > (SILENCE_SECONDS if _stopped(who.pid) else LIVING_SILENCE_SECONDS)
-    return abs(now - heartbeat_at) > SILENCE_SECONDS
+    if run.host != platform.node():
+        return bool(abs(now - run.heartbeat_at) > SILENCE_SECONDS)
+    if run.boot != boot() or process_start(run.pid) != run.process_start:
+        return True
+    return bool(ticks() - run.heartbeat_ticks > (SILENCE_SECONDS if _stopped(run.pid) else LIVING_SILENCE_SECONDS))

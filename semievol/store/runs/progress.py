@@ -1,4 +1,4 @@
-"""How far a run is: its stages, its metrics, its events. Writing functions take part in their caller's transaction."""
+"""How far a run is: its stages, its metrics, its events. Functions that write take the caller's transaction."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a run's story; ids grow."""
+    """One message of a run; ids grow."""
 
     id: int
     at: float
@@ -44,46 +44,34 @@ class Event:
 def stages(store: Store, run_id: int) -> list[StageProgress]:
     """All seven stages in order; those outside the run's span are skipped."""
     c = schema.stages.c
-    with store.read() as connection:
-        rows = connection.execute(
-            select(c.stage, c.status, c.done, c.total, c.started, c.ended).where(c.run_id == run_id)
-        )
-        found = {row[0]: StageProgress(*row) for row in rows}
+    query = select(c.stage, c.status, c.done, c.total, c.started, c.ended).where(c.run_id == run_id)
+    found = {row.stage: StageProgress(*row) for row in store.rows(query)}
     return [found.get(stage, StageProgress(stage, "skipped", 0, 0, None, None)) for stage in STAGES]
 
 
 def metrics(store: Store, run_id: int) -> pd.DataFrame:
-    """Columns stage, name, step, value (NaN where it was none), at (unix seconds); by stage and name, step growing."""
+    """Columns stage, name, step, value (may be NaN), at (unix seconds), sorted by stage, name and step."""
     c = schema.metrics.c
     query = select(c.stage, c.name, c.step, c.value, c.at).where(c.run_id == run_id).order_by(c.stage, c.name, c.step)
-    with store.read() as connection:
-        frame = table(connection.execute(query).all(), ["stage", "name", "step", "value", "at"])
+    frame = table(store.rows(query), ["stage", "name", "step", "value", "at"])
     return frame.astype({"step": "int64", "value": "float64", "at": "float64"})
 
 
-def events(store: Store, run_id: int, after_id: int = 0) -> list[Event]:
-    """The run's events after one that is known already, oldest first."""
+def events(store: Store, run_id: int) -> list[Event]:
+    """The run's events, oldest first."""
     c = schema.events.c
-    query = select(c.id, c.at, c.stage, c.text).where(c.run_id == run_id, c.id > after_id).order_by(c.id)
-    with store.read() as connection:
-        return [Event(*row) for row in connection.execute(query)]
+    query = select(c.id, c.at, c.stage, c.text).where(c.run_id == run_id).order_by(c.id)
+    return [Event(*row) for row in store.rows(query)]
 
 
 def write_metrics(
     connection: Connection, run_id: int, attempt: int, points: Sequence[tuple[str, str, int, float, float]]
 ) -> None:
-    """Stores points (stage, name, step, value, at). The first value of an attempt stays; where a resumed attempt
-    repeats a step, its value is the one that led to the adapter, so the newest attempt's value stands."""
+    """Stores points (stage, name, step, value, at). Of one attempt the first value of a step counts. If a resumed
+    attempt repeats a step, the newest attempt's value counts, since it led to the adapter."""
     rows = [
-        {
-            "run_id": run_id,
-            "attempt": attempt,
-            "stage": stage,
-            "name": name,
-            "step": step,
-            "value": None if math.isnan(value) else float(value),
-            "at": at,
-        }
+        {"run_id": run_id, "attempt": attempt, "stage": stage, "name": name, "step": step, "at": at}
+        | {"value": None if math.isnan(value) else float(value)}
         for stage, name, step, value, at in points
     ]
     statement = upsert(connection, schema.metrics)
@@ -106,7 +94,7 @@ def upsert(connection: Connection, into: Any) -> Any:
 
 
 def open_stages(connection: Connection, run_id: int, first: str, until: str) -> None:
-    """The stages of a queued run: waiting inside its span, skipped outside; what is done stays done."""
+    """Sets the stages of a queued run: waiting inside its span, skipped outside; a stage that is done stays done."""
     c = schema.stages.c
     span = _span(first, until)
     known = set(connection.execute(select(c.stage).where(c.run_id == run_id)).scalars())
@@ -122,10 +110,10 @@ def open_stages(connection: Connection, run_id: int, first: str, until: str) -> 
 
 
 def advance(connection: Connection, run_id: int, stage: str, done: int, total: int, now: float, began: float) -> None:
-    """Stage `stage` is at `done` of `total`; the run's earlier stages are therefore done.
+    """Stores that stage `stage` is at `done` of `total`; the run's earlier stages are therefore done.
 
-    A stage counts from the moment the one before it ended, `began` where nothing was before. One that is done keeps
-    its times: a resumed run passes through it again, to find that everything is there.
+    A stage's time starts when the one before it ended, or at `began` for the first one. A stage that is done keeps its
+    times, as a resumed run passes through it again without work.
     """
     c = schema.stages.c
     earlier = STAGES[: STAGES.index(stage)]
@@ -145,7 +133,7 @@ def advance(connection: Connection, run_id: int, stage: str, done: int, total: i
 
 
 def close_stages(connection: Connection, run_id: int, run_status: str, first: str, until: str, now: float) -> None:
-    """What the end of a run means for its stages: all done, the running one failed, or it waits to be resumed."""
+    """Sets the stages of a run that has ended: all done, or the running one failed, or waiting to be resumed."""
     c = schema.stages.c
     mine = (c.run_id == run_id, c.stage.in_(_span(first, until)))
     if run_status == "done":

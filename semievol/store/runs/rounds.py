@@ -1,33 +1,26 @@
-"""Rounds: one pass of the seven stages under fixed propagation settings, found again or opened beside the others."""
+"""Rounds: passes of the seven stages. The same data and propagation settings find the same round again."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.store import schema
-from semievol.store.data.in_use import in_use
-from semievol.store.data.versions import inserted_id
+from semievol.store.data.versions import in_use, inserted_id
 from semievol.store.database import Store, timestamp
 
-_COLUMNS = [
-    schema.rounds.c[name] for name in ("id", "project_id", "number", "parent_id", "version_id", "config", "created")
-]
-
-
 IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")
-"""Settings that belong to a round; a run in it may differ from it in policy and tuning only."""
+"""Settings that belong to a round; runs in it may differ in policy and tuning only."""
 _BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
-"""Settings of propagation that came later, as they were before: rounds of that time are found again."""
+"""Settings of propagation that were added later, with the value that older rounds had: so these are found again."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +47,12 @@ def open_round(
 ) -> Round:
     """The project's round with the data in use, this parent and these propagation settings; opened if there is none.
 
-    What decides identity: data version, parent with the adapter taken from it, and the settings of `IDENTITY`.
-    held: content hashes of the calibration records that this round holds out; kept as they are when it is opened.
+    A round's identity is its data version, its parent with the adapter taken from it, and the settings of `IDENTITY`.
+    held: content hashes of the calibration records that this round holds out; fixed when the round is opened.
     warm_up_adapter: the parent's evolved adapter, which takes the place of this round's warm-up.
     spent: content hashes that this round's evidence does not count, see `spent`.
     """
-    adapter = _relative(store, warm_up_adapter)
+    adapter = None if warm_up_adapter is None else store.relative(warm_up_adapter)
     with store.write() as connection:
         version_id = _version_in_use(connection, project_id)
         number = 1 if parent_id is None else _number(connection, project_id, parent_id) + 1
@@ -78,29 +71,34 @@ def find_round(
     store: Store, project_id: int, config: Config, parent_id: int | None = None, warm_up_adapter: str | None = None
 ) -> Round | None:
     """The round that `open_round` would find again; None where it would open one."""
+    adapter = None if warm_up_adapter is None else store.relative(warm_up_adapter)
     with store.read() as connection:
         version_id = _version_in_use(connection, project_id)
-        identity = identity_of(version_id, parent_id, _relative(store, warm_up_adapter), config)
+        identity = identity_of(version_id, parent_id, adapter, config)
         round_id = _find(connection, project_id, identity)
     return None if round_id is None else get_round(store, round_id)
 
 
-def settled(round_: Round, config: Config) -> Config:
-    """`config` with the settings that belong to the round as they are there."""
-    return config.model_copy(update={name: getattr(round_.config, name) for name in IDENTITY})
+def with_settings_of(round_: Round, config: Config) -> Config:
+    """`config`, with the settings of `IDENTITY` taken from the round.
+
+    Where the round's weights are earned on cross-fitted records, its folds too: a run without them could not fit any.
+    """
+    settings = {name: getattr(round_.config, name) for name in IDENTITY}
+    if round_.config.propagation.weighting == "earned":
+        settings["cross_fit"] = config.cross_fit or round_.config.cross_fit
+    return config.model_copy(update=settings)
 
 
 def held(store: Store, round_id: int) -> frozenset[str]:
     """Content hashes of the calibration records that the round holds out of training."""
-    with store.read() as connection:
-        found = connection.execute(select(schema.rounds.c.held).where(schema.rounds.c.id == round_id)).scalar_one()
-    return frozenset(found)
+    return frozenset(store.value(select(schema.rounds.c.held).where(schema.rounds.c.id == round_id)))
 
 
 def spent(store: Store, round_id: int) -> frozenset[str]:
-    """Content hashes of what the rounds before this one accepted (docs/evidence.md, Later rounds): pool records that
-    its model was trained on, and the calibration records that the same policies accept. Neither says anything about the
-    other now. Of rounds on other data the labeled records, too, which may be in the pool of this round."""
+    """Content hashes of what earlier rounds accepted, which this round's evidence leaves out (docs/evidence.md, Later
+    rounds): pool records that its model was trained on, and calibration records that the same policies accept, as
+    neither predicts the other any more; and labeled records of rounds on other data, which may be pool records here."""
     with store.read() as connection:
         return spent_in(connection, round_id)
 
@@ -112,37 +110,28 @@ def spent_in(connection: Connection, round_id: int) -> frozenset[str]:
 
 
 def shift(store: Store, round_id: int) -> dict[str, Any] | None:
-    """How the round's labeled and unlabeled texts compare (`method.shift.TextShift`); None where nobody looked."""
-    with store.read() as connection:
-        found: dict[str, Any] | None = connection.execute(
-            select(schema.rounds.c.shift).where(schema.rounds.c.id == round_id)
-        ).scalar()
+    """The round's test of labeled against unlabeled texts (`evidence.shift.TextShift`); None if it was not made."""
+    found: dict[str, Any] | None = store.value(select(schema.rounds.c.shift).where(schema.rounds.c.id == round_id))
     return found
 
 
 def weights(store: Store, round_id: int) -> dict[str, Any] | None:
-    """What the collaborators earned (`method.earning.settled`); None where they were not weighed."""
-    with store.read() as connection:
-        found: dict[str, Any] | None = connection.execute(
-            select(schema.rounds.c.weights).where(schema.rounds.c.id == round_id)
-        ).scalar()
+    """The weights of the collaborators (`method.earned_weights`); None if they were not weighed."""
+    found: dict[str, Any] | None = store.value(select(schema.rounds.c.weights).where(schema.rounds.c.id == round_id))
     return found
 
 
 def get_round(store: Store, id: int) -> Round:
     """The round with this id. Raises UserError where there is none."""
-    with store.read() as connection:
-        row = connection.execute(select(*_COLUMNS).where(schema.rounds.c.id == id)).one_or_none()
-    if row is None:
+    found = _load(store, schema.rounds.c.id == id)
+    if not found:
         raise UserError(f"There is no round {id}.", "round", "Choose another round.")
-    return _as_round(row)
+    return found[0]
 
 
 def list_rounds(store: Store, project_id: int) -> list[Round]:
     """The project's rounds, newest last."""
-    query = select(*_COLUMNS).where(schema.rounds.c.project_id == project_id).order_by(schema.rounds.c.id)
-    with store.read() as connection:
-        return [_as_round(row) for row in connection.execute(query)]
+    return _load(store, schema.rounds.c.project_id == project_id)
 
 
 def bump(connection: Connection, *, round_id: int | None = None, project_id: int | None = None) -> None:
@@ -182,26 +171,21 @@ def _find(connection: Connection, project_id: int, identity: str) -> int | None:
     return connection.execute(select(c.id).where(c.project_id == project_id, c.identity == identity)).scalar()
 
 
-def _relative(store: Store, adapter: str | None) -> str | None:
-    """An adapter's folder as it is stored: relative to the workspace, which may move."""
-    inside = adapter is not None and Path(adapter).is_relative_to(store.home)
-    return str(Path(str(adapter)).relative_to(store.home)) if inside else adapter
-
-
 def identity_of(version_id: int, parent_id: int | None, adapter: str | None, config: Config) -> str:
-    """What a round is found again by: see `open_round`. adapter: as it is stored."""
+    """A hash of the round's identity, see `open_round`. adapter: its stored path."""
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
     if not config.calibration:
         del parts["calibration_minimum"]
     for name, before in _BEFORE_THE_CHOICE.items():
         if parts["propagation"][name] == before:
             del parts["propagation"][name]
-    if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # what it was before there was a choice
+    if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # the value before this setting existed
         del parts["propagation"]["warm_up"]["store_dtype"]
     canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _as_round(row: Sequence[Any]) -> Round:
-    id, project_id, number, parent_id, version_id, config, created = row
-    return Round(id, project_id, number, parent_id, version_id, settings.validate(config), created)
+def _load(store: Store, where: ColumnElement[bool]) -> list[Round]:
+    query = select(*(schema.rounds.c[field.name] for field in fields(Round)))
+    rows = store.rows(query.where(where).order_by(schema.rounds.c.id))
+    return [Round(**{**row._asdict(), "config": settings.validate(row.config)}) for row in rows]

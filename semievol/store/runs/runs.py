@@ -1,54 +1,85 @@
-"""Runs: asking for them, stopping and resuming them, and the queue in which they wait.
+"""Runs: queueing, stopping and resuming them, and the steps on a run's row that are part of a larger transaction.
 
 queued -> running -> done | failed | cancelled | interrupted, with `stopping` on the way; the last three can be resumed.
-What the worker does with a run is in `claims`, how far it is in `progress`, the table itself in `run_table`.
+What the worker does with a run is in `claims`, how far it is in `progress`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select, update
 
+from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.records import STAGES
 from semievol.store import schema
 from semievol.store.data.versions import inserted_id
 from semievol.store.database import Store
-from semievol.store.runs.progress import open_stages
-from semievol.store.runs.run_table import COLUMNS, RESUMABLE, Run, change, end_of_queue, get, load, queued
+from semievol.store.runs.progress import close_stages, open_stages, write_event
 
-# --- asking ---------------------------------------------------------------------------------------------------------
+Status = Literal["queued", "running", "stopping", "done", "failed", "cancelled", "interrupted"]
+Ending = Literal["done", "failed", "cancelled", "interrupted"]
+RESUMABLE = ("cancelled", "interrupted", "failed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One background execution of the stages `first` to `until` of a round. Times are unix seconds."""
+
+    id: int
+    project_id: int
+    round_id: int
+    first: str
+    until: str
+    config: Config
+    selection: int | None
+    status: Status
+    attempt: int
+    pid: int | None
+    heartbeat_at: float | None
+    error: dict[str, Any] | None
+    created: float
+    started: float | None
+    ended: float | None
+    environment: dict[str, Any]
+    selection_used: int | None
+
+
+_COLUMNS = [schema.runs.c[field.name] for field in fields(Run)]
+
+# --- reading --------------------------------------------------------------------------------------------------------
 
 
 def get_run(store: Store, run_id: int) -> Run:
     """The run with this id. Raises UserError where there is none."""
     with store.read() as connection:
-        return get(connection, run_id)
+        return run_in(connection, run_id)
 
 
 def list_runs(store: Store, project_id: int | None = None) -> list[Run]:
     """Runs, newest first; of one project or of all."""
-    query = select(*COLUMNS).order_by(schema.runs.c.id.desc())
-    with store.read() as connection:
-        return load(connection, query if project_id is None else query.where(schema.runs.c.project_id == project_id))
+    query = select(*_COLUMNS).order_by(schema.runs.c.id.desc())
+    if project_id is not None:
+        query = query.where(schema.runs.c.project_id == project_id)
+    return [_as_run(row) for row in store.rows(query)]
 
 
 def active_run(store: Store) -> Run | None:
     """The run that a worker has now: running or stopping."""
-    with store.read() as connection:
-        found = load(connection, select(*COLUMNS).where(schema.runs.c.status.in_(schema.ACTIVE)))
-        return found[0] if found else None
+    rows = store.rows(select(*_COLUMNS).where(schema.runs.c.status.in_(schema.ACTIVE)))
+    return _as_run(rows[0]) if rows else None
 
 
 def queue(store: Store) -> list[Run]:
     """Queued runs in the order in which they will be claimed."""
-    with store.read() as connection:
-        return load(connection, queued())
+    return [_as_run(row) for row in store.rows(queued())]
 
 
-# --- what a person asks for -----------------------------------------------------------------------------------------
+# --- queueing and stopping ------------------------------------------------------------------------------------------
 
 
 def enqueue(
@@ -85,16 +116,16 @@ def enqueue(
             "status": "queued",
         }
         values |= {"config": config.model_dump(mode="json"), "selection": selection, "environment": {}}
-        values |= {"position": end_of_queue(connection), "created": store.now(connection)}
+        values |= {"position": _end_of_queue(connection), "created": store.now(connection)}
         run_id = inserted_id(connection, schema.runs, values)
         open_stages(connection, run_id, first, until)
-        return get(connection, run_id)
+        return run_in(connection, run_id)
 
 
 def request_stop(store: Store, run_id: int) -> None:
-    """A running run is asked to stop, a queued one is cancelled; of others nothing is asked."""
+    """Asks a running run to stop and cancels a queued one; changes no other."""
     with store.write() as connection:
-        run = get(connection, run_id)
+        run = run_in(connection, run_id)
         if run.status == "running":
             change(connection, run_id, status="stopping")
         elif run.status == "queued":
@@ -102,25 +133,70 @@ def request_stop(store: Store, run_id: int) -> None:
 
 
 def resume(store: Store, run_id: int) -> Run:
-    """Queues a cancelled, interrupted or failed run again, at the end; it will skip what is there."""
+    """Queues a cancelled, interrupted or failed run again, at the end; it will skip what is stored."""
     with store.write() as connection:
-        run = get(connection, run_id)
+        run = run_in(connection, run_id)
         if run.status not in RESUMABLE:
             raise UserError(
                 f"Run {run_id} is {run.status}.", "run", f"Only a {', '.join(RESUMABLE)} run can be resumed."
             )
-        change(connection, run_id, status="queued", position=end_of_queue(connection), error=None, ended=None)
+        change(connection, run_id, status="queued", position=_end_of_queue(connection), error=None, ended=None)
         open_stages(connection, run_id, run.first, run.until)
-        return get(connection, run_id)
+        return run_in(connection, run_id)
 
 
 def reorder(store: Store, run_id: int, position: int) -> None:
     """Moves a queued run to `position` of the queue, 0 being next."""
     with store.write() as connection:
-        waiting = [run.id for run in load(connection, queued())]
+        waiting = [row.id for row in connection.execute(queued())]
         if run_id not in waiting:
             raise UserError(f"Run {run_id} does not wait in the queue.", "run", "Choose a queued one.")
         waiting.remove(run_id)
         waiting.insert(max(position, 0), run_id)
         for place, waiting_id in enumerate(waiting):
             change(connection, waiting_id, position=place)
+
+
+# --- inside the caller's transaction --------------------------------------------------------------------------------
+
+
+def run_in(connection: Connection, run_id: int) -> Run:
+    """As `get_run`."""
+    row = connection.execute(select(*_COLUMNS).where(schema.runs.c.id == run_id)).one_or_none()
+    if row is None:
+        raise UserError(f"There is no run {run_id}.", "run", "Choose another run.")
+    return _as_run(row)
+
+
+def queued() -> Any:
+    """The query for the queue, next run first."""
+    c = schema.runs.c
+    return select(*_COLUMNS).where(c.status == "queued").order_by(c.position, c.id)
+
+
+def active_id(connection: Connection) -> int | None:
+    """Id of the run that a worker has now."""
+    return connection.execute(select(schema.runs.c.id).where(schema.runs.c.status.in_(schema.ACTIVE))).scalar()
+
+
+def end(connection: Connection, run: Run, status: str, now: float, error: Mapping[str, Any] | None = None) -> None:
+    """Gives the run its last status (the last before it is resumed) and its stages the one that follows from it."""
+    change(connection, run.id, status=status, ended=now, error=None if error is None else dict(error))
+    if error:
+        # Resuming the run clears its error; the event stays.
+        write_event(connection, run.id, "", str(error.get("what", "")), now)
+    close_stages(connection, run.id, status, run.first, run.until, now)
+
+
+def change(connection: Connection, run_id: int, **values: Any) -> None:
+    connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(**values))
+
+
+def _end_of_queue(connection: Connection) -> int:
+    c = schema.runs.c
+    last = connection.execute(select(func.max(c.position)).where(c.status == "queued")).scalar()
+    return 0 if last is None else last + 1
+
+
+def _as_run(row: Any) -> Run:
+    return Run(**{**row._asdict(), "config": settings.validate(row.config)})

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from semievol.importing import carried_over
-from semievol.importing.carried_over import Kept
+from semievol.importing.accepted import AcceptedRows, kept_rows
 from semievol.records import Split, Task
 from semievol.store.data import versions
 from semievol.store.data.records import known_answers, walk_records
@@ -39,7 +38,7 @@ class Offer:
         """The other splits that the visitor keeps, of those that fit this task."""
         return [split for split in self.splits if split != "labeled" and self._fits(split, task)]
 
-    def kept(self, splits: Collection[Split]) -> dict[Split, Kept]:
+    def kept(self, splits: Collection[Split]) -> dict[Split, AcceptedRows]:
         number, id = self.version.number, self.version.id
         return {split: _loaded(self.store, id, number, split) for split in splits}
 
@@ -91,5 +90,5 @@ def offer(here: Place, taken: Collection[Split]) -> Offer | None:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept", hash_funcs=state.HASH)
-def _loaded(store: Store, version_id: int, number: int, split: Split) -> Kept:
-    return carried_over.kept(f"version {number}", split, walk_records(store, version_id, split))
+def _loaded(store: Store, version_id: int, number: int, split: Split) -> AcceptedRows:
+    return kept_rows(f"version {number}", split, walk_records(store, version_id, split))

@@ -19,7 +19,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
-from semievol.jobs import intake
+from semievol.export.files import sha256
 from semievol.records import Split
 
 Choice = StrictBool | StrictInt | Annotated[str, Field(max_length=10_000)]
@@ -63,7 +63,7 @@ def restored(folder: Path, split: Split) -> tuple[Upload, Path] | None:
         if source.is_symlink() or not source.is_file():
             return None
         _linked(source, own)
-        if intake.sha256(own) == found.sha256:
+        if sha256(own) == found.sha256:
             return found, own
         own.unlink()
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -57,7 +58,7 @@ def report(imported: Imported) -> None:
 
 
 def _rejects(imported: Imported, most: int | None = None) -> pd.DataFrame:
-    return pd.DataFrame([{"split": split, **one.as_dict()} for split, one in islice(imported.rejected(), most)])
+    return pd.DataFrame([{"split": split, **asdict(one)} for split, one in islice(imported.rejected(), most)])
 
 
 def remedies(found: Sequence[Finding]) -> frozenset[str]:

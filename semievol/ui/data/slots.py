@@ -19,6 +19,7 @@ from typing import Any
 import streamlit as st
 
 from semievol.errors import UserError
+from semievol.export.files import sha256
 from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ENCODINGS, ReadAs
 from semievol.importing.readers.read import ENDINGS
 from semievol.importing.readers.sandbox import read_contained
@@ -165,7 +166,7 @@ def _take(here: Place, split: Split, source: bytes | Path, name: str, key: str) 
         path.write_bytes(source)
     else:
         shutil.copyfile(source, path)
-    given = Given(path, name, key, intake.sha256(path))
+    given = Given(path, name, key, sha256(path))
     drafts.keep(folder, split, drafts.Upload(file=path.name, name=name, key=key, sha256=given.sha256))
     unfinished.current().given[split] = given
 

@@ -9,9 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from semievol.jobs import intake
-from semievol.store.data.in_use import use_version
 from semievol.store.data.records import hidden_gold_count, known_answers, records_page
-from semievol.store.data.versions import Version, changes
+from semievol.store.data.versions import Version, changes, use_version
 from semievol.store.data.versions import versions as list_versions
 from semievol.store.database import open_store
 from semievol.store.runs import rounds

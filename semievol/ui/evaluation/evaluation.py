@@ -17,7 +17,7 @@ from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import actions, formats, paint, parts, record, router, session, state, tables
 from semievol.ui.shell.state import Place
 

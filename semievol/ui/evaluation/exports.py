@@ -14,7 +14,7 @@ from semievol.jobs import launch
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.rounds import get_round
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import archives, parts
 from semievol.ui.shell.state import Place
 

@@ -25,7 +25,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     kept.made[made.content_hash] = made
     if made.action == "skip":
         return
-    since = decisions.newer(here.store, here.project.id, made.content_hash, seen)
+    since = decisions.since(here.store, here.project.id, seen, made.content_hash)
     others = _others(here.task, since, made, {*kept.mine})
     if others:
         _keep(here, others, made)

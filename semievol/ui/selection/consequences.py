@@ -70,7 +70,7 @@ def training_time(here: Place, kept: int) -> None:
     pace = state.training_pace(here.store, here.round.id)
     if pace is None or not kept:
         return
-    config = rounds.settled(here.round, state.config_of(here.project))
+    config = rounds.with_settings_of(here.round, state.config_of(here.project))
     gold = here.project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
     steps = config.tune.steps(gold + kept)
     sentence = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"

@@ -8,11 +8,11 @@ from semievol.jobs import intake, launch, planning
 from semievol.jobs.launch import Span
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.decisions import freezing, selections
+from semievol.store.decisions import selections
 from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import formats, notices, router, state
 
 
@@ -41,8 +41,8 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
     policy = state.policy_shown(project, round_)
     newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
-    number = newest["number"] if newest and newest["size"] else freezing.freeze(store, round_.id, policy).number
-    config = rounds.settled(round_, config.model_copy(update={"policy": policy}))
+    number = newest["number"] if newest and newest["size"] else selections.freeze(store, round_.id, policy).number
+    config = rounds.with_settings_of(round_, config.model_copy(update={"policy": policy}))
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if (run.round_id, run.selection) == (round_.id, number):
             raise _twin(run)
@@ -52,7 +52,7 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
 
 def freeze(store: Store, round_id: int, policy: Policy) -> None:
     """Freezes what the policy and the experts' decisions keep, as a numbered selection."""
-    made = freezing.freeze(store, round_id, policy)
+    made = selections.freeze(store, round_id, policy)
     notices.say(f"Selection {made.number} is frozen with {formats.plural(len(made.answers), 'record')}.")
 
 
@@ -66,7 +66,7 @@ def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:
 def cross_fit(project: Project, round_: Round, folds: int) -> None:
     """Cross-fits the round: models that never saw a labeled record answer it. Existing results of the round stay."""
     store = open_store()
-    config = rounds.settled(round_, state.config_of(project, cross_fit=folds))
+    config = rounds.with_settings_of(round_, state.config_of(project, cross_fit=folds))
     _started(launch.start(store, project, config, until=launch.PROPAGATE.until, round_id=round_.id))
 
 
@@ -92,7 +92,7 @@ def _from_the_start(store: Store, project: Project, config: Config, span: Span, 
         raise UserError(
             f"The project has no {' and no '.join(missing)} records.", "data", "Import them on the Data page."
         )
-    config = planning.live(store, project, config, parent_id)
+    config = planning.config_to_run(store, project, config, parent_id)
     for run in _ahead(store, project, config, span):
         round_ = rounds.get_round(store, run.round_id)
         if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from semievol.export import archive, arrival
+from semievol.export import archive, restoring
 from semievol.importing.near_duplicates import Watch
-from semievol.store.data.incoming import incoming_folder
-from semievol.store.data.projects import project_folder
+from semievol.store.data.projects import incoming_folder, project_folder
 from semievol.ui.shell import notices, parts, router, session, state
 from semievol.ui.shell.state import Place
 
@@ -21,7 +20,7 @@ _LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this proces
 def import_button() -> None:
     """The button that opens the import form: a file and, if the archive's own name is taken, another name.
 
-    `arrival.restore` checks the whole archive before it stores anything.
+    `restoring.restore` checks the whole archive before it stores anything.
     """
     with st.popover("Import archive", icon=":material/unarchive:"):
         hint = f"A {archive.ENDING} file made by “Export whole project”."
@@ -36,7 +35,7 @@ def import_button() -> None:
                 path = folder / "archive.zip"
                 with path.open("wb") as stream:
                     shutil.copyfileobj(file, stream)
-                made = arrival.restore(store, path, name.strip() or None, watch)
+                made = restoring.restore(store, path, name.strip() or None, watch)
             notices.say("The project was imported.")
             router.go("overview", project=made.id, round=None)
 

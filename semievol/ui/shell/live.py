@@ -17,8 +17,7 @@ from semievol.records import STAGES
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
-from semievol.store.runs.run_table import Run
-from semievol.store.runs.runs import list_runs
+from semievol.store.runs.runs import Run, list_runs
 from semievol.ui.shell import actions, formats, notices, parts, session, state
 
 POLL_SECONDS = 1.0

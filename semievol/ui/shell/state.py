@@ -24,8 +24,7 @@ from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
-from semievol.store.runs.run_table import Run
-from semievol.store.runs.runs import list_runs
+from semievol.store.runs.runs import Run, list_runs
 from semievol.ui.shell import session
 
 

@@ -13,7 +13,7 @@ from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs import launch, models, summary
 from semievol.store.runs import progress, runs
-from semievol.store.runs.run_table import Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import actions, formats, live, parts, router, state, tables
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves

@@ -1,6 +1,6 @@
-"""What belongs to a project, read from the schema: its tables, and which of their numbers point at which rows.
+"""Which tables and rows are a project's, and which of their numbers point at which rows: derived from the schema.
 
-A table added to the schema belongs to a project as soon as a foreign key leads there; a test holds every table to it.
+A table added to the schema belongs to a project as soon as a foreign key leads there; a test checks every table.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ APART = ("migrations", "settings")
 POINTERS = {"record_key": "records", "decision_id": "decisions", "undoes": "decisions"}
 """Columns that point at a table's rows without a declared foreign key."""
 LISTS = {("reviews", "drawn"): "records"}
-"""Documents that are lists of such numbers."""
+"""JSON columns that are lists of such numbers."""
 
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """A project's tables: whoever is pointed at by a foreign key comes before those that point."""
+    """A project's tables, ordered by foreign keys: a table comes after those that it points at."""
     return tuple(table for table in schema.metadata.sorted_tables if table.name not in APART)
 
 

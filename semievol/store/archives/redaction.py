@@ -1,6 +1,6 @@
-"""Text and documents without what tells of this machine: its folders, and the values of its keys.
+"""Removes from texts and documents what reveals this machine: its folders and the values of its keys.
 
-Done twice it changes nothing more, so that what came from an archive leaves as it came.
+A second pass changes nothing, so a project that came from an archive is exported as it came.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """Rows from an archive as a new project: checked and gathered without a lock, then moved in one transaction.
 
-Every row gets the next free numbers of this workspace in the order of the archive, so that whatever is sorted by number
-stays in order. Knows nothing of files; `keep` puts them where the project's are before anything is committed.
+Rows get the next free numbers of this workspace in the order of the archive, so that an order by number stays the same.
+Knows nothing of files; `keep` puts them into the project's folder before anything is committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -36,15 +35,15 @@ from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.records import ACTIONS, SPLITS, STAGES
 from semievol.store import schema
-from semievol.store.archives import belongings
-from semievol.store.archives.taking import ADAPTERS, FOLDS, columns
+from semievol.store.archives import ownership
+from semievol.store.archives.export_rows import ADAPTERS, FOLDS, columns
 from semievol.store.columns import Json, as_json
 from semievol.store.data.projects import Project, adapter_place, check_name, clear_orphan, find_project, taken
 from semievol.store.data.staging import insert_rows
 from semievol.store.data.versions import as_task
-from semievol.store.database import SCRATCH, Store
+from semievol.store.database import SCRATCH, Store, in_parts
 from semievol.store.runs import rounds
-from semievol.store.runs.run_table import RESUMABLE
+from semievol.store.runs.runs import RESUMABLE
 
 _AT_ONCE = 5_000
 _LARGEST = 2**63 - 1
@@ -58,7 +57,7 @@ _CHECKED: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("reviews", "policy"): Policy.model_validate,
     ("selections", "policy"): Policy.model_validate,
 }
-"""Documents that must mean something to this version of the Studio."""
+"""JSON columns that this version of the Studio must be able to read, with the function that reads them."""
 _WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("records", "split"): SPLITS,
     ("runs", "status"): ("done", *RESUMABLE),
@@ -67,53 +66,51 @@ _WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("stages", "stage"): STAGES,
     ("decisions", "action"): (*ACTIONS, "undo"),
 }
-"""Texts that are one of a few words."""
+"""Text columns with a fixed set of values."""
 
 
 @dataclass(frozen=True)
-class Arriving:
-    """A project on its way in.
+class ArchivedRows:
+    """The rows of an archived project, to be imported.
 
-    tables: table -> (columns, number of rows, the rows as they come); adapters: how many there are. keep: is called
-    with the project's id and with the number of its first run before anything is committed; what it raises undoes all.
+    tables: table -> (columns, number of rows, a function that reads the rows). adapters: how many there are.
+    keep: called with the project's id and the number of its first run before anything is committed; if it raises,
+    nothing is stored. watch: called with the number of rows gathered so far.
     """
 
     tables: Mapping[str, tuple[Sequence[str], int, Callable[[], Iterable[list[Any]]]]]
     adapters: int
     keep: Callable[[int, int], None]
-    watch: Callable[[int], None] = field(default=lambda done: None)
+    watch: Callable[[int], None]
 
 
-def restore(store: Store, name: str, new: Arriving) -> Project:
+def restore(store: Store, name: str, new: ArchivedRows) -> Project:
     """A new project by this name from the rows of an archive, all of it or nothing."""
     name = check_name(store, name)
     _check_tables(new)
+    tables = [table for table in ownership.tables() if table.name in new.tables]
 
     def gather(connection: Connection) -> None:
         done = 0
-        for table in belongings.tables():
-            if table.name in new.tables:
-                done = _gather(connection, table, new, done)
+        for table in tables:
+            done = _gather(connection, table, new, done)
 
     with store.write(beforehand=gather) as connection:
-        first = {
-            t.name: _next(connection, t, new.tables[t.name][1]) for t in belongings.tables() if t.name in new.tables
-        }
+        first = {table.name: _next(connection, table, new.tables[table.name][1]) for table in tables}
         project_id = first["projects"]
         clear_orphan(store, project_id)
         staged = _staged(schema.projects, new.tables["projects"][0])
         connection.execute(update(staged).values(name=name))
-        for table in belongings.tables():
-            if table.name in new.tables:
-                _move(connection, table, new, first, name)
-        _point(connection, first)
+        for table in tables:
+            _move(connection, table, new, first, name)
+        _renumber(connection, first)
         new.keep(project_id, first["runs"])
     return find_project(store, project_id)
 
 
-def _check_tables(new: Arriving) -> None:
+def _check_tables(new: ArchivedRows) -> None:
     """Refuses tables and columns that this version does not know, and where one is missing that must have a value."""
-    known = {table.name: table for table in belongings.tables()}
+    known = {table.name: table for table in ownership.tables()}
     for name, (found, size, _) in new.tables.items():
         if name not in known or not set(found) <= set(columns(known[name])) or len(set(found)) < len(found) or size < 0:
             raise UserError(f'The archive\'s table "{name}" is not one of ours.', "archive", _DAMAGED)
@@ -129,28 +126,22 @@ def _check_tables(new: Arriving) -> None:
 
 
 def _staged(table: Table, names: Sequence[str]) -> Table:
-    """The table of this connection's own in which its rows wait, documents as text, adapters as numbers."""
-    kinds = [
-        Integer
-        if (table.name, name) in ADAPTERS
-        else Text
-        if isinstance(table.c[name].type, Json)
-        else table.c[name].type
-        for name in names
-    ]
-    parts = [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
+    """A temporary table of this connection for the rows of `table`: JSON as text, adapters as numbers."""
+    kinds: dict[str, Any] = {name: table.c[name].type for name in names}
+    kinds |= {name: Text for name, kind in kinds.items() if isinstance(kind, Json)}
+    kinds |= {name: Integer for name in names if (table.name, name) in ADAPTERS}
     place = Column("archive_row", Integer, primary_key=True)
-    return Table(f"archived_{table.name}", MetaData(), place, *parts, schema=SCRATCH)
+    columns_ = [Column(name, kind) for name, kind in kinds.items()]
+    return Table(f"archived_{table.name}", MetaData(), place, *columns_, schema=SCRATCH)
 
 
-def _gather(connection: Connection, table: Table, new: Arriving, done: int) -> int:
+def _gather(connection: Connection, table: Table, new: ArchivedRows, done: int) -> int:
     names, size, rows = new.tables[table.name]
     staged = _staged(table, names)
     staged.create(connection)
     checks = [_check(table, name, new) for name in names]
-    waiting: Iterator[list[Any]] = iter(rows())
     count = 0
-    while some := list(islice(waiting, _AT_ONCE)):
+    for some in in_parts(rows(), _AT_ONCE):
         ready = []
         for values in some:
             count += 1
@@ -158,8 +149,8 @@ def _gather(connection: Connection, table: Table, new: Arriving, done: int) -> i
                 raise _wrong(table.name, count, "another number of values than of columns")
             try:
                 ready.append((count, *(check(value) for check, value in zip(checks, values, strict=True))))
-            except _Odd as odd:
-                raise _wrong(table.name, count, str(odd)) from None
+            except _BadValue as problem:
+                raise _wrong(table.name, count, str(problem)) from None
         insert_rows(connection, staged, ready)
         new.watch(done + count)
     if count != size:
@@ -167,15 +158,15 @@ def _gather(connection: Connection, table: Table, new: Arriving, done: int) -> i
     return done + count
 
 
-class _Odd(ValueError):
-    """A value that cannot stand where it does."""
+class _BadValue(ValueError):
+    """A value that its column cannot hold."""
 
 
-def _check(table: Table, name: str, new: Arriving) -> Callable[[Any], Any]:
-    """Value of an archive -> value of a staged row; raises _Odd."""
+def _check(table: Table, name: str, new: ArchivedRows) -> Callable[[Any], Any]:
+    """A function that checks an archived value of this column and converts it for the staged row; raises _BadValue."""
     column = table.c[name]
     here = (table.name, name)
-    target = belongings.pointers(table).get(name)
+    target = ownership.pointers(table).get(name)
     most = _LARGEST
     if target is not None:
         most = new.tables[target][1] if target in new.tables else 0
@@ -186,35 +177,33 @@ def _check(table: Table, name: str, new: Arriving) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value is None:
             if not column.nullable:
-                raise _Odd(f'nothing in "{name}"')
+                raise _BadValue(f'nothing in "{name}"')
             return None
         kind = column.type
         if numbered or isinstance(kind, Integer):
-            if type(value) is not int or not (1 if numbered else -_LARGEST) <= value <= most:
-                raise _Odd(f'{value!r:.40} in "{name}"')
+            fits = type(value) is int and (1 if numbered else -_LARGEST) <= value <= most
         elif isinstance(kind, Json):
             return _document(here, value, new)
         elif isinstance(kind, Boolean):
-            if type(value) is not bool:
-                raise _Odd(f'{value!r:.40} in "{name}"')
+            fits = type(value) is bool
         elif isinstance(kind, Double):
-            if type(value) not in (int, float):
-                raise _Odd(f'{value!r:.40} in "{name}"')
-            return float(value)
-        elif type(value) is not str or "\0" in value or value not in _WORDS.get(here, (value,)):
-            raise _Odd(f'{value!r:.40} in "{name}"')
-        return value
+            fits = type(value) in (int, float)
+        else:
+            fits = type(value) is str and "\0" not in value and value in _WORDS.get(here, (value,))
+        if not fits:
+            raise _BadValue(f'{value!r:.40} in "{name}"')
+        return float(value) if isinstance(kind, Double) else value
 
     return check
 
 
-def _document(here: tuple[str, str], value: Any, new: Arriving) -> str:
-    """The text of a document that means something."""
+def _document(here: tuple[str, str], value: Any, new: ArchivedRows) -> str:
+    """The JSON text of a document, once it is known that this version can read it."""
     try:
         if here in _CHECKED:
             _CHECKED[here](value)
-        if here in belongings.LISTS:
-            most = new.tables[belongings.LISTS[here]][1]
+        if here in ownership.LISTS:
+            most = new.tables[ownership.LISTS[here]][1]
             if not all(type(n) is int and 1 <= n <= most for n in value):
                 raise ValueError("a number of no record")
         if here == FOLDS and not all(
@@ -224,7 +213,7 @@ def _document(here: tuple[str, str], value: Any, new: Arriving) -> str:
         return as_json(value)
     except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = error.what if isinstance(error, UserError) else type(error).__name__
-        raise _Odd(f'a document in "{here[1]}" that this version cannot read ({reason})') from None
+        raise _BadValue(f'a document in "{here[1]}" that this version cannot read ({reason})') from None
 
 
 def _wrong(table: str, row: int, what: str) -> UserError:
@@ -235,8 +224,8 @@ def _wrong(table: str, row: int, what: str) -> UserError:
 
 
 def _next(connection: Connection, table: Table, count: int) -> int:
-    """The first of `count` numbers in a row that no row of the table has or, where that is promised, ever had."""
-    key = belongings.number(table)
+    """The first of `count` consecutive free numbers; with AUTOINCREMENT, numbers that no row ever had."""
+    key = ownership.number(table)
     if key is None:
         return 0
     if connection.dialect.name != "sqlite":
@@ -251,12 +240,12 @@ def _next(connection: Connection, table: Table, count: int) -> int:
     return int(used) + 1
 
 
-def _move(connection: Connection, table: Table, new: Arriving, first: Mapping[str, int], name: str) -> None:
-    """Moves a table's rows to where they belong, with this workspace's numbers."""
+def _move(connection: Connection, table: Table, new: ArchivedRows, first: Mapping[str, int], name: str) -> None:
+    """Moves the gathered rows into the table, with this workspace's numbers."""
     adapters = adapter_place(first["projects"], "")
     names = new.tables[table.name][0]
     waiting = _staged(table, names).c
-    pointers = belongings.pointers(table)
+    pointers = ownership.pointers(table)
     values: dict[str, ColumnElement[Any]] = {}
     for column in names:
         values[column] = waiting[column]
@@ -264,10 +253,10 @@ def _move(connection: Connection, table: Table, new: Arriving, first: Mapping[st
             values[column] = waiting[column] + (first[pointers[column]] - 1)
         elif (table.name, column) in ADAPTERS:
             values[column] = literal(adapters).concat(cast(waiting[column], Text))
-    if (key := belongings.number(table)) is not None:
+    if (key := ownership.number(table)) is not None:
         values[key.name] = waiting.archive_row + (first[table.name] - 1)
     if table is schema.rounds:
-        values["identity"] = cast(waiting.archive_row, Text)  # until `_point` tells the right one
+        values["identity"] = cast(waiting.archive_row, Text)  # until `_renumber` computes the right one
     rows = select(*values.values()).order_by(waiting.archive_row)
     try:
         connection.execute(insert(table).from_select(list(values), rows))
@@ -278,8 +267,8 @@ def _move(connection: Connection, table: Table, new: Arriving, first: Mapping[st
         raise UserError(what, "archive", _DAMAGED) from error
 
 
-def _point(connection: Connection, first: Mapping[str, int]) -> None:
-    """Documents that hold numbers, and what a round is found again by, in the words of this workspace."""
+def _renumber(connection: Connection, first: Mapping[str, int]) -> None:
+    """Brings rounds' identities and the numbers inside JSON columns to the numbers of this workspace."""
     c, project_id = schema.rounds.c, first["projects"]
     known: set[str] = set()
     mine = select(c.id, c.version_id, c.parent_id, c.warm_up_adapter, c.config, c.fold_adapters)
@@ -287,21 +276,18 @@ def _point(connection: Connection, first: Mapping[str, int]) -> None:
         own = settings.validate(row.config)
         taken_from = row.warm_up_adapter if row.parent_id is not None else None
         identity = rounds.identity_of(row.version_id, row.parent_id, taken_from, own)
-        if identity in known:  # two models whose folders had one name: the later round is not found again
+        if identity in known:  # two models with folders of one name: only the earlier round is found again
             identity = f"{identity} {row.id}"
         known.add(identity)
-        folds = (
-            None
-            if row.fold_adapters is None
-            else {f: adapter_place(project_id, n) for f, n in row.fold_adapters.items()}
-        )
-        changed = update(schema.rounds).where(c.id == row.id)
-        connection.execute(changed.values(identity=identity, fold_adapters=folds))
-    for (name, column), target in belongings.LISTS.items():
+        changed: dict[str, Any] = {"identity": identity}
+        if row.fold_adapters is not None:
+            changed["fold_adapters"] = {f: adapter_place(project_id, n) for f, n in row.fold_adapters.items()}
+        connection.execute(update(schema.rounds).where(c.id == row.id).values(**changed))
+    for (name, column), target in ownership.LISTS.items():
         table = schema.metadata.tables[name]
-        key = belongings.number(table)
+        key = ownership.number(table)
         assert key is not None, "a list of numbers in a row without one"
-        lists = select(key, table.c[column]).where(belongings.owned(table, project_id))
+        lists = select(key, table.c[column]).where(ownership.owned(table, project_id))
         for number, found in connection.execute(lists).all():
             shifted = [n + first[target] - 1 for n in found]
             connection.execute(update(table).where(key == number).values({column: shifted}))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from semievol.errors import UserError
+from semievol.importing.accepted import kept_rows
 from semievol.importing.build import check_tables
-from semievol.importing.carried_over import kept
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
 from semievol.records import Record, Split, Task
@@ -24,7 +24,7 @@ def old(split: Split, *records: tuple[str, str | None, str | None]) -> dict[Spli
         (Record(f"id{i}", question, (), answer, split, i + 5, f"mine-{i}", f"g{i}"), gold)
         for i, (question, answer, gold) in enumerate(records)
     ]
-    return {split: kept("version 1", split, made)}
+    return {split: kept_rows("version 1", split, made)}
 
 
 def labeled(text: bytes = LABELED) -> dict[Split, Any]:
@@ -40,7 +40,7 @@ def test_kept_records_come_back_exactly_with_their_hidden_gold() -> None:
         ("A drain\n\nby the door", 6, "mine-1", "g1"),
     ]
     assert [r.content_hash[:16] for r in there] == [r.id for r in there]
-    assert found.hidden_gold == {there[0].id: "roads"}
+    assert dict(found.gold()) == {there[0].id: "roads"}
     assert found.report["unlabeled"].as_dict()["file"] == "version 1"
     assert found.report["unlabeled"].accepted == 2
 
@@ -61,7 +61,7 @@ def test_a_kept_answer_outside_the_label_set_rejects_its_record_and_leaves_hidde
     assert (split, reject.row, reject.value) == ("test", 5, "parks")
     assert [record.answer for record in found.records if record.split == "test"] == ["water"]
     assert "unreadable_gold" in {one.kind for one in found.findings}
-    assert found.hidden_gold == {}
+    assert dict(found.gold()) == {}
 
 
 def test_new_rows_are_read_by_the_label_set_of_kept_labeled_records() -> None:
@@ -79,7 +79,7 @@ def test_new_rows_are_read_by_the_label_set_of_kept_labeled_records() -> None:
 def test_letters_and_options_of_kept_records_stay_however_new_answers_are_written() -> None:
     task, mapping = Task("multiple_choice"), Mapping("q", "a", "o")
     before: dict[Split, Any] = {
-        "test": kept("version 1", "test", [(Record("x", "Which?", ("B", "A"), "A", "test", 2), None)])
+        "test": kept_rows("version 1", "test", [(Record("x", "Which?", ("B", "A"), "A", "test", 2), None)])
     }
     new: dict[Split, Any] = {
         "labeled": read_table(b'q,a,o\n1?,yes,"[""yes"", ""no""]"\n2?,no,"[""yes"", ""no""]"\n', "l.csv")

@@ -1,7 +1,7 @@
-"""A whole project as plain rows, to be written to a file, and rows from a file as a project: all of them or none.
+"""A whole project as plain rows, to be written to an archive.
 
-Numbers of rows are those of the archive, counted from one in every table, so that nothing of this workspace's own
-numbers leaves with them. Knows nothing of files: adapters are numbers, too.
+Rows are numbered anew, from 1 in every table, so that an archive does not depend on this workspace's own numbers.
+Knows nothing of files: an adapter is a number, too.
 """
 
 from __future__ import annotations
@@ -16,21 +16,26 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 
 from semievol.errors import UserError
-from semievol.store import migrations, schema
-from semievol.store.archives import belongings
-from semievol.store.archives.traceless import without_paths, without_paths_inside
+from semievol.store import schema
+from semievol.store.archives import ownership
+from semievol.store.archives.redaction import without_paths, without_paths_inside
 from semievol.store.database import Store
 
 DROPPED: dict[str, tuple[str, ...]] = {
     "rounds": ("identity",),
     "runs": ("pid", "host", "boot", "process_start", "heartbeat_at", "heartbeat_ticks"),
 }
-"""What only this workspace or this machine can mean; a round's identity is told anew from its settings."""
+"""Columns that mean something in this workspace or on this machine only; an import computes a round's identity anew."""
 ADAPTERS = {("rounds", "warm_up_adapter"), ("runs", "adapter")}
-"""Columns with the folder of an adapter; in an archive its number."""
+"""Columns that hold an adapter's folder; an archive holds the adapter's number instead."""
 FOLDS = ("rounds", "fold_adapters")
-"""The document that names one for every fold."""
-_STATES = {"running": "interrupted", "stopping": "interrupted", "queued": "cancelled"}
+"""The JSON column that maps every fold to an adapter's folder."""
+_REPLACED: dict[tuple[str, str], dict[Any, Any]] = {
+    ("runs", "status"): {"running": "interrupted", "stopping": "interrupted", "queued": "cancelled"},
+    ("stages", "status"): {"running": "waiting"},
+    ("projects", "archived"): {True: False},
+}
+"""Column -> values that an archive replaces, as nothing in it is under way or hidden."""
 _MACHINE_WORDS = {("events", "text"): without_paths}
 _MACHINE_DOCUMENTS = {
     *(("projects", "settings"), ("rounds", "config")),
@@ -39,26 +44,21 @@ _MACHINE_DOCUMENTS = {
 _AT_ONCE = 2_000
 
 
-def schema_number() -> int:
-    """Number of the schema that rows leave with."""
-    return migrations.newest()
-
-
 def columns(table: Table) -> list[str]:
-    """Names of a table's columns as they stand in an archive; a row's own number is its place."""
-    own = belongings.number(table)
+    """Names of a table's columns in an archive. A row's own number is left out: it is the row's place."""
+    own = ownership.number(table)
     dropped = DROPPED.get(table.name, ())
     return [c.name for c in table.columns if c is not own and c.name not in dropped]
 
 
 @dataclass(frozen=True)
-class Leaving:
-    """One state of a project's rows. tables: names, in the order in which they are to be read; sizes: rows of each.
+class ProjectRows:
+    """One state of a project's rows.
 
-    ids: numbers of a table's rows here, in the order of the archive.
+    sizes: table -> number of rows, in the order in which the tables are to be read. ids: table -> the numbers of its
+    rows in this workspace, in the order of the archive.
     """
 
-    tables: list[str]
     sizes: dict[str, int]
     ids: dict[str, array[int]]
     _connection: Connection
@@ -66,11 +66,11 @@ class Leaving:
     _adapter: Callable[[str], int | None]
 
     def rows(self, name: str) -> Iterator[list[Any]]:
-        """The table's rows, values in the order of `columns`, read as they are asked for."""
+        """The table's rows, values in the order of `columns`; read lazily."""
         table = schema.metadata.tables[name]
         names = columns(table)
         changes = [(place, change) for place, c in enumerate(names) if (change := self._change(table, c)) is not None]
-        query = select(*(table.c[c] for c in names)).where(belongings.owned(table, self._project_id))
+        query = select(*(table.c[c] for c in names)).where(ownership.owned(table, self._project_id))
         found = self._connection.execution_options(yield_per=_AT_ONCE).execute(query.order_by(*table.primary_key))
         for row in found:
             values = list(row)
@@ -80,12 +80,12 @@ class Leaving:
             yield values
 
     def _change(self, table: Table, column: str) -> Callable[[Any], Any] | None:
-        """What happens to a value on its way out; None for nothing."""
+        """How a value of this column is changed for the archive; None if it is not."""
         here = (table.name, column)
-        if (target := belongings.pointers(table).get(column)) is not None:
+        if (target := ownership.pointers(table).get(column)) is not None:
             return self._local(target)
-        if here in belongings.LISTS:
-            local = self._local(belongings.LISTS[here])
+        if here in ownership.LISTS:
+            local = self._local(ownership.LISTS[here])
             return lambda keys: [local(key) for key in keys]
         if here in ADAPTERS:
             return self._adapter
@@ -93,12 +93,8 @@ class Leaving:
             return lambda folds: {
                 fold: n for fold, path in sorted(folds.items()) if (n := self._adapter(path)) is not None
             }
-        if here == ("runs", "status"):
-            return lambda status: _STATES.get(status, status)
-        if here == ("stages", "status"):
-            return lambda status: "waiting" if status == "running" else status
-        if here == ("projects", "archived"):
-            return lambda _: False
+        if here in _REPLACED:
+            return lambda value: _REPLACED[here].get(value, value)
         return without_paths_inside if here in _MACHINE_DOCUMENTS else _MACHINE_WORDS.get(here)
 
     def _local(self, target: str) -> Callable[[int], int]:
@@ -106,8 +102,8 @@ class Leaving:
         known = self.ids[target]
 
         def local(key: int) -> int:
-            place = key - known[0] if dense else bisect_left(known, key)
-            if not (0 <= place < len(known) and known[place] == key):
+            place = bisect_left(known, key)
+            if place == len(known) or known[place] != key:
                 raise UserError(
                     f"A row of the project points at number {key} of {target}, which is not there.",
                     "database",
@@ -115,29 +111,28 @@ class Leaving:
                 )
             return place + 1
 
-        dense = bool(known) and known[-1] - known[0] + 1 == len(known)
         return local
 
 
 @contextmanager
-def leaving(store: Store, project_id: int, adapter: Callable[[str], int | None]) -> Iterator[Leaving]:
+def project_rows(store: Store, project_id: int, adapter: Callable[[str], int | None]) -> Iterator[ProjectRows]:
     """A project's rows as they are at one moment, while others go on writing.
 
-    adapter: number of the adapter in a folder as it is stored; None leaves it out. Runs that are under way leave as
-    interrupted ones, those that wait as cancelled ones: both can be resumed.
+    adapter: a stored adapter path -> the adapter's number in the archive; None leaves it out. Active runs are exported
+    as interrupted, queued ones as cancelled: both can be resumed.
     """
     with store.read() as connection:
         sizes: dict[str, int] = {}
         ids: dict[str, array[int]] = {}
-        for table in belongings.tables():
-            mine = belongings.owned(table, project_id)
-            if (key := belongings.number(table)) is not None and table.name in _targets():
+        for table in ownership.tables():
+            mine = ownership.owned(table, project_id)
+            if (key := ownership.number(table)) is not None and table.name in _targets():
                 ids[table.name] = array("q", connection.execute(select(key).where(mine).order_by(key)).scalars())
             sizes[table.name] = connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
-        yield Leaving(list(sizes), sizes, ids, connection, project_id, adapter)
+        yield ProjectRows(sizes, ids, connection, project_id, adapter)
 
 
 def _targets() -> set[str]:
     """Tables whose rows are pointed at."""
-    pointed = {target for table in belongings.tables() for target in belongings.pointers(table).values()}
-    return pointed | set(belongings.LISTS.values())
+    pointed = {target for table in ownership.tables() for target in ownership.pointers(table).values()}
+    return pointed | set(ownership.LISTS.values())
