@@ -70,8 +70,8 @@ def class_shift(counts: np.ndarray) -> float | None:
     """p-value that both sides give every answer with the same frequency: Pearson's chi-squared test, or Fisher's exact
     one where there are two answers (SciPy's). None where one side has none, or only one answer was given.
 
-    counts: int[2, answers], how often the model gave each answer to each side, none of them zero on both sides; never
-    gold, so that both sides have the same kind of errors.
+    counts: int[2, answers], how often the model gave each answer to labeled and to pool records, no answer zero on both
+    sides. Never gold, so that both sides have the same kind of errors.
     """
     if counts.shape[1] < 2 or (counts.sum(axis=1) == 0).any():
         return None
