@@ -123,11 +123,12 @@ class Propagation(Settings):
     collaborators: tuple[Collaborator, ...] = Field(
         min_length=1, max_length=16, description="The ways in which every record is answered."
     )
-    weighting: Literal["equal", "earned"] = Field(
+    weighting: Literal["equal", "earned", "auto"] = Field(
         "equal",
         description="`equal`: every collaborator has the same weight. `earned`: the weight follows the probability "
         "that a collaborator gives to the known answers of calibration (or cross-fitted) records; one with too little "
-        "weight is left out.",
+        "weight is left out. `auto`: `earned` if records are held out for calibration, or if there are at least 100 "
+        "labeled records, which are then cross-fitted in two folds; else `equal`.",
     )
     justify: bool = Field(
         True, description="Where collaborators disagree, a judge (a model) reads all their answers and gives its own."
@@ -304,6 +305,7 @@ def preset(name: str) -> dict[str, Any]:
                 warm_up=_STUDIO_WARM_UP,
                 k=3,
                 collaborators=STUDIO_COLLABORATORS,
+                weighting="auto",
                 second_pass=True,
                 justify=False,
                 verdict_confidence="pooled",

@@ -16,9 +16,10 @@ from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
 from semievol.importing.splits import cut_calibration
 from semievol.installed import MODELS, STARTER
+from semievol.method import earned_weights
 from semievol.method.protocols import Plan
 from semievol.method.voters import obstacle
-from semievol.records import STAGES, Record
+from semievol.records import STAGES, Record, Task
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
 from semievol.store.data import versions as data_versions
@@ -49,7 +50,7 @@ def open_round(
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
     suitability.check_embedder(config.propagation.embedder)
-    config = _with_voters(store, project.version_id, config)
+    config = _of_version(store, project.version_id, config, parent_id is not None)
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
@@ -77,7 +78,7 @@ def config_to_run(store: Store, project: projects.Project, config: Config, paren
     adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
     if project.version_id is None:
         return config
-    config = _with_voters(store, project.version_id, config)
+    config = _of_version(store, project.version_id, config, parent_id is not None)
     found = rounds.find_round(store, project.id, config, parent_id, adapter)
     while found is not None and outcomes.came_finished(store, found.id):
         config = config.model_copy(update={"seed": (config.seed + 1) % 2**32})
@@ -94,29 +95,37 @@ def check_model(name: str) -> None:
         suitability.suitable(name)
 
 
-def _with_voters(store: Store, version_id: int, config: Config) -> Config:
-    """The settings with collaborators that suit the task.
+def _of_version(store: Store, version_id: int, config: Config, later_round: bool) -> Config:
+    """`suited` to the records of a dataset version. These are read only if the settings depend on them."""
+    propagation = config.propagation
+    if propagation.weighting != "auto" and not any(c.model in VOTERS for c in propagation.collaborators):
+        return config
+    labeled, pool = load_records(store, version_id, "labeled"), load_records(store, version_id, "unlabeled")
+    return suited(config, task_of(store, version_id), labeled, pool, later_round)
+
+
+def suited(
+    config: Config, task: Task, labeled: Sequence[Record], pool: Sequence[Record], later_round: bool = False
+) -> Config:
+    """The settings with collaborators that suit the task, and with `weighting: auto` decided.
 
     Of the preset `studio`, collaborators without a language model are left out if they do not fit the task; if none of
     them fits, one that reads demonstrations takes their place. One that a person chose raises UserError instead.
+    later_round: as in `earned_weights.settled`.
     """
     mine = config.propagation.collaborators
     voters = {c: voter for c in mine for voter in VOTERS if c.model == voter}
-    if not voters:
-        return config
-    task, labeled = task_of(store, version_id), load_records(store, version_id, "labeled")
-    pool = load_records(store, version_id, "unlabeled")
     reasons = {c: reason for c, how in voters.items() if (reason := obstacle(task, labeled, pool, how))}
-    if not reasons:
-        return config
-    if mine != STUDIO_COLLABORATORS:
+    if reasons and mine != STUDIO_COLLABORATORS:
         chosen, reason = next(iter(reasons.items()))
         raise UserError(
             reason, f"collaborator {chosen.name}", "Give this collaborator a language model, or leave it out."
         )
-    suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
-    propagation = config.propagation.model_copy(update={"collaborators": suitable})
-    return config.model_copy(update={"propagation": propagation})
+    if reasons:
+        suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
+        propagation = config.propagation.model_copy(update={"collaborators": suitable})
+        config = config.model_copy(update={"propagation": propagation})
+    return earned_weights.settled(config, task, len(labeled), later_round)
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:

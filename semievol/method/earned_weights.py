@@ -12,10 +12,33 @@ from typing import Any
 
 import numpy as np
 
+from semievol.config import Config
 from semievol.method import weights
 from semievol.method.protocols import Journal, Plan
-from semievol.records import Record, Response
+from semievol.records import Record, Response, Task
 from semievol.task.answers import allowed_answers
+
+CROSS_FIT_FROM = 100
+"""Labeled records that `auto` cross-fits at least: weights from fewer would be noise."""
+CROSS_FIT_FOLDS = 2
+
+
+def settled(config: Config, task: Task, labeled: int, later_round: bool) -> Config:
+    """The settings with `weighting: auto` decided for a round: `earned` or `equal`, and the folds that `earned` needs.
+
+    labeled: number of labeled records. later_round: the round starts from a model that has seen all of them, so they
+    cannot be cross-fitted.
+    """
+    propagation = config.propagation
+    if propagation.weighting != "auto":
+        return config
+    held_out = bool(config.calibration) and round(config.calibration * labeled) >= config.calibration_minimum
+    folds = 0 if held_out or later_round else config.cross_fit or CROSS_FIT_FOLDS * (labeled >= CROSS_FIT_FROM)
+    earned = task.closed and len(propagation.collaborators) > 1 and bool(held_out or folds)
+    propagation = propagation.model_copy(update={"weighting": "earned" if earned else "equal"})
+    return config.model_copy(
+        update={"propagation": propagation, "cross_fit": folds if earned and folds else config.cross_fit}
+    )
 
 
 def fit(plan: Plan, journal: Journal) -> None:

@@ -7,9 +7,10 @@ Arms: what a user would pick instead (majority class, the neighbours' vote, a re
 base, warm-up (plain fine-tuning on the labeled records) and evolved, each plainly and, unless skipped, with
 demonstrations; plain fine-tuning with as many updates as the evolved model has; self-training (one collaborator without
 demonstrations); all true labels. Every seed draws labeled, unlabeled and test records anew from all records of the data
-set, in the published sizes or in those asked for. No setting is chosen on these test sets. Intervals come from a
-bootstrap crossed over seeds and test records. Takes minutes a seed; `--rows FILE` keeps every finished seed, and a
-repeated command goes on from there. With --json the last line is one object.
+set, in the published sizes or in those asked for. As in a project, calibration records are held out of the labeled
+ones, and the settings are suited to the data. No setting is chosen on these test sets. Intervals come from a bootstrap
+crossed over seeds and test records. Takes minutes a seed; `--rows FILE` keeps every finished seed, and a repeated
+command goes on from there. With --json the last line is one object.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ from semievol import config as settings
 from semievol.config import Collaborator, Config
 from semievol.engines.local import LocalEngine
 from semievol.importing.readers.read import read_table
+from semievol.importing.splits import cut_calibration
 from semievol.jobs.intake import SAMPLE_FOLDER, prepare
+from semievol.jobs.planning import suited
 from semievol.method import metrics
 from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
@@ -109,12 +112,15 @@ def study(data: str, config: Config, seed: int, skip: Sequence[str] = (), sizes:
     task, records, published = load(data)
     engine = _engine(config.model, config.precision, config.threads)
     splits = redraw(records, published | dict(sizes), seed)
-    update = {"seed": seed, "evaluate_demonstrations": "shown" not in skip}
+    config = config.model_copy(update={"seed": seed, "evaluate_demonstrations": "shown" not in skip})
+    held = cut_calibration(splits["labeled"], config.calibration, config.calibration_minimum, seed)
+    pool = [replace(record, answer=None) for record in splits["unlabeled"]]
     plan = Plan(
         task=task,
-        config=config.model_copy(update=update),
-        labeled=splits["labeled"],
-        unlabeled=[replace(record, answer=None) for record in splits["unlabeled"]],
+        config=suited(config, task, splits["labeled"], pool),
+        labeled=[record for record in splits["labeled"] if record.content_hash not in held],
+        unlabeled=pool,
+        calibration=[record for record in splits["labeled"] if record.content_hash in held],
         test=splits["test"],
     )
     truth = {record.id: record.answer or "" for record in records}

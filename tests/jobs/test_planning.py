@@ -329,6 +329,22 @@ def test_of_the_studios_own_voters_those_that_suit_the_task_stay(store: Store) -
     assert [collaborator.model for collaborator in kept] == ["warm_up", "neighbours"]
 
 
+@pytest.mark.parametrize(("labeled", "weighting", "folds"), [(99, "equal", 0), (100, "earned", 2)])
+def test_from_a_hundred_labeled_records_on_studio_cross_fits_them_for_the_weights(
+    store: Store, labeled: int, weighting: str, folds: int
+) -> None:
+    task = Task("classification", labels=("yes", "no"))
+    created = projects.create_project(store, "Many", task)
+    records = [replace(r, answer="yes" if i % 2 else "no") for i, r in enumerate(made("labeled", labeled))]
+    data = [*records, *made("unlabeled", 10)]
+    versions.store_version(store, created.id, data, {}, [], [], task)
+    run = launch.start(store, projects.find_project(store, created.id), load("studio"))
+    settings = rounds.get_round(store, run.round_id).config
+    assert (settings.propagation.weighting, settings.cross_fit, run.config.cross_fit) == (weighting, folds, folds)
+    again = launch.start(store, projects.find_project(store, created.id), load("studio"), round_id=run.round_id)
+    assert again == run
+
+
 def test_a_vote_that_can_be_taken_is_planned_like_any_collaborator(store: Store, project: projects.Project) -> None:
     config = load("studio", None, [*CUT, "propagation.collaborators=[{name: vote, model: neighbours}]"])
     run = launch.start(store, project, config)

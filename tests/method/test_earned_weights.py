@@ -47,6 +47,31 @@ def settings_of(weighting: str = "earned", **more: object) -> Config:
     return config.model_copy(update={"propagation": changed, **more})
 
 
+@pytest.mark.parametrize(
+    ("labeled", "later", "weighting", "folds"),
+    [(99, False, "equal", 0), (100, False, "earned", 2), (497, True, "equal", 0), (500, False, "earned", 0)],
+)
+def test_auto_earns_weights_where_there_are_known_records_enough(
+    labeled: int, later: bool, weighting: str, folds: int
+) -> None:
+    config = settings_of("auto", calibration=0.2, calibration_minimum=100)
+    found = earned_weights.settled(config, TASK, labeled, later)
+    assert (found.propagation.weighting, found.cross_fit) == (weighting, folds)
+    chosen = settings_of("auto", cross_fit=5, calibration=0.0)
+    assert earned_weights.settled(chosen, TASK, 90, False).propagation.weighting == "earned"
+    assert earned_weights.settled(chosen, TASK, 90, False).cross_fit == 5
+    assert earned_weights.settled(settings_of("equal"), TASK, labeled, later) == settings_of("equal")
+
+
+def test_auto_costs_nothing_where_weights_would_say_nothing() -> None:
+    config = settings_of("auto")
+    open_task = replace(TASK, kind="text", labels=())
+    alone = config.propagation.model_copy(update={"collaborators": config.propagation.collaborators[:1]})
+    for task, settings in ((open_task, config), (TASK, config.model_copy(update={"propagation": alone}))):
+        found = earned_weights.settled(settings, task, 300, False)
+        assert (found.propagation.weighting, found.cross_fit) == ("equal", 0)
+
+
 @pytest.fixture
 def plan() -> Plan:
     held = records("calibration", 40, True)

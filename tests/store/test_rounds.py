@@ -62,6 +62,15 @@ def test_a_round_that_was_opened_before_there_were_these_choices_is_found_again(
     assert identity == hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def test_a_round_whose_weights_are_earned_gives_its_folds_to_every_run(world: World) -> None:
+    config = load("studio", assignments=["propagation.weighting=earned", "cross_fit=2"])
+    earned = rounds.open_round(world.store, world.project.id, config)
+    assert rounds.with_settings_of(earned, load("studio")).cross_fit == 2
+    assert rounds.with_settings_of(earned, load("studio", assignments=["cross_fit=5"])).cross_fit == 5
+    assert rounds.with_settings_of(world.round, load("studio", assignments=["cross_fit=5"])).cross_fit == 5
+    assert rounds.with_settings_of(world.round, load("studio")).cross_fit == 0
+
+
 def test_new_data_opens_a_new_round(world: World) -> None:
     version = versions.store_version(world.store, world.project.id, records()[:9], {}, [], [], TASK)
     assert rounds.open_round(world.store, world.project.id, world.config).version_id == version

@@ -80,8 +80,14 @@ def find_round(
 
 
 def with_settings_of(round_: Round, config: Config) -> Config:
-    """`config`, with the settings of `IDENTITY` taken from the round."""
-    return config.model_copy(update={name: getattr(round_.config, name) for name in IDENTITY})
+    """`config`, with the settings of `IDENTITY` taken from the round.
+
+    Where the round's weights are earned on cross-fitted records, its folds too: a run without them could not fit any.
+    """
+    settings = {name: getattr(round_.config, name) for name in IDENTITY}
+    if round_.config.propagation.weighting == "earned":
+        settings["cross_fit"] = config.cross_fit or round_.config.cross_fit
+    return config.model_copy(update=settings)
 
 
 def held(store: Store, round_id: int) -> frozenset[str]:

@@ -25,7 +25,7 @@ from semievol.ui.shell.state import Place
 
 PRESET_HELP = {
     "studio": "The default, chosen by measurement. Three collaborators answer: the warm-up model, the vote of the "
-    "nearest labeled records, and a regression.",
+    "nearest labeled records, and a regression. From 100 labeled records on, their weights are earned.",
     "paper": "As in the paper: four collaborators, self-justify, the most confident 50 %, no calibration split.",
     "authors_code": "As in the authors' code: four samples of the warm-up model, training on pseudo-labels only.",
 }
