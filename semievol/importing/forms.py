@@ -10,8 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from semievol.importing.readers.building import TableWriter
-from semievol.importing.table import Limits, Table
+from semievol.importing.table import Limits, Table, TableWriter
 
 QUESTION, ANSWER = "question", "answer"
 _SAMPLE = 50

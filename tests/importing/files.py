@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.duplicates import Tracer, Traces
 from semievol.importing.mapping import Mapping
-from semievol.importing.readers.building import TableWriter
-from semievol.importing.table import Table
+from semievol.importing.table import Table, TableWriter
 from semievol.records import SPLITS, Record
 
 

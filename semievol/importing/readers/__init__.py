@@ -2,5 +2,6 @@
 
 `read` finds the format from the content and calls `delimited`, `structured` (JSON), `spreadsheet` (XLSX) or `parquet`,
 in a separate process with bounded memory (`sandbox`) where the file is untrusted. `content` opens and unpacks bytes
-and finds their encoding, `overrides` holds how a person wants a file to be read, `building` collects rows.
+and finds their encoding, `overrides` holds how a person wants a file to be read. Rows are collected by a
+`table.TableWriter`.
 """

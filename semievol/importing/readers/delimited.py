@@ -14,10 +14,9 @@ from dataclasses import replace
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
-from semievol.importing.readers.building import TableWriter
 from semievol.importing.readers.content import ESCAPED, SAVE_AS_UTF8, Content
 from semievol.importing.readers.overrides import DELIMITERS, words_for
-from semievol.importing.table import MEGABYTE, Limits, Table, check_columns, snippet
+from semievol.importing.table import MEGABYTE, Limits, Table, TableWriter, check_columns, snippet
 
 _SNIFFED_LINES = 200
 _FITS = 0.9

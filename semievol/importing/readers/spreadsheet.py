@@ -20,10 +20,9 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
 from semievol.errors import UserError
-from semievol.importing.readers.building import TableWriter
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.overrides import ReadAs
-from semievol.importing.table import MEGABYTE, Limits, Table, check_columns
+from semievol.importing.table import MEGABYTE, Limits, Table, TableWriter, check_columns
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
 _STRING = f"{{{SHEET_MAIN_NS}}}si"

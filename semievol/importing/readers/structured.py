@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from semievol.errors import UserError
-from semievol.importing.readers.building import TableWriter
 from semievol.importing.readers.content import SAVE_AS_UTF8, Content
-from semievol.importing.table import Limits, Table, check_columns
+from semievol.importing.table import Limits, Table, TableWriter, check_columns
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_PER_LINE = "Write one JSON object per line, or one array of objects in a .json file."
