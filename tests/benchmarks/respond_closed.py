@@ -27,6 +27,7 @@ os.environ.update(for_models())  # before torch loads, as in the worker
 import numpy as np
 import torch
 
+from semievol.config import VOTERS
 from semievol.engines.local import LocalEngine
 from semievol.engines.packing.batching import pad_left
 from semievol.method import evolve
@@ -59,12 +60,12 @@ def ours(plan: Plan, engine: LocalEngine, adapter: str, near: dict[str, Any], fo
 
 
 def asks_of(plan: Plan, engine: LocalEngine, adapter: str) -> list[Ask]:
-    """Every ask of the stage, collaborator by collaborator."""
+    """Every question of the stage to a language model, collaborator by collaborator."""
     k = plan.config.propagation.k
     found = engine.neighbours(plan.labeled, plan.unlabeled, max(k, 1), "char-tfidf")
     near = {r.id: n[:k] for r, n in zip(plan.unlabeled, found, strict=True)}
     models = {"warm_up": adapter, "base": "base"}
-    collaborators = plan.config.propagation.collaborators
+    collaborators = [c for c in plan.config.propagation.collaborators if c.model not in VOTERS]
     return [ask_of(plan, engine, "respond", r, c, models, near) for c in collaborators for r in plan.unlabeled]
 
 
