@@ -48,7 +48,7 @@ def read_contained(
     memory: int = MEMORY,
     seconds: int = SECONDS,
 ) -> Table:
-    """As `readers.read_table`, in a limited child process.
+    """As `read.read_table`, in a limited child process.
 
     cells: the Arrow file to be written; the table needs it for as long as it is used.
     Raises UserError also where the limits of the process were reached.

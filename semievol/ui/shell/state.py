@@ -156,7 +156,7 @@ def _forget_what_is_gone(store: Store, there: set[int]) -> None:
 
 
 def class_shift(store: Store, round_id: int, task: Task) -> float | None:
-    """As `evidence.class_shift`; computed again only where a run has written."""
+    """As `selection.summary.class_shift`; computed again only where a run has written."""
     return _class_shift(store, round_id, results.written(store, round_id), task)
 
 
