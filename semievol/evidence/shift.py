@@ -93,7 +93,7 @@ class ShiftResult:
 
     @property
     def shifted(self) -> list[str]:
-        """Names of the looks that found a difference, alpha divided by their three (Bonferroni)."""
+        """Names of the tests that found a difference, each at a third of alpha (Bonferroni)."""
         return [name for name, p in self.p_values.items() if p <= ALPHA / 3]
 
 

@@ -2,8 +2,8 @@
 
 Works on the tables of `candidates`. Knows nothing of where the numbers come from; `ranking` finds where the lines fall.
 
-Never accepted by a policy: a candidate without an answer, without a
-value of the measure, or whose text could steer the model (`flagged`).
+A policy never accepts a candidate that has no answer, has no value of the measure, or has a text that could steer the
+model (`flagged`).
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Evidence:
 
 class Cut:
     """A policy applied to a round's candidates: what it keeps, where its lines are, and what is known of the kept set.
+
+    Making one applies the policy; `outcome` and `accepted` then apply the decisions.
 
     frame: the pool's candidates; calibration: those with known answers, where there are any.
     known: over `calibration`, which of its records the same cut accepts.
@@ -137,8 +139,8 @@ class Cut:
         """Bounds on the number wrong among what the policy keeps, by the band (docs/evidence.md, Many
         thresholds); None without calibration.
 
-        Sets that are moved by a dial of their own (agreed and disputed apart; every class under a target precision) get
-        a band each at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides
+        Groups with a cut of their own (agreed and disputed apart; every class under a target precision) get a band each
+        at an equal share of alpha, and their bounds add up. Choosing the measure on the same data divides
         alpha by `measures_tried`.
         """
         if not self._judged:

@@ -1,6 +1,6 @@
 """Records that read alike, without an embedder: cosine of their words weighted by rarity.
 
-For the dashboard, where a correction is to be offered to its likes at once; not what demonstrations are found with.
+For the dashboard, which offers a correction to similar records at once. Demonstrations are found in another way.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def why_none(policy: Policy, found: Considered) -> str:
 
 
 def evidence(cut: Cut, found: Considered) -> dict[str, Any]:
-    """What is known of what the cut keeps: shift, shifted (names of the looks that found one), measures (how many a
+    """What is known of what the cut keeps: shift, shifted (names of the tests that found one), measures (how many a
     policy may choose from), cross_fitted; estimated and verified where there is something to say."""
     pool, calibration, measures = found.pool, found.calibration, len(measures_of(found.pool))
     classes = class_shift(found.task, pool, calibration)
@@ -135,8 +135,8 @@ def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: C
 def class_shift(task: Task, pool: pd.DataFrame, calibration: pd.DataFrame) -> float | None:
     """As `shift.class_shift`, of the answers that the model gave to both; None where the task has no classes.
 
-    Of the pool only what is not spent, since spent records are missing from the calibration records, too; with them the
-    pool would have another mix.
+    Spent records of the pool are left out, as they are missing from the calibration records, too; with them the pool
+    would have another mix.
     """
     if not task.closed or calibration.empty:
         return None
