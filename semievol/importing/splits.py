@@ -26,9 +26,12 @@ def cut_calibration(records: Iterable[Record], share: float, minimum: int, seed:
     share: of the labeled records, in [0, 1). Empty where the split would hold fewer than `minimum` records.
     """
     labeled = [record for record in records if record.split == "labeled"]
-    if round(share * len(labeled)) < max(1, minimum):
-        return frozenset()
-    return _draw(labeled, share, f"calibration {seed}")
+    return _draw(labeled, share, f"calibration {seed}") if holds_out(len(labeled), share, minimum) else frozenset()
+
+
+def holds_out(labeled: int, share: float, minimum: int) -> bool:
+    """Whether so many labeled records are enough for a calibration split of this share and minimum size."""
+    return round(share * labeled) >= max(1, minimum)
 
 
 def split_off_test(records: Records, share: float, seed: int) -> Records:

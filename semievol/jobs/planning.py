@@ -125,7 +125,7 @@ def suited(
         suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
         propagation = config.propagation.model_copy(update={"collaborators": suitable})
         config = config.model_copy(update={"propagation": propagation})
-    return earned_weights.settled(config, task, len(labeled), later_round)
+    return earned_weights.settled(config, task, labeled, later_round)
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:

@@ -13,32 +13,36 @@ from typing import Any
 import numpy as np
 
 from semievol.config import Config
+from semievol.importing.splits import holds_out
 from semievol.method import weights
 from semievol.method.protocols import Journal, Plan
 from semievol.records import Record, Response, Task
 from semievol.task.answers import allowed_answers
 
 CROSS_FIT_FROM = 100
-"""Labeled records that `auto` cross-fits at least: weights from fewer would be noise."""
+"""Least number of labeled records, copies and groups counted once, that `auto` cross-fits."""
 CROSS_FIT_FOLDS = 2
 
 
-def settled(config: Config, task: Task, labeled: int, later_round: bool) -> Config:
+def settled(config: Config, task: Task, labeled: Sequence[Record], later_round: bool) -> Config:
     """The settings with `weighting: auto` decided for a round: `earned` or `equal`, and the folds that `earned` needs.
 
-    labeled: number of labeled records. later_round: the round starts from a model that has seen all of them, so they
-    cannot be cross-fitted.
+    later_round: the round starts from a model that has seen all labeled records, so they cannot be cross-fitted.
     """
-    propagation = config.propagation
+    propagation, folds = config.propagation, config.cross_fit
     if propagation.weighting != "auto":
         return config
-    held_out = bool(config.calibration) and round(config.calibration * labeled) >= config.calibration_minimum
-    folds = 0 if held_out or later_round else config.cross_fit or CROSS_FIT_FOLDS * (labeled >= CROSS_FIT_FROM)
-    earned = task.closed and len(propagation.collaborators) > 1 and bool(held_out or folds)
+    earned = False
+    if task.closed and len(propagation.collaborators) > 1:
+        if holds_out(len(labeled), config.calibration, config.calibration_minimum):
+            earned = True
+        elif not later_round:
+            # Copies and groups stay in one fold, so each of them counts once.
+            independent = len({record.group or record.content_hash for record in labeled})
+            earned = bool(folds) or independent >= CROSS_FIT_FROM
+            folds = folds or CROSS_FIT_FOLDS * earned
     propagation = propagation.model_copy(update={"weighting": "earned" if earned else "equal"})
-    return config.model_copy(
-        update={"propagation": propagation, "cross_fit": folds if earned and folds else config.cross_fit}
-    )
+    return config.model_copy(update={"propagation": propagation, "cross_fit": folds})
 
 
 def fit(plan: Plan, journal: Journal) -> None:

@@ -54,13 +54,18 @@ def settings_of(weighting: str = "earned", **more: object) -> Config:
 def test_auto_earns_weights_where_there_are_known_records_enough(
     labeled: int, later: bool, weighting: str, folds: int
 ) -> None:
-    config = settings_of("auto", calibration=0.2, calibration_minimum=100)
-    found = earned_weights.settled(config, TASK, labeled, later)
+    config, known = settings_of("auto", calibration=0.2, calibration_minimum=100), records("labeled", labeled, True)
+    found = earned_weights.settled(config, TASK, known, later)
     assert (found.propagation.weighting, found.cross_fit) == (weighting, folds)
-    chosen = settings_of("auto", cross_fit=5, calibration=0.0)
-    assert earned_weights.settled(chosen, TASK, 90, False).propagation.weighting == "earned"
-    assert earned_weights.settled(chosen, TASK, 90, False).cross_fit == 5
-    assert earned_weights.settled(settings_of("equal"), TASK, labeled, later) == settings_of("equal")
+    assert earned_weights.settled(settings_of("equal"), TASK, known, later) == settings_of("equal")
+
+
+def test_auto_takes_the_folds_that_a_person_chose_and_counts_a_group_once() -> None:
+    few = earned_weights.settled(settings_of("auto", cross_fit=5), TASK, records("labeled", 90, True), False)
+    assert (few.propagation.weighting, few.cross_fit) == ("earned", 5)
+    one_group = [replace(record, group="one") for record in records("labeled", 300, True)]
+    alike = earned_weights.settled(settings_of("auto"), TASK, one_group, False)
+    assert (alike.propagation.weighting, alike.cross_fit) == ("equal", 0)
 
 
 def test_auto_costs_nothing_where_weights_would_say_nothing() -> None:
@@ -68,7 +73,7 @@ def test_auto_costs_nothing_where_weights_would_say_nothing() -> None:
     open_task = replace(TASK, kind="text", labels=())
     alone = config.propagation.model_copy(update={"collaborators": config.propagation.collaborators[:1]})
     for task, settings in ((open_task, config), (TASK, config.model_copy(update={"propagation": alone}))):
-        found = earned_weights.settled(settings, task, 300, False)
+        found = earned_weights.settled(settings, task, records("labeled", 300, True), False)
         assert (found.propagation.weighting, found.cross_fit) == ("equal", 0)
 
 

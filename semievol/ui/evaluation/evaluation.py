@@ -149,14 +149,7 @@ def confusion(task: Task, found: pd.DataFrame) -> None:
         parts.note("This task has no fixed set of answers, so there is no confusion matrix.")
         return
     models = [row for row in formats.ROW_WORDS if row in set(found["model"])]
-    model = st.selectbox(
-        "Model",
-        models,
-        index=models.index("evolved") if "evolved" in models else 0,
-        format_func=lambda m: formats.ROW_WORDS[m],
-        key="confusion_model",
-        label_visibility="collapsed",
-    )
+    model = _chosen_model("Model", models, "evolved", "confusion_model")
     part = found[found["model"] == model]
     answered = part["answer"].fillna("no answer")
     labels = sorted(set(part["gold"].dropna()) | set(answered))
@@ -167,6 +160,13 @@ def confusion(task: Task, found: pd.DataFrame) -> None:
     tables.figure(charts.confusion(counts.fillna(0), dark=state.dark()), key="confusion", height=min(height, 620))
 
 
+def _chosen_model(label: str, models: Sequence[str], default: str, key: str) -> str:
+    """A choice among rows of the evaluation; `default` first, where it is one of them."""
+    index = models.index(default) if default in models else 0
+    words = formats.ROW_WORDS
+    return st.selectbox(label, models, index, lambda row: words[row], key=key, label_visibility="collapsed")
+
+
 def flips(found: pd.DataFrame) -> None:
     """Records that the evolved model answers right and another model wrong, or the other way round."""
     parts.heading("Changed records", "Records where one of the two models is right and the other is wrong.")
@@ -175,14 +175,8 @@ def flips(found: pd.DataFrame) -> None:
         parts.note("There are no two models to compare.")
         return
     left, right = st.columns([1, 1])
-    other = left.selectbox(
-        "Compared with",
-        others,
-        index=others.index("warm_up") if "warm_up" in others else 0,
-        format_func=lambda row: formats.ROW_WORDS[row],
-        key="flips_against",
-        label_visibility="collapsed",
-    )
+    with left:
+        other = _chosen_model("Compared with", others, "warm_up", "flips_against")
     wide = found.pivot(index="record_id", columns="model", values=["answer", "correct"])
     before, after = wide["correct"][other].astype(bool), wide["correct"]["evolved"].astype(bool)
     once = found.drop_duplicates("record_id").set_index("record_id")
