@@ -46,7 +46,7 @@ def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Cal
             learn_from=plan.unlabeled,
             calibration=[record for record in plan.labeled if record.content_hash in fold],
         )
-        of_fold = _Fold(journal, number, len(folds))
+        of_fold = _Fold(journal, number, len(folds), "warm_up" if len(stages) > 2 else "justify")
         for stage in stages:
             stage(without, engine, of_fold)
 
@@ -54,16 +54,17 @@ def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Cal
 class _Fold:
     """A journal with the fold's own adapter and demonstrations; everything else is the round's."""
 
-    def __init__(self, journal: Journal, number: int, count: int) -> None:
-        self._journal, self._number, self._count = journal, number, count
+    def __init__(self, journal: Journal, number: int, count: int, longest: str) -> None:
+        self._journal, self._number, self._count, self._longest = journal, number, count, longest
         self._near: dict[str, list[tuple[str, float]]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """As a share of all folds."""
-        self._journal.progress(stage, self._number * total + done, self._count * total)
+        """That of the longest stage, over all folds, under `justify`: the folds are part of that stage."""
+        if stage == self._longest:
+            self._journal.progress("justify", self._number * total + done, self._count * total)
 
     def metric(self, stage: str, name: str, step: int, value: float) -> None:
         """The curves of a fold's training are not stored."""

@@ -127,3 +127,13 @@ def test_votes_about_a_fold_are_given_by_the_other_folds_alone(plan: Plan) -> No
     assert {r.record_id for r in journal.responses("respond") if r.collaborator == "vote"} == {
         record.id for record in [*plan.labeled, *plan.unlabeled]
     }
+
+
+def test_folds_report_their_training_as_progress_of_the_stage_that_they_are_part_of(plan: Plan) -> None:
+    journal = MemoryJournal(plan)
+    evolve(plan, FakeEngine(), journal, until="justify")
+    steps = 3 * len(journal.fold_adapters())  # of the fake engine's three steps a training
+    in_folds = [done for stage, done, total in journal.steps if stage == "justify" and total == steps]
+    assert steps > 3
+    assert in_folds == list(range(1, steps + 1))
+    assert [done for stage, done, _ in journal.steps if stage == "warm_up"] == [0, 1, 2, 3]
