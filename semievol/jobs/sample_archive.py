@@ -1,12 +1,13 @@
 """`python -m semievol.jobs.sample_archive`: runs the bundled sample with the code as it stands and writes its archive.
 
-Everything happens in a temporary workspace: all stages up to the candidates, some reviews by a made-up reviewer, whose
-answers are the hidden gold, then the selection, the fine-tuning and the evaluation.
+Everything happens in a temporary workspace: all stages up to the candidates, cross-fitting of the labeled records, some
+reviews by a made-up reviewer, who answers with the hidden gold, then the selection, the fine-tuning and the evaluation.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,8 +18,10 @@ from semievol.errors import UserError
 from semievol.evidence.reviews import drawing_order
 from semievol.export import archive
 from semievol.jobs import intake, launch
+from semievol.method import crossfit
 from semievol.selection.policy import Cut
 from semievol.store.data import records, versions
+from semievol.store.data.projects import Project, project_folder
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import decisions, reviews
 from semievol.store.results import outcomes, results
@@ -69,6 +72,7 @@ def make(store: Store, config: Config, out: Path) -> int:
     project = intake.plain_sample(store)
     propagated = _finished(store, launch.start(store, project, config, until=launch.PROPAGATE.until))
     round_ = rounds.get_round(store, propagated.round_id)
+    _cross_fit(store, project, round_, config)
     _review_at_random(store, round_)
     _review_by_hand(store, round_)
     _finished(store, launch.start(store, project, config, "select", "evaluate", round_id=round_.id))
@@ -91,6 +95,17 @@ def _finished(store: Store, run: runs.Run) -> runs.Run:
         error = run.error or {"what": f"The run was {run.status}.", "where": "", "remedy": "Start again."}
         raise UserError(**error)
     return run
+
+
+def _cross_fit(store: Store, project: Project, round_: Round, config: Config) -> None:
+    """Cross-fits the labeled records, so that the sample opens with an estimate of precision.
+
+    The folds' adapters are removed: they have answered all they are for, and together are larger than the archive.
+    """
+    folds = config.model_copy(update={"cross_fit": crossfit.FOLDS})
+    _finished(store, launch.start(store, project, folds, until=launch.PROPAGATE.until, round_id=round_.id))
+    for folder in (project_folder(store, project.id) / "rounds" / str(round_.id)).glob("*-without-fold-*"):
+        shutil.rmtree(folder)
 
 
 def _review_at_random(store: Store, round_: Round) -> None:

@@ -18,6 +18,8 @@ from semievol.method.protocols import Engine, Journal, Plan
 
 FEWEST = 2
 """Least number of records in a fold, and of folds."""
+FOLDS = 5
+"""Folds for an estimate of precision: each fold's models learn from four fifths of the labeled records."""
 
 
 def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Callable[..., None]]) -> None:

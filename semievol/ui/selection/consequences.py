@@ -7,13 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from semievol.jobs import estimate
+from semievol.method import crossfit
 from semievol.store.runs import rounds
 from semievol.ui.shell import actions, formats, parts, state
 from semievol.ui.shell.paint import Node, draw, group, node
 from semievol.ui.shell.state import Place
 
 MOST_CLASSES = 30
-FOLDS = 5
 STARVED = 0.5  # a class is pointed out if its share among the kept is below this part of its share among the labeled
 
 
@@ -51,17 +51,17 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
     if len(calibration) or rounds.held(here.store, round_.id) or round_.parent_id is not None:
         return
     labeled = here.project.counts.get("labeled", 0)
-    seconds = estimate.cross_fit_seconds(here.store, round_, FOLDS)
+    seconds = estimate.cross_fit_seconds(here.store, round_, crossfit.FOLDS)
     time = f", about {formats.duration(seconds)}" if seconds is not None else ""
     left, right = st.columns([5, 2], vertical_alignment="center")
     with left:
         parts.note(
             "No calibration records were held out, so the precision cannot be estimated yet. Cross-fitting lets models "
-            f"that never saw a labeled record answer it. It costs {FOLDS} warm-ups and answers to "
+            f"that never saw a labeled record answer it. It costs {crossfit.FOLDS} warm-ups and answers to "
             f"{formats.plural(labeled, 'record')}{time}; the estimate is approximate."
         )
     busy = here.active is not None and here.active.round_id == round_.id
-    arguments = (here.project, round_, FOLDS)
+    arguments = (here.project, round_, crossfit.FOLDS)
     right.button("Cross-fit", width="stretch", disabled=busy, on_click=actions.cross_fit, args=arguments)
 
 
