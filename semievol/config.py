@@ -88,6 +88,13 @@ class Tuning(Settings):
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the updates in which the rate rises.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    neftune_noise_alpha: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Noise on the token embeddings while training (NEFTune, Jain et al. 2023), so that few examples "
+        "are not learned by heart: uniform in ± alpha / sqrt(tokens x hidden size). 0: none.",
+    )
     save_every: int = Field(50, ge=1, description="Updates between two checkpoints.")
     store_dtype: Literal["fp32", "bf16"] = Field(
         "fp32", description="Number format of the stored adapter. `bf16` takes half the space and rounds the weights."
@@ -257,9 +264,9 @@ _PAPER_COLLABORATORS = (
     Collaborator(name="base, demonstrations", model="base"),
 )
 _LORA = Tuning(method="lora")
-_STUDIO_LORA = Lora(rank=8, alpha=16)
-_STUDIO_WARM_UP = Tuning(lora=_STUDIO_LORA, epochs=5, minimum_steps=60, save_every=100)
-_STUDIO_TUNE = Tuning(lora=_STUDIO_LORA, epochs=3, minimum_steps=170, save_every=100)
+_STUDIO = Tuning(lora=Lora(rank=8, alpha=16), neftune_noise_alpha=5, save_every=100)
+_STUDIO_WARM_UP = _STUDIO.model_copy(update={"epochs": 5.0, "minimum_steps": 60})
+_STUDIO_TUNE = _STUDIO.model_copy(update={"epochs": 3.0, "minimum_steps": 170})
 STUDIO_COLLABORATORS = (
     Collaborator(name="warm-up alone", demonstrations=False),
     Collaborator(name="neighbours' vote", model="neighbours", demonstrations=False),

@@ -25,6 +25,7 @@ from semievol.engines.chat import Turn
 from semievol.engines.packing.batching import Batcher, Padded, is_out_of_memory, too_large
 from semievol.engines.training import batches, checkpoints
 from semievol.engines.training.fused import Group, fused
+from semievol.engines.training.noise import EmbeddingNoise, embedding_noise
 from semievol.engines.training.trainable import Trainable, prepared
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped, TrainingSetup
@@ -72,7 +73,11 @@ def train(
         rows = [rows[place] for place in order]
         trainer = _Trainer(trainable, loss, setup.folder, fingerprint, arguments, rows, watcher)
         probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
-        with fused(trainable.model, adapted.model.dtype, probe) as watcher.groups:
+        alpha = setup.settings.neftune_noise_alpha
+        with (
+            fused(trainable.model, adapted.model.dtype, probe) as watcher.groups,
+            embedding_noise(trainable.model, alpha, setup.seed) as watcher.noise,
+        ):
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
             raise Stopped(f"training stopped after step {trainer.state.global_step}")
@@ -191,6 +196,7 @@ class _Trainer(Trainer):
         self, model: Any, inputs: batches.Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         self._watcher.tokens += inputs["tokens"]
+        self._watcher.noise.length = inputs["tokens"] / self.args.per_device_train_batch_size
         return self._loss.of(model, inputs) / num_items_in_batch * self.accelerator.num_processes
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -231,6 +237,7 @@ class _Watcher(TrainerCallback):
         self._metric, self._progress, self._stopping = metric, progress, stopping
         self._started = 0.0
         self.groups: Sequence[Group] = ()
+        self.noise = EmbeddingNoise(0.0, 0)
         self.tokens = 0
         self.stopped = False
 
@@ -242,6 +249,7 @@ class _Watcher(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started, self.tokens = time.monotonic(), 0
+        self.noise.begin(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step, last = state.global_step, state.global_step >= state.max_steps

@@ -20,7 +20,9 @@ from semievol.store.database import Store, timestamp
 IDENTITY = ("model", "seed", "precision", "propagation", "calibration", "calibration_minimum")
 """Settings that belong to a round; runs in it may differ in policy and tuning only."""
 _BEFORE_THE_CHOICE = {"weighting": "equal", "answer_rule": "last", "second_pass": False}
-"""Settings of propagation that were added later, with the value that older rounds had: so these are found again."""
+_BEFORE_THE_CHOICE_WARM_UP = {"store_dtype": "fp32", "neftune_noise_alpha": 0.0}
+"""Settings of propagation, and of its warm-up, that were added later, with the value that older rounds had: so older
+rounds are found again."""
 
 
 @dataclass(frozen=True)
@@ -176,11 +178,11 @@ def identity_of(version_id: int, parent_id: int | None, adapter: str | None, con
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY}
     if not config.calibration:
         del parts["calibration_minimum"]
-    for name, before in _BEFORE_THE_CHOICE.items():
-        if parts["propagation"][name] == before:
-            del parts["propagation"][name]
-    if parts["propagation"]["warm_up"]["store_dtype"] == "fp32":  # the value before this setting existed
-        del parts["propagation"]["warm_up"]["store_dtype"]
+    propagation = parts["propagation"]
+    for chosen, earlier in ((propagation, _BEFORE_THE_CHOICE), (propagation["warm_up"], _BEFORE_THE_CHOICE_WARM_UP)):
+        for name, before in earlier.items():
+            if chosen[name] == before:
+                del chosen[name]
     canonical = json.dumps([version_id, parent_id, adapter, parts], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
