@@ -3,7 +3,7 @@
 import streamlit as st
 
 from semievol.store.results import results
-from semievol.ui.demonstrations import demonstrations
+from semievol.ui.demonstrations import demonstrations, picker
 from semievol.ui.shell import gates, parts
 
 with parts.page() as here:
@@ -16,7 +16,7 @@ with parts.page() as here:
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")
     left, right = st.columns([5, 7], gap="medium")
     with left, parts.card("picker"):
-        record = demonstrations.picker(here)
+        record = picker.picker(here)
     with right, parts.card("shown"):
         if record is not None:
             demonstrations.shown(here, here.task, record)
