@@ -10,10 +10,9 @@ with parts.page() as here:
     with parts.card("models"):
         models.models(here.store)
     left, right = st.columns(2, gap="medium")
-    with left:
-        with parts.card("reviewer"):
-            workspace.reviewer()
-        with parts.card("workspace"):
-            workspace.health(here.store)
-    with right, parts.card("backups"):
+    with left, parts.card("reviewer"):
+        workspace.reviewer()
+    with right, parts.card("workspace"):
+        workspace.health(here.store)
+    with parts.card("backups"):
         backups.backups(here.store)

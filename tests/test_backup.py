@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import threading
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from semievol import cli
 from semievol.errors import UserError
 from semievol.export import backup
 from semievol.store import health
@@ -92,9 +95,10 @@ def test_a_damaged_backup_or_another_archive_changes_nothing(full: Store, tmp_pa
 
 
 def test_a_backup_under_writing_is_one_consistent_state(full: Store, tmp_path: Path) -> None:
-    """A worker's journal writes a metric and an event at a time; the copy holds whole transactions and no fault."""
+    """A worker writes metrics and checkpoints and removes older ones; the copy holds whole transactions, no fault."""
     run = runs.list_runs(full)[0]
     ended = threading.Event()
+    checkpoints = projects.run_folder(full, run.project_id, run.id) / "checkpoints"
 
     def work() -> None:
         journal, step = StoreJournal(full, run), 0
@@ -102,6 +106,9 @@ def test_a_backup_under_writing_is_one_consistent_state(full: Store, tmp_path: P
             step += 1
             journal.metric("warm_up", "loss", step, 1.0)
             journal.progress("warm_up", step, 10_000)
+            (checkpoints / str(step)).mkdir(parents=True)
+            (checkpoints / str(step) / "weights").write_bytes(b"0" * 100_000)
+            shutil.rmtree(checkpoints / str(step - 3), ignore_errors=True)
 
     worker = threading.Thread(target=work)
     worker.start()
@@ -115,3 +122,18 @@ def test_a_backup_under_writing_is_one_consistent_state(full: Store, tmp_path: P
         backup.restore(other, file)
         assert health.quick_check(other) == []
         assert progress.stages(other, run.id)[0].stage == "warm_up"
+
+
+def test_the_command_line_asks_before_it_replaces(
+    full: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, other = tmp_path / "all.workspace.zip", tmp_path / "other"
+    assert cli.main(["backup", "--out", str(file), "--workspace", str(full.home)]) == 0
+    projects.create_project(open_store(other), "Mine")
+    capsys.readouterr()
+    assert cli.main(["restore", str(file), "--workspace", str(other)]) == 2
+    assert "--replace" in capsys.readouterr().err
+    assert cli.main(["restore", str(file), "--replace", "--json", "--workspace", str(other)]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["projects"] == ["Calls"]
+    assert Path(said["kept"]).is_dir()

@@ -170,7 +170,9 @@ def _unpack(sealed: Sealed, folder: Path) -> None:
 
 def _files(store: Store) -> Iterator[tuple[str, Path]]:
     """Name in the backup and path of every file of the projects."""
-    for file in sorted((store.home / "projects").rglob("*")):
+    # `os.walk` passes over a folder that is removed meanwhile, such as an older checkpoint; `rglob` would fail.
+    found = (Path(folder) / name for folder, _, names in os.walk(store.home / "projects") for name in names)
+    for file in sorted(found):
         name = file.relative_to(store.home).as_posix()
         wanted = acceptable(name) and _MEMBER.fullmatch(name) and name.split("/")[2] not in _LEFT_OUT
         if wanted and file.is_file() and not file.is_symlink() and file.suffix not in (".part", ".partial", ".tmp"):

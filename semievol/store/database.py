@@ -159,6 +159,8 @@ class Store:
                 error.sqlite_errorcode = driver.SQLITE_BUSY
                 raise error
 
+        for connection in (source, target):
+            connection.execute("PRAGMA busy_timeout = 100")
         source.backup(target, progress=patient, sleep=0.05)
 
     def prepare(self) -> None:

@@ -99,6 +99,7 @@ def test_19_the_same_file_again_is_recognised(visit: Callable[..., AppTest], sto
     app = visit("data", project=project.id)
     app.file_uploader(key="upload_labeled_0").upload("renamed.csv", LABELED.encode()).run()
     assert "identical to the labeled file of version 1" in told(app)
+    assert "The 24 labeled records of version 1 are replaced: version 2 will have 24." in told(app)
 
 
 def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_is_remembered(

@@ -30,12 +30,14 @@ ADD, REPLACE = "add", "replace"
 @dataclass(frozen=True)
 class Offer:
     """The splits that could be kept. version: the current one, as the store describes it; splits: those that have
-    records; given: those of them with a new file; where: the container on the page in which the visitor is asked."""
+    records; given: those of them with a new file; again: those whose file is the one that the version was made of;
+    where: the container on the page in which the visitor is asked."""
 
     store: Store
     version: Version
     splits: tuple[Split, ...]
     given: frozenset[Split]
+    again: frozenset[Split]
     where: DeltaGenerator
 
     def settled(self, read: Mapping[Split, Table], columns: Columns) -> Task | None:
@@ -92,6 +94,7 @@ class Offer:
         key = f"keep_{split}_{self.version.id}{kind}"
         with self.where:
             if split in self.given:
+                default = default and split not in self.again
                 key = f"join_{split}_{self.version.id}{kind}_{default}"
                 unfinished.settle(key, ADD if default else REPLACE, (ADD, REPLACE))
                 words = {ADD: f"Add it to the {size} of version {number}", REPLACE: f"Replace the {size}"}
@@ -118,8 +121,8 @@ class Offer:
             st.text(sentence)
 
 
-def offer(here: Place, given: Collection[Split]) -> Offer | None:
-    """Offers the splits of the current version; None if it has no records. given: splits with a new file."""
+def offer(here: Place, given: Mapping[Split, unfinished.Loaded]) -> Offer | None:
+    """Offers the splits of the current version; None if it has no records. given: the new files."""
     there = tuple(split for split in slots.SLOTS if here.project.counts.get(split))
     if here.project.version_id is None or not there:
         return None
@@ -130,7 +133,9 @@ def offer(here: Place, given: Collection[Split]) -> Offer | None:
             f"From version {version.number}",
             "Choose which of its records the new version has, too. Nothing is deleted: it stays as it is.",
         )
-    return Offer(here.store, version, there, frozenset(given) & frozenset(there), where)
+    files = {(source["split"], source.get("sha256")) for source in version.sources}
+    again = frozenset(split for split, one in given.items() if (split, one.given.sha256) in files)
+    return Offer(here.store, version, there, frozenset(given) & frozenset(there), again, where)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the records that are kept", hash_funcs=state.HASH)

@@ -88,25 +88,26 @@ def _round_id(here: Place) -> int:
 
 
 def coverage(frame: pd.DataFrame) -> None:
-    """How similar the unlabeled records are to labeled ones, and the list of the least similar records."""
-    left, right = st.columns([5, 7], gap="medium")
-    with left, parts.card("coverage"):
-        parts.heading("Coverage", "Similarity of every unlabeled record to its nearest labeled one (cosine).")
-        chart = charts.similarity_histogram(charts.bin_similarity(frame["similarity"].to_numpy()), dark=state.dark())
-        tables.figure(chart, key="coverage_chart", height=240)
-    with right, parts.card("farthest"):
-        parts.heading(
-            "Farthest from labeled data", "No labeled record is similar to these. Labeling them first may help most."
-        )
-        far = frame.sort_values("similarity", kind="stable").head(50)
-        names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest label"}
-        key = f"farthest_{session.of(Browsing).lists}"
+    """How similar the unlabeled records are to labeled ones."""
+    parts.heading("Coverage", "Similarity of every unlabeled record to its nearest labeled one (cosine).")
+    chart = charts.similarity_histogram(charts.bin_similarity(frame["similarity"].to_numpy()), dark=state.dark())
+    tables.figure(chart, key="coverage_chart", height=240)
 
-        def ticked() -> None:
-            rows = st.session_state[key].selection.rows
-            session.of(Browsing).ticked = bool(rows)
-            if rows:
-                picker.open_unlabeled(str(far["record_id"].iloc[rows[0]]))
 
-        shown = {c: h for c, h in names.items() if c in far}
-        tables.table(far, key, shown, height=240, on_select=ticked, selection_mode="single-row")
+def farthest(frame: pd.DataFrame) -> None:
+    """The list of the least similar records; a ticked one is shown."""
+    parts.heading(
+        "Farthest from labeled data", "No labeled record is similar to these. Labeling them first may help most."
+    )
+    far = frame.sort_values("similarity", kind="stable").head(50)
+    names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest label"}
+    key = f"farthest_{session.of(Browsing).lists}"
+
+    def ticked() -> None:
+        rows = st.session_state[key].selection.rows
+        session.of(Browsing).ticked = bool(rows)
+        if rows:
+            picker.open_unlabeled(str(far["record_id"].iloc[rows[0]]))
+
+    there = {column: heading for column, heading in names.items() if column in far}
+    tables.table(far, key, there, {"question": 170}, height=400, on_select=ticked, selection_mode="single-row")

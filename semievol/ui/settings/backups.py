@@ -32,14 +32,16 @@ def backups(store: Store) -> None:
     if store.file is None:
         parts.note("The database is on a server. Its administrator can back it up (pg_dump).")
         return
-    if st.button("Make a backup", icon=":material/save:"):
-        name = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
-        with parts.errors_shown(), _progress() as watch:
-            backup.write(store, store.home / FOLDER / f"{name}{backup.ENDING}", watch=watch)
-    there = sorted((store.home / FOLDER).glob(f"*{backup.ENDING}"), reverse=True)
-    if there:
-        _newest(there[0], len(there))
-    with st.expander("Restore a backup"):
+    left, right = st.columns(2, gap="medium")
+    with left:
+        if st.button("Make a backup", icon=":material/save:"):
+            name = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
+            with parts.errors_shown(), _progress() as watch:
+                backup.write(store, store.home / FOLDER / f"{name}{backup.ENDING}", watch=watch)
+        there = sorted((store.home / FOLDER).glob(f"*{backup.ENDING}"), reverse=True)
+        if there:
+            _newest(there[0], len(there))
+    with right, st.expander("Restore a backup"):
         _restore(store, there)
 
 

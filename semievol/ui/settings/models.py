@@ -63,7 +63,7 @@ def _line(one: known_models.Known) -> dict[str, str]:
         "Model": one.name,
         "State": one.state,
         "Memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
-        "Time": formats.DASH if one.seconds is None else f"about {formats.duration(one.seconds)}",
+        "Time": formats.DASH if one.seconds is None else formats.about(one.seconds),
         "Parameters": size,
         "Context": formats.DASH if one.context is None else formats.count(one.context),
         "Kind": KINDS.get(one.kind, one.kind),

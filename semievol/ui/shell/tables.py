@@ -13,7 +13,7 @@ import streamlit as st
 from semievol.ui.shell import session
 
 PAGE = 100
-QUESTION = 230
+QUESTION = 210
 """Least pixels of a question. More would push the columns after it off a screen of 1280 pixels."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

@@ -42,10 +42,11 @@ def comparison(here: Place, chosen: Sequence[Run]) -> None:
         curves.overlaid({name: frame[frame["stage"] == stage] for name, frame in measured.items()}, "compared_loss")
     else:
         parts.note("None of these runs has trained yet.")
-    lines = [*_results(here, shown), *_differences(shown)]
+    differences = list(_differences(shown))
+    lines = [*_results(here, shown), *differences]
     frame = pd.DataFrame(lines, columns=["What", *(f"Run {run.id}" for run in shown)])
-    tables.table(frame, "compared_" + "_".join(str(run.id) for run in shown), height=40 + 35 * min(len(frame), 14))
-    if not any(True for _ in _differences(shown)):
+    tables.table(frame, "compared_" + "_".join(str(run.id) for run in shown))
+    if not differences:
         parts.note("All settings are the same.")
 
 
@@ -57,6 +58,8 @@ def _results(here: Place, shown: Sequence[Run]) -> Iterator[list[str]]:
     }
     evaluations = [outcomes.evaluation(here.store, run.id) or {} for run in shown]
     yield ["Round", *(str(numbers.get(run.round_id, formats.DASH)) for run in shown)]
+    names = formats.STAGE_WORDS
+    yield ["Stages", *(f"{names[run.first]} to {names[run.until]}" for run in shown)]
     yield ["Took", *(formats.duration(r.ended - r.started) if r.ended and r.started else formats.DASH for r in shown)]
     kept = [sizes[run.id].get(run.selection_used) for run in shown]
     yield ["Kept answers", *(formats.DASH if size is None else formats.count(size) for size in kept)]

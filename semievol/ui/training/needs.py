@@ -40,7 +40,7 @@ def needs(here: Place, config: Config) -> None:
 
 def _tiles(time: duration.Estimate) -> None:
     spans = {"Propagate": launch.PROPAGATE, "Fine-tune": launch.FINE_TUNE, "Run everything": launch.EVERYTHING}
-    parts.tiles([(name, f"about {_words(time.of(*span))}", "") for name, span in spans.items()])
+    parts.tiles([(name, formats.about(time.of(*span)), "") for name, span in spans.items()])
     basis = (
         "Estimated from earlier runs of this model here."
         if time.measured
@@ -48,13 +48,6 @@ def _tiles(time: duration.Estimate) -> None:
         "measured; with a GPU it takes much less."
     )
     parts.note(basis)
-
-
-def _words(seconds: float) -> str:
-    """No more exact than an estimate can be: "40 s", "7 min", "2.5 h"."""
-    if seconds < 90:
-        return f"{max(10, round(seconds / 10) * 10):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _finished(here: Place) -> int:
