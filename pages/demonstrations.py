@@ -3,7 +3,7 @@
 import streamlit as st
 
 from semievol.store.results import results
-from semievol.ui.demonstrations import demonstrations
+from semievol.ui.demonstrations import demonstrations, picker
 from semievol.ui.shell import gates, parts
 
 with parts.page() as here:
@@ -14,14 +14,20 @@ with parts.page() as here:
         kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")
-    left, right = st.columns([5, 7], gap="medium")
-    with left, parts.card("picker"):
-        record = demonstrations.picker(here)
-    with right, parts.card("shown"):
-        if record is not None:
-            demonstrations.shown(here, here.task, record)
-        else:
-            parts.note("No record matches. Change the search, or type a question of your own.")
     coverage = results.coverage_frame(here.store, here.round.id) if here.round_or_none else None
-    if coverage is not None and len(coverage):
-        demonstrations.coverage(coverage)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        with parts.card("picker"):
+            record = picker.picker(here)
+        if coverage is not None and len(coverage):
+            with parts.card("farthest"):
+                demonstrations.farthest(coverage)
+    with right:
+        with parts.card("shown"):
+            if record is not None:
+                demonstrations.shown(here, here.task, record)
+            else:
+                parts.note("No record matches. Change the search, or type a question of your own.")
+        if coverage is not None and len(coverage):
+            with parts.card("coverage"):
+                demonstrations.coverage(coverage)

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, get_args
 from semievol import config as settings
 from semievol import installed, terminal
 from semievol.errors import UserError
-from semievol.export import FORMS, export, restoring
+from semievol.export import FORMS, backup, export, restoring
 from semievol.export.files import table as write_table
 from semievol.importing.readers.overrides import per_file
 from semievol.jobs import intake, launch, models
@@ -128,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     option("project", metavar="PROJECT")
     option("--what", choices=FORMS, required=True)
     option("--out", type=Path, required=True)
+    option = verb("backup", _backup, "write the whole workspace to one file").add_argument
+    option("--out", type=Path, required=True, metavar="F", help=f"a new file, ending in {backup.ENDING}")
+    option = verb("restore", _restore, "put a backup in the place of this workspace").add_argument
+    option("file", type=Path, metavar="F")
+    option("--replace", action="store_true", help="also if there are projects; they are kept beside the new ones")
     option = verb("models", _models, "list the known models, or check some").add_argument
     option("what", nargs="?", choices=("list", "check"), default="list")
     option("names", nargs="*", metavar="NAME", help="models to check (only with `check`)")
@@ -309,6 +314,21 @@ def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
         written = export(store, project, chosen.what, chosen.out, watch=bars.show, left_out=notes)
     result = {"project": project.name, "what": chosen.what, "out": str(written)}
     return 0, result | ({"left_out": notes} if notes else {}), "\n".join([f"Written: {written}", *notes])
+
+
+def _backup(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    with terminal.Bars() as bars:
+        out = backup.write(store, chosen.out, watch=bars.show)
+    return 0, {"out": str(out), "bytes": out.stat().st_size}, f"Written: {out}"
+
+
+def _restore(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    with terminal.Bars() as bars:
+        kept = backup.restore(store, chosen.file, chosen.replace, bars.show)
+    names = [project.name for project in projects.list_projects(store, archived=True)]
+    words = f"The workspace has these projects now: {', '.join(names) or 'none'}."
+    result = {"projects": names, "kept": None if kept is None else str(kept)}
+    return 0, result, words + (f" What was there is kept in {kept}." if kept else "")
 
 
 def _models(store: Store, chosen: argparse.Namespace) -> _Outcome:

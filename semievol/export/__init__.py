@@ -1,4 +1,4 @@
-"""Exports: candidates, a selection, training data, an adapter, a report, the whole project.
+"""Exports: candidates, a selection, training data, an adapter, a report, the whole project; backups of the workspace.
 
 Reads the store and loads no model.
 """

@@ -46,6 +46,11 @@ _AGAIN = "Export it once more, or copy the whole file again."
 _STRANGE = "Import only archives that a Studio wrote."
 
 
+def acceptable(name: str) -> bool:
+    """Whether a member may have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 class Sealing(AbstractContextManager["Sealing"]):
     """Writes the members of one archive to a seekable file; `close` writes the manifest."""
 

@@ -33,7 +33,7 @@ _WATCHED_EVERY = 5_000
 
 @dataclass
 class SplitReport:
-    """How many rows of one file, or of a split kept of an earlier version, became records.
+    """How many rows of one file, of a split kept of an earlier version, or of both, became records.
 
     removed: records that left this split by a remedy, or for a test split cut from it.
     """
@@ -48,6 +48,17 @@ class SplitReport:
     @property
     def rejected(self) -> int:
         return len(self.rejects)
+
+    def joined(self, other: SplitReport) -> SplitReport:
+        """The report of this source and another one of the same split."""
+        return SplitReport(
+            f"{self.name} and {other.name}",
+            self.physical + other.physical,
+            self.accepted + other.accepted,
+            self.removed + other.removed,
+            [*self.rejects, *other.rejects],
+            [*self.notes, *other.notes],
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Counts, notes and the first rejected rows."""
@@ -184,26 +195,29 @@ def check_tables(
     base: number of the first option where answers are numbers; None to guess it from the answers.
     before: what was made of these files with other choices; the splits are compared anew only where the records' texts
     differ.
-    kept: splits of an earlier version of this kind of task that no table replaces. They go through the same checks;
-    only a label that the task no longer has rejects a record, or leaves its hidden gold out.
+    kept: splits of an earlier version of this kind of task; a table of the same split is added to them. They go through
+    the same checks; only a label that the task no longer has rejects a record, or leaves its hidden gold out.
     """
     check_mapping(mapping, tables)
     if mapping.answer is None and ("labeled" in tables or "test" in tables):
         raise UserError("No column is mapped to the answer.", "mapping", "Map the column with the known answers.")
     earlier = dict(kept or {})
-    everything = {**tables, **{split: one.table for split, one in earlier.items()}}
-    total, seen = sum(table.physical for table in everything.values()), 0
+    given: list[tuple[Split, Table, AcceptedRows | None]] = []
+    for split in SPLITS:
+        given += [(split, earlier[split].table, earlier[split])] if split in earlier else []
+        given += [(split, tables[split], None)] if split in tables else []
+    total, seen = sum(table.physical for _, table, _ in given), 0
     reading = Reading(task, mapping, form_of(tables, mapping, task, hide_gold, base), hide_gold)
     tracer, parts, report = Tracer(), list[AcceptedRows](), dict[Split, SplitReport]()
-    for split in (split for split in SPLITS if split in everything):
-        table, known = everything[split], earlier.get(split)
+    for split, table, known in given:
         rejects = list(table.rejected)
         rows = rows_of(split, table, mapping, task, rejects) if known is None else rows_again(known)
         read = reading.accepted(_watched(rows, watch, seen, total), rejects, tracer)
         part = AcceptedRows.collected(split, table, mapping if known is None else known.mapping, read)
         parts.append(part)
         rejects.sort(key=lambda reject: reject.row)
-        report[split] = SplitReport(table.name, table.physical, len(part.places), 0, rejects, table.notes)
+        one = SplitReport(table.name, table.physical, len(part.places), 0, rejects, table.notes)
+        report[split] = report[split].joined(one) if split in report else one
         seen += table.physical
     traces = tracer.traces()
     accepted = Records(parts, traces.digests)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import string
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +22,8 @@ ROLES = ("question", "answer", "options", "id", "context", "group", "gold")
 MOST_LABELS = 30
 LONGEST_LABEL = 60
 _LOOKED_AT = 2_000
+_NEARLY = 0.95
+"""Share of a column's cells that are answers, from which on it is taken for a column of answers."""
 _NAMES: dict[str, tuple[str, ...]] = {
     "question": (
         *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
@@ -51,7 +53,7 @@ class Mapping:
 
     choices: one column per option (A, B, C, …), where no single column holds the list. context: a passage that the
     question is about; it is put before the question. group: records of one group stay together when splits are cut.
-    gold: known answers of the unlabeled file, for measuring only, where they have a column of their own.
+    gold: known answers of the unlabeled file, for measuring only; the column of the answer, or one of their own.
     """
 
     question: str
@@ -85,9 +87,10 @@ def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
     first = tables.get("labeled") or next(iter(tables.values()))
     shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
     try:
-        return _suggest(first, shared)
+        found = _suggest(first, shared)
     except UserError:
-        return _suggest(first, first.columns)
+        found = _suggest(first, first.columns)
+    return replace(found, gold=_gold(tables, found))
 
 
 def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
@@ -147,6 +150,42 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
     return Mapping(question, answer, options, record_id, choices, context)
 
 
+def _gold(tables: Tables[Split, Table], mapping: Mapping) -> str | None:
+    """The column of the unlabeled table, used for nothing else, whose cells are nearly all answers of the labeled one.
+
+    A column of flags may hold the same values by chance: one that the labeled table has, too, must equal its answers,
+    and one of short values (A, 1, yes) must be named like an answer.
+    """
+    labeled, unlabeled = tables.get("labeled"), tables.get("unlabeled")
+    if labeled is None or unlabeled is None or mapping.answer not in labeled.columns:
+        return None
+    if mapping.answer in unlabeled.columns and any(unlabeled.column(mapping.answer, _LOOKED_AT)):
+        return None
+    known = [cell for cell in labeled.column(mapping.answer, _LOOKED_AT) if cell and cell.strip()]
+    answers = {cell.strip().casefold() for cell in known}
+    if not _few_values(known) or len(answers) < 2:
+        return None
+    short = all(len(answer) <= 3 or answer in ("true", "false") for answer in answers)
+    fitting = []
+    for column in unlabeled.columns:
+        named = _rank(column, "answer") is not None
+        if column in mapping.columns() or (short and not named):
+            continue
+        cells = [cell.strip().casefold() for cell in unlabeled.column(column, _LOOKED_AT) if cell and cell.strip()]
+        right = sum(cell in answers for cell in cells)
+        if len(set(cells)) > 1 and right >= _NEARLY * len(cells) and _same_answers(labeled, column, mapping.answer):
+            fitting.append(column)
+    return _best(fitting, "answer")
+
+
+def _same_answers(labeled: Table, column: str, answer: str) -> bool:
+    """Whether the column has the labeled records' answers, or is not in their table."""
+    if column not in labeled.columns:
+        return True
+    pairs = list(zip(labeled.column(column, _LOOKED_AT), labeled.column(answer, _LOOKED_AT), strict=True))
+    return sum(one == other for one, other in pairs) >= _NEARLY * len(pairs)
+
+
 def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
     """Mapping from `question=COL,answer=COL,options=COL[,id=COL]`; options may be `A+B+C+D`, one column each.
 
@@ -174,18 +213,28 @@ def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
 def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:
     """UserError where a column serves two roles or is absent from a file that needs it.
 
+    Hidden gold may have the column of the answer: it is then read from the unlabeled file, where the answer is not.
     Only the unlabeled file may lack the answer and the id.
     """
-    repeated = [column for column, times in Counter(mapping.columns()).items() if times > 1]
-    if repeated:
-        raise UserError(f'The column "{repeated[0]}" is mapped twice.', "mapping", "Give every role its own column.")
+    roles = defaultdict(list)
+    for role in ROLES:
+        roles[getattr(mapping, role)].append("hidden gold" if role == "gold" else role)
+    for column in mapping.choices:
+        roles[column].append("option")
+    for column, several in roles.items():
+        if column and len(several) > 1 and several != ["answer", "hidden gold"]:
+            raise UserError(
+                f'The column "{column}" is mapped twice: as {" and as ".join(several)}.',
+                "mapping",
+                "Give every role its own column.",
+            )
     everywhere = {column for table in tables.values() for column in table.columns}
     if absent := [column for column in mapping.columns() if column not in everywhere]:
         raise _no_column(absent[0], next(iter(tables.values())))
     for split, table in tables.items():
         for column in mapping.columns():
-            optional = column in (mapping.id, mapping.group) or (column == mapping.answer and split == "unlabeled")
-            optional = optional or (column == mapping.gold and split != "unlabeled")
+            not_here, here = (mapping.answer, mapping.gold) if split == "unlabeled" else (mapping.gold, mapping.answer)
+            optional = column in (mapping.id, mapping.group) or (column == not_here and column != here)
             if column not in table.columns and not optional:
                 raise _no_column(column, table)
 

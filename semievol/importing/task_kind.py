@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping as Tables
+from dataclasses import replace
 from typing import get_args
 
 from semievol.errors import UserError
@@ -61,6 +62,18 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
     if repeated and all(len(answer) <= LONGEST_LABEL for answer in answers):
         return Task("classification", label_set(answers))
     return Task("numeric") if numeric else Task("text")
+
+
+def joined_task(settled: Task, tables: Tables[Split, Table], mapping: Mapping) -> tuple[Task, int]:
+    """The task of labeled records that join others of the task `settled`, and how many of them have a label that it
+    lacks. New labels are added to its own. UserError where the tables cannot be read as this kind of task."""
+    found = infer_task(tables, mapping, settled.kind)
+    if settled.kind != "classification":
+        return settled, 0
+    known = {fold(label) for label in settled.labels}
+    new = {label for label in found.labels if fold(label) not in known}
+    times = sum(n for answer, n in _answers(tables, mapping).items() if fold(answer) not in known)
+    return replace(settled, labels=(*settled.labels, *(label for label in found.labels if label in new))), times
 
 
 def label_set(answers: Iterable[str]) -> tuple[str, ...]:

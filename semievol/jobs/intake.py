@@ -131,7 +131,7 @@ def store_imported(
         | {"form": imported.tables[split].form, "mapping": imported.mapping.as_dict()}
         for split, path in files.items()
     ]
-    sources = sorted([*sources, *kept], key=lambda source: SPLITS.index(source["split"]))
+    sources = sorted([*kept, *sources], key=lambda source: SPLITS.index(source["split"]))
 
     def keep_files(project_id: int) -> None:
         touched.append(project_id)
@@ -169,9 +169,12 @@ def store_imported(
 
 def kept_sources(version: versions.Version, splits: Iterable[Split]) -> list[dict[str, Any]]:
     """The sources of splits that are kept from a stored version: its own, with the number of that version."""
-    known = {source["split"]: source for source in version.sources}
-    found = (known.get(split, {"split": split, "name": f"version {version.number}"}) for split in splits)
-    return [{"kept_from": version.number, **source} for source in found]
+    found: list[dict[str, Any]] = []
+    for split in splits:
+        own = [source for source in version.sources if source["split"] == split]
+        own = own or [{"split": split, "name": f"version {version.number}"}]
+        found += [{"kept_from": version.number, **source} for source in own]
+    return found
 
 
 def instruct(store: Store, project: projects.Project, instruction: str) -> projects.Project:

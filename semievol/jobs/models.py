@@ -1,33 +1,30 @@
-"""Describes every model on this machine from its files alone: nothing is loaded.
+"""Describes every model on this machine, and looks at new ones, from their files alone: nothing is loaded.
 
-The Settings page and the verb `models` show it. The time of a run is estimated from the model's size and from how fast
-this machine multiplies matrices.
+The Settings page and the verb `models` show it.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-
-import numpy as np
 
 from semievol import config as settings
 from semievol.engines.models import footprint, packaged, suitability, tokenizer
 from semievol.engines.models.files import read_json
+from semievol.engines.models.resolve import is_folder, look_up
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
+from semievol.jobs import duration
 from semievol.jobs.planning import check_model
 from semievol.store import settings as stored
+from semievol.store.data.projects import list_projects, update_project
 from semievol.store.database import Store
 
 TEXT_BYTES = 300
 """Bytes of a question with its options and answer rule, as the estimates assume it: about a hundred tokens."""
 _LABELED, _POOL = 100, 1_000
-_EFFICIENCY = 0.65  # share of the rate of bare products that training by LoRA was measured to reach
-_BF16_GAIN = 2.0
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 _LICENCE_LINE = re.compile(r"^license:\s*['\"]?([\w.\-]+)", re.M)
 _LICENCE_NAMES = (("Apache License", "Apache-2.0"), ("MIT License", "MIT"), ("Gemma Terms", "Gemma terms"))
 
@@ -36,7 +33,7 @@ _LICENCE_NAMES = (("Apache License", "Apache-2.0"), ("MIT License", "MIT"), ("Ge
 class Known:
     """A model or embedder by name, with what its files state; None for what they do not state, or if there are none.
 
-    state: "ready", "to be prepared", "not installed", "to be downloaded", "remote" or "cannot be used".
+    state: "ready", "to be prepared", "not installed", "to be downloaded" or "cannot be used".
     bytes: of the folder. memory: bytes of a run at its peak. seconds: of a run on 100 labeled and 1,000 unlabeled
     records here. note: what a person should know of it, in a sentence.
     """
@@ -68,8 +65,6 @@ def described(name: str, kind: str = "folder") -> Known:
     """One model; kind: as `store.settings` keeps it. A folder that cannot be used says why in its note."""
     if name in MODELS or name in EMBEDDERS:
         return _packaged((MODELS | EMBEDDERS)[name], "package" if name in MODELS else "embedder")
-    if kind == "endpoint":
-        return Known(name, kind, "remote")
     if name == STARTER:
         note = "Tiny: it shows the steps of the method in a minute, but not how much a real model would gain."
         return _of_folder(Known(name, "bundled", "ready", note=note, licence="Apache-2.0"), tokenizer.folder_of(name))
@@ -92,6 +87,52 @@ def prepare(name: str, watch: packaged.Report = packaged.no_report) -> Known:
     if found.state == "cannot be used":
         raise UserError(found.note, f"model {name}", "Choose another model.")
     return found
+
+
+def looked_at(name: str, kind: str) -> tuple[stored.Model, str]:
+    """A model as the workspace would note it, and a remark where it could not be looked at (empty else).
+
+    kind: "folder" (also a GGUF file) or "hub". Raises UserError, with a remedy, for a model that no run could use, and
+    for one that is there already.
+    """
+    name = name.strip()
+    if not name:
+        raise UserError("No model was named.", "model", "Type a folder, a GGUF file or a hub id.")
+    if name in MODELS or name in EMBEDDERS or name == STARTER:
+        raise UserError(f'"{name}" comes with the Studio.', "model", "It is in the list already.")
+    if packaged.is_gguf(name) or is_folder(name):
+        path = Path(name).expanduser().resolve()
+        check_model(str(path))
+        if path.is_dir() and not any((path / file).is_file() for file in _TOKENIZERS):
+            raise UserError(
+                f"The model has no tokenizer ({', '.join(_TOKENIZERS)}).",
+                f"model {path.name}",
+                "Copy the whole folder of the model.",
+            )
+        return stored.Model(str(path), "folder"), ""
+    if kind == "folder":
+        raise UserError(
+            f'There is no folder and no GGUF file "{name:.200}" on this machine.',
+            "model",
+            "Give its whole path, such as /home/me/models/my-model.",
+        )
+    check_model(name)
+    remark = "" if look_up(name) else "The hub cannot be reached; the first run that uses the model looks at it."
+    return stored.Model(name, "hub"), remark
+
+
+def users(store: Store, name: str) -> list[str]:
+    """Names of the projects whose next run would use this model."""
+    return [one.name for one in list_projects(store, archived=True) if one.settings.get("model") == name]
+
+
+def forget(store: Store, name: str) -> None:
+    """Removes a model from the list. Projects that would use it return to the default; rounds keep theirs."""
+    for project in list_projects(store, archived=True):
+        if project.settings.get("model") == name:
+            kept = {key: value for key, value in project.settings.items() if key != "model"}
+            update_project(store, project.id, settings=kept)
+    stored.remove_model(store, name)
 
 
 def remarks(config: settings.Config) -> list[str]:
@@ -157,27 +198,6 @@ def _memory(shape: footprint.Shape) -> float:
 
 
 def _seconds(shape: footprint.Shape) -> float:
-    """Two operations per weight and token to read; four (LoRA) or six (full) to train; at this machine's rate."""
     config = settings.load("studio")
-    tokens = footprint.tokens_of(TEXT_BYTES)
-    collaborators = [c for c in config.propagation.collaborators if c.model not in settings.VOTERS]
-    read = sum(1 + config.propagation.k * c.demonstrations for c in collaborators) * _POOL * tokens
-    accepted = _LABELED + config.policy.rule.value * _POOL if config.policy.rule.kind == "fraction" else _POOL
-    batch = config.tune.batch_size
-    trained = batch * tokens * (config.propagation.warm_up.steps(_LABELED) + config.tune.steps(int(accepted)))
-    full = config.tune.method == "full" or shape.parameters <= settings.FULL_UP_TO
-    gain = _BF16_GAIN if footprint.processor_has_bf16() else 1.0
-    return shape.parameters * (2 * read + (6 if full else 4) * trained) / (_rate() * gain * _EFFICIENCY)
-
-
-@cache
-def _rate() -> float:
-    """Operations a second of this machine in fp32 products: the best of 8 short trials, as others may be busy."""
-    a = np.ones((512, 1024), np.float32)
-    b = np.ones((1024, 1024), np.float32)
-    seconds = []
-    for _ in range(8):
-        began = time.perf_counter()
-        a @ b
-        seconds.append(time.perf_counter() - began)
-    return 2 * a.shape[0] * a.shape[1] * b.shape[1] / min(seconds)
+    work = duration.operations(shape, config, duration.Amount(_LABELED, _POOL, 0, TEXT_BYTES))
+    return sum(work.values()) * duration.by_processor(config)

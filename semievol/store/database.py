@@ -139,9 +139,29 @@ class Store:
     def copy_to(self, path: Path) -> None:
         """Writes a whole copy of the database file, readable by this user alone."""
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with self._errors("Not saved"), self._engine.connect() as connection:
-            raw: Any = connection.connection.driver_connection
-            raw.execute("VACUUM INTO ?", (str(path),))  # takes no transaction and is refused inside one
+        with self._errors("Not saved"), self._engine.connect() as connection, _file(path) as copy:
+            self._copy(connection.connection.driver_connection, copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+
+    def replace_by(self, path: Path) -> None:
+        """Replaces the content of the database by that of another file in one transaction, which readers see whole or
+        not at all."""
+        with self._errors("Not restored"), self._engine.connect() as connection, _file(path) as source:
+            self._copy(source, connection.connection.driver_connection)
+
+    def _copy(self, source: Any, target: Any) -> None:
+        """SQLite's online backup, in one step: one consistent state. It waits up to `patience` seconds for writers."""
+        deadline = time.monotonic() + self.patience
+
+        def patient(status: int, _left: int, _total: int) -> None:
+            if status in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED) and time.monotonic() > deadline:
+                error = driver.OperationalError("database is locked")
+                error.sqlite_errorcode = driver.SQLITE_BUSY
+                raise error
+
+        for connection in (source, target):
+            connection.execute("PRAGMA busy_timeout = 100")
+        source.backup(target, progress=patient, sleep=0.05)
 
     def prepare(self) -> None:
         """Makes the folders and the database, or brings it to the newest schema."""
@@ -273,6 +293,16 @@ def _server_engine(url: str) -> Engine:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
     return engine
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[Any]:
+    """A plain connection to another database file."""
+    connection = driver.connect(str(path), isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def _insist(attempt: Callable[[], Any], deadline: float) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -13,33 +13,25 @@ from semievol.store.database import Store
 from semievol.store.runs.progress import upsert
 
 _MODELS = "models"
-_KINDS = ("folder", "hub", "endpoint")
+_KINDS = ("folder", "hub")
 _STORED = select(schema.settings.c.value).where(schema.settings.c.name == _MODELS)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that the workspace knows.
-
-    kind: starter, folder, hub or endpoint. base_url, model, key_variable: of an endpoint, where it is, what it calls
-    the model, and the name of the environment variable that holds its key; keys themselves are never stored.
-    """
+    """A model that the workspace knows. kind: starter, folder (also a GGUF file) or hub."""
 
     name: str
     kind: str
-    base_url: str = ""
-    model: str = ""
-    key_variable: str = ""
 
 
 STARTER = Model("starter", "starter")
 
 
 def models(store: Store) -> list[Model]:
-    """Known models, the bundled starter first."""
-    names = [field.name for field in fields(Model)]
+    """Known models, the bundled starter first. Remote endpoints, which earlier versions noted, were never used."""
     stored = store.value(_STORED) or []
-    return [STARTER, *(Model(**{name: one[name] for name in names if name in one}) for one in stored)]
+    return [STARTER, *(Model(one["name"], one["kind"]) for one in stored if one["kind"] in _KINDS)]
 
 
 def save_model(store: Store, model: Model) -> None:

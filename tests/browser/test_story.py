@@ -190,6 +190,7 @@ def test_a_reload_keeps_what_was_uploaded_and_chosen(
     page.get_by_text("Import a new version").click()
     slot = page.get_by_role("region", name="Labeled file", exact=True)
     slot.locator('input[type="file"]').set_input_files(labeled)
+    page.get_by_role("radio", name="Replace the 40 labeled records").click()
     page.get_by_text("Keep the 60 unlabeled records of version 1").click()
     expect(page.get_by_text("60 records will become dataset version 2.")).to_be_visible()
     page.reload()

@@ -198,3 +198,44 @@ def test_one_odd_row_does_not_turn_labels_into_choices() -> None:
 
 def test_spellings_of_one_label_are_one_label() -> None:
     assert label_set(["yes"] * 3 + ["Yes", "no", "no", "no", "no", '["yes", "no"]']) == ("no", "yes")
+
+
+def with_unlabeled(labeled: dict[str, list[str]], unlabeled: dict[str, list[str]]) -> dict[Split, Table]:
+    return {"labeled": tables(**labeled)["labeled"], "unlabeled": tables(**unlabeled)["labeled"]}
+
+
+@pytest.mark.parametrize(
+    ("labeled", "unlabeled", "gold"),
+    [
+        ({"team": ["roads", "water"] * 10}, {"who_went": ["Roads", "water "] * 10}, "who_went"),
+        ({"team": ["roads", "water"] * 10}, {"who_went": ["roads", "nobody"] * 10}, None),
+        ({"team": ["roads", "water"] * 10}, {"who_went": ["roads"] * 20}, None),
+        ({"team": ["yes", "no"] * 10}, {"urgent": ["yes", "no"] * 10}, None),
+        ({"team": ["yes", "no"] * 10}, {"true_answer": ["yes", "no"] * 10}, "true_answer"),
+        (
+            {"team": ["roads", "water"] * 10, "asked_of": ["water", "roads"] * 10},
+            {"asked_of": ["roads", "water"] * 10},
+            None,
+        ),
+        (
+            {"team": ["roads", "water"] * 10},
+            {"team": ["roads", "water"] * 10, "who_went": ["roads", "water"] * 10},
+            None,
+        ),
+    ],
+)
+def test_hidden_gold_is_suggested_by_its_content(
+    labeled: dict[str, list[str]], unlabeled: dict[str, list[str]], gold: str | None
+) -> None:
+    given = with_unlabeled({"text": QUESTIONS, **labeled}, {"text": QUESTIONS, **unlabeled})
+    assert suggest_mapping(given) == Mapping("text", "team", gold=gold)
+
+
+def test_the_answer_column_may_be_the_hidden_gold_and_no_other_column_has_two_roles() -> None:
+    given = with_unlabeled({"text": QUESTIONS, "team": ["a", "b"] * 10}, {"text": QUESTIONS, "team": ["a", "b"] * 10})
+    assert parse_mapping("question=text,answer=team,gold=team", given).answer_in("unlabeled") == "team"
+    with pytest.raises(UserError, match="as question and as hidden gold"):
+        parse_mapping("question=text,answer=team,gold=text", given)
+    bare = with_unlabeled({"text": QUESTIONS, "team": ["a", "b"] * 10}, {"text": QUESTIONS})
+    with pytest.raises(UserError, match='no column "team"'):
+        parse_mapping("question=text,answer=team,gold=team", bare)

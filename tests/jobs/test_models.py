@@ -76,11 +76,11 @@ def test_a_folder_without_sizes_cannot_be_used_and_says_why(tmp_path):
 def test_the_verb_lists_and_checks(tmp_path, tiny_model, capsys):
     store = open_store(tmp_path / "w")
     settings.save_model(store, settings.Model(str(tiny_model), "folder"))
-    settings.save_model(store, settings.Model("far", "endpoint", "http://localhost:1/v1", "m"))
+    settings.save_model(store, settings.Model("owner/far", "hub"))
     assert cli.main(["models", "--json", "--workspace", str(tmp_path / "w")]) == 0
     listed = {one["name"]: one for one in json.loads(capsys.readouterr().out.splitlines()[-1])["models"]}
-    assert list(listed) == ["smollm2", "starter", str(tiny_model), "far", "minilm"]
-    assert (listed["far"]["state"], listed[str(tiny_model)]["context"]) == ("remote", 1024)
+    assert list(listed) == ["smollm2", "starter", str(tiny_model), "owner/far", "minilm"]
+    assert (listed["owner/far"]["state"], listed[str(tiny_model)]["context"]) == ("to be downloaded", 1024)
     assert cli.main(["models", "check", "starter", str(tiny_model), "--workspace", str(tmp_path / "w")]) == 0
     assert "starter: ready, LlamaForCausalLM" in capsys.readouterr().out
     for wrong in (["models", "check"], ["models", "list", "starter"], ["models", "check", "/not/there"]):

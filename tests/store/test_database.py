@@ -172,7 +172,7 @@ from semievol.store.database import NotSaved, open_store
 store = open_store(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (store.file.stat().st_size,) * 2)
 try:
-    settings.save_model(store, settings.Model("large", "folder", model="x" * 2_000_000))
+    settings.save_model(store, settings.Model("x" * 2_000_000, "folder"))
 except NotSaved as error:
     print(error.what)
 """

@@ -11,7 +11,7 @@ import pytest
 from semievol.errors import UserError
 from semievol.store import health
 from semievol.store.data import projects
-from semievol.store.database import Store, open_store
+from semievol.store.database import NotSaved, Store, open_store
 from tests.store.world import World
 
 
@@ -52,3 +52,18 @@ def test_a_backup_overwrites_nothing(file_store: Store, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="already"):
         health.backup(file_store, tmp_path / "b")
     assert (tmp_path / "b").read_text() == "mine"
+
+
+def test_a_database_is_replaced_whole_or_not_at_all(file_store: Store, tmp_path: Path) -> None:
+    projects.create_project(file_store, "before")
+    copy = health.backup(file_store, tmp_path / "studio.db")
+    projects.create_project(file_store, "later")
+    file_store.patience = 0.2
+    other = driver.connect(str(file_store.file), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(NotSaved, match="the database is busy"):
+        file_store.replace_by(copy)
+    other.rollback()
+    assert len(projects.list_projects(file_store)) == 2
+    file_store.replace_by(copy)
+    assert [project.name for project in projects.list_projects(file_store)] == ["before"]

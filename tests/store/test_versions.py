@@ -208,3 +208,15 @@ def test_another_instruction_is_a_version_of_the_same_records(world: World) -> N
     empty = projects.create_project(world.store, "Empty")
     with pytest.raises(UserError, match="no data yet"):
         versions.store_task(world.store, empty.id, asked)
+
+
+def test_a_linked_record_has_its_place_among_what_a_search_finds(world: World) -> None:
+    version = world.project.version_id
+    assert version is not None
+    pool = load_records(world.store, version, "unlabeled")
+    word = pool[3].question
+    found = records_page(world.store, version, "unlabeled", word)[0]["record_id"].tolist()
+    assert [linked(world.store, version, one, word) for one in found] == [
+        (next(r for r in pool if r.id == one), place) for place, one in enumerate(found)
+    ]
+    assert linked(world.store, version, pool[3].id, "no such words") == (pool[3], None)

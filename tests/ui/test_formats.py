@@ -33,3 +33,7 @@ def test_gigabytes_are_as_exact_as_an_estimate_is() -> None:
     assert [formats.gigabytes(size) for size in (4.9e7, 1.04e9, 9.94e9, 9.96e9, 1.28e12)] == [
         "0.0 GB", "1.0 GB", "9.9 GB", "10 GB", "1,280 GB",
     ]  # fmt: skip
+
+
+def test_an_estimated_time_is_not_more_exact_than_an_estimate() -> None:
+    assert [formats.about(s) for s in (2, 43, 440, 9_000)] == ["about 10 s", "about 40 s", "about 7 min", "about 2.5 h"]

@@ -18,7 +18,7 @@ from semievol.records import Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, hidden_gold_count, load_records
 from semievol.store.database import Store
-from semievol.ui.data import slots, unfinished, upload
+from semievol.ui.data import carried_over, slots, unfinished, upload
 from semievol.ui.shell import session
 from tests.importing.files import xlsx_bytes
 from tests.ui import made
@@ -38,6 +38,14 @@ def _upload(app: AppTest, files: dict[str, str]) -> AppTest:
 def _keeping(app: AppTest, split: str) -> Toggle:
     """The switch that keeps a split of the version in use."""
     return next(one for one in app.toggle if str(one.key).startswith(f"keep_{split}_"))
+
+
+def _replacing(app: AppTest, *splits: str) -> AppTest:
+    """The same, with new files that replace the records of the version in use instead of joining them."""
+    for split in splits:
+        choice = next(one for one in app.segmented_control if str(one.key).startswith(f"join_{split}_"))
+        choice.select(carried_over.REPLACE).run()
+    return app
 
 
 def test_two_files_become_a_version_only_when_confirmed(visit: Callable[..., AppTest], store: Store) -> None:
@@ -91,6 +99,7 @@ def test_19_the_same_file_again_is_recognised(visit: Callable[..., AppTest], sto
     app = visit("data", project=project.id)
     app.file_uploader(key="upload_labeled_0").upload("renamed.csv", LABELED.encode()).run()
     assert "identical to the labeled file of version 1" in told(app)
+    assert "The 24 labeled records of version 1 are replaced: version 2 will have 24." in told(app)
 
 
 def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_is_remembered(
@@ -105,6 +114,7 @@ def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_i
     app = visit("data", project=project.id)
     changed = LABELED.replace("text,team", "team,text").replace("call 0 about", "letter 0 about")
     app.file_uploader(key="upload_labeled_0").upload("labeled.csv", changed.encode()).run()
+    _replacing(app, "labeled")
     assert "as in version 1" in told(app)
     assert next(b.value for b in app.selectbox if b.label == "Question") == "team"
     press(app, "Import records")
@@ -310,7 +320,7 @@ def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(
     assert project.version_id is not None
     known = [r.content_hash for r in load_records(store, project.version_id, "unlabeled")]
     gold = hidden_gold(store, project.version_id)
-    app = _upload(visit("data", project=project.id), {"labeled": LABELED})
+    app = _replacing(_upload(visit("data", project=project.id), {"labeled": LABELED}), "labeled")
     assert "Keep the 60 unlabeled records of version 1" in [one.label for one in app.toggle]
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
@@ -326,7 +336,7 @@ def test_splits_without_a_file_are_kept_with_ids_groups_hashes_and_hidden_gold(
 def test_the_task_of_kept_labeled_records_stands(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     test = "text,team\nA question of its own,roads\nAnother one,parks\n"
-    app = _upload(visit("data", project=project.id), {"test": test})
+    app = _replacing(_upload(visit("data", project=project.id), {"test": test}), "test")
     assert "Task: Classification, as in version 1" in told(app)
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
@@ -348,7 +358,7 @@ def test_kept_test_records_with_a_label_that_is_gone_are_off_at_first(
 ) -> None:
     project = made.with_data(store)
     fewer = "".join(line for line in LABELED.splitlines(keepends=True) if "parking" not in line)
-    app = _upload(visit("data", project=project.id), {"labeled": fewer})
+    app = _replacing(_upload(visit("data", project=project.id), {"labeled": fewer}), "labeled")
     assert "10 records of them have a label that the new labeled file lacks" in told(app)
     assert not _keeping(app, "test").value
     _keeping(app, "test").set_value(True).run()
@@ -378,6 +388,7 @@ def test_a_split_left_empty_says_beside_the_button_what_to_change(visit: Callabl
 def test_hidden_gold_is_kept_again_where_the_version_before_has_it(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": LABELED.replace("call", "cry")})
+    _replacing(app, "unlabeled")
     assert app.toggle(key="hide_gold").value
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
@@ -433,3 +444,52 @@ def test_another_instruction_for_stored_records_is_a_new_version(visit: Callable
     assert now.counts == project.counts
     press(app, "Save instruction")
     assert projects.find_project(store, project.id).version_number == 2, "the same one is no new version"
+
+
+def test_a_paste_joins_the_records_of_the_version_in_use(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    assert project.version_id is not None
+    app = visit("data", project=project.id)
+    app.text_area(key="paste_unlabeled").input("text\nA new call\nAnother new call\n").run()
+    app.button(key="use_unlabeled").click().run()
+    assert "The 60 unlabeled records of version 1 are kept and others are added: version 2 will have 62." in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.version_id is not None
+    assert {**stored.counts} == {"labeled": 40, "unlabeled": 62, "test": 40, "calibration": 0}
+    assert sorted(hidden_gold(store, stored.version_id).values()) == sorted(
+        hidden_gold(store, project.version_id).values()
+    )
+    before, now = (load_records(store, id, "unlabeled") for id in (project.version_id, stored.version_id))
+    assert [record.content_hash for record in now[:60]] == [record.content_hash for record in before]
+    assert [record.question for record in now[60:]] == ["A new call", "Another new call"]
+    sources = versions.versions(store, project.id)[1].sources
+    assert [source["name"] for source in sources if source["split"] == "unlabeled"] == ["version 1", "pasted.txt"]
+
+
+def test_records_that_are_replaced_are_counted_before(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = _replacing(_upload(visit("data", project=project.id), {"unlabeled": UNLABELED}), "unlabeled")
+    assert "The 60 unlabeled records of version 1 are replaced: version 2 will have 12." in told(app)
+
+
+def test_labeled_records_that_join_others_may_bring_a_new_label(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_data(store)
+    app = _upload(visit("data", project=project.id), {"labeled": "text,team\nA dead tree,parks\nA hole,roads\n"})
+    assert "New labels: parks (1 record)." in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.task is not None
+    assert stored.task.labels == (*made.LABELS, "parks")
+    assert stored.counts["labeled"] == 42
+
+
+def test_the_suggested_answer_column_can_be_the_hidden_gold(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Gold", Task("classification"))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": LABELED.replace("call", "cry")})
+    next(box for box in app.selectbox if box.label == "Hidden gold").select("team").run()
+    assert 'Hidden gold is kept from "team".' in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.version_id is not None
+    assert hidden_gold_count(store, stored.version_id) == 24

@@ -27,6 +27,7 @@ _CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipelines")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
 _DATA_FILES = ("tokenizer.json", "vocab.json", "model.safetensors.index.json")  # large, and nothing reads keys there
 _WHOLE_FILE = 256 * 2**20
+_PATIENCE_SECONDS = 5.0  # for the hub's answer whether it has a model
 _SAMPLES = 256
 _SAMPLE_BYTES = 64 * 2**10
 _PASSING = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache")
@@ -93,17 +94,9 @@ def download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(WANTED_FILES)))
     except GatedRepoError:
-        raise UserError(
-            f'The model "{name}" is gated: its owner must grant access first.',
-            "model",
-            "Ask for access on its hub page, then set HF_TOKEN to a token of your account and start again.",
-        ) from None
+        raise _gated(name) from None
     except (RepositoryNotFoundError, HFValidationError):
-        raise UserError(
-            f'There is neither a folder nor a model on the hub called "{name}" (a private one needs HF_TOKEN).',
-            "model",
-            "Check the spelling, or give a local folder.",
-        ) from None
+        raise _unknown(name) from None
     except OfflineModeIsEnabled:
         raise UserError(
             f'The model "{name}" is not on this machine, and offline mode (HF_HUB_OFFLINE) forbids downloading it.',
@@ -124,6 +117,48 @@ def download(name: str) -> Path:
             "model",
             "Check the network connection and the free disk space, then start again; downloaded files are kept.",
         ) from None
+
+
+def look_up(name: str) -> bool:
+    """Whether the hub says that it has this model for us; False if it cannot be asked (no network, offline mode).
+
+    Raises UserError for a model that does not exist, is gated, or is not stored as safetensors.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    api = HfApi()
+    try:
+        found = api.model_info(name, timeout=_PATIENCE_SECONDS)
+        if found.gated:
+            api.auth_check(name)
+    except GatedRepoError:
+        raise _gated(name) from None
+    except (RepositoryNotFoundError, HFValidationError):
+        raise _unknown(name) from None
+    except Exception:  # noqa: BLE001 - the libraries below raise errors of their own where there is no network
+        return False
+    if not any(file.rfilename.endswith(".safetensors") for file in found.siblings or []):
+        raise UserError(
+            f'The model "{name}" has no safetensors weights.', "model", "Choose a model that is stored as safetensors."
+        )
+    return True
+
+
+def _gated(name: str) -> UserError:
+    return UserError(
+        f'The model "{name}" is gated: its owner must grant access first.',
+        "model",
+        "Ask for access on its hub page, then set HF_TOKEN to a token of your account and start again.",
+    )
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(
+        f'There is neither a folder nor a model on the hub called "{name}" (a private one needs HF_TOKEN).',
+        "model",
+        "Check the spelling, or give a local folder.",
+    )
 
 
 def check_folder(folder: Path) -> None:

@@ -39,8 +39,9 @@ def records_by_id(store: Store, version_id: int, ids: Iterable[str]) -> dict[str
         return find_records(connection, version_id, ids)
 
 
-def linked(store: Store, version_id: int, record_id: str) -> tuple[Record, int] | None:
-    """The record that an address names, and its place in its split, counted from 0; None if there is no such record."""
+def linked(store: Store, version_id: int, record_id: str, search: str = "") -> tuple[Record, int | None] | None:
+    """The record that an address names, and its place, counted from 0, among those of its split that `records_page`
+    finds (None if it is not among them); None if there is no such record."""
     c = schema.records.c
     with store.read() as connection:
         row = connection.execute(
@@ -49,8 +50,10 @@ def linked(store: Store, version_id: int, record_id: str) -> tuple[Record, int] 
         if row is None:
             return None
         found = as_record(row[1:])
-        before = select(func.count()).where(*_in_split(version_id, found.split), c.position < row[0])
-        return found, int(connection.execute(before).scalar_one())
+        where = [*_in_split(version_id, found.split), *_matching(connection, search)]
+        place = select(func.count()).where(*where, c.position < row[0])
+        there = select(func.count()).where(*where, c.position == row[0])
+        return found, int(connection.execute(place).scalar_one()) if connection.execute(there).scalar_one() else None
 
 
 def walk_records(store: Store, version_id: int, split: Split) -> Iterator[tuple[Record, str | None]]:
@@ -85,17 +88,22 @@ def longest(store: Store, version_id: int) -> int:
     return int(store.value(select(size).where(c.version_id == version_id)) or 0)
 
 
+def sizes(store: Store, version_id: int) -> dict[Split, tuple[int, float]]:
+    """Split -> how many records it has, and the mean bytes of their questions with options."""
+    c = schema.records.c
+    size = func.octet_length(c.question) + func.octet_length(cast_(c.options, Text))
+    query = select(c.split, func.count(), func.avg(size)).where(c.version_id == version_id).group_by(c.split)
+    return {split: (int(count), float(mean)) for split, count, mean in store.rows(query)}
+
+
 def records_page(
     store: Store, version_id: int, split: Split | None = None, search: str = "", offset: int = 0, limit: int = 100
 ) -> tuple[pd.DataFrame, int]:
     """One page of a version's records whose question, answer or id contains `search`, and how many there are in all."""
     c = schema.records.c
-    where = _in_split(version_id, split)
     columns = [c.record_id, c.split, c.question, c.options, c.answer]
     with store.read() as connection:
-        if search:
-            found = containing(connection, c.question, search) | containing(connection, c.answer, search)
-            where.append(found | (c.record_id == search))
+        where = [*_in_split(version_id, split), *_matching(connection, search)]
         query = select(*columns).where(*where).order_by(c.position).offset(offset).limit(limit)
         total = connection.execute(select(func.count()).select_from(schema.records).where(*where)).scalar_one()
         return table(connection.execute(query).all(), [column.name for column in columns]), total
@@ -168,6 +176,15 @@ def table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame
     """Rows as a data frame with these columns, also where there are none."""
     values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [[] for _ in columns]
     return pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns))
+
+
+def _matching(connection: Connection, search: str) -> list[ColumnElement[bool]]:
+    """Question or answer contain `search`, or it is the record's id."""
+    c = schema.records.c
+    if not search:
+        return []
+    found = containing(connection, c.question, search) | containing(connection, c.answer, search)
+    return [found | (c.record_id == search)]
 
 
 def _in_split(version_id: int, split: Split | None) -> list[ColumnElement[bool]]:

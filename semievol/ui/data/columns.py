@@ -90,7 +90,7 @@ def _remembered(here: Place, names: list[str]) -> Columns | None:
 def task(here: Place, read: Mapping[Split, Table], columns: Columns, settled: Task | None) -> tuple[Task, bool]:
     """The task, inferred and changeable, and whether answers in the unlabeled file are kept as hidden gold.
 
-    settled: the task of the labeled records that are kept from the current version, None if none are.
+    settled: the task if labeled records are kept from the current version, None if none are.
     """
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:

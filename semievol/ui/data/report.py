@@ -23,6 +23,7 @@ from semievol.ui.shell import formats, parts, record, state, tables
 KEEP, TAKE = "keep", "take"
 MOST_LABELS = 30
 _ROWS = 1_000
+REJECTED = {"column": 90, "value": 130, "reason": 240, "remedy": 240}
 
 
 def report(imported: Imported) -> None:
@@ -47,7 +48,7 @@ def report(imported: Imported) -> None:
     parts.heading(f"Rejected rows ({total:,})", f"The other rows can be imported without them.{shown}")
     frame = _rejects(imported, _ROWS)
     headings = {c: c.capitalize() for c in ("split", "row", "column", "value", "reason", "remedy")}
-    tables.table(frame, "rejects", headings, height=min(320, 40 + 35 * len(frame)))
+    tables.table(frame, "rejects", headings, REJECTED, height=min(320, 40 + 35 * len(frame)))
     st.download_button(
         "Download rejected rows",
         lambda: tables.spreadsheet(_rejects(imported)),
@@ -155,7 +156,7 @@ def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:
         }
         for f in found
     ]
-    tables.table(pd.DataFrame(lines), f"findings_{key}")
+    tables.table(pd.DataFrame(lines), f"findings_{key}", widths={"Found": 380, "Done, or to do": 300})
     examples(found, key)
 
 
@@ -169,4 +170,4 @@ def examples(found: Sequence[Mapping[str, Any]], key: str) -> None:
     if lines:
         with st.expander(f"Examples ({len(lines)})"):
             names = {"kind": "Finding", "split": "Split", "row": "Row", "value": "Text", "note": "Note"}
-            tables.table(pd.DataFrame(lines), f"examples_{key}", names)
+            tables.table(pd.DataFrame(lines), f"examples_{key}", names, {"value": 330, "note": 220})

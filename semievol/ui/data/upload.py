@@ -62,8 +62,7 @@ def _start_over() -> None:
 
 def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed: Sequence[Split]) -> None:
     read = {split: one.table for split, one in loaded.items()}
-    offer = carried_over.offer(here, [*loaded, *failed])
-    kept: list[Split] = ["labeled"] if offer is not None and offer.labeled() else []
+    offer = carried_over.offer(here, loaded)
     with parts.card("mapping"):
         parts.heading("What the columns mean", "Suggested from their names and content. Correct what is wrong.")
         mapping = columns.mapping(here, read)
@@ -71,8 +70,10 @@ def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed:
         for split, table in aligned.items():
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
-        task, hide_gold = columns.task(here, aligned, mapping, offer.version.task if offer and kept else None)
+        settled = offer.settled(aligned, mapping) if offer else None
+        task, hide_gold = columns.task(here, aligned, mapping, settled)
         whole_task = instructed(task, _instruction(here.project))
+        kept: list[Split] = ["labeled"] if settled else []
         kept += offer.others(task) if offer else []
         share = _test_share([*aligned, *kept])
     checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
@@ -101,7 +102,7 @@ def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed:
             parts.heading("Length in tokens")
             report.token_tiles(measured, state.config_of(here.project).model)
     sources = intake.kept_sources(offer.version, kept) if offer else []
-    _confirm(here, loaded, failed, imported, sources)
+    _confirm(here, loaded, failed, imported, sources, kept)
 
 
 def _refused(problem: UserError) -> None:
@@ -119,8 +120,9 @@ def _confirm(
     failed: Sequence[Split],
     imported: Imported,
     sources: Sequence[dict[str, Any]],
+    kept: Collection[Split],
 ) -> None:
-    """Says what will be stored. sources: of the splits that are kept from an earlier version."""
+    """Says what will be stored. kept: the splits whose records are kept from the version in use; sources: theirs."""
     records = imported.records
     with parts.card("confirm"):
         left, right = st.columns([4, 2], vertical_alignment="center")
@@ -133,13 +135,25 @@ def _confirm(
             for split in failed:
                 parts.note(f"The {split} file could not be read and will not be imported.")
             for split in slots.SLOTS:
-                if here.project.counts.get(split) and not records.size(split):
-                    known = formats.plural(here.project.counts[split], f"{split} record")
-                    parts.note(f"Version {here.project.version_number} has {known}, version {version} will have none.")
+                _what_changes(here.project, version, split, imported, kept)
         pressed = right.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
             store(here.store, here.project, imported, {split: one.given for split, one in loaded.items()}, sources)
             st.rerun()
+
+
+def _what_changes(project: Project, version: int, split: Split, imported: Imported, kept: Collection[Split]) -> None:
+    """A sentence if the new version has other records of a split than the one in use. version: the new number."""
+    before, now = project.counts.get(split, 0), imported.records.size(split)
+    known, has = formats.plural(before, f"{split} record"), f"version {version} will have {now:,}" if now else ""
+    if not before or (split in kept and split not in imported.tables):
+        return
+    if not now:
+        parts.note(f"Version {project.version_number} has {known}, version {version} will have none.")
+    elif split in kept:
+        parts.note(f"The {known} of version {project.version_number} are kept and others are added: {has}.")
+    else:
+        parts.note(f"The {known} of version {project.version_number} are replaced: {has}.")
 
 
 def _instruction(project: Project) -> str:

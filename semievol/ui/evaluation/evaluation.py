@@ -201,8 +201,8 @@ def flips(found: pd.DataFrame) -> None:
     if table.empty:
         parts.note("There is no such record.")
         return
-    names = {"flip": "Change", "question": "Question", "gold": "Gold"}
-    names |= {"other": formats.ROW_WORDS[other], "evolved": "Evolved"}
+    names = {"flip": "Change", "gold": "Gold", "other": formats.ROW_WORDS[other], "evolved": "Evolved"}
+    names["question"] = "Question"  # last, as it is long
     tables.table(table, f"flips_{which}_{other}", names, height=300)
 
 

@@ -92,10 +92,11 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
         "agreed": "Agreement",
         measure: formats.MEASURE_WORDS[measure],
     }
-    names |= {"decision": "Decision", "similarity": "Similarity to labeled"}
+    names["decision"] = "Decision"
     for voter in dict.fromkeys(name for votes in frame["votes"] for name in votes):
         shown[f"vote {voter}"] = [votes.get(voter) or "no answer" for votes in frame["votes"]]
         names[f"vote {voter}"] = voter
+    names["similarity"] = "Similarity to labeled"
     row = tables.pick(shown, key, names, height=330)
     return None if row is None else str(frame.index[row])
 

@@ -26,7 +26,9 @@ def compare(here: Place) -> None:
     if not found:
         parts.note(NONE)
         return
-    tables.table(pd.DataFrame([_line(one) for one in found]), "frozen")
+    tables.table(
+        pd.DataFrame([_line(one) for one in found]), "frozen", widths={"Policy": 180, "Evidence at that time": 200}
+    )
     numbers = [one["number"] for one in found]
     left, right = st.columns(2)
     newer = left.selectbox("Selection", numbers, key="frozen_newer")
@@ -79,7 +81,7 @@ def _passports(here: Place, number: int) -> None:
     frame["decided_at"] = [formats.moment(at) if at == at else "" for at in frame["decided_at"]]
     offset = tables.pages_of(len(frame), f"passports_{number}")
     parts.note(f"Origin of each answer in selection {number} ({formats.plural(len(frame), 'record')}):")
-    tables.table(frame.iloc[offset : offset + tables.PAGE], f"passports_{number}_{offset}", PASSPORT)
+    tables.table(frame.iloc[offset : offset + tables.PAGE], f"passports_{number}_{offset}", PASSPORT, WIDTHS)
 
 
 PASSPORT = {
@@ -94,6 +96,7 @@ PASSPORT = {
     "decided_at": "Decided",
     "note": "Note",
 }
+WIDTHS = {"question": 150, "answer_nll": 90, "reviewer": 80, "note": 60}
 
 
 def summary(found: Sequence[Mapping[str, Any]]) -> None:

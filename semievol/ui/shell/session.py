@@ -1,7 +1,7 @@
 """What the session of one visitor keeps between two reruns, as one typed object for each page that keeps something.
 
 `Shell` is kept for all pages. The others: `data.unfinished.Import`, `demonstrations.Browsing`,
-`selection.desk.Reviewing`, `evaluation.Playground`, `settings.workspace.Tried`. Streamlit itself keeps the values of
+`selection.desk.Reviewing`, `evaluation.Playground`, `settings.models.Tried`. Streamlit itself keeps the values of
 widgets, under their keys.
 """
 

@@ -13,6 +13,8 @@ import streamlit as st
 from semievol.ui.shell import session
 
 PAGE = 100
+QUESTION = 210
+"""Least pixels of a question. More would push the columns after it off a screen of 1280 pixels."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -27,7 +29,7 @@ def table(
 
     widths: column -> minimum width in pixels. Longer text is cut with an ellipsis; spare width is shared out.
     """
-    least: dict[str, Any] = {"question": "large", "Question": "large", **(widths or {})}
+    least: dict[str, Any] = {"question": QUESTION, "Question": QUESTION, **(widths or {})}
     columns = names or {str(column): str(column) for column in frame.columns}
     shown = frame[list(columns)].copy()
     config: dict[str, Any] = {}
@@ -68,6 +70,12 @@ def pick(
     state = table(frame, key, names, widths, on_select="rerun", selection_mode="single-row", **options)
     rows = [int(row) for row in state.selection.rows if row < len(frame)] if state else []
     return rows[0] if rows else None
+
+
+def pick_several(frame: pd.DataFrame, key: str, names: dict[str, str] | None = None, **options: Any) -> list[int]:
+    """Draws a table in which rows can be ticked; returns their positions."""
+    state = table(frame, key, names, on_select="rerun", selection_mode="multi-row", **options)
+    return [int(row) for row in state.selection.rows if row < len(frame)] if state else []
 
 
 def figure(chart: go.Figure, key: str, height: int = 280) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from semievol.palette import palette
 from semievol.records import STAGES
-from semievol.ui.shell import formats, parts
+from semievol.ui.shell import formats, parts, state
 
 MOST_POINTS = 400
+SYMBOLS = ("circle", "rect", "triangle", "diamond", "pin", "arrow")
 WORDS = {"loss": "training loss", "held_out_loss": "held-out loss", "learning_rate": "learning rate"}
 
 
@@ -37,30 +40,47 @@ def loss(metrics: pd.DataFrame, key: str, height: int = 240) -> None:
             breaks.append(f"The {words.lower()} became NaN (not a number) at step {broken:,}.")
         part = part.iloc[:: max(1, len(part) // MOST_POINTS)]
         held_out = name != "loss"
-        lines.append(
-            {
-                "name": words,
-                "type": "line",
-                "showSymbol": held_out or len(part) < 3,
-                "symbolSize": 5,
-                "data": points(part),
-                "lineStyle": {"width": 2, "type": "dashed" if held_out else "solid"},
-                "color": shades.get(str(stage), ink["quiet"]),
-            }
-        )
+        line = _line(words, part, shades.get(str(stage), ink["quiet"]), "dashed" if held_out else "solid")
+        lines.append(line | {"showSymbol": held_out or len(part) < 3, "symbolSize": 5})
+    _draw(lines, key, height, "Loss over training steps")
+    for sentence in breaks:
+        parts.note(f"{sentence} A lower learning rate usually helps.")
+
+
+def overlaid(runs: Mapping[str, pd.DataFrame], key: str, height: int = 260) -> None:
+    """The losses of several runs in one chart. runs: name -> metrics of one stage; a name is text of our own."""
+    colours = palette(state.dark()).series
+    lines: list[dict[str, Any]] = []
+    for number, (run, metrics) in enumerate(runs.items()):
+        for name, dash in (("loss", "solid"), ("held_out_loss", "dashed")):
+            part = metrics[metrics["name"] == name].sort_values("step")
+            if len(part):
+                part = part.iloc[:: max(1, len(part) // MOST_POINTS)]
+                line = _line(f"{run}, {WORDS[name]}", part, colours[number % len(colours)], dash)
+                mark = {"symbol": SYMBOLS[number % len(SYMBOLS)], "symbolSize": 7, "showSymbol": len(part) < 60}
+                lines.append(line | mark)
+    if lines:
+        _draw(lines, key, height, "Losses of the compared runs over training steps")
+
+
+def _line(name: str, part: pd.DataFrame, colour: str, dash: str) -> dict[str, Any]:
+    look = {"lineStyle": {"width": 2, "type": dash}, "color": colour}
+    return {"name": name, "type": "line", "data": points(part), **look}
+
+
+def _draw(lines: list[dict[str, Any]], key: str, height: int, alt: str) -> None:
+    ink = parts.colours()
     axis = {"axisLabel": {"color": ink["quiet"]}, "splitLine": {"lineStyle": {"color": ink["line"]}}}
     spec = {
         "animation": False,
         "grid": {"left": 8, "right": 16, "top": 34, "bottom": 22, "containLabel": True},
-        "legend": {"top": 0, "left": 0, "textStyle": {"color": ink["quiet"]}, "icon": "roundRect", "itemHeight": 4},
+        "legend": {"type": "scroll", "top": 0, "left": 0, "textStyle": {"color": ink["quiet"]}, "itemHeight": 6},
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "value", "name": "step", "nameLocation": "middle", "nameGap": 22, **axis},
         "yAxis": {"type": "value", "scale": True, **axis},
         "series": lines,
     }
-    st.echarts_chart(spec, key=key, height=height, alt="Loss over training steps")
-    for sentence in breaks:
-        parts.note(f"{sentence} A lower learning rate usually helps.")
+    st.echarts_chart(spec, key=key, height=height, alt=alt)
 
 
 def points(part: pd.DataFrame) -> list[list[float | None]]:

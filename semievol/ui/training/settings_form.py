@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from semievol.config import PRESETS, Config, assign, preset
 from semievol.errors import UserError
+from semievol.installed import MODELS
 from semievol.store import settings
 from semievol.store.data.projects import Project
 from semievol.ui.shell import notices, parts, session, state
@@ -77,7 +78,8 @@ def form(here: Place) -> Config:
     """Draws the form and returns the config that a run started now would have."""
     parts.heading("Settings", "Choose a preset, then change single settings where needed.")
     current = state.config_of(here.project)
-    models = [model.name for model in settings.models(here.store) if model.kind != "endpoint"]
+    models = [name for name, package in MODELS.items() if package.there]
+    models += [model.name for model in settings.models(here.store)]
     chosen = session.bound("form_preset", current.preset, lambda preset: _choose_preset(here, preset))
     st.segmented_control("Preset", PRESETS, required=True, **chosen)
     parts.note(PRESET_HELP[current.preset])

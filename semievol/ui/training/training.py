@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import streamlit as st
 import yaml
 
 from semievol.config import Config
-from semievol.errors import UserError
 from semievol.jobs import launch, models, summary
 from semievol.store.runs import progress, runs
 from semievol.store.runs.runs import Run
 from semievol.ui.shell import actions, formats, live, parts, router, state, tables
 from semievol.ui.shell.state import Place
-from semievol.ui.training import curves
+from semievol.ui.training import comparison, curves, needs
 
 TAIL_BYTES = 6_000
 RESUMABLE = ("cancelled", "interrupted", "failed")
@@ -63,29 +61,7 @@ def launch_buttons(here: Place, config: Config) -> None:
     )
     for sentence in models.remarks(config):
         parts.note(sentence)
-    _memory(here, config)
-
-
-def _memory(here: Place, config: Config) -> None:
-    """The estimated memory of a run beside the free memory; a warning if there is not enough."""
-    if here.project.version_id is None:
-        return
-    try:
-        needed = state.memory_needed(here.store, here.project.version_id, config)
-    except UserError as error:
-        parts.note(f"The memory of a run cannot be estimated. {error.what}")
-        return
-    if needed is None:
-        parts.note("The memory of a run can be estimated for the starter and for models in a local folder only.")
-        return
-    free = psutil.virtual_memory().available
-    words = f"A run needs about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."
-    if needed > free:
-        st.warning(
-            f"{words} Lower micro_batch_size, set method to lora, or choose a smaller model.", icon=":material/memory:"
-        )
-    else:
-        parts.note(words)
+    needs.needs(here, config)
 
 
 def running(here: Place) -> None:
@@ -164,7 +140,8 @@ def _queue(waiting: list[Run]) -> None:
 
 
 def finished(here: Place) -> None:
-    """The table of the project's runs, and one of them in detail: log, settings, and the command that repeats it."""
+    """The table of the project's runs; one of them in detail (log, settings, the command that repeats it), or several
+    compared."""
     with parts.card("runs"):
         parts.heading("Runs")
         if not here.runs:
@@ -182,8 +159,13 @@ def finished(here: Place) -> None:
             }
             for run in here.runs
         ]
-        row = tables.pick(pd.DataFrame(lines), f"runs_{len(lines)}")
-        _detail(here, here.runs[row or 0])
+        if len(lines) > 1:
+            parts.note("Tick one run to see it, or several to compare them.")
+        rows = tables.pick_several(pd.DataFrame(lines), f"runs_{len(lines)}")
+        if len(rows) > 1:
+            comparison.comparison(here, [here.runs[row] for row in rows])
+        else:
+            _detail(here, here.runs[rows[0] if rows else 0])
 
 
 def messages(run: Run) -> None:

@@ -1,0 +1,25 @@
+"""What the session keeps of the Demonstrations page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from semievol.records import Demonstration
+
+
+@dataclass
+class Browsing:
+    """last: id of the record shown last, with which a new visit of the page begins."""
+
+    last: str | None = None
+    nearest: dict[str, list[Demonstration]] = field(default_factory=dict)  # content hash -> demonstrations found
+    answers: defaultdict[str, list[tuple[list[int], dict[str, Any]]]] = field(default_factory=lambda: defaultdict(list))
+    """Record id -> the demonstrations that a model was shown (numbers from 1), and its answer."""
+    ticked: bool = False  # whether a row of the list of least similar records is ticked
+    lists: int = 0  # part of the key of that list: one with a new key has no ticked row
+
+    def untick(self) -> None:
+        """Call it where another record is shown than the ticked one."""
+        self.lists, self.ticked = self.lists + self.ticked, False

@@ -1,0 +1,116 @@
+"""Choosing the record whose demonstrations are shown.
+
+The address names the record, and nothing else does: search, buttons, links and ticked rows change the address, and the
+place among the records follows from it.
+"""
+
+from __future__ import annotations
+
+import random
+
+import streamlit as st
+
+from semievol.records import Record, Split
+from semievol.store.data import records
+from semievol.ui.demonstrations.browsing import Browsing
+from semievol.ui.shell import paint, parts, record, session
+from semievol.ui.shell.state import Place
+
+SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
+OWN = "own question"
+_SOURCE, _SEARCH = "demo_split", "demo_search"
+
+
+def picker(here: Place) -> Record | None:
+    """Chooses a record: by search, next, previous or random, from the address (a link), or a question of one's own."""
+    parts.heading("Record")
+    version_id = here.project.version_id
+    assert version_id is not None, "drawn without data"
+    linked = _linked(here, version_id)
+    st.session_state.setdefault(_SOURCE, SPLITS[0])
+    source = st.segmented_control(
+        "Where from",
+        [*SPLITS, OWN],
+        required=True,
+        key=_SOURCE,
+        on_change=_leave,
+        label_visibility="collapsed",
+    )
+    if source == OWN:
+        return _own_question(here)
+    search = (
+        st.text_input("Search", key=_SEARCH, placeholder="Words in the question", live="300ms", on_change=_leave) or ""
+    )
+    split = next(one for one in SPLITS if one == source)
+    page, total = records.records_page(here.store, version_id, split, search, 0, 1)
+    found, place = linked or (record.of_line(page.iloc[0]) if total else None, 0)
+    _steps(here, version_id, split, search, place, total)
+    if found is None:
+        return None
+    name(found.id)
+    paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
+    parts.note(f"Record {found.id[:12]} · {found.split}")
+    return found
+
+
+def name(record_id: str) -> None:
+    """Names this record in the address. Call it in a callback, or with the record that is drawn."""
+    st.query_params["record"] = record_id
+    session.of(Browsing).last = record_id
+
+
+def open_unlabeled(record_id: str) -> None:
+    """Shows this unlabeled record, whatever was searched. Made for callbacks."""
+    st.session_state[_SOURCE], st.session_state[_SEARCH] = "unlabeled", ""
+    name(record_id)
+
+
+def _linked(here: Place, version_id: int) -> tuple[Record, int] | None:
+    """The record in the address and its place among those that the search finds. The choice of a split and the search
+    follow the address where they do not fit it. A new visit of the page continues with the record seen last."""
+    wanted = st.query_params.get("record") or (None if _SOURCE in st.session_state else session.of(Browsing).last)
+    found = records.linked(here.store, version_id, wanted, st.session_state.get(_SEARCH) or "") if wanted else None
+    if found is None:
+        return None
+    linked, place = found
+    if st.session_state.get(_SOURCE) != linked.split and linked.split in SPLITS:
+        st.session_state[_SOURCE] = linked.split
+    if place is None:
+        st.session_state[_SEARCH] = ""
+        place = (records.linked(here.store, version_id, linked.id) or (linked, None))[1]
+    return linked, place or 0
+
+
+def _leave() -> None:
+    """Another search or split was chosen: its first record is shown, not the one in the address."""
+    st.query_params.pop("record", None)
+    session.of(Browsing).untick()
+
+
+def _steps(here: Place, version_id: int, split: Split, search: str, place: int, total: int) -> None:
+    def move(to: int) -> None:
+        page, _ = records.records_page(here.store, version_id, split, search, to, 1)
+        if len(page):
+            name(str(page["record_id"].iloc[0]))
+        session.of(Browsing).untick()
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", icon=":material/chevron_left:", disabled=place <= 0, on_click=move, args=(place - 1,))
+        st.button(
+            "Next", icon=":material/chevron_right:", disabled=place >= total - 1, on_click=move, args=(place + 1,)
+        )
+        anywhere = random.randrange(total) if total else 0
+        st.button("Random", icon=":material/shuffle:", disabled=total < 2, on_click=move, args=(anywhere,))
+        parts.html(f"<span class='sv-num'>{place + 1:,} of {total:,}</span>" if total else "")
+
+
+def _own_question(here: Place) -> Record | None:
+    text = st.text_area("Question", key="own_question", height=140, placeholder="Type a question the model never saw")
+    options: list[str] = []
+    if here.task.kind == "multiple_choice":
+        options = [
+            line for line in st.text_area("Options, one per line", key="own_options").splitlines() if line.strip()
+        ]
+    if not text or (here.task.kind == "multiple_choice" and len(options) < 2):
+        return None
+    return Record("own-question", text, tuple(options))

@@ -1,0 +1,62 @@
+"""What a run started now would need: time and memory, estimated before the start."""
+
+from __future__ import annotations
+
+import psutil
+import streamlit as st
+
+from semievol.config import Config
+from semievol.errors import UserError
+from semievol.jobs import duration, launch
+from semievol.store.database import Store
+from semievol.store.runs import runs
+from semievol.ui.shell import formats, parts, state
+from semievol.ui.shell.state import Place
+
+
+def needs(here: Place, config: Config) -> None:
+    """The time of each of the three buttons, and the memory beside what is free; a warning if there is not enough."""
+    if here.project.version_id is None:
+        return
+    try:
+        needed = state.memory_needed(here.store, here.project.version_id, config)
+        time = _time(here.store, here.project.version_id, config, here.round_id, _finished(here))
+    except UserError as error:
+        parts.note(f"Time and memory of a run cannot be estimated. {error.what}")
+        return
+    if needed is None or time is None:
+        parts.note("Time and memory of a run can be estimated for models on this machine only.")
+        return
+    _tiles(time)
+    free = psutil.virtual_memory().available
+    words = f"A run needs about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."
+    if needed > free:
+        st.warning(
+            f"{words} Lower micro_batch_size, set method to lora, or choose a smaller model.", icon=":material/memory:"
+        )
+    else:
+        parts.note(words)
+
+
+def _tiles(time: duration.Estimate) -> None:
+    spans = {"Propagate": launch.PROPAGATE, "Fine-tune": launch.FINE_TUNE, "Run everything": launch.EVERYTHING}
+    parts.tiles([(name, formats.about(time.of(*span)), "") for name, span in spans.items()])
+    basis = (
+        "Estimated from earlier runs of this model here."
+        if time.measured
+        else "A rough estimate from the size of the model and the speed of this processor. After the first run it is "
+        "measured; with a GPU it takes much less."
+    )
+    parts.note(basis)
+
+
+def _finished(here: Place) -> int:
+    """Changes when a run has finished anywhere in the workspace."""
+    return sum(run.status == "done" for run in runs.list_runs(here.store))
+
+
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=state.HASH)
+def _time(
+    store: Store, version_id: int, config: Config, round_id: int | None, finished: int
+) -> duration.Estimate | None:
+    return duration.estimate(store, version_id, config, round_id)

@@ -1,0 +1,67 @@
+"""What only a browser shows: a ticked row, and what fits on a small screen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from semievol.store.database import open_store
+from tests.browser.conftest import DRAWN, Dashboard, Visitor
+from tests.ui import made
+
+pytestmark = pytest.mark.browser
+WIDER = """() => [...document.querySelectorAll('[data-testid="stDataFrame"] .dvn-scroller')]
+    .filter(table => table.offsetParent && table.scrollWidth > table.clientWidth + 2)
+    .map(table => [...table.closest('[class*="st-key-"]').classList].find(name => name.startsWith('st-key-')))"""
+"""Keys of the tables that have to be scrolled sideways."""
+ENDS = """() => [...document.querySelectorAll('[data-testid="stHorizontalBlock"]')]
+    .map(row => [...row.children].filter(column => column.dataset.testid === 'stColumn'))
+    .filter(columns => new Set(columns.map(column => Math.round(column.getBoundingClientRect().top))).size === 1)
+    .map(columns => columns.map(column => column.querySelectorAll(':scope > * > * > [class*="st-key-card"]')))
+    .filter(cards => cards.length > 1 && cards.every(some => some.length))
+    .map(cards => cards.map(some => Math.round(some[some.length - 1].getBoundingClientRect().bottom)))
+    .filter(ends => Math.max(...ends) - Math.min(...ends) > 2)"""
+"""Columns beside each other whose last cards do not end together."""
+
+
+def _open(page: Page, dashboard: Dashboard, name: str, project: int) -> None:
+    page.goto(dashboard.url(f"/{name}?project={project}"))
+    page.wait_for_function(DRAWN, arg=name.capitalize())
+    page.wait_for_timeout(500)  # tables and charts take their sizes after the page is drawn
+
+
+def test_no_table_is_cut_off_and_cards_end_together_on_a_small_screen(dashboard: Dashboard, visitor: Visitor) -> None:
+    project = made.with_results(open_store(dashboard.home))
+    for name in ("data", "demonstrations", "responses", "selection", "training", "evaluation", "settings"):
+        _open(visitor.page, dashboard, name, project.id)
+        wider = visitor.page.evaluate(WIDER)
+        # The candidates' last columns, a column for each collaborator, decide nothing.
+        assert [one for one in wider if not one.startswith("st-key-candidates_")] == [], name
+        assert visitor.page.evaluate(ENDS) == [], name
+    for width in (1920, 3840):  # and a large one is used
+        visitor.page.set_viewport_size({"width": width, "height": width * 9 // 16})
+        _open(visitor.page, dashboard, "data", project.id)
+        box = visitor.page.locator(".st-key-card_stored").bounding_box()
+        assert box is not None
+        assert box["width"] > 0.7 * width
+
+
+def test_a_ticked_row_is_shown_and_does_not_hold_the_page(dashboard: Dashboard, visitor: Visitor) -> None:
+    project = made.with_results(open_store(dashboard.home), until="justify")
+    page = visitor.page
+    _open(page, dashboard, "demonstrations", project.id)
+    page.locator('[class*="st-key-farthest_"] .dvn-scroller').first.click(position={"x": 16, "y": 87})
+    expect(page).not_to_have_url(re.compile("record=unlabeled-0000"))
+    page.wait_for_function(DRAWN, arg="Demonstrations")
+    ticked = re.search(r"record=unlabeled-(\d+)", page.url)
+    assert ticked
+    place = int(ticked[1]) + 1
+    expect(page.get_by_text(f"{place} of 60", exact=True)).to_be_visible()
+    step, after = ("Previous", place - 1) if place == 60 else ("Next", place + 1)
+    page.get_by_role("button", name=step).click()
+    expect(page.get_by_text(f"{after} of 60", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile(f"record=unlabeled-{after - 1:04d}"))
+    expect(page.get_by_text(f"Caller unlabeled {after - 1} asks").first).to_be_visible()
+    assert visitor.strange == []

@@ -1,0 +1,139 @@
+"""A backup holds the workspace as it is at one moment, and restoring it destroys nothing unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from semievol import cli
+from semievol.errors import UserError
+from semievol.export import backup
+from semievol.store import health
+from semievol.store.data import projects
+from semievol.store.data.records import load_records
+from semievol.store.database import Store, open_store
+from semievol.store.runs import claims, progress, rounds, runs
+from semievol.store.runs.journal import StoreJournal
+from semievol.ui.shell import state
+from tests.ui import made
+
+pytestmark = pytest.mark.skipif("SEMIEVOL_DATABASE_URL" in os.environ, reason="needs a database file")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "workspace")
+
+
+@pytest.fixture
+def full(store: Store) -> Store:
+    """A workspace with a project, a file of it and a run that a worker carries out."""
+    project = made.with_data(store)
+    round_ = rounds.open_round(store, project.id, state.config_of(project))
+    claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    folder = projects.project_folder(store, project.id)
+    (folder / "uploads").mkdir()
+    (folder / "uploads" / "abc").write_text("text,team\n", encoding="utf-8")
+    (folder / "incoming").mkdir()
+    (folder / "incoming" / "half").write_text("not imported", encoding="utf-8")
+    return store
+
+
+def test_a_backup_comes_back_in_an_empty_workspace(full: Store, tmp_path: Path) -> None:
+    file = backup.write(full, tmp_path / "all.workspace.zip")
+    other = open_store(tmp_path / "other")
+    assert backup.restore(other, file) is None
+    project = projects.list_projects(other)[0]
+    assert project.version_id is not None
+    assert len(load_records(other, project.version_id)) == 140
+    assert (projects.project_folder(other, project.id) / "uploads" / "abc").read_text() == "text,team\n"
+    assert not (projects.project_folder(other, project.id) / "incoming").exists()
+    assert [run.status for run in runs.list_runs(other)] == ["interrupted"], "its worker works for the original"
+    assert [run.status for run in runs.list_runs(full)] == ["running"]
+    projects.create_project(other, "And it can be worked on")
+    assert sorted(path.name for path in other.home.iterdir() if not path.name.startswith("studio.db")) == ["projects"]
+
+
+def test_what_is_replaced_is_asked_about_and_kept(full: Store, tmp_path: Path) -> None:
+    file = backup.write(full, tmp_path / "all.workspace.zip")
+    other = open_store(tmp_path / "other")
+    projects.project_folder(other, projects.create_project(other, "Mine").id).joinpath("note").write_text("mine")
+    with pytest.raises(UserError, match=r"would be replaced \(1 project\)"):
+        backup.restore(other, file)
+    assert [project.name for project in projects.list_projects(other)] == ["Mine"]
+    kept = backup.restore(other, file, replace=True)
+    assert [project.name for project in projects.list_projects(other)] == ["Calls"]
+    assert kept is not None
+    assert [project.name for project in projects.list_projects(open_store(kept))] == ["Mine"]
+    assert (kept / "projects" / "1" / "note").read_text() == "mine"
+
+
+def test_nothing_is_restored_over_a_run_that_is_not_finished(full: Store, tmp_path: Path) -> None:
+    file = backup.write(full, tmp_path / "all.workspace.zip")
+    with pytest.raises(UserError, match="Run 1 is not finished"):
+        backup.restore(full, file, replace=True)
+
+
+def test_a_damaged_backup_or_another_archive_changes_nothing(full: Store, tmp_path: Path) -> None:
+    file = backup.write(full, tmp_path / "all.workspace.zip")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "damaged.zip").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        other.writestr("projects/1/x", "x")
+    empty = open_store(tmp_path / "other")
+    for name in ("damaged.zip", "other.zip"):
+        with pytest.raises(UserError, match="Nothing was imported"):
+            backup.restore(empty, tmp_path / name)
+    assert projects.list_projects(empty) == []
+
+
+def test_a_backup_under_writing_is_one_consistent_state(full: Store, tmp_path: Path) -> None:
+    """A worker writes metrics and checkpoints and removes older ones; the copy holds whole transactions, no fault."""
+    run = runs.list_runs(full)[0]
+    ended = threading.Event()
+    checkpoints = projects.run_folder(full, run.project_id, run.id) / "checkpoints"
+
+    def work() -> None:
+        journal, step = StoreJournal(full, run), 0
+        while not ended.is_set():
+            step += 1
+            journal.metric("warm_up", "loss", step, 1.0)
+            journal.progress("warm_up", step, 10_000)
+            (checkpoints / str(step)).mkdir(parents=True)
+            (checkpoints / str(step) / "weights").write_bytes(b"0" * 100_000)
+            shutil.rmtree(checkpoints / str(step - 3), ignore_errors=True)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        files = [backup.write(full, tmp_path / f"{number}.workspace.zip") for number in range(3)]
+    finally:
+        ended.set()
+        worker.join()
+    for number, file in enumerate(files):
+        other = open_store(tmp_path / f"restored-{number}")
+        backup.restore(other, file)
+        assert health.quick_check(other) == []
+        assert progress.stages(other, run.id)[0].stage == "warm_up"
+
+
+def test_the_command_line_asks_before_it_replaces(
+    full: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, other = tmp_path / "all.workspace.zip", tmp_path / "other"
+    assert cli.main(["backup", "--out", str(file), "--workspace", str(full.home)]) == 0
+    projects.create_project(open_store(other), "Mine")
+    capsys.readouterr()
+    assert cli.main(["restore", str(file), "--workspace", str(other)]) == 2
+    assert "--replace" in capsys.readouterr().err
+    assert cli.main(["restore", str(file), "--replace", "--json", "--workspace", str(other)]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["projects"] == ["Calls"]
+    assert Path(said["kept"]).is_dir()
