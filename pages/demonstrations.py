@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.store.results import results
 from semievol.ui.demonstrations import demonstrations
-from semievol.ui.shell import gates, parts
+from semievol.ui.shell import asking, gates, parts
 
 with parts.page() as here:
     gates.needs_project(here)
@@ -25,3 +25,4 @@ with parts.page() as here:
     coverage = results.coverage_frame(here.store, here.round.id) if here.round_or_none else None
     if coverage is not None and len(coverage):
         demonstrations.coverage(coverage)
+    asking.keep_warm(here)

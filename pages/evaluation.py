@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.store.results import outcomes
 from semievol.ui.evaluation import evaluation, exports
-from semievol.ui.shell import gates, live, parts
+from semievol.ui.shell import asking, gates, live, parts
 from semievol.ui.shell.formats import moment
 
 with parts.page() as here:
@@ -45,3 +45,4 @@ with parts.page() as here:
     if here.round_or_none is not None and project.task is not None:
         with parts.card("playground"):
             evaluation.playground(here)
+        asking.keep_warm(here)

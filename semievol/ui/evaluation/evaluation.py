@@ -18,7 +18,7 @@ from semievol.store.data import records
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import actions, formats, paint, parts, record, router, session, state, tables
+from semievol.ui.shell import actions, asking, formats, paint, parts, record, router, session, state, tables
 from semievol.ui.shell.state import Place
 
 FORMULAS = (
@@ -220,9 +220,9 @@ def playground(here: Place) -> None:
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
         question, k = Record("own-question", text, tuple(options)), here.round.config.propagation.k
-        with parts.errors_shown(), st.spinner("Asking the models"):
-            near = inference_client.nearest(here.store, here.round.id, question, k) if shown else []
-            answers = inference_client.ask(here.store, here.round.id, question, near, here.models)
+        with parts.errors_shown(), asking.doing() as watch:
+            near = inference_client.nearest(here.store, here.round.id, question, k, watch) if shown else []
+            answers = inference_client.ask(here.store, here.round.id, question, near, here.models, watch)
             session.put(Playground(question, answers, near))
     played = session.of(Playground)
     if played.question is not None:
