@@ -130,6 +130,8 @@ def outcome(figures: Mapping[str, Any], later_round: bool = False) -> str:
     if found is None:
         return ""
     before = "the round before" if later_round else "plain fine-tuning"
+    if not figures["gained"] and not figures["lost"]:
+        return f"{100 * found.evolved:.1f} % right, and {before} is right on the very same records."
     numbers = (
         f"{100 * found.evolved:.1f} % right, {before} {100 * found.before:.1f} %: {_points(found.difference)} points "
         f"(between {_points(found.low)} and {_points(found.high)})"

@@ -143,6 +143,8 @@ def test_a_loss_and_a_draw_are_said_as_plainly_as_a_win() -> None:
     assert drawn.startswith("80.7 % right, plain fine-tuning 80.0 %: +0.7 points (between −")
     assert drawn.endswith(", too close to call.")
     assert "±0.0 points" in comparison.outcome(_against_warm_up(5, 5))
+    alike = comparison.outcome(_against_warm_up(0, 0))
+    assert alike == "80.0 % right, and plain fine-tuning is right on the very same records."
 
 
 def test_a_win_is_claimed_only_if_interval_and_test_agree() -> None:

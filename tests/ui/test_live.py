@@ -64,6 +64,28 @@ def test_a_run_in_the_queue_hides_nothing_of_what_is_done_or_under_way(store: St
     assert live.sentence(seen).endswith("1 run waiting behind it")
 
 
+def test_a_resumed_run_keeps_what_it_has_done_while_it_waits_and_when_it_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_data(store)
+    open_round(store, project.id, state.config_of(project))
+    run, journal = _claimed(store, project)
+    journal.progress("warm_up", 10, 10)
+    journal.progress("retrieve", 9, 9)
+    journal.progress("respond", 30, 100)
+    claims.finish(store, run.id, run.attempt, "cancelled")
+    runs.resume(store, run.id)
+    done = ["done", "done", "waiting", *["waiting"] * 4]
+    seen = live.snapshot(store, 1)
+    assert [progress.status for progress in seen.stages] == done
+    assert "30 % done" in _drawn(seen, monkeypatch)
+    journal = StoreJournal(store, claims.claim(store, run.id, os.getpid()))
+    journal.progress("warm_up", 0, 0)
+    assert [progress.status for progress in live.snapshot(store, 1).stages] == done
+    journal.progress("respond", 30, 100)
+    assert _words(live.snapshot(store, 1))["respond"] == "running"
+
+
 def test_the_next_in_the_queue_is_the_one_that_was_put_first(store: Store) -> None:
     project = made.with_results(store)
     config = state.config_of(project)
@@ -131,7 +153,7 @@ def test_a_stage_that_was_stopped_says_how_far_it_came(store: Store, monkeypatch
     run, journal = _claimed(store, project)
     journal.progress("warm_up", 3, 10)
     claims.finish(store, run.id, run.attempt, "cancelled")
-    assert "stopped at 30 %" in _drawn(live.snapshot(store, 1), monkeypatch)
+    assert "30 % done" in _drawn(live.snapshot(store, 1), monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ import streamlit as st
 
 from semievol import charts
 from semievol.errors import UserError
-from semievol.jobs import inference_client
+from semievol.jobs import inference_client, planning
 from semievol.records import Demonstration, Record, Split, Task
 from semievol.store.data import records
 from semievol.store.results import results
-from semievol.store.runs import rounds
 from semievol.ui.shell import asking, formats, paint, parts, record, session, state, tables
 from semievol.ui.shell.state import Place
 
@@ -171,7 +170,8 @@ def _round_id(here: Place) -> int:
     """The current round; without one, the round that "Propagate" would use is opened."""
     if here.round_or_none is not None:
         return here.round.id
-    return rounds.open_round(here.store, here.project.id, state.config_of(here.project)).id
+    config = planning.config_to_run(here.store, here.project, state.config_of(here.project))
+    return planning.open_round(here.store, here.project, config, "warm_up").id
 
 
 def coverage(frame: pd.DataFrame) -> None:

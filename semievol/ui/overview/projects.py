@@ -150,8 +150,9 @@ def small_card(here: Place, project: Project) -> None:
             parts.html(f"<div class='sv-row'>{''.join(ended)}{ahead}</div>")
         with st.container(horizontal=True):
             st.button(f"Open project {project.id}", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
-            label, page = steps.LABELS[step.name][0], steps.PAGES.get(step.name, "training")
-            router.link(page, label, project=project.id, round=opened[-1].id if opened else None)
+            page = steps.PAGES.get(step.name)
+            label = steps.LABELS[step.name][0] if page else "Go to Training"
+            router.link(page or "training", label, project=project.id, round=opened[-1].id if opened else None)
 
 
 def _running(snapshot: live.Snapshot) -> None:

@@ -70,8 +70,8 @@ def snapshot(store: Store, round_id: int | None) -> Snapshot:
 def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[StageProgress]:
     """For each stage what is so in the round. runs: the round's, newest first.
 
-    What a worker is doing now counts most, then what ended runs have finished, then what they left unfinished. A run in
-    the queue has done nothing yet and hides nothing.
+    What a worker is doing now counts most, then what other runs have finished, then what they left unfinished. What a
+    run in the queue has yet to do hides nothing.
     """
     found: dict[str, list[StageProgress]] = {stage: [] for stage in STAGES}
     busy = [run for run in runs if run.status in state.BUSY]
@@ -80,7 +80,7 @@ def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[S
             if progress.status != "skipped":
                 found[progress.stage].append(progress)
     left: list[StageProgress] = []
-    for run in (run for run in runs if run.status not in (*state.BUSY, *state.WAITING)):
+    for run in (run for run in runs if run.status not in state.BUSY):
         for progress in stages(store, run.id):
             if progress.status == "running":  # its run has ended without finishing it
                 progress = replace(progress, status="failed" if run.status == "failed" else "waiting")
@@ -163,11 +163,12 @@ def stepper(found: Sequence[StageProgress]) -> None:
         colour = "" if progress.status in ("done", "failed") else " style='color:var(--sv-quiet)'"
         if progress.status == "running":
             left = seconds_left(progress)
-            when = formats.percent(share(progress), 0) + (f" · {formats.duration(left)} left" if left else "")
+            how_far = formats.percent(share(progress), 0) if progress.total else "under way"
+            when = how_far + (f" · {formats.duration(left)} left" if left else "")
         elif progress.status == "done" and progress.started and progress.ended:
             when = formats.duration(progress.ended - progress.started)
         elif progress.status == "waiting" and share(progress):
-            when = f"stopped at {formats.percent(share(progress), 0)}"
+            when = f"{formats.percent(share(progress), 0)} done"
         else:
             when = "failed" if progress.status == "failed" else ""
         lines.append(
