@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui.overview import projects
+from semievol.ui.overview import projects, tour
 from semievol.ui.shell import gates, parts
 
 PURPOSE = "From a few labeled records and many unlabeled ones to a model that does the task, with you in the loop."
@@ -12,7 +12,7 @@ with parts.page() as here:
     with title:
         parts.head("Overview", PURPOSE if here.project_or_none is None else "")
     if here.project_or_none is None:
-        gates.needs_project(here)
+        tour.tour()
     else:
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
             gates.start_buttons()
