@@ -3,7 +3,7 @@
 import streamlit as st
 
 from semievol.ui.selection import signature
-from semievol.ui.shell import awake, parts, router, session, sidebar, state, tables
+from semievol.ui.shell import awake, notices, parts, router, session, sidebar, state, tables
 
 session.shell().entered = True
 chosen = st.navigation(router.pages(), position="hidden")
@@ -14,6 +14,7 @@ st.set_page_config(
     initial_sidebar_state="auto",
 )
 parts.style()
+notices.on_page(chosen.title)
 signature.keep()
 awake.listen()
 st.logo(str(parts.ASSETS / "logo.svg"), icon_image=str(parts.ASSETS / "favicon.svg"), size="large")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.store.results import results
 from semievol.ui.demonstrations import demonstrations, picker
-from semievol.ui.shell import gates, parts
+from semievol.ui.shell import asking, gates, parts
 
 with parts.page() as here:
     gates.needs_project(here)
@@ -31,3 +31,4 @@ with parts.page() as here:
         if coverage is not None and len(coverage):
             with parts.card("coverage"):
                 demonstrations.coverage(coverage)
+    asking.keep_warm(here)

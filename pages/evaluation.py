@@ -4,17 +4,14 @@ import streamlit as st
 
 from semievol.store.results import outcomes
 from semievol.ui.evaluation import evaluation, exports
-from semievol.ui.shell import gates, live, parts
+from semievol.ui.shell import asking, gates, live, parts
 from semievol.ui.shell.formats import moment
 
 with parts.page() as here:
     project = gates.needs_project(here)
-    parts.head(
-        "Evaluation",
-        "Did it help? The base, warm-up and evolved models on the test set, beside simple baselines.",
-        kicker=here.round_title,
-    )
     judged = list(here.evaluations())
+    purpose = "Did it help? The base, warm-up and evolved models on the test set, beside simple baselines."
+    parts.head("Evaluation", "" if judged else purpose, kicker=here.round_title)
     if not judged:
         with parts.card("nothing_judged"):
             evaluation.nothing_judged(here)
@@ -31,7 +28,7 @@ with parts.page() as here:
             chosen = st.selectbox("Run", list(by_id), format_func=lambda i: words[i], key="evaluated_run", width=260)
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
-            evaluation.summary(found, evaluation.caveats(here, run))
+            evaluation.summary(found, evaluation.caveats(here, run), here.round.parent_id is not None)
             evaluation.offer_demonstrations(here, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
@@ -45,3 +42,4 @@ with parts.page() as here:
     if here.round_or_none is not None and project.task is not None:
         with parts.card("playground"):
             evaluation.playground(here)
+        asking.keep_warm(here)

@@ -2,18 +2,17 @@
 
 import streamlit as st
 
-from semievol.ui.overview import projects
+from semievol.ui.overview import projects, tour
 from semievol.ui.shell import gates, parts
+
+PURPOSE = "From a few labeled records and many unlabeled ones to a model that does the task, with you in the loop."
 
 with parts.page() as here:
     title, buttons = st.columns([1, 1], vertical_alignment="bottom")
     with title:
-        parts.head(
-            "Overview",
-            "From a few labeled records and many unlabeled ones to a model that does the task, with you in the loop.",
-        )
+        parts.head("Overview", PURPOSE if here.project_or_none is None else "")
     if here.project_or_none is None:
-        gates.needs_project(here)
+        tour.tour()
     else:
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
             gates.start_buttons()

@@ -19,7 +19,7 @@ from semievol.ui.selection import (
     reviewers,
     threshold,
 )
-from semievol.ui.shell import actions, gates, parts, state
+from semievol.ui.shell import actions, gates, parts, state, steps
 from semievol.ui.shell.formats import MEASURE_WORDS
 
 PARTS = {
@@ -66,16 +66,20 @@ with parts.page() as here:
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Stores what is kept now as a numbered selection; fine-tuning uses it.")
+        stored = selections.selections(here.store, here.round.id)
+        same = steps.frozen_as_shown(stored, shown, kept, int(by_expert.sum()))
         parts.act(
             "Freeze selection",
             lambda: actions.freeze(here.store, here.round.id, shown),
-            type="primary",
+            type="secondary" if same else "primary",
             icon=":material/ac_unit:",
             width="stretch",
             disabled=not kept,
         )
+        if same:
+            steps.after_freezing(here)
         consequences.training_time(here, kept)
-        frozen.summary(selections.selections(here.store, here.round.id))
+        frozen.summary(stored)
     with right, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
     with parts.card("desk"):

@@ -1,33 +1,56 @@
 """Asking a model at once, for "ask again" and the playground: a client without torch for the inference process.
 
-The process starts with the first question and ends after a while without one. Both talk over a Unix socket that only
-this user can open: a request is one JSON line, and so is the reply.
+The process starts with the first question, or earlier where a page expects one (`warm`), and ends after a while without
+one. It holds one model. Both talk over a Unix socket that only this user can open: a request is one JSON line, and so
+is the reply; before it, lines may come that say what is being done.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import math
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from semievol import config as settings
 from semievol.config import Config
+from semievol.engines.models import footprint, tokenizer
 from semievol.errors import UserError
 from semievol.jobs.environment import start_process
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.store.results import outcomes
-from semievol.store.runs import rounds
+from semievol.store.runs import rounds, runs
 
 START_SECONDS = 60.0
 REPLY_SECONDS = 120.0
+PROCESS_BYTES = 0.6e9
+"""Memory of the inference process beside the model's weights."""
+SPARE_BYTES = 1.0e9
+"""Memory that stays free for everything else when a model is loaded that nobody has asked for yet."""
+Watch = Callable[[str], None]
+_DOING = {
+    "start": "Starting the model's process",
+    "load": "Loading the model",
+    "answer": "Answering",
+    "neighbours": "Looking for the nearest labeled records",
+}
+_warming = threading.Lock()
+
+
+def _unwatched(words: str) -> None:
+    """Nobody is told what is being done."""
 
 
 def ask(
@@ -36,33 +59,77 @@ def ask(
     question: Record,
     demonstrations: Sequence[Demonstration] = (),
     models: Sequence[str] = ("base",),
+    watch: Watch = _unwatched,
 ) -> list[dict[str, Any]]:
-    """Answers of `models` ("base", "warm_up", "evolved") to one question, in their order.
+    """Answers of `models` ("base", "warm_up", "evolved") to one question, in their order. watch: is told in words what
+    is being done whenever that changes.
 
     Each is a dict with model, text, answer, probabilities (answer -> probability; empty for open tasks), mass,
     entropy (normalised, None for open tasks) and seconds. Raises UserError where a model is not trained yet.
     """
     round_ = rounds.get_round(store, round_id)
+    task = versions.task_of(store, round_.version_id)
+    request = _question(round_.config, task, question, demonstrations, _adapters(store, round_id, models))
+    return list(_request(store, round_.config, request, watch))
+
+
+def warm(store: Store, config: Config, task: Task, round_id: int | None = None, models: Sequence[str] = ()) -> bool:
+    """Loads the model and the adapters of `models`, or keeps them loaded; the next question is then answered at once.
+
+    Returns False without doing so while a run is active or waits, which needs the memory more; if too little memory is
+    free; if the model is not on this machine; and while another call is at it.
+    """
+    if runs.active_run(store) is not None or runs.queue(store) or not _warming.acquire(blocking=False):
+        return False
+    try:
+        running = _connect(store.home / "asking.json")
+        if running is not None:
+            running.close()
+        if psutil.virtual_memory().available < SPARE_BYTES + (0 if running else _needed(config.model)):
+            return False
+        adapters = [("base", "base")] if round_id is None else _adapters(store, round_id, models)
+        trial = Record("trial", "Hello", ("yes", "no") if task.kind == "multiple_choice" else ())
+        _request(store, config, _question(config, task, trial, (), adapters) | {"verb": "warm"})
+    except (UserError, OSError):  # nobody has asked; a question will say what is wrong
+        return False
+    finally:
+        _warming.release()
+    return True
+
+
+def release(store: Store) -> None:
+    """Ends the inference process after what it is doing: a run needs the memory. Does not wait."""
+    client = _connect(store.home / "asking.json")
+    if client is not None:
+        with client, contextlib.suppress(OSError):
+            client.sendall(b'{"verb": "end"}\n')
+
+
+def _needed(model: str) -> float:
+    """Bytes that loading the model takes; infinite for one that is not on this machine."""
+    folder = tokenizer.folder_of(model)
+    return math.inf if folder is None else PROCESS_BYTES + 4 * footprint.Shape.of(folder).parameters
+
+
+def _adapters(store: Store, round_id: int, models: Sequence[str]) -> list[tuple[str, str | None]]:
+    """(name, adapter folder or "base") of each of these models."""
     known = outcomes.adapters(store, round_id)
     paths = {"base": "base", "warm_up": known.get("warm_up"), "evolved": known.get("tune")}
     missing = [model for model in models if paths.get(model) is None]
     if missing:
         raise UserError(f"Not trained yet: {', '.join(missing)}.", "model", "Run the stage that makes it first.")
-    adapters = [(model, paths[model]) for model in models]
-    return _answers(
-        store, round_.config, versions.task_of(store, round_.version_id), question, demonstrations, adapters
-    )
+    return [(model, paths[model]) for model in models]
 
 
 def try_model(store: Store, model: str, question: str) -> str:
     """A model's free answer, of at most 64 tokens, to a question that belongs to no project."""
     config = settings.load("studio", assignments=[f"model={json.dumps(model)}"])
-    answers = _answers(store, config, Task("text"), Record("tried", question), (), [("base", "base")])
-    return str(answers[0]["text"])
+    request = _question(config, Task("text"), Record("tried", question), (), [("base", "base")])
+    return str(_request(store, config, request)[0]["text"])
 
 
-def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demonstration]:
-    """The k labeled records most like `question`, most similar first."""
+def nearest(store: Store, round_id: int, question: Record, k: int, watch: Watch = _unwatched) -> list[Demonstration]:
+    """The k labeled records most like `question`, most similar first. watch: as in `ask`."""
     round_ = rounds.get_round(store, round_id)
     held = rounds.held(store, round_id)
     labeled = [r for r in records.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
@@ -74,21 +141,19 @@ def nearest(store: Store, round_id: int, question: Record, k: int) -> list[Demon
         "embedder": round_.config.propagation.embedder,
     }
     by_id = {record.id: record for record in labeled}
-    return [
-        Demonstration(by_id[record_id], similarity) for record_id, similarity in _request(store, round_.config, request)
-    ]
+    found = _request(store, round_.config, request, watch)
+    return [Demonstration(by_id[record_id], similarity) for record_id, similarity in found]
 
 
-def _answers(
-    store: Store,
+def _question(
     config: Config,
     task: Task,
     question: Record,
     demonstrations: Sequence[Demonstration],
     models: Sequence[tuple[str, str | None]],
-) -> list[dict[str, Any]]:
-    """As `ask`; models: (name, adapter folder or "base")."""
-    request = {
+) -> dict[str, Any]:
+    """The request to answer a question. models: as `_adapters` gives them."""
+    return {
         "verb": "answer",
         "task": asdict(task),
         "record": asdict(question),
@@ -96,17 +161,16 @@ def _answers(
         "models": models,
         "rule_first": config.rule_first,
     }
-    return list(_request(store, config, request))
 
 
-def _request(store: Store, config: Config, request: dict[str, Any]) -> Any:
+def _request(store: Store, config: Config, request: dict[str, Any], watch: Watch = _unwatched) -> Any:
     request |= {"model": config.model, "precision": config.precision, "threads": config.threads}
     line = json.dumps(request).encode() + b"\n"
     try:
         try:
-            reply = _exchange(store.home, line)
+            reply = _exchange(store.home, line, watch)
         except ConnectionError:  # the process was just ending; the second try starts a new one
-            reply = _exchange(store.home, line)
+            reply = _exchange(store.home, line, watch)
     except TimeoutError:
         raise UserError("No answer came in time.", "asking.log", "Ask again, or choose a smaller model.") from None
     except ConnectionError:
@@ -118,7 +182,7 @@ def _request(store: Store, config: Config, request: dict[str, Any]) -> Any:
     return reply["result"]
 
 
-def _exchange(home: Path, line: bytes) -> dict[str, Any]:
+def _exchange(home: Path, line: bytes, watch: Watch) -> dict[str, Any]:
     """One request to the inference process, which is started if there is none, and its reply.
 
     Raises ConnectionError where the process ends before it has replied.
@@ -126,17 +190,21 @@ def _exchange(home: Path, line: bytes) -> dict[str, Any]:
     address_file = home / "asking.json"
     client = _connect(address_file)
     if client is None:
+        watch(_DOING["start"])
         with open(home / "asking.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two questions at once start one process
             client = _connect(address_file) or _start(home, address_file)
+    watch(_DOING["load"])  # until the process says what it does: it may be loading for somebody else
     client.settimeout(REPLY_SECONDS)
     with client, client.makefile("rwb") as stream:
         stream.write(line)
         stream.flush()
-        reply = stream.readline()
-    if not reply:
-        raise ConnectionError("the stream ended without a reply")
-    return dict(json.loads(reply))
+        for said in stream:
+            reply = dict(json.loads(said))
+            if "doing" not in reply:
+                return reply
+            watch(_DOING[reply["doing"]])
+    raise ConnectionError("the stream ended without a reply")
 
 
 def _connect(address_file: Path) -> socket.socket | None:

@@ -1,12 +1,14 @@
 """The inference process: holds a model in memory and answers one question after the other.
 
-Serves `inference_client` over a Unix socket, and ends when no question comes for a while. Knows no store: a request
-holds everything that it needs.
+Serves `inference_client` over a Unix socket, and ends when no question comes for a while, when it is told to, and when
+another model is wanted: only a new process is sure to hold one model alone. Knows no store: a request holds everything
+that it needs.
 """
 
 from __future__ import annotations
 
 import gc
+import io
 import json
 import math
 import os
@@ -15,6 +17,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,34 +41,50 @@ def main(address: str) -> None:
     os.chmod(address, 0o600)
     server.listen(8)
     server.settimeout(IDLE_SECONDS)
-    held: tuple[tuple[Any, ...], Engine] | None = None
+    held: tuple[list[Any], Engine] | None = None
+
+    def reply(stream: io.BufferedRWPair, request: dict[str, Any], wanted: list[Any]) -> dict[str, Any]:
+        nonlocal held
+        try:
+            if held is None:
+                _say(stream, {"doing": "load"})
+                held = (wanted, LocalEngine(*wanted))
+                loaded()
+            _say(stream, {"doing": _DOING[request["verb"]]})
+            return {"result": _VERBS[request["verb"]](held[1], request)}
+        except UserError as problem:
+            return {"error": problem.as_dict()}
+        except (OSError, KeyError, ValueError):
+            traceback.print_exc()
+            return {"error": UserError("The question could not be answered.", "asking.log").as_dict()}
+
     try:
         while True:
             client, _ = server.accept()
             client.settimeout(10)
-            with client, client.makefile("rwb") as stream:
-                try:
-                    request = json.loads(stream.readline() or b"{}")
-                    wanted = (request["model"], request["precision"], request["threads"])
-                    if held is None or held[0] != wanted:
-                        held = (wanted, LocalEngine(request["model"], request["precision"], request["threads"]))
-                        loaded()
-                    reply = {"result": _VERBS[request["verb"]](held[1], request)}
-                except UserError as problem:
-                    reply = {"error": problem.as_dict()}
-                except (OSError, KeyError, ValueError):
-                    traceback.print_exc()
-                    reply = {"error": UserError("The question could not be answered.", "asking.log").as_dict()}
-                try:
-                    stream.write(json.dumps(reply).encode() + b"\n")
-                    stream.flush()
-                except OSError:
-                    print("the client has gone", file=sys.stderr)
+            try:
+                with client, client.makefile("rwb") as stream:
+                    line = stream.readline()
+                    if not line:  # somebody who only looked whether this process is there
+                        continue
+                    request = json.loads(line)
+                    wanted = [request.get(name) for name in ("model", "precision", "threads")]
+                    if request["verb"] == "end" or (held is not None and held[0] != wanted):
+                        server.close()  # first, so that the client's second try finds nobody and starts a new process
+                        return
+                    _say(stream, reply(stream, request, wanted))
+            except OSError:
+                print("the client has gone", file=sys.stderr)
     except TimeoutError:
         pass
     finally:
         server.close()
         shutil.rmtree(Path(address).parent, ignore_errors=True)
+
+
+def _say(stream: io.BufferedRWPair, words: dict[str, Any]) -> None:
+    stream.write(json.dumps(words).encode() + b"\n")
+    stream.flush()
 
 
 def answer(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,7 +121,18 @@ def neighbours(engine: Engine, request: dict[str, Any]) -> list[tuple[str, float
     return [(demonstration.record.id, demonstration.similarity) for demonstration in found[0]]
 
 
-_VERBS = {"answer": answer, "neighbours": neighbours}
+_warmed: set[str] = set()
+
+
+def warm(engine: Engine, request: dict[str, Any]) -> None:
+    """Answers the trial question once with every adapter that was not used before, so that all of it is loaded."""
+    new = [(name, path) for name, path in request["models"] if path not in _warmed]
+    answer(engine, request | {"models": new})
+    _warmed.update(path for _, path in new)
+
+
+_VERBS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {"answer": answer, "neighbours": neighbours, "warm": warm}
+_DOING = {"answer": "answer", "neighbours": "neighbours", "warm": "answer"}
 
 
 def _record(values: dict[str, Any]) -> Record:

@@ -19,7 +19,7 @@ import yaml
 from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
-from semievol.jobs import planning
+from semievol.jobs import inference_client, planning
 from semievol.jobs.environment import start_process
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -144,6 +144,7 @@ def ensure_worker(store: Store) -> None:
         claims.fail_next(store, _no_worker(log))
         return
     os.pwrite(lock, b"x", fruitless)
+    inference_client.release(store)  # a model that waits for questions would share the memory with the run's own
     arguments = ["--workspace", str(store.home.resolve()), "--lock", str(lock)]
     try:
         start_process("semievol.jobs.worker", arguments, log, pass_fds=(lock,))

@@ -86,6 +86,26 @@ def config_to_run(store: Store, project: projects.Project, config: Config, paren
     return config
 
 
+def propagated(
+    store: Store, project: projects.Project, config: Config, parent_id: int | None = None
+) -> rounds.Round | None:
+    """The round of these settings if a run has finished its answers, so that another would find nothing to do. config:
+    as `config_to_run` gives it."""
+    if project.version_id is None:
+        return None
+    adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
+    found = rounds.find_round(store, project.id, config, parent_id, adapter)
+    if found is None:
+        return None
+    justify = STAGES.index("justify")
+    done = any(
+        (run.round_id, run.status, run.config.cross_fit) == (found.id, "done", config.cross_fit)
+        and STAGES.index(run.first) <= justify <= STAGES.index(run.until)
+        for run in runs.list_runs(store, project.id)
+    )
+    return found if done else None
+
+
 def check_model(name: str) -> None:
     """Raises UserError for a model that is not there or cannot be used. The worker looks up hub ids, since it may
     download them, and prepares packages."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,14 +93,71 @@ def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
     return result
 
 
+@dataclass(frozen=True)
+class Gain:
+    """The evolved model's accuracy, that of the model it has to beat, and their difference with its paired 95 %
+    interval, all as shares. clear: the interval leaves out 0 and the paired test is below 0.05."""
+
+    evolved: float
+    before: float
+    low: float
+    high: float
+    clear: bool
+
+    @property
+    def difference(self) -> float:
+        return self.evolved - self.before
+
+
+def gain(figures: Mapping[str, Any]) -> Gain | None:
+    """What fine-tuning on the selection brought over plain fine-tuning; None where one of the two did not answer.
+
+    figures: as `evaluation` gives them. The interval: `metrics.paired_difference`.
+    """
+    if not {"evolved", "warm_up", "p_value"} <= figures.keys() or not figures["n"]:
+        return None
+    found = metrics.paired_difference(figures["gained"], figures["lost"], figures["n"])
+    clear = figures["p_value"] < 0.05 and (found.low > 0 or found.high < 0)
+    return Gain(figures["evolved"]["accuracy"], figures["warm_up"]["accuracy"], found.low, found.high, clear)
+
+
+def outcome(figures: Mapping[str, Any], later_round: bool = False) -> str:
+    """The result in one sentence, a loss or a draw as plainly as a win; empty where there is nothing to compare.
+
+    later_round: what stands as warm-up is the evolved model of the round before.
+    """
+    found = gain(figures)
+    if found is None:
+        return ""
+    before = "the round before" if later_round else "plain fine-tuning"
+    if not figures["gained"] and not figures["lost"]:
+        return f"{100 * found.evolved:.1f} % right, and {before} is right on the very same records."
+    numbers = (
+        f"{100 * found.evolved:.1f} % right, {before} {100 * found.before:.1f} %: {_points(found.difference)} points "
+        f"(between {_points(found.low)} and {_points(found.high)})"
+    )
+    if not found.clear:
+        return f"{numbers}, too close to call."
+    return f"{numbers}." if found.difference > 0 else f"{numbers}. That is a loss."
+
+
+def _points(difference: float) -> str:
+    """0.0741 -> "+7.4", with a true minus sign."""
+    rounded = round(100 * difference, 1)
+    return f"{'−' if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.1f}"
+
+
+def best_simpler(figures: Mapping[str, Any]) -> str | None:
+    """The simpler model that is right most often; None where none answered."""
+    return max((row for row in SIMPLER if row in figures), key=lambda row: figures[row]["accuracy"], default=None)
+
+
 def ahead(figures: Mapping[str, Any]) -> str:
     """One sentence if a simpler model is right more often than the evolved model, else empty. figures: as `evaluation`
     gives them."""
-    evolved = figures.get("evolved")
-    simpler = [name for name in SIMPLER if name in figures]
-    if not evolved or not simpler:
+    evolved, best = figures.get("evolved"), best_simpler(figures)
+    if not evolved or best is None:
         return ""
-    best = max(simpler, key=lambda name: figures[name]["accuracy"])
     found = figures[best]["accuracy"]
     if found <= evolved["accuracy"]:
         return ""

@@ -64,9 +64,10 @@ class _Fold:
         return getattr(self._journal, name)
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """That of the longest stage, over all folds, under `justify`: the folds are part of that stage."""
+        """That of the longest stage, over all folds, under `justify`: the folds are part of that stage, which goes on
+        after them."""
         if stage == self._longest:
-            self._journal.progress("justify", self._number * total + done, self._count * total)
+            self._journal.progress("justify", self._number * total + done, self._count * total + 1)
 
     def metric(self, stage: str, name: str, step: int, value: float) -> None:
         """The curves of a fold's training are not stored."""

@@ -89,17 +89,22 @@ class Paired:
 def paired_bootstrap(
     correct_a: ArrayLike, correct_b: ArrayLike, seed: int = 0, draws: int = 10_000, level: float = 0.95
 ) -> Paired:
-    """Bootstrap over records of accuracy(a) - accuracy(b) (Efron & Tibshirani 1993, §13.3).
-
-    A record contributes -1, 0 or 1, so a draw of n records is one multinomial over these three: exact and fast.
-    """
+    """Bootstrap over records of accuracy(a) - accuracy(b) (Efron & Tibshirani 1993, §13.3)."""
     a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
     if a.shape != b.shape:
         raise ValueError(f"expected as many values on both sides, found {a.size} and {b.size}")
-    n = a.size
+    return paired_difference(int((a & ~b).sum()), int((b & ~a).sum()), a.size, seed, draws, level)
+
+
+def paired_difference(
+    only_a: int, only_b: int, n: int, seed: int = 0, draws: int = 10_000, level: float = 0.95
+) -> Paired:
+    """As `paired_bootstrap`, from the counts of records that only the first or only the second has right, of n.
+
+    A record contributes -1, 0 or 1, so a draw of n records is one multinomial over these three: exact and fast.
+    """
     if n == 0:
         return Paired(math.nan, math.nan, math.nan)
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     shares = np.array([only_a, only_b, n - only_a - only_b]) / n
     counts = np.random.default_rng(seed).multinomial(n, shares, size=draws)
     low, high = np.quantile((counts[:, 0] - counts[:, 1]) / n, [(1 - level) / 2, (1 + level) / 2])

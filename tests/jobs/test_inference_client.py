@@ -5,22 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from semievol.config import load
 from semievol.errors import UserError
-from semievol.jobs import inference_client
+from semievol.jobs import inference_client, launch
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
-from semievol.store.runs import rounds
+from semievol.store.runs import rounds, runs
 
 TASK = Task("classification", labels=("roads", "water"))
 QUESTION = Record("q", "The tap drips all night")
@@ -96,7 +99,7 @@ def test_a_question_is_asked_as_the_rounds_data_had_it(
     home: Store, round_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(inference_client, "_request", lambda store, config, request: asked.append(request) or [])
+    monkeypatch.setattr(inference_client, "_request", lambda store, config, request, watch: asked.append(request) or [])
     project = rounds.get_round(home, round_id).project_id
     newer = Task("classification", labels=("roads", "water", "parks"))
     versions.store_version(home, project, [Record("a", "A tree fell", (), "parks", "labeled", 2)], {}, [], [], newer)
@@ -106,7 +109,7 @@ def test_a_question_is_asked_as_the_rounds_data_had_it(
 
 def test_what_the_round_holds_out_is_no_demonstration(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(inference_client, "_request", lambda store, config, request: asked.append(request) or [])
+    monkeypatch.setattr(inference_client, "_request", lambda store, config, request, watch: asked.append(request) or [])
     project = projects.create_project(home, "Held", TASK)
     a, b = (Record(name, f"question {name}", (), "roads", "labeled", 2) for name in "ab")
     versions.store_version(home, project.id, [a, b], {}, [], [], TASK)
@@ -120,3 +123,53 @@ def test_a_model_that_is_not_trained_yet_is_named(home: Store, round_id: int) ->
     with pytest.raises(UserError, match="evolved"):
         inference_client.ask(home, round_id, QUESTION, models=("base", "evolved"))
     assert not (home.home / "asking.json").exists(), "nothing is started for a question that cannot be asked"
+
+
+def test_what_is_being_done_is_told_while_one_waits(home: Store, round_id: int) -> None:
+    said: list[str] = []
+    inference_client.ask(home, round_id, QUESTION, watch=said.append)
+    assert list(dict.fromkeys(said)) == ["Starting the model's process", "Loading the model", "Answering"]
+    said.clear()
+    inference_client.nearest(home, round_id, QUESTION, 1, said.append)
+    assert said[-1] == "Looking for the nearest labeled records"
+    assert "Starting the model's process" not in said
+
+
+def test_a_model_is_warmed_once_and_another_model_takes_its_place(
+    home: Store, round_id: int, tmp_path: Path, tiny_model: Path
+) -> None:
+    config = rounds.get_round(home, round_id).config
+    assert inference_client.warm(home, config, TASK, round_id, ["base"])
+    started, said = pid(home), list[str]()
+    assert inference_client.warm(home, config, TASK, round_id, ["base"])
+    inference_client.ask(home, round_id, QUESTION, watch=said.append)
+    assert pid(home) == started
+    assert "Starting the model's process" not in said
+    other = shutil.copytree(tiny_model, tmp_path / "other")
+    assert inference_client.warm(home, config.model_copy(update={"model": str(other)}), TASK)
+    assert pid(home) != started
+    assert not psutil.pid_exists(started) or psutil.Process(started).wait(20) is not None, "two models in memory"
+
+
+def test_nothing_is_warmed_where_a_run_or_other_programs_need_the_memory(
+    home: Store, round_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = rounds.get_round(home, round_id).config
+    run = runs.enqueue(home, round_id, config)
+    assert not inference_client.warm(home, config, TASK, round_id, ["base"])
+    runs.request_stop(home, run.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1.2e9))
+        assert not inference_client.warm(home, config, TASK, round_id, ["base"])
+    assert not inference_client.warm(home, config.model_copy(update={"model": "nobody/nowhere"}), TASK)
+    assert not (home.home / "asking.json").exists()
+
+
+def test_a_run_that_begins_takes_the_memory_back(home: Store, round_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = rounds.get_round(home, round_id).config
+    inference_client.warm(home, config, TASK, round_id, ["base"])
+    process = psutil.Process(pid(home))
+    monkeypatch.setattr(launch, "start_process", lambda *_, **__: None)
+    runs.enqueue(home, round_id, config)
+    launch.ensure_worker(home)
+    process.wait(20)

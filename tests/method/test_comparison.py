@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from semievol.config import load
-from semievol.method import comparison
+from semievol.method import comparison, metrics
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan
 from semievol.records import Record, Task
@@ -118,3 +118,52 @@ def test_nothing_is_said_where_the_evolved_model_is_ahead_or_there_is_nothing_to
     assert comparison.ahead({"evolved": {"accuracy": 0.9}, "regression": {"accuracy": 0.9}}) == ""
     assert comparison.ahead({"evolved": {"accuracy": 0.9}}) == ""
     assert comparison.ahead({}) == ""
+
+
+def _against_warm_up(gained: int, lost: int, n: int = 300, before: float = 0.8) -> dict[str, Any]:
+    after = before + (gained - lost) / n
+    p_value = metrics.mcnemar_midp(gained, lost)
+    return {"n": n, "warm_up": {"accuracy": before}, "evolved": {"accuracy": after}} | {
+        "gained": gained,
+        "lost": lost,
+        "p_value": p_value,
+    }
+
+
+def test_the_outcome_is_one_sentence_with_the_paired_interval() -> None:
+    assert comparison.outcome(_against_warm_up(24, 8)) == (
+        "85.3 % right, plain fine-tuning 80.0 %: +5.3 points (between +1.7 and +9.0)."
+    )
+    assert "85.3 % right, the round before 80.0 %" in comparison.outcome(_against_warm_up(24, 8), later_round=True)
+
+
+def test_a_loss_and_a_draw_are_said_as_plainly_as_a_win() -> None:
+    lost, drawn = comparison.outcome(_against_warm_up(8, 24)), comparison.outcome(_against_warm_up(10, 8))
+    assert lost == "74.7 % right, plain fine-tuning 80.0 %: −5.3 points (between −9.0 and −1.7). That is a loss."
+    assert drawn.startswith("80.7 % right, plain fine-tuning 80.0 %: +0.7 points (between −")
+    assert drawn.endswith(", too close to call.")
+    assert "±0.0 points" in comparison.outcome(_against_warm_up(5, 5))
+    alike = comparison.outcome(_against_warm_up(0, 0))
+    assert alike == "80.0 % right, and plain fine-tuning is right on the very same records."
+
+
+def test_a_win_is_claimed_only_if_interval_and_test_agree() -> None:
+    found = comparison.gain(_against_warm_up(4, 0))
+    assert found is not None
+    assert found.low > 0
+    assert not found.clear, "the mid-p test of 4 against 0 is 0.06"
+
+
+def test_without_two_models_there_is_no_outcome() -> None:
+    assert comparison.outcome({}) == ""
+    assert comparison.outcome({"n": 3, "evolved": {"accuracy": 1.0}}) == ""
+
+
+def test_the_interval_is_that_of_the_bootstrap_over_the_records() -> None:
+    before, after = np.arange(300) % 5 > 0, np.arange(300) % 7 > 0
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    paired = metrics.paired_bootstrap(after, before)
+    found = comparison.gain(_against_warm_up(gained, lost, before=float(before.mean())))
+    assert found is not None
+    assert (found.low, found.high) == (paired.low, paired.high)
+    assert found.difference == pytest.approx(paired.difference)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 
@@ -98,7 +99,30 @@ def test_what_a_resumed_run_only_passes_through_keeps_its_times(world: World, mo
     told.progress("respond", 0, 0)
     first_two = stage(world, "warm_up"), stage(world, "retrieve")
     took = [(found.status, found.done, (found.ended or 0) - (found.started or 0)) for found in first_two]
-    assert took == [("done", 3, 2), ("done", 8, 4)]
+    assert took == [("done", 3, 2), ("done", 8, 500 + 4)]  # the first attempt was cut short after 500 seconds
+
+
+def test_the_time_of_a_stage_that_was_cut_short_counts_all_attempts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1e9
+    monkeypatch.setattr(Store, "now", lambda store, connection: now)
+    world.run = world.again()
+    world.journal.progress("warm_up", 0, 0)
+    now += 30
+    world.journal.progress("warm_up", 6, 10)
+    now += 40_000  # the machine slept; nobody looked before the next morning
+    with world.store.write() as connection:
+        runs.end(connection, runs.run_in(connection, world.run.id), "interrupted", now)
+    runs.resume(world.store, world.run.id)
+    world.run = claims.claim(world.store, world.run.id, os.getpid())
+    world.journal.progress("warm_up", 0, 0)
+    now += 12
+    world.journal.progress("warm_up", 10, 10)
+    found = stage(world, "warm_up")
+    assert found.started is not None
+    assert found.ended is not None
+    assert found.ended - found.started == pytest.approx(42, abs=1)
 
 
 def test_progress_is_written_twice_a_second_and_at_both_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.jobs import environment, launch
+from semievol.jobs import environment, inference_client, launch
 from semievol.store.database import Store, open_store
 from semievol.ui.shell import session
 from semievol.ui.shell.session import Kept
@@ -37,6 +37,19 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     constants = {"DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
     monkeypatch.setattr(environment, "subprocess", SimpleNamespace(Popen=popen, **constants))
     return started
+
+
+@pytest.fixture(autouse=True)
+def warmed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int | None, list[str]]]:
+    """Round and models of every time that a page wanted models to be loaded; no process is started."""
+    asked: list[tuple[int | None, list[str]]] = []
+
+    def warm(store: Store, config: object, task: object, round_id: int | None, models: list[str]) -> bool:
+        asked.append((round_id, models))
+        return True
+
+    monkeypatch.setattr(inference_client, "warm", warm)
+    return asked
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from semievol.store.results import results
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.rounds import get_round
 from semievol.ui.selection import policy
-from semievol.ui.shell import actions, state
+from semievol.ui.shell import actions, notices, session, state
 from semievol.ui.shell.state import Place
 from tests.store.world import freeze
 from tests.ui import made
@@ -95,14 +95,58 @@ def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None
     project = made.with_results(store, until="justify")
     app = visit("training", project=project.id)
     for label in ("Fine-tune", "Run everything"):
-        before = len(runs.list_runs(store))
+        before, late = len(runs.list_runs(store)), visit("training", project=project.id)
         press(app, label)
-        assert "does the same" not in told(app)
-        press(app, label)
-        assert f"Run {before + 1} does the same, and it is already in the queue." in told(app)
+        reason = f"Run {before + 1} does the same, and it is already in the queue."
+        assert "This did not work" not in told(app)
+        assert f"{label}: {reason}" in told(app)
+        assert next(button for button in app.button if button.label == label).disabled
+        assert reason in told(press(late, label)), "a tab that was drawn before"
         assert len(runs.list_runs(store)) == before + 1
     claims.claim(store, 2, os.getpid())
-    assert "Run 2 does the same, and it is already running." in told(press(app, "Fine-tune"))
+    assert "Fine-tune: Run 2 does the same, and it is already running." in told(visit("training", project=project.id))
+
+
+def test_a_button_that_would_do_nothing_is_disabled_and_says_why(visit: Visit, store: Store) -> None:
+    project = made.with_data(store)
+    app = visit("training", project=project.id)
+    assert "Fine-tune: There are no candidates to select from yet." in told(app)
+    made.evolved(store, project, until="justify")
+    app = visit("training", project=project.id)
+    assert "Propagate: Round 1 has the answers of these settings already." in told(app)
+    disabled = {button.label for button in app.button if button.disabled}
+    assert "Propagate" in disabled
+    assert not {"Fine-tune", "Run everything"} & disabled
+
+
+def test_what_an_action_cannot_do_stays_to_be_read_until_something_else_is_done(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("selection", project=project.id)
+
+    def refused(*_: object) -> None:
+        raise UserError("Nothing is accepted. " + "Long reasons have room. " * 20, "selection", "Keep more.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(actions, "freeze", refused)
+        press(app, "Freeze selection")
+    assert "Long reasons have room. Long" in told(app)
+    assert "What to do: Keep more." in told(app.run())
+    assert "This did not work" not in told(press(app, "Freeze selection"))
+    assert len(selections.selections(store, 1)) == 1
+
+
+def test_an_error_belongs_to_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session.st, "session_state", {})
+    notices.on_page("Training")
+    with notices.errors_kept():
+        raise UserError("Too late.", "run", "Wait.")
+    assert [str(notices.taken()[1]) for _ in range(2)] == ["run: Too late. Wait."] * 2
+    notices.on_page("Training")
+    assert notices.taken()[1] is not None
+    notices.on_page("Data")
+    assert notices.taken()[1] is None
 
 
 def test_what_a_callback_cannot_do_is_said_and_breaks_nothing(visit: Visit, store: Store) -> None:
@@ -115,7 +159,8 @@ def test_what_a_callback_cannot_do_is_said_and_breaks_nothing(visit: Visit, stor
     assert not second.exception
     assert "Run 2 is queued." in told(second)
     assert "This did not work" in told(second)
-    assert "This did not work" not in told(second.run())
+    assert "This did not work" in told(second.run()), "it stays until it is closed"
+    assert "This did not work" not in told(press(second, "Close this message"))
 
 
 def test_a_policy_that_cannot_be_saved_is_said_to_be_unsaved(

@@ -7,11 +7,13 @@ import time
 
 import pytest
 
+from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.progress import StageProgress
 from semievol.store.runs.rounds import open_round
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import live, state
 from tests.ui import made
 
@@ -36,15 +38,141 @@ def test_stages_of_several_runs_make_one_line(store: Store) -> None:
     assert set(_words(live.snapshot(store, 1)).values()) == {"done"}
 
 
-def test_a_queued_run_claims_its_stages_again(store: Store) -> None:
+def _claimed(
+    store: Store, project: Project, first: str = "warm_up", until: str = "evaluate"
+) -> tuple[Run, StoreJournal]:
+    """A run that a worker has begun, and its journal."""
+    config = state.config_of(project)
+    run = claims.claim(store, runs.enqueue(store, 1, config, first, until).id, os.getpid())
+    return run, StoreJournal(store, run)
+
+
+def test_a_run_in_the_queue_hides_nothing_of_what_is_done_or_under_way(store: Store) -> None:
     project = made.with_results(store)
-    runs.enqueue(store, 1, state.config_of(project), "tune", "evaluate")
+    waiting = runs.enqueue(store, 1, state.config_of(project), "tune", "evaluate")
     seen = live.snapshot(store, 1)
     assert seen.run is not None
     assert seen.run.status == "queued"
-    assert _words(seen)["tune"] == "waiting"
-    assert _words(seen)["justify"] == "done"
+    assert set(_words(seen).values()) == {"done"}
     assert live.sentence(seen) == "Waiting in the queue"
+    runs.request_stop(store, waiting.id)
+    _, journal = _claimed(store, project, "tune")
+    runs.enqueue(store, 1, state.config_of(project))
+    journal.progress("tune", 3, 10)
+    seen = live.snapshot(store, 1)
+    assert (_words(seen)["tune"], _words(seen)["evaluate"], _words(seen)["select"]) == ("running", "waiting", "done")
+    assert live.sentence(seen).endswith("1 run waiting behind it")
+
+
+def test_a_resumed_run_keeps_what_it_has_done_while_it_waits_and_when_it_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_data(store)
+    open_round(store, project.id, state.config_of(project))
+    run, journal = _claimed(store, project)
+    journal.progress("warm_up", 10, 10)
+    journal.progress("retrieve", 9, 9)
+    journal.progress("respond", 30, 100)
+    claims.finish(store, run.id, run.attempt, "cancelled")
+    runs.resume(store, run.id)
+    done = ["done", "done", "waiting", *["waiting"] * 4]
+    seen = live.snapshot(store, 1)
+    assert [progress.status for progress in seen.stages] == done
+    assert "30 % done" in _drawn(seen, monkeypatch)
+    journal = StoreJournal(store, claims.claim(store, run.id, os.getpid()))
+    journal.progress("warm_up", 0, 0)
+    assert [progress.status for progress in live.snapshot(store, 1).stages] == done
+    journal.progress("respond", 30, 100)
+    assert _words(live.snapshot(store, 1))["respond"] == "running"
+
+
+def test_the_next_in_the_queue_is_the_one_that_was_put_first(store: Store) -> None:
+    project = made.with_results(store)
+    config = state.config_of(project)
+    queued = [runs.enqueue(store, 1, config, first, "evaluate").id for first in ("tune", "evaluate")]
+    assert live.snapshot(store, 1).run == runs.get_run(store, queued[0])
+    runs.reorder(store, queued[1], 0)
+    assert live.snapshot(store, 1).run == runs.get_run(store, queued[1])
+
+
+def test_a_stage_that_a_later_run_only_passes_through_keeps_the_time_that_it_took(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1e9
+    monkeypatch.setattr(Store, "now", lambda store, connection: now)
+    project = made.with_data(store)
+    open_round(store, project.id, state.config_of(project))
+    seconds: list[list[float]] = []
+    for pause in (40, 0.01):
+        run, journal = _claimed(store, project, until="respond")
+        for stage in ("warm_up", "retrieve", "respond"):
+            journal.progress(stage, 0, 0)
+            now += pause
+            journal.progress(stage, 5, 5)
+            seconds.append([(one.ended or 0) - (one.started or 0) for one in live.snapshot(store, 1).stages[:3]])
+        claims.finish(store, run.id, run.attempt, "done")
+        now += 500
+    assert [set(found) for found in seconds[2:]] == [{40.0}] * 4
+    assert "40 s" in _drawn(live.snapshot(store, 1), monkeypatch)
+
+
+def test_what_is_added_to_a_stage_that_was_done_is_seen(store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    _, journal = _claimed(store, project, until="justify")
+    journal.progress("warm_up", 0, 0)
+    assert _words(live.snapshot(store, 1))["warm_up"] == "done"
+    journal.progress("justify", 3, 10)
+    found = live.snapshot(store, 1).stages[3]
+    assert (found.status, live.share(found)) == ("running", 0.3)
+
+
+def test_a_run_of_another_project_is_said_to_be_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, other = made.with_results(store), made.with_data(store, "Other")
+    round_ = open_round(store, other.id, state.config_of(other))
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    StoreJournal(store, run).progress("warm_up", 2, 10)
+    seen = live.snapshot(store, 1)
+    assert live.whereabouts(seen) == f"Run {run.id} is active in another project."
+    assert set(_words(seen).values()) == {"done"}
+    assert live.whereabouts(live.snapshot(store, round_.id)) == ""
+    beside = open_round(store, other.id, state.config_of(other, seed=7))
+    assert live.whereabouts(live.snapshot(store, beside.id)) == f"Run {run.id} is active in another round."
+    assert mine.id != other.id
+
+
+def _drawn(seen: live.Snapshot, monkeypatch: pytest.MonkeyPatch) -> str:
+    drawn: list[str] = []
+    monkeypatch.setattr(live.parts, "html", drawn.append)
+    live.stepper(seen.stages)
+    return "".join(drawn)
+
+
+def test_a_stage_that_was_stopped_says_how_far_it_came(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = made.with_data(store)
+    open_round(store, project.id, state.config_of(project))
+    run, journal = _claimed(store, project)
+    journal.progress("warm_up", 3, 10)
+    claims.finish(store, run.id, run.attempt, "cancelled")
+    assert "30 % done" in _drawn(live.snapshot(store, 1), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ((), "Starting: loading the model"),
+        ((("warm_up", 10, 10),), "Finishing"),
+        ((("warm_up", 0, 0),), "Warm-up"),
+    ],
+)
+def test_between_two_stages_the_sentence_says_what_goes_on(
+    store: Store, steps: tuple[tuple[str, int, int], ...], words: str
+) -> None:
+    project = made.with_data(store)
+    open_round(store, project.id, state.config_of(project))
+    _, journal = _claimed(store, project)
+    for step in steps:
+        journal.progress(*step)
+    assert live.sentence(live.snapshot(store, 1)) == words
 
 
 def test_what_a_stopped_run_left_behind_waits_and_what_a_failed_one_left_has_failed(store: Store) -> None:

@@ -94,7 +94,8 @@ def upsert(connection: Connection, into: Any) -> Any:
 
 
 def open_stages(connection: Connection, run_id: int, first: str, until: str) -> None:
-    """Sets the stages of a queued run: waiting inside its span, skipped outside; a stage that is done stays done."""
+    """Sets the stages of a queued run: waiting inside its span, skipped outside. A stage that is done stays done; one
+    that was begun keeps its times, to which `advance` adds."""
     c = schema.stages.c
     span = _span(first, until)
     known = set(connection.execute(select(c.stage).where(c.run_id == run_id)).scalars())
@@ -106,14 +107,15 @@ def open_stages(connection: Connection, run_id: int, first: str, until: str) -> 
     if rows:
         connection.execute(insert(schema.stages), rows)
     again = update(schema.stages).where(c.run_id == run_id, c.stage.in_(span), c.status != "done")
-    connection.execute(again.values(status="waiting", started=None, ended=None))
+    connection.execute(again.values(status="waiting"))
 
 
 def advance(connection: Connection, run_id: int, stage: str, done: int, total: int, now: float, began: float) -> None:
     """Stores that stage `stage` is at `done` of `total`; the run's earlier stages are therefore done.
 
-    A stage's time starts when the one before it ended, or at `began` for the first one. A stage that is done keeps its
-    times, as a resumed run passes through it again without work.
+    A stage's time starts when the one before it ended, or at `began` for the first one; earlier by what an attempt that
+    was cut short has worked on it. A stage that is done keeps its times, as a resumed run passes through it again
+    without work.
     """
     c = schema.stages.c
     earlier = STAGES[: STAGES.index(stage)]
@@ -127,7 +129,10 @@ def advance(connection: Connection, run_id: int, stage: str, done: int, total: i
     ends = [began] + [row.ended for row in rows if row.stage in earlier and row.ended is not None]
     finished = done >= total > 0
     values: dict[str, Any] = {"status": "done" if finished else "running", "done": done, "total": total}
-    started = min(now, max(ends)) if own.started is None else own.started
+    started = own.started
+    if own.status != "running":
+        worked = own.ended - own.started if own.started is not None and own.ended is not None else 0.0
+        started = min(now, max(ends)) - worked
     values |= {"started": started, "ended": now if finished else None}
     connection.execute(update(schema.stages).where(c.run_id == run_id, c.stage == stage).values(**values))
 

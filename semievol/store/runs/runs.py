@@ -185,7 +185,9 @@ def end(connection: Connection, run: Run, status: str, now: float, error: Mappin
     if error:
         # Resuming the run clears its error; the event stays.
         write_event(connection, run.id, "", str(error.get("what", "")), now)
-    close_stages(connection, run.id, status, run.first, run.until, now)
+    # Of a run that was killed nobody knows more than when it was alive last; it may be settled the next morning.
+    worked = min(now, run.heartbeat_at) if status == "interrupted" and run.heartbeat_at else now
+    close_stages(connection, run.id, status, run.first, run.until, worked)
 
 
 def interrupt_all(store: Store) -> None:

@@ -11,13 +11,12 @@ import streamlit as st
 
 from semievol import charts
 from semievol.errors import UserError
-from semievol.jobs import inference_client
+from semievol.jobs import inference_client, planning
 from semievol.records import Demonstration, Record, Task
 from semievol.store.results import results
-from semievol.store.runs import rounds
 from semievol.ui.demonstrations import picker
 from semievol.ui.demonstrations.browsing import Browsing
-from semievol.ui.shell import formats, paint, parts, record, session, state, tables
+from semievol.ui.shell import asking, formats, paint, parts, record, session, state, tables
 from semievol.ui.shell.state import Place
 
 
@@ -33,8 +32,9 @@ def shown(here: Place, task: Task, question: Record) -> None:
     if found is None:
         parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
-            with parts.errors_shown(), st.spinner("Looking for the nearest labeled records"):
-                near = inference_client.nearest(here.store, _round_id(here), question, max(config.propagation.k, 1))
+            with parts.errors_shown(), asking.doing() as watch:
+                k = max(config.propagation.k, 1)
+                near = inference_client.nearest(here.store, _round_id(here), question, k, watch)
                 session.of(Browsing).nearest[question.content_hash] = near
                 st.rerun()
         return
@@ -51,8 +51,8 @@ def shown(here: Place, task: Task, question: Record) -> None:
     chosen = [one for place, one in enumerate(found, 1) if place in (kept or [])]
     answers = session.of(Browsing).answers[question.id]
     if pressed and model:
-        with parts.errors_shown(), st.spinner("Asking"):
-            said = inference_client.ask(here.store, _round_id(here), question, chosen, [model])
+        with parts.errors_shown(), asking.doing() as watch:
+            said = inference_client.ask(here.store, _round_id(here), question, chosen, [model], watch)
             answers.append((sorted(kept or []), said[0]))
     _answers(task, question, answers)
     with st.expander("The exact prompt"):
@@ -84,7 +84,8 @@ def _round_id(here: Place) -> int:
     """The current round; without one, the round that "Propagate" would use is opened."""
     if here.round_or_none is not None:
         return here.round.id
-    return rounds.open_round(here.store, here.project.id, state.config_of(here.project)).id
+    config = planning.config_to_run(here.store, here.project, state.config_of(here.project))
+    return planning.open_round(here.store, here.project, config, "warm_up").id
 
 
 def coverage(frame: pd.DataFrame) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -12,13 +11,13 @@ import streamlit as st
 
 from semievol import charts
 from semievol.jobs import inference_client
-from semievol.method import comparison
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import actions, formats, paint, parts, record, router, session, state, tables
+from semievol.ui.evaluation import win
+from semievol.ui.shell import actions, asking, formats, paint, parts, record, router, session, state, tables
 from semievol.ui.shell.state import Place
 
 FORMULAS = (
@@ -72,8 +71,10 @@ def caveats(here: Place, run: Run) -> list[str]:
     return sentences
 
 
-def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
-    """The accuracy of every model and baseline with its 95 % Wilson interval, the paired test, and the caveats."""
+def summary(evaluation: dict[str, Any], caveats: Sequence[str] = (), later_round: bool = False) -> None:
+    """The result in a sentence; the accuracy of every model and baseline with its 95 % Wilson interval, the paired
+    test, and the caveats."""
+    win.lead(evaluation, later_round)
     parts.heading(
         "Accuracy on the test set",
         f"{formats.count(evaluation.get('n'))} records; intervals with 95 % confidence (Wilson). Beside the models "
@@ -82,9 +83,7 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> None:
     rows = {row: evaluation[row] for row in formats.ROW_WORDS if row in evaluation}
     cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
     parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
-    simpler = escape(comparison.ahead(evaluation)).replace("p = ", "p&nbsp;=&nbsp;")
-    sentences = [_paired(evaluation), *([f"<b>{simpler}</b>"] if simpler else [])]
-    parts.html("".join(f"<p class='sv-note' style='margin-top:.9rem'>{sentence}</p>" for sentence in sentences))
+    parts.html(f"<p class='sv-note' style='margin-top:.9rem'>{_paired(evaluation)}</p>")
     for caveat in caveats:
         parts.note(caveat)
     bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
@@ -220,9 +219,9 @@ def playground(here: Place) -> None:
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
         question, k = Record("own-question", text, tuple(options)), here.round.config.propagation.k
-        with parts.errors_shown(), st.spinner("Asking the models"):
-            near = inference_client.nearest(here.store, here.round.id, question, k) if shown else []
-            answers = inference_client.ask(here.store, here.round.id, question, near, here.models)
+        with parts.errors_shown(), asking.doing() as watch:
+            near = inference_client.nearest(here.store, here.round.id, question, k, watch) if shown else []
+            answers = inference_client.ask(here.store, here.round.id, question, near, here.models, watch)
             session.put(Playground(question, answers, near))
     played = session.of(Playground)
     if played.question is not None:

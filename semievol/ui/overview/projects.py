@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
+from semievol.jobs import launch
 from semievol.records import Split
 from semievol.store.data import projects as store_projects
 from semievol.store.data import records
 from semievol.store.data.projects import Project
-from semievol.store.runs import progress, runs
-from semievol.ui.shell import actions, archives, formats, gates, live, paint, parts, record, router, session, state
+from semievol.store.results import outcomes
+from semievol.store.runs import progress, rounds, runs
+from semievol.ui.evaluation import win
+from semievol.ui.evaluation.evaluation import caveats
+from semievol.ui.shell import archives, formats, live, paint, parts, record, router, session, state, steps
 from semievol.ui.shell.paint import group, node
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves
@@ -28,32 +30,66 @@ def task_words(project: Project) -> str:
 
 
 def open_project(here: Place) -> None:
-    """The large card: counts, the seven stages, the active run, the accuracies, and the next step."""
+    """The large card: what came out or what is so, the next step, the seven stages, the active run, and counts."""
+    later_round = here.round_or_none is not None and here.round.parent_id is not None
+    run, evaluation = next(here.evaluations(), (None, None))
+    step = steps.next_step(here.store, here.project, here.round_or_none, here.runs)
     with parts.card("open_project"):
-        left, right = st.columns([3, 1], vertical_alignment="top")
+        left, right = st.columns([7, 6] if evaluation else [12, 1], gap="medium", vertical_alignment="top")
         with left:
             parts.html(f"<div class='sv-kicker'>{task_words(here.project)}</div>")
             with st.container(key=f"project_name_{here.project.id}"):
                 st.text(here.project.name)
-        with right, st.container(horizontal=True, horizontal_alignment="right"):
-            _manage(here)
-        counts = here.project.counts
-        parts.tiles(
-            [
-                ("Labeled", formats.count(counts.get("labeled", 0)), "records with known answers"),
-                ("Unlabeled", formats.count(counts.get("unlabeled", 0)), "records to be answered"),
-                ("Test", formats.count(counts.get("test", 0)), "records to test models on"),
-                (
-                    "Round",
-                    str(here.round.number) if here.round_or_none else formats.DASH,
-                    formats.moment(here.round.created) if here.round_or_none else "no round yet",
-                ),
-            ]
-        )
+            if evaluation:
+                win.lead(evaluation, later_round)
+            if not evaluation or step.name != "look":
+                parts.html(f"<p class='{'sv-note' if evaluation else 'sv-lead'}'>{step.sentence}</p>")
+            _why_it_ended(step)
+            _buttons(here, step)
+        if run is not None and evaluation:
+            with right:
+                win.chart(evaluation, later_round)
+                for sentence in caveats(here, run):
+                    parts.note(sentence)
         live.polled("overview", here.round_id, _progress)
-        _, evaluation = next(here.evaluations(), (None, None))
-        _accuracies(evaluation)
-        _next_step(here, evaluation is not None)
+        _counts(here)
+
+
+def _why_it_ended(step: steps.Step) -> None:
+    """What a failed run said, in full and as plain text, since it may quote data."""
+    if step.run is not None and step.run.error:
+        st.text("\n".join(str(step.run.error[part]) for part in ("what", "remedy") if step.run.error.get(part)))
+
+
+def _buttons(here: Place, step: steps.Step) -> None:
+    """The next step, and "Run everything" beside it where there are records."""
+    reason = ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        steps.button(here, step, f"next_{here.project.id}")
+        if step.name not in ("data", "propagate"):
+            config = state.config_of(here.project)
+            reason = steps.why_not(here, config, launch.EVERYTHING)
+            do = steps.starting(here, config, launch.EVERYTHING)
+            parts.act("Run everything", do, why_not=reason, icon=":material/play_arrow:")
+        _manage(here)
+    if reason:
+        parts.note(f"Run everything: {reason}")
+
+
+def _counts(here: Place) -> None:
+    counts = here.project.counts
+    parts.tiles(
+        [
+            ("Labeled", formats.count(counts.get("labeled", 0)), "records with known answers"),
+            ("Unlabeled", formats.count(counts.get("unlabeled", 0)), "records to be answered"),
+            ("Test", formats.count(counts.get("test", 0)), "records to test models on"),
+            (
+                "Round",
+                str(here.round.number) if here.round_or_none else formats.DASH,
+                formats.moment(here.round.created) if here.round_or_none else "no round yet",
+            ),
+        ]
+    )
 
 
 def _progress(snapshot: live.Snapshot) -> None:
@@ -62,50 +98,11 @@ def _progress(snapshot: live.Snapshot) -> None:
     if run is None or snapshot.elsewhere:
         live.track(snapshot.stages)
         if run is not None:
-            parts.note(f"Run {run.id} is active in another round. A run started here waits in the queue.")
+            parts.note(f"{live.whereabouts(snapshot)} A run started here waits in the queue.")
         return
     live.headline(run, snapshot, key="stop_overview")
     live.track(snapshot.stages)
     curves.loss(progress.metrics(state.open_store(), run.id), key="loss_overview", height=200)
-
-
-def _accuracies(evaluation: dict[str, Any] | None) -> None:
-    if not evaluation or "evolved" not in evaluation:
-        return
-    cells = []
-    for model, word in formats.MODEL_WORDS.items():
-        if found := evaluation.get(model):
-            span = f"between {formats.percent(found['low'])} and {formats.percent(found['high'])}"
-            cells.append((word, formats.percent(found["accuracy"]), span))
-    parts.html("<div class='sv-kicker' style='margin:.4rem 0 0'>Accuracy on the test set (95 % confidence)</div>")
-    parts.tiles(cells, strong=len(cells) - 1)
-
-
-def _next_step(here: Place, done: bool) -> None:
-    """The next sensible step as a link, and "Run everything" if there are labeled and unlabeled records.
-
-    done: the round is evaluated.
-    """
-    busy = here.active is not None and here.active.project_id == here.project.id
-    has_data = bool(here.project.counts.get("labeled") and here.project.counts.get("unlabeled"))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if not has_data:
-            router.link("data", "Add your data", ":material/upload_file:")
-            return
-        kind = "secondary" if done else "primary"
-        parts.act(
-            "Run everything",
-            lambda: actions.run_everything(here.store, here.project, state.config_of(here.project)),
-            type=kind,
-            icon=":material/play_arrow:",
-            disabled=busy,
-        )
-        if done:
-            router.link("evaluation", "See the evaluation")
-        elif gates.has_candidates(here):
-            router.link("selection", "Choose what to keep")
-        else:
-            router.link("data", "Look at the data")
 
 
 def first_look(here: Place) -> None:
@@ -129,17 +126,42 @@ def first_look(here: Place) -> None:
 
 
 def small_card(here: Place, project: Project) -> None:
-    """The small card of another project."""
+    """The small card of another project: its newest result, what is running, and the next step."""
+    found = runs.list_runs(here.store, project.id)
+    opened = rounds.list_rounds(here.store, project.id)
+    step = steps.next_step(here.store, project, opened[-1] if opened else None, found)
+    judged = next(((run, one) for run in found if (one := outcomes.evaluation(here.store, run.id))), None)
     with parts.card(f"project_{project.id}", tight=True):
         parts.html(f"<div class='sv-kicker'>{task_words(project)}</div>")
         with st.container(key=f"project_name_{project.id}"):
             st.text(project.name)
+        if judged is not None:
+            run, evaluation = judged
+            later_round = next(one.parent_id for one in opened if one.id == run.round_id) is not None
+            win.lead(evaluation, later_round, small=True)
+            win.chart(evaluation, later_round, small=True)
         numbers = [f"{formats.count(project.counts.get(s, 0))} {s}" for s in SHOWN_SPLITS]
         parts.note(" · ".join(numbers))
-        newest = next((run for run in runs.list_runs(here.store, project.id)), None)
-        if newest is not None:
-            parts.html(f"<div class='sv-row'>{parts.badge(newest.status)}</div>")
-        st.button(f"Open project {project.id}", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
+        if step.name == "follow" and step.run is not None:
+            live.polled(f"card_{project.id}", step.run.round_id, _running)
+        else:
+            ended = [parts.badge(step.run.status)] if step.run is not None else []
+            ahead = "" if step.name == "look" else f"<span class='sv-note'>{step.sentence}</span>"
+            parts.html(f"<div class='sv-row'>{''.join(ended)}{ahead}</div>")
+        with st.container(horizontal=True):
+            st.button(f"Open project {project.id}", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
+            page = steps.PAGES.get(step.name)
+            label = steps.LABELS[step.name][0] if page else "Go to Training"
+            router.link(page or "training", label, project=project.id, round=opened[-1].id if opened else None)
+
+
+def _running(snapshot: live.Snapshot) -> None:
+    """The active run of another project on its card."""
+    if snapshot.run is not None and not snapshot.elsewhere:
+        words = f"{live.run_badge(snapshot.run)}<span class='sv-note'>{live.sentence(snapshot)}</span>"
+        parts.html(f"<div class='sv-row'>{words}</div>")
+    else:
+        parts.note("Waits in the queue.")
 
 
 def _manage(here: Place) -> None:

@@ -3,6 +3,6 @@
 `session` (what a visitor keeps between reruns), `router` (pages and links), `sidebar`, `state` (current project and
 round), `gates` (what a page needs first), `parts` and `tables` (building blocks), `paint` and `record` (text from data,
 drawn safely), `formats` (numbers as text), `notices` (messages after a rerun), `actions` (what buttons do), `archives`
-(whole projects as files), `live` (progress of a run), `background` (work in a thread), `awake` (redraws a page after a
-restart of the dashboard).
+(whole projects as files), `steps` (what comes next), `live` (progress of a run), `asking` (a model, at once),
+`background` (work in a thread), `awake` (redraws a page after a restart of the dashboard).
 """

@@ -22,14 +22,11 @@ def open_sample() -> None:
     router.go("overview", project=project.id, round=None)
 
 
-def propagate(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """Runs the stages `warm_up` to `justify`, in the round that belongs to these settings."""
-    return _from_the_start(store, project, config, launch.PROPAGATE, parent_id)
-
-
-def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """Runs all seven stages. The selection is frozen by the policy."""
-    return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
+def from_the_start(store: Store, project: Project, config: Config, span: Span, parent_id: int | None = None) -> Run:
+    """Runs a span that begins with `warm_up`, in the round that belongs to these settings. Of a span that includes
+    `select`, the selection is frozen by the policy."""
+    config = _to_start(store, project, config, span, parent_id)
+    return _started(launch.start(store, project, config, span.first, span.until, parent_id=parent_id))
 
 
 def fine_tune(store: Store, project: Project, config: Config, round_: Round | None) -> Run:
@@ -37,17 +34,28 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
 
     An empty selection counts as none.
     """
-    if round_ is None or not results.has_candidates(store, round_.id):
-        raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
-    policy = state.policy_shown(project, round_)
-    newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
-    number = newest["number"] if newest and newest["size"] else selections.freeze(store, round_.id, policy).number
-    config = rounds.with_settings_of(round_, config.model_copy(update={"policy": policy}))
-    for run in _ahead(store, project, config, launch.FINE_TUNE):
-        if (run.round_id, run.selection) == (round_.id, number):
-            raise _twin(run)
+    round_, config, number = _to_tune(store, project, config, round_)
+    if number is None:
+        number = selections.freeze(store, round_.id, config.policy).number
     first, until = launch.FINE_TUNE
     return _started(launch.start(store, project, config, first, until, selection=number, round_id=round_.id))
+
+
+def obstacle(
+    store: Store, project: Project, config: Config, span: Span, round_: Round | None, parent_id: int | None = None
+) -> str:
+    """Why a run of this span would be refused or do nothing, in a sentence; empty where there is something to do.
+
+    round_: the one that fine-tuning works in.
+    """
+    try:
+        if span == launch.FINE_TUNE:
+            _to_tune(store, project, config, round_)
+        else:
+            _to_start(store, project, config, span, parent_id)
+    except UserError as error:
+        return f"{error.what} {error.remedy}".strip()
+    return ""
 
 
 def freeze(store: Store, round_id: int, policy: Policy) -> None:
@@ -86,7 +94,8 @@ def put_first(run: Run) -> None:
     runs.reorder(open_store(), run.id, 0)
 
 
-def _from_the_start(store: Store, project: Project, config: Config, span: Span, parent_id: int | None) -> Run:
+def _to_start(store: Store, project: Project, config: Config, span: Span, parent_id: int | None) -> Config:
+    """The settings of a run from the start. Raises UserError if it would be refused or do nothing."""
     missing = [split for split in ("labeled", "unlabeled") if not project.counts.get(split)]
     if missing:
         raise UserError(
@@ -97,7 +106,28 @@ def _from_the_start(store: Store, project: Project, config: Config, span: Span, 
         round_ = rounds.get_round(store, run.round_id)
         if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):
             raise _twin(run)
-    return _started(launch.start(store, project, config, span.first, span.until, parent_id=parent_id))
+    if span == launch.PROPAGATE and (made := planning.propagated(store, project, config, parent_id)):
+        raise UserError(
+            f"Round {made.number} has the answers of these settings already.",
+            "Training",
+            "Choose what to keep, or change a setting first.",
+        )
+    return config
+
+
+def _to_tune(store: Store, project: Project, config: Config, round_: Round | None) -> tuple[Round, Config, int | None]:
+    """Round, settings and selection of a fine-tuning; None where a selection must be frozen first. Raises UserError if
+    it would be refused or do nothing."""
+    if round_ is None or not results.has_candidates(store, round_.id):
+        raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
+    policy = state.policy_shown(project, round_)
+    newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
+    number = newest["number"] if newest and newest["size"] else None
+    config = rounds.with_settings_of(round_, config.model_copy(update={"policy": policy}))
+    for run in _ahead(store, project, config, launch.FINE_TUNE):
+        if number is not None and (run.round_id, run.selection) == (round_.id, number):
+            raise _twin(run)
+    return round_, config, number
 
 
 def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[Run]:
@@ -117,6 +147,8 @@ def _twin(run: Run) -> UserError:
 
 
 def _started(run: Run) -> Run:
-    notices.say(f"Run {run.id} is queued and starts as soon as no other run is active.")
+    ahead = [one for one in runs.list_runs(open_store()) if one.status in (*state.BUSY, *state.WAITING)][:-1]
+    waits = f"waits for {formats.plural(len(ahead), 'other run')}" if ahead else "starts now"
+    notices.say(f"Run {run.id} {waits}.")
     state.visit(run.project_id, run.round_id)
     return run

@@ -6,11 +6,12 @@ from typing import get_args
 
 import streamlit as st
 
+from semievol.jobs import launch
 from semievol.records import Kind, Task
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.results import results
-from semievol.ui.shell import actions, archives, formats, live, parts, router, state
+from semievol.ui.shell import actions, archives, formats, live, parts, router, state, steps
 from semievol.ui.shell.state import Place
 
 
@@ -44,15 +45,18 @@ def needs_candidates(here: Place, what: str) -> None:
     with parts.card("no_candidates"):
         why = f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones."
         with parts.empty("No candidates yet", why):
-            busy = here.active is not None
+            config = state.config_of(here.project)
+            reason = steps.why_not(here, config, launch.PROPAGATE)
             parts.act(
                 "Propagate",
-                lambda: actions.propagate(here.store, here.project, state.config_of(here.project)),
+                steps.starting(here, config, launch.PROPAGATE),
+                why_not=reason,
                 type="primary",
                 icon=":material/play_arrow:",
-                disabled=busy,
             )
-            router.link("training", "Follow it on the Training page" if busy else "Settings on the Training page")
+            router.link("training", "Follow it on the Training page" if reason else "Settings on the Training page")
+        if reason:
+            parts.note(reason)
         if here.active is not None:
             live.polled("waiting", here.round_id, lambda seen: live.track(seen.stages))
     st.stop()

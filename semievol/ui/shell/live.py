@@ -17,7 +17,8 @@ from semievol.records import STAGES
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
-from semievol.store.runs.runs import Run, list_runs
+from semievol.store.runs.rounds import get_round
+from semievol.store.runs.runs import Run, list_runs, queue
 from semievol.ui.shell import actions, formats, notices, parts, session, state
 
 POLL_SECONDS = 1.0
@@ -25,16 +26,21 @@ EARLY = 0.1
 """Below this share of a stage, its elapsed time says little about its pace."""
 
 TICKS = {"done": "✓", "failed": "!"}
+OF_THE_ROUND = STAGES[: STAGES.index("select")]
+"""Stages whose results belong to the round: once done they are never done again, later runs only pass through them."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state at one moment: the active run of any project, its stages, and the stages of the round in view."""
+    """The state at one moment: the active run of any project, its stages, the stages of the round in view, and the runs
+    that wait behind the active one."""
 
     run: Run | None
     stages: list[StageProgress]
     working: list[StageProgress]
     round_id: int | None
+    project_id: int | None = None
+    waiting: Sequence[Run] = ()
 
     @property
     def elsewhere(self) -> bool:
@@ -43,29 +49,67 @@ class Snapshot:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """Changes when a run or a stage begins or ends, not with every step."""
+        """Changes when a run or a stage begins or ends or the queue changes, not with every step."""
         run = (self.run.id, self.run.status) if self.run else None
-        return (run, tuple(progress.status for progress in [*self.stages, *self.working]))
+        queue = tuple(waiting.id for waiting in self.waiting)
+        return (run, queue, tuple(progress.status for progress in [*self.stages, *self.working]))
 
 
 def snapshot(store: Store, round_id: int | None) -> Snapshot:
-    """Reads the active run (of any project) and, for each stage, the progress in the round's newest run of it."""
+    """Reads the active run (of any project), the queue, and how far the round is."""
     launch.ensure_worker(store)
     runs = list_runs(store)
-    merged: dict[str, StageProgress] = {}
-    for run in [run for run in runs if run.round_id == round_id]:  # newest first
+    active = state.active_of(store, runs)
+    waiting = [run for run in queue(store) if active is None or run.id != active.id]
+    mine = [run for run in runs if run.round_id == round_id]
+    project_id = get_round(store, round_id).project_id if round_id is not None else None
+    working = stages(store, active.id) if active else []
+    return Snapshot(active, _of_round(store, round_id, mine), working, round_id, project_id, waiting)
+
+
+def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[StageProgress]:
+    """For each stage what is so in the round. runs: the round's, newest first.
+
+    What a worker is doing now counts most, then what other runs have finished, then what they left unfinished. What a
+    run in the queue has yet to do hides nothing.
+    """
+    found: dict[str, list[StageProgress]] = {stage: [] for stage in STAGES}
+    busy = [run for run in runs if run.status in state.BUSY]
+    for run in busy:
         for progress in stages(store, run.id):
-            if progress.status == "skipped":  # this run does not execute the stage
-                continue
-            if progress.status == "running" and run.status not in state.BUSY:  # its run has ended without finishing it
+            if progress.status != "skipped":
+                found[progress.stage].append(progress)
+    left: list[StageProgress] = []
+    for run in (run for run in runs if run.status not in state.BUSY):
+        for progress in stages(store, run.id):
+            if progress.status == "running":  # its run has ended without finishing it
                 progress = replace(progress, status="failed" if run.status == "failed" else "waiting")
-            if progress.status != "waiting" or run.status in (*state.BUSY, *state.WAITING):
-                merged.setdefault(progress.stage, progress)
-    if round_id is not None and "select" not in merged and selections(store, round_id):
-        merged["select"] = StageProgress("select", "done", 1, 1, None, None)  # frozen by hand
-    found = [merged.get(stage) or StageProgress(stage, "waiting", 0, 0, None, None) for stage in STAGES]
-    active = state.active_of(runs)
-    return Snapshot(active, found, stages(store, active.id) if active else [], round_id)
+            if progress.status in ("done", "failed"):
+                found[progress.stage].append(progress)
+            elif progress.status == "waiting" and progress.done:
+                left.append(progress)
+    for progress in left:
+        found[progress.stage].append(progress)
+    merged = [_one(stage, found[stage]) for stage in STAGES]
+    place = STAGES.index("select")
+    if round_id is not None and not found["select"] and selections(store, round_id):
+        merged[place] = StageProgress("select", "done", 1, 1, None, None)  # frozen by hand
+    return merged
+
+
+def _one(stage: str, found: Sequence[StageProgress]) -> StageProgress:
+    """What is so of a stage, from its progress in several runs, the one that counts most first."""
+    if not found:
+        return StageProgress(stage, "waiting", 0, 0, None, None)
+    done = [progress for progress in found if progress.status == "done"]
+    if stage not in OF_THE_ROUND or not done or _adds(found[0]):
+        return found[0]
+    return max(done, key=lambda one: (one.ended or 0) - (one.started or 0))  # of the run that did the work
+
+
+def _adds(progress: StageProgress) -> bool:
+    """Whether a run is adding to a stage that is done: the folds of cross-fitting count under `justify`."""
+    return (progress.stage, progress.status) == ("justify", "running") and share(progress) < 1 and progress.total > 0
 
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
@@ -119,9 +163,12 @@ def stepper(found: Sequence[StageProgress]) -> None:
         colour = "" if progress.status in ("done", "failed") else " style='color:var(--sv-quiet)'"
         if progress.status == "running":
             left = seconds_left(progress)
-            when = formats.percent(share(progress), 0) + (f" · {formats.duration(left)} left" if left else "")
+            how_far = formats.percent(share(progress), 0) if progress.total else "under way"
+            when = how_far + (f" · {formats.duration(left)} left" if left else "")
         elif progress.status == "done" and progress.started and progress.ended:
             when = formats.duration(progress.ended - progress.started)
+        elif progress.status == "waiting" and share(progress):
+            when = f"{formats.percent(share(progress), 0)} done"
         else:
             when = "failed" if progress.status == "failed" else ""
         lines.append(
@@ -170,9 +217,19 @@ def explained() -> None:
 
 def sentence(snapshot: Snapshot) -> str:
     """Progress of the active run in words: "Respond · 320 of 700 · 12 per second · 32 s left"."""
+    return " · ".join([*_doing(snapshot), *_behind(snapshot)])
+
+
+def _doing(snapshot: Snapshot) -> list[str]:
+    run = snapshot.run
+    if run is None or run.status == "queued":
+        return ["Waiting in the queue"]
+    if run.status == "stopping":
+        return ["Stopping at the next safe point"]
     running = next((progress for progress in snapshot.working if progress.status == "running"), None)
     if running is None:
-        return "Waiting in the queue" if snapshot.run and snapshot.run.status == "queued" else "Starting"
+        begun = any(progress.status == "done" for progress in snapshot.working)
+        return ["Finishing"] if begun else ["Starting: loading the model"]
     words = [formats.STAGE_WORDS[running.stage]]
     if running.total:
         words.append(f"{formats.count(running.done)} of {formats.count(running.total)}")
@@ -181,4 +238,16 @@ def sentence(snapshot: Snapshot) -> str:
         words.append(f"{each_second:.1f} per second")
     if left is not None:
         words.append(f"{formats.duration(left)} left")
-    return " · ".join(words)
+    return words
+
+
+def _behind(snapshot: Snapshot) -> list[str]:
+    return [f"{formats.plural(len(snapshot.waiting), 'run')} waiting behind it"] if snapshot.waiting else []
+
+
+def whereabouts(snapshot: Snapshot) -> str:
+    """Where the active run works, if it is not in the round in view: "Run 3 is active in another project."."""
+    if snapshot.run is None or not snapshot.elsewhere:
+        return ""
+    place = "round" if snapshot.run.project_id == snapshot.project_id else "project"
+    return f"Run {snapshot.run.id} is active in another {place}."

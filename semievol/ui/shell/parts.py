@@ -22,6 +22,8 @@ from semievol.ui.shell.router import guard
 from semievol.ui.shell.state import Place
 
 ASSETS = Path(__file__).parents[3] / "assets"
+LETTERS_A_SECOND = 12
+"""How fast a message that vanishes is read by somebody who is doing something else."""
 
 _COLOURS = {
     "card": ("#ffffff", "#151d1b"),
@@ -71,12 +73,13 @@ def page() -> Iterator[Place]:
     if here.unknown is not None:
         show_error(UserError("There is no project at this address.", "project", "Choose a project in the sidebar."))
         st.stop()
-    text, failed = notices.taken()
+    text, problem, new = notices.taken()
     if text:
-        st.toast(text, icon=":material/check:")
-    if failed is not None:
-        with errors_shown():
-            raise failed
+        st.toast(text, icon=":material/check:", duration=max(5, len(text) // LETTERS_A_SECOND))
+    if problem is not None:
+        with st.container(key="problem"):
+            _explain(problem, log=new)
+            st.button("Close this message", key="close_problem", icon=":material/close:", on_click=notices.close)
     with errors_shown():
         yield here
 
@@ -86,13 +89,19 @@ def errors_shown() -> Iterator[None]:
     """Shows a `UserError` as what, where and remedy. Any other exception is logged in full and reported as a fault."""
     try:
         yield
-    except UserError as error:
+    except Exception as error:  # noqa: BLE001 - the page's boundary: every unforeseen error ends here, in the log
+        _explain(error)
+
+
+def _explain(error: Exception, log: bool = True) -> None:
+    if isinstance(error, UserError):
         show_error(error)
-    except Exception:  # noqa: BLE001 - the page's boundary: every unforeseen error ends here, in the log
-        path = _log_path()
-        _logger(path).exception("a page broke")
-        st.error("An unexpected error occurred. Saved data is safe. Details are in this log:", icon=":material/error:")
-        st.code(str(path), language=None)
+        return
+    path = _log_path()
+    if log:
+        _logger(path).error("a page broke", exc_info=error)
+    st.error("An unexpected error occurred. Saved data is safe. Details are in this log:", icon=":material/error:")
+    st.code(str(path), language=None)
 
 
 def show_error(error: UserError) -> None:
@@ -128,9 +137,10 @@ def html(body: str) -> None:
 
 
 def head(title: str, purpose: str, kicker: str = "") -> None:
-    """A page's title and the one sentence that says what it is for."""
+    """A page's title and the one sentence that says what it is for; empty where a sentence of results follows."""
     over = f"<div class='sv-kicker'>{escape(kicker)}</div>" if kicker else ""
-    html(f"<div class='sv-head'>{over}<h1>{escape(title)}</h1><p>{escape(purpose)}</p></div>")
+    under = f"<p>{escape(purpose)}</p>" if purpose else ""
+    html(f"<div class='sv-head'>{over}<h1>{escape(title)}</h1>{under}</div>")
 
 
 def heading(title: str, note: str = "") -> None:
@@ -177,9 +187,15 @@ def card(name: str, tight: bool = False) -> Iterator[None]:
         yield
 
 
-def act(label: str, do: Callable[[], object], **look: Any) -> None:
-    """A button that does something, then draws the page again. If it fails, the reason is shown at the button."""
+def act(label: str, do: Callable[[], object], why_not: str = "", **look: Any) -> None:
+    """A button that does something, then draws the page again; if it fails, the page says why at its top.
+
+    why_not: the reason why it would do nothing. The button is then disabled and has the reason as its help; the caller
+    may also write it beside the button. Our own words only.
+    """
+    if why_not:
+        look |= {"disabled": True, "help": why_not}
     if st.button(label, **look):
-        with errors_shown():
+        with notices.errors_kept():
             do()
-            st.rerun()
+        st.rerun()

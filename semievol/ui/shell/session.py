@@ -30,7 +30,8 @@ class Job:
 
 @dataclass
 class Shell:
-    """What all pages share. message, error: wait to be shown at the next drawing of a page."""
+    """What all pages share. message, error: wait to be shown at the next drawing of a page; problem: an error that is
+    shown until it is closed."""
 
     entered: bool = False  # through `app.py`
     libraries_fetched: bool = False
@@ -38,6 +39,9 @@ class Shell:
     reviewer: str | None = None  # signs decisions; None until it is typed or the browser has sent it
     message: str | None = None
     error: Exception | None = None
+    problem: Exception | None = None
+    lasting: bool = False  # whether `error`, then `problem`, stays until it is closed
+    page: str | None = None  # the title of the page drawn last
     first_seen: dict[tuple[str, float], tuple[float, int]] = field(default_factory=dict)
     """Stage and its start -> when this session first saw progress in it, and how much was done then."""
     jobs: dict[str, Job] = field(default_factory=dict)  # by name

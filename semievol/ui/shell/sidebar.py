@@ -57,9 +57,12 @@ def _versions(here: Place) -> dict[int, str]:
 
 def _stages(snapshot: live.Snapshot) -> None:
     live.stepper(snapshot.stages)
-    if snapshot.run is not None:
-        where = "In another round: " if snapshot.elsewhere else ""
-        parts.html(
-            f"<div style='margin-top:.5rem'>{live.run_badge(snapshot.run)}"
-            f"<p class='sv-note' style='margin-top:.3rem;font-size:.8rem'>{where}{live.sentence(snapshot)}</p></div>"
-        )
+    if snapshot.run is None:
+        return
+    where = f"{live.whereabouts(snapshot)} " if snapshot.elsewhere else ""
+    parts.html(
+        f"<div style='margin-top:.5rem'>{live.run_badge(snapshot.run)}"
+        f"<p class='sv-note' style='margin-top:.3rem;font-size:.8rem'>{where}{live.sentence(snapshot)}</p></div>"
+    )
+    if snapshot.elsewhere:
+        router.link("training", "Go to it", project=snapshot.run.project_id, round=snapshot.run.round_id)

@@ -5,7 +5,7 @@ Unsaved drafts are in the session (see `session`), everything else is in the sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
-from semievol.store.runs.runs import Run, list_runs
+from semievol.store.runs.runs import Run, list_runs, queue
 from semievol.ui.shell import session
 
 
@@ -100,7 +100,7 @@ def place() -> Place:
         project = next((p for p in projects if p.id == seen), None) or max(projects, key=lambda p: p.id)
         st.query_params["project"] = str(project.id)
     if project is None:
-        return Place(store, projects, None, [], None, [], active_of(list_runs(store)), unknown)
+        return Place(store, projects, None, [], None, [], active_of(store, list_runs(store)), unknown)
     session.shell().project_id = project.id
     rounds = list_rounds(store, project.id)
     round_in_address = st.query_params.get("round")
@@ -109,7 +109,7 @@ def place() -> Place:
         del st.query_params["round"]
     runs = list_runs(store)
     mine = [run for run in runs if run.project_id == project.id]
-    return Place(store, projects, project, rounds, chosen, mine, active_of(runs), unknown)
+    return Place(store, projects, project, rounds, chosen, mine, active_of(store, runs), unknown)
 
 
 HASH: dict[str | type, Callable[[Any], Any]] = {Store: lambda store: str(store.home), Config: Config.model_dump_json}
@@ -207,12 +207,14 @@ BUSY = ("running", "stopping")
 WAITING = ("queued",)
 
 
-def active_of(runs: list[Run]) -> Run | None:
-    """The run that a worker carries out, else the next one in the queue, else None."""
-    for states in (BUSY, WAITING):
-        found = [run for run in runs if run.status in states]
-        if found:
-            return found[-1]
+def active_of(store: Store, runs: Sequence[Run]) -> Run | None:
+    """Of these runs the one that a worker carries out, else the one that is next in the queue, else None."""
+    for run in runs:
+        if run.status in BUSY:
+            return run
+    if any(run.status in WAITING for run in runs):
+        known = {run.id: run for run in runs}
+        return next((known[waiting.id] for waiting in queue(store) if waiting.id in known), None)
     return None
 
 

@@ -12,7 +12,7 @@ from semievol.config import Config
 from semievol.jobs import launch, models, summary
 from semievol.store.runs import progress, runs
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import actions, formats, live, parts, router, state, tables
+from semievol.ui.shell import actions, formats, live, parts, router, state, steps, tables
 from semievol.ui.shell.state import Place
 from semievol.ui.training import comparison, curves, needs
 
@@ -37,24 +37,7 @@ def launch_buttons(here: Place, config: Config) -> None:
             help="A next round starts from the evolved model of an earlier round and answers all unlabeled records "
             "again.",
         )
-    with st.container(horizontal=True):
-        parts.act(
-            "Propagate",
-            lambda: actions.propagate(here.store, here.project, config, parent or None),
-            icon=":material/hub:",
-            type="secondary" if here.round_or_none else "primary",
-        )
-        parts.act(
-            "Fine-tune",
-            lambda: actions.fine_tune(here.store, here.project, config, here.round_or_none),
-            icon=":material/model_training:",
-            type="primary" if here.round_or_none else "secondary",
-        )
-        parts.act(
-            "Run everything",
-            lambda: actions.run_everything(here.store, here.project, config, parent or None),
-            icon=":material/play_arrow:",
-        )
+    steps.launch_buttons(here, config, parent or None)
     parts.note(
         "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
         "frozen selection, then evaluate on the test set. Run everything: both, with the present policy."

@@ -1,0 +1,75 @@
+"""The project cards: the result first, beside it the chart, then what is running and what comes next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from sqlalchemy import update
+from streamlit.testing.v1 import AppTest
+
+from semievol.method import comparison
+from semievol.store import schema
+from semievol.store.database import Store
+from semievol.store.results import outcomes
+from semievol.store.runs import claims, rounds, runs
+from semievol.store.runs.journal import StoreJournal
+from semievol.ui.shell import formats, state
+from tests.ui import made
+from tests.ui.conftest import told
+
+Visit = Callable[..., AppTest]
+
+
+def test_overview_and_evaluation_lead_with_the_result(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    found = outcomes.evaluation(store, 1)
+    assert found is not None
+    sentence = comparison.outcome(found)
+    assert "plain fine-tuning" in sentence
+    for page in ("overview", "evaluation"):
+        words = told(visit(page, project=project.id))
+        assert sentence in words, page
+        assert words.index("class='sv-lead'") < words.index("sv-tile"), page
+
+
+def test_a_loss_is_led_with_too(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    found = outcomes.evaluation(store, 1)
+    assert found is not None
+    found |= {"gained": 0, "lost": 12, "p_value": 0.001, "n": 40}
+    found["evolved"]["accuracy"] = found["warm_up"]["accuracy"] - 0.3
+    with store.write() as connection:
+        connection.execute(update(schema.evaluations).values(document=found))
+    for page in ("overview", "evaluation"):
+        words = told(visit(page, project=project.id))
+        assert "−30.0 points" in words
+        assert "That is a loss." in words
+
+
+def test_the_chart_tells_every_accuracy_with_its_interval_in_words(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    found = outcomes.evaluation(store, 1)
+    assert found is not None
+    words = told(visit("overview", project=project.id))
+    for row, name in (("base", "Base"), ("warm_up", "Plain fine-tuning"), ("evolved", "Evolved")):
+        low, high = (f"{100 * found[row][key]:.1f}" for key in ("low", "high"))
+        assert f"{name}: {formats.percent(found[row]['accuracy'])} right, between {low} and {high} %" in words
+
+
+def test_every_card_shows_result_what_is_running_and_the_next_step(visit: Visit, store: Store) -> None:
+    done = made.with_results(store)
+    busy = made.with_data(store, "Busy")
+    round_ = rounds.open_round(store, busy.id, state.config_of(busy))
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    StoreJournal(store, run).progress("warm_up", 3, 10)
+    fresh = made.with_data(store, "Fresh")
+    words = told(visit("overview", project=fresh.id))
+    found = outcomes.evaluation(store, 1)
+    assert found is not None
+    assert comparison.outcome(found) in words
+    assert f"Running · run {run.id}" in words
+    assert "Warm-up · 3 of 10" in words
+    assert f"Run {run.id} is active in another project." in words
+    assert "are ready." in words
+    assert done.id != fresh.id
