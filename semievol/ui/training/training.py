@@ -30,7 +30,7 @@ def launch_buttons(here: Place, config: Config) -> None:
     parent = 0
     if bases:
         options = [0, *[round_.id for round_ in bases]]
-        words = {round_.id: f"evolved model of round {round_.number} (id {round_.id})" for round_ in bases}
+        words = {round_.id: f"evolved model of round {round_.place}" for round_ in bases}
         parent = st.selectbox(
             "Start from",
             options,
@@ -170,7 +170,7 @@ def finished(here: Place) -> None:
         if not here.runs:
             parts.note("No run yet. Press “Run everything” above to start the first one.")
             return
-        numbers = {round_.id: round_.number for round_ in here.rounds}
+        numbers = {round_.id: round_.place for round_ in here.rounds}
         lines = [
             {
                 "Run": run.id,
