@@ -6,6 +6,7 @@ from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch, planning
 from semievol.jobs.launch import Span
+from semievol.selection.summary import Selection
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import selections
@@ -13,7 +14,7 @@ from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import formats, notices, router, state
+from semievol.ui.shell import formats, notices, policies, router, state
 
 
 def open_sample() -> None:
@@ -28,7 +29,8 @@ def propagate(store: Store, project: Project, config: Config, parent_id: int | N
 
 
 def run_everything(store: Store, project: Project, config: Config, parent_id: int | None = None) -> Run:
-    """Runs all seven stages. The selection is frozen by the policy."""
+    """Runs all seven stages. The selection is frozen by the policy that the visitor sees."""
+    config = config.model_copy(update={"policy": policies.on_trial(project) or config.policy})
     return _from_the_start(store, project, config, launch.EVERYTHING, parent_id)
 
 
@@ -39,9 +41,9 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
     """
     if round_ is None or not results.has_candidates(store, round_.id):
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
-    policy = state.policy_shown(project, round_)
+    policy = policies.shown(project, round_)
     newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
-    number = newest["number"] if newest and newest["size"] else selections.freeze(store, round_.id, policy).number
+    number = newest["number"] if newest and newest["size"] else _frozen(store, project, round_, policy).number
     config = rounds.with_settings_of(round_, config.model_copy(update={"policy": policy}))
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if (run.round_id, run.selection) == (round_.id, number):
@@ -50,10 +52,17 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
     return _started(launch.start(store, project, config, first, until, selection=number, round_id=round_.id))
 
 
-def freeze(store: Store, round_id: int, policy: Policy) -> None:
-    """Freezes what the policy and the experts' decisions keep, as a numbered selection."""
-    made = selections.freeze(store, round_id, policy)
+def freeze(store: Store, project: Project, round_: Round, policy: Policy) -> None:
+    """Freezes what the policy and the experts' decisions keep, as a numbered selection. Saves the policy, too."""
+    made = _frozen(store, project, round_, policy)
     notices.say(f"Selection {made.number} is frozen with {formats.plural(len(made.answers), 'record')}.")
+
+
+def _frozen(store: Store, project: Project, round_: Round, policy: Policy) -> Selection:
+    made = selections.freeze(store, round_.id, policy)
+    if policy != policies.saved(project, round_):
+        policies.save(store, project, policy)
+    return made
 
 
 def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:

@@ -59,7 +59,7 @@ def launch_buttons(here: Place, config: Config) -> None:
         )
     parts.note(
         "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
-        "frozen selection, then evaluate on the test set. Run everything: both, with the present policy."
+        "frozen selection, then evaluate on the test set. Run everything: both, with the policy that Selection shows."
     )
     for sentence in models.remarks(config):
         parts.note(sentence)
