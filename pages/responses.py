@@ -23,7 +23,7 @@ with parts.page() as here:
         top = st.columns([2, 3], vertical_alignment="center")
         with top[0]:
             words = MEASURE_WORDS[wanted["measure"]]
-            parts.note(f"{plural(total, 'candidate')}, sorted by {words}, least confident first")
+            parts.note(f"{plural(total, 'candidate')}, the least confident first ({words[0].lower()}{words[1:]})")
         with top[1], st.container(horizontal=True, horizontal_alignment="right"):
             offset = tables.pages_of(total, "responses_page")
         frame, _ = results.candidates_page(here.store, here.round.id, offset=offset, limit=tables.PAGE, **wanted)

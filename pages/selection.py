@@ -20,7 +20,6 @@ from semievol.ui.selection import (
     threshold,
 )
 from semievol.ui.shell import actions, gates, parts, state, steps
-from semievol.ui.shell.formats import MEASURE_WORDS
 
 PARTS = {
     "review": "Review",
@@ -29,7 +28,7 @@ PARTS = {
     "measures": "Compare measures",
     "reviewers": "Reviewers",
     "history": "History",
-    "frozen": "Frozen selections",
+    "frozen": "Selections",
 }
 
 with parts.page() as here:
@@ -41,11 +40,12 @@ with parts.page() as here:
     )
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
     pool, calibration = state.candidates(here.store, here.round.id)
+    policy.follow_address(here)
 
     left, right = st.columns([5, 9], gap="medium")
     with left, parts.card("policy"):
         parts.heading("Policy", "The rule that decides which candidates become pseudo-labels.")
-        policy.form(here, pool)
+        policy.form(here, pool, calibration)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
     answers, by_expert = cut.outcome()
@@ -56,12 +56,11 @@ with parts.page() as here:
         threshold.histogram(
             pool,
             shown.measure,
-            MEASURE_WORDS[shown.measure],
+            cut.mask,
             lines,
             (lambda value: policy.drag(here, pool, value)) if policy.movable(shown) else None,
             key=f"threshold_{here.round.id}",
         )
-        consequences.legend()
         evidence.tiers(here, cut, pool, calibration, len(measures_of(pool)), kept)
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
@@ -70,7 +69,7 @@ with parts.page() as here:
         same = steps.frozen_as_shown(stored, shown, kept, int(by_expert.sum()))
         parts.act(
             "Freeze selection",
-            lambda: actions.freeze(here.store, here.round.id, shown),
+            lambda: actions.freeze(here.store, project, here.round, shown),
             type="secondary" if same else "primary",
             icon=":material/ac_unit:",
             width="stretch",

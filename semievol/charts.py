@@ -21,13 +21,13 @@ from numpy.typing import ArrayLike
 from semievol.palette import Palette, palette
 
 MEASURES = {
-    "answer_nll": "Answer confidence (NLL, nats)",
-    "answer_entropy": "Answer confidence (entropy, share of log K)",
-    "mean_nll": "Token confidence (mean NLL, nats)",
-    "token_entropy": "Token confidence (entropy, nats)",
-    "vote_entropy": "Agreement of votes (entropy, nats)",
+    "answer_nll": "Confidence in the answer (answer NLL)",
+    "answer_entropy": "Doubt between the answers (answer entropy)",
+    "mean_nll": "Confidence per token (mean NLL)",
+    "token_entropy": "Doubt while writing (token entropy)",
+    "vote_entropy": "Disagreement of the collaborators (vote entropy)",
 }
-"""Axis titles of the confidence measures; lower is more confident for all."""
+"""Names of the confidence measures in figures; lower is more confident for all."""
 
 HATCHES = ("", "/", ".", "x", "-", "\\")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")

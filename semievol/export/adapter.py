@@ -113,7 +113,7 @@ def _checked(
     wrong = fault(folder)
     if wrong:
         raise UserError(f"The adapter is damaged: {wrong}.", "adapter", "Fine-tune again.")
-    return Adapter(folder, stage, round_.number, run_id, about(folder).get("step"), complete)
+    return Adapter(folder, stage, round_.place, run_id, about(folder).get("step"), complete)
 
 
 def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:

@@ -58,7 +58,7 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
     task = version.task
     parts = [
         f"<h1>{_e(project.name)}</h1>",
-        f'<p class="quiet">SemiEvol Studio, round {round_.number}, opened {_e(round_.created)}, '
+        f'<p class="quiet">SemiEvol Studio, {_e(round_.full_title.lower())}, opened {_e(round_.created)}, '
         f"dataset version {version.number}.</p>",
         *_outcome(outcomes.evaluation(store, judged.id) if judged else None),
         *_data(version),

@@ -65,7 +65,7 @@ def training(store: Store, project: projects.Project, round_: Round, number: int
     if form not in FORMS:
         raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
     found, passports = pairs(store, project, round_, number), _passports(store, project, round_, number)
-    gold: Row = {"origin": "gold", "project": project.name, "round": round_.number, "selection": number}
+    gold: Row = {"origin": "gold", "project": project.name, "round": round_.place, "selection": number}
     return [
         FORMS[form](example)
         | _about(record)  # columns from here on are read by the Studio's own import; other trainers ignore them
@@ -120,7 +120,7 @@ def _passports(store: Store, project: projects.Project, round_: Round, number: i
         record_id, content_hash = row.pop("record_id"), row.pop("content_hash")
         del row["question"]
         row |= behind.get(record_id, {"votes": {}, "demonstrations": []})
-        row |= {"project": project.name, "round": round_.number, "selection": number, "frozen": frozen["created"]}
+        row |= {"project": project.name, "round": round_.place, "selection": number, "frozen": frozen["created"]}
         found[record_id] = row | {"policy": frozen["policy"], "content_hash": content_hash}
     return found
 

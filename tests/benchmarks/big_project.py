@@ -36,7 +36,7 @@ from semievol.store.runs import claims, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import allowed_answers
-from semievol.ui.shell import state
+from semievol.ui.shell import policies, state
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.service_calls import LABELS, SHARES, call
 from tests.ui.made import KnowingEngine
@@ -184,7 +184,7 @@ def reviewed(store: Store, round_: Round, truth: dict[str, str]) -> None:
 
 
 def frozen(store: Store, project: Project, round_: Round) -> int:
-    return selections.freeze(store, round_.id, state.policy_shown(project, round_)).number
+    return selections.freeze(store, round_.id, policies.saved(project, round_)).number
 
 
 def tuned(store: Store, project: Project, round_: Round, engine: DrawnEngine, number: int) -> None:

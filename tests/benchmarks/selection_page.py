@@ -48,7 +48,7 @@ PARTS = """() => {
   return {
     histogram: text(line) + drawn(line + " rect", "class") + drawn(line + " .sv-cut", "x1"),
     counts: text(side + ".sv-tile .sv-value"),
-    precision: text(side + ".sv-note"),
+    precision: text(side + ".sv-tiers"),
     "class mix": text(mix) + drawn(mix + "svg path", "d") + drawn(mix + "*", "style"),
   };
 }"""

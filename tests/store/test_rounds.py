@@ -77,6 +77,14 @@ def test_new_data_opens_a_new_round(world: World) -> None:
     assert rounds.open_round(world.store, world.project.id, world.config).version_id == version
 
 
+def test_every_round_of_a_project_has_a_name_of_its_own(world: World) -> None:
+    sibling = rounds.open_round(world.store, world.project.id, load("studio", assignments=["seed=1"]))
+    child = rounds.open_round(world.store, world.project.id, world.config, sibling.id)
+    assert [world.round.number, sibling.number, child.number] == [1, 1, 2]
+    found = rounds.list_rounds(world.store, world.project.id)
+    assert [one.full_title for one in found] == ["Round 1", "Round 2", "Round 3, after round 2"]
+
+
 def test_a_child_counts_on(world: World) -> None:
     child = rounds.open_round(world.store, world.project.id, world.config, world.round.id)
     grandchild = rounds.open_round(world.store, world.project.id, world.config, child.id)

@@ -175,9 +175,10 @@ def test_a_policy_that_cannot_be_saved_is_said_to_be_unsaved(
     with monkeypatch.context() as patch:
         patch.setattr(state, "update_project", full)
         app.slider(key="policy_value_slider").set_value(25.0).run()
+        press(app, "Save for everybody")
     assert not app.exception
     assert "Not saved: disk full." in told(app)
-    assert app.slider(key="policy_value_slider").value == 85.0
+    assert "You are trying this policy; nobody else sees it." in told(app)
 
 
 @pytest.mark.parametrize("by", ["the page", "another process"])

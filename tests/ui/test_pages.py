@@ -162,16 +162,6 @@ def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, stor
     assert frozen["size"] == 51  # 60 candidates, the most confident 85 %
 
 
-def test_the_slider_moves_the_policy_and_is_remembered(visit: Visit, store: Store) -> None:
-    project = made.with_results(store, until="justify")
-    app = visit("selection", project=project.id)
-    app.slider(key="policy_value_slider").set_value(25.0).run()
-    assert app.number_input(key="policy_value_number").value == 25.0
-    assert projects.find_project(store, project.id).settings["policy"]["rule"]["value"] == 0.25
-    again = visit("selection", project=project.id)
-    assert again.slider(key="policy_value_slider").value == 25.0
-
-
 def test_decisions_are_stored_signed_and_taken_back(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     app = visit("selection", project=project.id)

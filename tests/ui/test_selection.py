@@ -60,14 +60,14 @@ def _answer(app: AppTest, answer: str | None, button: str = "Save answer") -> Ap
 
 def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: Store, project: Project) -> None:
     app = _part(visit("selection", project=project.id), "blind")
-    assert "Verified precision: this round has no random review yet." in told(app)
+    assert "Not verified yet." in told(app)
     assert "If 0 of 40 are wrong, at most 2.0 % of the 51 kept and undecided candidates are wrong" in told(app)
     next(field for field in app.number_input if field.label == "Records").set_value(12).run()
     assert "If 0 of 12 are wrong, at most" in told(app)
     press(app, "Start the review")
     (review,) = reviews.list_reviews(store, _round(store, project))
     assert "0 of 12 answered" in told(app)
-    assert "Verified precision: a random review is in progress" in told(app)
+    assert "A random review is in progress." in told(app)
     gold = hidden_gold(store, project.version_id or 0)
     for _ in range(13):  # one of ten comes twice
         record_id, _ = reviews.get(store, review.id).sample.next_question() or ("", False)
@@ -77,7 +77,7 @@ def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: S
     wrong = sum(gold[i] != shown.shown[i] for i in shown.order)
     assert f"{wrong} of 12 drawn {'was' if wrong == 1 else 'were'} wrong. So at most" in told(app)
     assert "1 of 1 got the same answer" in told(app)
-    assert "(guaranteed with 95 % confidence)" in told(app)
+    assert "guaranteed with 95 % confidence" in told(app)
     assert len(history.history(store, project.id)) == 12
 
 
@@ -326,14 +326,17 @@ def test_history_is_searched(store: Store, project: Project, visit: Visit) -> No
 
 def test_under_shift_nothing_is_estimated(visit: Visit, store: Store, project: Project) -> None:
     words = told(visit("selection", project=project.id))  # their texts say of which split they are
-    assert "Labeled and unlabeled records differ: a classifier can tell their texts apart" in words
-    assert "<b>Estimated precision:" not in words
+    assert (
+        "Cannot be estimated: labeled and unlabeled records differ, as a classifier can tell their texts apart."
+        in words
+    )
+    assert "Estimated: not known, on a scale from 0 to 100 %" in words
     with store.write() as connection:
         alike = {"auc": 0.52, "p_value": 0.41, "labeled": 40, "pool": 60}
         connection.execute(schema.rounds.update().values(shift=alike))
     words = told(visit("selection", project=project.id))
-    assert "<b>Estimated precision:" in words
-    assert "The unlabeled records look like them (AUC 0.52, texts p = 0.410" in words
+    assert re.search(r"Too few checked records to say; at least \d more are needed\.", words)
+    assert "Estimated: The unlabeled records look like them (AUC 0.52, texts p = 0.410" in words
 
 
 def test_what_speaks_to_the_model_is_never_accepted_unseen(store: Store, visit: Visit) -> None:
@@ -408,28 +411,45 @@ def test_the_words_of_a_frozen_selection() -> None:
     assert evidence.sentences(None) == []
 
 
-def test_where_all_that_is_kept_was_trained_on_nothing_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bulk decision can put all of the pool into training, and leaves the calibration records."""
-    said: list[str] = []
-    monkeypatch.setattr(evidence.parts, "html", said.append)
+def test_the_estimate_is_one_bar_one_sentence_and_a_fold() -> None:
+    found = Evidence(kept=600, drawn=60, wrong=3, low=12, high=61)
+    alike = ShiftResult(0.51, {"texts": 0.4})
+    tier = evidence.estimated(found, alike, 3, False)
+    assert tier.sentence == (
+        "Of the 600 answers that the policy keeps, between 89.8 % and 98.0 % are right, judged from 60 checked records."
+    )
+    assert tier.share == pytest.approx((1 - 61 / 600, 1 - 12 / 600))
+    shown = evidence._markup(tier)
+    assert "style='left:89.83%;width:8.17%'" in shown
+    assert "aria-label='Estimated: 89.8 to 98.0 % right, on a scale from 0 to 100 %'" in shown
+    assert "AUC" not in shown  # statistics are folded
+    assert any("AUC 0.51" in detail for detail in tier.details)
+    few = evidence.estimated(replace(found, drawn=13), alike, 3, False)
+    assert few.sentence == "Too few checked records to say; at least 1 more is needed."
+    assert few.share is None
+
+
+def test_where_all_that_is_kept_was_trained_on_nothing_is_estimated() -> None:
+    """A decision on many at once can put all of the pool into training, and leaves the calibration records."""
     found = Evidence(kept=0, drawn=148, wrong=11, low=0, high=0, earlier=350)
-    evidence._estimated(found, ShiftResult(None, {}), 3, False)
-    assert "not enough evidence.</b> An earlier round was trained on all of these candidates" in said[0]
+    tier = evidence.estimated(found, ShiftResult(None, {}), 3, False)
+    assert tier.sentence == "Cannot be estimated: an earlier round was trained on all these answers."
+    assert tier.share is None
     assert evidence.sentences({"estimated": asdict(found)}) == []
 
 
 @pytest.mark.parametrize(
     ("calibration", "words"),
     [
-        (0.2, "Earlier rounds have used up all calibration records"),
-        (0, "No calibration records are held out in this round"),
+        (0.2, "earlier rounds have used up all checked records"),
+        (0, "no records are held back for checking in this round"),
     ],
 )
 def test_why_a_later_round_has_no_calibration_records(
     store: Store, monkeypatch: pytest.MonkeyPatch, calibration: float, words: str
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(evidence.parts, "note", said.append)
+    monkeypatch.setattr(evidence.parts, "html", said.append)
     project = made.with_data(store)
     projects.update_project(store, project.id, settings={"calibration": calibration, "calibration_minimum": 8})
     project = projects.find_project(store, project.id)
@@ -438,7 +458,7 @@ def test_why_a_later_round_has_no_calibration_records(
     none = results.calibration_frame(store, round_.id).head(0)
     here = Place(store, [project], project, [round_], round_, [], None)
     evidence.tiers(here, Cut(Policy(), pool), pool, none, 3, 30)
-    assert f"not enough evidence. {words}." in said[0]
+    assert f"Cannot be estimated: {words}." in said[0]
 
 
 def test_a_frozen_selection_says_of_how_many_its_estimate_speaks() -> None:
@@ -451,15 +471,15 @@ def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Sto
     words = told(app)
     assert "judged from 8 calibration records" in words
     known = app.dataframe[0].value["Measure"].tolist()
-    assert "Answer confidence (NLL)" in known
-    assert "Agreement of votes (entropy)" in known
-    assert "Use Answer confidence (NLL)" not in [button.label for button in app.button]  # it is in use
+    assert "Confidence in the answer (answer NLL)" in known
+    assert "Disagreement of the collaborators (vote entropy)" in known
+    assert "Use “Confidence in the answer”" not in [button.label for button in app.button]  # it is in use
 
     def measure() -> Any:
         return next(box for box in app.selectbox if box.label == "Measure")
 
     measure().set_value("vote_entropy").run()
-    press(app, "Use Answer confidence (NLL)")
+    press(app, "Use “Confidence in the answer”")
     assert measure().value == "answer_nll"
 
 

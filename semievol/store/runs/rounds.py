@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from semievol import config as settings
 from semievol.config import Config
@@ -27,7 +27,9 @@ rounds are found again."""
 
 @dataclass(frozen=True)
 class Round:
-    """config: the settings with which the round was opened."""
+    """config: the settings with which the round was opened. number: how many rounds lie one after the other up to this
+    one, so that two rounds of a project can have the same. place, parent_place: which round of its project this is, and
+    which its parent is, counted from 1: what people call it by."""
 
     id: int
     project_id: int
@@ -36,6 +38,18 @@ class Round:
     version_id: int
     config: Config
     created: str
+    place: int
+    parent_place: int | None
+
+    @property
+    def title(self) -> str:
+        """Its name on the screen, which no other round of the project has: "Round 3"."""
+        return f"Round {self.place}"
+
+    @property
+    def full_title(self) -> str:
+        """The title with the round that it continues: "Round 3, after round 1"."""
+        return self.title if self.parent_place is None else f"{self.title}, after round {self.parent_place}"
 
 
 def open_round(
@@ -188,6 +202,14 @@ def identity_of(version_id: int, parent_id: int | None, adapter: str | None, con
 
 
 def _load(store: Store, where: ColumnElement[bool]) -> list[Round]:
-    query = select(*(schema.rounds.c[field.name] for field in fields(Round)))
-    rows = store.rows(query.where(where).order_by(schema.rounds.c.id))
+    c, other = schema.rounds.c, schema.rounds.alias("other").c
+
+    def place(id: ColumnElement[int]) -> ColumnElement[int]:
+        """How many rounds of the project were opened up to this one."""
+        return select(func.count()).where(other.project_id == c.project_id, other.id <= id).scalar_subquery()
+
+    columns = [c[field.name] for field in fields(Round) if field.name in c]
+    parent = case((c.parent_id.is_not(None), place(c.parent_id)))
+    query = select(*columns, place(c.id).label("place"), parent.label("parent_place"))
+    rows = store.rows(query.where(where).order_by(c.id))
     return [Round(**{**row._asdict(), "config": settings.validate(row.config)}) for row in rows]

@@ -85,7 +85,7 @@ def _counts(here: Place) -> None:
             ("Test", formats.count(counts.get("test", 0)), "records to test models on"),
             (
                 "Round",
-                str(here.round.number) if here.round_or_none else formats.DASH,
+                str(here.round.place) if here.round_or_none else formats.DASH,
                 formats.moment(here.round.created) if here.round_or_none else "no round yet",
             ),
         ]

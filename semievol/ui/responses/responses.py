@@ -46,7 +46,7 @@ def filters(here: Place) -> dict[str, Any]:
     measure = columns[4].selectbox(
         "Sort by",
         MEASURES,
-        format_func=lambda m: formats.MEASURE_WORDS[m],
+        format_func=formats.measure,
         key=_MEASURE,
         bind="query-params",
         help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get(_MEASURE, MEASURES[0])],
@@ -85,7 +85,10 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
     if frame.empty:
         parts.note("No candidate matches these filters.")
         return None
-    shown = frame.assign(agreed=frame["agreed"].map({True: "agreed", False: "disputed"}))
+    shown = frame.assign(
+        agreed=frame["agreed"].map({True: "agreed", False: "disputed"}),
+        **{measure: [formats.confidence(measure, value) for value in frame[measure]]},
+    )
     names = {
         "question": "Question",
         "answer": "Candidate",
@@ -118,7 +121,7 @@ def record_in_full(here: Place, record_id: str) -> None:
             words = record.named_answer(task, view.record, candidate.answer)
             how = "agreed" if candidate.agreed else "decided by self-justify" if candidate.justified else "disputed"
             numbers = [
-                labelled(formats.MEASURE_WORDS[m], node("num", f" {formats.score(v)}", tag="span"), classes="")
+                labelled(formats.MEASURE_WORDS[m], node("num", f" {formats.confidence(m, v)}", tag="span"), classes="")
                 for m, v in candidate.confidences.items()
             ]
             paint.draw(

@@ -25,7 +25,7 @@ def nodes(
     if line.get("flagged"):
         why = "left out: its text reads like instructions to a model"
     settled = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
-    facts = f"{formats.MEASURE_WORDS[measure]} {formats.score(value)}, 0 is certain · {why} · {settled}"
+    facts = f"{formats.MEASURE_WORDS[measure]} {formats.confidence(measure, value)} · {why} · {settled}"
     made = [
         group(
             "between", labelled("Candidate", record.chip(words, bool(line["agreed"]))), node("num", facts, tag="span")

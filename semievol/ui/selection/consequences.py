@@ -14,7 +14,7 @@ from semievol.ui.shell.paint import Node, draw, group, node
 from semievol.ui.shell.state import Place
 
 MOST_CLASSES = 30
-STARVED = 0.5  # a class is pointed out if its share among the kept is below this part of its share among the labeled
+RARE = 0.5  # a class is pointed out if its share among the kept is below this part of its share among the labeled
 
 
 def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> None:
@@ -26,7 +26,7 @@ def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> No
             (
                 "Kept",
                 formats.count(kept),
-                f"{formats.percent(kept / total)} of {len(pool):,} candidates",
+                f"{formats.percent(kept / total)} of {formats.plural(len(pool), 'candidate')}",
                 "Candidates that the policy accepts, changed by the expert's decisions.",
             ),
             ("By the policy", formats.count(by_policy), formats.percent(by_policy / total)),
@@ -34,14 +34,6 @@ def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> No
             ("Agreed", formats.percent(agreed / total), f"{formats.count(len(pool) - agreed)} disputed"),
         ],
         strong=0,
-    )
-
-
-def legend() -> None:
-    parts.html(
-        "<div class='sv-legend'><span>agreed</span><span class='sv-amber'>disputed</span>"
-        "<span class='sv-faint'>left out</span><span style='margin-left:auto' class='sv-none'>"
-        "drag the line, or focus it and use the arrow keys</span></div>"
     )
 
 
@@ -56,9 +48,8 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
     left, right = st.columns([5, 2], vertical_alignment="center")
     with left:
         parts.note(
-            "No calibration records were held out, so the precision cannot be estimated yet. Cross-fitting lets models "
-            f"that never saw a labeled record answer it. It costs {crossfit.FOLDS} warm-ups and answers to "
-            f"{formats.plural(labeled, 'record')}{time}; the estimate is approximate."
+            "Cross-fitting can estimate it, roughly: the labeled records are answered by models that never saw them. "
+            f"It costs {crossfit.FOLDS} warm-ups and answers to {formats.plural(labeled, 'record')}{time}."
         )
     busy = here.active is not None and here.active.round_id == round_.id
     arguments = (here.project, round_, crossfit.FOLDS)
@@ -97,9 +88,9 @@ def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
         "<div class='sv-legend'><span>kept</span><span class='sv-faint'>all candidates</span>"
         "<span class='sv-line-only'>labeled</span></div>"
     )
-    starved = [str(name) for name, line in shares.iterrows() if line["kept"] < STARVED * line["labeled"]]
-    if starved and counts["kept"].sum():
-        st.text(f"Less than half as frequent as among the labeled records: {formats.series(starved[:8])}.")
+    rarer = [str(name) for name, line in shares.iterrows() if line["kept"] < RARE * line["labeled"]]
+    if rarer and counts["kept"].sum():
+        st.text(f"Less than half as frequent as among the labeled records: {formats.series(rarer[:8])}.")
 
 
 def _counted(known: pd.Categorical) -> pd.Series[float]:
@@ -114,6 +105,6 @@ def _class(name: str, shares: pd.Series[float], top: float) -> Node:
     words += f", {formats.percent(labeled)} of labeled records"
     bars = [node("fill top", width=100 * kept / top), node("fill", width=100 * pool / top)]
     mark = group("reach", node("mark"), width=100 * labeled / top)
-    starving = kept < STARVED * labeled
-    number = node("num low" if starving else "num", formats.percent(kept))
+    rare = kept < RARE * labeled
+    number = node("num low" if rare else "num", formats.percent(kept))
     return group("mix", node("name", name), group("pair", *bars, mark, label=words), number)

@@ -1,14 +1,16 @@
-"""How many of the kept answers are wrong, in plain sentences, each with its basis (docs/evidence.md, Two tiers).
+"""How many of the kept answers are right: for each tier one bar and one sentence, with the statistics folded away.
 
 Estimated: from calibration records. Assumes that labeled and unlabeled data are alike; where they are not, nothing is
-estimated. Verified: from random reviews of the pool. Assumes only that the reviewer is right. Computes nothing; see the
-package `semievol.evidence`.
+estimated. Verified: from random reviews of the pool. Assumes only that the reviewer is right (docs/evidence.md, Two
+tiers). Computes nothing; see the package `semievol.evidence`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -30,8 +32,25 @@ FEWEST = (
 LOOKS = {
     "texts": "a classifier can tell their texts apart",
     "classes": "their answers are distributed differently",
-    "errors": "random reviews found another error rate than calibration",
+    "errors": "random reviews found another error rate than the checked records",
 }
+HELP = "Precision: right answers among the kept ones, divided by all kept ones."
+CHECKED = (
+    "Checked records (calibration records) are labeled records that were kept out of training. They were answered like "
+    "the unlabeled ones, so it is known which of these answers are right."
+)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What one tier says. share: the least and the largest share that is right, in [0, 1], None where nothing may be
+    said; details: the statistics behind it; warning: whether something is amiss."""
+
+    title: str
+    sentence: str
+    share: tuple[float, float] | None = None
+    details: tuple[str, ...] = ()
+    warning: bool = False
 
 
 def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, measures: int, kept: int) -> None:
@@ -41,69 +60,83 @@ def tiers(here: Place, cut: Cut, pool: pd.DataFrame, calibration: pd.DataFrame, 
         st.text(why)
     round_id = here.round.id
     past = state.reviews(here.store, round_id)
+    shown = []
     if not why and len(calibration):
         fitted = bool(calibration["cross_fitted"].any())
         classes = state.class_shift(here.store, round_id, here.task)
         looks = summary.compared(rounds.shift(here.store, round_id), classes, past, cut, pool, calibration)
-        _estimated(cut.evidence(measures_tried=measures), looks, measures, fitted)
-    elif not why and here.round.parent_id is not None:
-        gone = "Earlier rounds have used up all calibration records"
-        none = gone if rounds.held(here.store, round_id) else "No calibration records are held out in this round"
-        parts.note(
-            f"Estimated precision: not enough evidence. {none}. A random review (below) can verify the precision "
-            "instead."
-        )
-    bulk = decisions.in_bulk(here.store, here.project.id) if past else ()
-    _verified(summary.verified(past, cut, pool, bulk), kept, past)
+        shown.append(estimated(cut.evidence(measures_tried=measures), looks, measures, fitted))
+    elif not why:
+        shown.append(Tier("Estimated", _unchecked(here)))
+    at_once = decisions.in_bulk(here.store, here.project.id) if past else ()
+    shown.append(verified(summary.verified(past, cut, pool, at_once), kept, past))
+    _draw(shown)
 
 
-def _estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int, fitted: bool) -> None:
+def _unchecked(here: Place) -> str:
+    """Why there are no calibration records."""
+    if here.round.parent_id is None:
+        return "Cannot be estimated: no labeled records were held back for checking."
+    if rounds.held(here.store, here.round.id):
+        return "Cannot be estimated: earlier rounds have used up all checked records."
+    return "Cannot be estimated: no records are held back for checking in this round."
+
+
+def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int, fitted: bool) -> Tier:
+    """The tier of the calibration records."""
+    title = "Estimated, roughly" if fitted else "Estimated"
     if found is None or not found.drawn or not found.kept:
         trained = found is not None and found.earlier and not found.kept
-        why = (
-            "An earlier round was trained on all of these candidates"
-            if trained
-            else "The policy keeps no calibration record"
-        )
-        parts.html(
-            f"<p class='sv-note'><b>Estimated precision: not enough evidence.</b> {why}. A random review (below) can "
-            "verify the precision instead.</p>"
-        )
-        return
+        why = "an earlier round was trained on all these answers" if trained else "no checked record is among the kept"
+        return Tier(title, f"Cannot be estimated: {why}.")
     if compared.shifted:
         reasons = formats.series([LOOKS[name] for name in compared.shifted])
-        parts.html(
-            f"<div class='sv-warn'><b>Labeled and unlabeled records differ: {reasons}</b> ({_figures(compared)}). "
-            "Calibration records therefore say nothing about the unlabeled records, and no precision is estimated. A "
-            "random review (below) can verify it in any case.</div>"
+        return Tier(
+            title,
+            f"Cannot be estimated: labeled and unlabeled records differ, as {reasons}.",
+            details=(
+                f"Calibration records say nothing about unlabeled records that are unlike them ({_figures(compared)}). "
+                "A random review can verify the precision in any case.",
+            ),
+            warning=True,
         )
-        return
-    low, high = 1 - found.high / max(found.kept, 1), 1 - found.low / max(found.kept, 1)
-    enough = found.drawn >= FEWEST
-    title = "Estimated precision, approximate" if fitted else "Estimated precision"
-    kind = "cross-fitted record" if fitted else "calibration record"
-    between = f"between {formats.percent(low)} and {formats.percent(high)} (95 % confidence)"
-    head = between if enough else "not enough evidence"
+    low, high = 1 - found.high / found.kept, 1 - found.low / found.kept
+    between = f"between {formats.percent(low)} and {formats.percent(high)}"
     alike = (
-        f"The unlabeled records look like them ({_figures(compared)})"
+        f"The unlabeled records look like them ({_figures(compared)})."
         if compared.looked
-        else "Whether the unlabeled records are like them was not checked"
+        else "Whether the unlabeled records are like them was not checked."
     )
-    before = (
-        f" The policy also keeps {formats.plural(found.earlier, 'candidate')} that an earlier round was trained on. "
-        "Calibration says nothing about them; a random review does."
-        if found.earlier
-        else ""
+    judged = (
+        f"Under this policy {'falls' if found.drawn == 1 else 'fall'} {formats.plural(found.drawn, 'checked record')}; "
+        f"{found.wrong:,} of them {'is' if found.wrong == 1 else 'are'} answered wrongly."
     )
-    fewest = formats.plural(FEWEST - found.drawn, f"more {kind}")
-    more = "" if enough else f" For a statement, at least {fewest} without an error would be needed."
-    parts.html(
-        f"<p class='sv-note'><b>{title}: {head}.</b> "
-        f"Of the {formats.plural(found.kept, 'candidate')} that the policy keeps, between {found.low:,} and "
-        f"{found.high:,} are wrong, before your corrections. This is judged from "
-        f"{formats.plural(found.drawn, kind)}, of which {found.wrong:,} {'is' if found.wrong == 1 else 'are'} wrong. "
-        f"{alike}.{more} The interval stays valid if you look for a good threshold and choose any of the {measures} "
-        f"measures.{before}</p>"
+    details = [CHECKED, judged, alike]
+    if fitted:
+        details.append(
+            "Here they are cross-fitted: models that never saw them answered them, each trained on fewer records than "
+            "the round's own model, so the estimate is approximate."
+        )
+    details.append(
+        f"With 95 % confidence, between {found.low:,} and {found.high:,} of the "
+        f"{formats.plural(found.kept, 'candidate')} that the policy keeps are wrong, before your corrections. This "
+        f"stays valid if you look for a good threshold and choose any of the {measures} measures."
+    )
+    if found.earlier:
+        details.append(
+            f"The policy also keeps {formats.plural(found.earlier, 'candidate')} that an earlier round was trained on. "
+            "Calibration says nothing about them; a random review does."
+        )
+    if found.drawn < FEWEST:
+        missing = FEWEST - found.drawn
+        needed = f"at least {missing} more {'is' if missing == 1 else 'are'} needed"
+        return Tier(title, f"Too few checked records to say; {needed}.", details=tuple(details))
+    return Tier(
+        title,
+        f"Of the {found.kept:,} answers that the policy keeps, {between} are right, judged from {found.drawn:,} "
+        "checked records.",
+        (low, high),
+        tuple(details),
     )
 
 
@@ -117,37 +150,71 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {formats.score(p)}"
 
 
-def _verified(best: Verified | None, kept: int, past: Sequence[Review]) -> None:
+def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
+    """The tier of the random reviews. kept: number of records accepted."""
+    title = "Verified"
     if best is None:
-        none = "this round has no random review yet. Start one below, under “I have time for 40”."
+        sentence = "Not verified yet. Check some at random under “I have time for 40”."
         if past:
-            none = "no random review of this round has enough answers. Start another one under “I have time for 40”."
+            sentence = "No random review of this round has enough answers. Start another one."
         if any(review.open for review in past):
-            none = "a random review is in progress. Its result appears here once it is valid."
-        parts.note(f"Verified precision: {none}")
-        return
-    rest = f"of {best.reviewed} drawn at random, {best.wrong} {'was' if best.wrong == 1 else 'were'} wrong"
-    rest += f" (random review {best.review.number})"
+            sentence = "A random review is in progress. Its result appears here once it is valid."
+        return Tier(title, sentence)
+    found = (
+        f"Random review {best.review.number}: of {best.reviewed:,} drawn at random, {best.wrong:,} "
+        f"{'was' if best.wrong == 1 else 'were'} wrong."
+    )
     if best.fixed:
-        rest += f", and {formats.plural(best.fixed, 'error')} {'was' if best.fixed == 1 else 'were'} corrected since"
+        found += f" {formats.plural(best.fixed, 'error')} {'was' if best.fixed == 1 else 'were'} corrected since."
+    details = (f"{found} This assumes only that the reviewer is right.",)
     if best.doubtful:
-        parts.html(
-            "<div class='sv-warn'><b>More errors were corrected than the random review allows for.</b> Its answers or "
-            f"the corrections are doubtful: {rest}. Start another random review.</div>"
+        sentence = "More errors were corrected than the random review allows for: it, or the corrections, are doubtful."
+        return Tier(title, f"{sentence} Start another review.", details=details, warning=True)
+    if best.outside:
+        known = f"Of the others, at most {best.most:,} are wrong (95 % confidence). "
+        return Tier(
+            title,
+            f"Known for a part only: {formats.plural(best.outside, 'kept record')} "
+            f"{'was' if best.outside == 1 else 'were'} not in the set that was reviewed.",
+            details=(known + details[0], "Start another random review, or make the policy stricter."),
         )
-    elif best.outside:
-        parts.html(
-            f"<p class='sv-note'><b>Verified precision: only for a part.</b> The reviewed set did not contain "
-            f"{best.outside:,} of the records kept now. Of those that it contained, at most {best.most:,} are wrong "
-            f"(95 % confidence): {rest}. Start another random review, or make the policy stricter.</p>"
-        )
+    if not kept:
+        return Tier(title, "The policy keeps nothing.", details=details)
+    least = math.floor(1000 * (1 - best.most / kept)) / 1000
+    return Tier(
+        title,
+        f"Of the {kept:,} that you keep, at least {formats.percent(least)} are right, guaranteed with 95 % confidence.",
+        (least, 1.0),
+        (f"At most {best.most:,} of them are wrong.", *details),
+    )
+
+
+def _draw(shown: Sequence[Tier]) -> None:
+    """Both tiers, one below the other, and the fold with what stands behind them."""
+    head = f"<div class='sv-label' title='{HELP}'>How many of the kept answers are right</div>"
+    parts.html(f"<div class='sv-tiers'>{head}{''.join(_markup(tier) for tier in shown)}</div>")
+    with st.expander("How this is known"):
+        for tier in shown:
+            for detail in tier.details or ("Nothing is known yet.",):
+                parts.note(f"{tier.title}: {detail}")
+
+
+def _markup(tier: Tier) -> str:
+    """The tier's title, bar (0 to 100 %), figure and sentence. The bar's text says the same without colour."""
+    if tier.share is None:
+        figure, words, fill = formats.DASH, "not known", ""
     else:
-        share = f"{math.floor(1000 * (1 - best.most / kept)) / 10:.1f} %" if kept else formats.DASH
-        parts.html(
-            f"<p class='sv-note'><b class='sv-good'>Verified precision: at least {share} (guaranteed with 95 % "
-            f"confidence).</b> Of the {kept:,} you keep, at most {best.most:,} are wrong: {rest}. This assumes only "
-            "that the reviewer is right.</p>"
-        )
+        low, high = (100 * share for share in tier.share)
+        figure = f"{low:.1f} to {high:.1f} %" if high < 100 else f"{low:.1f} % or more"
+        words, fill = f"{figure} right", f"<i style='left:{low:.2f}%;width:{max(high - low, 0.6):.2f}%'></i>"
+    classes = "sv-tier sv-amiss" if tier.warning else "sv-tier"
+    return (
+        f"<div class='{classes}'><b>{escape(tier.title)}</b>"
+        f"<div class='sv-interval{'' if fill else ' sv-unknown'}' role='img' "
+        f"aria-label='{escape(tier.title)}: {escape(words)}, on a scale from 0 to 100 %'>{fill}"
+        f"<span>0 %</span><span>50 %</span><span>100 %</span></div>"
+        f"<b class='sv-figure'>{escape(figure)}</b><p>{escape(tier.sentence)}</p></div>"
+    )
 
 
 def sentences(known_then: Mapping[str, Any] | None) -> Sequence[str]:
@@ -163,7 +230,7 @@ def sentences(known_then: Mapping[str, Any] | None) -> Sequence[str]:
             f" of {known['kept']:,}" if known.get("earlier") else ""
         )  # the estimate leaves out what was trained on before
         found.append(f"between {known['low']:,} and {known['high']:,}{of} wrong ({tier})")
-    verified = known_then.get("verified")
-    if verified and not verified["outside"]:
-        found.append(f"at most {verified['wrong_at_most']:,} wrong (verified)")
+    proven = known_then.get("verified")
+    if proven and not proven["outside"]:
+        found.append(f"at most {proven['wrong_at_most']:,} wrong (verified)")
     return found

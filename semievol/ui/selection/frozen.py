@@ -21,7 +21,7 @@ def compare(here: Place) -> None:
     """The table of selections, the differences between two of them, and the origin of each record."""
     found = sorted(selections.selections(here.store, here.round.id), key=lambda one: -one["number"])
     parts.heading(
-        "Frozen selections", "A frozen selection has a number and never changes. Fine-tuning uses the newest one."
+        "Selections", "A selection is numbered and never changes once it is frozen. Fine-tuning uses the newest one."
     )
     if not found:
         parts.note(NONE)
@@ -48,7 +48,7 @@ def _line(one: Mapping[str, Any]) -> dict[str, Any]:
         "By expert": int((one.get("origins") or {}).get("expert", 0)),
         "Policy": policy.in_words(Policy.model_validate(stored)) if stored else "",
         "Evidence at that time": "; ".join(evidence.sentences(one["evidence"])) or "not enough evidence",
-        "Frozen": formats.moment(one["created"]),
+        "Made": formats.moment(one["created"]),
     }
 
 
@@ -78,6 +78,7 @@ def _rows(part: pd.DataFrame, what: str) -> pd.DataFrame:
 def _passports(here: Place, number: int) -> None:
     """One page of the selection's records, each with the origin of its answer."""
     frame = selections.selection_frame(here.store, here.round.id, number)
+    frame["answer_nll"] = [formats.confidence("answer_nll", value) for value in frame["answer_nll"]]
     frame["decided_at"] = [formats.moment(at) if at == at else "" for at in frame["decided_at"]]
     offset = tables.pages_of(len(frame), f"passports_{number}")
     parts.note(f"Origin of each answer in selection {number} ({formats.plural(len(frame), 'record')}):")
@@ -91,7 +92,7 @@ PASSPORT = {
     "candidate": "Candidate",
     "agreed": "Agreed",
     "justified": "Justified",
-    "answer_nll": "Answer confidence (NLL)",
+    "answer_nll": formats.MEASURE_WORDS["answer_nll"],
     "reviewer": "Reviewer",
     "decided_at": "Decided",
     "note": "Note",

@@ -37,7 +37,8 @@ def choose(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> N
         return
     part = f"; the first {SHOWN} are shown" if len(found) > SHOWN else ""
     parts.note(f"{formats.plural(len(found), 'candidate')} found{part}.")
-    shown = found.head(SHOWN).assign(value=found[measure].head(SHOWN))
+    values = [formats.confidence(measure, value) for value in found[measure].head(SHOWN)]
+    shown = found.head(SHOWN).assign(value=values)
     names = {"question": "Question", "answer": "Candidate", "value": formats.MEASURE_WORDS[measure]}
     tables.table(shown, "bulk_preview", names, WIDTHS, height=280)
     revision = results.revision(here.store, here.round.id)

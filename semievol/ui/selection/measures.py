@@ -32,7 +32,7 @@ def measures(here: Place) -> None:
     tables.figure(charts.risk_coverage(curves, dark=state.dark()), key="risk_coverage", height=320)
     lines = [
         {
-            "Measure": formats.MEASURE_WORDS[name],
+            "Measure": formats.measure(name),
             "Wrong on average, %": 100 * area,
             "Above the best possible order, points": 100 * suggested.excess[name],
         }
@@ -40,13 +40,13 @@ def measures(here: Place) -> None:
     ]
     tables.table(pd.DataFrame(lines), "areas")
     reason = suggested.reason
-    for name, words in formats.MEASURE_WORDS.items():
-        reason = reason.replace(name, words)
+    for name in formats.MEASURE_WORDS:
+        reason = reason.replace(name, formats.measure(name))
     parts.note(reason)
     known = policy.current(here)
     if suggested.measure != known.measure:
         words = formats.MEASURE_WORDS[suggested.measure]
-        st.button(f"Use {words}", on_click=policy.take_measure, args=(here, suggested.measure))
+        st.button(f"Use “{words}”", on_click=policy.choose_measure, args=(here, suggested.measure))
 
 
 @st.cache_data(max_entries=3, show_spinner="Comparing the measures", hash_funcs=state.HASH)

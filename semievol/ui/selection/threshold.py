@@ -13,7 +13,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from semievol.ui.shell import formats
+
 BINS = 48
+KINDS = ("agreed", "disputed", "agreed_kept", "disputed_kept")
 
 _histogram = st.components.v2.component(
     "semievol_threshold",
@@ -23,19 +26,21 @@ _histogram = st.components.v2.component(
 )
 
 
-def bins(frame: pd.DataFrame, measure: str) -> dict[str, Any]:
-    """Bin edges (evenly spaced on a square-root axis) and the counts of agreed and disputed candidates per bin."""
-    values = frame[measure].to_numpy(dtype=float) if measure in frame else np.array([])
-    agreed = frame["agreed"].to_numpy(dtype=bool) if measure in frame else np.array([], dtype=bool)
+def bins(frame: pd.DataFrame, measure: str, kept: np.ndarray) -> dict[str, Any]:
+    """Bin edges, evenly spaced on a square-root axis, and the counts per bin: of agreed and of disputed candidates
+    (`agreed`, `disputed`), and of those among them that are kept (`agreed_kept`, `disputed_kept`)."""
+    values = frame[measure].to_numpy(dtype=float) if measure in frame else np.full(len(frame), np.nan)
     known = np.isfinite(values)
-    values, agreed = values[known], agreed[known]
+    values = values[known]
     largest = float(values.max()) if len(values) and values.max() > 0 else 1.0
+    place = np.minimum((np.sqrt(np.maximum(values, 0) / largest) * BINS).astype(np.int64), BINS - 1)
+    disputed = ~frame["agreed"].to_numpy(dtype=bool)[known]
+    counts = np.bincount(place * 4 + 2 * kept[known] + disputed, minlength=4 * BINS).reshape(BINS, 4)
+    columns = (counts[:, 0] + counts[:, 2], counts[:, 1] + counts[:, 3], counts[:, 2], counts[:, 3])
     edges = np.linspace(0, np.sqrt(largest), BINS + 1) ** 2
     edges[-1] = largest
-    return {
+    return {name: column.tolist() for name, column in zip(KINDS, columns, strict=True)} | {
         "edges": edges.tolist(),
-        "agreed": np.histogram(values[agreed], edges)[0].tolist(),
-        "disputed": np.histogram(values[~agreed], edges)[0].tolist(),
         "largest": largest,
     }
 
@@ -43,20 +48,19 @@ def bins(frame: pd.DataFrame, measure: str) -> dict[str, Any]:
 def histogram(
     frame: pd.DataFrame,
     measure: str,
-    words: str,
+    kept: np.ndarray,
     lines: Mapping[str, float],
     on_change: Callable[[float], None] | None,
     key: str,
 ) -> None:
-    """Draws the histogram. on_change(value) is called when the line was moved; None makes the line fixed.
-
-    lines: the threshold for each part (all, agreed, disputed); words: the name of the measure, for the axis.
-    """
-    data = bins(frame, measure) | {
+    """Draws the histogram. kept: whether the policy keeps each candidate; lines: the threshold for each part (all,
+    agreed, disputed). on_change(value) is called when the line was moved; None makes it fixed."""
+    data = bins(frame, measure, kept) | {
         "lines": [{"part": part, "value": value} for part, value in lines.items()],
         "movable": on_change is not None,
-        "words": f"{words}, lower is more confident",
-        "label": f"Histogram of {words} with the threshold",
+        "words": f"{formats.measure(measure)}, on a square-root scale",
+        "label": f"Histogram of the candidates by {formats.measure(measure)}, with the threshold",
+        "probability": measure in ("answer_nll", "mean_nll"),
     }
 
     def moved() -> None:

@@ -6,6 +6,7 @@ from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.jobs import intake, launch, planning
 from semievol.jobs.launch import Span
+from semievol.selection.summary import Selection
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import selections
@@ -13,7 +14,7 @@ from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import formats, notices, router, state
+from semievol.ui.shell import formats, notices, policies, router, state
 
 
 def open_sample() -> None:
@@ -24,7 +25,7 @@ def open_sample() -> None:
 
 def from_the_start(store: Store, project: Project, config: Config, span: Span, parent_id: int | None = None) -> Run:
     """Runs a span that begins with `warm_up`, in the round that belongs to these settings. Of a span that includes
-    `select`, the selection is frozen by the policy."""
+    `select`, the selection is frozen by the policy that the visitor sees."""
     config = _to_start(store, project, config, span, parent_id)
     return _started(launch.start(store, project, config, span.first, span.until, parent_id=parent_id))
 
@@ -36,7 +37,7 @@ def fine_tune(store: Store, project: Project, config: Config, round_: Round | No
     """
     round_, config, number = _to_tune(store, project, config, round_)
     if number is None:
-        number = selections.freeze(store, round_.id, config.policy).number
+        number = _frozen(store, project, round_, config.policy).number
     first, until = launch.FINE_TUNE
     return _started(launch.start(store, project, config, first, until, selection=number, round_id=round_.id))
 
@@ -58,10 +59,17 @@ def obstacle(
     return ""
 
 
-def freeze(store: Store, round_id: int, policy: Policy) -> None:
-    """Freezes what the policy and the experts' decisions keep, as a numbered selection."""
-    made = selections.freeze(store, round_id, policy)
+def freeze(store: Store, project: Project, round_: Round, policy: Policy) -> None:
+    """Freezes what the policy and the experts' decisions keep, as a numbered selection. Saves the policy, too."""
+    made = _frozen(store, project, round_, policy)
     notices.say(f"Selection {made.number} is frozen with {formats.plural(len(made.answers), 'record')}.")
+
+
+def _frozen(store: Store, project: Project, round_: Round, policy: Policy) -> Selection:
+    made = selections.freeze(store, round_.id, policy)
+    if policy != policies.saved(project, round_):
+        policies.save(store, project, policy)
+    return made
 
 
 def evaluate_demonstrations(store: Store, project: Project, run: Run) -> Run:
@@ -101,6 +109,8 @@ def _to_start(store: Store, project: Project, config: Config, span: Span, parent
         raise UserError(
             f"The project has no {' and no '.join(missing)} records.", "data", "Import them on the Data page."
         )
+    if span == launch.EVERYTHING:
+        config = config.model_copy(update={"policy": policies.on_trial(project) or config.policy})
     config = planning.config_to_run(store, project, config, parent_id)
     for run in _ahead(store, project, config, span):
         round_ = rounds.get_round(store, run.round_id)
@@ -120,7 +130,7 @@ def _to_tune(store: Store, project: Project, config: Config, round_: Round | Non
     it would be refused or do nothing."""
     if round_ is None or not results.has_candidates(store, round_.id):
         raise UserError("There are no candidates to select from yet.", "round", 'Press "Propagate" first.')
-    policy = state.policy_shown(project, round_)
+    policy = policies.shown(project, round_)
     newest = max(selections.selections(store, round_.id), key=lambda one: one["number"], default=None)
     number = newest["number"] if newest and newest["size"] else None
     config = rounds.with_settings_of(round_, config.model_copy(update={"policy": policy}))

@@ -126,21 +126,41 @@ ROW_WORDS = {
     for way, how in WAY_WORDS.items()
 } | SIMPLER_WORDS
 MEASURE_WORDS = {
-    "answer_nll": "Answer confidence (NLL)",
-    "answer_entropy": "Answer confidence (entropy)",
-    "mean_nll": "Token confidence (mean NLL)",
-    "token_entropy": "Token confidence (entropy)",
-    "vote_entropy": "Agreement of votes (entropy)",
+    "answer_nll": "Confidence in the answer",
+    "answer_entropy": "Doubt between the answers",
+    "mean_nll": "Confidence per token",
+    "token_entropy": "Doubt while writing",
+    "vote_entropy": "Disagreement of the collaborators",
+}
+"""The measures in plain words. What is called confidence is shown as a probability, what is called doubt as it is."""
+MEASURE_TERMS = {
+    "answer_nll": "answer NLL",
+    "answer_entropy": "answer entropy",
+    "mean_nll": "mean NLL",
+    "token_entropy": "token entropy",
+    "vote_entropy": "vote entropy",
 }
 MEASURE_FORMULAS = {
-    "answer_nll": "Confidence in the final answer, as its negative log-likelihood (answer NLL): −log of the "
-    "probability that the collaborators give to it on average. 0 is certain; lower is more confident.",
-    "answer_entropy": "Confidence over all allowed answers (answer entropy): Shannon entropy of the collaborators' "
-    "averaged distribution, divided by the log of the number of answers. 0 is certain, 1 is a guess.",
-    "mean_nll": "Confidence in the tokens of the final answer, as their mean negative log-likelihood (mean NLL): "
-    "−(1/T) Σ log p(y_t). The authors' code calls it entropy. 0 is certain; lower is more confident.",
-    "token_entropy": "Confidence while the answer was written (token entropy): mean Shannon entropy of the next-token "
-    "distributions. 0 is certain; lower is more confident.",
-    "vote_entropy": "How far the collaborators agree (vote entropy): Shannon entropy of their answers, counted as "
-    "votes. 0 means that all agree.",
+    "answer_nll": "Answer NLL, the negative log-likelihood of the final answer: −log of the probability that the "
+    "collaborators give to it on average. 0 is certain, 0.69 is a probability of 50 %.",
+    "answer_entropy": "Answer entropy: Shannon entropy of the collaborators' averaged distribution over all allowed "
+    "answers, divided by the log of the number of answers. 0 is certain, 1 is a guess.",
+    "mean_nll": "Mean NLL, the mean negative log-likelihood of the final answer's tokens: −(1/T) Σ log p(y_t). The "
+    "authors' code calls it entropy. 0 is certain, 0.69 is a probability of 50 % per token.",
+    "token_entropy": "Token entropy: mean Shannon entropy of the next-token distributions while the answer was "
+    "written. 0 is certain.",
+    "vote_entropy": "Vote entropy: Shannon entropy of the collaborators' answers, counted as votes. 0 means that all "
+    "agree.",
 }
+
+
+def measure(name: str) -> str:
+    """ "answer_nll" -> "Confidence in the answer (answer NLL)"."""
+    return f"{MEASURE_WORDS[name]} ({MEASURE_TERMS[name]})"
+
+
+def confidence(name: str, value: float | None) -> str:
+    """A measure's value as people read it: a negative log-likelihood as its probability, "88.4 %"; else "0.123"."""
+    if value is None or math.isnan(value):
+        return DASH
+    return percent(math.exp(-value)) if name in ("answer_nll", "mean_nll") else score(value)

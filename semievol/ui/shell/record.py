@@ -12,7 +12,7 @@ from semievol.config import Config
 from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell.formats import MODEL_WORDS, percent, score
+from semievol.ui.shell.formats import MODEL_WORDS, confidence, percent, score
 from semievol.ui.shell.paint import Node, group, labelled, node
 
 _WORD = re.compile(r"\w+")
@@ -96,8 +96,8 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     else:
         below.append(node("mono", said.text))
         if said.token_logprobs:
-            value = score(-sum(said.token_logprobs) / len(said.token_logprobs))
-            below.append(node("num", f"token confidence (mean NLL) {value}, 0 is certain"))
+            value = confidence("mean_nll", -sum(said.token_logprobs) / len(said.token_logprobs))
+            below.append(node("num", f"confidence per token {value}"))
     if said.exactness != "exact":
         bound = said.exactness == "bound"
         below.append(node("num", "confidence is a bound, not exact" if bound else "no confidence available"))
@@ -110,7 +110,7 @@ def reply(task: Task, question: Record, said: Mapping[str, Any], how: str = "") 
     spread = said.get("probabilities")
     below = [bars(task, question, spread) if spread else node("mono", said["text"])]
     if said.get("entropy") is not None:
-        below.append(node("num", f"answer confidence (entropy) {score(said['entropy'])}, 0 is certain"))
+        below.append(node("num", f"doubt between the answers {score(said['entropy'])}, 0 is none"))
     top = group("between", name, chip(said["answer"]))
     return group("demo", top, group("stack gap", *below))
 

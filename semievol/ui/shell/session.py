@@ -1,8 +1,8 @@
 """What the session of one visitor keeps between two reruns, as one typed object for each page that keeps something.
 
 `Shell` is kept for all pages. The others: `data.unfinished.Import`, `demonstrations.Browsing`,
-`selection.desk.Reviewing`, `evaluation.Playground`, `settings.models.Tried`. Streamlit itself keeps the values of
-widgets, under their keys.
+`selection.desk.Reviewing`, `selection.policy.SameCut`, `evaluation.Playground`, `settings.models.Tried`. Streamlit
+itself keeps the values of widgets, under their keys.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import streamlit as st
+
+from semievol.config import Policy
 
 Kept = TypeVar("Kept")
 
@@ -45,6 +47,8 @@ class Shell:
     first_seen: dict[tuple[str, float], tuple[float, int]] = field(default_factory=dict)
     """Stage and its start -> when this session first saw progress in it, and how much was done then."""
     jobs: dict[str, Job] = field(default_factory=dict)  # by name
+    policies: dict[int, Policy] = field(default_factory=dict)
+    """Project id -> the policy that this visitor is trying, where it differs from the saved one."""
     exported: dict[int, list[str]] = field(default_factory=dict)
     """Project id -> what the archive that was written in this session could not take along."""
 

@@ -38,11 +38,9 @@ def _pickers(here: Place) -> None:
         st.selectbox(
             "Round",
             list(rounds)[::-1],
-            format_func=lambda i: (
-                f"Round {rounds[i].number}{versions.get(i, '')} · {formats.moment(rounds[i].created)} (id {i})"
-            ),
-            help="A round is one pass of the seven stages. Rounds with the same number differ in their settings or "
-            "data. The id names a round on the command line.",
+            format_func=lambda i: f"{rounds[i].full_title}{versions.get(i, '')} · {formats.moment(rounds[i].created)}",
+            help="A round is one pass of the seven stages. Other settings or other data open another round. On the "
+            f"command line, the round chosen here is --round {here.round.id}.",
             **session.bound("pick_round", here.round.id, lambda id: state.visit(here.project.id, id)),
         )
 

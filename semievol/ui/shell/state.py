@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from semievol.config import Config, Policy, overlaid
+from semievol.config import Config, overlaid
 from semievol.evidence.reviews import Review
 from semievol.jobs import estimate, launch
 from semievol.records import Task
@@ -66,7 +66,7 @@ class Place:
 
     @property
     def round_title(self) -> str:
-        return f"Round {self.round.number}" if self.round_or_none else ""
+        return self.round.full_title if self.round_or_none else ""
 
     @property
     def models(self) -> list[str]:
@@ -227,13 +227,6 @@ def visit(project: int | None, round_id: int | None = None) -> None:
 def config_of(project: Project, **changes: Any) -> Config:
     """The project's settings as a validated config; `changes` replace settings at the top level."""
     return overlaid({**project.settings, **changes})
-
-
-def policy_shown(project: Project, round_: Round | None) -> Policy:
-    """The policy that Selection shows and "Fine-tune" freezes: the one set last in the project, else the round's."""
-    if round_ is not None and not project.settings.get("policy"):
-        return round_.config.policy
-    return config_of(project).policy
 
 
 def save_settings(store: Store, project: Project, **changes: Any) -> None:

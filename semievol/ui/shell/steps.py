@@ -22,7 +22,7 @@ from semievol.store.decisions.selections import selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round
 from semievol.store.runs.runs import RESUMABLE, Run
-from semievol.ui.shell import actions, formats, parts, router, state
+from semievol.ui.shell import actions, formats, parts, policies, router, state
 from semievol.ui.shell.state import Place
 
 Name = Literal["data", "follow", "resume", "propagate", "choose", "tune", "look", "test set"]
@@ -129,7 +129,7 @@ def starting(here: Place, config: Config, span: Span, parent_id: int | None = No
 
 def why_not(here: Place, config: Config, span: Span, parent_id: int | None = None) -> str:
     """Why a run of this span would fail at once or do nothing; empty where there is something to do."""
-    known = (here.project.version_id, tuple((run.id, run.status) for run in here.runs))
+    known = (policies.on_trial(here.project), here.project.version_id, tuple((run.id, run.status) for run in here.runs))
     return _why_not(here.store, here.project.id, here.round_id, config, span, parent_id, known)
 
 

@@ -38,6 +38,7 @@ def table(
         if pd.api.types.is_bool_dtype(kind):
             config[column] = st.column_config.CheckboxColumn(heading, width=width)
         elif pd.api.types.is_float_dtype(kind):
+            shown[column] = shown[column].round(3)  # the table's own CSV has the numbers as they are
             config[column] = st.column_config.NumberColumn(heading, width=width, format="%.3f")
         elif pd.api.types.is_integer_dtype(kind):
             config[column] = st.column_config.NumberColumn(heading, width=width, format="localized")

@@ -28,7 +28,7 @@ def launch_buttons(here: Place, config: Config) -> None:
     parent = 0
     if bases:
         options = [0, *[round_.id for round_ in bases]]
-        words = {round_.id: f"evolved model of round {round_.number} (id {round_.id})" for round_ in bases}
+        words = {round_.id: f"evolved model of round {round_.place}" for round_ in bases}
         parent = st.selectbox(
             "Start from",
             options,
@@ -40,7 +40,7 @@ def launch_buttons(here: Place, config: Config) -> None:
     steps.launch_buttons(here, config, parent or None)
     parts.note(
         "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
-        "frozen selection, then evaluate on the test set. Run everything: both, with the present policy."
+        "frozen selection, then evaluate on the test set. Run everything: both, with the policy that Selection shows."
     )
     for sentence in models.remarks(config):
         parts.note(sentence)
@@ -130,7 +130,7 @@ def finished(here: Place) -> None:
         if not here.runs:
             parts.note("No run yet. Press “Run everything” above to start the first one.")
             return
-        numbers = {round_.id: round_.number for round_ in here.rounds}
+        numbers = {round_.id: round_.place for round_ in here.rounds}
         lines = [
             {
                 "Run": run.id,
