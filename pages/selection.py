@@ -7,6 +7,7 @@ from semievol.selection.policy import Cut
 from semievol.store.decisions import selections
 from semievol.ui.selection import (
     blind,
+    conflicts,
     consequences,
     desk,
     evidence,
@@ -15,14 +16,12 @@ from semievol.ui.selection import (
     many,
     measures,
     policy,
-    review,
     reviewers,
     threshold,
 )
-from semievol.ui.shell import actions, gates, parts, state, steps
+from semievol.ui.shell import actions, gates, parts, router, state, steps
 
 PARTS = {
-    "review": "Review",
     "blind": "I have time for 40",
     "bulk": "Many at once",
     "measures": "Compare measures",
@@ -32,12 +31,19 @@ PARTS = {
 }
 
 with parts.page() as here:
+    if desk.was_wanted():
+        router.go("review", record=desk.kept().round.head)
+    if st.query_params.get("part") == "Review":  # in links from the time when it was a part of this page
+        router.go("review")
     project = gates.needs_project(here)
-    parts.head(
-        "Selection",
-        "Decide, based on evidence, which candidates (answers to unlabeled records) are good enough to train on.",
-        kicker=here.round_title,
-    )
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        parts.head(
+            "Selection",
+            "Decide, based on evidence, which candidates (answers to unlabeled records) are good enough to train on.",
+            kicker=here.round_title,
+        )
+        with st.container(key="to_review", width="content"):
+            router.link("review", "Review one by one")
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
     pool, calibration = state.candidates(here.store, here.round.id)
     policy.follow_address(here)
@@ -87,17 +93,15 @@ with parts.page() as here:
             "Part",
             list(PARTS),
             format_func=lambda name: PARTS[name],
-            default="review",
-            key=desk.PART,
+            default="blind",
+            key="part",
             required=True,
             label_visibility="collapsed",
             bind="query-params",
         )
         many.follow(here)
-        if part == "review":
-            desk.was_stale()
-            review.review(here, cut.mask, shown.measure, lines.get("all", lines.get("agreed")))
-        elif part == "blind":
+        conflicts.show(here)
+        if part == "blind":
             blind.random_review(here, pool, cut)
         elif part == "bulk":
             many.choose(here, pool, cut.mask, shown.measure)

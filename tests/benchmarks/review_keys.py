@@ -23,7 +23,7 @@ import signal
 import statistics
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,11 @@ RECORD = """() => {
   const desk = window.desk = { keys: [], waiting: 0 };
   addEventListener("keydown", (event) => {
     const record = root()?.dataset.record ?? "";
-    desk.keys.push({ key: event.key, at: performance.now(), record, before: waiting(), next: null });
+    const one = { key: event.key, at: performance.now(), record, next: null };
+    desk.keys.push(one);
+    const before = waiting();
+    setTimeout(() => (one.taken = waiting() > before));
   }, { capture: true });
-  addEventListener("keydown", () => {
-    const one = desk.keys.at(-1);
-    one.taken = waiting() > one.before;
-  });
   const look = () => {
     desk.waiting = waiting();
     const shown = root()?.dataset.record ?? "";
@@ -72,19 +71,16 @@ RECORD = """() => {
 
 @dataclass
 class Desk:
-    """A browser at the review desk, and what the store held before it began."""
+    """A browser at the review desk, and what the store held before it began: of that it can undo nothing."""
 
     page: Page
     store: Store
     project_id: int
     before: int = 0
-    undoable: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
         history = decision_history.history(self.store, self.project_id)
         self.before = int(history["id"].max()) if len(history) else 0
-        mine = history[(history["reviewer"] == "") & ~history["undone"] & (history["action"] != "undo")]
-        self.undoable = mine["record_id"].tolist()[::-1]
         self.page.evaluate(RECORD)
 
     def keys(self, taken: bool = True) -> list[dict[str, Any]]:
@@ -100,7 +96,7 @@ class Desk:
 
     def expected(self, keys: list[dict[str, Any]], shown: dict[str, str], labels: tuple[str, ...]) -> list[Any]:
         """What these keys must have stored; `shown`: record id -> the candidate's answer."""
-        undoable, wanted = list(self.undoable), []
+        undoable, wanted = list[str](), []
         for one in keys:
             act, record = ACTS.get(one["key"]), one["record"]
             if act == "undo":
@@ -131,10 +127,10 @@ def sit_down(browser: Browser, dashboard: Dashboard, reviewer: str = "") -> Desk
         page.get_by_label("Your name").fill(reviewer)
         page.get_by_label("Your name").press("Enter")
         page.wait_for_timeout(1000)
-        page.get_by_test_id("stSidebar").get_by_role("link", name="Selection").click()
+        page.get_by_test_id("stSidebar").get_by_role("link", name="Review").click()
     else:
-        page.goto(dashboard.url(f"/selection?project={project.id}"))
-    page.wait_for_function(DRAWN, arg="Selection")
+        page.goto(dashboard.url(f"/review?project={project.id}"))
+    page.wait_for_function(DRAWN, arg="Review")
     expect(page.locator(".sv-review")).to_contain_text("all saved", timeout=120_000)
     page.wait_for_timeout(1500)
     return Desk(page, store, project.id)

@@ -36,6 +36,7 @@ CONTENT = {  # title: what makes the page worth looking at
     "Demonstrations": ".st-key-card_shown",
     "Responses": "[data-testid=stDataFrame] canvas",
     "Selection": ".sv-threshold svg",
+    "Review": ".sv-review .sv-sides",
     "Training": "button:has-text('Fine-tune')",
     "Evaluation": ".js-plotly-plot .main-svg",
     "Settings": ".st-key-card_workspace .sv-tile",

@@ -25,7 +25,7 @@ def _sign(page: Page, name: str) -> None:
 def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visitor, browser: Browser) -> None:
     store = open_store(dashboard.home)
     project = made.with_results(store, until="justify")
-    address = dashboard.url(f"/selection?project={project.id}")
+    address = dashboard.url(f"/review?project={project.id}")
     page = visitor.page
     page.goto(address)
     expect(page.get_by_text("Not signed. Your name:")).to_be_visible()
@@ -57,11 +57,12 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
 def test_keys_work_at_once_after_another_order_was_chosen(dashboard: Dashboard, visitor: Visitor) -> None:
     project = made.with_results(open_store(dashboard.home), until="justify")
     page = visitor.page
-    page.goto(dashboard.url(f"/selection?project={project.id}"))
+    page.goto(dashboard.url(f"/review?project={project.id}"))
     card = page.locator(".sv-review")
     expect(card).to_have_attribute("data-record", "unlabeled-0011")
     page.get_by_role("radiogroup", name="Order").get_by_role("radio", name="Threshold").click()
     expect(card).not_to_have_attribute("data-record", "unlabeled-0011")
+    expect(card).to_have_attribute("data-ready", "yes")
     shown = card.get_attribute("data-record") or ""
     page.keyboard.press("a")  # without a click elsewhere
     expect(page.get_by_text("1 decision saved")).to_be_visible()
@@ -74,8 +75,8 @@ def test_keys_that_a_killed_dashboard_never_heard_reach_the_next_one(dashboard: 
     store = open_store(dashboard.home)
     project = made.with_results(store, until="justify")
     page = visitor.page
-    page.goto(dashboard.url(f"/selection?project={project.id}"))
-    expect(page.locator(".sv-review")).to_contain_text("all saved")
+    page.goto(dashboard.url(f"/review?project={project.id}"))
+    expect(page.locator(".sv-review")).to_have_attribute("data-ready", "yes")
     os.killpg(dashboard.process.pid, signal.SIGKILL)
     dashboard.process.wait()
     page.keyboard.press("a")
@@ -99,7 +100,7 @@ def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: V
     page.goto(dashboard.url(f"/selection?project={project.id}&part=I+have+time+for+40"))  # a colleague's link
     expect(page.get_by_role("button", name="Start the review")).to_be_visible()
     page.goto(dashboard.url(f"/selection?project={project.id}&part=nonsense"))
-    expect(page.get_by_text("0 decisions saved")).to_be_visible()
+    expect(page.get_by_role("button", name="Start the review")).to_be_visible()
     assert visitor.strange == []
 
 

@@ -21,7 +21,7 @@ from tests.browser.conftest import Dashboard, Visitor
 from tests.ui import made
 
 pytestmark = pytest.mark.browser
-PAGES = ("", "data", "demonstrations", "responses", "selection", "training", "evaluation", "settings")
+PAGES = ("", "data", "demonstrations", "responses", "selection", "review", "training", "evaluation", "settings")
 MINUTES = 60_000
 
 
@@ -78,7 +78,9 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5, steps=6)
     page.mouse.up()
     expect(kept).not_to_have_text(before)
+    nav(page, "Review")
     card = page.locator(".sv-review")
+    expect(card).to_have_attribute("data-ready", "yes")
     first = card.get_attribute("data-record") or ""
     assert first
     button(page, "Accept")
@@ -88,6 +90,8 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     expect(page.get_by_text("2 decisions saved")).to_be_visible()
     button(page, "Undo")
     expect(page.get_by_text("1 decision saved")).to_be_visible()
+    visitor.shot(shots, "5-review")
+    nav(page, "Selection")
     button(page, "Freeze selection")
     expect(page.get_by_text("is frozen with")).to_be_visible()
     visitor.shot(shots, "5-selection")
@@ -232,8 +236,8 @@ def test_a_key_press_is_not_lost_while_the_database_is_busy(dashboard: Dashboard
     store = open_store(dashboard.home)
     project = made.with_results(store, until="justify")
     page = visitor.page
-    page.goto(dashboard.url(f"/selection?project={project.id}"))
-    expect(page.get_by_text("all saved")).to_be_visible()
+    page.goto(dashboard.url(f"/review?project={project.id}"))
+    expect(page.locator(".sv-review")).to_have_attribute("data-ready", "yes")
     page.wait_for_timeout(1500)  # the page is drawn to its end
     with store.write():  # held for longer than the dashboard waits for it
         page.keyboard.press("a")

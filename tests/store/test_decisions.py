@@ -186,6 +186,22 @@ def test_a_page_learns_what_others_said_meanwhile(full: World) -> None:
     assert results.record_view(full.store, full.round.id, "u2").last_entry == 0
 
 
+def test_unsigned_decisions_are_told_apart_by_what_their_keys_begin_with(full: World) -> None:
+    about = (full.store, full.project.id)
+    mine = decide(full, "u1", "accept", key="one%_-1")
+    bulk = many(full, ["u1", "u2"], "reject", key="two-1")
+    assert [e.record_id for e in decision_history.since(*about, 0, not_by=("one%_",))] == ["u1", "u2"]
+    assert decision_history.since(*about, 0, not_by=("one%_", "two")) == []
+    assert decisions.of_session(*about, ("two",)) == {entry.id for entry in bulk}
+    assert decisions.of_session(*about, ("oneX",)) == decisions.of_session(*about, ()) == set()
+    assert decision_history.contradicted(*about, 0, "", ("one%_",)) == [(mine, bulk[0])]
+    assert decision_history.undo(*about, key="three-1", marks=("three",)) is None
+    assert decision_history.newest(*about, "", ("two",)) == bulk[-1].id
+    decision_history.undo(*about, key="two-2", marks=("two",))
+    assert decided(full, "u1") == ("accept", "road")
+    assert decision_history.since(*about, 0, not_by=("one%_", "two")) == []  # the undo of many is its own, too
+
+
 # --- taking back ----------------------------------------------------------------------------------------------------
 
 

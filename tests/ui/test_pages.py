@@ -22,7 +22,9 @@ from semievol.ui.shell.session import Shell
 from tests.ui import made
 from tests.ui.conftest import kept, press, told
 
-PAGES = ("overview", "data", "demonstrations", "responses", "selection", "training", "evaluation", "settings")
+PAGES = (
+    *("overview", "data", "demonstrations", "responses", "selection", "review", "training", "evaluation", "settings"),
+)
 Visit = Callable[..., AppTest]
 
 
@@ -41,6 +43,7 @@ def test_a_project_with_data_shows_what_comes_next(visit: Visit, store: Store, n
         "overview": "Run everything",
         "responses": "Propagate",
         "selection": "Propagate",
+        "review": "Propagate",
         "training": "Propagate",
         "demonstrations": "Find demonstrations",
     }.get(name)
@@ -57,6 +60,7 @@ def test_a_project_with_results_opens_cold_with_project_and_round(visit: Visit, 
         "demonstrations": "Coverage",
         "responses": "Collaborators",
         "selection": "Freeze",
+        "review": "0 decisions saved in this round.",
         "training": "Run 1",
         "evaluation": "mid-p McNemar",
         "settings": "Workspace",
@@ -149,7 +153,7 @@ def test_a_project_leaves_and_comes_back_as_an_archive(visit: Visit, store: Stor
     found = [rounds.list_rounds(store, one.id)[-1] for one in (project, back)]
     before, after = (results.candidate_frame(store, round_.id) for round_ in found)
     assert list(after["answer"]) == list(before["answer"])
-    for page in ("data", "demonstrations", "responses", "selection", "training", "evaluation", "settings"):
+    for page in PAGES[1:]:
         visit(page, project=back.id)
 
 
@@ -164,7 +168,7 @@ def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, stor
 
 def test_decisions_are_stored_signed_and_taken_back(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
-    app = visit("selection", project=project.id)
+    app = visit("review", project=project.id)
     kept(app, Shell).reviewer = "Ada"
     for label in ("Accept", "Reject", "Skip"):
         press(app, label)
@@ -179,7 +183,7 @@ def test_decisions_are_stored_signed_and_taken_back(visit: Visit, store: Store) 
 
 def test_a_correction_asserts_another_answer(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
-    app = press(visit("selection", project=project.id), "Edit")
+    app = press(visit("review", project=project.id), "Edit")
     box = next(one for one in app.selectbox if one.label == "Correct answer")
     box.set_value("water")
     press(app, "Save correction")

@@ -112,7 +112,7 @@ def test_what_is_refused_does_not_hold_up_what_comes_after(
 
 def test_a_decision_against_another_reviewers_tells_both(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_results(store, until="justify")
-    ada, bob = visit("selection", project=project.id), visit("selection", project=project.id)
+    ada, bob = visit("review", project=project.id), visit("review", project=project.id)
     kept(ada, Shell).reviewer, kept(bob, Shell).reviewer = "Ada", "Bob"
     press(ada, "Accept")
     assert "Different decisions" not in told(ada)
@@ -126,9 +126,82 @@ def test_a_decision_against_another_reviewers_tells_both(visit: Callable[..., Ap
     assert "Different decisions" not in told(bob)
 
 
+@pytest.mark.parametrize("names", [("", ""), ("Ada", "Bob"), ("Ada", "Ada"), ("", "Bob")])
+def test_who_is_overruled_is_told_too(visit: Callable[..., AppTest], store: Store, names: tuple[str, str]) -> None:
+    project = made.with_results(store, until="justify")
+    one, other = visit("review", project=project.id), visit("review", project=project.id)
+    kept(one, Shell).reviewer, kept(other, Shell).reviewer = names
+    press(one, "Accept")
+    press(other, "Reject")  # of the record as it was before
+    answer = history.history(store, project.id)["answer_shown"].iloc[0]
+    who = [name or "somebody else" for name in names]
+    who = [f"{name} (you, in another window)" for name in who] if names == ("Ada", "Ada") else who
+    assert f'{who[0]} accepted "{answer}"; you rejected "{answer}". Your decision counts now.' in told(other)
+    assert f'{who[1]} rejected "{answer}"; you accepted "{answer}". The other decision counts now.' in told(one.run())
+    assert "Different decisions" not in told(press(one, "Understood").run())
+
+
+def test_undo_leaves_what_somebody_else_decided_unsigned(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    one, other = visit("review", project=project.id), visit("review", project=project.id)
+    press(one, "Accept")
+    press(other, "Undo")
+    assert [toast.value for toast in other.toast] == ["There is nothing to undo."]
+    press(press(other, "Skip"), "Undo")
+    assert history.history(store, project.id)["action"].tolist() == ["undo", "skip", "accept"]
+    press(one, "Undo")
+    assert decisions.standing(store, project.id) == {}
+
+
+def test_who_loses_a_decision_in_the_history_is_told(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = press(visit("review", project=project.id), "Accept")
+    history.take_back(store, project.id, 1, reviewer="Bob")
+    assert "Bob took your decision back; you accepted" in told(app.run())
+    assert "No decision counts now: the policy decides." in told(app)
+
+
+def test_who_did_not_sign_gives_a_second_opinion_on_what_others_did_not_sign(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = press(visit("review", project=project.id), "Accept")
+    press(visit("review", project=project.id), "Accept")
+    first, second = history.history(store, project.id)["record_id"][::-1]
+    app.query_params["order"] = "second"
+    press(app.run(), "Reject")
+    assert history.history(store, project.id)["record_id"].tolist() == [second, second, first]
+
+
+def test_a_link_opens_the_same_record_in_the_same_order(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    shown = visit("review", project=project.id, order="random")
+    for _ in range(3):
+        press(shown, "Skip")
+    first, second, third = history.history(store, project.id)["record_id"][::-1]
+    for _ in range(3):
+        press(shown, "Undo")
+    linked = visit("review", project=project.id, order="random", record=second)
+    for _ in range(3):
+        press(linked, "Reject")
+    found = history.history(store, project.id)
+    assert found[found["action"] == "reject"]["record_id"].tolist()[::-1] == [second, first, third]
+
+
+def test_a_record_that_is_not_there_is_said_to_be_missing(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("review", project=project.id, record="<b>nobody</b>")
+    assert "The record in the address is no candidate of this round." in told(app)
+
+
+def test_links_to_the_former_part_of_selection_lead_to_the_review(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    assert "decisions saved in this round" in told(visit("selection", project=project.id, part="Review"))
+
+
 def test_what_was_taken_back_or_said_alike_is_no_conflict(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_results(store, until="justify")
-    ada, bob, eve = (visit("selection", project=project.id) for _ in range(3))
+    ada, bob, eve = (visit("review", project=project.id) for _ in range(3))
     for app, name in ((ada, "Ada"), (bob, "Bob"), (eve, "Eve")):
         kept(app, Shell).reviewer = name
     press(ada, "Accept")
@@ -144,7 +217,7 @@ def test_a_correction_that_could_not_be_saved_stays_in_the_form(
     visit: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = made.with_results(store, until="justify")
-    app = press(visit("selection", project=project.id), "Edit")
+    app = press(visit("review", project=project.id), "Edit")
     next(one for one in app.selectbox if one.label == "Correct answer").set_value("water")
 
     def full(*_: object, **__: object) -> None:

@@ -48,6 +48,10 @@ def _part(app: AppTest, name: str) -> AppTest:
     return app.run()
 
 
+def _review(app: AppTest) -> AppTest:
+    return app.switch_page("pages/review.py").run()
+
+
 def _round(store: Store, project: Project) -> int:
     return rounds.list_rounds(store, project.id)[-1].id
 
@@ -104,9 +108,34 @@ def test_many_are_decided_at_once_and_taken_back_at_once(visit: Visit, store: St
     next(box for box in app.selectbox if box.label == "Policy").set_value("Left out").run()
     assert "9 candidates found" in told(app)
     press(app, "Reject all 9")
+    assert "Reject 9 candidates?" in told(app)
+    assert history.history(store, project.id).empty  # it asks first
+    press(app, "Cancel")
+    assert "Reject 9 candidates?" not in told(app)
+    press(press(app, "Reject all 9"), "Reject 9 candidates")
     assert len(history.history(store, project.id)) == 9
-    press(_part(app, "review"), "Undo")
+    assert "9 decisions saved." in told(app)
+    press(app, "Undo")  # where it was pressed
     assert decisions.standing(store, project.id) == {}
+    assert "Undo" not in [button.label for button in app.button]
+
+
+@pytest.mark.parametrize(
+    ("label", "question", "effect"),
+    [
+        ("Accept all 60", "Accept 60 candidates", "also the 9 that the policy leaves out"),
+        ("Reject all 60", "Reject 60 candidates", "also not the 51 that the policy keeps"),
+        ("None fits for all 60", "Say “none fits” for 60 candidates", "also not the 51 that the policy keeps"),
+    ],
+)
+def test_before_many_are_decided_it_says_how_many_and_what(
+    visit: Visit, store: Store, project: Project, label: str, question: str, effect: str
+) -> None:
+    app = press(_part(visit("selection", project=project.id), "bulk"), label)
+    assert f"{question}?" in told(app)
+    assert effect in told(app)
+    press(app, question)
+    assert len(history.history(store, project.id)) == 60
 
 
 def test_while_many_are_saved_or_taken_back_their_number_is_told(
@@ -131,10 +160,10 @@ def test_while_many_are_saved_or_taken_back_their_number_is_told(
     monkeypatch.setattr(decisions, "decide_many", slowly(decisions.decide_many))
     monkeypatch.setattr(history, "take_back", slowly(history.take_back))
     app = _part(visit("selection", project=project.id), "bulk")
-    press(app, "Reject all 60")
+    press(press(app, "Reject all 60"), "Reject 60 candidates")
     assert any(re.fullmatch(r"Saving: 30 of 60 decisions · [\d,]+ per second · .+ left", text) for text in said)
     assert len(decisions.standing(store, project.id)) == 60
-    press(_part(app, "review"), "Undo")
+    press(app, "Undo")
     assert any(re.fullmatch(r"Taking back: 30 of 60 decisions · [\d,]+ per second · .+ left", text) for text in said)
     assert [toast.value for toast in app.toast] == ["60 decisions taken back."]
     assert decisions.standing(store, project.id) == {}
@@ -148,8 +177,8 @@ def test_a_double_click_on_undo_takes_back_many_once(
     pool = results.candidate_frame(store, about[2])
     shown = {str(i): answer for i, answer in pool["answer"].items()}
     earlier = str(pool.index[0])
-    decisions.decide(*about, earlier, "accept", shown.pop(earlier))
-    decisions.decide_many(*about, shown, "reject")
+    decisions.decide(*about, earlier, "accept", shown.pop(earlier), reviewer="Ada")
+    decisions.decide_many(*about, shown, "reject", reviewer="Ada")
     once = Desk.do
 
     def twice(desk: Desk, record_id: str | None, action: str) -> None:
@@ -159,7 +188,9 @@ def test_a_double_click_on_undo_takes_back_many_once(
 
     monkeypatch.setattr(many, "MANY", 50)
     monkeypatch.setattr(Desk, "do", twice)
-    app = press(visit("selection", project=project.id), "Undo")
+    app = visit("review", project=project.id)
+    kept(app, Shell).reviewer = "Ada"
+    press(app, "Undo")
     assert [toast.value for toast in app.toast] == ["59 decisions taken back."]
     assert [one.record_id for (one,) in decisions.standing(store, project.id).values()] == [earlier]
 
@@ -171,7 +202,7 @@ def test_what_is_pressed_while_many_are_saved_is_not_dropped_unsaid(
     with monkeypatch.context() as patch:
         patch.setattr(background, "busy", lambda _: True)
         patch.setattr(many, "follow", lambda *_: None)
-        press(app, "Reject all 60")
+        press(press(app, "Reject all 60"), "Reject 60 candidates")
     assert [toast.value for toast in app.toast] == [
         "The previous action is still being saved. Press again when it is done."
     ]
@@ -180,14 +211,15 @@ def test_what_is_pressed_while_many_are_saved_is_not_dropped_unsaid(
 
 def test_where_others_decided_on_all_meanwhile_no_undo_is_offered(visit: Visit, store: Store, project: Project) -> None:
     """It would take back something else."""
-    app = _part(visit("selection", project=project.id), "bulk")
+    app = press(_part(visit("selection", project=project.id), "bulk"), "Reject all 60")
     round_id = _round(store, project)
     shown = {str(i): answer for i, answer in results.candidate_frame(store, round_id)["answer"].items()}
     decisions.decide_many(store, project.id, round_id, shown, "accept", reviewer="Bob")
-    press(app, "Reject all 60")
+    press(app, "Reject 60 candidates")
     assert [toast.value for toast in app.toast] == [
         "Nothing was saved. 60 records were already decided in the meantime."
     ]
+    assert "Undo" not in [button.label for button in app.button]
 
 
 def test_what_was_begun_in_one_project_is_not_told_in_another(
@@ -198,13 +230,13 @@ def test_what_was_begun_in_one_project_is_not_told_in_another(
     app = _part(visit("selection", project=project.id), "bulk")
     with monkeypatch.context() as patch:
         patch.setattr(many, "follow", lambda *_: None)
-        press(app, "Reject all 60")
+        press(press(app, "Reject all 60"), "Reject 60 candidates")
     told_in = []
     for one in (other, project):
         app.query_params["project"] = str(one.id)
         app.run()
         told_in.append([toast.value for toast in app.toast])
-    assert told_in == [[], ["60 decisions saved. Undo under Review takes all of them back."]]
+    assert told_in == [[], ["60 decisions saved."]]
 
 
 def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
@@ -216,14 +248,14 @@ def test_many_that_could_not_be_saved_are_not_saved_later_unasked(
     app = _part(visit("selection", project=project.id), "bulk")
     with monkeypatch.context() as patch:
         patch.setattr(decisions, "decide_many", full)
-        press(app, "Reject all 60")
+        press(press(app, "Reject all 60"), "Reject 60 candidates")
     assert "Not saved: disk full." in told(app)
     app.run()
     assert history.history(store, project.id).empty
 
 
 def test_a_correction_is_offered_to_its_likes(visit: Visit, store: Store, project: Project) -> None:
-    app = visit("selection", project=project.id)
+    app = visit("review", project=project.id)
     pool = results.candidate_frame(store, _round(store, project))
     press(app, "Edit")
     top = str(pool["answer_nll"].idxmax())
@@ -239,7 +271,7 @@ def test_a_correction_is_offered_to_its_likes(visit: Visit, store: Store, projec
 
 
 def test_a_note_goes_with_the_decision(visit: Visit, store: Store, project: Project) -> None:
-    app = visit("selection", project=project.id)
+    app = visit("review", project=project.id)
     press(app, "Note")
     next(field for field in app.text_input if field.label == "Note").set_value("two departments")
     press(app, "None fits with this note")
@@ -264,8 +296,8 @@ def test_second_opinions_are_asked_for_and_measured(visit: Visit, store: Store, 
     assert frame.iloc[0].tolist()[:3] == ["Ada and Bob", 5, 4]
     assert "Decided differently" in words
     kept(app, Shell).reviewer = "Bob"
-    app.session_state["review_order"] = "second"
-    _part(app, "review")
+    app.query_params["order"] = "second"
+    _review(app)
     press(app, "Accept")
     newest = history.history(store, project.id).iloc[0]
     assert (newest["record_id"], newest["reviewer"]) == (str(pool.index[5]), "Bob")
@@ -274,7 +306,8 @@ def test_second_opinions_are_asked_for_and_measured(visit: Visit, store: Store, 
 def test_selections_are_compared_with_what_was_known(visit: Visit, store: Store, project: Project) -> None:
     app = visit("selection", project=project.id)
     press(app, "Freeze selection")
-    press(app, "Accept")  # the most unsure one, which the policy leaves out
+    press(_review(app), "Accept")  # the most unsure one, which the policy leaves out
+    app.switch_page("pages/selection.py").run()
     press(app, "Freeze selection")
     one, two = selections.selections(store, _round(store, project))
     assert one["evidence"]["estimated"]["kept"] == one["size"] == 51
@@ -285,8 +318,8 @@ def test_selections_are_compared_with_what_was_known(visit: Visit, store: Store,
 
 
 def test_history_takes_back_and_restores(store: Store, project: Project, visit: Visit) -> None:
-    app = visit("selection", project=project.id)
-    press(app, "Accept")
+    app = press(visit("review", project=project.id), "Accept")
+    app.switch_page("pages/selection.py")
     _part(app, "history")
     assert "1 entry, newest first" in told(app)
     assert app.dataframe[0].value["said"].tolist() == ["accept"]

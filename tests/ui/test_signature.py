@@ -24,7 +24,7 @@ def _name(app: AppTest, name: str) -> AppTest:
 
 def test_the_desk_says_who_signs(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
-    app = visit("selection", project=project.id)
+    app = visit("review", project=project.id)
     assert "Not signed. Your name:" in told(app)
     _name(app, " **Ada** ")
     assert "Signed as **Ada**" in [text.value for text in app.text]  # as it was typed, not as Markdown
@@ -38,7 +38,7 @@ def test_the_desk_says_who_signs(visit: Visit, store: Store) -> None:
 def test_settings_and_desk_speak_of_the_same_name(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     app = _name(visit("settings", project=project.id), "Ada")
-    app.switch_page("pages/selection.py").run()
+    app.switch_page("pages/review.py").run()
     assert "Signed as Ada" in told(app)
     app.switch_page("pages/settings.py").run()
     assert next(field for field in app.text_input if field.label == "Your name").value == "Ada"
@@ -46,7 +46,7 @@ def test_settings_and_desk_speak_of_the_same_name(visit: Visit, store: Store) ->
 
 def test_who_does_not_change_the_name_after_all_keeps_it(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_results(store, until="justify")
-    app = visit("selection", project=project.id)
+    app = visit("review", project=project.id)
     next(field for field in app.text_input if field.label == "Your name").set_value("Ada").run()
     press(app, "Change")
     assert "Sign as" in told(app)

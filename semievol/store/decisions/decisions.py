@@ -12,7 +12,7 @@ from functools import cache, partial
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, false, func, insert, or_, select, update
 
 from semievol.errors import UserError
 from semievol.records import ACTIONS, Decision, Record, Task
@@ -40,6 +40,15 @@ def was_undone(decision_id: Any) -> Any:
 
 STANDS = (schema.decisions.c.action != "undo", ~was_undone(schema.decisions.c.id))
 """SQL conditions: the entry is a decision, and was not taken back."""
+
+
+def made_by(marks: Sequence[str], *columns: Any) -> Any:
+    """SQL condition: a key in one of these columns begins with one of the marks.
+
+    A session begins all its keys with marks of its own. So decisions that nobody signed are told apart.
+    """
+    keys = [func.coalesce(column, "") for column in columns]
+    return or_(false(), *(key.startswith(mark, autoescape=True) for key in keys for mark in marks if mark))
 
 
 def decide(
@@ -113,7 +122,7 @@ def write_decisions(
         return known
     same = {"project_id": project_id, "round_id": round_id, "action": action, "note": note}
     same |= {"reviewer": reviewer, "at": store.now(connection), "undoes": None}
-    same |= {"batch": uuid.uuid4().hex if len(shown) > 1 else None}
+    same |= {"batch": (key or uuid.uuid4().hex) if len(shown) > 1 else None}
     rows = [
         same | {"record_id": record_id, "content_hash": content, "answer_shown": shown[record_id], "answer": asserted}
         for record_id, (content, asserted) in _checked(connection, project_id, round_id, shown, action, answer).items()
@@ -201,6 +210,13 @@ def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
     """Content hash -> decisions that were not undone, oldest first."""
     with store.read() as connection:
         return _standing_in(connection, project_id)
+
+
+def of_session(store: Store, project_id: int, marks: Sequence[str]) -> set[int]:
+    """Ids of all entries of the session with these marks."""
+    c = schema.decisions.c
+    query = select(c.id).where(c.project_id == project_id, made_by(marks, c.key, c.batch))
+    return {int(found) for (found,) in store.rows(query)}
 
 
 def standing_for(connection: Connection, project_id: int, hashes: Iterable[str]) -> dict[str, list[Decision]]:

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from semievol.errors import UserError
 from semievol.records import Decision
 from semievol.store import schema
 from semievol.store.data.records import containing, table
-from semievol.store.database import Store
+from semievol.store.database import Store, in_parts
 from semievol.store.decisions.decisions import (
     COLUMNS,
     STANDS,
     append,
     load,
+    made_by,
     stored_under,
     stored_with,
     was_undone,
@@ -71,18 +72,57 @@ def history_page(store: Store, project_id: int, *, search: str = "", offset: int
     return HistoryPage(entries, found, total)
 
 
-def since(store: Store, project_id: int, after_id: int, content_hash: str | None = None) -> list[Decision]:
-    """Every entry of the project after entry `after_id`, undone or not, oldest first; of one content if it is given."""
+def since(
+    store: Store, project_id: int, after_id: int, content_hash: str | None = None, not_by: Sequence[str] = ()
+) -> list[Decision]:
+    """Every entry of the project after entry `after_id`, undone or not, oldest first; of one content if it is given.
+
+    not_by: leaves out those of the session with these marks (see `decisions.made_by`).
+    """
     query = select(*COLUMNS).where(_d.project_id == project_id, _d.id > after_id).order_by(_d.id)
+    query = query.where(~made_by(not_by, _d.key, _d.batch))
     if content_hash is not None:
         query = query.where(_d.content_hash == content_hash)
     return [Decision(*row) for row in store.rows(query)]
 
 
-def newest(store: Store, project_id: int, reviewer: str) -> int | None:
+def last_entry(store: Store, project_id: int) -> int:
+    """Id of the project's newest entry; 0 if there is none."""
+    return int(store.value(select(func.coalesce(func.max(_d.id), 0)).where(_d.project_id == project_id)) or 0)
+
+
+def contradicted(
+    store: Store, project_id: int, after_id: int, reviewer: str, marks: Sequence[str]
+) -> list[tuple[Decision, Decision]]:
+    """(own, other) for every entry of somebody else after `after_id` on a content that was decided here before.
+
+    own: the newest decision on the content that is signed with the name `reviewer` or was made in the session with
+    these marks, that is older than the other entry, and that was not taken back here. A skip is no decision.
+    """
+    own = or_(made_by(marks, _d.key, _d.batch), and_(_d.reviewer == reviewer, _d.reviewer != ""))
+    mine = select(*COLUMNS).where(_d.project_id == project_id, own)
+    contents = select(_d.content_hash).where(_d.project_id == project_id, own)
+    others = select(*COLUMNS).where(_d.project_id == project_id, _d.id > after_id, _d.content_hash.in_(contents))
+    with store.read() as connection:
+        theirs = load(connection, others.where(~made_by(marks, _d.key, _d.batch)).order_by(_d.id))
+        known = {entry.content_hash for entry in theirs}
+        ours: list[Decision] = []
+        for some in in_parts(known):
+            ours += load(connection, mine.where(_d.content_hash.in_(some)))
+    taken = {entry.undoes for entry in ours}
+    made = sorted((e for e in ours if e.id not in taken and e.action not in ("undo", "skip")), key=lambda e: e.id)
+    found = []
+    for entry in theirs:
+        before = [one for one in made if one.content_hash == entry.content_hash and one.id < entry.id]
+        if before:
+            found.append((before[-1], entry))
+    return found
+
+
+def newest(store: Store, project_id: int, reviewer: str, marks: Sequence[str] | None = None) -> int | None:
     """Id of the decision that `undo` would take back (of a bulk decision the last one); None if there is none."""
     with store.read() as connection:
-        found = _newest(connection, project_id, reviewer)
+        found = _newest(connection, project_id, reviewer, marks)
     return None if found is None else int(found.id)
 
 
@@ -95,8 +135,13 @@ def together(store: Store, project_id: int, decision_id: int) -> int:
     return int(store.value(query))
 
 
-def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = None) -> Decision | None:
+def undo(
+    store: Store, project_id: int, reviewer: str = "", key: str | None = None, marks: Sequence[str] | None = None
+) -> Decision | None:
     """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
+
+    marks: those of the session that asks (see `decisions.made_by`). Of decisions that nobody signed it takes back only
+    its own. None: everything that nobody signed.
 
     Returns the new entry `undo`; the decision stays in the history. The same `key` twice undoes once. Answers of a
     random review are left to `reviews.undo`, so that nobody reopens a question of a review by accident.
@@ -105,10 +150,10 @@ def undo(store: Store, project_id: int, reviewer: str = "", key: str | None = No
         known = stored_under(connection, project_id, key)
         if known:
             return known[-1]
-        found = _newest(connection, project_id, reviewer)
+        found = _newest(connection, project_id, reviewer, marks)
         if found is None:
             return None
-        return _take_back(connection, store, found, _own(project_id, reviewer), reviewer, key)[-1]
+        return _take_back(connection, store, found, _own(project_id, reviewer, marks), reviewer, key)[-1]
 
 
 def take_back(
@@ -153,16 +198,17 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
         )[0]
 
 
-def _newest(connection: Connection, project_id: int, reviewer: str) -> Any:
+def _newest(connection: Connection, project_id: int, reviewer: str, marks: Sequence[str] | None) -> Any:
     """Id and batch of this reviewer's newest decision that stands."""
-    mine = select(_d.id, _d.batch).where(*_own(project_id, reviewer))
+    mine = select(_d.id, _d.batch).where(*_own(project_id, reviewer, marks))
     return connection.execute(mine.order_by(_d.id.desc()).limit(1)).one_or_none()
 
 
-def _own(project_id: int, reviewer: str) -> tuple[Any, ...]:
+def _own(project_id: int, reviewer: str, marks: Sequence[str] | None) -> tuple[Any, ...]:
     """SQL conditions: a standing decision of this reviewer that was not made in a random review."""
     in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == _d.id).exists()
-    return (_d.project_id == project_id, _d.reviewer == reviewer, ~in_review, *STANDS)
+    unsigned = () if reviewer or marks is None else (made_by(marks, _d.key, _d.batch),)
+    return (_d.project_id == project_id, _d.reviewer == reviewer, ~in_review, *STANDS, *unsigned)
 
 
 def _take_back(
@@ -182,7 +228,7 @@ def _take_back(
     rows = [
         {"project_id": d.project_id, "round_id": d.round_id, "record_id": d.record_id, "action": "undo"}
         | {"content_hash": d.content_hash, "answer_shown": d.answer_shown, "answer": None, "note": ""}
-        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": entry.batch and f"undo {entry.batch}"}
+        | {"reviewer": reviewer, "at": at, "undoes": d.id, "batch": entry.batch and (key or f"undo {entry.batch}")}
         for d in taken
     ]
     return append(connection, taken[0].project_id, rows, key, watch)

@@ -15,7 +15,7 @@ from semievol.store import schema
 from semievol.store.data.records import find_record, record_keys
 from semievol.store.data.versions import inserted_id, task_in
 from semievol.store.database import Store
-from semievol.store.decisions.decisions import was_undone, write_decisions
+from semievol.store.decisions.decisions import made_by, was_undone, write_decisions
 from semievol.store.decisions.history import take_back
 from semievol.store.runs.rounds import bump
 
@@ -82,7 +82,7 @@ def answer(
         decision_id = None
         if not repeat:
             shown = {record_id: review.sample.shown.get(record_id)}
-            named = None if key is None else f"review {review.id} {key}"
+            named = None if key is None else f"{key} review {review.id}"
             made = write_decisions(
                 connection, store, home.project_id, review.round_id, shown, action, right_answer, reviewer, NOTE, named
             )
@@ -95,11 +95,15 @@ def answer(
     return True
 
 
-def undo(store: Store, review: Review, reviewer: str = "", key: str | None = None) -> bool:
+def undo(
+    store: Store, review: Review, reviewer: str = "", key: str | None = None, marks: Sequence[str] | None = None
+) -> bool:
     """Takes back this reviewer's newest answer of the review, so that its question is open again; False if there is
-    none. The same `key` twice takes one back."""
+    none. The same `key` twice takes one back. marks: as `history.undo`."""
     columns = (_a.id, _a.decision_id, _a.record_key)
     newest = select(*columns).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
+    if marks is not None and not reviewer:
+        newest = newest.where(made_by(marks, _a.key))
     with store.write() as connection:
         project_id = _project_id(connection, review.round_id)
         if key is not None and _known(connection, project_id, review.id, key):

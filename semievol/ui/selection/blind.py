@@ -140,7 +140,7 @@ def _ask(here: Place, under_way: Review) -> None:
         ACTS,
         "All records are answered.",
         more,
-        False,
+        "",
         lambda: desk.apply("blind", press),
     )
     if questions:
@@ -179,7 +179,7 @@ def _buttons(here: Place, under_way: Review, question: Record, repeat: bool) -> 
         st.warning("Choose or type your answer first.")
         return
     with parts.errors_shown():
-        key = f"{desk.kept().name}-form-{slot}-{revision}"
+        key = f"{desk.marks()[0]}-form-{slot}-{revision}"
         _answer(here, under_way, slot, action, typed if action == "choose" else None, key)
         st.rerun()
 
@@ -187,7 +187,7 @@ def _buttons(here: Place, under_way: Review, question: Record, repeat: bool) -> 
 def _answer(here: Place, under_way: Review, slot: str, action: str, answer: str | None, key: str) -> None:
     which, _, record_id = slot.partition(" ")
     if action == "undo":
-        if not reviews.undo(here.store, under_way, state.reviewer(), key):
+        if not reviews.undo(here.store, under_way, state.reviewer(), key, desk.marks()):
             st.toast("There is nothing to undo.", icon=":material/info:")
         return
     said = action

@@ -17,40 +17,70 @@ NEAREST = 3
 def nodes(
     task: Task, view: RecordView, line: Mapping[Hashable, Any], answer: str | None, kept: bool, measure: str
 ) -> list[Node]:
-    """The card as nodes. line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether
-    the policy keeps it."""
-    words = record.named_answer(task, view.record, answer)
-    value = float(line[measure])
-    why = "kept by the policy" if kept else "left out by the policy"
-    if line.get("flagged"):
-        why = "left out: its text reads like instructions to a model"
-    settled = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
-    facts = f"{formats.MEASURE_WORDS[measure]} {formats.confidence(measure, value)} · {why} · {settled}"
-    made = [
-        group(
-            "between", labelled("Candidate", record.chip(words, bool(line["agreed"]))), node("num", facts, tag="span")
-        ),
-        node("rule"),
+    """The card as nodes: the question and its candidate, beside what speaks for it and against it.
+
+    line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether the policy keeps it.
+    """
+    agreed = bool(line["agreed"])
+    settled = "agreed" if agreed else ("disputed, self-justified" if line["justified"] else "disputed")
+    words = record.chip(record.named_answer(task, view.record, answer), agreed)
+    asked = [
+        labelled("Candidate", words, node("num", settled, tag="span")),
         *record.question(task, view.record, answer),
+        *_answers(task, view),
     ]
-    spread = _averaged(task, view)
-    if spread:
-        made.append(group("gap", record.bars(task, view.record, spread, keys=True)))
-    elif task.closed:
-        allowed = allowed_answers(task, view.record)[: record.KEYS]
-        digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
-        made.append(group("row gap", *digits))
-    votes = [labelled(response.collaborator, record.chip(response.answer)) for response in view.responses]
-    made.append(group("row gap", *votes))
+    grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(view)]
+    return [group("sides", group("side", *asked), group("side", *grounds))]
+
+
+def _answers(task: Task, view: RecordView) -> list[Node]:
+    """The allowed answers with the digits that choose them, and how likely the collaborators find each on average."""
+    if spread := _averaged(task, view):
+        return [group("gap", record.bars(task, view.record, spread, keys=True))]
+    allowed = allowed_answers(task, view.record)[: record.KEYS]
+    digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
+    return [group("row gap", *digits)] if digits else []
+
+
+def _why(view: RecordView, line: Mapping[Hashable, Any], kept: bool, measure: str) -> list[Node]:
+    """Why the policy keeps the candidate or leaves it out, and what was decided on it before."""
+    why = "Kept by the policy" if kept else "Left out by the policy"
+    if line.get("flagged"):
+        why = "Left out: its text reads like instructions to a model"
+    fact = f"{formats.MEASURE_WORDS[measure]} {formats.confidence(measure, float(line[measure]))}"
+    made = [node("label", why), node("num", fact)]
+    if view.decision is not None:
+        by = view.decision.reviewer or "somebody who did not sign"
+        made.append(node("", f"Decided by {by}: {view.decision.action}"))
+        if view.decision.note:
+            made.append(labelled("Note", node("", view.decision.note), classes="row"))
+    return made
+
+
+def _votes(task: Task, view: RecordView) -> list[Node]:
+    """A line per collaborator, and the judge's: its answer, and how likely it finds that answer."""
+    said = [(response.collaborator, response) for response in view.responses]
+    if view.justification is not None:
+        said.append(("judge", view.justification))
+    cells: list[Node] = []
+    for name, response in said:
+        share = record.distribution(task, view.record, response).get(response.answer or "")
+        bar = [] if share is None else [node("fill top", width=100 * share)]
+        cells += [
+            node("name", name),
+            record.chip(response.answer),
+            group("track1", *bar, label="" if share is None else f"probability {formats.percent(share)}"),
+            node("num", "" if share is None else formats.percent(share)),
+        ]
+    return [node("label gap", "Votes"), group("votes", *cells)] if cells else []
+
+
+def _nearest(view: RecordView) -> list[Node]:
     near = [
-        group("line", record.chip(d.record.answer), node("num", formats.shorten(d.record.question), tag="span"))
+        group("line", record.chip(d.record.answer), node("excerpt", formats.shorten(d.record.question), tag="span"))
         for d in view.demonstrations[:NEAREST]
     ]
-    if near:
-        made.append(group("gap stack", node("label", "Nearest labeled records"), *near))
-    if view.decision is not None and view.decision.note:
-        made.append(labelled("Note", node("", view.decision.note), classes="row gap"))
-    return made
+    return [node("label gap", "Nearest labeled records"), *near] if near else []
 
 
 def _averaged(task: Task, view: RecordView) -> dict[str, float]:

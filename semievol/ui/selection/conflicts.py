@@ -1,8 +1,10 @@
-"""Conflicts: a colleague decided differently on a record that this session decided on. Shown until it is read."""
+"""Conflicts: somebody else decided differently on a record that was decided here. Shown until it is read.
+
+Both are told, whoever's decision counts: who overrules when the decision is made, who is overruled when the page learns
+of it. Somebody else is whoever decided in another window, signed or not.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Set
 
 import streamlit as st
 
@@ -11,8 +13,10 @@ from semievol.store.decisions import history
 from semievol.store.results import results
 from semievol.task.answers import same
 from semievol.ui.selection import desk
-from semievol.ui.shell import formats, parts
+from semievol.ui.shell import formats, parts, state
 from semievol.ui.shell.state import Place
+
+LISTEN_SECONDS = 5.0
 
 
 def compare(here: Place, made: Decision, seen: int) -> None:
@@ -20,13 +24,12 @@ def compare(here: Place, made: Decision, seen: int) -> None:
 
     seen: the newest entry in the record's history when it was drawn.
     """
-    kept = desk.kept().round
-    kept.mine.add(made.id)
-    kept.made[made.content_hash] = made
     if made.action == "skip":
         return
-    since = history.since(here.store, here.project.id, seen, made.content_hash)
-    others = _others(here.task, since, made, {*kept.mine})
+    since = history.since(here.store, here.project.id, seen, made.content_hash, not_by=desk.marks())
+    gone = {entry.undoes for entry in since}
+    others = [entry for entry in since if entry.id not in gone and entry.action not in ("undo", "skip")]
+    others = [entry for entry in others if not _alike(here.task, entry, made)]
     if others:
         _keep(here, others, made)
 
@@ -36,46 +39,59 @@ def show(here: Place) -> None:
     _overruled(here)
     found = desk.kept().round.conflicts
     if found:
-        with parts.card("conflicts", tight=True):
-            parts.heading("Different decisions", "Somebody else decided differently on records that you decided on.")
-            for sentence in found.values():
-                st.text(sentence)
+        with (
+            parts.card("conflicts", tight=True),
+            st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"),
+        ):
+            with st.container():
+                parts.html("<b>Different decisions</b>")
+                for sentence in found.values():
+                    st.text(sentence)
             st.button("Understood", on_click=found.clear)
 
 
-def _overruled(here: Place) -> None:
-    """Finds later decisions by others that differ from the decisions of this session."""
-    kept = desk.kept().round
-    if not kept.made:
-        return
-    compared = max(kept.compared, min(one.id for one in kept.made.values()))
-    since = history.since(here.store, here.project.id, compared)
-    undone = {entry.undoes for entry in since}
-    for entry in since:
-        own = kept.made.get(entry.content_hash)
-        if own is None or own.action == "skip" or entry.id < own.id:
-            continue
-        if _others(here.task, [entry], own, {*kept.mine, *undone}):
+@st.fragment(run_every=LISTEN_SECONDS)
+def listen(here: Place) -> None:
+    """Draws the page again once somebody has overruled a decision of this session, also if nobody presses anything."""
+    if _overruled(here):
+        st.rerun()
+
+
+def _overruled(here: Place) -> bool:
+    """Keeps later entries by others that differ from decisions of this session; whether there were any."""
+    kept, newest = desk.kept().round, history.last_entry(here.store, here.project.id)
+    before, kept.compared = kept.compared, newest
+    if before is None or before == newest:  # what came before the page was opened was there to be seen
+        return False
+    found = history.contradicted(here.store, here.project.id, before, state.reviewer(), desk.marks())
+    gone = {entry.undoes for _, entry in found}
+    new = False
+    for own, entry in found:
+        took_back = entry.action == "undo" and entry.undoes == own.id
+        differs = entry.action not in ("undo", "skip") and not _alike(here.task, entry, own)
+        if took_back or (differs and entry.id not in gone):
             _keep(here, [entry], own)
-    kept.compared = max([compared, *(entry.id for entry in since)])
-
-
-def _others(task: Task, since: list[Decision], made: Decision, known: Set[int | None]) -> list[Decision]:
-    """The entries that still count, are not `known`, and differ from the decision `made`."""
-    not_new = known | {entry.undoes for entry in since}
-    later = [entry for entry in since if entry.id not in not_new and entry.action not in ("undo", "skip")]
-    return [entry for entry in later if not _alike(task, entry, made)]
+            new = True
+    return new
 
 
 def _keep(here: Place, others: list[Decision], made: Decision) -> None:
     """Keeps the sentence on a conflict: who decided what on the record, and which decision counts now."""
     view = results.record_view(here.store, here.round.id, made.record_id)
-    what_they_did = formats.series([f"{entry.reviewer or 'somebody else'} {_words(entry)}" for entry in others])
-    yours = view.decision is not None and view.decision.id == made.id
+    what_they_did = formats.series([f"{_who(entry)} {_words(entry)}" for entry in others])
+    counts = "No decision counts now: the policy decides."
+    if view.decision is not None:
+        counts = f"{'Your' if view.decision.id == made.id else 'The other'} decision counts now."
     desk.kept().round.conflicts[made.id] = (
-        f"{formats.shorten(view.record.question, 80)}: {what_they_did}; you {_words(made)}. "
-        f"{'Your' if yours else 'The other'} decision counts now. Both stay in the history; Undo takes yours back."
+        f"{formats.shorten(view.record.question, 80)}: {what_they_did}; you {_words(made)}. {counts} "
+        "Both stay in the history."
     )
+
+
+def _who(entry: Decision) -> str:
+    if entry.reviewer and entry.reviewer == state.reviewer():
+        return f"{entry.reviewer} (you, in another window)"
+    return entry.reviewer or "somebody else"
 
 
 def _alike(task: Task, one: Decision, other: Decision) -> bool:
@@ -87,6 +103,8 @@ def _alike(task: Task, one: Decision, other: Decision) -> bool:
 
 def _words(entry: Decision) -> str:
     """A decision as a verb phrase, which follows the name of the person who made it."""
+    if entry.action == "undo":
+        return "took your decision back"
     answer = formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
     verbs = {"accept": "accepted", "reject": "rejected", "edit": "corrected the answer to"}
     return f'{verbs[entry.action]} "{answer}"' if entry.action in verbs else "found it ambiguous"

@@ -17,21 +17,22 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from semievol.records import Decision, Record, Task
+from semievol.records import Record, Task
 from semievol.store.database import NotSaved
 from semievol.task.answers import allowed_answers, parse
 from semievol.ui.shell import notices, parts, record, session, state
 from semievol.ui.shell.paint import PAINT_JS
 
-PART = "part"
-"""Key of the control that chooses the part of the Selection page."""
 AHEAD = 24
 """How many records the browser holds ready, so that the next one appears at once."""
 
 _component = st.components.v2.component(
     "semievol_review",
     html='<div class="sv-root"><div class="sv-review" tabindex="0" aria-label="Record under review"></div></div>',
-    js=PAINT_JS + Path(__file__).with_name("review.js").read_text(encoding="utf-8"),
+    js=PAINT_JS
+    + "".join(
+        Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in ("tab", "attention", "review")
+    ),
     isolate_styles=False,
 )
 
@@ -42,6 +43,14 @@ class Correction(NamedTuple):
     record_id: str
     before: str | None
     after: str | None
+
+
+class Many(NamedTuple):
+    """A decision on many records. decision_id: one of its entries; number: how many it has; said: what was decided."""
+
+    decision_id: int
+    number: int
+    said: str
 
 
 @dataclass
@@ -58,15 +67,16 @@ class RoundReview:
     """What the session keeps of the review of one round."""
 
     place: tuple[int, int] | None = None  # ids of project and round
+    addressed: bool = False  # the record in the address was opened
     head: str | None = None  # the record to show first, because it was opened or its decision undone
     form: tuple[str, str] | None = None  # the open form ("edit" or "note") and its record
     skipped: set[str] = field(default_factory=set)
     cards: dict[Hashable, dict[str, Any]] = field(default_factory=dict)  # as they were drawn
     corrected: Correction | None = None  # the newest correction, until it was offered for similar records
-    mine: set[int] = field(default_factory=set)  # ids of the session's decisions
-    made: dict[str, Decision] = field(default_factory=dict)  # content hash -> the session's newest decision on it
-    compared: int = 0  # id of the newest decision that was compared with those of the session
+    compared: int | None = None  # id of the newest entry that was compared with the session's decisions
     conflicts: dict[int, str] = field(default_factory=dict)  # id of an own decision -> the sentence to show
+    asked: str | None = None  # the action on many records that waits for its confirmation
+    many: Many | None = None  # the newest decision on many records, until it is taken back
 
 
 @dataclass
@@ -75,6 +85,8 @@ class Reviewing:
 
     name: str = field(default_factory=lambda: secrets.token_hex(6))
     """Random; makes the keys of this session's decisions differ from those of other browsers."""
+    tab: str = ""  # the browser tab of the session, which a reload keeps; see tab.js
+    wanted: bool = False  # a record was opened on another page, so the review comes next
     round: RoundReview = field(default_factory=RoundReview)
     presses: defaultdict[str, Presses] = field(default_factory=lambda: defaultdict(Presses))  # queue -> its state
     stale: bool = False  # a decision was made that the rest of the page does not show yet
@@ -96,10 +108,24 @@ def was_stale() -> bool:
     return stale
 
 
+def marks() -> tuple[str, ...]:
+    """What the keys of this session's decisions begin with; those of the tab's earlier sessions, too.
+
+    By them the store tells decisions apart that nobody signed. The first one is for new keys.
+    """
+    return tuple(mark for mark in (kept().tab, kept().name) if mark)
+
+
 def show_first(record_id: str) -> None:
-    """Opens the Review part with this record first. Made for callbacks."""
+    """Opens the review with this record first. Made for callbacks, after which the page calls `was_wanted`."""
     kept().round.head, kept().round.form = record_id, None
-    st.session_state[PART] = "review"
+    kept().wanted = True
+
+
+def was_wanted() -> bool:
+    """Whether a record was opened on this page, so that the review comes next. Clears the note."""
+    wanted, kept().wanted = kept().wanted, False
+    return wanted
 
 
 def enter(project_id: int, round_id: int) -> None:
@@ -117,17 +143,19 @@ def draw(
     acts: Sequence[str],
     finished: str,
     more: bool,
-    paused: bool,
+    form: str,
     on_keys: Callable[[], None],
     on_settled: Callable[[], None] | None = None,
+    named: bool = False,
 ) -> None:
     """Shows the first of `items` and receives its key presses.
 
     items: each with id, nodes (see `paint`), choices (how many answers the digits choose from), last (newest entry of
     the record's history), and slot where a record is asked about twice. acts: the actions that keys may trigger here.
     place: identifies the queue. finished: the text when no item is left. more: whether there are records beyond
-    `items`. paused: keys are ignored, because the reviewer is typing. on_keys: called when key presses arrive.
-    on_settled: called once everything is saved and no key was pressed for a while.
+    `items`. form: key of the container in which the reviewer types an answer or a note, to which keys then belong;
+    empty if there is none. on_keys: called when key presses arrive. on_settled: called once everything is saved and no
+    key was pressed for a while. named: the address carries the record on the screen.
     """
     presses = kept().presses[name]
     _component(
@@ -139,15 +167,24 @@ def draw(
             "place": f"{name}-{place}",
             "by": presses.by,
             "reviewer": state.reviewer(),
+            "session": kept().name,
+            "named": named,
             "more": more,
-            "paused": paused,
+            "form": form,
             "settles": on_settled is not None,
             "finished": finished,
         },
         key=f"{name}_keys",
         on_keys_change=on_keys,
         on_settled_change=on_settled or (lambda: None),
+        on_tab_change=lambda: _learn_tab(f"{name}_keys"),
     )
+
+
+def _learn_tab(component: str) -> None:
+    sent = st.session_state[component].get("tab") or {}
+    if sent.get("session") == kept().name:
+        kept().tab = str(sent["tab"])[:40]
 
 
 def apply(name: str, press: Callable[[dict[str, Any]], None]) -> None:
@@ -160,6 +197,7 @@ def apply(name: str, press: Callable[[dict[str, Any]], None]) -> None:
     """
     presses = kept().presses[name]
     for entry in st.session_state[f"{name}_keys"].get("keys") or []:
+        kept().tab = entry["by"].partition(".")[0]
         if entry["by"] != presses.by:
             presses.by, presses.seq = entry["by"], 0
             if entry["who"] and not state.reviewer():  # restores the reviewer's name after a restart

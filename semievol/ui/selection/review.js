@@ -1,34 +1,70 @@
 // Shows one candidate at a time. Key presses are put into a numbered queue here, so that none is lost while the page
 // works. See desk.py for the Python side.
-// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, paused, more, settles,
-//   finished}
+// data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, session, form, named,
+//   more, settles, finished}
 // state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]. An entry stays in the queue until `data.seq` has
 // reached its number, which means that it is stored. After a failure the queue is sent again. `turn` changes with every
-// message, so that no two messages are equal.
+// message, so that no two messages are equal. state `tab`: this tab, once for each session.
 const kept = new Map(); // place -> state; survives a redraw of the element and a restart of the dashboard
-const PAGE = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // names this page, which numbers its keys
+const PAGE = `${TAB}.${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`; // this page numbers its keys
 const WAIT = "Loading the next records.";
+const OUTSIDE = "The record was not on the screen, so that key did nothing. Here it is.";
+const EARLY = "The record had only just appeared, so that key did nothing. Look, then press again.";
 // In milliseconds:
 const SOON = 60; // quick presses within this time become one message
 const SETTLED = 1200; // without a press, after which the rest of the page is redrawn
 const AGAIN = 3000; // until what could not be saved is sent again
 const UNHEARD = 15000; // without an answer (longer than a write may wait), after which the whole page is requested
+const OPENING = 10000; // until the field for an answer or a note must be there
 const ACTS = {
   a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous",
 };
 const STAYS = new Set(["undo", "edit", "note"]); // after these the record stays on the screen
+const STREAMLITS = new Set(["r", "c"]); // which run the page again, or clear its cache
 
 // The highest number of this page that is stored; 0 in a new session, which does not know this page.
 const stored_of = (data, state) => (data.by === state.by ? data.seq : 0);
 
+const writes = (at) => at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
+
 // Whether the focused element needs the key itself: for text, a slider, or a group of radio buttons.
 const takes_keys = (at, key) =>
-  at.isContentEditable ||
-  /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) ||
+  writes(at) ||
   at.getAttribute?.("role") === "slider" ||
   (key.startsWith("Arrow") && at.closest?.("[role=radiogroup]"));
 
-const act_of = (key) => ACTS[key.length === 1 ? key.toLowerCase() : key] || (/^[1-9]$/.test(key) ? "choose" : null);
+const act_of = (key) => ACTS[key.length === 1 ? key.toLowerCase() : key] ?? (/^[1-9]$/.test(key) ? "choose" : null);
+
+// Puts the record on the screen into the address, so that the address can be sent to a colleague. Not as a new step of
+// the browser's history: "back" leads to the page before.
+function name_in_address(id) {
+  const address = new URL(location.href);
+  if ((address.searchParams.get("record") ?? "") === id) return;
+  if (id) address.searchParams.set("record", id);
+  else address.searchParams.delete("record");
+  history.replaceState(history.state, "", address);
+}
+
+// Until the field of a form is there and has the focus, what is typed for it is gathered here.
+const gathers = {
+  gather(state, event) {
+    if (event.key.length === 1) state.typed += event.key;
+    else if (event.key === "Backspace") state.typed = state.typed.slice(0, -1);
+    else return;
+    event.preventDefault();
+  },
+  hand_over(state, form, until = performance.now() + OPENING) {
+    if (state.form !== form) return;
+    const field = document.querySelector(`.st-key-${form} input:not([type=hidden])`);
+    if (field) {
+      field.focus();
+      if (state.typed) document.execCommand("insertText", false, state.typed); // as if it was typed there
+    }
+    if (field || !state.gathering || performance.now() > until) {
+      [state.gathering, state.typed] = [false, ""];
+    } else requestAnimationFrame(() => gathers.hand_over(state, form, until));
+  },
+};
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".sv-review");
@@ -37,11 +73,19 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!state) {
     const by = `${PAGE}-${data.place}`;
     state = { by, seq: 0, stored: 0, failures: data.failures, queue: [], turn: 0, told: 0, timer: 0, settled: 0 };
+    state = { ...state, attention: new Attention(), said: "", typed: "", held: false, down: new Set() };
     kept.set(data.place, state);
   }
-  if (state.typing && stored_of(data, state) >= state.typing && !data.paused) state.typing = 0;
+  const { attention } = state;
+  if (state.typing && stored_of(data, state) >= state.typing && !data.form) state.typing = 0;
+  if (!state.typing && !data.form) state.gathering = false;
+  const opened = data.form && data.form !== state.form;
+  state.form = data.form;
+  if (opened) {
+    state.gathering = true;
+    gathers.hand_over(state, data.form);
+  }
   state.items = data.items;
-  state.paused = data.paused;
   const stored = stored_of(data, state);
   state.queue = state.queue.filter((one) => one.seq > stored);
   const failed = data.failures !== state.failures;
@@ -59,11 +103,18 @@ export default function ({ data, parentElement, setStateValue }) {
     const card = item ? item.nodes.map(paint) : [paint({ t: "p", c: "note", x: data.more ? WAIT : data.finished })];
     const waits = state.queue.length;
     const words = !waits ? "all saved" : state.held ? `not saved yet: ${waits}, trying again` : `saving ${waits}`;
-    card.push(paint({ t: "div", c: waits ? "state" : "state saved", x: words }));
-    root.replaceChildren(...card);
+    const lines = [paint({ t: "span", c: waits ? "state" : "state saved", x: words })];
+    if (state.said) lines.push(paint({ t: "span", c: "said", x: state.said }));
+    const line = paint({ t: "div", c: "states" });
+    line.append(...lines);
+    root.replaceChildren(...card, line);
     root.dataset.record = item ? item.id : "";
+    attention.show(item ? (item.slot ?? item.id) : "");
+    if (data.named) name_in_address(root.dataset.record);
   };
+  attention.watch(root);
   state.show();
+  if (state.introduced !== data.session) setStateValue("tab", { tab: TAB, session: (state.introduced = data.session) });
 
   const tell = () => {
     state.told = state.turn;
@@ -85,36 +136,73 @@ export default function ({ data, parentElement, setStateValue }) {
   if (data.settles && !state.queue.length && state.seq > state.settled) {
     state.rest = setTimeout(() => setStateValue("settled", (state.settled = state.seq)), SETTLED);
   }
-  const listen = (event) => {
-    if (!root.isConnected) return document.removeEventListener("keydown", listen);
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (state.paused || state.typing || document.querySelector("[role=dialog]")) return;
-    if (takes_keys(event.composedPath()[0], event.key)) return;
-    const act = act_of(event.key);
-    if (!act || !data.acts.includes(act)) return;
+  const refuse = () => {
+    const seen = on_screen(root);
+    state.said = seen ? EARLY : OUTSIDE;
+    attention.pause(); // the rest of what was begun to be typed does nothing either
+    state.show();
+    if (!seen) into_view(root);
+  };
+  const take = (act, key) => {
     const item = state.shown()[0];
     if (act !== "undo" && !item) return;
-    if (act === "choose" && Number(event.key) > item.choices) return;
-    event.preventDefault();
-    const place = root.getBoundingClientRect();
-    const unseen = place.bottom < 0 || place.top > window.innerHeight - 80;
-    if (unseen) root.scrollIntoView({ block: "center" });
+    if (act === "choose" && Number(key) > item.choices) return;
+    const form = act === "edit" || act === "note";
+    if (form ? !on_screen(root) : !attention.ready) return refuse(); // a form decides nothing yet
     clearTimeout(state.rest);
+    state.said = "";
     state.seq += 1;
     const about = item ? { id: item.id, slot: item.slot ?? item.id, last: item.last } : { id: "", slot: "", last: 0 };
     const entry = { by: state.by, who: data.reviewer, seq: state.seq, act, pick: -1, ...about };
-    if (act === "choose") entry.pick = Number(event.key) - 1;
+    if (act === "choose") entry.pick = Number(key) - 1;
     state.queue.push(entry);
-    if (act === "edit" || act === "note") state.typing = state.seq; // the next keys belong to the form
+    if (form) [state.typing, state.gathering, state.typed] = [state.seq, true, ""]; // the next keys belong to the form
+    attention.expected = !form;
     if (!STAYS.has(act)) waiting.add(entry.slot);
     state.show();
     send(SOON);
   };
-  document.addEventListener("keydown", listen);
+  const listen = (event) => {
+    if (!root.isConnected) return state.stop();
+    const at = event.composedPath()[0];
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (STREAMLITS.has(event.key.toLowerCase()) && !writes(at)) event.stopPropagation();
+    // A held key decides once: it must be up before it acts again, also where the system does not mark repetitions.
+    const again = event.repeat || state.down.has(event.code);
+    state.down.add(event.code);
+    if (again && event.key === "Enter" && at.closest?.(".st-key-review_buttons")) event.preventDefault();
+    if (document.querySelector("[role=dialog]")) return;
+    if (takes_keys(at, event.key)) return;
+    if (state.gathering) return gathers.gather(state, event);
+    const act = act_of(event.key);
+    if (again || data.form || state.typing || !act || !data.acts.includes(act)) return;
+    event.preventDefault();
+    take(act, event.key);
+  };
+  const click = (event) => {
+    if (!event.target.closest?.(".st-key-review_buttons button")) return;
+    if (event.detail > 1 && performance.now() - attention.appeared < MOMENT) {
+      event.preventDefault(); // a double click: its second half is not meant for the next record
+      event.stopPropagation();
+    } else attention.expected = true;
+  };
+  const lift = (event) => state.down.delete(event.code);
+  const blur = () => state.down.clear();
   state.stop?.();
-  state.stop = () => document.removeEventListener("keydown", listen);
+  document.addEventListener("keydown", listen, true); // before Streamlit's own listener
+  document.addEventListener("keyup", lift, true);
+  document.addEventListener("click", click, true);
+  addEventListener("blur", blur);
+  const stop = () => {
+    document.removeEventListener("keydown", listen, true);
+    document.removeEventListener("keyup", lift, true);
+    document.removeEventListener("click", click, true);
+    removeEventListener("blur", blur);
+  };
+  state.stop = stop;
   return () => {
-    document.removeEventListener("keydown", listen);
+    stop();
+    attention.leave(root);
     clearTimeout(state.rest);
     if (state.root !== root || state.told === state.turn) return;
     clearTimeout(state.timer);

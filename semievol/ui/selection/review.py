@@ -14,7 +14,7 @@ from semievol.store.decisions import decisions, history
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers, same
 from semievol.ui.selection import card, conflicts, desk, many, signature, sweep
-from semievol.ui.shell import formats, notices, parts, state
+from semievol.ui.shell import formats, notices, parts, session, state
 from semievol.ui.shell.state import Place
 
 KEYS = {
@@ -46,9 +46,19 @@ BUTTONS = (
 )
 
 
+ORDER = "review_order"
+"""Key of the control that chooses the order."""
+
+
+def order_in_address() -> str:
+    """The order that the address names; without one, the least confident come first."""
+    named = st.query_params.get("order", "")
+    return named if named in ORDERS else next(iter(ORDERS))
+
+
 @st.fragment
 def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> None:
-    """Draws the review: the order, the candidate, the buttons, and the forms for a correction and a note.
+    """Draws the review: the order, the candidate, the buttons, or the form for a correction or a note in their place.
 
     As a fragment it is redrawn alone while keys come fast; the rest of the page follows once no key was pressed for a
     while. kept: whether the policy keeps each candidate, in the order of the pool; line: the threshold, None if there
@@ -58,47 +68,61 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         st.rerun()
     pool, _ = state.candidates(here.store, here.round.id)
     mine = Desk(here, pool, kept, measure, line)
+    order = order_in_address()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        chosen = st.segmented_control(
+        st.segmented_control(
             "Order",
             list(ORDERS),
             format_func=lambda o: ORDERS[o][0],
-            default="unsure",
             required=True,
-            key="review_order",
             label_visibility="collapsed",
+            **session.bound(ORDER, order, _choose_order),
         )
         signature.signed()
-    order = str(chosen)
     decided = int(pool["decision"].notna().sum())
     parts.note(f"{ORDERS[order][1]}. {formats.plural(decided, 'decision')} saved in this round.")
     conflicts.show(here)
     queue = mine.queue(order)
     first = queue[0] if queue else None
-    form = desk.kept().round.form or ("", "")
-    typing = form[1] == first
-    items = [mine.item(record_id) for record_id in queue]
+    action, about = desk.kept().round.form or ("", None)
+    form = f"review_{action}_{pool.index.get_loc(first)}" if first is not None and about == first else ""
     desk.draw(
         "review",
         str(here.round.id),
-        items,
+        [mine.item(record_id) for record_id in queue],
         ACTS,
         mine.finished(),
         mine.left > len(queue),
-        typing,
+        form,
         mine.keys,
         desk.mark_stale,
+        named=True,
     )
-    with st.container(horizontal=True, key="review_buttons"):
-        for label, action, icon in BUTTONS:
-            kind: Any = "primary" if action == "accept" else "secondary"
-            look: dict[str, Any] = {"icon": icon, "type": kind, "disabled": first is None}
-            st.button(label, key=f"do_{action}", on_click=mine.do, args=(first, action), **look)
-        st.button("Undo", key="do_undo", icon=":material/undo:", on_click=mine.do, args=(None, "undo"))
-    desk.legend(KEYS)
-    if first is not None and typing:
-        (mine.correction if form[0] == "edit" else mine.note)(first)
+    if first is not None and form:
+        with st.container(key=form):
+            (mine.correction if action == "edit" else mine.note)(first)
+    else:
+        mine.buttons(first)
     sweep.offer(here, pool)
+
+
+def _choose_order(order: str) -> None:
+    st.query_params["order"] = order
+    st.query_params.pop("record", None)  # the one on the screen was first in the other order
+    desk.kept().round.head = None
+
+
+def open_addressed(here: Place, pool: pd.DataFrame) -> None:
+    """Puts the record first that the address names, when the page is opened; says so if the round does not have it."""
+    kept, named = desk.kept().round, st.query_params.get("record")
+    if kept.addressed:
+        return
+    kept.addressed = True
+    if named and kept.head is None:
+        if named in pool.index:
+            kept.head = named
+        else:
+            parts.note("The record in the address is no candidate of this round.")
 
 
 class Desk:
@@ -109,7 +133,7 @@ class Desk:
         self.project_id, self.round_id = here.project.id, here.round.id
         self.task: Task = here.task
         self.kept = kept
-        self.session = desk.kept().name
+        self.mark = desk.marks()[0]
         self.revision = results.revision(here.store, self.round_id)
         self.written = results.written(here.store, self.round_id)
         self.left = 0  # number of records that are still to be decided in this order
@@ -133,8 +157,8 @@ class Desk:
         sure = -np.nan_to_num(known, nan=np.inf)
         if order == "threshold" and self.line is not None:
             sure = np.nan_to_num(np.abs(known - self.line), nan=np.inf)
-        elif order == "random":
-            sure = np.random.default_rng(int(self.session, 16)).random(len(index))[open_]
+        elif order == "random":  # the same for everybody, so that a link leads on to the same records
+            sure = np.random.default_rng(self.round_id).random(len(index))[open_]
         elif order == "disputed":
             sure = np.where(self.pool["agreed"].to_numpy(bool)[open_], 1e9, 0.0) + np.maximum(sure, -1e6)
         ids = [str(index[place]) for place in open_[_smallest(sure, desk.AHEAD)]]
@@ -157,13 +181,25 @@ class Desk:
 
     def _others(self) -> list[str]:
         """Ids of the records that somebody else has decided on and this reviewer has not."""
-        me = state.reviewer()
-        said: dict[str, set[str]] = {}
-        for entries in decisions.standing(self.here.store, self.project_id).values():
-            for entry in entries:
-                if entry.action != "skip":
-                    said.setdefault(entry.record_id, set()).add(entry.reviewer)
-        return [i for i, names in said.items() if me not in names and i in self.pool.index]
+        me, store = state.reviewer(), self.here.store
+        unsigned = set() if me else decisions.of_session(store, self.project_id, desk.marks())
+        found = []
+        for entries in decisions.standing(store, self.project_id).values():
+            said = [entry for entry in entries if entry.action != "skip"]
+            own = [entry for entry in said if entry.reviewer == me and (me or entry.id in unsigned)]
+            if said and not own:
+                found.append(said[-1].record_id)
+        return [i for i in found if i in self.pool.index]
+
+    def buttons(self, first: str | None) -> None:
+        """The actions as buttons, for the record `first`, and which key does what."""
+        with st.container(horizontal=True, key="review_buttons"):
+            for label, action, icon in BUTTONS:
+                kind: Any = "primary" if action == "accept" else "secondary"
+                look: dict[str, Any] = {"icon": icon, "type": kind, "disabled": first is None}
+                st.button(label, key=f"do_{action}", on_click=self.do, args=(first, action), **look)
+            st.button("Undo", key="do_undo", icon=":material/undo:", on_click=self.do, args=(None, "undo"))
+        desk.legend(KEYS)
 
     def item(self, record_id: str) -> dict[str, Any]:
         """The card of a record. A card drawn before is reused, so that `last` stays what the reviewer has seen."""
@@ -202,7 +238,7 @@ class Desk:
     def do(self, record_id: str | None, action: str) -> None:
         """Callback of a button. Its key holds the record and the revision, so that a double click counts once."""
         desk.mark_stale()
-        key = f"{self.session}-{record_id}-{action}-{self.revision}"
+        key = f"{self.mark}-{record_id}-{action}-{self.revision}"
         if action == "undo" and self._take_many_back(key):
             return
         self._apply(record_id, action, None, key)
@@ -252,7 +288,7 @@ class Desk:
 
         Only for the button. The key U must not be confirmed to the browser before everything is stored.
         """
-        newest = history.newest(self.here.store, self.project_id, state.reviewer())
+        newest = history.newest(self.here.store, self.project_id, state.reviewer(), desk.marks())
         together = history.together(self.here.store, self.project_id, newest) if newest is not None else 0
         if newest is None or together <= many.MANY:
             return False
@@ -260,7 +296,7 @@ class Desk:
         return True
 
     def _undo(self, key: str) -> None:
-        undone = history.undo(self.here.store, self.project_id, reviewer=state.reviewer(), key=key)
+        undone = history.undo(self.here.store, self.project_id, state.reviewer(), key, desk.marks())
         if undone is None:
             st.toast("There is nothing to undo.", icon=":material/info:")
             return
@@ -308,7 +344,7 @@ class Desk:
 
     def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
         with parts.errors_shown():
-            key = f"{self.session}-{record_id}-{action}-{self.revision}"
+            key = f"{self.mark}-{record_id}-{action}-{self.revision}"
             self._decide(record_id, action, answer, key, self.seen.get(record_id, 0), note)
             st.rerun()
 

@@ -18,11 +18,14 @@ PAGES = {
     "demonstrations": ":material/hub:",
     "responses": ":material/forum:",
     "selection": ":material/tune:",
+    "review": ":material/rate_review:",
     "training": ":material/model_training:",
     "evaluation": ":material/monitoring:",
     "settings": ":material/settings:",
 }
 """Page -> its icon in the sidebar. The name is also the file's stem and, except for Overview (`/`), the address."""
+UNDER = {"review": "selection"}
+"""Page -> the page that it belongs to and stands under in the sidebar."""
 
 
 def pages() -> list[Any]:

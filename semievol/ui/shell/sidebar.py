@@ -16,7 +16,11 @@ def sidebar(here: Place) -> None:
             _pickers(here)
         with st.container(key="nav"):
             for name in router.PAGES:
-                router.link(name)
+                if name in router.UNDER:
+                    with st.container(key=f"under_{name}"):
+                        router.link(name)
+                else:
+                    router.link(name)
         if here.project_or_none is not None:
             parts.html("<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of the round</div>")
             live.polled("sidebar", here.round_id, _stages)
