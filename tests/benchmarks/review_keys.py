@@ -53,8 +53,8 @@ RECORD = """() => {
     const record = root()?.dataset.record ?? "";
     const one = { key: event.key, at: performance.now(), record, next: null };
     desk.keys.push(one);
-    const before = waiting();
-    setTimeout(() => (one.taken = waiting() > before));
+    const taken = () => Number(root()?.dataset.taken ?? 0), before = taken();
+    setTimeout(() => (one.taken = taken() > before));
   }, { capture: true });
   const look = () => {
     desk.waiting = waiting();

@@ -88,6 +88,11 @@ def test_fast_typing_loses_nothing_and_a_held_key_decides_once(
     expect(page.get_by_text("22 decisions saved")).to_be_visible()
     page.wait_for_timeout(1000)
     assert [action for action, _ in _stored(store, project)[20:]] == ["accept", "reject"]
+    for key in "uaruaa":  # what an undo brings back is no surprise either
+        page.keyboard.press(key)
+        page.wait_for_timeout(120)
+    expect(card).to_contain_text("all saved")
+    assert card.get_attribute("data-taken") == "28"
     assert visitor.strange == []
 
 

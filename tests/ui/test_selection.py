@@ -332,6 +332,13 @@ def test_history_takes_back_and_restores(store: Store, project: Project, visit: 
         app.run()
 
     choose(0)
+    assert "decisions saved in this round" not in told(app)
+    press(app, "Open in Review")
+    assert "1 decision saved in this round" in told(app)
+    assert app.query_params["record"] == [record_id]
+    app.switch_page("pages/selection.py")
+    _part(app, "history")
+    choose(0)
     press(app, "Take back")
     assert app.dataframe[0].value["said"].tolist() == ["undo", "accept, undone"]
     assert decisions.standing(store, project.id) == {}

@@ -101,19 +101,19 @@ def contradicted(
     """
     own = or_(made_by(marks, _d.key, _d.batch), and_(_d.reviewer == reviewer, _d.reviewer != ""))
     mine = select(*COLUMNS).where(_d.project_id == project_id, own)
-    contents = select(_d.content_hash).where(_d.project_id == project_id, own)
-    others = select(*COLUMNS).where(_d.project_id == project_id, _d.id > after_id, _d.content_hash.in_(contents))
+    theirs = since(store, project_id, after_id, not_by=marks)
+    ours: list[Decision] = []
     with store.read() as connection:
-        theirs = load(connection, others.where(~made_by(marks, _d.key, _d.batch)).order_by(_d.id))
-        known = {entry.content_hash for entry in theirs}
-        ours: list[Decision] = []
-        for some in in_parts(known):
+        for some in in_parts({entry.content_hash for entry in theirs}):
             ours += load(connection, mine.where(_d.content_hash.in_(some)))
     taken = {entry.undoes for entry in ours}
-    made = sorted((e for e in ours if e.id not in taken and e.action not in ("undo", "skip")), key=lambda e: e.id)
+    made: dict[str, list[Decision]] = {}
+    for entry in sorted(ours, key=lambda entry: entry.id):
+        if entry.id not in taken and entry.action not in ("undo", "skip"):
+            made.setdefault(entry.content_hash, []).append(entry)
     found = []
     for entry in theirs:
-        before = [one for one in made if one.content_hash == entry.content_hash and one.id < entry.id]
+        before = [one for one in made.get(entry.content_hash, ()) if one.id < entry.id]
         if before:
             found.append((before[-1], entry))
     return found

@@ -19,7 +19,7 @@ class Attention {
   from = Infinity; // since page load, in milliseconds; from then on keys may act
   shown = ""; // what the card shows
   appeared = 0; // since when it shows that
-  expected = false; // the reviewer has just acted here, so another record is no surprise
+  awaited = 0; // records that the reviewer has asked for (by Undo, or by a button) and that are still to come
   card = null;
   left = 0; // since when it is away
 
@@ -45,19 +45,20 @@ class Attention {
   }
 
   look() {
-    if (!this.card) return;
+    if (!this.card?.isConnected) return; // it is being drawn anew, in the same place
     if (!on_screen(this.card)) this.from = Infinity;
     else if (this.from === Infinity) this.from = performance.now() + MOMENT;
     this.mark();
   }
 
-  // The card shows another record. One that follows the reviewer's own decision may be decided at once: who reviews many
-  // records types at a pace of their own, and no press may be lost. What comes by itself (another order, a colleague's
-  // decision, an undo in another window) may be under a key that was meant for the record before, so it needs a moment.
-  show(name) {
+  // The card shows another record; own: the reviewer's key has put it there. One that follows the reviewer's own decision
+  // may be decided at once: who reviews many records types at a pace of their own, and no press may be lost. What comes
+  // by itself (another order, a colleague's decision, an undo in another window) may be under a key that was meant for
+  // the record before, so it needs a moment.
+  show(name, own = false) {
     if (name === this.shown) return;
-    if (this.shown && !this.expected) this.pause();
-    if (name) this.expected = false;
+    if (this.shown && !own && !this.awaited) this.pause();
+    if (!own && this.awaited) this.awaited -= 1;
     this.shown = name;
     this.appeared = performance.now();
     this.mark();

@@ -15,6 +15,7 @@ const SOON = 60; // quick presses within this time become one message
 const SETTLED = 1200; // without a press, after which the rest of the page is redrawn
 const AGAIN = 3000; // until what could not be saved is sent again
 const UNHEARD = 15000; // without an answer (longer than a write may wait), after which the whole page is requested
+const RESTING = 300; // before the address names the record: browsers allow few changes of it in a second
 const OPENING = 10000; // until the field for an answer or a note must be there
 const ACTS = {
   a: "accept", r: "reject", s: "skip", ArrowRight: "skip", u: "undo", e: "edit", n: "note", 0: "ambiguous",
@@ -98,7 +99,7 @@ export default function ({ data, parentElement, setStateValue }) {
   state.stored = stored;
   const waiting = new Set(state.queue.filter((one) => !STAYS.has(one.act)).map((one) => one.slot));
   state.shown = () => state.items.filter((item) => !waiting.has(item.slot ?? item.id));
-  state.show = () => {
+  state.show = (own = false) => {
     const item = state.shown()[0];
     const card = item ? item.nodes.map(paint) : [paint({ t: "p", c: "note", x: data.more ? WAIT : data.finished })];
     const waits = state.queue.length;
@@ -109,11 +110,14 @@ export default function ({ data, parentElement, setStateValue }) {
     line.append(...lines);
     root.replaceChildren(...card, line);
     root.dataset.record = item ? item.id : "";
-    attention.show(item ? (item.slot ?? item.id) : "");
-    if (data.named) name_in_address(root.dataset.record);
+    attention.show(item ? (item.slot ?? item.id) : "", own);
+    root.dataset.taken = state.seq; // how many keys were taken on this page
+    clearTimeout(state.naming);
+    if (data.named) state.naming = setTimeout(() => root.isConnected && name_in_address(root.dataset.record), RESTING);
   };
   attention.watch(root);
   state.show();
+  if (moved && !state.queue.length) attention.awaited = 0; // all that was asked for is there
   if (state.introduced !== data.session) setStateValue("tab", { tab: TAB, session: (state.introduced = data.session) });
 
   const tell = () => {
@@ -136,10 +140,10 @@ export default function ({ data, parentElement, setStateValue }) {
   if (data.settles && !state.queue.length && state.seq > state.settled) {
     state.rest = setTimeout(() => setStateValue("settled", (state.settled = state.seq)), SETTLED);
   }
-  const refuse = () => {
+  const refuse = (form) => {
     const seen = on_screen(root);
     state.said = seen ? EARLY : OUTSIDE;
-    attention.pause(); // the rest of what was begun to be typed does nothing either
+    if (form) state.refused = performance.now(); // the text that follows does nothing either
     state.show();
     if (!seen) into_view(root);
   };
@@ -148,7 +152,8 @@ export default function ({ data, parentElement, setStateValue }) {
     if (act !== "undo" && !item) return;
     if (act === "choose" && Number(key) > item.choices) return;
     const form = act === "edit" || act === "note";
-    if (form ? !on_screen(root) : !attention.ready) return refuse(); // a form decides nothing yet
+    const text = performance.now() - (state.refused ?? -Infinity) < MOMENT;
+    if (text || (form ? !on_screen(root) : !attention.ready)) return refuse(form || text); // a form decides nothing yet
     clearTimeout(state.rest);
     state.said = "";
     state.seq += 1;
@@ -157,9 +162,9 @@ export default function ({ data, parentElement, setStateValue }) {
     if (act === "choose") entry.pick = Number(key) - 1;
     state.queue.push(entry);
     if (form) [state.typing, state.gathering, state.typed] = [state.seq, true, ""]; // the next keys belong to the form
-    attention.expected = !form;
+    if (act === "undo") attention.awaited += 1;
     if (!STAYS.has(act)) waiting.add(entry.slot);
-    state.show();
+    state.show(true);
     send(SOON);
   };
   const listen = (event) => {
@@ -184,7 +189,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (event.detail > 1 && performance.now() - attention.appeared < MOMENT) {
       event.preventDefault(); // a double click: its second half is not meant for the next record
       event.stopPropagation();
-    } else attention.expected = true;
+    } else attention.awaited += 1;
   };
   const lift = (event) => state.down.delete(event.code);
   const blur = () => state.down.clear();

@@ -81,7 +81,8 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         signature.signed()
     decided = int(pool["decision"].notna().sum())
     parts.note(f"{ORDERS[order][1]}. {formats.plural(decided, 'decision')} saved in this round.")
-    conflicts.show(here)
+    with st.container():  # always there, so that the card below is not drawn anew when there is something to tell
+        conflicts.show(here)
     queue = mine.queue(order)
     first = queue[0] if queue else None
     action, about = desk.kept().round.form or ("", None)
@@ -183,12 +184,11 @@ class Desk:
         """Ids of the records that somebody else has decided on and this reviewer has not."""
         me, store = state.reviewer(), self.here.store
         unsigned = set() if me else decisions.of_session(store, self.project_id, desk.marks())
-        found = []
+        found: list[str] = []
         for entries in decisions.standing(store, self.project_id).values():
             said = [entry for entry in entries if entry.action != "skip"]
-            own = [entry for entry in said if entry.reviewer == me and (me or entry.id in unsigned)]
-            if said and not own:
-                found.append(said[-1].record_id)
+            if not any(entry.reviewer == me and (me or entry.id in unsigned) for entry in said):
+                found += (entry.record_id for entry in said)
         return [i for i in found if i in self.pool.index]
 
     def buttons(self, first: str | None) -> None:
