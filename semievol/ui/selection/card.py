@@ -8,34 +8,37 @@ from typing import Any
 from semievol.records import Task
 from semievol.store.results.results import RecordView
 from semievol.task.answers import allowed_answers
-from semievol.ui.shell import formats, record
+from semievol.ui.shell import behind, formats, record
 from semievol.ui.shell.paint import Node, group, labelled, node
 
 NEAREST = 3
 
 
 def nodes(
-    task: Task, view: RecordView, line: Mapping[Hashable, Any], answer: str | None, kept: bool, measure: str
+    task: Task,
+    view: RecordView,
+    line: Mapping[Hashable, Any],
+    answer: str | None,
+    kept: bool,
+    measure: str,
+    spreads: behind.Spreads,
 ) -> list[Node]:
     """The card as nodes. line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether
-    the policy keeps it."""
+    the policy keeps it; spreads: what the answer was taken from."""
     words = record.named_answer(task, view.record, answer)
     value = float(line[measure])
     why = "kept by the policy" if kept else "left out by the policy"
     if line.get("flagged"):
         why = "left out: its text reads like instructions to a model"
-    settled = "agreed" if line["agreed"] else ("disputed, self-justified" if line["justified"] else "disputed")
+    settled = behind.settled_by(task, view)
     facts = f"{formats.MEASURE_WORDS[measure]} {formats.confidence(measure, value)} · {why} · {settled}"
     made = [
-        group(
-            "between", labelled("Candidate", record.chip(words, bool(line["agreed"]))), node("num", facts, tag="span")
-        ),
+        group("between", labelled("Candidate", behind.chip(task, view, words)), node("num", facts, tag="span")),
         node("rule"),
         *record.question(task, view.record, answer),
     ]
-    spread = _averaged(task, view)
-    if spread:
-        made.append(group("gap", record.bars(task, view.record, spread, keys=True)))
+    if spreads:
+        made += behind.bars(task, view, spreads, keys=True)
     elif task.closed:
         allowed = allowed_answers(task, view.record)[: record.KEYS]
         digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
@@ -51,11 +54,3 @@ def nodes(
     if view.decision is not None and view.decision.note:
         made.append(labelled("Note", node("", view.decision.note), classes="row gap"))
     return made
-
-
-def _averaged(task: Task, view: RecordView) -> dict[str, float]:
-    spreads = [record.distribution(task, view.record, response) for response in view.responses]
-    spreads = [spread for spread in spreads if spread]
-    if not spreads:
-        return {}
-    return {answer: sum(s.get(answer, 0.0) for s in spreads) / len(spreads) for answer in spreads[0]}
