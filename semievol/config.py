@@ -201,6 +201,11 @@ class Policy(Settings):
     disputed_rule: Rule = Field(
         Rule(value=0.3), description="The rule for disputed candidates if `disputed` is `apart`."
     )
+    ungiven: bool = Field(
+        True,
+        description="Accept also candidates whose answer no collaborator gave: the judge's own, or one that is "
+        "likeliest on average only.",
+    )
     per_class: bool = Field(False, description="Apply the rule within each predicted class instead of over all.")
     quota: int | None = Field(
         None, ge=1, description="Keep at most this many of each predicted class, the most confident. None: no limit."
@@ -318,7 +323,7 @@ def preset(name: str) -> dict[str, Any]:
                 verdict_confidence="pooled",
                 answer_rule="auto",
             ),
-            policy=Policy(measure="answer_nll", rule=Rule(value=0.85)),
+            policy=Policy(measure="answer_nll", rule=Rule(value=0.85), ungiven=False),
             tune=_STUDIO_TUNE,
             evaluate_demonstrations=False,
         )

@@ -154,6 +154,22 @@ def merge(
     )
 
 
+def averaged(
+    allowed: Sequence[str],
+    responses: Sequence[Response],
+    justification: Response | None = None,
+    earned: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Allowed answer -> averaged probability, with the weights that `merge` gives; empty where a response has none."""
+    weights = None if earned is None else _shares(responses, earned)
+    source, counts = list(responses), weights
+    if justification is not None:
+        source.append(justification)
+        counts = None if weights is None else [*weights, 1 / len(weights)]
+    table = _distributions(allowed, source)
+    return {} if table is None else dict(zip(allowed, _pooled(table, counts).tolist(), strict=True))
+
+
 def _same_answers(task: Task, answers: Sequence[str | None]) -> list[list[str]]:
     """The parsed answers in groups of the same answer; each group and the list are in order of appearance."""
     groups: list[list[str]] = []

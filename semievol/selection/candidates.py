@@ -37,20 +37,28 @@ NaN), or "plain" (always there)."""
 _DTYPES = {"flag": "bool", "number": "float64", "word": "object"}
 
 
-def candidate_table(rows: Sequence[Sequence[Any]], spent: Collection[str]) -> pd.DataFrame:
-    """The table of the pool: `COLUMNS` and the flag `spent`.
+def candidate_table(
+    rows: Sequence[Sequence[Any]], spent: Collection[str], ungiven: Collection[int] = ()
+) -> pd.DataFrame:
+    """The table of the pool: `COLUMNS` and the flags `given` and `spent`.
 
     rows: a line per candidate, values in the order of `COLUMNS`, None where there is none. spent: content hashes of
-    records that an earlier round was trained on, so that evidence does not count them.
+    records that an earlier round was trained on, so that evidence does not count them. ungiven: record keys of
+    candidates whose answer no collaborator gave.
     """
     values = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
     columns = zip(COLUMNS.items(), values, strict=True)
     table = pd.DataFrame({name: pd.Series(cells, dtype=_DTYPES.get(kind)) for (name, kind), cells in columns})
-    return table.set_index("record_id").assign(spent=table["content_hash"].isin(spent).to_numpy())
+    flags = {"given": ~table["record_key"].isin(ungiven), "spent": table["content_hash"].isin(spent)}
+    return table.set_index("record_id").assign(**{name: flag.to_numpy(dtype=bool) for name, flag in flags.items()})
 
 
 def calibration_table(
-    rows: Sequence[Sequence[Any]], spent: Collection[str], task: Task | None, held: Collection[str]
+    rows: Sequence[Sequence[Any]],
+    spent: Collection[str],
+    task: Task | None,
+    held: Collection[str],
+    ungiven: Collection[int] = (),
 ) -> pd.DataFrame:
     """The table of records with known answers: as `candidate_table`, without what is spent, and with two more flags.
 
@@ -58,7 +66,7 @@ def calibration_table(
     models of a fold gave the answer, as the record is not among those `held` out (content hashes of the calibration
     split).
     """
-    table = candidate_table(rows, spent)
+    table = candidate_table(rows, spent, ungiven)
     table = table[~table["spent"]]
     pairs = zip(table["answer"], table["gold"], strict=True)
     correct = pd.Series([task is not None and same(task, *pair) for pair in pairs], index=table.index, dtype=bool)

@@ -53,7 +53,7 @@ def with_measure(policy: Policy, measure: Measure, pool: pd.DataFrame, calibrati
 def share_below(policy: Policy, value: float, pool: pd.DataFrame) -> float:
     """The share that a threshold at `value` keeps, to 0.1 %: what a line in the histogram stands for."""
     members = _members(policy, "rule", pool)
-    values = _acceptable(pool[members], policy.measure)
+    values = _acceptable(policy, pool[members], policy.measure)
     return round(int(np.searchsorted(values, value, side="right")) / max(int(members.sum()), 1), 3)
 
 
@@ -64,7 +64,7 @@ def _kept(
     may be accepted, in order, and how many the rule keeps."""
     members = _members(policy, field, pool)
     kept = Cut(policy.model_copy(update={"quota": None}), pool, calibration).mask & members
-    return int(members.sum()), _acceptable(pool[members], measure), int(kept.sum())
+    return int(members.sum()), _acceptable(policy, pool[members], measure), int(kept.sum())
 
 
 def _members(policy: Policy, field: Field, pool: pd.DataFrame) -> np.ndarray:
@@ -74,8 +74,10 @@ def _members(policy: Policy, field: Field, pool: pd.DataFrame) -> np.ndarray:
     return np.ones(len(agreed), dtype=bool) if policy.disputed == "together" else agreed
 
 
-def _acceptable(frame: pd.DataFrame, measure: Measure) -> np.ndarray:
+def _acceptable(policy: Policy, frame: pd.DataFrame, measure: Measure) -> np.ndarray:
     usable = frame["answer"].notna().to_numpy() & ~frame["flagged"].to_numpy(dtype=bool)
+    if not policy.ungiven:
+        usable &= frame["given"].to_numpy(dtype=bool)
     values = frame[measure].to_numpy(dtype=float)[usable]
     return np.sort(values[~np.isnan(values)])
 

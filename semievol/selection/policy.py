@@ -3,7 +3,7 @@
 Works on the tables of `candidates`. Knows nothing of where the numbers come from; `ranking` finds where the lines fall.
 
 A policy never accepts a candidate that has no answer, has no value of the measure, or has a text that could steer the
-model (`flagged`).
+model (`flagged`). Whether it may accept an answer that no collaborator gave is a part of it (`ungiven`).
 """
 
 from __future__ import annotations

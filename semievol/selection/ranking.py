@@ -121,11 +121,11 @@ def _allowed(shares: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 class _Candidates:
     """Pool and calibration candidates, one table below the other, as arrays; see `Part`."""
 
-    def __init__(self, measure: str, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> None:
+    def __init__(self, policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> None:
         self._tables = [frame] if calibration is None or calibration.empty else [frame, calibration]
         self.size = sum(len(table) for table in self._tables)
         self.agreed = self._column("agreed", bool)
-        self.values = self._column(measure, float)
+        self.values = self._column(policy.measure, float)
         self.in_pool = np.arange(self.size) < len(frame)
         self.wrong = np.zeros(self.size, dtype=bool)
         for known in self._tables[1:]:
@@ -136,6 +136,8 @@ class _Candidates:
         answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
         self.fresh = np.append(~frame["spent"].to_numpy(dtype=bool), np.ones(self.size - len(frame), dtype=bool))
         self.eligible = answered & ~self._column("flagged", bool) & ~np.isnan(self.values)
+        if not policy.ungiven:
+            self.eligible &= self._column("given", bool)
 
     def codes(self, name: str) -> tuple[np.ndarray, int]:
         """Number of every candidate's value of this column, -1 for none, and how many values there are."""
@@ -170,7 +172,7 @@ def at_same_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
 
 def parts_of(policy: Policy, frame: pd.DataFrame, calibration: pd.DataFrame | None) -> list[Part]:
     """The policy's rules with the candidates under each: all together, agreed only, or agreed and disputed apart."""
-    table = _Candidates(policy.measure, frame, calibration)
+    table = _Candidates(policy, frame, calibration)
     if policy.disputed == "together":
         members = [("all", policy.rule, np.arange(table.size))]
     else:

@@ -119,6 +119,19 @@ def test_disputed_candidates_can_be_dropped_or_stand_apart() -> None:
     assert kept(mixed, frame) == ["r0", "r1", "r3"]
 
 
+def test_answers_that_no_collaborator_gave_are_accepted_where_the_policy_says_so() -> None:
+    frame = table([0.1, 0.2, 0.3, 0.4], agreed=[True, False, True, False], given=[True, False, True, True])
+    assert kept(fraction(0.75), frame) == ["r0", "r1", "r2"]
+    assert kept(fraction(0.75, ungiven=False), frame) == ["r0", "r2", "r3"]
+    assert kept(threshold(0.3, ungiven=False), frame) == ["r0", "r2"]
+
+
+def test_a_policy_stored_before_there_was_this_choice_accepts_them() -> None:
+    stored = Policy().model_dump(mode="json")
+    del stored["ungiven"]
+    assert Policy.model_validate(stored).ungiven
+
+
 def test_per_class_keeps_the_share_of_every_predicted_class() -> None:
     frame = table([0.1, 0.2, 0.3, 0.4, 0.9, 0.8], answer=["A", "A", "A", "A", "B", "B"])
     assert kept(fraction(0.5), frame) == ["r0", "r1", "r2"]

@@ -22,7 +22,7 @@ from tests.store.world import World, candidate, response
 
 COLUMNS = ["record_key", "question", "answer", "flagged", "agreed", "justified", "exactness", *MEASURES]
 COLUMNS += ["similarity", "gold", "content_hash"]
-COLUMNS += ["decision", "decided_answer", "spent"]
+COLUMNS += ["decision", "decided_answer", "given", "spent"]
 
 
 def page(world: World, **wanted: Any) -> tuple[list[str], int]:
@@ -38,6 +38,7 @@ def test_the_candidate_frame_holds_the_pool(full: World) -> None:
     assert frame.index.name == "record_id"
     assert {frame[m].dtype for m in (*MEASURES, "similarity")} == {pd.Series([0.5]).dtype}
     assert (frame["agreed"].dtype, frame["justified"].dtype) == (bool, bool)
+    assert frame.index[~frame["given"]].tolist() == ["u3"]  # the judge's own
     assert list(frame.loc["u3", ["answer", "agreed", "justified", "gold"]]) == ["water", False, True, "road"]
     assert frame["answer_nll"].tolist() == [0.0, 0.1, 0.2, 0.35, 0.4, 0.5, 0.6, 0.7]
     assert frame["mean_nll"].isna().all()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Policy, Rule
+from semievol.store import schema
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.store.decisions import selections
+from semievol.store.results import results
 from semievol.store.runs import runs
 from semievol.ui.shell import policies
 from tests.ui import made
@@ -56,7 +59,7 @@ def test_two_people_do_not_move_each_others_line(visit: Visit, store: Store, pro
 def test_a_reload_and_a_link_show_the_policy_that_was_tried(visit: Visit, project: Project) -> None:
     app = _move(visit("selection", project=project.id), 25.0)
     written = str(app.query_params["policy"])
-    assert written == "rule.value:0.25"
+    assert written == "rule.value:0.25,ungiven:False"
     again = visit("selection", project=project.id, policy=written)
     assert _slider(again) == 25.0
     assert "You are trying this policy; nobody else sees it." in told(again)
@@ -65,10 +68,11 @@ def test_a_reload_and_a_link_show_the_policy_that_was_tried(visit: Visit, projec
 
 def test_another_page_and_back_keeps_the_policy(visit: Visit, project: Project) -> None:
     app = _move(visit("selection", project=project.id), 25.0)
+    written = app.query_params["policy"]
     app.switch_page("pages/responses.py").run()
     app.switch_page("pages/selection.py").run()
     assert _slider(app) == 25.0
-    assert app.query_params["policy"] == "rule.value:0.25"
+    assert app.query_params["policy"] == written
 
 
 def test_saving_shows_it_to_everybody(visit: Visit, store: Store, project: Project) -> None:
@@ -147,3 +151,32 @@ def test_no_number_of_the_form_has_more_digits_than_are_shown(visit: Visit, proj
     _choose(app, "policy_rule", "threshold")
     box = app.number_input(key="policy_value_number")
     assert all(value == round(float(value or 0), 4) for value in (box.value, box.max, box.step, _slider(app)))
+
+
+def test_an_answer_that_nobody_gave_is_flagged_and_the_policy_decides_on_it(
+    visit: Visit, store: Store, project: Project
+) -> None:
+    c = schema.candidates.c
+    with store.write() as connection:
+        key = connection.execute(select(c.record_key).where(c.pool).limit(1)).scalar_one()
+        votes = results._votes(connection, 1, [key])[key].values()
+        other = next(label for label in made.LABELS if label not in votes)
+        mine = schema.candidates.update().where(c.record_key == key)
+        connection.execute(mine.values(answer=other, agreed=False, answer_nll=0.0))
+    app = visit("responses", project=project.id)
+    assert "no collaborator gave it" in app.dataframe[0].value["agreed"].tolist()
+    app = _move(visit("selection", project=project.id), 100.0)
+    assert "<div class='sv-value'>59</div>" in told(app)
+    toggle = next(box for box in app.toggle if box.label == "Also answers that no collaborator gave (1)")
+    assert not toggle.value
+    toggle.set_value(True).run()
+    assert "<div class='sv-value'>60</div>" in told(app)
+
+
+def test_a_policy_saved_before_there_was_this_choice_reads_as_before(store: Store, project: Project) -> None:
+    old = Policy(rule=Rule(value=0.5)).model_dump(mode="json")
+    del old["ungiven"]
+    projects.update_project(store, project.id, settings={"policy": old})
+    assert policies.saved(projects.find_project(store, project.id), None).ungiven
+    projects.update_project(store, project.id, settings={})
+    assert not policies.saved(projects.find_project(store, project.id), None).ungiven

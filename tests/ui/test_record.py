@@ -4,10 +4,10 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
-from semievol.records import Record, Response, Task
+from semievol.records import Candidate, Record, Response, Task
 from semievol.store.results.results import RecordView
 from semievol.ui.selection import card
-from semievol.ui.shell import record
+from semievol.ui.shell import behind, record
 from semievol.ui.shell.paint import Node
 
 TASK = Task("classification", ("road", "water"))
@@ -26,9 +26,32 @@ def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:
     view = RecordView(ASKED, [], [], None, None, None, None, 0)
     line: dict[Hashable, Any] = {"agreed": True, "justified": False, "answer_nll": 0.1}
     for said in ([], [replace(SAID, answer="b", probabilities=(0.05,) * 10 + (0.5,))]):
-        drawn = card.nodes(task, replace(view, responses=said), line, "b", True, "answer_nll")
+        view = replace(view, responses=said)
+        drawn = card.nodes(task, view, line, "b", True, "answer_nll", behind._spreads(task, view, "judge", None))
         digits = [(x["k"][0]["x"], x["k"][1]["x"]) for x in walked(drawn) if x.get("c") == "name" and len(x["k"]) == 2]
         assert digits == list(zip("123456789", "abcdefghi", strict=True))
+
+
+def test_an_answer_that_nobody_gave_stands_beside_the_bars_it_comes_from() -> None:
+    said = [SAID, replace(SAID, collaborator="two", probabilities=(0.4, 0.6))]
+    judge = replace(SAID, collaborator="judge", answer="road", text="road", probabilities=(0.9, 0.1))
+    candidate = Candidate("r", "road", False, {"answer_nll": 0.1}, True, "exact")
+    view = RecordView(ASKED, [], said, judge, candidate, None, None, 0)
+    found = behind._spreads(TASK, view, "everyone", None)
+    assert [(whose, round(spread["road"], 3)) for whose, spread in found] == [
+        ("Collaborators, averaged", 0.3),
+        ("Judge", 0.9),
+        ("Averaged with the judge", 0.5),
+    ]
+    assert [whose for whose, _ in behind._spreads(TASK, view, "judge", None)] == ["Collaborators, averaged", "Judge"]
+    weighed = behind._spreads(TASK, view, "everyone", {"one": 3.0, "two": 1.0})
+    assert [round(spread["road"], 3) for _, spread in weighed] == [0.25, 0.9, 0.467]
+    line: dict[Hashable, Any] = {"agreed": False, "justified": True, "answer_nll": 0.1}
+    words = [str(one.get("x")) for one in walked(card.nodes(TASK, view, line, "road", True, "answer_nll", found))]
+    assert "! no collaborator gave it" in words
+    assert {"Judge", "Collaborators, averaged"} <= set(words)
+    given = replace(view, candidate=replace(candidate, answer="water"))
+    assert "! no collaborator gave it" not in repr(card.nodes(TASK, given, line, "water", True, "answer_nll", found))
 
 
 def walked(nodes: list[Node]) -> list[Node]:

@@ -221,9 +221,17 @@ def _load(connection: Connection, where: Any) -> list[Project]:
     columns = (p.id, p.name, p.task, p.settings, p.created, p.archived, v.id, v.number, v.counts)
     rows = connection.execute(select(*columns).select_from(joined).where(where).order_by(p.id.desc()))
     return [
-        Project(id, name, as_task(task), settings, created, bool(archived), version_id, number, _counts(counts))
+        Project(
+            id, name, as_task(task), _as_before(settings), created, bool(archived), version_id, number, _counts(counts)
+        )
         for id, name, task, settings, created, archived, version_id, number, counts in rows
     ]
+
+
+def _as_before(settings: dict[str, Any]) -> dict[str, Any]:
+    """A policy that was saved before it had the choice `ungiven` accepts such answers, whatever its preset does now."""
+    policy = settings.get("policy")
+    return {**settings, "policy": {"ungiven": True, **policy}} if policy else settings
 
 
 def _counts(stored: dict[str, int] | None) -> dict[Split, int]:

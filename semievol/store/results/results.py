@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, and_, case, exists, func, select
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
@@ -24,7 +24,7 @@ from semievol.store.database import Store
 from semievol.store.decisions.decisions import standing_for
 from semievol.store.results.rows import as_response, response_columns
 from semievol.store.runs.rounds import get_round, spent_in
-from semievol.task.answers import allowed_answers
+from semievol.task.answers import allowed_answers, same
 
 _c, _r, _d = schema.candidates.c, schema.records.c, schema.demonstrations.c
 
@@ -85,7 +85,8 @@ def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFr
 def candidate_frame(store: Store, round_id: int) -> pd.DataFrame:
     """The candidate table of the round's pool; its columns: see `selection.candidates`."""
     with store.read() as connection:
-        return candidates.candidate_table(_rows(connection, round_id, pool=True), spent_in(connection, round_id))
+        rows, ungiven = _rows(connection, round_id, pool=True), _ungiven(connection, round_id)
+        return candidates.candidate_table(rows, spent_in(connection, round_id), ungiven)
 
 
 def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
@@ -96,7 +97,8 @@ def calibration_frame(store: Store, round_id: int) -> pd.DataFrame:
     with store.read() as connection:
         task, held = connection.execute(query).one_or_none() or (None, None)
         rows = _rows(connection, round_id, pool=False)
-        return candidates.calibration_table(rows, spent_in(connection, round_id), as_task(task), held or ())
+        spent, ungiven = spent_in(connection, round_id), _ungiven(connection, round_id)
+        return candidates.calibration_table(rows, spent, as_task(task), held or (), ungiven)
 
 
 def candidates_page(
@@ -141,8 +143,8 @@ def candidates_page(
             total = connection.execute(select(func.count()).select_from(schema.candidates).where(*where)).scalar_one()
             page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
         rows = {row[0]: row for row in _rows(connection, round_id, True, _c.record_key.in_(page))}
-        votes = _votes(connection, round_id, page)
-    frame = candidates.candidate_table([rows[key] for key in page], spent=()).drop(columns="spent")
+        votes, ungiven = _votes(connection, round_id, page), _ungiven(connection, round_id, _c.record_key.in_(page))
+    frame = candidates.candidate_table([rows[key] for key in page], (), ungiven).drop(columns="spent")
     frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
     return frame, total
 
@@ -261,6 +263,33 @@ def _votes(connection: Connection, round_id: int, keys: list[int]) -> dict[int, 
     for key, collaborator, answer in connection.execute(query.where(s.record_key.in_(keys)).order_by(s.id)):
         votes.setdefault(key, {})[collaborator] = answer
     return votes
+
+
+def _ungiven(connection: Connection, round_id: int, *where: Any) -> set[int]:
+    """Record keys of the disputed candidates whose answer no collaborator gave: a judge's own, or one that is likeliest
+    on average only."""
+    s, other = schema.responses.c, schema.responses.alias().c
+    r, v = schema.rounds.c, schema.versions.c
+
+    def votes(c: Any) -> Any:
+        return and_(c.round_id == round_id, c.stage == "respond", c.record_key == _c.record_key)
+
+    query = (
+        select(_c.record_key, _c.answer, s.answer)
+        .join(schema.responses, votes(s))
+        .where(
+            _c.round_id == round_id,
+            _c.agreed.is_(False),
+            _c.answer.is_not(None),
+            ~exists().where(votes(other), other.answer == _c.answer).correlate(schema.candidates),
+            *where,
+        )
+    )
+    found = _fetch(connection, query)
+    stored = select(v.task).join(schema.rounds, r.version_id == v.id).where(r.id == round_id)
+    task = as_task(connection.execute(stored).scalar())
+    written_otherwise = {key for key, answer, vote in found if task and not task.closed and same(task, vote, answer)}
+    return {key for key, _, _ in found} - written_otherwise
 
 
 def _demonstrations(connection: Connection, round_id: int, version_id: int, key: int) -> list[Demonstration]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -14,7 +15,7 @@ from semievol.records import ANSWERING
 from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell import formats, paint, parts, record, state, tables
+from semievol.ui.shell import behind, formats, paint, parts, record, state, tables
 from semievol.ui.shell.paint import group, labelled, node
 from semievol.ui.shell.state import Place
 
@@ -86,7 +87,7 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
         parts.note("No candidate matches these filters.")
         return None
     shown = frame.assign(
-        agreed=frame["agreed"].map({True: "agreed", False: "disputed"}),
+        agreed=np.where(frame["agreed"], "agreed", np.where(frame["given"], "disputed", behind.UNGIVEN)),
         **{measure: [formats.confidence(measure, value) for value in frame[measure]]},
     )
     names = {
@@ -119,14 +120,13 @@ def record_in_full(here: Place, record_id: str) -> None:
         paint.draw(*record.question(task, view.record, candidate.answer if candidate else None), key=f"q_{record_id}")
         if candidate is not None:
             words = record.named_answer(task, view.record, candidate.answer)
-            how = "agreed" if candidate.agreed else "decided by self-justify" if candidate.justified else "disputed"
             numbers = [
                 labelled(formats.MEASURE_WORDS[m], node("num", f" {formats.confidence(m, v)}", tag="span"), classes="")
                 for m, v in candidate.confidences.items()
             ]
             paint.draw(
                 node("rule"),
-                labelled("Candidate", record.chip(words, candidate.agreed), node("num", how)),
+                labelled("Candidate", behind.chip(task, view, words), node("num", behind.settled_by(task, view))),
                 group("row gap", *numbers),
                 key=f"c_{record_id}",
             )
@@ -137,6 +137,10 @@ def record_in_full(here: Place, record_id: str) -> None:
             counts = _SETTLED[here.round.config.propagation.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
+            _, _, *pooled = behind.spreads(here, view)
+            if pooled:
+                parts.heading("Averaged with the judge", "From these probabilities the confidence is computed.")
+                paint.draw(*behind.bars(task, view, pooled), key=f"p_{record_id}")
             given = [response.text for response in view.responses]
             turns = render(
                 task,

@@ -8,35 +8,40 @@ from typing import Any
 from semievol.records import Task
 from semievol.store.results.results import RecordView
 from semievol.task.answers import allowed_answers
-from semievol.ui.shell import formats, record
+from semievol.ui.shell import behind, formats, record
 from semievol.ui.shell.paint import Node, group, labelled, node
 
 NEAREST = 3
 
 
 def nodes(
-    task: Task, view: RecordView, line: Mapping[Hashable, Any], answer: str | None, kept: bool, measure: str
+    task: Task,
+    view: RecordView,
+    line: Mapping[Hashable, Any],
+    answer: str | None,
+    kept: bool,
+    measure: str,
+    spreads: behind.Spreads,
 ) -> list[Node]:
     """The card as nodes: the question and its candidate, beside what speaks for it and against it.
 
-    line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether the policy keeps it.
+    line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether the policy keeps it;
+    spreads: what the answer was taken from.
     """
-    agreed = bool(line["agreed"])
-    settled = "agreed" if agreed else ("disputed, self-justified" if line["justified"] else "disputed")
-    words = record.chip(record.named_answer(task, view.record, answer), agreed)
+    words = behind.chip(task, view, record.named_answer(task, view.record, answer))
     asked = [
-        labelled("Candidate", words, node("num", settled, tag="span")),
+        labelled("Candidate", words, node("num", behind.settled_by(task, view), tag="span")),
         *record.question(task, view.record, answer),
-        *_answers(task, view),
+        *_answers(task, view, spreads),
     ]
     grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(view)]
     return [group("sides", group("side", *asked), group("side", *grounds))]
 
 
-def _answers(task: Task, view: RecordView) -> list[Node]:
-    """The allowed answers with the digits that choose them, and how likely the collaborators find each on average."""
-    if spread := _averaged(task, view):
-        return [group("gap", record.bars(task, view.record, spread, keys=True))]
+def _answers(task: Task, view: RecordView, spreads: behind.Spreads) -> list[Node]:
+    """The allowed answers with the digits that choose them, and how likely each is found."""
+    if spreads:
+        return behind.bars(task, view, spreads, keys=True)
     allowed = allowed_answers(task, view.record)[: record.KEYS]
     digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
     return [group("row gap", *digits)] if digits else []
@@ -81,11 +86,3 @@ def _nearest(view: RecordView) -> list[Node]:
         for d in view.demonstrations[:NEAREST]
     ]
     return [node("label gap", "Nearest labeled records"), *near] if near else []
-
-
-def _averaged(task: Task, view: RecordView) -> dict[str, float]:
-    spreads = [record.distribution(task, view.record, response) for response in view.responses]
-    spreads = [spread for spread in spreads if spread]
-    if not spreads:
-        return {}
-    return {answer: sum(s.get(answer, 0.0) for s in spreads) / len(spreads) for answer in spreads[0]}

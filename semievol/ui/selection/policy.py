@@ -123,6 +123,14 @@ def form(here: Place, pool: pd.DataFrame, calibration: pd.DataFrame) -> None:
     )
     if policy.disputed == "apart":
         _value(here, "disputed_rule", "policy_disputed_value", pool)
+    alone = int((~pool["given"]).sum())
+    if alone or not policy.ungiven:
+        st.toggle(
+            f"Also answers that no collaborator gave ({alone:,})",
+            help="The judge, or the average of all collaborators, can arrive at an answer that none of them gave. "
+            "Such answers are wrong more often than others.",
+            **session.bound("policy_ungiven", policy.ungiven, lambda wanted: change(here, ungiven=wanted)),
+        )
     st.toggle(
         "Within each predicted class",
         help="Applies the rule to each predicted class separately, so that rare classes are kept, too.",
@@ -147,6 +155,7 @@ def in_words(policy: Policy) -> str:
         rule["disputed"] = policy.disputed_rule
     words = [f"{name}: {_rule_in_words(one)}" for name, one in rule.items()]
     words += ["disputed: left out"] if policy.disputed == "drop" else []
+    words += [] if policy.ungiven else ["only answers that a collaborator gave"]
     words += ["within each class"] if policy.per_class else []
     words += [f"at most {policy.quota:,} per class"] if policy.quota else []
     return f"{formats.measure(policy.measure)}, {', '.join(words)}"
