@@ -28,7 +28,9 @@ def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:
     for said in ([], [replace(SAID, answer="b", probabilities=(0.05,) * 10 + (0.5,))]):
         view = replace(view, responses=said)
         drawn = card.nodes(task, view, line, "b", True, "answer_nll", behind._spreads(task, view, "judge", None))
-        digits = [(x["k"][0]["x"], x["k"][1]["x"]) for x in walked(drawn) if x.get("c") == "name" and len(x["k"]) == 2]
+        digits = [
+            (x["k"][0]["x"], x["k"][1]["x"]) for x in walked(drawn) if x.get("c") == "name" and len(x.get("k", ())) == 2
+        ]
         assert digits == list(zip("123456789", "abcdefghi", strict=True))
 
 
