@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from html import escape
 
+import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
+from semievol.jobs.sample_figures import figures
 from semievol.method import comparison
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.results import outcomes
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
+from semievol.ui.overview import tour
 from semievol.ui.shell import formats, state
 from tests.ui import made
 from tests.ui.conftest import told
@@ -30,7 +35,7 @@ def test_overview_and_evaluation_lead_with_the_result(visit: Visit, store: Store
     for page in ("overview", "evaluation"):
         words = told(visit(page, project=project.id))
         assert sentence in words, page
-        assert words.index("class='sv-lead'") < words.index("sv-tile"), page
+        assert words.index("class='sv-lead'") < words.index("class='sv-tile"), page
 
 
 def test_a_loss_is_led_with_too(visit: Visit, store: Store) -> None:
@@ -73,3 +78,21 @@ def test_every_card_shows_result_what_is_running_and_the_next_step(visit: Visit,
     assert f"Run {run.id} is active in another project." in words
     assert "are ready." in words
     assert done.id != fresh.id
+
+
+def test_the_first_page_shows_the_samples_own_figures(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = figures()
+    assert found is not None
+    words = told(visit())
+    for share in (found.right, found.kept_right, found.evaluation["evolved"]["accuracy"]):
+        assert formats.percent(share) in words
+    assert escape(comparison.ahead(found.evaluation)) in words
+    other = replace(found, right=0.123)
+    monkeypatch.setattr(tour, "figures", lambda: other)
+    assert "12.3 % right" in told(visit())
+    monkeypatch.setattr(tour, "figures", lambda: None)
+    app = visit()
+    assert "class='sv-tour'" not in told(app)
+    assert {"Open sample project", "New project"} <= {button.label for button in app.button}

@@ -33,11 +33,12 @@ def tour() -> None:
 
 
 def _source(found: Figures) -> str:
-    count, model = formats.count(found.evaluation["n"]), escape(found.model)
+    count, model = formats.count(found.evaluation["n"]), found.model
+    simpler = comparison.ahead(found.evaluation)
     return (
         f"The figures are the sample's, with the model {model}: answers are checked against known ones that the sample "
-        f"hides, models on {count} test records."
-    )
+        f"hides, models on {count} test records. {simpler}"
+    ).strip()
 
 
 def _picture(found: Figures) -> list[str]:

@@ -129,7 +129,9 @@ def starting(here: Place, config: Config, span: Span, parent_id: int | None = No
 
 def why_not(here: Place, config: Config, span: Span, parent_id: int | None = None) -> str:
     """Why a run of this span would fail at once or do nothing; empty where there is something to do."""
-    known = (policies.on_trial(here.project), here.project.version_id, tuple((run.id, run.status) for run in here.runs))
+    revision = results.revision(here.store, here.round.id) if here.round_or_none else None
+    policy = policies.shown(here.project, here.round_or_none)
+    known = (policy, here.project.version_id, revision, *((run.id, run.status) for run in here.runs))
     return _why_not(here.store, here.project.id, here.round_id, config, span, parent_id, known)
 
 
@@ -155,7 +157,7 @@ def _reaches(run: Run, stage: str) -> bool:
 def launch_buttons(here: Place, config: Config, parent_id: int | None) -> None:
     """The three buttons that start a run, the next sensible one as the main one; below them why one is disabled."""
     step = next_step(here.store, here.project, here.round_or_none, here.runs).name
-    main = {"propagate": "Propagate", "choose": "", "tune": "Fine-tune"}.get(step, "")
+    main = {"propagate": "Propagate", "tune": "Fine-tune"}.get(step)
     choices = (
         ("Propagate", ":material/hub:", launch.PROPAGATE),
         ("Fine-tune", ":material/model_training:", launch.FINE_TUNE),
