@@ -130,7 +130,7 @@ def starting(here: Place, config: Config, span: Span, parent_id: int | None = No
 def why_not(here: Place, config: Config, span: Span, parent_id: int | None = None) -> str:
     """Why a run of this span would fail at once or do nothing; empty where there is something to do."""
     revision = results.revision(here.store, here.round.id) if here.round_or_none else None
-    policy = policies.shown(here.project, here.round_or_none)
+    policy = policies.shown(here.project, here.round_or_none).model_dump_json()
     known = (policy, here.project.version_id, revision, *((run.id, run.status) for run in here.runs))
     return _why_not(here.store, here.project.id, here.round_id, config, span, parent_id, known)
 
