@@ -335,7 +335,7 @@ def test_history_takes_back_and_restores(store: Store, project: Project, visit: 
     assert "decisions saved in this round" not in told(app)
     press(app, "Open in Review")
     assert "1 decision saved in this round" in told(app)
-    assert app.query_params["record"] == [record_id]
+    assert app.query_params["record"] == record_id
     app.switch_page("pages/selection.py")
     _part(app, "history")
     choose(0)
