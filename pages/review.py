@@ -12,6 +12,7 @@ with parts.page() as here:
         parts.head("Review", "Decide on one candidate after the other.", kicker=here.round_title)
     gates.needs_candidates(here, "On this page you accept, reject or correct answers one by one.")
     pool, calibration = state.candidates(here.store, here.round.id)
+    policy.follow_address(here)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
     kept = f"{int(cut.mask.sum()):,} of {formats.plural(len(pool), 'candidate')} kept"
