@@ -34,7 +34,7 @@ def test_an_error_is_in_sight_where_it_happens_and_stays_until_it_is_closed(
     page.goto(dashboard.url(f"/selection?project={project.id}"))
     freeze = page.get_by_role("button", name="Freeze selection")
     freeze.scroll_into_view_if_needed()
-    expect(page.get_by_text("all saved")).to_be_visible()
+    expect(page.locator(".sv-threshold svg[role=img]")).to_be_visible()
     with store.write():  # held for longer than the dashboard waits for it
         freeze.click()
         problem = page.locator(".st-key-problem")
