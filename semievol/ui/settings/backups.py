@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
 
 from semievol.export import backup
-from semievol.progress import Watch
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.shell import formats, notices, parts, session
@@ -19,7 +16,6 @@ from semievol.ui.shell import formats, notices, parts, session
 FOLDER = "backups"
 WORD = "replace"
 _UPLOADED = "a file of mine"
-_LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this process's memory
 
 
 def backups(store: Store) -> None:
@@ -36,7 +32,7 @@ def backups(store: Store) -> None:
     with left:
         if st.button("Make a backup", icon=":material/save:"):
             name = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
-            with parts.errors_shown(), _progress() as watch:
+            with parts.errors_shown(), parts.progress() as watch:
                 backup.write(store, store.home / FOLDER / f"{name}{backup.ENDING}", watch=watch)
         there = sorted((store.home / FOLDER).glob(f"*{backup.ENDING}"), reverse=True)
         if there:
@@ -50,7 +46,7 @@ def _newest(path: Path, count: int) -> None:
     others = f" {formats.plural(count - 1, 'older backup')} beside it." if count > 1 else ""
     parts.note(f"Newest backup, {size / 2**20:,.1f} MB.{others} It is in the workspace:")
     st.code(str(path), language=None, wrap_lines=True)
-    if size <= _LARGEST_DOWNLOAD:
+    if size <= parts.LARGEST_DOWNLOAD:
         st.download_button("Download the newest backup", path.read_bytes, path.name, on_click="ignore")
 
 
@@ -71,7 +67,7 @@ def _restore(store: Store, there: list[Path]) -> None:
     if not st.button("Restore", type="primary", disabled=not ready, icon=":material/settings_backup_restore:"):
         return
     with parts.errors_shown():
-        with projects.incoming_folder(store) as folder, _progress() as watch:
+        with projects.incoming_folder(store) as folder, parts.progress() as watch:
             path = names.get(chosen or "") or folder / f"uploaded{backup.ENDING}"
             if file is not None:
                 with path.open("wb") as stream:
@@ -84,17 +80,3 @@ def _restore(store: Store, there: list[Path]) -> None:
         before = f" What was there is kept in {backup.KEPT}/{kept.name}." if kept else ""
         notices.say(f"The backup was restored.{before}")
         st.rerun()
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """Shows a progress bar while the block runs. If the visitor leaves the page, the work stops and undoes itself."""
-    bar = st.progress(0.0)
-
-    def watch(what: str, done: int, total: int) -> None:
-        bar.progress(min(1.0, done / max(total, 1)), what)
-
-    try:
-        yield watch
-    finally:
-        bar.empty()

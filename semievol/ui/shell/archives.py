@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import streamlit as st
 
 from semievol.export import archive, restoring
-from semievol.progress import Watch
 from semievol.store.data.projects import incoming_folder, project_folder
 from semievol.ui.shell import notices, parts, router, session, state
 from semievol.ui.shell.state import Place
-
-_LARGEST_DOWNLOAD = 500 * 2**20  # a browser's download goes through this process's memory
 
 
 def import_button() -> None:
@@ -31,7 +26,7 @@ def import_button() -> None:
             return
         with parts.errors_shown():
             store = state.open_store()
-            with incoming_folder(store) as folder, _progress() as watch:
+            with incoming_folder(store) as folder, parts.progress() as watch:
                 path = folder / "archive.zip"
                 with path.open("wb") as stream:
                     shutil.copyfileobj(file, stream)
@@ -45,14 +40,14 @@ def export_button(here: Place) -> None:
     path = project_folder(here.store, here.project.id) / "exports" / f"project-{here.project.id}{archive.ENDING}"
     exported = session.shell().exported
     if st.button("Export whole project", key=f"prepare_{here.project.id}", width="stretch", icon=":material/archive:"):
-        with parts.errors_shown(), _progress() as watch:
+        with parts.errors_shown(), parts.progress() as watch:
             _, exported[here.project.id] = archive.write(here.store, here.project, path, overwrite=True, watch=watch)
     if here.project.id not in exported or not path.is_file():
         return
     for sentence in exported[here.project.id]:
         parts.note(sentence)
     size = path.stat().st_size
-    if size > _LARGEST_DOWNLOAD:
+    if size > parts.LARGEST_DOWNLOAD:
         parts.note(f"At {size / 2**20:,.0f} MB the file is too large to download here. It is in the workspace:")
         st.code(str(path), language=None, wrap_lines=True)
         return
@@ -65,17 +60,3 @@ def export_button(here: Place) -> None:
         type="primary",
         key=f"download_{here.project.id}",
     )
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """Shows a progress bar while the block runs. If the visitor leaves the page, the work stops and undoes itself."""
-    bar = st.progress(0.0)
-
-    def watch(what: str, done: int, total: int) -> None:
-        bar.progress(min(1.0, done / max(total, 1)), what)
-
-    try:
-        yield watch
-    finally:
-        bar.empty()

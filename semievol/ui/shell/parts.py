@@ -16,12 +16,15 @@ from typing import Any
 import streamlit as st
 
 from semievol.errors import UserError
+from semievol.progress import Watch
 from semievol.store.database import open_store
 from semievol.ui.shell import notices, state
 from semievol.ui.shell.router import guard
 from semievol.ui.shell.state import Place
 
 ASSETS = Path(__file__).parents[3] / "assets"
+LARGEST_DOWNLOAD = 500 * 2**20
+"""Bytes; a browser's download goes through the dashboard's memory."""
 LETTERS_A_SECOND = 12
 """How fast a message that vanishes is read by somebody who is doing something else."""
 
@@ -170,6 +173,20 @@ def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], str
 def badge(status: str, text: str = "") -> str:
     """Markup of a status badge. It always shows a word, so that colour is not the only sign."""
     return f"<span class='sv-badge sv-{escape(status)}'>{escape(text or status)}</span>"
+
+
+@contextmanager
+def progress() -> Iterator[Watch]:
+    """Shows a progress bar while the block runs. If the visitor leaves the page, the work stops and undoes itself."""
+    bar = st.progress(0.0)
+
+    def watch(what: str, done: int, total: int) -> None:
+        bar.progress(min(1.0, done / max(total, 1)), what)
+
+    try:
+        yield watch
+    finally:
+        bar.empty()
 
 
 @contextmanager
