@@ -14,6 +14,7 @@ import pandas as pd
 
 from semievol.config import Measure, Policy, Rule
 from semievol.selection.policy import Cut
+from semievol.selection.ranking import acceptable
 
 Field = Literal["rule", "disputed_rule"]
 _FINEST = 15
@@ -53,7 +54,7 @@ def with_measure(policy: Policy, measure: Measure, pool: pd.DataFrame, calibrati
 def share_below(policy: Policy, value: float, pool: pd.DataFrame) -> float:
     """The share that a threshold at `value` keeps, to 0.1 %: what a line in the histogram stands for."""
     members = _members(policy, "rule", pool)
-    values = _acceptable(policy, pool[members], policy.measure)
+    values = _values(policy, pool[members], policy.measure)
     return round(int(np.searchsorted(values, value, side="right")) / max(int(members.sum()), 1), 3)
 
 
@@ -64,7 +65,7 @@ def _kept(
     may be accepted, in order, and how many the rule keeps."""
     members = _members(policy, field, pool)
     kept = Cut(policy.model_copy(update={"quota": None}), pool, calibration).mask & members
-    return int(members.sum()), _acceptable(policy, pool[members], measure), int(kept.sum())
+    return int(members.sum()), _values(policy, pool[members], measure), int(kept.sum())
 
 
 def _members(policy: Policy, field: Field, pool: pd.DataFrame) -> np.ndarray:
@@ -74,11 +75,9 @@ def _members(policy: Policy, field: Field, pool: pd.DataFrame) -> np.ndarray:
     return np.ones(len(agreed), dtype=bool) if policy.disputed == "together" else agreed
 
 
-def _acceptable(policy: Policy, frame: pd.DataFrame, measure: Measure) -> np.ndarray:
-    usable = frame["answer"].notna().to_numpy() & ~frame["flagged"].to_numpy(dtype=bool)
-    if not policy.ungiven:
-        usable &= frame["given"].to_numpy(dtype=bool)
-    values = frame[measure].to_numpy(dtype=float)[usable]
+def _values(policy: Policy, frame: pd.DataFrame, measure: Measure) -> np.ndarray:
+    """In order, the values of the candidates that the policy may accept."""
+    values = frame[measure].to_numpy(dtype=float)[acceptable(policy, frame)]
     return np.sort(values[~np.isnan(values)])
 
 

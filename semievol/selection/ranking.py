@@ -133,11 +133,8 @@ class _Candidates:
                 pool, folds = self.values[: len(frame)], self.values[len(frame) :]
                 self.values[len(frame) :] = at_same_rank(folds, pool)
             self.wrong[len(frame) :] = wrong_answers(known)
-        answered = np.concatenate([table["answer"].notna().to_numpy() for table in self._tables])
         self.fresh = np.append(~frame["spent"].to_numpy(dtype=bool), np.ones(self.size - len(frame), dtype=bool))
-        self.eligible = answered & ~self._column("flagged", bool) & ~np.isnan(self.values)
-        if not policy.ungiven:
-            self.eligible &= self._column("given", bool)
+        self.eligible = np.concatenate([acceptable(policy, table) for table in self._tables]) & ~np.isnan(self.values)
 
     def codes(self, name: str) -> tuple[np.ndarray, int]:
         """Number of every candidate's value of this column, -1 for none, and how many values there are."""
@@ -149,6 +146,13 @@ class _Candidates:
 
     def _column(self, name: str, dtype: type) -> np.ndarray:
         return np.concatenate([table[name].to_numpy(dtype=dtype) for table in self._tables])
+
+
+def acceptable(policy: Policy, table: pd.DataFrame) -> np.ndarray:
+    """Which candidates the policy may accept if they have a value: those with an answer, which a collaborator gave
+    unless the policy accepts others, and without a text that could steer the model."""
+    usable = table["answer"].notna().to_numpy() & ~table["flagged"].to_numpy(dtype=bool)
+    return usable if policy.ungiven else usable & table["given"].to_numpy(dtype=bool)
 
 
 def wrong_answers(calibration: pd.DataFrame) -> np.ndarray:
