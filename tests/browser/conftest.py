@@ -81,8 +81,17 @@ def end(dashboard: Dashboard) -> None:
     dashboard.process.wait(timeout=20)
 
 
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """One for all tests that make a project of their own in it: starting it and its first page take seconds."""
+    started = start(tmp_path_factory.mktemp("browser") / "workspace")
+    yield started
+    end(started)
+
+
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+def own_dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+    """For a test that needs an empty workspace, or that ends the dashboard."""
     started = start(tmp_path / "workspace")
     yield started
     end(started)

@@ -46,6 +46,7 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
     assert history.history(store, project.id)["reviewer"].tolist() == ["Ada"]
 
     other.get_by_role("button", name="Change").click()
+    expect(other.get_by_label("Your name")).to_have_value("Bob")
     _sign(other, "")
     other.wait_for_function("localStorage.getItem('semievol-reviewer') === null")
     other.reload()
@@ -70,19 +71,21 @@ def test_keys_work_at_once_after_another_order_was_chosen(dashboard: Dashboard, 
     assert visitor.strange == []
 
 
-def test_keys_that_a_killed_dashboard_never_heard_reach_the_next_one(dashboard: Dashboard, visitor: Visitor) -> None:
+def test_keys_that_a_killed_dashboard_never_heard_reach_the_next_one(
+    own_dashboard: Dashboard, visitor: Visitor
+) -> None:
     """A dashboard that was started anew hears no part of an open page before the whole of it is drawn."""
-    store = open_store(dashboard.home)
+    store = open_store(own_dashboard.home)
     project = made.with_results(store, until="justify")
     page = visitor.page
-    page.goto(dashboard.url(f"/review?project={project.id}"))
+    page.goto(own_dashboard.url(f"/review?project={project.id}"))
     expect(page.locator(".sv-review")).to_have_attribute("data-ready", "yes")
-    os.killpg(dashboard.process.pid, signal.SIGKILL)
-    dashboard.process.wait()
+    os.killpg(own_dashboard.process.pid, signal.SIGKILL)
+    own_dashboard.process.wait()
     page.keyboard.press("a")
     page.keyboard.press("r")
     expect(page.locator(".sv-review")).to_contain_text("saving 2")
-    dashboard.process = start(dashboard.home, dashboard.port).process
+    own_dashboard.process = start(own_dashboard.home, own_dashboard.port).process
     expect(page.get_by_text("2 decisions saved")).to_be_visible(timeout=60_000)
     assert history.history(store, project.id)["action"].tolist() == ["reject", "accept"]
 
@@ -108,7 +111,17 @@ def test_no_column_is_cut_off_at_1280_pixels(dashboard: Dashboard, visitor: Visi
     store = open_store(dashboard.home)
     project = made.with_results(store, until="justify")
     note = "a note about what was read there"
-    decisions.decide(store, project.id, 1, "unlabeled-0001", "edit", "roads", "parking", "Ada Lovelace", note)
+    decisions.decide(
+        store,
+        project.id,
+        made.round_of(store, project),
+        "unlabeled-0001",
+        "edit",
+        "roads",
+        "parking",
+        "Ada Lovelace",
+        note,
+    )
     page = visitor.page
     for part in ("Many+at+once", "History"):
         page.goto(dashboard.url(f"/selection?project={project.id}&part={part}"))

@@ -45,8 +45,9 @@ def _stored(store: Store, project: Project) -> list[tuple[str, str]]:
 def test_a_key_decides_nothing_that_was_not_on_the_screen(
     dashboard: Dashboard, visitor: Visitor, store: Store, project: Project
 ) -> None:
-    order = [str(i) for i in results.candidate_frame(store, 1).index[:5]]
-    reviews.begin(store, 1, Policy(), order, "fixed", 5)
+    round_id = made.round_of(store, project)
+    order = [str(i) for i in results.candidate_frame(store, round_id).index[:5]]
+    reviews.begin(store, round_id, Policy(), order, "fixed", 5)
     page = visitor.page
     page.goto(dashboard.url(f"/selection?project={project.id}"))
     card = page.locator(".sv-review")

@@ -40,7 +40,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def smollm2(converted: Path) -> LocalEngine:
-    return LocalEngine("smollm2", "fp32", threads=2)
+    return LocalEngine("smollm2", "fp32", threads=1)
 
 
 def question(text: str) -> tuple[Message, ...]:
@@ -101,10 +101,10 @@ def test_ten_steps_teach_it(smollm2, tmp_path):
 
 
 def test_in_bf16_rows_are_packed_too(converted):
-    engine = LocalEngine("smollm2", "auto", threads=2)
+    engine = LocalEngine("smollm2", "auto", threads=1)
     assert engine.base.packs
     asked = [Ask("r", "c", "base", question("The bins were not emptied."), LABELS)]
-    exact = LocalEngine("smollm2", "fp32", threads=2).answer(asked)[0].probabilities
+    exact = LocalEngine("smollm2", "fp32", threads=1).answer(asked)[0].probabilities
     assert engine.answer(asked)[0].probabilities == pytest.approx(exact, abs=0.1)
 
 

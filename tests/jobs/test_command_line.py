@@ -106,10 +106,10 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
     assert {"accuracy", "low", "high"} == set(run["evaluate"]["evolved"])
     assert run["stages"]["respond"]["items_per_second"] > 0
 
-    assert entered(home, "status", "Line")["runs"][0]["status"] == "done"
-    assert entered(home, "status", str(run["run"]))["run"] == run["run"]
+    assert semievol(home, "status", "Line")["runs"][0]["status"] == "done"
+    assert semievol(home, "status", str(run["run"]))["run"] == run["run"]
     out = tmp_path / "accepted.jsonl"
-    entered(home, "export", "Line", "--what", "selection", "--out", str(out))
+    semievol(home, "export", "Line", "--what", "selection", "--out", str(out))
     assert len(out.read_text(encoding="utf-8").splitlines()) == run["accepted"]
     assert len(entered(home, "compare", str(run["run"]), str(run["run"]))["runs"]) == 2
 

@@ -20,7 +20,7 @@ from semievol.records import Example, Record, Split, Task
 from semievol.store.data import projects, records, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, open_store
-from semievol.store.runs import claims, runs
+from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.runs import Run
 from semievol.ui.shell import state
@@ -95,8 +95,10 @@ READ = {
 
 
 def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Project:
-    """A project with one dataset version and hidden gold, nothing propagated."""
+    """A project with one dataset version and hidden gold, nothing propagated; named anew where the name is taken."""
     task = Task("classification", LABELS)
+    others = projects.list_projects(store)
+    name = f"{name} {len(others) + 1}" if name in {other.name for other in others} else name
     project = projects.create_project(
         store, name, task, {"calibration_minimum": 8, "evaluate_demonstrations": True, "propagation": READ}
     )
@@ -136,10 +138,15 @@ def _template(name: str, hostile: bool, until: str) -> Path:
     return home
 
 
+def round_of(store: Store, project: Project) -> int:
+    """Id of the project's newest round."""
+    return rounds.list_rounds(store, project.id)[-1].id
+
+
 def _results(store: Store, name: str, hostile: bool, until: str) -> Project:
     project = with_data(store, name, hostile)
     evolved(store, project, until=until)
     return projects.find_project(store, project.id)
 
 
-__all__ = ["HOSTILE", "LABELS", "KnowingEngine", "evolved", "some_records", "with_data", "with_results"]
+__all__ = ["HOSTILE", "LABELS", "KnowingEngine", "evolved", "round_of", "some_records", "with_data", "with_results"]
