@@ -106,20 +106,20 @@ def merge(
     verdict_confidence: Literal["judge", "everyone", "pooled"] = "judge",
     earned: Mapping[str, float] | None = None,
 ) -> Candidate:
-    """One record's candidate from its collaborators' responses and, for disputes, the judge's response (justification).
+    """One record's candidate: an answer, and the confidence in it, from its collaborators' and the judge's responses.
 
-    Agreed (all answers parsed and the same): this answer, numbers averaged over the collaborators.
-    Disputed with a parsed justification: the judge's answer. "judge" (the paper) takes the judge's numbers, "everyone"
-    averages over collaborators and judge; `vote_entropy` is always the collaborators'. The judge sees the candidate
-    answers, so its own confidence is too high: a judge on the starter was right in 40 % of the disputes at an average
-    confidence of 89 %.
-    Disputed without one: the majority's answer (ties: larger averaged probability, then smaller answer), numbers
-    averaged.
-    "pooled", closed tasks: with or without a judge, a disputed record gets the answer with the largest averaged
-    probability; a judge counts like one collaborator; numbers averaged.
-    exactness: the worst of the responses that the numbers come from.
-    earned: collaborator -> weight above 0, for averages (closed tasks) and majority votes; the judge gets the average
-    weight. None gives all the same weight.
+    Agreed, if all answers were parsed and are the same: this answer.
+    Else disputed. The answer is the judge's, or the majority's where no judge gave one (ties: larger averaged
+    probability, then smaller answer). With "pooled" and a closed task it is the one of the largest averaged probability.
+
+    Numbers are averaged over the collaborators. Where a judge decided, `verdict_confidence` says whose count: "judge"
+    takes the judge's alone (the paper), "everyone" and "pooled" average over collaborators and judge. The judge's own
+    are too high, because it sees the candidate answers: on the starter it was right in 40 % of the disputes at an
+    average confidence of 89 %. `vote_entropy` is always the collaborators'. `exactness` is the worst of the responses
+    that the numbers come from.
+
+    justification: the judge's response, for a disputed record. earned: collaborator -> weight above 0, for averages
+    (closed tasks) and majority votes; the judge gets the average weight; None gives all the same weight.
     """
     if not responses:
         raise ValueError("merge needs at least one response")
