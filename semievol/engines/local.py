@@ -20,19 +20,9 @@ from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.chat import Chat
 from semievol.engines.inference import generation, scoring
 from semievol.engines.models.footprint import processor_has_bf16
-from semievol.engines.packing.batching import (
-    CPU_BUDGET,
-    CPU_GENERATING,
-    GPU_BUDGET,
-    Batcher,
-    Continued,
-    OutOfMemory,
-    Padded,
-    Shared,
-    pad_left,
-    too_large,
-)
+from semievol.engines.packing.batching import Batcher, OutOfMemory, pad_left, too_large
 from semievol.engines.packing.layout import Beginning
+from semievol.engines.packing.shares import CPU_BUDGET, CPU_GENERATING, GPU_BUDGET, Continued, Padded, Shared
 from semievol.engines.training import checkpoints
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError

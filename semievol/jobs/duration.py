@@ -1,7 +1,8 @@
 """Estimates how long the stages of a run take, before it is started.
 
-The operations follow from the sizes of model and data. Their pace is that of the newest runs of the same model in this
-workspace; before there are any, that of products of matrices on this machine's processor, which is rough.
+The operations follow from the model's size and the tokens that it reads (`jobs.reading`). Their pace is that of the
+newest runs of the same model in this workspace; before there are any, that of products of matrices on this machine's
+processor, which is rough.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from semievol import config as settings
-from semievol.config import VOTERS, Config
+from semievol.config import Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.importing.splits import holds_out
+from semievol.jobs.reading import Reading, read
 from semievol.method import earned_weights
 from semievol.records import STAGES, Record, Task
 from semievol.store.data import records, versions
@@ -25,36 +28,36 @@ from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs import progress, rounds, runs
-from semievol.task.prompts import answer_rule
 
 START_SECONDS = 8.0
 """Until the process has started and the model is loaded."""
 EMBEDDER_PARAMETERS = 22e6
 DISPUTED = 0.3
 """Share of the records about which collaborators are assumed to disagree."""
-_EFFICIENCY = 0.65  # share of the rate of bare products that training by LoRA was measured to reach
+_EFFICIENCY = 0.55  # share of the rate of bare products that a run of the sample reached, all stages together
 _BF16_GAIN = 2.0
+_MODELS = 3  # base, warm-up and evolved answer the test set
 _LOOKED_AT = 12  # newest runs whose pace is looked at
 
 
 @dataclass(frozen=True)
 class Amount:
-    """How many records of each split, bytes of an average prompt without demonstrations, and how many candidates are
-    trained on (None: those that the policy keeps, all of them if that is not a share)."""
+    """How many records of each split, and how many candidates are trained on (None: those that the policy keeps, all of
+    them if that is not a share)."""
 
     labeled: int
     pool: int
     test: int
-    text: float
     kept: int | None = None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Stage -> seconds. measured: whether earlier runs of the model gave the pace."""
+    """Stage -> seconds. measured: whether earlier runs of the model gave the pace. tokens: what it rests on."""
 
     seconds: Mapping[str, float]
     measured: bool
+    tokens: Reading
 
     def of(self, first: str, until: str) -> float:
         """Seconds of a run of these stages, with its start."""
@@ -62,32 +65,31 @@ class Estimate:
         return START_SECONDS + sum(self.seconds.get(stage, 0.0) for stage in span)
 
 
-def operations(shape: footprint.Shape, config: Config, amount: Amount) -> dict[str, float]:
+def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: Reading) -> dict[str, float]:
     """Stage -> operations: two per weight and token to read, six (all weights) or four (LoRA) to train."""
-    propagation, plain = config.propagation, footprint.tokens_of(amount.text)
-    shown = plain * (1 + propagation.k)
+    propagation = config.propagation
     holds = holds_out(amount.labeled, config.calibration, config.calibration_minimum)
     held = round(config.calibration * amount.labeled) if holds else 0
     learnt = amount.labeled - held
-    readers = [c for c in propagation.collaborators if c.model not in VOTERS]
-    reading = 2.0 * shape.parameters * sum(shown if c.demonstrations else plain for c in readers)
+    answered = 2.0 * shape.parameters * tokens.respond
     some = propagation.warm_up_demonstrations == "some" and propagation.k > 0
-    warm_up = _training(shape, propagation.warm_up, learnt * (2 if some else 1), (plain + shown) / 2 if some else plain)
+    warm_up = _training(shape, propagation.warm_up, learnt * (2 if some else 1), tokens.warm_up)
     asked = amount.pool + held
-    judged = 2.0 * shape.parameters * plain * DISPUTED if propagation.justify else 0.0
+    judged = 2.0 * shape.parameters * tokens.justify * DISPUTED if propagation.justify else 0.0
     folds = config.cross_fit if not held else 0
     rule = config.policy.rule
     kept = amount.kept
     if kept is None:
         kept = round(rule.value * amount.pool) if rule.kind == "fraction" else amount.pool
-    each_test = 3 * (plain + (shown if config.evaluate_demonstrations else 0))
     return {
         "warm_up": warm_up,
-        "retrieve": 2.0 * EMBEDDER_PARAMETERS * plain * (amount.pool + amount.labeled),
-        "respond": reading * asked,
-        "justify": judged * asked + folds * warm_up + (folds > 0) * (reading + judged) * amount.labeled,
-        "tune": _training(shape, config.tune, kept + (learnt if config.tune_on == "gold_and_pseudo" else 0), plain),
-        "evaluate": 2.0 * shape.parameters * each_test * amount.test,
+        "retrieve": 2.0 * EMBEDDER_PARAMETERS * tokens.question * (amount.pool + amount.labeled),
+        "respond": answered * asked,
+        "justify": judged * asked + folds * warm_up + (folds > 0) * (answered + judged) * amount.labeled,
+        "tune": _training(
+            shape, config.tune, kept + (learnt if config.tune_on == "gold_and_pseudo" else 0), tokens.tune
+        ),
+        "evaluate": 2.0 * shape.parameters * _MODELS * tokens.evaluate * amount.test,
     }
 
 
@@ -114,10 +116,13 @@ def estimate(store: Store, version_id: int, config: Config, round_id: int | None
     frozen = selections.selections(store, round_id) if round_id is not None else []
     kept = frozen[-1]["size"] if frozen else None
     task, labeled = versions.task_of(store, version_id), records.load_records(store, version_id, "labeled")
-    found = operations(shape, _settled(config, task, labeled), _amount(store, version_id, task, kept))
-    paces = _paces(store, config.model, shape)
+    settled = _settled(config, task, labeled)
+    tokens = read(store, version_id, settled, folder, shape.context)
+    found = operations(shape, settled, _amount(store, version_id, kept), tokens)
+    paces = _paces(store, config.model, folder, shape)
     otherwise = median(paces.values()) if paces else by_processor(config)
-    return Estimate({stage: work * paces.get(stage, otherwise) for stage, work in found.items()}, bool(paces))
+    seconds = {stage: work * paces.get(stage, otherwise) for stage, work in found.items()}
+    return Estimate(seconds, bool(paces), tokens)
 
 
 def _settled(config: Config, task: Task, labeled: Sequence[Record]) -> Config:
@@ -127,16 +132,12 @@ def _settled(config: Config, task: Task, labeled: Sequence[Record]) -> Config:
     return earned_weights.settled(config, task, labeled, later_round=False)
 
 
-def _amount(store: Store, version_id: int, task: Task, kept: int | None) -> Amount:
-    sizes = records.sizes(store, version_id)
-    counts = {split: count for split, (count, _) in sizes.items()}
-    total = sum(counts.values())
-    text = sum(count * size for count, size in sizes.values()) / max(1, total)
-    text += len(answer_rule(task).encode()) + len(task.instruction.encode())
-    return Amount(counts.get("labeled", 0), counts.get("unlabeled", 0), counts.get("test", 0), text, kept)
+def _amount(store: Store, version_id: int, kept: int | None) -> Amount:
+    counts = versions.get_version(store, version_id).counts
+    return Amount(counts.get("labeled", 0), counts.get("unlabeled", 0), counts.get("test", 0), kept)
 
 
-def _paces(store: Store, model: str, shape: footprint.Shape) -> dict[str, float]:
+def _paces(store: Store, model: str, folder: Path, shape: footprint.Shape) -> dict[str, float]:
     """Stage -> seconds per operation in the newest round of this model that did it on this machine.
 
     In a round only the first run of a stage counts: later ones find its results and have little left to do.
@@ -148,12 +149,12 @@ def _paces(store: Store, model: str, shape: footprint.Shape) -> dict[str, float]
         if outcomes.came_finished(store, run.round_id):
             continue
         round_ = rounds.get_round(store, run.round_id)
-        task = versions.task_of(store, round_.version_id)
         kept = next(
             (one["size"] for one in selections.selections(store, round_.id) if one["number"] == run.selection_used),
             None,
         )
-        work = operations(shape, run.config, _amount(store, round_.version_id, task, kept))
+        tokens = read(store, round_.version_id, run.config, folder, shape.context)
+        work = operations(shape, run.config, _amount(store, round_.version_id, kept), tokens)
         for stage in progress.stages(store, run.id):
             if stage.status != "done" or (run.round_id, stage.stage) in seen:
                 continue

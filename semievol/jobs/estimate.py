@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from semievol.config import Config
 from semievol.engines.models import footprint, tokenizer
-from semievol.store.data import records, versions
+from semievol.jobs import reading
+from semievol.store.data import records
 from semievol.store.database import Store
 from semievol.store.runs import progress, rounds, runs
 from semievol.store.runs.rounds import Round
-from semievol.task.prompts import answer_rule
 
 
 def training_pace(store: Store, round_: Round) -> float | None:
@@ -57,8 +57,5 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
     if folder is None:
         return None
     shape = footprint.Shape.of(folder)
-    task = versions.task_of(store, version_id)
-    asked = records.longest(store, version_id) + len(answer_rule(task).encode())
-    once = len(task.instruction.encode())
-    bf16 = config.precision == "auto" and footprint.processor_has_bf16()
-    return footprint.peak(shape, config, once + asked, once + asked * (1 + config.propagation.k), bf16)
+    largest = reading.read(store, version_id, config, folder, shape.context).largest
+    return footprint.peak(shape, config, *largest, config.precision == "auto" and footprint.processor_has_bf16())

@@ -15,14 +15,14 @@ from semievol.engines.models.files import read_json
 from semievol.engines.models.resolve import is_folder, look_up
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
-from semievol.jobs import duration
+from semievol.jobs import duration, reading
 from semievol.jobs.planning import check_model
 from semievol.store import settings as stored
 from semievol.store.data.projects import list_projects, update_project
 from semievol.store.database import Store
 
-TEXT_BYTES = 300
-"""Bytes of a question with its options and answer rule, as the estimates assume it: about a hundred tokens."""
+TOKENS = 100
+"""Tokens of a prompt without demonstrations, as the estimates assume it."""
 _LABELED, _POOL = 100, 1_000
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 _LICENCE_LINE = re.compile(r"^license:\s*['\"]?([\w.\-]+)", re.M)
@@ -194,10 +194,10 @@ def _licence(folder: Path) -> str | None:
 def _memory(shape: footprint.Shape) -> float:
     config = settings.load("studio")
     bf16 = config.precision == "auto" and footprint.processor_has_bf16()
-    return footprint.peak(shape, config, TEXT_BYTES, TEXT_BYTES * (1 + config.propagation.k), bf16)
+    return footprint.peak(shape, config, *reading.assumed(config, TOKENS).largest, bf16)
 
 
 def _seconds(shape: footprint.Shape) -> float:
     config = settings.load("studio")
-    work = duration.operations(shape, config, duration.Amount(_LABELED, _POOL, 0, TEXT_BYTES))
+    work = duration.operations(shape, config, duration.Amount(_LABELED, _POOL, 0), reading.assumed(config, TOKENS))
     return sum(work.values()) * duration.by_processor(config)

@@ -22,7 +22,8 @@ import torch
 
 from semievol.engines.inference import generation
 from semievol.engines.local import LocalEngine
-from semievol.engines.packing.batching import Padded, pad_left
+from semievol.engines.packing.batching import pad_left
+from semievol.engines.packing.shares import Padded
 from semievol.records import Task
 from semievol.task.prompts import render
 from tests.benchmarks.method_study import load

@@ -113,8 +113,8 @@ def one_training(name: str, method: str, tokens: int, precision: str, threads: i
         engine.train(examples, setup, lambda *_: None, lambda *_: None, lambda: False)
         shape, bf16 = footprint.Shape.of(engine.base.folder), engine.dtype == torch.bfloat16
         beside = footprint.PROCESS + shape.parameters * (2 if bf16 else 4)
-        characters = footprint.BYTES_A_TOKEN * (tokens - 36)
-        print(json.dumps([(beside + footprint.training(shape, tuning, characters, bf16)) / 1e6, _peak()]))
+        batch = tokens * tuning.micro_batch_size
+        print(json.dumps([(beside + footprint.training(shape, tuning, batch, bf16)) / 1e6, _peak()]))
 
 
 def _peak() -> float:

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from semievol.engines.packing.batching import Batcher, Continued, OutOfMemory, Padded, Shared, pad_left
+from semievol.engines.packing.batching import Batcher, OutOfMemory, pad_left
+from semievol.engines.packing.shares import Continued, Padded, Shared, passed
 
 
 def test_batches_hold_like_lengths_under_the_budget_and_results_keep_the_order():
@@ -37,6 +38,16 @@ def test_equal_sequences_end_when_memory_runs_out_and_count_one_token_each():
     assert Shared(items, [0] * 8).tokens(0, 8) == 10
     with pytest.raises(OutOfMemory):
         Batcher(2048).run(items, Shared(items, [0] * 8), work)
+
+
+def test_the_tokens_of_all_batches_are_counted_as_they_are_packed():
+    opening = tuple(range(100, 120))
+    prompts = [(*opening, kind, kind, own) for kind in (1, 2) for own in (3, 4)]
+    # in one batch: the opening, then 1 1 3, 4, 2 2 3, 4, and one token of an answer each
+    assert passed(prompts, [1] * 4, budget=2048) == 20 + 3 + 1 + 3 + 1 + 4
+    assert passed(prompts, [1] * 4, budget=6) == 20 + 2 * (3 + 1 + 2), "the second batch keeps the opening"
+    assert passed(prompts, [1] * 4, budget=1) == 20 + 4 * (3 + 1)
+    assert passed([], [], budget=2048) == 0
 
 
 def test_answers_to_the_same_prompt_lie_together_and_every_prompt_is_as_wide_as_the_longest():

@@ -9,7 +9,9 @@ import pytest
 from tokenizers import normalizers
 from transformers import AutoTokenizer
 
-from semievol.engines.chat import Chat, common_length
+from semievol.engines.chat import Chat
+from semievol.engines.models.prompts import Reader
+from semievol.engines.packing.shares import common_length
 from semievol.errors import UserError
 from semievol.records import Message
 from tests.engines.conftest import turns
@@ -157,6 +159,14 @@ def test_question_and_answer_are_kept_apart_in_every_family(family: str, marks: 
             whole = given + said
             assert tuple(chat.tokenizer(whole, add_special_tokens=False)["input_ids"]) == turn.prompt + turn.reply
             assert turn.reply[-1] in chat.stops
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_estimate_reads_the_very_prompts_without_transformers(family: str, tmp_path: Path) -> None:
+    chat, reader = with_template(FAMILIES[family], True, tmp_path), Reader(tmp_path)
+    plain = [[*SHOWN, Message("user", question)] for question in QUESTIONS]
+    for asked in (plain, [[Message("system", INSTRUCTION), *shown] for shown in plain]):
+        assert reader.prompts(asked) == chat.prompts(asked)
 
 
 def test_a_thought_that_the_template_opens_is_closed_or_never_begun(tmp_path: Path) -> None:

@@ -7,28 +7,30 @@ from dataclasses import replace
 from semievol.config import load
 from semievol.engines.models.footprint import Shape
 from semievol.jobs.duration import Amount, operations
+from semievol.jobs.reading import assumed
 
 SHAPE = Shape(parameters=100_000_000, hidden=512, intermediate=2048, layers=8, context=2048)
-AMOUNT = Amount(labeled=200, pool=1_000, test=300, text=120)
+AMOUNT = Amount(labeled=200, pool=1_000, test=300)
+READ = assumed(load("paper"), 70)
 
 
 def test_work_grows_with_records_texts_and_model() -> None:
     config = load("paper")
-    base = operations(SHAPE, config, AMOUNT)
-    assert operations(SHAPE, config, replace(AMOUNT, pool=2_000))["respond"] == 2 * base["respond"]
-    longer = operations(SHAPE, config, replace(AMOUNT, text=240))
+    base = operations(SHAPE, config, AMOUNT, READ)
+    assert operations(SHAPE, config, replace(AMOUNT, pool=2_000), READ)["respond"] == 2 * base["respond"]
+    longer = operations(SHAPE, config, AMOUNT, assumed(config, 140))
     assert all(longer[stage] > base[stage] for stage in ("warm_up", "respond", "tune", "evaluate"))
-    larger = operations(replace(SHAPE, parameters=2 * SHAPE.parameters), config, AMOUNT)
+    larger = operations(replace(SHAPE, parameters=2 * SHAPE.parameters), config, AMOUNT, READ)
     assert larger["respond"] == 2 * base["respond"]
 
 
 def test_the_frozen_selection_says_how_many_answers_are_trained_on() -> None:
     config = load("paper")
-    few, many = (operations(SHAPE, config, replace(AMOUNT, kept=kept))["tune"] for kept in (100, 10_000))
+    few, many = (operations(SHAPE, config, replace(AMOUNT, kept=kept), READ)["tune"] for kept in (100, 10_000))
     assert many > 10 * few
 
 
 def test_folds_cost_a_warm_up_each() -> None:
     config = load("paper", assignments=["cross_fit=4"])
-    plain, folded = (operations(SHAPE, one, AMOUNT) for one in (load("paper"), config))
+    plain, folded = (operations(SHAPE, one, AMOUNT, READ) for one in (load("paper"), config))
     assert folded["justify"] - plain["justify"] >= 4 * plain["warm_up"]

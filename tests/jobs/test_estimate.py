@@ -21,25 +21,28 @@ def store(tmp_path: Path) -> Store:
 
 def version(store: Store, name: str, task: Task, question: str = "Who mends the tap?") -> int:
     project = projects.create_project(store, name, task)
-    records = [Record("l0", question, (), task.labels[0], "labeled"), Record("u0", "short", (), None, "unlabeled")]
+    records = [Record(f"l{i}", f"{i} {question}", (), task.labels[0], "labeled") for i in range(8)]
+    records.append(Record("u0", "short", (), None, "unlabeled"))
     return versions.store_version(store, project.id, records, {}, [], [], task)
 
 
 def test_all_that_a_prompt_holds_is_counted(store: Store) -> None:
     plain = Task("classification", ("road", "water"))
     few = estimate.memory(store, version(store, "few", plain), load("studio"))
+    assert few is not None
     labels = Task("classification", tuple(f"a rather long label number {i}" for i in range(77)))
     instructed = Task("classification", plain.labels, instruction="Sort the message with care. " * 30)
     for name, task, question in (
         ("labels", labels, "Who mends the tap?"),
-        ("instruction", instructed, "Who mends the tap?"),
         ("long", plain, "Who mends the tap? " * 60),
         ("other script", plain, "水漏れ " * 200),
     ):
         needed = estimate.memory(store, version(store, name, task, question), load("studio"))
-        assert few is not None
         assert needed is not None
         assert needed > 1.2 * few, name
+    needed = estimate.memory(store, version(store, "instruction", instructed), load("studio"))
+    assert needed is not None
+    assert few < needed < 1.1 * few, "a batch holds the instruction once"
 
 
 def test_one_endless_record_does_not_ask_for_a_hundred_gigabytes(store: Store) -> None:

@@ -43,7 +43,7 @@ def test_the_time_of_each_button_is_told_before_the_start(visit: Visit, store: S
     project = made.with_data(store)
     shown = told(visit("training", project=project.id))
     assert shown.count("about ") >= 3
-    assert "A rough estimate from the size of the model" in shown
+    assert "A rough estimate from the prompts of this project (" in shown
 
 
 def test_earlier_runs_of_the_model_give_the_pace(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,15 +53,12 @@ def test_earlier_runs_of_the_model_give_the_pace(store: Store, monkeypatch: pyte
     rough = duration.estimate(store, project.version_id, run.config)
     assert rough is not None
     assert rough.measured
-    slower = {stage: 10 * pace for stage, pace in duration._paces(store, run.config.model, _shape(run)).items()}
+    folder = duration.tokenizer.folder_of(run.config.model)
+    assert folder is not None
+    paces = duration._paces(store, run.config.model, folder, duration.footprint.Shape.of(folder))
+    slower = {stage: 10 * pace for stage, pace in paces.items()}
     monkeypatch.setattr(duration, "_paces", lambda *_: slower)
     found = duration.estimate(store, project.version_id, run.config)
     assert found is not None
     assert found.seconds["tune"] == pytest.approx(10 * rough.seconds["tune"])
     assert found.of("tune", "evaluate") < found.of("warm_up", "evaluate")
-
-
-def _shape(run: runs.Run) -> Any:
-    folder = duration.tokenizer.folder_of(run.config.model)
-    assert folder is not None
-    return duration.footprint.Shape.of(folder)

@@ -2,5 +2,6 @@
 
 `resolve` finds a model by its name and checks its folder, whose `files` it reads. `packaged` and `conversion` turn
 installed packages and GGUF files into safetensors. `suitability` says before a run whether a model can answer and be
-trained, `tokenizer` counts tokens without torch, `footprint` estimates memory.
+trained, `tokenizer` and `prompts` count tokens without torch, `template` shows a conversation as the model's chat
+template does, `footprint` estimates memory.
 """

@@ -21,9 +21,7 @@ PROCESS = 490e6
 """Bytes of a worker before its model: Python, torch, transformers."""
 PREPARED = 350e6
 """Bytes that answering needs beside the model: weights prepared for products in bf16, and one batch."""
-BYTES_A_TOKEN = 3.0
 _LONG = 1_000_000
-_TURN = 12  # tokens that a chat template puts around a turn
 _LORA_KEEPS = 1.5  # every layer with LoRA keeps its input a second time
 
 
@@ -67,33 +65,23 @@ class Shape:
         return 4.0 * floats * self.layers
 
 
-def peak(shape: Shape, config: Config, plain: float, shown: float, bf16: bool) -> float:
+def peak(shape: Shape, config: Config, warm_up: int, tune: int, bf16: bool) -> float:
     """Bytes at the peak of a run of all stages, on one device.
 
-    plain: bytes of the longest prompt as text. shown: the same with demonstrations.
+    warm_up, tune: tokens of the largest batch of these trainings.
     """
-    with_demonstrations = config.propagation.warm_up_demonstrations == "some"
-    trainings = (
-        training(shape, config.propagation.warm_up, shown if with_demonstrations else plain, bf16),
-        training(shape, config.tune, plain, bf16),
-    )
+    trainings = (training(shape, config.propagation.warm_up, warm_up, bf16), training(shape, config.tune, tune, bf16))
     model = shape.parameters * (2 if bf16 else 4)
     return PROCESS + model + PREPARED + max(trainings)  # PREPARED is not freed before training
 
 
-def training(shape: Shape, tuning: Tuning, text: float, bf16: bool) -> float:
-    """Bytes that training needs beside the model that answers. text: bytes of the longest prompt."""
+def training(shape: Shape, tuning: Tuning, tokens: int, bf16: bool) -> float:
+    """Bytes that training needs beside the model that answers. tokens: of the largest batch in memory at once."""
     full = tuning.method == "full" or (tuning.method == "auto" and shape.parameters <= FULL_UP_TO)
     # Two factors of rank r at each of a layer's seven products, whose sides are about `hidden` and `intermediate` long.
     low_rank = tuning.lora.rank * shape.layers * (8 * shape.hidden + 3 * (shape.hidden + shape.intermediate))
     learnt = shape.parameters if full else low_rank
-    tokens = min(tuning.micro_batch_size, tuning.batch_size) * min(tokens_of(text), shape.context)
     return 16.0 * learnt + tokens * shape.activations(bf16) * (1 if full else _LORA_KEEPS)
-
-
-def tokens_of(text: float) -> int:
-    """Estimated tokens of a text of this number of bytes, in the chat template."""
-    return math.ceil(text / BYTES_A_TOKEN) + 3 * _TURN
 
 
 @cache

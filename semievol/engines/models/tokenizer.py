@@ -37,7 +37,7 @@ def context_length(folder: Path) -> int | None:
 
 def token_counts(folder: Path, texts: Sequence[str]) -> np.ndarray:
     """Tokens of each text, int64[n]. Raises OSError or ValueError if the folder has no usable tokenizer.json."""
-    encoded = _tokenizer(folder / "tokenizer.json").encode_batch_fast(list(texts), add_special_tokens=False)
+    encoded = words(folder).encode_batch_fast(list(texts), add_special_tokens=False)
     return np.array([len(one) for one in encoded], np.int64)
 
 
@@ -50,6 +50,11 @@ def control_tokens(model: str) -> list[str] | None:
         added = []
     special = [token["content"] for token in added if token["special"]]
     return sorted(special, key=lambda token: (-len(token), token)) or None
+
+
+def words(folder: Path) -> Tokenizer:
+    """The folder's tokenizer. Raises OSError or ValueError if it has no usable tokenizer.json."""
+    return _tokenizer(folder / "tokenizer.json")
 
 
 @lru_cache(maxsize=4)

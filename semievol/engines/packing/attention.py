@@ -24,8 +24,9 @@ from torch import nn
 from transformers import AttentionInterface
 
 from semievol.engines.packing.batching import pad_left
-from semievol.engines.packing.layout import LEAST_SHARED, Beginning, Packing
+from semievol.engines.packing.layout import Beginning, Packing
 from semievol.engines.packing.piecewise import Piecewise
+from semievol.engines.packing.shares import LEAST_SHARED
 
 WANTED_MULTIPLE = 8
 """The number of wanted columns is rounded up to a multiple of this, for the reason of `layout.WIDTH_MULTIPLE`."""

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from semievol.engines.chat import common_length
+from semievol.engines.packing.shares import LEAST_SHARED, beginning, common_length
 
-LEAST_SHARED = 16
-"""Least shared tokens that become a piece of their own; a piece costs extra calls in every layer."""
 WIDTH_MULTIPLE = 32
 """Rows are filled up to a multiple of this: in bf16 a processor compiles its products anew for every width."""
 KEPT = -1
@@ -38,11 +36,7 @@ class Beginning:
     @classmethod
     def of(cls, sequences: Sequence[tuple[int, ...]]) -> Beginning:
         """The common beginning of the sequences; an empty one if it is shorter than LEAST_SHARED."""
-        if len(sequences) < 2:
-            return cls()
-        least, most = min(sequences), max(sequences)  # what the first and last in order share, all share
-        common = min(common_length(least, most), min(map(len, sequences)) - 1)
-        return cls(least[:common] if common >= LEAST_SHARED else ())
+        return cls(sequences[0][: beginning(sequences)]) if sequences else cls()
 
 
 @dataclass(frozen=True)

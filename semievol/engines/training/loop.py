@@ -22,7 +22,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from semievol.config import Tuning
 from semievol.engines.adapters import AdaptedModel, Method
 from semievol.engines.chat import Turn
-from semievol.engines.packing.batching import Batcher, Padded, is_out_of_memory, too_large
+from semievol.engines.packing.batching import Batcher, is_out_of_memory, too_large
+from semievol.engines.packing.shares import Padded
 from semievol.engines.training import batches, checkpoints
 from semievol.engines.training.fused import Group, fused
 from semievol.engines.training.noise import EmbeddingNoise, embedding_noise

@@ -80,20 +80,22 @@ def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
-def longest(store: Store, version_id: int) -> int:
-    """Bytes of the longest question with its options and its answer."""
-    c = schema.records.c
-    parts = (c.question, cast_(c.options, Text), func.coalesce(c.answer, ""))
-    size = func.max(sum(map(func.octet_length, parts)))
-    return int(store.value(select(size).where(c.version_id == version_id)) or 0)
-
-
-def sizes(store: Store, version_id: int) -> dict[Split, tuple[int, float]]:
-    """Split -> how many records it has, and the mean bytes of their questions with options."""
+def longest(store: Store, version_id: int, count: int) -> list[Record]:
+    """The records with the longest questions and options (bytes), as many as `count`, in order of their row."""
     c = schema.records.c
     size = func.octet_length(c.question) + func.octet_length(cast_(c.options, Text))
-    query = select(c.split, func.count(), func.avg(size)).where(c.version_id == version_id).group_by(c.split)
-    return {split: (int(count), float(mean)) for split, count, mean in store.rows(query)}
+    query = select(c.position, *RECORD).where(c.version_id == version_id).order_by(size.desc(), c.position).limit(count)
+    return [as_record(row[1:]) for row in sorted(store.rows(query), key=lambda row: row.position)]
+
+
+def spread(store: Store, version_id: int, split: Split, most: int) -> list[Record]:
+    """At most `most` records of a split, in equal steps over its rows."""
+    c = schema.records.c
+    where = _in_split(version_id, split)
+    counted = select(func.row_number().over(order_by=c.position).label("place"), *RECORD).where(*where).subquery()
+    step = max(1, -(-int(store.value(select(func.count()).where(*where)) or 0) // most))
+    query = select(*counted.c).where((counted.c.place - 1) % step == 0).order_by(counted.c.place)
+    return [as_record(row[1:]) for row in store.rows(query)]
 
 
 def records_page(

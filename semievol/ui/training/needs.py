@@ -41,13 +41,16 @@ def needs(here: Place, config: Config) -> None:
 def _tiles(time: duration.Estimate) -> None:
     spans = {"Propagate": launch.PROPAGATE, "Fine-tune": launch.FINE_TUNE, "Run everything": launch.EVERYTHING}
     parts.tiles([(name, formats.about(time.of(*span)), "") for name, span in spans.items()])
-    basis = (
-        "Estimated from earlier runs of this model here."
-        if time.measured
-        else "A rough estimate from the size of the model and the speed of this processor. After the first run it is "
-        "measured; with a GPU it takes much less."
+    read = (
+        f"the prompts of this project ({time.tokens.tune:,.0f} tokens each on average, counting a beginning that the "
+        "prompts of a batch share once)"
     )
-    parts.note(basis)
+    parts.note(
+        f"Estimated from {read} and earlier runs of this model here."
+        if time.measured
+        else f"A rough estimate from {read}, the size of the model and the speed of this processor. After the first "
+        "run it is measured; with a GPU it takes much less."
+    )
 
 
 def _finished(here: Place) -> int:
