@@ -101,7 +101,7 @@ CASES = [
     Case(1, "R", "", "empty"),
     Case(2, "R", b"\xef\xbb\xbf", "nothing but white space"),
     Case(3, "R", " \n \n\t\n", "nothing but white space"),
-    Case(4, "R", PNG, "PNG image"),
+    Case(4, "R", PNG, "This is a PNG picture, not a table."),
     Case(5, "C", BOOK, "is a workbook"),
     Case(6, "R", rows(), "ends in .parquet", "data.parquet"),
     Case(7, "R", rows(), "cannot be told", "a.csv.exe"),

@@ -15,7 +15,7 @@ from semievol.errors import UserError
 from semievol.importing.readers.overrides import ReadAs
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Limits
-from tests.importing.files import csv_bytes, parquet_bytes, xlsx_bytes
+from tests.importing.files import csv_bytes, parquet_bytes, xlsx_bytes, zip_bytes
 
 NAMES = st.text("abcdefghij_ÄßЖ字", min_size=1, max_size=8)
 BOOK = xlsx_bytes([["q", "a"], ["x", 1], ["y", "=1+1"]])
@@ -160,3 +160,29 @@ def test_damaged_workbooks_and_parquet_files_give_a_table_or_a_user_error(data: 
     for _ in range(data.draw(st.integers(1, 8))):
         damaged[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     assert handled(bytes(damaged), name)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "remedy"),
+    [
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a JPEG picture", "picture of a table"),
+        (b"RIFF\x10\x00\x00\x00WEBPVP8 ", "a WebP picture", "picture of a table"),
+        (b"\x00\x00\x00\x18ftypheic\x00", "a HEIC or AVIF picture", "picture of a table"),
+        (b"\x00\x00\x00\x18ftypmp42\x00", "a video", "Choose the file with the table"),
+        (b"%PDF-1.7", "a PDF document", "export the table"),
+        (b"Rar!\x1a\x07\x00", "a packed archive", "Unpack it"),
+        (zip_bytes({"word/document.xml": b"<x/>"}), "a Word document", "save the table as .xlsx or .csv"),
+    ],
+)
+def test_what_is_no_table_is_named_whatever_its_ending(raw: bytes, kind: str, remedy: str) -> None:
+    for name in ("photo.csv", "photo.xlsx", "photo.jsonl"):
+        with pytest.raises(UserError, match=f"This is {kind}, not a table") as refused:
+            read_table(raw, name)
+        assert remedy in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    "header", ["ID3,answer", "BM25,answer", "MZ,answer", "MM,answer", "Rar!,answer", "fLaC,answer"]
+)
+def test_a_header_that_begins_like_a_binary_file_is_text(header: str) -> None:
+    assert read_table(f"{header}\na,b\n".encode(), "data.csv").columns == header.split(",")

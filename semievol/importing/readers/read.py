@@ -5,6 +5,7 @@ Values are never interpreted: `NA` stays a label, `007` stays `007`. Knows nothi
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from semievol.errors import UserError
@@ -19,16 +20,34 @@ from semievol.importing.table import LIMITS, Limits, Table
 ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
 _KNOWN = f"Known endings are {', '.join(ENDINGS)}, and .gz after each of them."
 _BY_ENDING = {".csv": ",", ".tsv": "\t"}
-_BINARY = {
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"GIF8": "a GIF image",
-    b"%PDF": "a PDF document",
-    b"SQLite format 3": "an SQLite database",
-    b"\xd0\xcf\x11\xe0": "an encrypted workbook or an old .xls file",
-    b"\x7fELF": "a program",
-    b"MZ": "a program",
-}
+_EXPORT = "Open it in the program that it belongs to, and export the table as .csv or .xlsx."
+_PICTURE = "A picture of a table cannot be read. Choose the file with the text itself: .csv, .xlsx or .jsonl."
+_UNPACK = f"Unpack it first. {_KNOWN}"
+_OTHER = f"Choose the file with the table. {_KNOWN}"
+_BINARY: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
+    (re.compile(beginning, re.DOTALL), kind, remedy)
+    for beginning, kind, remedy in (
+        (rb"\x89PNG", "a PNG picture", _PICTURE),
+        (rb"\xff\xd8\xff", "a JPEG picture", _PICTURE),
+        (rb"GIF8[79]a", "a GIF picture", _PICTURE),
+        (rb"RIFF.{4}WEBP", "a WebP picture", _PICTURE),
+        (rb"II\*\x00|MM\x00\*", "a TIFF picture", _PICTURE),
+        (rb"BM.{4}\x00{4}", "a BMP picture", _PICTURE),
+        (rb"\x00{3}.ftyp(heic|heix|hevc|mif1|avif)", "a HEIC or AVIF picture", _PICTURE),
+        (rb"\x00{3}.ftyp|RIFF.{4}AVI |\x1a\x45\xdf\xa3", "a video", _OTHER),
+        (rb"ID3[\x02-\x04]\x00|\xff[\xfb\xf3\xf2]|OggS\x00|fLaC\x00|RIFF.{4}WAVE", "a sound file", _OTHER),
+        (rb"%PDF", "a PDF document", _EXPORT),
+        (rb"\{\\rtf", "an RTF document", _EXPORT),
+        (rb"SQLite format 3", "an SQLite database", _EXPORT),
+        (rb"\xd0\xcf\x11\xe0", "an encrypted workbook or an old .xls file", _EXPORT),
+        (
+            rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]1AY|\xfd7zXZ|\x28\xb5\x2f\xfd",
+            "a packed archive",
+            f"Unpack it first. {_KNOWN}",
+        ),
+        (rb"\x7fELF|MZ.{56,}PE\x00\x00|MZ\x90\x00", "a program", _OTHER),
+    )
+)
 
 
 def read_table(
@@ -92,10 +111,10 @@ def _refuse_choices(content: Content, read_as: ReadAs, *things: str) -> None:
 
 
 def _refuse_binary(content: Content, head: bytes, wide: bool) -> None:
-    found = next((kind for mark, kind in _BINARY.items() if head.startswith(mark)), None)
-    if found is None and not wide:
+    kind, remedy = next(((k, r) for begins, k, r in _BINARY if begins.match(head)), (None, _OTHER))
+    if kind is None and not wide:
         control = sum(byte < 32 and byte not in b"\t\n\x0b\x0c\r\x1b" for byte in head)
         if control > 0.1 * len(head) and control > 8:
-            found = "binary data"
-    if found is not None:
-        raise UserError(f"The file is {found}, not a table.", content.name, _KNOWN)
+            kind = "binary data"
+    if kind is not None:
+        raise UserError(f"This is {kind}, not a table.", content.name, remedy)

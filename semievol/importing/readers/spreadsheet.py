@@ -33,6 +33,12 @@ _SEEN = {
     "duration": "Rows with durations, written as hours:minutes:seconds because the workbook stores no text: {:,}.",
     "rounded": "Rows with numbers of 16 or more digits, which spreadsheets round: {:,}.",
 }
+_DOCUMENTS = {
+    "word/document.xml": "a Word document",
+    "ppt/presentation.xml": "a PowerPoint presentation",
+    "xl/workbook.bin": "a binary workbook (.xlsb)",
+    "content.xml": "an OpenDocument file",
+}
 _LONGEST_EXACT = 10**15
 _HIDDEN_ROW = re.compile(rb'<row [^>]*\bhidden="(?:1|true)"')
 # What zipfile and openpyxl were seen to raise on workbooks with flipped bytes.
@@ -96,9 +102,7 @@ def check_archive(content: Content, limits: Limits) -> None:
                 )
             names = {member.filename for member in members}
             if "xl/workbook.xml" not in names:
-                raise UserError(
-                    "The file is a zip archive, not a workbook.", content.name, "Unpack it and choose the data file."
-                )
+                raise _no_workbook(names, content.name)
             if any(name.endswith("vbaProject.bin") for name in names):
                 raise UserError("The workbook holds macros.", content.name, "Save it as .xlsx without macros.")
             for member in members:
@@ -111,6 +115,15 @@ def check_archive(content: Content, limits: Limits) -> None:
                         raise UserError("The workbook declares XML entities.", content.name, _SAVE_AGAIN)
     except _UNREADABLE as error:
         raise UserError(f"The workbook is damaged ({str(error)[:120]}).", content.name, _SAVE_AGAIN) from None
+
+
+def _no_workbook(names: set[str], file: str) -> UserError:
+    """What a zip archive without a workbook is, by the names of its members, and what to do with it."""
+    for member, kind in _DOCUMENTS.items():
+        if member in names:
+            remedy = "Open it in the program that it belongs to, and save the table as .xlsx or .csv."
+            return UserError(f"This is {kind}, not a table.", file, remedy)
+    return UserError("The file is a zip archive, not a workbook.", file, "Unpack it and choose the data file.")
 
 
 def _choose_sheet(names: list[str], wanted: str | None, file: Table) -> str:
