@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import load
@@ -61,3 +62,28 @@ def test_yaml_sets_anything_and_names_what_is_wrong(visit: Callable[..., AppTest
     area.set_value("tune:\n  speed: 3\n")
     press(app, "Apply")
     assert "There is no such setting." in told(app)
+
+
+@pytest.mark.parametrize(
+    ("labeled", "drawn", "share", "says"),
+    [
+        (600, 0, 0.2, "About 120 of the 600 labeled records will be held out: no model trains on them."),
+        (
+            90,
+            0,
+            0.2,
+            "No records are held out: 18 of the 90 labeled records would be too few to judge by (at least 100",
+        ),
+        (600, 0, 0.0, "No records are held out, so all labeled records train."),
+        (600, 120, 0.3, "120 labeled records are held out: no model trains on them."),
+        (0, 0, 0.2, "This share of the labeled records is held out"),
+    ],
+)
+def test_the_calibration_share_says_what_it_costs(labeled: int, drawn: int, share: float, says: str) -> None:
+    config = load(assignments=[f"calibration={share}"])
+    assert settings_form.held_out(labeled, drawn, config).startswith(says)
+
+
+def test_the_form_counts_the_records_that_are_held_out(visit: Callable[..., AppTest], store: Store) -> None:
+    app = visit("training", project=made.with_data(store).id)
+    assert "About 8 of the 40 labeled records will be held out" in told(app)

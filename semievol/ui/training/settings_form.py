@@ -18,10 +18,12 @@ from pydantic.fields import FieldInfo
 
 from semievol.config import PRESETS, Config, assign, preset
 from semievol.errors import UserError
+from semievol.importing.splits import holds_out
 from semievol.installed import MODELS
 from semievol.store import settings
+from semievol.store.data import versions
 from semievol.store.data.projects import Project
-from semievol.ui.shell import notices, parts, session, state
+from semievol.ui.shell import formats, notices, parts, session, state
 from semievol.ui.shell.state import Place
 
 PRESET_HELP = {
@@ -93,9 +95,37 @@ def form(here: Place) -> Config:
         with st.expander(group, expanded=group == "Propagation"):
             for path in paths:
                 _field(here, current, path)
+                if path == "calibration":
+                    drawn = versions.calibration(here.store, here.project.id)
+                    parts.note(held_out(here.project.counts.get("labeled", 0), len(drawn or ()), current))
     with st.expander("All settings as YAML"):
         _written(here)
     return state.config_of(here.project)
+
+
+def held_out(labeled: int, drawn: int, config: Config) -> str:
+    """What a calibration split costs this project, and what it gives. drawn: records of the split if there is one."""
+    share, least = config.calibration, config.calibration_minimum
+    gives = "They show how much weight each collaborator earns and how many of the kept answers are right at least."
+    if not share:
+        return (
+            "No records are held out, so all labeled records train. Then only a random review, or cross-fitting, shows "
+            "how many of the kept answers are right."
+        )
+    if drawn:
+        return (
+            f"{formats.plural(drawn, 'labeled record')} {'is' if drawn == 1 else 'are'} held out: no model trains on "
+            f"them. {gives} They were drawn once for the project; another share above 0 does not draw anew."
+        )
+    if not labeled:
+        return f"This share of the labeled records is held out: no model trains on them. {gives}"
+    would = f"{round(share * labeled):,} of the {formats.plural(labeled, 'labeled record')}"
+    if not holds_out(labeled, share, least):
+        return (
+            f"No records are held out: {would} would be too few to judge by (at least {least:,} are needed). All "
+            "labeled records train, and cross-fitting can judge the collaborators instead."
+        )
+    return f"About {would} will be held out: no model trains on them. {gives}"
 
 
 def field_of(path: str) -> FieldInfo:
