@@ -178,14 +178,18 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     findings = imported.findings_with_outcome()
     lines = [f'Project "{project.name}" ({imported.task.kind}).']
     lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
-    lines += [f"    {note}" for part in report.values() for note in part["notes"]]
+    lines += [f"    {split}: {note}" for split, part in report.items() for note in part["notes"]]
     for split, one in imported.report.items():
         first = [
             f"  rejected, {split} row {r.row}, {r.column or 'whole row'}: {r.reason}" for r in one.rejects[:_SHOWN]
         ]
         more = [f"  {one.rejected - _SHOWN:,} more (--rejected FILE writes all)"] if one.rejected > _SHOWN else []
         lines += first + more
-    lines += [f"  {finding['kind']}: {finding['count']:,}. {finding['what']}" for finding in findings]
+    lines += [
+        f"  {finding['kind']}: {finding['count']:,}. {finding['what']}"
+        + (f" In {finding['where']}." if finding["where"] else "")
+        for finding in findings
+    ]
     if chosen.rejected is not None:
         write_table(chosen.rejected, [{"split": split, **asdict(r)} for split, r in imported.rejected()])
     task = imported.task

@@ -97,6 +97,11 @@ def _columns(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(written)
 
 
+def content_keys(hashes: Iterable[str]) -> np.ndarray:
+    """int64[n]: the first 64 bits of every content hash, to compare records by."""
+    return np.frombuffer(bytes.fromhex("".join(value[:16] for value in hashes)), ">i8")
+
+
 class Records(Sequence[Record]):
     """Records of all splits, in the order of the splits, then of the files.
 
@@ -176,6 +181,11 @@ class Records(Sequence[Record]):
     def size(self, split: Split) -> int:
         """Records of a split."""
         return int((self.splits == SPLITS.index(split)).sum())
+
+    def keys(self, split: Split) -> np.ndarray:
+        """The `content_keys` of a split."""
+        mine = self.which[self.splits == SPLITS.index(split)]
+        return self.digests[mine, :8].copy().view(">i8").ravel()
 
     def same(self, other: Records) -> bool:
         """Whether the other records have the same contents, in the same order and splits; answers are not compared."""

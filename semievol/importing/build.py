@@ -5,7 +5,8 @@ physical = accepted + rejected + removed in every split. Nothing is written anyw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Tables
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -98,6 +99,11 @@ class Imported:
     edited: dict[int, int] | None = None
     taken: frozenset[str] = frozenset()
     test_share: float = 0.0
+
+    @property
+    def counted(self) -> bool:
+        """Whether some answers are numbers of options."""
+        return any(finding.kind == "digit_answers" for finding in self.findings)
 
     def decided(self, taken: Iterable[str], test_share: float = 0.0) -> Imported:
         """The same files with these remedies taken and this share split off.
@@ -223,15 +229,24 @@ def check_tables(
     accepted = Records(parts, traces.digests)
     edited = _edited(accepted, traces.spelled, before, watch)
     findings = [
-        *check(task, accepted, traces, edited),
+        *check(task, accepted, traces, edited, _added(parts)),
         *reading.findings(),
         *_duplicate_ids(parts),
         *_piped_options(tables, mapping),
         *_ignored_gold(tables, mapping, hide_gold),
     ]
+    findings = [finding.located({split: one.name for split, one in report.items()}) for finding in findings]
     hides_gold = hide_gold or "unlabeled" in earlier
     sizes, found_base = traces.sizes, reading.form.base
     return Imported(tables, mapping, task, accepted, sizes, report, findings, hides_gold, found_base, edited)
+
+
+def _added(parts: Sequence[AcceptedRows]) -> np.ndarray:
+    """Positions, among the records of all parts, of those that join others of their split: a part that is not the first
+    of its split."""
+    starts = np.cumsum([0, *(len(part.places) for part in parts)])
+    later = [i for i, part in enumerate(parts) if part.split in {one.split for one in parts[:i]}]
+    return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in later] or [starts[:0]])
 
 
 def _watched(rows: Iterable[Row], watch: Watch, seen: int, total: int) -> Iterator[Row]:
@@ -270,16 +285,21 @@ def _duplicate_ids(parts: Iterable[AcceptedRows]) -> Iterator[Finding]:
     if again:
         examples = tuple(example(*one) for one in again[:SHOWN])
         what = f"Ids that an earlier row already has: {len(again):,}."
-        yield Finding("duplicate_ids", len(again), what, "Give every row its own id.", examples)
+        counts = Counter(split for split, _, _ in again)
+        yield Finding("duplicate_ids", len(again), what, "Give every row its own id.", examples, counts)
 
 
 def _piped_options(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
-    given = [table.counts(mapping.options) for table in tables.values() if mapping.options in table.columns]
     brackets = ("", "[", "{", "(")
-    piped = sum(n for cells in given for cell, n in cells.items() if (cell or "").strip()[:1] not in brackets)
+    piped = Counter[Split]()
+    for split, table in tables.items():
+        cells = table.counts(mapping.options).items() if mapping.options in table.columns else ()
+        if here := sum(n for cell, n in cells if (cell or "").strip()[:1] not in brackets):
+            piped[split] = here
     if piped:
-        what = f'Options separated by "|": {piped:,} cells.'
-        yield Finding("piped_options", piped, what, "Check whether they were separated correctly.")
+        what = f'Options separated by "|": {piped.total():,} cells.'
+        remedy = "Check whether they were separated correctly."
+        yield Finding("piped_options", piped.total(), what, remedy, counts=piped)
 
 
 def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: bool) -> Iterator[Finding]:
@@ -291,4 +311,4 @@ def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: boo
     if given:
         what = f"Ignored, because the records are unlabeled: {plural(given, 'answer')}."
         remedy = "Keep them as hidden gold to measure how many pseudo-labels are right."
-        yield Finding("unlabeled_answers", given, what, remedy)
+        yield Finding("unlabeled_answers", given, what, remedy, counts={"unlabeled": given})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -33,7 +33,8 @@ _NONE = np.empty(0, np.int64)
 class Finding:
     """Something to know about the data.
 
-    count: how many records it concerns; counts: the same per split, where it is known.
+    count: how many records it concerns; counts: the same per split, where it is known. where: the splits and files that
+    it concerns, in words.
     examples: at most five, each with split, row and value. asks: whether a person must decide before the import, so
     that `--strict` refuses it.
     leaves: positions of the records that leave the data when the remedy is taken; offer: the words of its button;
@@ -50,22 +51,35 @@ class Finding:
     leaves: np.ndarray = field(default_factory=lambda: _NONE, compare=False, repr=False)
     offer: str = ""
     taken: bool = False
+    where: str = ""
+
+    def located(self, files: Mapping[Split, str]) -> Finding:
+        """The finding with the splits and files that it concerns. files: split -> name of what it was read from."""
+        named = {split: f"{split} ({files[split]})" if split in files else split for split in self.counts}
+        if len(named) == 1:
+            return replace(self, where=next(iter(named.values())))
+        return replace(self, where="; ".join(f"{named[split]}: {count:,}" for split, count in self.counts.items()))
 
     def as_dict(self) -> dict[str, Any]:
-        found = {"kind": self.kind, "count": self.count, "what": self.what, "remedy": self.remedy}
+        found = {"kind": self.kind, "count": self.count, "what": self.what, "remedy": self.remedy, "where": self.where}
         counts = {"counts": dict(self.counts)} if self.counts else {}
         return found | {"examples": list(self.examples)} | counts
 
 
-def check(task: Task, records: Records, traces: Traces, edited: Mapping[int, int] | None) -> list[Finding]:
+def check(
+    task: Task, records: Records, traces: Traces, edited: Mapping[int, int] | None, added: np.ndarray = _NONE
+) -> list[Finding]:
     """All findings about the accepted records of all splits, before any of them leaves.
 
     edited: what `duplicates.small_edits` found among these records; None where they are too many to look for.
+    added: positions of the records that a file adds to a split of an earlier version.
     """
     looks = _Looks(task, records, traces)
+    again = looks.there_before(added)
     return [
+        *looks.already_there(again),
         *looks.overlaps(),
-        *looks.duplicates(),
+        *looks.duplicates(again),
         *looks.conflicting_labels(),
         *looks.near_copies(edited),
         *_labels(task, records),
@@ -91,19 +105,36 @@ class _Looks:
             twins = [int(theirs[np.argmax(self.keys[theirs] == key)]) for key in self.keys[both[:SHOWN]]]
             shown = self._examples(both, [f"{other} row {self._row(twin)}" for twin in twins])
             what = f"Also in the {other} data: {plural(len(both), f'{split} record')}."
-            kind = f"overlap_{split}_{other}"
+            kind, counts = f"overlap_{split}_{other}", {split: len(both)}
             if other == "test":
                 remedy, offer = "A test on records that were trained on proves nothing.", f"Leave out of {split}"
-                yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=both, offer=offer, taken=True)
+                yield Finding(kind, len(both), what, remedy, shown, counts, True, leaves=both, offer=offer, taken=True)
             else:
                 remedy = "Their answers are already known."
                 leaves = theirs[np.isin(self.keys[theirs], self.keys[mine])]
                 offer = f"Leave out of {other}"
-                yield Finding(kind, len(both), what, remedy, shown, asks=True, leaves=leaves, offer=offer)
+                yield Finding(kind, len(both), what, remedy, shown, counts, asks=True, leaves=leaves, offer=offer)
 
-    def duplicates(self) -> Iterator[Finding]:
-        """Records that repeat an earlier one of the same split."""
+    def there_before(self, added: np.ndarray) -> np.ndarray:
+        """Those of the added records whose split has the same record with the same answer already, not from the file
+        that adds them."""
+        if not len(added):
+            return added
+        same = pd.DataFrame({"key": self.keys, "split": self.splits, "meaning": self.traces.meaning})
+        before = np.setdiff1d(np.arange(len(same)), added)
+        known = same.iloc[before].drop_duplicates()
+        return np.sort(same.iloc[added].assign(place=added).merge(known)["place"].to_numpy())
+
+    def already_there(self, again: np.ndarray) -> Iterator[Finding]:
+        """Added records that the split already has, with the same answer."""
+        what, remedy = "Already in the version in use", "Added once more, they would count twice in training."
+        for finding in self._finding("already_there", again, what, remedy, "Leave out"):
+            yield replace(finding, taken=True)
+
+    def duplicates(self, again: np.ndarray) -> Iterator[Finding]:
+        """Records that repeat an earlier one of the same split. again: those that another finding is about."""
         repeats = np.flatnonzero(pd.DataFrame({"key": self.keys, "split": self.splits}).duplicated())
+        repeats = np.setdiff1d(repeats, again)
         first = [np.argmax((self.keys == self.keys[i]) & (self.splits == self.splits[i])) for i in repeats[:SHOWN]]
         notes = [f"same as row {self._row(int(one))}" for one in first]
         what, remedy = "Same as an earlier record of the same split", "Repeated records count twice in training."
@@ -243,15 +274,17 @@ def _labels(task: Task, records: Records) -> list[Finding]:
     if labeled and labeled < FEW_RECORDS:
         what = f"Very little to learn from: {plural(labeled, 'labeled record')}."
         remedy = f"Label at least {FEW_RECORDS} records; a few hundred work well."
-        found.append(Finding("few_records", labeled, what, remedy))
+        found.append(Finding("few_records", labeled, what, remedy, counts={"labeled": labeled}))
     known: Counter[str] = records.answers().get("labeled", Counter())
     if task.closed and labeled > 1 and len(known) == 1:
         what = f"Every labeled record has the same answer: {snippet(next(iter(known)))}."
-        found.append(Finding("single_class", labeled, what, "Add records with other answers."))
+        counts: dict[Split, int] = {"labeled": labeled}
+        found.append(Finding("single_class", labeled, what, "Add records with other answers.", counts=counts))
     missing = [label for label in task.labels if labeled and not known[label]]
     if missing:
         what = f"No labeled record has the label {', '.join(snippet(label) for label in missing[:SHOWN])}."
-        found.append(Finding("missing_class", len(missing), what, "Label some records of each class."))
+        remedy = "Label some records of each class."
+        found.append(Finding("missing_class", len(missing), what, remedy, counts={"labeled": len(missing)}))
     if task.kind == "classification":
         numbers = defaultdict(list)
         for label in task.labels:

@@ -78,8 +78,10 @@ class Mapping:
         return (self.gold or self.answer) if split == "unlabeled" else self.answer
 
 
-def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
+def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping:
     """The likely mapping of these tables (split -> table); UserError where no column can be the question.
+
+    question: its column, where that is known; the others are suggested beside it.
 
     Columns that all tables have are preferred. Where none of these can be the question, the mapping is that of the
     labeled table, and `align` finds the columns of the others.
@@ -87,9 +89,9 @@ def suggest_mapping(tables: Tables[Split, Table]) -> Mapping:
     first = tables.get("labeled") or next(iter(tables.values()))
     shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
     try:
-        found = _suggest(first, shared)
+        found = _suggest(first, shared, question)
     except UserError:
-        found = _suggest(first, first.columns)
+        found = _suggest(first, first.columns, question)
     return replace(found, gold=_gold(tables, found))
 
 
@@ -116,7 +118,7 @@ def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
     return aligned
 
 
-def _suggest(first: Table, shared: list[str]) -> Mapping:
+def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
     options = _best([c for c in shared if _holds_lists(cells[c])], "options")
     taken = {options}
@@ -124,7 +126,7 @@ def _suggest(first: Table, shared: list[str]) -> Mapping:
     taken.update(choices)
     # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
     named = [c for c in _named(shared, "question") if c not in taken and _rank(c, "id") is None]
-    question = _best([c for c in named if not _few_values(cells[c])] or named, "question")
+    question = known or _best([c for c in named if not _few_values(cells[c])] or named, "question")
     if question is None:  # then the longest texts
         free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
         question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)

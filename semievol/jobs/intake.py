@@ -129,6 +129,7 @@ def store_imported(
     sources = [
         {"split": split, "name": imported.tables[split].name, "sha256": hashes[split], "bytes": path.stat().st_size}
         | {"form": imported.tables[split].form, "mapping": imported.mapping.as_dict()}
+        | ({"count_from": imported.base} if imported.counted else {})
         for split, path in files.items()
     ]
     sources = sorted([*kept, *sources], key=lambda source: SPLITS.index(source["split"]))

@@ -86,3 +86,11 @@ def test_missing_and_single_classes_and_few_records() -> None:
     kinds = checked(MOOD, [record("a"), record("b")])
     assert set(kinds) == {"few_records", "single_class", "missing_class"}
     assert "good" in kinds["missing_class"].what
+
+
+def test_a_finding_names_the_split_and_the_file_that_it_concerns() -> None:
+    files: dict[Split, str] = {"labeled": "calls.csv", "test": "held.csv"}
+    alone = found(MOOD, record("w" * 8_001))["long_text"].located(files)
+    assert alone.as_dict()["where"] == "labeled (calls.csv)"
+    both = found(MOOD, record("w" * 8_001), record("v" * 8_001, split="test"))["long_text"].located(files)
+    assert both.where == "labeled (calls.csv): 1; test (held.csv): 1"

@@ -94,3 +94,20 @@ def test_where_nothing_is_left_the_remedies_that_took_it_are_named() -> None:
     with pytest.raises(UserError) as caught:
         found.decided(["overlap_labeled_unlabeled"])
     assert 'do not apply "Leave out of unlabeled" (1)' in caught.value.remedy
+
+
+def test_a_record_that_is_added_again_is_left_out_but_not_one_with_another_answer() -> None:
+    before = old("labeled", ("A hole", "roads", None), ("A leak", "roads", None), ("A lamp", "roads", None))
+    found = check_tables(labeled(), TEXTS, TASK, kept=before)
+    again = next(one for one in found.findings if one.kind == "already_there")
+    assert (again.count, again.taken) == (1, True)
+    assert again.where == "labeled (version 1 and labeled.csv)"
+    kinds = {one.kind: one.count for one in found.findings}
+    assert kinds["conflicting_labels"] == 2
+    assert kinds["duplicates"] == 1, "the one with another answer"
+    left = found.decided(["already_there"])
+    assert [(r.question, r.answer) for r in left.records] == [
+        *(("A hole", "roads"), ("A leak", "roads"), ("A lamp", "roads")),
+        *(("A leak", "water"), ("A crack", "roads")),
+    ]
+    assert left.report["labeled"].as_dict()["removed"] == 1

@@ -99,7 +99,7 @@ def test_19_the_same_file_again_is_recognised(visit: Callable[..., AppTest], sto
     app = visit("data", project=project.id)
     app.file_uploader(key="upload_labeled_0").upload("renamed.csv", LABELED.encode()).run()
     assert "identical to the labeled file of version 1" in told(app)
-    assert "The 24 labeled records of version 1 are replaced: version 2 will have 24." in told(app)
+    assert "The 24 labeled records of version 1 are replaced: 0 removed, 0 new. Version 2 will have 24." in told(app)
 
 
 def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_is_remembered(
@@ -115,7 +115,7 @@ def test_20_other_content_under_the_same_name_is_a_new_version_and_the_mapping_i
     changed = LABELED.replace("text,team", "team,text").replace("call 0 about", "letter 0 about")
     app.file_uploader(key="upload_labeled_0").upload("labeled.csv", changed.encode()).run()
     _replacing(app, "labeled")
-    assert "as in version 1" in told(app)
+    assert "The columns mean the same as in version 1." in told(app)
     assert next(b.value for b in app.selectbox if b.label == "Question") == "team"
     press(app, "Import records")
     first, second = versions.versions(store, project.id)
@@ -262,9 +262,9 @@ def test_an_upload_is_still_there_after_another_page(visit: Callable[..., AppTes
 def test_what_a_new_version_would_lose_is_said_before(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     app = _upload(visit("data", project=project.id), {"labeled": LABELED})
-    assert "version 2 will have none" not in told(app)
+    assert "Version 2 will have none" not in told(app)
     _keeping(app, "unlabeled").set_value(False).run()
-    assert "version 2 will have none" in told(app)
+    assert "Removed: the 60 unlabeled records of version 1. Version 2 will have none." in told(app)
 
 
 def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,6 +348,8 @@ def test_records_of_another_task_are_not_kept_and_it_is_said(visit: Callable[...
     project = made.with_data(store)
     numbers = "text,answer\n" + "".join(f"How many are {i} and {i}?,{2 * i}\n" for i in range(30))
     app = _upload(visit("data", project=project.id), {"labeled": numbers})
+    assert "Most answers of the new file are new labels." in told(app)
+    _replacing(app, "labeled")
     assert "The unlabeled records of version 1 cannot be kept" in told(app)
     press(app, "Import records")
     assert projects.find_project(store, project.id).counts["unlabeled"] == 0
@@ -452,7 +454,7 @@ def test_a_paste_joins_the_records_of_the_version_in_use(visit: Callable[..., Ap
     app = visit("data", project=project.id)
     app.text_area(key="paste_unlabeled").input("text\nA new call\nAnother new call\n").run()
     app.button(key="use_unlabeled").click().run()
-    assert "The 60 unlabeled records of version 1 are kept and others are added: version 2 will have 62." in told(app)
+    assert "Added to the 60 unlabeled records of version 1: 2. Version 2 will have 62." in told(app)
     press(app, "Import records")
     stored = projects.find_project(store, project.id)
     assert stored.version_id is not None
@@ -470,7 +472,9 @@ def test_a_paste_joins_the_records_of_the_version_in_use(visit: Callable[..., Ap
 def test_records_that_are_replaced_are_counted_before(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     app = _replacing(_upload(visit("data", project=project.id), {"unlabeled": UNLABELED}), "unlabeled")
-    assert "The 60 unlabeled records of version 1 are replaced: version 2 will have 12." in told(app)
+    assert "The 60 unlabeled records of version 1 are replaced: 60 removed, 12 new. Version 2 will have 12." in told(
+        app
+    )
 
 
 def test_labeled_records_that_join_others_may_bring_a_new_label(visit: Callable[..., AppTest], store: Store) -> None:
@@ -493,3 +497,77 @@ def test_the_suggested_answer_column_can_be_the_hidden_gold(visit: Callable[...,
     stored = projects.find_project(store, project.id)
     assert stored.version_id is not None
     assert hidden_gold_count(store, stored.version_id) == 24
+
+
+def _joining(app: AppTest, split: str) -> str:
+    """Whether the new file of a split is added to the records that are there, or replaces them."""
+    return str(next(one for one in app.segmented_control if str(one.key).startswith(f"join_{split}_")).value)
+
+
+def _two_imports(visit: Callable[..., AppTest], project: int, second: dict[str, str]) -> AppTest:
+    """The page with a second import, after a first one whose answer column nobody would guess."""
+    first = "text,note,crew\n" + "".join(f"call {i},a note on {i},{made.LABELS[i % 4]}\n" for i in range(24))
+    app = _upload(visit("data", project=project), {"labeled": first, "unlabeled": UNLABELED})
+    press(app, "Import records")
+    return _upload(visit("data", project=project), second)
+
+
+def test_a_part_of_the_records_again_removes_none_and_adds_none(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Part", Task("classification"))
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": UNLABELED})
+    press(app, "Import records")
+    app = _upload(visit("data", project=project.id), {"unlabeled": "".join(UNLABELED.splitlines(keepends=True)[:5])})
+    assert "Every record of the new unlabeled file is in version 1 already; none is new." in told(app)
+    assert _joining(app, "unlabeled") == carried_over.ADD
+    assert "Already in the version in use: 4 records." in told(app)
+    assert "In unlabeled (version 1 and unlabeled.csv)" in told(app)
+    assert "Added to the 12 unlabeled records of version 1: 0. Version 2 will have 12." in told(app)
+
+
+def test_a_few_more_records_keep_the_mapping_and_the_task(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "More", Task("classification"))
+    app = _two_imports(
+        visit, project.id, {"labeled": "text,note,crew\nA hole,It is deep,roads\nA leak,It is wet,water\n"}
+    )
+    assert _joining(app, "labeled") == carried_over.ADD
+    assert _box(app, "Answer").value == "crew"
+    assert "Task: Classification, as in version 1" in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert (stored.counts["labeled"], stored.counts["unlabeled"]) == (26, 12)
+    assert stored.task == Task("classification", tuple(sorted(made.LABELS)))
+
+
+def test_where_more_records_differ_from_the_mapping_is_said(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Differ", Task("classification"))
+    app = _two_imports(visit, project.id, {"labeled": "text,category\nA hole,roads\nA leak,water\n"})
+    assert 'The answer is read from "category": there is no column "crew".' in told(app)
+
+
+def test_a_labeled_file_that_cannot_join_replaces_the_others_only_if_one_says_so(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Choices", Task("multiple_choice"))
+    choices = "text,A,B,team\n" + "".join(f"which is {i}?,this {i},that {i},{'AB'[i % 2]}\n" for i in range(12))
+    app = _upload(visit("data", project=project.id), {"labeled": choices})
+    press(app, "Import records")
+    app = visit("data", project=project.id)
+    app.file_uploader(key="upload_labeled_0").upload("labeled.csv", LABELED.encode()).run()
+    assert "The labeled file cannot be added to version 1." in told(app)
+    assert "Import records" not in [button.label for button in app.button]
+    next(one for one in app.toggle if one.label == "Replace the 12 labeled records").set_value(True).run()
+    assert "The 12 labeled records of version 1 are replaced: 12 removed, 24 new." in told(app)
+
+
+def test_numbers_of_options_are_counted_as_before(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Counted again", Task("multiple_choice"))
+    head = "question,A,B,C,answer\n"
+    rows = "".join(f"which is {i}?,this {i},that {i},it {i},{i % 3}\n" for i in range(12))
+    press(_upload(visit("data", project=project.id), {"labeled": head + rows}), "Import records")
+    few = head + "which is new?,this,that,it,1\nwhich is newer?,this,that,it,2\n"
+    app = _upload(visit("data", project=project.id), {"labeled": few})
+    assert "Numbers read as positions counted from 0" in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.version_id is not None
+    assert [record.answer for record in load_records(store, stored.version_id, "labeled")][-2:] == ["B", "C"]

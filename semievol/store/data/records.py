@@ -70,6 +70,12 @@ def walk_records(store: Store, version_id: int, split: Split) -> Iterator[tuple[
         yield from ((as_record(row[2:]), row[1]) for row in rows)
 
 
+def content_hashes(store: Store, version_id: int, split: Split) -> list[str]:
+    """The content hashes of a split's records."""
+    rows = store.rows(select(schema.records.c.content_hash).where(*_in_split(version_id, split)))
+    return [row.content_hash for row in rows]
+
+
 def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
     """Split -> known answer -> how many records have it, most frequent first."""
     c = schema.records.c

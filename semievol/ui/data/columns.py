@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from semievol.errors import UserError
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.mapping import suggest_mapping
+from semievol.importing.remembered import mapping_again
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task
 from semievol.records import Kind, Split, Task
@@ -39,14 +40,7 @@ _MORE = ("context", "group", "gold")
 def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
     """One select box per role. Column names are text from data; select boxes show their options as plain text."""
     names = list(dict.fromkeys(column for table in read.values() for column in table.columns))
-    remembered = _remembered(here, names)
-    try:
-        suggested = remembered or suggest_mapping(read)
-    except UserError as error:
-        st.text(error.what)
-        suggested = Columns("")
-    if remembered is not None:
-        parts.note(f"The same mapping as in version {here.project.version_number}.")
+    suggested = _suggested(here, read)
     files = hashlib.sha256(repr([(split, table.columns) for split, table in read.items()]).encode()).hexdigest()[:12]
     chosen: dict[str, str | None] = {}
     first = [role for role in ROLE_HELP if role not in _MORE]
@@ -73,18 +67,22 @@ def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str]
     return None if picked == NONE else picked
 
 
-def _remembered(here: Place, names: list[str]) -> Columns | None:
-    """The mapping of the current version, if the new files have all of its columns."""
-    if here.project.version_id is None:
-        return None
-    version = versions.get_version(here.store, here.project.version_id)
-    roles = next((source["mapping"] for source in version.sources if "mapping" in source), None)
-    if roles is None:
-        return None
-    options = roles.get("options", "")
-    choices = tuple(options.split("+")) if "+" in options and options not in names else ()
-    found = Columns(**{**roles, "options": None if choices else roles.get("options")}, choices=choices)
-    return found if set(found.columns()) <= set(names) else None
+def _suggested(here: Place, read: Mapping[Split, Table]) -> Columns:
+    """The mapping of the current version, as far as the new files have its columns; else one by names and content."""
+    if here.project.version_id is not None:
+        version = versions.get_version(here.store, here.project.version_id)
+        if (again := mapping_again(version.sources, read)) is not None:
+            found, differences = again
+            but = ", except:" if differences else "."
+            parts.note(f"The columns mean the same as in version {version.number}{but}")
+            for sentence in differences:
+                st.text(sentence)
+            return found
+    try:
+        return suggest_mapping(read)
+    except UserError as error:
+        st.text(error.what)
+        return Columns("")
 
 
 def task(here: Place, read: Mapping[Split, Table], columns: Columns, settled: Task | None) -> tuple[Task, bool]:

@@ -68,6 +68,8 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
         left, right = st.columns([7, 5], vertical_alignment="center")
         with left:
             st.text(finding.what)
+            if finding.where:
+                st.text(f"In {finding.where}")
             parts.note(finding.remedy)
         with right:
             if len(finding.leaves):
@@ -152,6 +154,7 @@ def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:
         {
             "Records": f.get("count", 0),
             "Found": f.get("what", f["kind"]),
+            "In": f.get("where", ""),
             "Done, or to do": f.get("done") or f.get("remedy", ""),
         }
         for f in found

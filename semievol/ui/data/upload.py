@@ -17,6 +17,7 @@ from semievol.errors import UserError
 from semievol.importing.build import Imported, check_tables
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.mapping import align
+from semievol.importing.remembered import count_from
 from semievol.importing.table import Table
 from semievol.jobs import intake
 from semievol.progress import Watch
@@ -74,7 +75,7 @@ def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed:
         task, hide_gold = columns.task(here, aligned, mapping, settled)
         whole_task = instructed(task, _instruction(here.project))
         kept: list[Split] = ["labeled"] if settled else []
-        kept += offer.others(task) if offer else []
+        kept += offer.others(task, aligned, mapping) if offer else []
         share = _test_share([*aligned, *kept])
     checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
     with parts.card("report"):
@@ -134,26 +135,12 @@ def _confirm(
                 parts.note(f"There is no {' and no '.join(missing)} file. Propagation needs both.")
             for split in failed:
                 parts.note(f"The {split} file could not be read and will not be imported.")
-            for split in slots.SLOTS:
-                _what_changes(here.project, version, split, imported, kept)
+            for sentence in carried_over.what_changes(here, version, imported, kept):
+                parts.note(sentence)
         pressed = right.button("Import records", type="primary", icon=":material/check:", width="stretch")
         if pressed:
             store(here.store, here.project, imported, {split: one.given for split, one in loaded.items()}, sources)
             st.rerun()
-
-
-def _what_changes(project: Project, version: int, split: Split, imported: Imported, kept: Collection[Split]) -> None:
-    """A sentence if the new version has other records of a split than the one in use. version: the new number."""
-    before, now = project.counts.get(split, 0), imported.records.size(split)
-    known, has = formats.plural(before, f"{split} record"), f"version {version} will have {now:,}" if now else ""
-    if not before or (split in kept and split not in imported.tables):
-        return
-    if not now:
-        parts.note(f"Version {project.version_number} has {known}, version {version} will have none.")
-    elif split in kept:
-        parts.note(f"The {known} of version {project.version_number} are kept and others are added: {has}.")
-    else:
-        parts.note(f"The {known} of version {project.version_number} are replaced: {has}.")
 
 
 def _instruction(project: Project) -> str:
@@ -195,21 +182,22 @@ def _checked(
 ) -> Imported:
     """The checked records of the files and of the kept splits; computed once per combination of files and choices."""
     given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
-    base_key = f"count_from_{hashlib.sha256(f'{given}{mapping}'.encode()).hexdigest()[:12]}"
-    unfinished.settle(base_key, None, (0, 1))
+    before = count_from(offer.version.sources) if offer and set(loaded) <= set(kept) else None
+    base_key = f"count_from_{hashlib.sha256(f'{given}{mapping}{before}'.encode()).hexdigest()[:12]}"
+    unfinished.settle(base_key, before, (0, 1))
     base = st.session_state[base_key]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
     key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
     import_ = unfinished.current()
     if import_.checked is None or import_.checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
-        before = None if import_.checked is None else import_.checked[1]
+        last = None if import_.checked is None else import_.checked[1]
         earlier = offer.kept(kept) if offer else {}
-        made = check_tables(aligned, mapping, task, hide_gold, base, _progress(bar), before, earlier)
+        made = check_tables(aligned, mapping, task, hide_gold, base, _progress(bar), last, earlier)
         bar.empty()
         import_.checked, import_.decided = (key, made), None
     result = import_.checked[1]
-    if base is not None or any(finding.kind == "digit_answers" for finding in result.findings):
+    if base != before or result.counted:
         if base is None:
             st.session_state[base_key] = result.base
         with parts.card("base", tight=True):
