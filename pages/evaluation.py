@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.store.results import outcomes
 from semievol.ui.evaluation import evaluation, exports
-from semievol.ui.shell import asking, gates, live, parts
+from semievol.ui.shell import asking, gates, parts, unfinished
 from semievol.ui.shell.formats import moment
 
 with parts.page() as here:
@@ -15,12 +15,11 @@ with parts.page() as here:
     if not judged:
         with parts.card("nothing_judged"):
             evaluation.nothing_judged(here)
-        if here.active is not None:
-            live.polled("evaluation", here.round_id, lambda seen: live.track(seen.stages))
         if here.round_runs and gates.has_candidates(here):
             with parts.card("export"):
                 exports.downloads(here, exports.newest(here.round_runs))
     else:
+        unfinished.elsewhere(here)
         run, found = judged[0]
         if len(judged) > 1:
             by_id = {one.id: (one, document) for one, document in judged}

@@ -19,7 +19,7 @@ from semievol.ui.selection import (
     reviewers,
     threshold,
 )
-from semievol.ui.shell import actions, gates, parts, router, state, steps
+from semievol.ui.shell import actions, gates, parts, router, state, steps, unfinished
 
 PARTS = {
     "blind": "I have time for 40",
@@ -45,6 +45,7 @@ with parts.page() as here:
         with st.container(key="to_review", width="content"):
             router.link("review", "Review one by one")
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
+    unfinished.elsewhere(here)
     pool, calibration = state.candidates(here.store, here.round.id)
     policy.follow_address(here)
 

@@ -83,6 +83,11 @@ def test_every_round_of_a_project_has_a_name_of_its_own(world: World) -> None:
     assert [world.round.number, sibling.number, child.number] == [1, 1, 2]
     found = rounds.list_rounds(world.store, world.project.id)
     assert [one.full_title for one in found] == ["Round 1", "Round 2", "Round 3, after round 2"]
+    names = ["Round 1 · starter", "Round 2 · starter", "Round 3 · starter, after round 2"]
+    assert [one.named for one in found] == names
+    assert rounds.open_round(
+        world.store, world.project.id, load("studio", assignments=["model=/models/mine"])
+    ).named == ("Round 4 · mine")
 
 
 def test_a_child_counts_on(world: World) -> None:

@@ -126,17 +126,17 @@ def test_what_is_added_to_a_stage_that_was_done_is_seen(store: Store) -> None:
     assert (found.status, live.share(found)) == ("running", 0.3)
 
 
-def test_a_run_of_another_project_is_said_to_be_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_another_project_is_said_to_be_one(store: Store) -> None:
     mine, other = made.with_results(store), made.with_data(store, "Other")
     round_ = open_round(store, other.id, state.config_of(other))
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     StoreJournal(store, run).progress("warm_up", 2, 10)
     seen = live.snapshot(store, 1)
-    assert live.whereabouts(seen) == f"Run {run.id} is active in another project."
+    assert (seen.elsewhere, seen.where) == (True, "In Other: Round 1 · starter")
     assert set(_words(seen).values()) == {"done"}
-    assert live.whereabouts(live.snapshot(store, round_.id)) == ""
+    assert live.snapshot(store, round_.id).where == ""
     beside = open_round(store, other.id, state.config_of(other, seed=7))
-    assert live.whereabouts(live.snapshot(store, beside.id)) == f"Run {run.id} is active in another round."
+    assert live.snapshot(store, beside.id).where == "In Round 1 · starter"
     assert mine.id != other.id
 
 

@@ -75,7 +75,7 @@ def test_every_card_shows_result_what_is_running_and_the_next_step(visit: Visit,
     assert comparison.outcome(found) in words
     assert f"Running · run {run.id}" in words
     assert "Warm-up · 3 of 10" in words
-    assert f"Run {run.id} is active in another project." in words
+    assert "In Busy: Round 1 · starter" in words
     assert "are ready." in words
     assert done.id != fresh.id
 

@@ -43,6 +43,12 @@ def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
     return found
 
 
+def is_evaluated(store: Store, round_id: int) -> bool:
+    """Whether a run of the round has an evaluation."""
+    evaluated = select(schema.evaluations.c.run_id).join(schema.runs, schema.runs.c.id == schema.evaluations.c.run_id)
+    return store.value(evaluated.where(schema.runs.c.round_id == round_id).limit(1)) is not None
+
+
 def adapters(store: Store, round_id: int) -> dict[str, str]:
     """Stage -> folder of the finished adapter: the round's `warm_up`, and `tune` of the newest run that has one."""
     queries = {

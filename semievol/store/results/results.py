@@ -68,6 +68,11 @@ def has_candidates(store: Store, round_id: int) -> bool:
     return store.value(any_) is not None
 
 
+def has_demonstrations(store: Store, round_id: int) -> bool:
+    """Whether the round's records have their demonstrations."""
+    return store.value(select(_d.record_key).where(_d.round_id == round_id).limit(1)) is not None
+
+
 def with_decisions(store: Store, round_id: int, pool: pd.DataFrame) -> pd.DataFrame:
     """A round's `candidate_frame` that was read earlier, with the present decisions."""
     query = select(_c.record_key, _c.decision, _c.decided_answer).where(

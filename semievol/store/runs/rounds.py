@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
@@ -50,6 +51,11 @@ class Round:
     def full_title(self) -> str:
         """The title with the round that it continues: "Round 3, after round 1"."""
         return self.title if self.parent_place is None else f"{self.title}, after round {self.parent_place}"
+
+    @property
+    def named(self) -> str:
+        """The full title with the base model, of a folder only its own name: "Round 3 · smollm2, after round 1"."""
+        return self.full_title.replace(self.title, f"{self.title} · {Path(self.config.model).name}", 1)
 
 
 def open_round(

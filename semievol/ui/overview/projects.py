@@ -98,7 +98,8 @@ def _progress(snapshot: live.Snapshot) -> None:
     if run is None or snapshot.elsewhere:
         live.track(snapshot.stages)
         if run is not None:
-            parts.note(f"{live.whereabouts(snapshot)} A run started here waits in the queue.")
+            live.doing(run, snapshot, "overview")
+            parts.note("A run started here waits in the queue.")
         return
     live.headline(run, snapshot, key="stop_overview")
     live.track(snapshot.stages)

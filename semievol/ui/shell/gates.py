@@ -11,7 +11,7 @@ from semievol.records import Kind, Task
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.results import results
-from semievol.ui.shell import actions, archives, formats, live, parts, router, state, steps
+from semievol.ui.shell import actions, archives, formats, parts, router, state, steps, unfinished
 from semievol.ui.shell.state import Place
 
 
@@ -38,11 +38,16 @@ def needs_data(here: Place, why: str) -> None:
 
 
 def needs_candidates(here: Place, what: str) -> None:
-    """Ends the page with the button "Propagate" if the round has no candidates. what: what the page shows."""
+    """Ends the page if the round has no candidates: with what is coming, or with the button that makes them.
+
+    what: what the page shows, in a sentence.
+    """
     if has_candidates(here):
         return
     needs_data(here, f"{what} Import labeled and unlabeled records first.")
     with parts.card("no_candidates"):
+        if unfinished.missing(here, "selection", what):
+            st.stop()
         why = f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones."
         with parts.empty("No candidates yet", why):
             config = state.config_of(here.project)
@@ -54,11 +59,10 @@ def needs_candidates(here: Place, what: str) -> None:
                 type="primary",
                 icon=":material/play_arrow:",
             )
+            unfinished.open_other(here, "selection")
             router.link("training", "Follow it on the Training page" if reason else "Settings on the Training page")
         if reason:
             parts.note(reason)
-        if here.active is not None:
-            live.polled("waiting", here.round_id, lambda seen: live.track(seen.stages))
     st.stop()
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 
 from semievol.jobs import launch
 from semievol.records import STAGES
+from semievol.store.data.projects import find_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
@@ -33,13 +34,13 @@ OF_THE_ROUND = STAGES[: STAGES.index("select")]
 @dataclass(frozen=True)
 class Snapshot:
     """The state at one moment: the active run of any project, its stages, the stages of the round in view, and the runs
-    that wait behind the active one."""
+    that wait behind the active one. where: as `whereabouts`, of the active run."""
 
     run: Run | None
     stages: list[StageProgress]
     working: list[StageProgress]
     round_id: int | None
-    project_id: int | None = None
+    where: str = ""
     waiting: Sequence[Run] = ()
 
     @property
@@ -62,9 +63,9 @@ def snapshot(store: Store, round_id: int | None) -> Snapshot:
     active = state.active_of(store, runs)
     waiting = [run for run in queue(store) if active is None or run.id != active.id]
     mine = [run for run in runs if run.round_id == round_id]
-    project_id = get_round(store, round_id).project_id if round_id is not None else None
     working = stages(store, active.id) if active else []
-    return Snapshot(active, _of_round(store, round_id, mine), working, round_id, project_id, waiting)
+    where = whereabouts(store, active, round_id) if active else ""
+    return Snapshot(active, _of_round(store, round_id, mine), working, round_id, where, waiting)
 
 
 def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[StageProgress]:
@@ -192,12 +193,20 @@ def track(found: Sequence[StageProgress]) -> None:
 
 
 def headline(run: Run, snapshot: Snapshot, key: str) -> None:
-    """What the active run is doing, and the button that stops it."""
+    """What the active run is doing and where, and the button that stops it."""
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
-        parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot)}</span></div>")
+        doing(run, snapshot, key)
     look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
     right.button("Stop", key=key, on_click=actions.stop, args=(run,), **look)  # type: ignore[arg-type]
+
+
+def doing(run: Run, snapshot: Snapshot, key: str) -> None:
+    """What the active run is doing, under the name of its round where that is not the one in view."""
+    if snapshot.where:
+        with st.container(key=f"whereabouts_{key}"):
+            st.text(snapshot.where)  # may hold the name of a project
+    parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot)}</span></div>")
 
 
 def run_badge(run: Run) -> str:
@@ -245,9 +254,13 @@ def _behind(snapshot: Snapshot) -> list[str]:
     return [f"{formats.plural(len(snapshot.waiting), 'run')} waiting behind it"] if snapshot.waiting else []
 
 
-def whereabouts(snapshot: Snapshot) -> str:
-    """Where the active run works, if it is not in the round in view: "Run 3 is active in another project."."""
-    if snapshot.run is None or not snapshot.elsewhere:
+def whereabouts(store: Store, run: Run, round_id: int | None) -> str:
+    """The round that a run works in, if it is not the one in view, of another project with that project's name: draw it
+    as text. "In Round 2 · smollm2", "In Letters: Round 1 · smollm2"."""
+    if run.round_id == round_id:
         return ""
-    place = "round" if snapshot.run.project_id == snapshot.project_id else "project"
-    return f"Run {snapshot.run.id} is active in another {place}."
+    of = get_round(store, run.round_id).named
+    in_view = get_round(store, round_id).project_id if round_id is not None else None
+    if run.project_id == in_view:
+        return f"In {of}"
+    return f"In {find_project(store, run.project_id).name}: {of}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import streamlit as st
 
 from semievol.store.data import versions as data_versions
-from semievol.ui.shell import formats, live, parts, router, session, state
+from semievol.ui.shell import formats, live, parts, router, session, state, unfinished
 from semievol.ui.shell.state import Place
 
 
@@ -16,13 +18,11 @@ def sidebar(here: Place) -> None:
             _pickers(here)
         with st.container(key="nav"):
             for name in router.PAGES:
-                if name in router.UNDER:
-                    with st.container(key=f"under_{name}"):
-                        router.link(name)
-                else:
-                    router.link(name)
+                with st.container(key=f"under_{name}") if name in router.UNDER else nullcontext():
+                    router.link(name, round=unfinished.round_of_link(here, name))
         if here.project_or_none is not None:
-            parts.html("<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of the round</div>")
+            whose = here.round.title.lower() if here.round_or_none else "a round"
+            parts.html(f"<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of {whose}</div>")
             live.polled("sidebar", here.round_id, _stages)
 
 
@@ -42,7 +42,7 @@ def _pickers(here: Place) -> None:
         st.selectbox(
             "Round",
             list(rounds)[::-1],
-            format_func=lambda i: f"{rounds[i].full_title}{versions.get(i, '')} · {formats.moment(rounds[i].created)}",
+            format_func=lambda i: f"{rounds[i].named}{versions.get(i, '')} · {formats.moment(rounds[i].created)}",
             help="A round is one pass of the seven stages. Other settings or other data open another round. On the "
             f"command line, the round chosen here is --round {here.round.id}.",
             **session.bound("pick_round", here.round.id, lambda id: state.visit(here.project.id, id)),
@@ -61,10 +61,7 @@ def _stages(snapshot: live.Snapshot) -> None:
     live.stepper(snapshot.stages)
     if snapshot.run is None:
         return
-    where = f"{live.whereabouts(snapshot)} " if snapshot.elsewhere else ""
-    parts.html(
-        f"<div style='margin-top:.5rem'>{live.run_badge(snapshot.run)}"
-        f"<p class='sv-note' style='margin-top:.3rem;font-size:.8rem'>{where}{live.sentence(snapshot)}</p></div>"
-    )
-    if snapshot.elsewhere:
-        router.link("training", "Go to it", project=snapshot.run.project_id, round=snapshot.run.round_id)
+    with st.container(key="now", gap="xsmall"):
+        live.doing(snapshot.run, snapshot, "sidebar")
+        if snapshot.elsewhere:
+            router.link("training", "Go to it", project=snapshot.run.project_id, round=snapshot.run.round_id)

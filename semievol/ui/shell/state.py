@@ -66,7 +66,7 @@ class Place:
 
     @property
     def round_title(self) -> str:
-        return self.round.full_title if self.round_or_none else ""
+        return self.round.named if self.round_or_none else ""
 
     @property
     def models(self) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from semievol.config import Config, Policy
-from semievol.jobs import launch
+from semievol.jobs import launch, resuming
 from semievol.jobs.launch import Span
 from semievol.records import STAGES
 from semievol.store.data.projects import Project, find_project
@@ -21,7 +21,7 @@ from semievol.store.database import Store
 from semievol.store.decisions.selections import selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round
-from semievol.store.runs.runs import RESUMABLE, Run
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import actions, formats, parts, policies, router, state
 from semievol.ui.shell.state import Place
 
@@ -45,7 +45,7 @@ PAGES: dict[Name, str] = {
     "test set": "data",
 }
 """Step -> the page that it leads to; the other steps start something."""
-_ENDED = {"failed": "failed", "cancelled": "was stopped", "interrupted": "was cut short"}
+ENDED = {"failed": "failed", "cancelled": "was stopped", "interrupted": "was cut short"}
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ def next_step(store: Store, project: Project, round_: Round | None, runs: Sequen
     if missing or project.task is None:
         return Step("data", f"There are no {' and no '.join(missing) or 'labeled'} records yet.")
     if busy := state.active_of(store, runs):
-        waiting = busy.status in state.WAITING
-        return Step("follow", f"Run {busy.id} {'waits in the queue' if waiting else 'is under way'}.", busy)
+        doing = "waits in the queue" if busy.status in state.WAITING else "is under way"
+        other = round_ is None or busy.round_id != round_.id
+        where = f", in {get_round(store, busy.round_id).title.lower()}" if other else ""
+        return Step("follow", f"Run {busy.id} {doing}{where}.", busy)
     mine = [run for run in runs if round_ is not None and run.round_id == round_.id]
-    if mine and mine[0].status in RESUMABLE and mine[0].started:
-        return Step("resume", f"Run {mine[0].id} {_ENDED[mine[0].status]}. What is finished is kept.", mine[0])
+    if left := resuming.furthest(store, mine):
+        return Step("resume", f"Run {left.run.id} {ENDED[left.run.status]}. What is finished is kept.", left.run)
     if round_ is None or not results.has_candidates(store, round_.id):
         known, unknown = (formats.count(project.counts.get(split)) for split in ("labeled", "unlabeled"))
         return Step("propagate", f"{known} labeled and {unknown} unlabeled records are ready.")

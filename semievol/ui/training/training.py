@@ -9,7 +9,7 @@ import streamlit as st
 import yaml
 
 from semievol.config import Config
-from semievol.jobs import launch, models, summary
+from semievol.jobs import launch, models, resuming, summary
 from semievol.store.runs import progress, runs
 from semievol.store.runs.runs import Run
 from semievol.ui.shell import actions, formats, live, parts, router, state, steps, tables
@@ -17,7 +17,6 @@ from semievol.ui.shell.state import Place
 from semievol.ui.training import comparison, curves, needs
 
 TAIL_BYTES = 6_000
-RESUMABLE = ("cancelled", "interrupted", "failed")
 
 
 def launch_buttons(here: Place, config: Config) -> None:
@@ -56,7 +55,7 @@ def running(here: Place) -> None:
     waiting = runs.queue(here.store)
     if waiting and (here.active is None or here.active.status != "queued" or len(waiting) > 1):
         with parts.card("queue"):
-            _queue(waiting)
+            _queue(here, waiting)
 
 
 def _progress(snapshot: live.Snapshot) -> None:
@@ -113,11 +112,12 @@ def tail(path: Path) -> str:
     return text if size <= TAIL_BYTES else text.partition("\n")[2]
 
 
-def _queue(waiting: list[Run]) -> None:
+def _queue(here: Place, waiting: list[Run]) -> None:
     parts.heading("Queue")
     for place, run in enumerate(waiting):
         columns = st.columns([6, 1, 2], vertical_alignment="center")
-        columns[0].markdown(f"Run {run.id}: {formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}")
+        where = live.whereabouts(here.store, run, here.round_id)
+        columns[0].text(f"Run {run.id}: {_span(run)}{where and f'. {where}'}")
         columns[1].button("First", key=f"first_{run.id}", disabled=place == 0, on_click=actions.put_first, args=(run,))
         columns[2].button(f"Cancel run {run.id}", key=f"cancel_{run.id}", on_click=actions.stop, args=(run,))
 
@@ -136,7 +136,7 @@ def finished(here: Place) -> None:
                 "Run": run.id,
                 "Round": numbers.get(run.round_id, 0),
                 "Status": run.status,
-                "Stages": f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}",
+                "Stages": _span(run),
                 "Started": formats.moment(run.started),
                 "Took": formats.duration(run.ended - run.started) if run.ended and run.started else formats.DASH,
             }
@@ -148,7 +148,11 @@ def finished(here: Place) -> None:
         if len(rows) > 1:
             comparison.comparison(here, [here.runs[row] for row in rows])
         else:
-            _detail(here, here.runs[rows[0] if rows else 0])
+            _detail(here, here.runs[rows[0]] if rows else [*here.round_runs, *here.runs][0])
+
+
+def _span(run: Run) -> str:
+    return f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}"
 
 
 def messages(run: Run) -> None:
@@ -162,12 +166,14 @@ def _detail(here: Place, run: Run) -> None:
     with top[0]:
         parts.html(f"<div class='sv-row'><span class='sv-title'>Run {run.id}</span>{parts.badge(run.status)}</div>")
     with top[1]:
-        if run.status in RESUMABLE:
+        if run.status in runs.RESUMABLE:
+            left = resuming.furthest(here.store, [one for one in here.runs if one.round_id == run.round_id])
+            offered = left is not None and left.run.id == run.id
             st.button(
                 "Resume",
                 key=f"resume_{run.id}",
                 icon=":material/play_arrow:",
-                type="primary",
+                type="primary" if offered else "secondary",
                 on_click=actions.resume,
                 args=(run,),
                 width="stretch",

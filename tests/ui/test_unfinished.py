@@ -1,0 +1,106 @@
+"""A run that works in a new round takes nothing away: where results are, what is coming, and whose progress it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from semievol.store.data.projects import Project
+from semievol.store.database import Store
+from semievol.store.runs import claims, rounds, runs
+from semievol.store.runs.journal import StoreJournal
+from semievol.store.runs.runs import Run
+from semievol.ui.shell import router, state
+from tests.ui import made
+from tests.ui.conftest import press, told
+
+Visit = Callable[..., AppTest]
+RESULTS = ("demonstrations", "responses", "selection", "review", "evaluation")
+
+
+def _second_round(store: Store, project: Project) -> Run:
+    """A run of a second round that has come to `respond`."""
+    config = state.config_of(project, seed=7)
+    round_ = rounds.open_round(store, project.id, config)
+    run = claims.claim(store, runs.enqueue(store, round_.id, config).id, os.getpid())
+    journal = StoreJournal(store, run)
+    journal.progress("warm_up", 10, 10)
+    journal.progress("retrieve", 9, 9)
+    journal.progress("respond", 30, 100)
+    return run
+
+
+def _links(app: AppTest) -> dict[str, str]:
+    """Page -> the round with which the sidebar leads to it."""
+    found = [element.proto for element in app.sidebar.get("page_link")]
+    rounds_of = {link.page: link.query_string.split("round=")[-1] for link in found if "round=" in link.query_string}
+    return {page: rounds_of[page] for page in router.PAGES if page in rounds_of}
+
+
+def test_while_a_second_round_runs_links_lead_to_the_results_of_the_first(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    run = _second_round(store, project)
+    app = visit("training", project=project.id, round=run.round_id)
+    assert _links(app) == {page: "1" if page in RESULTS else "2" for page in _links(app)}
+    assert set(RESULTS) < set(_links(app))
+    shown = told(visit("selection", project=project.id, round=1))
+    assert "In Round 2 · starter: Respond · 30 of 100" in shown
+    assert "This page shows round 1." in shown
+    claims.finish(store, run.id, run.attempt, "cancelled")
+    app = visit("training", project=project.id, round=run.round_id)
+    assert set(_links(app).values()) == {"2"}
+
+
+@pytest.mark.parametrize("page", ["selection", "evaluation"])
+def test_the_page_of_an_unfinished_round_says_what_is_coming(visit: Visit, store: Store, page: str) -> None:
+    project = made.with_results(store)
+    run = _second_round(store, project)
+    app = visit(page, project=project.id, round=run.round_id)
+    last = "Justify, Select, Tune and Evaluate" if page == "evaluation" else "Justify"
+    assert "Respond · 30 of 100" in told(app)
+    assert f"Then {last}." in told(app)
+    press(app, "Open round 1 (finished)")
+    assert app.query_params["round"] == "1"
+    assert "Still to come" not in told(app)
+
+
+@pytest.mark.parametrize("page", ["demonstrations", "responses"])
+def test_the_page_of_a_stopped_round_resumes_it_or_opens_the_finished_one(
+    visit: Visit, store: Store, page: str
+) -> None:
+    project = made.with_results(store)
+    run = _second_round(store, project)
+    claims.finish(store, run.id, run.attempt, "cancelled")
+    app = visit(page, project=project.id, round=run.round_id)
+    assert f"Run {run.id} of this round was stopped at Respond, 30 % done." in told(app)
+    kinds = {button.label: button.proto.type for button in app.main.button}
+    assert kinds["Resume"] == "primary"
+    assert kinds["Open round 1 (finished)"] == "secondary"
+    press(app, "Resume")
+    assert [waiting.id for waiting in runs.queue(store)] == [run.id]
+
+
+def test_a_run_of_another_project_is_named_wherever_its_progress_is_shown(visit: Visit, store: Store) -> None:
+    mine, other = made.with_results(store), made.with_data(store, "Other")
+    round_ = rounds.open_round(store, other.id, state.config_of(other))
+    first, second = (runs.enqueue(store, round_.id, round_.config, until=until) for until in ("justify", "evaluate"))
+    claims.claim(store, first.id, os.getpid())
+    app = visit("training", project=mine.id)
+    where = "In Other: Round 1 · starter"
+    assert [element.value for element in app.sidebar.text] == [where]
+    assert next(element.value for element in app.main.text) == where
+    assert f"Run {second.id}: Warm-up to Evaluate. {where}" in told(app)
+    assert where in [element.value for element in visit("overview", project=mine.id).main.text]
+
+
+def test_the_runs_table_opens_on_the_newest_run_of_the_round(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    run = _second_round(store, project)
+    claims.finish(store, run.id, run.attempt, "cancelled")
+    for round_id, shown in ((1, 1), (run.round_id, run.id)):
+        assert f"<span class='sv-title'>Run {shown}</span>" in told(
+            visit("training", project=project.id, round=round_id)
+        )
