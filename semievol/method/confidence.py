@@ -110,7 +110,8 @@ def merge(
 
     Agreed, if all answers were parsed and are the same: this answer.
     Else disputed. The answer is the judge's, or the majority's where no judge gave one (ties: larger averaged
-    probability, then smaller answer). With "pooled" and a closed task it is the one of the largest averaged probability.
+    probability, then smaller answer). With "pooled" and a closed task it is the one of the largest averaged
+    probability.
 
     Numbers are averaged over the collaborators. Where a judge decided, `verdict_confidence` says whose count: "judge"
     takes the judge's alone (the paper), "everyone" and "pooled" average over collaborators and judge. The judge's own
