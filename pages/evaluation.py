@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from semievol.export import caveats
 from semievol.store.results import outcomes
 from semievol.ui.evaluation import evaluation, exports
 from semievol.ui.shell import asking, gates, parts, unfinished
@@ -27,7 +28,9 @@ with parts.page() as here:
             chosen = st.selectbox("Run", list(by_id), format_func=lambda i: words[i], key="evaluated_run", width=260)
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
-            evaluation.summary(found, evaluation.caveats(here, run), here.round.parent_id is not None)
+            evaluation.summary(
+                found, caveats.caveats(here.store, here.round, run, found), here.round.parent_id is not None
+            )
             evaluation.offer_demonstrations(here, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):

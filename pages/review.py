@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from semievol.selection.counts import counted
 from semievol.selection.policy import Cut
 from semievol.ui.selection import conflicts, desk, many, policy, review
 from semievol.ui.shell import formats, gates, parts, router, state
@@ -15,7 +16,7 @@ with parts.page() as here:
     policy.follow_address(here)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
-    kept = f"{int(cut.mask.sum()):,} of {formats.plural(len(pool), 'candidate')} kept"
+    kept = f"{counted(cut).kept:,} of {formats.plural(len(pool), 'candidate')} kept"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="slim"):
         parts.head("Review", f"{here.round_title} · Policy: {policy.in_words(shown)} · {kept}")
         router.link("selection", "Change it on Selection")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from semievol.selection.candidates import measures_of
+from semievol.selection.counts import counted
 from semievol.selection.policy import Cut
 from semievol.store.decisions import selections
 from semievol.ui.selection import (
@@ -55,11 +56,10 @@ with parts.page() as here:
         policy.form(here, pool, calibration)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
-    answers, by_expert = cut.outcome()
-    kept = int((answers.codes >= 0).sum())
-    lines = cut.lines()
+    answers, _ = cut.outcome()
+    found, lines = counted(cut), cut.lines()
     with right, parts.card("consequences"):
-        consequences.numbers(pool, int(cut.mask.sum()), kept, int(by_expert.sum()))
+        consequences.numbers(pool, found)
         threshold.histogram(
             pool,
             shown.measure,
@@ -68,23 +68,24 @@ with parts.page() as here:
             (lambda value: policy.drag(here, pool, value)) if policy.movable(shown) else None,
             key=f"threshold_{here.round.id}",
         )
-        evidence.tiers(here, cut, pool, calibration, len(measures_of(pool)), kept)
+        evidence.tiers(here, cut, pool, calibration, len(measures_of(pool)), found.kept)
+        consequences.answered_from_gold(here)
         consequences.offer_cross_fit(here, calibration)
     with left, parts.card("freeze"):
         parts.heading("Freeze", "Stores what is kept now as a numbered selection; fine-tuning uses it.")
         stored = selections.selections(here.store, here.round.id)
-        same = steps.frozen_as_shown(stored, shown, kept, int(by_expert.sum()))
+        same = steps.frozen_as_shown(stored, shown, found.kept, found.by_expert)
         parts.act(
             "Freeze selection",
             lambda: actions.freeze(here.store, project, here.round, shown),
             type="secondary" if same else "primary",
             icon=":material/ac_unit:",
             width="stretch",
-            disabled=not kept,
+            disabled=not found.kept,
         )
         if same:
             steps.after_freezing(here)
-        consequences.training_time(here, kept)
+        consequences.training_time(here, found.kept)
         frozen.summary(stored)
     with right, parts.card("classes"):
         consequences.class_mix(here, pool, answers)

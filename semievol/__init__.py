@@ -12,6 +12,7 @@ FLOORS: dict[str, int] = {
     "semievol.palette": 0,
     "semievol.progress": 0,
     "semievol.terminal": 0,
+    "semievol.wording": 0,
     "semievol.charts": 1,
     "semievol.task": 1,
     "semievol.importing": 1,

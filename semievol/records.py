@@ -20,6 +20,9 @@ SPLITS: tuple[Split, ...] = ("labeled", "unlabeled", "test", "calibration")
 ACTIONS: tuple[Action, ...] = ("accept", "reject", "edit", "skip", "ambiguous")
 """What an expert may decide; `undo` is no decision but takes one back."""
 
+GOLD_REVIEWER = "Sample reviewer (hidden gold)"
+"""Signs the decisions of the sample project, which were made from the hidden gold and not by a person."""
+
 
 @dataclass(frozen=True)
 class Task:

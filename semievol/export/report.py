@@ -15,10 +15,13 @@ import pandas as pd
 
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
+from semievol.export.caveats import caveats
 from semievol.method import earned_weights
-from semievol.method.comparison import ahead
+from semievol.method.comparison import ahead, paired
 from semievol.palette import LIGHT
 from semievol.records import Task
+from semievol.selection import claims
+from semievol.selection.counts import Counts
 from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
@@ -60,7 +63,8 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
         f"<h1>{_e(project.name)}</h1>",
         f'<p class="quiet">SemiEvol Studio, {_e(round_.full_title.lower())}, opened {_e(round_.created)}, '
         f"dataset version {version.number}.</p>",
-        *_outcome(outcomes.evaluation(store, judged.id) if judged else None),
+        *_outcome(outcomes.evaluation(store, judged.id) if judged else None, round_.parent_id is not None),
+        *(_caveats(store, round_, judged) if judged else []),
         *_data(version),
         *_propagation(round_, frame, rounds.weights(store, round_.id)),
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
@@ -77,7 +81,7 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
     )
 
 
-def _outcome(found: dict[str, Any] | None) -> list[str]:
+def _outcome(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     heading = "<h2>Results</h2>"
     if found is None:
         return [heading, "<p>No model was evaluated in this round yet.</p>"]
@@ -89,24 +93,18 @@ def _outcome(found: dict[str, Any] | None) -> list[str]:
             f"The {_ARMS[arm]} is right on {one['accuracy']:.1%} of the {found['n']:,} test records "
             f"(between {one['low']:.1%} and {one['high']:.1%} with 95&nbsp;% confidence)."
         )
-    if "p_value" in found:
-        more, less = found.get("gained", 0), found.get("lost", 0)
-        sentence = (
-            "Chance alone rarely produces such a difference"
-            if found["p_value"] < 0.05
-            else "Chance alone could explain this; the test set does not tell the two apart"
-        )
-        sentences.append(
-            f"Compared with fine-tuning on the labeled data alone, the evolved model is newly right on {more:,} "
-            f"record{'' if more == 1 else 's'} and newly wrong on {less:,}. {sentence} (mid-p McNemar test, p = "
-            f"{found['p_value']:.3g})."
-        )
+    if compared := paired(found, later_round):
+        sentences.append(_e(compared))
     rows = [row for row in _BARS if row in found]
     values = {key: [round(100 * found[row][key], 1) for row in rows] for key in ("accuracy", "low", "high")}
     figure = drawing.bars([_BARS[row] for row in rows], values["accuracy"], values["low"], values["high"], " %")
     simpler = ahead(found)
     paragraphs = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
     return [heading, *paragraphs, figure]
+
+
+def _caveats(store: Store, round_: Round, run: runs.Run) -> list[str]:
+    return [f"<p>{_e(one)}</p>" for one in caveats(store, round_, run, outcomes.evaluation(store, run.id) or {})]
 
 
 def _data(version: versions.Version) -> list[str]:
@@ -118,8 +116,10 @@ def _data(version: versions.Version) -> list[str]:
         f"<p>A {kind} task{labels}: {counts.get('labeled', 0):,} labeled, {counts.get('unlabeled', 0):,} unlabeled and "
         f"{counts.get('test', 0):,} test records.</p>",
     ]
-    findings = [(f.get("what") or f["kind"], f.get("remedy", "")) for f in version.findings]
-    return [*parts, _table(["Found in the data", "Remedy"], findings)] if findings else parts
+    findings = [
+        (f.get("what") or f["kind"], f.get("where", ""), f.get("done") or f.get("remedy", "")) for f in version.findings
+    ]
+    return [*parts, _table(["Found in the data", "In", "Done, or to do"], findings)] if findings else parts
 
 
 def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | None) -> list[str]:
@@ -148,12 +148,16 @@ def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | N
 
 def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], frame: pd.DataFrame) -> list[str]:
     chosen = selections.selection_frame(store, round_.id, frozen["number"])
-    origins = frozen["origins"] or {}
-    parts = [
-        "<h2>Selection</h2>",
-        f"<p>Selection {frozen['number']} holds {len(chosen):,} of {len(frame):,} candidates: "
-        f"{origins.get('pseudo', 0):,} by the policy, {origins.get('expert', 0):,} by decisions of experts.</p>",
-    ]
+    origins, known = frozen["origins"] or {}, frozen["evidence"] or {}
+    by_policy, by_expert = origins.get("pseudo", 0), origins.get("expert", 0)
+    held = f"Selection {frozen['number']} holds {len(chosen):,} of {len(frame):,} candidates: "
+    held += f"{by_policy:,} by the policy, {by_expert:,} by decisions of experts."
+    if "counts" in known:
+        held = f"Selection {frozen['number']}. {Counts(**known['counts']).sentence()}"
+    parts = ["<h2>Selection</h2>", f"<p>{_e(held)}</p>"]
+    parts += [f"<p>{_e(f'{tier.title}: {tier.sentence}')}</p>" for tier in claims.remembered(known, len(chosen))]
+    if gold := selections.from_gold(store, round_.id, frozen["number"]):
+        parts.append(f"<p>{_e(claims.from_gold(gold))}</p>")
     if shares := pseudo_accuracy(task, frame, dict(zip(chosen["record_id"], chosen["answer"], strict=True))):
         of_kept = "" if shares[1] is None else f", and {shares[1]:.1%} of those kept"
         parts.append(f"<p>Measured with hidden gold, {shares[0]:.1%} of all candidates are right{of_kept}.</p>")

@@ -19,6 +19,7 @@ from semievol.evidence.reviews import drawing_order
 from semievol.export import archive
 from semievol.jobs import intake, launch
 from semievol.method import crossfit
+from semievol.records import GOLD_REVIEWER
 from semievol.selection.policy import Cut
 from semievol.store.data import records, versions
 from semievol.store.data.projects import Project, project_folder
@@ -29,7 +30,6 @@ from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import same
 
-REVIEWER = "Sample reviewer (hidden gold)"
 NOTE = "Answered from the hidden gold, to show what a review looks like."
 RANDOM_REVIEW, BY_HAND = 20, 12
 """Answers of the random review, and decisions on the candidates that the model is least sure of."""
@@ -118,11 +118,11 @@ def _review_at_random(store: Store, round_: Round) -> None:
     size = min(RANDOM_REVIEW, len(order))
     if not size:
         return
-    review = reviews.begin(store, round_.id, cut.policy, order, "fixed", size, reviewer=REVIEWER)
+    review = reviews.begin(store, round_.id, cut.policy, order, "fixed", size, reviewer=GOLD_REVIEWER)
     while (question := review.sample.next_question()) is not None:
         record_id, again = question
         action = "accept" if review.sample.agrees(record_id, gold[record_id]) else "edit"
-        reviews.answer(store, review, record_id, action, gold[record_id], again, REVIEWER)
+        reviews.answer(store, review, record_id, action, gold[record_id], again, GOLD_REVIEWER)
         review = reviews.get(store, review.id)
     reviews.end(store, review.id)
 
@@ -143,7 +143,7 @@ def _review_by_hand(store: Store, round_: Round) -> None:
             action="accept" if right else "edit",
             answer_shown=shown,
             answer=None if right else gold[record_id],
-            reviewer=REVIEWER,
+            reviewer=GOLD_REVIEWER,
             note=NOTE,
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from semievol import wording
 from semievol.config import VOTERS
 from semievol.method import metrics, voters
 from semievol.method.protocols import Engine, Journal, Plan
@@ -25,6 +26,8 @@ SIMPLER = ("majority", *VOTERS)
 _SHOWN, _AVERAGED = "_demonstrations", "_averaged"
 ROWS = (*(f"{arm}{way}" for arm in ARMS for way in ("", _SHOWN, _AVERAGED)), *SIMPLER)
 """Names under which test answers are stored: every model without and with demonstrations, and both averaged."""
+FEW = 200
+"""Test records below which it is said how uncertain an accuracy is: about 6 points or more."""
 NAMED = {
     "majority": "The most frequent label",
     "neighbours": "The vote of the nearest labeled records",
@@ -129,7 +132,7 @@ def outcome(figures: Mapping[str, Any], later_round: bool = False) -> str:
     found = gain(figures)
     if found is None:
         return ""
-    before = "the round before" if later_round else "plain fine-tuning"
+    before = _before(later_round)
     if not figures["gained"] and not figures["lost"]:
         return f"{100 * found.evolved:.1f} % right, and {before} is right on the very same records."
     numbers = (
@@ -141,10 +144,53 @@ def outcome(figures: Mapping[str, Any], later_round: bool = False) -> str:
     return f"{numbers}." if found.difference > 0 else f"{numbers}. That is a loss."
 
 
+def _before(later_round: bool) -> str:
+    """What the evolved model is compared with."""
+    return "the round before" if later_round else "plain fine-tuning"
+
+
 def _points(difference: float) -> str:
     """0.0741 -> "+7.4", with a true minus sign."""
     rounded = round(100 * difference, 1)
     return f"{'−' if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.1f}"
+
+
+def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: int = 0, from_gold: int = 0) -> list[str]:
+    """What to keep in mind beside the figures, a sentence each.
+
+    by_expert: answers of experts that the evolved model learned from; from_gold: those of them that were taken from the
+    hidden gold.
+    """
+    found = []
+    shown = next((figures[arm] for arm in reversed(ARMS) if arm in figures), None)
+    if shown is not None and figures["n"] < FEW:
+        apart = 100 * (shown["high"] - shown["low"]) / 2
+        found.append(
+            f"The test set has only {wording.plural(figures['n'], 'record')}: an accuracy is uncertain by about "
+            f"{apart:.0f} points in either direction. More test records would say more."
+        )
+    if later_round:
+        found.append("In this round, warm-up is the evolved model of the parent round.")
+    if by_expert:
+        gold = f" {from_gold:,} of them were taken from the hidden gold." if from_gold else ""
+        found.append(
+            f"The evolved model also learned from {wording.plural(by_expert, 'answer')} given or confirmed by experts, "
+            f"which warm-up never saw.{gold} The difference is due to these answers as well as to the method."
+        )
+    return found
+
+
+def paired(figures: Mapping[str, Any], later_round: bool = False) -> str:
+    """How many test records the evolved model turned right and wrong, and the paired test; empty without two models."""
+    if "p_value" not in figures:
+        return ""
+    gained, lost, p = figures.get("gained", 0), figures.get("lost", 0), figures["p_value"]
+    chance = "Chance alone rarely produces such a difference." if p < 0.05 else "Chance alone could explain it."
+    right = wording.plural(gained, "test record")
+    return (
+        f"Compared with {_before(later_round)}, the evolved model is newly right on {right} and newly wrong on "
+        f"{lost:,} (mid-p McNemar test, p = {p:.3g}). {chance}"
+    )
 
 
 def best_simpler(figures: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from semievol.evidence import precision, shift
 from semievol.evidence.reviews import Review, proven
 from semievol.records import Origin, Task
 from semievol.selection.candidates import measures_of
+from semievol.selection.counts import counted
 from semievol.selection.decisions import ASSERTS, REMOVES
 from semievol.selection.policy import Cut
 from semievol.selection.ranking import ALPHA
@@ -71,17 +72,19 @@ def why_none(policy: Policy, found: Considered) -> str:
 
 
 def evidence(cut: Cut, found: Considered) -> dict[str, Any]:
-    """What is known of what the cut keeps: shift, shifted (names of the tests that found one), measures (how many a
-    policy may choose from), cross_fitted; estimated and verified where there is something to say."""
+    """What is known of what the cut keeps: counts, shift, p_values of the looks for one, shifted (names of those that
+    found one), measures (how many a policy may choose from), cross_fitted; estimated and verified where there is
+    something to say. `claims.remembered` reads it."""
     pool, calibration, measures = found.pool, found.calibration, len(measures_of(found.pool))
     classes = class_shift(found.task, pool, calibration)
     looks = compared(found.texts, classes, found.reviews, cut, pool, calibration)
     known: dict[str, Any] = {"shift": None if found.texts is None else dict(found.texts), "shifted": looks.shifted}
     known |= {"measures": measures, "cross_fitted": bool(calibration["cross_fitted"].any())}
+    known |= {"p_values": looks.p_values, "counts": asdict(counted(cut))}
     if (estimated := cut.evidence(measures_tried=measures)) is not None:
         known["estimated"] = asdict(estimated)
     if (best := verified(found.reviews, cut, pool, found.in_bulk)) is not None:
-        known["verified"] = {"review": best.review.number, "wrong_at_most": best.most, "outside": best.outside}
+        known["verified"] = {**asdict(best), "wrong_at_most": best.most}
     return known
 
 
@@ -89,12 +92,12 @@ def evidence(cut: Cut, found: Considered) -> dict[str, Any]:
 class Verified:
     """What a random review proves about the records kept now.
 
-    most: how many of them are still wrong at most. outside: kept records that were not in the set it drew from, about
-    which it proves nothing. fixed: errors corrected since then, one by one. doubtful: whether more were fixed than the
-    review allows to be wrong.
+    review: its number in the round. most: how many of them are still wrong at most. outside: kept records that were not
+    in the set it drew from, about which it proves nothing. fixed: errors corrected since then, one by one. doubtful:
+    whether more were fixed than the review allows to be wrong.
     """
 
-    review: Review
+    review: int
     reviewed: int
     wrong: int
     most: int
@@ -128,7 +131,7 @@ def verified(reviews: Sequence[Review], cut: Cut, pool: pd.DataFrame, in_bulk: C
         left = known.wrong_at_most - fixed
         most = min(max(0, left), int((open_ & drawn_from).sum()))
         outside = int((open_ & ~drawn_from).sum())
-        found.append(Verified(review, known.reviewed, known.wrong, most, outside, fixed, doubtful=left < 0))
+        found.append(Verified(review.number, known.reviewed, known.wrong, most, outside, fixed, doubtful=left < 0))
     return min(found, key=lambda one: (one.outside, one.most), default=None)
 
 

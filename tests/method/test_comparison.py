@@ -167,3 +167,28 @@ def test_the_interval_is_that_of_the_bootstrap_over_the_records() -> None:
     assert found is not None
     assert (found.low, found.high) == (paired.low, paired.high)
     assert found.difference == pytest.approx(paired.difference)
+
+
+def test_caveats_say_how_sure_the_figures_are_and_what_else_they_are_due_to() -> None:
+    arm = {"accuracy": 0.7, "low": 0.6, "high": 0.78}
+    assert comparison.caveats({"n": 900, "evolved": arm}) == []
+    assert comparison.caveats({"n": 900}, by_expert=0) == []
+    few, later, taught = comparison.caveats({"n": 100, "evolved": arm}, True, 32, 30)
+    assert few == (
+        "The test set has only 100 records: an accuracy is uncertain by about 9 points in either direction. More test "
+        "records would say more."
+    )
+    assert "parent round" in later
+    assert "also learned from 32 answers" in taught
+    assert "30 of them were taken from the hidden gold." in taught
+    assert "hidden gold" not in comparison.caveats({"n": 900}, by_expert=32)[0]
+
+
+def test_the_paired_test_is_told_in_one_sentence() -> None:
+    assert comparison.paired({"n": 9}) == ""
+    figures = {"n": 300, "gained": 22, "lost": 1, "p_value": 0.0001}
+    assert comparison.paired(figures) == (
+        "Compared with plain fine-tuning, the evolved model is newly right on 22 test records and newly wrong on 1 "
+        "(mid-p McNemar test, p = 0.0001). Chance alone rarely produces such a difference."
+    )
+    assert comparison.paired(figures, later_round=True).startswith("Compared with the round before")

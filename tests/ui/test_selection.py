@@ -16,6 +16,7 @@ from semievol.evidence import precision
 from semievol.evidence.reviews import Review, Sample, Seen
 from semievol.evidence.shift import ShiftResult
 from semievol.records import Record, Task
+from semievol.selection import claims
 from semievol.selection.policy import Cut, Evidence
 from semievol.selection.summary import verified
 from semievol.store import schema
@@ -439,22 +440,22 @@ def test_answers_written_otherwise_are_no_fixed_errors(store: Store, project: Pr
 
 def test_what_was_withheld_is_not_claimed_by_a_frozen_selection() -> None:
     known: dict[str, Any] = {"estimated": {"kept": 90, "drawn": 30, "wrong": 2, "low": 1, "high": 12}}
-    assert evidence.sentences(known | {"shifted": ["texts"]}) == []
-    assert evidence.sentences(known | {"shift": {"p_value": 0.001}}) == []
-    assert evidence.sentences(known | {"cross_fitted": True}) == ["between 1 and 12 wrong (estimated, approximate)"]
+    assert claims.sentences(known | {"shifted": ["texts"]}) == []
+    assert claims.sentences(known | {"shift": {"p_value": 0.001}}) == []
+    assert claims.sentences(known | {"cross_fitted": True}) == ["between 1 and 12 wrong (estimated, approximate)"]
 
 
 def test_the_words_of_a_frozen_selection() -> None:
     known: dict[str, Any] = {"estimated": {"kept": 90, "drawn": 30, "wrong": 2, "low": 1, "high": 12}}
     known["verified"] = {"review": 1, "wrong_at_most": 7, "outside": 0}
-    assert evidence.sentences(known) == ["between 1 and 12 wrong (estimated)", "at most 7 wrong (verified)"]
-    assert evidence.sentences(None) == []
+    assert claims.sentences(known) == ["between 1 and 12 wrong (estimated)", "at most 7 wrong (verified)"]
+    assert claims.sentences(None) == []
 
 
 def test_the_estimate_is_one_bar_one_sentence_and_a_fold() -> None:
     found = Evidence(kept=600, drawn=60, wrong=3, low=12, high=61)
     alike = ShiftResult(0.51, {"texts": 0.4})
-    tier = evidence.estimated(found, alike, 3, False)
+    tier = claims.estimated(found, alike, 3, False)
     assert tier.sentence == (
         "Of the 600 answers that the policy keeps, between 89.8 % and 98.0 % are right, judged from 60 checked records."
     )
@@ -464,7 +465,7 @@ def test_the_estimate_is_one_bar_one_sentence_and_a_fold() -> None:
     assert "aria-label='Estimated: 89.8 to 98.0 % right, on a scale from 0 to 100 %'" in shown
     assert "AUC" not in shown  # statistics are folded
     assert any("AUC 0.51" in detail for detail in tier.details)
-    few = evidence.estimated(replace(found, drawn=13), alike, 3, False)
+    few = claims.estimated(replace(found, drawn=13), alike, 3, False)
     assert few.sentence == "Too few checked records to say; at least 1 more is needed."
     assert few.share is None
 
@@ -472,10 +473,10 @@ def test_the_estimate_is_one_bar_one_sentence_and_a_fold() -> None:
 def test_where_all_that_is_kept_was_trained_on_nothing_is_estimated() -> None:
     """A decision on many at once can put all of the pool into training, and leaves the calibration records."""
     found = Evidence(kept=0, drawn=148, wrong=11, low=0, high=0, earlier=350)
-    tier = evidence.estimated(found, ShiftResult(None, {}), 3, False)
+    tier = claims.estimated(found, ShiftResult(None, {}), 3, False)
     assert tier.sentence == "Cannot be estimated: an earlier round was trained on all these answers."
     assert tier.share is None
-    assert evidence.sentences({"estimated": asdict(found)}) == []
+    assert claims.sentences({"estimated": asdict(found)}) == []
 
 
 @pytest.mark.parametrize(
@@ -503,7 +504,7 @@ def test_why_a_later_round_has_no_calibration_records(
 
 def test_a_frozen_selection_says_of_how_many_its_estimate_speaks() -> None:
     found = Evidence(kept=90, drawn=30, wrong=2, low=1, high=12, earlier=210)
-    assert evidence.sentences({"estimated": asdict(found)}) == ["between 1 and 12 of 90 wrong (estimated)"]
+    assert claims.sentences({"estimated": asdict(found)}) == ["between 1 and 12 of 90 wrong (estimated)"]
 
 
 def test_measures_are_compared_and_the_suggestion_taken(visit: Visit, store: Store, project: Project) -> None:

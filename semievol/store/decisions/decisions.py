@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, false, func, insert, or_, select, update
 
 from semievol.errors import UserError
-from semievol.records import ACTIONS, Decision, Record, Task
+from semievol.records import ACTIONS, GOLD_REVIEWER, Decision, Record, Task
 from semievol.selection.decisions import ASSERTS, REMOVES, standing_decision
 from semievol.store import schema
 from semievol.store.data.records import find_records
@@ -49,6 +49,16 @@ def made_by(marks: Sequence[str], *columns: Any) -> Any:
     """
     keys = [func.coalesce(column, "") for column in columns]
     return or_(false(), *(key.startswith(mark, autoescape=True) for key in keys for mark in marks if mark))
+
+
+def from_gold(store: Store, round_id: int) -> int:
+    """How many candidates of the round have a standing decision that was made from the hidden gold."""
+    d, c, r = schema.decisions.c, schema.candidates.c, schema.rounds.c
+    project = select(r.project_id).where(r.id == round_id).scalar_subquery()
+    newest = select(func.max(d.id)).where(d.project_id == project, *STANDS).group_by(d.content_hash)
+    contents = select(d.content_hash).where(d.reviewer == GOLD_REVIEWER, d.id.in_(newest))
+    decided = (c.round_id == round_id, c.pool, c.decision.is_not(None), c.content_hash.in_(contents))
+    return int(store.value(select(func.count()).select_from(schema.candidates).where(*decided)))
 
 
 def decide(

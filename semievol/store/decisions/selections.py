@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from semievol.config import MEASURES, Policy
 from semievol.errors import UserError
+from semievol.records import GOLD_REVIEWER
 from semievol.selection.decisions import ASSERTS
 from semievol.selection.summary import Considered, Selection, accepted, why_none
 from semievol.store import schema
@@ -154,6 +155,14 @@ def selections(store: Store, round_id: int) -> list[dict[str, Any]]:
     """The round's selections, oldest first: number, created, policy, evidence, size, origins (how many of each)."""
     query = select(_n.number, _n.created, _n.policy, _n.evidence, _n.size, _n.origins)
     return [row._asdict() for row in store.rows(query.where(_n.round_id == round_id).order_by(_n.number))]
+
+
+def from_gold(store: Store, round_id: int, number: int) -> int:
+    """How many answers of a selection rest on a decision that was made from the hidden gold."""
+    joined = schema.selected.join(schema.decisions, _d.id == _s.decision_id)
+    joined = joined.join(schema.selections, _n.id == _s.selection_id)
+    mine = (_n.round_id == round_id, _n.number == number, _d.reviewer == GOLD_REVIEWER)
+    return int(store.value(select(func.count()).select_from(joined).where(*mine)))
 
 
 def passports(store: Store, round_id: int, number: int) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ import streamlit as st
 
 from semievol import charts
 from semievol.jobs import inference_client
+from semievol.method import comparison
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records
-from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.runs import Run
 from semievol.ui.evaluation import win
@@ -58,22 +58,6 @@ def nothing_judged(here: Place) -> None:
             router.link("data", "Add a test set", ":material/upload_file:")
 
 
-def caveats(here: Place, run: Run) -> list[str]:
-    """Sentences on differences between the evolved model and warm-up that do not come from the pseudo-labels."""
-    sentences = []
-    if here.round.parent_id is not None:
-        sentences.append("In this round, warm-up is the evolved model of the parent round.")
-    frozen = selections.selections(here.store, run.round_id)
-    used = next((one for one in frozen if one["number"] == run.selection_used), None)
-    by_expert = int((used["origins"] or {}).get("expert", 0)) if used else 0
-    if by_expert:
-        sentences.append(
-            f"The evolved model also learned from {formats.plural(by_expert, 'answer')} given or confirmed by experts, "
-            "which warm-up never saw. The difference is due to these answers as well as to the method."
-        )
-    return sentences
-
-
 def summary(evaluation: dict[str, Any], caveats: Sequence[str] = (), later_round: bool = False) -> None:
     """The result in a sentence; the accuracy of every model and baseline with its 95 % Wilson interval, the paired
     test, and the caveats."""
@@ -86,8 +70,7 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = (), later_round
     rows = {row: evaluation[row] for row in formats.ROW_WORDS if row in evaluation}
     cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
     parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
-    parts.html(f"<p class='sv-note' style='margin-top:.9rem'>{_paired(evaluation)}</p>")
-    for caveat in caveats:
+    for caveat in (comparison.paired(evaluation, later_round) or "There are no two models to compare.", *caveats):
         parts.note(caveat)
     bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
     tables.figure(charts.accuracy_bars(bars, dark=state.dark()), key="accuracy", height=300)
@@ -130,18 +113,6 @@ def offer_demonstrations(here: Place, run: Run, evaluation: dict[str, Any]) -> N
             disabled=busy,
         )
         parts.note("Every model answers the test set once more, this time with the nearest labeled records shown.")
-
-
-def _paired(evaluation: dict[str, Any]) -> str:
-    if "p_value" not in evaluation:
-        return "There are no two models to compare."
-    gained, lost, p = evaluation.get("gained", 0), evaluation.get("lost", 0), evaluation["p_value"]
-    sentence = "Chance alone rarely produces such a difference." if p < 0.05 else "Chance alone could explain it."
-    return (
-        f"Compared with warm-up, the evolved model is newly right on <b>{gained:,}</b> test "
-        f"record{'' if gained == 1 else 's'} and newly wrong on <b>{lost:,}</b> "
-        f"(<span style='white-space:nowrap'>mid-p McNemar test</span>, p = {p:.3g}). {sentence}"
-    )
 
 
 def confusion(task: Task, found: pd.DataFrame) -> None:

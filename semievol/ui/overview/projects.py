@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semievol.export.caveats import caveats
 from semievol.jobs import launch
 from semievol.records import Split
 from semievol.store.data import projects as store_projects
@@ -12,7 +13,6 @@ from semievol.store.data.projects import Project
 from semievol.store.results import outcomes
 from semievol.store.runs import progress, rounds, runs
 from semievol.ui.evaluation import win
-from semievol.ui.evaluation.evaluation import caveats
 from semievol.ui.shell import archives, formats, live, paint, parts, record, router, session, state, steps
 from semievol.ui.shell.paint import group, node
 from semievol.ui.shell.state import Place
@@ -49,7 +49,7 @@ def open_project(here: Place) -> None:
         if run is not None and evaluation:
             with right:
                 win.chart(evaluation, later_round)
-                for sentence in caveats(here, run):
+                for sentence in caveats(here.store, here.round, run, evaluation):
                     parts.note(sentence)
         live.polled("overview", here.round_id, _progress)
         _counts(here)

@@ -8,6 +8,9 @@ import streamlit as st
 
 from semievol.jobs import estimate
 from semievol.method import crossfit
+from semievol.selection import claims
+from semievol.selection.counts import Counts
+from semievol.store.decisions import decisions
 from semievol.store.runs import rounds
 from semievol.ui.shell import actions, formats, parts, state
 from semievol.ui.shell.paint import Node, draw, group, node
@@ -17,24 +20,38 @@ MOST_CLASSES = 30
 RARE = 0.5  # a class is pointed out if its share among the kept is below this part of its share among the labeled
 
 
-def numbers(pool: pd.DataFrame, by_policy: int, kept: int, by_expert: int) -> None:
-    """The tiles: how many candidates are kept, by the policy and by the expert, and how many are agreed."""
-    total = max(len(pool), 1)
-    agreed = int(pool["agreed"].sum()) if len(pool) else 0
-    parts.tiles(
-        [
-            (
-                "Kept",
-                formats.count(kept),
-                f"{formats.percent(kept / total)} of {formats.plural(len(pool), 'candidate')}",
-                "Candidates that the policy accepts, changed by the expert's decisions.",
-            ),
-            ("By the policy", formats.count(by_policy), formats.percent(by_policy / total)),
-            ("By the expert", formats.count(by_expert), "accepted or corrected"),
-            ("Agreed", formats.percent(agreed / total), f"{formats.count(len(pool) - agreed)} disputed"),
-        ],
-        strong=0,
-    )
+def numbers(pool: pd.DataFrame, found: Counts) -> None:
+    """The tiles: how many candidates are kept, by whom, and how many are not; the parts add up to all."""
+    total, agreed = max(found.all, 1), int(pool["agreed"].sum())
+    of = f"of {formats.plural(found.all, 'candidate')}"
+    tiles: list[tuple[str, str, str] | tuple[str, str, str, str]] = [
+        (
+            "Kept",
+            formats.count(found.kept),
+            f"{formats.percent(found.kept / total)} {of}\n{found.by_policy:,} by the policy, {found.by_expert:,} by an "
+            "expert",
+            "Candidates that the policy accepts and no expert set aside, and those that an expert accepted or "
+            "corrected.",
+        ),
+        ("Left out", formats.count(found.left_out), f"{formats.percent(found.left_out / total)}, by the policy"),
+        (
+            "Set aside",
+            formats.count(found.set_aside),
+            "rejected by an expert",
+            "Candidates whose answer an expert rejected, or for which an expert said that no answer fits.",
+        ),
+    ]
+    if found.undecided:
+        about = "Without an answer, without a confidence, or with a text that could steer the model: no policy decides."
+        tiles.append(("Undecided", formats.count(found.undecided), "no policy decides them", about))
+    tiles.append(("Agreed", formats.percent(agreed / total), f"{formats.count(found.all - agreed)} {of} disputed"))
+    parts.tiles(tiles, strong=0)
+
+
+def answered_from_gold(here: Place) -> None:
+    """One line if decisions of this round were made from the hidden gold."""
+    if number := decisions.from_gold(here.store, here.round.id):
+        parts.note(claims.from_gold(number))
 
 
 def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from semievol.config import Policy
+from semievol.selection import claims
 from semievol.store.decisions import selections
-from semievol.ui.selection import evidence, policy
+from semievol.ui.selection import policy
 from semievol.ui.shell import formats, parts, tables
 from semievol.ui.shell.state import Place
 
@@ -47,7 +48,7 @@ def _line(one: Mapping[str, Any]) -> dict[str, Any]:
         "Records": one["size"],
         "By expert": int((one.get("origins") or {}).get("expert", 0)),
         "Policy": policy.in_words(Policy.model_validate(stored)) if stored else "",
-        "Evidence at that time": "; ".join(evidence.sentences(one["evidence"])) or "not enough evidence",
+        "Evidence at that time": "; ".join(claims.sentences(one["evidence"])) or "not enough evidence",
         "Made": formats.moment(one["created"]),
     }
 
@@ -106,6 +107,6 @@ def summary(found: Sequence[Mapping[str, Any]]) -> None:
         parts.note(NONE)
         return
     newest = max(found, key=lambda one: one["number"])
-    known = "; ".join(evidence.sentences(newest["evidence"]))
+    known = "; ".join(claims.sentences(newest["evidence"]))
     sentence = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
     parts.note(f"{sentence}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")

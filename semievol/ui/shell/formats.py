@@ -1,27 +1,20 @@
-"""Numbers and times as the screen writes them: 0.943, 94.3 %, 12,480, 1 min 20 s. Knows nothing of Streamlit."""
+"""Times and names as the screen writes them: 1 min 20 s, 20 Nov, 18:43. Those of `semievol.wording` are here, too.
+
+Knows nothing of Streamlit.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-DASH = "–"
-
-
-def count(value: int | float | None) -> str:
-    """12480 -> "12,480"; a missing value is a dash."""
-    return DASH if value is None else f"{int(value):,}"
-
-
-def score(value: float | None, digits: int = 3) -> str:
-    """0.94321 -> "0.943"; missing and not-a-number are a dash."""
-    return DASH if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """0.943 -> "94.3 %"; missing and not-a-number are a dash."""
-    return DASH if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
+from semievol.wording import DASH as DASH
+from semievol.wording import count as count
+from semievol.wording import percent as percent
+from semievol.wording import plural as plural
+from semievol.wording import score as score
+from semievol.wording import series as series
+from semievol.wording import shorten as shorten
 
 
 def duration(seconds: float | None) -> str:
@@ -75,22 +68,6 @@ def about(seconds: float) -> str:
     if seconds < 90:
         return f"about {max(10, round(seconds / 10) * 10):.0f} s"
     return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
-
-
-def plural(number: int, word: str) -> str:
-    """(1, "record") -> "1 record", (12480, "record") -> "12,480 records"."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def shorten(text: str, limit: int = 160) -> str:
-    """One line of at most `limit` characters, cut with an ellipsis."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def series(words: Sequence[str]) -> str:
-    """["a", "b", "c"] -> "a, b and c"."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 STAGE_WORDS = {

@@ -1,0 +1,200 @@
+"""What may be said about the kept answers, in sentences: the same on the Selection page, in tables and in the report.
+
+Estimated: from calibration records, unless labeled and unlabeled data differ. Verified: from random reviews of the pool
+(docs/evidence.md, Two tiers). Computes nothing; see the package `semievol.evidence`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from semievol import wording
+from semievol.evidence import shift
+from semievol.evidence.reviews import Review
+from semievol.selection.policy import Evidence
+from semievol.selection.summary import Verified
+
+FEWEST = (
+    14  # calibration records without an error that prove a precision of 80 % (one-sided 95 %); fewer show too little
+)
+LOOKS = {
+    "texts": "a classifier can tell their texts apart",
+    "classes": "their answers are distributed differently",
+    "errors": "random reviews found another error rate than the checked records",
+}
+CHECKED = (
+    "Checked records (calibration records) are labeled records that were kept out of training. They were answered like "
+    "the unlabeled ones, so it is known which of these answers are right."
+)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What one tier says. share: the least and the largest share that is right, in [0, 1], None where nothing may be
+    said; details: the statistics behind it; warning: whether something is amiss."""
+
+    title: str
+    sentence: str
+    share: tuple[float, float] | None = None
+    details: tuple[str, ...] = ()
+    warning: bool = False
+
+
+def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int, fitted: bool) -> Tier:
+    """The tier of the calibration records."""
+    title = "Estimated, roughly" if fitted else "Estimated"
+    if found is None or not found.drawn or not found.kept:
+        trained = found is not None and found.earlier and not found.kept
+        why = "an earlier round was trained on all these answers" if trained else "no checked record is among the kept"
+        return Tier(title, f"Cannot be estimated: {why}.")
+    if compared.shifted:
+        reasons = wording.series([LOOKS[name] for name in compared.shifted])
+        return Tier(
+            title,
+            f"Cannot be estimated: labeled and unlabeled records differ, as {reasons}.",
+            details=(
+                f"Calibration records say nothing about unlabeled records that are unlike them ({_figures(compared)}). "
+                "A random review can verify the precision in any case.",
+            ),
+            warning=True,
+        )
+    low, high = 1 - found.high / found.kept, 1 - found.low / found.kept
+    between = f"between {wording.percent(low)} and {wording.percent(high)}"
+    alike = (
+        f"The unlabeled records look like them ({_figures(compared)})."
+        if compared.looked
+        else "Whether the unlabeled records are like them was not checked."
+    )
+    judged = (
+        f"Under this policy {'falls' if found.drawn == 1 else 'fall'} {wording.plural(found.drawn, 'checked record')}; "
+        f"{found.wrong:,} of them {'is' if found.wrong == 1 else 'are'} answered wrongly."
+    )
+    details = [CHECKED, judged, alike]
+    if fitted:
+        details.append(
+            "Here they are cross-fitted: models that never saw them answered them, each trained on fewer records than "
+            "the round's own model, so the estimate is approximate."
+        )
+    details.append(
+        f"With 95 % confidence, between {found.low:,} and {found.high:,} of the "
+        f"{wording.plural(found.kept, 'candidate')} that the policy keeps are wrong, before your corrections. This "
+        f"stays valid if you look for a good threshold and choose any of the {measures} measures."
+    )
+    if found.earlier:
+        details.append(
+            f"The policy also keeps {wording.plural(found.earlier, 'candidate')} that an earlier round was trained on. "
+            "Calibration says nothing about them; a random review does."
+        )
+    if found.drawn < FEWEST:
+        missing = FEWEST - found.drawn
+        needed = f"at least {missing} more {'is' if missing == 1 else 'are'} needed"
+        return Tier(title, f"Too few checked records to say; {needed}.", details=tuple(details))
+    return Tier(
+        title,
+        f"Of the {found.kept:,} answers that the policy keeps, {between} are right, judged from {found.drawn:,} "
+        "checked records.",
+        (low, high),
+        tuple(details),
+    )
+
+
+def _figures(compared: shift.ShiftResult) -> str:
+    auc = f"AUC {wording.score(compared.auc, 2)}, " if compared.auc is not None else ""
+    names = {"texts": "texts", "classes": "answers", "errors": "errors"}
+    return auc + ", ".join(f"{names[name]} p {_p_value(p)}" for name, p in compared.p_values.items())
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {wording.score(p)}"
+
+
+def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
+    """The tier of the random reviews. kept: number of records accepted."""
+    title = "Verified"
+    if best is None:
+        sentence = "Not verified yet. Check some at random under “I have time for 40”."
+        if past:
+            sentence = "No random review of this round has enough answers. Start another one."
+        if any(review.open for review in past):
+            sentence = "A random review is in progress. Its result appears here once it is valid."
+        return Tier(title, sentence)
+    found = (
+        f"Random review {best.review}: of {best.reviewed:,} drawn at random, {best.wrong:,} "
+        f"{'was' if best.wrong == 1 else 'were'} wrong."
+    )
+    if best.fixed:
+        found += f" {wording.plural(best.fixed, 'error')} {'was' if best.fixed == 1 else 'were'} corrected since."
+    details = (f"{found} This assumes only that the reviewer is right.",)
+    if best.doubtful:
+        sentence = "More errors were corrected than the random review allows for: it, or the corrections, are doubtful."
+        return Tier(title, f"{sentence} Start another review.", details=details, warning=True)
+    if best.outside:
+        known = f"Of the others, at most {best.most:,} are wrong (95 % confidence). "
+        return Tier(
+            title,
+            f"Known for a part only: {wording.plural(best.outside, 'kept record')} "
+            f"{'was' if best.outside == 1 else 'were'} not in the set that was reviewed.",
+            details=(known + details[0], "Start another random review, or make the policy stricter."),
+        )
+    if not kept:
+        return Tier(title, "The policy keeps nothing.", details=details)
+    least = math.floor(1000 * (1 - best.most / kept)) / 1000
+    return Tier(
+        title,
+        f"Of the {kept:,} that you keep, at least {wording.percent(least)} are right, guaranteed with 95 % confidence.",
+        (least, 1.0),
+        (f"At most {best.most:,} of them are wrong.", *details),
+    )
+
+
+def from_gold(number: int) -> str:
+    """Says that so many decisions were made from the hidden gold."""
+    were = "decision was" if number == 1 else "decisions were"
+    return (
+        f"{number:,} {were} made from the hidden gold, by a made-up reviewer who knows it: they show what a review "
+        "looks like, not what a person would have said."
+    )
+
+
+def remembered(known_then: Mapping[str, Any] | None, kept: int) -> list[Tier]:
+    """Both tiers of a frozen selection, from what was known when it was frozen. kept: its records.
+
+    known_then: see `summary.evidence`; selections frozen by older versions lack some of it.
+    """
+    known = dict(known_then or {})
+    looks = dict(known.get("p_values") or dict.fromkeys(known.get("shifted") or (), 0.0))
+    texts = known.get("shift") or {}
+    if "p_values" not in known and "p_value" in texts:
+        looks["texts"] = texts["p_value"]
+    alike = shift.ShiftResult(texts.get("auc"), looks)
+    found = Evidence(**known["estimated"]) if known.get("estimated") else None
+    shown = []
+    if found is not None:
+        shown.append(estimated(found, alike, known.get("measures", 1), bool(known.get("cross_fitted"))))
+    best = known.get("verified")
+    if best is not None and "most" in best:
+        names = (field.name for field in fields(Verified))
+        shown.append(verified(Verified(**{name: best[name] for name in names}), kept, ()))
+    return shown
+
+
+def sentences(known_then: Mapping[str, Any] | None) -> Sequence[str]:
+    """What was known about a selection when it was frozen, for the table of selections."""
+    if not known_then:
+        return []
+    found = []
+    known = known_then.get("estimated")
+    apart = known_then.get("shifted") or (known_then.get("shift") or {}).get("p_value", 1) <= shift.ALPHA / 3
+    if known and known["kept"] and known["drawn"] >= FEWEST and not apart:
+        tier = "estimated, approximate" if known_then.get("cross_fitted") else "estimated"
+        of = (
+            f" of {known['kept']:,}" if known.get("earlier") else ""
+        )  # the estimate leaves out what was trained on before
+        found.append(f"between {known['low']:,} and {known['high']:,}{of} wrong ({tier})")
+    proven = known_then.get("verified")
+    if proven and not proven["outside"]:
+        found.append(f"at most {proven['wrong_at_most']:,} wrong (verified)")
+    return found

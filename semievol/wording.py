@@ -1,0 +1,39 @@
+"""Numbers and lists in sentences, on the screen and in the report alike: 0.943, 94.3 %, 12,480, "a, b and c"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+DASH = "–"
+
+
+def count(value: int | float | None) -> str:
+    """12480 -> "12,480"; a missing value is a dash."""
+    return DASH if value is None else f"{int(value):,}"
+
+
+def score(value: float | None, digits: int = 3) -> str:
+    """0.94321 -> "0.943"; missing and not-a-number are a dash."""
+    return DASH if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.943 -> "94.3 %"; missing and not-a-number are a dash."""
+    return DASH if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def plural(number: int, word: str) -> str:
+    """(1, "record") -> "1 record", (12480, "record") -> "12,480 records"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def shorten(text: str, limit: int = 160) -> str:
+    """One line of at most `limit` characters, cut with an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def series(words: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
