@@ -6,8 +6,10 @@ Knows nothing of files, models or databases.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["multiple_choice", "classification", "numeric", "text"]
 Split = Literal["labeled", "unlabeled", "test", "calibration"]
@@ -45,10 +47,19 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Message:
+    """One chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
 class Record:
     """One question with what is known about it.
 
     id: stable name inside a dataset version, made from the content; ties are broken by it.
+    earlier: turns of the conversation that come before the question; the first can be a system turn of its own.
     answer: the canonical gold answer (letter, label text, number or text), None if it is not known.
     row: physical row of the file that it comes from. source_id: its name in that file. group: what it belongs to (a
     patient, a document); all records of a group are in the same split.
@@ -62,20 +73,57 @@ class Record:
     row: int = 0
     source_id: str = ""
     group: str = ""
+    earlier: tuple[Message, ...] = ()
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of question and options, 64 hexadecimal digits; decisions are stored under it."""
-        return content_hash(self.question, self.options)
+        """SHA-256 of question, options and earlier turns, 64 hexadecimal digits; decisions are stored under it."""
+        return content_hash(self.question, self.options, self.earlier)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything of it that a model reads: earlier turns, question, options."""
+        return (*(turn.content for turn in self.earlier), self.question, *self.options)
 
 
-def content_hash(question: str, options: tuple[str, ...]) -> str:
-    """SHA-256 over question and options, each with its length: "ab", "c" and "a", "bc" have different hashes."""
+def content_hash(question: str, options: tuple[str, ...], earlier: tuple[Message, ...] = ()) -> str:
+    """SHA-256 over question, options and earlier turns, each with its length: "ab", "c" and "a", "bc" differ."""
     digest = hashlib.sha256()
     for part in (question, *options):
         raw = part.encode("utf-8", "surrogatepass")
         digest.update(f"{len(raw)}:".encode() + raw)
+    for turn in earlier:
+        raw = turn.content.encode("utf-8", "surrogatepass")
+        digest.update(f"{turn.role}:{len(raw)}:".encode() + raw)
     return digest.hexdigest()
+
+
+def earlier_turns(cell: str | None) -> tuple[Message, ...]:
+    """The earlier turns that a cell with a JSON list of [role, text] holds; none for a blank cell. ValueError for
+    anything else."""
+    return turns_of(json.loads(cell)) if cell else ()
+
+
+def turns_of(pairs: Any) -> tuple[Message, ...]:
+    """Turns from [role, text] each; none for None. ValueError for anything else."""
+    turns = []
+    for pair in [] if pairs is None else pairs if isinstance(pairs, list) else [pairs]:
+        match pair:
+            case [("system" | "user" | "assistant") as role, str() as text]:
+                turns.append(Message(role, text))
+            case _:
+                raise ValueError("not a turn")
+    return tuple(turns)
+
+
+def earlier_cell(turns: Sequence[Message]) -> str | None:
+    """The JSON list of [role, text] that `earlier_turns` reads; None for none."""
+    return json.dumps(pairs_of(turns), ensure_ascii=False) if turns else None
+
+
+def pairs_of(turns: Sequence[Message]) -> list[list[str]] | None:
+    """[role, text] of every turn, as `turns_of` reads them; None for none."""
+    return [[turn.role, turn.content] for turn in turns] or None
 
 
 @dataclass(frozen=True)
@@ -84,14 +132,6 @@ class Demonstration:
 
     record: Record
     similarity: float
-
-
-@dataclass(frozen=True)
-class Message:
-    """One chat turn."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 ANSWERING = 0.5

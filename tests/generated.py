@@ -44,6 +44,8 @@ _SPECIAL: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("stages", "status"): st.sampled_from(["waiting", "running", "done"]),
     ("records", "split"): st.sampled_from(SPLITS),
     ("decisions", "action"): st.sampled_from(["accept", "reject", "edit", "skip", "ambiguous", "undo"]),
+    ("records", "earlier"): st.none()
+    | st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), _TEXT).map(list)),
     ("reviews", "policy"): st.just(_CONFIGS[0]["policy"]),
     ("selections", "policy"): st.sampled_from([None, _CONFIGS[0]["policy"]]),
 }

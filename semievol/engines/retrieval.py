@@ -37,8 +37,8 @@ _log = logging.getLogger(__name__)
 
 
 def text_of(record: Record) -> str:
-    """The text of a record that is embedded: the question and the options."""
-    return "\n".join((record.question, *record.options))
+    """The text of a record that is embedded: earlier turns, the question and the options."""
+    return "\n".join(record.texts)
 
 
 def neighbours(

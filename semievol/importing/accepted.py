@@ -18,13 +18,15 @@ import pyarrow as pa
 
 from semievol.importing.mapping import Mapping
 from semievol.importing.table import Table, value_counts
-from semievol.records import SPLITS, Record, Split
+from semievol.records import SPLITS, Record, Split, earlier_cell, earlier_turns
 
 _MADE = 4_096
 _TEXT = pa.large_string()
 READ = pa.schema([("answer", _TEXT), ("gold", _TEXT), ("options", pa.list_(_TEXT))])
 _ACCEPTED = pa.schema([("place", pa.int64()), *READ])
-_KEPT = pa.schema([("row", pa.int64()), ("question", _TEXT), ("id", _TEXT), ("group", _TEXT), *READ])
+_KEPT = pa.schema(
+    [("row", pa.int64()), ("question", _TEXT), ("id", _TEXT), ("group", _TEXT), ("earlier", _TEXT), *READ]
+)
 ReadCells = tuple[int, str | None, str | None, tuple[str, ...]]
 """What was read from a row that is accepted: its position in the table, answer, hidden gold and options."""
 
@@ -61,17 +63,19 @@ class AcceptedRows:
         """
         rows = self.places[some]
         first, count = int(rows[0]), int(rows[-1] - rows[0]) + 1
-        roles = (self.mapping.question, self.mapping.context, self.mapping.id, self.mapping.group)
+        of = self.mapping
+        roles = (of.question, of.context, of.id, of.group, of.earlier)
         cells = [self._cells(name, first, count) for name in roles]
         start, width = int(some[0]), int(some[-1] - some[0]) + 1
         read = [column.to_pylist() for column in self.read.slice(start, width).columns]
         numbers = self.table.numbers[rows].tolist()
         positions = zip(ids, (rows - first).tolist(), (some - start).tolist(), numbers, strict=True)
         for record_id, row, place, number in positions:
-            question, context, source, group = (column[row] for column in cells)
+            question, context, source, group, before = (column[row] for column in cells)
             answer, gold, options = (column[place] for column in read)
             text = join_context(context, question or "")
-            yield Record(record_id, text, tuple(options), answer, split, number, source or "", group or ""), gold
+            named, turns = (source or "", group or ""), earlier_turns(before)
+            yield Record(record_id, text, tuple(options), answer, split, number, *named, turns), gold
 
     def _cells(self, name: str | None, first: int, count: int) -> list[str | None]:
         if name is None or name not in self.table.columns:
@@ -82,10 +86,11 @@ class AcceptedRows:
 def kept_rows(name: str, split: Split, records: Iterable[tuple[Record, str | None]]) -> AcceptedRows:
     """The records of a split of an earlier version, each given with its hidden gold. name: the version's, for the
     report."""
-    rows = ((r.row, r.question, r.source_id, r.group, r.answer, gold, r.options) for r, gold in records)
+    named = ((r, (r.source_id, r.group, earlier_cell(r.earlier)), gold) for r, gold in records)
+    rows = ((r.row, r.question, *others, r.answer, gold, r.options) for r, others, gold in named)
     cells = _columns(rows, _KEPT)
-    table = Table(name, cells.select(["question", "id", "group"]), cells["row"].to_numpy(), form="Kept")
-    mapping = Mapping("question", "answer", id="id", group="group")
+    table = Table(name, cells.select(["question", "id", "group", "earlier"]), cells["row"].to_numpy(), form="Kept")
+    mapping = Mapping("question", "answer", id="id", group="group", earlier="earlier")
     return AcceptedRows(split, table, mapping, np.arange(len(table)), cells.select(READ.names))
 
 

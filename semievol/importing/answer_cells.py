@@ -38,7 +38,7 @@ def parse_options(cell: str) -> tuple[str, ...]:
     try:
         value = json.loads(text, parse_int=_Raw, parse_float=_Raw, parse_constant=_Raw)
     except (ValueError, RecursionError):
-        value = _from_python(text)
+        value = from_python(text)
     return checked_options(_collect(value))
 
 
@@ -96,7 +96,7 @@ def _collect(value: Any) -> tuple[str, ...]:
     return tuple(options)
 
 
-def _from_python(text: str) -> list[str] | dict[str, Any]:
+def from_python(text: str) -> list[str] | dict[str, Any]:
     """A list, tuple or dictionary as Python writes it, with its numbers as they are written."""
     unreadable = UserError("The options cannot be read.", "", _FORMS)
     try:

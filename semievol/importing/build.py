@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.checks import SHOWN, Finding, check, example, plural, refuse
+from semievol.importing.doubts import doubts
 from semievol.importing.duplicates import MOST, Tracer, small_edits
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.readers.overrides import refuse_guesses
@@ -229,6 +230,7 @@ def check_tables(
     accepted = Records(parts, traces.digests)
     edited = _edited(accepted, traces.spelled, before, watch)
     findings = [
+        *doubts(tables, mapping, task),
         *check(task, accepted, traces, edited, _added(parts)),
         *reading.findings(),
         *_duplicate_ids(parts),

@@ -23,7 +23,7 @@ from rensa import RMinHash
 
 from semievol.importing.accepted import Records
 from semievol.progress import Watch, unwatched
-from semievol.records import SPLITS, Record, Split, content_hash
+from semievol.records import SPLITS, Message, Record, Split, content_hash
 from semievol.task.prompts import gives_orders, has_control_tokens
 
 CONTROL, INSTRUCTS, INVISIBLE = 1, 2, 4
@@ -80,10 +80,15 @@ class Tracer:
         self._digests = bytearray()
         self._numbers: dict[str, array[int]] = defaultdict(lambda: array("q"))
 
-    def add(self, question: str, options: tuple[str, ...], meaning: str | None) -> None:
+    def add(
+        self, question: str, options: tuple[str, ...], meaning: str | None, earlier: tuple[Message, ...] = ()
+    ) -> None:
         """meaning: the known answer in words, independent of the order of the options."""
-        self._digests += bytes.fromhex(content_hash(question, options))
+        self._digests += bytes.fromhex(content_hash(question, options, earlier))
         parts = (question, *options)
+        if earlier:  # the same question in another conversation is another question
+            parts = (*(turn.content for turn in earlier), *parts)
+            question = "\n\n".join(parts[: len(earlier) + 1])
         numbers = self._numbers
         numbers["spelled"].append(hash((_spelling(question), *sorted(map(_spelling, options)))))
         numbers["question_keys"].append(hash((question.strip(), *sorted(option.strip() for option in options))))
@@ -257,7 +262,8 @@ def _overlap(mine: set[str], theirs: set[str]) -> float:
 
 
 def _text(record: Record) -> str:
-    return " ".join([_spelling(record.question), *sorted(map(_spelling, record.options))])
+    said = [*(turn.content for turn in record.earlier), record.question]
+    return " ".join([*map(_spelling, said), *sorted(map(_spelling, record.options))])
 
 
 def _shingles(text: str) -> list[str]:

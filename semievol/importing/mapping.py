@@ -15,10 +15,11 @@ from typing import Any
 
 from semievol.errors import UserError
 from semievol.importing.answer_cells import options_in
+from semievol.importing.forms.unfolding import EARLIER
 from semievol.importing.table import Table
 from semievol.records import Split
 
-ROLES = ("question", "answer", "options", "id", "context", "group", "gold")
+ROLES = ("question", "answer", "options", "id", "context", "group", "gold", "earlier")
 MOST_LABELS = 30
 LONGEST_LABEL = 60
 _LOOKED_AT = 2_000
@@ -54,6 +55,7 @@ class Mapping:
     choices: one column per option (A, B, C, …), where no single column holds the list. context: a passage that the
     question is about; it is put before the question. group: records of one group stay together when splits are cut.
     gold: known answers of the unlabeled file, for measuring only; the column of the answer, or one of their own.
+    earlier: turns of a conversation before the question, as `forms` writes them.
     """
 
     question: str
@@ -64,6 +66,7 @@ class Mapping:
     context: str | None = None
     group: str | None = None
     gold: str | None = None
+    earlier: str | None = None
 
     def as_dict(self) -> dict[str, str]:
         """Role -> column, without the absent ones; `--map` reads the same form."""
@@ -92,7 +95,8 @@ def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping
         found = _suggest(first, shared, question)
     except UserError:
         found = _suggest(first, first.columns, question)
-    return replace(found, gold=_gold(tables, found))
+    earlier = EARLIER if any(EARLIER in table.columns for table in tables.values()) else None
+    return replace(found, gold=_gold(tables, found), earlier=earlier)
 
 
 def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
@@ -236,7 +240,7 @@ def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:
     for split, table in tables.items():
         for column in mapping.columns():
             not_here, here = (mapping.answer, mapping.gold) if split == "unlabeled" else (mapping.gold, mapping.answer)
-            optional = column in (mapping.id, mapping.group) or (column == not_here and column != here)
+            optional = column in (mapping.id, mapping.group, mapping.earlier) or (column == not_here and column != here)
             if column not in table.columns and not optional:
                 raise _no_column(column, table)
 

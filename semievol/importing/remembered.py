@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from semievol.errors import UserError
+from semievol.importing.forms.unfolding import EARLIER
 from semievol.importing.mapping import ROLES, Mapping, suggest_mapping
 from semievol.importing.table import Table
 from semievol.records import Split
@@ -19,7 +20,7 @@ from semievol.records import Split
 _GUESSED = ("question", "answer", "options")
 """Roles for which another column is suggested where the earlier one is missing; the others are left out then."""
 
-_WORDS = {"options": "The options are", "gold": "Hidden gold is"}
+_WORDS = {"options": "The options are", "gold": "Hidden gold is", "earlier": "Earlier turns are"}
 
 
 def mapping_again(
@@ -54,6 +55,8 @@ def mapping_again(
             found = replace(found, **{role: instead})
         now = f'read from "{instead}"' if instead else "not read"
         remarks.append(f'{_WORDS.get(role, f"The {role} is")} {now}: there is no column "{column}".')
+    if found.earlier is None and EARLIER in names:
+        found = replace(found, earlier=EARLIER)
     return replace(found, question=found.question or ""), remarks
 
 

@@ -27,7 +27,7 @@ from semievol.importing.checks import SHOWN, Finding, example, plural
 from semievol.importing.duplicates import Tracer
 from semievol.importing.mapping import Mapping
 from semievol.importing.table import Reject, Table, snippet
-from semievol.records import Split, Task
+from semievol.records import Message, Split, Task, earlier_turns
 from semievol.task.answers import LETTERS
 
 
@@ -46,6 +46,7 @@ class Row:
     options: tuple[str, ...]
     cell: str
     kept: bool = False
+    earlier: tuple[Message, ...] = ()
 
 
 def form_of(
@@ -67,13 +68,13 @@ def form_of(
 
 def rows_of(split: Split, table: Table, mapping: Mapping, task: Task, rejects: list[Reject]) -> Iterator[Row]:
     """The rows whose question and options can be read; the others are appended to `rejects`."""
-    roles = [mapping.question, mapping.context, mapping.answer_in(split), mapping.options]
+    roles = [mapping.question, mapping.context, mapping.answer_in(split), mapping.options, mapping.earlier]
     there = [role if role in table.columns else None for role in roles]
     needed = list(dict.fromkeys([name for name in there if name is not None] + list(mapping.choices)))
     at = [needed.index(name) if name is not None else None for name in there]
     choices = [needed.index(name) for name in mapping.choices]
     for place, (number, cells) in enumerate(table.walk(needed)):
-        question, context, answer, listed = ((cells[i] or "") if i is not None else "" for i in at)
+        question, context, answer, listed, before = ((cells[i] or "") if i is not None else "" for i in at)
         if not question.strip():
             reason = "The question is empty."
             rejects.append(Reject(number, mapping.question, "", reason, "Write it or delete the row."))
@@ -85,17 +86,31 @@ def rows_of(split: Split, table: Table, mapping: Mapping, task: Task, rejects: l
             value = listed or " | ".join(cells[i] or "" for i in choices)
             rejects.append(Reject(number, column, snippet(value), error.what, error.remedy))
             continue
-        yield Row(split, place, number, join_context(context, question), options, answer.strip())
+        try:
+            earlier = earlier_turns(before)
+        except ValueError:
+            reason, remedy = (
+                "These are no turns of a conversation.",
+                'Write them as [["user", "…"], ["assistant", "…"]].',
+            )
+            rejects.append(Reject(number, mapping.earlier or "", snippet(before), reason, remedy))
+            continue
+        whole = join_context(context, question)
+        yield Row(split, place, number, whole, options, answer.strip(), earlier=earlier)
 
 
 def rows_again(kept: AcceptedRows) -> Iterator[Row]:
     """Records of an earlier version as rows. Their cell is the answer, or the hidden gold, as it was read before."""
-    columns = [*kept.read.columns, kept.table.cells["question"], pa.chunked_array([kept.table.numbers])]
+    own = [kept.table.cells[name] for name in ("question", "earlier")]
+    columns = [*kept.read.columns, *own, pa.chunked_array([kept.table.numbers])]
     place = 0
-    for batch in pa.table(columns, names=[*kept.read.column_names, "question", "number"]).to_batches():
-        for answer, gold, options, question, number in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+    for batch in pa.table(columns, names=[*kept.read.column_names, "question", "earlier", "number"]).to_batches():
+        for answer, gold, options, question, earlier, number in zip(
+            *(c.to_pylist() for c in batch.columns), strict=True
+        ):
             cell = gold if kept.split == "unlabeled" else answer
-            yield Row(kept.split, place, number, question, tuple(options), cell or "", kept=True)
+            turns = earlier_turns(earlier)
+            yield Row(kept.split, place, number, question, tuple(options), cell or "", kept=True, earlier=turns)
             place += 1
 
 
@@ -138,7 +153,8 @@ class Reading:
                 continue
             # A classification's options are the task's labels; they are not part of the record's content.
             options = row.options if self.task.kind == "multiple_choice" else ()
-            tracer.add(row.question, options, options[LETTERS.index(answer)].strip() if options and answer else answer)
+            meaning = options[LETTERS.index(answer)].strip() if options and answer else answer
+            tracer.add(row.question, options, meaning, row.earlier)
             yield row.place, answer, gold, options
 
     def _known(self, row: Row) -> tuple[str | None, str | None]:

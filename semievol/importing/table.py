@@ -57,6 +57,20 @@ class Reject:
     remedy: str
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """A guess in reading a file that changes what records mean, for a person to confirm or to correct.
+
+    rows: how many rows it concerns. examples: (physical row, text) of the first ones.
+    """
+
+    kind: str
+    rows: int
+    what: str
+    remedy: str
+    examples: tuple[tuple[int, str], ...] = ()
+
+
 @dataclass(eq=False)
 class Table:
     """The cells of one file exactly as text, column by column in Arrow memory; None for a missing value, in formats
@@ -68,7 +82,8 @@ class Table:
     notes: what was decided in reading (encoding, delimiter, sheet), as sentences for a person.
     sheets: all sheets of a workbook, the one that was read first. form: format, encoding and delimiter, for a person.
     read_as: encoding and delimiter that were taken, None where the format has none. guessed: which of them were guessed
-    from the content, because neither the file nor a person states them.
+    from the content, because neither the file nor a person states them. doubts: guesses that change what records mean.
+    instruction: the system turn that all of the file's conversations share; "" if there is none.
     """
 
     name: str
@@ -80,6 +95,8 @@ class Table:
     form: str = ""
     read_as: ReadAs = AS_FOUND
     guessed: list[str] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    instruction: str = ""
 
     @cached_property
     def columns(self) -> list[str]:

@@ -24,7 +24,7 @@ from typing import Any
 from semievol.errors import UserError
 from semievol.jobs.environment import loaded
 from semievol.method.protocols import Ask, Engine
-from semievol.records import Demonstration, Record, Task
+from semievol.records import Demonstration, Message, Record, Task
 from semievol.task.answers import allowed_answers, parse
 from semievol.task.prompts import by_similarity, render
 
@@ -136,7 +136,8 @@ _DOING = {"answer": "answer", "neighbours": "neighbours", "warm": "answer"}
 
 
 def _record(values: dict[str, Any]) -> Record:
-    return Record(**values | {"options": tuple(values["options"])})
+    earlier = tuple(Message(**turn) for turn in values["earlier"])
+    return Record(**values | {"options": tuple(values["options"]), "earlier": earlier})
 
 
 def _entropy(probabilities: tuple[float, ...]) -> float | None:

@@ -22,6 +22,7 @@ from semievol.export import restoring
 from semievol.export.archive import ENDING
 from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
+from semievol.importing.doubts import shared_instruction
 from semievol.importing.mapping import align, parse_mapping, suggest_mapping
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
@@ -99,15 +100,18 @@ def prepare(
 ) -> Imported:
     """The records that the tables would become; what is not given is inferred.
 
-    base: number of the first option where answers are numbers. instruction: the system turn of all prompts. Raises
-    UserError if the tables cannot be used at all.
+    base: number of the first option where answers are numbers. instruction: the system turn of all prompts; without it,
+    the one that the conversations of the files share. Raises UserError if the tables cannot be used at all.
     """
     if mapping:
         columns = parse_mapping(mapping, tables)
     else:
         columns = suggest_mapping(tables)
         tables = align(tables, columns)
-    task = instructed(infer_task(tables, columns, kind), instruction)
+    for table in tables.values() if instruction else ():
+        if table.instruction not in ("", instruction.strip()):
+            table.notes.append("The instruction that was given takes the place of the conversations' system turn.")
+    task = instructed(infer_task(tables, columns, kind), instruction or shared_instruction(tables))
     return build_records(tables, columns, task, hide_gold, strict, base, watch)
 
 

@@ -93,7 +93,7 @@ def _parts(
     for record in pool:
         allowed = allowed_answers(plan.task, record)
         answer = confidence.merge(plan.task, allowed, given[record.id], None, "pooled").answer
-        if answer is not None and not suspicious(record.question, record.options):
+        if answer is not None and not suspicious(record.question, record.options, record.earlier):
             answered.append(replace(record, answer=answer))
     parts: list[tuple[Plan, Sequence[Record]]] = []
     for number in range(weights.FOLDS):

@@ -56,6 +56,10 @@ def _collaborators_are_weighed(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN weights TEXT")
 
 
+def _records_have_earlier_turns(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE records ADD COLUMN earlier TEXT")
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -63,6 +67,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (4, _evidence_is_kept),
     (5, _later_rounds_know_what_is_spent),
     (6, _collaborators_are_weighed),
+    (7, _records_have_earlier_turns),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

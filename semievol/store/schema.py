@@ -87,6 +87,7 @@ records = Table(
     Column("content_hash", Text, nullable=False),
     Column("source_id", Text, nullable=False, server_default=text("''")),
     Column("group_id", Text, nullable=False, server_default=text("''")),
+    Column("earlier", Json),  # turns of the conversation before the question, as `records.turns_of` reads them
     UniqueConstraint("version_id", "record_id"),
     Index("records_in_order", "version_id", "split", "position"),
 )

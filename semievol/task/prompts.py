@@ -52,12 +52,13 @@ def gives_orders(text: str) -> bool:
     return any(cue in lower for cue in _CUES) and _INSTRUCTION.search(text) is not None
 
 
-def suspicious(question: str, options: Sequence[str] = ()) -> bool:
+def suspicious(question: str, options: Sequence[str] = (), earlier: Sequence[Message] = ()) -> bool:
     """Whether a record's text could steer the model: hidden instructions or chat control tokens.
 
     Such a record gets answers like any other, but no policy accepts them (docs/reliability.md, Security).
     """
-    return any(has_control_tokens(text) or gives_orders(text) for text in (question, *options))
+    texts = (question, *options, *(turn.content for turn in earlier))
+    return any(has_control_tokens(text) or gives_orders(text) for text in texts)
 
 
 def question_turn(task: Task, record: Record, control_tokens: Sequence[str] = (), rule_first: bool = False) -> str:
@@ -94,7 +95,8 @@ def render(
     control_tokens: Sequence[str] = (),
     rule_first: bool = False,
 ) -> tuple[Message, ...]:
-    """Chat turns up to, not including, the answer.
+    """Chat turns up to, not including, the answer. Earlier turns of a record's conversation come before its question; a
+    system turn of its own is the end of the system turn.
 
     demonstrations: shown in the order given; `by_similarity` puts the least similar first.
     candidates: for self-justify, the responses that the judge reads, in the order given.
@@ -102,19 +104,29 @@ def render(
     rule_first: the answer rule is at the end of the system turn instead of every question. Then all prompts have a
     common beginning, which an engine reads once for a whole batch, and demonstrations do not repeat the rule.
     """
-    parts = [task.instruction if variant == "standard" else "", answer_rule(task) if rule_first else ""]
+    own = record.earlier[0].content if record.earlier and record.earlier[0].role == "system" else ""
+    instruction = task.instruction if variant == "standard" else ""
+    parts = [instruction, answer_rule(task) if rule_first else "", own if own != instruction else ""]
     opening = "\n".join(neutralise(part, control_tokens) for part in parts if part)
     turns = [Message("system", opening)] if opening else []
     for demonstration in demonstrations:
         shown = demonstration.record
+        turns += _before(shown, control_tokens)
         turns.append(Message("user", question_turn(task, shown, control_tokens, rule_first)))
         turns.append(Message("assistant", neutralise(shown.answer or "", control_tokens)))
+    turns += _before(record, control_tokens)
     question = question_turn(task, record, control_tokens, rule_first)
     if candidates:
         lines = [_one_line(neutralise(candidate, control_tokens)) for candidate in candidates]
         question = "\n".join([question, "Candidate answers:", *lines, "Weigh them and give the final answer."])
     turns.append(Message("user", question))
     return tuple(turns)
+
+
+def _before(record: Record, control_tokens: Sequence[str]) -> list[Message]:
+    """The record's earlier turns, without a system turn: there can be only one, and it comes first."""
+    said = [turn for turn in record.earlier if turn.role != "system"]
+    return [Message(turn.role, neutralise(turn.content, control_tokens)) for turn in said]
 
 
 def by_similarity(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:

@@ -7,6 +7,7 @@ import json
 from semievol.importing.mapping import Mapping, suggest_mapping
 from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
+from semievol.records import Message, earlier_turns
 from tests.importing.files import parquet_bytes
 
 
@@ -25,13 +26,15 @@ def test_chat_messages() -> None:
         {"messages": [{"role": "user", "content": "open?"}]},
     )  # fmt: skip
     assert asked(table) == [("why?", "because"), ("open?", None)]
-    assert "conversations" in table.notes[-1]
+    assert any("conversations" in note for note in table.notes)
 
 
 def test_sharegpt_with_several_turns_keeps_who_spoke() -> None:
-    turns = [("human", "one"), ("gpt", "two"), ("human", "three"), ("gpt", "four")]
+    turns = [("system", "Be brief."), ("human", "one"), ("gpt", "two"), ("human", "three"), ("gpt", "four")]
     table = read({"conversations": [{"from": who, "value": text} for who, text in turns]})
-    assert asked(table) == [("User: one\n\nAssistant: two\n\nUser: three", "four")]
+    assert asked(table) == [("three", "four")]
+    assert earlier_turns(table.column("earlier turns")[0]) == (Message("user", "one"), Message("assistant", "two"))
+    assert table.instruction == "Be brief."
 
 
 def test_alpaca_puts_the_input_after_the_instruction() -> None:

@@ -23,7 +23,7 @@ from semievol.errors import UserError
 from semievol.importing.readers.content import Watch
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
-from semievol.importing.table import LIMITS, Limits, Reject, Table, display_name
+from semievol.importing.table import LIMITS, Doubt, Limits, Reject, Table, display_name
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,12 @@ def read_contained(
     if "error" in found:
         raise UserError(**found["error"])
     found["rejected"] = [Reject(**one) for one in found["rejected"]]
+    found["doubts"] = [_doubt(**one) for one in found["doubts"]]
     return Table.opened(cells, **found | {"read_as": ReadAs(**found["read_as"])})
+
+
+def _doubt(examples: list[tuple[int, str]], **others: Any) -> Doubt:
+    return Doubt(examples=tuple((row, text) for row, text in examples), **others)
 
 
 def _failure(status: int, said: str, memory: int, seconds: int) -> str:
@@ -151,8 +156,9 @@ def main() -> None:
     except UserError as error:
         outcome: dict[str, Any] = {"error": error.as_dict()}
     else:
-        outcome = {name: getattr(table, name) for name in ("name", "notes", "sheets", "form", "guessed")}
-        outcome |= {"rejected": [asdict(one) for one in table.rejected], "read_as": asdict(table.read_as)}
+        outcome = {name: getattr(table, name) for name in ("name", "notes", "sheets", "form", "guessed", "instruction")}
+        outcome |= {name: [asdict(one) for one in getattr(table, name)] for name in ("rejected", "doubts")}
+        outcome |= {"read_as": asdict(table.read_as)}
     print(json.dumps(outcome), flush=True)
 
 

@@ -33,7 +33,7 @@ from sqlalchemy.exc import IntegrityError
 from semievol import config as settings
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.records import ACTIONS, SPLITS, STAGES
+from semievol.records import ACTIONS, SPLITS, STAGES, turns_of
 from semievol.store import schema
 from semievol.store.archives import ownership
 from semievol.store.archives.export_rows import ADAPTERS, FOLDS, columns
@@ -51,6 +51,7 @@ _CHECKED: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("projects", "settings"): settings.overlaid,
     ("projects", "task"): as_task,
     ("versions", "task"): as_task,
+    ("records", "earlier"): turns_of,
     ("rounds", "config"): settings.validate,
     ("runs", "config"): settings.validate,
     ("reviews", "policy"): Policy.model_validate,

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Text, func, or_, select
 from sqlalchemy import cast as cast_
 
 from semievol.errors import UserError
-from semievol.records import SPLITS, Record, Split
+from semievol.records import SPLITS, Record, Split, turns_of
 from semievol.store import schema
 from semievol.store.database import Store, in_parts
 
@@ -23,6 +23,7 @@ RECORD = (
     schema.records.c.row,
     schema.records.c.source_id,
     schema.records.c.group_id,
+    schema.records.c.earlier,
 )
 _WALKED = 5_000
 
@@ -87,9 +88,10 @@ def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
 
 
 def longest(store: Store, version_id: int, count: int) -> list[Record]:
-    """The records with the longest questions and options (bytes), as many as `count`, in order of their row."""
+    """The records with the longest questions, options and earlier turns (bytes), `count` of them in order of their row."""
     c = schema.records.c
     size = func.octet_length(c.question) + func.octet_length(cast_(c.options, Text))
+    size += func.octet_length(func.coalesce(cast_(c.earlier, Text), ""))
     query = select(c.position, *RECORD).where(c.version_id == version_id).order_by(size.desc(), c.position).limit(count)
     return [as_record(row[1:]) for row in sorted(store.rows(query), key=lambda row: row.position)]
 
@@ -109,7 +111,7 @@ def records_page(
 ) -> tuple[pd.DataFrame, int]:
     """One page of a version's records whose question, answer or id contains `search`, and how many there are in all."""
     c = schema.records.c
-    columns = [c.record_id, c.split, c.question, c.options, c.answer]
+    columns = [c.record_id, c.split, c.question, c.options, c.answer, c.earlier]
     with store.read() as connection:
         where = [*_in_split(version_id, split), *_matching(connection, search)]
         query = select(*columns).where(*where).order_by(c.position).offset(offset).limit(limit)
@@ -139,8 +141,9 @@ def record_keys(connection: Connection, round_id: int) -> dict[str, int]:
 
 def as_record(row: Sequence[Any]) -> Record:
     """A record from the columns of `RECORD`."""
-    record_id, question, options, answer, split, number, source_id, group = tuple(row)
-    return Record(record_id, question, tuple(options), answer, split, number, source_id, group)
+    record_id, question, options, answer, split, number, source_id, group, earlier = tuple(row)
+    turns = turns_of(earlier)
+    return Record(record_id, question, tuple(options), answer, split, number, source_id, group, turns)
 
 
 def find_record(connection: Connection, version_id: int, record_id: str) -> tuple[int, Record]:

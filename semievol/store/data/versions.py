@@ -30,7 +30,7 @@ from sqlalchemy import cast as cast_
 from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
-from semievol.records import SPLITS, Record, Split, Task
+from semievol.records import SPLITS, Record, Split, Task, pairs_of
 from semievol.store import schema
 from semievol.store.columns import as_json
 from semievol.store.database import SCRATCH, Store, in_parts, insert_rows, timestamp
@@ -148,7 +148,9 @@ def _row(position: int, record: Record) -> tuple[Any, ...]:
     """A record in the order of `_NAMES`."""
     options = as_json(list(record.options))
     content = (record.id, record.split, record.question, options, record.answer)
-    return (position, *content, record.row, record.content_hash, record.source_id, record.group)
+    earlier = pairs_of(record.earlier)
+    named = (record.content_hash, record.source_id, record.group, earlier and as_json(earlier))
+    return (position, *content, record.row, *named)
 
 
 def store_task(store: Store, project_id: int, task: Task) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, select
 
-from semievol.records import Candidate, Response
+from semievol.records import Candidate, Response, turns_of
 from semievol.selection.candidates import candidate_columns
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
@@ -38,11 +38,12 @@ def response_row(response: Response) -> dict[str, Any]:
 def candidate_rows(connection: Connection, round_: Round, found: Mapping[int, Candidate]) -> list[dict[str, Any]]:
     """Rows of `schema.candidates`, in the order of `found` (record key -> candidate), standing decisions included."""
     r = schema.records.c
-    mine = select(r.key, r.content_hash, r.split, r.question, r.options).where(r.version_id == round_.version_id)
+    columns = (r.key, r.content_hash, r.split, r.earlier, r.question, r.options)
+    mine = select(*columns).where(r.version_id == round_.version_id)
     about, flagged = {}, {}
-    for key, content, split, *text in connection.execute(mine):
+    for key, content, split, earlier, question, options in connection.execute(mine):
         if key in found:
-            about[key], flagged[key] = (content, split), suspicious(*text)
+            about[key], flagged[key] = (content, split), suspicious(question, options, turns_of(earlier))
     decisions = standing_for(connection, round_.project_id, (content for content, _ in about.values()))
     allowed = allowed_in(connection, round_.version_id, decisions)
     rows = []

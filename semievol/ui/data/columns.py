@@ -31,10 +31,11 @@ ROLE_HELP = {
     "context": "A passage that the question is about. It is placed before the question.",
     "group": "Records of one group (such as a patient or a document) always go into the same split.",
     "gold": "Known answers of unlabeled records, used for measuring only and never shown to a model.",
+    "earlier": "What was said before the question. Each of these turns becomes a turn of the prompt.",
 }
 WIDE = 20
-_WORDS = {"gold": "Hidden gold"}
-_MORE = ("context", "group", "gold")
+_WORDS = {"gold": "Hidden gold", "earlier": "Earlier turns"}
+_MORE = ("context", "group", "gold", "earlier")
 
 
 def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
@@ -47,14 +48,15 @@ def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
     for column, role in zip(st.columns(len(first)), first, strict=True):
         chosen[role] = _box(column, role, suggested, names, files)
     opened = any(getattr(suggested, role) for role in _MORE)
-    with st.expander("Context, groups, hidden gold", expanded=opened):
+    with st.expander("Context, groups, hidden gold, earlier turns", expanded=opened):
         for column, role in zip(st.columns(len(_MORE)), _MORE, strict=True):
             chosen[role] = _box(column, role, suggested, names, files)
     choices = suggested.choices if chosen["options"] is None else ()
     if choices:
         st.text(f"Options from the columns {', '.join(choices)}")
-    question, answer, options, identity, context, group, gold = (chosen[role] for role in ROLE_HELP)
-    return Columns(question or "", answer, options, identity, choices, context, group, gold)
+    return Columns(
+        chosen["question"] or "", choices=choices, **{role: chosen[role] for role in ROLE_HELP if role != "question"}
+    )
 
 
 def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str], files: str) -> str | None:

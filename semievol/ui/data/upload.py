@@ -15,6 +15,7 @@ import streamlit as st
 
 from semievol.errors import UserError
 from semievol.importing.build import Imported, check_tables
+from semievol.importing.doubts import shared_instruction
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.mapping import align
 from semievol.importing.remembered import count_from
@@ -73,7 +74,7 @@ def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed:
                 st.text(f"{split}: {table.notes[-1]}")
         settled = offer.settled(aligned, mapping) if offer else None
         task, hide_gold = columns.task(here, aligned, mapping, settled)
-        whole_task = instructed(task, _instruction(here.project))
+        whole_task = instructed(task, _instruction(here.project, shared_instruction(aligned)))
         kept: list[Split] = ["labeled"] if settled else []
         kept += offer.others(task, aligned, mapping) if offer else []
         share = _test_share([*aligned, *kept])
@@ -143,9 +144,12 @@ def _confirm(
             st.rerun()
 
 
-def _instruction(project: Project) -> str:
-    """The field for the task's instruction; it begins with the project's present one."""
+def _instruction(project: Project, shared: str) -> str:
+    """The field for the task's instruction; it begins with the project's present one, else with the system turn that
+    the conversations of the files share."""
     key, before = "instruction", project.task.instruction if project.task else ""
+    if shared and not before:
+        key, before = f"instruction_{hashlib.sha256(shared.encode()).hexdigest()[:12]}", shared
     unfinished.settle(key, before, (unfinished.current().choices.get(key), before))
     text = st.text_area(
         f"{INSTRUCTION} (optional)",

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from semievol.config import Config
-from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task
+from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task, turns_of
 from semievol.task.answers import LETTERS, allowed_answers
 from semievol.task.prompts import by_similarity, render
 from semievol.ui.shell.formats import MODEL_WORDS, confidence, percent, score
@@ -25,12 +25,17 @@ _EVERYDAY = frozenset(_COMMON.split())
 def of_line(line: pd.Series[Any]) -> Record:
     """The record on a line of `store.data.records.records_page`."""
     answer = None if pd.isna(line["answer"]) else str(line["answer"])
-    return Record(str(line["record_id"]), str(line["question"]), tuple(line["options"] or ()), answer, line["split"])
+    turns = turns_of(line["earlier"])
+    options = tuple(line["options"] or ())
+    return Record(str(line["record_id"]), str(line["question"]), options, answer, line["split"], earlier=turns)
 
 
 def question(task: Task, record: Record, answer: str | None = None) -> list[Node]:
-    """The question and, for multiple choice, its options; the option `answer` is marked."""
-    made = [node("question fold", record.question)]
+    """Earlier turns, the question and, for multiple choice, its options; the option `answer` is marked."""
+    made = [
+        group("row", node("chip", turn.role, tag="span"), node("", turn.content, tag="span")) for turn in record.earlier
+    ]
+    made.append(node("question fold", record.question))
     if record.options and task.kind == "multiple_choice":
         lines = []
         for letter, option in zip(LETTERS, record.options, strict=False):

@@ -1,0 +1,38 @@
+"""The forms in which tools and data sets keep their records, unfolded to plain columns.
+
+Each module knows one form: its `unfold` returns the table with columns `question`, `answer` or `earlier turns` added,
+or None where the table is something else. The original columns stay. Knows nothing of files, mappings or tasks.
+"""
+
+from __future__ import annotations
+
+from semievol.importing.forms import (
+    alpaca,
+    argilla,
+    conversations,
+    doccano,
+    label_studio,
+    lists,
+    passages,
+    prodigy,
+    squad,
+)
+from semievol.importing.table import Limits, Table
+
+FORMS = (
+    label_studio.unfold,
+    argilla.unfold,
+    prodigy.unfold,
+    doccano.unfold,
+    squad.unfold,
+    alpaca.unfold,
+    conversations.unfold,
+)
+"""Tried in this order; the first that knows the table unfolds it."""
+
+
+def unfold(table: Table, limits: Limits) -> Table:
+    """The table with the columns that its form adds. Then lists of one element become their element, and nested
+    passages become text."""
+    found = next((new for form in FORMS if (new := form(table, limits)) is not None), table)
+    return passages.flattened(lists.unwrapped(found, limits), limits)

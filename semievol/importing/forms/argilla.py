@@ -1,0 +1,145 @@
+"""Argilla's exports: records with fields, and responses of annotators to questions.
+
+Three shapes: columns `label.responses` and `label.responses.status` (a dataset of version 2), nested `fields` and
+`responses` (its JSON), and `annotation` beside `prediction` (version 1). Only submitted responses are answers; of
+several that of most annotators counts. Suggestions and predictions are no answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from semievol.importing.forms.unfolding import (
+    ANSWER,
+    DISAGREE,
+    TIED,
+    Tally,
+    Unreadable,
+    free_name,
+    hold,
+    majority,
+    parsed,
+    written,
+)
+from semievol.importing.table import Limits, Table
+
+_RESPONSES = ".responses"
+_ONE = "Keep one label per record."
+_SEVERAL = "Each record was asked several questions, of which one became the answer. Records"
+Said = Callable[[dict[str, str | None]], dict[str, list[Any]]]
+"""A row's cells -> question -> the submitted responses to it."""
+
+
+def unfold(table: Table, limits: Limits) -> Table | None:
+    """The table with `answer`, and the record's fields as columns; None where it is no export of Argilla."""
+    names = set(table.columns)
+    flat = [c[: -len(_RESPONSES)] for c in table.columns if c.endswith(_RESPONSES)]
+    if flat and any(f"{name}{_RESPONSES}.status" in names or f"{name}.suggestion" in names for name in flat):
+        return _unfold(table, flat, _flat(flat), limits)
+    if {"fields", "responses"} <= names and hold(table, "fields", _object):
+        asked = list(dict.fromkeys(name for cell in table.column("responses") for name in _object(cell) or {}))
+        return _unfold(table, asked, _nested, limits, fields="fields")
+    lists = [c for c in table.columns if f"{c}-suggestion" in names]
+    if lists:
+        return _unfold(
+            table, lists, lambda cells: {name: _submitted(parsed(cells[name], "[{")) for name in lists}, limits
+        )
+    if {"annotation", "prediction"} <= names and names & {"status", "annotation_agent", "inputs"}:
+        nested = "inputs" if "inputs" in names and hold(table, "inputs", _object) else None
+        return _unfold(table, ["annotation"], _legacy, limits, fields=nested)
+    return None
+
+
+def _unfold(table: Table, asked: list[str], said: Said, limits: Limits, fields: str | None = None) -> Table:
+    first = next(iter(asked), "")
+    inside = dict.fromkeys(name for cell in (table.column(fields) if fields else ()) for name in _object(cell) or {})
+    added = [*(name for name in inside if name != ANSWER), ANSWER]
+    own = {name: free_name(table, f"record {name}") for name in table.columns if name in added}
+    disagree, tied, several = Tally(), Tally(), Tally()
+
+    def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
+        given = said(cells)
+        answers = [_answer(value, f"{first}{_RESPONSES}") for value in given.get(first, [])]
+        answer, words = majority(answers)
+        if len(set(answers)) > 1:
+            (disagree if answer else tied).add(number, words)
+        if len(asked) > 1:
+            several.add(number, ", ".join(asked))
+        found = (_object(cells[fields]) if fields else None) or {}
+        yield [*(found.get(name) for name in inside if name != ANSWER), answer]
+
+    new = written(table, added, read, limits, renamed=own)
+    new.notes.append(
+        f'The file is an Argilla export: the answer is the response to "{first}". Suggestions are not answers.'
+    )
+    new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Argilla, or go on."))
+    new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Argilla."))
+    remedy = f'The answer is "{first}"; the others are: {", ".join(asked[1:])}. Export one question at a time.'
+    new.doubts.extend(several.doubt("several_questions", _SEVERAL, remedy))
+    return new
+
+
+def _flat(asked: list[str]) -> Said:
+    def said(cells: dict[str, str | None]) -> dict[str, list[Any]]:
+        found = {}
+        for name in asked:
+            values = _listed(cells.get(f"{name}{_RESPONSES}"))
+            states = _listed(cells.get(f"{name}{_RESPONSES}.status"))
+            pairs = (
+                zip(values, states, strict=True) if len(states) == len(values) else ((v, "submitted") for v in values)
+            )
+            found[name] = [value for value, state in pairs if state == "submitted" and value is not None]
+        return found
+
+    return said
+
+
+def _nested(cells: dict[str, str | None]) -> dict[str, list[Any]]:
+    return {name: _submitted(value) for name, value in (parsed(cells["responses"], "{") or {}).items()}
+
+
+def _legacy(cells: dict[str, str | None]) -> dict[str, list[Any]]:
+    answer = cells["annotation"]
+    gone = (cells.get("status") or "").casefold() in ("discarded", "default")
+    return {"annotation": [] if gone or not answer or not answer.strip() else [parsed(answer, "[") or answer]}
+
+
+def _submitted(given: Any) -> list[Any]:
+    """The values of submitted responses: a list of objects, or an object of lists."""
+    if isinstance(given, dict) and isinstance(given.get("value"), list):
+        values, states = given["value"], given.get("status")
+        states = states if isinstance(states, list) and len(states) == len(values) else ["submitted"] * len(values)
+        given = [{"value": value, "status": state} for value, state in zip(values, states, strict=True)]
+    given = given if isinstance(given, list) else [given]
+    fit = [one for one in given if isinstance(one, dict) and one.get("status", "submitted") in ("submitted", None)]
+    return [one["value"] for one in fit if one.get("value") is not None]
+
+
+def _answer(value: Any, column: str) -> str:
+    """A response as text. Raises `Unreadable` where it is several labels, or none."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict) and isinstance(value.get("label"), str):
+        value = value["label"]
+    if isinstance(value, list | dict):
+        several = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        reason = f"The annotator chose several labels: {', '.join(value)}." if several else "The response is no label."
+        raise Unreadable(column, reason, _ONE)
+    return str(value)
+
+
+def _listed(cell: str | None) -> list[Any]:
+    """The values of a list; a plain cell is one value."""
+    if not cell or not cell.strip():
+        return []
+    found = parsed(cell, "[")
+    return found if isinstance(found, list) else [cell]
+
+
+def _object(cell: str | None) -> dict[str, str | None] | None:
+    """The fields of an object as text; None where the cell is something else."""
+    found = parsed(cell, "{")
+    if not isinstance(found, dict):
+        return None
+    return {name: value if isinstance(value, str) else None for name, value in found.items()}

@@ -1,0 +1,67 @@
+"""Prodigy's exports: every task with the annotator's verdict `accept`, `reject` or `ignore` in the field "answer".
+
+The answer is the label, or the option that was chosen, of accepted tasks. Rejected and ignored ones have none. Tasks
+that mark passages of a text are rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from semievol.importing.forms.unfolding import ANSWER, Tally, Unreadable, free_name, parsed, written
+from semievol.importing.table import Limits, Table
+
+_MARKS = {"_input_hash", "_task_hash", "_view_id", "_timestamp", "_session_id", "_annotator_id"}
+_VERDICTS = ("accept", "reject", "ignore")
+_VERDICT = "verdict"
+_REJECTED = "Tasks that the annotator rejected or ignored, and that have no answer"
+
+
+def unfold(table: Table, limits: Limits) -> Table | None:
+    """The table with the label as `answer`, and the annotator's verdict under another name; None where it is no export
+    of Prodigy."""
+    if not _judged(table):
+        return None
+    texts = _by_number(table)
+    without = Tally()
+
+    def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
+        if cells[ANSWER] != "accept":
+            without.add(number, f"{cells[ANSWER]}: {cells.get('text') or ''}")
+            yield [None]
+            return
+        chosen = parsed(cells.get("accept"), "[")
+        if chosen is None and not (cells.get("label") or "").strip() and cells.get("spans"):
+            reason = "The task marks passages of the text, which is no answer to a question."
+            raise Unreadable("spans", reason, "Export a task of labels or choices.")
+        if isinstance(chosen, list):
+            if len(chosen) > 1:
+                reason = f"Several options were chosen: {', '.join(map(str, chosen))}."
+                raise Unreadable("accept", reason, "Keep one label per record.")
+            yield [texts.get(str(chosen[0]), str(chosen[0])) if chosen else None]
+        else:
+            yield [cells.get("label")]
+
+    new = written(table, [ANSWER], read, limits, renamed={ANSWER: free_name(table, _VERDICT)})
+    new.notes.append("The file is a Prodigy export: the answer is the label or the chosen option of accepted tasks.")
+    new.doubts.extend(
+        without.doubt("not_accepted", _REJECTED, "Move them to the unlabeled file to have them answered.")
+    )
+    return new
+
+
+def _judged(table: Table) -> bool:
+    """Whether "answer" holds verdicts, beside the marks that Prodigy gives its tasks."""
+    if ANSWER not in table.columns or not _MARKS & set(table.columns):
+        return False
+    return all(verdict in _VERDICTS for verdict in table.counts(ANSWER) if verdict)
+
+
+def _by_number(table: Table) -> dict[str, str]:
+    """Id -> text of the options, where ids are mere numbers."""
+    found: dict[str, str] = {}
+    for cell in table.counts("options") if "options" in table.columns else ():
+        for option in parsed(cell, "[") or []:
+            if isinstance(option, dict) and "id" in option and isinstance(option.get("text"), str):
+                found[str(option["id"])] = option["text"]
+    return found if found and all(name.isdecimal() for name in found) else {}

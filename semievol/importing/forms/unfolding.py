@@ -1,0 +1,113 @@
+"""What all forms share: reading JSON cells, and writing a table with more columns.
+
+Knows nothing of any one form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from semievol.importing.table import Doubt, Limits, Table, TableWriter, snippet
+
+QUESTION, ANSWER, EARLIER = "question", "answer", "earlier turns"
+SAMPLE = 50
+_SHOWN = 5
+
+
+class Unreadable(ValueError):
+    """Why a row cannot be read, in which column, and what to do."""
+
+    def __init__(self, column: str, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.column, self.reason, self.remedy = column, reason, remedy
+
+
+@dataclass
+class Tally:
+    """How many rows something is true of, and the first of them."""
+
+    rows: int = 0
+    examples: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, row: int, text: str) -> None:
+        self.rows += 1
+        if len(self.examples) < _SHOWN:
+            self.examples.append((row, snippet(text)))
+
+    def doubt(self, kind: str, what: str, remedy: str) -> list[Doubt]:
+        """The doubt about these rows; none where there are none. what: ends before the number."""
+        if not self.rows:
+            return []
+        return [Doubt(kind, self.rows, f"{what}: {self.rows:,}.", remedy, tuple(self.examples))]
+
+
+def written(
+    table: Table,
+    added: Sequence[str],
+    read: Callable[[int, dict[str, str | None]], Iterable[Sequence[str | None]]],
+    limits: Limits,
+    renamed: dict[str, str] | None = None,
+) -> Table:
+    """The table with the columns `added`, as `read` gives their cells for every row; a row can become several.
+
+    read: gets the physical row and the cells by column, and raises `Unreadable` for a row to reject. renamed: columns
+    that get another name, because the form adds a column of theirs.
+    """
+    columns = table.columns
+    new_names = [(renamed or {}).get(column, column) for column in columns]
+    kept = [place for place, name in enumerate(new_names) if name not in added]
+    writer = TableWriter(table, [*(new_names[place] for place in kept), *added], limits)
+    for number, cells in table.walk(columns):
+        try:
+            rows = list(read(number, dict(zip(columns, cells, strict=True))))
+        except Unreadable as error:
+            value = cells[columns.index(error.column)] if error.column in columns else ""
+            writer.reject(number, error.column, value, error.reason, error.remedy)
+        else:
+            for row in rows:
+                writer.add(number, [*(cells[place] for place in kept), *row])
+    return writer.finished()
+
+
+def free_name(table: Table, name: str) -> str:
+    """A name for a column that the table does not have yet."""
+    while name in table.columns:
+        name += "_"
+    return name
+
+
+def hold(table: Table, column: str, read: Callable[[str], object], share: float = 0.8) -> bool:
+    """Whether nearly all of the first cells that are not blank can be read so."""
+    held = [cell for cell in table.column(column, SAMPLE) if cell and cell.strip()]
+    return bool(held) and sum(read(cell) is not None for cell in held) >= share * len(held)
+
+
+def parsed(cell: str | None, opening: str) -> Any:
+    """The cell's JSON where it begins with one of the characters of `opening`; None where it is something else.
+
+    Numbers keep the form in which they are written.
+    """
+    start = (cell or "").lstrip()[:1]
+    if not cell or not start or start not in opening:
+        return None
+    try:
+        return json.loads(cell, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return None
+
+
+def majority(answers: Sequence[str]) -> tuple[str | None, str]:
+    """The answer that most annotators gave, None where two lead; and all of them in words."""
+    counts = Counter(answers).most_common()
+    words = ", ".join(f"{times} × {answer}" for answer, times in counts)
+    if not counts or (len(counts) > 1 and counts[0][1] == counts[1][1]):
+        return None, words
+    return counts[0][0], words
+
+
+DISAGREE = "Annotators disagree, and the answer of most of them was taken. Records"
+TIED = "As many annotators say one thing as another, so these records have no answer. Records"

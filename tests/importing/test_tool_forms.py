@@ -1,0 +1,226 @@
+"""Exports of annotation tools: who answered what becomes the answer, and what is no answer is refused by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from semievol.errors import UserError
+from semievol.importing.readers.read import read_table
+from semievol.importing.table import Table
+from semievol.records import earlier_turns
+
+Row = dict[str, Any]
+
+
+def read(*rows: Row) -> Table:
+    return read_table(json.dumps(list(rows)).encode(), "export.json")
+
+
+def answers(table: Table, question: str = "text") -> list[tuple[str | None, str | None]]:
+    return list(zip(table.column(question), table.column("answer"), strict=True))
+
+
+def doubts(table: Table) -> dict[str, int]:
+    return {doubt.kind: doubt.rows for doubt in table.doubts}
+
+
+def task(text: str, *choices: list[str] | None, data: Row | None = None) -> Row:
+    """A Label Studio task. choices: of every annotator; None for one who skipped it."""
+    made = [
+        {
+            "was_cancelled": chosen is None,
+            "result": [{"type": "choices", "from_name": "sentiment", "value": {"choices": chosen or []}}],
+        }
+        for chosen in choices
+    ]
+    return {"id": 1, "data": data or {"text": text}, "annotations": made, "predictions": []}
+
+
+def test_label_studio_takes_the_answer_of_most_annotators_and_leaves_ties_without_one() -> None:
+    table = read(
+        task("one", ["good"], ["bad"], ["good"]),
+        task("two", ["good"], ["bad"]),
+        task("three", ["good"], None),
+        task("four"),
+    )
+    assert answers(table) == [("one", "good"), ("two", None), ("three", "good"), ("four", None)]
+    assert doubts(table) == {"annotators_disagree": 1, "annotators_tied": 1}
+    assert table.doubts[1].examples == ((2, "1 × good, 1 × bad"),)
+
+
+def test_label_studio_refuses_several_labels_and_marked_passages_by_name() -> None:
+    spans = task("five")
+    spans["annotations"] = [{"result": [{"type": "labels", "value": {"start": 0, "end": 2, "labels": ["PER"]}}]}]
+    table = read(*[task("good", ["good"])] * 8, task("both", ["good", "bad"]), spans)
+    assert [(reject.row, reject.reason) for reject in table.rejected] == [
+        (9, "The annotator chose several labels: good, bad."),
+        (10, "The annotation marks passages of the text, which is no answer to a question."),
+    ]
+
+
+def test_label_studio_keeps_every_field_of_the_data() -> None:
+    table = read(*[task("", ["good"], data={"title": f"t {i}", "body": "b", "answer": "data"}) for i in range(3)])
+    assert (table.column("title"), table.column("body")) == (["t 0", "t 1", "t 2"], ["b"] * 3)
+    assert table.column("answer") == ["good"] * 3
+
+
+def test_label_studio_min_has_the_choice_in_a_column_of_the_question() -> None:
+    about = {"annotator": 1, "annotation_id": 5, "created_at": "x", "lead_time": 1.5}
+    table = read(*({"id": i, "text": f"t {i}", "mood": ["good", "bad"][i % 2], **about} for i in range(6)))
+    assert answers(table)[:2] == [("t 0", "good"), ("t 1", "bad")]
+    several = read(
+        *({"id": i, "text": f"t {i}", "mood": {"choices": ["good"]}, **about} for i in range(6)),
+        {"id": 7, "text": "t", "mood": {"choices": ["good", "bad"]}, **about},
+    )
+    assert answers(several)[0] == ("t 0", "good")
+    assert [reject.reason for reject in several.rejected] == ["The annotator chose several labels: good, bad."]
+
+
+NESTED = {"fields": {"text": "one"}, "responses": {"label": [{"value": "good", "status": "submitted", "user_id": "u"}]}}
+FLAT = {"text": "one", "label.responses": ["bad", "good"], "label.responses.status": ["draft", "submitted"]}
+FEEDBACK = {
+    "text": "one",
+    "label": [{"user_id": "u", "value": "good", "status": "submitted"}],
+    "label-suggestion": "bad",
+}
+PARQUET = {"text": "one", "label": {"value": ["good"], "status": ["submitted"]}, "label-suggestion": "bad"}
+OLD = {"inputs": {"text": "one"}, "annotation": "good", "prediction": [["bad", 0.9]], "status": "Validated"}
+MINE = {"text": "one", "annotation": ["good"], "prediction": None, "status": "Validated", "annotation_agent": "me"}
+
+
+@pytest.mark.parametrize("row", [NESTED, FLAT, FEEDBACK, PARQUET, OLD, MINE])
+def test_argilla_takes_submitted_responses_in_every_shape(row: Row) -> None:
+    assert answers(read(row)) == [("one", "good")]
+
+
+def test_argilla_leaves_ties_and_unanswered_records_without_an_answer() -> None:
+    tied = {"text": "t", "label.responses": ["bad", "good"], "label.responses.status": ["submitted", "submitted"]}
+    pending = {"text": "p", "label.responses": None, "label.responses.status": None}
+    both = {"text": "b", "label.responses": [["bad", "good"]], "label.responses.status": ["submitted"]}
+    table = read(tied, pending, both)
+    assert answers(table) == [("t", None), ("p", None)]
+    assert doubts(table) == {"annotators_tied": 1}
+    assert [reject.reason for reject in table.rejected] == ["The annotator chose several labels: bad, good."]
+
+
+def test_an_argilla_record_that_nobody_validated_has_no_answer() -> None:
+    assert answers(read(OLD | {"status": "Default"})) == [("one", None)]
+
+
+def judged(text: str, verdict: str, **others: Any) -> Row:
+    return {"text": text, "answer": verdict, "_input_hash": 1, "_task_hash": 2, **others}
+
+
+def test_prodigy_takes_the_label_of_accepted_tasks_only() -> None:
+    table = read(judged("a", "accept", label="X"), judged("b", "reject", label="X"), judged("c", "ignore", label="Y"))
+    assert answers(table) == [("a", "X"), ("b", None), ("c", None)]
+    assert table.column("verdict") == ["accept", "reject", "ignore"]
+    assert doubts(table) == {"not_accepted": 2}
+
+
+def test_prodigy_takes_the_chosen_option_by_its_name() -> None:
+    named = [{"id": "pos", "text": "Positive"}, {"id": "neg", "text": "Negative"}]
+    numbered = [{"id": 0, "text": "Positive"}, {"id": 1, "text": "Negative"}]
+    assert answers(read(judged("a", "accept", accept=["pos"], options=named))) == [("a", "pos")]
+    assert answers(read(judged("a", "accept", accept=[1], options=numbered))) == [("a", "Negative")]
+    several = read(*[judged("a", "accept", accept=["pos"])] * 3, judged("b", "accept", accept=["pos", "neg"]))
+    assert [reject.reason for reject in several.rejected] == ["Several options were chosen: pos, neg."]
+
+
+def test_marked_passages_are_refused_by_name() -> None:
+    spans = {"spans": [{"start": 0, "end": 1, "label": "PER"}]}
+    with pytest.raises(UserError, match="marks passages of the text"):
+        read(judged("a", "accept", **spans))
+    with pytest.raises(UserError, match="mark passages of the text"):
+        read({"id": 1, "text": "a", "label": [[0, 1, "PER"]]})
+
+
+def test_doccano_takes_the_one_label_of_a_text() -> None:
+    rows = [{"id": i, "text": f"t {i}", "label": ["A"], "Comments": []} for i in range(5)]
+    table = read(*rows, {"id": 6, "text": "n", "label": []}, {"id": 7, "text": "m", "label": ["A", "B"]})
+    assert answers(table)[-2:] == [("t 4", "A"), ("n", None)]
+    assert [reject.reason for reject in table.rejected] == ["The text has several labels: A, B."]
+
+
+@pytest.mark.parametrize("cell", ['["a"]', "['a']", "[ 'a' ]"])
+def test_a_list_of_one_element_is_the_element(cell: str) -> None:
+    table = read_table(
+        f'text,tags\nx,{json.dumps(cell)[:0]}"{cell.replace(chr(34), chr(34) * 2)}"\ny,[]\n'.encode(), "a.csv"
+    )
+    assert table.column("tags") == ["a", None]
+
+
+def test_lists_of_several_elements_and_other_texts_stay_as_they_are() -> None:
+    assert read_table(b"text,tags\n[x],\"['a', 'b']\"\ny,\"['c', 'd']\"\n", "a.csv").rows[0] == ["[x]", "['a', 'b']"]
+
+
+def test_openai_parts_are_joined_and_an_answer_by_a_tool_is_refused() -> None:
+    def said(role: str, content: Any, **others: Any) -> Row:
+        return {"role": role, "content": content, **others}
+
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    call = said("assistant", None, tool_calls=[{"id": "c"}])
+    good = {"messages": [said("user", parts), said("assistant", "yes")]}
+    table = read(
+        *[good] * 6,
+        {"messages": [said("user", "q"), call]},
+        {"messages": [said("user", [{"type": "image_url", "image_url": {}}]), said("assistant", "a")]},
+        {"messages": [said("assistant", "Hi"), said("user", "q"), call, said("tool", "r"), said("assistant", "no")]},
+    )
+    assert answers(table, "question") == [("one\ntwo", "yes")] * 6 + [("q", "no")]
+    assert [reject.reason for reject in table.rejected] == [
+        "The answer is a tool call.",
+        "A turn holds something that is not text (image_url).",
+    ]
+    assert doubts(table) == {"tool_turns": 2, "opening_left_out": 1}
+
+
+def test_system_turns_that_differ_stay_with_their_conversation() -> None:
+    def asked(system: str) -> Row:
+        return {"messages": [{"role": r, "content": c} for r, c in (("system", system), ("user", "q"))]}
+
+    table = read(asked("Be brief."), asked("Be kind."))
+    assert table.instruction == ""
+    assert [[turn.content for turn in earlier_turns(cell)] for cell in table.column("earlier turns")] == [
+        ["Be brief."],
+        ["Be kind."],
+    ]
+
+
+def test_alpaca_with_history_and_system() -> None:
+    table = read(
+        {"instruction": "And now?", "input": "", "output": "ok", "system": "Be.", "history": [["Hi", "Hello"]]}
+    )
+    assert table.instruction == "Be."
+    assert [turn.content for turn in earlier_turns(table.column("earlier turns")[0])] == ["Hi", "Hello"]
+
+
+def test_articles_of_squad_become_a_row_for_each_question() -> None:
+    asked = [
+        {"id": "a", "question": "Where?", "answers": [{"text": "Rome", "answer_start": 3}]},
+        {"id": "b", "question": "When?", "answers": [], "is_impossible": True},
+    ]
+    article = {"title": "T", "paragraphs": [{"context": "In Rome.", "qas": asked}]}
+    table = read_table(json.dumps({"version": "2", "data": [article]}).encode(), "squad.json")
+    assert answers(table, "question") == [("Where?", "Rome"), ("When?", None)]
+    assert table.column("context") == ["In Rome."] * 2
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"title": ["T", "U"], "sentences": [["One.", " Two."], ["Three."]]},
+        [["T", ["One.", " Two."]], ["U", ["Three."]]],
+        [{"title": "T", "text": "One. Two."}, {"title": "U", "text": "Three."}],
+    ],
+)
+def test_nested_passages_become_readable_text(context: Any) -> None:
+    table = read({"question": "q", "answer": "a", "context": context})
+    assert table.column("context") == ["T\nOne. Two.\n\nU\nThree."]
+
+
+def test_passages_that_cannot_be_read_stay_as_they_are() -> None:
+    assert read({"question": "q", "context": {"x": 1}}).column("context") == ['{"x": 1}']
