@@ -16,6 +16,7 @@ FLOORS: dict[str, int] = {
     "semievol.charts": 1,
     "semievol.task": 1,
     "semievol.importing": 1,
+    "semievol.annotation": 1,
     "semievol.selection": 1,
     "semievol.evidence": 1,
     "semievol.method.confidence": 1,

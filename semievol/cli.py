@@ -23,7 +23,7 @@ from semievol.errors import UserError
 from semievol.export import FORMS, backup, export, restoring
 from semievol.export.files import table as write_table
 from semievol.importing.readers.overrides import per_file
-from semievol.jobs import intake, launch, models
+from semievol.jobs import elsewhere, intake, launch, models
 from semievol.jobs.summary import summary
 from semievol.records import STAGES, Kind, Split
 from semievol.store.data import projects
@@ -128,6 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     option("project", metavar="PROJECT")
     option("--what", choices=FORMS, required=True)
     option("--out", type=Path, required=True)
+    option = verb("decisions", _decisions, "bring home what a team decided in another tool").add_argument
+    option("what", choices=("import",))
+    option("project", metavar="PROJECT")
+    option("file", type=Path, metavar="FILE", help="JSON export of Label Studio, Argilla or Prodigy")
+    option("--by", required=True, metavar="NAME", help="who signs the decisions")
+    option("--round", type=_id, metavar="ID", help="the round that was reviewed (default: the newest)")
+    option("--replace", action="store_true", help="also overrule decisions that were made here")
+    option("--dry-run", action="store_true", help="only say what would be stored")
     option = verb("backup", _backup, "write the whole workspace to one file").add_argument
     option("--out", type=Path, required=True, metavar="F", help=f"a new file, ending in {backup.ENDING}")
     option = verb("restore", _restore, "put a backup in the place of this workspace").add_argument
@@ -318,6 +326,15 @@ def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
         written = export(store, project, chosen.what, chosen.out, watch=bars.show, left_out=notes)
     result = {"project": project.name, "what": chosen.what, "out": str(written)}
     return 0, result | ({"left_out": notes} if notes else {}), "\n".join([f"Written: {written}", *notes])
+
+
+def _decisions(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    project = projects.find_project(store, chosen.project)
+    with terminal.Bars() as bars:
+        result, lines = elsewhere.from_file(
+            store, project, chosen.file, chosen.by, chosen.round, chosen.replace, chosen.dry_run, bars.show
+        )
+    return 0, {"project": project.name} | result, "\n".join(lines)
 
 
 def _backup(store: Store, chosen: argparse.Namespace) -> _Outcome:

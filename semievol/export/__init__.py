@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from semievol.annotation.tools import TOOLS
 from semievol.errors import UserError
-from semievol.export import adapter, archive, files, report, tables
+from semievol.export import adapter, archive, files, report, review, tables
 from semievol.progress import Watch, unwatched
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -18,7 +19,7 @@ from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.store.runs.rounds import Round
 
-FORMS = ("candidates", "selection", "training", "adapter", "merged", "report", "archive")
+FORMS = ("candidates", "selection", "training", "adapter", "merged", "report", "archive", *TOOLS)
 _FILE_NAMES = {
     "candidates": "candidates.csv",
     "selection": "selection.jsonl",
@@ -43,12 +44,13 @@ def export(
     """Writes one of `FORMS` to `out` and returns the path; nothing half-written is ever left there.
 
     out: its ending chooses the format (CSV, TSV, JSONL, JSON, Parquet, XLSX; .html; a folder or .zip for the adapter;
-    .zip for the archive). If it is a folder, a file of a fitting name is written into it; an existing file is refused.
+    .zip for the archive; for a tool for annotation a folder, a .zip, or one file with the records alone). If it is a
+    folder, a file of a fitting name is written into it; an existing file is refused.
     round_id, run_id: without them the newest that has something to export; `adapter.choose` says which adapter that is,
     and so do the README and the manifest beside it.
     form: of training data: chat, alpaca or sharegpt; without it taken from the name (`train.alpaca.json`), else chat.
-    watch: called with the progress of an archive. left_out: gets sentences about what an archive leaves out, and about
-    control tokens that are left in training data.
+    watch: called with the progress of an archive. left_out: gets sentences about what an archive or the records for a
+    tool leave out, and about control tokens that are left in training data.
     """
     if what not in FORMS:
         raise UserError(f'There is no export "{what}".', "--what", f"Choose one of: {', '.join(FORMS)}.")
@@ -64,12 +66,15 @@ def export(
         written, missing = archive.write(store, project, out, watch=watch)
         (left_out if left_out is not None else []).extend(missing)
         return written
+    if what in TOOLS:
+        chosen = round_with(store, project, round_id, results.has_candidates, "candidates")
+        return review.write(store, chosen, TOOLS[what], out, left_out if left_out is not None else [])
     if what in ("candidates", "report"):
-        chosen = _round(store, project, round_id, results.has_candidates, "candidates")
+        chosen = round_with(store, project, round_id, results.has_candidates, "candidates")
         if what == "report":
             return files.text(out, report.page(store, project, chosen), (".html", ".htm"))
         return files.table(out, tables.candidates(store, chosen))
-    chosen = _round(store, project, round_id, selections.selections, "frozen selection")
+    chosen = round_with(store, project, round_id, selections.selections, "frozen selection")
     number = selections.selections(store, chosen.id)[-1]["number"]
     if what == "selection":
         return files.table(out, tables.selection(store, project, chosen, number))
@@ -79,7 +84,7 @@ def export(
     return files.table(out, tables.training(store, project, chosen, number, form))
 
 
-def _round(
+def round_with(
     store: Store, project: Project, round_id: int | None, has: Callable[[Store, int], object], wanted: str
 ) -> Round:
     """The newest round, or the one with this id, for which `has` finds something."""

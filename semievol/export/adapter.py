@@ -7,8 +7,6 @@ reads. They hold no path of this machine.
 from __future__ import annotations
 
 import json
-import shutil
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -89,22 +87,7 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
 
 def write(adapter: Adapter, out: Path) -> Path:
     """Writes the adapter to `out`, a new folder or, if its name ends in .zip, an archive."""
-    with files.whole(out) as partial:
-        if out.suffix.lower() == ".zip":
-            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, content in _members(adapter):
-                    if isinstance(content, Path):
-                        archive.write(content, f"{out.stem}/{name}")
-                    else:
-                        archive.writestr(f"{out.stem}/{name}", content)
-        else:
-            partial.mkdir()
-            for name, content in _members(adapter):
-                if isinstance(content, Path):
-                    shutil.copyfile(content, partial / name)
-                else:
-                    (partial / name).write_bytes(content)
-    return out
+    return files.folder(out, _members(adapter))
 
 
 def _checked(

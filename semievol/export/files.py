@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,9 +72,30 @@ def text(out: Path, content: str, endings: Sequence[str]) -> Path:
 
 def table(out: Path, rows: Sequence[Row]) -> Path:
     """Writes rows of equal keys in the format of the name's ending. Lists and dicts are JSON text in flat formats."""
-    write = _WRITERS[_ending(out, tuple(_WRITERS))]
+    write = _WRITERS[_ending(out, TABLES)]
     with whole(out) as path:
         write(path, rows)
+    return out
+
+
+def folder(out: Path, members: Sequence[tuple[str, Path | bytes]]) -> Path:
+    """Writes files, given by their name in the folder and a file or bytes, to a new folder or, if its name ends in
+    .zip, an archive of one folder."""
+    with whole(out) as partial:
+        if out.suffix.lower() == ".zip":
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, content in members:
+                    if isinstance(content, Path):
+                        archive.write(content, f"{out.stem}/{name}")
+                    else:
+                        archive.writestr(f"{out.stem}/{name}", content)
+        else:
+            for name, content in members:
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(content, Path):
+                    shutil.copyfile(content, partial / name)
+                else:
+                    (partial / name).write_bytes(content)
     return out
 
 
@@ -171,3 +193,5 @@ _WRITERS: dict[str, Callable[[Path, Sequence[Row]], None]] = {
     ".parquet": _write_parquet,
     ".xlsx": _write_xlsx,
 }
+TABLES = tuple(_WRITERS)
+"""Endings of the formats of `table`."""

@@ -8,10 +8,12 @@ decisions are stored; decisions that were taken back are not to be given.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import pandas as pd
 
-from semievol.records import Decision
+from semievol.records import Action, Decision, Task
+from semievol.task.answers import same
 
 ASSERTS = ("accept", "edit")
 """Actions that assert an answer."""
@@ -50,6 +52,23 @@ def standing_decision(
 ) -> Decision | None:
     """The decision on one content that counts for a candidate with this answer; allowed: see `effective`."""
     return next((d for d in reversed(effective(decisions, allowed)) if applies(d, answer)), None)
+
+
+class Decided(Protocol):
+    """A decision, or something that is to become one."""
+
+    @property
+    def action(self) -> Action: ...
+
+    @property
+    def answer(self) -> str | None: ...
+
+
+def same_effect(task: Task, one: Decided, other: Decided) -> bool:
+    """Whether two decisions about the same candidate come to the same."""
+    if one.answer is not None and other.answer is not None:
+        return same(task, one.answer, other.answer)
+    return (one.action, one.answer) == (other.action, other.answer)
 
 
 def asserted_answer(action: str, decided_answer: str | None, answer: str | None) -> str | None:

@@ -59,6 +59,8 @@ class Content:
     """Line number -> position of its first byte that is not valid text; filled while `lines` is read."""
     watch: Watch | None = None
     """Called with the number of bytes that were read of a file on disk."""
+    whole: bool = False
+    """Whether records are read whole (`ReadAs.whole`)."""
 
     @property
     def encoding_name(self) -> str:

@@ -47,11 +47,15 @@ _BINARY = (".xlsx", ".parquet")
 
 @dataclass(frozen=True)
 class ReadAs:
-    """sheet: of a workbook. encoding: one of `ENCODINGS`. delimiter: one character. None means as it is found."""
+    """sheet: of a workbook. encoding: one of `ENCODINGS`. delimiter: one character. None means as it is found.
+
+    whole: the records of a JSON file are not taken apart; each is a cell, as it is written.
+    """
 
     sheet: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    whole: bool = False
 
 
 AS_FOUND = ReadAs()

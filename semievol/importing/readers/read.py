@@ -65,7 +65,8 @@ def read_table(
     An untrusted file is read by `sandbox.read_contained`.
     Raises UserError where the file as a whole cannot be used; single bad rows are in `Table.rejected`.
     """
-    return unfold(_read(source, name, read_as, limits, watch), limits)
+    table = _read(source, name, read_as, limits, watch)
+    return table if read_as.whole else unfold(table, limits)
 
 
 def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watch: Watch | None) -> Table:
@@ -73,6 +74,7 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     ending = next((e for e in ENDINGS if content.name.lower().endswith(e)), None)
     if ending is None:
         raise UserError("The format of the file cannot be told from the ending of its name.", content.name, _KNOWN)
+    content.whole = read_as.whole
     head = content.head()
     if head.startswith(b"PK\x03\x04"):
         if ending != ".xlsx":

@@ -15,6 +15,8 @@ from semievol.errors import UserError
 from semievol.importing.readers.content import SAVE_AS_UTF8, Content
 from semievol.importing.table import Limits, Table, TableWriter, check_columns
 
+OBJECT = "object"
+"""Name of the only column where records are read whole (`ReadAs.whole`)."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_PER_LINE = "Write one JSON object per line, or one array of objects in a .json file."
 _GATHERED = 1_024
@@ -140,6 +142,7 @@ class _Reading:
         form = f"JSON, {content.encoding_name}"
         file = Table(content.name, notes=content.notes, form=form, read_as=content.read_as, guessed=content.guessed)
         self.writer = TableWriter(file, limits=limits)
+        self.whole = content.whole
         self.nested: dict[str, None] = {}
         self.columns: dict[str, None] = {}
         self.keys: Counter[int] = Counter()
@@ -178,6 +181,8 @@ class _Reading:
         end = _DECODER.raw_decode(text, 0)[1]
         if _skip(text, end) < len(text):
             raise json.JSONDecodeError("Extra data", text, end)
+        if self.whole:
+            return {OBJECT: text}
         record: dict[str, str | None] = {}
         for key, decoded, start, end in _fields(text, 0):
             if not key.strip():

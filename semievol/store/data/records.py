@@ -159,15 +159,21 @@ def find_record(connection: Connection, version_id: int, record_id: str) -> tupl
 def find_records(connection: Connection, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
     """Records by id, in the order of `ids`. Raises UserError for the first that the version does not have."""
     wanted = list(ids)
-    found: dict[str, Record] = {}
-    for some in in_parts(wanted):
-        mine = (schema.records.c.version_id == version_id, schema.records.c.record_id.in_(some))
-        rows = connection.execute(select(*RECORD).where(*mine))
-        found |= {row.record_id: as_record(row) for row in rows}
+    found = known_records(connection, version_id, wanted)
     for record_id in wanted:
         if record_id not in found:
             raise _unknown(record_id)
     return {record_id: found[record_id] for record_id in wanted}
+
+
+def known_records(connection: Connection, version_id: int, ids: Iterable[str]) -> dict[str, Record]:
+    """Those of these records that the version has, by id, in no order."""
+    found: dict[str, Record] = {}
+    for some in in_parts(dict.fromkeys(ids)):
+        mine = (schema.records.c.version_id == version_id, schema.records.c.record_id.in_(some))
+        rows = connection.execute(select(*RECORD).where(*mine))
+        found |= {row.record_id: as_record(row) for row in rows}
+    return found
 
 
 def _unknown(record_id: str) -> UserError:

@@ -156,7 +156,12 @@ def get(store: Store, review_id: int) -> Review:
 def list_reviews(store: Store, round_id: int) -> list[Review]:
     """The round's reviews, oldest first."""
     with store.read() as connection:
-        return _load(connection, _v.round_id == round_id)
+        return reviews_in(connection, round_id)
+
+
+def reviews_in(connection: Connection, round_id: int) -> list[Review]:
+    """As `list_reviews`, inside the caller's transaction."""
+    return _load(connection, _v.round_id == round_id)
 
 
 def _load(connection: Connection, where: Any) -> list[Review]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from semievol.records import Decision, Task
+from semievol.records import Decision
+from semievol.selection.decisions import same_effect
 from semievol.store.decisions import history
 from semievol.store.results import results
-from semievol.task.answers import same
 from semievol.ui.selection import desk
 from semievol.ui.shell import formats, parts, state
 from semievol.ui.shell.state import Place
@@ -29,7 +29,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     since = history.since(here.store, here.project.id, seen, made.content_hash, not_by=desk.marks())
     gone = {entry.undoes for entry in since}
     others = [entry for entry in since if entry.id not in gone and entry.action not in ("undo", "skip")]
-    others = [entry for entry in others if not _alike(here.task, entry, made)]
+    others = [entry for entry in others if not same_effect(here.task, entry, made)]
     if others:
         _keep(here, others, made)
 
@@ -68,7 +68,7 @@ def _overruled(here: Place) -> bool:
     new = False
     for own, entry in found:
         took_back = entry.action == "undo" and entry.undoes == own.id
-        differs = entry.action not in ("undo", "skip") and not _alike(here.task, entry, own)
+        differs = entry.action not in ("undo", "skip") and not same_effect(here.task, entry, own)
         if took_back or (differs and entry.id not in gone):
             _keep(here, [entry], own)
             new = True
@@ -92,13 +92,6 @@ def _who(entry: Decision) -> str:
     if entry.reviewer and entry.reviewer == state.reviewer():
         return f"{entry.reviewer} (you, in another window)"
     return entry.reviewer or "somebody else"
-
-
-def _alike(task: Task, one: Decision, other: Decision) -> bool:
-    """Whether two decisions have the same effect."""
-    if one.answer is not None and other.answer is not None:
-        return same(task, one.answer, other.answer)
-    return (one.action, one.answer) == (other.action, other.answer)
 
 
 def _words(entry: Decision) -> str:

@@ -1,0 +1,124 @@
+"""Argilla: a folder that `rg.Dataset.from_disk` loads; responses from its records, flattened or not.
+
+https://docs.argilla.io/latest/how_to_guides/import_export/, https://docs.argilla.io/latest/reference/argilla/records/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from semievol.annotation.passing import INSTEAD, Json, Returned, Suggestion, Voice, as_json, choices, from_marks, marks
+from semievol.records import Task
+from semievol.task.answers import LETTERS
+
+NAME, RECORDS = "Argilla", "records.json"
+_ANSWER, _INSTEAD, _QUESTION, _OPTIONS = "answer", "instead", "question", "options"
+_MARKS = ("record_id", "content_hash", "record_options", "suggested_answer")
+
+
+def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
+    """File name -> content, as `Dataset.to_disk` writes them: the dataset, its settings, its records."""
+    most = max((len(suggestion.record.options) for suggestion in suggestions), default=0)
+    dataset = {"name": "semievol_review", "status": "draft", "allow_extra_metadata": True}
+    return {
+        ".argilla/dataset.json": as_json(dataset),
+        ".argilla/settings.json": as_json(_settings(task, most)),
+        RECORDS: as_json([_record(task, suggestion) for suggestion in suggestions]),
+    }
+
+
+def recognises(found: Json) -> bool:
+    """Whether it is a record of Argilla, flattened or not."""
+    return {"fields", "responses"} <= set(found) or f"{_ANSWER}.suggestion" in found or f"{_ANSWER}.responses" in found
+
+
+def returned(found: Json) -> Returned:
+    """A record with its responses."""
+    if isinstance(found.get("fields"), dict):
+        voices = _nested_voices(found)
+        return from_marks(_object(found.get("metadata")), found["fields"].get(_QUESTION), voices)
+    kept = {name: found.get(name, found.get(f"metadata.{name}")) for name in _MARKS}
+    return from_marks(kept, found.get(_QUESTION), _voices(_flat(found, _ANSWER), _flat(found, _INSTEAD)))
+
+
+def _settings(task: Task, most: int) -> Json:
+    """Fields and questions. most: the largest number of options that a record has."""
+    if task.kind == "multiple_choice":
+        labels: Sequence[str] = LETTERS[:most]
+    else:
+        labels = task.labels
+    plain = {"type": "text", "use_markdown": False}
+    fields = [{"name": _QUESTION, "title": "Question", "required": True, "settings": plain}]
+    if task.kind == "multiple_choice":
+        fields.append({"name": _OPTIONS, "title": "Options", "required": False, "settings": plain})
+    return {
+        "guidelines": task.instruction or None,
+        "allow_extra_metadata": True,
+        "distribution": {"strategy": "overlap", "min_submitted": 1},
+        "fields": fields,
+        "questions": [
+            _question(_ANSWER, "Answer", labels if task.closed else (), required=True),
+            _question(_INSTEAD, "Or say instead", tuple(INSTEAD), required=False),
+        ],
+        "vectors": [],
+        "metadata": [],
+        "mapping": None,
+    }
+
+
+def _question(name: str, title: str, labels: Sequence[str], required: bool) -> Json:
+    settings: Json = {"type": "text", "use_markdown": False}
+    if labels:
+        options = [{"value": label, "text": label} for label in labels]
+        settings = {"type": "label_selection", "options": options, "visible_options": None}
+    return {"name": name, "title": title, "description": None, "required": required, "settings": settings}
+
+
+def _record(task: Task, suggestion: Suggestion) -> Json:
+    record = suggestion.record
+    fields = {_QUESTION: record.question}
+    if record.options and task.kind == "multiple_choice":
+        fields[_OPTIONS] = "\n".join(choices(task, record).values())
+    suggested: Json = {}
+    if suggestion.answer is not None:
+        suggested = {_ANSWER: {"value": suggestion.answer, "score": suggestion.score, "agent": "SemiEvol Studio"}}
+    about: Json = {"id": record.id, "fields": fields, "metadata": marks(suggestion)}
+    return about | {"suggestions": suggested, "responses": {}, "vectors": {}, "status": "pending"}
+
+
+def _nested_voices(found: Json) -> list[Voice]:
+    """The voices of a record that is not flattened. Its responses do not say whether they were submitted; those of a
+    record that is completed count."""
+    given = _object(found.get("responses"))
+    said: dict[str, dict[str, tuple[Any, str]]] = {}
+    for name in (_ANSWER, _INSTEAD):
+        rows = [one for one in given.get(name) or () if isinstance(one, dict)]
+        status = "submitted" if found.get("status") == "completed" else "draft"
+        said[name] = {str(one.get("user_id")): (one.get("value"), str(one.get("status") or status)) for one in rows}
+    return _voices(said[_ANSWER], said[_INSTEAD])
+
+
+def _flat(found: Json, question: str) -> dict[str, tuple[Any, str]]:
+    """Annotator -> (value, status) of the responses to a question, which stand in three columns."""
+    columns = [found.get(f"{question}.responses{part}") or [] for part in ("", ".users", ".status")]
+    return {str(user): (value, str(status)) for value, user, status in zip(*columns, strict=False)}
+
+
+def _voices(answers: Mapping[str, tuple[Any, str]], instead: Mapping[str, tuple[Any, str]]) -> list[Voice]:
+    """A voice for each annotator who submitted or discarded a response; drafts say nothing yet."""
+    voices = []
+    for annotator in dict.fromkeys([*answers, *instead]):
+        statuses = {given[annotator][1] for given in (answers, instead) if annotator in given}
+        answer, other = (given[annotator][0] if annotator in given else None for given in (answers, instead))
+        if "discarded" in statuses:
+            voices.append(Voice(annotator, "skip"))
+        elif "submitted" in statuses and other in INSTEAD:
+            voices.append(Voice(annotator, INSTEAD[other]))
+        elif "submitted" in statuses and isinstance(answer, str):
+            voices.append(Voice(annotator, "answer", answer))
+    return voices
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,129 @@
+"""Label Studio: tasks with predictions and a labeling configuration; annotations from its JSON and JSON-MIN exports.
+
+https://labelstud.io/guide/predictions, https://labelstud.io/guide/export, https://labelstud.io/tags/choices
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from semievol.annotation.passing import INSTEAD, Json, Returned, Suggestion, Voice, as_json, choices, from_marks, marks
+from semievol.records import Task
+
+NAME, RECORDS = "Label Studio", "tasks.json"
+_ANSWER, _INSTEAD, _QUESTION, _CHOICES = "answer", "instead", "question", "choices"
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold."""
+
+
+def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
+    """File name -> content: the tasks and the labeling configuration."""
+    tasks = [_task(task, suggestion) for suggestion in suggestions]
+    return {RECORDS: as_json(tasks), "labeling_config.xml": config(task).encode()}
+
+
+def config(task: Task) -> str:
+    """The labeling configuration: the question, the answers, and what can be said instead of an answer."""
+    to = f'toName="{_QUESTION}"'
+    if not task.closed:
+        answers = [f'  <TextArea name="{_ANSWER}" {to} rows="3" maxSubmissions="1" editable="true"/>']
+    elif _in_data(task):
+        answers = [f'  <Choices name="{_ANSWER}" {to} choice="single" value="${_CHOICES}"/>']
+    else:
+        labels = [f"    <Choice value={_attribute(label)}/>" for label in task.labels]
+        answers = [f'  <Choices name="{_ANSWER}" {to} choice="single">', *labels, "  </Choices>"]
+    # A value that begins with a dollar sign would be taken for the name of a field.
+    header = [f"  <Header value={_attribute(f'Task: {task.instruction}')}/>"] if task.instruction else []
+    instead = [f'    <Choice value="{words}"/>' for words in INSTEAD]
+    lines = [*header, f'  <Text name="{_QUESTION}" value="${_QUESTION}"/>', *answers]
+    lines += [f'  <Choices name="{_INSTEAD}" {to} choice="single" showInline="true">', *instead, "  </Choices>"]
+    return "\n".join(["<View>", *lines, "</View>", ""])
+
+
+def recognises(found: Json) -> bool:
+    """Whether it is a task of a JSON export, or an annotation of a JSON-MIN export."""
+    return (isinstance(found.get("data"), dict) and "annotations" in found) or {"annotation_id", "annotator"} <= set(
+        found
+    )
+
+
+def returned(found: Json) -> Returned:
+    """A task with its annotations, or, of a JSON-MIN export, with one."""
+    if "data" not in found:
+        said = {name: _values(found.get(name)) for name in (_ANSWER, _INSTEAD)}
+        return from_marks(found, found.get(_QUESTION), _voice(found.get("annotator"), said))
+    voices: list[Voice] = []
+    for annotation in sorted(_objects(found.get("annotations")), key=_written):
+        if annotation.get("was_cancelled"):
+            voices.append(Voice(_name(annotation.get("completed_by")), "skip"))
+            continue
+        results = _objects(annotation.get("result"))
+        said = {
+            name: [text for one in results if one.get("from_name") == name for text in _values(one.get("value"))]
+            for name in (_ANSWER, _INSTEAD)
+        }
+        voices += _voice(annotation.get("completed_by"), said)
+    data = found["data"] if isinstance(found["data"], dict) else {}
+    return from_marks(data, data.get(_QUESTION), voices)
+
+
+def _task(task: Task, suggestion: Suggestion) -> Json:
+    record = suggestion.record
+    shown = choices(task, record)
+    data: Json = {_QUESTION: record.question, **marks(suggestion)}
+    if _in_data(task):
+        data[_CHOICES] = [{"value": text} for text in shown.values()]
+    if suggestion.answer is None:
+        return {"data": data}
+    value = {"choices": [shown.get(suggestion.answer, suggestion.answer)]} if task.closed else {}
+    result = {"from_name": _ANSWER, "to_name": _QUESTION, "type": "choices" if task.closed else "textarea"}
+    prediction: Json = {"model_version": "SemiEvol Studio"}
+    if suggestion.score is not None:
+        prediction["score"] = suggestion.score
+    prediction["result"] = [{**result, "value": value or {"text": [suggestion.answer]}}]
+    return {"data": data, "predictions": [prediction]}
+
+
+def _in_data(task: Task) -> bool:
+    """Whether every task names its own choices: those of the configuration are the same for all, and are XML."""
+    return task.kind == "multiple_choice" or any(_NO_XML.search(label) for label in task.labels)
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_NO_XML.sub("\ufffd", text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+
+
+def _voice(annotator: object, said: dict[str, list[str]]) -> list[Voice]:
+    """What is said instead of an answer counts more than the suggestion that is still filled in. One who leaves the
+    answer empty says nothing."""
+    instead = next((INSTEAD[words] for words in said[_INSTEAD] if words in INSTEAD), None)
+    if instead is not None:
+        return [Voice(_name(annotator), instead)]
+    answer = "\n".join(said[_ANSWER])
+    return [Voice(_name(annotator), "answer", answer)] if answer.strip() else []
+
+
+def _values(value: Any) -> list[str]:
+    """The texts of a result: `{"choices": […]}`, `{"text": […]}`, or, in JSON-MIN, a text or a list of these."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [text for part in value for text in _values(part)]
+    return _values(value.get("choices") or value.get("text")) if isinstance(value, dict) else []
+
+
+def _objects(value: Any) -> list[Json]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _written(annotation: Json) -> str:
+    return str(annotation.get("updated_at") or annotation.get("created_at") or "")
+
+
+def _name(annotator: Any) -> str:
+    """An annotator is a number, an address, or an object with both."""
+    known = annotator.get("email") or annotator.get("id") if isinstance(annotator, dict) else annotator
+    return "" if known is None else str(known)

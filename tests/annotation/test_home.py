@@ -1,0 +1,154 @@
+"""What annotators say becomes decisions: counted, compared with what was decided here, and told where it is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from semievol.annotation.home import Home, compared, verdicts
+from semievol.annotation.passing import Returned, Said, Voice
+from semievol.annotation.tools import read
+from semievol.errors import UserError
+from semievol.records import Action, Decision, Record, Task
+
+TASK = Task("classification", ("roads", "water", "waste"))
+RECORD = Record("u1", "A hole in the road")
+
+
+def returned(*voices: Voice, record: Record = RECORD, suggested: str | None = "roads") -> Returned:
+    return Returned(record.id, record.content_hash, record.question, record.options, suggested, voices)
+
+
+def says(annotator: str, answer: str) -> Voice:
+    return Voice(annotator, "answer", answer)
+
+
+def told(
+    *voices: Voice, task: Task = TASK, suggested: str | None = "roads"
+) -> tuple[Action, str | None, int, int] | str:
+    """The decision that the voices come to, or the reason why there is none."""
+    home = verdicts(task, {RECORD.id: RECORD}, [returned(*voices, suggested=suggested)])
+    if home.verdicts:
+        (verdict,) = home.verdicts
+        return verdict.action, verdict.answer, verdict.votes, verdict.voices
+    return next(iter(home.left_out))
+
+
+def test_most_annotators_decide() -> None:
+    assert told(says("a", "water"), says("b", "roads"), says("c", "water")) == ("edit", "water", 2, 3)
+    assert told(says("a", "roads"), Voice("b", "reject"), says("c", "roads")) == ("accept", "roads", 2, 3)
+    assert told(Voice("a", "reject"), Voice("b", "reject"), says("c", "roads")) == ("reject", None, 2, 3)
+    assert told(Voice("a", "ambiguous"), Voice("b", "skip")) == ("ambiguous", None, 1, 1)
+
+
+def test_a_tie_is_no_decision() -> None:
+    assert told(says("a", "water"), says("b", "roads")) == "tied"
+    assert told(Voice("a", "reject"), says("b", "roads")) == "tied"
+
+
+def test_the_last_word_of_an_annotator_counts() -> None:
+    assert told(says("a", "water"), says("b", "roads"), says("a", "roads")) == ("accept", "roads", 2, 2)
+
+
+def test_who_skips_has_no_vote() -> None:
+    assert told(Voice("a", "skip"), says("b", "water")) == ("edit", "water", 1, 1)
+    assert told(Voice("a", "skip"), Voice("b", "skip")) == "skipped"
+    assert told() == "unanswered"
+
+
+def test_an_answer_that_the_task_does_not_allow_is_not_taken() -> None:
+    assert told(says("a", "parks")) == "unreadable"
+    assert told(says("a", "parks"), says("b", "Water!")) == ("edit", "water", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("task", "suggested", "answers", "expected"),
+    [
+        (Task("numeric"), "0.05", ("5 %",), ("accept", "0.05", 1, 1)),
+        (Task("numeric"), "5", ("1,000", "1000.0", "3"), ("edit", "1000", 2, 3)),
+        (Task("text"), "rome", ("Rome",), ("edit", "Rome", 1, 1)),
+        (Task("text"), "Paris", ("Rome.", "rome", "rome", "Paris"), ("edit", "rome", 3, 4)),
+    ],
+)
+def test_answers_that_count_as_the_same_are_counted_together(
+    task: Task, suggested: str, answers: tuple[str, ...], expected: tuple[str, str, int, int]
+) -> None:
+    voices = [says(str(number), answer) for number, answer in enumerate(answers)]
+    assert told(*voices, task=task, suggested=suggested) == expected
+
+
+def test_records_are_known_by_id_and_content_and_never_by_their_place() -> None:
+    records = {f"u{i}": Record(f"u{i}", f"question {i}") for i in range(4)}
+    sent = [returned(says("a", "water"), record=record) for record in records.values()]
+    edited = Returned("u1", records["u1"].content_hash, "question 1!", (), "roads", sent[1].voices)
+    other_hash = Returned("u2", "0" * 64, "question 2", (), "roads", sent[2].voices)
+    unmarked = Returned("", "", "question 3", (), None, sent[3].voices)
+    foreign = returned(says("a", "water"), record=Record("u9", "who knows"))
+    home = verdicts(TASK, records, [foreign, unmarked, other_hash, edited, sent[0]])
+    assert [verdict.record.id for verdict in home.verdicts] == ["u0"]
+    assert home.left_out == {
+        "unknown": ["u9 (who knows)"],
+        "unmarked": ["question 3"],
+        "changed": ["u2 (question 2)", "u1 (question 1!)"],
+    }
+
+
+def decided(action: Action, answer: str | None, shown: str | None = "roads") -> Decision:
+    return Decision(1, 1, 1, RECORD.id, RECORD.content_hash, action, shown, answer, "", "Ada", 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "voice", "expected"),
+    [
+        (decided("accept", "roads"), ("answer", "roads"), "known"),
+        (decided("edit", "water"), ("answer", "water"), "known"),
+        (decided("edit", "water"), ("answer", "roads"), "contrary"),
+        (decided("accept", "roads"), ("reject", None), "contrary"),
+        (decided("reject", None), ("reject", None), "known"),
+        (decided("reject", None, shown="waste"), ("answer", "roads"), "stored"),
+        (decided("ambiguous", None), ("answer", "roads"), "contrary"),
+        (decided("skip", None), ("answer", "roads"), "stored"),
+    ],
+)
+def test_a_decision_made_here_is_not_overruled_silently(
+    before: Decision, voice: tuple[Said, str | None], expected: str
+) -> None:
+    def left(replace: bool) -> Home:
+        home = verdicts(TASK, {RECORD.id: RECORD}, [returned(Voice("a", *voice))])
+        return compared(TASK, home, {RECORD.content_hash: [before]}, replace=replace)
+
+    kept = left(replace=False)
+    assert (next(iter(kept.left_out)) if kept.left_out else "stored") == expected
+    assert len(kept.verdicts) == (expected == "stored")
+    overruled = left(replace=True)
+    assert len(overruled.verdicts) == (expected != "known")
+    assert overruled.replaced == (expected == "contrary")
+
+
+def test_records_of_an_open_random_review_are_left_to_it() -> None:
+    home = verdicts(TASK, {RECORD.id: RECORD}, [returned(says("a", "roads"))])
+    assert compared(TASK, home, {}, reserved={"u1"}).left_out == {"reserved": ["u1 (A hole in the road)"]}
+
+
+def test_a_file_of_no_known_tool_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match="Label Studio, Argilla, Prodigy"):
+        read([json.dumps({"question": "q", "answer": "a"})], "plain.jsonl")
+
+
+def test_label_studio_says_who_by_number_address_or_object() -> None:
+    task = {"record_id": RECORD.id, "content_hash": RECORD.content_hash, "question": RECORD.question}
+    task["suggested_answer"] = "roads"
+    result = [{"from_name": "answer", "value": {"choices": ["water"]}}]
+    by = [7, {"id": 7}, {"id": 8, "email": "bo@example.org"}, "bo@example.org"]
+    annotations = [{"completed_by": who, "result": result, "was_cancelled": False} for who in by]
+    (one,) = read([json.dumps({"id": 3, "data": task, "annotations": annotations})], "export.json").returned
+    assert [voice.annotator for voice in one.voices] == ["7", "7", "bo@example.org", "bo@example.org"]
+
+
+def test_drafts_in_argilla_say_nothing_yet() -> None:
+    found = {"id": "u1", "question": RECORD.question, "record_id": "u1", "content_hash": RECORD.content_hash}
+    found |= {"answer.responses": ["water", "waste"], "answer.responses.users": ["a", "b"]}  # type: ignore[dict-item]
+    found |= {"answer.responses.status": ["draft", "submitted"]}  # type: ignore[dict-item]
+    (one,) = read([json.dumps(found)], "export.json").returned
+    assert [(voice.annotator, voice.answer) for voice in one.voices] == [("b", "waste")]
