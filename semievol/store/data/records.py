@@ -88,7 +88,7 @@ def known_answers(store: Store, version_id: int) -> dict[Split, dict[str, int]]:
 
 
 def longest(store: Store, version_id: int, count: int) -> list[Record]:
-    """The records with the longest questions, options and earlier turns (bytes), `count` of them in order of their row."""
+    """The `count` records with the longest questions, options and earlier turns (bytes), in order of their row."""
     c = schema.records.c
     size = func.octet_length(c.question) + func.octet_length(cast_(c.options, Text))
     size += func.octet_length(func.coalesce(cast_(c.earlier, Text), ""))
