@@ -1,4 +1,4 @@
-"""Demonstrations: for any record or a new question, shows the labeled records that the model reads before it."""
+"""Demonstrations: for any record or a new question, the labeled records that a model can read before it."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ with parts.page() as here:
     gates.needs_project(here)
     parts.head(
         "Demonstrations",
-        "Before each question the model reads the most similar labeled records. Inspect them, change them, ask again.",
+        "The labeled records that are most similar to a question, which a model can read before it answers.",
         kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")

@@ -17,6 +17,7 @@ with parts.page() as here:
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
     unfinished.elsewhere(here)
     with parts.card("table"):
+        responses.later_round(here)
         responses.collaborator_weights(here)
         responses.rarely_answering(here)
         wanted = responses.filters(here)
@@ -34,4 +35,4 @@ with parts.page() as here:
         if picked:
             st.query_params["record"] = picked
         responses.record_in_full(here, record_id)
-        router.link("demonstrations", "See its demonstrations and prompt", record=record_id)
+        router.link("demonstrations", "See the labeled records most similar to it", record=record_id)

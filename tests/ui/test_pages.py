@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
+from semievol.config import load
 from semievol.store import schema
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -18,6 +19,7 @@ from semievol.store.decisions import decisions, selections
 from semievol.store.decisions import history as decision_history
 from semievol.store.results import results
 from semievol.store.runs import progress, rounds, runs
+from semievol.ui.responses import responses
 from semievol.ui.shell.session import Shell
 from tests.ui import made
 from tests.ui.conftest import kept, press, told
@@ -189,3 +191,22 @@ def test_a_correction_asserts_another_answer(visit: Visit, store: Store) -> None
     press(app, "Save correction")
     frame = results.candidate_frame(store, 1)
     assert frame["decided_answer"].dropna().tolist() == ["water"]
+
+
+def test_what_answers_without_a_language_model_is_said_as_such() -> None:
+    settings = load("studio").propagation
+    vote = responses.rests_on(settings, "neighbours")
+    assert vote.startswith("No language model: the vote of the most similar records. It learned from the labeled")
+    assert vote.endswith("and the unlabeled ones with their likeliest answers.")
+    alone = responses.rests_on(settings.model_copy(update={"second_pass": False}), "regression")
+    assert alone.endswith("It learned from the labeled records.")
+    assert responses.rests_on(settings, "warm_up") == ""
+
+
+def test_in_a_later_round_it_is_said_which_model_warm_up_is(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    words = "the warm-up model of the collaborators is the evolved model of the round before"
+    assert words not in told(visit("responses", project=project.id))
+    with store.write() as connection:
+        connection.execute(update(schema.rounds).values(parent_id=made.round_of(store, project)))
+    assert words in told(visit("responses", project=project.id))

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol import charts
+from semievol.config import VOTERS, Propagation
 from semievol.errors import UserError
 from semievol.jobs import inference_client, planning
 from semievol.records import Demonstration, Record, Task
@@ -25,9 +26,9 @@ def shown(here: Place, task: Task, question: Record) -> None:
     config = here.round.config if here.round_or_none else state.config_of(here.project)
     parts.heading(
         "Its demonstrations",
-        f"The most similar labeled records (k = {config.propagation.k}), with shared words marked. In the prompt the "
-        "most similar one comes last.",
+        "The most similar labeled records, with shared words marked. In a prompt the most similar one comes last.",
     )
+    parts.note(read_by(config.propagation))
     found = _found(here, question, config.propagation.k)
     if found is None:
         parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
@@ -55,8 +56,25 @@ def shown(here: Place, task: Task, question: Record) -> None:
             said = inference_client.ask(here.store, _round_id(here), question, chosen, [model], watch)
             answers.append((sorted(kept or []), said[0]))
     _answers(task, question, answers)
-    with st.expander("The exact prompt"):
+    with st.expander("The prompt with these demonstrations" if chosen else "The prompt"):
         st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
+
+
+def read_by(settings: Propagation) -> str:
+    """Which collaborators read the demonstrations before they answer, and what else is done with similar records."""
+    if not settings.k:
+        return "With these settings nobody reads demonstrations (k = 0). “Ask” shows what a model says with them."
+    models = [one for one in settings.collaborators if one.model not in VOTERS]
+    readers = [f"“{one.name}”" for one in models if one.demonstrations]
+    readers += ["the judge of disputes"] if settings.justify and settings.judge.demonstrations else []
+    if not readers:
+        voting = any(one.model == "neighbours" for one in settings.collaborators)
+        votes = " The neighbours' vote counts such records." if voting else ""
+        return f"Every question is answered without demonstrations.{votes} “Ask” shows what a model says with them."
+    count = "the most similar one" if settings.k == 1 else f"the {settings.k} most similar ones"
+    read = f"{formats.series(readers)} {'reads' if len(readers) == 1 else 'read'} {count} before the question"
+    others = "; the others answer without them" if len(models) > sum(one.demonstrations for one in models) else ""
+    return f"{read[0].upper()}{read[1:]}{others}."
 
 
 def _answers(task: Task, question: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from semievol.config import MEASURES
+from semievol.config import MEASURES, Propagation
 from semievol.errors import UserError
 from semievol.method import earned_weights
 from semievol.records import ANSWERING
@@ -30,6 +30,11 @@ _SETTLED = {
     "pooled": ". Its probabilities are averaged with theirs, and the most probable answer is the final one.",
 }
 """How a dispute is decided, by the round's `verdict_confidence`."""
+
+_WITHOUT_MODEL = {
+    "neighbours": "No language model: the vote of the most similar records",
+    "regression": "No language model: a logistic regression on the embedder's vectors",
+}
 
 
 def filters(here: Place) -> dict[str, Any]:
@@ -74,6 +79,21 @@ def rarely_answering(here: Place) -> None:
             )
 
 
+def rests_on(settings: Propagation, model: str) -> str:
+    """What a collaborator without a language model answers from; empty for others. model: of the collaborator."""
+    if model not in _WITHOUT_MODEL:
+        return ""
+    also = ", and the unlabeled ones with their likeliest answers" if settings.second_pass else ""
+    return f"{_WITHOUT_MODEL[model]}. It learned from the labeled records{also}."
+
+
+def later_round(here: Place) -> None:
+    """In a later round, which model the collaborators called warm-up are."""
+    named = any(one.model == "warm_up" for one in here.round.config.propagation.collaborators)
+    if named and here.round.parent_id is not None:
+        parts.note("In this round, the warm-up model of the collaborators is the evolved model of the round before.")
+
+
 def collaborator_weights(here: Place) -> None:
     """The weights of the collaborators in one line, if the round has weights."""
     found = rounds.weights(here.store, here.round.id)
@@ -113,7 +133,7 @@ def record_in_full(here: Place, record_id: str) -> None:
     except UserError as error:
         parts.show_error(error)
         return
-    candidate = view.candidate
+    candidate, settings = view.candidate, here.round.config.propagation
     left, right = st.columns([5, 6], gap="medium")
     with left, parts.card("record"):
         parts.heading("Record")
@@ -131,10 +151,16 @@ def record_in_full(here: Place, record_id: str) -> None:
                 key=f"c_{record_id}",
             )
     with right, parts.card("answers"):
-        parts.heading("Collaborators", "What each answered, and the probability it gave to every allowed answer.")
-        paint.draw(*[record.response(task, view.record, response) for response in view.responses], key=f"r_{record_id}")
+        each = "What each answered, and the probability it gave to every allowed answer."
+        parts.heading("Collaborators", each if task.closed else "What each answered.")
+        kinds = {one.name: one.model for one in settings.collaborators}
+        said = [
+            record.response(task, view.record, one, how=rests_on(settings, kinds.get(one.collaborator, "")))
+            for one in view.responses
+        ]
+        paint.draw(*said, key=f"r_{record_id}")
         if view.justification is not None:
-            counts = _SETTLED[here.round.config.propagation.verdict_confidence]
+            counts = _SETTLED[settings.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
             _, _, *pooled = behind.spreads(here, view)
@@ -145,7 +171,7 @@ def record_in_full(here: Place, record_id: str) -> None:
             turns = render(
                 task,
                 view.record,
-                by_similarity(view.demonstrations),
+                by_similarity(view.demonstrations[: settings.k]) if settings.judge.demonstrations else (),
                 given,
                 rule_first=here.round.config.rule_first,
             )

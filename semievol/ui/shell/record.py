@@ -88,10 +88,13 @@ def distribution(task: Task, record: Record, response: Response) -> dict[str, fl
     return dict(zip(allowed_answers(task, record), response.probabilities, strict=False))
 
 
-def response(task: Task, record: Record, said: Response, title: str | None = None) -> Node:
-    """One collaborator's answer with its probabilities or, for open tasks, its text and log-probability."""
+def response(task: Task, record: Record, said: Response, title: str | None = None, how: str = "") -> Node:
+    """One collaborator's answer with its probabilities or, for open tasks, its text and log-probability.
+
+    how: what the answer rests on, where that is no language model.
+    """
     top = labelled(title or said.collaborator, chip(said.answer), classes="between")
-    below: list[Node] = []
+    below: list[Node] = [node("num", how)] if how else []
     spread = distribution(task, record, said)
     if spread:
         below.append(bars(task, record, spread))
