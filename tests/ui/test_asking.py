@@ -14,6 +14,7 @@ from semievol.records import Demonstration, Record
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.runs import rounds
+from semievol.ui.shell import state
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -77,3 +78,27 @@ def test_the_wait_for_an_answer_ends_with_the_answer(
     app = press(visit("demonstrations", project=project.id), "Ask")
     assert not app.exception
     assert "This did not work" not in told(app)
+
+
+def test_an_answer_is_not_shown_as_if_another_rounds_model_had_given_it(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_results(store)
+    other = rounds.open_round(store, project.id, state.config_of(project, seed=7))
+
+    def ask(*arguments: Any) -> list[dict[str, Any]]:
+        return [{"model": model, "answer": "roads", "text": "roads"} for model in arguments[4]]
+
+    monkeypatch.setattr(inference_client, "ask", ask)
+    app = visit("evaluation", project=project.id, round=1)
+    app.text_area(key="play_question").input("Who mends the road?")
+    press(app, "Ask every model")
+    assert _played(app)
+    for round_id in (other.id, 1):
+        app.query_params["round"] = str(round_id)
+        assert _played(app.run()) == (round_id == 1)
+
+
+def _played(app: AppTest) -> bool:
+    """Whether answers of the playground are on the page."""
+    return any("played_base" in element.proto.id for element in app.get("bidi_component"))

@@ -14,9 +14,12 @@ class Browsing:
     """last: id of the record shown last, with which a new visit of the page begins."""
 
     last: str | None = None
-    nearest: dict[str, list[Demonstration]] = field(default_factory=dict)  # content hash -> demonstrations found
-    answers: defaultdict[str, list[tuple[list[int], dict[str, Any]]]] = field(default_factory=lambda: defaultdict(list))
-    """Record id -> the demonstrations that a model was shown (numbers from 1), and its answer."""
+    nearest: dict[tuple[int | None, str], list[Demonstration]] = field(default_factory=dict)
+    """Round id and content hash -> demonstrations found."""
+    answers: defaultdict[tuple[int | None, str], list[tuple[list[int], dict[str, Any]]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """Round id and record id -> the demonstrations that a model was shown (numbers from 1), and its answer."""
     ticked: bool = False  # whether a row of the list of least similar records is ticked
     lists: int = 0  # part of the key of that list: one with a new key has no ticked row
 

@@ -34,9 +34,9 @@ def shown(here: Place, task: Task, question: Record) -> None:
         parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
             with parts.errors_shown(), asking.doing() as watch:
-                k = max(config.propagation.k, 1)
-                near = inference_client.nearest(here.store, _round_id(here), question, k, watch)
-                session.of(Browsing).nearest[question.content_hash] = near
+                k, round_id = max(config.propagation.k, 1), _round_id(here)
+                near = inference_client.nearest(here.store, round_id, question, k, watch)
+                session.of(Browsing).nearest[round_id, question.content_hash] = near
                 st.rerun()
         return
     nodes = [record.demonstration(task, question, one, place) for place, one in enumerate(found, 1)]
@@ -50,7 +50,7 @@ def shown(here: Place, task: Task, question: Record) -> None:
         model = st.selectbox("Model", here.models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
         pressed = st.button("Ask", type="primary", icon=":material/send:")
     chosen = [one for place, one in enumerate(found, 1) if place in (kept or [])]
-    answers = session.of(Browsing).answers[question.id]
+    answers = session.of(Browsing).answers[here.round_id, question.id]
     if pressed and model:
         with parts.errors_shown(), asking.doing() as watch:
             said = inference_client.ask(here.store, _round_id(here), question, chosen, [model], watch)
@@ -88,7 +88,7 @@ def _answers(task: Task, question: Record, said: Sequence[tuple[list[int], dict[
 
 
 def _found(here: Place, question: Record, k: int) -> list[Demonstration] | None:
-    if (near := session.of(Browsing).nearest.get(question.content_hash)) is not None:
+    if (near := session.of(Browsing).nearest.get((here.round_id, question.content_hash))) is not None:
         return near
     if here.round_or_none is None or question.id == "own-question":
         return None

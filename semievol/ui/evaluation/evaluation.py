@@ -31,9 +31,11 @@ _TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
 
 @dataclass
 class Playground:
-    """What the session keeps of the playground: the question asked last, the answers, and the demonstrations shown."""
+    """What the session keeps of the playground: the question asked last, of the models of which round, the answers, and
+    the demonstrations shown."""
 
     question: Record | None = None
+    round_id: int | None = None
     answers: list[dict[str, Any]] = field(default_factory=list)
     shown: list[Demonstration] = field(default_factory=list)
 
@@ -196,9 +198,9 @@ def playground(here: Place) -> None:
         with parts.errors_shown(), asking.doing() as watch:
             near = inference_client.nearest(here.store, here.round.id, question, k, watch) if shown else []
             answers = inference_client.ask(here.store, here.round.id, question, near, here.models, watch)
-            session.put(Playground(question, answers, near))
+            session.put(Playground(question, here.round.id, answers, near))
     played = session.of(Playground)
-    if played.question is not None:
+    if played.question is not None and played.round_id == here.round.id:
         for column, one in zip(st.columns(len(played.answers)), played.answers, strict=True):
             with column:
                 paint.draw(record.reply(here.task, played.question, one), key=f"played_{one['model']}")
