@@ -18,6 +18,10 @@ Origin = Literal["gold", "pseudo", "expert"]
 Action = Literal["accept", "reject", "edit", "skip", "ambiguous", "undo"]
 
 STAGES = ("warm_up", "retrieve", "respond", "justify", "select", "tune", "evaluate")
+CROSS_FIT = "cross_fit"
+STEPS = (*STAGES[:3], CROSS_FIT, *STAGES[3:])
+"""What a run reports progress of, in the order of its display: the stages and, as a part of `justify` with a time of
+its own, cross-fitting."""
 SPLITS: tuple[Split, ...] = ("labeled", "unlabeled", "test", "calibration")
 ACTIONS: tuple[Action, ...] = ("accept", "reject", "edit", "skip", "ambiguous")
 """What an expert may decide; `undo` is no decision but takes one back."""

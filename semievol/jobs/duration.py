@@ -22,7 +22,7 @@ from semievol.engines.models import footprint, tokenizer
 from semievol.importing.splits import holds_out
 from semievol.jobs.reading import Reading, read
 from semievol.method import earned_weights
-from semievol.records import STAGES, Record, Task
+from semievol.records import CROSS_FIT, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.store.decisions import selections
@@ -53,7 +53,8 @@ class Amount:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Stage -> seconds. measured: whether earlier runs of the model gave the pace. tokens: what it rests on."""
+    """Stage, or cross-fitting, -> seconds. measured: whether earlier runs of the model gave the pace. tokens: what it
+    rests on."""
 
     seconds: Mapping[str, float]
     measured: bool
@@ -61,8 +62,7 @@ class Estimate:
 
     def of(self, first: str, until: str) -> float:
         """Seconds of a run of these stages, with its start."""
-        span = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
-        return START_SECONDS + sum(self.seconds.get(stage, 0.0) for stage in span)
+        return START_SECONDS + sum(self.seconds.get(stage, 0.0) for stage in progress.steps(first, until))
 
 
 def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: Reading) -> dict[str, float]:
@@ -85,7 +85,8 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
         "warm_up": warm_up,
         "retrieve": 2.0 * EMBEDDER_PARAMETERS * tokens.question * (amount.pool + amount.labeled),
         "respond": answered * asked,
-        "justify": judged * asked + folds * warm_up + (folds > 0) * (answered + judged) * amount.labeled,
+        CROSS_FIT: folds * warm_up + (folds > 0) * (answered + judged) * amount.labeled,
+        "justify": judged * asked,
         "tune": _training(
             shape, config.tune, kept + (learnt if config.tune_on == "gold_and_pseudo" else 0), tokens.tune
         ),
@@ -160,8 +161,8 @@ def _paces(store: Store, model: str, folder: Path, shape: footprint.Shape) -> di
                 continue
             seen.add((run.round_id, stage.stage))
             inherited = stage.stage == "warm_up" and round_.parent_id is not None
-            if stage.started and stage.ended and work.get(stage.stage) and not inherited:
-                found[stage.stage] = (stage.ended - stage.started) / work[stage.stage]
+            if stage.seconds and work.get(stage.stage) and not inherited:
+                found[stage.stage] = stage.seconds / work[stage.stage]
     return found
 
 

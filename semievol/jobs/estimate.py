@@ -9,6 +9,7 @@ from semievol.engines.models import footprint, tokenizer
 from semievol.jobs import reading
 from semievol.store.data import records
 from semievol.store.database import Store
+from semievol.store.results import outcomes
 from semievol.store.runs import progress, rounds, runs
 from semievol.store.runs.rounds import Round
 
@@ -32,14 +33,17 @@ def cross_fit_seconds(store: Store, round_: Round, folds: int) -> float | None:
 
 
 def _pace(store: Store, round_: Round, stages: Sequence[str]) -> float | None:
-    """Seconds per unit of progress (steps, records) of the newest finished one of these stages in the round."""
+    """Seconds per unit of progress (steps, records) of the newest finished one of these stages in the round; None for a
+    round that came with an archive, which says nothing about this machine."""
+    if outcomes.came_finished(store, round_.id):
+        return None
     for run in runs.list_runs(store, round_.project_id):
         if run.round_id == round_.id:
             done = {stage.stage: stage for stage in progress.stages(store, run.id)}
             for name in stages:
                 stage = done[name]
-                if stage.status == "done" and stage.done > 1 and stage.started and stage.ended:
-                    return (stage.ended - stage.started) / stage.done
+                if stage.status == "done" and stage.done > 1 and stage.seconds:
+                    return stage.seconds / stage.done
     return None
 
 

@@ -20,14 +20,14 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
     run = runs.get_run(store, run_id)
     project = projects.find_project(store, run.project_id)
     evaluation = outcomes.evaluation(store, run_id) or {}
-    ended = run.ended or (run.heartbeat_at if run.status != "queued" else None)
+    worked = runs.worked(store, run)
     return {
         "project": project.name,
         "project_id": project.id,
         "run": run.id,
         "round": run.round_id,
         "status": run.status,
-        "seconds": round(ended - run.started, 2) if ended and run.started else None,
+        "seconds": None if worked is None else round(worked, 2),
         "stages": _stages(store, run_id),
         "evaluate": {row: _interval(evaluation.get(row)) for row in ROWS if row in ARMS or row in evaluation},
         "p_value": evaluation.get("p_value"),
@@ -50,8 +50,8 @@ def notes(store: Store, run_id: int) -> list[str]:
 def _stages(store: Store, run_id: int) -> dict[str, dict[str, float] | None]:
     timed: dict[str, dict[str, float] | None] = dict.fromkeys(STAGES)
     for stage in progress.stages(store, run_id):
-        if stage.started is not None and stage.ended is not None:
-            seconds = max(stage.ended - stage.started, 1e-9)
+        if stage.seconds is not None:
+            seconds = max(stage.seconds, 1e-9)
             timed[stage.stage] = {"seconds": round(seconds, 3), "items_per_second": round(stage.done / seconds, 3)}
     return timed
 

@@ -15,6 +15,7 @@ from typing import Any
 from semievol.errors import UserError
 from semievol.importing.splits import cut_folds
 from semievol.method.protocols import Engine, Journal, Plan
+from semievol.records import CROSS_FIT
 
 FEWEST = 2
 """Least number of records in a fold, and of folds."""
@@ -40,6 +41,7 @@ def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Cal
             "cross_fit",
             "Label more records, or set cross_fit lower.",
         )
+    told = _Told(journal, len(folds)) if len(stages) > 2 else None
     for number, fold in enumerate(folds):
         without = replace(
             plan,
@@ -48,26 +50,43 @@ def cross_fit(plan: Plan, engine: Engine, journal: Journal, stages: Sequence[Cal
             learn_from=plan.unlabeled,
             calibration=[record for record in plan.labeled if record.content_hash in fold],
         )
-        of_fold = _Fold(journal, number, len(folds), "warm_up" if len(stages) > 2 else "justify")
+        of_fold = _Fold(journal, number, told)
         for stage in stages:
             stage(without, engine, of_fold)
+    if told:
+        told.finished()
+
+
+class _Told:
+    """Progress of the folds' longest stages, their trainings, over all folds; one more stands for what follows the last
+    of them."""
+
+    def __init__(self, journal: Journal, folds: int) -> None:
+        self._journal, self._folds, self._total = journal, folds, 1
+        journal.progress(CROSS_FIT, 0, 0)
+
+    def progress(self, fold: int, done: int, total: int) -> None:
+        self._total = self._folds * total + 1
+        self._journal.progress(CROSS_FIT, fold * total + done, self._total)
+
+    def finished(self) -> None:
+        self._journal.progress(CROSS_FIT, self._total, self._total)
 
 
 class _Fold:
     """A journal with the fold's own adapter and demonstrations; everything else is the round's."""
 
-    def __init__(self, journal: Journal, number: int, count: int, longest: str) -> None:
-        self._journal, self._number, self._count, self._longest = journal, number, count, longest
+    def __init__(self, journal: Journal, number: int, told: _Told | None) -> None:
+        self._journal, self._number, self._told = journal, number, told
         self._near: dict[str, list[tuple[str, float]]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """That of the longest stage, over all folds, under `justify`: the folds are part of that stage, which goes on
-        after them."""
-        if stage == self._longest:
-            self._journal.progress("justify", self._number * total + done, self._count * total + 1)
+        """Only that of the trainings, as progress of cross-fitting."""
+        if self._told and stage == "warm_up" and total:
+            self._told.progress(self._number, done, total)
 
     def metric(self, stage: str, name: str, step: int, value: float) -> None:
         """The curves of a fold's training are not stored."""

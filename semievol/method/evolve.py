@@ -41,10 +41,10 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
     earned = plan.config.propagation.weighting == "earned"
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
         stop_if_asked(journal)
+        if stage == "justify" and earned and cross_fitted:  # weights are fitted on what the models of the folds answer
+            cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
         journal.progress(stage, 0, 0)  # the stage has begun; the amount of its work is not known yet
         if stage == "justify" and earned:
-            if cross_fitted:  # the weights are fitted on what the models of the folds answer
-                cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
             earned_weights.fit(plan, journal)
         functions[stage](plan, engine, journal)
         if stage == "justify" and cross_fitted:
@@ -132,6 +132,7 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
         )
         for r in records
     )
+    journal.progress("justify", len(records), len(records))
 
 
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:

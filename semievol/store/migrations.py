@@ -60,6 +60,12 @@ def _records_have_earlier_turns(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE records ADD COLUMN earlier TEXT")
 
 
+def _stages_know_what_an_attempt_found_done(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE stages ADD COLUMN found INTEGER DEFAULT 0 NOT NULL")
+    kind = schema.stages.c.worked.type.compile(connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE stages ADD COLUMN worked {kind} DEFAULT 0 NOT NULL")
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -68,6 +74,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (5, _later_rounds_know_what_is_spent),
     (6, _collaborators_are_weighed),
     (7, _records_have_earlier_turns),
+    (8, _stages_know_what_an_attempt_found_done),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

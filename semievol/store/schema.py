@@ -182,6 +182,8 @@ stages = Table(
     Column("total", Integer, nullable=False, server_default=text("0")),
     Column("started", Double),
     Column("ended", Double),
+    Column("found", Integer, nullable=False, server_default=text("0")),
+    Column("worked", Double, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("run_id", "stage"),
 )
 

@@ -33,4 +33,4 @@ def test_the_frozen_selection_says_how_many_answers_are_trained_on() -> None:
 def test_folds_cost_a_warm_up_each() -> None:
     config = load("paper", assignments=["cross_fit=4"])
     plain, folded = (operations(SHAPE, one, AMOUNT, READ) for one in (load("paper"), config))
-    assert folded["justify"] - plain["justify"] >= 4 * plain["warm_up"]
+    assert folded["cross_fit"] - plain["cross_fit"] >= 4 * plain["warm_up"]

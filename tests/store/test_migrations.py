@@ -70,7 +70,7 @@ def test_step_four_finds_what_could_steer_the_model_on_a_server_too(
     full: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added = {"rounds": ("shift", "fold_adapters", "decided", "spent", "weights"), "candidates": ("flagged",)}
-    added |= {"selected": ("decision_id",), "records": ("earlier",)}
+    added |= {"selected": ("decision_id",), "records": ("earlier",), "stages": ("found", "worked")}
     with full.store.write() as connection:
         for table in ("reviewed", "reviews"):
             connection.exec_driver_sql(f"DROP TABLE {table}")

@@ -100,6 +100,8 @@ def test_what_a_resumed_run_only_passes_through_keeps_its_times(world: World, mo
     first_two = stage(world, "warm_up"), stage(world, "retrieve")
     took = [(found.status, found.done, (found.ended or 0) - (found.started or 0)) for found in first_two]
     assert took == [("done", 3, 2), ("done", 8, 500 + 4)]  # the first attempt was cut short after 500 seconds
+    assert (first_two[1].found, first_two[1].worked) == (1, 500)
+    assert runs.worked(world.store, runs.get_run(world.store, world.run.id)) == 2 + 504
 
 
 def test_the_time_of_a_stage_that_was_cut_short_counts_all_attempts(
@@ -184,3 +186,30 @@ def test_events_come_oldest_first(world: World) -> None:
     found = progress.events(world.store, world.run.id)
     assert [(e.stage, e.text) for e in found] == [("warm_up", "begins"), ("warm_up", "ends")]
     assert found[0].id < found[1].id
+
+
+@pytest.mark.parametrize("first", ["cross_fit", "justify"])
+def test_cross_fitting_and_justify_have_times_of_their_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    now = 1e9
+    monkeypatch.setattr(Store, "now", lambda store, connection: now)
+    world.run = world.again()
+    told, second = world.journal, {"cross_fit": "justify", "justify": "cross_fit"}[first]
+    told.progress("respond", 8, 8)
+    for step, seconds in ((first, 40), (second, 3)):
+        told.progress(step, 0, 0)
+        assert {one.stage for one in progress.stages(world.store, world.run.id) if one.status == "running"} == {step}
+        now += seconds
+        told.progress(step, 5, 5)
+    told.progress("select", 0, 0)
+    took = {one.stage: one.seconds for one in progress.stages(world.store, world.run.id)}
+    assert (took[first], took[second]) == (40, 3)
+
+
+def test_a_run_knows_from_the_start_whether_it_cross_fits(world: World) -> None:
+    folds = world.config.model_copy(update={"cross_fit": 5})
+    cases = (("justify", folds, True), ("respond", folds, False), ("justify", world.config, False))
+    for until, config, expected in cases:
+        run = runs.enqueue(world.store, world.round.id, config, until=until)
+        assert ("cross_fit" in {one.stage for one in progress.stages(world.store, run.id)}) == expected

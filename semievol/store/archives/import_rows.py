@@ -33,7 +33,7 @@ from sqlalchemy.exc import IntegrityError
 from semievol import config as settings
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.records import ACTIONS, SPLITS, STAGES, turns_of
+from semievol.records import ACTIONS, SPLITS, STAGES, STEPS, turns_of
 from semievol.store import schema
 from semievol.store.archives import ownership
 from semievol.store.archives.export_rows import ADAPTERS, FOLDS, columns
@@ -63,7 +63,7 @@ _WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("runs", "status"): ("done", *RESUMABLE),
     ("runs", "first"): STAGES,
     ("runs", "until"): STAGES,
-    ("stages", "stage"): STAGES,
+    ("stages", "stage"): STEPS,
     ("decisions", "action"): (*ACTIONS, "undo"),
 }
 """Text columns with a fixed set of values."""

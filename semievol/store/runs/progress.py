@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import pandas as pd
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from semievol.records import STAGES
+from semievol.records import CROSS_FIT, STAGES, STEPS
 from semievol.store import schema
 from semievol.store.data.records import table
 from semievol.store.database import Store
@@ -21,7 +21,8 @@ StageStatus = Literal["waiting", "running", "done", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class StageProgress:
-    """started, ended: unix seconds."""
+    """A stage, or cross-fitting. started, ended: unix seconds; earlier attempts of the run are counted in by an earlier
+    start. found, worked: how much was done, and for how many seconds, before the present attempt began."""
 
     stage: str
     status: StageStatus
@@ -29,6 +30,13 @@ class StageProgress:
     total: int
     started: float | None
     ended: float | None
+    found: int = 0
+    worked: float = 0.0
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that it took in all attempts; None where it has not ended."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,12 @@ class Event:
 
 
 def stages(store: Store, run_id: int) -> list[StageProgress]:
-    """All seven stages in order; those outside the run's span are skipped."""
+    """All seven stages in order, those outside the run's span skipped, and cross-fitting where the run does it."""
     c = schema.stages.c
-    query = select(c.stage, c.status, c.done, c.total, c.started, c.ended).where(c.run_id == run_id)
+    query = select(*(c[field.name] for field in fields(StageProgress))).where(c.run_id == run_id)
     found = {row.stage: StageProgress(*row) for row in store.rows(query)}
-    return [found.get(stage, StageProgress(stage, "skipped", 0, 0, None, None)) for stage in STAGES]
+    steps = [stage for stage in STEPS if stage in found or stage != CROSS_FIT]
+    return [found.get(stage, StageProgress(stage, "skipped", 0, 0, None, None)) for stage in steps]
 
 
 def metrics(store: Store, run_id: int) -> pd.DataFrame:
@@ -93,16 +102,16 @@ def upsert(connection: Connection, into: Any) -> Any:
     return dialect.insert(into)
 
 
-def open_stages(connection: Connection, run_id: int, first: str, until: str) -> None:
+def open_stages(connection: Connection, run_id: int, first: str, until: str, cross_fits: bool = False) -> None:
     """Sets the stages of a queued run: waiting inside its span, skipped outside. A stage that is done stays done; one
-    that was begun keeps its times, to which `advance` adds."""
+    that was begun keeps its times, to which `advance` adds. cross_fits: whether `justify` is to cross-fit."""
     c = schema.stages.c
-    span = _span(first, until)
+    span = steps(first, until)
     known = set(connection.execute(select(c.stage).where(c.run_id == run_id)).scalars())
     rows = [
         {"run_id": run_id, "stage": stage, "status": "waiting" if stage in span else "skipped"}
-        for stage in STAGES
-        if stage not in known
+        for stage in STEPS
+        if stage not in known and (stage != CROSS_FIT or (cross_fits and stage in span))
     ]
     if rows:
         connection.execute(insert(schema.stages), rows)
@@ -118,29 +127,33 @@ def advance(connection: Connection, run_id: int, stage: str, done: int, total: i
     without work.
     """
     c = schema.stages.c
-    earlier = STAGES[: STAGES.index(stage)]
+    earlier = _before(stage)
     open_before = (c.run_id == run_id, c.stage.in_(earlier), c.status.in_(("waiting", "running")))
     connection.execute(update(schema.stages).where(*open_before, c.started.is_(None)).values(started=now))
     connection.execute(update(schema.stages).where(*open_before).values(status="done", ended=now))
-    rows = connection.execute(select(c.stage, c.status, c.started, c.ended).where(c.run_id == run_id)).all()
-    own = next(row for row in rows if row.stage == stage)
-    if own.status == "done":
+    columns = (c.stage, c.status, c.done, c.started, c.ended)
+    rows = {row.stage: row for row in connection.execute(select(*columns).where(c.run_id == run_id))}
+    if stage not in rows:  # queued by a version that did not know this step
+        connection.execute(insert(schema.stages).values(run_id=run_id, stage=stage, status="waiting"))
+    own = rows.get(stage)
+    if own is not None and own.status == "done":
         return
-    ends = [began] + [row.ended for row in rows if row.stage in earlier and row.ended is not None]
     finished = done >= total > 0
     values: dict[str, Any] = {"status": "done" if finished else "running", "done": done, "total": total}
-    started = own.started
-    if own.status != "running":
-        worked = own.ended - own.started if own.started is not None and own.ended is not None else 0.0
-        started = min(now, max(ends)) - worked
-    values |= {"started": started, "ended": now if finished else None}
+    if own is None or own.status != "running":
+        found, before = 0, 0.0
+        if own is not None and own.started is not None and own.ended is not None:
+            found, before = own.done, own.ended - own.started
+        ends = [began, *(row.ended for row in rows.values() if row.stage != stage and row.ended is not None)]
+        values |= {"started": min(now, max(ends)) - before, "worked": before, "found": found}
+    values |= {"ended": now if finished else None}
     connection.execute(update(schema.stages).where(c.run_id == run_id, c.stage == stage).values(**values))
 
 
 def close_stages(connection: Connection, run_id: int, run_status: str, first: str, until: str, now: float) -> None:
     """Sets the stages of a run that has ended: all done, or the running one failed, or waiting to be resumed."""
     c = schema.stages.c
-    mine = (c.run_id == run_id, c.stage.in_(_span(first, until)))
+    mine = (c.run_id == run_id, c.stage.in_(steps(first, until)))
     if run_status == "done":
         unfinished = (*mine, c.status.in_(("waiting", "running")))
         connection.execute(update(schema.stages).where(*unfinished).values(status="done", ended=now))
@@ -149,7 +162,7 @@ def close_stages(connection: Connection, run_id: int, run_status: str, first: st
         running = update(schema.stages).where(c.run_id == run_id, c.status == "running")
         if connection.execute(running.values(status="failed", ended=now)).rowcount == 0:
             waiting = set(connection.execute(select(c.stage).where(*mine, c.status == "waiting")).scalars())
-            broken = next((stage for stage in STAGES if stage in waiting), None)
+            broken = next((stage for stage in STEPS if stage in waiting), None)
             failed = update(schema.stages).where(c.run_id == run_id, c.stage == broken)
             connection.execute(failed.values(status="failed", ended=now))
         return
@@ -157,5 +170,16 @@ def close_stages(connection: Connection, run_id: int, run_status: str, first: st
     connection.execute(stopped.values(status="waiting", ended=now))
 
 
-def _span(first: str, until: str) -> tuple[str, ...]:
-    return STAGES[STAGES.index(first) : STAGES.index(until) + 1]
+def steps(first: str, until: str) -> tuple[str, ...]:
+    """What a run of these stages may report progress of."""
+    span = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
+    return (*span, CROSS_FIT) if "justify" in span else span
+
+
+def _before(stage: str) -> tuple[str, ...]:
+    """What is done when this stage begins. Cross-fitting comes before `justify` where it earns the weights that this
+    needs, else after it, so that neither ends the other."""
+    if stage == CROSS_FIT:
+        return STAGES[: STAGES.index("justify")]
+    earlier = STAGES[: STAGES.index(stage)]
+    return (*earlier, CROSS_FIT) if "justify" in earlier else earlier

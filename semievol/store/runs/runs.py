@@ -19,7 +19,7 @@ from semievol.records import STAGES
 from semievol.store import schema
 from semievol.store.data.versions import inserted_id
 from semievol.store.database import Store
-from semievol.store.runs.progress import close_stages, open_stages, write_event
+from semievol.store.runs.progress import close_stages, open_stages, stages, write_event
 
 Status = Literal["queued", "running", "stopping", "done", "failed", "cancelled", "interrupted"]
 Ending = Literal["done", "failed", "cancelled", "interrupted"]
@@ -79,6 +79,15 @@ def queue(store: Store) -> list[Run]:
     return [_as_run(row) for row in store.rows(queued())]
 
 
+def worked(store: Store, run: Run) -> float | None:
+    """Seconds that the run has worked, in all of its attempts; None before the first."""
+    if run.started is None:
+        return None
+    until = run.ended or run.heartbeat_at or run.started
+    found = [(one.ended or until) - one.started for one in stages(store, run.id) if one.started is not None]
+    return sum(found) if found else until - run.started
+
+
 # --- queueing and stopping ------------------------------------------------------------------------------------------
 
 
@@ -118,7 +127,7 @@ def enqueue(
         values |= {"config": config.model_dump(mode="json"), "selection": selection, "environment": {}}
         values |= {"position": _end_of_queue(connection), "created": store.now(connection)}
         run_id = inserted_id(connection, schema.runs, values)
-        open_stages(connection, run_id, first, until)
+        open_stages(connection, run_id, first, until, _cross_fits(connection, round_id, config))
         return run_in(connection, run_id)
 
 
@@ -207,6 +216,12 @@ def _end_of_queue(connection: Connection) -> int:
     c = schema.runs.c
     last = connection.execute(select(func.max(c.position)).where(c.status == "queued")).scalar()
     return 0 if last is None else last + 1
+
+
+def _cross_fits(connection: Connection, round_id: int, config: Config) -> bool:
+    """Whether a run with this config cross-fits in `justify`: a round that holds out calibration records does not."""
+    held = connection.execute(select(schema.rounds.c.held).where(schema.rounds.c.id == round_id)).scalar()
+    return bool(config.cross_fit) and not held
 
 
 def _as_run(row: Any) -> Run:

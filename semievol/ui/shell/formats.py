@@ -74,6 +74,7 @@ STAGE_WORDS = {
     "warm_up": "Warm-up",
     "retrieve": "Retrieve",
     "respond": "Respond",
+    "cross_fit": "Checking on labeled records",
     "justify": "Justify",
     "select": "Select",
     "tune": "Tune",

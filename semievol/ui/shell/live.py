@@ -6,29 +6,35 @@ part has failed, it reruns the whole page, so that results and errors appear wit
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from semievol.jobs import launch
-from semievol.records import STAGES
+from semievol.records import CROSS_FIT, STAGES, STEPS
 from semievol.store.data.projects import find_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.rounds import get_round
 from semievol.store.runs.runs import Run, list_runs, queue
-from semievol.ui.shell import actions, formats, notices, parts, session, state
+from semievol.ui.shell import actions, formats, notices, pace, parts, state
 
-POLL_SECONDS = 1.0
-EARLY = 0.1
-"""Below this share of a stage, its elapsed time says little about its pace."""
-
+BEGINNING = {
+    "warm_up": "preparing the examples",
+    "retrieve": "comparing all records",
+    "respond": "preparing the questions",
+    "cross_fit": "preparing the first part",
+    "justify": "comparing the answers",
+    "select": "applying the policy",
+    "tune": "preparing the examples",
+    "evaluate": "preparing the questions",
+}
+"""What a stage does before its first item."""
 TICKS = {"done": "✓", "failed": "!"}
-OF_THE_ROUND = STAGES[: STAGES.index("select")]
-"""Stages whose results belong to the round: once done they are never done again, later runs only pass through them."""
+OF_THE_ROUND = STEPS[: STEPS.index("select")]
+"""Steps whose results belong to the round: once done they are never done again, later runs only pass through them."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[S
     What a worker is doing now counts most, then what other runs have finished, then what they left unfinished. What a
     run in the queue has yet to do hides nothing.
     """
-    found: dict[str, list[StageProgress]] = {stage: [] for stage in STAGES}
+    found: dict[str, list[StageProgress]] = {step: [] for step in STEPS}
     busy = [run for run in runs if run.status in state.BUSY]
     for run in busy:
         for progress in stages(store, run.id):
@@ -91,11 +97,9 @@ def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[S
                 left.append(progress)
     for progress in left:
         found[progress.stage].append(progress)
-    merged = [_one(stage, found[stage]) for stage in STAGES]
-    place = STAGES.index("select")
     if round_id is not None and not found["select"] and selections(store, round_id):
-        merged[place] = StageProgress("select", "done", 1, 1, None, None)  # frozen by hand
-    return merged
+        found["select"] = [StageProgress("select", "done", 1, 1, None, None)]  # frozen by hand
+    return [_one(step, found[step]) for step in STEPS if found[step] or step != CROSS_FIT]
 
 
 def _one(stage: str, found: Sequence[StageProgress]) -> StageProgress:
@@ -105,12 +109,13 @@ def _one(stage: str, found: Sequence[StageProgress]) -> StageProgress:
     done = [progress for progress in found if progress.status == "done"]
     if stage not in OF_THE_ROUND or not done or _adds(found[0]):
         return found[0]
-    return max(done, key=lambda one: (one.ended or 0) - (one.started or 0))  # of the run that did the work
+    return max(done, key=lambda one: one.seconds or 0)  # of the run that did the work
 
 
 def _adds(progress: StageProgress) -> bool:
-    """Whether a run is adding to a stage that is done: the folds of cross-fitting count under `justify`."""
-    return (progress.stage, progress.status) == ("justify", "running") and share(progress) < 1 and progress.total > 0
+    """Whether a run is adding to a step that is done: cross-fitting with more folds."""
+    adding = (progress.stage, progress.status) == (CROSS_FIT, "running") and progress.total > 0
+    return adding and pace.share(progress) < 1
 
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
@@ -124,57 +129,29 @@ def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) ->
                 st.rerun()
             draw(now)
 
-    st.fragment(body, run_every=POLL_SECONDS if first.run else None, key=f"live_{name}")()
-
-
-def share(progress: StageProgress) -> float:
-    """Done share of a stage, 0 to 1."""
-    if progress.status == "done":
-        return 1.0
-    return min(1.0, progress.done / progress.total) if progress.total else 0.0
-
-
-def pace(progress: StageProgress) -> float | None:
-    """Items per second of a running stage, counted since this session first saw progress; None until that is known.
-
-    This leaves out the time before the first item (loading a model) and what a resumed stage found done.
-    A session that opens the page late uses the stage's whole time until it has seen the stage advance.
-    """
-    if progress.status != "running" or not progress.done or not progress.started:
-        return None
-    now = time.time()
-    since, before = session.shell().first_seen.setdefault((progress.stage, progress.started), (now, progress.done))
-    if progress.done > before and now - since >= POLL_SECONDS:
-        return float((progress.done - before) / (now - since))
-    late = share(progress) > EARLY
-    return progress.done / (now - progress.started) if late and now > progress.started else None
-
-
-def seconds_left(progress: StageProgress) -> float | None:
-    """Time left at the present pace; None while the pace is unknown."""
-    each_second = pace(progress)
-    return (progress.total - progress.done) / each_second if each_second and progress.total else None
+    st.fragment(body, run_every=pace.POLL_SECONDS if first.run else None, key=f"live_{name}")()
 
 
 def stepper(found: Sequence[StageProgress]) -> None:
     """The seven stages as a column of dots, with percent and time left."""
     lines = []
-    for position, progress in enumerate(found, 1):
-        mark = TICKS.get(progress.status, "" if progress.status == "running" else str(position))
+    for progress in found:
+        number = str(STAGES.index(progress.stage) + 1) if progress.stage in STAGES else ""
+        mark = TICKS.get(progress.status, "" if progress.status == "running" else number)
         colour = "" if progress.status in ("done", "failed") else " style='color:var(--sv-quiet)'"
         if progress.status == "running":
-            left = seconds_left(progress)
-            how_far = formats.percent(share(progress), 0) if progress.total else "under way"
+            left = pace.seconds_left(progress)
+            how_far = formats.percent(pace.share(progress), 0) if progress.total else "under way"
             when = how_far + (f" · {formats.duration(left)} left" if left else "")
-        elif progress.status == "done" and progress.started and progress.ended:
-            when = formats.duration(progress.ended - progress.started)
-        elif progress.status == "waiting" and share(progress):
-            when = f"{formats.percent(share(progress), 0)} done"
+        elif progress.status == "done" and progress.seconds is not None:
+            when = formats.duration(progress.seconds)
+        elif progress.status == "waiting" and pace.share(progress):
+            when = f"{formats.percent(pace.share(progress), 0)} done"
         else:
             when = "failed" if progress.status == "failed" else ""
         lines.append(
             f"<li class='sv-{progress.status}' aria-label='{formats.STAGE_WORDS[progress.stage]}: {progress.status}'>"
-            f"<span class='sv-dot' style='--share:{100 * share(progress):.0f}'><span{colour}>{mark}</span></span>"
+            f"<span class='sv-dot' style='--share:{100 * pace.share(progress):.0f}'><span{colour}>{mark}</span></span>"
             f"<span>{formats.STAGE_WORDS[progress.stage]}</span><span class='sv-when'>{when}</span></li>"
         )
     parts.html(f"<ol class='sv-steps'>{''.join(lines)}</ol>")
@@ -185,10 +162,9 @@ def track(found: Sequence[StageProgress]) -> None:
     cells = []
     for progress in found:
         now = " class='sv-now'" if progress.status == "running" else ""
-        cells.append(
-            f"<div{now}><div class='sv-bar'><div style='width:{100 * share(progress):.1f}%'></div></div>"
-            f"{formats.STAGE_WORDS[progress.stage]}</div>"
-        )
+        name = formats.STAGE_WORDS[progress.stage]
+        bar = f"<div class='sv-bar'><div style='width:{100 * pace.share(progress):.1f}%'></div></div>"
+        cells.append(f"<div{now} title='{name}'>{bar}{name}</div>")
     parts.html(f"<div class='sv-track'>{''.join(cells)}</div>")
 
 
@@ -196,17 +172,18 @@ def headline(run: Run, snapshot: Snapshot, key: str) -> None:
     """What the active run is doing and where, and the button that stops it."""
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
-        doing(run, snapshot, key)
+        doing(run, snapshot, key, whole=True)
     look = {"icon": ":material/stop:", "width": "stretch", "disabled": run.status == "stopping"}
     right.button("Stop", key=key, on_click=actions.stop, args=(run,), **look)  # type: ignore[arg-type]
 
 
-def doing(run: Run, snapshot: Snapshot, key: str) -> None:
-    """What the active run is doing, under the name of its round where that is not the one in view."""
+def doing(run: Run, snapshot: Snapshot, key: str, whole: bool = False) -> None:
+    """What the active run is doing, under the name of its round where that is not the one in view. whole: as in
+    `sentence`."""
     if snapshot.where:
         with st.container(key=f"whereabouts_{key}"):
             st.text(snapshot.where)  # may hold the name of a project
-    parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot)}</span></div>")
+    parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot, whole)}</span></div>")
 
 
 def run_badge(run: Run) -> str:
@@ -224,9 +201,15 @@ def explained() -> None:
     parts.html(f"<div class='sv-method'>{''.join(cells)}</div>")
 
 
-def sentence(snapshot: Snapshot) -> str:
-    """Progress of the active run in words: "Respond · 320 of 700 · 12 per second · 32 s left"."""
-    return " · ".join([*_doing(snapshot), *_behind(snapshot)])
+def sentence(snapshot: Snapshot, whole: bool = False) -> str:
+    """Progress of the active run in words: "Respond · 320 of 700 · 12.0 per second · 32 s left". whole: also the time
+    left for the whole run, where other stages follow."""
+    words = _doing(snapshot)
+    if whole and (left := _whole_left(snapshot)):
+        words.append(f"the whole run {formats.about(left)}")
+    if snapshot.waiting:
+        words.append(f"{formats.plural(len(snapshot.waiting), 'run')} waiting behind it")
+    return " · ".join(words)
 
 
 def _doing(snapshot: Snapshot) -> list[str]:
@@ -237,12 +220,13 @@ def _doing(snapshot: Snapshot) -> list[str]:
         return ["Stopping at the next safe point"]
     running = next((progress for progress in snapshot.working if progress.status == "running"), None)
     if running is None:
-        begun = any(progress.status == "done" for progress in snapshot.working)
-        return ["Finishing"] if begun else ["Starting: loading the model"]
+        return [_between(run, snapshot.working)]
     words = [formats.STAGE_WORDS[running.stage]]
     if running.total:
         words.append(f"{formats.count(running.done)} of {formats.count(running.total)}")
-    each_second, left = pace(running), seconds_left(running)
+    else:
+        words.append(BEGINNING[running.stage])
+    each_second, left = pace.pace(running), pace.seconds_left(running)
     if each_second is not None:
         words.append(f"{each_second:.1f} per second")
     if left is not None:
@@ -250,8 +234,23 @@ def _doing(snapshot: Snapshot) -> list[str]:
     return words
 
 
-def _behind(snapshot: Snapshot) -> list[str]:
-    return [f"{formats.plural(len(snapshot.waiting), 'run')} waiting behind it"] if snapshot.waiting else []
+def _between(run: Run, working: Sequence[StageProgress]) -> str:
+    """What goes on while no stage runs: the model is loaded, or what the last stage made is stored."""
+    ahead = next((progress for progress in working if progress.status == "waiting"), None)
+    if ahead is None:
+        return "Finishing: storing the results"
+    begun = any((progress.ended or 0) > (run.started or 0) for progress in working if progress.status == "done")
+    doing = "storing the results so far" if begun else "loading the model"
+    return f"Preparing {formats.STAGE_WORDS[ahead.stage]}: {doing}"
+
+
+def _whole_left(snapshot: Snapshot) -> float | None:
+    """Seconds until the active run is done; None where no other stage follows, or nothing can be estimated."""
+    run = snapshot.run
+    if run is None or run.status != "running" or all(one.status != "waiting" for one in snapshot.working):
+        return None
+    expected = state.expected_seconds(open_store(), run)
+    return None if expected is None else pace.seconds_until(snapshot.working, expected)
 
 
 def whereabouts(store: Store, run: Run, round_id: int | None) -> str:

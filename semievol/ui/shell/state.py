@@ -5,7 +5,7 @@ Unsaved drafts are in the session (see `session`), everything else is in the sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import pandas as pd
 import streamlit as st
 
 from semievol.config import Config, overlaid
+from semievol.errors import UserError
 from semievol.evidence.reviews import Review
-from semievol.jobs import estimate, launch
+from semievol.jobs import duration, estimate, launch
 from semievol.records import Task
 from semievol.selection import summary
 from semievol.store.data import records
@@ -195,6 +196,22 @@ def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
 @st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
 def _unanswering(store: Store, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
     return results.unanswering(store, round_id)
+
+
+def expected_seconds(store: Store, run: Run) -> Mapping[str, float] | None:
+    """Stage -> seconds, as they can be estimated when the run starts; None where they cannot."""
+    return _expected_seconds(store, get_round(store, run.round_id).version_id, run.config, run.round_id, run.id)
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=HASH)
+def _expected_seconds(
+    store: Store, version_id: int, config: Config, round_id: int, run_id: int
+) -> Mapping[str, float] | None:
+    try:
+        found = duration.estimate(store, version_id, config, round_id)
+    except UserError:
+        return None
+    return None if found is None else found.seconds
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=HASH)

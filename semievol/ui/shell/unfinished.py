@@ -12,12 +12,12 @@ from html import escape
 import streamlit as st
 
 from semievol.jobs import resuming
-from semievol.records import STAGES
+from semievol.records import STAGES, STEPS
 from semievol.store.database import Store
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import formats, live, parts, router, state, steps
+from semievol.ui.shell import formats, live, pace, parts, router, state, steps
 from semievol.ui.shell.state import Place
 
 SHOWS: dict[str, tuple[str, Callable[[Store, int], bool]]] = {
@@ -62,7 +62,7 @@ def missing(here: Place, page: str, what: str) -> bool:
         with parts.empty("Still to come", f"{what} Run {run.id} of this round is on its way there."):
             router.link("training", "Follow the run", ":material/monitoring:")
             open_other(here, page)
-        live.polled(f"missing_{page}", here.round_id, lambda seen: _coming(seen, SHOWS[page][0]))
+        live.polled(f"missing_{page}", here.round_id, lambda seen: _coming(here, seen, SHOWS[page][0]))
         return True
     if left := _left(here, page):
         at = f"at {formats.STAGE_WORDS[left.stage]}, {formats.percent(left.share, 0)} done"
@@ -97,15 +97,17 @@ def _line(here: Place, seen: live.Snapshot) -> None:
         router.link("training", "Follow it", ":material/monitoring:", round=seen.run.round_id)
 
 
-def _coming(seen: live.Snapshot, made_by: str) -> None:
+def _coming(here: Place, seen: live.Snapshot, made_by: str) -> None:
     """How far the run is, and which stages follow until the page has something to show."""
     live.track(seen.stages)
     if seen.run is None:
         return
-    until = seen.working[: STAGES.index(made_by) + 1]
+    until = [one for one in seen.working if STEPS.index(one.stage) <= STEPS.index(made_by)]
     ahead = [formats.STAGE_WORDS[one.stage] for one in until if one.status == "waiting"]
     then = f" Then {formats.series(ahead)}." if ahead else ""
-    parts.note(f"{live.sentence(seen)}.{then}")
+    expected = state.expected_seconds(here.store, seen.run) if seen.run.status == "running" else None
+    when = f" This page fills in {formats.about(pace.seconds_until(until, expected))}." if expected else ""
+    parts.note(f"{live.sentence(seen)}.{then}{when}")
 
 
 def _making(here: Place, page: str) -> Run | None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
-from semievol.store.runs import progress
+from semievol.store.runs import progress, runs
 from semievol.store.runs.runs import Run
 from semievol.ui.shell import formats, parts, tables
 from semievol.ui.shell.state import Place
@@ -60,7 +60,7 @@ def _results(here: Place, shown: Sequence[Run]) -> Iterator[list[str]]:
     yield ["Round", *(str(numbers.get(run.round_id, formats.DASH)) for run in shown)]
     names = formats.STAGE_WORDS
     yield ["Stages", *(f"{names[run.first]} to {names[run.until]}" for run in shown)]
-    yield ["Took", *(formats.duration(r.ended - r.started) if r.ended and r.started else formats.DASH for r in shown)]
+    yield ["Took", *(formats.duration(runs.worked(here.store, run)) for run in shown)]
     kept = [sizes[run.id].get(run.selection_used) for run in shown]
     yield ["Kept answers", *(formats.DASH if size is None else formats.count(size) for size in kept)]
     for arm, words in (("warm_up", "Test accuracy, plain fine-tuning"), ("evolved", "Test accuracy, evolved")):

@@ -138,7 +138,7 @@ def finished(here: Place) -> None:
                 "Status": run.status,
                 "Stages": _span(run),
                 "Started": formats.moment(run.started),
-                "Took": formats.duration(run.ended - run.started) if run.ended and run.started else formats.DASH,
+                "Took": formats.duration(runs.worked(here.store, run)),
             }
             for run in here.runs
         ]
