@@ -145,7 +145,8 @@ def labels(task: Task, known: Mapping[Split, Mapping[str, int]], key: str) -> No
     counts = pd.DataFrame({split: pd.Series(found, dtype=float) for split, found in known.items()}).fillna(0.0)
     shares = counts / counts.sum().clip(lower=1)
     shares = shares.loc[shares.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_LABELS)
-    tables.figure(charts.class_mix(shares, dark=state.dark()), key=f"label_chart_{key}", height=280)
+    chart = charts.class_mix(shares, dark=state.dark())
+    tables.figure(chart, key=f"label_chart_{key}", alt="Share of every label in each split")
 
 
 def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:

@@ -110,7 +110,8 @@ def coverage(frame: pd.DataFrame) -> None:
     """How similar the unlabeled records are to labeled ones."""
     parts.heading("Coverage", "Similarity of every unlabeled record to its nearest labeled one (cosine).")
     chart = charts.similarity_histogram(charts.bin_similarity(frame["similarity"].to_numpy()), dark=state.dark())
-    tables.figure(chart, key="coverage_chart", height=240)
+    alt = "Histogram of the similarity of unlabeled records to their nearest labeled record"
+    tables.figure(chart, key="coverage_chart", alt=alt, height=240)
 
 
 def farthest(frame: pd.DataFrame) -> None:

@@ -75,7 +75,8 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = (), later_round
     for caveat in (comparison.paired(evaluation, later_round) or "There are no two models to compare.", *caveats):
         parts.note(caveat)
     bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
-    tables.figure(charts.accuracy_bars(bars, dark=state.dark()), key="accuracy", height=300)
+    alt = "Accuracy of every model on the test set, with intervals; the numbers are under Every figure"
+    tables.figure(charts.accuracy_bars(bars, dark=state.dark()), key="accuracy", alt=alt, height=300)
     with st.expander("Every figure"):
         listed = pd.DataFrame([{"row": formats.ROW_WORDS[row], **found} for row, found in rows.items()])
         names = {"row": "Answered by", "accuracy": "Accuracy", "low": "Interval from", "high": "to"}
@@ -132,7 +133,8 @@ def confusion(task: Task, found: pd.DataFrame) -> None:
         labels = [label for label in task.labels if label in labels] + [x for x in labels if x not in task.labels]
     counts = pd.crosstab(part["gold"], answered).reindex(index=[x for x in labels if x != "no answer"], columns=labels)
     height = 90 + 34 * max(len(labels), 4)
-    tables.figure(charts.confusion(counts.fillna(0), dark=state.dark()), key="confusion", height=min(height, 620))
+    chart = charts.confusion(counts.fillna(0), dark=state.dark())
+    tables.figure(chart, key="confusion", alt="Confusion matrix on the test set", height=min(height, 620))
 
 
 def _chosen_model(label: str, models: Sequence[str], default: str, key: str) -> str:

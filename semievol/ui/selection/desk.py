@@ -28,7 +28,8 @@ AHEAD = 24
 
 _component = st.components.v2.component(
     "semievol_review",
-    html='<div class="sv-root"><div class="sv-review" tabindex="0" aria-label="Record under review"></div></div>',
+    html='<div class="sv-root">'
+    '<div class="sv-review" tabindex="0" role="group" aria-label="Record under review"></div></div>',
     js=PAINT_JS
     + "".join(
         Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in ("tab", "attention", "review")

@@ -29,7 +29,8 @@ def measures(here: Place) -> None:
     if suggested is None or curves.empty:
         parts.note("This round has no calibration records, so the measures cannot be compared.")
         return
-    tables.figure(charts.risk_coverage(curves, dark=state.dark()), key="risk_coverage", height=320)
+    alt = "Share of wrong answers among the most confident candidates, a curve for each measure"
+    tables.figure(charts.risk_coverage(curves, dark=state.dark()), key="risk_coverage", alt=alt, height=320)
     lines = [
         {
             "Measure": formats.measure(name),

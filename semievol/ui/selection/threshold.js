@@ -61,7 +61,7 @@ export default function render(given) {
   const base = HIGH - BOTTOM;
 
   root.replaceChildren();
-  const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": data.label, class: "sv-svg" }, root);
+  const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": data.label, class: "sv-svg" }, root);
   hatch(svg);
   for (const count of new Set([Math.round(most / 2), most])) {
     make("line", { x1: LEFT, x2: WIDE - RIGHT, y1: base - high(count), y2: base - high(count), class: "sv-grid" }, svg);

@@ -5,5 +5,5 @@ round), `policies` (the saved policy and one on trial), `gates` (what a page nee
 (building blocks), `paint` and `record` (text from data, drawn safely), `behind` (where a disputed answer is from),
 `formats` (numbers as text), `notices` (messages after a rerun), `actions` (what buttons do), `archives` (whole projects
 as files), `steps` (what comes next), `live` (progress of a run), `asking` (a model, at once), `background` (work in a
-thread), `awake` (redraws a page after a restart of the dashboard).
+thread), `awake` (redraws a page after a restart of the dashboard, and in another theme).
 """

@@ -1,7 +1,8 @@
-"""Redraws the whole page when a fragment of it (`st.fragment`) gets no answer.
+"""Redraws the whole page when a fragment of it (`st.fragment`) gets no answer, and when the browser's theme changes.
 
 After a restart the dashboard does not know the fragments of a page that is still open in a browser, and drops what they
 send. Once the session has drawn the whole page again, it receives their messages.
+Streamlit recolours its own widgets alone; our colours and figures are made for the theme of the last redraw.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _component = st.components.v2.component(
 
 
 def listen() -> None:
-    """Listens for the browser's event `semievol-unheard`, which asks for a redraw. Call it outside every fragment."""
+    """Listens for the browser's event `semievol-unheard`, which asks for a redraw, and for another theme.
+
+    Call it outside every fragment.
+    """
     with st.container(key="unseen_awake"):
         _component(key="awake", on_woken_change=lambda: None)

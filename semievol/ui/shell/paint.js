@@ -6,7 +6,10 @@ function paint(node) {
   if (node.c) element.className = node.c.split(" ").map((name) => "sv-" + name).join(" ");
   if (node.x !== undefined && node.x !== null) element.textContent = node.x;
   if (node.w !== undefined) element.style.width = Math.max(0, Math.min(100, node.w)) + "%";
-  if (node.l !== undefined) element.setAttribute("aria-label", node.l);
+  if (node.l) {
+    element.setAttribute("role", "img"); // without a role a label is not read
+    element.setAttribute("aria-label", node.l);
+  }
   if (node.d) element.dir = "auto";
   if (node.o) element.open = true;
   for (const child of node.k || []) element.appendChild(paint(child));

@@ -31,7 +31,7 @@ export default function ({ data, parentElement }) {
 def node(classes: str = "", text: str | None = None, *children: Node, tag: str = "div", **extra: Any) -> Node:
     """One element. classes: names from `assets/style.css` without their `sv-`; text: data, shown as it is.
 
-    extra: `width` in percent, `label` for screen readers, `open` for details.
+    extra: `width` in percent, `label` for screen readers, which then read nothing inside, `open` for details.
     """
     made: Node = {"t": tag, "c": classes}
     if text is not None:

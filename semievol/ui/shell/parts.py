@@ -149,7 +149,7 @@ def head(title: str, purpose: str, kicker: str = "") -> None:
 def heading(title: str, note: str = "") -> None:
     """The head of a card."""
     under = f"<p class='sv-note'>{escape(note)}</p>" if note else ""
-    html(f"<div><div class='sv-title'>{escape(title)}</div>{under}</div>")
+    html(f"<div><h2 class='sv-title'>{escape(title)}</h2>{under}</div>")
 
 
 def note(text: str) -> None:
@@ -192,7 +192,7 @@ def progress() -> Iterator[Watch]:
 @contextmanager
 def empty(title: str, text: str) -> Iterator[None]:
     """An empty state: what belongs here. The caller draws the buttons that make it, in a row underneath."""
-    html(f"<div class='sv-empty'><h3>{escape(title)}</h3><p>{escape(text)}</p></div>")
+    html(f"<div class='sv-empty'><h2>{escape(title)}</h2><p>{escape(text)}</p></div>")
     with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
         yield
 

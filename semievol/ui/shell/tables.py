@@ -79,10 +79,10 @@ def pick_several(frame: pd.DataFrame, key: str, names: dict[str, str] | None = N
     return [int(row) for row in state.selection.rows if row < len(frame)] if state else []
 
 
-def figure(chart: go.Figure, key: str, height: int = 280) -> None:
-    """Draws a Plotly figure at this height, in our own theme."""
+def figure(chart: go.Figure, key: str, alt: str, height: int = 280) -> None:
+    """Draws a Plotly figure at this height, in our own theme. alt: its name for screen readers, our own words."""
     chart.update_layout(height=height)
-    st.plotly_chart(chart, theme=None, key=key, config={"displayModeBar": False})
+    st.plotly_chart(chart, theme=None, key=key, config={"displayModeBar": False}, alt=alt)
 
 
 def fetch_libraries() -> None:

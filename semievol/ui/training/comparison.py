@@ -23,7 +23,7 @@ _STAGES = ("tune", "warm_up")
 def comparison(here: Place, chosen: Sequence[Run]) -> None:
     """The chosen runs, oldest first."""
     shown = sorted(chosen, key=lambda run: run.id)[-MOST:]
-    parts.html(f"<div class='sv-title'>{formats.series([f'Run {run.id}' for run in shown])}</div>")
+    parts.html(f"<h2 class='sv-title'>{formats.series([f'Run {run.id}' for run in shown])}</h2>")
     if len(chosen) > MOST:
         parts.note(f"The newest {MOST} of the {len(chosen)} chosen runs are compared.")
     measured = {f"Run {run.id}": progress.metrics(here.store, run.id) for run in shown}

@@ -217,7 +217,7 @@ def _written(here: Place) -> None:
                 state.save_settings(here.store, here.project, **changed)
                 st.rerun()
     with st.expander("The preset in full"):
-        st.code(yaml.safe_dump(preset(state.config_of(here.project).preset), sort_keys=False), language="yaml")
+        st.code(yaml.safe_dump(preset(state.config_of(here.project).preset), sort_keys=False), language=None)
 
 
 def _read(project: Project, text: str) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def messages(run: Run) -> None:
 def _detail(here: Place, run: Run) -> None:
     top = st.columns([5, 2], vertical_alignment="center")
     with top[0]:
-        parts.html(f"<div class='sv-row'><span class='sv-title'>Run {run.id}</span>{parts.badge(run.status)}</div>")
+        parts.html(f"<div class='sv-row'><h2 class='sv-title'>Run {run.id}</h2>{parts.badge(run.status)}</div>")
     with top[1]:
         if run.status in runs.RESUMABLE:
             left = resuming.furthest(here.store, [one for one in here.runs if one.round_id == run.round_id])
@@ -197,6 +197,6 @@ def _detail(here: Place, run: Run) -> None:
         st.code(tail(log) or "The log is empty.", language=None, height=220, wrap_lines=True)
         if log.exists():
             st.download_button("Download the whole log", log.read_bytes, f"run-{run.id}.log", on_click="ignore")
-        st.code(yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False), language="yaml", height=220)
+        st.code(yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False), language=None, height=220)
         if run.environment:
             st.json(run.environment, expanded=False)

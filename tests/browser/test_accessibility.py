@@ -1,0 +1,48 @@
+"""Every page in both themes, as somebody with other eyes or without a mouse needs it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from semievol.export import restoring
+from semievol.jobs import intake
+from semievol.store.database import open_store
+from semievol.ui.shell.router import PAGES
+from tests.browser.accessibility import CONTRAST, Finding, Theme, findings, switch
+from tests.browser.conftest import DRAWN, Dashboard, Visitor
+
+pytestmark = pytest.mark.browser
+TICKS = "() => [...document.querySelectorAll('.js-plotly-plot .xtick text')].map(text => getComputedStyle(text).fill)"
+"""The colours of what stands under the figures."""
+
+
+def test_axe_finds_nothing_of_ours_in_either_theme(dashboard: Dashboard, visitor: Visitor) -> None:
+    project = restoring.restore(open_store(dashboard.home), intake.SAMPLE_ARCHIVE, "Looked at by axe")
+    page = visitor.page
+    themes: list[Theme] = ["light", "dark"]
+    page.goto(dashboard.url(f"/?project={project.id}"))
+    for name in PAGES:
+        _go(page, name)
+        assert _ours(findings(page)) == [], f"{name}, {themes[0]}"
+        ticks = page.evaluate(TICKS) if name == "evaluation" else []
+        themes.reverse()
+        switch(page, themes[0])
+        assert _ours(findings(page, CONTRAST)) == [], f"{name}, {themes[0]}"
+        if ticks:  # and figures are drawn anew
+            page.wait_for_function(f"before => ({TICKS})().every(colour => !before.includes(colour))", arg=ticks)
+            assert len(page.evaluate(TICKS)) == len(ticks)
+    assert visitor.strange == []
+
+
+def _ours(found: list[Finding]) -> list[Finding]:
+    return [one for one in found if not one.streamlits]
+
+
+def _go(page: Page, name: str) -> None:
+    link = page.get_by_test_id("stSidebar").get_by_role("link", name=name.capitalize(), exact=True)
+    expect(link).to_be_visible()
+    link.click()
+    page.wait_for_function(DRAWN, arg=name.capitalize())
+    if name == "evaluation":
+        page.wait_for_selector(".js-plotly-plot .xtick text")
