@@ -8,22 +8,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semievol.annotation.passing import INSTEAD, Json, Returned, Suggestion, Voice, as_json, choices, from_marks, marks
+from semievol.annotation.passing import (
+    INSTEAD,
+    Json,
+    Returned,
+    Suggestion,
+    Voice,
+    as_json,
+    choices,
+    conversation,
+    from_marks,
+    marks,
+)
 from semievol.records import Task
 from semievol.task.answers import LETTERS
 
 NAME, RECORDS = "Argilla", "records.json"
-_ANSWER, _INSTEAD, _QUESTION, _OPTIONS = "answer", "instead", "question", "options"
-_MARKS = ("record_id", "content_hash", "record_options", "suggested_answer")
+_ANSWER, _INSTEAD, _EARLIER, _QUESTION, _OPTIONS = "answer", "instead", "earlier", "question", "options"
+_MARKS = ("record_id", "content_hash", "record_options", "record_earlier", "suggested_answer")
 
 
 def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
     """File name -> content, as `Dataset.to_disk` writes them: the dataset, its settings, its records."""
     most = max((len(suggestion.record.options) for suggestion in suggestions), default=0)
+    turns = any(suggestion.record.earlier for suggestion in suggestions)
     dataset = {"name": "semievol_review", "status": "draft", "allow_extra_metadata": True}
     return {
         ".argilla/dataset.json": as_json(dataset),
-        ".argilla/settings.json": as_json(_settings(task, most)),
+        ".argilla/settings.json": as_json(_settings(task, most, turns)),
         RECORDS: as_json([_record(task, suggestion) for suggestion in suggestions]),
     }
 
@@ -42,14 +54,17 @@ def returned(found: Json) -> Returned:
     return from_marks(kept, found.get(_QUESTION), _voices(_flat(found, _ANSWER), _flat(found, _INSTEAD)))
 
 
-def _settings(task: Task, most: int) -> Json:
-    """Fields and questions. most: the largest number of options that a record has."""
+def _settings(task: Task, most: int, turns: bool) -> Json:
+    """Fields and questions. most: the largest number of options that a record has. turns: whether there are earlier
+    turns to show."""
     if task.kind == "multiple_choice":
         labels: Sequence[str] = LETTERS[:most]
     else:
         labels = task.labels
     plain = {"type": "text", "use_markdown": False}
     fields = [{"name": _QUESTION, "title": "Question", "required": True, "settings": plain}]
+    if turns:
+        fields.insert(0, {"name": _EARLIER, "title": "Before the question", "required": False, "settings": plain})
     if task.kind == "multiple_choice":
         fields.append({"name": _OPTIONS, "title": "Options", "required": False, "settings": plain})
     return {
@@ -78,6 +93,8 @@ def _question(name: str, title: str, labels: Sequence[str], required: bool) -> J
 def _record(task: Task, suggestion: Suggestion) -> Json:
     record = suggestion.record
     fields = {_QUESTION: record.question}
+    if record.earlier:
+        fields[_EARLIER] = conversation(record.earlier)
     if record.options and task.kind == "multiple_choice":
         fields[_OPTIONS] = "\n".join(choices(task, record).values())
     suggested: Json = {}

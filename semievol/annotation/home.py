@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from semievol.annotation.passing import Returned, understood
-from semievol.records import Action, Decision, Record, Task, content_hash
+from semievol.records import Action, Decision, Record, Task
 from semievol.selection.decisions import same_effect, standing_decision
 from semievol.task.answers import allowed_answers, same
 
@@ -138,7 +138,7 @@ def _refused(record: Record | None, one: Returned, seen: Collection[str]) -> Rea
         return "unmarked"
     if record is None:
         return "unknown"
-    as_exported = one.content_hash == record.content_hash == content_hash(one.question, one.options)
+    as_exported = one.content_hash == record.content_hash == one.now
     return None if as_exported and record.id not in seen else "changed"
 
 

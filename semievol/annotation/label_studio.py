@@ -10,23 +10,36 @@ from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from semievol.annotation.passing import INSTEAD, Json, Returned, Suggestion, Voice, as_json, choices, from_marks, marks
+from semievol.annotation.passing import (
+    INSTEAD,
+    Json,
+    Returned,
+    Suggestion,
+    Voice,
+    as_json,
+    choices,
+    conversation,
+    from_marks,
+    marks,
+)
 from semievol.records import Task
 
 NAME, RECORDS = "Label Studio", "tasks.json"
-_ANSWER, _INSTEAD, _QUESTION, _CHOICES = "answer", "instead", "question", "choices"
+_ANSWER, _INSTEAD, _QUESTION, _EARLIER, _CHOICES = "answer", "instead", "question", "earlier", "choices"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold."""
 
 
 def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
     """File name -> content: the tasks and the labeling configuration."""
-    tasks = [_task(task, suggestion) for suggestion in suggestions]
-    return {RECORDS: as_json(tasks), "labeling_config.xml": config(task).encode()}
+    turns = any(suggestion.record.earlier for suggestion in suggestions)
+    tasks = [_task(task, suggestion, turns) for suggestion in suggestions]
+    return {RECORDS: as_json(tasks), "labeling_config.xml": config(task, turns).encode()}
 
 
-def config(task: Task) -> str:
-    """The labeling configuration: the question, the answers, and what can be said instead of an answer."""
+def config(task: Task, turns: bool = False) -> str:
+    """The labeling configuration: the question, the answers, and what can be said instead of an answer. turns: whether
+    there are earlier turns to show."""
     to = f'toName="{_QUESTION}"'
     if not task.closed:
         answers = [f'  <TextArea name="{_ANSWER}" {to} rows="3" maxSubmissions="1" editable="true"/>']
@@ -38,6 +51,7 @@ def config(task: Task) -> str:
     # A value that begins with a dollar sign would be taken for the name of a field.
     header = [f"  <Header value={_attribute(f'Task: {task.instruction}')}/>"] if task.instruction else []
     instead = [f'    <Choice value="{words}"/>' for words in INSTEAD]
+    header += [f'  <Text name="{_EARLIER}" value="${_EARLIER}"/>'] if turns else []
     lines = [*header, f'  <Text name="{_QUESTION}" value="${_QUESTION}"/>', *answers]
     lines += [f'  <Choices name="{_INSTEAD}" {to} choice="single" showInline="true">', *instead, "  </Choices>"]
     return "\n".join(["<View>", *lines, "</View>", ""])
@@ -70,10 +84,12 @@ def returned(found: Json) -> Returned:
     return from_marks(data, data.get(_QUESTION), voices)
 
 
-def _task(task: Task, suggestion: Suggestion) -> Json:
+def _task(task: Task, suggestion: Suggestion, turns: bool) -> Json:
     record = suggestion.record
     shown = choices(task, record)
     data: Json = {_QUESTION: record.question, **marks(suggestion)}
+    if turns:
+        data[_EARLIER] = conversation(record.earlier)
     if _in_data(task):
         data[_CHOICES] = [{"value": text} for text in shown.values()]
     if suggestion.answer is None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from semievol.records import Record, Task
+from semievol.records import Message, Record, Task, content_hash, earlier_cell, earlier_turns
 from semievol.task.answers import allowed_answers, answer_text, parse
 
 Said = Literal["answer", "reject", "ambiguous", "skip"]
@@ -44,13 +44,17 @@ class Voice:
 
 @dataclass(frozen=True)
 class Returned:
-    """A record as it came back. content_hash: of the record that was exported. suggested: the answer shown to the
-    annotators. voices: in the order of the file; a later voice of an annotator replaces an earlier one."""
+    """A record as it came back.
+
+    content_hash: of the record that was exported; now: of what came back. question: its beginning names the record to a
+    person. suggested: the answer shown to the annotators. voices: in the order of the file; a later voice of an
+    annotator replaces an earlier one.
+    """
 
     record_id: str
     content_hash: str
+    now: str
     question: str
-    options: tuple[str, ...]
     suggested: str | None
     voices: tuple[Voice, ...]
 
@@ -61,6 +65,8 @@ def marks(suggestion: Suggestion) -> Json:
     found: Json = {"record_id": record.id, "content_hash": record.content_hash}
     if record.options:
         found["record_options"] = list(record.options)
+    if record.earlier:
+        found["record_earlier"] = earlier_cell(record.earlier)
     if suggestion.answer is not None:
         found["suggested_answer"] = suggestion.answer
     return found
@@ -69,14 +75,29 @@ def marks(suggestion: Suggestion) -> Json:
 def from_marks(found: Mapping[str, Any], question: object, voices: Sequence[Voice]) -> Returned:
     """The returned record with these marks; what is missing is empty."""
     options = found.get("record_options")
+    options = tuple(map(str, options)) if isinstance(options, list) else ()
+    words = _text(question) or ""
     return Returned(
         record_id=_text(found.get("record_id")) or "",
         content_hash=_text(found.get("content_hash")) or "",
-        question=_text(question) or "",
-        options=tuple(map(str, options)) if isinstance(options, list) else (),
+        now=content_hash(words, options, earlier_in(found)),
+        question=words,
         suggested=_text(found.get("suggested_answer")),
         voices=tuple(voices),
     )
+
+
+def earlier_in(found: Mapping[str, Any]) -> tuple[Message, ...]:
+    """The earlier turns in a record's marks; none where they cannot be read."""
+    try:
+        return earlier_turns(_text(found.get("record_earlier")))
+    except ValueError:
+        return ()
+
+
+def conversation(turns: Sequence[Message]) -> str:
+    """Turns as a person reads them."""
+    return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in turns)
 
 
 def choices(task: Task, record: Record) -> dict[str, str]:

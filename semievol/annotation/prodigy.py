@@ -18,10 +18,12 @@ from semievol.annotation.passing import (
     as_json,
     as_line,
     choices,
+    conversation,
+    earlier_in,
     from_marks,
     marks,
 )
-from semievol.records import Record, Task
+from semievol.records import Message, Record, Task
 from semievol.task.answers import LETTERS
 
 NAME, RECORDS = "Prodigy", "tasks.jsonl"
@@ -42,12 +44,16 @@ def recognises(found: Json) -> bool:
 
 def returned(found: Json) -> Returned:
     """A task with the answer of one annotator, if it has one."""
-    return from_marks(found, found.get("text"), _voice(found))
+    turns = earlier_in(found)
+    text = found.get("text")
+    before = _with_turns(turns, "")
+    question = text[len(before) :] if isinstance(text, str) and text.startswith(before) else text
+    return from_marks(found, question, _voice(found))
 
 
 def _task(task: Task, suggestion: Suggestion) -> Json:
     record, answer = suggestion.record, suggestion.answer
-    found: Json = {"text": record.question, **marks(suggestion)}
+    found: Json = {"text": _with_turns(record.earlier, record.question), **marks(suggestion)}
     if task.closed:
         found["options"] = [{"id": one, "text": _option(task, record, one)} for one in choices(task, record)]
         found["accept"] = [] if answer is None else [answer]
@@ -55,6 +61,10 @@ def _task(task: Task, suggestion: Suggestion) -> Json:
         found[_WRITTEN] = answer or ""
     # Shown in the corner of the card.
     return found | {"meta": {} if suggestion.score is None else {"score": round(suggestion.score, 3)}}
+
+
+def _with_turns(turns: Sequence[Message], question: str) -> str:
+    return f"{conversation(turns)}\n\nUser: {question}" if turns else question
 
 
 def _option(task: Task, record: Record, answer: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,14 +11,14 @@ from semievol.annotation.home import Home, compared, verdicts
 from semievol.annotation.passing import Returned, Said, Voice
 from semievol.annotation.tools import read
 from semievol.errors import UserError
-from semievol.records import Action, Decision, Record, Task
+from semievol.records import Action, Decision, Record, Task, content_hash
 
 TASK = Task("classification", ("roads", "water", "waste"))
 RECORD = Record("u1", "A hole in the road")
 
 
 def returned(*voices: Voice, record: Record = RECORD, suggested: str | None = "roads") -> Returned:
-    return Returned(record.id, record.content_hash, record.question, record.options, suggested, voices)
+    return Returned(record.id, record.content_hash, record.content_hash, record.question, suggested, voices)
 
 
 def says(annotator: str, answer: str) -> Voice:
@@ -81,9 +82,9 @@ def test_answers_that_count_as_the_same_are_counted_together(
 def test_records_are_known_by_id_and_content_and_never_by_their_place() -> None:
     records = {f"u{i}": Record(f"u{i}", f"question {i}") for i in range(4)}
     sent = [returned(says("a", "water"), record=record) for record in records.values()]
-    edited = Returned("u1", records["u1"].content_hash, "question 1!", (), "roads", sent[1].voices)
-    other_hash = Returned("u2", "0" * 64, "question 2", (), "roads", sent[2].voices)
-    unmarked = Returned("", "", "question 3", (), None, sent[3].voices)
+    edited = replace(sent[1], now=content_hash("question 1!", ()), question="question 1!")
+    other_hash = replace(sent[2], content_hash=edited.now, now=edited.now)
+    unmarked = replace(sent[3], record_id="", content_hash="")
     foreign = returned(says("a", "water"), record=Record("u9", "who knows"))
     home = verdicts(TASK, records, [foreign, unmarked, other_hash, edited, sent[0]])
     assert [verdict.record.id for verdict in home.verdicts] == ["u0"]

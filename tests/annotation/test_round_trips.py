@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from semievol.annotation.home import Verdict, verdicts
 from semievol.annotation.passing import Suggestion
 from semievol.annotation.tools import TOOLS, read
-from semievol.records import Action, Kind, Record, Task
+from semievol.records import Action, Kind, Message, Record, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold, parse, same
 from tests.annotation.annotators import REVIEWED, Press
 
@@ -47,7 +47,8 @@ def suggestions(draw: st.DrawFn, kind: Kind) -> tuple[Task, list[Suggestion]]:
     found = []
     for number, question in enumerate(draw(st.lists(TEXTS, min_size=1, max_size=3))):
         options = tuple(draw(st.lists(TEXTS, min_size=2, max_size=4))) if kind == "multiple_choice" else ()
-        record = Record(f"u{number}", question, options)
+        turns = draw(st.just(()) | st.tuples(st.builds(Message, st.sampled_from(["system", "user"]), TEXTS)))
+        record = Record(f"u{number}", question, options, earlier=turns)
         answers = st.sampled_from(allowed_answers(task, record)) if task.closed else NUMBERS
         answer = draw(SAID if kind == "text" else answers)
         found.append(Suggestion(record, answer, draw(st.none() | st.floats(0, 1))))
@@ -78,8 +79,8 @@ def test_what_is_decided_in_a_tool_comes_home_as_it_was_meant(form: str, kind: K
     exported = read(texts, "export.json")
     assert exported.tool == TOOLS[tool].name
     records = [suggestion.record for suggestion in sent]
-    assert [(one.record_id, one.question, one.options, one.suggested) for one in exported.returned] == [
-        (one.record.id, one.record.question, one.record.options, one.answer) for one in sent
+    assert [(one.record_id, one.question, one.now, one.suggested) for one in exported.returned] == [
+        (one.record.id, one.record.question, one.record.content_hash, one.answer) for one in sent
     ]
     home = verdicts(task, {record.id: record for record in records}, exported.returned)
     assert home.verdicts == meant

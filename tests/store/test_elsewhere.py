@@ -25,7 +25,7 @@ def returned(world: World, record_id: str, *said: tuple[str, Said, str | None]) 
     record = record_of(world, record_id)
     suggested = "water" if record_id == "u3" else "road"
     voices = tuple(Voice(*one) for one in said)
-    return Returned(record.id, record.content_hash, record.question, record.options, suggested, voices)
+    return Returned(record.id, record.content_hash, record.content_hash, record.question, suggested, voices)
 
 
 def reviewed(world: World) -> list[Returned]:
