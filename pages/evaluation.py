@@ -18,7 +18,7 @@ with parts.page() as here:
             evaluation.nothing_judged(here)
         if here.round_runs and gates.has_candidates(here):
             with parts.card("export"):
-                exports.downloads(here, exports.newest(here.round_runs))
+                exports.offer(here, exports.newest(here.round_runs))
     else:
         unfinished.elsewhere(here)
         run, found = judged[0]
@@ -40,7 +40,7 @@ with parts.page() as here:
             with right, parts.card("flips"):
                 evaluation.flips(predictions)
         with parts.card("export"):
-            exports.downloads(here, run)
+            exports.offer(here, run)
     if here.round_or_none is not None and project.task is not None:
         with parts.card("playground"):
             evaluation.playground(here)

@@ -11,6 +11,7 @@ from semievol.ui.selection import (
     conflicts,
     consequences,
     desk,
+    elsewhere,
     evidence,
     frozen,
     history,
@@ -25,6 +26,7 @@ from semievol.ui.shell import actions, gates, parts, router, state, steps, unfin
 PARTS = {
     "blind": "I have time for 40",
     "bulk": "Many at once",
+    "elsewhere": "Reviewed elsewhere",
     "measures": "Compare measures",
     "reviewers": "Reviewers",
     "history": "History",
@@ -107,6 +109,8 @@ with parts.page() as here:
             blind.random_review(here, pool, cut)
         elif part == "bulk":
             many.choose(here, pool, cut.mask, shown.measure)
+        elif part == "elsewhere":
+            elsewhere.reviewed(here)
         elif part == "measures":
             measures.measures(here)
         elif part == "reviewers":

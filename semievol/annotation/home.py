@@ -20,21 +20,21 @@ _OTHERWISE: tuple[Literal["reject", "ambiguous"], ...] = ("reject", "ambiguous")
 _LONGEST_NAME, _READ = 60, 1_000
 
 Reason = Literal[
-    "unmarked", "unknown", "changed", "unanswered", "skipped", "unreadable", "tied", "reserved", "known", "contrary"
+    "changed", "unknown", "unmarked", "tied", "unreadable", "contrary", "reserved", "known", "skipped", "unanswered"
 ]
 REASONS: dict[Reason, str] = {
-    "unmarked": "without a record id or a content hash, so no export of the Studio",
-    "unknown": "not among the unlabeled records of this round",
     "changed": "with another text than when they were exported",
-    "unanswered": "not answered yet",
-    "skipped": "skipped",
+    "unknown": "not among the unlabeled records of this round",
+    "unmarked": "without a record id or a content hash, so no export of the Studio",
+    "tied": "with a tie between annotators",
     "unreadable": "with an answer that the task does not allow",
-    "tied": "with as many annotators for one answer as for another",
+    "contrary": "decided otherwise here; those decisions stay",
     "reserved": "asked about by an open random review",
     "known": "decided so already",
-    "contrary": "decided otherwise here; those decisions stay",
+    "skipped": "skipped",
+    "unanswered": "not answered yet",
 }
-"""Reason -> what the records that are left out are."""
+"""Reason -> what the records that are left out are; what a person may want to look into comes first."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ transaction. The Selection page and the verb `decisions` share it.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from semievol.annotation.home import REASONS, Home
+from semievol.annotation.home import REASONS, Home, Reason
 from semievol.annotation.tools import Export, read
 from semievol.errors import UserError
 from semievol.export import round_with
@@ -47,9 +48,12 @@ def from_file(
         home = expected(store, round_, export.returned, replace)
     else:
         home, _ = bring_home(store, round_, export.returned, export.tool, by, replace)
-    about = {"round": round_.id, "tool": export.tool, "by": by, "stored": not dry_run}
+    result = {"round": round_.id, "tool": export.tool, "by": by, "stored": not dry_run}
+    result |= {"records": len(export.returned), "decisions": len(home.verdicts), "actions": actions(home)}
+    left = left_out(home)
+    result |= {"overruled": home.replaced, "unread": export.unread, "left_out": [asdict(one) for one in left]}
     words = ["Nothing was stored; this is what would be:"] if dry_run else []
-    return about | counts(export, home), [*words, *sentences(export, home)]
+    return result, [*words, summary(export, home), *map(_sentence, left)]
 
 
 def read_export(store: Store, path: Path, name: str, watch: Watch = unwatched) -> Export:
@@ -77,29 +81,37 @@ def reviewed_round(store: Store, project: Project, round_id: int | None = None) 
     return round_with(store, project, round_id, results.has_candidates, "candidates")
 
 
-def sentences(export: Export, home: Home) -> list[str]:
-    """What an export comes to, for a person: what it holds, the decisions, and what nothing is stored about."""
-    lines = [f"Records from {export.tool}: {len(export.returned):,}."]
+@dataclass(frozen=True)
+class LeftOut:
+    """Records that nothing is stored about: what they are, how many, and the first of them as a person knows them."""
+
+    reason: Reason
+    what: str
+    count: int
+    examples: list[str]
+
+
+def left_out(home: Home) -> list[LeftOut]:
+    """What is left out of an export, by reason, in the order of `REASONS`."""
+    found = home.left_out
+    return [LeftOut(one, REASONS[one], len(found[one]), found[one][:_NAMED]) for one in REASONS if one in found]
+
+
+def summary(export: Export, home: Home) -> str:
+    """What an export comes to, for a person, without what is left out."""
     counts = ", ".join(f"{action} {count:,}" for action, count in actions(home).items())
-    lines.append(f"Decisions: {len(home.verdicts):,} ({counts})." if counts else "Decisions: none.")
+    words = [f"Records from {export.tool}: {len(export.returned):,}."]
+    words.append(f"Decisions: {len(home.verdicts):,} ({counts})." if counts else "Decisions: none.")
     if home.replaced:
-        lines.append(f"Decisions made here that they overrule: {home.replaced:,}.")
-    for reason, names in home.left_out.items():
-        more = f"; and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        lines.append(f"Left out, {REASONS[reason]}: {len(names):,}. {'; '.join(names[:_NAMED])}{more}")
+        words.append(f"Decisions made here that they overrule: {home.replaced:,}.")
     if export.unread:
-        lines.append(f"Left out, not records of {export.tool}: {export.unread:,}.")
-    return lines
+        words.append(f"Entries of the file that are no records of {export.tool}: {export.unread:,}.")
+    return " ".join(words)
 
 
-def counts(export: Export, home: Home) -> dict[str, Any]:
-    """The same as numbers: records, decisions, overruled, and by reason what is left out, with the first names."""
-    left = [
-        {"reason": reason, "what": REASONS[reason], "count": len(names), "examples": names[:_NAMED]}
-        for reason, names in home.left_out.items()
-    ]
-    found = {"records": len(export.returned), "decisions": len(home.verdicts), "actions": actions(home)}
-    return found | {"overruled": home.replaced, "unread": export.unread, "left_out": left}
+def _sentence(one: LeftOut) -> str:
+    more = f"; and {one.count - len(one.examples):,} more" if one.count > len(one.examples) else ""
+    return f"  left out, {one.what}: {one.count:,}. {'; '.join(one.examples)}{more}"
 
 
 def actions(home: Home) -> dict[Action, int]:

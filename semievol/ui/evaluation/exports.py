@@ -1,21 +1,18 @@
-"""Downloads: `semievol.export` writes each file when its button is pressed; the browser gets it from memory."""
+"""The downloads of the Evaluation page: what a round and its runs left, and the whole project."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from semievol.export import export, tables
+from semievol.export import tables
 from semievol.jobs import launch
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
 from semievol.store.runs.rounds import get_round
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import archives, parts
+from semievol.ui.shell import archives, downloads, parts
 from semievol.ui.shell.state import Place
 
 TRAINING = {
@@ -31,41 +28,32 @@ def newest(found: Sequence[Run]) -> Run:
     return next((run for run in found if run.status == "done"), found[0])
 
 
-def downloads(here: Place, run: Run) -> None:
+def offer(here: Place, run: Run) -> None:
     """The downloads of the run's round. What does not exist yet is not offered."""
     parts.heading("Export", "Every training example states its origin, votes, confidence, round and reviewer.")
     round_id = run.round_id
     frozen = selections.selections(here.store, round_id)
-    left, right, rest = st.columns([3, 3, 4], gap="medium", vertical_alignment="bottom")
+    left, right, rest = st.columns([3, 3, 4], gap="medium", vertical_alignment="top")
     with left:
         shape = st.selectbox("Tables as", list(TABLES), key="export_table")
         ending = TABLES[shape or "CSV"]
-        _download(here, f"Candidates ({shape})", "candidates", f"candidates.{ending}", round_id=round_id)
+        downloads.download(here, f"Candidates ({shape})", "candidates", f"candidates.{ending}", round_id=round_id)
         if frozen:
-            _download(here, f"Selection ({shape})", "selection", f"selection.{ending}", round_id=round_id)
+            downloads.download(here, f"Selection ({shape})", "selection", f"selection.{ending}", round_id=round_id)
+        downloads.for_review(here, round_id)
     with right:
         style = st.selectbox("Training data as", list(TRAINING), key="export_training", disabled=not frozen)
         form, suffix = TRAINING[style or "Chat (JSONL)"]
         if frozen:
-            _download(here, "Training data", "training", f"training.{suffix}", round_id=round_id, form=form)
+            downloads.download(here, "Training data", "training", f"training.{suffix}", round_id=round_id, form=form)
             round_, number = get_round(here.store, round_id), frozen[-1]["number"]
             if caveat := tables.caveat(here.store, here.project, round_, number):
                 parts.note(caveat)
         if outcomes.run_adapter(here.store, run.id):
-            _download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
+            downloads.download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
     with rest:
-        _download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
+        downloads.download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
         archives.export_button(here)
         parts.note("The whole project in one file, to be imported into another workspace.")
     st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)
-
-
-def _download(here: Place, label: str, what: str, name: str, kind: str = "secondary", **which: Any) -> None:
-    """A button that exports `what` under this name. which: the round, the run and the form, as for `export`."""
-
-    def write() -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            return export(here.store, here.project, what, Path(folder) / name, **which).read_bytes()
-
-    st.download_button(label, write, name, on_click="ignore", width="stretch", type=kind)  # type: ignore[arg-type]

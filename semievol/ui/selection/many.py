@@ -64,7 +64,7 @@ def choose(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> N
                     st.button(text, key=f"bulk_{action}", on_click=_ask, args=(action,))
         else:
             _confirm(here, found, int((chosen & kept).sum()), asked)
-    _undo(here)
+    undo(here)
 
 
 def _ask(action: str | None) -> None:
@@ -90,7 +90,7 @@ def _confirm(here: Place, found: pd.DataFrame, kept: int, action: str) -> None:
             st.button(yes, key="bulk_yes", type="primary", on_click=decide, args=about)
 
 
-def _undo(here: Place) -> None:
+def undo(here: Place) -> None:
     """What was decided last on many records, with its Undo."""
     made = desk.kept().round.many
     if made is None:
@@ -165,7 +165,12 @@ def decide(here: Place, shown: dict[str, str | None], action: str, revision: int
         return Outcome(saved, desk.Many(made[-1].id, len(made), saved) if made else None)
 
     _ask(None)
-    _begin(here, _SAVING, work, len(shown))
+    save(here, work, len(shown))
+
+
+def save(here: Place, work: Callable[[Callable[[int], None]], Outcome], total: int) -> None:
+    """Saves decisions in a thread; `follow` draws its progress and tells its outcome. total: how many they are."""
+    _begin(here, _SAVING, work, total)
 
 
 def take_back(here: Place, decision_id: int, together: int, key: str | None = None) -> None:

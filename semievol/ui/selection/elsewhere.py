@@ -1,0 +1,113 @@
+"""Reviewed elsewhere: the candidates go to a tool for annotation, and what the annotators decided comes home.
+
+An upload is read in a limited process. The page says in counts what would be stored; one button stores it, in one
+transaction, and one undo takes it back.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from semievol.annotation.home import Home
+from semievol.annotation.tools import Export
+from semievol.errors import UserError
+from semievol.evidence.reviews import reserved
+from semievol.jobs.elsewhere import left_out, read_export, summary
+from semievol.store.data.projects import incoming_folder
+from semievol.store.decisions.elsewhere import bring_home, expected
+from semievol.store.results import results
+from semievol.ui.selection import desk, many, signature
+from semievol.ui.shell import downloads, formats, parts, session, state, tables
+from semievol.ui.shell.state import Place
+
+NAMES = {"what": "Left out", "count": "Records", "examples": "The first of them"}
+WIDTHS = {"what": 220, "count": 60, "examples": 260}
+_REPLACE = "elsewhere_replace"
+
+
+@dataclass
+class Brought:
+    """What the session keeps of the file that was uploaded last. file_id: the upload that it was. export: what it
+    holds; None, with the reason, where it could not be read."""
+
+    file_id: str = ""
+    export: Export | None = None
+    refused: UserError | None = None
+
+
+def reviewed(here: Place) -> None:
+    """The downloads for the tools on the left, the way home on the right."""
+    parts.heading("Reviewed elsewhere", "A team reviews the candidates in another tool; its decisions come home.")
+    left, right = st.columns([2, 5], gap="medium")
+    with left:
+        downloads.for_review(here, here.round.id)
+        if reserved(state.reviews(here.store, here.round.id)):
+            parts.note("Records that the open random review asks about are not in it.")
+    with right:
+        file = st.file_uploader(
+            "Export of the tool", type=["json", "jsonl", "gz"], key="elsewhere_file", help="JSON or JSON Lines"
+        )
+        export = None if file is None else _read(here, file)
+        if export is not None:
+            _store(here, export)
+    many.undo(here)
+
+
+def _read(here: Place, file: Any) -> Export | None:
+    """What the uploaded file holds, read once; where it cannot be read, the page says why."""
+    kept = session.of(Brought)
+    if kept.file_id != file.file_id:
+        session.put(Brought(file.file_id))
+        kept = session.of(Brought)
+        with incoming_folder(here.store) as folder, parts.progress() as watch:
+            path = folder / "uploaded"
+            with path.open("wb") as stream:
+                shutil.copyfileobj(file, stream)
+            try:
+                kept.export = read_export(here.store, path, file.name, watch)
+            except UserError as error:
+                kept.refused = error
+    if kept.refused is not None:
+        parts.show_error(kept.refused)
+    return kept.export
+
+
+def _store(here: Place, export: Export) -> None:
+    """What the file comes to, and the button that stores it."""
+    replace = bool(st.session_state.get(_REPLACE))
+    home = expected(here.store, here.round, export.returned, replace)
+    st.text(summary(export, home))
+    if left := left_out(home):
+        shown = pd.DataFrame([asdict(one) | {"examples": "; ".join(one.examples)} for one in left])
+        tables.table(shown, "elsewhere_left", NAMES, WIDTHS)
+    if "contrary" in home.left_out or replace:
+        st.checkbox("Overrule decisions that were made here", key=_REPLACE)
+    if not home.verdicts:
+        return
+    signature.signed()
+    parts.act(
+        f"Store {formats.plural(len(home.verdicts), 'decision')}",
+        lambda: _bring_home(here, export, home, replace),
+        why_not="" if state.reviewer() else "Say first who signs the decisions.",
+        type="primary",
+    )
+
+
+def _bring_home(here: Place, export: Export, home: Home, replace: bool) -> None:
+    store, round_, signed = here.store, here.round, state.reviewer()
+    key = f"{desk.marks()[0]}-elsewhere-{results.revision(store, round_.id)}"
+
+    def work(watch: Callable[[int], None]) -> many.Outcome:
+        _, made = bring_home(store, round_, export.returned, export.tool, signed, replace, key, watch)
+        if not made:
+            return many.Outcome("Nothing was saved.", None)
+        said = f"{formats.plural(len(made), 'decision')} from {export.tool} saved."
+        return many.Outcome(said, desk.Many(made[-1].id, len(made), said))
+
+    many.save(here, work, len(home.verdicts))
