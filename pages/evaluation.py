@@ -36,7 +36,7 @@ with parts.page() as here:
         if project.task is not None and len(predictions):
             left, right = st.columns([5, 7], gap="medium")
             with left, parts.card("confusion"):
-                evaluation.confusion(project.task, predictions)
+                evaluation.confusion(here, project.task, predictions)
             with right, parts.card("flips"):
                 evaluation.flips(predictions)
         with parts.card("export"):

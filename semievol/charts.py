@@ -287,8 +287,19 @@ def _points(figure: go.Figure, points: pd.DataFrame, name: str, marker: dict[str
 
 def _named_axis(figure: go.Figure, axis: str, names: Sequence[object] | pd.Index | pd.Series) -> go.Figure:
     """Names at positions 0, 1, …: unlike a category axis this keeps two names apart that look the same shortened."""
-    ticks = {"tickvals": list(range(len(names))), "ticktext": [label(name, 24) for name in names], "showgrid": False}
+    ticks = {"tickvals": list(range(len(names))), "ticktext": _short(names), "showgrid": False}
     return figure.update_layout({axis: ticks})
+
+
+def _short(names: Sequence[object] | pd.Index | pd.Series, longest: int = 24) -> list[str]:
+    """The names as `label` shortens them; those that would look the same show their ends, too."""
+    cut = [label(name, longest) for name in names]
+    half = longest // 2
+    lines = [" ".join(str(name).split()) for name in names]
+    return [
+        short if cut.count(short) == 1 else label(f"{line[: half - 1]}…{line[-half:]}", longest)
+        for short, line in zip(cut, lines, strict=True)
+    ]
 
 
 def _hatch(position: int, colours: Palette) -> dict[str, Any]:

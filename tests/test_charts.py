@@ -133,6 +133,10 @@ def test_two_names_that_look_the_same_shortened_stay_two() -> None:
     figure = charts.class_mix(pd.DataFrame({"kept": [0.4, 0.6]}, index=names))
     assert list(figure.data[0].x) == [0, 1]
     assert list(figure.data[0].y) == [40, 60]
+    one, two = figure.layout.xaxis.ticktext
+    assert one != two
+    assert (one[-1], two[-1]) == ("a", "b")
+    assert list(figure.data[0].customdata) == names, "in full on hover"
 
 
 def test_meaning_does_not_hang_on_colour_alone() -> None:

@@ -30,6 +30,7 @@ from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
+from semievol.task.answers import class_name
 
 _ARMS = {"base": "base model", "warm_up": "plainly fine-tuned model", "evolved": "evolved model"}
 _BARS = {
@@ -163,7 +164,7 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
         parts.append(f"<p>Measured with hidden gold, {shares[0]:.1%} of all candidates are right{of_kept}.</p>")
     if task.closed and len(chosen):
         counts = chosen["answer"].value_counts().head(12)
-        parts.append(drawing.bars([str(name) for name in counts.index], [float(n) for n in counts]))
+        parts.append(drawing.bars([class_name(task, str(name)) for name in counts.index], [float(n) for n in counts]))
     if len(chosen):
         shown = chosen.head(_SHOWN)
         rows = zip(shown["question"].str.slice(0, 300), shown["answer"], shown["origin"], strict=True)

@@ -63,6 +63,12 @@ def answer_text(task: Task, record: Record, answer: str) -> str:
     return answer
 
 
+def class_name(task: Task, answer: str) -> str:
+    """A class as charts name it: a letter of a multiple choice task is the place of an option, and the options differ
+    from record to record."""
+    return f"option {answer}" if task.kind == "multiple_choice" and answer in LETTERS else answer
+
+
 def parse(task: Task, record: Record, text: str) -> str | None:
     """Canonical answer that `text` states, or None if it states none (or more than one)."""
     text = text.strip()

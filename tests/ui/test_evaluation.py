@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
+import pandas as pd
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
@@ -15,6 +16,7 @@ from semievol.store.database import Store
 from semievol.store.decisions import decisions
 from semievol.store.results import outcomes, results
 from semievol.store.runs import runs
+from semievol.ui.evaluation import evaluation
 from semievol.ui.shell import formats
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -101,3 +103,14 @@ def test_demonstrations_that_were_left_out_can_be_asked_for_later(visit: Visit, 
     assert "Evaluate with demonstrations, too" not in [
         button.label for button in visit("evaluation", project=project.id).button
     ]
+
+
+def test_classes_have_names_in_charts_and_letters_are_places_where_options_differ() -> None:
+    task = Task("multiple_choice")
+    answers = pd.Series({"r1": "A", "r2": "B", "r3": None})
+    recurring = {"r1": ("yes", "no"), "r2": ("yes", "no"), "r3": ("no", "yes")}
+    assert evaluation.named(task, answers, recurring).fillna("none").tolist() == ["yes", "no", "none"]
+    differing = {f"r{i}": (f"a {i}", f"b {i}") for i in range(20)}
+    assert evaluation.named(task, answers, differing).tolist()[:2] == ["option A", "option B"]
+    labels = pd.Series({"r1": "roads", "r2": "A"})
+    assert evaluation.named(Task("classification", ("roads", "A")), labels, {}).tolist() == ["roads", "A"]

@@ -17,6 +17,7 @@ from semievol.importing.build import Imported
 from semievol.importing.checks import Finding
 from semievol.jobs.intake import TokenLengths
 from semievol.records import Record, Split, Task
+from semievol.task.answers import class_name
 from semievol.ui.data import unfinished
 from semievol.ui.shell import formats, parts, record, state, tables
 
@@ -135,7 +136,9 @@ def example(task: Task, config: settings.Config, shown: Record, answer: str | No
 
 def labels(task: Task, known: Mapping[Split, Mapping[str, int]], key: str) -> None:
     """Shares of the answers in each split side by side. known: split -> answer -> records that have it."""
-    parts.heading("Labels by split")
+    varying = task.kind == "multiple_choice"
+    note = "The options differ from record to record, so these are their places." if varying else ""
+    parts.heading("Labels by split", note)
     if not known:
         parts.note("No split has known answers.")
         return
@@ -145,6 +148,7 @@ def labels(task: Task, known: Mapping[Split, Mapping[str, int]], key: str) -> No
     counts = pd.DataFrame({split: pd.Series(found, dtype=float) for split, found in known.items()}).fillna(0.0)
     shares = counts / counts.sum().clip(lower=1)
     shares = shares.loc[shares.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_LABELS)
+    shares.index = shares.index.map(lambda answer: class_name(task, answer))
     chart = charts.class_mix(shares, dark=state.dark())
     tables.figure(chart, key=f"label_chart_{key}", alt="Share of every label in each split")
 

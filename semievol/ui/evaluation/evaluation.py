@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records
 from semievol.store.results import outcomes
 from semievol.store.runs.runs import Run
+from semievol.task.answers import LETTERS, class_name
 from semievol.ui.evaluation import win
 from semievol.ui.shell import actions, asking, formats, paint, parts, record, router, session, state, tables, unfinished
 from semievol.ui.shell.state import Place
@@ -26,6 +27,9 @@ FORMULAS = (
 )
 
 
+NO_ANSWER = "no answer"
+MOST_NAMES = 30
+"""Texts of options that are classes by themselves; where there are more, the options differ from record to record."""
 _TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
 
 
@@ -118,23 +122,44 @@ def offer_demonstrations(here: Place, run: Run, evaluation: dict[str, Any]) -> N
         parts.note("Every model answers the test set once more, this time with the nearest labeled records shown.")
 
 
-def confusion(task: Task, found: pd.DataFrame) -> None:
-    """The confusion matrix of one model: gold answers by given answers."""
+def confusion(here: Place, task: Task, found: pd.DataFrame) -> None:
+    """The confusion matrix of one model: gold answers by given answers, both by name."""
     parts.heading("Confusion matrix", "Rows: the known answer (gold). Columns: the answer given.")
     if not task.closed:
         parts.note("This task has no fixed set of answers, so there is no confusion matrix.")
         return
     models = [row for row in formats.ROW_WORDS if row in set(found["model"])]
     model = _chosen_model("Model", models, "evolved", "confusion_model")
-    part = found[found["model"] == model]
-    answered = part["answer"].fillna("no answer")
-    labels = sorted(set(part["gold"].dropna()) | set(answered))
+    part = found[found["model"] == model].set_index("record_id")
+    options: dict[str, tuple[str, ...]] = {}
+    if task.kind == "multiple_choice":
+        options = {one.id: one.options for one in records.load_records(here.store, here.round.version_id, "test")}
+    gold, answered = named(task, part["gold"], options), named(task, part["answer"], options).fillna(NO_ANSWER)
+    if task.kind == "multiple_choice" and gold.str.startswith("option ").all():
+        parts.note("The options differ from record to record, so this counts their places.")
+    labels = sorted(set(gold.dropna()) | set(answered))
     if task.labels:
         labels = [label for label in task.labels if label in labels] + [x for x in labels if x not in task.labels]
-    counts = pd.crosstab(part["gold"], answered).reindex(index=[x for x in labels if x != "no answer"], columns=labels)
+    counts = pd.crosstab(gold, answered).reindex(index=[x for x in labels if x != NO_ANSWER], columns=labels)
     height = 90 + 34 * max(len(labels), 4)
     chart = charts.confusion(counts.fillna(0), dark=state.dark())
     tables.figure(chart, key="confusion", alt="Confusion matrix on the test set", height=min(height, 620))
+
+
+def named(task: Task, answers: pd.Series[str], options: Mapping[str, Sequence[str]]) -> pd.Series[str]:
+    """The answers as classes are named in charts: in multiple choice by the options' texts, if these recur in the test
+    set, else by their places.
+
+    answers: by record id. options: record id -> its options.
+    """
+    recurring = {text for some in options.values() for text in some}
+    if not options or len(recurring) > MOST_NAMES:
+        return answers.map(lambda answer: class_name(task, answer), na_action="ignore")
+    texts = [
+        options[str(i)][LETTERS.index(answer)] if isinstance(answer, str) and str(i) in options else answer
+        for i, answer in answers.items()
+    ]
+    return pd.Series(texts, index=answers.index, dtype=object)
 
 
 def _chosen_model(label: str, models: Sequence[str], default: str, key: str) -> str:

@@ -11,6 +11,7 @@ from semievol.task.answers import allowed_answers
 from semievol.ui.shell import behind, formats, record
 from semievol.ui.shell.paint import Node, group, labelled, node
 
+LONGEST_NAME = 40
 NEAREST = 3
 
 
@@ -34,7 +35,7 @@ def nodes(
         *record.question(task, view.record, answer),
         *_answers(task, view, spreads),
     ]
-    grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(view)]
+    grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(task, view)]
     return [group("sides", group("side", *asked), group("side", *grounds))]
 
 
@@ -80,9 +81,13 @@ def _votes(task: Task, view: RecordView) -> list[Node]:
     return [node("label gap", "Votes"), group("votes", *cells)] if cells else []
 
 
-def _nearest(view: RecordView) -> list[Node]:
+def _nearest(task: Task, view: RecordView) -> list[Node]:
     near = [
-        group("line", record.chip(d.record.answer), node("excerpt", formats.shorten(d.record.question), tag="span"))
+        group(
+            "line",
+            record.chip(formats.shorten(record.named_answer(task, d.record, d.record.answer), LONGEST_NAME)),
+            node("excerpt", formats.shorten(d.record.question), tag="span"),
+        )
         for d in view.demonstrations[:NEAREST]
     ]
     return [node("label gap", "Nearest labeled records"), *near] if near else []

@@ -12,6 +12,7 @@ from semievol.selection import claims
 from semievol.selection.counts import Counts
 from semievol.store.decisions import decisions
 from semievol.store.runs import rounds
+from semievol.task.answers import class_name
 from semievol.ui.shell import actions, formats, parts, state
 from semievol.ui.shell.paint import Node, draw, group, node
 from semievol.ui.shell.state import Place
@@ -99,6 +100,7 @@ def class_mix(here: Place, pool: pd.DataFrame, answers: pd.Categorical) -> None:
     counts["labeled"] = pd.Series(state.labeled(here.store, here.round.version_id), dtype=float)
     shares = pd.DataFrame({name: found / max(found.sum(), 1) for name, found in counts.items()}).fillna(0.0)
     shares = shares.sort_values(["labeled", "pool"], ascending=False, kind="stable").head(MOST_CLASSES)
+    shares.index = shares.index.map(lambda answer: class_name(here.task, str(answer)))
     top = max(float(shares.to_numpy().max(initial=0.0)), 1e-9)
     draw(*[_class(str(name), line, top) for name, line in shares.iterrows()], key="class_mix")
     parts.html(
