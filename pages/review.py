@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.selection.counts import counted
 from semievol.selection.policy import Cut
-from semievol.ui.selection import conflicts, desk, many, policy, review
+from semievol.ui.selection import blind, conflicts, desk, many, policy, review
 from semievol.ui.shell import formats, gates, parts, router, state
 
 with parts.page() as here:
@@ -20,6 +20,7 @@ with parts.page() as here:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="slim"):
         parts.head("Review", f"{here.round_title} · Policy: {policy.in_words(shown)} · {kept}")
         router.link("selection", "Change it on Selection")
+    blind.in_progress(here)
     desk.enter(project.id, here.round.id)
     desk.was_stale()
     with parts.card("review"):

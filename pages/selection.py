@@ -24,7 +24,7 @@ from semievol.ui.selection import (
 from semievol.ui.shell import actions, gates, parts, router, state, steps, unfinished
 
 PARTS = {
-    "blind": "I have time for 40",
+    "blind": blind.PART,
     "bulk": "Many at once",
     "elsewhere": "Reviewed elsewhere",
     "measures": "Compare measures",
@@ -105,6 +105,8 @@ with parts.page() as here:
         )
         many.follow(here)
         conflicts.show(here)
+        if part != "blind":
+            blind.in_progress(here)
         if part == "blind":
             blind.random_review(here, pool, cut)
         elif part == "bulk":

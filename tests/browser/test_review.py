@@ -152,10 +152,18 @@ def test_what_is_typed_after_e_and_n_is_in_their_fields(
     expect(answer).to_have_value("parking")
     expect(answer).to_be_focused()
     page.keyboard.press("Enter")
+    page.get_by_label("Note", exact=True).fill("a reason")
+    page.keyboard.press("Enter")  # decides nothing
+    page.wait_for_timeout(500)
+    assert _stored(store, project) == []
     page.get_by_role("button", name="Save correction").click()
     expect(card).not_to_have_attribute("data-record", first)
     second = card.get_attribute("data-record") or ""
     page.keyboard.type("nrather clear")
+    expect(page.get_by_label("Note", exact=True)).to_have_value("rather clear")
+    page.keyboard.press("Enter")  # decides nothing, and the text stays
+    page.wait_for_timeout(500)
+    assert len(_stored(store, project)) == 1
     expect(page.get_by_label("Note", exact=True)).to_have_value("rather clear")
     page.get_by_role("button", name="Reject with this note").click()
     expect(page.get_by_text("2 decisions saved")).to_be_visible()

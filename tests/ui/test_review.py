@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextInput
 
 from semievol.config import Policy
 from semievol.store.data import projects
@@ -257,3 +258,58 @@ def test_what_a_random_review_holds_back_is_not_said_to_be_done(store: Store, se
     assert desk.finished() == "All candidates are decided or skipped. Undo brings the last one back."
     desk.queue("second")
     assert "your own opinion" in desk.finished()
+
+
+def _note(app: AppTest) -> TextInput:
+    return next(one for one in app.text_input if one.label == "Note")
+
+
+def test_a_note_is_kept_without_a_decision_and_stored_with_the_next_one(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = press(visit("review", project=project.id), "Note")
+    _note(app).input("look at **this** again").run()  # Enter, or leaving the field
+    assert history.history(store, project.id).empty
+    press(app, "Keep the note")
+    assert history.history(store, project.id).empty
+    assert "Your note, stored with your decision: look at **this** again" in [one.value for one in app.text]
+    assert _note(press(app, "Note")).value == "look at **this** again"
+    press(press(app, "Keep the note"), "Accept")
+    assert history.history(store, project.id)["note"].tolist() == ["look at **this** again"]
+    press(app, "Undo")
+    assert _note(press(app, "Note")).value == "look at **this** again"
+    press(app, "Reject with this note")
+    assert history.history(store, project.id)["note"].tolist()[0] == "look at **this** again"
+
+
+def test_a_note_outlives_a_skip_and_another_order_and_can_be_discarded(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = press(visit("review", project=project.id), "Note")
+    _note(app).input("unsure")
+    press(app, "Keep the note")
+    press(press(app, "Skip"), "Undo")
+    assert _note(press(app, "Note")).value == "unsure"
+    press(app, "Discard")
+    assert _note(press(app, "Note")).value == ""
+    _note(app).input("typed only")
+    press(app, "None fits with this note")
+    assert history.history(store, project.id)["note"].tolist()[0] == "typed only"
+
+
+def test_an_open_random_review_is_in_sight_and_one_press_away(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    pool = results.candidate_frame(store, 1)
+    under_way = reviews.begin(store, 1, Policy(), [str(i) for i in pool.index[:10]], "fixed", 10)
+    reviews.answer(store, under_way, str(pool.index[0]), "skip")
+    words = "Random review 1 is in progress: 1 of 10 answered."
+    assert words in told(visit("review", project=project.id))
+    app = visit("selection", project=project.id)
+    assert words not in told(app), "its questions are there"
+    assert "1 of 10 answered." in told(app)
+    next(one for one in app.segmented_control if one.key == "part").set_value("history").run()
+    assert words in told(app)
+    reviews.end(store, under_way.id)
+    assert words not in told(visit("review", project=project.id))

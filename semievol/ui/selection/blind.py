@@ -22,10 +22,12 @@ from semievol.store.decisions.reviews import MOST
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers
 from semievol.ui.selection import desk, signature
-from semievol.ui.shell import formats, notices, parts, record, state
+from semievol.ui.shell import formats, notices, parts, record, router, state
 from semievol.ui.shell.paint import Node, group, node
 from semievol.ui.shell.state import Place
 
+PART = "I have time for 40"
+"""Name of this part of the Selection page, also in its address."""
 KEYS = {"1–9": "your answer", "0": "ambiguous, no answer fits", "S": "skip", "U": "undo"}
 ACTS = ("choose", "ambiguous", "skip", "undo")
 BLIND = "You answer without seeing the model's answer. One record in ten is asked twice, to check your consistency."
@@ -42,6 +44,18 @@ def random_review(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
         _begin(here, pool, cut)
     for one in reversed([one for one in past if one is not under_way]):
         _outcome(here, one)
+
+
+def in_progress(here: Place) -> None:
+    """One line about the open random review and the way back to it, for where its questions are not in sight."""
+    under_way = next((one for one in reversed(state.reviews(here.store, here.round.id)) if one.open), None)
+    if under_way is None:
+        return
+    sample = under_way.sample
+    of = f" of {len(sample.order)}" if sample.mode == "fixed" else ""
+    with st.container(horizontal=True, vertical_alignment="center", key="under_way"):
+        parts.note(f"Random review {under_way.number} is in progress: {len(sample.first)}{of} answered.")
+        router.link("selection", "Continue", ":material/casino:", part=PART)
 
 
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
@@ -121,7 +135,8 @@ def _ask(here: Place, under_way: Review) -> None:
     elif (now := proven(sample, under_way.prior)) is not None:
         sentence = f"So far: at most {formats.percent(now.share)} of the {sample.kept:,} kept candidates are wrong"
         parts.note(f"{sentence} (95 % confidence).")
-    items = [_item(here, records[i], repeat, done + place) for place, (i, repeat) in enumerate(questions)]
+    of = f" of {len(sample.order)}" if sample.mode == "fixed" else ""
+    items = [_item(here, records[i], repeat, f"{done + place + 1}{of}") for place, (i, repeat) in enumerate(questions)]
 
     def press(entry: dict[str, Any]) -> None:
         answer = None
@@ -148,9 +163,10 @@ def _ask(here: Place, under_way: Review) -> None:
     desk.legend(KEYS if here.task.closed else {k: v for k, v in KEYS.items() if k != "1–9"})
 
 
-def _item(here: Place, question: Record, repeat: bool, place: int) -> dict[str, Any]:
+def _item(here: Place, question: Record, repeat: bool, place: str) -> dict[str, Any]:
+    """A question as a card. place: its number, and of how many."""
     allowed = allowed_answers(here.task, question)
-    title = "Asked again" if repeat else f"Record {place + 1}"
+    title = "Asked again" if repeat else f"Record {place}"
     nodes: list[Node] = [node("label", title), *record.question(here.task, question)]
     if allowed:
         keys = [
@@ -166,7 +182,7 @@ def _buttons(here: Place, under_way: Review, question: Record, repeat: bool) -> 
     """The form for answering by mouse. It is the only way for typed answers and for answers after the ninth."""
     slot = f"{'again' if repeat else 'first'} {question.id}"
     revision = results.revision(here.store, here.round.id)
-    with st.form(f"blind_{slot}", border=False):
+    with st.form(f"blind_{slot}", border=False, enter_to_submit=False):
         typed = desk.typed(here.task, question, "Your answer")
         with st.container(horizontal=True):
             saved = st.form_submit_button("Save answer", type="primary")

@@ -72,6 +72,8 @@ class RoundReview:
     head: str | None = None  # the record to show first, because it was opened or its decision undone
     form: tuple[str, str] | None = None  # the open form ("edit" or "note") and its record
     skipped: set[str] = field(default_factory=set)
+    notes: dict[str, str] = field(default_factory=dict)  # record id -> a note that is not stored yet
+    noted: dict[str, str] = field(default_factory=dict)  # record id -> the note stored with the newest decision
     cards: dict[Hashable, dict[str, Any]] = field(default_factory=dict)  # as they were drawn
     corrected: Correction | None = None  # the newest correction, until it was offered for similar records
     compared: int | None = None  # id of the newest entry that was compared with the session's decisions

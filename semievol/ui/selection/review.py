@@ -13,7 +13,7 @@ from semievol.records import Task
 from semievol.store.decisions import decisions, history
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers, same
-from semievol.ui.selection import card, conflicts, desk, many, signature, sweep
+from semievol.ui.selection import card, conflicts, desk, many, notes, signature, sweep
 from semievol.ui.shell import behind, formats, notices, parts, session, state
 from semievol.ui.shell.state import Place
 
@@ -101,7 +101,10 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
     )
     if first is not None and form:
         with st.container(key=form):
-            (mine.correction if action == "edit" else mine.note)(first)
+            if action == "edit":
+                mine.correction(first)
+            else:
+                notes.form(first, [(label, action) for label, action, _ in BUTTONS[:3]], mine.do)
     else:
         mine.buttons(first)
     sweep.offer(here, pool)
@@ -199,6 +202,8 @@ class Desk:
                 look: dict[str, Any] = {"icon": icon, "type": kind, "disabled": first is None}
                 st.button(label, key=f"do_{action}", on_click=self.do, args=(first, action), **look)
             st.button("Undo", key="do_undo", icon=":material/undo:", on_click=self.do, args=(None, "undo"))
+        if first is not None:
+            notes.shown(first)
         desk.legend(KEYS)
 
     def item(self, record_id: str) -> dict[str, Any]:
@@ -254,7 +259,10 @@ class Desk:
         elif record_id is not None:
             self._decide(record_id, action, answer, key, self.seen.get(record_id, 0) if seen is None else seen)
 
-    def _decide(self, record_id: str, action: str, answer: str | None, key: str, seen: int, note: str = "") -> None:
+    def _decide(
+        self, record_id: str, action: str, answer: str | None, key: str, seen: int, note: str | None = None
+    ) -> None:
+        """note: None for what was typed before for this record."""
         if record_id not in self.pool.index:
             return
         shown = self._shown(record_id)
@@ -262,6 +270,8 @@ class Desk:
             st.toast("There is no answer to accept. Press Edit to give one.", icon=":material/info:")
             return
         asserted = answer if answer is not None else shown if action == "accept" else None
+        if note is None:
+            note = "" if action == "skip" else notes.draft(record_id)
         made = decisions.decide(
             self.here.store,
             self.project_id,
@@ -277,6 +287,8 @@ class Desk:
         kept = desk.kept().round
         if action == "skip":
             kept.skipped.add(record_id)
+        else:
+            notes.stored(record_id, note)
         if action == "edit":
             kept.corrected = desk.Correction(record_id, shown, asserted)
         if kept.head == record_id:
@@ -304,6 +316,7 @@ class Desk:
         kept = desk.kept().round
         kept.skipped.discard(undone.record_id)
         kept.head, kept.form, kept.corrected = undone.record_id, None, None
+        notes.back(undone.record_id)
 
     def _shown(self, record_id: str) -> str | None:
         answer = self.pool["answer"].array[self._place(record_id)] if record_id in self.pool.index else None
@@ -317,31 +330,20 @@ class Desk:
     def correction(self, record_id: str) -> None:
         """The form that corrects the answer."""
         view = results.record_view(self.here.store, self.round_id, record_id)
-        with st.form("correction", border=False):
+        with st.form("correction", border=False, enter_to_submit=False):
             read = desk.typed(self.task, view.record, "Correct answer", self._shown(record_id) or "")
-            note = st.text_input("Note", max_chars=500, placeholder="Optional: the reason, for yourself and colleagues")
+            note = st.text_input(
+                "Note", notes.draft(record_id), 500, placeholder="Optional: the reason, for yourself and colleagues"
+            )
             with st.container(horizontal=True):
                 saved = st.form_submit_button("Save correction", type="primary")
-                st.form_submit_button("Cancel", on_click=self._put_down)
+                st.form_submit_button("Cancel", on_click=notes.put_down)
             if saved:
                 if read is None:
                     st.warning("Choose an answer, or type one that fits the task: a numeric task needs one number.")
                     return
                 own = same(self.task, read, self._shown(record_id))
                 self._save(record_id, "accept" if own else "edit", None if own else read, note or "")
-
-    def note(self, record_id: str) -> None:
-        """The form that decides and adds a note."""
-        with st.form("note", border=False):
-            note = st.text_input("Note", max_chars=500, placeholder="Stored with the decision, in the history")
-            with st.container(horizontal=True):
-                for label, action in (("Accept", "accept"), ("Reject", "reject"), ("None fits", "ambiguous")):
-                    if st.form_submit_button(f"{label} with this note"):
-                        self._save(record_id, action, None, note or "")
-                st.form_submit_button("Cancel", on_click=self._put_down)
-
-    def _put_down(self) -> None:
-        desk.kept().round.form = None
 
     def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
         with parts.errors_shown():
