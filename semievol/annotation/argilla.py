@@ -5,6 +5,7 @@ https://docs.argilla.io/latest/how_to_guides/import_export/, https://docs.argill
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,14 +30,18 @@ _MARKS = ("record_id", "content_hash", "record_options", "record_earlier", "sugg
 
 
 def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
-    """File name -> content, as `Dataset.to_disk` writes them: the dataset, its settings, its records."""
+    """File name -> content, as `Dataset.to_disk` writes them: the dataset, its settings, its records.
+
+    Argilla adds records to a dataset that has the same name already, so the name is made of the records.
+    """
     most = max((len(suggestion.record.options) for suggestion in suggestions), default=0)
     turns = any(suggestion.record.earlier for suggestion in suggestions)
-    dataset = {"name": "semievol_review", "status": "draft", "allow_extra_metadata": True}
+    records = as_json([_record(task, suggestion) for suggestion in suggestions])
+    name = f"semievol-review-{hashlib.sha256(records).hexdigest()[:12]}"
     return {
-        ".argilla/dataset.json": as_json(dataset),
+        ".argilla/dataset.json": as_json({"name": name, "status": "draft", "allow_extra_metadata": True}),
         ".argilla/settings.json": as_json(_settings(task, most, turns)),
-        RECORDS: as_json([_record(task, suggestion) for suggestion in suggestions]),
+        RECORDS: records,
     }
 
 
