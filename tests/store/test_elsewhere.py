@@ -80,6 +80,7 @@ def test_a_decision_made_here_stays_unless_it_is_to_be_replaced(full: World) -> 
 
 def test_one_undo_takes_all_of_them_back(full: World) -> None:
     _, made = bring_home(full.store, full.round, reviewed(full), "Prodigy", "Ada")
+    assert not decisions.in_bulk(full.store, full.project.id), "somebody looked at each of them"
     assert len(history.take_back(full.store, full.project.id, made[1].id)) == len(made)
     assert candidate_frame(full.store, full.round.id)["decision"].isna().all()
 

@@ -25,6 +25,8 @@ from semievol.store.runs.rounds import bump
 from semievol.task.answers import allowed_answers
 
 _AT_ONCE = 2_000
+REVIEWED = "-reviewed"
+"""Ends the name of a batch in which somebody looked at each record."""
 _FIELDS = (
     *("id", "project_id", "round_id", "record_id", "content_hash", "action", "answer_shown", "answer", "note"),
     *("reviewer", "at", "undoes"),
@@ -247,9 +249,10 @@ def _standing_in(
 
 
 def in_bulk(store: Store, project_id: int) -> frozenset[str]:
-    """Content hashes on which a bulk decision stands."""
+    """Content hashes on which a bulk decision stands: one of many that were decided without a look at each."""
     c = schema.decisions.c
-    query = select(c.content_hash).where(c.project_id == project_id, c.batch.is_not(None), *STANDS).distinct()
+    bulk = (c.batch.is_not(None), ~c.batch.endswith(REVIEWED))
+    query = select(c.content_hash).where(c.project_id == project_id, *bulk, *STANDS).distinct()
     return frozenset(content for (content,) in store.rows(query))
 
 

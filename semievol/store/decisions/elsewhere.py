@@ -19,7 +19,7 @@ from semievol.records import Decision
 from semievol.store.data.records import known_records
 from semievol.store.data.versions import task_in
 from semievol.store.database import Store
-from semievol.store.decisions.decisions import append, standing_for, stored_under
+from semievol.store.decisions.decisions import REVIEWED, append, standing_for, stored_under
 from semievol.store.decisions.reviews import reviews_in
 from semievol.store.runs.rounds import Round
 
@@ -53,7 +53,7 @@ def bring_home(
         if known or not home.verdicts:
             return home, known
         same = {"project_id": round_.project_id, "round_id": round_.id, "reviewer": reviewer.strip(), "undoes": None}
-        same |= {"at": store.now(connection), "batch": key or uuid.uuid4().hex}
+        same |= {"at": store.now(connection), "batch": f"{key or uuid.uuid4().hex}{REVIEWED}"}
         rows = [same | _row(verdict, tool) for verdict in home.verdicts]
         return home, append(connection, round_.project_id, rows, key, watch)
 
