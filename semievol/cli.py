@@ -282,6 +282,8 @@ def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
 def _as_text(result: dict[str, Any]) -> str:
     """A run's `summary` in lines."""
     lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]} in {result["seconds"]} s.']
+    if result["outcome"]:
+        lines.append(f"  {result['outcome']}")
     if result["candidates"] is not None:
         lines.append(f"  {result['candidates']:,} candidates, {result['agreed']:,} agreed")
     if result["weights"]:

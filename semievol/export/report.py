@@ -17,7 +17,7 @@ from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
 from semievol.export.caveats import caveats
 from semievol.method import earned_weights
-from semievol.method.comparison import ahead, paired
+from semievol.method.comparison import ahead, outcome, paired
 from semievol.palette import LIGHT
 from semievol.records import Task
 from semievol.selection import claims
@@ -43,6 +43,7 @@ _STYLE = f"""
 body {{ font: 16px/1.55 system-ui, sans-serif; color: {LIGHT.text}; background: {LIGHT.background};
        max-width: 44rem; margin: 3rem auto; padding: 0 1rem; }}
 h1 {{ font-size: 1.7rem; margin-bottom: .2rem; }} h2 {{ font-size: 1.15rem; margin-top: 2.4rem; }}
+.lead {{ font-size: 1.3rem; font-weight: 600; line-height: 1.35; margin: 1.4rem 0 0; }}
 .quiet {{ color: {LIGHT.quiet}; }} svg {{ max-width: 100%; height: auto; font-size: 13px; fill: {LIGHT.text}; }}
 table {{ border-collapse: collapse; width: 100%; font-size: .92rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid {LIGHT.line}; }}
@@ -59,12 +60,14 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
     mine = [run for run in runs.list_runs(store, project.id) if run.round_id == round_.id]
     judged = next((run for run in mine if outcomes.evaluation(store, run.id)), None)
     run = judged or (mine[0] if mine else None)
-    task = version.task
+    task, later_round = version.task, round_.parent_id is not None
+    evaluation = outcomes.evaluation(store, judged.id) if judged else None
     parts = [
         f"<h1>{_e(project.name)}</h1>",
         f'<p class="quiet">SemiEvol Studio, {_e(round_.full_title.lower())}, opened {_e(round_.created)}, '
         f"dataset version {version.number}.</p>",
-        *_outcome(outcomes.evaluation(store, judged.id) if judged else None, round_.parent_id is not None),
+        *_lead(evaluation or {}, later_round),
+        *_results(evaluation, later_round),
         *(_caveats(store, round_, judged) if judged else []),
         *_data(version),
         *_propagation(round_, frame, rounds.weights(store, round_.id)),
@@ -82,7 +85,13 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
     )
 
 
-def _outcome(found: dict[str, Any] | None, later_round: bool) -> list[str]:
+def _lead(found: dict[str, Any], later_round: bool) -> list[str]:
+    """The result in one sentence, as the pages begin with it."""
+    sentence = outcome(found, later_round)
+    return [f'<p class="lead">{_e(sentence)}</p>'] if sentence else []
+
+
+def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     heading = "<h2>Results</h2>"
     if found is None:
         return [heading, "<p>No model was evaluated in this round yet.</p>"]

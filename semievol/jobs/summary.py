@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from semievol.method.comparison import ARMS, ROWS, ahead
+from semievol.method.comparison import ARMS, ROWS, ahead, outcome
 from semievol.records import STAGES
 from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import projects, versions
@@ -20,6 +20,7 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
     run = runs.get_run(store, run_id)
     project = projects.find_project(store, run.project_id)
     evaluation = outcomes.evaluation(store, run_id) or {}
+    later_round = rounds.get_round(store, run.round_id).parent_id is not None
     worked = runs.worked(store, run)
     return {
         "project": project.name,
@@ -29,6 +30,7 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "status": run.status,
         "seconds": None if worked is None else round(worked, 2),
         "stages": _stages(store, run_id),
+        "outcome": outcome(evaluation, later_round) or None,
         "evaluate": {row: _interval(evaluation.get(row)) for row in ROWS if row in ARMS or row in evaluation},
         "p_value": evaluation.get("p_value"),
         "ahead": ahead(evaluation) or None,

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from semievol import cli
 from semievol.cli import main
 from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store
@@ -105,7 +106,9 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
     assert run["pseudo_accuracy"]["all"] is not None
     assert {"accuracy", "low", "high"} == set(run["evaluate"]["evolved"])
     assert run["stages"]["respond"]["items_per_second"] > 0
+    assert "right" in run["outcome"]
 
+    assert cli._as_text(run).splitlines()[1] == f"  {run['outcome']}", "what is printed leads with it"
     assert semievol(home, "status", "Line")["runs"][0]["status"] == "done"
     assert semievol(home, "status", str(run["run"]))["run"] == run["run"]
     out = tmp_path / "accepted.jsonl"
@@ -123,6 +126,7 @@ def test_a_span_of_stages_leaves_the_rest_empty(tmp_path: Path, files: dict[str,
     assert run["accepted"] is None
     assert run["pseudo_accuracy"] is None
     assert run["evaluate"] == {"base": None, "warm_up": None, "evolved": None}
+    assert run["outcome"] is None
     assert run["stages"]["tune"] is None
 
 
