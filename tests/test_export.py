@@ -178,7 +178,9 @@ def test_the_report_is_one_page_without_scripts_links_or_paths(world: World, tmp
 
 def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> None:
     text = world.export("report", tmp_path / "r.html").read_text(encoding="utf-8")
-    assert '<p class="lead">50.0 % right, and plain fine-tuning is right on the very same' in text[: text.index("<h2>")], "the result leads"
+    assert (
+        '<p class="lead">50.0 % right, and plain fine-tuning is right on the very same' in text[: text.index("<h2>")]
+    ), "the result leads"
     words = re.sub(r"<[^>]+>|&nbsp;", " ", text)
     assert "The evolved model is right on 50.0% of the 2 test records" in words
     assert "Chance alone could explain it" in words

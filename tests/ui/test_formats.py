@@ -1,5 +1,6 @@
 """Numbers and times as the screen writes them."""
 
+from semievol.ui.selection import review
 from semievol.ui.shell import formats
 
 
@@ -37,3 +38,10 @@ def test_gigabytes_are_as_exact_as_an_estimate_is() -> None:
 
 def test_an_estimated_time_is_not_more_exact_than_an_estimate() -> None:
     assert [formats.about(s) for s in (2, 43, 440, 9_000)] == ["about 10 s", "about 40 s", "about 7 min", "about 2.5 h"]
+
+
+def test_every_decision_has_the_words_of_the_button_that_makes_it() -> None:
+    labels = {action: label.lower() for label, action, _ in review.BUTTONS}
+    for action, words in formats.DECISION_WORDS.items():
+        assert labels.get(action, words) == words
+    assert "ambiguous" not in formats.DECISION_WORDS.values()

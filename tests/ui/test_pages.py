@@ -168,6 +168,17 @@ def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, stor
     assert frozen["size"] == 51  # 60 candidates, the most confident 85 %
 
 
+def test_a_decision_has_the_same_words_on_every_page(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    pool = results.candidate_frame(store, 1)
+    decisions.decide(store, project.id, 1, str(pool.index[0]), "ambiguous", pool["answer"].iloc[0])
+    app = visit("responses", project=project.id, decision="none fits")
+    assert app.selectbox(key="decision").value == "none fits"
+    assert app.dataframe[0].value["decision"].tolist() == ["none fits"]
+    app = visit("selection", project=project.id, part="History")
+    assert app.dataframe[0].value["said"].tolist() == ["none fits"]
+
+
 def test_decisions_are_stored_signed_and_taken_back(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     app = visit("review", project=project.id)

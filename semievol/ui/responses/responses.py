@@ -22,7 +22,7 @@ from semievol.ui.shell.state import Place
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
 OFTEN = 0.1  # share of such responses from which on they are pointed out
 _MEASURE = "measure"
-DECISIONS = ("All", "accept", "edit", "reject", "skip", "ambiguous")
+DECISIONS = {"All": None} | {words: action for action, words in formats.DECISION_WORDS.items()}
 
 _SETTLED = {
     "judge": ". Its answer is the final one, with its own confidence.",
@@ -48,7 +48,7 @@ def filters(here: Place) -> dict[str, Any]:
     answer = columns[2].selectbox(
         "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
     )
-    decision = columns[3].selectbox("Decision", DECISIONS, key="decision", bind="query-params")
+    decision = columns[3].selectbox("Decision", list(DECISIONS), key="decision", bind="query-params")
     measure = columns[4].selectbox(
         "Sort by",
         MEASURES,
@@ -61,7 +61,7 @@ def filters(here: Place) -> dict[str, Any]:
         "search": search or "",
         "answer": answer,
         "agreed": AGREEMENT[agreement or "All"],
-        "status": None if decision in (None, "All") else decision,
+        "status": DECISIONS[decision or "All"],
         "measure": measure,
         "sort": "measure",
         "descending": True,
@@ -107,6 +107,7 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
         parts.note("No candidate matches these filters.")
         return None
     shown = frame.assign(
+        decision=frame["decision"].map(formats.DECISION_WORDS),
         agreed=np.where(frame["agreed"], "agreed", np.where(frame["given"], "disputed", behind.UNGIVEN)),
         **{measure: [formats.confidence(measure, value) for value in frame[measure]]},
     )

@@ -28,7 +28,7 @@ from semievol.ui.shell.state import Place
 
 PART = "I have time for 40"
 """Name of this part of the Selection page, also in its address."""
-KEYS = {"1–9": "your answer", "0": "ambiguous, no answer fits", "S": "skip", "U": "undo"}
+KEYS = {"1–9": "your answer", "0": "none fits", "S": "skip", "U": "undo"}
 ACTS = ("choose", "ambiguous", "skip", "undo")
 BLIND = "You answer without seeing the model's answer. One record in ten is asked twice, to check your consistency."
 MODES = {"fixed": "Fixed number", "any_time": "Stop any time"}

@@ -57,7 +57,7 @@ def _why(view: RecordView, line: Mapping[Hashable, Any], kept: bool, measure: st
     made = [node("label", why), node("num", fact)]
     if view.decision is not None:
         by = view.decision.reviewer or "somebody who did not sign"
-        made.append(node("", f"Decided by {by}: {view.decision.action}"))
+        made.append(node("", f"Decided by {by}: {formats.DECISION_WORDS[view.decision.action]}"))
         if view.decision.note:
             made.append(labelled("Note", node("", view.decision.note), classes="row"))
     return made

@@ -100,4 +100,4 @@ def _words(entry: Decision) -> str:
         return "took your decision back"
     answer = formats.shorten(entry.answer or entry.answer_shown or "no answer", 80)
     verbs = {"accept": "accepted", "reject": "rejected", "edit": "corrected the answer to"}
-    return f'{verbs[entry.action]} "{answer}"' if entry.action in verbs else "found it ambiguous"
+    return f'{verbs[entry.action]} "{answer}"' if entry.action in verbs else "said that none fits"

@@ -68,7 +68,8 @@ def _page(here: Place, search: str) -> HistoryPage:
 
 
 def _said(entry: pd.Series) -> str:
-    return f"{entry['action']}, undone" if entry["undone"] else str(entry["action"])
+    said = formats.DECISION_WORDS.get(entry["action"], str(entry["action"]))
+    return f"{said}, undone" if entry["undone"] else said
 
 
 def _answers(entry: pd.Series) -> str:

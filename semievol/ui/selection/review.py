@@ -21,7 +21,7 @@ KEYS = {
     "A": "accept",
     "R": "reject",
     "1–9": "answer",
-    "0": "ambiguous, no answer fits",
+    "0": "none fits",
     "E": "edit",
     "N": "note",
     "S": "skip",

@@ -84,7 +84,7 @@ def _said(task: Task, entry: Decision, asserted: set[str]) -> str:
     if entry.action in ASSERTS:
         return _canonical(task, entry.answer)
     if entry.action == "ambiguous":
-        return "none fits"
+        return formats.DECISION_WORDS["ambiguous"]
     rejected = _canonical(task, entry.answer_shown)
     return f"not {rejected}" if rejected in asserted or not asserted else ""
 

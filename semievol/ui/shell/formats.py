@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from semievol.records import ACTIONS
 from semievol.wording import DASH as DASH
 from semievol.wording import count as count
 from semievol.wording import percent as percent
@@ -95,6 +96,8 @@ KIND_WORDS = {
     "numeric": "Numeric",
     "text": "Free text",
 }
+DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
+"""What a reviewer decided, in the words of the review's buttons."""
 MODEL_WORDS = {"base": "Base", "warm_up": "Warm-up", "evolved": "Evolved"}
 SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
 WAY_WORDS = {"": "plain", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
