@@ -1,4 +1,5 @@
-"""Exports: candidates, a selection, training data, an adapter, a report, the whole project; backups of the workspace.
+"""Exports: answers, candidates, a selection, training data, an adapter, a report, the whole project; backups of the
+workspace.
 
 Reads the store and loads no model.
 """
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from semievol.annotation.tools import TOOLS
 from semievol.errors import UserError
-from semievol.export import adapter, archive, files, report, review, tables
+from semievol.export import adapter, answers, archive, files, report, review, tables
 from semievol.progress import Watch, unwatched
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -19,8 +20,10 @@ from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.store.runs.rounds import Round
 
-FORMS = ("candidates", "selection", "training", "adapter", "merged", "report", "archive", *TOOLS)
+FORMS = (*answers.FORMS, "candidates", "selection", "training", "adapter", "merged", "report", "archive", *TOOLS)
 _FILE_NAMES = {
+    "answers": "answers.xlsx",
+    "all_answers": "all-answers.xlsx",
     "candidates": "candidates.csv",
     "selection": "selection.jsonl",
     "training": "training.jsonl",
@@ -69,6 +72,11 @@ def export(
     if what in TOOLS:
         chosen = round_with(store, project, round_id, results.has_candidates, "candidates")
         return review.write(store, chosen, TOOLS[what], out, left_out if left_out is not None else [])
+    if what in answers.FORMS:
+        has = selections.selections if what == "answers" else results.has_candidates
+        wanted = "a frozen selection" if what == "answers" else "candidates"
+        chosen = round_with(store, project, round_id, has, wanted)
+        return files.table(out, answers.FORMS[what](store, project, chosen), for_people=True)
     if what in ("candidates", "report"):
         chosen = round_with(store, project, round_id, results.has_candidates, "candidates")
         if what == "report":

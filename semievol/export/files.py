@@ -6,6 +6,7 @@ front; JSONL, JSON and Parquet keep every character.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
@@ -70,11 +71,16 @@ def text(out: Path, content: str, endings: Sequence[str]) -> Path:
     return out
 
 
-def table(out: Path, rows: Sequence[Row]) -> Path:
-    """Writes rows of equal keys in the format of the name's ending. Lists and dicts are JSON text in flat formats."""
-    write = _WRITERS[_ending(out, TABLES)]
+def table(out: Path, rows: Sequence[Row], for_people: bool = False) -> Path:
+    """Writes rows of equal keys in the format of the name's ending. Lists and dicts are JSON text in flat formats.
+
+    for_people: CSV and TSV begin with a byte order mark, without which Excel takes UTF-8 for another encoding.
+    """
+    ending = _ending(out, TABLES)
     with whole(out) as path:
-        write(path, rows)
+        _WRITERS[ending](path, rows)
+        if for_people and ending in (".csv", ".tsv"):
+            path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
     return out
 
 

@@ -52,15 +52,20 @@ def counted(cut: Cut) -> Counts:
     answers, by_expert = cut.outcome()
     frame, kept = cut.frame, answers.codes >= 0
     aside = ~kept & _set_aside(frame)
-    usable = frame["answer"].notna() & frame[cut.policy.measure].notna() & ~frame["flagged"].astype(bool)
-    rest, judged = ~kept & ~aside, usable.to_numpy(bool)
+    rest, unclear = ~kept & ~aside, undecidable(frame, cut.policy.measure)
     return Counts(
         by_policy=int((kept & ~by_expert).sum()),
         by_expert=int(by_expert.sum()),
-        left_out=int((rest & judged).sum()),
+        left_out=int((rest & ~unclear).sum()),
         set_aside=int(aside.sum()),
-        undecided=int((rest & ~judged).sum()),
+        undecided=int((rest & unclear).sum()),
     )
+
+
+def undecidable(frame: pd.DataFrame, measure: str) -> np.ndarray:
+    """Which candidates no policy over this measure decides: see `Counts.undecided`."""
+    found = frame["answer"].isna() | frame[measure].isna() | frame["flagged"].astype(bool)
+    return found.to_numpy(bool)
 
 
 def _set_aside(frame: pd.DataFrame) -> np.ndarray:

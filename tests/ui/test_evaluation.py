@@ -38,14 +38,16 @@ def test_without_a_test_set_there_are_downloads_and_the_way_to_one(visit: Visit,
     app = visit("evaluation", project=project.id)
     assert "There is no test set" in told(app)
     assert "Nothing evaluated yet" not in told(app)
-    assert {"Candidates (CSV)", "Training data", "Evolved adapter (ZIP)", "Report (HTML)"} <= set(_downloads(app))
+    assert {"Kept answers (XLSX)", "All answers (XLSX)", "Candidates (XLSX)", "Training data"} <= set(_downloads(app))
+    assert {"Evolved adapter (ZIP)", "Report (HTML)"} <= set(_downloads(app))
 
 
 def test_candidates_can_be_taken_along_before_anything_is_evaluated(visit: Visit, store: Store) -> None:
     project = made.with_results(store, until="justify")
     app = visit("evaluation", project=project.id)
     assert "Nothing evaluated yet" in told(app)
-    assert "Candidates (CSV)" in _downloads(app)
+    assert {"All answers (XLSX)", "Candidates (XLSX)"} <= set(_downloads(app))
+    assert "Kept answers (XLSX)" not in _downloads(app)
 
 
 def test_what_experts_taught_is_not_credited_to_the_method(visit: Visit, store: Store) -> None:

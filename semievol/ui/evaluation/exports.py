@@ -20,7 +20,7 @@ TRAINING = {
     "Alpaca (JSON)": ("alpaca", "json"),
     "ShareGPT (JSON)": ("sharegpt", "json"),
 }
-TABLES = {"CSV": "csv", "XLSX": "xlsx", "Parquet": "parquet", "JSONL": "jsonl"}
+TABLES = {"XLSX": "xlsx", "CSV": "csv", "Parquet": "parquet", "JSONL": "jsonl"}
 
 
 def newest(found: Sequence[Run]) -> Run:
@@ -36,7 +36,10 @@ def offer(here: Place, run: Run) -> None:
     left, right, rest = st.columns([3, 3, 4], gap="medium", vertical_alignment="top")
     with left:
         shape = st.selectbox("Tables as", list(TABLES), key="export_table")
-        ending = TABLES[shape or "CSV"]
+        ending = TABLES[shape or "XLSX"]
+        if frozen:
+            downloads.download(here, f"Kept answers ({shape})", "answers", f"answers.{ending}", round_id=round_id)
+        downloads.download(here, f"All answers ({shape})", "all_answers", f"all-answers.{ending}", round_id=round_id)
         downloads.download(here, f"Candidates ({shape})", "candidates", f"candidates.{ending}", round_id=round_id)
         if frozen:
             downloads.download(here, f"Selection ({shape})", "selection", f"selection.{ending}", round_id=round_id)
