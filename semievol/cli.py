@@ -22,7 +22,8 @@ from semievol import installed, terminal
 from semievol.errors import UserError
 from semievol.export import FORMS, backup, export, restoring
 from semievol.export.files import table as write_table
-from semievol.importing.readers.overrides import per_file
+from semievol.importing import told
+from semievol.importing.readers.overrides import QUOTES, per_file
 from semievol.jobs import elsewhere, intake, launch, models
 from semievol.jobs.summary import summary
 from semievol.records import STAGES, Kind, Split
@@ -31,8 +32,6 @@ from semievol.store.database import Store, open_store
 from semievol.store.runs import rounds, runs
 
 log = logging.getLogger("semievol")
-
-_SHOWN = 5  # rejected rows that are printed for each split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,16 +97,23 @@ def _parser() -> argparse.ArgumentParser:
     option("--task", choices=get_args(Kind), help="kind of task; inferred if left out")
     option("--map", metavar="question=COL,answer=COL,options=COL", help="role of each column; inferred if left out")
     each = "for all files that have one, or for one file: labeled=%s; may be given several times"
-    option("--sheet", action="append", default=[], metavar="NAME", help=f"sheet of a workbook, {each % 'NAME'}")
-    option(
-        "--encoding", action="append", default=[], metavar="NAME", help=f"encoding of a text file, {each % 'cp1252'}"
-    )
-    option("--delimiter", action="append", default=[], metavar="CHAR", help=f'"tab" or a character, {each % "tab"}')
+    for name, values, what in (
+        ("--sheet", "NAME", f"sheet of a workbook, {each % 'NAME'}"),
+        ("--encoding", "NAME", f"encoding of a text file, {each % 'cp1252'}"),
+        ("--delimiter", "CHAR", f'"tab" or a character, {each % "tab"}'),
+        ("--quotes", "|".join(QUOTES), f"what quotation marks mean in a text file, {each % 'literal'}"),
+    ):
+        option(name, action="append", default=[], metavar=values, help=what)
+    known = f"whether the first row holds names of columns, {each % 'no'}"
+    option("--header", action="append", default=[], nargs="?", const="yes", metavar="yes|no", help=known)
+    option("--no-header", action="append_const", const="no", dest="header", help="the first row is a record")
+    option("--labels", default="", metavar="NAME,NAME", help="the labels; names of labels that are numbers, in order")
     option("--instruction", default="", metavar="TEXT", help="what is asked of every record (system message)")
     option("--hide-gold", action="store_true", help="keep answers of the unlabeled file, for measuring only")
     option("--count-from", type=int, choices=(0, 1), help="number of the first option in numeric answers; inferred")
     option("--rejected", type=Path, metavar="FILE", help="write every rejected row with its reason to this file")
     option("--strict", action="store_true", help="stop with an error if a finding needs a decision")
+    option("--accept", action="append", default=[], metavar="FINDING", help="confirm a finding that --strict refuses")
     option = verb("instruct", _instruct, "set the instruction of a project, as a new dataset version").add_argument
     option("project", metavar="PROJECT")
     option("instruction", metavar="TEXT", help="what is asked of every record; empty for none")
@@ -170,7 +176,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
     if chosen.test:
         files["test"] = chosen.test
     names = {split: path.name for split, path in files.items()}
-    read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter)
+    read_as = per_file(names, chosen.sheet, chosen.encoding, chosen.delimiter, chosen.quotes, chosen.header)
     make_imported = partial(
         intake.prepare,
         kind=chosen.task,
@@ -179,36 +185,21 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         strict=chosen.strict,
         base=chosen.count_from,
         instruction=chosen.instruction,
+        labels=chosen.labels,
+        confirmed=chosen.accept,
     )
     with terminal.Bars() as bars:
         project, imported = intake.import_files(store, chosen.name, files, make_imported, bars.show, read_as)
-    report = {split: part.as_dict() for split, part in imported.report.items()}
-    findings = imported.findings_with_outcome()
-    lines = [f'Project "{project.name}" ({imported.task.kind}).']
-    lines += [f"  {split}: {part['accepted']:,} of {part['physical']:,} records" for split, part in report.items()]
-    lines += [f"    {split}: {note}" for split, part in report.items() for note in part["notes"]]
-    for split, one in imported.report.items():
-        first = [
-            f"  rejected, {split} row {r.row}, {r.column or 'whole row'}: {r.reason}" for r in one.rejects[:_SHOWN]
-        ]
-        more = [f"  {one.rejected - _SHOWN:,} more (--rejected FILE writes all)"] if one.rejected > _SHOWN else []
-        lines += first + more
-    lines += [
-        f"  {finding['kind']}: {finding['count']:,}. {finding['what']}"
-        + (f" In {finding['where']}." if finding["where"] else "")
-        for finding in findings
-    ]
     if chosen.rejected is not None:
         write_table(chosen.rejected, [{"split": split, **asdict(r)} for split, r in imported.rejected()])
-    task = imported.task
-    result = {"project": project.name, "id": project.id, "task": task.kind, "labels": list(task.labels)}
-    result |= {"instruction": task.instruction}
-    return 0, result | {"splits": report, "findings": findings}, "\n".join(lines)
+    lines = [f'Project "{project.name}" ({imported.task.kind}).', *told.sentences(imported)]
+    return 0, {"project": project.name, "id": project.id} | told.as_dict(imported), "\n".join(lines)
 
 
 def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:
     given = [chosen.labeled, chosen.unlabeled, chosen.test, chosen.task, chosen.map, chosen.count_from, chosen.rejected]
-    given += [*chosen.sheet, *chosen.encoding, *chosen.delimiter]
+    given += [*chosen.sheet, *chosen.encoding, *chosen.delimiter, *chosen.quotes, *chosen.header, *chosen.accept]
+    given += [chosen.labels or None]
     if any(value is not None for value in given) or chosen.hide_gold or chosen.strict:
         raise UserError("An archive is imported as it is.", "--archive", "Give only --name with it.")
     with terminal.Bars() as bars:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from semievol.errors import UserError
+from semievol.importing.numbers import in_parentheses
 from semievol.importing.table import unfit
 from semievol.records import Record, Task
 from semievol.task.answers import LETTERS, fold, parse, parse_number
@@ -163,6 +164,10 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
     if task.kind == "text":
         return text
     if task.kind == "numeric":
+        if in_parentheses(text):
+            raise UserError(
+                f"answer {text[:60]} may mean a negative number", "", "Write it with a sign, or without ()."
+            )
         number = parse_number(text)
         if number is None:
             raise UserError(f"answer {text[:60]} is not one number", "", "Write one number in digits.")

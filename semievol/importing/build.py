@@ -6,7 +6,7 @@ physical = accepted + rejected + removed in every split. Nothing is written anyw
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Tables
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -172,17 +172,19 @@ def build_records(
     strict: bool = False,
     base: int | None = None,
     watch: Watch = unwatched,
+    confirmed: Collection[str] = (),
 ) -> Imported:
     """The records of all splits, with the suggested remedies taken; see `check_tables`.
 
     strict: instead of taking the suggestions, UserError naming every finding that a person must decide on, and every
-    guess made in reading. UserError also where a split is left without a single record.
+    guess made in reading, but for findings of the kinds `confirmed`. UserError also where a split is left without a
+    single record.
     """
     if strict:
         refuse_guesses({split: (table.read_as, table.guessed) for split, table in tables.items()})
     checked = check_tables(tables, mapping, task, hide_gold, base, watch)
     if strict:
-        refuse(checked.findings, {split: report.rejected for split, report in checked.report.items()})
+        refuse(checked.findings, {split: report.rejected for split, report in checked.report.items()}, confirmed)
     return checked.decided(finding.kind for finding in checked.findings if finding.taken)
 
 

@@ -7,7 +7,7 @@ content hash (question and options as they are written).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from typing import Any
@@ -25,8 +25,20 @@ from semievol.task.answers import answer_text, parse_number
 LONG_BYTES = 8_000
 FEW_RECORDS = 10
 SHOWN = 5
+REJECTED = "rejected"
+"""Confirms rows that cannot be read, as the kind of a finding confirms that."""
 _PAIRS: tuple[tuple[Split, Split], ...] = (("labeled", "test"), ("unlabeled", "test"), ("labeled", "unlabeled"))
 _NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Another reading that a click takes. thing: a field of `ReadAs`, "task", "context", or "labels". value: what it
+    becomes. words: of the button."""
+
+    thing: str
+    value: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Finding:
     examples: at most five, each with split, row and value. asks: whether a person must decide before the import, so
     that `--strict` refuses it.
     leaves: positions of the records that leave the data when the remedy is taken; offer: the words of its button;
-    taken: whether the command line takes the remedy.
+    taken: whether the command line takes the remedy. correction: another reading of the data, if it has this remedy.
     """
 
     kind: str
@@ -52,6 +64,7 @@ class Finding:
     offer: str = ""
     taken: bool = False
     where: str = ""
+    correction: Correction | None = None
 
     def located(self, files: Mapping[Split, str]) -> Finding:
         """The finding with the splits and files that it concerns. files: split -> name of what it was read from."""
@@ -247,15 +260,21 @@ def example(split: Split, row: int, text: str | None, note: str = "") -> dict[st
     return {"split": split, "row": row, "value": snippet(text)} | ({"note": note} if note else {})
 
 
-def refuse(findings: Iterable[Finding], rejected: Mapping[Split, int]) -> None:
-    """UserError listing every finding that a person must decide on, if there is one (`--strict`)."""
+def refuse(findings: Iterable[Finding], rejected: Mapping[Split, int], confirmed: Collection[str] = ()) -> None:
+    """UserError listing every finding that a person must decide on, if there is one (`--strict`). confirmed: kinds of
+    those that were decided on."""
     reasons = [f"Rejected: {plural(count, f'{split} record')}" for split, count in rejected.items() if count]
-    reasons += [finding.what.rstrip(".") for finding in findings if finding.asks]
+    if REJECTED in confirmed:
+        reasons = []
+    elif reasons:
+        reasons[-1] += f" ({REJECTED})"
+    asked = [finding for finding in findings if finding.asks and finding.kind not in confirmed]
+    reasons += [f"{one.what.rstrip('.')} ({one.kind})" for one in asked]
     if reasons:
         raise UserError(
             f"These findings need a decision: {'; '.join(reasons)}.",
             "--strict",
-            "Correct the files, or import without --strict.",
+            "Correct the files, or confirm what is right (--accept WORD, given in parentheses), or leave --strict out.",
         )
 
 

@@ -9,25 +9,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping as Tables
 
-from semievol.importing.checks import Finding, example
-from semievol.importing.mapping import Mapping
+from semievol.importing.answer_cells import several
+from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
+from semievol.importing.forms.unfolding import hold, parsed
+from semievol.importing.mapping import Mapping, left_out
+from semievol.importing.numbers import in_parentheses, numbers
 from semievol.importing.table import Table
+from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
+
+ABOUT_COLUMNS = ("left_out_text", "nested_text")
+"""Kinds that a mapping given by a person settles."""
+ABOUT_TASK = ("many_classes", "parentheses")
+"""Kinds that a task given by a person settles."""
 
 
 def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterator[Finding]:
     """All of them, those of the files first."""
     yield from _of_files(tables)
     yield from _differing_instructions(tables)
+    yield from _left_out(tables, mapping)
+    yield from _nested(tables, mapping)
+    yield from _answers(tables, mapping, task)
+
+
+def shared_instruction(tables: Tables[Split, Table]) -> str:
+    """The system turn that the conversations of the first such file share; "" if there is none."""
+    return next((tables[split].instruction for split in SPLITS if split in tables and tables[split].instruction), "")
 
 
 def _of_files(tables: Tables[Split, Table]) -> Iterator[Finding]:
     for split, table in tables.items():
         for one in table.doubts:
             examples = tuple(example(split, row, text) for row, text in one.examples)
-            yield Finding(
-                one.kind, one.rows, f"{split}: {one.what}", one.remedy, examples, {split: one.rows}, asks=True
-            )
+            correction = None if one.correction is None else Correction(*one.correction)
+            yield _doubt(one.kind, {split: one.rows}, one.what, one.remedy, examples, correction)
 
 
 def _differing_instructions(tables: Tables[Split, Table]) -> Iterator[Finding]:
@@ -35,13 +51,88 @@ def _differing_instructions(tables: Tables[Split, Table]) -> Iterator[Finding]:
     first = shared_instruction(tables)
     for split, table in tables.items():
         if table.instruction and table.instruction != first:
-            what = f"{split}: The system turn of its conversations differs from that of the other file and is left out."
+            what = "The system turn of the conversations differs from that of the other file, and is left out."
             remedy = "Give an instruction that is right for all records."
-            yield Finding(
-                "system_turn_left_out", len(table), what, remedy, (example(split, 0, table.instruction),), asks=True
-            )
+            examples = (example(split, 0, table.instruction),)
+            yield _doubt("system_turn_left_out", {split: len(table)}, what, remedy, examples)
 
 
-def shared_instruction(tables: Tables[Split, Table]) -> str:
-    """The system turn that the conversations of the first such file share; "" if there is none."""
-    return next((tables[split].instruction for split in SPLITS if split in tables and tables[split].instruction), "")
+def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """Columns of texts beside the question that no model reads."""
+    table = tables.get("labeled") or next(iter(tables.values()))
+    found = [c for c in left_out(table, mapping) if all(c in other.columns for other in tables.values())]
+    if found:
+        named = ", ".join(f'"{column}"' for column in found)
+        what = f"Columns of texts that no model reads: {named}."
+        remedy = f"If one belongs to the question, map it as its context: --map …,context={found[0]}."
+        correction = (
+            None if mapping.context else Correction("context", found[0], f'Put "{found[0]}" before the question')
+        )
+        cells = table.column(found[0], SHOWN)
+        examples = tuple(
+            example("labeled", row, text) for row, text in zip(table.numbers.tolist(), cells, strict=False)
+        )
+        counts = {split: len(other) for split, other in tables.items()}
+        yield _doubt("left_out_text", counts, what, remedy, examples, correction)
+
+
+def _nested(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """Columns in use whose cells are JSON, which a model would read as it is written."""
+    roles = (("question", mapping.question), ("context", mapping.context), ("answer", mapping.answer))
+    for split, table in tables.items():
+        for role, column in roles:
+            if column is None or column not in table.columns or (role == "answer" and split == "unlabeled"):
+                continue
+            if hold(table, column, lambda cell: parsed(cell, "[{")):
+                what = f'The column "{column}" holds nested JSON, which is taken for the text of the {role}.'
+                remedy = "Map another column, or write the text into a column of its own."
+                yield _doubt("nested_text", {split: len(table)}, what, remedy, _first(split, table, column))
+
+
+def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterator[Finding]:
+    """Answers that could be of another kind of task than the one that is taken."""
+    if "labeled" not in tables:
+        return
+    answers = known_answers(tables, mapping)
+    if task.kind == "classification" and task.labels and all(label.isdecimal() for label in task.labels):
+        listed = ", ".join(task.labels[:12])
+        what = f"The labels are numbers, which say nothing to a model: {listed}."
+        remedy = "Give their names in the order of the numbers: --labels NAME,NAME."
+        yield _doubt("number_labels", {"labeled": answers.total()}, what, remedy)
+    if task.kind != "text" or not answers:
+        return
+    negative = {answer: times for answer, times in answers.items() if in_parentheses(answer)}
+    rest = [answer for answer in answers if answer not in negative]
+    if negative and rest and numbers(rest)[0]:
+        total = sum(negative.values())
+        what = f"Numbers in parentheses, which mean negative ones in bookkeeping, were kept as text: {total:,}."
+        remedy = "Write them with a sign, or without parentheses; --task text confirms that they are texts."
+        examples = tuple(example("labeled", 0, answer) for answer in list(negative)[:SHOWN])
+        yield _doubt("parentheses", {"labeled": total}, what, remedy, examples)
+    elif repeat(answers, surely=False):
+        what = f"The answers may be labels, and are taken for free text: {len(answers):,} that are short and repeat."
+        remedy = "If they are labels, say so: --task classification."
+        correction = Correction("task", "classification", "They are labels")
+        yield _doubt("many_classes", {"labeled": answers.total()}, what, remedy, (), correction)
+    lists = {answer: times for answer, times in answers.items() if several(answer)}
+    if lists:
+        what = f"Lists of several answers, each taken for one text: {plural(sum(lists.values()), 'answer')}."
+        examples = tuple(example("labeled", 0, answer) for answer in list(lists)[:SHOWN])
+        yield _doubt("answer_lists", {"labeled": sum(lists.values())}, what, "Keep one answer per record.", examples)
+
+
+def _first(split: Split, table: Table, column: str) -> tuple[dict[str, object], ...]:
+    pairs = zip(table.numbers.tolist(), table.column(column, SHOWN), strict=False)
+    return tuple(example(split, row, text) for row, text in pairs)
+
+
+def _doubt(
+    kind: str,
+    counts: Tables[Split, int],
+    what: str,
+    remedy: str,
+    examples: tuple[dict[str, object], ...] = (),
+    correction: Correction | None = None,
+) -> Finding:
+    total = sum(counts.values())
+    return Finding(kind, total, what, remedy, examples, counts, asks=True, correction=correction)

@@ -9,13 +9,14 @@ import itertools
 import re
 import string
 from collections import defaultdict
+from collections.abc import Iterable
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, replace
 from typing import Any
 
 from semievol.errors import UserError
 from semievol.importing.answer_cells import options_in
-from semievol.importing.forms.unfolding import EARLIER
+from semievol.importing.forms.unfolding import EARLIER, QUESTION
 from semievol.importing.table import Table
 from semievol.records import Split
 
@@ -23,6 +24,8 @@ ROLES = ("question", "answer", "options", "id", "context", "group", "gold", "ear
 MOST_LABELS = 30
 LONGEST_LABEL = 60
 _LOOKED_AT = 2_000
+_TEXT = 2
+"""Words on average, from which on the cells of a column are texts."""
 _NEARLY = 0.95
 """Share of a column's cells that are answers, from which on it is taken for a column of answers."""
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -130,7 +133,12 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     taken.update(choices)
     # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
     named = [c for c in _named(shared, "question") if c not in taken and _rank(c, "id") is None]
-    question = known or _best([c for c in named if not _few_values(cells[c])] or named, "question")
+    pair = () if known or options or choices else _pair([c for c in shared if cells[c] and not _few_values(cells[c])])
+    question = (
+        known
+        or (pair[1] if pair else None)
+        or _best([c for c in named if not _few_values(cells[c])] or named, "question")
+    )
     if question is None:  # then the longest texts
         free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
         question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)
@@ -152,8 +160,50 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
     taken.add(answer)
     record_id = _best([c for c in _named(shared, "id") if c not in taken], "id")
-    context = _best([c for c in _named(shared, "context") if c not in {*taken, record_id}], "context")
+    named = [c for c in _named(shared, "context") if c not in {*taken, record_id}]
+    context = pair[0] if pair else _best(named, "context") or _companion(question, shared, taken)
     return Mapping(question, answer, options, record_id, choices, context)
+
+
+def _pair(columns: list[str]) -> tuple[str, ...]:
+    """Two texts that are asked about together, sentence1 and sentence2, in their order; () if there are none."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for column in columns:
+        match = _NUMBERED.fullmatch(" ".join(_words(column)))
+        if match and match[1] in (*_NAMES["question"], *_NAMES["context"]):
+            found[match[1]].setdefault(match[2], column)
+    for by_ending in found.values():
+        for first, second in ("12", "ab"):
+            if first in by_ending and second in by_ending:
+                return by_ending[first], by_ending[second]
+    return ()
+
+
+def _companion(question: str, columns: list[str], taken: Iterable[str | None]) -> str | None:
+    """The sentence that a question is about, where its column is named so (QNLI); None if there is none."""
+    if "question" not in _words(question):
+        return None
+    return next((c for c in columns if c not in taken and _words(c) in (["sentence"], ["text"], ["document"])), None)
+
+
+def left_out(table: Table, mapping: Mapping) -> list[str]:
+    """Columns of texts that are named like a question or a passage, and that no role has, nor is their text part of the
+    question."""
+    if mapping.question not in table.columns:
+        return []
+    asked, found = table.column(mapping.question, _LOOKED_AT), []
+    for column in table.columns:
+        named = _rank(column, "question") is not None or _rank(column, "context") is not None
+        if column in mapping.columns() or not named or _rank(column, "id") is not None:
+            continue
+        pairs = zip(table.column(column, _LOOKED_AT), asked, strict=True)
+        beside = [(cell, text or "") for cell, text in pairs if cell and cell.strip()]
+        cells = [cell for cell, _ in beside]
+        words = sum(len(cell.split()) for cell in cells)
+        inside = sum(cell in text for cell, text in beside)
+        if cells and inside < 0.9 * len(cells) and words >= _TEXT * len(cells) and not _few_values(cells):
+            found.append(column)
+    return found
 
 
 def _gold(tables: Tables[Split, Table], mapping: Mapping) -> str | None:
@@ -209,6 +259,8 @@ def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
         found[role] = column
     if "question" not in found:
         raise UserError("No column is given for the question.", "--map", "Add question=COLUMN.")
+    if found["question"] == QUESTION and any(EARLIER in table.columns for table in tables.values()):
+        found.setdefault("earlier", EARLIER)  # what a form took apart stays together
     mapping, options = Mapping(**found), found.get("options", "")
     if "+" in options and all(options not in table.columns for table in tables.values()):
         mapping = replace(mapping, options=None, choices=tuple(options.split("+")))

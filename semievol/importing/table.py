@@ -61,7 +61,8 @@ class Reject:
 class Doubt:
     """A guess in reading a file that changes what records mean, for a person to confirm or to correct.
 
-    rows: how many rows it concerns. examples: (physical row, text) of the first ones.
+    rows: how many rows it concerns. examples: (physical row, text) of the first ones. correction: (field of `ReadAs`,
+    value, words) of the other reading, if there is one to choose.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Doubt:
     what: str
     remedy: str
     examples: tuple[tuple[int, str], ...] = ()
+    correction: tuple[str, str, str] | None = None
 
 
 @dataclass(eq=False)

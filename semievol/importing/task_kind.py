@@ -9,13 +9,16 @@ from dataclasses import replace
 from typing import get_args
 
 from semievol.errors import UserError
-from semievol.importing.answer_cells import AnswerForm, options_in, read_answer, several
+from semievol.importing.answer_cells import options_in, several
 from semievol.importing.mapping import LONGEST_LABEL, MOST_LABELS, Mapping, check_mapping
+from semievol.importing.numbers import numbers
 from semievol.importing.table import Table
 from semievol.records import Kind, Split, Task
 from semievol.task.answers import fold
 
-LONGEST_UNIT = 4
+_MOST_CLASSES = 300
+_ONCE = 0.05
+"""Share of many labels that may stand there only once."""
 _LOOKED_AT = 20_000
 """Rows whose options decide the task. The options of every row are read later, when it is imported."""
 
@@ -44,24 +47,35 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
                 mapping.options or "mapping",
                 "Choose multiple_choice, or map no options.",
             )
-        return Task("classification", labels or label_set(_answers(tables, mapping)))
+        return Task("classification", labels or label_set(known_answers(tables, mapping)))
     if kind is not None:
         return Task(kind)
     if "labeled" not in tables:
         raise UserError(
             "There is no labeled file, which would show the task.", "labeled", "Add the records with known answers."
         )
-    answers = _answers(tables, mapping)
+    answers = known_answers(tables, mapping)
     if not answers:
         raise UserError(
             "The labeled records have no answers.", mapping.answer or "mapping", "Map the column that holds them."
         )
-    numeric = all(_is_number(answer) for answer in answers)
+    numeric, _ = numbers(answers)
+    if numeric:
+        few = len(answers) * 5 <= answers.total() and len(answers) <= 10
+        return Task("classification", label_set(answers)) if few else Task("numeric")
+    return Task("classification", label_set(answers)) if repeat(answers) else Task("text")
+
+
+def repeat(answers: Counter[str], surely: bool = True) -> bool:
+    """Whether these are labels: short, few, and each given again and again. surely: else only whether they may be."""
     distinct, total = len(answers), answers.total()
-    repeated = distinct * (5 if numeric else 2) <= total and distinct <= (10 if numeric else MOST_LABELS)
-    if repeated and all(len(answer) <= LONGEST_LABEL for answer in answers):
-        return Task("classification", label_set(answers))
-    return Task("numeric") if numeric else Task("text")
+    if any(len(answer) > LONGEST_LABEL for answer in answers):
+        return False
+    if surely and distinct <= MOST_LABELS:
+        return distinct * 2 <= total
+    once = sum(times == 1 for times in answers.values())
+    share, times = (_ONCE, 3) if surely else (0.3, 1.5)
+    return distinct <= _MOST_CLASSES and distinct * times <= total and once <= share * distinct
 
 
 def joined_task(settled: Task, tables: Tables[Split, Table], mapping: Mapping) -> tuple[Task, int]:
@@ -72,7 +86,7 @@ def joined_task(settled: Task, tables: Tables[Split, Table], mapping: Mapping) -
         return settled, 0
     known = {fold(label) for label in settled.labels}
     new = {label for label in found.labels if fold(label) not in known}
-    times = sum(n for answer, n in _answers(tables, mapping).items() if fold(answer) not in known)
+    times = sum(n for answer, n in known_answers(tables, mapping).items() if fold(answer) not in known)
     return replace(settled, labels=(*settled.labels, *(label for label in found.labels if label in new))), times
 
 
@@ -95,7 +109,7 @@ def label_set(answers: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(totals, key=lambda label: (-totals[label], label)))
 
 
-def _answers(tables: Tables[Split, Table], mapping: Mapping) -> Counter[str]:
+def known_answers(tables: Tables[Split, Table], mapping: Mapping) -> Counter[str]:
     """The labeled records' answers, without those that are blank."""
     found: Counter[str] = Counter()
     table = tables.get("labeled")
@@ -133,14 +147,3 @@ def _constant(lists: Counter[tuple[str, ...]]) -> tuple[str, ...]:
         return ()
     stripped = (tuple(option.strip() for option in options) for options in lists)
     return next(options for options in stripped if frozenset(options) == shared)
-
-
-def _is_number(answer: str) -> bool:
-    """Whether the answer is a number, at most with a short unit; a sentence with one number in it is text."""
-    if "####" not in answer and sum(char.isalpha() for char in answer) > LONGEST_UNIT:
-        return False
-    try:
-        read_answer(Task("numeric"), (), answer, AnswerForm())
-    except UserError:
-        return False
-    return True

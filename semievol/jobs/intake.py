@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from semievol.export import restoring
 from semievol.export.archive import ENDING
 from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
-from semievol.importing.doubts import shared_instruction
+from semievol.importing.doubts import ABOUT_COLUMNS, ABOUT_TASK, shared_instruction
+from semievol.importing.label_names import named, with_names
 from semievol.importing.mapping import align, parse_mapping, suggest_mapping
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
@@ -97,11 +98,14 @@ def prepare(
     base: int | None = None,
     watch: Watch = unwatched,
     instruction: str = "",
+    labels: str = "",
+    confirmed: Collection[str] = (),
 ) -> Imported:
     """The records that the tables would become; what is not given is inferred.
 
     base: number of the first option where answers are numbers. instruction: the system turn of all prompts; without it,
-    the one that the conversations of the files share. Raises UserError if the tables cannot be used at all.
+    the one that the conversations of the files share. labels: names, see `label_names`. confirmed: kinds of findings
+    that `strict` does not refuse. Raises UserError if the tables cannot be used at all.
     """
     if mapping:
         columns = parse_mapping(mapping, tables)
@@ -111,8 +115,13 @@ def prepare(
     for table in tables.values() if instruction else ():
         if table.instruction not in ("", instruction.strip()):
             table.notes.append("The instruction that was given takes the place of the conversations' system turn.")
-    task = instructed(infer_task(tables, columns, kind), instruction or shared_instruction(tables))
-    return build_records(tables, columns, task, hide_gold, strict, base, watch)
+    if labels:
+        tables, task = with_names(tables, columns, named(labels))
+    else:
+        task = infer_task(tables, columns, kind)
+    task = instructed(task, instruction or shared_instruction(tables))
+    settled = (ABOUT_COLUMNS if mapping else ()) + (ABOUT_TASK if kind else ())
+    return build_records(tables, columns, task, hide_gold, strict, base, watch, {*confirmed, *settled})
 
 
 def store_imported(

@@ -33,9 +33,9 @@ def csv_bytes(rows: Sequence[Sequence[str]], **options: Any) -> bytes:
     return out.getvalue().encode()
 
 
-def parquet_bytes(columns: dict[str, Any], **options: Any) -> bytes:
+def parquet_bytes(columns: dict[str, Any] | pa.Table, **options: Any) -> bytes:
     out = io.BytesIO()
-    pq.write_table(pa.table(columns), out, **options)
+    pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), out, **options)
     return out.getvalue()
 
 

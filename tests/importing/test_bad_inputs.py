@@ -189,7 +189,7 @@ CASES = [
     Case(80, "Q", jsonl('{"question": "a", "question": "b", "answer": "no"}'), "is given twice", "data.jsonl", row=13),
     Case(81, "C", jsonl('{"question": "a", "answer": "no", "more": {"x": [1.50]}}'), "JSON text", "data.jsonl"),
     Case(82, "C", jsonl('{"question": "a", "answer": "no", "extra": "1"}'), "lack some", "data.jsonl"),
-    Case(83, "Q", jsonl('{"question": NaN, "answer": "no"}'), "NaN", "data.jsonl", row=13),
+    Case(83, "Q", jsonl('{"question": NaN, "answer": "no"}'), "question is empty", "data.jsonl", row=13),
     Case(84, "A", jsonl('{"question": 12345678901234567890123, "answer": "no"}'), name="data.jsonl"),
     Case(85, "R", jsonl('{"question": ' + "[" * 100_000 + "]" * 100_000 + "}"), "nested too deeply", "data.jsonl"),
     Case(86, "R", json.dumps({"question": "a"}, indent=2), "pretty-printed", "data.jsonl"),
@@ -236,7 +236,11 @@ def test_bad_input_is_handled_as_promised(case: Case) -> None:
     table = read_table(raw, case.name, limits=case.limits)
     result = imported(table)
     rejects = result.report["labeled"].rejects if result else table.rejected
-    told = [*table.notes, *([f"{f.kind} {f.what}" for f in result.findings] if result else [])]
+    told = [
+        *table.notes,
+        *(doubt.what for doubt in table.doubts),
+        *([f"{f.kind} {f.what}" for f in result.findings] if result else []),
+    ]
     if case.expected == "Q":
         assert [reject.row for reject in rejects] == [case.row]
         assert case.says in rejects[0].reason

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from semievol.importing.build import Imported
+from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
+from semievol.importing.table import Table
 from semievol.jobs.intake import prepare
 from semievol.records import Record, Split
 
@@ -21,9 +23,9 @@ NAMES = ("phone", "lamp", "bike", "hotel", "camera")
 FEELINGS = {"positive", "negative", "neutral"}
 
 
-def imported(labeled: str, unlabeled: str = "plain_u.csv") -> Imported:
-    names: dict[Split, str] = {"labeled": labeled, "unlabeled": unlabeled}
-    return prepare({split: read_table(FOLDER / name, name) for split, name in names.items()})
+def imported(labeled: str, unlabeled: str = "plain_u.csv", read_as: ReadAs = AS_FOUND) -> Imported:
+    given: dict[Split, Table] = {"labeled": read_table(FOLDER / labeled, labeled, read_as)}
+    return prepare({**given, "unlabeled": read_table(FOLDER / unlabeled, unlabeled)})
 
 
 def of(found: Imported, split: Split) -> list[Record]:
@@ -76,6 +78,52 @@ CASES = [
         doubts={"tool_turns": 6},
     ),
     Right("openai_parts_l.jsonl", "openai_u.jsonl", "classification", (24, 0, 40, 0), (PHONE, "positive")),
+    Right(
+        *("glue_l.tsv", "glue_u.tsv", "classification", (40, 0, 40, 0), (PHONE, "positive")),
+        doubts={"quotes_literal": 2},
+    ),
+    Right(
+        *("tsvq5_l.tsv", "plain_u.csv", "classification", (24, 0, 40, 0), (PHONE, "positive")),
+        doubts={"quotes_literal": 1},
+    ),
+    Right(
+        *("tsvq2_l.tsv", "plain_u.csv", "classification", (23, 0, 40, 0), (PHONE, "positive")),
+        doubts={"quotes_literal": 1},
+    ),
+    Right(
+        *("min_merge_l.tsv", "plain_u.csv", "text", (5, 0, 40, 0), ('"Awful start', "negative"), frozenset()),
+        doubts={"quotes_literal": 1},
+    ),
+    Right(
+        *("min_merge_l.csv", "plain_u.csv", "classification", (2, 0, 40, 0)),
+        ("Awful start\nneutral,fine day\npositive,good end", "negative"),
+        frozenset({"negative"}),
+        doubts={"merged_lines": 1},
+    ),
+    Right(
+        *("csvbs_l.csv", "plain_u.csv", "classification", (24, 0, 40, 0), (f'He said "{PHONE}"', "positive")),
+        doubts={"quotes_backslash": 24},
+    ),
+    Right(
+        *("prio_l.csv", "plain_u.csv", "classification", (16, 0, 40, 0), (PHONE, "P1")),
+        frozenset({"P1", "P2", "P3", "P4"}),
+    ),
+    Right(
+        *("tier_l.csv", "plain_u.csv", "classification", (14, 0, 40, 0), (PHONE, "Tier 1")),
+        frozenset({"Tier 1", "Tier 2", "Tier 3"}),
+    ),
+    Right(
+        *("b40_l.csv", "plain_u.csv", "classification", (400, 0, 40, 0)),
+        ("My question number 0 is about 0 things", "cat_0"),
+        frozenset(f"cat_{number}" for number in range(40)),
+    ),
+    Right("index_l.csv", "plain_u.csv", "classification", (24, 0, 40, 0), (PHONE, "positive")),
+    Right("idx_l.xlsx", "plain_u.csv", "classification", (24, 0, 40, 0), (PHONE, "positive")),
+    Right("nan_l.jsonl", "plain_u.csv", "classification", (24, 0, 40, 0), (PHONE, "positive")),
+    Right(
+        *("paren_l.csv", "plain_u.csv", "text", (24, 0, 40, 0), ("What is the change in year 0?", "1.5"), frozenset()),
+        doubts={"parentheses": 12},
+    ),
 ]
 
 
@@ -105,3 +153,17 @@ def test_earlier_turns_are_turns_and_the_shared_system_turn_is_the_instruction()
 def test_the_instruction_stays_in_front_of_the_input_in_the_pool() -> None:
     pool = of(imported("alp_mix_l.json", "alp_mix_u.json"), "unlabeled")
     assert [record.question for record in pool[:2]] == ["What is 100 plus 102?", "Solve.\n\n101+103"]
+
+
+@pytest.mark.parametrize("name", ["min_merge_l.csv", "min_merge_l.tsv", "glue_l.tsv"])
+def test_what_quotation_marks_mean_can_be_said(name: str) -> None:
+    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+    literal = imported(name, read_as=ReadAs(quotes="literal"))
+    assert literal.report["labeled"].accepted == len(lines) - 1
+    standard = imported(name, read_as=ReadAs(quotes="standard"))
+    assert standard.report["labeled"].accepted < len(lines) - 1
+    assert not [one for found in (literal, standard) for one in found.findings if one.asks]
+
+
+def test_a_negative_number_in_parentheses_is_kept_as_it_is_written() -> None:
+    assert [record.answer for record in of(imported("paren_l.csv"), "labeled")][:3] == ["1.5", "(2.5)", "3.5"]

@@ -327,6 +327,27 @@ def test_strict_names_what_to_say_about_a_guess(tmp_path: Path, files: dict[str,
     semievol(tmp_path / "home", *words, *options.split())
 
 
+def test_an_import_tells_what_it_took_and_strict_can_be_answered(tmp_path: Path, files: dict[str, Path]) -> None:
+    labeled, pool = tmp_path / "l.tsv", tmp_path / "u.csv"
+    labeled.write_text(
+        "".join(f"r{i}\t{'a' if i % 3 else chr(34) + 'b'} text of number {i}\t{i % 2}\n" for i in range(12)), "utf-8"
+    )
+    pool.write_text("text\nsomething to be read\nsomething else to read\n", "utf-8")
+    words = ["import", "--labeled", str(labeled), "--unlabeled", str(pool), "--name", "Told", "--strict"]
+    said = semievol(tmp_path / "home", *words, "--labels", "no,yes", expect=2)["said"]
+    assert "(quotes_literal)" in said
+    assert "(no_header)" in said
+    options = ["--labels", "no,yes", "--quotes", "labeled=literal", "--accept", "no_header"]
+    found = semievol(tmp_path / "home", *words, *options)
+    assert found["splits"]["labeled"]["mapping"] == {"question": "column 2", "answer": "column 3"}
+    assert found["labels"] == ["no", "yes"]
+    assert found["record"]["turns"] == [
+        {"role": "user", "content": '"b text of number 0\nAnswer with one of: no, yes.'},
+    ]
+    again = semievol(tmp_path / "home", *words[:-2], "Again", "--no-header", "--labels", "no,yes")
+    assert "quotes_literal" in [one["kind"] for one in again["findings"]]
+
+
 def test_an_instruction_comes_with_an_import_and_can_be_changed(tmp_path: Path, files: dict[str, Path]) -> None:
     home = tmp_path / "home"
     asked = semievol(home, "import", *parts_of(files), "--name", "Line", "--instruction", " Sort by team. ")

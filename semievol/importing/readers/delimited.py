@@ -8,82 +8,186 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
 from semievol.importing.readers.content import ESCAPED, SAVE_AS_UTF8, Content
-from semievol.importing.readers.overrides import DELIMITERS, words_for
-from semievol.importing.table import MEGABYTE, Limits, Table, TableWriter, check_columns, snippet
+from semievol.importing.readers.header import settled, unnamed
+from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ReadAs, words_for
+from semievol.importing.readers.quotes import (
+    LITERAL_REMEDY,
+    STANDARD_REMEDY,
+    Suspects,
+    better,
+    doubtful,
+    literal_rows,
+    unescaped,
+)
+from semievol.importing.readers.row_numbers import NUMBERS, without_row_numbers
+from semievol.importing.table import MEGABYTE, Doubt, Limits, Table, TableWriter, check_columns
 
 _SNIFFED_LINES = 200
 _FITS = 0.9
 """A person's choice of delimiter is refused if at least this share of the rows fits another one."""
 _DECLARED = re.compile(r'("?)sep=([^"\r\n])\1[\r\n]*', re.IGNORECASE)
 _NAMELESS = "(after the last delimiter)"
+_SHOWN = 5
+_ENCLOSE = ("quotes", "standard", "They enclose cells")
+_ORDINARY = ("quotes", "literal", "They are ordinary characters")
+_OR_LITERAL = "If these marks are ordinary characters: --quotes literal."
 # A quotation mark that is never closed makes one field of the rest of the file; this ends it early.
 csv.field_size_limit(16 * MEGABYTE)
 
 
-def read_delimited(content: Content, limits: Limits, chosen: str | None = None, expected: str = "") -> Table:
+def read_delimited(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND, expected: str = "") -> Table:
     """Table of a CSV or TSV file. Cells are exactly the text between the delimiters, unquoted.
 
-    chosen: the delimiter that a person chose; else the one that a first line such as `sep=;` declares, or the one that
-    fits the rows best. expected: the delimiter that the ending of the file's name means; another one is a guess.
+    read_as: what a person chose; the delimiter is else the one that a first line such as `sep=;` declares, or the one
+    that fits the rows best. expected: the delimiter that the ending of the file's name means; another one is a guess.
     """
-    writer = TableWriter(Table(content.name, notes=content.notes), limits=limits)
-    delimiter, skipped = _decide_delimiter(content, writer.file, chosen, expected)
-    reader = csv.reader(itertools.islice(content.lines(), skipped, None), delimiter=delimiter, strict=True)
-    blank = long = width = 0
-    while True:
-        start = reader.line_num + skipped + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            _csv_error(writer, start, reader.line_num + skipped, error)
-            continue
-        end = reader.line_num + skipped
-        if width and len(fields) == width and not content.bad_lines:
-            writer.add(start, fields)  # nearly every row
-        elif not fields or (len(fields) == 1 and not fields[0].strip() and width != 1):
-            blank += 1
-        elif not width:
-            writer.widen(_header(fields, content.name, start, limits))
-            width = len(fields)
+    file = Table(content.name, notes=content.notes)
+    delimiter, skipped = _decide_delimiter(content, file, read_as, expected)
+    noted = list(content.notes)
+
+    def read(quotes: str) -> _Rows:
+        content.notes[:] = noted
+        content.bad_lines.clear()
+        as_read = replace(file.read_as, quotes=None if quotes == "standard" else quotes)
+        own = replace(file, rejected=[], doubts=[], read_as=as_read)
+        return _Rows(content, TableWriter(own, limits=limits), delimiter, skipped, quotes, read_as.header)
+
+    rows = read(read_as.quotes or "standard")
+    failed: UserError | None = None
+    try:
+        rows.read()
+    except Unclosed as error:
+        failed = error
+    if read_as.quotes is None:
+        tsv = expected == "\t"
+        found = better(content, skipped, delimiter, rows.width, rows.suspects, failed is not None, tsv)
+        if found is not None:
+            before, rows, failed = rows.suspects, read(found), None
+            rows.read()
+            rows.writer.file.doubts.append(_told(found, before))
+        elif failed is None and doubtful(rows.suspects, rows.width):
+            rows.writer.file.doubts.append(_merged(rows.suspects))
+    if failed is not None:
+        raise failed
+    return settled(without_row_numbers(_drop_trailing_column(rows.table())), rows.header_row, rows.header)
+
+
+def _told(found: str, suspects: Suspects) -> Doubt:
+    as_what = "ordinary characters" if found == "literal" else "marks around cells, with a backslash before one inside"
+    cases = len(suspects.merged) + suspects.broken
+    what = f"Quotation marks were read as {as_what}, because otherwise rows run into each other or cannot be read."
+    return Doubt(f"quotes_{found}", max(1, cases), what, LITERAL_REMEDY, tuple(suspects.examples[:_SHOWN]), _ENCLOSE)
+
+
+def _merged(suspects: Suspects) -> Doubt:
+    what = f"Cells in quotation marks that hold line breaks, and may be several rows: {len(suspects.merged):,}."
+    return Doubt(
+        "merged_lines", len(suspects.merged), what, STANDARD_REMEDY, tuple(suspects.examples[:_SHOWN]), _ORDINARY
+    )
+
+
+class Unclosed(UserError):
+    """A quotation mark swallows the rows after it."""
+
+
+class _Rows:
+    """Reads the rows of a file once, with quotation marks as one of `QUOTES`. header: one of `HEADER`, or None."""
+
+    def __init__(
+        self, content: Content, writer: TableWriter, delimiter: str, skipped: int, quotes: str, header: str | None
+    ) -> None:
+        self.content, self.writer, self.delimiter, self.skipped = content, writer, delimiter, skipped
+        self.quotes, self.header, self.header_row = quotes, header, 0
+        self.suspects = Suspects()
+        self.blank = self.long = self.width = 0
+
+    def read(self) -> None:
+        """All rows. Raises `Unclosed` where a quotation mark swallows rows."""
+        lines: Iterator[str] = itertools.islice(self.content.lines(), self.skipped, None)
+        if self.quotes == "literal":
+            reader = literal_rows(lines, self.delimiter)
+        else:
+            lines = unescaped(lines) if self.quotes == "backslash" else lines
+            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        content, writer, width = self.content, self.writer, 0
+        while True:
+            start = reader.line_num + self.skipped + 1
+            try:
+                fields = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                self.suspects.broken += 1
+                _csv_error(writer, start, reader.line_num + self.skipped, error)
+                continue
+            end = reader.line_num + self.skipped
+            if end > start and width and len(fields) == width:
+                self.suspects.look_at(start, end, fields, self.delimiter)
+            if width and len(fields) == width and not content.bad_lines:
+                writer.add(start, fields)  # nearly every row
+            elif not width and fields and not (len(fields) == 1 and not fields[0].strip()):
+                width = self._begin(fields, start)
+            else:
+                self._odd(fields, start, end)
+        self.suspects.rows = writer.physical
+
+    def _begin(self, fields: list[str], start: int) -> int:
+        """Takes the first row, as names or as a record; returns how many fields a row has."""
+        self.width, self.header_row = len(fields), start
+        if self.header == "no":
+            self.writer.widen(unnamed(len(fields)))
+            self.writer.add(start, fields)
+        else:
+            self.writer.widen(_header(fields, self.content.name, start, self.writer.limits))
+        return self.width
+
+    def _odd(self, fields: list[str], start: int, end: int) -> None:
+        """A blank line, or a row that is not as the others are."""
+        content, width = self.content, self.width
+        if not fields or (len(fields) == 1 and not fields[0].strip() and width != 1):
+            self.blank += 1
         elif bad := [content.bad_lines[line] for line in range(start, end + 1) if line in content.bad_lines]:
             broken = next((field for field in fields if ESCAPED.search(field)), "")
-            writer.reject(start, "", broken, f"Byte {bad[0]:,} of the file is not valid UTF-8.", SAVE_AS_UTF8)
+            self.writer.reject(start, "", broken, f"Byte {bad[0]:,} of the file is not valid UTF-8.", SAVE_AS_UTF8)
         elif len(fields) != width:
-            long += len(fields) > width
+            self.long += len(fields) > width
             reason = f"The row has {len(fields)} fields; the header has {width}."
             remedy = "Put quotation marks around text that holds the delimiter, or complete the row."
-            writer.reject(start, "", delimiter.join(fields), reason, remedy)
+            self.writer.reject(start, "", self.delimiter.join(fields), reason, remedy)
         else:
-            writer.add(start, fields)
-    if blank:
-        content.notes.append(f"Blank lines that were skipped: {blank:,}.")
-    if not width:
-        raise UserError("The file holds nothing but white space.", content.name, "Choose the file that holds the data.")
-    if long and long == writer.physical:
-        raise UserError(
-            f"Every row has more fields than the header has names ({width}).",
-            f"{content.name}, row {writer.file.rejected[0].row}",
-            "Name every column in the first row.",
-        )
-    return _note_header(_drop_trailing_column(writer.finished()))
+            self.writer.add(start, fields)
+
+    def table(self) -> Table:
+        """The table of all rows. UserError where there is none that could be read."""
+        name, writer = self.content.name, self.writer
+        if self.blank:
+            self.content.notes.append(f"Blank lines that were skipped: {self.blank:,}.")
+        if not self.width:
+            raise UserError("The file holds nothing but white space.", name, "Choose the file that holds the data.")
+        if self.long and self.long == writer.physical:
+            raise UserError(
+                f"Every row has more fields than the header has names ({self.width}).",
+                f"{name}, row {writer.file.rejected[0].row}",
+                "Name every column in the first row.",
+            )
+        return writer.finished()
 
 
-def _decide_delimiter(content: Content, file: Table, chosen: str | None, expected: str) -> tuple[str, int]:
+def _decide_delimiter(content: Content, file: Table, read_as: ReadAs, expected: str) -> tuple[str, int]:
     """The delimiter, and how many lines before the header only declare it; both are noted in `file`."""
+    chosen = read_as.delimiter
     lines = list(itertools.islice(content.lines(), _SNIFFED_LINES))
     line = _DECLARED.fullmatch(lines[0]) if lines else None
     declared = line[2] if line else None
     skipped = 1 if line else 0
-    found, share = sniff_delimiter(lines[skipped:])
+    found, share = sniff_delimiter(lines[skipped:], read_as.quotes == "literal")
     delimiter = chosen or declared or (found if share else expected or found)
     header: list[str] = next(iter(_lenient_rows(lines[skipped:], delimiter)), [])
     if chosen is not None and chosen != found and share >= _FITS and len(header) < 2:
@@ -103,14 +207,14 @@ def _decide_delimiter(content: Content, file: Table, chosen: str | None, expecte
     return delimiter, skipped
 
 
-def sniff_delimiter(lines: list[str]) -> tuple[str, float]:
+def sniff_delimiter(lines: list[str], literal: bool = False) -> tuple[str, float]:
     """The delimiter that gives most rows the header's number of fields, at least two, and their share.
 
-    A comma and 0 if none does.
+    A comma and 0 if none does. literal: whether quotation marks are ordinary characters.
     """
     best, best_score = ",", (0.0, 0)
     for delimiter in DELIMITERS:
-        counts = [len(row) for row in _lenient_rows(lines, delimiter) if row]
+        counts = [len(row) for row in _lenient_rows(lines, delimiter, literal) if row]
         if not counts or counts[0] < 2:
             continue
         alike = sum(count == counts[0] for count in counts[1:]) / max(1, len(counts) - 1)
@@ -119,19 +223,24 @@ def sniff_delimiter(lines: list[str]) -> tuple[str, float]:
     return best, best_score[0]
 
 
-def _lenient_rows(lines: list[str], delimiter: str) -> Iterable[list[str]]:
+def _lenient_rows(lines: list[str], delimiter: str, literal: bool = False) -> Iterable[list[str]]:
     try:
-        yield from csv.reader(lines, delimiter=delimiter)
+        yield from literal_rows(lines, delimiter) if literal else csv.reader(lines, delimiter=delimiter)
     except csv.Error:
         return
 
 
 def _header(fields: list[str], name: str, row: int, limits: Limits) -> list[str]:
     columns = [field.strip() for field in fields]
-    if len(columns) > 1 and not columns[-1] and all(columns[:-1]):
-        # A delimiter at the end of every line. The nameless column is dropped later if it is empty.
+    # A delimiter at the end of every line, and row numbers before it (pandas): such columns are dropped later.
+    if len(columns) > 1 and not columns[-1] and all(columns[1:-1]):
         columns[-1] = _NAMELESS
-    check_columns(columns, name, limits, row)
+    if len(columns) > 1 and not columns[0] and all(columns[1:]):
+        columns[0] = NUMBERS
+    try:
+        check_columns(columns, name, limits, row)
+    except UserError as error:
+        raise UserError(error.what, error.where, f"{error.remedy} If the first row is a record: --no-header.") from None
     return columns
 
 
@@ -146,39 +255,29 @@ def _drop_trailing_column(table: Table) -> Table:
     return replace(table, cells=table.cells.remove_column(last))
 
 
-def _note_header(table: Table) -> Table:
-    names = table.columns
-    if any(len(name) > 100 or name[:1] in "[{" or name.replace(".", "", 1).isdigit() for name in names) or all(
-        pc.any(pc.equal(column, name)).as_py() for name, column in zip(names, table.cells.columns, strict=True)
-    ):
-        shown = snippet(", ".join(names))
-        table.notes.append(f"The first row reads like data, not like column names: {shown}.")
-    return table
-
-
 def _csv_error(writer: TableWriter, start: int, end: int, error: csv.Error) -> None:
     """Rejects the row that starts in line `start`; UserError where it is not known where the next row starts."""
     message, where = str(error), f"{writer.file.name}, row {start}"
     if "field larger" in message:
-        raise UserError(
+        raise Unclosed(
             "A cell is larger than 16 MB, or a quotation mark is opened and never closed.",
             where,
-            "Close it, or shorten the cell.",
+            f"Close it, or shorten the cell. {_OR_LITERAL}",
         )
     if "unexpected end of data" in message:
-        raise UserError(
+        raise Unclosed(
             "A quotation mark is opened here and never closed.",
             where,
-            'Close it, or write a quotation mark inside a cell as "".',
+            f'Close it, or write a quotation mark inside a cell as "". {_OR_LITERAL}',
         )
     if not writer.columns:
-        raise UserError(f"The header cannot be read ({message}).", where, "Correct the header.")
+        raise Unclosed(f"The header cannot be read ({message}).", where, "Correct the header.")
     if end > start:
         # It is not known which of these rows the text belongs to.
-        raise UserError(
+        raise Unclosed(
             f"A quotation mark is opened in row {start}; the next one, in row {end}, does not fit ({message}).",
             f"{writer.file.name}, rows {start} to {end}",
-            'Close it, or write a quotation mark inside a cell as "".',
+            f'Close it, or write a quotation mark inside a cell as "". {_OR_LITERAL}',
         )
-    remedy = 'Write a quotation mark inside a quoted cell as "".'
+    remedy = f'Write a quotation mark inside a quoted cell as "". {_OR_LITERAL}'
     writer.reject(start, "", "", f"The quotation marks of this row do not match ({message}).", remedy)

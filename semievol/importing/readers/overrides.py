@@ -1,4 +1,4 @@
-"""How a person wants a file to be read, instead of as it is found: sheet, encoding, delimiter.
+"""How a person wants a file to be read, instead of as it is found: sheet, encoding, delimiter, quotes, header.
 
 Knows the names of encodings and delimiters, not the files.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from semievol.errors import UserError
 from semievol.records import SPLITS, Split
@@ -41,13 +42,22 @@ _WIDER = {"utf-8-sig": "utf-8", "ascii": "utf-8", "shift_jis": "cp932", "gbk": "
 _WIDER |= {"euc_kr": "cp949", "cp950": "big5"}
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SPELLED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|", "space": " "}
+QUOTES = {
+    "standard": "They enclose cells",
+    "literal": "They are ordinary characters",
+    "backslash": 'They enclose cells, with \\" for one inside',
+}
+"""What quotation marks mean in a file of delimited cells."""
+HEADER = {"yes": "Names of the columns", "no": "The first record"}
+"""What the first row of such a file holds."""
 _TEXT = (".csv", ".tsv", ".txt")
 _BINARY = (".xlsx", ".parquet")
 
 
 @dataclass(frozen=True)
 class ReadAs:
-    """sheet: of a workbook. encoding: one of `ENCODINGS`. delimiter: one character. None means as it is found.
+    """sheet: of a workbook. encoding: one of `ENCODINGS`. delimiter: one character. quotes: one of `QUOTES`. header:
+    one of `HEADER`. None means as it is found.
 
     whole: the records of a JSON file are not taken apart; each is a cell, as it is written.
     """
@@ -55,6 +65,8 @@ class ReadAs:
     sheet: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    quotes: str | None = None
+    header: str | None = None
     whole: bool = False
 
 
@@ -93,6 +105,8 @@ def per_file(
     sheets: Iterable[str] = (),
     encodings: Iterable[str] = (),
     delimiters: Iterable[str] = (),
+    quotes: Iterable[str] = (),
+    headers: Iterable[str] = (),
 ) -> dict[Split, ReadAs]:
     """How to read each file, from options of the command line: `VALUE`, or `labeled=VALUE` for one file.
 
@@ -106,7 +120,18 @@ def per_file(
     sheet = _given("--sheet", sheets, names, workbooks)
     encoding = _given("--encoding", encodings, names, texts, encoding_named)
     delimiter = _given("--delimiter", delimiters, names, tables, delimiter_named)
-    return {split: ReadAs(sheet.get(split), encoding.get(split), delimiter.get(split)) for split in names}
+    quote = _given("--quotes", quotes, names, tables, partial(_one_of, "--quotes", QUOTES))
+    header = _given("--header", headers, names, tables, partial(_one_of, "--header", HEADER))
+    return {
+        one: ReadAs(sheet.get(one), encoding.get(one), delimiter.get(one), quote.get(one), header.get(one))
+        for one in names
+    }
+
+
+def _one_of(option: str, values: Mapping[str, str], text: str) -> str:
+    if text not in values:
+        raise UserError(f'"{text}" is not known.', option, f"Choose one of: {', '.join(values)}.")
+    return text
 
 
 def refuse_guesses(guesses: Mapping[Split, tuple[ReadAs, Sequence[str]]]) -> None:

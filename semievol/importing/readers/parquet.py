@@ -41,14 +41,18 @@ def read_parquet(content: Content, limits: Limits) -> Table:
         _check_type(column, content.name)
     check_cells(file.metadata.num_rows, len(columns), content.name, limits)
     writer = TableWriter(Table(content.name, notes=content.notes, form="Parquet"), columns, limits)
-    rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type)]
+    labels = _class_labels(schema)
+    rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type) and f.name not in labels]
     if rendered:
         content.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")
+    if labels:
+        content.notes.append(f"Numbers of labels were read as their names, which the file holds: {', '.join(labels)}.")
     number = 0
     try:
         _check_size(file, content.name, limits)
         for batch in file.iter_batches(batch_size=_BATCH):
-            cells = [_as_text(column) for column in batch.columns]
+            named = zip(columns, batch.columns, strict=True)
+            cells = [_as_names(column, labels[name]) if name in labels else _as_text(column) for name, column in named]
             for row in zip(*cells, strict=True):
                 number += 1
                 writer.add(number, row)
@@ -116,6 +120,29 @@ def _as_text(column: pa.Array) -> list[str | None]:
         return column.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return [None if v is None else str(v) for v in column.to_pylist()]
+
+
+def _class_labels(schema: pa.Schema) -> dict[str, list[str]]:
+    """Column -> names of its labels, as the `datasets` library writes them beside the schema (ClassLabel)."""
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        kinds = {name: kind for name, kind in features.items() if name in schema.names and isinstance(kind, dict)}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return {}
+    found = {}
+    for name, kind in kinds.items():
+        names = kind.get("names") if kind.get("_type") == "ClassLabel" else None
+        whole = pa.types.is_integer(_value_type(schema.field(name).type))
+        if whole and isinstance(names, list) and names and all(isinstance(one, str) for one in names):
+            found[name] = names
+    return found
+
+
+def _as_names(column: pa.Array, names: list[str]) -> list[str | None]:
+    """Labels by their number. The library writes -1 where a label is not known; numbers without a name stay numbers."""
+    numbers = _as_text(column)
+    known = {str(place): name for place, name in enumerate(names)}
+    return [None if number in (None, "-1") else known.get(str(number), number) for number in numbers]
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,8 @@ from semievol.importing.table import LIMITS, Limits, Table
 
 ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
 _KNOWN = f"Known endings are {', '.join(ENDINGS)}, and .gz after each of them."
+_DELIMITED = ("delimiter", "quotes", "header")
+"""Choices of `ReadAs` that only files of delimited cells have."""
 _BY_ENDING = {".csv": ",", ".tsv": "\t"}
 _EXPORT = "Open it in the program that it belongs to, and export the table as .csv or .xlsx."
 _PICTURE = "A picture of a table cannot be read. Choose the file with the text itself: .csv, .xlsx or .jsonl."
@@ -79,7 +81,7 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if head.startswith(b"PK\x03\x04"):
         if ending != ".xlsx":
             content.notes.append(f"The file is a workbook, although its name ends in {ending}.")
-        _refuse_choices(content, read_as, "encoding", "delimiter")
+        _refuse_choices(content, read_as, "encoding", *_DELIMITED)
         from semievol.importing.readers.spreadsheet import read_xlsx  # its library loads slowly and few files need it
 
         return read_xlsx(content, limits, read_as.sheet)
@@ -87,7 +89,7 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if head.startswith(b"PAR1"):
         if ending != ".parquet":
             content.notes.append(f"The file is Parquet, although its name ends in {ending}.")
-        _refuse_choices(content, read_as, "encoding", "delimiter")
+        _refuse_choices(content, read_as, "encoding", *_DELIMITED)
         return read_parquet(content, limits)
     _refuse_binary(content, head, wide=looks_wide(head, read_as.encoding))
     if ending in (".xlsx", ".parquet"):
@@ -100,9 +102,9 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if ending == ".txt" and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
         ending = ".json"  # pasted text has no ending of its own
     if ending in (".jsonl", ".ndjson", ".json"):
-        _refuse_choices(content, read_as, "delimiter")
+        _refuse_choices(content, read_as, *_DELIMITED)
         return read_json(content, limits, lines=ending != ".json")
-    return read_delimited(content, limits, read_as.delimiter, expected=_BY_ENDING.get(ending, ""))
+    return read_delimited(content, limits, read_as, expected=_BY_ENDING.get(ending, ""))
 
 
 def _refuse_choices(content: Content, read_as: ReadAs, *things: str) -> None:

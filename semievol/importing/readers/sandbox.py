@@ -92,8 +92,9 @@ def read_contained(
     return Table.opened(cells, **found | {"read_as": ReadAs(**found["read_as"])})
 
 
-def _doubt(examples: list[tuple[int, str]], **others: Any) -> Doubt:
-    return Doubt(examples=tuple((row, text) for row, text in examples), **others)
+def _doubt(examples: list[tuple[int, str]], correction: list[str] | None, **others: Any) -> Doubt:
+    shown = tuple((row, text) for row, text in examples)
+    return Doubt(examples=shown, correction=None if correction is None else (*correction,), **others)  # type: ignore[arg-type]
 
 
 def _failure(status: int, said: str, memory: int, seconds: int) -> str:

@@ -22,6 +22,7 @@ from openpyxl.xml.functions import iterparse
 from semievol.errors import UserError
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.overrides import ReadAs
+from semievol.importing.readers.row_numbers import NUMBERS, without_row_numbers
 from semievol.importing.table import MEGABYTE, Limits, Table, TableWriter, check_columns
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
@@ -65,7 +66,7 @@ def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Tab
         raise UserError(
             f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
         ) from None
-    return writer.finished()
+    return without_row_numbers(writer.finished())
 
 
 class _Reader(ExcelReader):
@@ -147,6 +148,8 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) 
         if not writer.columns:
             if values:
                 names = [(value or "").strip() for value in values]
+                if len(names) > 1 and not names[0] and all(names[1:]):
+                    names[0] = NUMBERS
                 check_columns(names, writer.file.name, limits, number)
                 writer.widen(names)
             continue

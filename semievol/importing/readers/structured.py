@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from semievol.errors import UserError
 from semievol.importing.readers.content import SAVE_AS_UTF8, Content
@@ -27,8 +27,8 @@ class _Bad(ValueError):
     """Why one record cannot be read."""
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise _Bad(f"{name} is not a JSON value.")
+class _Constant(str):
+    """NaN or an infinity, which are no JSON but which many programs write."""
 
 
 def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -40,9 +40,7 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_DECODER = json.JSONDecoder(
-    parse_int=str, parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats
-)
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_Constant, object_pairs_hook=_refuse_repeats)
 
 
 def read_json(content: Content, limits: Limits, lines: bool) -> Table:
@@ -144,6 +142,7 @@ class _Reading:
         self.writer = TableWriter(file, limits=limits)
         self.whole = content.whole
         self.nested: dict[str, None] = {}
+        self.not_numbers = 0
         self.columns: dict[str, None] = {}
         self.keys: Counter[int] = Counter()
         """Number of fields -> records that have so many."""
@@ -187,7 +186,9 @@ class _Reading:
         for key, decoded, start, end in _fields(text, 0):
             if not key.strip():
                 raise _Bad("A field has no name.")
-            record[key] = decoded if text[start] == '"' else None if decoded is None else text[start:end]
+            missing = decoded is None or (isinstance(decoded, _Constant) and decoded == "NaN")
+            self.not_numbers += missing and decoded is not None
+            record[key] = decoded if text[start] == '"' else None if missing else text[start:end]
             if text[start] in "[{":
                 self.nested[key] = None
         return record
@@ -197,6 +198,8 @@ class _Reading:
         varying = self.keys.total() - self.keys[len(self.columns)]
         if varying:
             self.writer.file.notes.append(f"Records that lack some of the fields, whose cells are empty: {varying:,}.")
+        if self.not_numbers:
+            self.writer.file.notes.append(f"Values NaN, which were read as empty cells: {self.not_numbers:,}.")
         if self.nested:
             self.writer.file.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
         return self.writer.finished("record")

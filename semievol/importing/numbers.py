@@ -1,0 +1,59 @@
+"""Whether the answers of a file are numbers, or labels and texts that hold digits (P1, Tier 2, cat_17, 007, (2.5)).
+
+A number may have a unit, if it is one, and all answers have the same. Knows nothing of files and tasks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from semievol.task.answers import parse_number
+
+_DIGITS = r"[-+\u2212]?(?:\d|\.\d)(?:[\d.,\s'’\u00a0\u202f\u2009]*\d)?(?:[eE][-+]?\d+)?"
+_NUMBER = re.compile(rf"(?P<before>[^\d+\-\u2212.]*?)\s*(?P<number>{_DIGITS})\s*(?P<after>.*)", re.DOTALL)
+_STATED = re.compile(r".*(?:####|=)\s*", re.DOTALL)
+_MEASURES = """
+kg g mg lb lbs oz km m cm mm mi ft in yd ha s sec secs min mins h hr hrs day days week weeks month months year
+years ml kwh kw kj cal kcal hz khz mhz ghz °c °f ° pa kpa bar mol km/h m/s mph m² m³ m^2 m^3 cm² cm³ km² percent
+pp px pt ct cent cents euro euros dollar dollars pound pounds
+"""
+_MONEY = "usd eur gbp chf jpy inr us$ $ € £ ¥ ₹ rs rs."
+_CURRENCIES = frozenset(_MONEY.split())
+_UNITS = frozenset(_MEASURES.split()) | _CURRENCIES
+_PARENTHESES = re.compile(r"\(\s*[$€£¥₹]?\s*\d[\d.,\s]*%?\s*\)")
+
+
+def in_parentheses(answer: str) -> bool:
+    """Whether the answer is a number in parentheses, which bookkeeping writes for a negative one."""
+    return _PARENTHESES.fullmatch(answer.strip()) is not None
+
+
+def unit_of(answer: str) -> str | None:
+    """The unit of a number, "" for none; None where the answer is no number."""
+    text = _STATED.sub("", answer.strip())
+    match = _NUMBER.fullmatch(text)
+    if match is None or re.match(r"[-+\u2212]?0\d", match["number"]) or parse_number(answer) is None:
+        return None
+    if match["after"].strip(" .") in ("M", "K"):
+        return None  # five million, not five metres
+    before, after = match["before"].strip().casefold(), match["after"].strip().casefold().removesuffix(".")
+    if before and before not in _CURRENCIES and before not in ("~", "≈"):
+        return None
+    if before and after and after != "%":
+        return None
+    unit = after if after else before.strip("~≈")
+    return "" if unit in ("", "%") else unit if unit in _UNITS else None
+
+
+def numbers(answers: Iterable[str]) -> tuple[bool, str]:
+    """Whether all answers are numbers that can be compared, and the unit that they have; "" for none."""
+    units: Counter[str] = Counter()
+    for answer in answers:
+        unit = unit_of(answer)
+        if unit is None:
+            return False, ""
+        units[unit] += 1
+    del units[""]
+    return len(units) <= 1, next(iter(units), "")

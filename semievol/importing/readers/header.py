@@ -1,0 +1,99 @@
+"""Whether the first row of a file holds the names of its columns, or is its first record.
+
+Looks at the form of the cells only: a name that is like the values of its column is no name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from semievol.importing.table import Doubt, Table, snippet
+
+_LOOKED_AT = 2_000
+_LEAST_ROWS = 3
+_SENTENCE = 4
+"""Words from which on a cell is a sentence."""
+_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?%?")
+NAMES_REMEDY = "If it holds the names of the columns, say so: --header."
+RECORD_REMEDY = "If it is a record, say so: --no-header."
+
+
+def unnamed(width: int) -> list[str]:
+    """Names for the columns of a file without names."""
+    return [f"column {place}" for place in range(1, width + 1)]
+
+
+def settled(table: Table, number: int, chosen: str | None) -> Table:
+    """The table, with its header as the first record where it is no header. number: the header's row. chosen: one of
+    `HEADER` if a person said what the first row is; it was read so then."""
+    if chosen is not None:
+        table.read_as = replace(table.read_as, header=chosen)
+        return table
+    shown = snippet(", ".join(table.columns))
+    if _is_record(table):
+        what = f"The first row is like the others, and was read as a record, not as names of columns: {shown}."
+        new = without_header(table, number)
+        return replace(
+            new,
+            doubts=[
+                *new.doubts,
+                Doubt("no_header", 1, what, NAMES_REMEDY, ((number, shown),), ("header", "yes", "It holds names")),
+            ],
+        )
+    if _reads_like_data(table):
+        what = f"The first row reads like data, not like column names: {shown}."
+        table.doubts.append(
+            Doubt("header_in_doubt", 1, what, RECORD_REMEDY, ((number, shown),), ("header", "no", "It is a record"))
+        )
+    return table
+
+
+def without_header(table: Table, number: int) -> Table:
+    """The table with its header as the first record, in this row of the file, and columns named by their place."""
+    names = unnamed(len(table.columns))
+    first = pa.table([pa.array([name], pa.large_string()) for name in table.columns], names=names)
+    cells = pa.concat_tables([first, table.cells.rename_columns(names)])
+    numbers = np.concatenate([np.array([number], np.int64), table.numbers])
+    return replace(table, cells=cells, numbers=numbers, read_as=replace(table.read_as, header="no"))
+
+
+def _is_record(table: Table) -> bool:
+    """Whether every name is like the values of its column."""
+    names = table.columns
+    if len(table) < _LEAST_ROWS or names == [str(place) for place in range(len(names))]:
+        return False
+    return all(_like(name, table.column(name, _LOOKED_AT)) for name in names)
+
+
+def _like(name: str, cells: list[str | None]) -> bool:
+    """Whether a name is one of a few values, a number among numbers, a sentence among sentences, or of the same shape
+    as values that hold digits."""
+    values = [cell.strip() for cell in cells if cell and cell.strip()]
+    if not values:
+        return False
+    distinct = set(values)
+    if name in distinct and len(distinct) <= max(2, len(values) // 2):
+        return True
+    if _NUMBER.fullmatch(name):
+        return sum(_NUMBER.fullmatch(value) is not None for value in values) >= 0.9 * len(values)
+    if len(name.split()) >= _SENTENCE:
+        return sum(len(value.split()) >= _SENTENCE for value in values) >= 0.5 * len(values)
+    shapes = Counter(map(_shape, values))
+    return any(char.isdigit() for char in name) and shapes[_shape(name)] >= 0.5 * len(values)
+
+
+def _shape(value: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", value))
+
+
+def _reads_like_data(table: Table) -> bool:
+    names = table.columns
+    if names == [str(place) for place in range(len(names))]:
+        return False
+    odd = any(len(name) > 100 or name[:1] in "[{" or name.replace(".", "", 1).isdigit() for name in names)
+    return odd or all(name in set(table.column(name, _LOOKED_AT)) for name in names)

@@ -1,0 +1,127 @@
+"""Files that can be read in two ways: the likelier one is taken, said, and can be overruled."""
+
+from __future__ import annotations
+
+import pytest
+
+from semievol.importing.numbers import in_parentheses, unit_of
+from semievol.importing.readers.overrides import ReadAs
+from semievol.importing.readers.read import read_table
+from semievol.importing.table import Table
+from tests.importing.files import csv_bytes, xlsx_bytes
+
+GOOD = "".join(f"text number {i} is here\t{'good' if i % 2 else 'bad'}\n" for i in range(12))
+
+
+def doubts(table: Table) -> list[str]:
+    return [doubt.kind for doubt in table.doubts]
+
+
+def test_rows_that_a_lone_quotation_mark_merges_are_kept_apart_where_their_labels_show_it() -> None:
+    tail = 'good\t"an opening\nbad\tand more\nbad\tclosing"\n'
+    rows = "label\ttext\n" + "".join(f"{'good' if i % 2 else 'bad'}\ttext {i}\n" for i in range(12)) + tail
+    for raw, name in ((rows, "a.tsv"), (rows.replace("\t", ","), "a.csv")):
+        table = read_table(raw.encode(), name)
+        assert (len(table), doubts(table)) == (15, ["quotes_literal"])
+        assert table.column("text")[-3:] == ['"an opening', "and more", 'closing"']
+        assert table.numbers.tolist() == list(range(2, 17))
+
+
+def test_addresses_over_two_lines_are_one_cell_each() -> None:
+    rows = [["kind", "address"], *[["home" if i % 2 else "work", f"{i} High St\nLondon, UK"] for i in range(12)]]
+    table = read_table(csv_bytes(rows), "a.csv")
+    assert len(table) == 12
+    assert doubts(table) == ["merged_lines"]
+    assert doubts(read_table(csv_bytes(rows), "a.csv", ReadAs(quotes="standard"))) == []
+
+
+def test_texts_of_many_lines_are_no_doubt() -> None:
+    rows = [["text", "label"], *[[f"Dear all,\nI, {i}, write.\n\nBye", "ab"[i % 2]] for i in range(12)]]
+    table = read_table(csv_bytes(rows), "a.csv")
+    assert (len(table), doubts(table)) == (12, [])
+
+
+def test_backslashes_before_quotation_marks_are_understood() -> None:
+    raw = 'text,label\n"say \\"a, b\\" and \\\\ go",x\n"ends with \\"c\\"",y\n'
+    table = read_table(raw.encode(), "a.csv")
+    assert table.column("text") == ['say "a, b" and \\ go', 'ends with "c"']
+    assert doubts(table) == ["quotes_backslash"]
+
+
+def test_a_backslash_at_the_end_of_a_cell_is_a_backslash() -> None:
+    table = read_table(csv_bytes([["path", "label"], ["C:\\dir\\, x", "a"], ["C:\\", "b"]]), "a.csv")
+    assert table.column("path") == ["C:\\dir\\, x", "C:\\"]
+    assert doubts(table) == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "a fine film it was,good\nnot of my kind,bad\nquite good so far,good\nno no no no,bad\nso it is now,good\n",
+        "1,a fine film it was,good\n2,not of my kind,bad\n3,quite good so far,good\n4,no,bad\n5,so it is now,good\n",
+        "r-1,0\nr-2,1\nr-3,0\nr-4,0\n",
+        "I like it very much.\nIt is not what I wanted.\nWell done to all of you.\nNever again in this life.\n",
+    ],
+)
+def test_a_first_row_like_all_others_is_a_record(raw: str) -> None:
+    table = read_table(raw.encode(), "a.csv")
+    assert len(table) == raw.count("\n")
+    assert table.numbers[0] == 1
+    assert table.columns[0] == "column 1"
+    assert doubts(table) == ["no_header"]
+    said = read_table(raw.encode(), "a.csv", ReadAs(header="yes"))
+    assert (len(said), doubts(said)) == (raw.count("\n") - 1, [])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "question,answer\nwhat is it called here,a\nwhat is it called there,b\nwhere is it then,a\nwho is it now,b\n",
+        "0,1\nsome text here,good\nother text here,bad\nmore text here,good\n",
+        "id,2019,2020\n1,5,6\n2,7,8\n3,9,1\n",
+        "When did you come?,What did you like most of all?\nMonday,the food was very good\nFriday,the way back home\n",
+    ],
+)
+def test_names_stay_names(raw: str) -> None:
+    table = read_table(raw.encode(), "a.csv")
+    assert table.columns == raw.split("\n")[0].split(",")
+    assert "no_header" not in doubts(table)
+
+
+def test_a_file_without_names_can_be_said_to_have_none() -> None:
+    table = read_table(b"x,x\nb,c\n", "a.csv", ReadAs(header="no"))
+    assert (table.columns, table.rows) == (["column 1", "column 2"], [["x", "x"], ["b", "c"]])
+
+
+def test_row_numbers_without_a_name_are_left_out_and_other_nameless_columns_refused() -> None:
+    for table in (
+        read_table(b",text\n7,a\n9,b\n", "a.csv"),
+        read_table(xlsx_bytes([[None, "text"], [7, "a"], [9, "b"]]), "a.xlsx"),
+    ):
+        assert (table.columns, table.rows) == (["text"], [["a"], ["b"]])
+        assert "row numbers" in table.notes[-1]
+    for raw in (b",text\nx,a\ny,b\n", b",text\n1,a\n1,b\n"):
+        with pytest.raises(Exception, match="has no name"):
+            read_table(raw, "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("answer", "unit"),
+    [
+        *(("5", ""), ("-1,234.5", ""), ("5 %", ""), ("5 kg", "kg"), ("$5", "$"), ("so 2+3 = 5", ""), ("x #### 42", "")),
+        *(("EUR 5", "eur"), ("12 km/h", "km/h"), ("1e5", ""), (".5", ""), ("0.5", ""), ("0", "")),
+        *(
+            (one, None)
+            for one in ("P1", "Tier 2", "cat_17", "007", "(2.5)", "5k", "5 M", "#1", "1st", "3 a", "1-2", "")
+        ),
+        *((one, None) for one in ("No. 5", "5 stars", "12:30", "2024-01-05", "A1", "v1.2", "1/2")),
+    ],
+)
+def test_a_number_has_a_unit_only_if_it_is_one(answer: str, unit: str | None) -> None:
+    assert unit_of(answer) == unit
+
+
+def test_numbers_in_parentheses_are_known() -> None:
+    assert [in_parentheses(text) for text in ("(2.5)", "($1,200)", "(a)", "2.5", "(2) (3)")] == [
+        *(True, True, False, False, False)
+    ]

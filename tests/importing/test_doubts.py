@@ -1,0 +1,163 @@
+"""What an import takes for granted and changes what records mean is said, and refused by --strict unless confirmed."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from semievol.errors import UserError
+from semievol.importing import told
+from semievol.importing.build import Imported
+from semievol.importing.checks import Correction
+from semievol.importing.mapping import Mapping, suggest_mapping
+from semievol.importing.readers.read import read_table
+from semievol.importing.table import Table
+from semievol.jobs.intake import prepare
+from semievol.records import Split
+from tests.importing.files import csv_bytes, parquet_bytes
+
+TEXTS = [f"some text of some words, number {i}" for i in range(24)]
+
+
+def tables(**columns: list[str]) -> dict[Split, Table]:
+    rows = [list(columns), *map(list, zip(*columns.values(), strict=True))]
+    pool = [[name for name in columns if name not in ("label", "answer")]]
+    pool += [[f"{cell} more" for name, cell in zip(columns, row, strict=True) if name in pool[0]] for row in rows[1:]]
+    return {"labeled": read_table(csv_bytes(rows), "a.csv"), "unlabeled": read_table(csv_bytes(pool), "b.csv")}
+
+
+def asked(found: Imported) -> list[str]:
+    return [one.kind for one in found.findings if one.asks]
+
+
+def of(**columns: list[str]) -> Imported:
+    return prepare(tables(**columns))
+
+
+def test_labels_that_are_numbers_are_a_doubt_until_they_have_names() -> None:
+    given = tables(text=TEXTS, label=[*"0012"] * 6)
+    assert asked(prepare(given)) == ["number_labels"]
+    with pytest.raises(UserError, match="number_labels"):
+        prepare(given, strict=True)
+    assert prepare(given, strict=True, confirmed=["number_labels"]).task.labels == ("0", "1", "2")
+    found = prepare(given, strict=True, labels="bad, so so, good")
+    assert found.task.labels == ("bad", "so so", "good")
+    assert [record.answer for record in found.records[:4]] == ["bad", "bad", "so so", "good"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"), [("a,b", "numbers from 0 to 2"), ("a,a,b", "different"), ("a", "different")]
+)
+def test_names_that_do_not_fit_the_numbers_are_refused(labels: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        prepare(tables(text=TEXTS, label=[*"0012"] * 6), labels=labels)
+
+
+def test_names_of_labels_count_from_one_where_none_is_zero() -> None:
+    found = prepare(tables(text=TEXTS, label=[*"1123"] * 6), labels="a,b,c")
+    assert [record.answer for record in found.records[:4]] == ["a", "a", "b", "c"]
+
+
+def test_labels_that_are_given_are_the_label_set() -> None:
+    found = prepare(tables(text=TEXTS, label=["x", "y", "z", "y"] * 6), labels="y,x")
+    assert found.task.labels == ("y", "x")
+    assert found.report["labeled"].rejected == 6
+
+
+def test_many_classes_are_labels_where_they_repeat_and_else_a_doubt() -> None:
+    texts = [f"text {i} has words" for i in range(231)]
+    labels = prepare(tables(text=texts, label=[f"class {i % 77}" for i in range(231)]))
+    assert len(labels.task.labels) == 77
+    assert asked(labels) == []
+    given = tables(text=texts, label=[f"class {i % 120}" for i in range(231)])
+    found = prepare(given)
+    assert (found.task.kind, asked(found)) == ("text", ["many_classes"])
+    assert [one.correction for one in found.findings if one.asks] == [
+        Correction("task", "classification", "They are labels")
+    ]
+    assert prepare(given, kind="text", strict=True).task.kind == "text"
+    assert of(text=texts, answer=[f"it is answer number {i}" for i in range(231)]).task.kind == "text"
+
+
+@pytest.mark.parametrize(
+    ("names", "mapping"),
+    [
+        (("sentence1", "sentence2"), Mapping("sentence2", "label", context="sentence1")),
+        (("sentence_A", "sentence_B"), Mapping("sentence_B", "label", context="sentence_A")),
+        (("question1", "question2"), Mapping("question2", "label", context="question1")),
+        (("text_a", "text_b"), Mapping("text_b", "label", context="text_a")),
+        (("question", "sentence"), Mapping("question", "label", context="sentence")),
+        (("premise", "hypothesis"), Mapping("hypothesis", "label", context="premise")),
+    ],
+)
+def test_both_sentences_of_a_pair_belong_to_the_question(names: tuple[str, str], mapping: Mapping) -> None:
+    given = tables(**dict(zip(names, (TEXTS, [f"{text} again" for text in TEXTS]), strict=True)), label=[*"xyz"] * 8)
+    assert suggest_mapping(given) == mapping
+    found = prepare(given, strict=True)
+    assert found.records[0].question == f"{TEXTS[0]}\n\n{TEXTS[0]} again" or mapping.question == "question"
+    assert asked(found) == []
+
+
+def test_a_text_that_no_model_reads_is_a_doubt() -> None:
+    found = of(title=[f"{text}?" for text in TEXTS], text=TEXTS, label=[*"xyz"] * 8)
+    assert asked(found) == ["left_out_text"]
+    assert [one.correction for one in found.findings if one.asks] == [
+        Correction("context", "title", 'Put "title" before the question')
+    ]
+    assert prepare(
+        tables(title=TEXTS, text=TEXTS, label=[*"xyz"] * 8), mapping="question=text,answer=label", strict=True
+    )
+
+
+def test_a_nested_column_as_a_question_is_a_doubt() -> None:
+    nested = [json.dumps({"body": {"words": text}}) for text in TEXTS]
+    assert asked(of(text=nested, label=[*"xyz"] * 8)) == ["nested_text"]
+
+
+def test_lists_of_answers_to_open_questions_are_a_doubt() -> None:
+    answers = [json.dumps([f"first answer {i}", f"other answer {i}"]) for i in range(24)]
+    assert "answer_lists" in asked(of(text=TEXTS, answer=answers))
+
+
+def test_rejected_rows_can_be_confirmed() -> None:
+    given = tables(text=TEXTS, label=["x", "y", "", "y"] * 6)
+    with pytest.raises(UserError, match=r"6 labeled records \(rejected\)"):
+        prepare(given, strict=True)
+    assert prepare(given, strict=True, confirmed=["rejected"]).report["labeled"].accepted == 18
+
+
+def parquet(features: object, labels: list[int | None]) -> Table:
+    table = pa.table({"text": TEXTS, "label": labels})
+    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    out = parquet_bytes(table.replace_schema_metadata(about))
+    return read_table(out, "a.parquet")
+
+
+NAMED = {"text": {"dtype": "string", "_type": "Value"}, "label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}
+
+
+def test_class_labels_of_a_parquet_file_have_the_names_that_its_schema_holds() -> None:
+    table = parquet(NAMED, [0, 1, -1, None, *[1] * 20])
+    assert table.column("label")[:5] == ["neg", "pos", None, None, "pos"]
+    assert any("label" in note and "names" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("features", [{"label": {"dtype": "int64", "_type": "Value"}}, [], {"label": 3}, None])
+def test_other_numbers_of_a_parquet_file_stay_numbers(features: object) -> None:
+    assert parquet(features, [0, 1] * 12).column("label")[:2] == ["0", "1"]
+
+
+def test_what_was_understood_is_told() -> None:
+    found = of(text=TEXTS, label=[*"xyz"] * 8)
+    as_dict = told.as_dict(found)
+    assert {split: part["mapping"] for split, part in as_dict["splits"].items()} == {
+        "labeled": {"question": "text", "answer": "label"},
+        "unlabeled": {"question": "text"},
+    }
+    turns = [{"role": "user", "content": f"{TEXTS[0]}\nAnswer with one of: x, y, z."}]
+    assert as_dict["record"] == {"split": "labeled", "row": 2, "turns": turns, "answer": "x"}
+    lines = "\n".join(told.sentences(found))
+    assert "labeled columns: question=text, answer=label" in lines
+    assert f"[user] {TEXTS[0]}\n      Answer with one of: x, y, z.\n    [answer] x" in lines
