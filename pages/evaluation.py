@@ -28,9 +28,7 @@ with parts.page() as here:
             chosen = st.selectbox("Run", list(by_id), format_func=lambda i: words[i], key="evaluated_run", width=260)
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
-            evaluation.summary(
-                found, caveats.caveats(here.store, here.round, run, found), here.round.parent_id is not None
-            )
+            evaluation.summary(found, caveats.caveats(here.store, here.round, run, found), here.later_round)
             evaluation.offer_demonstrations(here, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
@@ -38,7 +36,7 @@ with parts.page() as here:
             with left, parts.card("confusion"):
                 evaluation.confusion(here, project.task, predictions)
             with right, parts.card("flips"):
-                evaluation.flips(predictions)
+                evaluation.flips(predictions, here.later_round)
         with parts.card("export"):
             exports.offer(here, run)
     if here.round_or_none is not None and project.task is not None:

@@ -1,4 +1,4 @@
-"""Training: the settings on the left; launching, the active run and past runs on the right."""
+"""Training: the settings on the left; the active run, launching and past runs on the right."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ with parts.page() as here:
     with left, parts.card("settings"):
         config = settings_form.form(here)
     with right:
+        training.running(here)
         with parts.card("launch"):
             training.launch_buttons(here, config)
-        training.running(here)
         training.finished(here)

@@ -98,8 +98,8 @@ def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Gain:
-    """The evolved model's accuracy, that of the model it has to beat, and their difference with its paired 95 %
-    interval, all as shares. clear: the interval leaves out 0 and the paired test is below 0.05."""
+    """The evolved model's accuracy, that of the model it has to beat, and the paired 95 % interval of their difference,
+    all as shares. clear: the interval leaves out 0 and the paired test is below 0.05."""
 
     evolved: float
     before: float
@@ -109,7 +109,8 @@ class Gain:
 
     @property
     def difference(self) -> float:
-        return self.evolved - self.before
+        """Of the two as they are shown, in tenths of a percent: a reader who subtracts finds the same."""
+        return round(self.evolved, 3) - round(self.before, 3)
 
 
 def gain(figures: Mapping[str, Any]) -> Gain | None:
@@ -170,12 +171,16 @@ def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: in
             f"{apart:.0f} points in either direction. More test records would say more."
         )
     if later_round:
-        found.append("In this round, warm-up is the evolved model of the parent round.")
+        found.append(
+            "In the place of plain fine-tuning stands the evolved model of the round before, from which this one "
+            "started."
+        )
     if by_expert:
         gold = f" {from_gold:,} of them were taken from the hidden gold." if from_gold else ""
         found.append(
             f"The evolved model also learned from {wording.plural(by_expert, 'answer')} given or confirmed by experts, "
-            f"which warm-up never saw.{gold} The difference is due to these answers as well as to the method."
+            f"which {_before(later_round)} never saw.{gold} The difference is due to these answers as well as to the "
+            "method."
         )
     return found
 

@@ -97,14 +97,25 @@ def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None
     for label in ("Fine-tune", "Run everything"):
         before, late = len(runs.list_runs(store)), visit("training", project=project.id)
         press(app, label)
-        reason = f"Run {before + 1} does the same, and it is already in the queue."
+        reason = f"Run {before + 1} waits in the queue with this."
         assert "This did not work" not in told(app)
         assert f"{label}: {reason}" in told(app)
         assert next(button for button in app.button if button.label == label).disabled
         assert reason in told(press(late, label)), "a tab that was drawn before"
         assert len(runs.list_runs(store)) == before + 1
     claims.claim(store, 2, os.getpid())
-    assert "Fine-tune: Run 2 does the same, and it is already running." in told(visit("training", project=project.id))
+    assert "Fine-tune: Run 2 is working on this." in told(visit("training", project=project.id))
+
+
+def test_what_would_only_repeat_a_run_is_said_to_before_it_is_started(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    words = told(visit("training", project=project.id))
+    same = "Run 1 did this with the same seed (0), so the numbers will be the same"
+    assert f"Run everything: {same}, unless decisions were made since. Another seed gives others." in words
+    assert "Fine-tune: Run 1" not in words, "its span is another one"
+    assert f"Run everything: {same}" in told(visit("overview", project=project.id))
+    projects.update_project(store, project.id, settings=project.settings | {"seed": 1})
+    assert same not in told(visit("training", project=project.id))
 
 
 def test_a_button_that_would_do_nothing_is_disabled_and_says_why(visit: Visit, store: Store) -> None:

@@ -66,7 +66,7 @@ def test_every_row_stands_beside_the_models_and_can_be_looked_at(visit: Visit, s
     words = told(app)
     assert [name for name in formats.SIMPLER_WORDS.values() if escape(name) not in words] == []
     (model,) = (box for box in app.selectbox if box.key == "confusion_model")
-    assert (model.value, len(model.options)) == ("evolved", len(formats.ROW_WORDS))
+    assert (model.value, len(model.options)) == ("evolved", len(formats.row_words()))
     model.select("regression").run()
     (against,) = (box for box in app.selectbox if box.key == "flips_against")
     against.select("base_demonstrations").run()

@@ -57,7 +57,7 @@ def test_the_chart_tells_every_accuracy_with_its_interval_in_words(visit: Visit,
     found = outcomes.evaluation(store, 1)
     assert found is not None
     words = told(visit("overview", project=project.id))
-    for row, name in (("base", "Base"), ("warm_up", "Plain fine-tuning"), ("evolved", "Evolved")):
+    for row, name in (("base", "Base"), ("warm_up", "Plain fine-tuning (warm-up)"), ("evolved", "Evolved")):
         low, high = (f"{100 * found[row][key]:.1f}" for key in ("low", "high"))
         assert f"{name}: {formats.percent(found[row]['accuracy'])} right, between {low} and {high} %" in words
 

@@ -51,7 +51,7 @@ def test_the_report_repeats_the_pages_claims_and_caveats(visit: Visit, store: St
     page = _plain(visit("evaluation", project=project.id))
     for sentence in (
         "The test set has only 40 records: an accuracy is uncertain by about",
-        "also learned from 2 answers given or confirmed by experts, which warm-up never saw. 1 of them were taken",
+        "also learned from 2 answers given or confirmed by experts, which plain fine-tuning never saw. 1 of them",
         "Compared with plain fine-tuning, the evolved model is newly right on",
     ):
         assert sentence in page, sentence

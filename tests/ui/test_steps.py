@@ -103,3 +103,19 @@ def test_a_failed_run_says_why_on_the_overview(visit: Visit, store: Store) -> No
     assert "No <b>room</b> was left.\nFree some space." in [element.value for element in app.text]
     press(app, "Resume")
     assert [waiting.id for waiting in runs.queue(store)] == [run.id]
+
+
+def test_new_records_call_for_the_next_round(store: Store) -> None:
+    project = made.with_results(store)
+    assert _step(store, project).name == "look"
+    task = Task("classification", made.LABELS)
+    more = made.some_records(labeled=41, unlabeled=63)
+    versions.store_version(store, project.id, more, {}, [], [], task)
+    assert _step(store, project) == steps.Step(
+        "propagate", "1 labeled and 3 unlabeled records are new since round 1. The next round works with them."
+    )
+    first = rounds.list_rounds(store, project.id)[0]
+    project = projects.find_project(store, project.id)
+    rounds.open_round(store, project.id, state.config_of(project))
+    step = steps.next_step(store, project, first, runs.list_runs(store, project.id))
+    assert step.name == "look", "another round works with them already"

@@ -271,6 +271,14 @@ def changes(store: Store, earlier: int, later: int) -> Changes:
     return Changes(sizes[1] - shared, sizes[0] - shared, relabeled or 0, elsewhere or 0)
 
 
+def added(store: Store, earlier: int, later: int) -> dict[Split, int]:
+    """Split -> how many records of the later version the earlier one does not have; only splits with such records."""
+    old, new = schema.records.alias("old"), schema.records.alias("new")
+    same = (old.c.version_id == earlier) & (old.c.record_id == new.c.record_id)
+    query = select(new.c.split, func.count()).where(new.c.version_id == later, ~exists().where(same))
+    return {row.split: row[1] for row in store.rows(query.group_by(new.c.split))}
+
+
 def task_of(store: Store, version_id: int) -> Task:
     """The task of this dataset version; a project's own task is that of the version in use."""
     with store.read() as connection:

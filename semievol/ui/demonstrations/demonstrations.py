@@ -47,7 +47,7 @@ def shown(here: Place, task: Task, question: Record) -> None:
         "Shown to the model", numbers, selection_mode="multi", default=numbers, key=f"kept_{question.id}_{len(found)}"
     )
     with right, st.container(horizontal=True, vertical_alignment="bottom"):
-        model = st.selectbox("Model", here.models[::-1], format_func=lambda m: formats.MODEL_WORDS[m], key="ask_model")
+        model = st.selectbox("Model", here.models[::-1], format_func=here.model_words.__getitem__, key="ask_model")
         pressed = st.button("Ask", type="primary", icon=":material/send:")
     chosen = [one for place, one in enumerate(found, 1) if place in (kept or [])]
     answers = session.of(Browsing).answers[here.round_id, question.id]
@@ -55,7 +55,7 @@ def shown(here: Place, task: Task, question: Record) -> None:
         with parts.errors_shown(), asking.doing() as watch:
             said = inference_client.ask(here.store, _round_id(here), question, chosen, [model], watch)
             answers.append((sorted(kept or []), said[0]))
-    _answers(task, question, answers)
+    _answers(here, question, answers)
     with st.expander("The prompt with these demonstrations" if chosen else "The prompt"):
         st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
 
@@ -77,12 +77,13 @@ def read_by(settings: Propagation) -> str:
     return f"{read[0].upper()}{read[1:]}{others}."
 
 
-def _answers(task: Task, question: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
+def _answers(here: Place, question: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:
     """The last four answers, newest first, so that they can be compared."""
     nodes = []
     for kept, one in list(said)[::-1][:4]:
         which = f"{'demonstration' if len(kept) == 1 else 'demonstrations'} {formats.series([str(n) for n in kept])}"
-        nodes.append(record.reply(task, question, one, f"with {which}" if kept else "without demonstrations"))
+        how = f"with {which}" if kept else "without demonstrations"
+        nodes.append(record.reply(here.task, question, one, here.model_words[one["model"]], how))
     if nodes:
         paint.draw(*nodes, key=f"said_{question.id}")
 

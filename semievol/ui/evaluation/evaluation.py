@@ -30,7 +30,6 @@ FORMULAS = (
 NO_ANSWER = "no answer"
 MOST_NAMES = 30
 """Texts of options that are classes by themselves; where there are more, the options differ from record to record."""
-_TILES = formats.MODEL_WORDS | formats.SIMPLER_WORDS
 
 
 @dataclass
@@ -73,18 +72,19 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = (), later_round
         f"{formats.count(evaluation.get('n'))} records; intervals with 95 % confidence (Wilson). Beside the models "
         "stand simple baselines made from the same labeled records.",
     )
-    rows = {row: evaluation[row] for row in formats.ROW_WORDS if row in evaluation}
-    cells = [(words, *_figures(rows, row)) for row, words in _TILES.items() if row in rows]
-    parts.tiles(cells, strong=next((i for i, cell in enumerate(cells) if cell[0] == _TILES["evolved"]), None))
+    names = formats.row_words(later_round)
+    rows = {row: evaluation[row] for row in names if row in evaluation}
+    cells = {row: (names[row], *_figures(rows, row)) for row in (*comparison.ARMS, *comparison.SIMPLER) if row in rows}
+    parts.tiles(list(cells.values()), strong=list(cells).index("evolved") if "evolved" in cells else None)
     for caveat in (comparison.paired(evaluation, later_round) or "There are no two models to compare.", *caveats):
         parts.note(caveat)
-    bars = pd.DataFrame([{**_place(row), **found} for row, found in rows.items()])
+    bars = pd.DataFrame([{**_place(row, later_round), **found} for row, found in rows.items()])
     alt = "Accuracy of every model on the test set, with intervals; the numbers are under Every figure"
     tables.figure(charts.accuracy_bars(bars, dark=state.dark()), key="accuracy", alt=alt, height=300)
     with st.expander("Every figure"):
-        listed = pd.DataFrame([{"row": formats.ROW_WORDS[row], **found} for row, found in rows.items()])
-        names = {"row": "Answered by", "accuracy": "Accuracy", "low": "Interval from", "high": "to"}
-        tables.table(listed, "figures", names | ({"macro_f1": "Macro-F1"} if "macro_f1" in listed else {}))
+        listed = pd.DataFrame([{"row": names[row], **found} for row, found in rows.items()])
+        heads = {"row": "Answered by", "accuracy": "Accuracy", "low": "Interval from", "high": "to"}
+        tables.table(listed, "figures", heads | ({"macro_f1": "Macro-F1"} if "macro_f1" in listed else {}))
 
 
 def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
@@ -97,17 +97,17 @@ def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
     return formats.percent(found["accuracy"]), "\n".join(small), FORMULAS
 
 
-def _place(row: str) -> dict[str, str]:
+def _place(row: str, later_round: bool) -> dict[str, str]:
     """The group and the kind of a row's bar, which decide its place and colour."""
     if row in formats.SIMPLER_WORDS:
         return {"group": formats.SIMPLER_WORDS[row], "kind": "without a language model"}
-    model = max((model for model in formats.MODEL_WORDS if row.startswith(model)), key=len)
-    return {"group": formats.MODEL_WORDS[model], "kind": formats.WAY_WORDS[row.removeprefix(model)]}
+    model = next(model for model in comparison.ARMS if row.startswith(model))
+    return {"group": formats.model_words(later_round)[model], "kind": formats.WAY_WORDS[row.removeprefix(model)]}
 
 
 def offer_demonstrations(here: Place, run: Run, evaluation: dict[str, Any]) -> None:
     """Offers to evaluate with demonstrations if that was left out and the run's adapter is still the round's newest."""
-    shown = any(row in evaluation for row in formats.ROW_WORDS if row.endswith("_demonstrations"))
+    shown = any(row in evaluation for row in comparison.ROWS if row.endswith("_demonstrations"))
     newest = outcomes.run_adapter(here.store, run.id) == outcomes.evolved_adapter(here.store, run.round_id)
     if shown or not newest or not run.config.propagation.k:
         return
@@ -128,7 +128,7 @@ def confusion(here: Place, task: Task, found: pd.DataFrame) -> None:
     if not task.closed:
         parts.note("This task has no fixed set of answers, so there is no confusion matrix.")
         return
-    models = [row for row in formats.ROW_WORDS if row in set(found["model"])]
+    models = {row: words for row, words in formats.row_words(here.later_round).items() if row in set(found["model"])}
     model = _chosen_model("Model", models, "evolved", "confusion_model")
     part = found[found["model"] == model].set_index("record_id")
     options: dict[str, tuple[str, ...]] = {}
@@ -162,17 +162,17 @@ def named(task: Task, answers: pd.Series[str], options: Mapping[str, Sequence[st
     return pd.Series(texts, index=answers.index, dtype=object)
 
 
-def _chosen_model(label: str, models: Sequence[str], default: str, key: str) -> str:
-    """A choice among rows of the evaluation; `default` first, where it is one of them."""
-    index = models.index(default) if default in models else 0
-    words = formats.ROW_WORDS
-    return st.selectbox(label, models, index, lambda row: words[row], key=key, label_visibility="collapsed")
+def _chosen_model(label: str, models: Mapping[str, str], default: str, key: str) -> str:
+    """A choice among rows of the evaluation, row -> its name; `default` first, where it is one of them."""
+    index = list(models).index(default) if default in models else 0
+    return st.selectbox(label, list(models), index, models.__getitem__, key=key, label_visibility="collapsed")
 
 
-def flips(found: pd.DataFrame) -> None:
+def flips(found: pd.DataFrame, later_round: bool = False) -> None:
     """Records that the evolved model answers right and another model wrong, or the other way round."""
     parts.heading("Changed records", "Records where one of the two models is right and the other is wrong.")
-    others = [row for row in formats.ROW_WORDS if row in set(found["model"]) - {"evolved"}]
+    there = set(found["model"]) - {"evolved"}
+    others = {row: words for row, words in formats.row_words(later_round).items() if row in there}
     if not others or "evolved" not in set(found["model"]):
         parts.note("There are no two models to compare.")
         return
@@ -203,7 +203,7 @@ def flips(found: pd.DataFrame) -> None:
     if table.empty:
         parts.note("There is no such record.")
         return
-    names = {"flip": "Change", "gold": "Gold", "other": formats.ROW_WORDS[other], "evolved": "Evolved"}
+    names = {"flip": "Change", "gold": "Gold", "other": others[other], "evolved": "Evolved"}
     names["question"] = "Question"  # last, as it is long
     tables.table(table, f"flips_{which}_{other}", names, height=300)
 
@@ -230,7 +230,8 @@ def playground(here: Place) -> None:
     if played.question is not None and played.round_id == here.round.id:
         for column, one in zip(st.columns(len(played.answers)), played.answers, strict=True):
             with column:
-                paint.draw(record.reply(here.task, played.question, one), key=f"played_{one['model']}")
+                said = record.reply(here.task, played.question, one, here.model_words[one["model"]])
+                paint.draw(said, key=f"played_{one['model']}")
         if played.shown:
             paint.draw(
                 *[record.demonstration(here.task, played.question, d, i) for i, d in enumerate(played.shown, 1)],

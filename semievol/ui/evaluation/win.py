@@ -12,7 +12,6 @@ from typing import Any
 from semievol.method import comparison
 from semievol.ui.shell import formats, parts
 
-NAMES = formats.MODEL_WORDS | {"warm_up": "Plain fine-tuning"} | formats.SIMPLER_WORDS
 INTERVAL = "The difference on the same test records, with its 95 % interval: bootstrap over records, 10,000 draws."
 
 
@@ -42,7 +41,7 @@ def lines(figures: Mapping[str, Any], rows: Sequence[str], later_round: bool = F
 
 
 def _line(row: str, found: Mapping[str, float], later_round: bool) -> str:
-    name = "Round before" if later_round and row == "warm_up" else NAMES[row]
+    name = formats.row_words(later_round)[row]
     low, high, at = (100 * found[key] for key in ("low", "high", "accuracy"))
     words = f"{name}: {at:.1f} % right, between {low:.1f} and {high:.1f} %"
     strong = " sv-strong" if row == "evolved" else ""

@@ -31,7 +31,7 @@ def task_words(project: Project) -> str:
 
 def open_project(here: Place) -> None:
     """The large card: what came out or what is so, the next step, the seven stages, the active run, and counts."""
-    later_round = here.round_or_none is not None and here.round.parent_id is not None
+    later_round = here.later_round
     run, evaluation = next(here.evaluations(), (None, None))
     step = steps.next_step(here.store, here.project, here.round_or_none, here.runs)
     with parts.card("open_project"):
@@ -63,17 +63,17 @@ def _why_it_ended(step: steps.Step) -> None:
 
 def _buttons(here: Place, step: steps.Step) -> None:
     """The next step, and "Run everything" beside it where there are records."""
-    reason = ""
+    sentence = ""
     with st.container(horizontal=True, vertical_alignment="center"):
         steps.button(here, step, f"next_{here.project.id}")
         if step.name not in ("data", "propagate"):
             config = state.config_of(here.project)
-            reason = steps.why_not(here, config, launch.EVERYTHING)
+            reason, sentence = (ask(here, config, launch.EVERYTHING) for ask in (steps.why_not, steps.remark))
             do = steps.starting(here, config, launch.EVERYTHING)
             parts.act("Run everything", do, why_not=reason, icon=":material/play_arrow:")
         _manage(here)
-    if reason:
-        parts.note(f"Run everything: {reason}")
+    if sentence:
+        parts.note(f"Run everything: {sentence}")
 
 
 def _counts(here: Place) -> None:
@@ -150,7 +150,7 @@ def small_card(here: Place, project: Project) -> None:
             ahead = "" if step.name == "look" else f"<span class='sv-note'>{step.sentence}</span>"
             parts.html(f"<div class='sv-row'>{''.join(ended)}{ahead}</div>")
         with st.container(horizontal=True):
-            st.button(f"Open project {project.id}", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
+            st.button("Open", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
             page = steps.PAGES.get(step.name)
             label = steps.LABELS[step.name][0] if page else "Go to Training"
             router.link(page or "training", label, project=project.id, round=opened[-1].id if opened else None)
@@ -196,6 +196,6 @@ def archived(here: Place) -> None:
         with st.expander(f"Archived ({len(put_away)})"):
             for project in put_away:
                 st.text(project.name)
-                if st.button(f"Restore project {project.id}", key=f"restore_{project.id}"):
+                if st.button("Restore", key=f"restore_{project.id}"):
                     store_projects.update_project(here.store, project.id, archived=False)
                     st.rerun()

@@ -59,6 +59,35 @@ def obstacle(
     return ""
 
 
+def repeated(
+    store: Store, project: Project, config: Config, span: Span, round_: Round | None, parent_id: int | None = None
+) -> str:
+    """That a finished run did just what a run of this span would do, in a sentence; empty where none did, and for runs
+    that would be refused."""
+    number: int | None = None
+    try:
+        if span == launch.FINE_TUNE:
+            round_, config, number = _to_tune(store, project, config, round_)
+        else:
+            config = _to_start(store, project, config, span, parent_id)
+            round_ = planning.propagated(store, project, config, parent_id)
+    except UserError:
+        return ""
+    if round_ is None or (span == launch.FINE_TUNE) != (number is not None):
+        return ""
+    config = rounds.with_settings_of(round_, config)
+    for run in runs.list_runs(store, project.id):
+        same = (run.round_id, run.status, run.first, run.until) == (round_.id, "done", *span)
+        same = same and rounds.with_settings_of(round_, run.config) == config
+        if same and (number is None or run.selection_used == number):
+            unless = "" if number else ", unless decisions were made since"
+            return (
+                f"Run {run.id} did this with the same seed ({config.seed}), so the numbers will be the same{unless}. "
+                "Another seed gives others."
+            )
+    return ""
+
+
 def freeze(store: Store, project: Project, round_: Round, policy: Policy) -> None:
     """Freezes what the policy and the experts' decisions keep, as a numbered selection. Saves the policy, too."""
     made = _frozen(store, project, round_, policy)
@@ -118,7 +147,7 @@ def _to_start(store: Store, project: Project, config: Config, span: Span, parent
             raise _twin(run)
     if span == launch.PROPAGATE and (made := planning.propagated(store, project, config, parent_id)):
         raise UserError(
-            f"Round {made.number} has the answers of these settings already.",
+            f"{made.title} has the answers of these settings already.",
             "Training",
             "Choose what to keep, or change a setting first.",
         )
@@ -150,10 +179,8 @@ def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[R
 
 
 def _twin(run: Run) -> UserError:
-    doing = "is already running" if run.status == "running" else "is already in the queue"
-    return UserError(
-        f"Run {run.id} does the same, and it {doing}.", "Training", "Wait for it, or change a setting first."
-    )
+    doing = "is working on this" if run.status == "running" else "waits in the queue with this"
+    return UserError(f"Run {run.id} {doing}.", "Training", "For another run, change a setting first.")
 
 
 def _started(run: Run) -> Run:

@@ -98,14 +98,26 @@ KIND_WORDS = {
 }
 DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
 """What a reviewer decided, in the words of the review's buttons."""
-MODEL_WORDS = {"base": "Base", "warm_up": "Warm-up", "evolved": "Evolved"}
 SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
-WAY_WORDS = {"": "plain", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
-ROW_WORDS = {
-    f"{model}{way}": f"{word}, {how}" if way else word
-    for model, word in MODEL_WORDS.items()
-    for way, how in WAY_WORDS.items()
-} | SIMPLER_WORDS
+WAY_WORDS = {"": "without demonstrations", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
+
+
+def model_words(later_round: bool = False) -> dict[str, str]:
+    """Model -> its name. later_round: the evolved model of the round before stands in the place of the warm-up."""
+    before = "Round before" if later_round else "Plain fine-tuning (warm-up)"
+    return {"base": "Base", "warm_up": before, "evolved": "Evolved"}
+
+
+def row_words(later_round: bool = False) -> dict[str, str]:
+    """Row of an evaluation -> its name, in the order of its display."""
+    ways = {
+        f"{model}{way}": f"{word}, {how}" if way else word
+        for model, word in model_words(later_round).items()
+        for way, how in WAY_WORDS.items()
+    }
+    return ways | SIMPLER_WORDS
+
+
 MEASURE_WORDS = {
     "answer_nll": "Confidence in the answer",
     "answer_entropy": "Doubt between the answers",

@@ -12,7 +12,7 @@ from semievol.config import Config
 from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task, turns_of
 from semievol.task.answers import LETTERS, allowed_answers
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell.formats import MODEL_WORDS, confidence, percent, score
+from semievol.ui.shell.formats import confidence, percent, score
 from semievol.ui.shell.paint import Node, group, labelled, node
 
 _WORD = re.compile(r"\w+")
@@ -112,9 +112,9 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     return group("demo", top, group("stack gap", *below))
 
 
-def reply(task: Task, question: Record, said: Mapping[str, Any], how: str = "") -> Node:
-    """What a model answered to a question on the page. how: with which demonstrations it was asked."""
-    name = labelled(MODEL_WORDS[said["model"]], *([node("num", how, tag="span")] if how else []))
+def reply(task: Task, question: Record, said: Mapping[str, Any], model: str, how: str = "") -> Node:
+    """What a model answered to a question on the page. model: its name. how: with which demonstrations it was asked."""
+    name = labelled(model, *([node("num", how, tag="span")] if how else []))
     spread = said.get("probabilities")
     below = [bars(task, question, spread) if spread else node("mono", said["text"])]
     if said.get("entropy") is not None:

@@ -26,7 +26,7 @@ from semievol.store.decisions.reviews import list_reviews
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
 from semievol.store.runs.runs import Run, list_runs, queue
-from semievol.ui.shell import session
+from semievol.ui.shell import formats, session
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,16 @@ class Place:
     @property
     def round_title(self) -> str:
         return self.round.named if self.round_or_none else ""
+
+    @property
+    def later_round(self) -> bool:
+        """Whether the round starts from the evolved model of an earlier one."""
+        return self.round_or_none is not None and self.round.parent_id is not None
+
+    @property
+    def model_words(self) -> dict[str, str]:
+        """Model of the round -> its name."""
+        return formats.model_words(self.later_round)
 
     @property
     def models(self) -> list[str]:

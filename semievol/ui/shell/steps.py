@@ -14,13 +14,14 @@ import streamlit as st
 from semievol.config import Config, Policy
 from semievol.jobs import launch, resuming
 from semievol.jobs.launch import Span
-from semievol.records import STAGES
+from semievol.records import SPLITS, STAGES
 from semievol.store.data.projects import Project, find_project
 from semievol.store.data.records import records_page
+from semievol.store.data.versions import added
 from semievol.store.database import Store
 from semievol.store.decisions.selections import selections
 from semievol.store.results import outcomes, results
-from semievol.store.runs.rounds import Round, get_round
+from semievol.store.runs.rounds import Round, get_round, list_rounds
 from semievol.store.runs.runs import Run
 from semievol.ui.shell import actions, formats, parts, policies, router, state
 from semievol.ui.shell.state import Place
@@ -80,11 +81,27 @@ def next_step(store: Store, project: Project, round_: Round | None, runs: Sequen
     if frozen["number"] not in tuned:
         kept = formats.plural(frozen["size"], "record")
         return Step("tune", f"Selection {frozen['number']} is frozen with {kept}. Now fine-tune on it.")
+    if sentence := _more_records(store, project, round_):
+        return Step("propagate", sentence)
     if any(outcomes.evaluation(store, run.id) for run in mine):
         return Step("look", "The models are evaluated.")
     if records_page(store, round_.version_id, "test", limit=1)[1]:
         return Step("look", "The model is trained, but not evaluated yet.")
     return Step("test set", "The model is trained. Without a test set nobody can say how good it is.")
+
+
+def _more_records(store: Store, project: Project, round_: Round) -> str:
+    """How many records came since a finished round, in a sentence; empty where there are none, or where another round
+    works with them."""
+    known = {one.version_id for one in list_rounds(store, project.id)}
+    if project.version_id is None or project.version_id in known:
+        return ""
+    found = added(store, round_.version_id, project.version_id)
+    counts = [f"{found[split]:,} {split}" for split in SPLITS if split in found]
+    if not counts:
+        return ""
+    are = "record is" if sum(found.values()) == 1 else "records are"
+    return f"{formats.series(counts)} {are} new since {round_.title.lower()}. The next round works with them."
 
 
 def newest(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -131,14 +148,24 @@ def starting(here: Place, config: Config, span: Span, parent_id: int | None = No
 
 def why_not(here: Place, config: Config, span: Span, parent_id: int | None = None) -> str:
     """Why a run of this span would fail at once or do nothing; empty where there is something to do."""
+    return _beforehand(here, config, span, parent_id)[0]
+
+
+def remark(here: Place, config: Config, span: Span, parent_id: int | None = None) -> str:
+    """What to know before a run of this span is started: why it cannot be, or that it would repeat another."""
+    return " ".join(_beforehand(here, config, span, parent_id)).strip()
+
+
+def _beforehand(here: Place, config: Config, span: Span, parent_id: int | None) -> tuple[str, str]:
+    """As `actions.obstacle` and `actions.repeated`."""
     revision = results.revision(here.store, here.round.id) if here.round_or_none else None
     policy = policies.shown(here.project, here.round_or_none).model_dump_json()
     known = (policy, here.project.version_id, revision, *((run.id, run.status) for run in here.runs))
-    return _why_not(here.store, here.project.id, here.round_id, config, span, parent_id, known)
+    return _known_beforehand(here.store, here.project.id, here.round_id, config, span, parent_id, known)
 
 
 @st.cache_data(max_entries=50, ttl=60, show_spinner=False, hash_funcs=state.HASH)
-def _why_not(
+def _known_beforehand(
     store: Store,
     project_id: int,
     round_id: int | None,
@@ -146,10 +173,11 @@ def _why_not(
     span: Span,
     parent_id: int | None,
     known: tuple[object, ...],
-) -> str:
+) -> tuple[str, str]:
     """known: what the answer depends on beside the other arguments."""
     round_ = None if round_id is None else get_round(store, round_id)
-    return actions.obstacle(store, find_project(store, project_id), config, Span(*span), round_, parent_id)
+    asked = (store, find_project(store, project_id), config, Span(*span), round_, parent_id)
+    return actions.obstacle(*asked), actions.repeated(*asked)
 
 
 def _reaches(run: Run, stage: str) -> bool:
@@ -157,7 +185,8 @@ def _reaches(run: Run, stage: str) -> bool:
 
 
 def launch_buttons(here: Place, config: Config, parent_id: int | None) -> None:
-    """The three buttons that start a run, the next sensible one as the main one; below them why one is disabled."""
+    """The three buttons that start a run, the next sensible one as the main one; below them why one is disabled, and
+    which would repeat a run."""
     step = next_step(here.store, here.project, here.round_or_none, here.runs).name
     main = {"propagate": "Propagate", "tune": "Fine-tune"}.get(step)
     choices = (
@@ -173,6 +202,6 @@ def launch_buttons(here: Place, config: Config, parent_id: int | None) -> None:
             look = "primary" if label == main else "secondary"
             do = starting(here, config, span, parent_id)
             parts.act(label, do, icon=icon, type=look, why_not=reasons[label])
-    for label, reason in reasons.items():
-        if reason:
-            parts.note(f"{label}: {reason}")
+    for label, _, span in choices:
+        if sentence := remark(here, config, span, parent_id):
+            parts.note(f"{label}: {sentence}")
