@@ -137,8 +137,8 @@ def _voices(answers: Mapping[str, tuple[Any, str]], instead: Mapping[str, tuple[
             voices.append(Voice(annotator, "skip"))
         elif "submitted" in statuses and other in INSTEAD:
             voices.append(Voice(annotator, INSTEAD[other]))
-        elif "submitted" in statuses and isinstance(answer, str):
-            voices.append(Voice(annotator, "answer", answer))
+        elif "submitted" in statuses and answer is not None:
+            voices.append(Voice(annotator, "answer", answer if isinstance(answer, str) else None))
     return voices
 
 

@@ -112,23 +112,29 @@ def _attribute(text: str) -> str:
     return quoteattr(_NO_XML.sub("\ufffd", text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
-def _voice(annotator: object, said: dict[str, list[str]]) -> list[Voice]:
+def _voice(annotator: object, said: dict[str, list[str | None]]) -> list[Voice]:
     """What is said instead of an answer counts more than the suggestion that is still filled in. One who leaves the
     answer empty says nothing."""
     instead = next((INSTEAD[words] for words in said[_INSTEAD] if words in INSTEAD), None)
     if instead is not None:
         return [Voice(_name(annotator), instead)]
-    answer = "\n".join(said[_ANSWER])
+    if None in said[_ANSWER]:
+        return [Voice(_name(annotator), "answer")]
+    answer = "\n".join(text for text in said[_ANSWER] if text)
     return [Voice(_name(annotator), "answer", answer)] if answer.strip() else []
 
 
-def _values(value: Any) -> list[str]:
-    """The texts of a result: `{"choices": […]}`, `{"text": […]}`, or, in JSON-MIN, a text or a list of these."""
+def _values(value: Any) -> list[str | None]:
+    """The texts of a result: `{"choices": […]}`, `{"text": […]}`, or, in JSON-MIN, a text or a list of these. None
+    stands for several choices."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, list):
         return [text for part in value for text in _values(part)]
-    return _values(value.get("choices") or value.get("text")) if isinstance(value, dict) else []
+    if not isinstance(value, dict):
+        return []
+    chosen = value.get("choices")
+    return [None] if isinstance(chosen, list) and len(chosen) > 1 else _values(chosen or value.get("text"))
 
 
 def _objects(value: Any) -> list[Json]:

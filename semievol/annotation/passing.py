@@ -35,7 +35,8 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Voice:
-    """What one annotator says about a record. answer: as the tool has it, where `said` is "answer"."""
+    """What one annotator says about a record. answer: as the tool has it, where `said` is "answer"; None where it is
+    several choices, which are no answer."""
 
     annotator: str
     said: Said

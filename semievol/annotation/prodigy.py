@@ -86,5 +86,7 @@ def _voice(found: Json) -> list[Voice]:
     if said != "accept":
         return []
     chosen: Any = found.get("accept") if "options" in found else found.get(_WRITTEN)
-    answer = chosen[0] if isinstance(chosen, list) and len(chosen) == 1 else chosen
+    if isinstance(chosen, list) and len(chosen) > 1:
+        return [Voice(annotator, "answer")]
+    answer = chosen[0] if isinstance(chosen, list) and chosen else chosen
     return [Voice(annotator, "answer", answer)] if isinstance(answer, str) and answer.strip() else []

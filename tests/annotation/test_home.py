@@ -147,6 +147,26 @@ def test_label_studio_says_who_by_number_address_or_object() -> None:
     assert [voice.annotator for voice in one.voices] == ["7", "7", "bo@example.org", "bo@example.org"]
 
 
+def test_several_choices_are_no_answer() -> None:
+    marked = {"record_id": RECORD.id, "content_hash": RECORD.content_hash, "question": RECORD.question}
+    result = [{"from_name": "answer", "value": {"choices": ["roads", "water"]}}]
+    found = [
+        {"data": marked, "annotations": [{"completed_by": 1, "result": result}]},
+        {**marked, "annotator": 1, "annotation_id": 9, "answer": {"choices": ["roads", "water"]}},
+        {**marked, "answer.responses": [["roads", "water"]], "answer.responses.users": ["a"]}
+        | {"answer.responses.status": ["submitted"]},
+        {**marked, "text": RECORD.question, "options": [], "accept": ["roads", "water"], "answer": "accept"},
+    ]
+    for one in found:
+        returned = read([json.dumps(one)], "export.json").returned
+        assert list(verdicts(TASK, {RECORD.id: RECORD}, returned).left_out) == ["unreadable"]
+
+
+def test_a_number_of_many_digits_breaks_nothing() -> None:
+    found = f'{{"data": {{"record_id": "u1"}}, "annotations": [], "id": {"9" * 5_000}}}'
+    assert [one.record_id for one in read([found], "export.json").returned] == ["u1"]
+
+
 def test_drafts_in_argilla_say_nothing_yet() -> None:
     found = {"id": "u1", "question": RECORD.question, "record_id": "u1", "content_hash": RECORD.content_hash}
     found |= {"answer.responses": ["water", "waste"], "answer.responses.users": ["a", "b"]}  # type: ignore[dict-item]
