@@ -1,11 +1,15 @@
-"""Numbers and lists in sentences, on the screen and in the report alike: 0.943, 94.3 %, 12,480, "a, b and c"."""
+"""Numbers, lists and decisions in sentences, on screen and in the report alike: 0.943, 94.3 %, 12,480, "a, b and c"."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+from semievol.records import ACTIONS
+
 DASH = "–"
+DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
+"""What a reviewer decided, in the words of the review's buttons."""
 
 
 def count(value: int | float | None) -> str:

@@ -15,6 +15,7 @@ from semievol.annotation.passing import Returned, understood
 from semievol.records import Action, Decision, Record, Task
 from semievol.selection.decisions import same_effect, standing_decision
 from semievol.task.answers import allowed_answers, same
+from semievol.wording import shorten
 
 _OTHERWISE: tuple[Literal["reject", "ambiguous"], ...] = ("reject", "ambiguous")
 _LONGEST_NAME, _READ = 60, 1_000
@@ -77,8 +78,7 @@ class Home:
 
 def _line(text: str) -> str:
     """The beginning of a text in one line that a terminal shows as it is."""
-    words = " ".join("".join(one if one.isprintable() else " " for one in text[:_READ]).split())
-    return words if len(words) <= _LONGEST_NAME else f"{words[: _LONGEST_NAME - 1]}…"
+    return shorten("".join(one if one.isprintable() else " " for one in text[:_READ]), _LONGEST_NAME)
 
 
 def verdicts(task: Task, records: Mapping[str, Record], returned: Iterable[Returned]) -> Home:

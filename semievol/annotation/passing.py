@@ -18,7 +18,7 @@ Said = Literal["answer", "reject", "ambiguous", "skip"]
 Json = dict[str, Any]
 """An object of a tool's file; it stays in this package."""
 
-REJECT, AMBIGUOUS = "The suggested answer is wrong", "No answer fits"
+REJECT, AMBIGUOUS = "The suggested answer is wrong", "None fits"
 INSTEAD: dict[str, Said] = {REJECT: "reject", AMBIGUOUS: "ambiguous"}
 """What an annotator may say instead of an answer, in tools that have no words of their own for it."""
 

@@ -24,6 +24,7 @@ from semievol.store.database import Store
 from semievol.store.decisions.elsewhere import bring_home, expected
 from semievol.store.results import results
 from semievol.store.runs.rounds import Round
+from semievol.wording import DECISION_WORDS
 
 _NAMED = 3
 
@@ -99,7 +100,7 @@ def left_out(home: Home) -> list[LeftOut]:
 
 def summary(export: Export, home: Home) -> str:
     """What an export comes to, for a person, without what is left out."""
-    counts = ", ".join(f"{action} {count:,}" for action, count in actions(home).items())
+    counts = ", ".join(f"{DECISION_WORDS[action]} {count:,}" for action, count in actions(home).items())
     words = [f"Records from {export.tool}: {len(export.returned):,}."]
     words.append(f"Decisions: {len(home.verdicts):,} ({counts})." if counts else "Decisions: none.")
     if home.replaced:

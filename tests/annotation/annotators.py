@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 Json = dict[str, Any]
-REJECT, AMBIGUOUS = "The suggested answer is wrong", "No answer fits"
+REJECT, AMBIGUOUS = "The suggested answer is wrong", "None fits"
 INSTEAD = {"reject": REJECT, "ambiguous": AMBIGUOUS}
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from semievol.records import ACTIONS
 from semievol.wording import DASH as DASH
+from semievol.wording import DECISION_WORDS as DECISION_WORDS
 from semievol.wording import count as count
 from semievol.wording import percent as percent
 from semievol.wording import plural as plural
@@ -96,8 +96,6 @@ KIND_WORDS = {
     "numeric": "Numeric",
     "text": "Free text",
 }
-DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
-"""What a reviewer decided, in the words of the review's buttons."""
 SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
 WAY_WORDS = {"": "without demonstrations", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
 
