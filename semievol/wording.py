@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from semievol.records import ACTIONS
@@ -10,6 +11,9 @@ from semievol.records import ACTIONS
 DASH = "–"
 DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
 """What a reviewer decided, in the words of the review's buttons."""
+_PATH = re.compile(r"(?:~|\b[A-Za-z]:|(?<![\w/\\.]))(?:[/\\][^/\\\s\"'<>|]+)*([/\\][^/\\\s\"'<>|]+)")
+_LONG = 40
+"""Most characters of a path in a sentence."""
 
 
 def count(value: int | float | None) -> str:
@@ -36,6 +40,12 @@ def shorten(text: str, limit: int = 160) -> str:
     """One line of at most `limit` characters, cut with an ellipsis."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def brief(text: str, limit: int = 240) -> str:
+    """The text with every long path cut to its last name, and at most `limit` characters of it."""
+    short = _PATH.sub(lambda path: f"…{path[1]}" if len(path[0]) > _LONG else path[0], text)
+    return short if len(short) <= limit else shorten(short, limit)
 
 
 def series(words: Sequence[str]) -> str:

@@ -212,5 +212,18 @@ def test_an_idle_page_tells_who_is_overruled_without_a_name(
     other.keyboard.press("r")  # of the record as it was before
     expect(other.get_by_text("Your decision counts now.")).to_be_visible()
     expect(page.get_by_text("The other decision counts now.")).to_be_visible()
+    page.get_by_role("button", name="Understood").click()
+    expect(page.get_by_text("The other decision counts now.")).to_be_hidden()
+    page.close()  # and is told on coming back what happened in the meantime
+    shown = other.locator(".sv-review").get_attribute("data-record")
+    other.keyboard.press("u")
+    expect(other.locator(".sv-review")).not_to_have_attribute("data-record", shown or "")
+    _ready(other)
+    other.keyboard.press("0")
+    expect(other.locator(".sv-review")).to_have_attribute("data-record", shown or "")
+    expect(other.locator(".sv-saved")).to_have_text("all saved")
+    back = page.context.new_page()
+    back.goto(dashboard.url(f"/review?project={project.id}"))
+    expect(back.get_by_text("somebody else said that none fits")).to_be_visible()
     other.context.close()
     assert visitor.strange == []

@@ -1,5 +1,6 @@
 """Numbers and times as the screen writes them."""
 
+from semievol import wording
 from semievol.ui.selection import review
 from semievol.ui.shell import formats
 
@@ -45,3 +46,13 @@ def test_every_decision_has_the_words_of_the_button_that_makes_it() -> None:
     for action, words in formats.DECISION_WORDS.items():
         assert labels.get(action, words) == words
     assert "ambiguous" not in formats.DECISION_WORDS.values()
+
+
+def test_long_paths_and_long_sentences_are_cut() -> None:
+    path = "/home/somebody/with/a/long/name/projects/model.safetensors"
+    assert wording.brief(f'"{path}" cannot be read.') == '"…/model.safetensors" cannot be read.'
+    windows = r"C:\Users\Somebody\Documents\LongName\models\weights.gguf"
+    assert wording.brief(f"See {windows}.") == r"See …\weights.gguf."
+    for kept in ("/etc/hosts is no model.", "a/b of 3/4", "https://example.org/" + "a/" * 40, "someone/model"):
+        assert wording.brief(kept) == kept
+    assert len(wording.brief("word " * 100)) <= 240

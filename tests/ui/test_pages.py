@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -12,6 +13,7 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import load
+from semievol.errors import UserError
 from semievol.store import schema
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -166,6 +168,28 @@ def test_freezing_the_selection_keeps_what_the_policy_accepts(visit: Visit, stor
     assert not app.exception
     (frozen,) = selections.selections(store, 1)
     assert frozen["size"] == 51  # 60 candidates, the most confident 85 %
+
+
+def test_an_error_is_one_sentence_and_its_details_are_folded(visit: Visit, store: Store) -> None:
+    app = visit("settings")
+    path = "/home/somebody/with/a/long/name/projects/model.safetensors"
+    kept(app, Shell).error = UserError(f"{path} cannot be read.", path, "Copy it again.")
+    app.run()
+    card = [text.value for text in app.text]
+    assert {"…/model.safetensors cannot be read.", "Where: …/model.safetensors", "What to do: Copy it again."} <= {
+        *card
+    }
+    (fold,) = [fold for fold in app.expander if fold.label == "In full"]
+    assert [text.value for text in fold.text] == [f"{path} cannot be read.", f"Where: {path}"]
+    kept(app, Shell).error = UserError("This cannot be.", "model", "Choose another one.")
+    assert "In full" not in {fold.label for fold in app.run().expander}
+    kept(app, Shell).error = ValueError("not for the screen")
+    app.run()
+    assert [error.value for error in app.error] == ["An unexpected error occurred. Saved data is safe."]
+    assert "not for the screen" not in told(app)
+    (fold,) = [fold for fold in app.expander if fold.label.startswith("Details")]
+    (log,) = fold.code
+    assert "not for the screen" in Path(log.value).read_text(encoding="utf-8")
 
 
 def test_a_decision_has_the_same_words_on_every_page(visit: Visit, store: Store) -> None:

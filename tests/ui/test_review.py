@@ -142,6 +142,38 @@ def test_who_is_overruled_is_told_too(visit: Callable[..., AppTest], store: Stor
     assert "Different decisions" not in told(press(one, "Understood").run())
 
 
+@pytest.mark.parametrize("name", ["", "Ada"])
+def test_who_was_overruled_while_away_is_told_on_coming_back(
+    visit: Callable[..., AppTest], store: Store, name: str
+) -> None:
+    project = made.with_results(store, until="justify")
+    first, other = visit("review", project=project.id), visit("review", project=project.id)
+    kept(first, Shell).reviewer = name
+    press(first, "Accept")
+    press(first, "Accept").run()
+    before = kept(first, desk.Reviewing)
+    press(other, "Reject")  # of the first one, as it was before
+    answer = history.history(store, project.id)["answer_shown"].iloc[0]
+    sentence = f'somebody else rejected "{answer}"; you accepted "{answer}". The other decision counts now.'
+
+    def comes_back(seen: dict[int, int], earlier: tuple[str, ...]) -> AppTest:
+        app = visit("review", project=project.id)
+        kept(app, Shell).reviewer = name
+        now = kept(app, desk.Reviewing)
+        now.seen, now.earlier, now.round.compared = seen, earlier, None
+        return app.run()
+
+    assert before.decided
+    assert before.seen == {project.id: 2}
+    back = comes_back(before.seen, (before.name,))
+    assert told(back).count(sentence) == 1
+    assert "Different decisions" not in told(press(back, "Understood"))
+    assert kept(back, desk.Reviewing).seen == {project.id: 3}
+    assert "Different decisions" not in told(comes_back({project.id: 3}, (before.name,)))
+    # In another browser only who signs is known; what came after the own last decision is told.
+    assert (sentence in told(comes_back({}, ()))) == bool(name)
+
+
 def test_undo_leaves_what_somebody_else_decided_unsigned(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_results(store, until="justify")
     one, other = visit("review", project=project.id), visit("review", project=project.id)

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from semievol.store.database import Store
 from semievol.store.decisions import history
-from semievol.ui.selection import signature
+from semievol.ui.selection import desk, signature
 from semievol.ui.shell.session import shell
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -60,6 +60,23 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     with monkeypatch.context() as patch:
         patch.setattr(signature.st, "session_state", kept)
         yield kept
+
+
+def test_a_new_session_takes_from_the_browser_what_was_seen_and_who_decided(session: dict[str, Any]) -> None:
+    marks = ["a" * 12, "short", 7, "b" * 41, desk.kept().name, *(f"{i:012}" for i in range(30))]
+    seen = {"3": 41, "x": 1, "4": "5", "6": True}
+    desk.kept().round.compared = 9
+    session["signature"] = {"kept": {"name": None, "marks": marks, "seen": seen, "session": "x"}}
+    shell().reviewer = None
+    signature._restore()
+    assert shell().reviewer is None, "nobody signed"
+    assert desk.kept().seen == {3: 41}
+    assert desk.kept().earlier[:2] == ("a" * 12, f"{0:012}")
+    assert len(desk.kept().earlier) < signature.SESSIONS
+    assert desk.kept().round.compared is None, "it is looked again"
+    session["signature"] = {"kept": {"name": 1, "marks": "abc", "seen": [1]}}
+    signature._restore()
+    assert (desk.kept().earlier, desk.kept().seen, shell().reviewer) == ((), {}, "")
 
 
 @pytest.mark.parametrize(

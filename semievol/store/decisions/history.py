@@ -92,16 +92,17 @@ def last_entry(store: Store, project_id: int) -> int:
 
 
 def contradicted(
-    store: Store, project_id: int, after_id: int, reviewer: str, marks: Sequence[str]
+    store: Store, project_id: int, after_id: int, reviewer: str, marks: Sequence[str], not_by: Sequence[str] = ()
 ) -> list[tuple[Decision, Decision]]:
     """(own, other) for every entry of somebody else after `after_id` on a content that was decided here before.
 
     own: the newest decision on the content that is signed with the name `reviewer` or was made in the session with
     these marks, that is older than the other entry, and that was not taken back here. A skip is no decision.
+    not_by: marks of other sessions that are not somebody else either.
     """
     own = or_(made_by(marks, _d.key, _d.batch), and_(_d.reviewer == reviewer, _d.reviewer != ""))
     mine = select(*COLUMNS).where(_d.project_id == project_id, own)
-    theirs = since(store, project_id, after_id, not_by=marks)
+    theirs = since(store, project_id, after_id, not_by=[*marks, *not_by])
     ours: list[Decision] = []
     with store.read() as connection:
         for some in in_parts({entry.content_hash for entry in theirs}):

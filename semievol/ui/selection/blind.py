@@ -195,7 +195,7 @@ def _buttons(here: Place, under_way: Review, question: Record, repeat: bool) -> 
         st.warning("Choose or type your answer first.")
         return
     with parts.errors_shown():
-        key = f"{desk.marks()[0]}-form-{slot}-{revision}"
+        key = f"{desk.new_key()}-form-{slot}-{revision}"
         _answer(here, under_way, slot, action, typed if action == "choose" else None, key)
         st.rerun()
 

@@ -1,13 +1,15 @@
 """Conflicts: somebody else decided differently on a record that was decided here. Shown until it is read.
 
 Both are told, whoever's decision counts: who overrules when the decision is made, who is overruled when the page learns
-of it. Somebody else is whoever decided in another window, signed or not.
+of it, or on coming back: the browser keeps up to where its visitor has seen each project's history, and the marks of
+its sessions, so that also who does not sign is known again. Somebody else is whoever decided in another window.
 """
 
 from __future__ import annotations
 
 import streamlit as st
 
+from semievol.errors import UserError
 from semievol.records import Decision
 from semievol.selection.decisions import same_effect
 from semievol.store.decisions import history
@@ -26,6 +28,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     """
     if made.action == "skip":
         return
+    desk.kept().decided = True
     since = history.since(here.store, here.project.id, seen, made.content_hash, not_by=desk.marks())
     gone = {entry.undoes for entry in since}
     others = [entry for entry in since if entry.id not in gone and entry.action not in ("undo", "skip")]
@@ -38,7 +41,9 @@ def show(here: Place) -> None:
     """Shows the conflicts until the reviewer has read them."""
     _overruled(here)
     found = desk.kept().round.conflicts
-    if found:
+    if not found:
+        _all_read(here)
+    else:
         with (
             parts.card("conflicts", tight=True),
             st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"),
@@ -47,7 +52,18 @@ def show(here: Place) -> None:
                 parts.html("<b>Different decisions</b>")
                 for sentence in found.values():
                     st.text(sentence)
-            st.button("Understood", on_click=found.clear)
+            st.button("Understood", on_click=_understood, args=(here,))
+
+
+def _understood(here: Place) -> None:
+    desk.kept().round.conflicts.clear()
+    _all_read(here)
+
+
+def _all_read(here: Place) -> None:
+    """Notes up to where the history has been seen; the browser keeps it (`signature.keep`)."""
+    if (compared := desk.kept().round.compared) is not None:
+        desk.kept().seen[here.project.id] = compared
 
 
 @st.fragment(run_every=LISTEN_SECONDS)
@@ -58,26 +74,57 @@ def listen(here: Place) -> None:
 
 
 def _overruled(here: Place) -> bool:
-    """Keeps later entries by others that differ from decisions of this session; whether there were any."""
+    """Keeps later entries by others that differ from decisions made here; whether there were any."""
     kept, newest = desk.kept().round, history.last_entry(here.store, here.project.id)
     before, kept.compared = kept.compared, newest
-    if before is None or before == newest:  # what came before the page was opened was there to be seen
+    if before == newest:
         return False
-    found = history.contradicted(here.store, here.project.id, before, state.reviewer(), desk.marks())
+    found = _while_away(here) if before is None else _meanwhile(here, before)
     gone = {entry.undoes for _, entry in found}
     new = False
     for own, entry in found:
         took_back = entry.action == "undo" and entry.undoes == own.id
         differs = entry.action not in ("undo", "skip") and not same_effect(here.task, entry, own)
         if took_back or (differs and entry.id not in gone):
-            _keep(here, [entry], own)
-            new = True
+            new = _keep(here, [entry], own) or new
     return new
 
 
-def _keep(here: Place, others: list[Decision], made: Decision) -> None:
-    """Keeps the sentence on a conflict: who decided what on the record, and which decision counts now."""
-    view = results.record_view(here.store, here.round.id, made.record_id)
+_Pairs = list[tuple[Decision, Decision]]
+
+
+def _meanwhile(here: Place, before: int) -> _Pairs:
+    """(own, other) since the page was last compared: decisions of this session, and of earlier ones of this browser."""
+    marks, earlier = desk.marks(), desk.kept().earlier
+    about = (here.store, here.project.id, before)
+    return [
+        *history.contradicted(*about, state.reviewer(), marks),
+        *(history.contradicted(*about, "", earlier, not_by=marks) if earlier else []),
+    ]
+
+
+def _while_away(here: Place) -> _Pairs:
+    """(own, other) since this browser was here last; where it does not know, since the reviewer's own last decision."""
+    store, project_id, name = here.store, here.project.id, state.reviewer()
+    before = desk.kept().seen.get(project_id)
+    if before is None and name:
+        before = history.newest(store, project_id, name)
+    if before is None:
+        return []
+    marks = (*desk.marks(), *desk.kept().earlier)
+    found = history.contradicted(store, project_id, before, name, marks)
+    return [(own, entry) for own, entry in found if not name or entry.reviewer != name]
+
+
+def _keep(here: Place, others: list[Decision], made: Decision) -> bool:
+    """Keeps the sentence on a conflict: who decided what on the record, and which decision counts now.
+
+    False if the record is no longer in the data.
+    """
+    try:
+        view = results.record_view(here.store, here.round.id, made.record_id)
+    except UserError:
+        return False
     what_they_did = formats.series([f"{_who(entry)} {_words(entry)}" for entry in others])
     counts = "No decision counts now: the policy decides."
     if view.decision is not None:
@@ -86,6 +133,7 @@ def _keep(here: Place, others: list[Decision], made: Decision) -> None:
         f"{formats.shorten(view.record.question, 80)}: {what_they_did}; you {_words(made)}. {counts} "
         "Both stay in the history."
     )
+    return True
 
 
 def _who(entry: Decision) -> str:

@@ -89,6 +89,9 @@ class Reviewing:
     name: str = field(default_factory=lambda: secrets.token_hex(6))
     """Random; makes the keys of this session's decisions differ from those of other browsers."""
     tab: str = ""  # the browser tab of the session, which a reload keeps; see tab.js
+    decided: bool = False  # something was decided here
+    earlier: tuple[str, ...] = ()  # marks of earlier sessions of this browser
+    seen: dict[int, int] = field(default_factory=dict)  # project -> its newest entry when all conflicts were read
     wanted: bool = False  # a record was opened on another page, so the review comes next
     round: RoundReview = field(default_factory=RoundReview)
     presses: defaultdict[str, Presses] = field(default_factory=lambda: defaultdict(Presses))  # queue -> its state
@@ -114,9 +117,15 @@ def was_stale() -> bool:
 def marks() -> tuple[str, ...]:
     """What the keys of this session's decisions begin with; those of the tab's earlier sessions, too.
 
-    By them the store tells decisions apart that nobody signed. The first one is for new keys.
+    By them the store tells decisions apart that nobody signed.
     """
     return tuple(mark for mark in (kept().tab, kept().name) if mark)
+
+
+def new_key() -> str:
+    """What the key of a new decision begins with."""
+    kept().decided = True
+    return marks()[0]
 
 
 def show_first(record_id: str) -> None:

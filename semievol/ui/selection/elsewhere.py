@@ -101,7 +101,7 @@ def _store(here: Place, export: Export) -> None:
 
 def _bring_home(here: Place, export: Export, home: Home, replace: bool) -> None:
     store, round_, signed = here.store, here.round, state.reviewer()
-    key = f"{desk.marks()[0]}-elsewhere-{results.revision(store, round_.id)}"
+    key = f"{desk.new_key()}-elsewhere-{results.revision(store, round_.id)}"
 
     def work(watch: Callable[[int], None]) -> many.Outcome:
         _, made = bring_home(store, round_, export.returned, export.tool, signed, replace, key, watch)

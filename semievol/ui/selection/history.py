@@ -93,6 +93,6 @@ def _take_back(here: Place, decision_id: int) -> None:
 
 @notices.errors_kept()
 def _restore(here: Place, decision_id: int, entries: int) -> None:
-    key = f"{desk.marks()[0]}-restore-{decision_id}-{entries}"
+    key = f"{desk.new_key()}-restore-{decision_id}-{entries}"
     restore(here.store, here.project.id, decision_id, state.reviewer(), key)
     notices.say("The decision was restored. It is now the newest one on its record.")

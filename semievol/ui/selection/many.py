@@ -142,7 +142,7 @@ def decide(here: Place, shown: dict[str, str | None], action: str, revision: int
     shown: record id -> answer that was on the screen.
     """
     store, project_id, round_id, signed = here.store, here.project.id, here.round.id, state.reviewer()
-    key = f"{desk.marks()[0]}-bulk-{action}-{revision}"
+    key = f"{desk.new_key()}-bulk-{action}-{revision}"
 
     def work(watch: Callable[[int], None]) -> Outcome:
         made = decisions.decide_many(
@@ -179,7 +179,7 @@ def take_back(here: Place, decision_id: int, together: int, key: str | None = No
     key: identifies the click, where a second click could mean another decision.
     """
     store, project_id, signed = here.store, here.project.id, state.reviewer()
-    press = key or f"{desk.marks()[0]}-back-{decision_id}"
+    press = key or f"{desk.new_key()}-back-{decision_id}"
 
     def work(watch: Callable[[int], None]) -> Outcome:
         made = history.take_back(store, project_id, decision_id, reviewer=signed, key=press, watch=watch)

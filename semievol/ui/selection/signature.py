@@ -1,7 +1,10 @@
-"""The reviewer's name, which signs decisions. It is kept in the visitor's browser, not in the workspace.
+"""What a visitor's browser keeps for the next session, not the workspace.
 
-So two people with two browsers cannot sign with each other's name, and a new session of the same browser starts with
-the name of the last one.
+It is the name that signs decisions, the marks of sessions that decided something, and up to where the history of each
+project has been seen.
+
+So two people with two browsers cannot sign with each other's name, a new session of the same browser starts with the
+name of the last one, and who comes back is told what others decided differently (see `conflicts`).
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from semievol.ui.selection import desk
 from semievol.ui.shell import session, state
 
 LONGEST = 80
+SESSIONS, MARK = 20, range(12, 41)
+"""How many marks of sessions are remembered, and how long one is."""
 _COMPONENT, _FIELD = "signature", "sign_name"
 
 _component = st.components.v2.component(
@@ -26,16 +31,26 @@ _component = st.components.v2.component(
 
 
 def keep() -> None:
-    """Stores the name in the browser, or reads it from there. Call it before anything that may be signed."""
+    """Has it kept in the browser, or read from there. Call it before anything that may be signed."""
+    kept = desk.kept()
     with st.container(key="unseen_signature"):
-        data = {"name": session.shell().reviewer, "session": desk.kept().name}
+        marks = desk.marks() if kept.decided else ()
+        data = {"name": session.shell().reviewer, "session": kept.name, "marks": marks, "seen": kept.seen}
         _component(data=data, key=_COMPONENT, on_kept_change=_restore)
 
 
 def _restore() -> None:
     sent = st.session_state[_COMPONENT].get("kept")
-    if sent and session.shell().reviewer is None:
-        session.shell().reviewer = _clean(sent.get("name"))
+    if not sent:
+        return
+    if session.shell().reviewer is None and sent.get("name") is not None:
+        session.shell().reviewer = _clean(sent["name"])
+    kept, own = desk.kept(), desk.marks()
+    marks = [mark for mark in _listed(sent.get("marks")) if isinstance(mark, str) and len(mark) in MARK]
+    kept.earlier = tuple(mark for mark in marks[:SESSIONS] if mark not in own)
+    seen = sent.get("seen") if isinstance(sent.get("seen"), dict) else {}
+    kept.seen = {int(project): entry for project, entry in seen.items() if project.isdecimal() and type(entry) is int}
+    kept.round.compared = None  # compared anew, with what the browser knows
 
 
 def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None:
@@ -77,3 +92,7 @@ def _sign() -> None:
 
 def _clean(name: object) -> str:
     return name.strip()[:LONGEST] if isinstance(name, str) else ""
+
+
+def _listed(found: object) -> list[object]:
+    return found if isinstance(found, list) else []

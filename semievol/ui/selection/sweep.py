@@ -66,7 +66,7 @@ def _correct(here: Place, pool: pd.DataFrame, chosen: list[str], last: desk.Corr
         answer=last.after,
         reviewer=state.reviewer(),
         note="like a record that was corrected",
-        key=f"{desk.marks()[0]}-sweep-{last.record_id}-{','.join(chosen)}-{revision}",
+        key=f"{desk.new_key()}-sweep-{last.record_id}-{','.join(chosen)}-{revision}",
         only_undecided=True,
     )
     forget()

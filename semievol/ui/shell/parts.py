@@ -21,6 +21,7 @@ from semievol.store.database import open_store
 from semievol.ui.shell import notices, state
 from semievol.ui.shell.router import guard
 from semievol.ui.shell.state import Place
+from semievol.wording import brief
 
 ASSETS = Path(__file__).parents[3] / "assets"
 LARGEST_DOWNLOAD = 500 * 2**20
@@ -103,19 +104,27 @@ def _explain(error: Exception, log: bool = True) -> None:
     path = _log_path()
     if log:
         _logger(path).error("a page broke", exc_info=error)
-    st.error("An unexpected error occurred. Saved data is safe. Details are in this log:", icon=":material/error:")
-    st.code(str(path), language=None)
+    st.error("An unexpected error occurred. Saved data is safe.", icon=":material/error:")
+    with st.expander("Details for whoever looks after the Studio"):
+        st.text(f"{type(error).__name__}. The log holds all of it:")
+        st.code(str(path), language=None)
 
 
 def show_error(error: UserError) -> None:
-    """Shows what happened, where, and what to do. As plain text, because the sentences may quote data."""
+    """Shows what happened, where, and what to do. As plain text, because the sentences may quote data.
+
+    Long paths and long sentences are cut, and stand whole in a fold underneath.
+    """
+    parts = (("", error.what), ("Where: ", error.where), ("What to do: ", error.remedy))
+    lines = {name + text: name + brief(text) for name, text in parts if text}
     with st.container(key=f"carderror_{abs(hash(str(error)))}"):
         html("<div class='sv-kicker' style='color:var(--sv-red)'>This did not work</div>")
-        st.text(error.what)
-        if error.where:
-            st.text(f"Where: {error.where}")
-        if error.remedy:
-            st.text(f"What to do: {error.remedy}")
+        for line in lines.values():
+            st.text(line)
+        if cut := [whole for whole, line in lines.items() if whole != line]:
+            with st.expander("In full"):
+                for whole in cut:
+                    st.text(whole)
 
 
 def _log_path() -> Path:
