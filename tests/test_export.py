@@ -182,11 +182,11 @@ def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> No
         '<p class="lead">50.0 % right, and plain fine-tuning is right on the very same' in text[: text.index("<h2>")]
     ), "the result leads"
     words = re.sub(r"<[^>]+>|&nbsp;", " ", text)
-    assert "The evolved model is right on 50.0% of the 2 test records" in words
+    assert "The evolved model is right on 50.0 % of the 2 test records" in words
     assert "Chance alone could explain it" in words
     assert "The test set has only 2 records" in words
     assert "Selection 1 holds 5 of 6 candidates: 4 by the policy, 1 by decisions of experts" in words
-    assert "80.0% of those kept" in words
+    assert "80.0 % of those kept" in words
 
 
 def test_an_old_round_leaves_with_the_task_of_its_data(world: World, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_report_counts_an_unreadable_answer_as_wrong(tmp_path: Path, kind: str
     StoreJournal(store, run).save_candidates([Candidate("u0", "0", True), Candidate("u1", None, False)])
     freeze(store, round_.id, Policy(), {"u0": "0"}, {})
     text = export(store, project, "report", tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "50.0% of all candidates are right, and 100.0% of those kept" in text
+    assert "50.0 % of all candidates are right, and 100.0 % of those kept" in text
     rows = lines(export(store, project, "candidates", tmp_path / "c.jsonl"))
     assert [row["answer"] for row in rows] == ["0", None]
 

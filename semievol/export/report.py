@@ -13,10 +13,11 @@ from typing import Any
 
 import pandas as pd
 
+from semievol import wording
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
 from semievol.export.caveats import caveats
-from semievol.method import earned_weights
+from semievol.method import earned_weights, readers
 from semievol.method.comparison import ahead, outcome, paired
 from semievol.palette import LIGHT
 from semievol.records import Task
@@ -38,6 +39,7 @@ _BARS = {
     for arm in _ARMS
     for way, how in (("", ""), ("_demonstrations", ", demonstrations"), ("_averaged", ", averaged"))
 } | {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
+_BY = {"pseudo": "policy", "expert": "expert"}
 _SHOWN = 8
 _STYLE = f"""
 body {{ font: 16px/1.55 system-ui, sans-serif; color: {LIGHT.text}; background: {LIGHT.background};
@@ -47,7 +49,7 @@ h1 {{ font-size: 1.7rem; margin-bottom: .2rem; }} h2 {{ font-size: 1.15rem; marg
 .quiet {{ color: {LIGHT.quiet}; }} svg {{ max-width: 100%; height: auto; font-size: 13px; fill: {LIGHT.text}; }}
 table {{ border-collapse: collapse; width: 100%; font-size: .92rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid {LIGHT.line}; }}
-td {{ overflow-wrap: anywhere; white-space: pre-wrap; }}
+td {{ overflow-wrap: anywhere; white-space: pre-wrap; }} td:not(:first-child) {{ overflow-wrap: break-word; }}
 pre {{ background: {LIGHT.surface}; padding: .8rem; overflow-x: auto; font-size: .8rem; }}
 """
 
@@ -100,8 +102,8 @@ def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     for arm in arms:
         one = found[arm]
         sentences.append(
-            f"The {_ARMS[arm]} is right on {one['accuracy']:.1%} of the {found['n']:,} test records "
-            f"(between {one['low']:.1%} and {one['high']:.1%} with 95&nbsp;% confidence)."
+            f"The {_ARMS[arm]} is right on {wording.percent(one['accuracy'])} of the {found['n']:,} test records "
+            f"(between {wording.percent(one['low'])} and {wording.percent(one['high'])} with 95 % confidence)."
         )
     if compared := paired(found, later_round):
         sentences.append(_e(compared))
@@ -137,16 +139,15 @@ def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | N
     parts = [
         "<h2>Propagation: answers to the unlabeled records</h2>",
         f"<p>Model {_e(_shown_model(round_.config.model))}, preset {_e(round_.config.preset)}: every unlabeled record "
-        f"was answered by {len(settings.collaborators)} collaborator{'' if len(settings.collaborators) == 1 else 's'} "
-        f"with up to {settings.k} demonstrations.</p>",
+        f"was answered by {wording.plural(len(settings.collaborators), 'collaborator')} ("
+        f"{_e(', '.join(one.name for one in settings.collaborators))}). {_e(readers.sentence(settings))}</p>",
         *([f"<p>{_e(earned_weights.sentence(weights))}</p>"] if weights else []),
     ]
     if frame.empty:
         return [*parts, "<p>There are no candidates yet.</p>"]
     agreed = int(frame["agreed"].sum())
-    parts.append(
-        f"<p>The collaborators agreed on {agreed:,} of {len(frame):,} records ({agreed / len(frame):.1%}).</p>"
-    )
+    share = wording.percent(agreed / len(frame))
+    parts.append(f"<p>The collaborators agreed on {agreed:,} of {len(frame):,} records ({share}).</p>")
     measure = round_.config.policy.measure
     bins = bin_confidence(frame[measure], frame["agreed"], 40)
     if len(bins):
@@ -169,15 +170,16 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
     if gold := selections.from_gold(store, round_.id, frozen["number"]):
         parts.append(f"<p>{_e(claims.from_gold(gold))}</p>")
     if shares := pseudo_accuracy(task, frame, dict(zip(chosen["record_id"], chosen["answer"], strict=True))):
-        of_kept = "" if shares[1] is None else f", and {shares[1]:.1%} of those kept"
-        parts.append(f"<p>Measured with hidden gold, {shares[0]:.1%} of all candidates are right{of_kept}.</p>")
+        right = f"{wording.percent(shares[0])} of all candidates are right"
+        of_kept = "" if shares[1] is None else f", and {wording.percent(shares[1])} of those kept"
+        parts.append(f"<p>Measured with hidden gold, {right}{of_kept}.</p>")
     if task.closed and len(chosen):
         counts = chosen["answer"].value_counts().head(12)
         parts.append(drawing.bars([class_name(task, str(name)) for name in counts.index], [float(n) for n in counts]))
     if len(chosen):
         shown = chosen.head(_SHOWN)
-        rows = zip(shown["question"].str.slice(0, 300), shown["answer"], shown["origin"], strict=True)
-        parts.append(_table(["Kept records (the first ones)", "Answer", "Origin"], rows))
+        rows = zip(shown["question"].str.slice(0, 300), shown["answer"], shown["origin"].map(_BY), strict=True)
+        parts.append(_table(["Kept records (the first ones)", "Answer", "Kept by"], rows))
     return parts
 
 
@@ -186,7 +188,10 @@ def _reviewed(store: Store, project: projects.Project) -> list[str]:
     standing = history[(history["action"] != "undo") & ~history["undone"]] if len(history) else history
     if standing.empty:
         return []
-    counts = ", ".join(f"{count:,} {_e(action)}" for action, count in standing["action"].value_counts().items())
+    counts = ", ".join(
+        f"{count:,} {wording.DECISION_WORDS[str(action)]}"
+        for action, count in standing["action"].value_counts().items()
+    )
     return ["<h2>Decisions of experts</h2>", f"<p>Decisions that count in this project: {counts}.</p>"]
 
 

@@ -176,7 +176,8 @@ def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: in
             "started."
         )
     if by_expert:
-        gold = f" {from_gold:,} of them were taken from the hidden gold." if from_gold else ""
+        which = "All" if from_gold == by_expert else f"{from_gold:,}"
+        gold = f" {which} of them were taken from the hidden gold." if from_gold else ""
         found.append(
             f"The evolved model also learned from {wording.plural(by_expert, 'answer')} given or confirmed by experts, "
             f"which {_before(later_round)} never saw.{gold} The difference is due to these answers as well as to the "

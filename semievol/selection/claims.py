@@ -6,9 +6,8 @@ Estimated: from calibration records, unless labeled and unlabeled data differ. V
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from semievol import wording
@@ -94,8 +93,8 @@ def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int
         return Tier(title, f"Too few checked records to say; {needed}.", details=tuple(details))
     return Tier(
         title,
-        f"Of the {found.kept:,} answers that the policy keeps, {between} are right, judged from {found.drawn:,} "
-        "checked records.",
+        f"Of the {found.kept:,} answers that the policy keeps before any decision, {between} are right, judged from "
+        f"{found.drawn:,} checked records.",
         (low, high),
         tuple(details),
     )
@@ -141,7 +140,7 @@ def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
         )
     if not kept:
         return Tier(title, "The policy keeps nothing.", details=details)
-    least = math.floor(1000 * (1 - best.most / kept)) / 1000
+    least = 1000 * (kept - best.most) // kept / 1000  # rounded down
     return Tier(
         title,
         f"Of the {kept:,} that you keep, at least {wording.percent(least)} are right, guaranteed with 95 % confidence.",
@@ -175,9 +174,10 @@ def remembered(known_then: Mapping[str, Any] | None, kept: int) -> list[Tier]:
     if found is not None:
         shown.append(estimated(found, alike, known.get("measures", 1), bool(known.get("cross_fitted"))))
     best = known.get("verified")
-    if best is not None and "most" in best:
-        names = (field.name for field in fields(Verified))
-        shown.append(verified(Verified(**{name: best[name] for name in names}), kept, ()))
+    if best is not None:
+        older = {"reviewed": 0, "wrong": 0, "most": best["wrong_at_most"], "fixed": 0, "doubtful": False}
+        named = {field.name: (older | best)[field.name] for field in fields(Verified)}
+        shown.append(replace(verified(Verified(**named), kept, ()), details=()))
     return shown
 
 

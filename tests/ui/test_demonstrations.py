@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.config import load
 from semievol.store.database import Store
-from semievol.ui.demonstrations.demonstrations import read_by
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -57,25 +54,3 @@ def test_another_visit_of_the_page_shows_the_record_seen_last(visit: Callable[..
     app.query_params.pop("record", None)
     app.switch_page("pages/demonstrations.py").run()
     assert _record(app) == "unlabeled-0007"
-
-
-@pytest.mark.parametrize(
-    ("preset", "settings", "says"),
-    [
-        ("studio", [], "Every question is answered without demonstrations. The neighbours' vote counts such records."),
-        (
-            "paper",
-            [],
-            "“warm-up, demonstrations”, “warm-up, shuffled demonstrations, T = 1” and “base, demonstrations” read the "
-            "3 most similar ones before the question; the others answer without them.",
-        ),
-        ("authors_code", [], "With these settings nobody reads demonstrations (k = 0)."),
-        (
-            "studio",
-            ["propagation.k=1", "propagation.justify=true", "propagation.judge.demonstrations=true"],
-            "The judge of disputes reads the most similar one before the question; the others answer without them.",
-        ),
-    ],
-)
-def test_it_is_said_who_reads_the_demonstrations(preset: str, settings: list[str], says: str) -> None:
-    assert read_by(load(preset, assignments=settings).propagation).startswith(says)

@@ -71,7 +71,7 @@ def test_the_counts_add_up_and_are_the_same_in_report_and_pages(visit: Visit, st
     assert counts["by_policy"] + counts["by_expert"] == frozen["size"]
     assert counts["set_aside"] == 2
     page = _plain(visit("selection", project=project.id))
-    assert f"{counts['by_policy']} by the policy, {counts['by_expert']} by an expert" in page
+    assert f"{counts['by_policy']} by the policy alone, {counts['by_expert']} by an expert" in page
     assert f"Left out{counts['left_out']}" in page
     assert "Set aside2" in page
     assert f"{frozen['size']} of 60 candidates kept" in _plain(visit("review", project=project.id))

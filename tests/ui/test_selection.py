@@ -66,7 +66,7 @@ def _answer(app: AppTest, answer: str | None, button: str = "Save answer") -> Ap
 def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: Store, project: Project) -> None:
     app = _part(visit("selection", project=project.id), "blind")
     assert "Not verified yet." in told(app)
-    assert "If 0 of 40 are wrong, at most 2.0 % of the 51 kept and undecided candidates are wrong" in told(app)
+    assert "If 0 of 40 are wrong, at most 2.0 % of the 51 candidates that the policy alone keeps are wrong" in told(app)
     next(field for field in app.number_input if field.label == "Records").set_value(12).run()
     assert "If 0 of 12 are wrong, at most" in told(app)
     press(app, "Start the review")
@@ -452,12 +452,25 @@ def test_the_words_of_a_frozen_selection() -> None:
     assert claims.sentences(None) == []
 
 
+def test_what_was_known_of_a_frozen_selection_is_said_in_the_same_sentences() -> None:
+    found = Evidence(kept=600, drawn=60, wrong=3, low=12, high=61)
+    known: dict[str, Any] = {"estimated": asdict(found), "p_values": {"texts": 0.4}, "measures": 3}
+    known["verified"] = {"review": 1, "wrong_at_most": 7, "outside": 0}  # as older versions stored it
+    estimated, verified_then = claims.remembered(known, 100)
+    assert estimated == claims.estimated(found, ShiftResult(None, {"texts": 0.4}), 3, False)
+    assert "of the 100 that you keep, at least 93.0 % are right" in verified_then.sentence.lower()
+    shifted = claims.remembered({"estimated": asdict(found), "shifted": ["texts"]}, 100)
+    assert shifted[0].sentence.startswith("Cannot be estimated: labeled and unlabeled records differ")
+    assert claims.remembered(None, 100) == []
+
+
 def test_the_estimate_is_one_bar_one_sentence_and_a_fold() -> None:
     found = Evidence(kept=600, drawn=60, wrong=3, low=12, high=61)
     alike = ShiftResult(0.51, {"texts": 0.4})
     tier = claims.estimated(found, alike, 3, False)
     assert tier.sentence == (
-        "Of the 600 answers that the policy keeps, between 89.8 % and 98.0 % are right, judged from 60 checked records."
+        "Of the 600 answers that the policy keeps before any decision, between 89.8 % and 98.0 % are right, judged "
+        "from 60 checked records."
     )
     assert tier.share == pytest.approx((1 - 61 / 600, 1 - 12 / 600))
     shown = evidence._markup(tier)

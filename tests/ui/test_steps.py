@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from semievol.config import Policy
 from semievol.records import Task
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
@@ -119,3 +120,12 @@ def test_new_records_call_for_the_next_round(store: Store) -> None:
     rounds.open_round(store, project.id, state.config_of(project))
     step = steps.next_step(store, project, first, runs.list_runs(store, project.id))
     assert step.name == "look", "another round works with them already"
+
+
+def test_a_selection_frozen_by_an_older_version_is_the_same_where_its_policy_means_the_same() -> None:
+    stored = Policy().model_dump(mode="json")
+    del stored["ungiven"]
+    frozen = [{"number": 1, "size": 5, "origins": {"expert": 1}, "policy": stored}]
+    assert steps.frozen_as_shown(frozen, Policy(), 5, 1)
+    assert not steps.frozen_as_shown(frozen, Policy(ungiven=False), 5, 1)
+    assert not steps.frozen_as_shown([{**frozen[0], "policy": None}], Policy(), 5, 1)

@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from semievol import charts
-from semievol.config import VOTERS, Propagation
 from semievol.errors import UserError
 from semievol.jobs import inference_client, planning
+from semievol.method import readers
 from semievol.records import Demonstration, Record, Task
 from semievol.store.results import results
 from semievol.ui.demonstrations import picker
@@ -28,7 +28,7 @@ def shown(here: Place, task: Task, question: Record) -> None:
         "Its demonstrations",
         "The most similar labeled records, with shared words marked. In a prompt the most similar one comes last.",
     )
-    parts.note(read_by(config.propagation))
+    parts.note(f"{readers.sentence(config.propagation)} “Ask” shows what a model says with them.")
     found = _found(here, question, config.propagation.k)
     if found is None:
         parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
@@ -58,23 +58,6 @@ def shown(here: Place, task: Task, question: Record) -> None:
     _answers(here, question, answers)
     with st.expander("The prompt with these demonstrations" if chosen else "The prompt"):
         st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
-
-
-def read_by(settings: Propagation) -> str:
-    """Which collaborators read the demonstrations before they answer, and what else is done with similar records."""
-    if not settings.k:
-        return "With these settings nobody reads demonstrations (k = 0). “Ask” shows what a model says with them."
-    models = [one for one in settings.collaborators if one.model not in VOTERS]
-    readers = [f"“{one.name}”" for one in models if one.demonstrations]
-    readers += ["the judge of disputes"] if settings.justify and settings.judge.demonstrations else []
-    if not readers:
-        voting = any(one.model == "neighbours" for one in settings.collaborators)
-        votes = " The neighbours' vote counts such records." if voting else ""
-        return f"Every question is answered without demonstrations.{votes} “Ask” shows what a model says with them."
-    count = "the most similar one" if settings.k == 1 else f"the {settings.k} most similar ones"
-    read = f"{formats.series(readers)} {'reads' if len(readers) == 1 else 'read'} {count} before the question"
-    others = "; the others answer without them" if len(models) > sum(one.demonstrations for one in models) else ""
-    return f"{read[0].upper()}{read[1:]}{others}."
 
 
 def _answers(here: Place, question: Record, said: Sequence[tuple[list[int], dict[str, Any]]]) -> None:

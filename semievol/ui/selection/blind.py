@@ -65,7 +65,7 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
         "Review candidates that are drawn at random from those that the policy keeps. " + BLIND,
     )
     if left.empty:
-        parts.note("The policy keeps no undecided candidate, so there is nothing to draw from.")
+        parts.note("Every candidate that the policy keeps is decided on, so there is nothing to draw from.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         most = min(MOST, len(left))
@@ -104,8 +104,8 @@ def promise(size: int, kept: int, prior: tuple[float, float] | None = None) -> s
         share, needed = precision.guarantee(size, 0, kept).share, precision.needed_reviews(0.95, kept)
         more = f" For at most 5 %, review {needed}." if share > 0.05 and needed is not None else ""
     return (
-        f"{after}, at most {formats.percent(share)} of the {kept:,} kept and undecided candidates are wrong "
-        f"(guaranteed with 95 % confidence).{more}"
+        f"{after}, at most {formats.percent(share)} of the {kept:,} candidates that the policy alone keeps are "
+        f"wrong (guaranteed with 95 % confidence).{more}"
     )
 
 

@@ -29,8 +29,8 @@ def numbers(pool: pd.DataFrame, found: Counts) -> None:
         (
             "Kept",
             formats.count(found.kept),
-            f"{formats.percent(found.kept / total)} {of}\n{found.by_policy:,} by the policy, {found.by_expert:,} by an "
-            "expert",
+            f"{formats.percent(found.kept / total)} {of}\n{found.by_policy:,} by the policy alone, "
+            f"{found.by_expert:,} by an expert",
             "Candidates that the policy accepts and no expert set aside, and those that an expert accepted or "
             "corrected.",
         ),

@@ -43,12 +43,12 @@ def choose(here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str) -> N
     """Draws the filter, the preview, and the buttons. kept: whether the policy keeps each candidate of the pool."""
     parts.heading(
         "Decide on many candidates",
-        "Filter the undecided candidates, then decide on all that are found.",
+        "Filter the candidates that nobody has decided on, then decide on all that are found.",
     )
     chosen = _filtered(pool, kept, reserved(state.reviews(here.store, here.round.id)))
     found = pool[chosen].sort_values(measure, kind="stable", na_position="last")
     if found.empty:
-        parts.note("No undecided candidate matches these filters.")
+        parts.note("No candidate without a decision matches these filters.")
     else:
         part = f"; the first {SHOWN} are shown" if len(found) > SHOWN else ""
         parts.note(f"{formats.plural(len(found), 'candidate')} found{part}.")

@@ -94,7 +94,7 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     how: what the answer rests on, where that is no language model.
     """
     top = labelled(title or said.collaborator, chip(said.answer), classes="between")
-    below: list[Node] = [node("num", how)] if how else []
+    below: list[Node] = [node("note", how, tag="p")] if how else []
     spread = distribution(task, record, said)
     if spread:
         below.append(bars(task, record, spread))

@@ -112,7 +112,7 @@ def newest(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def frozen_as_shown(found: Sequence[Mapping[str, Any]], policy: Policy, kept: int, by_expert: int) -> bool:
     """Whether the newest frozen selection holds what is kept now, so that freezing again would do nothing."""
     last = newest(found)
-    if last is None or last["policy"] != policy.model_dump(mode="json"):
+    if last is None or not last["policy"] or Policy.model_validate(last["policy"]) != policy:
         return False
     return (last["size"], (last["origins"] or {}).get("expert", 0)) == (kept, by_expert)
 

@@ -1,0 +1,22 @@
+"""Who reads demonstrations before answering, in a sentence. Knows nothing of what the demonstrations are."""
+
+from __future__ import annotations
+
+from semievol import wording
+from semievol.config import VOTERS, Propagation
+
+
+def sentence(settings: Propagation) -> str:
+    """Which collaborators read the demonstrations, and what else is done with similar records."""
+    models = [one for one in settings.collaborators if one.model not in VOTERS]
+    reading = [f"“{one.name}”" for one in models if one.demonstrations] if settings.k else []
+    if settings.k and settings.justify and settings.judge.demonstrations:
+        reading.append("the judge of disputes")
+    if not reading:
+        voting = any(one.model == "neighbours" for one in settings.collaborators)
+        votes = " The neighbours' vote counts the most similar records." if voting else ""
+        return f"Every question is answered without demonstrations.{votes}"
+    count = "the most similar labeled record" if settings.k == 1 else f"the {settings.k} most similar labeled records"
+    read = f"{wording.series(reading)} {'reads' if len(reading) == 1 else 'read'} {count} before the question"
+    others = "; the others answer without them" if len(models) > sum(one.demonstrations for one in models) else ""
+    return f"{read[0].upper()}{read[1:]}{others}."

@@ -1,0 +1,34 @@
+"""Who is said to read demonstrations."""
+
+from __future__ import annotations
+
+import pytest
+
+from semievol.config import load
+from semievol.method import readers
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "says"),
+    [
+        (
+            "studio",
+            [],
+            "Every question is answered without demonstrations. The neighbours' vote counts the most",
+        ),
+        (
+            "paper",
+            [],
+            "“warm-up, demonstrations”, “warm-up, shuffled demonstrations, T = 1” and “base, demonstrations” read the "
+            "3 most similar labeled records before the question; the others answer without them.",
+        ),
+        ("authors_code", [], "Every question is answered without demonstrations."),
+        (
+            "studio",
+            ["propagation.k=1", "propagation.justify=true", "propagation.judge.demonstrations=true"],
+            "The judge of disputes reads the most similar labeled record before the question; the others",
+        ),
+    ],
+)
+def test_it_is_said_who_reads_the_demonstrations(preset: str, settings: list[str], says: str) -> None:
+    assert readers.sentence(load(preset, assignments=settings).propagation).startswith(says)
