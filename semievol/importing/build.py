@@ -231,15 +231,18 @@ def check_tables(
     traces = tracer.traces()
     accepted = Records(parts, traces.digests)
     edited = _edited(accepted, traces.spelled, before, watch)
+    found = check(task, accepted, traces, edited, _added(parts))
+    again = next((finding.leaves for finding in found if finding.kind == "already_there"), _added([]))
     findings = [
         *doubts(tables, mapping, task),
-        *check(task, accepted, traces, edited, _added(parts)),
+        *found,
         *reading.findings(),
-        *_duplicate_ids(parts),
+        *_duplicate_ids(parts, again),
         *_piped_options(tables, mapping),
         *_ignored_gold(tables, mapping, hide_gold),
     ]
-    findings = [finding.located({split: one.name for split, one in report.items()}) for finding in findings]
+    names, files = ({split: one.name for split, one in read.items()} for read in (report, tables))
+    findings = [one.located(files if one.kind == "already_there" else names) for one in findings]
     hides_gold = hide_gold or "unlabeled" in earlier
     sizes, found_base = traces.sizes, reading.form.base
     return Imported(tables, mapping, task, accepted, sizes, report, findings, hides_gold, found_base, edited)
@@ -270,7 +273,13 @@ def _edited(records: Records, spelled: np.ndarray, before: Imported | None, watc
     return small_edits(records, spelled, watch)
 
 
-def _duplicate_ids(parts: Iterable[AcceptedRows]) -> Iterator[Finding]:
+def _duplicate_ids(parts: Sequence[AcceptedRows], again: np.ndarray) -> Iterator[Finding]:
+    """again: positions of records that another finding leaves out; of course they have the ids of the first ones."""
+    starts = np.cumsum([0, *(len(part.places) for part in parts)])
+    left = {
+        id(part): set(part.table.numbers[part.places[again[(again >= low) & (again < high)] - low]].tolist())
+        for part, low, high in zip(parts, starts[:-1], starts[1:], strict=True)
+    }
     named = [part for part in parts if part.mapping.id in part.table.columns]
     if not named:
         return
@@ -279,18 +288,18 @@ def _duplicate_ids(parts: Iterable[AcceptedRows]) -> Iterator[Finding]:
     several = pa.array(counted.field(1).to_numpy() > 1)
     repeated = set(counted.field(0).filter(several).to_pylist()) - {None, ""}
     seen: set[str | None] = set()
-    again = []
+    twice = []
     for part in named if repeated else ():
         for number, (value,) in part.table.walk([str(part.mapping.id)]):
-            if value in seen:
-                again.append((part.split, number, value))
+            if value in seen and number not in left[id(part)]:
+                twice.append((part.split, number, value))
             elif value in repeated:
                 seen.add(value)
-    if again:
-        examples = tuple(example(*one) for one in again[:SHOWN])
-        what = f"Ids that an earlier row already has: {len(again):,}."
-        counts = Counter(split for split, _, _ in again)
-        yield Finding("duplicate_ids", len(again), what, "Give every row its own id.", examples, counts)
+    if twice:
+        examples = tuple(example(*one) for one in twice[:SHOWN])
+        what = f"Ids that an earlier row already has: {len(twice):,}."
+        counts = Counter(split for split, _, _ in twice)
+        yield Finding("duplicate_ids", len(twice), what, "Give every row its own id.", examples, counts)
 
 
 def _piped_options(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:

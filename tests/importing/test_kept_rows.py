@@ -101,7 +101,7 @@ def test_a_record_that_is_added_again_is_left_out_but_not_one_with_another_answe
     found = check_tables(labeled(), TEXTS, TASK, kept=before)
     again = next(one for one in found.findings if one.kind == "already_there")
     assert (again.count, again.taken) == (1, True)
-    assert again.where == "labeled (version 1 and labeled.csv)"
+    assert again.where == "labeled (labeled.csv)"
     kinds = {one.kind: one.count for one in found.findings}
     assert kinds["conflicting_labels"] == 2
     assert kinds["duplicates"] == 1, "the one with another answer"
@@ -111,3 +111,12 @@ def test_a_record_that_is_added_again_is_left_out_but_not_one_with_another_answe
         *(("A leak", "water"), ("A crack", "roads")),
     ]
     assert left.report["labeled"].as_dict()["removed"] == 1
+
+
+def test_records_that_are_there_already_are_not_also_said_to_repeat_their_ids() -> None:
+    before = old("labeled", ("A hole", "roads", None), ("A leak", "water", None))
+    new = labeled(b"text,team,nr\nA hole,roads,mine-0\nA crack,roads,mine-1\n")
+    found = check_tables(new, Mapping("text", "team", id="nr"), TASK, kept=before)
+    assert {one.kind: one.count for one in found.findings}["already_there"] == 1
+    twice = next(one for one in found.findings if one.kind == "duplicate_ids")
+    assert (twice.count, twice.examples[0]["value"]) == (1, "mine-1")

@@ -520,7 +520,7 @@ def test_a_part_of_the_records_again_removes_none_and_adds_none(visit: Callable[
     assert "Every record of the new unlabeled file is in version 1 already; none is new." in told(app)
     assert _joining(app, "unlabeled") == carried_over.ADD
     assert "Already in the version in use: 4 records." in told(app)
-    assert "In unlabeled (version 1 and unlabeled.csv)" in told(app)
+    assert "In unlabeled (unlabeled.csv)" in told(app)
     assert "Added to the 12 unlabeled records of version 1: 0. Version 2 will have 12." in told(app)
 
 
