@@ -29,7 +29,8 @@ from semievol.jobs.summary import summary
 from semievol.records import STAGES, Kind, Split
 from semievol.store.data import projects
 from semievol.store.database import Store, open_store
-from semievol.store.runs import rounds, runs
+from semievol.store.runs import claims, rounds, runs
+from semievol.store.schema import ACTIVE
 
 log = logging.getLogger("semievol")
 
@@ -128,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
     option("--selection", type=_id, metavar="N", help="number of the frozen selection to fine-tune on")
     option("--resume", type=_id, metavar="RUN", help="continue this stopped or failed run")
+    option = verb("stop", _stop, "stop a run at its next safe point; what is finished is kept").add_argument
+    option("run", type=_id, metavar="RUN")
     option = verb("status", _status, "list projects, or show the runs of a project, or one run").add_argument
     option("subject", nargs="?", metavar="PROJECT | RUN")
     option = verb("export", _export, "write results to a file or folder").add_argument
@@ -290,6 +293,18 @@ def _as_text(result: dict[str, Any]) -> str:
     if result["error"]:
         lines.append(f"  {result['error']['what']} {result['error']['remedy']}")
     return "\n".join(lines)
+
+
+def _stop(store: Store, chosen: argparse.Namespace) -> _Outcome:
+    claims.settle(store)  # a run whose worker died has ended
+    before = runs.get_run(store, chosen.run)
+    if before.status not in ("queued", *ACTIVE):
+        raise UserError(f"Run {before.id} is {before.status}.", "stop", "Only a queued or running run can be stopped.")
+    launch.stop(store, before.id)
+    after = runs.get_run(store, before.id)
+    done = "It stops at the next safe point; what is finished is kept." if after.status in ACTIVE else ""
+    result = {"run": after.id, "before": before.status, "status": after.status}
+    return 0, result, f"Run {after.id} is {after.status}. {done}".strip()
 
 
 def _status(store: Store, chosen: argparse.Namespace) -> _Outcome:

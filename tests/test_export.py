@@ -13,6 +13,7 @@ import openpyxl
 import pytest
 
 from semievol.config import Policy, load
+from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export import FORMS, export
 from semievol.export.files import safe_cell, table, whole
@@ -124,6 +125,14 @@ def test_training_data_in_the_form_of_alpaca(world: World, tmp_path: Path, name:
 def test_training_data_in_the_form_of_sharegpt(world: World, tmp_path: Path) -> None:
     [first, *_] = lines(world.export("training", tmp_path / "t.sharegpt.jsonl"))
     assert [turn["from"] for turn in first["conversations"]] == ["human", "gpt"]
+
+
+def test_training_data_says_which_examples_were_too_long_to_be_trained_on(world: World, tmp_path: Path) -> None:
+    assert "trained_on" not in lines(world.export("training", tmp_path / "before.jsonl"))[0]
+    StoreJournal(world.store, world.run).selection()  # the run tunes on it
+    checkpoints.seal(world.adapter(), {checkpoints.LEFT_OUT: ["l1", "u2"]})
+    rows = lines(world.export("training", tmp_path / "t.jsonl"))
+    assert [row["record_id"] for row in rows if not row["trained_on"]] == ["l1", "u2"]
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.alpaca.json", "t.sharegpt.jsonl", "t.csv", "t.parquet", "t.xlsx"])

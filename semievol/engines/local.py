@@ -159,8 +159,11 @@ class LocalEngine:
         complete = checkpoints.fault(finished) is None
         if complete and checkpoints.about(finished).get(checkpoints.FINGERPRINT) == fingerprint:
             return str(finished)
-        rows, measured = self.base.chat.turns(examples), self.base.chat.turns(held_out)
-        return loop.train(self.base, rows, measured, setup, fingerprint, metric, progress, stopping)
+        chat = self.base.chat
+        rows, measured = chat.turns(examples), chat.turns(held_out)
+        long = [] if len(rows) == len(examples) else [e for e in examples if not chat.fits(e.messages, (e.answer,), 0)]
+        left_out = [example.record_id for example in long]
+        return loop.train(self.base, rows, measured, setup, fingerprint, metric, progress, stopping, left_out=left_out)
 
     def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
         """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
 
 from semievol.config import MEASURES
 from semievol.engines.models import tokenizer
+from semievol.engines.training import checkpoints
 from semievol.errors import UserError
 from semievol.export.files import Row
+from semievol.importing.forms.unfolding import EARLIER
 from semievol.method.conversations import tune_examples
 from semievol.method.protocols import Plan
-from semievol.records import STAGES, Example, Record
+from semievol.records import STAGES, Example, Record, pairs_of
 from semievol.store.data import projects, versions
 from semievol.store.data.records import load_records
 from semievol.store.database import Store
 from semievol.store.decisions import selections
-from semievol.store.results import results
+from semievol.store.results import outcomes, results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 
@@ -34,6 +36,7 @@ _PAGE = 500
 def candidates(store: Store, round_: Round) -> list[Row]:
     """Every pool record: question, options, final answer, agreement, measures, collaborators' answers, decision."""
     records = _records(store, round_)
+    talks = any(record.earlier for record in records.values())
     names = [collaborator.name for collaborator in round_.config.propagation.collaborators]
     rows: list[Row] = []
     total = 1
@@ -41,7 +44,7 @@ def candidates(store: Store, round_: Round) -> list[Row]:
         page, total = results.candidates_page(store, round_.id, sort="record", offset=len(rows), limit=_PAGE)
         for record_id, found in page.iterrows():
             record = records[str(record_id)]
-            row = _about(record) | {
+            row = _about(record, talks) | {
                 name: _plain(found[name]) for name in ("answer", "agreed", "justified", "exactness")
             }
             row |= {measure: _plain(found[measure]) for measure in MEASURES}
@@ -56,20 +59,25 @@ def candidates(store: Store, round_: Round) -> list[Row]:
 def selection(store: Store, project: projects.Project, round_: Round, number: int) -> list[Row]:
     """The answers of a frozen selection, each with its passport."""
     records = _records(store, round_)
-    return [_about(records[i]) | passport for i, passport in _passports(store, project, round_, number).items()]
+    talks = any(record.earlier for record in records.values())
+    found = _passports(store, project, round_, number)
+    return [_about(records[i], talks) | passport for i, passport in found.items()]
 
 
 def training(store: Store, project: projects.Project, round_: Round, number: int, form: str) -> list[Row]:
     """The labeled records (without calibration) and the accepted answers of a frozen selection, as examples of a
-    fine-tuning. form: one of `FORMS`."""
+    fine-tuning. Where some were too long to be trained on, a column says which. form: one of `FORMS`."""
     if form not in FORMS:
         raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
     found, passports = pairs(store, project, round_, number), _passports(store, project, round_, number)
+    left_out = _left_out(store, _runs(store, project, round_, number), number)
+    talks = any(record.earlier for record, _ in found)
     gold: Row = {"origin": "gold", "project": project.name, "round": round_.place, "selection": number}
     return [
         FORMS[form](example)
-        | _about(record)  # columns from here on are read by the Studio's own import; other trainers ignore them
+        | _about(record, talks)  # columns from here on are read by the Studio's own import; other trainers ignore them
         | {"answer": example.answer, "origin": example.origin}
+        | ({"trained_on": record.id not in left_out} if left_out else {})
         | {"passport": passports.get(record.id, gold | {"content_hash": record.content_hash})}
         for record, example in found
     ]
@@ -105,10 +113,10 @@ def caveat(store: Store, project: projects.Project, round_: Round, number: int) 
     )
 
 
-def _about(record: Record) -> Row:
-    """The first columns of every table of records."""
+def _about(record: Record, talks: bool = False) -> Row:
+    """The first columns of every table of records. talks: whether some of them have earlier turns."""
     row = {"record_id": record.id, "source_id": record.source_id, "question": record.question}
-    return row | {"options": list(record.options)}
+    return row | {"options": list(record.options)} | ({EARLIER: pairs_of(record.earlier)} if talks else {})
 
 
 def _passports(store: Store, project: projects.Project, round_: Round, number: int) -> dict[str, Row]:
@@ -146,6 +154,16 @@ def _runs(store: Store, project: projects.Project, round_: Round, number: int) -
     return sorted((r for r in runs.list_runs(store, project.id) if r.round_id == round_.id), key=other)
 
 
+def _left_out(store: Store, found: Sequence[runs.Run], number: int) -> frozenset[str]:
+    """Ids of records that the newest run that tuned on the selection could not train on, as its adapter notes them."""
+    tuned = (outcomes.run_adapter(store, run.id) for run in found if run.selection_used == number)
+    adapter = next(filter(None, tuned), None)
+    try:
+        return frozenset(checkpoints.about(Path(adapter)).get(checkpoints.LEFT_OUT, ()) if adapter else ())
+    except (OSError, ValueError):
+        return frozenset()  # the adapter was deleted
+
+
 def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
     """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
     else as the model's files have them. None where these are not on this machine."""
@@ -166,13 +184,16 @@ def _chat(example: Example) -> Row:
 
 def _alpaca(example: Example) -> Row:
     system, user = _system_and_user(example)
-    return {"instruction": user, "input": "", "output": example.answer, "system": system}
+    said = [turn for turn in example.messages[:-1] if turn.role != "system"]
+    history = [[one.content, other.content] for one, other in zip(said[::2], said[1::2], strict=False)]
+    return {"instruction": user, "input": "", "output": example.answer, "system": system, "history": history}
 
 
 def _sharegpt(example: Example) -> Row:
-    system, user = _system_and_user(example)
-    turns = [{"from": "human", "value": user}, {"from": "gpt", "value": example.answer}]
-    return {"conversations": turns, "system": system}
+    names = {"user": "human", "assistant": "gpt"}
+    turns = [{"from": names[turn.role], "value": turn.content} for turn in example.messages if turn.role in names]
+    turns.append({"from": "gpt", "value": example.answer})
+    return {"conversations": turns, "system": _system_and_user(example)[0]}
 
 
 FORMS: dict[str, Callable[[Example], Row]] = {"chat": _chat, "alpaca": _alpaca, "sharegpt": _sharegpt}

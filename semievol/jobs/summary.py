@@ -42,11 +42,13 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
 
 
 def notes(store: Store, run_id: int) -> list[str]:
-    """The run's events as sentences, each one once: a resumed run repeats those of its earlier attempts."""
+    """The run's events as sentences, each one once: a resumed run repeats those of its earlier attempts. What ended the
+    run is its error, not a note."""
     sentences = (
         f"{event.stage}: {event.text}" if event.stage else event.text for event in progress.events(store, run_id)
     )
-    return list(dict.fromkeys(sentences))
+    error = runs.get_run(store, run_id).error
+    return [one for one in dict.fromkeys(sentences) if error is None or one != error["what"]]
 
 
 def _stages(store: Store, run_id: int) -> dict[str, dict[str, float] | None]:

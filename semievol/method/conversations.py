@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from semievol.config import Collaborator
 from semievol.errors import UserError
@@ -72,24 +72,27 @@ def ask_of(
 
 @dataclass
 class TooLong:
-    """Counts the questions of a stage that are too long for the model; reported once, at the end of the stage."""
+    """The records of a stage whose question is too long for the model, however often each was asked; reported once, at
+    the end of the stage."""
 
-    shortened: int = 0
-    unread: int = 0
+    shortened: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
 
     def count(self, asks: Iterable[Ask]) -> None:
         for ask in asks:
-            self.unread += ask.too_long
-            self.shortened += bool(ask.left_out) and not ask.too_long
+            if ask.too_long:
+                self.unread.add(ask.record_id)
+            elif ask.left_out:
+                self.shortened.add(ask.record_id)
 
     def report(self, journal: Journal, stage: str) -> None:
-        for count, fault in (
-            (self.shortened, "with all demonstrations: the least similar ones were left out."),
+        for records, fault in (
+            (self.shortened - self.unread, "with all demonstrations: the least similar ones were left out."),
             (self.unread, "even without demonstrations, and got no answer."),
         ):
-            if count:
-                questions = "1 question was" if count == 1 else f"{count:,} questions were"
-                journal.event(stage, f"{questions} too long for the model {fault}")
+            if records:
+                were = "1 record was" if len(records) == 1 else f"{len(records):,} records were"
+                journal.event(stage, f"{were} too long for the model {fault}")
 
 
 def answer_chunk(
@@ -253,6 +256,7 @@ def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: li
     if not examples:
         raise UserError("There is nothing to train on.", stage, "Add labeled records or accept more candidates.")
     settings = plan.config.propagation.warm_up if stage == "warm_up" else plan.config.tune
+    _report_untrained(engine, journal, stage, examples)
     held_out = [_example(plan, r, r.answer, "gold", engine.control_tokens) for r in plan.calibration]
     return engine.train(
         examples,
@@ -262,3 +266,14 @@ def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: li
         stopping=journal.stopping,
         held_out=held_out,
     )
+
+
+def _report_untrained(engine: Engine, journal: Journal, stage: str, examples: Sequence[Example]) -> None:
+    """Notes how many examples the engine leaves out, because they are too long for the model."""
+    long = [one for one in examples if not engine.fits(Ask(one.record_id, stage, "base", one.messages, (one.answer,)))]
+    if long:
+        gold = sum(one.origin == "gold" for one in long)
+        parts = [(gold, "labeled"), (len(long) - gold, "accepted")]
+        which = " and ".join(f"{count:,} {words}" for count, words in parts if count)
+        were = "1 example is" if len(long) == 1 else f"{len(long):,} examples are"
+        journal.event(stage, f"{were} too long for the model and not trained on ({which}), of {len(examples):,}.")

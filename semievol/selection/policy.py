@@ -121,7 +121,7 @@ class Cut:
         policy, parts = self.policy, self._parts
         ranked = [part.place[part.place < NEVER] for part in parts]
         if not sum(place.size for place in ranked):
-            return f"No candidate has an answer with a value of {policy.measure}."
+            return self._none_may()
         if any(part.rule.kind == "target_precision" for part in parts):
             target = max(part.rule.value for part in parts if part.rule.kind == "target_precision")
             needed = precision.needed_reviews(target)
@@ -134,6 +134,29 @@ class Cut:
             best = min(int(place.min()) for place in ranked if place.size)
             return f"The {best} most confident candidates have the same value and can only be kept together."
         return f"The value of every candidate is above the threshold {policy.rule.value:g}."
+
+    def _none_may(self) -> str:
+        """Why not one candidate may be accepted: how many of them for which reason, each counted once."""
+        frame, measure = self.frame, self.policy.measure
+        left = np.ones(len(frame), dtype=bool)
+        counts = []
+        for concerned, words in (
+            (frame["flagged"].to_numpy(), "with a text that could steer the model"),
+            (frame["answer"].isna().to_numpy(), "without an answer"),
+            (self._ungiven(), "with an answer that no collaborator gave"),
+            (frame[measure].isna().to_numpy(), f"without a value of {measure}"),
+        ):
+            if number := int((left & concerned).sum()):
+                counts.append(f"{number:,} {words}")
+            left &= ~concerned
+        if not counts:
+            return "There are no candidates."
+        return f"None of the {len(frame):,} candidates may be accepted: {', '.join(counts)}."
+
+    def _ungiven(self) -> np.ndarray:
+        """Candidates that the policy may not accept because no collaborator gave their answer."""
+        given = self.frame["given"].to_numpy() if "given" in self.frame else np.ones(len(self.frame), dtype=bool)
+        return ~given & (not self.policy.ungiven)
 
     def evidence(self, measures_tried: int = 1) -> Evidence | None:
         """Bounds on the number wrong among what the policy keeps, by the band (docs/evidence.md, Many

@@ -79,10 +79,12 @@ def test_gradients_of_a_packed_batch_are_those_of_its_examples_alone(engine):
         assert torch.allclose(gradient, apart[name], atol=1e-4 * float(apart[name].abs().max())), name
 
 
-def test_an_example_beyond_the_context_is_left_out_whole(engine):
+def test_an_example_beyond_the_context_is_left_out_whole_and_noted_with_the_adapter(engine, tmp_path):
     long = examples(1)[0]
     long = type(long)("long", (*long.messages[:1], type(long.messages[0])("user", "leaks " * 1100)), "waste", "gold")
     assert len(engine.base.chat.turns([long, *examples(2)])) == 2
+    folder, _ = train(engine, training(tmp_path, minimum_steps=1, epochs=0.1), taught=[long, *examples(2)])
+    assert checkpoints.about(folder)[checkpoints.LEFT_OUT] == ["long"]
 
 
 def test_every_pass_shows_every_example_once_in_batches_of_like_length():

@@ -21,6 +21,7 @@ from semievol.cli import main
 from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store
 from semievol.store.runs import rounds, runs
+from tests.exported import World
 from tests.importing.files import xlsx_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -346,6 +347,17 @@ def test_an_import_tells_what_it_took_and_strict_can_be_answered(tmp_path: Path,
     ]
     again = semievol(tmp_path / "home", *words[:-2], "Again", "--no-header", "--labels", "no,yes")
     assert "quotes_literal" in [one["kind"] for one in again["findings"]]
+
+
+def test_a_run_is_stopped_and_a_waiting_one_cancelled(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    waiting = runs.enqueue(world.store, world.round.id, world.config)
+    asked = semievol(tmp_path, "stop", str(world.run.id))
+    assert asked == {"run": world.run.id, "before": "running", "status": "stopping"}
+    assert semievol(tmp_path, "stop", str(waiting.id))["status"] == "cancelled"
+    said = semievol(tmp_path, "stop", str(waiting.id), expect=2)["said"]
+    assert f"Run {waiting.id} is cancelled. Only a queued or running run can be stopped." in said
+    semievol(tmp_path, "stop", "99", expect=2)
 
 
 def test_an_instruction_comes_with_an_import_and_can_be_changed(tmp_path: Path, files: dict[str, Path]) -> None:

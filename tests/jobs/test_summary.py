@@ -91,3 +91,14 @@ def test_what_the_run_said_is_told_once_however_often_it_was_resumed(store: Stor
         "respond: One question was too long.",
         "select: No candidate is accepted.",
     ]
+
+
+def test_what_ended_a_run_is_its_error_and_no_note_besides(store: Store) -> None:
+    project = projects.create_project(store, "Broken", Task("text"))
+    versions.store_version(store, project.id, [Record("l0", "a?", (), "b", "labeled")], {}, [], [], Task("text"))
+    round_ = rounds.open_round(store, project.id, load("studio"))
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
+    error = {"what": "The model cannot be loaded.", "where": "model", "remedy": "Choose another."}
+    claims.finish(store, run.id, run.attempt, "failed", error=error)
+    told = summary(store, run.id)
+    assert (told["error"], told["notes"]) == (error, [])

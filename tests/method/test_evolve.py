@@ -141,7 +141,7 @@ def test_what_the_model_cannot_read_loses_its_least_similar_demonstrations(plan:
     question = next(record.question for record in plan.labeled if record.id == nearest)
     assert shown[victim.id][-3].content.startswith(question), "the nearest stays, beside the question"
     told = [text for stage, text in journal.events if stage == "respond"]
-    assert [text.split(" for ")[0] for text in told] == ["3 questions were too long"]
+    assert [text.split(" for ")[0] for text in told] == ["1 record was too long"]
     assert journal.merged[victim.id].answer in TASK.labels
 
 
@@ -163,7 +163,7 @@ def test_what_the_model_cannot_read_at_all_goes_unanswered_and_the_rest_goes_on(
     assert victims[0].id not in journal.frozen.answers
     assert journal.evaluation["n"] == len(plan.test), "an unread test record counts, as wrong"
     assert {(stage, text.split(" was")[0].split(" were")[0]) for stage, text in journal.events} == {
-        ("respond", "4 questions"), ("evaluate", "6 questions"),
+        ("respond", "1 record"), ("evaluate", "1 record"),
     }  # fmt: skip
 
 
@@ -384,3 +384,13 @@ def test_votes_are_taken_once_and_again_where_the_labeled_records_changed(plan: 
     assert journal.kept["respond"] == before
     evolve(replace(voting, labeled=plan.labeled[1:]), FakeEngine(), journal, until="respond")
     assert len(journal.kept["respond"]) == 2 * len(before)
+
+
+def test_examples_that_the_model_cannot_read_are_counted_where_they_are_not_trained_on(plan: Plan) -> None:
+    far = replace(plan.labeled[2], question="endless " * 500)
+    cramped = replace(plan, labeled=[far if r.id == far.id else r for r in plan.labeled])
+    journal = MemoryJournal(cramped)
+    evolve(cramped, FakeEngine(reads=1500), journal, until="warm_up")
+    total = len(plan.labeled)
+    said = f"1 example is too long for the model and not trained on (1 labeled), of {total}."
+    assert journal.events == [("warm_up", said)]

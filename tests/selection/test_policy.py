@@ -100,6 +100,18 @@ def test_absent_values_and_missing_answers_are_never_accepted() -> None:
     assert "token_entropy" in Cut(fraction(1.0, measure="token_entropy"), frame).reason()
 
 
+def test_where_none_may_be_accepted_every_reason_is_counted_once() -> None:
+    values = [0.1, 0.2, 0.3, np.nan, 0.4, 0.5]
+    flags = {"flagged": [True, True, False, False, False, False], "given": [True] * 4 + [False] * 2}
+    frame = table(values, answer=["A", None, None, "A", "A", "A"], **flags)
+    said = Cut(fraction(1.0, ungiven=False), frame).reason()
+    assert said == (
+        "None of the 6 candidates may be accepted: 2 with a text that could steer the model, 1 without an answer, "
+        "2 with an answer that no collaborator gave, 1 without a value of answer_nll."
+    )
+    assert Cut(fraction(1.0), table([])).reason() == "There are no candidates."
+
+
 def test_the_share_counts_all_records_also_those_without_a_value() -> None:
     assert len(kept(fraction(0.5), table([0.1, 0.2, np.nan, np.nan]))) == 2
 
