@@ -28,6 +28,9 @@ NAME, RECORDS = "Label Studio", "tasks.json"
 _ANSWER, _INSTEAD, _QUESTION, _EARLIER, _CHOICES = "answer", "instead", "question", "earlier", "choices"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold."""
+_FIELD, _NO_FIELD = re.compile(r"\$(?=\w)"), "$\u200b"
+"""A dollar sign before a letter or digit begins the name of a field, which Label Studio replaces, also in choices. With
+a space of no width after it, it looks the same and stays."""
 
 
 def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
@@ -46,10 +49,9 @@ def config(task: Task, turns: bool = False) -> str:
     elif _in_data(task):
         answers = [f'  <Choices name="{_ANSWER}" {to} choice="single" value="${_CHOICES}"/>']
     else:
-        labels = [f"    <Choice value={_attribute(label)}/>" for label in task.labels]
+        labels = [f"    <Choice value={_attribute(_shown(label))}/>" for label in task.labels]
         answers = [f'  <Choices name="{_ANSWER}" {to} choice="single">', *labels, "  </Choices>"]
-    # A value that begins with a dollar sign would be taken for the name of a field.
-    header = [f"  <Header value={_attribute(f'Task: {task.instruction}')}/>"] if task.instruction else []
+    header = [f"  <Header value={_attribute(_shown(task.instruction))}/>"] if task.instruction else []
     instead = [f'    <Choice value="{words}"/>' for words in INSTEAD]
     header += [f'  <Text name="{_EARLIER}" value="${_EARLIER}"/>'] if turns else []
     lines = [*header, f'  <Text name="{_QUESTION}" value="${_QUESTION}"/>', *answers]
@@ -86,7 +88,7 @@ def returned(found: Json) -> Returned:
 
 def _task(task: Task, suggestion: Suggestion, turns: bool) -> Json:
     record = suggestion.record
-    shown = choices(task, record)
+    shown = {answer: _shown(text) for answer, text in choices(task, record).items()}
     data: Json = {_QUESTION: record.question, **marks(suggestion)}
     if turns:
         data[_EARLIER] = conversation(record.earlier)
@@ -108,6 +110,10 @@ def _in_data(task: Task) -> bool:
     return task.kind == "multiple_choice" or any(_NO_XML.search(label) for label in task.labels)
 
 
+def _shown(text: str) -> str:
+    return _FIELD.sub(_NO_FIELD, text)
+
+
 def _attribute(text: str) -> str:
     return quoteattr(_NO_XML.sub("\ufffd", text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
@@ -120,7 +126,7 @@ def _voice(annotator: object, said: dict[str, list[str | None]]) -> list[Voice]:
         return [Voice(_name(annotator), instead)]
     if None in said[_ANSWER]:
         return [Voice(_name(annotator), "answer")]
-    answer = "\n".join(text for text in said[_ANSWER] if text)
+    answer = "\n".join(text for text in said[_ANSWER] if text).replace(_NO_FIELD, "$")
     return [Voice(_name(annotator), "answer", answer)] if answer.strip() else []
 
 

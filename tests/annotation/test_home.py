@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
+from semievol.annotation import label_studio
 from semievol.annotation.home import Home, compared, verdicts
-from semievol.annotation.passing import Returned, Said, Voice
+from semievol.annotation.passing import Returned, Said, Suggestion, Voice
 from semievol.annotation.tools import read
 from semievol.errors import UserError
 from semievol.records import Action, Decision, Record, Task, content_hash
@@ -165,6 +167,18 @@ def test_several_choices_are_no_answer() -> None:
 def test_a_number_of_many_digits_breaks_nothing() -> None:
     found = f'{{"data": {{"record_id": "u1"}}, "annotations": [], "id": {"9" * 5_000}}}'
     assert [one.record_id for one in read([found], "export.json").returned] == ["u1"]
+
+
+def test_label_studio_finds_no_name_of_a_field_in_our_texts() -> None:
+    """It replaces `$name` in the configuration and in choices, as was seen with version 1.23."""
+    task = Task("classification", ("5 $", "$5"), "Pay $5 or <more>.")
+    files = label_studio.files(task, [Suggestion(RECORD, "$5")])
+    assert not re.search(r"\$(?!question)\w", files["labeling_config.xml"].decode())
+    assert "or &lt;more&gt;." in files["labeling_config.xml"].decode()
+    (sent,) = json.loads(files["tasks.json"])
+    back = sent | {"annotations": [{"completed_by": 1, "result": sent["predictions"][0]["result"]}]}
+    (verdict,) = verdicts(task, {RECORD.id: RECORD}, read([json.dumps(back)], "export.json").returned).verdicts
+    assert (verdict.action, verdict.answer) == ("accept", "$5")
 
 
 def test_drafts_in_argilla_say_nothing_yet() -> None:
