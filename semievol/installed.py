@@ -62,9 +62,14 @@ MODELS: dict[str, Package] = {SMOLLM2.name: SMOLLM2}
 EMBEDDERS: dict[str, Package] = {MINILM.name: MINILM}
 
 
+def named_model() -> str | None:
+    """The model that whoever started the program named for new projects, if any."""
+    return os.environ.get(MODEL_VARIABLE) or None
+
+
 def default_model() -> str:
     """The model of a new project: the operator's, else `smollm2` if it is installed, else `starter`."""
-    return os.environ.get(MODEL_VARIABLE) or (SMOLLM2.name if SMOLLM2.there else STARTER)
+    return named_model() or (SMOLLM2.name if SMOLLM2.there else STARTER)
 
 
 def default_embedder() -> str:

@@ -186,7 +186,7 @@ def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
     """The shell command that repeats `run` on the same data with the same settings."""
     round_ = rounds.get_round(store, run.round_id)
     words = ["python", "-m", "semievol", "run", project.name, "--preset", run.config.preset]
-    words += [f"--set={key}={value}" for key, value in _differences(run.config)]
+    words += [f"--set={key}={value}" for key, value in differences(run.config)]
     if run.first != "warm_up":
         words += ["--round", str(round_.id)]
     elif round_.parent_id is not None:
@@ -199,7 +199,7 @@ def command_line(store: Store, project: projects.Project, run: runs.Run) -> str:
     return shlex.join(words)
 
 
-def _differences(config: Config) -> list[tuple[str, str]]:
+def differences(config: Config) -> list[tuple[str, str]]:
     """Settings that differ from their preset as (dotted key, YAML value on one line).
 
     Model and embedder are always among them: another machine may have other ones by default.

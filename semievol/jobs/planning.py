@@ -50,7 +50,7 @@ def open_round(
         raise UserError("The project has no data yet.", project.name, "Import labeled and unlabeled records first.")
     check_model(config.model)
     suitability.check_embedder(config.propagation.embedder)
-    config = _of_version(store, project.version_id, config, parent_id is not None)
+    config = of_version(store, project.version_id, config, parent_id is not None)
     adapter = None
     if parent_id is not None:
         if rounds.get_round(store, parent_id).project_id != project.id:
@@ -78,7 +78,7 @@ def config_to_run(store: Store, project: projects.Project, config: Config, paren
     adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
     if project.version_id is None:
         return config
-    config = _of_version(store, project.version_id, config, parent_id is not None)
+    config = of_version(store, project.version_id, config, parent_id is not None)
     found = rounds.find_round(store, project.id, config, parent_id, adapter)
     while found is not None and outcomes.came_finished(store, found.id):
         config = config.model_copy(update={"seed": (config.seed + 1) % 2**32})
@@ -115,7 +115,7 @@ def check_model(name: str) -> None:
         suitability.suitable(name)
 
 
-def _of_version(store: Store, version_id: int, config: Config, later_round: bool) -> Config:
+def of_version(store: Store, version_id: int, config: Config, later_round: bool) -> Config:
     """`suited` to the records of a dataset version. These are read only if the settings depend on them."""
     propagation = config.propagation
     if propagation.weighting != "auto" and not any(c.model in VOTERS for c in propagation.collaborators):

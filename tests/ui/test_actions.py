@@ -109,13 +109,14 @@ def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None
 
 def test_what_would_only_repeat_a_run_is_said_to_before_it_is_started(visit: Visit, store: Store) -> None:
     project = made.with_results(store)
-    words = told(visit("training", project=project.id))
+    app = visit("training", project=project.id)
+    words = told(app)
     same = "Run 1 did this with the same seed (0), so the numbers will be the same"
     assert f"Run everything: {same}, unless decisions were made since. Another seed gives others." in words
     assert "Fine-tune: Run 1" not in words, "its span is another one"
     assert f"Run everything: {same}" in told(visit("overview", project=project.id))
-    projects.update_project(store, project.id, settings=project.settings | {"seed": 1})
-    assert same not in told(visit("training", project=project.id))
+    app.number_input(key="form_seed").set_value(1).run()
+    assert same not in told(app)
 
 
 def test_a_button_that_would_do_nothing_is_disabled_and_says_why(visit: Visit, store: Store) -> None:

@@ -8,8 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import load
+from semievol.installed import MODEL_VARIABLE
 from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.ui.shell import state
 from semievol.ui.training import settings_form
 from tests.ui import made
 from tests.ui.conftest import press, told
@@ -87,3 +89,41 @@ def test_the_calibration_share_says_what_it_costs(labeled: int, drawn: int, shar
 def test_the_form_counts_the_records_that_are_held_out(visit: Callable[..., AppTest], store: Store) -> None:
     app = visit("training", project=made.with_data(store).id)
     assert "About 8 of the 40 labeled records will be held out" in told(app)
+
+
+def test_the_form_opens_with_the_settings_of_the_round_in_view(
+    visit: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_results(store)
+    monkeypatch.delenv(MODEL_VARIABLE)
+    projects.update_project(store, project.id, settings=project.settings | {"model": "starter"})
+    assert not _whose(visit("training", project=project.id)), "round and project agree"
+    own = project.settings | {"model": "smollm2", "propagation": made.READ | {"k": 7}, "seed": 5}
+    projects.update_project(store, project.id, settings=own)
+    app = visit("training", project=project.id)
+    assert _shown(app) == ([True], "starter", 3)
+    app.number_input(key="form_tune.epochs").set_value(2.5).run()
+    assert _shown(app) == ([False], "starter", 3), "what is saved is the round's settings with the change"
+    kept = state.config_of(projects.find_project(store, project.id))
+    assert (kept.model, kept.propagation.k, kept.seed, kept.tune.epochs) == ("starter", 3, 0, 2.5)
+
+
+def test_a_model_that_was_named_for_new_runs_is_not_replaced_by_the_rounds(
+    visit: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_results(store)
+    monkeypatch.setenv(MODEL_VARIABLE, "smollm2")
+    app = visit("training", project=project.id)
+    assert (_whose(app), app.selectbox(key="form_model").value) == ([False], "smollm2")
+    next(one for one in app.get("button_group") if one.key == "form_whose").set_value(True).run()  # type: ignore[union-attr]
+    assert app.selectbox(key="form_model").value == "starter"
+    assert "model" not in projects.find_project(store, project.id).settings, "looking changes nothing"
+
+
+def _shown(app: AppTest) -> tuple[list[bool], str | None, float | None]:
+    return _whose(app), app.selectbox(key="form_model").value, app.number_input(key="form_propagation.k").value
+
+
+def _whose(app: AppTest) -> list[bool]:
+    """Whether the round's settings are shown, where there is a choice."""
+    return [one.value for one in app.get("button_group") if one.key == "form_whose"]  # type: ignore[union-attr]

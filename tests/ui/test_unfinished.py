@@ -101,6 +101,4 @@ def test_the_runs_table_opens_on_the_newest_run_of_the_round(visit: Visit, store
     run = _second_round(store, project)
     claims.finish(store, run.id, run.attempt, "cancelled")
     for round_id, shown in ((1, 1), (run.round_id, run.id)):
-        assert f"<span class='sv-title'>Run {shown}</span>" in told(
-            visit("training", project=project.id, round=round_id)
-        )
+        assert f"class='sv-title'>Run {shown}<" in told(visit("training", project=project.id, round=round_id))

@@ -13,7 +13,7 @@ from semievol.store.data.projects import Project
 from semievol.store.results import outcomes
 from semievol.store.runs import progress, rounds, runs
 from semievol.ui.evaluation import win
-from semievol.ui.shell import archives, formats, live, paint, parts, record, router, session, state, steps
+from semievol.ui.shell import archives, formats, live, paint, parts, proposal, record, router, session, state, steps
 from semievol.ui.shell.paint import group, node
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves
@@ -67,7 +67,7 @@ def _buttons(here: Place, step: steps.Step) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         steps.button(here, step, f"next_{here.project.id}")
         if step.name not in ("data", "propagate"):
-            config = state.config_of(here.project)
+            config = proposal.config(here)
             reason, sentence = (ask(here, config, launch.EVERYTHING) for ask in (steps.why_not, steps.remark))
             do = steps.starting(here, config, launch.EVERYTHING)
             parts.act("Run everything", do, why_not=reason, icon=":material/play_arrow:")

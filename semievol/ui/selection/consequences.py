@@ -13,7 +13,7 @@ from semievol.selection.counts import Counts
 from semievol.store.decisions import decisions
 from semievol.store.runs import rounds
 from semievol.task.answers import class_name
-from semievol.ui.shell import actions, formats, parts, state
+from semievol.ui.shell import actions, formats, parts, proposal, state
 from semievol.ui.shell.paint import Node, draw, group, node
 from semievol.ui.shell.state import Place
 
@@ -79,7 +79,7 @@ def training_time(here: Place, kept: int) -> None:
     pace = state.training_pace(here.store, here.round.id)
     if pace is None or not kept:
         return
-    config = rounds.with_settings_of(here.round, state.config_of(here.project))
+    config = rounds.with_settings_of(here.round, proposal.config(here))
     gold = here.project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0
     steps = config.tune.steps(gold + kept)
     sentence = f"Fine-tuning on what is kept: {formats.plural(steps, 'update')}"

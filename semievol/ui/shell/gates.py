@@ -11,7 +11,7 @@ from semievol.records import Kind, Task
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.results import results
-from semievol.ui.shell import actions, archives, formats, parts, router, state, steps, unfinished
+from semievol.ui.shell import actions, archives, formats, parts, proposal, router, state, steps, unfinished
 from semievol.ui.shell.state import Place
 
 
@@ -50,7 +50,7 @@ def needs_candidates(here: Place, what: str) -> None:
             st.stop()
         why = f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones."
         with parts.empty("No candidates yet", why):
-            config = state.config_of(here.project)
+            config = proposal.config(here)
             reason = steps.why_not(here, config, launch.PROPAGATE)
             parts.act(
                 "Propagate",

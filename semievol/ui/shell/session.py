@@ -49,6 +49,8 @@ class Shell:
     jobs: dict[str, Job] = field(default_factory=dict)  # by name
     policies: dict[int, Policy] = field(default_factory=dict)
     """Project id -> the policy that this visitor is trying, where it differs from the saved one."""
+    settings_of_round: dict[int, bool] = field(default_factory=dict)
+    """Round id -> whether this visitor wants its settings proposed, or those of its project."""
     exported: dict[int, list[str]] = field(default_factory=dict)
     """Project id -> what the archive that was written in this session could not take along."""
 

@@ -23,7 +23,7 @@ from semievol.store.decisions.selections import selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import actions, formats, parts, policies, router, state
+from semievol.ui.shell import actions, formats, parts, policies, proposal, router, state
 from semievol.ui.shell.state import Place
 
 Name = Literal["data", "follow", "resume", "propagate", "choose", "tune", "look", "test set"]
@@ -127,7 +127,7 @@ def button(here: Place, step: Step, key: str, **look: Any) -> None:
     elif step.name == "resume":
         st.button(label, on_click=actions.resume, args=(step.run,), **look)
     else:
-        config = state.config_of(here.project)
+        config = proposal.config(here)
         span = launch.FINE_TUNE if step.name == "tune" else launch.EVERYTHING
         parts.act(label, starting(here, config, span), why_not=why_not(here, config, span), **look)
 

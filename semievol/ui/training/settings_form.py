@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import types
 import typing
+from dataclasses import replace
 from typing import Any, Literal
 
 import streamlit as st
@@ -23,7 +24,7 @@ from semievol.installed import MODELS
 from semievol.store import settings
 from semievol.store.data import versions
 from semievol.store.data.projects import Project
-from semievol.ui.shell import formats, notices, parts, session, state
+from semievol.ui.shell import formats, notices, parts, proposal, session, state
 from semievol.ui.shell.state import Place
 
 PRESET_HELP = {
@@ -79,6 +80,8 @@ NAMES = {
 def form(here: Place) -> Config:
     """Draws the form and returns the config that a run started now would have."""
     parts.heading("Settings", "Choose a preset, then change single settings where needed.")
+    _whose(here)
+    here = replace(here, project_or_none=proposal.project(here))
     current = state.config_of(here.project)
     models = [name for name, package in MODELS.items() if package.there]
     models += [model.name for model in settings.models(here.store)]
@@ -101,6 +104,21 @@ def form(here: Place) -> Config:
     with st.expander("All settings as YAML"):
         _written(here)
     return state.config_of(here.project)
+
+
+def _whose(here: Place) -> None:
+    """The choice between the settings of the round in view and those saved with the project, where they differ."""
+    if not proposal.differ(here):
+        return
+    words = {True: here.round.title, False: "The project"}
+    chosen = session.bound("form_whose", proposal.from_round(here), lambda wanted: proposal.choose(here, wanted))
+    st.segmented_control("Settings of", list(words), format_func=words.__getitem__, required=True, **chosen)
+
+
+def _save(here: Place, **changes: Any) -> None:
+    """Saves changed settings with the project, whose settings the form shows from now on."""
+    state.save_settings(here.store, here.project, **changes)
+    proposal.choose(here, of_round=False)
 
 
 def held_out(labeled: int, drawn: int, config: Config) -> str:
@@ -186,18 +204,18 @@ def _change(here: Place, path: str, value: Any) -> None:
     own = copy.deepcopy(here.project.settings)
     assign(own, path.split("."), value)
     state.config_of(here.project, **own)  # raises on an invalid value, before it is saved
-    state.save_settings(here.store, here.project, **own)
+    _save(here, **own)
 
 
 @notices.errors_kept()
 def _choose_model(here: Place, model: str) -> None:
-    state.save_settings(here.store, here.project, model=model)
+    _save(here, model=model)
 
 
 @notices.errors_kept()
 def _choose_preset(here: Place, preset: str) -> None:
     kept = {"model": here.project.settings.get("model"), "preset": preset}
-    state.save_settings(here.store, here.project, **{**dict.fromkeys(here.project.settings), **kept})
+    _save(here, **{**dict.fromkeys(here.project.settings), **kept})
 
 
 def _written(here: Place) -> None:
@@ -214,7 +232,7 @@ def _written(here: Place) -> None:
         if st.form_submit_button("Apply"):
             with parts.errors_shown():
                 changed = dict.fromkeys(own) | _read(here.project, text or "")
-                state.save_settings(here.store, here.project, **changed)
+                _save(here, **changed)
                 st.rerun()
     with st.expander("The preset in full"):
         st.code(yaml.safe_dump(preset(state.config_of(here.project).preset), sort_keys=False), language=None)
