@@ -8,6 +8,8 @@ from semievol.ui.selection import blind, conflicts, desk, many, policy, review
 from semievol.ui.shell import formats, gates, parts, router, state
 
 with parts.page() as here:
+    if blind.was_continued():
+        router.go("selection", part=blind.PART)
     project = gates.needs_project(here)
     if not gates.has_candidates(here):
         parts.head("Review", "Decide on one candidate after the other.", kicker=here.round_title)

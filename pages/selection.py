@@ -34,6 +34,7 @@ PARTS = {
 }
 
 with parts.page() as here:
+    blind.was_continued()
     if desk.was_wanted():
         router.go("review", record=desk.kept().round.head)
     if st.query_params.get("part") == "Review":  # in links from the time when it was a part of this page

@@ -343,5 +343,8 @@ def test_an_open_random_review_is_in_sight_and_one_press_away(visit: Callable[..
     assert "1 of 10 answered." in told(app)
     next(one for one in app.segmented_control if one.key == "part").set_value("history").run()
     assert words in told(app)
+    press(app, "Continue the random review")
+    assert "1 of 10 answered." in told(app)
+    assert words not in told(app)
     reviews.end(store, under_way.id)
     assert words not in told(visit("review", project=project.id))

@@ -22,7 +22,7 @@ from semievol.store.decisions.reviews import MOST
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers
 from semievol.ui.selection import desk, signature
-from semievol.ui.shell import formats, notices, parts, record, router, state
+from semievol.ui.shell import formats, notices, parts, record, state
 from semievol.ui.shell.paint import Node, group, node
 from semievol.ui.shell.state import Place
 
@@ -54,8 +54,20 @@ def in_progress(here: Place) -> None:
     sample = under_way.sample
     of = f" of {len(sample.order)}" if sample.mode == "fixed" else ""
     with st.container(horizontal=True, vertical_alignment="center", key="under_way"):
+        st.button("Continue the random review", key="continue_review", icon=":material/casino:", on_click=_continue)
         parts.note(f"Random review {under_way.number} is in progress: {len(sample.first)}{of} answered.")
-        router.link("selection", "Continue", ":material/casino:", part=PART)
+
+
+def _continue() -> None:
+    """Shows the part with the questions; from another page, the next drawing leads there."""
+    st.session_state["part"] = "blind"
+    desk.kept().continued = True
+
+
+def was_continued() -> bool:
+    """Whether the questions of the random review are wanted, from another page than theirs. Clears the note."""
+    continued, desk.kept().continued = desk.kept().continued, False
+    return continued
 
 
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:

@@ -93,6 +93,7 @@ class Reviewing:
     earlier: tuple[str, ...] = ()  # marks of earlier sessions of this browser
     seen: dict[int, int] = field(default_factory=dict)  # project -> its newest entry when all conflicts were read
     wanted: bool = False  # a record was opened on another page, so the review comes next
+    continued: bool = False  # the open random review is wanted on another page
     round: RoundReview = field(default_factory=RoundReview)
     presses: defaultdict[str, Presses] = field(default_factory=lambda: defaultdict(Presses))  # queue -> its state
     stale: bool = False  # a decision was made that the rest of the page does not show yet
