@@ -51,6 +51,7 @@ class Finding:
     that `--strict` refuses it.
     leaves: positions of the records that leave the data when the remedy is taken; offer: the words of its button;
     taken: whether the command line takes the remedy. correction: another reading of the data, if it has this remedy.
+    option: the same as an option of the command line.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Finding:
     taken: bool = False
     where: str = ""
     correction: Correction | None = None
+    option: str = ""
 
     def located(self, files: Mapping[Split, str]) -> Finding:
         """The finding with the splits and files that it concerns. files: split -> name of what it was read from."""
@@ -76,7 +78,8 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         found = {"kind": self.kind, "count": self.count, "what": self.what, "remedy": self.remedy, "where": self.where}
         counts = {"counts": dict(self.counts)} if self.counts else {}
-        return found | {"examples": list(self.examples)} | counts
+        option = {"option": self.option} if self.option else {}
+        return found | {"examples": list(self.examples)} | counts | option
 
 
 def check(

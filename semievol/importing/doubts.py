@@ -43,7 +43,7 @@ def _of_files(tables: Tables[Split, Table]) -> Iterator[Finding]:
         for one in table.doubts:
             examples = tuple(example(split, row, text) for row, text in one.examples)
             correction = None if one.correction is None else Correction(*one.correction)
-            yield _doubt(one.kind, {split: one.rows}, one.what, one.remedy, examples, correction)
+            yield _doubt(one.kind, {split: one.rows}, one.what, one.remedy, examples, correction, one.option)
 
 
 def _differing_instructions(tables: Tables[Split, Table]) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Findin
     if found:
         named = ", ".join(f'"{column}"' for column in found)
         what = f"Columns of texts that no model reads: {named}."
-        remedy = f"If one belongs to the question, map it as its context: --map …,context={found[0]}."
+        remedy = "If one belongs to the question, map it as its context."
         correction = (
             None if mapping.context else Correction("context", found[0], f'Put "{found[0]}" before the question')
         )
@@ -73,7 +73,7 @@ def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Findin
             example("labeled", row, text) for row, text in zip(table.numbers.tolist(), cells, strict=False)
         )
         counts = {split: len(other) for split, other in tables.items()}
-        yield _doubt("left_out_text", counts, what, remedy, examples, correction)
+        yield _doubt("left_out_text", counts, what, remedy, examples, correction, f"--map …,context={found[0]}")
 
 
 def _nested(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
@@ -97,8 +97,8 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
     if task.kind == "classification" and task.labels and all(label.isdecimal() for label in task.labels):
         listed = ", ".join(task.labels[:12])
         what = f"The labels are numbers, which say nothing to a model: {listed}."
-        remedy = "Give their names in the order of the numbers: --labels NAME,NAME."
-        yield _doubt("number_labels", {"labeled": answers.total()}, what, remedy)
+        remedy = "Give their names in the order of the numbers."
+        yield _doubt("number_labels", {"labeled": answers.total()}, what, remedy, option="--labels NAME,NAME")
     if task.kind != "text" or not answers:
         return
     negative = {answer: times for answer, times in answers.items() if in_parentheses(answer)}
@@ -106,14 +106,16 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
     if negative and rest and numbers(rest)[0]:
         total = sum(negative.values())
         what = f"Numbers in parentheses, which mean negative ones in bookkeeping, were kept as text: {total:,}."
-        remedy = "Write them with a sign, or without parentheses; --task text confirms that they are texts."
+        remedy = "Write them with a sign, or without parentheses."
         examples = tuple(example("labeled", 0, answer) for answer in list(negative)[:SHOWN])
-        yield _doubt("parentheses", {"labeled": total}, what, remedy, examples)
+        yield _doubt("parentheses", {"labeled": total}, what, remedy, examples, option="--task text confirms it")
     elif repeat(answers, surely=False):
         what = f"The answers may be labels, and are taken for free text: {len(answers):,} that are short and repeat."
-        remedy = "If they are labels, say so: --task classification."
+        remedy = "If they are labels, say so."
         correction = Correction("task", "classification", "They are labels")
-        yield _doubt("many_classes", {"labeled": answers.total()}, what, remedy, (), correction)
+        yield _doubt(
+            "many_classes", {"labeled": answers.total()}, what, remedy, (), correction, "--task classification"
+        )
     lists = {answer: times for answer, times in answers.items() if several(answer)}
     if lists:
         what = f"Lists of several answers, each taken for one text: {plural(sum(lists.values()), 'answer')}."
@@ -133,6 +135,7 @@ def _doubt(
     remedy: str,
     examples: tuple[dict[str, object], ...] = (),
     correction: Correction | None = None,
+    option: str = "",
 ) -> Finding:
     total = sum(counts.values())
-    return Finding(kind, total, what, remedy, examples, counts, asks=True, correction=correction)
+    return Finding(kind, total, what, remedy, examples, counts, asks=True, correction=correction, option=option)

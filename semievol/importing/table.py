@@ -62,7 +62,7 @@ class Doubt:
     """A guess in reading a file that changes what records mean, for a person to confirm or to correct.
 
     rows: how many rows it concerns. examples: (physical row, text) of the first ones. correction: (field of `ReadAs`,
-    value, words) of the other reading, if there is one to choose.
+    value, words) of the other reading, if there is one to choose. option: the same on the command line.
     """
 
     kind: str
@@ -71,6 +71,7 @@ class Doubt:
     remedy: str
     examples: tuple[tuple[int, str], ...] = ()
     correction: tuple[str, str, str] | None = None
+    option: str = ""
 
 
 @dataclass(eq=False)

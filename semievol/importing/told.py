@@ -94,4 +94,5 @@ def _findings(imported: Imported) -> Iterator[str]:
     for one in imported.findings:
         where = f" In {one.where}." if one.where else ""
         todo = f" {one.remedy}" if one.asks and one.remedy else ""
+        todo += f" ({one.option})" if one.option else ""
         yield f"  {one.kind}: {one.count:,}. {one.what}{where}{todo}"

@@ -64,6 +64,25 @@ def test_two_files_become_a_version_only_when_confirmed(visit: Callable[..., App
     ]
 
 
+def test_a_doubtful_reading_is_corrected_by_a_click(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Doubt", Task("classification"))
+    rows = "".join(f"call {i} from some street,{i % 2}\n" for i in range(24))
+    app = _upload(visit("data", project=project.id), {"labeled": rows, "unlabeled": UNLABELED})
+    assert "The first row is like the others" in told(app)
+    assert "The labels are numbers" in told(app)
+    field = next(one for one in app.text_input if str(one.key).startswith("label_names_"))
+    field.set_value("no, yes").run()
+    assert "Labels: 1, 0" not in told(app)
+    assert "Answer with one of: no, yes." in told(app)
+    press(app, "The first row holds names")
+    assert not app.exception
+    assert "The first row is like the others" not in told(app)
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.counts["labeled"] == 23
+    assert stored.task == Task("classification", ("no", "yes"))
+
+
 def test_a_bad_file_says_why_and_spoils_nothing(visit: Callable[..., AppTest], store: Store) -> None:
     project = made.with_data(store)
     app = visit("data", project=project.id)

@@ -35,8 +35,8 @@ _FITS = 0.9
 _DECLARED = re.compile(r'("?)sep=([^"\r\n])\1[\r\n]*', re.IGNORECASE)
 _NAMELESS = "(after the last delimiter)"
 _SHOWN = 5
-_ENCLOSE = ("quotes", "standard", "They enclose cells")
-_ORDINARY = ("quotes", "literal", "They are ordinary characters")
+_ENCLOSE = ("quotes", "standard", "Quotation marks enclose cells")
+_ORDINARY = ("quotes", "literal", "Quotation marks are ordinary characters")
 _OR_LITERAL = "If these marks are ordinary characters: --quotes literal."
 # A quotation mark that is never closed makes one field of the rest of the file; this ends it early.
 csv.field_size_limit(16 * MEGABYTE)
@@ -83,13 +83,27 @@ def _told(found: str, suspects: Suspects) -> Doubt:
     as_what = "ordinary characters" if found == "literal" else "marks around cells, with a backslash before one inside"
     cases = len(suspects.merged) + suspects.broken
     what = f"Quotation marks were read as {as_what}, because otherwise rows run into each other or cannot be read."
-    return Doubt(f"quotes_{found}", max(1, cases), what, LITERAL_REMEDY, tuple(suspects.examples[:_SHOWN]), _ENCLOSE)
+    return Doubt(
+        f"quotes_{found}",
+        max(1, cases),
+        what,
+        LITERAL_REMEDY,
+        tuple(suspects.examples[:_SHOWN]),
+        _ENCLOSE,
+        "--quotes standard",
+    )
 
 
 def _merged(suspects: Suspects) -> Doubt:
     what = f"Cells in quotation marks that hold line breaks, and may be several rows: {len(suspects.merged):,}."
     return Doubt(
-        "merged_lines", len(suspects.merged), what, STANDARD_REMEDY, tuple(suspects.examples[:_SHOWN]), _ORDINARY
+        "merged_lines",
+        len(suspects.merged),
+        what,
+        STANDARD_REMEDY,
+        tuple(suspects.examples[:_SHOWN]),
+        _ORDINARY,
+        "--quotes literal",
     )
 
 

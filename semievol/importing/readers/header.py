@@ -19,8 +19,8 @@ _LEAST_ROWS = 3
 _SENTENCE = 4
 """Words from which on a cell is a sentence."""
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?%?")
-NAMES_REMEDY = "If it holds the names of the columns, say so: --header."
-RECORD_REMEDY = "If it is a record, say so: --no-header."
+NAMES_REMEDY = "If it holds the names of the columns, say so."
+RECORD_REMEDY = "If it is a record, say so."
 
 
 def unnamed(width: int) -> list[str]:
@@ -42,13 +42,29 @@ def settled(table: Table, number: int, chosen: str | None) -> Table:
             new,
             doubts=[
                 *new.doubts,
-                Doubt("no_header", 1, what, NAMES_REMEDY, ((number, shown),), ("header", "yes", "It holds names")),
+                Doubt(
+                    "no_header",
+                    1,
+                    what,
+                    NAMES_REMEDY,
+                    ((number, shown),),
+                    ("header", "yes", "The first row holds names"),
+                    "--header",
+                ),
             ],
         )
     if _reads_like_data(table):
         what = f"The first row reads like data, not like column names: {shown}."
         table.doubts.append(
-            Doubt("header_in_doubt", 1, what, RECORD_REMEDY, ((number, shown),), ("header", "no", "It is a record"))
+            Doubt(
+                "header_in_doubt",
+                1,
+                what,
+                RECORD_REMEDY,
+                ((number, shown),),
+                ("header", "no", "The first row is a record"),
+                "--no-header",
+            )
         )
     return table
 

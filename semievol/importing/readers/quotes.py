@@ -20,8 +20,8 @@ _LEAST_ROWS = 8
 _MINORITY = 0.2
 _BREAK = re.compile(r"\r\n|\r|\n")
 _ESCAPES = re.compile(r'\\([\\"])')
-LITERAL_REMEDY = "If not, say what they mean: --quotes standard, or on the page under Read differently."
-STANDARD_REMEDY = "If they are rows, read quotation marks as ordinary characters: --quotes literal."
+LITERAL_REMEDY = "If they enclose cells, say so."
+STANDARD_REMEDY = "If they are rows, read quotation marks as ordinary characters."
 
 
 @dataclass

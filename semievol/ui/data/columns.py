@@ -63,6 +63,7 @@ def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str]
     options = names if role == "question" else [NONE, *names]
     value, key = getattr(suggested, role), f"map_{role}_{files}"
     unfinished.settle(key, value if value in options else options[0], options)
+    unfinished.current().boxes[role] = key
     picked = column.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
     if picked is not None and len(picked) > WIDE:
         column.text(picked)  # the box shows only the beginning of a long name
@@ -129,6 +130,7 @@ def _inferred(project: Project, read: Mapping[Split, Table], columns: Columns) -
     wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
     key = f"kind_{inferred.kind}_{wished}"
     unfinished.settle(key, wished, get_args(Kind))
+    unfinished.current().boxes["task"] = key
     kind = st.segmented_control(
         "Task",
         get_args(Kind),

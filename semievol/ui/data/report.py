@@ -18,7 +18,7 @@ from semievol.importing.checks import Finding
 from semievol.jobs.intake import TokenLengths
 from semievol.records import Record, Split, Task
 from semievol.task.answers import class_name
-from semievol.ui.data import unfinished
+from semievol.ui.data import corrections, unfinished
 from semievol.ui.shell import formats, parts, record, state, tables
 
 KEEP, TAKE = "keep", "take"
@@ -88,6 +88,8 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
                     taken.add(finding.kind)
             elif finding.kind == "unlabeled_answers":
                 st.button("Keep as hidden gold", on_click=_hide_gold, key="remedy_unlabeled_answers")
+            else:
+                corrections.button(finding)
     examples([finding.as_dict() for finding in found], "import")
     return frozenset(taken)
 

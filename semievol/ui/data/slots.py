@@ -20,7 +20,7 @@ import streamlit as st
 
 from semievol.errors import UserError
 from semievol.export.files import sha256
-from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ENCODINGS, ReadAs
+from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ENCODINGS, HEADER, QUOTES, ReadAs
 from semievol.importing.readers.read import ENDINGS
 from semievol.importing.readers.sandbox import read_contained
 from semievol.importing.table import MEGABYTE, Table
@@ -39,6 +39,8 @@ SLOTS: dict[Split, str] = {
 }
 PASTED = "pasted.txt"
 DETECTED = ""
+READINGS = ("quotes", "header")
+"""Choices of `ReadAs` that the button of a finding can make, too."""
 _TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
 
 
@@ -227,8 +229,16 @@ def _chosen(key: str) -> ReadAs:
     kept = unfinished.current()
     if key in kept.read_as:
         return kept.read_as[key]
-    before: dict[str, Any] = {n: kept.choices.get(f"{n}_{key}") or None for n in ("sheet", "encoding", "delimiter")}
+    things = ("sheet", "encoding", "delimiter", *READINGS)
+    before: dict[str, Any] = {thing: kept.choices.get(f"{thing}_{key}") or None for thing in things}
     return replace(AS_FOUND, **before)
+
+
+def choose(key: str, thing: str, value: str) -> None:
+    """Has the file with this key read otherwise, as if its widget had been used. thing: one of `READINGS`."""
+    choice: dict[str, Any] = {thing: value}
+    unfinished.current().read_as[key] = replace(_chosen(key), **choice)
+    st.session_state[f"{thing}_{key}"] = value
 
 
 def _read_differently(key: str, name: str, table: Table | None) -> None:
@@ -257,10 +267,12 @@ def _read_differently(key: str, name: str, table: Table | None) -> None:
 def _as_text(known: ReadAs, key: str, table: Table | None) -> ReadAs:
     with st.popover("Read differently", icon=":material/translate:", width="stretch"):
         encoding = _choice("Encoding", ENCODINGS, known.encoding, f"encoding_{key}")
-        delimiter = known.delimiter
+        delimiter, quotes, header = known.delimiter, known.quotes, known.header
         if table is None or table.read_as.delimiter is not None:
             delimiter = _choice("Columns are separated by", DELIMITERS, delimiter, f"delimiter_{key}")
-    return replace(known, encoding=encoding, delimiter=delimiter)
+            quotes = _choice("Quotation marks", QUOTES, quotes, f"quotes_{key}")
+            header = _choice("The first row holds", HEADER, header, f"header_{key}")
+    return replace(known, encoding=encoding, delimiter=delimiter, quotes=quotes, header=header)
 
 
 def _choice(label: str, words: Mapping[str, str], known: str | None, key: str) -> str | None:

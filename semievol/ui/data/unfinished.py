@@ -66,6 +66,7 @@ class Import:
     decided: tuple[Hashable, Imported, TokenLengths | None] | None = None  # the records that remain, and the choices
     choices: dict[str, drafts.Choice] = field(default_factory=dict)  # key of a widget -> its last value
     drawn: set[str] = field(default_factory=set)  # keys of the widgets that were drawn
+    boxes: dict[str, str] = field(default_factory=dict)  # "task" or a role -> key of the widget that shows it
 
 
 def current() -> Import:

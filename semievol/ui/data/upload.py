@@ -27,7 +27,7 @@ from semievol.store.data import versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.task.answers import LONGEST_INSTRUCTION, instructed
-from semievol.ui.data import carried_over, columns, drafts, report, slots, unfinished
+from semievol.ui.data import carried_over, columns, corrections, drafts, report, slots, unfinished
 from semievol.ui.shell import background, formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
@@ -74,6 +74,9 @@ def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed:
                 st.text(f"{split}: {table.notes[-1]}")
         settled = offer.settled(aligned, mapping) if offer else None
         task, hide_gold = columns.task(here, aligned, mapping, settled)
+        if settled is None:
+            named, task = corrections.label_names(aligned, mapping, task)
+            aligned = dict(named)
         whole_task = instructed(task, _instruction(here.project, shared_instruction(aligned)))
         kept: list[Split] = ["labeled"] if settled else []
         kept += offer.others(task, aligned, mapping) if offer else []
