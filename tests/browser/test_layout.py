@@ -24,6 +24,13 @@ ENDS = """() => [...document.querySelectorAll('[data-testid="stHorizontalBlock"]
     .map(cards => cards.map(some => Math.round(some[some.length - 1].getBoundingClientRect().bottom)))
     .filter(ends => Math.max(...ends) - Math.min(...ends) > 2)"""
 """Columns beside each other whose last cards do not end together."""
+LETTERS = {
+    "tables": """() => [...document.querySelectorAll('[style*="--gdg-base-font-style"]')]
+        .map(table => table.style.getPropertyValue('--gdg-base-font-style').match(/([\\d.]+)px/)[1])""",
+    "figures": """() => [...document.querySelectorAll('.js-plotly-plot .xtick text')]
+        .map(text => parseFloat(getComputedStyle(text).fontSize))""",
+}
+"""Sizes of the letters, in pixels."""
 
 
 def _open(page: Page, dashboard: Dashboard, name: str, project: int) -> None:
@@ -52,6 +59,12 @@ def test_no_table_is_cut_off_and_cards_end_together_on_a_small_screen(dashboard:
         box = visitor.page.locator(".st-key-card_stored").bounding_box()
         assert box is not None
         assert box["width"] > 0.7 * width
+    root = visitor.page.evaluate("() => parseFloat(getComputedStyle(document.documentElement).fontSize)")
+    assert root >= 19
+    for kind, letters in LETTERS.items():  # what has letters of its own grows with the page
+        sizes = [float(size) for size in visitor.page.evaluate(letters)]
+        assert sizes, kind
+        assert min(sizes) > 0.8 * root, kind
 
 
 def test_a_ticked_row_is_shown_and_does_not_hold_the_page(dashboard: Dashboard, visitor: Visitor) -> None:

@@ -200,6 +200,22 @@ def test_all_of_it_fits_one_screen_and_its_address_opens_the_same(
     assert visitor.strange == []
 
 
+def test_a_card_with_long_options_fits_one_screen(dashboard: Dashboard, visitor: Visitor) -> None:
+    store, page = open_store(dashboard.home), visitor.page
+    project = made.with_options(store)
+    page.goto(dashboard.url(f"/review?project={project.id}&order=disputed"))
+    card = _ready(page)
+    expect(card).to_contain_text("Averaged with the judge")
+    assert page.locator("[data-testid=stMain]").evaluate("e => e.scrollHeight <= e.clientHeight")
+    options = card.locator(".sv-choices .sv-row > div, .sv-choices .sv-row > span:last-child")
+    assert [len(text) > 90 for text in options.all_inner_texts()] == [True] * 4
+    for option in options.all():
+        expect(option).to_be_in_viewport(ratio=1)
+        assert option.evaluate("e => e.scrollWidth <= e.clientWidth || getComputedStyle(e).display === 'inline'")
+    expect(page.locator(".sv-keys")).to_be_in_viewport(ratio=1)
+    assert visitor.strange == []
+
+
 def test_an_idle_page_tells_who_is_overruled_without_a_name(
     dashboard: Dashboard, visitor: Visitor, browser: Browser, store: Store, project: Project
 ) -> None:

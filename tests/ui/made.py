@@ -9,8 +9,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from semievol.config import STUDIO_READERS
 from semievol.jobs.planning import make_plan, open_round
@@ -108,6 +110,31 @@ def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Proje
     return projects.find_project(store, project.id)
 
 
+def with_options(store: Store) -> Project:
+    """A multiple-choice project up to the candidates: long questions and options, two models that often disagree."""
+    asked = "In a field study, students recorded how plants near a river grew over several months of a dry summer. "
+    long = "because the roots of the plants reach water that is stored deep in the soil, which is so in case"
+    made, sizes = [], {"labeled": 12, "unlabeled": 8}
+    for split, size in sizes.items():
+        for number in range(size):
+            options = tuple(f"{long} {number}{letter}" for letter in "abcd")
+            question = f"{asked * 2} Which explanation do the records support in trial {split} {number}?"
+            answer = "ABCD"[number % 4]
+            made.append(Record(f"{split}-{number}", question, options, answer, cast(Split, split), number + 1))
+    pool = {one.id: one.answer or "" for one in made if one.split == "unlabeled"}
+    made = [replace(one, answer=None) if one.id in pool else one for one in made]
+    task = Task("multiple_choice")
+    voices = [{"name": "base", "model": "base"}, {"name": "warm-up alone", "demonstrations": False}]
+    propagation = READ | {"collaborators": voices}
+    project = projects.create_project(
+        store, "Options", task, {"calibration": 0, "evaluate_demonstrations": False, "propagation": propagation}
+    )
+    versions.store_version(store, project.id, made, pool, [], [], task)
+    project = projects.find_project(store, project.id)
+    evolved(store, project, until="justify")
+    return projects.find_project(store, project.id)
+
+
 def evolved(store: Store, project: Project, first: str = "warm_up", until: str = "evaluate") -> Run:
     """Runs the stages here and now with the fake engine, as a worker would."""
     config = state.config_of(project)
@@ -149,4 +176,5 @@ def _results(store: Store, name: str, hostile: bool, until: str) -> Project:
     return projects.find_project(store, project.id)
 
 
-__all__ = ["HOSTILE", "LABELS", "KnowingEngine", "evolved", "round_of", "some_records", "with_data", "with_results"]
+__all__ = ["HOSTILE", "LABELS", "KnowingEngine", "evolved", "round_of", "some_records"]
+__all__ += ["with_data", "with_options", "with_results"]

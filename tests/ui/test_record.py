@@ -34,6 +34,36 @@ def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:
         assert digits == list(zip("123456789", "abcdefghi", strict=True))
 
 
+def test_every_option_stands_once_with_its_digit_and_its_bars() -> None:
+    task = Task("multiple_choice")
+    options = ("the first long option", "the second long option", "the third long option")
+    asked = replace(ASKED, options=options)
+    said = [replace(SAID, answer="B", text="B", probabilities=(0.1, 0.7, 0.2))]
+    judge = replace(said[0], collaborator="judge", probabilities=(0.2, 0.2, 0.6), answer="C", text="C")
+    candidate = Candidate("r", "B", False, {"answer_nll": 0.1}, True, "exact")
+    line: dict[Hashable, Any] = {"agreed": False, "justified": True, "answer_nll": 0.1}
+    for view, shares in (
+        (RecordView(asked, [], said, None, candidate, None, None, 0), [["10.0 %"], ["70.0 %"], ["20.0 %"]]),
+        (
+            RecordView(asked, [], said, judge, candidate, None, None, 0),
+            [["10.0 %", "20.0 %"], ["70.0 %", "20.0 %"], ["20.0 %", "60.0 %"]],
+        ),
+    ):
+        found = behind._spreads(task, view, "judge", None)
+        drawn = walked(card.nodes(task, view, line, "B", True, "answer_nll", found))
+        words = [one["x"] for one in drawn if "x" in one]
+        assert all(words.count(option) == 1 for option in options)
+        (choices,) = [one for one in drawn if one["c"].startswith("choices")]
+        cells = [[leaf["x"] for leaf in walked([cell]) if "x" in leaf] for cell in choices["k"]]
+        told = [words for words in cells if words and words[0] in "123"]
+        assert told == [[str(i + 1), letter, options[i]] for i, letter in enumerate("ABC")]
+        numbers = [word for words in cells for word in words if word.endswith("%")]
+        assert numbers == [share for row in shares for share in row]
+        marked = [one["x"] for one in walked([choices]) if one["c"] == "chip yes"]
+        assert marked == ["B"]
+        assert [one["x"] for one in drawn if one["c"] == "chip no"] == ["B"], "the candidate is named by its letter"
+
+
 def test_an_answer_that_nobody_gave_stands_beside_the_bars_it_comes_from() -> None:
     said = [SAID, replace(SAID, collaborator="two", probabilities=(0.4, 0.6))]
     judge = replace(SAID, collaborator="judge", answer="road", text="road", probabilities=(0.9, 0.1))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from semievol.records import Task
+from semievol.records import Record, Task
 from semievol.store.results.results import RecordView
-from semievol.task.answers import allowed_answers
+from semievol.task.answers import LETTERS, allowed_answers
 from semievol.ui.shell import behind, formats, record
 from semievol.ui.shell.paint import Node, group, labelled, node
 
@@ -29,11 +29,13 @@ def nodes(
     line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether the policy keeps it;
     spreads: what the answer was taken from.
     """
-    words = behind.chip(task, view, record.named_answer(task, view.record, answer))
+    options = record.chosen_among(task, view.record)
+    # Options are long: each stands here once, with its key and its bars.
+    named = answer or "no answer" if options else record.named_answer(task, view.record, answer)
     asked = [
-        labelled("Candidate", words, node("num", behind.settled_by(task, view), tag="span")),
-        *record.question(task, view.record, answer),
-        *_answers(task, view, spreads),
+        labelled("Candidate", behind.chip(task, view, named), node("num", behind.settled_by(task, view), tag="span")),
+        *record.question(task, view.record, answer, options=False),
+        *([_options(view.record, answer, spreads)] if options else _answers(task, view, spreads)),
     ]
     grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(task, view)]
     return [group("sides", group("side", *asked), group("side", *grounds))]
@@ -46,6 +48,23 @@ def _answers(task: Task, view: RecordView, spreads: behind.Spreads) -> list[Node
     allowed = allowed_answers(task, view.record)[: record.KEYS]
     digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
     return [group("row gap", *digits)] if digits else []
+
+
+def _options(shown: Record, answer: str | None, spreads: behind.Spreads) -> Node:
+    """Every option in a line: the digit that chooses it, its letter, its text, and how likely each source finds it."""
+    several = len(spreads) > 1
+    cells: list[Node] = [node(""), *(node("whose", whose) for whose, _ in spreads)] if several else []
+    for place, (letter, option) in enumerate(zip(LETTERS, shown.options, strict=False)):
+        digit = [node("key", str(place + 1), tag="span")] if place < record.KEYS else []
+        letters = node("chip yes" if letter == answer else "chip", letter, tag="span")
+        cells.append(group("row", *digit, letters, node("", option, tag="span")))
+        for _, spread in spreads:
+            share = spread[letter]
+            fill = node("fill top" if share == max(spread.values()) else "fill", width=100 * share)
+            bar = group("track1", fill, label=f"probability {formats.percent(share)}")
+            number = node("num", formats.percent(share))
+            cells += [group("share", number, bar)] if several else [bar, number]
+    return group(f"choices of{len(spreads)}", *cells)
 
 
 def _why(view: RecordView, line: Mapping[Hashable, Any], kept: bool, measure: str) -> list[Node]:

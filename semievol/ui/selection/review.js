@@ -109,6 +109,7 @@ export default function ({ data, parentElement, setStateValue }) {
     const line = paint({ t: "div", c: "states" });
     line.append(...lines);
     root.replaceChildren(...card, line);
+    let_keys_scroll(root);
     root.dataset.record = item ? item.id : "";
     attention.show(item ? (item.slot ?? item.id) : "", own);
     root.dataset.taken = state.seq; // how many keys were taken on this page

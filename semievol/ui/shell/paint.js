@@ -15,3 +15,12 @@ function paint(node) {
   for (const child of node.k || []) element.appendChild(paint(child));
   return element;
 }
+
+// What is too long for its place scrolls; so that keys can scroll it, too, it can have the focus.
+function let_keys_scroll(root) {
+  requestAnimationFrame(() => {
+    for (const part of root.querySelectorAll(".sv-fold, .sv-probs")) {
+      if (part.scrollHeight > part.clientHeight + 1 && getComputedStyle(part).overflowY === "auto") part.tabIndex = 0;
+    }
+  });
+}

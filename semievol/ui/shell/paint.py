@@ -22,6 +22,7 @@ _canvas = st.components.v2.component(
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".sv-root");
   root.replaceChildren(...(data || []).map(paint));
+  let_keys_scroll(root);
 }
 """,
     isolate_styles=False,

@@ -30,19 +30,24 @@ def of_line(line: pd.Series[Any]) -> Record:
     return Record(str(line["record_id"]), str(line["question"]), options, answer, line["split"], earlier=turns)
 
 
-def question(task: Task, record: Record, answer: str | None = None) -> list[Node]:
+def question(task: Task, record: Record, answer: str | None = None, options: bool = True) -> list[Node]:
     """Earlier turns, the question and, for multiple choice, its options; the option `answer` is marked."""
     made = [
         group("row", node("chip", turn.role, tag="span"), node("", turn.content, tag="span")) for turn in record.earlier
     ]
     made.append(node("question fold", record.question))
-    if record.options and task.kind == "multiple_choice":
+    if options and chosen_among(task, record):
         lines = []
         for letter, option in zip(LETTERS, record.options, strict=False):
             chip = node("chip yes" if letter == answer else "chip", letter, tag="span")
             lines.append(group("row", chip, node("", option, tag="span")))
         made.append(group("options", *lines))
     return made
+
+
+def chosen_among(task: Task, record: Record) -> bool:
+    """Whether the record has options of its own."""
+    return task.kind == "multiple_choice" and bool(record.options)
 
 
 def chip(answer: str | None, good: bool | None = None) -> Node:
