@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from semievol.annotation.passing import Returned, understood
+from semievol.annotation.votes import leading
 from semievol.records import Action, Decision, Record, Task
 from semievol.selection.decisions import same_effect, standing_decision
 from semievol.task.answers import allowed_answers, same
@@ -54,12 +55,6 @@ class Verdict:
 class _Outcome:
     action: Action
     answer: str | None = None
-
-
-@dataclass(frozen=True)
-class _Vote:
-    number: int
-    outcome: _Outcome
 
 
 @dataclass
@@ -150,16 +145,14 @@ def _counted(task: Task, record: Record, one: Returned) -> Verdict | Reason:
         return "skipped" if voices else "unanswered"
     read = (understood(task, record, voice.answer or "") for voice in speaking if voice.said == "answer")
     groups = _alike(task, [answer for answer in read if answer is not None])
-    votes = [_Vote(len(group), _confirmed_or_corrected(task, group, one.suggested)) for group in groups]
-    said = Counter(voice.said for voice in speaking)
-    votes += [_Vote(said[other], _Outcome(other)) for other in _OTHERWISE if said[other]]
-    if not votes:
-        return "unreadable"
-    most = max(vote.number for vote in votes)
-    first, *others = (vote.outcome for vote in votes if vote.number == most)
-    if others:
-        return "tied"
-    return Verdict(record, first.action, one.suggested, first.answer, most, len(speaking))
+    votes = Counter[_Outcome]()
+    for group in groups:
+        votes[_confirmed_or_corrected(task, group, one.suggested)] += len(group)
+    votes.update(_Outcome(voice.said) for voice in speaking if voice.said in _OTHERWISE)
+    first = leading(votes)
+    if first is None:
+        return "tied" if votes else "unreadable"
+    return Verdict(record, first.action, one.suggested, first.answer, votes[first], len(speaking))
 
 
 def _confirmed_or_corrected(task: Task, group: Sequence[str], suggested: str | None) -> _Outcome:

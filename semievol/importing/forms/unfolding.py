@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from semievol.annotation.votes import leading
 from semievol.importing.table import Doubt, Limits, Table, TableWriter, snippet
 
 QUESTION, ANSWER, EARLIER = "question", "answer", "earlier turns"
@@ -102,11 +103,8 @@ def parsed(cell: str | None, opening: str) -> Any:
 
 def majority(answers: Sequence[str]) -> tuple[str | None, str]:
     """The answer that most annotators gave, None where two lead; and all of them in words."""
-    counts = Counter(answers).most_common()
-    words = ", ".join(f"{times} × {answer}" for answer, times in counts)
-    if not counts or (len(counts) > 1 and counts[0][1] == counts[1][1]):
-        return None, words
-    return counts[0][0], words
+    counts = Counter(answers)
+    return leading(counts), ", ".join(f"{times} × {answer}" for answer, times in counts.most_common())
 
 
 DISAGREE = "Annotators disagree, and the answer of most of them was taken. Records"
