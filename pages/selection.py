@@ -59,8 +59,8 @@ with parts.page() as here:
         policy.form(here, pool, calibration)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
-    answers, _ = cut.outcome()
-    found, lines = counted(cut), cut.lines()
+    answers, by_expert = cut.outcome()
+    found, lines = counted(cut, (answers, by_expert)), cut.lines()
     with right, parts.card("consequences"):
         consequences.numbers(pool, found)
         threshold.histogram(

@@ -47,9 +47,9 @@ class Counts:
         return f"Of {wording.plural(self.all, 'candidate')}: {wording.series(parts)}."
 
 
-def counted(cut: Cut) -> Counts:
-    """The parts of the pool under this cut and the decisions on it."""
-    answers, by_expert = cut.outcome()
+def counted(cut: Cut, outcome: tuple[pd.Categorical, np.ndarray] | None = None) -> Counts:
+    """The parts of the pool under this cut and the decisions on it. outcome: the cut's, where it is known already."""
+    answers, by_expert = outcome or cut.outcome()
     frame, kept = cut.frame, answers.codes >= 0
     aside = ~kept & _set_aside(frame)
     rest, unclear = ~kept & ~aside, undecidable(frame, cut.policy.measure)
@@ -71,6 +71,7 @@ def undecidable(frame: pd.DataFrame, measure: str) -> np.ndarray:
 def _set_aside(frame: pd.DataFrame) -> np.ndarray:
     """Which candidates a standing decision removes, as `decisions.removes` says."""
     found = np.zeros(len(frame), dtype=bool)
-    for place in np.flatnonzero(frame["decision"].isin(REMOVES).to_numpy()):
-        found[place] = removes(*(frame[name].iloc[place] for name in ("decision", "decided_answer", "answer")))
+    places = np.flatnonzero(frame["decision"].isin(REMOVES).to_numpy())
+    said = frame[["decision", "decided_answer", "answer"]].iloc[places]
+    found[places] = [removes(*one) for one in zip(*(said[name] for name in said.columns), strict=True)]
     return found
