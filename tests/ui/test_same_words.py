@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from semievol.export import export
 from semievol.records import GOLD_REVIEWER
+from semievol.selection.counts import Counts
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -71,8 +72,8 @@ def test_the_counts_add_up_and_are_the_same_in_report_and_pages(visit: Visit, st
     assert counts["by_policy"] + counts["by_expert"] == frozen["size"]
     assert counts["set_aside"] == 2
     page = _plain(visit("selection", project=project.id))
-    assert f"{counts['by_policy']} by the policy alone, {counts['by_expert']} by an expert" in page
+    assert Counts(**counts).sentence() in page
+    assert Counts(**counts).sentence() in _report(store, project, tmp_path)
     assert f"Left out{counts['left_out']}" in page
     assert "Set aside2" in page
     assert f"{frozen['size']} of 60 candidates kept" in _plain(visit("review", project=project.id))
-    assert f"Of 60 candidates: {frozen['size']} kept" in _report(store, project, tmp_path)

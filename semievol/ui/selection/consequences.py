@@ -24,13 +24,11 @@ RARE = 0.5  # a class is pointed out if its share among the kept is below this p
 def numbers(pool: pd.DataFrame, found: Counts) -> None:
     """The tiles: how many candidates are kept, by whom, and how many are not; the parts add up to all."""
     total, agreed = max(found.all, 1), int(pool["agreed"].sum())
-    of = f"of {formats.plural(found.all, 'candidate')}"
     tiles: list[tuple[str, str, str] | tuple[str, str, str, str]] = [
         (
             "Kept",
             formats.count(found.kept),
-            f"{formats.percent(found.kept / total)} {of}\n{found.by_policy:,} by the policy alone, "
-            f"{found.by_expert:,} by an expert",
+            f"{formats.percent(found.kept / total)} of {found.all:,}",
             "Candidates that the policy accepts and no expert set aside, and those that an expert accepted or "
             "corrected.",
         ),
@@ -45,8 +43,9 @@ def numbers(pool: pd.DataFrame, found: Counts) -> None:
     if found.undecided:
         about = "Without an answer, without a confidence, or with a text that could steer the model: no policy decides."
         tiles.append(("Undecided", formats.count(found.undecided), "no policy decides them", about))
-    tiles.append(("Agreed", formats.percent(agreed / total), f"{formats.count(found.all - agreed)} {of} disputed"))
+    tiles.append(("Agreed", formats.percent(agreed / total), f"{formats.count(found.all - agreed)} disputed"))
     parts.tiles(tiles, strong=0)
+    parts.note(found.sentence())
 
 
 def answered_from_gold(here: Place) -> None:
