@@ -99,7 +99,7 @@ with parts.page() as here:
             list(PARTS),
             format_func=lambda name: PARTS[name],
             default="blind",
-            key="part",
+            key=blind.CHOSEN_PART,
             required=True,
             label_visibility="collapsed",
             bind="query-params",

@@ -28,6 +28,8 @@ from semievol.ui.shell.state import Place
 
 PART = "I have time for 40"
 """Name of this part of the Selection page, also in its address."""
+CHOSEN_PART = "part"
+"""Key of the control that chooses a part of the Selection page."""
 KEYS = {"1–9": "your answer", "0": "none fits", "S": "skip", "U": "undo"}
 ACTS = ("choose", "ambiguous", "skip", "undo")
 BLIND = "You answer without seeing the model's answer. One record in ten is asked twice, to check your consistency."
@@ -60,7 +62,7 @@ def in_progress(here: Place) -> None:
 
 def _continue() -> None:
     """Shows the part with the questions; from another page, the next drawing leads there."""
-    st.session_state["part"] = "blind"
+    st.session_state[CHOSEN_PART] = "blind"
     desk.kept().continued = True
 
 
