@@ -15,7 +15,7 @@ with parts.page() as here:
     )
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")
     if unfinished.shows(here, "demonstrations"):
-        unfinished.elsewhere(here)
+        unfinished.elsewhere(here, "demonstrations")
     elif unfinished.begun(here, "demonstrations"):
         with parts.card("missing"):
             unfinished.missing(here, "demonstrations", "Each record has its demonstrations after Retrieve.")

@@ -20,7 +20,7 @@ with parts.page() as here:
             with parts.card("export"):
                 exports.offer(here, exports.newest(here.round_runs))
     else:
-        unfinished.elsewhere(here)
+        unfinished.elsewhere(here, "evaluation")
         run, found = judged[0]
         if len(judged) > 1:
             by_id = {one.id: (one, document) for one, document in judged}

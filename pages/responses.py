@@ -15,7 +15,7 @@ with parts.page() as here:
         kicker=here.round_title,
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
-    unfinished.elsewhere(here)
+    unfinished.elsewhere(here, "responses")
     with parts.card("table"):
         responses.later_round(here)
         responses.collaborator_weights(here)

@@ -49,7 +49,7 @@ with parts.page() as here:
         with st.container(key="to_review", width="content"):
             router.link("review", "Review one by one")
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
-    unfinished.elsewhere(here)
+    unfinished.elsewhere(here, "selection")
     pool, calibration = state.candidates(here.store, here.round.id)
     policy.follow_address(here)
 

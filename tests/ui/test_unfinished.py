@@ -8,8 +8,11 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from semievol.method import comparison
+from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
+from semievol.store.results import outcomes
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.runs import Run
@@ -49,9 +52,22 @@ def test_while_a_second_round_runs_links_lead_to_the_results_of_the_first(visit:
     shown = told(visit("selection", project=project.id, round=1))
     assert "In Round 2 · starter: Respond · 30 of 100" in shown
     assert "This page shows round 1." in shown
+    sentence = comparison.outcome(outcomes.evaluation(store, 1) or {})
+    assert "<div class='sv-kicker'>Round 1 · starter</div>" in told(visit("overview", project=project.id, round=2))
+    assert sentence in told(visit("overview", project=project.id, round=2))
     claims.finish(store, run.id, run.attempt, "cancelled")
     app = visit("training", project=project.id, round=run.round_id)
     assert set(_links(app).values()) == {"2"}
+
+
+def test_a_page_says_that_another_round_is_newer(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    projects.update_project(store, project.id, settings=project.settings | {"seed": 7})
+    made.evolved(store, projects.find_project(store, project.id), until="justify")
+    app = visit("responses", project=project.id, round=1)
+    assert "This page shows round 1; round 2 is newer." in told(app)
+    assert "is newer" not in told(press(app, "Open round 2 (finished)"))
+    assert "is newer" not in told(visit("evaluation", project=project.id, round=1)), "it has no evaluation yet"
 
 
 @pytest.mark.parametrize("page", ["selection", "evaluation"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
 from semievol.export.caveats import caveats
@@ -13,7 +15,20 @@ from semievol.store.data.projects import Project
 from semievol.store.results import outcomes
 from semievol.store.runs import progress, rounds, runs
 from semievol.ui.evaluation import win
-from semievol.ui.shell import archives, formats, live, paint, parts, proposal, record, router, session, state, steps
+from semievol.ui.shell import (
+    archives,
+    formats,
+    live,
+    paint,
+    parts,
+    proposal,
+    record,
+    router,
+    session,
+    state,
+    steps,
+    unfinished,
+)
 from semievol.ui.shell.paint import group, node
 from semievol.ui.shell.state import Place
 from semievol.ui.training import curves
@@ -33,9 +48,10 @@ def open_project(here: Place) -> None:
     """The large card: what came out or what is so, the next step, the seven stages, the active run, and counts."""
     later_round = here.later_round
     run, evaluation = next(here.evaluations(), (None, None))
+    earlier = None if evaluation else unfinished.with_results(here, "evaluation")
     step = steps.next_step(here.store, here.project, here.round_or_none, here.runs)
     with parts.card("open_project"):
-        left, right = st.columns([7, 6] if evaluation else [12, 1], gap="medium", vertical_alignment="top")
+        left, right = st.columns([7, 6] if evaluation or earlier else [12, 1], gap="medium", vertical_alignment="top")
         with left:
             parts.html(f"<div class='sv-kicker'>{task_words(here.project)}</div>")
             with st.container(key=f"project_name_{here.project.id}"):
@@ -51,8 +67,21 @@ def open_project(here: Place) -> None:
                 win.chart(evaluation, later_round)
                 for sentence in caveats(here.store, here.round, run, evaluation):
                     parts.note(sentence)
+        if earlier is not None:
+            with right:
+                _earlier(here, earlier)
         live.polled("overview", here.round_id, _progress)
         _counts(here)
+
+
+def _earlier(here: Place, round_: rounds.Round) -> None:
+    """What came out of an earlier round, while the one in view has no result."""
+    found = (outcomes.evaluation(here.store, run.id) for run in here.runs if run.round_id == round_.id)
+    figures = next(one for one in found if one)
+    parts.html(f"<div class='sv-kicker'>{escape(round_.named)}</div>")
+    win.lead(figures, round_.parent_id is not None, small=True)
+    win.chart(figures, round_.parent_id is not None)
+    unfinished.open_other(here, "evaluation")
 
 
 def _why_it_ended(step: steps.Step) -> None:

@@ -44,10 +44,11 @@ def shows(here: Place, page: str) -> bool:
     return here.round_or_none is not None and SHOWS[page][1](here.store, here.round.id)
 
 
-def with_results(here: Place, page: str) -> Round | None:
-    """The newest of the other rounds that has what the page shows."""
+def with_results(here: Place, page: str, newer: bool = False) -> Round | None:
+    """The newest of the other rounds that has what the page shows; newer: only if it is newer than the one in view."""
     there = SHOWS[page][1]
-    return next((one for one in here.rounds[::-1] if one.id != here.round_id and there(here.store, one.id)), None)
+    others = [one for one in here.rounds if one.id != here.round_id and (not newer or one.id > (here.round_id or 0))]
+    return next((one for one in others[::-1] if there(here.store, one.id)), None)
 
 
 def begun(here: Place, page: str) -> bool:
@@ -81,11 +82,16 @@ def open_other(here: Place, page: str) -> None:
         st.button(label, key=f"open_round_{page}", on_click=state.visit, args=(here.project.id, other.id))
 
 
-def elsewhere(here: Place) -> None:
-    """One line on the run that works in another round of this project, so that nobody takes this round for its."""
+def elsewhere(here: Place, page: str) -> None:
+    """One line on the run that works in another round of this project, so that nobody takes this round for its; else on
+    a newer round that has what the page shows."""
     run = here.active
     if run is not None and run.project_id == here.project.id and run.round_id != here.round_id:
         live.polled("elsewhere", here.round_id, lambda seen: _line(here, seen))
+    elif (other := with_results(here, page, newer=True)) is not None:
+        with st.container(horizontal=True, vertical_alignment="center", key="newer"):
+            parts.note(f"This page shows {here.round.title.lower()}; {other.title.lower()} is newer.")
+            open_other(here, page)
 
 
 def _line(here: Place, seen: live.Snapshot) -> None:
