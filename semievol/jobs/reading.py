@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,17 @@ SAMPLED = 1_000
 _CHUNKS = 8  # chunks of records whose prompts are counted
 _HASHED = 512  # dimensions of the vectors of words
 _GROUPED_BATCHES = 8  # training cuts groups of so many batches by length
+_BATCH = {"batch_size": True, "micro_batch_size": True}
+_READ: dict[str, Any] = {
+    "model": True,
+    "evaluate_demonstrations": True,
+    "tune": _BATCH,
+    "propagation": {
+        "warm_up": _BATCH,
+        **dict.fromkeys(("k", "warm_up_demonstrations", "collaborators", "judge", "answer_rule"), True),
+    },
+}
+"""The settings that say what is read, for pydantic's `include`."""
 Tokens = tuple[int, ...]
 
 
@@ -73,9 +85,10 @@ def assumed(config: Config, tokens: int) -> Reading:
 def read(store: Store, version_id: int, config: Config, folder: Path, context: int) -> Reading:
     """Counted on records of this version with the tokenizer in `folder`. context: the longest prompt (tokens).
 
-    Kept by version, folder and settings: a version's records never change. Raises UserError for an unusable template.
+    Kept by version, folder and those settings that say what is read: a version's records never change. Raises UserError
+    for an unusable template.
     """
-    return _read(_Known(store), version_id, config.model_dump_json(), folder, context)
+    return _read(_Known(store), version_id, config.model_dump_json(include=_READ), folder, context)
 
 
 @dataclass(frozen=True)

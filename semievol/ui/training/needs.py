@@ -25,7 +25,9 @@ def needs(here: Place, config: Config) -> None:
         parts.note(f"Time and memory of a run cannot be estimated. {error.what}")
         return
     if needed is None or time is None:
-        parts.note("Time and memory of a run can be estimated for models on this machine only.")
+        parts.note(
+            "Time and memory of a run can be estimated once the model's files are here. The first run brings them."
+        )
         return
     _tiles(time)
     free = psutil.virtual_memory().available
