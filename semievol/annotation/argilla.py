@@ -26,6 +26,8 @@ from semievol.task.answers import LETTERS
 
 NAME, RECORDS = "Argilla", "records.json"
 _ANSWER, _INSTEAD, _EARLIER, _QUESTION, _OPTIONS = "answer", "instead", "earlier", "question", "options"
+_FEWEST, _MOST, _LONGEST = 2, 500, 200
+"""How many labels a choice of an Argilla server can have, and their most characters."""
 _MARKS = ("record_id", "content_hash", "record_options", "record_earlier", "suggested_answer")
 
 
@@ -88,8 +90,10 @@ def _settings(task: Task, most: int, turns: bool) -> Json:
 
 
 def _question(name: str, title: str, labels: Sequence[str], required: bool) -> Json:
+    """A choice between the labels; without labels, or with such as no choice can hold, a text, in which the suggestion
+    stands already."""
     settings: Json = {"type": "text", "use_markdown": False}
-    if labels:
+    if _FEWEST <= len(labels) <= _MOST and max(map(len, labels)) <= _LONGEST:
         options = [{"value": label, "text": label} for label in labels]
         settings = {"type": "label_selection", "options": options, "visible_options": None}
     return {"name": name, "title": title, "description": None, "required": required, "settings": settings}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from semievol.annotation import label_studio
+from semievol.annotation import argilla, label_studio
 from semievol.annotation.home import Home, compared, verdicts
 from semievol.annotation.passing import Returned, Said, Suggestion, Voice
 from semievol.annotation.tools import read
@@ -179,6 +179,12 @@ def test_label_studio_finds_no_name_of_a_field_in_our_texts() -> None:
     back = sent | {"annotations": [{"completed_by": 1, "result": sent["predictions"][0]["result"]}]}
     (verdict,) = verdicts(task, {RECORD.id: RECORD}, read([json.dumps(back)], "export.json").returned).verdicts
     assert (verdict.action, verdict.answer) == ("accept", "$5")
+
+
+def test_labels_that_no_choice_of_argilla_can_hold_are_written() -> None:
+    for labels, kind in ((("a", "b"), "label_selection"), (("a", "b" * 201), "text"), (("a",), "text")):
+        settings = json.loads(argilla.files(Task("classification", labels), [])[".argilla/settings.json"])
+        assert settings["questions"][0]["settings"]["type"] == kind
 
 
 def test_drafts_in_argilla_say_nothing_yet() -> None:

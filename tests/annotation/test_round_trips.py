@@ -68,7 +68,7 @@ def test_what_is_decided_in_a_tool_comes_home_as_it_was_meant(form: str, kind: K
         allowed = allowed_answers(task, record)
         written = data.draw(NUMBERS if kind == "numeric" else SAID)
         place = data.draw(st.integers(0, max(len(allowed) - 1, 0)))
-        presses[record.id] = [Press("Ada", action, place, written)]
+        presses[record.id] = [Press("Ada", action, place, allowed[place] if allowed else written)]
         if action != "skip":
             answer = allowed[place] if allowed else parse(task, record, written)
             meant.append(decision(task, suggestion, action, answer))
