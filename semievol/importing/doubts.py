@@ -6,21 +6,24 @@ the page, an option of the command line. `--strict` refuses them unless `--accep
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping as Tables
 
 from semievol.importing.answer_cells import several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
 from semievol.importing.forms.unfolding import hold, parsed
+from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping, left_out
-from semievol.importing.numbers import in_parentheses, numbers
+from semievol.importing.numbers import in_parentheses, numbers, unit_of
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
 
+_MOSTLY = 0.8
 ABOUT_COLUMNS = ("left_out_text", "nested_text")
 """Kinds that a mapping given by a person settles."""
-ABOUT_TASK = ("many_classes", "parentheses")
+ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers")
 """Kinds that a task given by a person settles."""
 
 
@@ -60,14 +63,13 @@ def _differing_instructions(tables: Tables[Split, Table]) -> Iterator[Finding]:
 def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     """Columns of texts beside the question that no model reads."""
     table = tables.get("labeled") or next(iter(tables.values()))
-    found = [c for c in left_out(table, mapping) if all(c in other.columns for other in tables.values())]
+    found = left_out(table, mapping)
     if found:
         named = ", ".join(f'"{column}"' for column in found)
         what = f"Columns of texts that no model reads: {named}."
         remedy = "If one belongs to the question, map it as its context."
-        correction = (
-            None if mapping.context else Correction("context", found[0], f'Put "{found[0]}" before the question')
-        )
+        fits = mapping.context is None and all(found[0] in other.columns for other in tables.values())
+        correction = Correction("context", found[0], f'Put "{found[0]}" before the question') if fits else None
         cells = table.column(found[0], SHOWN)
         examples = tuple(
             example("labeled", row, text) for row, text in zip(table.numbers.tolist(), cells, strict=False)
@@ -94,13 +96,19 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
     if "labeled" not in tables:
         return
     answers = known_answers(tables, mapping)
-    if task.kind == "classification" and task.labels and all(label.isdecimal() for label in task.labels):
+    if task.kind == "classification" and are_numbers(task.labels):
         listed = ", ".join(task.labels[:12])
         what = f"The labels are numbers, which say nothing to a model: {listed}."
         remedy = "Give their names in the order of the numbers."
         yield _doubt("number_labels", {"labeled": answers.total()}, what, remedy, option="--labels NAME,NAME")
+    odd = [label for label in task.labels if not any(char.isalnum() for char in label)]
+    if odd and all(len(label) < 4 and label.isascii() for label in odd):
+        total = sum(answers[label] for label in odd)
+        what = f"Labels of signs only, which often mean that there is no label: {', '.join(odd)}."
+        yield _doubt("sign_labels", {"labeled": total}, what, "Delete these rows, or their answers.")
     if task.kind != "text" or not answers:
         return
+    yield from _nearly_numbers(answers)
     negative = {answer: times for answer, times in answers.items() if in_parentheses(answer)}
     rest = [answer for answer in answers if answer not in negative]
     if negative and rest and numbers(rest)[0]:
@@ -121,6 +129,22 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         what = f"Lists of several answers, each taken for one text: {plural(sum(lists.values()), 'answer')}."
         examples = tuple(example("labeled", 0, answer) for answer in list(lists)[:SHOWN])
         yield _doubt("answer_lists", {"labeled": sum(lists.values())}, what, "Keep one answer per record.", examples)
+
+
+def _nearly_numbers(answers: Counter[str]) -> Iterator[Finding]:
+    """Most answers are numbers, but the task is not numeric because of the others, or of their units."""
+    units = Counter[str | None]()
+    for answer, times in answers.items():
+        units[unit_of(answer)] += times
+    number = units.total() - units[None]
+    others = [answer for answer in answers if unit_of(answer) is None]
+    if number < _MOSTLY * units.total() or (others and all(map(in_parentheses, others))):
+        return
+    shown = others or [unit for unit in units if unit]
+    what = f"Most answers are numbers, but all are taken for texts, because of: {', '.join(shown[:SHOWN])}."
+    remedy = "Correct them, or have them rejected in a numeric task."
+    correction = Correction("task", "numeric", "They are numbers")
+    yield _doubt("nearly_numbers", {"labeled": number}, what, remedy, (), correction, "--task numeric")
 
 
 def _first(split: Split, table: Table, column: str) -> tuple[dict[str, object], ...]:

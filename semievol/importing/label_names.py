@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Tables
-from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +18,7 @@ from semievol.importing.task_kind import known_answers
 from semievol.records import Split, Task
 
 _WHERE = "--labels"
+_NUMBER = re.compile(r"[-+]?\d{1,9}(?:\.\d{1,9})?")
 
 
 def named(text: str) -> tuple[str, ...]:
@@ -26,22 +29,31 @@ def named(text: str) -> tuple[str, ...]:
     return names
 
 
+def are_numbers(labels: Collection[str]) -> bool:
+    """Whether all of these labels are mere numbers, and there are any."""
+    return bool(labels) and all(_NUMBER.fullmatch(label) for label in labels)
+
+
 def with_names(tables: Tables[Split, Table], mapping: Mapping, names: Sequence[str]) -> tuple[dict[Split, Table], Task]:
-    """The tables and their task: classification by these labels. Where all known answers are whole numbers, each
-    becomes its name; they count from 0 if one of them is 0, else from 1."""
-    answers = known_answers(tables, mapping)
-    task = Task("classification", tuple(names))
-    if not answers or not all(answer.isdecimal() for answer in answers):
+    """The tables and their task: classification by these labels. Where all known answers are numbers, each
+    becomes its name; they count from 0 if one of them is 0, else from 1. Other numbers need a name each."""
+    answers, task = known_answers(tables, mapping), Task("classification", tuple(names))
+    if not are_numbers(answers):
         return dict(tables), task
-    numbers = sorted({int(answer) for answer in answers})
+    numbers = sorted({Decimal(answer) for answer in answers})
     first = 0 if numbers[0] == 0 else 1
-    if numbers[-1] - first >= len(names):
+    if all(number == int(number) and first <= number < first + len(names) for number in numbers):
+        by_number = {Decimal(number): name for number, name in enumerate(names, first)}
+    elif len(numbers) == len(names):
+        by_number = dict(zip(numbers, names, strict=True))
+    else:
         raise UserError(
             f"The answers are numbers from {numbers[0]} to {numbers[-1]}, and there are {len(names)} names.",
             _WHERE,
             "Give a name for every number, in their order.",
         )
-    known = {str(number): name for number, name in enumerate(names, first)}
+    known = {str(number): name for number, name in by_number.items()}
+    known |= {answer: by_number[Decimal(answer)] for answer in answers}
     columns = {column for column in (mapping.answer, mapping.gold) if column}
     return {split: _renamed(table, columns, known) for split, table in tables.items()}, task
 

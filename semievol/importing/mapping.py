@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import itertools
 import re
-import string
 from collections import defaultdict
-from collections.abc import Iterable
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, replace
 from typing import Any
 
 from semievol.errors import UserError
+from semievol.importing import column_names
 from semievol.importing.answer_cells import options_in
 from semievol.importing.forms.unfolding import EARLIER, QUESTION
 from semievol.importing.table import Table
@@ -23,30 +22,15 @@ from semievol.records import Split
 ROLES = ("question", "answer", "options", "id", "context", "group", "gold", "earlier")
 MOST_LABELS = 30
 LONGEST_LABEL = 60
+_NAMELESS = re.compile(r"column \d+")
+"""The name of a column in a file that has no names."""
+_OUTPUTS = ("response", "output", "completion")
+"""What a model said: the answer, or, beside another answer, what was judged."""
 _LOOKED_AT = 2_000
 _TEXT = 2
 """Words on average, from which on the cells of a column are texts."""
 _NEARLY = 0.95
 """Share of a column's cells that are answers, from which on it is taken for a column of answers."""
-_NAMES: dict[str, tuple[str, ...]] = {
-    "question": (
-        *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
-        *("body", "tweet", "comment", "passage", "article", "document", "description", "problem", "title", "headline"),
-        *("utterance", "hypothesis", "subject", "stem", "goal", "startphrase", "ctx"),
-    ),
-    "answer": (
-        *("answer", "label", "gold", "gt", "target", "truth", "output", "response", "completion", "class", "category"),
-        *("cop", "team", "sentiment", "intent", "topic", "solution", "result", "tag"),
-    ),
-    "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
-    "id": ("id", "uid", "uuid", "guid", "key"),
-    "context": ("context", "passage", "background", "paragraph", "evidence", "premise", "article"),
-}
-_CHOICES = (*_NAMES["options"], "alternative", "candidate", "opt", "op", "ending", "sol")
-"""Names of columns with one option each, before a letter or a number: option_a, choice1."""
-_LETTERED = ("", "answer", "ans")
-"""The same before a letter only, since answer1 and answer2 are two answers that are both right."""
-_NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
 _POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
 """A letter or a position, as an answer that names an option."""
 
@@ -120,24 +104,25 @@ def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
             except UserError:
                 own = Mapping("")
             found = {getattr(own, role): name for role, name in missing.items() if getattr(own, role)}
-            names = {column: name for column, name in found.items() if column not in mapping.columns()}
+            used = set(mapping.columns()) - ({mapping.answer} if split == "unlabeled" else set())
+            names = {column: name for column, name in found.items() if column not in used}
         aligned[split] = table.renamed(names) if names else table
     return aligned
 
 
 def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
-    options = _best([c for c in shared if _holds_lists(cells[c])], "options")
+    options = column_names.best([c for c in shared if _holds_lists(cells[c])], "options")
     taken = {options}
-    choices = () if options else _choice_columns(first.columns)
+    choices = () if options else column_names.choice_columns(first.columns)
     taken.update(choices)
     # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
-    named = [c for c in _named(shared, "question") if c not in taken and _rank(c, "id") is None]
-    pair = () if known or options or choices else _pair([c for c in shared if cells[c] and not _few_values(cells[c])])
+    named = [c for c in column_names.named(shared, "question") if c not in taken and column_names.rank(c, "id") is None]
+    pair = () if known or options or choices else column_names.pair([c for c in shared if _are_texts(cells[c])])
     question = (
         known
         or (pair[1] if pair else None)
-        or _best([c for c in named if not _few_values(cells[c])] or named, "question")
+        or column_names.best([c for c in named if not _few_values(cells[c])] or named, "question")
     )
     if question is None:  # then the longest texts
         free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
@@ -148,60 +133,51 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
         )
     taken.add(question)
     left = [c for c in first.columns if c not in taken and cells[c]]
-    named = _named(left, "answer")
+    named = column_names.named(left, "answer")
     if options or choices:
         # A column such as "topic" is named like an answer, but the answer is the column whose cells name options.
         texts = _option_texts([cells[c] for c in choices or (options,) if c], listed=bool(options))
         named = [c for c in named if _name_options(cells[c], texts)] or named
-    answer = _best(named, "answer")
+    answer = column_names.best(named, "answer")
     if answer is None and options is None and not choices:
-        answer = next((c for c in left if _rank(c, "id") is None and _few_values(cells[c])), None)
+        few = [c for c in left if column_names.rank(c, "id") is None and _few_values(cells[c])]
+        answer = next((c for c in few if len(set(cells[c])) > 1), next(iter(few), None))
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
     taken.add(answer)
-    record_id = _best([c for c in _named(shared, "id") if c not in taken], "id")
-    named = [c for c in _named(shared, "context") if c not in {*taken, record_id}]
-    context = pair[0] if pair else _best(named, "context") or _companion(question, shared, taken)
+    record_id = column_names.best([c for c in column_names.named(shared, "id") if c not in taken], "id")
+    named = [c for c in column_names.named(shared, "context") if c not in {*taken, record_id}]
+    context = (
+        pair[0] if pair else column_names.best(named, "context") or column_names.companion(question, shared, taken)
+    )
     return Mapping(question, answer, options, record_id, choices, context)
 
 
-def _pair(columns: list[str]) -> tuple[str, ...]:
-    """Two texts that are asked about together, sentence1 and sentence2, in their order; () if there are none."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for column in columns:
-        match = _NUMBERED.fullmatch(" ".join(_words(column)))
-        if match and match[1] in (*_NAMES["question"], *_NAMES["context"]):
-            found[match[1]].setdefault(match[2], column)
-    for by_ending in found.values():
-        for first, second in ("12", "ab"):
-            if first in by_ending and second in by_ending:
-                return by_ending[first], by_ending[second]
-    return ()
-
-
-def _companion(question: str, columns: list[str], taken: Iterable[str | None]) -> str | None:
-    """The sentence that a question is about, where its column is named so (QNLI); None if there is none."""
-    if "question" not in _words(question):
-        return None
-    return next((c for c in columns if c not in taken and _words(c) in (["sentence"], ["text"], ["document"])), None)
+def _are_texts(cells: list[str]) -> bool:
+    """Whether the cells are texts of some words, most of them different."""
+    return bool(cells) and sum(len(cell.split()) for cell in cells) >= _TEXT * len(cells) and not _few_values(cells)
 
 
 def left_out(table: Table, mapping: Mapping) -> list[str]:
-    """Columns of texts that are named like a question or a passage, and that no role has, nor is their text part of the
-    question."""
+    """Columns of texts that are named like a question, a passage or a model's output, that no role has, and whose text
+    is no part of the question or the answer."""
     if mapping.question not in table.columns:
         return []
-    asked, found = table.column(mapping.question, _LOOKED_AT), []
+    known = [mapping.question, *(c for c in (mapping.context, mapping.answer) if c in table.columns)]
+    rows = zip(*(table.column(column, _LOOKED_AT) for column in known), strict=True)
+    asked = ["\n".join(cell or "" for cell in row) for row in rows]
+    found = []
     for column in table.columns:
-        named = _rank(column, "question") is not None or _rank(column, "context") is not None
-        if column in mapping.columns() or not named or _rank(column, "id") is not None:
+        judged = any(word in _OUTPUTS for word in column_names.words(column))
+        named = judged or any(column_names.rank(column, role) is not None for role in ("question", "context"))
+        named = named or _NAMELESS.fullmatch(column) is not None
+        if column in mapping.columns() or not named or column_names.rank(column, "id") is not None:
             continue
         pairs = zip(table.column(column, _LOOKED_AT), asked, strict=True)
-        beside = [(cell, text or "") for cell, text in pairs if cell and cell.strip()]
+        beside = [(cell, text) for cell, text in pairs if cell and cell.strip()]
         cells = [cell for cell, _ in beside]
-        words = sum(len(cell.split()) for cell in cells)
         inside = sum(cell in text for cell, text in beside)
-        if cells and inside < 0.9 * len(cells) and words >= _TEXT * len(cells) and not _few_values(cells):
+        if _are_texts(cells) and inside < 0.9 * len(cells):
             found.append(column)
     return found
 
@@ -224,14 +200,14 @@ def _gold(tables: Tables[Split, Table], mapping: Mapping) -> str | None:
     short = all(len(answer) <= 3 or answer in ("true", "false") for answer in answers)
     fitting = []
     for column in unlabeled.columns:
-        named = _rank(column, "answer") is not None
+        named = column_names.rank(column, "answer") is not None
         if column in mapping.columns() or (short and not named):
             continue
         cells = [cell.strip().casefold() for cell in unlabeled.column(column, _LOOKED_AT) if cell and cell.strip()]
         right = sum(cell in answers for cell in cells)
         if len(set(cells)) > 1 and right >= _NEARLY * len(cells) and _same_answers(labeled, column, mapping.answer):
             fitting.append(column)
-    return _best(fitting, "answer")
+    return column_names.best(fitting, "answer")
 
 
 def _same_answers(labeled: Table, column: str, answer: str) -> bool:
@@ -301,32 +277,6 @@ def _no_column(column: str, table: Table) -> UserError:
     return UserError(f'There is no column "{column}".', table.name, f"Its columns are: {_listed(table)}. Choose one.")
 
 
-def _words(name: str) -> list[str]:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return [word.casefold() for word in re.split(r"[\W_]+", spaced) if word]
-
-
-def _rank(column: str, role: str) -> int | None:
-    """Place of the column's best whole word in the role's list; None if it has none."""
-    words = _words(column)
-    return next((i for i, name in enumerate(_NAMES[role]) if name in words), None)
-
-
-def _named(columns: list[str], role: str) -> list[str]:
-    """The columns with a word of the role's list in their name."""
-    return [column for column in columns if _rank(column, role) is not None]
-
-
-def _best(columns: list[str], role: str) -> str | None:
-    """The column whose name fits best; shorter names first among equals, then the order of the file."""
-
-    def key(column: str) -> tuple[int, int, int]:
-        rank = _rank(column, role)
-        return (len(_NAMES[role]) if rank is None else rank, len(_words(column)), columns.index(column))
-
-    return min(columns, key=key, default=None)
-
-
 def _holds_lists(cells: list[str]) -> bool:
     """Whether nearly all of the first cells are lists of options; answers in the form of SQuAD are none."""
     sample = cells[:200]
@@ -337,22 +287,6 @@ def _holds_lists(cells: list[str]) -> bool:
 def _few_values(cells: list[str]) -> bool:
     distinct = set(cells)
     return bool(cells) and len(distinct) <= max(2, len(cells) // 2) and max(map(len, distinct)) <= LONGEST_LABEL
-
-
-def _choice_columns(columns: list[str]) -> tuple[str, ...]:
-    """Columns A, B, C, … or option_a, choice1, ending0, opa, …: of one name, at least two, in order."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for column in columns:
-        match = _NUMBERED.fullmatch(" ".join(_words(column)))
-        if match and match[1] in (_CHOICES + _LETTERED if match[2].isalpha() else _CHOICES):
-            found[match[1]].setdefault(match[2], column)
-    digits = [str(number) for number in range(27)]
-    for by_ending in found.values():
-        for endings in (string.ascii_lowercase, digits, digits[1:]):
-            run = tuple(by_ending[ending] for ending in itertools.takewhile(by_ending.__contains__, endings))
-            if len(run) >= 2:
-                return run
-    return ()
 
 
 def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:

@@ -66,6 +66,39 @@ def test_labels_that_are_given_are_the_label_set() -> None:
     assert found.report["labeled"].rejected == 6
 
 
+def test_numbers_that_do_not_count_need_a_name_each() -> None:
+    given = tables(text=TEXTS, label=["-1", "0", "1.0", "-1"] * 6)
+    assert asked(prepare(given)) == ["number_labels"]
+    found = prepare(given, labels="bad,so so,good")
+    assert [record.answer for record in found.records[:4]] == ["bad", "so so", "good", "bad"]
+
+
+def test_signs_as_labels_are_a_doubt() -> None:
+    assert asked(of(text=TEXTS, label=["x", "y", "-", "x"] * 6)) == ["sign_labels"]
+
+
+def test_answers_that_are_nearly_all_numbers_are_a_doubt() -> None:
+    numbers = [str(3 * i) for i in range(23)]
+    found = of(text=TEXTS, answer=[*numbers, "about ten"])
+    assert (found.task.kind, asked(found)) == ("text", ["nearly_numbers"])
+    assert asked(of(text=TEXTS, answer=[f"{i} {'kg' if i % 2 else 'g'}" for i in range(24)])) == ["nearly_numbers"]
+    assert of(text=TEXTS, answer=[f"{i} kg" for i in range(24)]).task.kind == "numeric"
+
+
+def test_files_without_names_find_each_other_whatever_the_order_of_their_columns() -> None:
+    labeled = "".join(f"{'xy'[i % 2]}\tTitle {i} of it\t{text}\n" for i, text in enumerate(TEXTS))
+    pool = "".join(f"some other text of number {i}\n" for i in range(24))
+    given: dict[Split, Table] = {
+        "labeled": read_table(labeled.encode(), "a.tsv"),
+        "unlabeled": read_table(pool.encode(), "b.tsv"),
+    }
+    found = prepare(given)
+    assert found.mapping == Mapping("column 3", "column 1")
+    assert [(record.question, record.answer) for record in found.records[:1]] == [(TEXTS[0], "x")]
+    assert found.report["unlabeled"].accepted == 24
+    assert asked(found) == ["no_header", "no_header", "left_out_text"]
+
+
 def test_many_classes_are_labels_where_they_repeat_and_else_a_doubt() -> None:
     texts = [f"text {i} has words" for i in range(231)]
     labels = prepare(tables(text=texts, label=[f"class {i % 77}" for i in range(231)]))
@@ -90,6 +123,7 @@ def test_many_classes_are_labels_where_they_repeat_and_else_a_doubt() -> None:
         (("text_a", "text_b"), Mapping("text_b", "label", context="text_a")),
         (("question", "sentence"), Mapping("question", "label", context="sentence")),
         (("premise", "hypothesis"), Mapping("hypothesis", "label", context="premise")),
+        (("#1 String", "#2 String"), Mapping("#2 String", "label", context="#1 String")),
     ],
 )
 def test_both_sentences_of_a_pair_belong_to_the_question(names: tuple[str, str], mapping: Mapping) -> None:

@@ -67,6 +67,13 @@ def test_label_studio_keeps_every_field_of_the_data() -> None:
     assert table.column("answer") == ["good"] * 3
 
 
+def test_the_structure_of_an_export_is_taken_for_nothing_else() -> None:
+    rows = [task("", ["good"], data={"title": f"t {i}", "text": f"x {i}"}) for i in range(3)]
+    assert read(*rows).columns == ["id", "title", "text", "answer"]
+    waiting = read(*[task(f"t {i}") | {"predictions": [{"result": [{"value": {"choices": ["x"]}}]}]} for i in range(3)])
+    assert answers(waiting) == [(f"t {i}", None) for i in range(3)]
+
+
 def test_label_studio_min_has_the_choice_in_a_column_of_the_question() -> None:
     about = {"annotator": 1, "annotation_id": 5, "created_at": "x", "lead_time": 1.5}
     table = read(*({"id": i, "text": f"t {i}", "mood": ["good", "bad"][i % 2], **about} for i in range(6)))

@@ -16,6 +16,7 @@ from semievol.importing.forms.unfolding import (
     TIED,
     Tally,
     Unreadable,
+    as_text,
     free_name,
     hold,
     majority,
@@ -25,6 +26,7 @@ from semievol.importing.forms.unfolding import (
 from semievol.importing.table import Limits, Table
 
 _RESPONSES = ".responses"
+_STRUCTURE = {"fields", "responses", "suggestions", "metadata", "vectors", "inputs", "prediction"}
 _ONE = "Keep one label per record."
 _SEVERAL = "Each record was asked several questions, of which one became the answer. Records"
 Said = Callable[[dict[str, str | None]], dict[str, list[Any]]]
@@ -69,7 +71,7 @@ def _unfold(table: Table, asked: list[str], said: Said, limits: Limits, fields: 
         found = (_object(cells[fields]) if fields else None) or {}
         yield [*(found.get(name) for name in inside if name != ANSWER), answer]
 
-    new = written(table, added, read, limits, renamed=own)
+    new = written(table, added, read, limits, own, _STRUCTURE & set(table.columns) if fields else ())
     new.notes.append(
         f'The file is an Argilla export: the answer is the response to "{first}". Suggestions are not answers.'
     )
@@ -142,4 +144,4 @@ def _object(cell: str | None) -> dict[str, str | None] | None:
     found = parsed(cell, "{")
     if not isinstance(found, dict):
         return None
-    return {name: value if isinstance(value, str) else None for name, value in found.items()}
+    return {name: as_text(value) for name, value in found.items()}

@@ -75,7 +75,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     return turns.settled(new)
 
 
-_APART = ("completion", "response", "chosen")
+_APART = ("completion", "response", "chosen", "preferred_output")
 
 
 def _asked(found: list[_Turn], column: str) -> tuple[str, str | None, str | None]:

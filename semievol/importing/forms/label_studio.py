@@ -15,6 +15,7 @@ from semievol.importing.forms.unfolding import (
     TIED,
     Tally,
     Unreadable,
+    as_text,
     free_name,
     hold,
     majority,
@@ -24,6 +25,7 @@ from semievol.importing.forms.unfolding import (
 from semievol.importing.table import Limits, Table
 
 _KEPT_APART = {"id", "annotation_id", "annotator", "created_at", "updated_at", "lead_time", "agreement", "file_upload"}
+_STRUCTURE = {"predictions", "drafts", "meta"}
 _ONE = "Keep one label per record."
 _SEVERAL = "Each task was asked several things, each of which became a column; the answer is the first of them. Tasks"
 
@@ -79,9 +81,10 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
             answers[name] for name in further
         ]
 
-    new = written(table, added, read, limits, renamed=own)
+    new = written(table, added, read, limits, own, {"data", given, *_STRUCTURE})
     shown = f'"{first}"' if first else "none yet"
     new.notes.append(f"The file is a Label Studio export: the answer is what annotators chose for {shown}.")
+    new.notes.append("Predictions of a model are no answers.")
     new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Label Studio, or go on."))
     new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Label Studio."))
     new.doubts.extend(
@@ -95,7 +98,7 @@ def _fields(cell: str | None) -> dict[str, str | None] | None:
     found = parsed(cell, "{")
     if not isinstance(found, dict):
         return None
-    return {key: value if isinstance(value, str) else None for key, value in found.items() if key.strip()}
+    return {key: as_text(value) for key, value in found.items() if key.strip()}
 
 
 def _annotations(cell: str | None) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from semievol.importing.table import Limits, Table
 _MARKS = {"_input_hash", "_task_hash", "_view_id", "_timestamp", "_session_id", "_annotator_id"}
 _VERDICTS = ("accept", "reject", "ignore")
 _VERDICT = "verdict"
+_STRUCTURE = {"options", "accept", "config", "spans", "tokens"}
 _REJECTED = "Tasks that the annotator rejected or ignored, and that have no answer"
 
 
@@ -42,7 +43,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         else:
             yield [cells.get("label")]
 
-    new = written(table, [ANSWER], read, limits, renamed={ANSWER: free_name(table, _VERDICT)})
+    new = written(table, [ANSWER], read, limits, {ANSWER: free_name(table, _VERDICT)}, _STRUCTURE)
     new.notes.append("The file is a Prodigy export: the answer is the label or the chosen option of accepted tasks.")
     new.doubts.extend(
         without.doubt("not_accepted", _REJECTED, "Move them to the unlabeled file to have them answered.")

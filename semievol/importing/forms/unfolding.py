@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,15 +52,17 @@ def written(
     read: Callable[[int, dict[str, str | None]], Iterable[Sequence[str | None]]],
     limits: Limits,
     renamed: dict[str, str] | None = None,
+    taken_apart: Collection[str] = (),
 ) -> Table:
     """The table with the columns `added`, as `read` gives their cells for every row; a row can become several.
 
     read: gets the physical row and the cells by column, and raises `Unreadable` for a row to reject. renamed: columns
-    that get another name, because the form adds a column of theirs.
+    that get another name, because the form adds a column of theirs. taken_apart: columns of the form's own structure,
+    which nothing else can read; they are left out.
     """
     columns = table.columns
     new_names = [(renamed or {}).get(column, column) for column in columns]
-    kept = [place for place, name in enumerate(new_names) if name not in added]
+    kept = [place for place, name in enumerate(new_names) if name not in added and columns[place] not in taken_apart]
     writer = TableWriter(table, [*(new_names[place] for place in kept), *added], limits)
     for number, cells in table.walk(columns):
         try:
@@ -99,6 +101,11 @@ def parsed(cell: str | None, opening: str) -> Any:
         return json.loads(cell, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
+
+
+def as_text(value: Any) -> str | None:
+    """A value inside a cell's JSON as a cell of its own."""
+    return value if isinstance(value, str) or value is None else json.dumps(value, ensure_ascii=False)
 
 
 def majority(answers: Sequence[str]) -> tuple[str | None, str]:

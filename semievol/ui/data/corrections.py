@@ -9,7 +9,7 @@ import streamlit as st
 
 from semievol.errors import UserError
 from semievol.importing.checks import Finding
-from semievol.importing.label_names import named, with_names
+from semievol.importing.label_names import are_numbers, named, with_names
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.table import Table
 from semievol.records import Split, Task
@@ -40,7 +40,7 @@ def _correct(finding: Finding) -> None:
 
 def label_names(tables: Mapping[Split, Table], mapping: Columns, task: Task) -> tuple[Mapping[Split, Table], Task]:
     """The tables and the task with the names that a visitor gives to labels that are numbers; as they are without."""
-    if task.kind != "classification" or not task.labels or not all(label.isdecimal() for label in task.labels):
+    if task.kind != "classification" or not are_numbers(task.labels):
         return tables, task
     key = f"label_names_{hashlib.sha256(repr(sorted(task.labels)).encode()).hexdigest()[:12]}"
     unfinished.settle(key, "", (unfinished.current().choices.get(key), ""))

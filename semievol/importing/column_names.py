@@ -1,0 +1,99 @@
+"""What a column's name says: which role it fits, which columns belong together. Knows nothing of cells."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import string
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "question": (
+        *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
+        *("body", "tweet", "comment", "passage", "article", "document", "description", "problem", "title", "headline"),
+        *("utterance", "hypothesis", "subject", "stem", "goal", "startphrase", "ctx"),
+    ),
+    "answer": (
+        *("answer", "label", "gold", "gt", "target", "truth", "output", "response", "completion", "class", "category"),
+        *("cop", "team", "sentiment", "intent", "topic", "solution", "result", "tag"),
+    ),
+    "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
+    "id": ("id", "uid", "uuid", "guid", "key"),
+    "context": ("context", "passage", "background", "paragraph", "evidence", "premise", "article"),
+}
+_CHOICES = (*_NAMES["options"], "alternative", "candidate", "opt", "op", "ending", "sol")
+"""Names of columns with one option each, before a letter or a number: option_a, choice1."""
+_LETTERED = ("", "answer", "ans")
+"""The same before a letter only, since answer1 and answer2 are two answers that are both right."""
+_NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
+
+
+def words(name: str) -> list[str]:
+    """The words of a name in small letters; a capital inside it begins a word."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return [word.casefold() for word in re.split(r"[\W_]+", spaced) if word]
+
+
+def rank(column: str, role: str) -> int | None:
+    """Place of the column's best whole word in the role's list; None if it has none."""
+    there = words(column)
+    plural = "s" if role in ("answer", "context") else ""
+    return next((i for i, name in enumerate(_NAMES[role]) if name in there or name + plural in there), None)
+
+
+def named(columns: list[str], role: str) -> list[str]:
+    """The columns with a word of the role's list in their name."""
+    return [column for column in columns if rank(column, role) is not None]
+
+
+def best(columns: list[str], role: str) -> str | None:
+    """The column whose name fits best; shorter names first among equals, then the order of the file."""
+
+    def key(column: str) -> tuple[int, int, int]:
+        place = rank(column, role)
+        return (len(_NAMES[role]) if place is None else place, len(words(column)), columns.index(column))
+
+    return min(columns, key=key, default=None)
+
+
+def pair(texts: Sequence[str]) -> tuple[str, ...]:
+    """Two columns that are asked about together, sentence1 and sentence2, in their order; () for none.
+
+    texts: the columns that hold texts. The names differ in a 1 and a 2, or an a and a b; of several pairs that with the
+    shortest names counts.
+    """
+    found: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for column in texts:
+        pieces = [piece for word in words(column) for piece in re.findall(r"\d+|\D+", word)]
+        for place, piece in enumerate(pieces):
+            if piece in "12ab" and rank(column, "id") is None and rank(" ".join(pieces), "answer") is None:
+                found[*pieces[:place], "", *pieces[place + 1 :]].setdefault(piece, column)
+    for _, by_ending in sorted(found.items(), key=lambda one: len(one[0])):
+        for first, second in ("12", "ab"):
+            if first in by_ending and second in by_ending:
+                return by_ending[first], by_ending[second]
+    return ()
+
+
+def companion(question: str, columns: list[str], taken: Iterable[str | None]) -> str | None:
+    """The sentence that a question is about, where its column is named so (QNLI); None if there is none."""
+    if "question" not in words(question):
+        return None
+    return next((c for c in columns if c not in taken and words(c) in (["sentence"], ["text"], ["document"])), None)
+
+
+def choice_columns(columns: list[str]) -> tuple[str, ...]:
+    """Columns A, B, C, … or option_a, choice1, ending0, opa, …: of one name, at least two, in order."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for column in columns:
+        match = _NUMBERED.fullmatch(" ".join(words(column)))
+        if match and match[1] in (_CHOICES + _LETTERED if match[2].isalpha() else _CHOICES):
+            found[match[1]].setdefault(match[2], column)
+    digits = [str(number) for number in range(27)]
+    for by_ending in found.values():
+        for endings in (string.ascii_lowercase, digits, digits[1:]):
+            run = tuple(by_ending[ending] for ending in itertools.takewhile(by_ending.__contains__, endings))
+            if len(run) >= 2:
+                return run
+    return ()
