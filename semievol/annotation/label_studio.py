@@ -61,14 +61,13 @@ def config(task: Task, turns: bool = False) -> str:
 
 def recognises(found: Json) -> bool:
     """Whether it is a task of a JSON export, or an annotation of a JSON-MIN export."""
-    return (isinstance(found.get("data"), dict) and "annotations" in found) or {"annotation_id", "annotator"} <= set(
-        found
-    )
+    whole = isinstance(found.get("data"), dict) and "annotations" in found
+    return whole or {"annotation_id", "annotator"} <= set(found)
 
 
 def returned(found: Json) -> Returned:
     """A task with its annotations, or, of a JSON-MIN export, with one."""
-    if "data" not in found:
+    if not isinstance(found.get("data"), dict):
         said = {name: _values(found.get(name)) for name in (_ANSWER, _INSTEAD)}
         return from_marks(found, found.get(_QUESTION), _voice(found.get("annotator"), said))
     voices: list[Voice] = []
@@ -82,7 +81,7 @@ def returned(found: Json) -> Returned:
             for name in (_ANSWER, _INSTEAD)
         }
         voices += _voice(annotation.get("completed_by"), said)
-    data = found["data"] if isinstance(found["data"], dict) else {}
+    data = found["data"]
     return from_marks(data, data.get(_QUESTION), voices)
 
 

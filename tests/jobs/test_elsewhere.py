@@ -47,13 +47,9 @@ def reviewed(world: World, form: str, folder: Path) -> Path:
 @pytest.mark.parametrize("form", ["label_studio", "argilla_flat", "prodigy"])
 def test_a_team_reviews_in_a_tool_and_its_decisions_come_home(world: World, tmp_path: Path, form: str) -> None:
     back = reviewed(world, form, tmp_path)
-    home, words = tmp_path / "workspace", ("decisions", "import", "Line <b>1</b>", str(back), "--by", "Ada")
-    tried = semievol(home, *words, "--dry-run")
-    assert history.last_entry(world.store, world.project.id) == 1, "a dry run stores nothing"
-    told = semievol(home, *words)
-    assert told == tried | {"stored": True}
+    told = semievol(tmp_path / "workspace", "decisions", "import", "Line <b>1</b>", str(back), "--by", "Ada")
     tool = TOOLS[REVIEWED[form][0]].name
-    assert (told["tool"], told["by"]) == (tool, "Ada")
+    assert (told["tool"], told["by"], told["stored"]) == (tool, "Ada", True)
     assert (told["decisions"], told["actions"]) == (3, {"accept": 1, "edit": 1, "reject": 1})
     left = {one["reason"]: one["examples"] for one in told["left_out"]}
     assert left["contrary"] == [f"u1 ({NASTY[1][:59]}…)"], "Ada had said water"
@@ -64,7 +60,14 @@ def test_a_team_reviews_in_a_tool_and_its_decisions_come_home(world: World, tmp_
         ("u2", "reject", None, tool),
         ("u3", "edit", "water", f"{tool}, 2 of 3 annotators"),
     }
-    assert semievol(home, *words, "--replace")["overruled"] == 1
+
+
+def test_a_dry_run_tells_the_same_and_stores_nothing(world: World, tmp_path: Path) -> None:
+    words = (str(reviewed(world, "prodigy", tmp_path)), "--by", "Ada", "--replace")
+    tried = semievol(tmp_path / "workspace", "decisions", "import", "1", *words, "--dry-run")
+    assert history.last_entry(world.store, world.project.id) == 1
+    assert (tried["stored"], tried["decisions"], tried["overruled"]) == (False, 4, 1)
+    assert semievol(tmp_path / "workspace", "decisions", "import", "1", *words) == tried | {"stored": True}
 
 
 def test_what_is_wrong_with_a_file_is_said_in_one_sentence(world: World, tmp_path: Path) -> None:
