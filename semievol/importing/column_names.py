@@ -26,6 +26,7 @@ _CHOICES = (*_NAMES["options"], "alternative", "candidate", "opt", "op", "ending
 """Names of columns with one option each, before a letter or a number: option_a, choice1."""
 _LETTERED = ("", "answer", "ans")
 """The same before a letter only, since answer1 and answer2 are two answers that are both right."""
+_PLURAL = ("answer", "context")
 _NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
 
 
@@ -36,10 +37,12 @@ def words(name: str) -> list[str]:
 
 
 def rank(column: str, role: str) -> int | None:
-    """Place of the column's best whole word in the role's list; None if it has none."""
-    there = words(column)
-    plural = "s" if role in ("answer", "context") else ""
-    return next((i for i, name in enumerate(_NAMES[role]) if name in there or name + plural in there), None)
+    """Place of the column's best whole word in the role's list; None if it has none. Plurals of answers and contexts
+    come after all others."""
+    there, names = words(column), _NAMES[role]
+    if role in _PLURAL:
+        names += tuple(f"{name}s" for name in names)
+    return next((i for i, name in enumerate(names) if name in there), None)
 
 
 def named(columns: list[str], role: str) -> list[str]:
