@@ -1,4 +1,4 @@
-"""Numbers, lists and decisions in sentences, on screen and in the report alike: 0.943, 94.3 %, 12,480, "a, b and c"."""
+"""Numbers, lists, decisions and models in words, on screen and in the report alike: 0.943, 94.3 %, "a, b and c"."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from semievol.records import ACTIONS
 DASH = "–"
 DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
 """What a reviewer decided, in the words of the review's buttons."""
+SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
+WAY_WORDS = {"": "without demonstrations", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
+"""Models without a language model, and ways of asking one."""
 _PATH = re.compile(r"(?:~|\b[A-Za-z]:|(?<![\w/\\.]))(?:[/\\][^/\\\s\"'<>|]+)*([/\\][^/\\\s\"'<>|]+)")
 _LONG = 40
 """Most characters of a path in a sentence."""
@@ -51,3 +54,19 @@ def brief(text: str, limit: int = 240) -> str:
 def series(words: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def model_words(later_round: bool = False) -> dict[str, str]:
+    """Model -> its name. later_round: the evolved model of the round before stands in the place of the warm-up."""
+    before = "Round before" if later_round else "Plain fine-tuning (warm-up)"
+    return {"base": "Base", "warm_up": before, "evolved": "Evolved"}
+
+
+def row_words(later_round: bool = False) -> dict[str, str]:
+    """Row of an evaluation -> its name, in the order of its display."""
+    ways = {
+        f"{model}{way}": f"{word}, {how}" if way else word
+        for model, word in model_words(later_round).items()
+        for way, how in WAY_WORDS.items()
+    }
+    return ways | SIMPLER_WORDS

@@ -191,7 +191,7 @@ def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> No
         '<p class="lead">50.0 % right, and plain fine-tuning is right on the very same' in text[: text.index("<h2>")]
     ), "the result leads"
     words = re.sub(r"<[^>]+>|&nbsp;", " ", text)
-    assert "The evolved model is right on 50.0 % of the 2 test records" in words
+    assert "Evolved: right on 50.0 % of the 2 test records" in words
     assert "Chance alone could explain it" in words
     assert "The test set has only 2 records" in words
     assert "Selection 1 holds 5 of 6 candidates: 4 by the policy, 1 by decisions of experts" in words

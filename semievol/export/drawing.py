@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from semievol.palette import LIGHT
 
 WIDTH = 640
-_LEFT, _RIGHT, _LINE = 190, 60, 30
-_LONGEST_NAME = 26
+_RIGHT, _LINE, _LETTER = 60, 30, 6.6
+_LONGEST_NAME = 48
 
 
 def bars(
@@ -20,20 +20,21 @@ def bars(
 ) -> str:
     """Horizontal bars with their value, and with intervals where `low` and `high` are given. Values are >= 0."""
     top = max([*values, *high, 1e-9])
-    span = WIDTH - _LEFT - _RIGHT
+    left_of = 20 + _LETTER * min(_LONGEST_NAME, max((len(name) for name in names), default=0))
+    span = WIDTH - left_of - _RIGHT
     parts = []
     for i, (name, value) in enumerate(zip(names, values, strict=True)):
         y = i * _LINE
         colour = LIGHT.series[i % 2]
-        parts.append(_text(_LEFT - 10, y + 19, name, "end", _LONGEST_NAME))
-        parts.append(f'<rect x="{_LEFT}" y="{y + 6}" width="{span * value / top:.1f}" height="18" fill="{colour}"/>')
+        parts.append(_text(left_of - 10, y + 19, name, "end", _LONGEST_NAME))
+        parts.append(f'<rect x="{left_of}" y="{y + 6}" width="{span * value / top:.1f}" height="18" fill="{colour}"/>')
         end = value
         if high:
             end = high[i]
-            left, right = (_LEFT + span * edge / top for edge in (low[i], high[i]))
+            left, right = (left_of + span * edge / top for edge in (low[i], high[i]))
             whisker = f"M{left:.1f} {y + 15}H{right:.1f}M{left:.1f} {y + 10}v10M{right:.1f} {y + 10}v10"
             parts.append(f'<path d="{whisker}" stroke="{LIGHT.text}" stroke-width="1.5"/>')
-        parts.append(_text(_LEFT + span * end / top + 6, y + 19, f"{value:,.4g}{unit}"))
+        parts.append(_text(left_of + span * end / top + 6, y + 19, f"{value:,.4g}{unit}"))
     return _figure(len(names) * _LINE + 4, parts)
 
 

@@ -18,7 +18,7 @@ from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
 from semievol.export.caveats import caveats
 from semievol.method import earned_weights, readers
-from semievol.method.comparison import ahead, outcome, paired
+from semievol.method.comparison import ARMS, ahead, outcome, paired
 from semievol.palette import LIGHT
 from semievol.records import Task
 from semievol.selection import claims
@@ -33,12 +33,6 @@ from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import class_name
 
-_ARMS = {"base": "base model", "warm_up": "plainly fine-tuned model", "evolved": "evolved model"}
-_BARS = {
-    f"{arm}{way}": f"{arm.replace('_', '-').capitalize()}{how}"
-    for arm in _ARMS
-    for way, how in (("", ""), ("_demonstrations", ", demonstrations"), ("_averaged", ", averaged"))
-} | {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
 _BY = {"pseudo": "policy", "expert": "expert"}
 _SHOWN = 8
 _STYLE = f"""
@@ -97,19 +91,18 @@ def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     heading = "<h2>Results</h2>"
     if found is None:
         return [heading, "<p>No model was evaluated in this round yet.</p>"]
-    arms = [arm for arm in _ARMS if arm in found]
-    sentences = []
-    for arm in arms:
+    names, sentences = wording.row_words(later_round), []
+    for arm in (arm for arm in ARMS if arm in found):
         one = found[arm]
         sentences.append(
-            f"The {_ARMS[arm]} is right on {wording.percent(one['accuracy'])} of the {found['n']:,} test records "
+            f"{names[arm]}: right on {wording.percent(one['accuracy'])} of the {found['n']:,} test records "
             f"(between {wording.percent(one['low'])} and {wording.percent(one['high'])} with 95 % confidence)."
         )
     if compared := paired(found, later_round):
         sentences.append(_e(compared))
-    rows = [row for row in _BARS if row in found]
+    rows = [row for row in names if row in found]
     values = {key: [round(100 * found[row][key], 1) for row in rows] for key in ("accuracy", "low", "high")}
-    figure = drawing.bars([_BARS[row] for row in rows], values["accuracy"], values["low"], values["high"], " %")
+    figure = drawing.bars([names[row] for row in rows], values["accuracy"], values["low"], values["high"], " %")
     simpler = ahead(found)
     paragraphs = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
     return [heading, *paragraphs, figure]

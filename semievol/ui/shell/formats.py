@@ -10,9 +10,13 @@ from datetime import UTC, datetime
 
 from semievol.wording import DASH as DASH
 from semievol.wording import DECISION_WORDS as DECISION_WORDS
+from semievol.wording import SIMPLER_WORDS as SIMPLER_WORDS
+from semievol.wording import WAY_WORDS as WAY_WORDS
 from semievol.wording import count as count
+from semievol.wording import model_words as model_words
 from semievol.wording import percent as percent
 from semievol.wording import plural as plural
+from semievol.wording import row_words as row_words
 from semievol.wording import score as score
 from semievol.wording import series as series
 from semievol.wording import shorten as shorten
@@ -96,26 +100,6 @@ KIND_WORDS = {
     "numeric": "Numeric",
     "text": "Free text",
 }
-SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
-WAY_WORDS = {"": "without demonstrations", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
-
-
-def model_words(later_round: bool = False) -> dict[str, str]:
-    """Model -> its name. later_round: the evolved model of the round before stands in the place of the warm-up."""
-    before = "Round before" if later_round else "Plain fine-tuning (warm-up)"
-    return {"base": "Base", "warm_up": before, "evolved": "Evolved"}
-
-
-def row_words(later_round: bool = False) -> dict[str, str]:
-    """Row of an evaluation -> its name, in the order of its display."""
-    ways = {
-        f"{model}{way}": f"{word}, {how}" if way else word
-        for model, word in model_words(later_round).items()
-        for way, how in WAY_WORDS.items()
-    }
-    return ways | SIMPLER_WORDS
-
-
 MEASURE_WORDS = {
     "answer_nll": "Confidence in the answer",
     "answer_entropy": "Doubt between the answers",
