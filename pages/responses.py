@@ -29,7 +29,7 @@ with parts.page() as here:
         with top[1], st.container(horizontal=True, horizontal_alignment="right"):
             offset = tables.pages_of(total, "responses_page")
         frame, _ = results.candidates_page(here.store, here.round.id, offset=offset, limit=tables.PAGE, **wanted)
-        picked = responses.candidates(frame, wanted["measure"], f"candidates_{offset}_{hash(str(wanted))}")
+        picked = responses.candidates(here, frame, wanted["measure"], f"candidates_{offset}_{hash(str(wanted))}")
     record_id = picked or st.query_params.get("record") or (str(frame.index[0]) if len(frame) else None)
     if record_id:
         if picked:

@@ -263,7 +263,8 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     )
     groups = shown.groupby("part", sort=False).agg(x=("x", "mean"), name=("group", "first"))
     _named_axis(figure, "xaxis", groups["name"])
-    names = ["<br>".join(textwrap.wrap(label(name, 24), 14, break_long_words=False)) for name in groups["name"]]
+    fold = textwrap.TextWrapper(14, break_long_words=False, break_on_hyphens=False)
+    names = ["<br>".join(fold.wrap(label(name, 30))) for name in groups["name"]]
     return figure.update_layout(xaxis_tickvals=groups["x"].tolist(), xaxis_ticktext=names, xaxis_tickangle=0)
 
 

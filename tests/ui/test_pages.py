@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -14,13 +15,15 @@ from streamlit.testing.v1 import AppTest
 
 from semievol.config import load
 from semievol.errors import UserError
+from semievol.records import Candidate, Record, Task
 from semievol.store import schema
-from semievol.store.data import projects
+from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections
 from semievol.store.decisions import history as decision_history
 from semievol.store.results import results
-from semievol.store.runs import progress, rounds, runs
+from semievol.store.runs import claims, progress, rounds, runs
+from semievol.store.runs.journal import StoreJournal
 from semievol.ui.responses import responses
 from semievol.ui.shell.session import Shell
 from tests.ui import made
@@ -245,3 +248,16 @@ def test_in_a_later_round_it_is_said_which_model_warm_up_is(visit: Visit, store:
     with store.write() as connection:
         connection.execute(update(schema.rounds).values(parent_id=made.round_of(store, project)))
     assert words in told(visit("responses", project=project.id))
+
+
+def test_a_letter_stands_beside_its_option_in_the_table_of_candidates(store: Store) -> None:
+    task = Task("multiple_choice")
+    project = projects.create_project(store, "Choices", task)
+    pool = [Record(f"u{i}", f"Which {i}?", ("this", "that"), None, "unlabeled", i) for i in range(2)]
+    versions.store_version(store, project.id, pool, {}, [], [], task)
+    round_ = rounds.open_round(store, project.id, load("studio"))
+    run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, 1)
+    StoreJournal(store, run).save_candidates([Candidate("u0", "B", True), Candidate("u1", None, False)])
+    frame, _ = results.candidates_page(store, round_.id)
+    here: Any = SimpleNamespace(task=task, store=store, round=round_)
+    assert responses._named(here, frame).fillna("none").to_dict() == {"u0": "B · that", "u1": "none"}

@@ -12,6 +12,7 @@ from semievol.config import MEASURES, Propagation
 from semievol.errors import UserError
 from semievol.method import earned_weights
 from semievol.records import ANSWERING
+from semievol.store.data import records
 from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
@@ -101,12 +102,13 @@ def collaborator_weights(here: Place) -> None:
         parts.note(earned_weights.sentence(found))
 
 
-def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
-    """One page of candidates; returns the id of the selected one."""
+def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str | None:
+    """One page of candidates, in multiple choice with the options' texts; returns the id of the selected one."""
     if frame.empty:
         parts.note("No candidate matches these filters.")
         return None
     shown = frame.assign(
+        answer=_named(here, frame),
         decision=frame["decision"].map(formats.DECISION_WORDS),
         agreed=np.where(frame["agreed"], "agreed", np.where(frame["given"], "disputed", behind.UNGIVEN)),
         **{measure: [formats.confidence(measure, value) for value in frame[measure]]},
@@ -124,6 +126,18 @@ def candidates(frame: pd.DataFrame, measure: str, key: str) -> str | None:
     names["similarity"] = "Similarity to labeled"
     row = tables.pick(shown, key, names, height=330)
     return None if row is None else str(frame.index[row])
+
+
+def _named(here: Place, frame: pd.DataFrame) -> pd.Series[str]:
+    """The answers as words: a letter alone says nothing without the record's options."""
+    if here.task.kind != "multiple_choice":
+        return frame["answer"]
+    known = records.records_by_id(here.store, here.round.version_id, frame.index)
+    said = {
+        i: answer and formats.shorten(record.named_answer(here.task, known[str(i)], answer), 60)
+        for i, answer in frame["answer"].items()
+    }
+    return pd.Series(said, index=frame.index, dtype=object)
 
 
 def record_in_full(here: Place, record_id: str) -> None:
