@@ -55,7 +55,7 @@ def best(columns: list[str], role: str) -> str | None:
 
     def key(column: str) -> tuple[int, int, int]:
         place = rank(column, role)
-        return (len(_NAMES[role]) if place is None else place, len(words(column)), columns.index(column))
+        return (2 * len(_NAMES[role]) if place is None else place, len(words(column)), columns.index(column))
 
     return min(columns, key=key, default=None)
 

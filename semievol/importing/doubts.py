@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping as Tables
+from itertools import islice
 
 from semievol.importing.answer_cells import several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
@@ -21,6 +22,8 @@ from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
 
 _MOSTLY = 0.8
+_LOOKED_AT = 5_000
+"""Different answers that are looked at to tell numbers from texts."""
 ABOUT_COLUMNS = ("left_out_text", "nested_text")
 """Kinds that a mapping given by a person settles."""
 ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers")
@@ -133,11 +136,12 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
 
 def _nearly_numbers(answers: Counter[str]) -> Iterator[Finding]:
     """Most answers are numbers, but the task is not numeric because of the others, or of their units."""
-    units = Counter[str | None]()
-    for answer, times in answers.items():
-        units[unit_of(answer)] += times
+    units, others = Counter[str | None](), []
+    for answer, times in islice(answers.items(), _LOOKED_AT):
+        unit = unit_of(answer)
+        units[unit] += times
+        others += [answer] if unit is None else []
     number = units.total() - units[None]
-    others = [answer for answer in answers if unit_of(answer) is None]
     if number < _MOSTLY * units.total() or (others and all(map(in_parentheses, others))):
         return
     shown = others or [unit for unit in units if unit]

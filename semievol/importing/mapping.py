@@ -27,6 +27,8 @@ _NAMELESS = re.compile(r"column \d+")
 _OUTPUTS = ("response", "output", "completion")
 """What a model said: the answer, or, beside another answer, what was judged."""
 _LOOKED_AT = 2_000
+_COMPARED = 300
+"""Rows, and characters of each cell, by which one column is found inside others."""
 _TEXT = 2
 """Words on average, from which on the cells of a column are texts."""
 _NEARLY = 0.95
@@ -155,7 +157,8 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
 
 def _are_texts(cells: list[str]) -> bool:
     """Whether the cells are texts of some words, most of them different."""
-    return bool(cells) and sum(len(cell.split()) for cell in cells) >= _TEXT * len(cells) and not _few_values(cells)
+    some = cells[:200]
+    return bool(some) and sum(len(cell[:200].split()) for cell in some) >= _TEXT * len(some) and not _few_values(cells)
 
 
 def left_out(table: Table, mapping: Mapping) -> list[str]:
@@ -164,7 +167,7 @@ def left_out(table: Table, mapping: Mapping) -> list[str]:
     if mapping.question not in table.columns:
         return []
     known = [mapping.question, *(c for c in (mapping.context, mapping.answer) if c in table.columns)]
-    rows = zip(*(table.column(column, _LOOKED_AT) for column in known), strict=True)
+    rows = zip(*(table.column(column, _COMPARED) for column in known), strict=True)
     asked = ["\n".join(cell or "" for cell in row) for row in rows]
     found = []
     for column in table.columns:
@@ -173,10 +176,10 @@ def left_out(table: Table, mapping: Mapping) -> list[str]:
         named = named or _NAMELESS.fullmatch(column) is not None
         if column in mapping.columns() or not named or column_names.rank(column, "id") is not None:
             continue
-        pairs = zip(table.column(column, _LOOKED_AT), asked, strict=True)
+        pairs = zip(table.column(column, _COMPARED), asked, strict=True)
         beside = [(cell, text) for cell, text in pairs if cell and cell.strip()]
         cells = [cell for cell, _ in beside]
-        inside = sum(cell in text for cell, text in beside)
+        inside = sum(cell[:_COMPARED] in text for cell, text in beside)
         if _are_texts(cells) and inside < 0.9 * len(cells):
             found.append(column)
     return found

@@ -13,7 +13,8 @@ from semievol.task.answers import parse_number
 
 _DIGITS = r"[-+\u2212]?(?:\d|\.\d)(?:[\d.,\s'’\u00a0\u202f\u2009]*\d)?(?:[eE][-+]?\d+)?"
 _NUMBER = re.compile(rf"(?P<before>[^\d+\-\u2212.]*?)\s*(?P<number>{_DIGITS})\s*(?P<after>.*)", re.DOTALL)
-_STATED = re.compile(r".*(?:####|=)\s*", re.DOTALL)
+_LONGEST = 60
+"""Characters of a number with its unit; a longer text is none, and is not searched."""
 _MEASURES = """
 kg g mg lb lbs oz km m cm mm mi ft in yd ha s sec secs min mins h hr hrs day days week weeks month months year
 years ml kwh kw kj cal kcal hz khz mhz ghz °c °f ° pa kpa bar mol km/h m/s mph m² m³ m^2 m^3 cm² cm³ km² percent
@@ -27,14 +28,17 @@ _PARENTHESES = re.compile(r"\(\s*[$€£¥₹]?\s*\d[\d.,\s]*%?\s*\)")
 
 def in_parentheses(answer: str) -> bool:
     """Whether the answer is a number in parentheses, which bookkeeping writes for a negative one."""
-    return _PARENTHESES.fullmatch(answer.strip()) is not None
+    text = answer.strip()
+    return len(text) <= _LONGEST and _PARENTHESES.fullmatch(text) is not None
 
 
 def unit_of(answer: str) -> str | None:
     """The unit of a number, "" for none; None where the answer is no number."""
-    text = _STATED.sub("", answer.strip())
-    match = _NUMBER.fullmatch(text)
-    if match is None or re.match(r"[-+\u2212]?0\d", match["number"]) or parse_number(answer) is None:
+    text = answer.strip()
+    for sign in ("####", "="):
+        text = text.rpartition(sign)[2].strip()
+    match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None or re.match(r"[-+\u2212]?0\d", match["number"]) or parse_number(text) is None:
         return None
     if match["after"].strip(" .") in ("M", "K"):
         return None  # five million, not five metres

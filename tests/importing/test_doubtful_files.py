@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from semievol.importing.numbers import in_parentheses, unit_of
@@ -125,3 +127,12 @@ def test_numbers_in_parentheses_are_known() -> None:
     assert [in_parentheses(text) for text in ("(2.5)", "($1,200)", "(a)", "2.5", "(2) (3)")] == [
         *(True, True, False, False, False)
     ]
+
+
+def test_a_long_text_is_told_from_a_number_at_once() -> None:
+    began = time.monotonic()
+    assert unit_of("1 " * 500_000) is None
+    assert unit_of("word = " * 200_000 + "word") is None
+    assert unit_of("so " * 200_000 + "#### 42") == ""
+    assert not in_parentheses("(" + "1 " * 500_000)
+    assert time.monotonic() - began < 1

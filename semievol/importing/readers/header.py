@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from semievol.importing.table import Doubt, Table, snippet
 
-_LOOKED_AT = 2_000
+_LOOKED_AT, _BEGINNING = 500, 300
+"""Cells of a column that are looked at, and characters of each."""
 _LEAST_ROWS = 3
 _SENTENCE = 4
 """Words from which on a cell is a sentence."""
@@ -89,7 +90,7 @@ def _is_record(table: Table) -> bool:
 def _like(name: str, cells: list[str | None]) -> bool:
     """Whether a name is one of a few values, a number among numbers, a sentence among sentences, or of the same shape
     as values that hold digits."""
-    values = [cell.strip() for cell in cells if cell and cell.strip()]
+    values = [value for cell in cells if cell and (value := cell[:_BEGINNING].strip())]
     if not values:
         return False
     distinct = set(values)
