@@ -19,8 +19,8 @@ from semievol.export import FORMS, export
 from semievol.export.files import safe_cell, table, whole
 from semievol.export.tables import pairs
 from semievol.importing.build import build_records
-from semievol.importing.mapping import suggest_mapping
 from semievol.importing.readers.read import read_table
+from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task
 from semievol.records import Candidate, Record, Split, Task

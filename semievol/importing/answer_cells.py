@@ -23,6 +23,9 @@ from semievol.task.answers import LETTERS, fold, parse, parse_number
 _FORMS = 'Write options as a JSON list such as ["yes", "no"], or separate them by "|".'
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 _DIGITS = re.compile(r"\d{1,3}")
+_QUOTED = r"(?:'[^'\n]*'|\"[^\"\n]*\")"
+_PRINTED = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")
+"""An array of texts as numpy prints it, without commas, which Python would read as one text."""
 Written = Literal["letter", "number", "text"]
 """How an answer names its option."""
 
@@ -98,8 +101,10 @@ def _collect(value: Any) -> tuple[str, ...]:
 
 
 def from_python(text: str) -> list[str] | dict[str, Any]:
-    """A list, tuple or dictionary as Python writes it, with its numbers as they are written."""
+    """A list, tuple or dictionary as Python writes it, or a list as numpy prints it; numbers as they are written."""
     unreadable = UserError("The options cannot be read.", "", _FORMS)
+    if _PRINTED.fullmatch(text):
+        return [quoted[1:-1] for quoted in re.findall(_QUOTED, text)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -8,6 +8,7 @@ import string
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+_DETAILS = ("score", "rating", "stars", "grade", "priority", "severity")
 _NAMES: dict[str, tuple[str, ...]] = {
     "question": (
         *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
@@ -15,8 +16,24 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("utterance", "hypothesis", "subject", "stem", "goal", "startphrase", "ctx"),
     ),
     "answer": (
-        *("answer", "label", "gold", "gt", "target", "truth", "output", "response", "completion", "class", "category"),
-        *("cop", "team", "sentiment", "intent", "topic", "solution", "result", "tag"),
+        *(
+            "final_decision",
+            "gold_label",
+            "correct_answer",
+            "answer",
+            "label",
+            "gold",
+            "gt",
+            "target",
+            "truth",
+            "output",
+            "response",
+            "completion",
+            "class",
+            "category",
+        ),
+        *("cop", "team", "sentiment", "intent", "topic", "solution", "result", "tag", "decision", "stance", "emotion"),
+        *_DETAILS,
     ),
     "options": ("options", "choices", "candidates", "alternatives", "option", "choice"),
     "id": ("id", "uid", "uuid", "guid", "key"),
@@ -37,12 +54,25 @@ def words(name: str) -> list[str]:
 
 
 def rank(column: str, role: str) -> int | None:
-    """Place of the column's best whole word in the role's list; None if it has none. Plurals of answers and contexts
-    come after all others."""
+    """Place of the column's best whole word, or of its whole name, in the role's list; None if it has none. Plurals of
+    answers and contexts come after all others."""
     there, names = words(column), _NAMES[role]
+    there.append("_".join(there))
     if role in _PLURAL:
         names += tuple(f"{name}s" for name in names)
     return next((i for i, name in enumerate(names) if name in there), None)
+
+
+def is_detail(column: str) -> bool:
+    """Whether the column is named like an answer, or like a detail beside one: a score, a priority."""
+    place = rank(column, "answer")
+    return place is not None and _NAMES["answer"][place % len(_NAMES["answer"])] in _DETAILS
+
+
+def is_choice(name: str) -> bool:
+    """Whether a name is that of one option: option_a, choice1."""
+    match = _NUMBERED.fullmatch(" ".join(words(name)))
+    return match is not None and match[1] in _CHOICES
 
 
 def named(columns: list[str], role: str) -> list[str]:

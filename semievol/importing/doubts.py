@@ -15,8 +15,9 @@ from semievol.importing.answer_cells import several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
 from semievol.importing.forms.unfolding import hold, parsed
 from semievol.importing.label_names import are_numbers
-from semievol.importing.mapping import Mapping, left_out
+from semievol.importing.mapping import Mapping
 from semievol.importing.numbers import in_parentheses, numbers, unit_of
+from semievol.importing.suggestions import answer_candidates, left_out
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
@@ -24,7 +25,7 @@ from semievol.records import SPLITS, Split, Task
 _MOSTLY = 0.8
 _LOOKED_AT = 5_000
 """Different answers that are looked at to tell numbers from texts."""
-ABOUT_COLUMNS = ("left_out_text", "nested_text")
+ABOUT_COLUMNS = ("left_out_text", "nested_text", "answer_guessed")
 """Kinds that a mapping given by a person settles."""
 ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers")
 """Kinds that a task given by a person settles."""
@@ -36,6 +37,7 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
     yield from _differing_instructions(tables)
     yield from _left_out(tables, mapping)
     yield from _nested(tables, mapping)
+    yield from _guessed(tables, mapping)
     yield from _answers(tables, mapping, task)
 
 
@@ -81,6 +83,19 @@ def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Findin
         yield _doubt("left_out_text", counts, what, remedy, examples, correction, f"--map …,context={found[0]}")
 
 
+def _guessed(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """An answer that was taken by the form of its cells, where other columns have the same form."""
+    found = answer_candidates(tables["labeled"], mapping) if "labeled" in tables else []
+    if found:
+        others = [column for column in found if column != mapping.answer]
+        named = ", ".join(f'"{column}"' for column in others[:6])
+        what = f'The answer was guessed to be "{mapping.answer}"; it could also be: {named}.'
+        correction = Correction("answer", others[0], f'Take "{others[0]}"')
+        counts: dict[Split, int] = {"labeled": len(tables["labeled"])}
+        option = f"--map question={mapping.question},answer={others[0]}"
+        yield _doubt("answer_guessed", counts, what, "Map the right one.", (), correction, option)
+
+
 def _nested(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     """Columns in use whose cells are JSON, which a model would read as it is written."""
     roles = (("question", mapping.question), ("context", mapping.context), ("answer", mapping.answer))
@@ -104,8 +119,8 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         what = f"The labels are numbers, which say nothing to a model: {listed}."
         remedy = "Give their names in the order of the numbers."
         yield _doubt("number_labels", {"labeled": answers.total()}, what, remedy, option="--labels NAME,NAME")
-    odd = [label for label in task.labels if not any(char.isalnum() for char in label)]
-    if odd and all(len(label) < 4 and label.isascii() for label in odd):
+    odd = [label for label in task.labels if not any(char.isalnum() for char in label) or label == r"\N"]
+    if odd and len(odd) < len(task.labels) and all(len(label) < 4 and label.isascii() for label in odd):
         total = sum(answers[label] for label in odd)
         what = f"Labels of signs only, which often mean that there is no label: {', '.join(odd)}."
         yield _doubt("sign_labels", {"labeled": total}, what, "Delete these rows, or their answers.")

@@ -13,7 +13,8 @@ from typing import Any
 
 from semievol.errors import UserError
 from semievol.importing.forms.unfolding import EARLIER
-from semievol.importing.mapping import ROLES, Mapping, suggest_mapping
+from semievol.importing.mapping import ROLES, Mapping
+from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.records import Split
 

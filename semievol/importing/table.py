@@ -87,6 +87,7 @@ class Table:
     read_as: encoding and delimiter that were taken, None where the format has none. guessed: which of them were guessed
     from the content, because neither the file nor a person states them. doubts: guesses that change what records mean.
     instruction: the system turn that all of the file's conversations share; "" if there is none.
+    label_names: column -> all its labels, in files that say so, also those that no row has.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Table:
     guessed: list[str] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     instruction: str = ""
+    label_names: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> list[str]:

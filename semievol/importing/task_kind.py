@@ -10,8 +10,9 @@ from typing import get_args
 
 from semievol.errors import UserError
 from semievol.importing.answer_cells import options_in, several
-from semievol.importing.mapping import LONGEST_LABEL, MOST_LABELS, Mapping, check_mapping
+from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.numbers import numbers
+from semievol.importing.suggestions import LONGEST_LABEL, MOST_LABELS
 from semievol.importing.table import Table
 from semievol.records import Kind, Split, Task
 from semievol.task.answers import fold
@@ -59,6 +60,8 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
         raise UserError(
             "The labeled records have no answers.", mapping.answer or "mapping", "Map the column that holds them."
         )
+    if named := tables["labeled"].label_names.get(mapping.answer or ""):
+        return Task("classification", tuple(named))
     numeric, _ = numbers(answers)
     if numeric:
         few = len(answers) * 5 <= answers.total() and len(answers) <= 10

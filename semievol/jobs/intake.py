@@ -24,10 +24,11 @@ from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
 from semievol.importing.doubts import ABOUT_COLUMNS, ABOUT_TASK, shared_instruction
 from semievol.importing.label_names import named, with_names
-from semievol.importing.mapping import align, parse_mapping, suggest_mapping
+from semievol.importing.mapping import parse_mapping
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
 from semievol.importing.readers.sandbox import read_contained
+from semievol.importing.suggestions import align, suggest_mapping
 from semievol.importing.table import Table, display_name
 from semievol.importing.task_kind import infer_task
 from semievol.jobs import planning

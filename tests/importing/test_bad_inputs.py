@@ -20,8 +20,9 @@ import pytest
 
 from semievol.errors import UserError
 from semievol.importing.build import Imported, build_records
-from semievol.importing.mapping import Mapping, parse_mapping, suggest_mapping
+from semievol.importing.mapping import Mapping, parse_mapping
 from semievol.importing.readers.read import read_table
+from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import LIMITS, MEGABYTE, Limits, Table
 from semievol.importing.task_kind import infer_task
 from semievol.records import Split, Task

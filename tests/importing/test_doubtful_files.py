@@ -50,6 +50,13 @@ def test_backslashes_before_quotation_marks_are_understood() -> None:
     assert doubts(table) == ["quotes_backslash"]
 
 
+def test_a_backslash_before_a_line_break_and_an_empty_cell_of_a_database_are_understood() -> None:
+    raw = '"1","say \\"a\\"\\\nand C:\\\\new go",x\n"2","so \\"b\\"",\\N\n'
+    table = read_table(f"id,text,label\n{raw}".encode(), "a.csv")
+    assert table.column("text") == ['say "a"\nand C:\\new go', 'so "b"']
+    assert table.column("label") == ["x", ""]
+
+
 def test_a_backslash_at_the_end_of_a_cell_is_a_backslash() -> None:
     table = read_table(csv_bytes([["path", "label"], ["C:\\dir\\, x", "a"], ["C:\\", "b"]]), "a.csv")
     assert table.column("path") == ["C:\\dir\\, x", "C:\\"]
@@ -61,6 +68,7 @@ def test_a_backslash_at_the_end_of_a_cell_is_a_backslash() -> None:
     [
         "a fine film it was,good\nnot of my kind,bad\nquite good so far,good\nno no no no,bad\nso it is now,good\n",
         "1,a fine film it was,good\n2,not of my kind,bad\n3,quite good so far,good\n4,no,bad\n5,so it is now,good\n",
+        "which of these is it,red,tea,A\nwhat is it called here,blue,milk,B\nwho is it to us,a,b,A\nwhy so,x,y,B\n",
         "r-1,0\nr-2,1\nr-3,0\nr-4,0\n",
         "I like it very much.\nIt is not what I wanted.\nWell done to all of you.\nNever again in this life.\n",
     ],

@@ -11,9 +11,11 @@ from semievol.errors import UserError
 from semievol.importing import told
 from semievol.importing.build import Imported
 from semievol.importing.checks import Correction
-from semievol.importing.mapping import Mapping, suggest_mapping
+from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
+from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
+from semievol.importing.task_kind import infer_task
 from semievol.jobs.intake import prepare
 from semievol.records import Split
 from tests.importing.files import csv_bytes, parquet_bytes
@@ -145,6 +147,20 @@ def test_a_text_that_no_model_reads_is_a_doubt() -> None:
     )
 
 
+def test_an_answer_that_no_name_tells_is_a_doubt_where_others_look_alike() -> None:
+    guessed = of(text=TEXTS, source=[*"xyz"] * 8, queue=[*"ab"] * 12)
+    assert asked(guessed) == ["answer_guessed"]
+    assert 'guessed to be "source"; it could also be: "queue"' in guessed.findings[0].what
+    assert guessed.findings[0].correction == Correction("answer", "queue", 'Take "queue"')
+    assert asked(of(text=TEXTS, source=[*"xyz"] * 8, label=[*"ab"] * 12)) == []
+    assert asked(of(text=TEXTS, queue=[*"ab"] * 12)) == []
+
+
+def test_a_label_without_a_letter_is_a_doubt() -> None:
+    assert asked(of(text=TEXTS, label=["yes", "no", "-"] * 8)) == ["sign_labels"]
+    assert asked(of(text=TEXTS, label=["+", "-"] * 12)) == []
+
+
 def test_a_nested_column_as_a_question_is_a_doubt() -> None:
     nested = [json.dumps({"body": {"words": text}}) for text in TEXTS]
     assert asked(of(text=nested, label=[*"xyz"] * 8)) == ["nested_text"]
@@ -176,6 +192,9 @@ def test_class_labels_of_a_parquet_file_have_the_names_that_its_schema_holds() -
     table = parquet(NAMED, [0, 1, -1, None, *[1] * 20])
     assert table.column("label")[:5] == ["neg", "pos", None, None, "pos"]
     assert any("label" in note and "names" in note for note in table.notes)
+    assert infer_task({"labeled": table}, Mapping("text", "label")).labels == ("neg", "pos")
+    rare = parquet({"label": {"names": ["a", "b", "c"], "_type": "ClassLabel"}}, [0, 1] * 12)
+    assert infer_task({"labeled": rare}, Mapping("text", "label")).labels == ("a", "b", "c")
 
 
 @pytest.mark.parametrize("features", [{"label": {"dtype": "int64", "_type": "Value"}}, [], {"label": 3}, None])

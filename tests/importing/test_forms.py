@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from semievol.importing.mapping import Mapping, suggest_mapping
+from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
+from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.records import Message, earlier_turns
 from tests.importing.files import parquet_bytes

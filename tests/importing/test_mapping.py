@@ -7,7 +7,8 @@ import json
 import pytest
 
 from semievol.errors import UserError
-from semievol.importing.mapping import Mapping, parse_mapping, suggest_mapping
+from semievol.importing.mapping import Mapping, parse_mapping
+from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task, label_set
 from semievol.records import Split, Task
@@ -45,6 +46,23 @@ def tables(**columns: list[str]) -> dict[Split, Table]:
         (tables(answerText=QUESTIONS, Question=QUESTIONS), Mapping("Question", "answerText")),
         (tables(foo=QUESTIONS, bar=["x", "y"] * 10), Mapping("foo", "bar")),
         (tables(foo=QUESTIONS, bar=VARYING, baz=["A", "B"] * 10), Mapping("foo", "baz", "bar")),
+        (
+            tables(text=QUESTIONS, meta=['{"source": "a", "by": "b"}'] * 20, label=["c", "d"] * 10),
+            Mapping("text", "label"),
+        ),
+        (tables(text=QUESTIONS, LABELS=VARYING, final_decision=["yes", "no"] * 10), Mapping("text", "final_decision")),
+        (tables(text=QUESTIONS, ResponseId=QUESTIONS, kind=["c", "d"] * 10), Mapping("text", "kind", id="ResponseId")),
+        (tables(text=QUESTIONS, genre=["c", "d"] * 10, score=["2.5", "3.0"] * 10), Mapping("text", "score")),
+        (tables(text=QUESTIONS, queue=["c", "d"] * 10, score=["2.5", ""] * 10), Mapping("text", "queue")),
+        (tables(text=QUESTIONS, status=["ok"] * 20, queue=["c", "d"] * 10), Mapping("text", "queue")),
+        (
+            tables(question=QUESTIONS, choices=["['red' 'blue'\n 'green one']"] * 20, answer=["0", "2"] * 10),
+            Mapping("question", "answer", "choices"),
+        ),
+        (
+            tables(column__1=QUESTIONS, column__2=QUESTIONS, column__3=QUESTIONS, column__4=["A", "B"] * 10),
+            Mapping("column 1", "column 4", choices=("column 2", "column 3")),
+        ),
         (tables(text=["a", "b"] * 10, sentence=QUESTIONS, label=["c"] * 20), Mapping("sentence", "label")),
         (
             tables(question=QUESTIONS, A=QUESTIONS, B=QUESTIONS, C=QUESTIONS, answer=["A"] * 20),

@@ -96,6 +96,25 @@ def test_records_under_one_key_are_found() -> None:
     assert any('"data"' in note for note in table.notes)
 
 
+@pytest.mark.parametrize(
+    ("raw", "columns", "rows"),
+    [
+        ('{"q": {"0": "a", "1": "b"}, "n": {"0": 1.50, "1": null}}', ["q", "n"], [["a", "1.50"], ["b", None]]),
+        ('{"x7": {"q": "a", "n": 1}, "x9": {"q": "b"}}', ["key", "q", "n"], [["x7", "a", "1"], ["x9", "b", None]]),
+        (
+            '{"columns": ["q", "n"], "index": [3, 4], "data": [["a", 1.50], ["b", "2"]]}',
+            ["q", "n"],
+            [["a", "1.50"], ["b", "2"]],
+        ),
+    ],
+)
+def test_one_object_in_the_forms_of_pandas_is_a_table(
+    raw: str, columns: list[str], rows: list[list[str | None]]
+) -> None:
+    table = read_table(raw.encode(), "a.json")
+    assert (table.columns, table.rows) == (columns, rows)
+
+
 def test_json_lines_under_the_ending_json_are_read() -> None:
     assert read_table(b'{"q": "a"}\n{"q": "b"}\n', "a.json").column("q") == ["a", "b"]
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from semievol.errors import UserError
+from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
+from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.records import earlier_turns
 
@@ -84,6 +86,38 @@ def test_label_studio_min_has_the_choice_in_a_column_of_the_question() -> None:
     )
     assert answers(several)[0] == ("t 0", "good")
     assert [reject.reason for reject in several.rejected] == ["The annotator chose several labels: good, bad."]
+
+
+def test_rows_of_one_label_studio_task_are_one_record_and_a_question_with_one_answer_comes_last() -> None:
+    about = {"annotator": 1, "annotation_id": 5, "created_at": "x", "lead_time": 1.5, "channel": {"choices": ["mail"]}}
+    given = [(1, "good"), (1, "bad"), (1, "good"), (2, "good"), (2, "bad"), (3, "bad")]
+    table = read(*({"id": i, "text": f"t {i}", "mood": {"choices": [mood]}, **about} for i, mood in given))
+    assert answers(table) == [("t 1", "good"), ("t 2", None), ("t 3", "bad")]
+    assert doubts(table) == {"annotators_disagree": 1, "annotators_tied": 1, "several_questions": 3}
+    assert any("joined with its first: 3" in note for note in table.notes)
+
+
+def test_passages_beside_a_choice_are_left_out() -> None:
+    marked = {"type": "labels", "from_name": "ner", "value": {"start": 0, "end": 2, "labels": ["PER"]}}
+    rows = [task("one", ["good"]), task("two", ["bad"])]
+    for row in rows:
+        row["annotations"][0]["result"].insert(0, marked)
+    table = read(*rows)
+    assert answers(table) == [("one", "good"), ("two", "bad")]
+    assert "Passages that annotators marked are no answers, and were left out: ner." in table.notes
+
+
+def test_a_qualtrics_file_has_two_rows_that_are_no_records() -> None:
+    raw = (
+        "StartDate,ResponseId,Q1,Q2\nStart Date,Response ID,What was it like?,How bad was it?\n"
+        + ",".join(f'"{{""ImportId"":""{name}""}}"' for name in ("startDate", "_recordId", "QID1", "QID2"))
+        + "".join(f"\n2024-01-0{i},R_{i},It was like this {i},{'None' if i % 2 else 'Severe'}" for i in range(1, 7))
+    )
+    table = read_table(raw.encode(), "survey.csv")
+    assert table.columns == ["ResponseId", "Q1", "Q2"]
+    assert table.column("Q2") == ["None", "Severe"] * 3
+    assert table.numbers[0] == 4
+    assert suggest_mapping({"labeled": table}) == Mapping("Q1", "Q2", id="ResponseId")
 
 
 NESTED = {"fields": {"text": "one"}, "responses": {"label": [{"value": "good", "status": "submitted", "user_id": "u"}]}}
@@ -183,6 +217,15 @@ def test_openai_parts_are_joined_and_an_answer_by_a_tool_is_refused() -> None:
         "A turn holds something that is not text (image_url).",
     ]
     assert doubts(table) == {"tool_turns": 2, "opening_left_out": 1}
+
+
+def test_an_answer_of_weight_zero_is_refused_since_nobody_should_learn_it() -> None:
+    def talk(weight: float) -> Row:
+        return {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "weight": weight}]}
+
+    table = read(talk(1), talk(0), talk(1))
+    assert answers(table, "question") == [("q", "a")] * 2
+    assert [reject.reason for reject in table.rejected] == ["The answer has weight 0."]
 
 
 def test_system_turns_that_differ_stay_with_their_conversation() -> None:

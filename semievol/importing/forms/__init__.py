@@ -15,6 +15,7 @@ from semievol.importing.forms import (
     lists,
     passages,
     prodigy,
+    qualtrics,
     squad,
 )
 from semievol.importing.table import Limits, Table
@@ -25,6 +26,7 @@ FORMS = (
     prodigy.unfold,
     doccano.unfold,
     squad.unfold,
+    qualtrics.unfold,
     alpaca.unfold,
     conversations.unfold,
 )

@@ -29,12 +29,14 @@ _TOOLS = "Tool calls and their results, which no prompt can show, were left out 
 
 @dataclass(frozen=True)
 class _Turn:
-    """calls: whether it is a tool call. unread: what it holds beside text, such as an image."""
+    """calls: whether it is a tool call. unread: what it holds beside text, such as an image. learned: False where its
+    weight says that no model should learn it."""
 
     role: Role
     text: str
     calls: bool = False
     unread: str = ""
+    learned: bool = True
 
 
 def unfold(table: Table, limits: Limits) -> Table | None:
@@ -91,6 +93,10 @@ def _asked(found: list[_Turn], column: str) -> tuple[str, str | None, str | None
     last = max((place for place, turn in enumerate(said) if turn.role == "user"), default=None)
     if last is None:
         raise Unreadable(column, _NO_QUESTION, _REMEDY)
+    if any(not turn.learned for turn in said[last + 1 :]):
+        raise Unreadable(
+            column, "The answer has weight 0.", "Give it another weight, or move the row to the unlabeled."
+        )
     answer = "\n\n".join(turn.text for turn in said[last + 1 :] if turn.role == "assistant") or None
     first = last
     while first and said[first - 1].role == "user":
@@ -137,7 +143,7 @@ def _read(turn: Any) -> list[_Turn]:
     if known is None or (content is None and not calls and not _has_content(turn)):
         return []
     text, unread = _text(content)
-    return [_Turn(known, text, calls=calls and not text.strip(), unread=unread)]
+    return [_Turn(known, text, calls=calls and not text.strip(), unread=unread, learned=turn.get("weight") != "0")]
 
 
 def _has_content(turn: dict[str, Any]) -> bool:

@@ -27,6 +27,7 @@ from semievol.importing.table import Limits, Table
 _KEPT_APART = {"id", "annotation_id", "annotator", "created_at", "updated_at", "lead_time", "agreement", "file_upload"}
 _STRUCTURE = {"predictions", "drafts", "meta"}
 _ONE = "Keep one label per record."
+_PASSAGES = "\0The annotation marks passages of the text, which is no answer to a question."
 _SEVERAL = "Each task was asked several things, each of which became a column; the answer is the first of them. Tasks"
 
 
@@ -54,6 +55,7 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         fields.update(dict.fromkeys(_fields(data) or {}))
         for found in _annotations(cell):
             questions.update(dict.fromkeys(found))
+    questions, marked = _without_passages(table, given, questions)
     first = next(iter(questions), None)
     further = [name for name in list(questions)[1:] if name not in fields and name != ANSWER]
     own = {name: free_name(table, f"task {name}") for name in table.columns if name in {*fields, *further, ANSWER}}
@@ -77,12 +79,16 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         if len(questions) > 1:
             several.add(number, ", ".join(questions))
         label = answers[first] if first else None
+        if label is None and any(name in one for one in found for name in marked):
+            raise Unreadable(given, _PASSAGES[1:], _ONE)
         yield [*(data.get(name) for name in added if name in fields and name != ANSWER), label] + [
             answers[name] for name in further
         ]
 
     new = written(table, added, read, limits, own, {"data", given, *_STRUCTURE})
     shown = f'"{first}"' if first else "none yet"
+    if marked:
+        new.notes.append(f"Passages that annotators marked are no answers, and were left out: {', '.join(marked)}.")
     new.notes.append(f"The file is a Label Studio export: the answer is what annotators chose for {shown}.")
     new.notes.append("Predictions of a model are no answers.")
     new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Label Studio, or go on."))
@@ -91,6 +97,19 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         several.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {', '.join(questions)}.")
     )
     return new
+
+
+def _without_passages(table: Table, given: str, questions: dict[str, None]) -> tuple[dict[str, None], list[str]]:
+    """The questions without those whose answers are passages, and these; all of them where nothing else was asked.
+    Questions that got different answers come first, since one that always gets the same is a detail."""
+    said = {name: set[str]() for name in questions}
+    for _, (cell,) in table.walk([given]):
+        for found in _annotations(cell):
+            for name, answer in found.items():
+                said[name].add(answer)
+    marked = [name for name in questions if said[name] == {_PASSAGES}]
+    asked = sorted((name for name in questions if name not in marked), key=lambda name: len(said[name]) < 2)
+    return (dict.fromkeys(asked), marked) if asked else (questions, [])
 
 
 def _fields(cell: str | None) -> dict[str, str | None] | None:
@@ -120,7 +139,7 @@ def _answer(result: dict[str, Any]) -> str:
     value = result.get("value")
     value = value if isinstance(value, dict) else {}
     if "start" in value or "labels" in value:
-        return "\0The annotation marks passages of the text, which is no answer to a question."
+        return _PASSAGES
     for kind in ("choices", "text", "rating", "number", "taxonomy"):
         if kind in value:
             said = value[kind]
@@ -141,22 +160,40 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
         return None
     chosen = [name for name in table.columns if name not in _KEPT_APART and hold(table, name, _chosen)]
     plain = [name for name in table.columns if name not in _KEPT_APART and name not in chosen and _repeats(table, name)]
-    column = next(iter([*chosen, *plain]), None)
+    asked = sorted([*chosen, *plain], key=lambda name: len(set(table.column(name, 2_000))) < 2)
+    column = next(iter(asked), None)
     if column is None:
         return None
+    by_task: dict[str, list[str]] = {}  # what the annotators of each task chose
+    task = "id" if "id" in table.columns else "annotation_id"
+    for number, (name, cell) in table.walk([task, column]):
+        choices = _chosen(cell or "")
+        said = [cell] if choices is None else choices
+        by_task.setdefault(name or str(number), []).append("\0".join(text for text in said if text))
+    disagree, tied = Tally(), Tally()
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
-        several = _chosen(cells[column] or "")
-        if several is not None and len(several) > 1:
-            reason = f"The annotator chose several labels: {', '.join(several)}."
-            raise Unreadable(column, reason, _ONE)
-        yield [cells[column] if several is None else several[0] if several else None]
+        answers = by_task.pop(cells[task] or str(number), None)
+        if answers is None:
+            return  # another annotation of a task that was read
+        several = next((answer for answer in answers if "\0" in answer), None)
+        if several is not None:
+            raise Unreadable(column, f"The annotator chose several labels: {several.replace(chr(0), ', ')}.", _ONE)
+        given = [answer for answer in answers if answer]
+        answer, words = majority(given)
+        if len(set(given)) > 1:
+            (disagree if answer else tied).add(number, words)
+        yield [answer]
 
     new = written(table, [ANSWER], read, limits)
+    if joined := table.physical - new.physical:
+        new.notes.append(f"Rows with a further annotation of a task, which were joined with its first: {joined:,}.")
+    new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Label Studio, or go on."))
+    new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Label Studio."))
     new.notes.append(f'The file is a Label Studio export: the answer is what annotators chose for "{column}".')
     if len(chosen) + len(plain) > 1:
         tally = Tally(rows=len(new))
-        names = ", ".join([*chosen, *plain])
+        names = ", ".join(asked)
         new.doubts.extend(tally.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {names}."))
     return new
 

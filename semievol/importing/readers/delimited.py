@@ -19,6 +19,7 @@ from semievol.importing.readers.header import settled, unnamed
 from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ReadAs, words_for
 from semievol.importing.readers.quotes import (
     LITERAL_REMEDY,
+    NO_VALUE,
     STANDARD_REMEDY,
     Suspects,
     better,
@@ -141,6 +142,8 @@ class _Rows:
                 self.suspects.broken += 1
                 _csv_error(writer, start, reader.line_num + self.skipped, error)
                 continue
+            if self.quotes == "backslash":
+                fields = ["" if field == NO_VALUE else field for field in fields]
             end = reader.line_num + self.skipped
             if end > start and width and len(fields) == width:
                 self.suspects.look_at(start, end, fields, self.delimiter)

@@ -84,22 +84,39 @@ def _is_record(table: Table) -> bool:
     names = table.columns
     if len(table) < _LEAST_ROWS or names == [str(place) for place in range(len(names))]:
         return False
-    return all(_like(name, table.column(name, _LOOKED_AT)) for name in names)
+    values = {
+        name: [value for cell in table.column(name, _LOOKED_AT) if cell and (value := cell[:_BEGINNING].strip())]
+        for name in names
+    }
+    # A name that is also a label, beside a sentence among sentences, is enough where the others are single words.
+    label = any(_repeats(name, values[name]) for name in names)
+    sentence = any(_is_sentence(name, values[name]) for name in names)
+    return (label and sentence) or all(_like(name, values[name]) for name in names)
 
 
-def _like(name: str, cells: list[str | None]) -> bool:
+def _repeats(name: str, values: list[str]) -> bool:
+    """Whether a name is one of a few values."""
+    distinct = set(values)
+    return name in distinct and len(distinct) <= max(2, len(values) // 2)
+
+
+def _is_sentence(name: str, values: list[str]) -> bool:
+    """Whether a name is a sentence among sentences."""
+    many = sum(len(value.split()) >= _SENTENCE for value in values) >= 0.5 * len(values)
+    return len(name.split()) >= _SENTENCE and bool(values) and many
+
+
+def _like(name: str, values: list[str]) -> bool:
     """Whether a name is one of a few values, a number among numbers, a sentence among sentences, or of the same shape
     as values that hold digits."""
-    values = [value for cell in cells if cell and (value := cell[:_BEGINNING].strip())]
     if not values:
         return False
-    distinct = set(values)
-    if name in distinct and len(distinct) <= max(2, len(values) // 2):
+    if _repeats(name, values):
         return True
     if _NUMBER.fullmatch(name):
         return sum(_NUMBER.fullmatch(value) is not None for value in values) >= 0.9 * len(values)
     if len(name.split()) >= _SENTENCE:
-        return sum(len(value.split()) >= _SENTENCE for value in values) >= 0.5 * len(values)
+        return _is_sentence(name, values)
     shapes = Counter(map(_shape, values))
     return any(char.isdigit() for char in name) and shapes[_shape(name)] >= 0.5 * len(values)
 

@@ -40,8 +40,9 @@ def read_parquet(content: Content, limits: Limits) -> Table:
     for column in schema:
         _check_type(column, content.name)
     check_cells(file.metadata.num_rows, len(columns), content.name, limits)
-    writer = TableWriter(Table(content.name, notes=content.notes, form="Parquet"), columns, limits)
     labels = _class_labels(schema)
+    table = Table(content.name, notes=content.notes, form="Parquet", label_names=labels)
+    writer = TableWriter(table, columns, limits)
     rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type) and f.name not in labels]
     if rendered:
         content.notes.append(f"These columns are not text and were rendered as text: {', '.join(rendered[:6])}.")

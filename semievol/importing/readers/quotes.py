@@ -19,7 +19,9 @@ _FITS = 0.99
 _LEAST_ROWS = 8
 _MINORITY = 0.2
 _BREAK = re.compile(r"\r\n|\r|\n")
-_ESCAPES = re.compile(r'\\([\\"])')
+_ESCAPES = re.compile(r'\\([\\"]|(?=[\r\n]))')
+NO_VALUE = r"\N"
+"""An empty cell, as MySQL and PostgreSQL write it."""
 LITERAL_REMEDY = "If they enclose cells, say so."
 STANDARD_REMEDY = "If they are rows, read quotation marks as ordinary characters."
 
@@ -50,9 +52,10 @@ def literal_rows(lines: Iterable[str], delimiter: str) -> Any:
 
 
 def unescaped(lines: Iterable[str]) -> Iterator[str]:
-    """The lines with \\" as "", and \\\\ as one backslash."""
+    """The lines with \\" as "", \\\\ as one backslash, and without the one before a line break."""
     return (
-        _ESCAPES.sub(lambda match: '""' if match[1] == '"' else "\\", line) if "\\" in line else line for line in lines
+        _ESCAPES.sub(lambda match: '""' if match[1] == '"' else match[1], line) if "\\" in line else line
+        for line in lines
     )
 
 

@@ -157,7 +157,8 @@ def main() -> None:
     except UserError as error:
         outcome: dict[str, Any] = {"error": error.as_dict()}
     else:
-        outcome = {name: getattr(table, name) for name in ("name", "notes", "sheets", "form", "guessed", "instruction")}
+        plain = ("name", "notes", "sheets", "form", "guessed", "instruction", "label_names")
+        outcome = {name: getattr(table, name) for name in plain}
         outcome |= {name: [asdict(one) for one in getattr(table, name)] for name in ("rejected", "doubts")}
         outcome |= {"read_as": asdict(table.read_as)}
     print(json.dumps(outcome), flush=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from semievol.errors import UserError
@@ -17,6 +17,8 @@ from semievol.importing.table import Limits, Table, TableWriter, check_columns
 
 OBJECT = "object"
 """Name of the only column where records are read whole (`ReadAs.whole`)."""
+KEY = "key"
+"""Name of the column with the names under which records stand in one object."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_PER_LINE = "Write one JSON object per line, or one array of objects in a .json file."
 _GATHERED = 1_024
@@ -93,7 +95,8 @@ def _read_array(content: Content, limits: Limits) -> Table:
 
 
 def _read_object(content: Content, text: str, position: int, limits: Limits) -> Table:
-    """`{"data": [...]}` is unwrapped; objects line by line are JSON Lines under another name."""
+    """`{"data": [...]}` is unwrapped; objects line by line are JSON Lines under another name. Other forms of one object
+    are those of pandas: rows by their index, columns by their name, and names apart from the rows."""
     try:
         _, end = _DECODER.raw_decode(text, position)
     except _Bad as error:
@@ -104,6 +107,12 @@ def _read_object(content: Content, text: str, position: int, limits: Limits) -> 
         content.notes.append("The file is JSON Lines, one object per line.")
         return _read_lines(content, limits)
     arrays = [(key, start) for key, _, start, _ in _fields(text, position) if text[start] == "["]
+    if (rows := _by_name(text, position) or _split(text, position)) is not None:
+        content.notes.append("The file is one object, as pandas writes it; its rows are the records.")
+        reading = _Reading(content, limits)
+        for number, row in enumerate(rows, 1):
+            reading.take(number, row)
+        return reading.table()
     if len(arrays) != 1:
         raise UserError("The file is one object, not an array of objects.", content.name, _ONE_PER_LINE)
     content.notes.append(f'The records are the elements of "{arrays[0][0]}".')
@@ -131,6 +140,55 @@ def _elements(content: Content, text: str, position: int, limits: Limits, alone:
     if alone and after < len(text):
         raise _syntax(content, json.JSONDecodeError("there is more after the end of the array", text, after))
     return reading.table()
+
+
+def _by_name(text: str, position: int) -> Iterator[str] | None:
+    """The records of an object of objects: each is a record under its id, or a column with its cells under the number
+    of their row. None where the object is something else."""
+    outer = [(key, value, start, end) for key, value, start, end in _fields(text, position)]
+    if len(outer) < 2 or not all(isinstance(value, dict) and value for _, value, _, _ in outer):
+        return None
+    names = [list(value) for _, value, _, _ in outer]
+    if all(name.isdecimal() for name in names[0]):
+        if any(other != names[0] for other in names):
+            return None
+        columns = [(key, [text[a:b] for _, _, a, b in _fields(text, start)]) for key, _, start, _ in outer]
+        return (_object((key, cells[row]) for key, cells in columns) for row in range(len(names[0])))
+    shared = set(names[0]).intersection(*names[1:])
+    if not shared or KEY in shared:
+        return None
+    fields = ([(name, text[a:b]) for name, _, a, b in _fields(text, start)] for _, _, start, _ in outer)
+    return (_object([(KEY, json.dumps(key)), *cells]) for (key, _, _, _), cells in zip(outer, fields, strict=True))
+
+
+def _split(text: str, position: int) -> Iterator[str] | None:
+    """The records of `{"columns": [...], "index": [...], "data": [[...], ...]}`; None where the object is another."""
+    found = {key: (value, start) for key, value, start, _ in _fields(text, position)}
+    if not {"columns", "data"} <= set(found) <= {"columns", "data", "index"}:
+        return None
+    (columns, _), (rows, start) = found["columns"], found["data"]
+    fits = isinstance(columns, list) and isinstance(rows, list) and all(isinstance(name, str) for name in columns)
+    if not fits or not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
+        return None
+    return (
+        _object(zip(columns, (text[a:b] for a, b in _items(text, row)), strict=True)) for row, _ in _items(text, start)
+    )
+
+
+def _items(text: str, position: int) -> Iterator[tuple[int, int]]:
+    """Where every element of the (valid) array at `position` starts and ends."""
+    position = _skip(text, position + 1)
+    while text[position] != "]":
+        _, end = _DECODER.raw_decode(text, position)
+        yield position, end
+        position = _skip(text, end)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
+
+
+def _object(fields: Iterable[tuple[str, str]]) -> str:
+    """An object of fields whose values are JSON already."""
+    return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in fields) + "}"
 
 
 class _Reading:

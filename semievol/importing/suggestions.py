@@ -1,0 +1,261 @@
+"""The likely mapping of tables: suggestions from names of columns (whole words) and from their content.
+
+A person confirms the suggestion on the page; the command line takes it. Knows tables of text, not files.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import string
+from collections.abc import Mapping as Tables
+from dataclasses import replace
+
+from semievol.errors import UserError
+from semievol.importing import column_names
+from semievol.importing.answer_cells import options_in
+from semievol.importing.forms.unfolding import EARLIER
+from semievol.importing.mapping import Mapping, listed
+from semievol.importing.readers.header import unnamed
+from semievol.importing.table import Table
+from semievol.records import Split
+
+MOST_LABELS = 30
+LONGEST_LABEL = 60
+_NAMELESS = re.compile(r"column \d+")
+"""The name of a column in a file that has no names."""
+_OUTPUTS = ("response", "output", "completion")
+"""What a model said: the answer, or, beside another answer, what was judged."""
+_LOOKED_AT = 2_000
+_COMPARED = 300
+"""Rows, and characters of each cell, by which one column is found inside others."""
+_TEXT = 2
+"""Words on average, from which on the cells of a column are texts."""
+_NEARLY = 0.95
+"""Share of a column's cells that are answers, from which on it is taken for a column of answers."""
+_KEY = re.compile(r"""\{\s*["']?([^"':]*)["']?\s*:\s*(\[?)""")
+_LISTS = ("text", "texts", "options", "choices", "label", "labels")
+_POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
+"""A letter or a position, as an answer that names an option."""
+
+
+def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping:
+    """The likely mapping of these tables (split -> table); UserError where no column can be the question.
+
+    question: its column, where that is known; the others are suggested beside it.
+
+    Columns that all tables have are preferred. Where none of these can be the question, the mapping is that of the
+    labeled table, and `align` finds the columns of the others.
+    """
+    first = tables.get("labeled") or next(iter(tables.values()))
+    shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
+    try:
+        found = _suggest(first, shared, question)
+    except UserError:
+        found = _suggest(first, first.columns, question)
+    earlier = EARLIER if any(EARLIER in table.columns for table in tables.values()) else None
+    return replace(found, gold=_gold(tables, found), earlier=earlier)
+
+
+def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
+    """The tables with the columns of question, answer and options under the names that the mapping has for them.
+
+    Where a table lacks such a column, the one that would be suggested for this table takes its name. A note says so.
+    """
+    aligned: dict[Split, Table] = {}
+    for split, table in tables.items():
+        wanted = {role: getattr(mapping, role) for role in ("question", "answer", "options")}
+        missing = {role: name for role, name in wanted.items() if name and name not in table.columns}
+        if split == "unlabeled":
+            missing.pop("answer", None)
+        names: dict[str, str] = {}
+        if missing:
+            try:
+                own = _suggest(table, table.columns)
+            except UserError:
+                own = Mapping("")
+            found = {getattr(own, role): name for role, name in missing.items() if getattr(own, role)}
+            used = set(mapping.columns()) - ({mapping.answer} if split == "unlabeled" else set())
+            names = {column: name for column, name in found.items() if column not in used}
+        aligned[split] = table.renamed(names) if names else table
+    return aligned
+
+
+def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
+    cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
+    options = column_names.best([c for c in shared if _holds_lists(cells[c])], "options")
+    taken = {options}
+    choices = () if options else column_names.choice_columns(first.columns) or _nameless_choices(first.columns, cells)
+    taken.update(choices)
+    # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
+    named = [c for c in column_names.named(shared, "question") if c not in taken and column_names.rank(c, "id") is None]
+    pair = () if known or options or choices else column_names.pair([c for c in shared if _are_texts(cells[c])])
+    question = (
+        known
+        or (pair[1] if pair else None)
+        or column_names.best([c for c in named if not _few_values(cells[c])] or named, "question")
+    )
+    if question is None:  # then the longest texts
+        free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
+        question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)
+    if question is None:
+        raise UserError(
+            "No column looks like the question.", first.name, f"Choose it yourself; the columns are: {listed(first)}."
+        )
+    taken.add(question)
+    left = [c for c in first.columns if c not in taken and cells[c]]
+    named = [c for c in column_names.named(left, "answer") if _may_answer(c, cells[c], len(first))]
+    if options or choices:
+        # A column such as "topic" is named like an answer, but the answer is the column whose cells name options.
+        texts = _option_texts([cells[c] for c in choices or (options,) if c], listed=bool(options))
+        fitting = [c for c in named if _name_options(cells[c], texts)]
+        if options and column_names.rank(options, "options") is None and named and not fitting:
+            # A list of something else, such as the headings of a passage.
+            return _suggest(first, [c for c in shared if c != options], known)
+        named = fitting or named
+    answer = column_names.best(named, "answer")
+    if answer is None and options is None and not choices:
+        few = [c for c in left if column_names.rank(c, "id") is None and _few_values(cells[c])]
+        answer = next((c for c in few if len(set(cells[c])) > 1), next(iter(few), None))
+    elif answer is None:
+        answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
+    taken.add(answer)
+    record_id = column_names.best([c for c in column_names.named(shared, "id") if c not in taken], "id")
+    named = [c for c in column_names.named(shared, "context") if c not in {*taken, record_id}]
+    context = (
+        pair[0] if pair else column_names.best(named, "context") or column_names.companion(question, shared, taken)
+    )
+    return Mapping(question, answer, options, record_id, choices, context)
+
+
+def _are_texts(cells: list[str]) -> bool:
+    """Whether the cells are texts of some words, most of them different."""
+    some = cells[:200]
+    return bool(some) and sum(len(cell[:200].split()) for cell in some) >= _TEXT * len(some) and not _few_values(cells)
+
+
+def left_out(table: Table, mapping: Mapping) -> list[str]:
+    """Columns of texts that are named like a question, a passage or a model's output, that no role has, and whose text
+    is no part of the question or the answer."""
+    if mapping.question not in table.columns:
+        return []
+    known = [mapping.question, *(c for c in (mapping.context, mapping.answer) if c in table.columns)]
+    rows = zip(*(table.column(column, _COMPARED) for column in known), strict=True)
+    asked = ["\n".join(cell or "" for cell in row) for row in rows]
+    found = []
+    for column in table.columns:
+        judged = any(word in _OUTPUTS for word in column_names.words(column))
+        named = judged or any(column_names.rank(column, role) is not None for role in ("question", "context"))
+        named = named or _NAMELESS.fullmatch(column) is not None
+        if column in mapping.columns() or not named or column_names.rank(column, "id") is not None:
+            continue
+        pairs = zip(table.column(column, _COMPARED), asked, strict=True)
+        beside = [(cell, text) for cell, text in pairs if cell and cell.strip()]
+        cells = [cell for cell, _ in beside]
+        inside = sum(cell[:_COMPARED] in text for cell, text in beside)
+        if _are_texts(cells) and inside < 0.9 * len(cells):
+            found.append(column)
+    return found
+
+
+def _gold(tables: Tables[Split, Table], mapping: Mapping) -> str | None:
+    """The column of the unlabeled table, used for nothing else, whose cells are nearly all answers of the labeled one.
+
+    A column of flags may hold the same values by chance: one that the labeled table has, too, must equal its answers,
+    and one of short values (A, 1, yes) must be named like an answer.
+    """
+    labeled, unlabeled = tables.get("labeled"), tables.get("unlabeled")
+    if labeled is None or unlabeled is None or mapping.answer not in labeled.columns:
+        return None
+    if mapping.answer in unlabeled.columns and any(unlabeled.column(mapping.answer, _LOOKED_AT)):
+        return None
+    known = [cell for cell in labeled.column(mapping.answer, _LOOKED_AT) if cell and cell.strip()]
+    answers = {cell.strip().casefold() for cell in known}
+    if not _few_values(known) or len(answers) < 2:
+        return None
+    short = all(len(answer) <= 3 or answer in ("true", "false") for answer in answers)
+    fitting = []
+    for column in unlabeled.columns:
+        named = column_names.rank(column, "answer") is not None
+        if column in mapping.columns() or (short and not named):
+            continue
+        cells = [cell.strip().casefold() for cell in unlabeled.column(column, _LOOKED_AT) if cell and cell.strip()]
+        right = sum(cell in answers for cell in cells)
+        if len(set(cells)) > 1 and right >= _NEARLY * len(cells) and _same_answers(labeled, column, mapping.answer):
+            fitting.append(column)
+    return column_names.best(fitting, "answer")
+
+
+def _same_answers(labeled: Table, column: str, answer: str) -> bool:
+    """Whether the column has the labeled records' answers, or is not in their table."""
+    if column not in labeled.columns:
+        return True
+    pairs = list(zip(labeled.column(column, _LOOKED_AT), labeled.column(answer, _LOOKED_AT), strict=True))
+    return sum(one == other for one, other in pairs) >= _NEARLY * len(pairs)
+
+
+def _holds_lists(cells: list[str]) -> bool:
+    """Whether nearly all of the first cells are lists of options; answers in the form of SQuAD are none."""
+    sample = cells[:200]
+    lists = sum("answer_start" not in cell and bool(options_in(cell)) and _names_options(cell) for cell in sample)
+    return bool(sample) and lists >= 0.8 * len(sample)
+
+
+def _names_options(cell: str) -> bool:
+    """Whether a cell is a list, or names options by letters or numbers: other objects hold details of a task."""
+    key = _KEY.match(cell.lstrip())
+    if key is None or (key[1].casefold() in _LISTS and key[2]):
+        return True
+    return _POINTS.fullmatch(key[1]) is not None or column_names.is_choice(key[1])
+
+
+def _may_answer(column: str, cells: list[str], rows: int) -> bool:
+    """Whether a column that is named like an answer may be one: no ids that all differ (ResponseId), and no detail that
+    most rows lack."""
+    if column_names.is_detail(column) and len(cells) < _NEARLY * min(rows, _LOOKED_AT):
+        return False
+    return column_names.rank(column, "id") is None or len(set(cells)) < len(cells) or len(cells) < 2
+
+
+def _nameless_choices(columns: list[str], cells: Tables[str, list[str]]) -> tuple[str, ...]:
+    """Columns between a question and a letter, in a file without names that looks so: text, options, letter."""
+    if columns != unnamed(len(columns)) or len(columns) < 4 or not all(cells[c] for c in columns):
+        return ()
+    between, letters = tuple(columns[1:-1]), set(map(str.strip, cells[columns[-1]]))
+    fits = letters <= set(string.ascii_uppercase[: len(between)])
+    differ = not any(_few_values(cells[c]) for c in columns[:-1])
+    return between if fits and differ else ()
+
+
+def answer_candidates(table: Table, mapping: Mapping) -> list[str]:
+    """Columns that could be the answer as well as the one that was taken by its content, without a name that says so;
+    itself among them. Empty where its name says so, or where there is no other."""
+    answer = mapping.answer
+    if answer not in table.columns or mapping.choices or mapping.options:
+        return []
+    if column_names.rank(answer, "answer") is not None and not column_names.is_detail(answer):
+        return []
+    found = []
+    for column in table.columns:
+        cells = [cell for cell in table.column(column, _LOOKED_AT) if cell and cell.strip()]
+        free = column == answer or column not in mapping.columns()
+        if free and column_names.rank(column, "id") is None and _few_values(cells) and len(set(cells)) > 1:
+            found.append(column)
+    return found if any(column != answer for column in found) else []
+
+
+def _few_values(cells: list[str]) -> bool:
+    distinct = set(cells)
+    return bool(cells) and len(distinct) <= max(2, len(cells) // 2) and max(map(len, distinct)) <= LONGEST_LABEL
+
+
+def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:
+    """Texts of the options in the first cells; listed: a cell holds all of them."""
+    some = itertools.chain.from_iterable(cells[:200] for cells in columns)
+    return {option.strip() for cell in some for option in (options_in(cell) if listed else (cell,))}
+
+
+def _name_options(cells: list[str], texts: set[str]) -> bool:
+    """Whether nearly all cells are a letter, a position or the text of an option."""
+    some = [cell.strip() for cell in cells[:200]]
+    return sum(cell in texts or _POINTS.fullmatch(cell) is not None for cell in some) >= 0.9 * len(some)
