@@ -89,7 +89,7 @@ with parts.page() as here:
         if same:
             steps.after_freezing(here)
         consequences.training_time(here, found.kept)
-        frozen.summary(stored)
+        frozen.summary(here, stored)
     with right, parts.card("classes"):
         consequences.class_mix(here, pool, answers)
     with parts.card("desk"):

@@ -192,7 +192,7 @@ def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> No
     ), "the result leads"
     words = re.sub(r"<[^>]+>|&nbsp;", " ", text)
     assert "Evolved: right on 50.0 % of the 2 test records" in words
-    assert "The evolved model is right on the same test records as plain fine-tuning." in words
+    assert "The evolved model is right on the same test records as plain fine-tuning (mid-p McNemar" in words
     assert "The test set has only 2 records" in words
     assert "Selection 1 holds 5 of 6 candidates: 4 by the policy, 1 by decisions of experts" in words
     assert "80.0 % of those kept" in words

@@ -84,4 +84,6 @@ def test_a_folder_gets_a_workbook(world: World, tmp_path: Path) -> None:
     path = world.export("answers", tmp_path / "out")
     assert path.name == "answers.xlsx"
     sheet = openpyxl.load_workbook(path).active
+    assert sheet.freeze_panes == "A2"
+    assert sheet.column_dimensions["B"].width > sheet.column_dimensions["C"].width >= 6
     assert [cell.value for cell in sheet[2]][1:3] == ["'" + NASTY[0], "road"]

@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _READ_AS_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 """What a workbook's readers take for an escape (ECMA-376 part 1, 22.9.2.19) without being one."""
 _LONGEST_XLSX_CELL = 32_767
+_MEASURED, _WIDEST = 50, 60
+"""Rows by which the widths of a workbook's columns are set, and the widest column, in characters."""
 
 
 @contextmanager
@@ -160,13 +162,24 @@ def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
 
 def _write_xlsx(path: Path, rows: Sequence[Row]) -> None:
     import openpyxl  # here, as it loads slowly and few exports need it
+    from openpyxl.utils import get_column_letter
 
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("export")
+    sheet.freeze_panes = "A2"  # the names stay in sight
+    for place, width in enumerate(_widths(rows), start=1):
+        sheet.column_dimensions[get_column_letter(place)].width = width
     for values in [_names(rows), *(list(row.values()) for row in rows)]:
         sheet.append([_xlsx_cell(sheet, _flat(value)) for value in values])
     with path.open("wb") as stream:
         book.save(stream)
+
+
+def _widths(rows: Sequence[Row]) -> list[int]:
+    """Widths of a workbook's columns, in characters: as wide as the first rows need, within limits."""
+    shown = [_names(rows), *(list(row.values()) for row in rows[:_MEASURED])]
+    lengths = ([len(str(_flat(cell))) for cell in cells if cell is not None] for cells in zip(*shown, strict=True))
+    return [min(max(*found, 6) + 2, _WIDEST) for found in lengths]
 
 
 def _xlsx_cell(sheet: Any, value: Any) -> Any:

@@ -192,7 +192,8 @@ def paired(figures: Mapping[str, Any], later_round: bool = False) -> str:
         return ""
     gained, lost, p = figures.get("gained", 0), figures.get("lost", 0), figures["p_value"]
     if not gained and not lost:
-        return f"The evolved model is right on the same test records as {_before(later_round)}."
+        same = f"The evolved model is right on the same test records as {_before(later_round)}"
+        return f"{same} (mid-p McNemar test, p = {p:.3g})."
     chance = "Chance alone rarely produces such a difference." if p < 0.05 else "Chance alone could explain it."
     right = wording.plural(gained, "test record")
     return (

@@ -53,7 +53,7 @@ def test_the_report_repeats_the_pages_claims_and_caveats(visit: Visit, store: St
     for sentence in (
         "The test set has only 40 records: an accuracy is uncertain by about",
         "also learned from 2 answers given or confirmed by experts, which plain fine-tuning never saw. 1 of them",
-        "Compared with plain fine-tuning, the evolved model is newly right on",
+        "the same test records as plain fine-tuning (mid-p McNemar test, p = 1).",
     ):
         assert sentence in page, sentence
         assert sentence in report, sentence
@@ -71,7 +71,9 @@ def test_the_counts_add_up_and_are_the_same_in_report_and_pages(visit: Visit, st
     assert sum(counts.values()) == len(found) == 60
     assert counts["by_policy"] + counts["by_expert"] == frozen["size"]
     assert counts["set_aside"] == 2
-    page = _plain(visit("selection", project=project.id))
+    app = visit("selection", project=project.id)
+    assert [one.proto.label for one in app.get("download_button")] == ["Answers of selection 1 (XLSX)"]
+    page = _plain(app)
     assert Counts(**counts).sentence() in page
     assert Counts(**counts).sentence() in _report(store, project, tmp_path)
     assert f"Left out{counts['left_out']}" in page

@@ -12,7 +12,7 @@ from semievol.config import Policy
 from semievol.selection import claims
 from semievol.store.decisions import selections
 from semievol.ui.selection import policy
-from semievol.ui.shell import formats, parts, tables
+from semievol.ui.shell import downloads, formats, parts, tables
 from semievol.ui.shell.state import Place
 
 NONE = "No selection is frozen yet. Fine-tuning first freezes what the present policy keeps."
@@ -101,8 +101,8 @@ PASSPORT = {
 WIDTHS = {"question": 150, "answer_nll": 90, "reviewer": 80, "note": 60}
 
 
-def summary(found: Sequence[Mapping[str, Any]]) -> None:
-    """The newest selection in one line, below the button that freezes."""
+def summary(here: Place, found: Sequence[Mapping[str, Any]]) -> None:
+    """The newest selection in one line, and its answers as a workbook, below the button that freezes."""
     if not found:
         parts.note(NONE)
         return
@@ -110,3 +110,5 @@ def summary(found: Sequence[Mapping[str, Any]]) -> None:
     known = "; ".join(claims.sentences(newest["evidence"]))
     sentence = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
     parts.note(f"{sentence}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")
+    label = f"Answers of selection {newest['number']} (XLSX)"
+    downloads.download(here, label, "answers", f"answers-{newest['number']}.xlsx", round_id=here.round.id)
