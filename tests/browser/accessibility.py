@@ -14,7 +14,7 @@ CONTRAST = ("color-contrast",)
 """The rule that depends on the theme."""
 _RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 _LOOK = """async only => {
-    const found = await axe.run({runOnly: only, resultTypes: ['violations'], elementRef: true});
+    const found = await axe.run({runOnly: only, resultTypes: ['violations'], elementRef: true, preload: false});
     const inside = element => {
         const names = [];
         for (let e = element; e && e !== document.body; e = e.parentElement) {
@@ -52,6 +52,11 @@ class Finding:
         return STREAMLITS.get((self.rule, self.where.split(" < ")[0]), "")
 
 
+_AT_REST = """() => document.querySelector('[data-testid="stApp"]').dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-stale="true"]')
+    && document.getAnimations().every(one => one.playState !== 'running'
+        || one.effect.getComputedTiming().iterations === Infinity)"""
+"""Nothing is being drawn or faded: what Streamlit is about to replace is pale."""
 _CARD = "() => getComputedStyle(document.documentElement).getPropertyValue('--sv-card')"
 
 
@@ -74,6 +79,7 @@ def unfold(page: Page) -> None:
 
 def findings(page: Page, rules: Sequence[str] = ()) -> list[Finding]:
     """What axe-core finds on the page as it is, by these rules or, without any, by all."""
+    page.wait_for_function(_AT_REST, timeout=60_000)
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     return [Finding(**one) for one in page.evaluate(_LOOK, list(rules or _RULES))]

@@ -41,7 +41,7 @@ def _ours(found: list[Finding]) -> list[Finding]:
 
 def _go(page: Page, name: str) -> None:
     link = page.get_by_test_id("stSidebar").get_by_role("link", name=name.capitalize(), exact=True)
-    expect(link).to_be_visible()
+    expect(link).to_be_visible(timeout=60_000)  # the first page of a busy machine
     link.click()
     page.wait_for_function(DRAWN, arg=name.capitalize())
     if name == "evaluation":
