@@ -16,6 +16,7 @@ command goes on from there. With --json the last line is one object.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import multiprocessing
 import os
@@ -28,7 +29,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -147,11 +148,18 @@ def identity(data: str, config: Config, skip: Sequence[str], sizes: Sizes = ()) 
 
 def kept_rows(file: Path | None) -> list[Row]:
     """Whole rows of a file; one that was cut off while it was written is left out."""
-    rows = []
-    for line in file.read_text().splitlines() if file is not None and file.exists() else []:
-        with suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
+    rows: list[Row] = []
+    if file is None or not file.exists():
+        return rows
+    with _opened(file, "rt") as lines, suppress(EOFError):
+        for line in lines:
+            with suppress(json.JSONDecodeError):
+                rows.append(json.loads(line))
     return rows
+
+
+def _opened(file: Path, mode: Literal["rt", "at"]) -> IO[str]:
+    return gzip.open(file, mode, encoding="utf-8") if file.suffix == ".gz" else file.open(mode, encoding="utf-8")
 
 
 @cache
@@ -227,7 +235,7 @@ def rows_of(
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         for done in as_completed([pool.submit(study, data, config, seed, skip, sizes) for seed in waiting]):
             if kept is not None:
-                with kept.open("a") as file:
+                with _opened(kept, "at") as file:
                     file.write(json.dumps(done.result()) + "\n")
             yield done.result()
 
@@ -321,7 +329,7 @@ def main() -> None:
     parser.add_argument("--skip", nargs="+", choices=SKIPPABLE, default=[], help="what to leave out, to save its time")
     for split in ("labeled", "unlabeled", "test"):
         parser.add_argument(f"--{split}", type=int, help=f"{split} records, where not those of the published file")
-    parser.add_argument("--rows", type=Path, help="file that keeps finished seeds (JSON lines)")
+    parser.add_argument("--rows", type=Path, help="file that keeps finished seeds: .jsonl, .jsonl.gz")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     config: Config = settings.load(chosen.preset, None, [*chosen.assignments, "threads=1"])
