@@ -60,6 +60,18 @@ def test_while_a_second_round_runs_links_lead_to_the_results_of_the_first(visit:
     assert set(_links(app).values()) == {"2"}
 
 
+def test_a_round_that_waits_for_another_project_shows_no_progress_of_that_as_its_own(
+    visit: Visit, store: Store
+) -> None:
+    mine, other = made.with_data(store), made.with_data(store, "Other")
+    opened = {p.id: rounds.open_round(store, p.id, state.config_of(p)) for p in (other, mine)}
+    busy, _ = (runs.enqueue(store, one.id, one.config) for one in opened.values())
+    claims.claim(store, busy.id, os.getpid())
+    app = visit("selection", project=mine.id)
+    assert "In Other: Round 1 · starter" in [element.value for element in app.main.text]
+    assert "The run of this round waits in the queue behind it." in told(app)
+
+
 def test_a_page_says_that_another_round_is_newer(visit: Visit, store: Store) -> None:
     project = made.with_results(store)
     projects.update_project(store, project.id, settings=project.settings | {"seed": 7})

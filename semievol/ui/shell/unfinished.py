@@ -108,6 +108,10 @@ def _coming(here: Place, seen: live.Snapshot, made_by: str) -> None:
     live.track(seen.stages)
     if seen.run is None:
         return
+    if seen.elsewhere:
+        live.doing(seen.run, seen, f"before_{made_by}")
+        parts.note("The run of this round waits in the queue behind it.")
+        return
     until = [one for one in seen.working if STEPS.index(one.stage) <= STEPS.index(made_by)]
     ahead = [formats.STAGE_WORDS[one.stage] for one in until if one.status == "waiting"]
     then = f" Then {formats.series(ahead)}." if ahead else ""
