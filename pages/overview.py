@@ -1,8 +1,9 @@
-"""Overview: shows the open project, what is running, the next step, and the other projects."""
+"""Overview: shows the open project, who was overruled, what is running, the next step, and the other projects."""
 
 import streamlit as st
 
 from semievol.ui.overview import projects, tour
+from semievol.ui.selection import conflicts, desk
 from semievol.ui.shell import gates, parts
 
 PURPOSE = "From a few labeled records and many unlabeled ones to a model that does the task, with you in the loop."
@@ -16,6 +17,9 @@ with parts.page() as here:
     else:
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
             gates.start_buttons()
+        if here.round_or_none is not None:
+            desk.enter(here.project.id, here.round.id)
+            conflicts.show(here)
         projects.open_project(here)
         if not here.runs:
             projects.first_look(here)

@@ -156,8 +156,8 @@ def test_who_was_overruled_while_away_is_told_on_coming_back(
     answer = history.history(store, project.id)["answer_shown"].iloc[0]
     sentence = f'somebody else rejected "{answer}"; you accepted "{answer}". The other decision counts now.'
 
-    def comes_back(seen: dict[int, int], earlier: tuple[str, ...]) -> AppTest:
-        app = visit("review", project=project.id)
+    def comes_back(seen: dict[int, int], earlier: tuple[str, ...], page: str = "review") -> AppTest:
+        app = visit(page, project=project.id)
         kept(app, Shell).reviewer = name
         now = kept(app, desk.Reviewing)
         now.seen, now.earlier, now.round.compared = seen, earlier, None
@@ -165,6 +165,7 @@ def test_who_was_overruled_while_away_is_told_on_coming_back(
 
     assert before.decided
     assert before.seen == {project.id: 2}
+    assert sentence in told(comes_back(before.seen, (before.name,), "overview"))
     back = comes_back(before.seen, (before.name,))
     assert told(back).count(sentence) == 1
     assert "Different decisions" not in told(press(back, "Understood"))
