@@ -73,6 +73,8 @@ def test_a_project_with_results_opens_cold_with_project_and_round(visit: Visit, 
         "settings": "Workspace",
     }
     assert wanted[name] in told(app)
+    drawn = [*app.dataframe, *app.get("plotly_chart")]
+    assert all(one.proto.alt for one in drawn), "tables and figures have names for screen readers"
 
 
 def test_a_collaborator_that_does_not_answer_the_question_is_named(visit: Visit, store: Store) -> None:

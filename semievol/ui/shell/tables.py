@@ -15,6 +15,8 @@ from semievol.ui.shell import session
 PAGE = 100
 QUESTION = 210
 """Least pixels of a question. More would push the columns after it off a screen of 1280 pixels."""
+NAMED = 4
+"""Most headings that a table's name for screen readers is made of."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -47,6 +49,7 @@ def table(
             shown[column] = shown[column].astype(object).where(shown[column].notna(), "")
             config[column] = st.column_config.TextColumn(heading, width=width)
     options.setdefault("hide_index", True)
+    options.setdefault("alt", f"Table: {', '.join(list(columns.values())[:NAMED])}")
     return st.dataframe(shown, column_config=config, key=key, **options)
 
 
@@ -96,8 +99,8 @@ def fetch_libraries() -> None:
     if not kept.libraries_fetched:
         kept.libraries_fetched = True
         with st.container(key="unseen"):
-            st.dataframe(pd.DataFrame(), key="unseen_table")
-            st.plotly_chart(go.Figure(), key="unseen_figure")
+            st.dataframe(pd.DataFrame(), key="unseen_table", alt="Unseen")
+            st.plotly_chart(go.Figure(), key="unseen_figure", alt="Unseen")
 
 
 def spreadsheet(frame: pd.DataFrame) -> bytes:
