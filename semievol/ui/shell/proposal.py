@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 import yaml
 
-from semievol.config import Config, assign
+from semievol.config import Config, Policy, assign
 from semievol.errors import UserError
 from semievol.installed import named_model
 from semievol.jobs import launch, planning
@@ -43,9 +43,11 @@ def differ(here: Place) -> bool:
     """Whether the round in view has other settings than those saved with the project; the policy does not count."""
     if here.round_or_none is None:
         return False
-    theirs = _round_config(here)
-    own = _settled(here.store, here.round.version_id, state.config_of(here.project), here.later_round)
-    return own.model_copy(update={"policy": theirs.policy, "cross_fit": theirs.cross_fit}) != theirs
+    theirs, own = (
+        found.model_copy(update={"policy": Policy()}) for found in (_round_config(here), state.config_of(here.project))
+    )
+    settled = _settled(here.store, here.round.version_id, own, here.later_round)
+    return settled.model_copy(update={"cross_fit": theirs.cross_fit}) != theirs
 
 
 def choose(here: Place, of_round: bool) -> None:
