@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
-from semievol.records import Candidate, Record, Response, Task
+from semievol.records import Candidate, Message, Record, Response, Task
 from semievol.store.results.results import RecordView
 from semievol.ui.selection import card
 from semievol.ui.shell import behind, record
@@ -19,6 +19,13 @@ def test_a_model_that_does_not_answer_the_question_is_told_so() -> None:
     assert "on other text" not in repr(record.response(TASK, ASKED, SAID))
     drawn = repr(record.response(TASK, ASKED, replace(SAID, mass=0.02)))
     assert "probability of all allowed answers together: 2.0 %; most of its probability is on other text" in drawn
+
+
+def test_earlier_turns_stand_before_the_question_with_who_said_them() -> None:
+    talk = (Message("user", "My tap <b>drips</b>."), Message("assistant", "Where?"))
+    drawn = record.question(TASK, replace(ASKED, earlier=talk))
+    told = [node["x"] for node in walked(drawn) if "x" in node]
+    assert told == ["user", "My tap <b>drips</b>.", "assistant", "Where?", ASKED.question]
 
 
 def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:

@@ -32,9 +32,8 @@ def of_line(line: pd.Series[Any]) -> Record:
 
 def question(task: Task, record: Record, answer: str | None = None, options: bool = True) -> list[Node]:
     """Earlier turns, the question and, for multiple choice, its options; the option `answer` is marked."""
-    made = [
-        group("row", node("chip", turn.role, tag="span"), node("", turn.content, tag="span")) for turn in record.earlier
-    ]
+    said = [(node("chip", turn.role, tag="span"), node("", turn.content, tag="span")) for turn in record.earlier]
+    made = [group("options", *(group("row", *turn) for turn in said))] if said else []
     made.append(node("question fold", record.question))
     if options and chosen_among(task, record):
         lines = []
