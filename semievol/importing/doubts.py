@@ -13,7 +13,7 @@ from itertools import islice
 
 from semievol.importing.answer_cells import several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
-from semievol.importing.forms.unfolding import hold, parsed
+from semievol.importing.forms.unfolding import QUESTION, hold, parsed
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping
 from semievol.importing.numbers import in_parentheses, numbers, unit_of
@@ -22,7 +22,7 @@ from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
 
-_MOSTLY = 0.8
+_MOSTLY, _INSTRUCTION = 0.8, "instruction"
 _LOOKED_AT = 5_000
 """Different answers that are looked at to tell numbers from texts."""
 ABOUT_COLUMNS = ("left_out_text", "nested_text", "answer_guessed")
@@ -35,6 +35,7 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
     """All of them, those of the files first."""
     yield from _of_files(tables)
     yield from _differing_instructions(tables)
+    yield from _without_instruction(tables, mapping)
     yield from _left_out(tables, mapping)
     yield from _nested(tables, mapping)
     yield from _guessed(tables, mapping)
@@ -63,6 +64,18 @@ def _differing_instructions(tables: Tables[Split, Table]) -> Iterator[Finding]:
             remedy = "Give an instruction that is right for all records."
             examples = (example(split, 0, table.instruction),)
             yield _doubt("system_turn_left_out", {split: len(table)}, what, remedy, examples)
+
+
+def _without_instruction(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """Files whose questions lack the instruction that those of other files begin with (Alpaca)."""
+    having = {split for split, table in tables.items() if _INSTRUCTION in {name.casefold() for name in table.columns}}
+    for split, table in tables.items():
+        if having and split not in having and mapping.question == QUESTION:
+            what = "Questions without an instruction, while those of the other file begin with one."
+            remedy = (
+                "Give these records the same field, or take it out of the other file and set it as the instruction."
+            )
+            yield _doubt("no_instruction", {split: len(table)}, what, remedy, _first(split, table, mapping.question))
 
 
 def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:

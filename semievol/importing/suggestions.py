@@ -14,7 +14,7 @@ from dataclasses import replace
 from semievol.errors import UserError
 from semievol.importing import column_names
 from semievol.importing.answer_cells import options_in
-from semievol.importing.forms.unfolding import EARLIER
+from semievol.importing.forms.unfolding import EARLIER, QUESTION
 from semievol.importing.mapping import Mapping, listed
 from semievol.importing.readers.header import unnamed
 from semievol.importing.table import Table
@@ -49,6 +49,8 @@ def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping
     """
     first = tables.get("labeled") or next(iter(tables.values()))
     shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
+    if QUESTION not in shared and {"instruction", QUESTION} <= set(first.columns):
+        shared = first.columns  # the form made the question of several columns, of which another file may have some
     try:
         found = _suggest(first, shared, question)
     except UserError:

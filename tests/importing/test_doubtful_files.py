@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
+from semievol.errors import UserError
 from semievol.importing.numbers import in_parentheses, unit_of
 from semievol.importing.readers.overrides import ReadAs
 from semievol.importing.readers.read import read_table
@@ -144,3 +146,37 @@ def test_a_long_text_is_told_from_a_number_at_once() -> None:
     assert unit_of("so " * 200_000 + "#### 42") == ""
     assert not in_parentheses("(" + "1 " * 500_000)
     assert time.monotonic() - began < 1
+
+
+def test_one_name_that_is_a_label_of_its_column_makes_the_row_a_record() -> None:
+    rows = [[f"which one is it, {i}?", f"red {i}", "blue", "ABCD"[i % 4]] for i in range(12)]
+    for table in (read_table(csv_bytes(rows), "a.csv"), read_table(xlsx_bytes(rows), "a.xlsx")):
+        assert (len(table), table.numbers[0], doubts(table)) == (12, 1, ["no_header"])
+    said = read_table(xlsx_bytes(rows), "a.xlsx", ReadAs(header="yes"))
+    assert (len(said), said.columns[-1]) == (11, "A")
+    assert read_table(xlsx_bytes([["a", "a"]]), "a.xlsx", ReadAs(header="no")).rows == [["a", "a"]]
+
+
+def test_one_column_of_short_texts_without_a_name_is_in_doubt() -> None:
+    assert doubts(read_table(b"good film\nbad book\nfine meal\n", "a.txt")) == ["header_in_doubt"]
+    assert doubts(read_table(b"Customer message\n" + b"this is what I wanted to say to you\n" * 4, "a.txt")) == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"text": {"0": "a", "5": "b"}, "label": {"0": "x", "5": None}},
+        {"columns": ["text", "label"], "index": [0, 5], "data": [["a", "x"], ["b", None]]},
+    ],
+)
+def test_a_table_that_pandas_wrote_as_one_object_is_read_in_every_orientation(raw: object) -> None:
+    table = read_table(json.dumps(raw).encode(), "a.json")
+    assert (table.columns, table.rows) == (["text", "label"], [["a", "x"], ["b", None]])
+
+
+@pytest.mark.parametrize(
+    "raw", [{"a": {"b": "c"}}, {"a": {"0": 1}, "b": {"1": 2}}, {"columns": ["a"], "data": [[1, 2]]}]
+)
+def test_other_objects_are_no_tables(raw: object) -> None:
+    with pytest.raises(UserError):
+        read_table(json.dumps(raw).encode(), "a.json")

@@ -214,3 +214,15 @@ def test_what_was_understood_is_told() -> None:
     lines = "\n".join(told.sentences(found))
     assert "labeled columns: question=text, answer=label" in lines
     assert f"[user] {TEXTS[0]}\n      Answer with one of: x, y, z.\n    [answer] x" in lines
+
+
+def test_a_pool_without_the_instruction_of_the_labeled_records_is_a_doubt() -> None:
+    labeled = [{"instruction": "Rate it.", "input": text, "output": "xyz"[i % 3]} for i, text in enumerate(TEXTS)]
+    pool = [{"input": f"{text} more"} for text in TEXTS]
+    given: dict[Split, Table] = {
+        "labeled": read_table(json.dumps(labeled).encode(), "a.json"),
+        "unlabeled": read_table(json.dumps(pool).encode(), "b.json"),
+    }
+    found = prepare(given)
+    assert found.records[0].question == f"Rate it.\n\n{TEXTS[0]}"
+    assert asked(found) == ["no_instruction"]

@@ -16,7 +16,7 @@ from semievol.importing.table import Doubt, Table, snippet
 
 _LOOKED_AT, _BEGINNING = 500, 300
 """Cells of a column that are looked at, and characters of each."""
-_LEAST_ROWS = 3
+_LEAST_ROWS, _SURE_ROWS = 3, 8
 _SENTENCE = 4
 """Words from which on a cell is a sentence."""
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?%?")
@@ -38,35 +38,15 @@ def settled(table: Table, number: int, chosen: str | None) -> Table:
     shown = snippet(", ".join(table.columns))
     if _is_record(table):
         what = f"The first row is like the others, and was read as a record, not as names of columns: {shown}."
+        names = ("header", "yes", "The first row holds names")
         new = without_header(table, number)
-        return replace(
-            new,
-            doubts=[
-                *new.doubts,
-                Doubt(
-                    "no_header",
-                    1,
-                    what,
-                    NAMES_REMEDY,
-                    ((number, shown),),
-                    ("header", "yes", "The first row holds names"),
-                    "--header",
-                ),
-            ],
-        )
+        doubt = Doubt("no_header", 1, what, NAMES_REMEDY, ((number, shown),), names, "--header")
+        return replace(new, doubts=[*new.doubts, doubt])
     if _reads_like_data(table):
         what = f"The first row reads like data, not like column names: {shown}."
-        table.doubts.append(
-            Doubt(
-                "header_in_doubt",
-                1,
-                what,
-                RECORD_REMEDY,
-                ((number, shown),),
-                ("header", "no", "The first row is a record"),
-                "--no-header",
-            )
-        )
+        record = ("header", "no", "The first row is a record")
+        doubt = Doubt("header_in_doubt", 1, what, RECORD_REMEDY, ((number, shown),), record, "--no-header")
+        table.doubts.append(doubt)
     return table
 
 
@@ -80,18 +60,21 @@ def without_header(table: Table, number: int) -> Table:
 
 
 def _is_record(table: Table) -> bool:
-    """Whether every name is like the values of its column."""
+    """Whether a name is one of the few values that its column repeats, or all names are like the values below them."""
     names = table.columns
     if len(table) < _LEAST_ROWS or names == [str(place) for place in range(len(names))]:
         return False
-    values = {
-        name: [value for cell in table.column(name, _LOOKED_AT) if cell and (value := cell[:_BEGINNING].strip())]
-        for name in names
-    }
-    # A name that is also a label, beside a sentence among sentences, is enough where the others are single words.
-    label = any(_repeats(name, values[name]) for name in names)
+    values = {name: _beginnings(table.column(name, _LOOKED_AT)) for name in names}
+    # A name that is also a label is enough among many rows; among few, beside a sentence among sentences.
+    labels = [name for name in names if _repeats(name, values[name])]
     sentence = any(_is_sentence(name, values[name]) for name in names)
-    return (label and sentence) or all(_like(name, values[name]) for name in names)
+    sure = len(table) >= _SURE_ROWS and not all(map(_NUMBER.fullmatch, labels))
+    label = bool(labels)
+    return sure or (label and sentence) or all(_like(name, values[name]) for name in names)
+
+
+def _beginnings(cells: list[str | None]) -> list[str]:
+    return [value for cell in cells if cell and (value := cell[:_BEGINNING].strip())]
 
 
 def _repeats(name: str, values: list[str]) -> bool:
@@ -129,5 +112,9 @@ def _reads_like_data(table: Table) -> bool:
     names = table.columns
     if names == [str(place) for place in range(len(names))]:
         return False
+    if len(names) == 1 and len(names[0].split()) > 1:
+        words = [len(value.split()) for value in _beginnings(table.column(names[0], _LOOKED_AT))]
+        if words and len(names[0].split()) >= 0.5 * sum(words) / len(words):
+            return True
     odd = any(len(name) > 100 or name[:1] in "[{" or name.replace(".", "", 1).isdigit() for name in names)
     return odd or all(name in set(table.column(name, _LOOKED_AT)) for name in names)

@@ -121,7 +121,7 @@ def per_file(
     encoding = _given("--encoding", encodings, names, texts, encoding_named)
     delimiter = _given("--delimiter", delimiters, names, tables, delimiter_named)
     quote = _given("--quotes", quotes, names, tables, partial(_one_of, "--quotes", QUOTES))
-    header = _given("--header", headers, names, tables, partial(_one_of, "--header", HEADER))
+    header = _given("--header", headers, names, tables + workbooks, partial(_one_of, "--header", HEADER))
     return {
         one: ReadAs(sheet.get(one), encoding.get(one), delimiter.get(one), quote.get(one), header.get(one))
         for one in names

@@ -81,10 +81,10 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if head.startswith(b"PK\x03\x04"):
         if ending != ".xlsx":
             content.notes.append(f"The file is a workbook, although its name ends in {ending}.")
-        _refuse_choices(content, read_as, "encoding", *_DELIMITED)
+        _refuse_choices(content, read_as, "encoding", "delimiter", "quotes")
         from semievol.importing.readers.spreadsheet import read_xlsx  # its library loads slowly and few files need it
 
-        return read_xlsx(content, limits, read_as.sheet)
+        return read_xlsx(content, limits, read_as)
     _refuse_choices(content, read_as, "sheet")
     if head.startswith(b"PAR1"):
         if ending != ".parquet":

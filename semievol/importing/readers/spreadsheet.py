@@ -21,7 +21,8 @@ from openpyxl.xml.functions import iterparse
 
 from semievol.errors import UserError
 from semievol.importing.readers.content import Content
-from semievol.importing.readers.overrides import ReadAs
+from semievol.importing.readers.header import settled, unnamed
+from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.row_numbers import NUMBERS, without_row_numbers
 from semievol.importing.table import MEGABYTE, Limits, Table, TableWriter, check_columns
 
@@ -50,23 +51,23 @@ _UNREADABLE = (
 )
 
 
-def read_xlsx(content: Content, limits: Limits, sheet: str | None = None) -> Table:
-    """Table of `sheet` (the first one if not named); row numbers are the sheet's own."""
+def read_xlsx(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND) -> Table:
+    """Table of a sheet (the first one if not named); row numbers are the sheet's own."""
     check_archive(content, limits)
     writer = TableWriter(Table(content.name, notes=content.notes), limits=limits)
     try:
         with content.open() as file:
             book = _opened(file, data_only=True)
-            name = _choose_sheet([one.title for one in book.worksheets], sheet, writer.file)
+            name = _choose_sheet([one.title for one in book.worksheets], read_as.sheet, writer.file)
             with content.open(watched=True) as again:
                 formulas = _opened(again)
-                _read_sheet(book[name], formulas[name], writer, limits)
+                first = _read_sheet(book[name], formulas[name], writer, limits, read_as.header)
             _note_layout(content, book[name])
     except _UNREADABLE as error:
         raise UserError(
             f"The workbook is damaged or not an XLSX file ({str(error)[:120]}).", content.name, _SAVE_AGAIN
         ) from None
-    return without_row_numbers(writer.finished())
+    return settled(without_row_numbers(writer.finished()), first, read_as.header)
 
 
 class _Reader(ExcelReader):
@@ -139,20 +140,26 @@ def _choose_sheet(names: list[str], wanted: str | None, file: Table) -> str:
     return chosen
 
 
-def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) -> None:
+def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, header: str | None) -> int:
+    """Reads all rows; returns the number of the first one. header: what a person says that this one holds."""
     seen: Counter[str] = Counter()
+    first = 0
     for number, (cells, sources) in enumerate(zip(_rows(sheet), _rows(formulas), strict=True), 1):
         values = [_text(cell.value, cell.data_type) for cell in cells]
         while values and values[-1] is None and len(values) > len(writer.columns):
             values.pop()
         if not writer.columns:
             if values:
+                first = number
                 names = [(value or "").strip() for value in values]
                 if len(names) > 1 and not names[0] and all(names[1:]):
                     names[0] = NUMBERS
+                if header == "no":
+                    names = unnamed(len(names))
                 check_columns(names, writer.file.name, limits, number)
                 writer.widen(names)
-            continue
+            if header != "no" or not values:
+                continue
         pairs = enumerate(zip(cells, sources, strict=False))
         unstored = next((i for i, (cell, source) in pairs if cell.value is None and source.data_type == "f"), None)
         if all(value is None for value in values) and unstored is None:
@@ -164,6 +171,7 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits) 
             seen.update({sort for cell in cells if (sort := _sort(cell.value))})
             writer.add(number, values + [None] * (len(writer.columns) - len(values)))
     writer.file.notes += [note.format(seen[sort]) for sort, note in _SEEN.items() if seen[sort]]
+    return first
 
 
 def _rejected(number: int, cells: tuple[Any, ...], values: list[str | None], writer: TableWriter) -> bool:
