@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from semievol.errors import UserError
 from semievol.importing.mapping import Mapping
@@ -15,6 +17,14 @@ from semievol.importing.table import Table
 from semievol.records import earlier_turns
 
 Row = dict[str, Any]
+KEYS = [
+    *("data", "annotations", "result", "value", "choices", "from_name", "type", "was_cancelled", "text", "answer"),
+    *("label", "labels", "label.responses", "label.responses.status", "fields", "responses", "status", "inputs"),
+    *("annotation", "prediction", "label-suggestion", "accept", "options", "id", "_input_hash", "spans", "Comments"),
+    *("messages", "conversations", "role", "content", "from", "tool_calls", "instruction", "input", "output"),
+    *("history", "system", "paragraphs", "qas", "question", "answers", "answer_start", "context", "title", "sentences"),
+    *("annotation_id", "lead_time", "completion", "prompt", "metadata", "suggestions", "predictions", "meta"),
+]
 
 
 def read(*rows: Row) -> Table:
@@ -274,3 +284,21 @@ def test_nested_passages_become_readable_text(context: Any) -> None:
 
 def test_passages_that_cannot_be_read_stay_as_they_are() -> None:
     assert read({"question": "q", "context": {"x": 1}}).column("context") == ['{"x": 1}']
+
+
+scraps: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | st.sampled_from(["user", "assistant", "accept", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), scraps, min_size=1, max_size=6), min_size=1, max_size=4))
+@settings(deadline=None, derandomize=True, max_examples=200)
+def test_whatever_stands_in_the_fields_of_a_tool_is_read_or_refused(rows: list[Row]) -> None:
+    try:
+        table = read(*rows)
+    except UserError:
+        return
+    assert table.physical >= len(rows)
+    assert len(set(table.columns)) == len(table.columns)
