@@ -213,6 +213,10 @@ def test_a_card_with_long_options_fits_one_screen(dashboard: Dashboard, visitor:
         expect(option).to_be_in_viewport(ratio=1)
         assert option.evaluate("e => e.scrollWidth <= e.clientWidth || getComputedStyle(e).display === 'inline'")
     expect(page.locator(".sv-keys")).to_be_in_viewport(ratio=1)
+    for name in ("Demonstrations", "Responses"):  # where the options stay in their cards, too
+        page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+        expect(page.locator(".sv-demo").first).to_be_visible()
+        assert page.locator(".sv-demo").evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)"), name
     assert visitor.strange == []
 
 

@@ -41,6 +41,13 @@ def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:
         assert digits == list(zip("123456789", "abcdefghi", strict=True))
 
 
+def test_beside_their_question_options_are_named_by_letters() -> None:
+    asked = replace(ASKED, options=("the first long option", "the second long option"))
+    said = replace(SAID, answer="B", text="B", probabilities=(0.1, 0.9))
+    drawn = walked([record.response(Task("multiple_choice"), asked, said)])
+    assert [one["x"] for one in drawn if one["c"] == "name"] == ["A", "B"]
+
+
 def test_every_option_stands_once_with_its_digit_and_its_bars() -> None:
     task = Task("multiple_choice")
     options = ("the first long option", "the second long option", "the third long option")

@@ -23,6 +23,7 @@ from semievol.ui.shell.state import Place
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
 OFTEN = 0.1  # share of such responses from which on they are pointed out
 _MEASURE = "measure"
+_LONG_ANSWER = 25  # characters
 DECISIONS = {"All": None} | {words: action for action, words in formats.DECISION_WORDS.items()}
 
 _SETTLED = {
@@ -124,7 +125,8 @@ def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str 
         shown[f"vote {voter}"] = [votes.get(voter) or "no answer" for votes in frame["votes"]]
         names[f"vote {voter}"] = voter
     names["similarity"] = "Similarity to labeled"
-    row = tables.pick(shown, key, names, height=330)
+    long = shown["answer"].str.len().max() > _LONG_ANSWER  # else they would push the columns after it off the screen
+    row = tables.pick(shown, key, names, {"answer": 170} if long else None, height=330)
     return None if row is None else str(frame.index[row])
 
 

@@ -75,12 +75,15 @@ def keyed(task: Task, record: Record, answer: str, place: int) -> Node:
 
 
 def bars(task: Task, record: Record, probabilities: Mapping[str, float], keys: bool = False) -> Node:
-    """The probability of every allowed answer as a bar with its number. keys: also show the digit key of each."""
+    """The probability of every allowed answer as a bar with its number. keys: also show the digit key of each.
+
+    Options are named by their letters: their texts are long, and stand with the question.
+    """
     top = max(probabilities, key=lambda answer: probabilities[answer], default=None)
     cells: list[Node] = []
     for place, (answer, value) in enumerate(probabilities.items()):
         fill = node("fill top" if answer == top else "fill", width=100 * value)
-        name = node("name", named_answer(task, record, answer))
+        name = node("name", answer if chosen_among(task, record) else named_answer(task, record, answer))
         cells.append(keyed(task, record, answer, place) if keys else name)
         cells.append(group("track1", fill, label=f"probability {percent(value)}"))
         cells.append(node("num", percent(value)))
