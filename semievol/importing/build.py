@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows, Records
-from semievol.importing.checks import SHOWN, Finding, check, example, plural, refuse
+from semievol.importing.checks import OF_ADDED, SHOWN, Finding, check, example, plural, refuse
 from semievol.importing.doubts import doubts
 from semievol.importing.duplicates import MOST, Tracer, small_edits
 from semievol.importing.mapping import Mapping, check_mapping
@@ -242,7 +242,7 @@ def check_tables(
         *_ignored_gold(tables, mapping, hide_gold),
     ]
     names, files = ({split: one.name for split, one in read.items()} for read in (report, tables))
-    findings = [one.located(files if one.kind == "already_there" else names) for one in findings]
+    findings = [one.located(files if one.kind in OF_ADDED else names) for one in findings]
     hides_gold = hide_gold or "unlabeled" in earlier
     sizes, found_base = traces.sizes, reading.form.base
     return Imported(tables, mapping, task, accepted, sizes, report, findings, hides_gold, found_base, edited)

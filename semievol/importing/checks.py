@@ -27,6 +27,8 @@ FEW_RECORDS = 10
 SHOWN = 5
 REJECTED = "rejected"
 """Confirms rows that cannot be read, as the kind of a finding confirms that."""
+OF_ADDED = ("already_there", "new_answers")
+"""Kinds of findings about records that a file adds to others."""
 _PAIRS: tuple[tuple[Split, Split], ...] = (("labeled", "test"), ("unlabeled", "test"), ("labeled", "unlabeled"))
 _NONE = np.empty(0, np.int64)
 
@@ -91,12 +93,13 @@ def check(
     added: positions of the records that a file adds to a split of an earlier version.
     """
     looks = _Looks(task, records, traces)
-    again = looks.there_before(added)
+    again, (later, earlier) = looks.there_before(added), looks.answered_otherwise(added)
     return [
         *looks.already_there(again),
+        *looks.new_answers(later, earlier),
         *looks.overlaps(),
         *looks.duplicates(again),
-        *looks.conflicting_labels(),
+        *looks.conflicting_labels(earlier),
         *looks.near_copies(edited),
         *_labels(task, records),
         *looks.texts(),
@@ -141,6 +144,21 @@ class _Looks:
         known = same.iloc[before].drop_duplicates()
         return np.sort(same.iloc[added].assign(place=added).merge(known)["place"].to_numpy())
 
+    def answered_otherwise(self, added: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Added records that their split has with another answer already, and the earlier ones."""
+        known = pd.DataFrame({"key": self.keys, "split": self.splits, "meaning": self.traces.meaning})
+        known = known.assign(place=np.arange(len(known)))[known["meaning"] != 0]
+        new = known["place"].isin(added)
+        both = known[~new].merge(known[new], on=["key", "split"], suffixes=("", "_new"))
+        both = both[both["meaning"] != both["meaning_new"]]
+        return np.unique(both["place_new"].to_numpy()), np.unique(both["place"].to_numpy())
+
+    def new_answers(self, later: np.ndarray, earlier: np.ndarray) -> Iterator[Finding]:
+        """Added records that the split has with another answer; the remedy leaves the earlier ones out."""
+        what, remedy = "In the version in use with another answer", "With both answers the model learns neither."
+        for finding in self._finding("new_answers", later, what, remedy, "Take the new answers", asks=True):
+            yield replace(finding, leaves=earlier)
+
     def already_there(self, again: np.ndarray) -> Iterator[Finding]:
         """Added records that the split already has, with the same answer."""
         what, remedy = "Already in the version in use", "Added once more, they would count twice in training."
@@ -156,10 +174,11 @@ class _Looks:
         what, remedy = "Same as an earlier record of the same split", "Repeated records count twice in training."
         yield from self._finding("duplicates", repeats, what, remedy, "Keep one of each", notes)
 
-    def conflicting_labels(self) -> Iterator[Finding]:
-        """Records with the same question and the same options in any order whose known answers differ."""
+    def conflicting_labels(self, earlier: np.ndarray) -> Iterator[Finding]:
+        """Records with the same question and the same options in any order whose known answers differ. earlier: those
+        that another finding replaces by a new answer."""
         meaning = self.traces.meaning
-        known = np.flatnonzero(meaning)
+        known = np.setdiff1d(np.flatnonzero(meaning), earlier)
         alike = _groups(self.traces.question_keys[known], known)
         groups = [group for group in alike if len(np.unique(meaning[group])) > 1]
         if groups:

@@ -103,7 +103,8 @@ def test_a_record_that_is_added_again_is_left_out_but_not_one_with_another_answe
     assert (again.count, again.taken) == (1, True)
     assert again.where == "labeled (labeled.csv)"
     kinds = {one.kind: one.count for one in found.findings}
-    assert kinds["conflicting_labels"] == 2
+    assert kinds["new_answers"] == 1
+    assert "conflicting_labels" not in kinds
     assert kinds["duplicates"] == 1, "the one with another answer"
     left = found.decided(["already_there"])
     assert [(r.question, r.answer) for r in left.records] == [
@@ -111,6 +112,11 @@ def test_a_record_that_is_added_again_is_left_out_but_not_one_with_another_answe
         *(("A leak", "water"), ("A crack", "roads")),
     ]
     assert left.report["labeled"].as_dict()["removed"] == 1
+    corrected = found.decided(["already_there", "new_answers"])
+    assert [(r.question, r.answer) for r in corrected.records] == [
+        *(("A hole", "roads"), ("A lamp", "roads")),
+        *(("A leak", "water"), ("A crack", "roads")),
+    ]
 
 
 def test_records_that_are_there_already_are_not_also_said_to_repeat_their_ids() -> None:

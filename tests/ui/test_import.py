@@ -590,3 +590,19 @@ def test_numbers_of_options_are_counted_as_before(visit: Callable[..., AppTest],
     stored = projects.find_project(store, project.id)
     assert stored.version_id is not None
     assert [record.answer for record in load_records(store, stored.version_id, "labeled")][-2:] == ["B", "C"]
+
+
+def test_new_answers_to_some_records_take_the_place_of_the_earlier_ones(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Corrected", Task("classification"))
+    press(_upload(visit("data", project=project.id), {"labeled": LABELED}), "Import records")
+    line = LABELED.splitlines()[1].rsplit(",", 1)[0]
+    app = _upload(visit("data", project=project.id), {"labeled": f"text,team\n{line},water\n"})
+    assert "In the version in use with another answer: 1 record." in told(app)
+    next(one for one in app.segmented_control if one.key == "remedy_new_answers").select("take").run()
+    press(app, "Import records")
+    stored = projects.find_project(store, project.id)
+    assert stored.version_id is not None
+    known = {one.question: one.answer for one in load_records(store, stored.version_id, "labeled")}
+    assert (len(known), known[line]) == (24, "water")
