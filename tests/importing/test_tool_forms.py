@@ -162,7 +162,7 @@ def test_an_argilla_record_that_nobody_validated_has_no_answer() -> None:
 
 
 def judged(text: str, verdict: str, **others: Any) -> Row:
-    return {"text": text, "answer": verdict, "_input_hash": 1, "_task_hash": 2, **others}
+    return {"text": text, "answer": verdict, "_input_hash": sum(map(ord, text)), "_task_hash": 2, **others}
 
 
 def test_prodigy_takes_the_label_of_accepted_tasks_only() -> None:
@@ -170,6 +170,16 @@ def test_prodigy_takes_the_label_of_accepted_tasks_only() -> None:
     assert answers(table) == [("a", "X"), ("b", None), ("c", None)]
     assert table.column("verdict") == ["accept", "reject", "ignore"]
     assert doubts(table) == {"not_accepted": 2}
+
+
+def test_verdicts_of_several_annotators_on_one_text_are_one_record() -> None:
+    one = [judged("a", "accept", label=label, _session_id=label) for label in "XYX"]
+    two = [judged("b", "accept", label=label) for label in "XY"]
+    three = [judged("c", "reject", label="X"), judged("c", "accept", label="Y"), judged("d", "reject", label="X")]
+    table = read(*one, *two, *three)
+    assert answers(table) == [("a", "X"), ("b", None), ("c", "Y"), ("d", None)]
+    assert doubts(table) == {"annotators_disagree": 1, "annotators_tied": 1, "not_accepted": 1}
+    assert "joined with its first: 4." in table.notes[-1]
 
 
 def test_prodigy_takes_the_chosen_option_by_its_name() -> None:

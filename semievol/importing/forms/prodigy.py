@@ -1,6 +1,7 @@
 """Prodigy's exports: every task with the annotator's verdict `accept`, `reject` or `ignore` in the field "answer".
 
-The answer is the label, or the option that was chosen, of accepted tasks. Rejected and ignored ones have none. Tasks
+The answer is the label, or the option that was chosen, of accepted tasks; of several verdicts on one text that of most
+annotators. Rejected and ignored ones have none. Tasks
 that mark passages of a text are rejected.
 """
 
@@ -8,12 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from semievol.importing.forms.unfolding import ANSWER, Tally, Unreadable, free_name, parsed, written
+from semievol.importing.forms.unfolding import (
+    ANSWER,
+    DISAGREE,
+    TIED,
+    Tally,
+    Unreadable,
+    free_name,
+    majority,
+    parsed,
+    written,
+)
 from semievol.importing.table import Limits, Table
 
 _MARKS = {"_input_hash", "_task_hash", "_view_id", "_timestamp", "_session_id", "_annotator_id"}
 _VERDICTS = ("accept", "reject", "ignore")
-_VERDICT = "verdict"
+_VERDICT, _INPUT = "verdict", "_input_hash"
 _STRUCTURE = {"options", "accept", "config", "spans", "tokens"}
 _REJECTED = "Tasks that the annotator rejected or ignored, and that have no answer"
 
@@ -24,31 +35,65 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     if not _judged(table):
         return None
     texts = _by_number(table)
-    without = Tally()
+    accepted = _accepted(table, texts)
+    without, disagree, tied = Tally(), Tally(), Tally()
+    joined = 0
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
-        if cells[ANSWER] != "accept":
-            without.add(number, f"{cells[ANSWER]}: {cells.get('text') or ''}")
-            yield [None]
+        nonlocal joined
+        answers = accepted.pop(cells.get(_INPUT) or str(number), None)
+        if answers is None:
+            joined += 1  # another verdict on a text that was read
             return
-        chosen = parsed(cells.get("accept"), "[")
-        if chosen is None and not (cells.get("label") or "").strip() and cells.get("spans"):
-            reason = "The task marks passages of the text, which is no answer to a question."
-            raise Unreadable("spans", reason, "Export a task of labels or choices.")
-        if isinstance(chosen, list):
-            if len(chosen) > 1:
-                reason = f"Several options were chosen: {', '.join(map(str, chosen))}."
-                raise Unreadable("accept", reason, "Keep one label per record.")
-            yield [texts.get(str(chosen[0]), str(chosen[0])) if chosen else None]
-        else:
-            yield [cells.get("label")]
+        bad = next((one for one in answers if isinstance(one, Unreadable)), None)
+        if bad is not None:
+            raise bad
+        given = [str(one) for one in answers if one]
+        answer, words = majority(given)
+        if len(set(given)) > 1:
+            (disagree if answer else tied).add(number, words)
+        if not answers:
+            without.add(number, f"{cells[ANSWER]}: {cells.get('text') or ''}")
+        yield [answer]
 
     new = written(table, [ANSWER], read, limits, {ANSWER: free_name(table, _VERDICT)}, _STRUCTURE)
     new.notes.append("The file is a Prodigy export: the answer is the label or the chosen option of accepted tasks.")
+    if joined:
+        new.notes.append(f"Rows with a further verdict on a text, which were joined with its first: {joined:,}.")
     new.doubts.extend(
         without.doubt("not_accepted", _REJECTED, "Move them to the unlabeled file to have them answered.")
     )
+    new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Prodigy, or go on."))
+    new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Prodigy."))
     return new
+
+
+def _accepted(table: Table, texts: dict[str, str]) -> dict[str, list[str | Unreadable | None]]:
+    """Text (its hash) or row -> what was accepted for it, or why that is no answer; nothing if all was rejected."""
+    found: dict[str, list[str | Unreadable | None]] = {}
+    for number, row in table.walk(table.columns):
+        cells = dict(zip(table.columns, row, strict=True))
+        of_text = found.setdefault(cells.get(_INPUT) or str(number), [])
+        if cells[ANSWER] == "accept":
+            try:
+                of_text.append(_answer(cells, texts))
+            except Unreadable as error:
+                of_text.append(error)
+    return found
+
+
+def _answer(cells: dict[str, str | None], texts: dict[str, str]) -> str | None:
+    """The label or the chosen option of an accepted task. Raises `Unreadable` where it is no single answer."""
+    chosen = parsed(cells.get("accept"), "[")
+    if chosen is None and not (cells.get("label") or "").strip() and cells.get("spans"):
+        reason = "The task marks passages of the text, which is no answer to a question."
+        raise Unreadable("spans", reason, "Export a task of labels or choices.")
+    if not isinstance(chosen, list):
+        return cells.get("label")
+    if len(chosen) > 1:
+        reason = f"Several options were chosen: {', '.join(map(str, chosen))}."
+        raise Unreadable("accept", reason, "Keep one label per record.")
+    return texts.get(str(chosen[0]), str(chosen[0])) if chosen else None
 
 
 def _judged(table: Table) -> bool:
