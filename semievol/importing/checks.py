@@ -146,12 +146,12 @@ class _Looks:
 
     def answered_otherwise(self, added: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Added records that their split has with another answer already, and the earlier ones."""
+        if not len(added):
+            return added, added
         known = pd.DataFrame({"key": self.keys, "split": self.splits, "meaning": self.traces.meaning})
         known = known.assign(place=np.arange(len(known)))[known["meaning"] != 0]
         new = known["place"].isin(added)
-        both = known[~new].merge(known[new], on=["key", "split"], suffixes=("", "_new"))
-        both = both[both["meaning"] != both["meaning_new"]]
-        return np.unique(both["place_new"].to_numpy()), np.unique(both["place"].to_numpy())
+        return _differing(known[new], known[~new]), _differing(known[~new], known[new])
 
     def new_answers(self, later: np.ndarray, earlier: np.ndarray) -> Iterator[Finding]:
         """Added records that the split has with another answer; the remedy leaves the earlier ones out."""
@@ -275,6 +275,13 @@ class _Looks:
     def _counts(self, members: np.ndarray) -> dict[Split, int]:
         numbers, times = np.unique(self.splits[members], return_counts=True)
         return {SPLITS[number]: int(count) for number, count in zip(numbers, times, strict=True)}
+
+
+def _differing(some: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Places of those that one of the others of equal content and split gives another meaning."""
+    answers = others[["key", "split", "meaning"]].drop_duplicates()  # else many copies of one record multiply
+    both = some.merge(answers, on=["key", "split"], suffixes=("", "_other"))
+    return np.unique(both.loc[both["meaning"] != both["meaning_other"], "place"].to_numpy())
 
 
 def example(split: Split, row: int, text: str | None, note: str = "") -> dict[str, Any]:
