@@ -45,6 +45,15 @@ def test_texts_of_many_lines_are_no_doubt() -> None:
     assert (len(table), doubts(table)) == (12, [])
 
 
+def test_one_column_of_texts_is_in_doubt_where_only_some_span_lines() -> None:
+    texts = "".join(f"text {i} here\n" for i in range(9))
+    some = read_table(f'text\n{texts}"a quote that opens\nand closes"\n'.encode(), "a.csv")
+    assert (len(some), doubts(some)) == (10, ["merged_lines"])
+    every = read_table(csv_bytes([["text"], *[[f"Dear {i},\nbye"] for i in range(9)]]), "a.csv")
+    assert (len(every), doubts(every)) == (9, [])
+    assert len(read_table(f'text\n{texts}"a quote that opens\nand closes"\n'.encode(), "a.tsv")) == 11
+
+
 def test_backslashes_before_quotation_marks_are_understood() -> None:
     raw = 'text,label\n"say \\"a, b\\" and \\\\ go",x\n"ends with \\"c\\"",y\n'
     table = read_table(raw.encode(), "a.csv")

@@ -17,7 +17,7 @@ from semievol.importing.readers.content import Content
 
 _FITS = 0.99
 _LEAST_ROWS = 8
-_MINORITY = 0.2
+_MINORITY = 0.5
 _BREAK = re.compile(r"\r\n|\r|\n")
 _ESCAPES = re.compile(r'\\([\\"]|(?=[\r\n]))')
 NO_VALUE = r"\N"
