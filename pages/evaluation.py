@@ -29,6 +29,7 @@ with parts.page() as here:
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
             evaluation.summary(found, caveats.caveats(here.store, here.round, run, found), here.later_round)
+            evaluation.measured(here, run)
             evaluation.offer_demonstrations(here, run, found)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):

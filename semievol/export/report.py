@@ -162,10 +162,9 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
     parts += [f"<p>{_e(f'{tier.title}: {tier.sentence}')}</p>" for tier in claims.remembered(known, len(chosen))]
     if gold := selections.from_gold(store, round_.id, frozen["number"]):
         parts.append(f"<p>{_e(claims.from_gold(gold))}</p>")
-    if shares := pseudo_accuracy(task, frame, dict(zip(chosen["record_id"], chosen["answer"], strict=True))):
-        right = f"{wording.percent(shares[0])} of all candidates are right"
-        of_kept = "" if shares[1] is None else f", and {wording.percent(shares[1])} of those kept"
-        parts.append(f"<p>Measured with hidden gold, {right}{of_kept}.</p>")
+    shares = pseudo_accuracy(task, frame, dict(zip(chosen["record_id"], chosen["answer"], strict=True)))
+    if sentence := claims.measured(shares):
+        parts.append(f"<p>{_e(sentence)}</p>")
     if task.closed and len(chosen):
         counts = chosen["answer"].value_counts().head(12)
         parts.append(drawing.bars([class_name(task, str(name)) for name in counts.index], [float(n) for n in counts]))

@@ -149,6 +149,14 @@ def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
     )
 
 
+def measured(shares: tuple[float, float | None] | None) -> str:
+    """What the hidden gold says of the candidates, see `summary.pseudo_accuracy`; empty without any."""
+    if shares is None:
+        return ""
+    of_kept = "" if shares[1] is None else f", and {wording.percent(shares[1])} of those kept"
+    return f"Measured with hidden gold, {wording.percent(shares[0])} of all candidates are right{of_kept}."
+
+
 def from_gold(number: int) -> str:
     """Says that so many decisions were made from the hidden gold."""
     were = "decision was" if number == 1 else "decisions were"

@@ -50,7 +50,9 @@ def test_the_report_repeats_the_pages_claims_and_caveats(visit: Visit, store: St
     assert "1 decision was made from the hidden gold" in _plain(app)
     assert "1 decision was made from the hidden gold" in report
     page = _plain(visit("evaluation", project=project.id))
+    (gold,) = re.findall(r"Measured with hidden gold, [0-9.]+ % of all candidates are right, and [0-9.]+ %", report)
     for sentence in (
+        gold,
         "The test set has only 40 records: an accuracy is uncertain by about",
         "also learned from 2 answers given or confirmed by experts, which plain fine-tuning never saw. 1 of them",
         "the same test records as plain fine-tuning (mid-p McNemar test, p = 1).",

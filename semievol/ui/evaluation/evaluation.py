@@ -13,8 +13,12 @@ from semievol import charts
 from semievol.jobs import inference_client
 from semievol.method import comparison
 from semievol.records import Demonstration, Record, Task
+from semievol.selection import claims
+from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import records
-from semievol.store.results import outcomes
+from semievol.store.database import Store
+from semievol.store.decisions import selections
+from semievol.store.results import outcomes, results
 from semievol.store.runs.runs import Run
 from semievol.task.answers import LETTERS, class_name
 from semievol.ui.evaluation import win
@@ -85,6 +89,21 @@ def summary(evaluation: dict[str, Any], caveats: Sequence[str] = (), later_round
         listed = pd.DataFrame([{"row": names[row], **found} for row, found in rows.items()])
         heads = {"row": "Answered by", "accuracy": "Accuracy", "low": "Interval from", "high": "to"}
         tables.table(listed, "figures", heads | ({"macro_f1": "Macro-F1"} if "macro_f1" in listed else {}))
+
+
+def measured(here: Place, run: Run) -> None:
+    """How many of the candidates, and of the run's selection, are right by the hidden gold, if there is any."""
+    if run.selection_used is not None:
+        written = results.written(here.store, run.round_id)
+        if sentence := _measured(here.store, here.task, run.round_id, run.selection_used, written):
+            parts.note(sentence)
+
+
+@st.cache_data(max_entries=10, show_spinner=False, hash_funcs=state.HASH)
+def _measured(store: Store, task: Task, round_id: int, number: int, written: int) -> str:
+    """written: changes where the candidates do."""
+    pool, kept = results.candidate_frame(store, round_id), selections.get_selection(store, round_id, number)
+    return claims.measured(pseudo_accuracy(task, pool, kept.answers))
 
 
 def _figures(rows: dict[str, Any], row: str) -> tuple[str, str, str]:
