@@ -90,7 +90,8 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     choices = () if options else column_names.choice_columns(first.columns) or _nameless_choices(first.columns, cells)
     taken.update(choices)
     # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
-    named = [c for c in column_names.named(shared, "question") if c not in taken and column_names.rank(c, "id") is None]
+    named = [c for c in column_names.named(shared, "question") if cells[c] and c not in taken]
+    named = [c for c in named if column_names.rank(c, "id") is None]
     pair = () if known or options or choices else column_names.pair([c for c in shared if _are_texts(cells[c])])
     question = (
         known

@@ -100,6 +100,11 @@ def test_records_under_one_key_are_found() -> None:
     ("raw", "columns", "rows"),
     [
         ('{"q": {"0": "a", "1": "b"}, "n": {"0": 1.50, "1": null}}', ["q", "n"], [["a", "1.50"], ["b", None]]),
+        (
+            json.dumps({"q": {f"r{i}": f"a{i}" for i in range(12)}, "n": {f"r{i}": i for i in range(12)}}),
+            ["q", "n"],
+            [[f"a{i}", str(i)] for i in range(12)],
+        ),
         ('{"x7": {"q": "a", "n": 1}, "x9": {"q": "b"}}', ["key", "q", "n"], [["x7", "a", "1"], ["x9", "b", None]]),
         (
             '{"columns": ["q", "n"], "index": [3, 4], "data": [["a", 1.50], ["b", "2"]]}',

@@ -107,6 +107,13 @@ def test_rows_of_one_label_studio_task_are_one_record_and_a_question_with_one_an
     assert any("joined with its first: 3" in note for note in table.notes)
 
 
+def test_rows_of_marked_passages_are_refused_by_name() -> None:
+    about = {"annotator": 1, "annotation_id": 5, "lead_time": 1.5}
+    spans = [{"start": 0, "end": 2, "text": "on", "labels": ["PER"]}]
+    with pytest.raises(UserError, match="marks passages of the text"):
+        read(*({"id": i, "text": "one", "ner": spans, **about} for i in range(3)))
+
+
 def test_passages_beside_a_choice_are_left_out() -> None:
     marked = {"type": "labels", "from_name": "ner", "value": {"start": 0, "end": 2, "labels": ["PER"]}}
     rows = [task("one", ["good"]), task("two", ["bad"])]
@@ -119,9 +126,9 @@ def test_passages_beside_a_choice_are_left_out() -> None:
 
 def test_a_qualtrics_file_has_two_rows_that_are_no_records() -> None:
     raw = (
-        "StartDate,ResponseId,Q1,Q2\nStart Date,Response ID,What was it like?,How bad was it?\n"
-        + ",".join(f'"{{""ImportId"":""{name}""}}"' for name in ("startDate", "_recordId", "QID1", "QID2"))
-        + "".join(f"\n2024-01-0{i},R_{i},It was like this {i},{'None' if i % 2 else 'Severe'}" for i in range(1, 7))
+        "Progress,ResponseId,Q1,Q2\nProgress,Response ID,What was it like?,How bad was it?\n"
+        + ",".join(f'"{{""ImportId"":""{name}""}}"' for name in ("progress", "_recordId", "QID1", "QID2"))
+        + "".join(f"\n100,R_{i},It was like this {i},{'None' if i % 2 else 'Severe'}" for i in range(1, 7))
     )
     table = read_table(raw.encode(), "survey.csv")
     assert table.columns == ["ResponseId", "Q1", "Q2"]

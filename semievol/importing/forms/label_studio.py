@@ -163,7 +163,10 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
     asked = sorted([*chosen, *plain], key=lambda name: len(set(table.column(name, 2_000))) < 2)
     column = next(iter(asked), None)
     if column is None:
-        return None
+        marked = next(
+            (name for name in table.columns if name not in _KEPT_APART and hold(table, name, _passages)), None
+        )
+        return None if marked is None else _refused(table, marked, limits)
     by_task: dict[str, list[str]] = {}  # what the annotators of each task chose
     task = "id" if "id" in table.columns else "annotation_id"
     for number, (name, cell) in table.walk([task, column]):
@@ -196,6 +199,24 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
         names = ", ".join(asked)
         new.doubts.extend(tally.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {names}."))
     return new
+
+
+def _refused(table: Table, marked: str, limits: Limits) -> Table:
+    """All rows rejected, since their annotations are passages."""
+
+    def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
+        raise Unreadable(marked, _PASSAGES[1:], "Export an annotation of whole texts.")
+
+    return written(table, [ANSWER], read, limits)
+
+
+def _passages(cell: str) -> list[Any] | None:
+    """Marked passages; None where the cell is something else."""
+    found = parsed(cell, "[")
+    marked = isinstance(found, list) and all(
+        isinstance(one, dict) and "labels" in one and "start" in one for one in found
+    )
+    return found if marked else None
 
 
 def _chosen(cell: str) -> list[str] | None:

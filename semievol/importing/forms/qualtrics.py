@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from semievol.importing.readers.header import DESCRIBED
 from semievol.importing.table import Limits, Table
 
-_ID = '{"ImportId":'
 _ABOUT_THE_RESPONSE = {
     *("StartDate", "EndDate", "Status", "IPAddress", "Progress", "Duration (in seconds)", "Finished", "RecordedDate"),
     *("RecipientLastName", "RecipientFirstName", "RecipientEmail", "ExternalReference", "LocationLatitude"),
@@ -20,7 +20,7 @@ _ABOUT_THE_RESPONSE = {
 def unfold(table: Table, limits: Limits) -> Table | None:
     """The table without these rows and columns; None where it is no export of Qualtrics."""
     ids = [cell for name in table.columns for cell in table.column(name, 2)[1:] if cell]
-    if not ids or not all(cell.startswith(_ID) for cell in ids):
+    if not ids or not all(cell.startswith(DESCRIBED) for cell in ids):
         return None
     kept = [name for name in table.columns if name not in _ABOUT_THE_RESPONSE]
     if len(table) < 3 or not kept:

@@ -20,6 +20,8 @@ _LEAST_ROWS, _SURE_ROWS = 3, 8
 _SENTENCE = 4
 """Words from which on a cell is a sentence."""
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?%?")
+DESCRIBED = '{"ImportId":'
+"""The third row of a Qualtrics file, in which every cell describes its column."""
 NAMES_REMEDY = "If it holds the names of the columns, say so."
 RECORD_REMEDY = "If it is a record, say so."
 
@@ -65,6 +67,8 @@ def _is_record(table: Table) -> bool:
     if len(table) < _LEAST_ROWS or names == [str(place) for place in range(len(names))]:
         return False
     values = {name: _beginnings(table.column(name, _LOOKED_AT)) for name in names}
+    if any(value.startswith(DESCRIBED) for cells in values.values() for value in cells[:2]):
+        return False
     # A name that is also a label is enough among many rows; among few, beside a sentence among sentences.
     labels = [name for name in names if _repeats(name, values[name])]
     sentence = any(_is_sentence(name, values[name]) for name in names)
@@ -78,9 +82,10 @@ def _beginnings(cells: list[str | None]) -> list[str]:
 
 
 def _repeats(name: str, values: list[str]) -> bool:
-    """Whether a name is one of a few values."""
+    """Whether a name is one of a few values; one that stands there once among many may be a second header."""
     distinct = set(values)
-    return name in distinct and len(distinct) <= max(2, len(values) // 2)
+    few = name in distinct and len(distinct) <= max(2, len(values) // 2)
+    return few and (len(values) < _SURE_ROWS or values.count(name) > 1)
 
 
 def _is_sentence(name: str, values: list[str]) -> bool:

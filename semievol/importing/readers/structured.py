@@ -22,6 +22,8 @@ KEY = "key"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_PER_LINE = "Write one JSON object per line, or one array of objects in a .json file."
 _GATHERED = 1_024
+_FIELDS = 10
+"""More names than this, the same in a few objects, are those of rows."""
 _CORRECT = "Correct this record or delete it."
 
 
@@ -144,14 +146,15 @@ def _elements(content: Content, text: str, position: int, limits: Limits, alone:
 
 def _by_name(text: str, position: int) -> Iterator[str] | None:
     """The records of an object of objects: each is a record under its id, or a column with its cells under the number
-    of their row. None where the object is something else."""
+    or name of their row, where a few have the same many names. None where the object is something else."""
     outer = [(key, value, start, end) for key, value, start, end in _fields(text, position)]
     if len(outer) < 2 or not all(isinstance(value, dict) and value for _, value, _, _ in outer):
         return None
     names = [list(value) for _, value, _, _ in outer]
-    if all(name.isdecimal() for name in names[0]):
-        if any(other != names[0] for other in names):
-            return None
+    alike = all(other == names[0] for other in names)
+    if all(name.isdecimal() for name in names[0]) and not alike:
+        return None
+    if alike and (names[0][0].isdecimal() or len(names[0]) > max(_FIELDS, len(outer))):
         columns = [(key, [text[a:b] for _, _, a, b in _fields(text, start)]) for key, _, start, _ in outer]
         return (_object((key, cells[row]) for key, cells in columns) for row in range(len(names[0])))
     shared = set(names[0]).intersection(*names[1:])
