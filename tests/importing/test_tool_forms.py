@@ -111,7 +111,7 @@ def test_rows_of_marked_passages_are_refused_by_name() -> None:
     about = {"annotator": 1, "annotation_id": 5, "lead_time": 1.5}
     spans = [{"start": 0, "end": 2, "text": "on", "labels": ["PER"]}]
     with pytest.raises(UserError, match="marks passages of the text"):
-        read(*({"id": i, "text": "one", "ner": spans, **about} for i in range(3)))
+        read(*({"id": i, "text": f"one {i}", "ner": spans, **about} for i in range(3)))
 
 
 def test_passages_beside_a_choice_are_left_out() -> None:
