@@ -158,15 +158,14 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
     """JSON-MIN and CSV: a column for each question, beside those of the data and of the bookkeeping."""
     if ANSWER in table.columns:
         return None
-    chosen = [name for name in table.columns if name not in _KEPT_APART and hold(table, name, _chosen)]
-    plain = [name for name in table.columns if name not in _KEPT_APART and name not in chosen and _repeats(table, name)]
+    own = [name for name in table.columns if name not in _KEPT_APART]
+    chosen = [name for name in own if hold(table, name, _chosen)]
+    marked = [name for name in own if hold(table, name, _passages)]
+    plain = [name for name in own if name not in (*chosen, *marked) and _repeats(table, name)]
     asked = sorted([*chosen, *plain], key=lambda name: len(set(table.column(name, 2_000))) < 2)
     column = next(iter(asked), None)
     if column is None:
-        marked = next(
-            (name for name in table.columns if name not in _KEPT_APART and hold(table, name, _passages)), None
-        )
-        return None if marked is None else _refused(table, marked, limits)
+        return _refused(table, marked[0], limits) if marked else None
     by_task: dict[str, list[str]] = {}  # what the annotators of each task chose
     task = "id" if "id" in table.columns else "annotation_id"
     for number, (name, cell) in table.walk([task, column]):
@@ -213,10 +212,9 @@ def _refused(table: Table, marked: str, limits: Limits) -> Table:
 def _passages(cell: str) -> list[Any] | None:
     """Marked passages; None where the cell is something else."""
     found = parsed(cell, "[")
-    marked = isinstance(found, list) and all(
-        isinstance(one, dict) and "labels" in one and "start" in one for one in found
-    )
-    return found if marked else None
+    if not isinstance(found, list):
+        return None
+    return found if all(isinstance(one, dict) and {"labels", "start"} <= set(one) for one in found) else None
 
 
 def _chosen(cell: str) -> list[str] | None:
