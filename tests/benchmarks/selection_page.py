@@ -35,7 +35,7 @@ CONTENT = {  # title: what makes the page worth looking at
     "Data": "[data-testid=stDataFrame] canvas",
     "Demonstrations": ".st-key-card_shown",
     "Responses": "[data-testid=stDataFrame] canvas",
-    "Selection": ".sv-threshold svg[role=img]",
+    "Selection": ".sv-threshold svg[role=group]",
     "Review": ".sv-review .sv-sides",
     "Training": "button:has-text('Fine-tune')",
     "Evaluation": ".js-plotly-plot .main-svg",
@@ -45,7 +45,8 @@ CONTENT = {  # title: what makes the page worth looking at
 PARTS = """() => {
   const text = (where) => [...document.querySelectorAll(where)].map((one) => one.textContent).join("|");
   const drawn = (where, name) => [...document.querySelectorAll(where)].map((one) => one.getAttribute(name)).join("|");
-  const side = ".st-key-card_consequences ", mix = ".st-key-card_classes ", line = side + ".sv-threshold svg[role=img]";
+  const side = ".st-key-card_consequences ", mix = ".st-key-card_classes ";
+  const line = side + ".sv-threshold svg[role=group]";
   return {
     histogram: text(line) + drawn(line + " rect", "class") + drawn(line + " .sv-cut", "x1"),
     counts: text(side + ".sv-tile .sv-value"),

@@ -23,7 +23,7 @@ def test_a_key_is_not_lost_and_an_error_stays_in_sight_until_it_is_closed(
     freezing.goto(dashboard.url(f"/selection?project={project.id}"))
     freeze = freezing.get_by_role("button", name="Freeze selection")
     freeze.scroll_into_view_if_needed()
-    expect(freezing.locator(".sv-threshold svg[role=img]")).to_be_visible()
+    expect(freezing.locator(".sv-threshold svg[role=group]")).to_be_visible()
     expect(reviewing.locator(".sv-review")).to_have_attribute("data-ready", "yes")
     problem = freezing.locator(".st-key-problem")
     with store.write():

@@ -73,7 +73,7 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
     nav(page, "Selection")
     kept = page.locator(".sv-tile.sv-strong .sv-value").first
     before = kept.text_content() or ""  # what `to_have_text` compares; inner_text would differ always
-    histogram = page.locator(".sv-threshold svg[role=img]")
+    histogram = page.locator(".sv-threshold svg[role=group]")
     box = histogram.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5)
@@ -241,7 +241,7 @@ def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> N
     context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="dark")
     page = context.new_page()
     page.goto(dashboard.url(f"/selection?project={project.id}"))
-    expect(page.locator(".sv-threshold svg[role=img]")).to_be_visible()
+    expect(page.locator(".sv-threshold svg[role=group]")).to_be_visible()
     page.wait_for_timeout(800)
     page.screenshot(path=shots / "selection-dark.png")
     background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
