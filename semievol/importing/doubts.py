@@ -6,6 +6,7 @@ the page, an option of the command line. `--strict` refuses them unless `--accep
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping as Tables
@@ -13,7 +14,7 @@ from itertools import islice
 
 from semievol.importing.answer_cells import several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
-from semievol.importing.forms.unfolding import QUESTION, hold, parsed
+from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping
 from semievol.importing.numbers import in_parentheses, numbers, unit_of
@@ -22,6 +23,8 @@ from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
 
+_JOINED = re.compile(r"\s*[|;,/+&]\s*")
+"""What stands between several labels in one cell."""
 _MOSTLY, _INSTRUCTION = 0.8, "instruction"
 _LOOKED_AT = 5_000
 """Different answers that are looked at to tell numbers from texts."""
@@ -116,7 +119,7 @@ def _nested(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]
         for role, column in roles:
             if column is None or column not in table.columns or (role == "answer" and split == "unlabeled"):
                 continue
-            if hold(table, column, lambda cell: parsed(cell, "[{")):
+            if hold(table, column, looks_nested):
                 what = f'The column "{column}" holds nested JSON, which is taken for the text of the {role}.'
                 remedy = "Map another column, or write the text into a column of its own."
                 yield _doubt("nested_text", {split: len(table)}, what, remedy, _first(split, table, column))
@@ -137,6 +140,12 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         total = sum(answers[label] for label in odd)
         what = f"Labels of signs only, which often mean that there is no label: {', '.join(odd)}."
         yield _doubt("sign_labels", {"labeled": total}, what, "Delete these rows, or their answers.")
+    labels = set(task.labels)
+    joined = [label for label in task.labels if len(parts := _JOINED.split(label)) > 1 and labels.issuperset(parts)]
+    if joined:
+        total = sum(answers[label] for label in joined)
+        what = f"Labels that are several other labels in one cell: {', '.join(joined[:SHOWN])}."
+        yield _doubt("joined_labels", {"labeled": total}, what, "Keep one label per record.")
     if task.kind != "text" or not answers:
         return
     yield from _nearly_numbers(answers)

@@ -166,6 +166,16 @@ def test_a_nested_column_as_a_question_is_a_doubt() -> None:
     assert asked(of(text=nested, label=[*"xyz"] * 8)) == ["nested_text"]
 
 
+def test_nested_cells_that_cannot_be_read_are_a_doubt_too() -> None:
+    printed = [f"{{'body': <Words {text}>}}" for text in TEXTS]
+    assert asked(of(text=printed, label=[*"xyz"] * 8)) == ["nested_text"]
+
+
+def test_several_labels_in_one_cell_are_a_doubt() -> None:
+    assert asked(of(text=TEXTS, label=["red", "blue", "red, blue", "red"] * 6)) == ["joined_labels"]
+    assert asked(of(text=TEXTS, label=["red, dark", "blue, dark", "red, light"] * 8)) == []
+
+
 def test_lists_of_answers_to_open_questions_are_a_doubt() -> None:
     answers = [json.dumps([f"first answer {i}", f"other answer {i}"]) for i in range(24)]
     assert "answer_lists" in asked(of(text=TEXTS, answer=answers))

@@ -15,6 +15,7 @@ from semievol.importing.readers.read import read_table
 from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.records import earlier_turns
+from tests.importing.files import csv_bytes
 
 Row = dict[str, Any]
 KEYS = [
@@ -211,6 +212,15 @@ def test_doccano_takes_the_one_label_of_a_text() -> None:
     table = read(*rows, {"id": 6, "text": "n", "label": []}, {"id": 7, "text": "m", "label": ["A", "B"]})
     assert answers(table)[-2:] == [("t 4", "A"), ("n", None)]
     assert [reject.reason for reject in table.rejected] == ["The text has several labels: A, B."]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["{'text': ['Rome'], 'answer_start': [3]}", "{'text': array(['Rome'], dtype=object), 'answer_start': array([3])}"],
+)
+def test_nested_cells_are_read_as_python_and_numpy_print_them(cell: str) -> None:
+    table = read_table(csv_bytes([["question", "answers"], *[[f"q {i}?", cell] for i in range(4)]]), "a.csv")
+    assert answers(table, "question")[0] == ("q 0?", "Rome")
 
 
 @pytest.mark.parametrize("cell", ['["a"]', "['a']", "[ 'a' ]"])

@@ -5,7 +5,10 @@ Knows nothing of any one form.
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +19,10 @@ from semievol.importing.table import Doubt, Limits, Table, TableWriter, snippet
 
 QUESTION, ANSWER, EARLIER = "question", "answer", "earlier turns"
 SAMPLE = 50
+_LONGEST = 200_000
+"""Characters of a cell that is read as Python prints it."""
+_PYTHON = re.compile(r"(?:\{\s*['\"]|\[\s*['\"\[{])")
+_ARRAY = re.compile(r"\barray\((\[[^()]*?\])(?:,\s*dtype=[\w<>]+)?\)")
 _SHOWN = 5
 
 
@@ -90,9 +97,10 @@ def hold(table: Table, column: str, read: Callable[[str], object], share: float 
 
 
 def parsed(cell: str | None, opening: str) -> Any:
-    """The cell's JSON where it begins with one of the characters of `opening`; None where it is something else.
+    """The value of a cell that begins with one of the characters of `opening`: JSON, else as Python or NumPy print it
+    (`{'text': array(['a'], dtype=object)}`); None where it is something else.
 
-    Numbers keep the form in which they are written.
+    Numbers are text, in JSON as they are written.
     """
     start = (cell or "").lstrip()[:1]
     if not cell or not start or start not in opening:
@@ -100,7 +108,34 @@ def parsed(cell: str | None, opening: str) -> Any:
     try:
         return json.loads(cell, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
+        return _printed(cell.strip()) if len(cell) <= _LONGEST else None
+
+
+def _printed(text: str) -> Any:
+    """The value of a list or dictionary that Python printed; None where it is something else."""
+    if not _PYTHON.match(text):
         return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _with_text(ast.literal_eval(_ARRAY.sub(lambda match: match[1], text)))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _with_text(value: Any) -> Any:
+    """The value with its numbers as text."""
+    if isinstance(value, dict):
+        return {str(key): _with_text(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_text(one) for one in value]
+    return value if value is None or isinstance(value, bool | str) else str(value)
+
+
+def looks_nested(cell: str) -> bool | None:
+    """True for a cell that holds a nested value, whether it can be read or not; None for any other."""
+    text = cell.strip()
+    return True if (_PYTHON.match(text) and text[-1] in "]}") or parsed(text, "[{") is not None else None
 
 
 def as_text(value: Any) -> str | None:
