@@ -36,6 +36,7 @@ DISPUTED = 0.3
 """Share of the records about which collaborators are assumed to disagree."""
 _EFFICIENCY = 0.55  # share of the rate of bare products that a run of the sample reached, all stages together
 _BF16_GAIN = 2.0
+_VOTE = 2e8  # operations of a voter for a record, as a run of the sample took them; its time is within that of justify
 _MODELS = 3  # base, warm-up and evolved answer the test set
 _TRIED_SECONDS = 0.2
 _LOOKED_AT = 12  # newest runs whose pace is looked at
@@ -77,6 +78,7 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
     warm_up = _training(shape, propagation.warm_up, learnt * (2 if some else 1), tokens.warm_up)
     asked = amount.pool + held
     judged = 2.0 * shape.parameters * tokens.justify * DISPUTED if propagation.justify else 0.0
+    judged += _VOTE * sum(one.model in settings.VOTERS for one in propagation.collaborators)
     folds = config.cross_fit if not held else 0
     rule = config.policy.rule
     kept = amount.kept

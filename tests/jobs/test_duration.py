@@ -24,6 +24,13 @@ def test_work_grows_with_records_texts_and_model() -> None:
     assert larger["respond"] == 2 * base["respond"]
 
 
+def test_voters_take_time_too_so_that_a_run_can_measure_it() -> None:
+    config = load("studio", None, ["model=starter"])
+    assert operations(SHAPE, config, AMOUNT, READ)["justify"] > 0
+    alone = load("studio", None, ["propagation.collaborators=[{name: a}]"])
+    assert operations(SHAPE, alone, AMOUNT, READ)["justify"] == 0
+
+
 def test_the_frozen_selection_says_how_many_answers_are_trained_on() -> None:
     config = load("paper")
     few, many = (operations(SHAPE, config, replace(AMOUNT, kept=kept), READ)["tune"] for kept in (100, 10_000))
