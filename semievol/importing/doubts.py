@@ -23,7 +23,7 @@ from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
 
-_JOINED = re.compile(r"\s*[|;,/+&]\s*")
+_JOINED = re.compile(r"\s*[|;,/+&#]\s*")
 """What stands between several labels in one cell."""
 _MOSTLY, _INSTRUCTION = 0.8, "instruction"
 _LOOKED_AT = 5_000
@@ -42,6 +42,7 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
     yield from _left_out(tables, mapping)
     yield from _nested(tables, mapping)
     yield from _guessed(tables, mapping)
+    yield from _second_header(tables, mapping)
     yield from _answers(tables, mapping, task)
 
 
@@ -125,6 +126,19 @@ def _nested(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]
                 yield _doubt("nested_text", {split: len(table)}, what, remedy, _first(split, table, column))
 
 
+def _second_header(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """A first record without the id that all others have, as in files with two rows of names (SurveyMonkey)."""
+    for split, table in tables.items():
+        if mapping.id is None or mapping.id not in table.columns or len(table) < 3:
+            continue
+        ids = table.column(mapping.id, _LOOKED_AT)
+        if not (ids[0] or "").strip() and all(text and text.strip() for text in ids[1:]):
+            what = f'The first record has no "{mapping.id}", which all others have: it may be a second row of names.'
+            yield _doubt(
+                "second_header", {split: 1}, what, "Delete this row.", _first(split, table, mapping.question)[:1]
+            )
+
+
 def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterator[Finding]:
     """Answers that could be of another kind of task than the one that is taken."""
     if "labeled" not in tables:
@@ -141,10 +155,10 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         what = f"Labels of signs only, which often mean that there is no label: {', '.join(odd)}."
         yield _doubt("sign_labels", {"labeled": total}, what, "Delete these rows, or their answers.")
     labels = set(task.labels)
-    joined = [label for label in task.labels if len(parts := _JOINED.split(label)) > 1 and labels.issuperset(parts)]
+    joined = [label for label in task.labels if len(parts := _JOINED.split(label)) > 1 and labels & set(parts)]
     if joined:
         total = sum(answers[label] for label in joined)
-        what = f"Labels that are several other labels in one cell: {', '.join(joined[:SHOWN])}."
+        what = f"Labels that seem to be several labels in one cell: {', '.join(joined[:SHOWN])}."
         yield _doubt("joined_labels", {"labeled": total}, what, "Keep one label per record.")
     if task.kind != "text" or not answers:
         return

@@ -173,7 +173,14 @@ def test_nested_cells_that_cannot_be_read_are_a_doubt_too() -> None:
 
 def test_several_labels_in_one_cell_are_a_doubt() -> None:
     assert asked(of(text=TEXTS, label=["red", "blue", "red, blue", "red"] * 6)) == ["joined_labels"]
+    assert asked(of(text=TEXTS, label=["red", "blue", "red#urgent", "red"] * 6)) == ["joined_labels"]
     assert asked(of(text=TEXTS, label=["red, dark", "blue, dark", "red, light"] * 8)) == []
+
+
+def test_a_first_record_without_an_id_may_be_a_second_row_of_names() -> None:
+    ids = [str(i) for i in range(24)]
+    assert asked(of(id=["", *ids[1:]], text=TEXTS, label=[*"ab"] * 12)) == ["second_header"]
+    assert asked(of(id=["", *ids[2:], ""], text=TEXTS, label=[*"ab"] * 12)) == []
 
 
 def test_lists_of_answers_to_open_questions_are_a_doubt() -> None:

@@ -133,6 +133,11 @@ def test_a_workbook_gives_text_as_stored_and_the_sheet_that_was_asked_for() -> N
         read_table(raw, "a.xlsx", ReadAs(sheet="Three"))
 
 
+def test_excels_unicode_text_of_one_column_holds_commas() -> None:
+    table = read_table('Text\r\none, two\r\n"three ""four"""\r\n'.encode("utf-16"), "a.txt")
+    assert table.rows == [["one, two"], ['three "four"']]
+
+
 def test_a_path_is_read_as_well_as_bytes(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(b"q,a\n1,2\n")

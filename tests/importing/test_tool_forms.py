@@ -115,6 +115,13 @@ def test_rows_of_marked_passages_are_refused_by_name() -> None:
         read(*({"id": i, "text": f"one {i}", "ner": spans, **about} for i in range(3)))
 
 
+def test_the_column_in_which_annotators_differ_is_the_answer() -> None:
+    about = {"annotator": 1, "annotation_id": 5, "lead_time": 1.5}
+    given = [(1, 5, "S0"), (1, 4, "S0"), (1, 5, "S0"), (2, 1, "S1"), (3, 1, "S1"), (4, 1, "S0")]
+    table = read(*({"id": i, "text": f"t {i}", "shop": shop, "stars": stars, **about} for i, stars, shop in given))
+    assert table.column("answer") == ["5", "1", "1", "1"]
+
+
 def test_passages_beside_a_choice_are_left_out() -> None:
     marked = {"type": "labels", "from_name": "ner", "value": {"start": 0, "end": 2, "labels": ["PER"]}}
     rows = [task("one", ["good"]), task("two", ["bad"])]

@@ -162,7 +162,7 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
     chosen = [name for name in own if hold(table, name, _chosen)]
     marked = [name for name in own if hold(table, name, _passages)]
     plain = [name for name in own if name not in (*chosen, *marked) and _repeats(table, name)]
-    asked = sorted([*chosen, *plain], key=lambda name: len(set(table.column(name, 2_000))) < 2)
+    asked = _asked(table, [*chosen, *plain])
     column = next(iter(asked), None)
     if column is None:
         return _refused(table, marked[0], limits) if marked else None
@@ -198,6 +198,18 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
         names = ", ".join(asked)
         new.doubts.extend(tally.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {names}."))
     return new
+
+
+def _asked(table: Table, columns: Sequence[str]) -> list[str]:
+    """The columns, likely answers first: those in which annotators of one task differ, then those that differ at all."""
+    seen: dict[tuple[str, str], str | None] = {}
+    differ = set[str]()
+    task = "id" if "id" in table.columns else "annotation_id"
+    for _, (name, *cells) in table.walk([task, *columns]):
+        for column, cell in zip(columns, cells, strict=True):
+            if seen.setdefault((column, name or ""), cell) != cell:
+                differ.add(column)
+    return sorted(columns, key=lambda name: (name not in differ, len(set(table.column(name, 2_000))) < 2))
 
 
 def _refused(table: Table, marked: str, limits: Limits) -> Table:

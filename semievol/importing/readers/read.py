@@ -104,7 +104,8 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if ending in (".jsonl", ".ndjson", ".json"):
         _refuse_choices(content, read_as, *_DELIMITED)
         return read_json(content, limits, lines=ending != ".json")
-    return read_delimited(content, limits, read_as, expected=_BY_ENDING.get(ending, ""))
+    unicode_text = ending == ".txt" and content.encoding == "utf-16"  # so Excel names it, with tabs
+    return read_delimited(content, limits, read_as, expected="\t" if unicode_text else _BY_ENDING.get(ending, ""))
 
 
 def _refuse_choices(content: Content, read_as: ReadAs, *things: str) -> None:
