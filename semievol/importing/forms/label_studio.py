@@ -201,7 +201,7 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
 
 
 def _asked(table: Table, columns: Sequence[str]) -> list[str]:
-    """The columns, likely answers first: those in which annotators of one task differ, then those that differ at all."""
+    """The columns, likely answers first: those in which annotators of a task differ, then those that differ at all."""
     seen: dict[tuple[str, str], str | None] = {}
     differ = set[str]()
     task = "id" if "id" in table.columns else "annotation_id"
