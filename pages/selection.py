@@ -11,8 +11,8 @@ from semievol.ui.selection import (
     conflicts,
     consequences,
     desk,
-    elsewhere,
     evidence,
+    external_review,
     frozen,
     history,
     many,
@@ -113,7 +113,7 @@ with parts.page() as here:
         elif part == "bulk":
             many.choose(here, pool, cut.mask, shown.measure)
         elif part == "elsewhere":
-            elsewhere.reviewed(here)
+            external_review.reviewed(here)
         elif part == "measures":
             measures.measures(here)
         elif part == "reviewers":

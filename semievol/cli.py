@@ -24,7 +24,7 @@ from semievol.export import FORMS, backup, export, restoring
 from semievol.export.files import table as write_table
 from semievol.importing import told
 from semievol.importing.readers.overrides import QUOTES, per_file
-from semievol.jobs import elsewhere, intake, launch, models
+from semievol.jobs import external_review, intake, launch, models
 from semievol.jobs.summary import summary
 from semievol.records import STAGES, Kind, Split
 from semievol.store.data import projects
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     option("project", metavar="PROJECT")
     option("--what", choices=FORMS, required=True)
     option("--out", type=Path, required=True)
-    option = verb("decisions", _decisions, "bring home what a team decided in another tool").add_argument
+    option = verb("decisions", _decisions, "import what a team decided in another tool").add_argument
     option("what", choices=("import",))
     option("project", metavar="PROJECT")
     option("file", type=Path, metavar="FILE", help="JSON export of Label Studio, Argilla or Prodigy")
@@ -339,7 +339,7 @@ def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
 def _decisions(store: Store, chosen: argparse.Namespace) -> _Outcome:
     project = projects.find_project(store, chosen.project)
     with terminal.Bars() as bars:
-        result, lines = elsewhere.from_file(
+        result, lines = external_review.from_file(
             store, project, chosen.file, chosen.by, chosen.round, chosen.replace, chosen.dry_run, bars.show
         )
     return 0, {"project": project.name} | result, "\n".join(lines)

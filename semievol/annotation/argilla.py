@@ -9,17 +9,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semievol.annotation.passing import (
+from semievol.annotation.exchange import (
     INSTEAD,
+    Annotation,
     Json,
     Returned,
     Suggestion,
-    Voice,
     as_json,
     choices,
     conversation,
-    from_marks,
-    marks,
+    from_metadata,
+    metadata,
 )
 from semievol.records import Task
 from semievol.task.answers import LETTERS
@@ -28,7 +28,7 @@ NAME, RECORDS = "Argilla", "records.json"
 _ANSWER, _INSTEAD, _EARLIER, _QUESTION, _OPTIONS = "answer", "instead", "earlier", "question", "options"
 _FEWEST, _MOST, _LONGEST = 2, 500, 200
 """How many labels a choice of an Argilla server can have, and their most characters."""
-_MARKS = ("record_id", "content_hash", "record_options", "record_earlier", "suggested_answer")
+_METADATA = ("record_id", "content_hash", "record_options", "record_earlier", "suggested_answer")
 
 
 def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
@@ -55,10 +55,10 @@ def recognises(found: Json) -> bool:
 def returned(found: Json) -> Returned:
     """A record with its responses."""
     if isinstance(found.get("fields"), dict):
-        voices = _nested_voices(found)
-        return from_marks(_object(found.get("metadata")), found["fields"].get(_QUESTION), voices)
-    kept = {name: found.get(name, found.get(f"metadata.{name}")) for name in _MARKS}
-    return from_marks(kept, found.get(_QUESTION), _voices(_flat(found, _ANSWER), _flat(found, _INSTEAD)))
+        annotations = _nested_annotations(found)
+        return from_metadata(_object(found.get("metadata")), found["fields"].get(_QUESTION), annotations)
+    kept = {name: found.get(name, found.get(f"metadata.{name}")) for name in _METADATA}
+    return from_metadata(kept, found.get(_QUESTION), _annotations(_flat(found, _ANSWER), _flat(found, _INSTEAD)))
 
 
 def _settings(task: Task, most: int, turns: bool) -> Json:
@@ -109,20 +109,22 @@ def _record(task: Task, suggestion: Suggestion) -> Json:
     suggested: Json = {}
     if suggestion.answer is not None:
         suggested = {_ANSWER: {"value": suggestion.answer, "score": suggestion.score, "agent": "SemiEvol Studio"}}
-    about: Json = {"id": record.id, "fields": fields, "metadata": marks(suggestion)}
+    about: Json = {"id": record.id, "fields": fields, "metadata": metadata(suggestion)}
     return about | {"suggestions": suggested, "responses": {}, "vectors": {}, "status": "pending"}
 
 
-def _nested_voices(found: Json) -> list[Voice]:
-    """The voices of a record that is not flattened. Its responses do not say whether they were submitted; those of a
-    record that is completed count."""
+def _nested_annotations(found: Json) -> list[Annotation]:
+    """The annotations of a record that is not flattened. Its responses do not say whether they were submitted; those
+    of a record that is completed count."""
     given = _object(found.get("responses"))
-    said: dict[str, dict[str, tuple[Any, str]]] = {}
+    responses: dict[str, dict[str, tuple[Any, str]]] = {}
     for name in (_ANSWER, _INSTEAD):
         rows = [one for one in given.get(name) or () if isinstance(one, dict)]
         status = "submitted" if found.get("status") == "completed" else "draft"
-        said[name] = {str(one.get("user_id")): (one.get("value"), str(one.get("status") or status)) for one in rows}
-    return _voices(said[_ANSWER], said[_INSTEAD])
+        responses[name] = {
+            str(one.get("user_id")): (one.get("value"), str(one.get("status") or status)) for one in rows
+        }
+    return _annotations(responses[_ANSWER], responses[_INSTEAD])
 
 
 def _flat(found: Json, question: str) -> dict[str, tuple[Any, str]]:
@@ -131,19 +133,19 @@ def _flat(found: Json, question: str) -> dict[str, tuple[Any, str]]:
     return {str(user): (value, str(status)) for value, user, status in zip(*columns, strict=False)}
 
 
-def _voices(answers: Mapping[str, tuple[Any, str]], instead: Mapping[str, tuple[Any, str]]) -> list[Voice]:
-    """A voice for each annotator who submitted or discarded a response; drafts say nothing yet."""
-    voices = []
+def _annotations(answers: Mapping[str, tuple[Any, str]], instead: Mapping[str, tuple[Any, str]]) -> list[Annotation]:
+    """An annotation for each annotator who submitted or discarded a response; drafts say nothing yet."""
+    annotations = []
     for annotator in dict.fromkeys([*answers, *instead]):
         statuses = {given[annotator][1] for given in (answers, instead) if annotator in given}
         answer, other = (given[annotator][0] if annotator in given else None for given in (answers, instead))
         if "discarded" in statuses:
-            voices.append(Voice(annotator, "skip"))
+            annotations.append(Annotation(annotator, "skip"))
         elif "submitted" in statuses and other in INSTEAD:
-            voices.append(Voice(annotator, INSTEAD[other]))
+            annotations.append(Annotation(annotator, INSTEAD[other]))
         elif "submitted" in statuses and answer is not None:
-            voices.append(Voice(annotator, "answer", answer if isinstance(answer, str) else None))
-    return voices
+            annotations.append(Annotation(annotator, "answer", answer if isinstance(answer, str) else None))
+    return annotations
 
 
 def _object(value: Any) -> Json:

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from semievol.annotation.passing import (
+from semievol.annotation.exchange import (
     INSTEAD,
+    Annotation,
     Json,
     Returned,
     Suggestion,
-    Voice,
     as_json,
     choices,
     conversation,
-    from_marks,
-    marks,
+    from_metadata,
+    metadata,
 )
 from semievol.records import Task
 
@@ -41,7 +41,7 @@ def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
 
 
 def config(task: Task, turns: bool = False) -> str:
-    """The labeling configuration: the question, the answers, and what can be said instead of an answer. turns: whether
+    """The labeling configuration: the question, the answers, and what can be given instead of an answer. turns: whether
     there are earlier turns to show."""
     to = f'toName="{_QUESTION}"'
     if not task.closed:
@@ -68,27 +68,27 @@ def recognises(found: Json) -> bool:
 def returned(found: Json) -> Returned:
     """A task with its annotations, or, of a JSON-MIN export, with one."""
     if not isinstance(found.get("data"), dict):
-        said = {name: _values(found.get(name)) for name in (_ANSWER, _INSTEAD)}
-        return from_marks(found, found.get(_QUESTION), _voice(found.get("annotator"), said))
-    voices: list[Voice] = []
+        given = {name: _values(found.get(name)) for name in (_ANSWER, _INSTEAD)}
+        return from_metadata(found, found.get(_QUESTION), _annotation(found.get("annotator"), given))
+    annotations: list[Annotation] = []
     for annotation in sorted(_objects(found.get("annotations")), key=_written):
         if annotation.get("was_cancelled"):
-            voices.append(Voice(_name(annotation.get("completed_by")), "skip"))
+            annotations.append(Annotation(_name(annotation.get("completed_by")), "skip"))
             continue
         results = _objects(annotation.get("result"))
-        said = {
+        given = {
             name: [text for one in results if one.get("from_name") == name for text in _values(one.get("value"))]
             for name in (_ANSWER, _INSTEAD)
         }
-        voices += _voice(annotation.get("completed_by"), said)
+        annotations += _annotation(annotation.get("completed_by"), given)
     data = found["data"]
-    return from_marks(data, data.get(_QUESTION), voices)
+    return from_metadata(data, data.get(_QUESTION), annotations)
 
 
 def _task(task: Task, suggestion: Suggestion, turns: bool) -> Json:
     record = suggestion.record
     shown = {answer: _shown(text) for answer, text in choices(task, record).items()}
-    data: Json = {_QUESTION: record.question, **marks(suggestion)}
+    data: Json = {_QUESTION: record.question, **metadata(suggestion)}
     if turns:
         data[_EARLIER] = conversation(record.earlier)
     if _in_data(task):
@@ -117,16 +117,16 @@ def _attribute(text: str) -> str:
     return quoteattr(_NO_XML.sub("\ufffd", text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
-def _voice(annotator: object, said: dict[str, list[str | None]]) -> list[Voice]:
-    """What is said instead of an answer counts more than the suggestion that is still filled in. One who leaves the
+def _annotation(annotator: object, given: dict[str, list[str | None]]) -> list[Annotation]:
+    """What is given instead of an answer counts more than the suggestion that is still filled in. One who leaves the
     answer empty says nothing."""
-    instead = next((INSTEAD[words] for words in said[_INSTEAD] if words in INSTEAD), None)
+    instead = next((INSTEAD[words] for words in given[_INSTEAD] if words in INSTEAD), None)
     if instead is not None:
-        return [Voice(_name(annotator), instead)]
-    if None in said[_ANSWER]:
-        return [Voice(_name(annotator), "answer")]
-    answer = "\n".join(text for text in said[_ANSWER] if text).replace(_NO_FIELD, "$")
-    return [Voice(_name(annotator), "answer", answer)] if answer.strip() else []
+        return [Annotation(_name(annotator), instead)]
+    if None in given[_ANSWER]:
+        return [Annotation(_name(annotator), "answer")]
+    answer = "\n".join(text for text in given[_ANSWER] if text).replace(_NO_FIELD, "$")
+    return [Annotation(_name(annotator), "answer", answer)] if answer.strip() else []
 
 
 def _values(value: Any) -> list[str | None]:

@@ -9,26 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from semievol.annotation.passing import (
+from semievol.annotation.exchange import (
+    Annotation,
+    AnnotationKind,
     Json,
     Returned,
-    Said,
     Suggestion,
-    Voice,
     as_json,
     as_line,
     choices,
     conversation,
     earlier_in,
-    from_marks,
-    marks,
+    from_metadata,
+    metadata,
 )
 from semievol.records import Message, Record, Task
 from semievol.task.answers import LETTERS
 
 NAME, RECORDS = "Prodigy", "tasks.jsonl"
 _WRITTEN = "user_input"
-_INSTEAD_OF_ANSWER: dict[str, Said] = {"reject": "reject", "ignore": "skip"}
+_INSTEAD_OF_ANSWER: dict[str, AnnotationKind] = {"reject": "reject", "ignore": "skip"}
 
 
 def files(task: Task, suggestions: Sequence[Suggestion]) -> dict[str, bytes]:
@@ -48,12 +48,12 @@ def returned(found: Json) -> Returned:
     text = found.get("text")
     before = _with_turns(turns, "")
     question = text[len(before) :] if isinstance(text, str) and text.startswith(before) else text
-    return from_marks(found, question, _voice(found))
+    return from_metadata(found, question, _annotation(found))
 
 
 def _task(task: Task, suggestion: Suggestion) -> Json:
     record, answer = suggestion.record, suggestion.answer
-    found: Json = {"text": _with_turns(record.earlier, record.question), **marks(suggestion)}
+    found: Json = {"text": _with_turns(record.earlier, record.question), **metadata(suggestion)}
     if task.closed:
         found["options"] = [{"id": one, "text": _option(task, record, one)} for one in choices(task, record)]
         found["accept"] = [] if answer is None else [answer]
@@ -78,15 +78,15 @@ def _config(task: Task) -> Json:
     return {"blocks": [{"view_id": "text"}, field]}
 
 
-def _voice(found: Json) -> list[Voice]:
+def _annotation(found: Json) -> list[Annotation]:
     annotator = str(found.get("_annotator_id") or found.get("_session_id") or "")
-    said = found.get("answer")
-    if said in _INSTEAD_OF_ANSWER:
-        return [Voice(annotator, _INSTEAD_OF_ANSWER[said])]
-    if said != "accept":
+    button = found.get("answer")
+    if button in _INSTEAD_OF_ANSWER:
+        return [Annotation(annotator, _INSTEAD_OF_ANSWER[button])]
+    if button != "accept":
         return []
     chosen: Any = found.get("accept") if "options" in found else found.get(_WRITTEN)
     if isinstance(chosen, list) and len(chosen) > 1:
-        return [Voice(annotator, "answer")]
+        return [Annotation(annotator, "answer")]
     answer = chosen[0] if isinstance(chosen, list) and chosen else chosen
-    return [Voice(annotator, "answer", answer)] if isinstance(answer, str) and answer.strip() else []
+    return [Annotation(annotator, "answer", answer)] if isinstance(answer, str) and answer.strip() else []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from semievol.annotation import argilla, label_studio, prodigy
-from semievol.annotation.passing import Json, Returned, Suggestion
+from semievol.annotation.exchange import Json, Returned, Suggestion
 from semievol.errors import UserError
 from semievol.records import Task
 
@@ -62,7 +62,7 @@ def read(texts: Iterable[str], file: str, unread: int = 0) -> Export:
 
 
 def _add(found: dict[Returned, Returned], one: Returned) -> None:
-    """Some tools write a record once for each annotator; its voices come together."""
-    content = replace(one, voices=())
+    """Some tools write a record once for each annotator; its annotations come together."""
+    content = replace(one, annotations=())
     before = found.get(content)
-    found[content] = one if before is None else replace(before, voices=before.voices + one.voices)
+    found[content] = one if before is None else replace(before, annotations=before.annotations + one.annotations)

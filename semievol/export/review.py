@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from semievol.annotation.passing import Suggestion
+from semievol.annotation.exchange import Suggestion
 from semievol.annotation.tools import Tool
 from semievol.errors import UserError
 from semievol.evidence.reviews import reserved

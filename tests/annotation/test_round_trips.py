@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semievol.annotation.home import Verdict, verdicts
-from semievol.annotation.passing import Suggestion
+from semievol.annotation.decisions import Consensus, imported_decisions
+from semievol.annotation.exchange import Suggestion
 from semievol.annotation.tools import TOOLS, read
 from semievol.records import Action, Kind, Message, Record, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold, parse, same
@@ -82,19 +82,19 @@ def test_what_is_decided_in_a_tool_comes_home_as_it_was_meant(form: str, kind: K
     assert [(one.record_id, one.question, one.now, one.suggested) for one in exported.returned] == [
         (one.record.id, one.record.question, one.record.content_hash, one.answer) for one in sent
     ]
-    home = verdicts(task, {record.id: record for record in records}, exported.returned)
-    assert home.verdicts == meant
-    assert sum(map(len, home.left_out.values())) == len(sent) - len(meant)
+    imported = imported_decisions(task, {record.id: record for record in records}, exported.returned)
+    assert imported.decisions == meant
+    assert sum(map(len, imported.not_stored.values())) == len(sent) - len(meant)
 
 
-def decision(task: Task, suggestion: Suggestion, action: Action, answer: str | None) -> Verdict:
+def decision(task: Task, suggestion: Suggestion, action: Action, answer: str | None) -> Consensus:
     """The decision that is meant by pressing so. A choice that is the suggestion, or the same number, confirms it."""
     if action == "edit" and (
         answer == suggestion.answer or (task.kind == "numeric" and same(task, answer, suggestion.answer))
     ):
         action = "accept"
     asserted = {"accept": suggestion.answer, "edit": answer}.get(action)
-    return Verdict(suggestion.record, action, suggestion.answer, asserted, 1, 1)
+    return Consensus(suggestion.record, action, suggestion.answer, asserted, 1, 1)
 
 
 @pytest.mark.parametrize("form", REVIEWED)
@@ -105,9 +105,9 @@ def test_a_record_whose_text_was_changed_in_the_tool_does_not_come_home(form: st
     records = {suggestion.record.id: suggestion.record for suggestion in sent}
     exported = reviewed(TOOLS[tool].files(task, sent), {id: [Press("Ada", "accept")] for id in records})
     texts = [json.dumps(one).replace("question 1", "another one") for one in exported[::-1]]
-    home = verdicts(task, records, read(texts, "export.json").returned)
-    assert [verdict.record.id for verdict in home.verdicts] == ["u2", "u0"], "known by id, in whatever order"
-    assert home.left_out == {"changed": ["u1 (another one)"]}
+    imported = imported_decisions(task, records, read(texts, "export.json").returned)
+    assert [consensus.record.id for consensus in imported.decisions] == ["u2", "u0"], "known by id, in whatever order"
+    assert imported.not_stored == {"changed": ["u1 (another one)"]}
 
 
 def test_letters_belong_to_the_options_of_their_record() -> None:
@@ -115,8 +115,10 @@ def test_letters_belong_to_the_options_of_their_record() -> None:
     sent = [Suggestion(Record("u0", "Which?", ("B", "A", "neither")), "A", 0.5)]
     for tool, reviewed in REVIEWED.values():
         exported = reviewed(TOOLS[tool].files(task, sent), {"u0": [Press("Ada", "edit", 1)]})
-        home = verdicts(task, {"u0": sent[0].record}, read(map(json.dumps, exported), "export.json").returned)
-        assert [verdict.answer for verdict in home.verdicts] == [LETTERS[1]], tool
+        imported = imported_decisions(
+            task, {"u0": sent[0].record}, read(map(json.dumps, exported), "export.json").returned
+        )
+        assert [consensus.answer for consensus in imported.decisions] == [LETTERS[1]], tool
 
 
 def test_records_of_another_dataset_version_keep_their_decisions_if_the_text_is_the_same() -> None:
@@ -124,5 +126,5 @@ def test_records_of_another_dataset_version_keep_their_decisions_if_the_text_is_
     sent = [Suggestion(Record("u0", "Where?"), "Rome")]
     exported = REVIEWED["prodigy"][1](TOOLS["prodigy"].files(task, sent), {"u0": [Press("Ada", "edit", 0, "Paris")]})
     now = replace(sent[0].record, row=99, group="later")
-    home = verdicts(task, {"u0": now}, read(map(json.dumps, exported), "export.json").returned)
-    assert [(verdict.action, verdict.answer) for verdict in home.verdicts] == [("edit", "Paris")]
+    imported = imported_decisions(task, {"u0": now}, read(map(json.dumps, exported), "export.json").returned)
+    assert [(consensus.action, consensus.answer) for consensus in imported.decisions] == [("edit", "Paris")]

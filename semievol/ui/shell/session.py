@@ -1,8 +1,8 @@
 """What the session of one visitor keeps between two reruns, as one typed object for each page that keeps something.
 
 `Shell` is kept for all pages. The others: `data.unfinished.Import`, `demonstrations.Browsing`,
-`selection.desk.Reviewing`, `selection.policy.SameCut`, `selection.elsewhere.Brought`, `evaluation.Playground`,
-`settings.models.Tried`. Streamlit itself keeps the values of widgets, under their keys.
+`selection.desk.Reviewing`, `selection.policy.SameCut`, `selection.external_review.UploadedExport`,
+`evaluation.Playground`, `settings.models.Tried`. Streamlit itself keeps the values of widgets, under their keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Coming home: which decisions the annotators made, and which records nothing can be stored about, and why.
+"""Imported decisions: which decisions the annotators made, and which records nothing can be stored about, and why.
 
 Records are known by their id and the hash of their content, never by their place in the file. Of several annotators the
 answer that most of them gave counts; where two answers have as many, none does.
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from semievol.annotation.passing import Returned, understood
+from semievol.annotation.exchange import Returned, understood
 from semievol.annotation.votes import leading
 from semievol.records import Action, Decision, Record, Task
 from semievol.selection.decisions import same_effect, standing_decision
@@ -36,19 +36,19 @@ REASONS: dict[Reason, str] = {
     "skipped": "skipped",
     "unanswered": "not answered yet",
 }
-"""Reason -> what the records that are left out are; what a person may want to look into comes first."""
+"""Reason -> what the records are that nothing is stored about; what a person may want to look into comes first."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the annotators say about a record, as a decision. votes: how many say so, of `voices`."""
+class Consensus:
+    """What the annotators say about a record, as a decision. votes: how many say so, of `annotators`."""
 
     record: Record
     action: Action
     answer_shown: str | None
     answer: str | None
     votes: int
-    voices: int
+    annotators: int
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,17 @@ class _Outcome:
 
 
 @dataclass
-class Home:
-    """What an export comes to. verdicts: the decisions to store. left_out: reason -> the records nothing is stored
-    about, each as a person knows it. replaced: how many verdicts overrule a decision made here."""
+class ImportedDecisions:
+    """What an export comes to. decisions: those to store. not_stored: reason -> the records nothing is stored about,
+    each as a person knows it. replaced: how many of the decisions overrule a decision made here."""
 
-    verdicts: list[Verdict] = field(default_factory=list)
-    left_out: dict[Reason, list[str]] = field(default_factory=lambda: defaultdict(list))
+    decisions: list[Consensus] = field(default_factory=list)
+    not_stored: dict[Reason, list[str]] = field(default_factory=lambda: defaultdict(list))
     replaced: int = 0
 
-    def leave(self, reason: Reason, record_id: str, question: str) -> None:
+    def refuse(self, reason: Reason, record_id: str, question: str) -> None:
         named, words = _line(record_id), _line(question)
-        self.left_out[reason].append(f"{named} ({words})" if named and words else named or words)
+        self.not_stored[reason].append(f"{named} ({words})" if named and words else named or words)
 
 
 def _line(text: str) -> str:
@@ -76,53 +76,53 @@ def _line(text: str) -> str:
     return shorten("".join(one if one.isprintable() else " " for one in text[:_READ]), _LONGEST_NAME)
 
 
-def verdicts(task: Task, records: Mapping[str, Record], returned: Iterable[Returned]) -> Home:
-    """The annotators' decisions. records: those that may come home, by id."""
-    home = Home()
+def imported_decisions(task: Task, records: Mapping[str, Record], returned: Iterable[Returned]) -> ImportedDecisions:
+    """The annotators' decisions. records: those that may have been exported, by id."""
+    imported = ImportedDecisions()
     seen: set[str] = set()
     for one in returned:
         record = records.get(one.record_id)
         reason = _refused(record, one, seen)
         if reason is not None or record is None:
-            home.leave(reason or "unknown", one.record_id, one.question)
+            imported.refuse(reason or "unknown", one.record_id, one.question)
             continue
         seen.add(record.id)
-        said = _counted(task, record, one)
-        if isinstance(said, Verdict):
-            home.verdicts.append(said)
+        counted = _counted(task, record, one)
+        if isinstance(counted, Consensus):
+            imported.decisions.append(counted)
         else:
-            home.leave(said, record.id, record.question)
-    return home
+            imported.refuse(counted, record.id, record.question)
+    return imported
 
 
 def compared(
     task: Task,
-    home: Home,
+    imported: ImportedDecisions,
     standing: Mapping[str, Sequence[Decision]],
     reserved: Collection[str] = (),
     replace: bool = False,
-) -> Home:
+) -> ImportedDecisions:
     """What is left to store, given the decisions that were made here: content hash -> those that stand.
 
     reserved: ids of records that an open random review asks about; whoever saw a suggestion does not answer blind.
     replace: overrule decisions made here.
     """
-    found = Home(left_out=home.left_out)
-    for verdict in home.verdicts:
-        record = verdict.record
+    found = ImportedDecisions(not_stored=imported.not_stored)
+    for consensus in imported.decisions:
+        record = consensus.record
         before = standing_decision(
-            standing.get(record.content_hash, ()), verdict.answer_shown, allowed_answers(task, record)
+            standing.get(record.content_hash, ()), consensus.answer_shown, allowed_answers(task, record)
         )
         if before is not None and before.action == "skip":
             before = None
         if record.id in reserved:
-            found.leave("reserved", record.id, record.question)
-        elif before is not None and same_effect(task, before, verdict):
-            found.leave("known", record.id, record.question)
+            found.refuse("reserved", record.id, record.question)
+        elif before is not None and same_effect(task, before, consensus):
+            found.refuse("known", record.id, record.question)
         elif before is not None and not replace:
-            found.leave("contrary", record.id, record.question)
+            found.refuse("contrary", record.id, record.question)
         else:
-            found.verdicts.append(verdict)
+            found.decisions.append(consensus)
             found.replaced += before is not None
     return found
 
@@ -137,22 +137,24 @@ def _refused(record: Record | None, one: Returned, seen: Collection[str]) -> Rea
     return None if as_exported and record.id not in seen else "changed"
 
 
-def _counted(task: Task, record: Record, one: Returned) -> Verdict | Reason:
-    """The verdict that most annotators give, or why there is none."""
-    voices = {voice.annotator: voice for voice in one.voices}.values()
-    speaking = [voice for voice in voices if voice.said != "skip"]
-    if not speaking:
-        return "skipped" if voices else "unanswered"
-    read = (understood(task, record, voice.answer or "") for voice in speaking if voice.said == "answer")
+def _counted(task: Task, record: Record, one: Returned) -> Consensus | Reason:
+    """The annotators' consensus, or why there is none."""
+    annotations = {annotation.annotator: annotation for annotation in one.annotations}.values()
+    responding = [annotation for annotation in annotations if annotation.kind != "skip"]
+    if not responding:
+        return "skipped" if annotations else "unanswered"
+    read = (
+        understood(task, record, annotation.answer or "") for annotation in responding if annotation.kind == "answer"
+    )
     groups = _alike(task, [answer for answer in read if answer is not None])
     votes = Counter[_Outcome]()
     for group in groups:
         votes[_confirmed_or_corrected(task, group, one.suggested)] += len(group)
-    votes.update(_Outcome(voice.said) for voice in speaking if voice.said in _OTHERWISE)
+    votes.update(_Outcome(annotation.kind) for annotation in responding if annotation.kind in _OTHERWISE)
     first = leading(votes)
     if first is None:
         return "tied" if votes else "unreadable"
-    return Verdict(record, first.action, one.suggested, first.answer, votes[first], len(speaking))
+    return Consensus(record, first.action, one.suggested, first.answer, votes[first], len(responding))
 
 
 def _confirmed_or_corrected(task: Task, group: Sequence[str], suggested: str | None) -> _Outcome:

@@ -1,4 +1,4 @@
-"""Reviewed elsewhere: out by a download, home by an upload that says first what it would do."""
+"""Reviewed elsewhere: out by a download, imported by an upload that says first what it would do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from semievol.annotation.home import REASONS
+from semievol.annotation.decisions import REASONS
 from semievol.export import export
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -37,7 +37,7 @@ def _part(app: AppTest) -> AppTest:
     return app.run()
 
 
-def left_out(app: AppTest) -> list[tuple[str, int]]:
+def not_stored(app: AppTest) -> list[tuple[str, int]]:
     """Reason -> number of records, as the table has them."""
     (frame,) = (table.value for table in app.dataframe if "what" in table.value)
     reasons = {words: reason for reason, words in REASONS.items()}
@@ -58,7 +58,7 @@ def test_an_upload_says_what_it_would_store_and_one_button_stores_it(
     words = told(app)
     assert "Records from Argilla: 60." in words
     assert "Decisions: 11 (accept 11)." in words
-    assert left_out(app) == [("tied", 1), ("contrary", 1), ("unanswered", 47)]
+    assert not_stored(app) == [("tied", 1), ("contrary", 1), ("unanswered", 47)]
     (button,) = [one for one in app.button if one.label == "Store 11 decisions"]
     assert button.disabled, "nobody signs yet"
     kept(app, Shell).reviewer = "Ada"
@@ -68,7 +68,7 @@ def test_an_upload_says_what_it_would_store_and_one_button_stores_it(
     stored = history.since(store, project.id, 1)
     assert {(one.action, one.reviewer, one.note) for one in stored} == {("accept", "Ada", "Argilla")}
     assert len(stored) == 12
-    assert ("known", 12) in left_out(app)
+    assert ("known", 12) in not_stored(app)
     press(app, "Undo")
     assert len(history.since(store, project.id, 1)) == 24
 

@@ -1,4 +1,4 @@
-"""What passes between the Studio and a tool for annotation: a suggestion goes out, a returned record comes back.
+"""What the Studio and a tool for annotation exchange: a suggestion goes out, a returned record comes back.
 
 A record carries its id and the hash of its content, so that it is known again, and a change of its text is noticed.
 """
@@ -13,13 +13,13 @@ from typing import Any, Literal
 from semievol.records import Message, Record, Task, content_hash, earlier_cell, earlier_turns
 from semievol.task.answers import allowed_answers, answer_text, parse
 
-Said = Literal["answer", "reject", "ambiguous", "skip"]
+AnnotationKind = Literal["answer", "reject", "ambiguous", "skip"]
 
 Json = dict[str, Any]
 """An object of a tool's file; it stays in this package."""
 
 REJECT, AMBIGUOUS = "The suggested answer is wrong", "None fits"
-INSTEAD: dict[str, Said] = {REJECT: "reject", AMBIGUOUS: "ambiguous"}
+INSTEAD: dict[str, AnnotationKind] = {REJECT: "reject", AMBIGUOUS: "ambiguous"}
 """What an annotator may say instead of an answer, in tools that have no words of their own for it."""
 
 
@@ -34,12 +34,12 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
-class Voice:
-    """What one annotator says about a record. answer: as the tool has it, where `said` is "answer"; None where it is
+class Annotation:
+    """One annotator's response to a record. answer: as the tool has it, where `kind` is "answer"; None where it is
     several choices, which are no answer."""
 
     annotator: str
-    said: Said
+    kind: AnnotationKind
     answer: str | None = None
 
 
@@ -48,8 +48,8 @@ class Returned:
     """A record as it came back.
 
     content_hash: of the record that was exported; now: of what came back. question: its beginning names the record to a
-    person. suggested: the answer shown to the annotators. voices: in the order of the file; a later voice of an
-    annotator replaces an earlier one.
+    person. suggested: the answer shown to the annotators. annotations: in the order of the file; a later one of the
+    same annotator replaces an earlier one.
     """
 
     record_id: str
@@ -57,11 +57,11 @@ class Returned:
     now: str
     question: str
     suggested: str | None
-    voices: tuple[Voice, ...]
+    annotations: tuple[Annotation, ...]
 
 
-def marks(suggestion: Suggestion) -> Json:
-    """What `from_marks` needs to know a record again, to be put among the fields that a tool keeps as they are."""
+def metadata(suggestion: Suggestion) -> Json:
+    """What `from_metadata` needs to know a record again, to be put among the fields that a tool keeps as they are."""
     record = suggestion.record
     found: Json = {"record_id": record.id, "content_hash": record.content_hash}
     if record.options:
@@ -73,8 +73,8 @@ def marks(suggestion: Suggestion) -> Json:
     return found
 
 
-def from_marks(found: Mapping[str, Any], question: object, voices: Sequence[Voice]) -> Returned:
-    """The returned record with these marks; what is missing is empty."""
+def from_metadata(found: Mapping[str, Any], question: object, annotations: Sequence[Annotation]) -> Returned:
+    """The returned record with this metadata; what is missing is empty."""
     options = found.get("record_options")
     options = tuple(map(str, options)) if isinstance(options, list) else ()
     words = _text(question) or ""
@@ -84,12 +84,12 @@ def from_marks(found: Mapping[str, Any], question: object, voices: Sequence[Voic
         now=content_hash(words, options, earlier_in(found)),
         question=words,
         suggested=_text(found.get("suggested_answer")),
-        voices=tuple(voices),
+        annotations=tuple(annotations),
     )
 
 
 def earlier_in(found: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The earlier turns in a record's marks; none where they cannot be read."""
+    """The earlier turns in a record's metadata; none where they cannot be read."""
     try:
         return earlier_turns(_text(found.get("record_earlier")))
     except ValueError:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from semievol.annotation import argilla, label_studio
-from semievol.annotation.home import Home, compared, verdicts
-from semievol.annotation.passing import Returned, Said, Suggestion, Voice
+from semievol.annotation.decisions import ImportedDecisions, compared, imported_decisions
+from semievol.annotation.exchange import Annotation, AnnotationKind, Returned, Suggestion
 from semievol.annotation.tools import read
 from semievol.errors import UserError
 from semievol.records import Action, Decision, Record, Task, content_hash
@@ -19,35 +19,35 @@ TASK = Task("classification", ("roads", "water", "waste"))
 RECORD = Record("u1", "A hole in the road")
 
 
-def returned(*voices: Voice, record: Record = RECORD, suggested: str | None = "roads") -> Returned:
-    return Returned(record.id, record.content_hash, record.content_hash, record.question, suggested, voices)
+def returned(*annotations: Annotation, record: Record = RECORD, suggested: str | None = "roads") -> Returned:
+    return Returned(record.id, record.content_hash, record.content_hash, record.question, suggested, annotations)
 
 
-def says(annotator: str, answer: str) -> Voice:
-    return Voice(annotator, "answer", answer)
+def says(annotator: str, answer: str) -> Annotation:
+    return Annotation(annotator, "answer", answer)
 
 
 def told(
-    *voices: Voice, task: Task = TASK, suggested: str | None = "roads"
+    *annotations: Annotation, task: Task = TASK, suggested: str | None = "roads"
 ) -> tuple[Action, str | None, int, int] | str:
-    """The decision that the voices come to, or the reason why there is none."""
-    home = verdicts(task, {RECORD.id: RECORD}, [returned(*voices, suggested=suggested)])
-    if home.verdicts:
-        (verdict,) = home.verdicts
-        return verdict.action, verdict.answer, verdict.votes, verdict.voices
-    return next(iter(home.left_out))
+    """The decision that the annotations come to, or the reason why there is none."""
+    imported = imported_decisions(task, {RECORD.id: RECORD}, [returned(*annotations, suggested=suggested)])
+    if imported.decisions:
+        (consensus,) = imported.decisions
+        return consensus.action, consensus.answer, consensus.votes, consensus.annotators
+    return next(iter(imported.not_stored))
 
 
 def test_most_annotators_decide() -> None:
     assert told(says("a", "water"), says("b", "roads"), says("c", "water")) == ("edit", "water", 2, 3)
-    assert told(says("a", "roads"), Voice("b", "reject"), says("c", "roads")) == ("accept", "roads", 2, 3)
-    assert told(Voice("a", "reject"), Voice("b", "reject"), says("c", "roads")) == ("reject", None, 2, 3)
-    assert told(Voice("a", "ambiguous"), Voice("b", "skip")) == ("ambiguous", None, 1, 1)
+    assert told(says("a", "roads"), Annotation("b", "reject"), says("c", "roads")) == ("accept", "roads", 2, 3)
+    assert told(Annotation("a", "reject"), Annotation("b", "reject"), says("c", "roads")) == ("reject", None, 2, 3)
+    assert told(Annotation("a", "ambiguous"), Annotation("b", "skip")) == ("ambiguous", None, 1, 1)
 
 
 def test_a_tie_is_no_decision() -> None:
     assert told(says("a", "water"), says("b", "roads")) == "tied"
-    assert told(Voice("a", "reject"), says("b", "roads")) == "tied"
+    assert told(Annotation("a", "reject"), says("b", "roads")) == "tied"
 
 
 def test_the_last_word_of_an_annotator_counts() -> None:
@@ -55,8 +55,8 @@ def test_the_last_word_of_an_annotator_counts() -> None:
 
 
 def test_who_skips_has_no_vote() -> None:
-    assert told(Voice("a", "skip"), says("b", "water")) == ("edit", "water", 1, 1)
-    assert told(Voice("a", "skip"), Voice("b", "skip")) == "skipped"
+    assert told(Annotation("a", "skip"), says("b", "water")) == ("edit", "water", 1, 1)
+    assert told(Annotation("a", "skip"), Annotation("b", "skip")) == "skipped"
     assert told() == "unanswered"
 
 
@@ -77,8 +77,8 @@ def test_an_answer_that_the_task_does_not_allow_is_not_taken() -> None:
 def test_answers_that_count_as_the_same_are_counted_together(
     task: Task, suggested: str, answers: tuple[str, ...], expected: tuple[str, str, int, int]
 ) -> None:
-    voices = [says(str(number), answer) for number, answer in enumerate(answers)]
-    assert told(*voices, task=task, suggested=suggested) == expected
+    annotations = [says(str(number), answer) for number, answer in enumerate(answers)]
+    assert told(*annotations, task=task, suggested=suggested) == expected
 
 
 def test_records_are_known_by_id_and_content_and_never_by_their_place() -> None:
@@ -88,9 +88,9 @@ def test_records_are_known_by_id_and_content_and_never_by_their_place() -> None:
     other_hash = replace(sent[2], content_hash=edited.now, now=edited.now)
     unmarked = replace(sent[3], record_id="", content_hash="")
     foreign = returned(says("a", "water"), record=Record("u9", "who knows"))
-    home = verdicts(TASK, records, [foreign, unmarked, other_hash, edited, sent[0]])
-    assert [verdict.record.id for verdict in home.verdicts] == ["u0"]
-    assert home.left_out == {
+    imported = imported_decisions(TASK, records, [foreign, unmarked, other_hash, edited, sent[0]])
+    assert [consensus.record.id for consensus in imported.decisions] == ["u0"]
+    assert imported.not_stored == {
         "unknown": ["u9 (who knows)"],
         "unmarked": ["question 3"],
         "changed": ["u2 (question 2)", "u1 (question 1!)"],
@@ -102,7 +102,7 @@ def decided(action: Action, answer: str | None, shown: str | None = "roads") -> 
 
 
 @pytest.mark.parametrize(
-    ("before", "voice", "expected"),
+    ("before", "annotation", "expected"),
     [
         (decided("accept", "roads"), ("answer", "roads"), "known"),
         (decided("edit", "water"), ("answer", "water"), "known"),
@@ -115,23 +115,23 @@ def decided(action: Action, answer: str | None, shown: str | None = "roads") -> 
     ],
 )
 def test_a_decision_made_here_is_not_overruled_silently(
-    before: Decision, voice: tuple[Said, str | None], expected: str
+    before: Decision, annotation: tuple[AnnotationKind, str | None], expected: str
 ) -> None:
-    def left(replace: bool) -> Home:
-        home = verdicts(TASK, {RECORD.id: RECORD}, [returned(Voice("a", *voice))])
-        return compared(TASK, home, {RECORD.content_hash: [before]}, replace=replace)
+    def left(replace: bool) -> ImportedDecisions:
+        imported = imported_decisions(TASK, {RECORD.id: RECORD}, [returned(Annotation("a", *annotation))])
+        return compared(TASK, imported, {RECORD.content_hash: [before]}, replace=replace)
 
     kept = left(replace=False)
-    assert (next(iter(kept.left_out)) if kept.left_out else "stored") == expected
-    assert len(kept.verdicts) == (expected == "stored")
+    assert (next(iter(kept.not_stored)) if kept.not_stored else "stored") == expected
+    assert len(kept.decisions) == (expected == "stored")
     overruled = left(replace=True)
-    assert len(overruled.verdicts) == (expected != "known")
+    assert len(overruled.decisions) == (expected != "known")
     assert overruled.replaced == (expected == "contrary")
 
 
 def test_records_of_an_open_random_review_are_left_to_it() -> None:
-    home = verdicts(TASK, {RECORD.id: RECORD}, [returned(says("a", "roads"))])
-    assert compared(TASK, home, {}, reserved={"u1"}).left_out == {"reserved": ["u1 (A hole in the road)"]}
+    imported = imported_decisions(TASK, {RECORD.id: RECORD}, [returned(says("a", "roads"))])
+    assert compared(TASK, imported, {}, reserved={"u1"}).not_stored == {"reserved": ["u1 (A hole in the road)"]}
 
 
 def test_a_file_of_no_known_tool_is_refused_by_name() -> None:
@@ -146,7 +146,7 @@ def test_label_studio_says_who_by_number_address_or_object() -> None:
     by = [7, {"id": 7}, {"id": 8, "email": "bo@example.org"}, "bo@example.org"]
     annotations = [{"completed_by": who, "result": result, "was_cancelled": False} for who in by]
     (one,) = read([json.dumps({"id": 3, "data": task, "annotations": annotations})], "export.json").returned
-    assert [voice.annotator for voice in one.voices] == ["7", "7", "bo@example.org", "bo@example.org"]
+    assert [annotation.annotator for annotation in one.annotations] == ["7", "7", "bo@example.org", "bo@example.org"]
 
 
 def test_several_choices_are_no_answer() -> None:
@@ -161,7 +161,7 @@ def test_several_choices_are_no_answer() -> None:
     ]
     for one in found:
         returned = read([json.dumps(one)], "export.json").returned
-        assert list(verdicts(TASK, {RECORD.id: RECORD}, returned).left_out) == ["unreadable"]
+        assert list(imported_decisions(TASK, {RECORD.id: RECORD}, returned).not_stored) == ["unreadable"]
 
 
 def test_a_number_of_many_digits_breaks_nothing() -> None:
@@ -177,8 +177,10 @@ def test_label_studio_finds_no_name_of_a_field_in_our_texts() -> None:
     assert "or &lt;more&gt;." in files["labeling_config.xml"].decode()
     (sent,) = json.loads(files["tasks.json"])
     back = sent | {"annotations": [{"completed_by": 1, "result": sent["predictions"][0]["result"]}]}
-    (verdict,) = verdicts(task, {RECORD.id: RECORD}, read([json.dumps(back)], "export.json").returned).verdicts
-    assert (verdict.action, verdict.answer) == ("accept", "$5")
+    (consensus,) = imported_decisions(
+        task, {RECORD.id: RECORD}, read([json.dumps(back)], "export.json").returned
+    ).decisions
+    assert (consensus.action, consensus.answer) == ("accept", "$5")
 
 
 def test_labels_that_no_choice_of_argilla_can_hold_are_written() -> None:
@@ -192,4 +194,4 @@ def test_drafts_in_argilla_say_nothing_yet() -> None:
     found |= {"answer.responses": ["water", "waste"], "answer.responses.users": ["a", "b"]}  # type: ignore[dict-item]
     found |= {"answer.responses.status": ["draft", "submitted"]}  # type: ignore[dict-item]
     (one,) = read([json.dumps(found)], "export.json").returned
-    assert [(voice.annotator, voice.answer) for voice in one.voices] == [("b", "waste")]
+    assert [(annotation.annotator, annotation.answer) for annotation in one.annotations] == [("b", "waste")]

@@ -1,4 +1,4 @@
-"""Decisions made in another tool, brought home: the file is read in a limited process, the decisions are stored in one
+"""Decisions made in another tool are imported: the file is read in a limited process, the decisions are stored in one
 transaction. The Selection page and the verb `decisions` share it.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from semievol.annotation.home import REASONS, Home, Reason
+from semievol.annotation.decisions import REASONS, ImportedDecisions, Reason
 from semievol.annotation.tools import Export, read
 from semievol.errors import UserError
 from semievol.export import round_with
@@ -21,7 +21,7 @@ from semievol.progress import Watch, unwatched
 from semievol.records import ACTIONS, Action
 from semievol.store.data.projects import Project, incoming_folder
 from semievol.store.database import Store
-from semievol.store.decisions.elsewhere import bring_home, expected
+from semievol.store.decisions.external_review import expected, import_decisions
 from semievol.store.results import results
 from semievol.store.runs.rounds import Round
 from semievol.wording import DECISION_WORDS
@@ -46,15 +46,15 @@ def from_file(
     round_ = reviewed_round(store, project, round_id)
     export = read_export(store, file, file.name, watch)
     if dry_run:
-        home = expected(store, round_, export.returned, replace)
+        imported = expected(store, round_, export.returned, replace)
     else:
-        home, _ = bring_home(store, round_, export.returned, export.tool, by, replace)
+        imported, _ = import_decisions(store, round_, export.returned, export.tool, by, replace)
     result = {"round": round_.id, "tool": export.tool, "by": by, "stored": not dry_run}
-    result |= {"records": len(export.returned), "decisions": len(home.verdicts), "actions": actions(home)}
-    left = left_out(home)
-    result |= {"overruled": home.replaced, "unread": export.unread, "left_out": [asdict(one) for one in left]}
+    result |= {"records": len(export.returned), "decisions": len(imported.decisions), "actions": actions(imported)}
+    left = not_stored(imported)
+    result |= {"overruled": imported.replaced, "unread": export.unread, "left_out": [asdict(one) for one in left]}
     words = ["Nothing was stored; this is what would be:"] if dry_run else []
-    return result, [*words, summary(export, home), *map(_sentence, left)]
+    return result, [*words, summary(export, imported), *map(_sentence, left)]
 
 
 def read_export(store: Store, path: Path, name: str, watch: Watch = unwatched) -> Export:
@@ -83,7 +83,7 @@ def reviewed_round(store: Store, project: Project, round_id: int | None = None) 
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class NotStored:
     """Records that nothing is stored about: what they are, how many, and the first of them as a person knows them."""
 
     reason: Reason
@@ -92,30 +92,30 @@ class LeftOut:
     examples: list[str]
 
 
-def left_out(home: Home) -> list[LeftOut]:
-    """What is left out of an export, by reason, in the order of `REASONS`."""
-    found = home.left_out
-    return [LeftOut(one, REASONS[one], len(found[one]), found[one][:_NAMED]) for one in REASONS if one in found]
+def not_stored(imported: ImportedDecisions) -> list[NotStored]:
+    """What is not stored of an export, by reason, in the order of `REASONS`."""
+    found = imported.not_stored
+    return [NotStored(one, REASONS[one], len(found[one]), found[one][:_NAMED]) for one in REASONS if one in found]
 
 
-def summary(export: Export, home: Home) -> str:
-    """What an export comes to, for a person, without what is left out."""
-    counts = ", ".join(f"{DECISION_WORDS[action]} {count:,}" for action, count in actions(home).items())
+def summary(export: Export, imported: ImportedDecisions) -> str:
+    """What an export comes to, for a person, without what is not stored."""
+    counts = ", ".join(f"{DECISION_WORDS[action]} {count:,}" for action, count in actions(imported).items())
     words = [f"Records from {export.tool}: {len(export.returned):,}."]
-    words.append(f"Decisions: {len(home.verdicts):,} ({counts})." if counts else "Decisions: none.")
-    if home.replaced:
-        words.append(f"Decisions made here that they overrule: {home.replaced:,}.")
+    words.append(f"Decisions: {len(imported.decisions):,} ({counts})." if counts else "Decisions: none.")
+    if imported.replaced:
+        words.append(f"Decisions made here that they overrule: {imported.replaced:,}.")
     if export.unread:
         words.append(f"Entries of the file that are no records of {export.tool}: {export.unread:,}.")
     return " ".join(words)
 
 
-def _sentence(one: LeftOut) -> str:
+def _sentence(one: NotStored) -> str:
     more = f"; and {one.count - len(one.examples):,} more" if one.count > len(one.examples) else ""
     return f"  left out, {one.what}: {one.count:,}. {'; '.join(one.examples)}{more}"
 
 
-def actions(home: Home) -> dict[Action, int]:
+def actions(imported: ImportedDecisions) -> dict[Action, int]:
     """Action -> how many of the decisions are such."""
-    found = Counter(verdict.action for verdict in home.verdicts)
+    found = Counter(consensus.action for consensus in imported.decisions)
     return {action: found[action] for action in ACTIONS if found[action]}

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from semievol.annotation.home import Home, Verdict, compared, verdicts
-from semievol.annotation.passing import Returned
+from semievol.annotation.decisions import Consensus, ImportedDecisions, compared, imported_decisions
+from semievol.annotation.exchange import Returned
 from semievol.errors import UserError
 from semievol.evidence.reviews import reserved
 from semievol.records import Decision
@@ -24,13 +24,13 @@ from semievol.store.decisions.reviews import reviews_in
 from semievol.store.runs.rounds import Round
 
 
-def expected(store: Store, round_: Round, returned: Sequence[Returned], replace: bool = False) -> Home:
-    """What `bring_home` would store now, and what not."""
+def expected(store: Store, round_: Round, returned: Sequence[Returned], replace: bool = False) -> ImportedDecisions:
+    """What `import_decisions` would store now, and what not."""
     with store.read() as connection:
         return _compared(connection, round_, returned, replace)
 
 
-def bring_home(
+def import_decisions(
     store: Store,
     round_: Round,
     returned: Sequence[Returned],
@@ -39,7 +39,7 @@ def bring_home(
     replace: bool = False,
     key: str | None = None,
     watch: Callable[[int], None] = lambda done: None,
-) -> tuple[Home, list[Decision]]:
+) -> tuple[ImportedDecisions, list[Decision]]:
     """Stores the annotators' decisions, all of them or none; what it comes to, and the entries.
 
     reviewer: who signs them. tool: its name, which is their note. replace: also where a decision was made here that
@@ -48,27 +48,27 @@ def bring_home(
     if not reviewer.strip():
         raise UserError("The decisions need a name to be signed with.", "name", "Say who answers for them.")
     with store.write() as connection:
-        home = _compared(connection, round_, returned, replace)
+        imported = _compared(connection, round_, returned, replace)
         known = stored_under(connection, round_.project_id, key)
-        if known or not home.verdicts:
-            return home, known
+        if known or not imported.decisions:
+            return imported, known
         same = {"project_id": round_.project_id, "round_id": round_.id, "reviewer": reviewer.strip(), "undoes": None}
         same |= {"at": store.now(connection), "batch": f"{key or uuid.uuid4().hex}{REVIEWED}"}
-        rows = [same | _row(verdict, tool) for verdict in home.verdicts]
-        return home, append(connection, round_.project_id, rows, key, watch)
+        rows = [same | _row(consensus, tool) for consensus in imported.decisions]
+        return imported, append(connection, round_.project_id, rows, key, watch)
 
 
-def _compared(connection: Connection, round_: Round, returned: Sequence[Returned], replace: bool) -> Home:
+def _compared(connection: Connection, round_: Round, returned: Sequence[Returned], replace: bool) -> ImportedDecisions:
     task = task_in(connection, round_.version_id)
     found = known_records(connection, round_.version_id, (one.record_id for one in returned))
     pool = {record_id: record for record_id, record in found.items() if record.split == "unlabeled"}
-    home = verdicts(task, pool, returned)
-    standing = standing_for(connection, round_.project_id, (one.record.content_hash for one in home.verdicts))
-    return compared(task, home, standing, reserved(reviews_in(connection, round_.id)), replace)
+    imported = imported_decisions(task, pool, returned)
+    standing = standing_for(connection, round_.project_id, (one.record.content_hash for one in imported.decisions))
+    return compared(task, imported, standing, reserved(reviews_in(connection, round_.id)), replace)
 
 
-def _row(verdict: Verdict, tool: str) -> dict[str, Any]:
-    agreed = f", {verdict.votes} of {verdict.voices} annotators" if verdict.voices > 1 else ""
-    record = verdict.record
-    row = {"record_id": record.id, "content_hash": record.content_hash, "action": verdict.action}
-    return row | {"answer_shown": verdict.answer_shown, "answer": verdict.answer, "note": f"{tool}{agreed}"}
+def _row(consensus: Consensus, tool: str) -> dict[str, Any]:
+    agreed = f", {consensus.votes} of {consensus.annotators} annotators" if consensus.annotators > 1 else ""
+    record = consensus.record
+    row = {"record_id": record.id, "content_hash": record.content_hash, "action": consensus.action}
+    return row | {"answer_shown": consensus.answer_shown, "answer": consensus.answer, "note": f"{tool}{agreed}"}

@@ -1,4 +1,4 @@
-"""Out by `export`, reviewed in a tool, home by `decisions import`: the command line, from file to file."""
+"""Out by `export`, reviewed in a tool, imported by `decisions import`: the command line, from file to file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from semievol.annotation.tools import TOOLS
 from semievol.config import Policy
 from semievol.errors import UserError
-from semievol.jobs.elsewhere import read_export
+from semievol.jobs.external_review import read_export
 from semievol.store.decisions import decisions, history, reviews
 from tests.annotation.annotators import REVIEWED, Press
 from tests.exported import NASTY, TASK, World
