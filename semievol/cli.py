@@ -30,7 +30,7 @@ from semievol.records import STAGES, Kind, Split
 from semievol.store.data import projects
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, rounds, runs
-from semievol.store.schema import ACTIVE
+from semievol.store.schema import ACTIVE, NOT_ENDED
 
 log = logging.getLogger("semievol")
 
@@ -298,7 +298,7 @@ def _as_text(result: dict[str, Any]) -> str:
 def _stop(store: Store, chosen: argparse.Namespace) -> _Outcome:
     claims.settle(store)  # a run whose worker died has ended
     before = runs.get_run(store, chosen.run)
-    if before.status not in ("queued", *ACTIVE):
+    if before.status not in NOT_ENDED:
         raise UserError(f"Run {before.id} is {before.status}.", "stop", "Only a queued or running run can be stopped.")
     launch.stop(store, before.id)
     after = runs.get_run(store, before.id)

@@ -97,10 +97,9 @@ def propagated(
     found = rounds.find_round(store, project.id, config, parent_id, adapter)
     if found is None:
         return None
-    justify = STAGES.index("justify")
     done = any(
         (run.round_id, run.status, run.config.cross_fit) == (found.id, "done", config.cross_fit)
-        and STAGES.index(run.first) <= justify <= STAGES.index(run.until)
+        and run.covers("justify")
         for run in runs.list_runs(store, project.id)
     )
     return found if done else None
@@ -248,8 +247,7 @@ def _finished(store: Store, round_: rounds.Round) -> set[str]:
 def _coming(store: Store, round_id: int) -> set[str]:
     """Stages that a run of this round, active or waiting, is going to do."""
     waiting = [*runs.queue(store), *([active] if (active := runs.active_run(store)) else [])]
-    spans = [STAGES[STAGES.index(r.first) : STAGES.index(r.until) + 1] for r in waiting if r.round_id == round_id]
-    return {stage for span in spans for stage in span}
+    return {stage for stage in STAGES for run in waiting if run.round_id == round_id and run.covers(stage)}
 
 
 def _ancestors(store: Store, round_: rounds.Round) -> Iterator[rounds.Round]:

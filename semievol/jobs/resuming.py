@@ -46,9 +46,9 @@ def _reached(store: Store, run: Run) -> Unfinished:
 
 
 def _superseded(unfinished: Unfinished, runs: Sequence[Run], newest: int) -> bool:
-    run, at = unfinished.run, STAGES.index(unfinished.stage)
+    run = unfinished.run
     done = (one for one in runs if one.status == "done" and (one.ended or 0) > (run.ended or 0))
-    if any(STAGES.index(one.first) <= at <= STAGES.index(one.until) for one in done):
+    if any(one.covers(unfinished.stage) for one in done):
         return True
     number = run.selection_used or run.selection
     return number is not None and number < newest

@@ -132,6 +132,8 @@ rounds = Table(
 )
 
 ACTIVE = ("running", "stopping")
+NOT_ENDED = ("queued", *ACTIVE)
+"""Statuses of a run that a worker has, and of one that it has or will have."""
 
 runs = Table(
     "runs",

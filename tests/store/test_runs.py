@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped
+from semievol.records import STAGES
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.runs import claims, liveness, progress, runs
@@ -113,6 +114,11 @@ def test_a_run_that_makes_no_sense_is_not_queued(world: World, first: str, until
     with pytest.raises(UserError, match="no round 99"):
         runs.enqueue(world.store, 99, world.config)
     assert runs.queue(world.store) == []
+
+
+def test_a_run_covers_its_first_and_last_stage_and_all_between(world: World) -> None:
+    run = runs.enqueue(world.store, world.round.id, world.config, "respond", "select")
+    assert [stage for stage in STAGES if run.covers(stage)] == ["respond", "justify", "select"]
 
 
 # --- states ---------------------------------------------------------------------------------------------------------

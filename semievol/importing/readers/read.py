@@ -42,11 +42,7 @@ _BINARY: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
         (rb"\{\\rtf", "an RTF document", _EXPORT),
         (rb"SQLite format 3", "an SQLite database", _EXPORT),
         (rb"\xd0\xcf\x11\xe0", "an encrypted workbook or an old .xls file", _EXPORT),
-        (
-            rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]1AY|\xfd7zXZ|\x28\xb5\x2f\xfd",
-            "a packed archive",
-            f"Unpack it first. {_KNOWN}",
-        ),
+        (rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]1AY|\xfd7zXZ|\x28\xb5\x2f\xfd", "a packed archive", _UNPACK),
         (rb"\x7fELF|MZ.{56,}PE\x00\x00|MZ\x90\x00", "a program", _OTHER),
     )
 )

@@ -48,6 +48,10 @@ class Run:
     environment: dict[str, Any]
     selection_used: int | None
 
+    def covers(self, stage: str) -> bool:
+        """Whether the stage is one of those that the run carries out."""
+        return STAGES.index(self.first) <= STAGES.index(stage) <= STAGES.index(self.until)
+
 
 _COLUMNS = [schema.runs.c[field.name] for field in fields(Run)]
 
@@ -204,7 +208,7 @@ def interrupt_all(store: Store) -> None:
     with store.write() as connection:
         c = schema.runs.c
         now = store.now(connection)
-        for id in connection.execute(select(c.id).where(c.status.in_(("queued", *schema.ACTIVE)))).scalars().all():
+        for id in connection.execute(select(c.id).where(c.status.in_(schema.NOT_ENDED))).scalars().all():
             end(connection, run_in(connection, id), "interrupted", now)
 
 

@@ -19,6 +19,7 @@ from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.rounds import get_round
 from semievol.store.runs.runs import Run, list_runs, queue
+from semievol.store.schema import ACTIVE
 from semievol.ui.shell import actions, formats, notices, pace, parts, state
 
 BEGINNING = {
@@ -81,13 +82,13 @@ def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[S
     run in the queue has yet to do hides nothing.
     """
     found: dict[str, list[StageProgress]] = {step: [] for step in STEPS}
-    busy = [run for run in runs if run.status in state.BUSY]
+    busy = [run for run in runs if run.status in ACTIVE]
     for run in busy:
         for progress in stages(store, run.id):
             if progress.status != "skipped":
                 found[progress.stage].append(progress)
     left: list[StageProgress] = []
-    for run in (run for run in runs if run.status not in state.BUSY):
+    for run in (run for run in runs if run.status not in ACTIVE):
         for progress in stages(store, run.id):
             if progress.status == "running":  # its run has ended without finishing it
                 progress = replace(progress, status="failed" if run.status == "failed" else "waiting")

@@ -26,6 +26,7 @@ from semievol.store.decisions.reviews import list_reviews
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, get_round, list_rounds
 from semievol.store.runs.runs import Run, list_runs, queue
+from semievol.store.schema import ACTIVE
 from semievol.ui.shell import formats, session
 
 
@@ -230,16 +231,12 @@ def memory_needed(store: Store, version_id: int, config: Config) -> float | None
     return estimate.memory(store, version_id, config)
 
 
-BUSY = ("running", "stopping")
-WAITING = ("queued",)
-
-
 def active_of(store: Store, runs: Sequence[Run]) -> Run | None:
     """Of these runs the one that a worker carries out, else the one that is next in the queue, else None."""
     for run in runs:
-        if run.status in BUSY:
+        if run.status in ACTIVE:
             return run
-    if any(run.status in WAITING for run in runs):
+    if any(run.status == "queued" for run in runs):
         known = {run.id: run for run in runs}
         return next((known[waiting.id] for waiting in queue(store) if waiting.id in known), None)
     return None

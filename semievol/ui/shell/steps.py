@@ -14,7 +14,7 @@ import streamlit as st
 from semievol.config import Config, Policy
 from semievol.jobs import launch, resuming
 from semievol.jobs.launch import Span
-from semievol.records import SPLITS, STAGES
+from semievol.records import SPLITS
 from semievol.store.data.projects import Project, find_project
 from semievol.store.data.records import records_page
 from semievol.store.data.versions import added
@@ -64,7 +64,7 @@ def next_step(store: Store, project: Project, round_: Round | None, runs: Sequen
     if missing or project.task is None:
         return Step("data", f"There are no {' and no '.join(missing) or 'labeled'} records yet.")
     if busy := state.active_of(store, runs):
-        doing = "waits in the queue" if busy.status in state.WAITING else "is under way"
+        doing = "waits in the queue" if busy.status == "queued" else "is under way"
         other = round_ is None or busy.round_id != round_.id
         where = f", in {get_round(store, busy.round_id).title.lower()}" if other else ""
         return Step("follow", f"Run {busy.id} {doing}{where}.", busy)
@@ -77,7 +77,7 @@ def next_step(store: Store, project: Project, round_: Round | None, runs: Sequen
     frozen = newest(selections(store, round_.id))
     if frozen is None or not frozen["size"]:
         return Step("choose", "The unlabeled records are answered. Now choose which answers to train on.")
-    tuned = {run.selection_used for run in mine if run.status == "done" and _reaches(run, "tune")}
+    tuned = {run.selection_used for run in mine if run.status == "done" and run.covers("tune")}
     if frozen["number"] not in tuned:
         kept = formats.plural(frozen["size"], "record")
         return Step("tune", f"Selection {frozen['number']} is frozen with {kept}. Now fine-tune on it.")
@@ -178,10 +178,6 @@ def _known_beforehand(
     round_ = None if round_id is None else get_round(store, round_id)
     asked = (store, find_project(store, project_id), config, Span(*span), round_, parent_id)
     return actions.obstacle(*asked), actions.repeated(*asked)
-
-
-def _reaches(run: Run, stage: str) -> bool:
-    return STAGES.index(run.first) <= STAGES.index(stage) <= STAGES.index(run.until)
 
 
 def launch_buttons(here: Place, config: Config, parent_id: int | None) -> None:

@@ -12,11 +12,12 @@ from html import escape
 import streamlit as st
 
 from semievol.jobs import resuming
-from semievol.records import STAGES, STEPS
+from semievol.records import STEPS
 from semievol.store.database import Store
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
+from semievol.store.schema import NOT_ENDED
 from semievol.ui.shell import formats, live, pace, parts, router, state, steps
 from semievol.ui.shell.state import Place
 
@@ -123,19 +124,15 @@ def _coming(here: Place, seen: live.Snapshot, made_by: str) -> None:
 def _making(here: Place, page: str) -> Run | None:
     """The run at work in the round in view, if it is to make what the page shows."""
     run = _at_work(here)
-    return run if run is not None and _reaches(run, page) else None
+    return run if run is not None and run.covers(SHOWS[page][0]) else None
 
 
 def _left(here: Place, page: str) -> resuming.Unfinished | None:
     """The run to resume, if it would make what the page shows; None while a run works in the round."""
     left = None if _at_work(here) else resuming.furthest(here.store, here.round_runs)
-    return left if left is not None and _reaches(left.run, page) else None
-
-
-def _reaches(run: Run, page: str) -> bool:
-    return STAGES.index(run.until) >= STAGES.index(SHOWS[page][0])
+    return left if left is not None and left.run.covers(SHOWS[page][0]) else None
 
 
 def _at_work(here: Place) -> Run | None:
     """The run that works in the round in view, or waits to."""
-    return next((run for run in here.round_runs if run.status in (*state.BUSY, *state.WAITING)), None)
+    return next((run for run in here.round_runs if run.status in NOT_ENDED), None)

@@ -12,6 +12,7 @@ from semievol.config import Config
 from semievol.jobs import launch, models, resuming, summary
 from semievol.store.runs import progress, runs
 from semievol.store.runs.runs import Run
+from semievol.store.schema import ACTIVE
 from semievol.ui.shell import actions, formats, live, parts, router, state, steps, tables
 from semievol.ui.shell.state import Place
 from semievol.ui.training import comparison, curves, needs
@@ -186,7 +187,7 @@ def _detail(here: Place, run: Run) -> None:
     if run.error:
         what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
         st.text("\n".join(line for line in what if line))
-    if run.status not in state.BUSY:  # the card of the active run shows it already
+    if run.status not in ACTIVE:  # the card of the active run shows it already
         messages(run)
         measured = progress.metrics(here.store, run.id)
         if len(measured):
