@@ -9,7 +9,7 @@ Vote = TypeVar("Vote")
 
 
 def leading(votes: Mapping[Vote, int]) -> Vote | None:
-    """What most annotators say, of what is said -> how many say so; None where two lead, or nobody says anything."""
+    """The most frequent vote; None on a tie or without votes. votes: vote -> count."""
     most = max(votes.values(), default=0)
-    leaders = [said for said, number in votes.items() if number == most]
+    leaders = [vote for vote, count in votes.items() if count == most]
     return leaders[0] if len(leaders) == 1 else None

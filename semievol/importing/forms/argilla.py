@@ -2,7 +2,7 @@
 
 Three shapes: columns `label.responses` and `label.responses.status` (a dataset of version 2), nested `fields` and
 `responses` (its JSON), and `annotation` beside `prediction` (version 1). Only submitted responses are answers; of
-several that of most annotators counts. Suggestions and predictions are no answers.
+several the one given most often counts. Suggestions and predictions are no answers.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from typing import Any
 
 from semievol.importing.forms.unfolding import (
     ANSWER,
-    DISAGREE,
-    TIED,
+    Annotators,
     Tally,
     Unreadable,
-    as_text,
+    fields_of,
     free_name,
     hold,
-    majority,
     parsed,
     written,
 )
@@ -39,8 +37,8 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     flat = [c[: -len(_RESPONSES)] for c in table.columns if c.endswith(_RESPONSES)]
     if flat and any(f"{name}{_RESPONSES}.status" in names or f"{name}.suggestion" in names for name in flat):
         return _unfold(table, flat, _flat(flat), limits)
-    if {"fields", "responses"} <= names and hold(table, "fields", _object):
-        asked = list(dict.fromkeys(name for cell in table.column("responses") for name in _object(cell) or {}))
+    if {"fields", "responses"} <= names and hold(table, "fields", fields_of):
+        asked = list(dict.fromkeys(name for cell in table.column("responses") for name in fields_of(cell) or {}))
         return _unfold(table, asked, _nested, limits, fields="fields")
     lists = [c for c in table.columns if f"{c}-suggestion" in names]
     if lists:
@@ -48,35 +46,32 @@ def unfold(table: Table, limits: Limits) -> Table | None:
             table, lists, lambda cells: {name: _submitted(parsed(cells[name], "[{")) for name in lists}, limits
         )
     if {"annotation", "prediction"} <= names and names & {"status", "annotation_agent", "inputs"}:
-        nested = "inputs" if "inputs" in names and hold(table, "inputs", _object) else None
+        nested = "inputs" if "inputs" in names and hold(table, "inputs", fields_of) else None
         return _unfold(table, ["annotation"], _legacy, limits, fields=nested)
     return None
 
 
 def _unfold(table: Table, asked: list[str], said: Said, limits: Limits, fields: str | None = None) -> Table:
     first = next(iter(asked), "")
-    inside = dict.fromkeys(name for cell in (table.column(fields) if fields else ()) for name in _object(cell) or {})
+    inside = dict.fromkeys(name for cell in (table.column(fields) if fields else ()) for name in fields_of(cell) or {})
     added = [*(name for name in inside if name != ANSWER), ANSWER]
     own = {name: free_name(table, f"record {name}") for name in table.columns if name in added}
-    disagree, tied, several = Tally(), Tally(), Tally()
+    annotators, several = Annotators("Argilla"), Tally()
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
         given = said(cells)
         answers = [_answer(value, f"{first}{_RESPONSES}") for value in given.get(first, [])]
-        answer, words = majority(answers)
-        if len(set(answers)) > 1:
-            (disagree if answer else tied).add(number, words)
+        answer = annotators.answer(number, answers)
         if len(asked) > 1:
             several.add(number, ", ".join(asked))
-        found = (_object(cells[fields]) if fields else None) or {}
+        found = (fields_of(cells[fields]) if fields else None) or {}
         yield [*(found.get(name) for name in inside if name != ANSWER), answer]
 
     new = written(table, added, read, limits, own, _STRUCTURE & set(table.columns) if fields else ())
     new.notes.append(
         f'The file is an Argilla export: the answer is the response to "{first}". Suggestions are not answers.'
     )
-    new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Argilla, or go on."))
-    new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Argilla."))
+    new.doubts.extend(annotators.doubts())
     remedy = f'The answer is "{first}"; the others are: {", ".join(asked[1:])}. Export one question at a time.'
     new.doubts.extend(several.doubt("several_questions", _SEVERAL, remedy))
     return new
@@ -137,11 +132,3 @@ def _listed(cell: str | None) -> list[Any]:
         return []
     found = parsed(cell, "[")
     return found if isinstance(found, list) else [cell]
-
-
-def _object(cell: str | None) -> dict[str, str | None] | None:
-    """The fields of an object as text; None where the cell is something else."""
-    found = parsed(cell, "{")
-    if not isinstance(found, dict):
-        return None
-    return {name: as_text(value) for name, value in found.items()}

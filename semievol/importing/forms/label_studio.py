@@ -1,24 +1,24 @@
 """Label Studio's exports: JSON, with a task's data and its annotations; JSON-MIN or CSV, with a row per annotation.
 
-Of several annotations of one task the answer of most annotators counts; cancelled ones and predictions do not. Labels
+Of several annotations of one task the answer given most often counts; cancelled ones and predictions do not. Labels
 of passages in a text (spans) are no answers, and such a row is rejected.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from semievol.annotation.votes import leading
 from semievol.importing.forms.unfolding import (
     ANSWER,
-    DISAGREE,
-    TIED,
+    Annotators,
     Tally,
     Unreadable,
-    as_text,
+    fields_of,
     free_name,
     hold,
-    majority,
     parsed,
     written,
 )
@@ -35,7 +35,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     """The table with the data's fields and `answer` as columns; None where it is no export of Label Studio."""
     names = set(table.columns)
     given = next((name for name in ("annotations", "completions") if name in names), None)
-    if "data" in names and given and hold(table, "data", _fields) and _results(table, given):
+    if "data" in names and given and hold(table, "data", fields_of) and _results(table, given):
         return _unfold_tasks(table, given, limits)
     if {"annotation_id", "lead_time"} <= names:
         return _unfold_rows(table, limits)
@@ -52,18 +52,18 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
     fields: dict[str, None] = {}
     questions: dict[str, None] = {}
     for _, (data, cell) in table.walk(["data", given]):
-        fields.update(dict.fromkeys(_fields(data) or {}))
+        fields.update(dict.fromkeys(fields_of(data) or {}))
         for found in _annotations(cell):
             questions.update(dict.fromkeys(found))
     questions, marked = _without_passages(table, given, questions)
     first = next(iter(questions), None)
     further = [name for name in list(questions)[1:] if name not in fields and name != ANSWER]
     own = {name: free_name(table, f"task {name}") for name in table.columns if name in {*fields, *further, ANSWER}}
-    disagree, tied, several = Tally(), Tally(), Tally()
+    annotators, several = Annotators("Label Studio"), Tally()
     added = [*(name for name in fields if name != ANSWER), ANSWER, *further]
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
-        data = _fields(cells["data"])
+        data = fields_of(cells["data"])
         if not data:
             raise Unreadable("data", "The task has no data.", 'Give it {"text": "…"}.')
         found = _annotations(cells[given])
@@ -73,9 +73,7 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
             bad = next((one for one in said if one.startswith("\0")), None)
             if bad is not None:
                 raise Unreadable(given, bad[1:], _ONE)
-            answers[name], words = majority(said)
-            if name == first and len(set(said)) > 1:
-                (disagree if answers[name] else tied).add(number, words)
+            answers[name] = annotators.answer(number, said) if name == first else leading(Counter(said))
         if len(questions) > 1:
             several.add(number, ", ".join(questions))
         label = answers[first] if first else None
@@ -91,8 +89,7 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         new.notes.append(f"Passages that annotators marked are no answers, and were left out: {', '.join(marked)}.")
     new.notes.append(f"The file is a Label Studio export: the answer is what annotators chose for {shown}.")
     new.notes.append("Predictions of a model are no answers.")
-    new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Label Studio, or go on."))
-    new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Label Studio."))
+    new.doubts.extend(annotators.doubts())
     new.doubts.extend(
         several.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {', '.join(questions)}.")
     )
@@ -110,14 +107,6 @@ def _without_passages(table: Table, given: str, questions: dict[str, None]) -> t
     marked = [name for name in questions if said[name] == {_PASSAGES}]
     asked = sorted((name for name in questions if name not in marked), key=lambda name: len(said[name]) < 2)
     return (dict.fromkeys(asked), marked) if asked else (questions, [])
-
-
-def _fields(cell: str | None) -> dict[str, str | None] | None:
-    """The fields of a task's data as text; None where the cell is something else."""
-    found = parsed(cell, "{")
-    if not isinstance(found, dict):
-        return None
-    return {key: as_text(value) for key, value in found.items() if key.strip()}
 
 
 def _annotations(cell: str | None) -> list[dict[str, str]]:
@@ -172,7 +161,7 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
         choices = _chosen(cell or "")
         said = [cell] if choices is None else choices
         by_task.setdefault(name or str(number), []).append("\0".join(text for text in said if text))
-    disagree, tied = Tally(), Tally()
+    annotators = Annotators("Label Studio")
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
         answers = by_task.pop(cells[task] or str(number), None)
@@ -181,17 +170,12 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
         several = next((answer for answer in answers if "\0" in answer), None)
         if several is not None:
             raise Unreadable(column, f"The annotator chose several labels: {several.replace(chr(0), ', ')}.", _ONE)
-        given = [answer for answer in answers if answer]
-        answer, words = majority(given)
-        if len(set(given)) > 1:
-            (disagree if answer else tied).add(number, words)
-        yield [answer]
+        yield [annotators.answer(number, [answer for answer in answers if answer])]
 
     new = written(table, [ANSWER], read, limits)
     if joined := table.physical - new.physical:
         new.notes.append(f"Rows with a further annotation of a task, which were joined with its first: {joined:,}.")
-    new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Label Studio, or go on."))
-    new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Label Studio."))
+    new.doubts.extend(annotators.doubts())
     new.notes.append(f'The file is a Label Studio export: the answer is what annotators chose for "{column}".')
     if len(chosen) + len(plain) > 1:
         tally = Tally(rows=len(new))

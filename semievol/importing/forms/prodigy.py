@@ -1,8 +1,7 @@
 """Prodigy's exports: every task with the annotator's verdict `accept`, `reject` or `ignore` in the field "answer".
 
-The answer is the label, or the option that was chosen, of accepted tasks; of several verdicts on one text that of most
-annotators. Rejected and ignored ones have none. Tasks
-that mark passages of a text are rejected.
+The answer is the label, or the option that was chosen, of accepted tasks; of several verdicts on one text the one given
+most often. Rejected and ignored ones have none. Tasks that mark passages of a text are rejected.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from semievol.importing.forms.unfolding import (
     ANSWER,
-    DISAGREE,
-    TIED,
+    Annotators,
     Tally,
     Unreadable,
     free_name,
-    majority,
     parsed,
     written,
 )
@@ -36,7 +33,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         return None
     texts = _by_number(table)
     accepted = _accepted(table, texts)
-    without, disagree, tied = Tally(), Tally(), Tally()
+    without, annotators = Tally(), Annotators("Prodigy")
     joined = 0
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
@@ -48,13 +45,9 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         bad = next((one for one in answers if isinstance(one, Unreadable)), None)
         if bad is not None:
             raise bad
-        given = [str(one) for one in answers if one]
-        answer, words = majority(given)
-        if len(set(given)) > 1:
-            (disagree if answer else tied).add(number, words)
         if not answers:
             without.add(number, f"{cells[ANSWER]}: {cells.get('text') or ''}")
-        yield [answer]
+        yield [annotators.answer(number, [str(one) for one in answers if one])]
 
     new = written(table, [ANSWER], read, limits, {ANSWER: free_name(table, _VERDICT)}, _STRUCTURE)
     new.notes.append("The file is a Prodigy export: the answer is the label or the chosen option of accepted tasks.")
@@ -63,8 +56,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     new.doubts.extend(
         without.doubt("not_accepted", _REJECTED, "Move them to the unlabeled file to have them answered.")
     )
-    new.doubts.extend(disagree.doubt("annotators_disagree", DISAGREE, "Settle them in Prodigy, or go on."))
-    new.doubts.extend(tied.doubt("annotators_tied", TIED, "Settle them in Prodigy."))
+    new.doubts.extend(annotators.doubts())
     return new
 
 

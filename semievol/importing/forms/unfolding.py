@@ -143,11 +143,37 @@ def as_text(value: Any) -> str | None:
     return value if isinstance(value, str) or value is None else json.dumps(value, ensure_ascii=False)
 
 
-def majority(answers: Sequence[str]) -> tuple[str | None, str]:
-    """The answer that most annotators gave, None where two lead; and all of them in words."""
-    counts = Counter(answers)
-    return leading(counts), ", ".join(f"{times} × {answer}" for answer, times in counts.most_common())
+def fields_of(cell: str | None) -> dict[str, str | None] | None:
+    """The fields of an object as cells of their own; None where the cell is something else."""
+    found = parsed(cell, "{")
+    if not isinstance(found, dict):
+        return None
+    return {name: as_text(value) for name, value in found.items() if name.strip()}
 
 
-DISAGREE = "Annotators disagree, and the answer of most of them was taken. Records"
-TIED = "As many annotators say one thing as another, so these records have no answer. Records"
+@dataclass
+class Annotators:
+    """What several annotators answered, and the rows on which they differ. tool: where they can settle them."""
+
+    tool: str
+    disagree: Tally = field(default_factory=Tally)
+    tied: Tally = field(default_factory=Tally)
+
+    def answer(self, row: int, answers: Sequence[str]) -> str | None:
+        """The answer given most often; None for a tie, or without answers."""
+        counts = Counter(answers)
+        found = leading(counts)
+        if len(counts) > 1:
+            words = ", ".join(f"{times} × {answer}" for answer, times in counts.most_common())
+            (self.tied if found is None else self.disagree).add(row, words)
+        return found
+
+    def doubts(self) -> list[Doubt]:
+        return [
+            *self.disagree.doubt("annotators_disagree", _DISAGREE, f"Settle them in {self.tool}, or go on."),
+            *self.tied.doubt("annotators_tied", _TIED, f"Settle them in {self.tool}."),
+        ]
+
+
+_DISAGREE = "Annotators disagree, and the answer given most often was taken. Records"
+_TIED = "As many annotators say one thing as another, so these records have no answer. Records"
