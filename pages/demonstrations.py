@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.store.results import results
 from semievol.ui.demonstrations import demonstrations, picker
-from semievol.ui.shell import asking, gates, parts, unfinished
+from semievol.ui.shell import asking, awaiting_results, gates, parts
 
 with parts.page() as here:
     gates.needs_project(here)
@@ -14,11 +14,11 @@ with parts.page() as here:
         kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")
-    if unfinished.shows(here, "demonstrations"):
-        unfinished.elsewhere(here, "demonstrations")
-    elif unfinished.begun(here, "demonstrations"):
+    if awaiting_results.shows(here, "demonstrations"):
+        awaiting_results.in_other_round(here, "demonstrations")
+    elif awaiting_results.begun(here, "demonstrations"):
         with parts.card("missing"):
-            unfinished.missing(here, "demonstrations", "Each record has its demonstrations after Retrieve.")
+            awaiting_results.missing(here, "demonstrations", "Each record has its demonstrations after Retrieve.")
     coverage = results.coverage_frame(here.store, here.round.id) if here.round_or_none else None
     left, right = st.columns(2, gap="medium")
     with left:

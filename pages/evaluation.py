@@ -5,7 +5,7 @@ import streamlit as st
 from semievol.export import caveats
 from semievol.store.results import outcomes
 from semievol.ui.evaluation import evaluation, exports
-from semievol.ui.shell import asking, gates, parts, unfinished
+from semievol.ui.shell import asking, awaiting_results, gates, parts
 from semievol.ui.shell.formats import moment
 
 with parts.page() as here:
@@ -20,7 +20,7 @@ with parts.page() as here:
             with parts.card("export"):
                 exports.offer(here, exports.newest(here.round_runs))
     else:
-        unfinished.elsewhere(here, "evaluation")
+        awaiting_results.in_other_round(here, "evaluation")
         run, found = judged[0]
         if len(judged) > 1:
             by_id = {one.id: (one, document) for one, document in judged}

@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.store.results import results
 from semievol.ui.responses import responses
-from semievol.ui.shell import gates, parts, router, tables, unfinished
+from semievol.ui.shell import awaiting_results, gates, parts, router, tables
 from semievol.ui.shell.formats import MEASURE_WORDS, plural
 
 with parts.page() as here:
@@ -15,7 +15,7 @@ with parts.page() as here:
         kicker=here.round_title,
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
-    unfinished.elsewhere(here, "responses")
+    awaiting_results.in_other_round(here, "responses")
     with parts.card("table"):
         responses.later_round(here)
         responses.collaborator_weights(here)

@@ -21,7 +21,7 @@ from semievol.ui.selection import (
     reviewers,
     threshold,
 )
-from semievol.ui.shell import actions, gates, parts, router, state, steps, unfinished
+from semievol.ui.shell import actions, awaiting_results, gates, parts, router, state, steps
 
 PARTS = {
     "blind": blind.PART,
@@ -49,7 +49,7 @@ with parts.page() as here:
         with st.container(key="to_review", width="content"):
             router.link("review", "Review one by one")
     gates.needs_candidates(here, "On this page you choose which answers become pseudo-labels.")
-    unfinished.elsewhere(here, "selection")
+    awaiting_results.in_other_round(here, "selection")
     pool, calibration = state.candidates(here.store, here.round.id)
     policy.follow_address(here)
 

@@ -18,7 +18,7 @@ from semievol.records import Split, Task
 from semievol.store.data import projects, versions
 from semievol.store.data.records import hidden_gold, hidden_gold_count, load_records
 from semievol.store.database import Store
-from semievol.ui.data import carried_over, slots, unfinished, upload
+from semievol.ui.data import carried_over, import_draft, slots, upload
 from semievol.ui.shell import session
 from tests.importing.files import xlsx_bytes
 from tests.ui import made
@@ -292,7 +292,7 @@ def test_storing_goes_on_where_the_page_is_left(store: Store, monkeypatch: pytes
     tables: dict[Split, Table] = {"labeled": read_table(LABELED.encode(), "l.csv")}
     path = store.home / "l.csv"
     path.write_text(LABELED, encoding="utf-8")
-    given = unfinished.Given(path, "l.csv", "key", sha256(path))
+    given = import_draft.Given(path, "l.csv", "key", sha256(path))
     upload.store(store, project, intake.prepare(tables), {"labeled": given})
     session.shell().jobs["storing"].future.result(30)
     assert projects.find_project(store, project.id).counts["labeled"] == 24
@@ -327,7 +327,7 @@ def test_hidden_gold_is_switched_without_comparing_the_splits_again(
     before = list(compared)
     app.toggle(key="hide_gold").set_value(True).run()
     assert compared == before
-    checked = kept(app, unfinished.Import).checked
+    checked = kept(app, import_draft.Import).checked
     assert checked is not None
     assert len(dict(checked[1].gold())) == 12
 

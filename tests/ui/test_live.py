@@ -138,7 +138,7 @@ def test_a_run_of_another_project_is_said_to_be_one(store: Store) -> None:
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     StoreJournal(store, run).progress("warm_up", 2, 10)
     seen = live.snapshot(store, 1)
-    assert (seen.elsewhere, seen.where) == (True, "In Other: Round 1 · starter")
+    assert (seen.in_other_round, seen.where) == (True, "In Other: Round 1 · starter")
     assert set(_words(seen).values()) == {"done"}
     assert live.snapshot(store, round_.id).where == ""
     beside = open_round(store, other.id, state.config_of(other, seed=7))

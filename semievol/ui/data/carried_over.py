@@ -26,7 +26,7 @@ from semievol.store.data.records import content_hashes, known_answers, walk_reco
 from semievol.store.data.versions import Version
 from semievol.store.database import Store
 from semievol.task.answers import fold
-from semievol.ui.data import slots, unfinished
+from semievol.ui.data import import_draft, slots
 from semievol.ui.shell import formats, parts, state
 from semievol.ui.shell.state import Place
 
@@ -77,7 +77,7 @@ class Offer:
         )
         what = f"The labeled file cannot be added to version {self.version.number}. {reason.what}"
         self._say(what)
-        unfinished.settle(key, False)
+        import_draft.settle(key, False)
         with self.where:
             if not st.toggle(f"Replace the {size}", key=key):
                 raise UserError(what, reason.where, f'{reason.remedy} Or switch on "Replace the {size}".')
@@ -123,7 +123,7 @@ class Offer:
         default, words = found != "same", {ADD: f"Add it to the {size} of version {version.number}"}
         words[REPLACE] = f"Replace the {size}"
         widget = f"join_{split}_{version.id}_{default}"
-        unfinished.settle(widget, ADD if default else REPLACE, (ADD, REPLACE))
+        import_draft.settle(widget, ADD if default else REPLACE, (ADD, REPLACE))
         with self.where:
             wanted = st.segmented_control(
                 f"The new {split} file",
@@ -140,7 +140,7 @@ class Offer:
         """Asks whether the records of this split are kept. kind: tells apart questions with different defaults."""
         size, number = formats.plural(self.version.counts[split], f"{split} record"), self.version.number
         key = f"keep_{split}_{self.version.id}{kind}"
-        unfinished.settle(key, default)
+        import_draft.settle(key, default)
         with self.where:
             return st.toggle(
                 f"Keep the {size} of version {number}",
@@ -154,7 +154,7 @@ class Offer:
             st.text(sentence)
 
 
-def offer(here: Place, given: Mapping[Split, unfinished.Loaded]) -> Offer | None:
+def offer(here: Place, given: Mapping[Split, import_draft.Loaded]) -> Offer | None:
     """Offers the splits of the current version; None if it has no records. given: the new files."""
     there = tuple(split for split in slots.SLOTS if here.project.counts.get(split))
     if here.project.version_id is None or not there:

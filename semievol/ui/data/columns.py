@@ -18,7 +18,7 @@ from semievol.importing.task_kind import infer_task
 from semievol.records import Kind, Split, Task
 from semievol.store.data import records, versions
 from semievol.store.data.projects import Project
-from semievol.ui.data import unfinished
+from semievol.ui.data import import_draft
 from semievol.ui.shell import formats, parts
 from semievol.ui.shell.state import Place
 
@@ -62,8 +62,8 @@ def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
 def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str], files: str) -> str | None:
     options = names if role == "question" else [NONE, *names]
     value, key = getattr(suggested, role), f"map_{role}_{files}"
-    unfinished.settle(key, value if value in options else options[0], options)
-    unfinished.current().boxes[role] = key
+    import_draft.settle(key, value if value in options else options[0], options)
+    import_draft.current().boxes[role] = key
     picked = column.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])
     if picked is not None and len(picked) > WIDE:
         column.text(picked)  # the box shows only the beginning of a long name
@@ -110,13 +110,13 @@ def task(here: Place, read: Mapping[Split, Table], columns: Columns, settled: Ta
         else:
             if known:
                 before = here.project.version_id
-                unfinished.settle(
-                    unfinished.HIDE_GOLD, before is not None and records.hidden_gold_count(here.store, before) > 0
+                import_draft.settle(
+                    import_draft.HIDE_GOLD, before is not None and records.hidden_gold_count(here.store, before) > 0
                 )
             hide_gold = st.toggle(
                 "Keep answers of the unlabeled file as hidden gold",
                 disabled=not known,
-                key=unfinished.HIDE_GOLD if known else "no_gold_to_hide",
+                key=import_draft.HIDE_GOLD if known else "no_gold_to_hide",
                 help="Hidden gold is used for measuring only: no model sees it and no policy uses it. If off, these "
                 "answers are ignored.",
             )
@@ -129,8 +129,8 @@ def _inferred(project: Project, read: Mapping[Split, Table], columns: Columns) -
     inferred = infer_task(read, columns)
     wished = project.task.kind if project.task is not None and project.version_id is None else inferred.kind
     key = f"kind_{inferred.kind}_{wished}"
-    unfinished.settle(key, wished, get_args(Kind))
-    unfinished.current().boxes["task"] = key
+    import_draft.settle(key, wished, get_args(Kind))
+    import_draft.current().boxes["task"] = key
     kind = st.segmented_control(
         "Task",
         get_args(Kind),

@@ -13,7 +13,7 @@ from semievol.importing.label_names import are_numbers, named, with_names
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.table import Table
 from semievol.records import Split, Task
-from semievol.ui.data import slots, unfinished
+from semievol.ui.data import import_draft, slots
 
 NAMES = "Names of these labels"
 
@@ -28,7 +28,7 @@ def button(finding: Finding) -> None:
 
 def _correct(finding: Finding) -> None:
     """Runs before the page is drawn again, so that the widgets of these choices show them."""
-    kept, correction = unfinished.current(), finding.correction
+    kept, correction = import_draft.current(), finding.correction
     assert correction is not None, "a button was drawn for it"
     if correction.thing in slots.READINGS:
         for split in finding.counts:
@@ -43,7 +43,7 @@ def label_names(tables: Mapping[Split, Table], mapping: Columns, task: Task) -> 
     if task.kind != "classification" or not are_numbers(task.labels):
         return tables, task
     key = f"label_names_{hashlib.sha256(repr(sorted(task.labels)).encode()).hexdigest()[:12]}"
-    unfinished.settle(key, "", (unfinished.current().choices.get(key), ""))
+    import_draft.settle(key, "", (import_draft.current().choices.get(key), ""))
     text = st.text_input(
         f"{NAMES} (optional)",
         key=key,

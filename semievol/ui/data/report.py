@@ -18,7 +18,7 @@ from semievol.importing.checks import Finding
 from semievol.jobs.intake import TokenLengths
 from semievol.records import Record, Split, Task
 from semievol.task.answers import class_name
-from semievol.ui.data import corrections, unfinished
+from semievol.ui.data import corrections, import_draft
 from semievol.ui.shell import formats, parts, record, state, tables
 
 KEEP, TAKE = "keep", "take"
@@ -75,7 +75,7 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
         with right:
             if len(finding.leaves):
                 offer = f"{finding.offer} ({len(finding.leaves):,})"
-                unfinished.settle(f"remedy_{finding.kind}", TAKE if finding.taken else KEEP, (KEEP, TAKE))
+                import_draft.settle(f"remedy_{finding.kind}", TAKE if finding.taken else KEEP, (KEEP, TAKE))
                 chosen = st.segmented_control(
                     finding.kind,
                     [KEEP, TAKE],
@@ -95,7 +95,7 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
 
 
 def _hide_gold() -> None:
-    st.session_state[unfinished.HIDE_GOLD] = True
+    st.session_state[import_draft.HIDE_GOLD] = True
 
 
 def token_tiles(measured: TokenLengths, model: str) -> None:

@@ -27,8 +27,8 @@ from semievol.importing.table import MEGABYTE, Table
 from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store.data import projects, versions
-from semievol.ui.data import drafts, unfinished
-from semievol.ui.data.unfinished import Given, Loaded
+from semievol.ui.data import drafts, import_draft
+from semievol.ui.data.import_draft import Given, Loaded
 from semievol.ui.shell import formats, parts
 from semievol.ui.shell.state import Place
 
@@ -78,19 +78,19 @@ def occupied(here: Place) -> bool:
 
 def forget() -> None:
     """Empties all slots, forgets the choices, and deletes the copies."""
-    kept = unfinished.current()
+    kept = import_draft.current()
     for split, given in kept.given.items():
         drafts.forget(given.path.parent, {split: given.key})
         given.cells.unlink(missing_ok=True)
         given.path.unlink(missing_ok=True)
-    unfinished.begin(kept.project_id)
+    import_draft.begin(kept.project_id)
 
 
-def _import(here: Place) -> unfinished.Import:
+def _import(here: Place) -> import_draft.Import:
     """The import of this project. It begins with what an earlier session left; one of another project stays there."""
-    if unfinished.current().project_id == here.project.id:
-        return unfinished.current()
-    kept, folder = unfinished.begin(here.project.id), incoming(here)
+    if import_draft.current().project_id == here.project.id:
+        return import_draft.current()
+    kept, folder = import_draft.begin(here.project.id), incoming(here)
     drafts.sweep(folder)
     for split in SLOTS:
         if (found := drafts.restored(folder, split)) is not None:
@@ -102,14 +102,14 @@ def _import(here: Place) -> unfinished.Import:
 
 def _empty(split: Split) -> None:
     """Empties a slot. Its copy stays for a day, because it may be in the course of being stored."""
-    given = unfinished.current().given.pop(split, None)
+    given = import_draft.current().given.pop(split, None)
     if given is not None:
         drafts.forget(given.path.parent, {split: given.key})
 
 
 def _given(here: Place, split: Split) -> Given | None:
     """Draws the slot's widgets; returns what it holds."""
-    kept = unfinished.current()
+    kept = import_draft.current()
     key = f"upload_{split}_{kept.generation}"
 
     def changed() -> None:
@@ -170,7 +170,7 @@ def _take(here: Place, split: Split, source: bytes | Path, name: str, key: str) 
         shutil.copyfile(source, path)
     given = Given(path, name, key, sha256(path))
     drafts.keep(folder, split, drafts.Upload(file=path.name, name=name, key=key, sha256=given.sha256))
-    unfinished.current().given[split] = given
+    import_draft.current().given[split] = given
 
 
 def incoming(here: Place) -> Path:
@@ -200,7 +200,7 @@ def _read(given: Given, read_as: ReadAs) -> Table:
 
 def _loaded(given: Given, read_as: ReadAs) -> Loaded:
     """Reads the file. A failure is remembered, so that the same file is not read again on every rerun."""
-    failed = unfinished.current().failed
+    failed = import_draft.current().failed
     if (given.key, read_as) in failed:
         raise failed[given.key, read_as]
     try:
@@ -226,7 +226,7 @@ def _show(here: Place, loaded: Loaded) -> None:
 
 def _chosen(key: str) -> ReadAs:
     """The visitor's choice for the file with this key; everything as detected if there is none."""
-    kept = unfinished.current()
+    kept = import_draft.current()
     if key in kept.read_as:
         return kept.read_as[key]
     things = ("sheet", "encoding", "delimiter", *READINGS)
@@ -237,7 +237,7 @@ def _chosen(key: str) -> ReadAs:
 def choose(key: str, thing: str, value: str) -> None:
     """Has the file with this key read otherwise, as if its widget had been used. thing: one of `READINGS`."""
     choice: dict[str, Any] = {thing: value}
-    unfinished.current().read_as[key] = replace(_chosen(key), **choice)
+    import_draft.current().read_as[key] = replace(_chosen(key), **choice)
     st.session_state[f"{thing}_{key}"] = value
 
 
@@ -250,17 +250,17 @@ def _read_differently(key: str, name: str, table: Table | None) -> None:
     wished = known
     if table is not None and len(table.sheets) > 1:
         sheets = sorted(table.sheets)
-        unfinished.settle(f"sheet_{key}", table.sheets[0], sheets)
+        import_draft.settle(f"sheet_{key}", table.sheets[0], sheets)
         sheet = st.selectbox("Sheet", sheets, key=f"sheet_{key}")
         wished = known if sheet == table.sheets[0] else replace(known, sheet=sheet)
     elif table is None and known.sheet is not None:
         if st.button("Read the first sheet", key=f"sheet_back_{key}"):
-            unfinished.drop(f"sheet_{key}")
+            import_draft.drop(f"sheet_{key}")
             wished = replace(known, sheet=None)
     elif table.read_as.encoding if table is not None else name.casefold().removesuffix(".gz").endswith(_TEXT):
         wished = _as_text(known, key, table)
     if wished != known:
-        unfinished.current().read_as[key] = wished
+        import_draft.current().read_as[key] = wished
         st.rerun()
 
 
@@ -277,6 +277,6 @@ def _as_text(known: ReadAs, key: str, table: Table | None) -> ReadAs:
 
 def _choice(label: str, words: Mapping[str, str], known: str | None, key: str) -> str | None:
     options = [DETECTED, *words]
-    unfinished.settle(key, known or DETECTED, options)
+    import_draft.settle(key, known or DETECTED, options)
     option = st.selectbox(label, options, format_func=lambda one: words.get(one, "As detected"), key=key)
     return option or None

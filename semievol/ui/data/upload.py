@@ -27,7 +27,7 @@ from semievol.store.data import versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.task.answers import LONGEST_INSTRUCTION, instructed
-from semievol.ui.data import carried_over, columns, corrections, drafts, report, slots, unfinished
+from semievol.ui.data import carried_over, columns, corrections, drafts, import_draft, report, slots
 from semievol.ui.shell import background, formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
@@ -43,7 +43,7 @@ _STORING = "storing"
 
 def upload(here: Place) -> None:
     """Draws all steps of an import, from files to a new dataset version."""
-    with unfinished.choices_kept(slots.incoming(here)):
+    with import_draft.choices_kept(slots.incoming(here)):
         loaded, failed = slots.slots(here)
         if loaded or failed:
             st.button(
@@ -62,7 +62,7 @@ def _start_over() -> None:
         slots.forget()
 
 
-def _after_files(here: Place, loaded: Mapping[Split, unfinished.Loaded], failed: Sequence[Split]) -> None:
+def _after_files(here: Place, loaded: Mapping[Split, import_draft.Loaded], failed: Sequence[Split]) -> None:
     read = {split: one.table for split, one in loaded.items()}
     offer = carried_over.offer(here, loaded)
     with parts.card("mapping"):
@@ -121,7 +121,7 @@ def _refused(problem: UserError) -> None:
 
 def _confirm(
     here: Place,
-    loaded: Mapping[Split, unfinished.Loaded],
+    loaded: Mapping[Split, import_draft.Loaded],
     failed: Sequence[Split],
     imported: Imported,
     sources: Sequence[dict[str, Any]],
@@ -153,7 +153,7 @@ def _instruction(project: Project, shared: str) -> str:
     key, before = "instruction", project.task.instruction if project.task else ""
     if shared and not before:
         key, before = f"instruction_{hashlib.sha256(shared.encode()).hexdigest()[:12]}", shared
-    unfinished.settle(key, before, (unfinished.current().choices.get(key), before))
+    import_draft.settle(key, before, (import_draft.current().choices.get(key), before))
     text = st.text_area(
         f"{INSTRUCTION} (optional)",
         key=key,
@@ -169,7 +169,7 @@ def _test_share(splits: Collection[Split]) -> float:
     """The share of the labeled records to split off for testing, offered only if there are no test records; else 0."""
     if "test" in splits or "labeled" not in splits:
         return 0.0
-    unfinished.settle("split_off", False)
+    import_draft.settle("split_off", False)
     wanted = st.toggle(
         "Split off a fifth of the labeled records for testing",
         key="split_off",
@@ -179,7 +179,7 @@ def _test_share(splits: Collection[Split]) -> float:
 
 
 def _checked(
-    loaded: Mapping[Split, unfinished.Loaded],
+    loaded: Mapping[Split, import_draft.Loaded],
     aligned: Mapping[Split, Table],
     mapping: Columns,
     task: Task,
@@ -191,11 +191,11 @@ def _checked(
     given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
     before = count_from(offer.version.sources) if offer and set(loaded) <= set(kept) else None
     base_key = f"count_from_{hashlib.sha256(f'{given}{mapping}{before}'.encode()).hexdigest()[:12]}"
-    unfinished.settle(base_key, before, (0, 1))
+    import_draft.settle(base_key, before, (0, 1))
     base = st.session_state[base_key]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
     key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
-    import_ = unfinished.current()
+    import_ = import_draft.current()
     if import_.checked is None or import_.checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
         last = None if import_.checked is None else import_.checked[1]
@@ -218,7 +218,7 @@ def _decided(
     """The records that remain after the visitor's choices, and their lengths; computed once per choice."""
     model = state.config_of(project).model
     key = (task, taken, share, model)
-    import_ = unfinished.current()
+    import_ = import_draft.current()
     if import_.decided is None or import_.decided[0] != key:
         with st.spinner("Applying your choices"):
             imported = replace(checked, task=task).decided(taken, share)
@@ -241,7 +241,7 @@ def store(
     store: Store,
     project: Project,
     imported: Imported,
-    given: Mapping[Split, unfinished.Given],
+    given: Mapping[Split, import_draft.Given],
     sources: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Starts storing, in a thread that a click or another page does not interrupt; `follow` shows how far it is."""

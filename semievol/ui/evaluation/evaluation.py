@@ -22,7 +22,19 @@ from semievol.store.results import outcomes, results
 from semievol.store.runs.runs import Run
 from semievol.task.answers import LETTERS, class_name
 from semievol.ui.evaluation import win
-from semievol.ui.shell import actions, asking, formats, paint, parts, record, router, session, state, tables, unfinished
+from semievol.ui.shell import (
+    actions,
+    asking,
+    awaiting_results,
+    formats,
+    paint,
+    parts,
+    record,
+    router,
+    session,
+    state,
+    tables,
+)
 from semievol.ui.shell.state import Place
 
 FORMULAS = (
@@ -52,11 +64,11 @@ def nothing_judged(here: Place) -> None:
     version = here.round.version_id if here.round_or_none else here.project.version_id
     if version is None or records.records_page(here.store, version, "test", limit=1)[1]:
         what = "After fine-tuning, every model answers the test set. This page then compares their accuracies."
-        if unfinished.missing(here, "evaluation", what):
+        if awaiting_results.missing(here, "evaluation", what):
             return
         with parts.empty("Nothing evaluated yet", what):
             router.link("training", "Go to Training")
-            unfinished.open_other(here, "evaluation")
+            awaiting_results.open_other(here, "evaluation")
     else:
         what = (
             "Models are evaluated on records with known answers that none of them was trained on. On the Data page, "

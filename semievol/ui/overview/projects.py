@@ -17,6 +17,7 @@ from semievol.store.runs import progress, rounds, runs
 from semievol.ui.evaluation import win
 from semievol.ui.shell import (
     archives,
+    awaiting_results,
     formats,
     live,
     paint,
@@ -27,7 +28,6 @@ from semievol.ui.shell import (
     session,
     state,
     steps,
-    unfinished,
 )
 from semievol.ui.shell.paint import group, node
 from semievol.ui.shell.state import Place
@@ -48,7 +48,7 @@ def open_project(here: Place) -> None:
     """The large card: what came out or what is so, the next step, the seven stages, the active run, and counts."""
     later_round = here.later_round
     run, evaluation = next(here.evaluations(), (None, None))
-    earlier = None if evaluation else unfinished.with_results(here, "evaluation")
+    earlier = None if evaluation else awaiting_results.with_results(here, "evaluation")
     step = steps.next_step(here.store, here.project, here.round_or_none, here.runs)
     with parts.card("open_project"):
         left, right = st.columns([7, 6] if evaluation or earlier else [12, 1], gap="medium", vertical_alignment="top")
@@ -81,7 +81,7 @@ def _earlier(here: Place, round_: rounds.Round) -> None:
     parts.html(f"<div class='sv-kicker'>{escape(round_.named)}</div>")
     win.lead(figures, round_.parent_id is not None, small=True)
     win.chart(figures, round_.parent_id is not None)
-    unfinished.open_other(here, "evaluation")
+    awaiting_results.open_other(here, "evaluation")
 
 
 def _why_it_ended(step: steps.Step) -> None:
@@ -124,7 +124,7 @@ def _counts(here: Place) -> None:
 def _progress(snapshot: live.Snapshot) -> None:
     """The stages side by side; while a run is active also its progress, its loss, and the button that stops it."""
     run = snapshot.run
-    if run is None or snapshot.elsewhere:
+    if run is None or snapshot.in_other_round:
         live.track(snapshot.stages)
         if run is not None:
             live.doing(run, snapshot, "overview")
@@ -187,7 +187,7 @@ def small_card(here: Place, project: Project) -> None:
 
 def _running(snapshot: live.Snapshot) -> None:
     """The active run of another project on its card."""
-    if snapshot.run is not None and not snapshot.elsewhere:
+    if snapshot.run is not None and not snapshot.in_other_round:
         words = f"{live.run_badge(snapshot.run)}<span class='sv-note'>{live.sentence(snapshot)}</span>"
         parts.html(f"<div class='sv-row'>{words}</div>")
     else:

@@ -11,7 +11,7 @@ from semievol.records import Kind, Task
 from semievol.store.data import projects
 from semievol.store.data.projects import Project
 from semievol.store.results import results
-from semievol.ui.shell import actions, archives, formats, parts, proposal, router, state, steps, unfinished
+from semievol.ui.shell import actions, archives, awaiting_results, formats, parts, proposal, router, state, steps
 from semievol.ui.shell.state import Place
 
 
@@ -46,7 +46,7 @@ def needs_candidates(here: Place, what: str) -> None:
         return
     needs_data(here, f"{what} Import labeled and unlabeled records first.")
     with parts.card("no_candidates"):
-        if unfinished.missing(here, "selection", what):
+        if awaiting_results.missing(here, "selection", what):
             st.stop()
         why = f"{what} Propagate first: the model learns from the labeled records and answers the unlabeled ones."
         with parts.empty("No candidates yet", why):
@@ -59,7 +59,7 @@ def needs_candidates(here: Place, what: str) -> None:
                 type="primary",
                 icon=":material/play_arrow:",
             )
-            unfinished.open_other(here, "selection")
+            awaiting_results.open_other(here, "selection")
             router.link("training", "Follow it on the Training page" if reason else "Settings on the Training page")
         if reason:
             parts.note(reason)

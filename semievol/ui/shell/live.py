@@ -51,7 +51,7 @@ class Snapshot:
     waiting: Sequence[Run] = ()
 
     @property
-    def elsewhere(self) -> bool:
+    def in_other_round(self) -> bool:
         """Whether the active run works in another round than the one in view."""
         return self.run is not None and self.run.round_id != self.round_id
 

@@ -1,6 +1,6 @@
 """What the session of one visitor keeps between two reruns, as one typed object for each page that keeps something.
 
-`Shell` is kept for all pages. The others: `data.unfinished.Import`, `demonstrations.Browsing`,
+`Shell` is kept for all pages. The others: `data.import_draft.Import`, `demonstrations.Browsing`,
 `selection.desk.Reviewing`, `selection.policy.SameCut`, `selection.external_review.UploadedExport`,
 `evaluation.Playground`, `settings.models.Tried`. Streamlit itself keeps the values of widgets, under their keys.
 """

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import streamlit as st
 
 from semievol.store.data import versions as data_versions
-from semievol.ui.shell import formats, live, parts, router, session, state, unfinished
+from semievol.ui.shell import awaiting_results, formats, live, parts, router, session, state
 from semievol.ui.shell.state import Place
 
 
@@ -19,7 +19,7 @@ def sidebar(here: Place) -> None:
         with st.container(key="nav"):
             for name in router.PAGES:
                 with st.container(key=f"under_{name}") if name in router.UNDER else nullcontext():
-                    router.link(name, round=unfinished.round_of_link(here, name))
+                    router.link(name, round=awaiting_results.round_of_link(here, name))
         if here.project_or_none is not None:
             whose = here.round.title.lower() if here.round_or_none else "a round"
             parts.html(f"<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of {whose}</div>")
@@ -63,5 +63,5 @@ def _stages(snapshot: live.Snapshot) -> None:
         return
     with st.container(key="now", gap="xsmall"):
         live.doing(snapshot.run, snapshot, "sidebar")
-        if snapshot.elsewhere:
+        if snapshot.in_other_round:
             router.link("training", "Go to it", project=snapshot.run.project_id, round=snapshot.run.round_id)

@@ -64,7 +64,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     if run is None:
         return
     live.headline(run, snapshot, key="stop_training")
-    live.track(snapshot.working if snapshot.elsewhere else snapshot.stages)
+    live.track(snapshot.working if snapshot.in_other_round else snapshot.stages)
     store = state.open_store()
     measured = progress.metrics(store, run.id)
     messages(run)

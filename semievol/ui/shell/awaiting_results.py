@@ -83,7 +83,7 @@ def open_other(here: Place, page: str) -> None:
         st.button(label, key=f"open_round_{page}", on_click=state.visit, args=(here.project.id, other.id))
 
 
-def elsewhere(here: Place, page: str) -> None:
+def in_other_round(here: Place, page: str) -> None:
     """One line on the run that works in another round of this project, so that nobody takes this round for its; else on
     a newer round that has what the page shows."""
     run = here.active
@@ -109,7 +109,7 @@ def _coming(here: Place, seen: live.Snapshot, made_by: str) -> None:
     live.track(seen.stages)
     if seen.run is None:
         return
-    if seen.elsewhere:
+    if seen.in_other_round:
         live.doing(seen.run, seen, f"before_{made_by}")
         parts.note("The run of this round waits in the queue behind it.")
         return
@@ -127,7 +127,7 @@ def _making(here: Place, page: str) -> Run | None:
     return run if run is not None and run.covers(SHOWS[page][0]) else None
 
 
-def _left(here: Place, page: str) -> resuming.Unfinished | None:
+def _left(here: Place, page: str) -> resuming.Resumable | None:
     """The run to resume, if it would make what the page shows; None while a run works in the round."""
     left = None if _at_work(here) else resuming.furthest(here.store, here.round_runs)
     return left if left is not None and left.run.covers(SHOWS[page][0]) else None
