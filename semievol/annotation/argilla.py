@@ -61,6 +61,11 @@ def returned(found: Json) -> Returned:
     return from_metadata(kept, found.get(_QUESTION), _annotations(_flat(found, _ANSWER), _flat(found, _INSTEAD)))
 
 
+def status_of(response: Json, of_record: object) -> str:
+    """A response's own status. One that has none is submitted, unless the record's status is another than completed."""
+    return str(response.get("status") or ("submitted" if of_record in (None, "", "completed") else "draft"))
+
+
 def _settings(task: Task, most: int, turns: bool) -> Json:
     """Fields and questions. most: the largest number of options that a record has. turns: whether there are earlier
     turns to show."""
@@ -114,15 +119,14 @@ def _record(task: Task, suggestion: Suggestion) -> Json:
 
 
 def _nested_annotations(found: Json) -> list[Annotation]:
-    """The annotations of a record that is not flattened. Its responses do not say whether they were submitted; those
-    of a record that is completed count."""
+    """The annotations of a record that is not flattened. Its responses may not say whether they were
+    submitted."""
     given = _object(found.get("responses"))
     responses: dict[str, dict[str, tuple[Any, str]]] = {}
     for name in (_ANSWER, _INSTEAD):
         rows = [one for one in given.get(name) or () if isinstance(one, dict)]
-        status = "submitted" if found.get("status") == "completed" else "draft"
         responses[name] = {
-            str(one.get("user_id")): (one.get("value"), str(one.get("status") or status)) for one in rows
+            str(one.get("user_id")): (one.get("value"), status_of(one, found.get("status"))) for one in rows
         }
     return _annotations(responses[_ANSWER], responses[_INSTEAD])
 

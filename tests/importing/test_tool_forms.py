@@ -172,6 +172,14 @@ def test_argilla_leaves_ties_and_unanswered_records_without_an_answer() -> None:
     assert [reject.reason for reject in table.rejected] == ["The annotator chose several labels: bad, good."]
 
 
+@pytest.mark.parametrize(("status", "answer"), [("completed", "good"), ("pending", None), (None, "good")])
+def test_an_argilla_response_without_a_status_counts_as_its_record_does(status: str | None, answer: str | None) -> None:
+    bare: Row = {"fields": {"text": "one"}, "responses": {"label": [{"value": "good", "user_id": "u"}]}}
+    assert answers(read(bare | {"status": status})) == [("one", answer)]
+    own = {"label": [{"value": "good", "status": "submitted", "user_id": "u"}]}
+    assert answers(read(bare | {"status": status, "responses": own})) == [("one", "good")]
+
+
 def test_an_argilla_record_that_nobody_validated_has_no_answer() -> None:
     assert answers(read(OLD | {"status": "Default"})) == [("one", None)]
 

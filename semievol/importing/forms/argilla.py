@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from semievol.annotation.argilla import status_of
 from semievol.importing.forms.unfolding import (
     ANSWER,
     Annotators,
@@ -93,7 +94,8 @@ def _flat(asked: list[str]) -> Said:
 
 
 def _nested(cells: dict[str, str | None]) -> dict[str, list[Any]]:
-    return {name: _submitted(value) for name, value in (parsed(cells["responses"], "{") or {}).items()}
+    given = parsed(cells["responses"], "{") or {}
+    return {name: _submitted(value, cells.get("status")) for name, value in given.items()}
 
 
 def _legacy(cells: dict[str, str | None]) -> dict[str, list[Any]]:
@@ -102,14 +104,14 @@ def _legacy(cells: dict[str, str | None]) -> dict[str, list[Any]]:
     return {"annotation": [] if gone or not answer or not answer.strip() else [parsed(answer, "[") or answer]}
 
 
-def _submitted(given: Any) -> list[Any]:
-    """The values of submitted responses: a list of objects, or an object of lists."""
+def _submitted(given: Any, of_record: str | None = None) -> list[Any]:
+    """The values of submitted responses: a list of objects, or an object of lists. of_record: the record's status."""
     if isinstance(given, dict) and isinstance(given.get("value"), list):
         values, states = given["value"], given.get("status")
-        states = states if isinstance(states, list) and len(states) == len(values) else ["submitted"] * len(values)
+        states = states if isinstance(states, list) and len(states) == len(values) else [None] * len(values)
         given = [{"value": value, "status": state} for value, state in zip(values, states, strict=True)]
     given = given if isinstance(given, list) else [given]
-    fit = [one for one in given if isinstance(one, dict) and one.get("status", "submitted") in ("submitted", None)]
+    fit = [one for one in given if isinstance(one, dict) and status_of(one, of_record) == "submitted"]
     return [one["value"] for one in fit if one.get("value") is not None]
 
 
