@@ -31,6 +31,7 @@ from semievol.method.protocols import Stopped
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, liveness, runs
 from semievol.store.runs.journal import StoreJournal
+from semievol.task.prompts import PROMPT_VERSION
 
 PATIENCE_SECONDS = 120.0
 """How long a run waits for the write lock: deciding on 100,000 records at once holds it for a quarter of a minute."""
@@ -130,8 +131,9 @@ def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
 
 
 def environment(device: str) -> dict[str, str]:
-    """Package versions and machine that a run's numbers come from."""
+    """Package versions, wording of the prompts, and machine that a run's numbers come from."""
     machine = {"python": platform.python_version(), "device": device, "cores": str(os.cpu_count())}
+    machine["prompt_version"] = str(PROMPT_VERSION)
     return installed.versions(_PACKAGES) | machine
 
 

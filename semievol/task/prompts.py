@@ -1,6 +1,7 @@
 """Records to chat turns: the one place that decides what a model reads (docs/design.md, Prompts).
 
-The bundled starter is trained on exactly these prompts, so a change of wording is a new PROMPT_VERSION.
+The bundled starter is trained on exactly these prompts, so a change of wording is a new PROMPT_VERSION, which
+every run stores.
 Knows nothing of tokenizers: it neutralises the chat control tokens in common use; callers pass their model's own
 special tokens as `control_tokens`.
 """

@@ -20,6 +20,7 @@ from semievol.store.data import projects, versions
 from semievol.store.database import PATIENCE_SECONDS, Store, open_store
 from semievol.store.results import outcomes, results
 from semievol.store.runs import claims, liveness, progress, runs
+from semievol.task.prompts import PROMPT_VERSION
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
 WORDS = {"roads": ("pothole", "street", "kerb"), "water": ("leak", "pipe", "tap"), "parks": ("tree", "bench", "grass")}
@@ -161,7 +162,9 @@ def test_a_second_run_waits_in_the_queue_and_is_taken_up(tmp_path: Path, setting
     second = launch.start(store, project, settings, first="retrieve", until="retrieve")
     assert runs.get_run(store, second.id).status == "queued"
     assert finished(store, first.id).status == "done"
-    assert finished(store, second.id).status == "done"
+    done = finished(store, second.id)
+    assert done.status == "done"
+    assert done.environment["prompt_version"] == str(PROMPT_VERSION), "its answers may differ under another wording"
 
 
 def test_a_mistake_of_the_user_fails_the_run_with_one_sentence(tmp_path: Path, settings: Config) -> None:
