@@ -12,8 +12,9 @@ DASH = "–"
 DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
 """What a reviewer decided, in the words of the review's buttons."""
 SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
+"""Methods without a language model."""
 WAY_WORDS = {"": "without demonstrations", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}
-"""Models without a language model, and ways of asking one."""
+"""Ways of asking a language model."""
 _PATH = re.compile(r"(?:~|\b[A-Za-z]:|(?<![\w/\\.]))(?:[/\\][^/\\\s\"'<>|]+)*([/\\][^/\\\s\"'<>|]+)")
 _LONG = 40
 """Most characters of a path in a sentence."""

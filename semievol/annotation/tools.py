@@ -14,8 +14,8 @@ from semievol.records import Task
 
 @dataclass(frozen=True)
 class Tool:
-    """name: for a person. files: a task's suggestions as files that the tool imports, by name. records: the name of the
-    one that holds the records. recognises: whether an object is a record of the tool's export. returned: such a
+    """name: for a person. files: a task's suggestions as files that the tool imports, by name. records: name of
+    the file with the records. recognises: whether an object is a record of the tool's export. returned: such a
     record."""
 
     name: str

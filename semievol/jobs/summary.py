@@ -1,4 +1,4 @@
-"""The results of a run as one plain dict, for `run --json` and the project cards."""
+"""The results of a run as one plain dict, for the command line's `--json`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
 """The forms in which tools and data sets keep their records, unfolded to plain columns.
 
-Each module knows one form: its `unfold` returns the table with columns `question`, `answer` or `earlier turns` added,
-or None where the table is something else. The original columns stay. Knows nothing of files, mappings or tasks.
+A module for each form: `label_studio`, `argilla`, `prodigy` and `doccano` (tools for labeling), `qualtrics` (surveys),
+`squad`, `alpaca` and `conversations`. Its `unfold` returns the table with columns `question`, `answer` or `earlier
+turns` added, or None where the table is something else. Other columns stay; those that held only the form's structure
+do not. In any table `lists` unwraps lists of one element, and `passages` writes nested passages as text. `unfolding`
+has what the forms share, `turns` what those with earlier turns do. Knows nothing of files, mappings or tasks.
 """
 
 from __future__ import annotations

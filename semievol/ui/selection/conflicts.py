@@ -1,8 +1,8 @@
 """Conflicts: somebody else decided differently on a record that was decided here. Shown until it is read.
 
-Both are told, whoever's decision counts: who overrules when the decision is made, who is overruled when the page learns
-of it, or on coming back: the browser keeps up to where its visitor has seen each project's history, and the marks of
-its sessions, so that also who does not sign is known again. Somebody else is whoever decided in another window.
+Both sides are told. Who overrules is told at once; who is overruled, on the next poll or visit. The browser keeps how
+far it has read each project's history and which tabs decided, so unsigned reviewers are told too. Somebody else is
+whoever decided in another tab.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Deciding on many candidates at once: the filter and the preview, and the threads that save and take back decisions.
 
-It asks first. Each decision is stored in one transaction, and one undo, at the same place, takes it all back.
+It asks first. All decisions of one click are stored in one transaction, and one undo, at the same place, takes them
+all back.
 """
 
 from __future__ import annotations

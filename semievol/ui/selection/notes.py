@@ -1,6 +1,6 @@
 """A note on the record under review: kept while it is typed, and stored with the decision that follows.
 
-So a note is not lost where the next record is shown by mistake, and typing one decides nothing.
+Opening another record does not lose the note; typing one decides nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a visitor's browser keeps for the next session, not the workspace.
 
-It is the name that signs decisions, the marks of sessions that decided something, and up to where the history of each
+It is the name that signs decisions, the names of the tabs that decided something, and up to where the history of each
 project has been seen.
 
 So two people with two browsers cannot sign with each other's name, a new session of the same browser starts with the
