@@ -22,7 +22,7 @@ from semievol import installed, terminal
 from semievol.errors import UserError
 from semievol.export import FORMS, backup, export, restoring
 from semievol.export.files import table as write_table
-from semievol.importing import told
+from semievol.importing import import_report
 from semievol.importing.readers.overrides import QUOTES, per_file
 from semievol.jobs import external_review, intake, launch, models
 from semievol.jobs.summary import summary
@@ -195,8 +195,8 @@ def _import(store: Store, chosen: argparse.Namespace) -> _Outcome:
         project, imported = intake.import_files(store, chosen.name, files, make_imported, bars.show, read_as)
     if chosen.rejected is not None:
         write_table(chosen.rejected, [{"split": split, **asdict(r)} for split, r in imported.rejected()])
-    lines = [f'Project "{project.name}" ({imported.task.kind}).', *told.sentences(imported)]
-    return 0, {"project": project.name, "id": project.id} | told.as_dict(imported), "\n".join(lines)
+    lines = [f'Project "{project.name}" ({imported.task.kind}).', *import_report.sentences(imported)]
+    return 0, {"project": project.name, "id": project.id} | import_report.as_dict(imported), "\n".join(lines)
 
 
 def _restored(store: Store, chosen: argparse.Namespace) -> _Outcome:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from semievol.annotation.tools import TOOLS
 from semievol.errors import UserError
-from semievol.export import adapter, answers, archive, files, report, review, tables
+from semievol.export import adapter, annotation_export, answers, archive, files, report, tables
 from semievol.progress import Watch, unwatched
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -71,7 +71,7 @@ def export(
         return written
     if what in TOOLS:
         chosen = round_with(store, project, round_id, results.has_candidates, "candidates")
-        return review.write(store, chosen, TOOLS[what], out, left_out if left_out is not None else [])
+        return annotation_export.write(store, chosen, TOOLS[what], out, left_out if left_out is not None else [])
     if what in answers.FORMS:
         has = selections.selections if what == "answers" else results.has_candidates
         wanted = "a frozen selection" if what == "answers" else "candidates"

@@ -17,7 +17,7 @@ from semievol import wording
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing
 from semievol.export.caveats import caveats
-from semievol.method import earned_weights, readers
+from semievol.method import demonstration_readers, earned_weights
 from semievol.method.comparison import ARMS, ahead, outcome, paired
 from semievol.palette import LIGHT
 from semievol.records import Task
@@ -133,7 +133,8 @@ def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | N
         "<h2>Propagation: answers to the unlabeled records</h2>",
         f"<p>Model {_e(_shown_model(round_.config.model))}, preset {_e(round_.config.preset)}: every unlabeled record "
         f"was answered by {wording.plural(len(settings.collaborators), 'collaborator')} ("
-        f"{_e(', '.join(one.name for one in settings.collaborators))}). {_e(readers.sentence(settings))}</p>",
+        f"{_e(', '.join(one.name for one in settings.collaborators))}). "
+        f"{_e(demonstration_readers.sentence(settings))}</p>",
         *([f"<p>{_e(earned_weights.sentence(weights))}</p>"] if weights else []),
     ]
     if frame.empty:

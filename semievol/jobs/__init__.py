@@ -2,7 +2,7 @@
 
 `launch` starts, stops and finds runs; `worker` carries them out; `planning` decides which records a run gets.
 `inference_client` asks a model at once, through `inference_server`. `intake` imports files, `models` describes the
-models on this machine, `reading` counts the tokens that a run will read, `estimate` estimates its memory and pace from
-them, `duration` its time, `summary` gives its results, `environment` starts processes that compute. `sample_archive`
-makes the bundled sample's archive.
+models on this machine, `token_counts` counts the tokens that a run will read, `estimate` estimates its memory and pace
+from them, `duration` its time, `summary` gives its results, `environment` starts processes that compute.
+`sample_archive` makes the bundled sample's archive.
 """

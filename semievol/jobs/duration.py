@@ -20,7 +20,7 @@ from semievol import config as settings
 from semievol.config import Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.importing.splits import holds_out
-from semievol.jobs.reading import Reading, read
+from semievol.jobs.token_counts import Reading, read
 from semievol.method import earned_weights
 from semievol.records import CROSS_FIT, Record, Task
 from semievol.store.data import records, versions

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from semievol.config import Config
 from semievol.engines.models import footprint, tokenizer
-from semievol.jobs import reading
+from semievol.jobs import token_counts
 from semievol.store.data import records
 from semievol.store.database import Store
 from semievol.store.results import outcomes
@@ -61,5 +61,5 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
     if folder is None:
         return None
     shape = footprint.Shape.of(folder)
-    largest = reading.read(store, version_id, config, folder, shape.context).largest
+    largest = token_counts.read(store, version_id, config, folder, shape.context).largest
     return footprint.peak(shape, config, *largest, config.precision == "auto" and footprint.processor_has_bf16())

@@ -15,7 +15,7 @@ from semievol.engines.models.files import read_json
 from semievol.engines.models.resolve import is_folder, look_up
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
-from semievol.jobs import duration, reading
+from semievol.jobs import duration, token_counts
 from semievol.jobs.planning import check_model
 from semievol.store import settings as stored
 from semievol.store.data.projects import list_projects, update_project
@@ -194,10 +194,10 @@ def _licence(folder: Path) -> str | None:
 def _memory(shape: footprint.Shape) -> float:
     config = settings.load("studio")
     bf16 = config.precision == "auto" and footprint.processor_has_bf16()
-    return footprint.peak(shape, config, *reading.assumed(config, TOKENS).largest, bf16)
+    return footprint.peak(shape, config, *token_counts.assumed(config, TOKENS).largest, bf16)
 
 
 def _seconds(shape: footprint.Shape) -> float:
     config = settings.load("studio")
-    work = duration.operations(shape, config, duration.Amount(_LABELED, _POOL, 0), reading.assumed(config, TOKENS))
+    work = duration.operations(shape, config, duration.Amount(_LABELED, _POOL, 0), token_counts.assumed(config, TOKENS))
     return sum(work.values()) * duration.by_processor(config)

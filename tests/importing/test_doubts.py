@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from semievol.errors import UserError
-from semievol.importing import told
+from semievol.importing import import_report
 from semievol.importing.build import Imported
 from semievol.importing.checks import Correction
 from semievol.importing.mapping import Mapping
@@ -221,14 +221,14 @@ def test_other_numbers_of_a_parquet_file_stay_numbers(features: object) -> None:
 
 def test_what_was_understood_is_told() -> None:
     found = of(text=TEXTS, label=[*"xyz"] * 8)
-    as_dict = told.as_dict(found)
+    as_dict = import_report.as_dict(found)
     assert {split: part["mapping"] for split, part in as_dict["splits"].items()} == {
         "labeled": {"question": "text", "answer": "label"},
         "unlabeled": {"question": "text"},
     }
     turns = [{"role": "user", "content": f"{TEXTS[0]}\nAnswer with one of: x, y, z."}]
     assert as_dict["record"] == {"split": "labeled", "row": 2, "turns": turns, "answer": "x"}
-    lines = "\n".join(told.sentences(found))
+    lines = "\n".join(import_report.sentences(found))
     assert "labeled columns: question=text, answer=label" in lines
     assert f"[user] {TEXTS[0]}\n      Answer with one of: x, y, z.\n    [answer] x" in lines
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from semievol.config import load
 from semievol.engines.models.footprint import Shape
 from semievol.jobs.duration import Amount, operations
-from semievol.jobs.reading import assumed
+from semievol.jobs.token_counts import assumed
 
 SHAPE = Shape(parameters=100_000_000, hidden=512, intermediate=2048, layers=8, context=2048)
 AMOUNT = Amount(labeled=200, pool=1_000, test=300)

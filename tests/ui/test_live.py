@@ -14,7 +14,7 @@ from semievol.store.runs.journal import StoreJournal
 from semievol.store.runs.progress import StageProgress
 from semievol.store.runs.rounds import open_round
 from semievol.store.runs.runs import Run
-from semievol.ui.shell import live, pace, session, state
+from semievol.ui.shell import live, session, state, time_left
 from tests.ui import made
 
 
@@ -125,7 +125,7 @@ def test_what_is_added_to_a_stage_that_was_done_is_seen(store: Store) -> None:
         journal.progress("cross_fit", round(10 * share), 10)
         seen = live.snapshot(store, 1)
         found = next(one for one in seen.stages if one.stage == "cross_fit")
-        assert (found.status, pace.share(found)) == ("done" if share == 1 else "running", share)
+        assert (found.status, time_left.share(found)) == ("done" if share == 1 else "running", share)
         assert len({one.stage for one in seen.stages}) == 8
         if share < 1:
             assert live.sentence(seen).startswith("Checking on labeled records · 3 of 10")
@@ -208,25 +208,25 @@ def test_the_signature_moves_with_stages_and_not_with_steps(store: Store) -> Non
 
 def test_who_comes_late_is_told_the_time_left_by_the_pace_so_far() -> None:
     progress = StageProgress("respond", "running", 25, 100, time.time() - 10, None)
-    assert pace.seconds_left(progress) == pytest.approx(30, abs=1)
-    assert pace.share(progress) == 0.25
-    assert pace.seconds_left(StageProgress("respond", "running", 0, 100, time.time(), None)) is None
+    assert time_left.seconds_left(progress) == pytest.approx(30, abs=1)
+    assert time_left.share(progress) == 0.25
+    assert time_left.seconds_left(StageProgress("respond", "running", 0, 100, time.time(), None)) is None
 
 
 def test_time_left_follows_the_pace_seen_and_not_the_loading_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session.st, "session_state", {})
     for seconds, done, left in ((100, 1, None), (100.5, 2, None), (110, 11, 89), (120, 41, 29.5)):
-        monkeypatch.setattr(pace.time, "time", lambda now=seconds: 1000.0 + now)
-        found = pace.seconds_left(StageProgress("tune", "running", done, 100, 1000.0, None))
+        monkeypatch.setattr(time_left.time, "time", lambda now=seconds: 1000.0 + now)
+        found = time_left.seconds_left(StageProgress("tune", "running", done, 100, 1000.0, None))
         assert found == (None if left is None else pytest.approx(left, abs=0.01)), f"{done} done after {seconds} s"
 
 
 def test_what_a_resumed_stage_finds_done_is_no_part_of_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session.st, "session_state", {})
     for seconds, done, left in ((302, 60, None), (305, 61, None), (310, 65, 43.75), (320, 71, 43.5)):
-        monkeypatch.setattr(pace.time, "time", lambda now=seconds: 1000.0 + now)
+        monkeypatch.setattr(time_left.time, "time", lambda now=seconds: 1000.0 + now)
         before = (60, 300.0)  # done in 300 seconds of an attempt that was cut short
-        found = pace.seconds_left(StageProgress("respond", "running", done, 100, 1000.0, None, *before))
+        found = time_left.seconds_left(StageProgress("respond", "running", done, 100, 1000.0, None, *before))
         assert found == (None if left is None else pytest.approx(left, abs=0.01)), f"{done} done after {seconds} s"
 
 
@@ -239,4 +239,4 @@ def test_the_time_of_the_whole_run_counts_the_stages_that_wait() -> None:
         StageProgress("tune", "waiting", 50, 100, 1.0, 2.0, 50, 1.0),
         StageProgress("evaluate", "skipped", 0, 0, None, None),
     ]
-    assert pace.seconds_until(working, expected) == pytest.approx(100 + 20 + 30)
+    assert time_left.seconds_until(working, expected) == pytest.approx(100 + 20 + 30)

@@ -7,7 +7,7 @@ from typing import Any
 from semievol.records import Candidate, Message, Record, Response, Task
 from semievol.store.results.results import RecordView
 from semievol.ui.selection import card
-from semievol.ui.shell import behind, record
+from semievol.ui.shell import disputed_source, record
 from semievol.ui.shell.paint import Node
 
 TASK = Task("classification", ("road", "water"))
@@ -34,7 +34,9 @@ def test_the_card_under_review_tells_which_digit_chooses_which_answer() -> None:
     line: dict[Hashable, Any] = {"agreed": True, "justified": False, "answer_nll": 0.1}
     for said in ([], [replace(SAID, answer="b", probabilities=(0.05,) * 10 + (0.5,))]):
         view = replace(view, responses=said)
-        drawn = card.nodes(task, view, line, "b", True, "answer_nll", behind._spreads(task, view, "judge", None))
+        drawn = card.nodes(
+            task, view, line, "b", True, "answer_nll", disputed_source._spreads(task, view, "judge", None)
+        )
         digits = [
             (x["k"][0]["x"], x["k"][1]["x"]) for x in walked(drawn) if x.get("c") == "name" and len(x.get("k", ())) == 2
         ]
@@ -63,7 +65,7 @@ def test_every_option_stands_once_with_its_digit_and_its_bars() -> None:
             [["10.0 %", "20.0 %"], ["70.0 %", "20.0 %"], ["20.0 %", "60.0 %"]],
         ),
     ):
-        found = behind._spreads(task, view, "judge", None)
+        found = disputed_source._spreads(task, view, "judge", None)
         drawn = walked(card.nodes(task, view, line, "B", True, "answer_nll", found))
         words = [one["x"] for one in drawn if "x" in one]
         assert all(words.count(option) == 1 for option in options)
@@ -83,14 +85,17 @@ def test_an_answer_that_nobody_gave_stands_beside_the_bars_it_comes_from() -> No
     judge = replace(SAID, collaborator="judge", answer="road", text="road", probabilities=(0.9, 0.1))
     candidate = Candidate("r", "road", False, {"answer_nll": 0.1}, True, "exact")
     view = RecordView(ASKED, [], said, judge, candidate, None, None, 0)
-    found = behind._spreads(TASK, view, "everyone", None)
+    found = disputed_source._spreads(TASK, view, "everyone", None)
     assert [(whose, round(spread["road"], 3)) for whose, spread in found] == [
         ("Collaborators, averaged", 0.3),
         ("Judge", 0.9),
         ("Averaged with the judge", 0.5),
     ]
-    assert [whose for whose, _ in behind._spreads(TASK, view, "judge", None)] == ["Collaborators, averaged", "Judge"]
-    weighed = behind._spreads(TASK, view, "everyone", {"one": 3.0, "two": 1.0})
+    assert [whose for whose, _ in disputed_source._spreads(TASK, view, "judge", None)] == [
+        "Collaborators, averaged",
+        "Judge",
+    ]
+    weighed = disputed_source._spreads(TASK, view, "everyone", {"one": 3.0, "two": 1.0})
     assert [round(spread["road"], 3) for _, spread in weighed] == [0.25, 0.9, 0.467]
     line: dict[Hashable, Any] = {"agreed": False, "justified": True, "answer_nll": 0.1}
     words = [str(one.get("x")) for one in walked(card.nodes(TASK, view, line, "road", True, "answer_nll", found))]

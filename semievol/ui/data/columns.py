@@ -10,8 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from semievol.errors import UserError
+from semievol.importing.earlier_mapping import mapping_again
 from semievol.importing.mapping import Mapping as Columns
-from semievol.importing.remembered import mapping_again
 from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task

@@ -16,8 +16,8 @@ import streamlit as st
 from semievol.errors import UserError
 from semievol.importing.build import Imported, check_tables
 from semievol.importing.doubts import shared_instruction
+from semievol.importing.earlier_mapping import count_from
 from semievol.importing.mapping import Mapping as Columns
-from semievol.importing.remembered import count_from
 from semievol.importing.suggestions import align
 from semievol.importing.table import Table
 from semievol.jobs import intake

@@ -12,7 +12,7 @@ import streamlit as st
 from semievol import charts
 from semievol.errors import UserError
 from semievol.jobs import inference_client, planning
-from semievol.method import readers
+from semievol.method import demonstration_readers
 from semievol.records import Demonstration, Record, Task
 from semievol.store.results import results
 from semievol.ui.demonstrations import picker
@@ -28,7 +28,7 @@ def shown(here: Place, task: Task, question: Record) -> None:
         "Its demonstrations",
         "The most similar labeled records, with shared words marked. In a prompt the most similar one comes last.",
     )
-    parts.note(f"{readers.sentence(config.propagation)} “Ask” shows what a model says with them.")
+    parts.note(f"{demonstration_readers.sentence(config.propagation)} “Ask” shows what a model says with them.")
     found = _found(here, question, config.propagation.k)
     if found is None:
         parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")

@@ -16,7 +16,7 @@ from semievol.store.data import records
 from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell import behind, formats, paint, parts, record, state, tables
+from semievol.ui.shell import disputed_source, formats, paint, parts, record, state, tables
 from semievol.ui.shell.paint import group, labelled, node
 from semievol.ui.shell.state import Place
 
@@ -111,7 +111,7 @@ def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str 
     shown = frame.assign(
         answer=_named(here, frame),
         decision=frame["decision"].map(formats.DECISION_WORDS),
-        agreed=np.where(frame["agreed"], "agreed", np.where(frame["given"], "disputed", behind.UNGIVEN)),
+        agreed=np.where(frame["agreed"], "agreed", np.where(frame["given"], "disputed", disputed_source.UNGIVEN)),
         **{measure: [formats.confidence(measure, value) for value in frame[measure]]},
     )
     names = {
@@ -163,7 +163,11 @@ def record_in_full(here: Place, record_id: str) -> None:
             ]
             paint.draw(
                 node("rule"),
-                labelled("Candidate", behind.chip(task, view, words), node("num", behind.settled_by(task, view))),
+                labelled(
+                    "Candidate",
+                    disputed_source.chip(task, view, words),
+                    node("num", disputed_source.settled_by(task, view)),
+                ),
                 group("row gap", *numbers),
                 key=f"c_{record_id}",
             )
@@ -180,10 +184,10 @@ def record_in_full(here: Place, record_id: str) -> None:
             counts = _SETTLED[settings.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
-            _, _, *pooled = behind.spreads(here, view)
+            _, _, *pooled = disputed_source.spreads(here, view)
             if pooled:
                 parts.heading("Averaged with the judge", "From these probabilities the confidence is computed.")
-                paint.draw(*behind.bars(task, view, pooled), key=f"p_{record_id}")
+                paint.draw(*disputed_source.bars(task, view, pooled), key=f"p_{record_id}")
             given = [response.text for response in view.responses]
             turns = render(
                 task,

@@ -8,7 +8,7 @@ from typing import Any
 from semievol.records import Record, Task
 from semievol.store.results.results import RecordView
 from semievol.task.answers import LETTERS, allowed_answers
-from semievol.ui.shell import behind, formats, record
+from semievol.ui.shell import disputed_source, formats, record
 from semievol.ui.shell.paint import Node, group, labelled, node
 
 LONGEST_NAME = 40
@@ -22,7 +22,7 @@ def nodes(
     answer: str | None,
     kept: bool,
     measure: str,
-    spreads: behind.Spreads,
+    spreads: disputed_source.Spreads,
 ) -> list[Node]:
     """The card as nodes: the question and its candidate, beside what speaks for it and against it.
 
@@ -33,7 +33,11 @@ def nodes(
     # Options are long: each stands here once, with its key and its bars.
     named = answer or "no answer" if options else record.named_answer(task, view.record, answer)
     asked = [
-        labelled("Candidate", behind.chip(task, view, named), node("num", behind.settled_by(task, view), tag="span")),
+        labelled(
+            "Candidate",
+            disputed_source.chip(task, view, named),
+            node("num", disputed_source.settled_by(task, view), tag="span"),
+        ),
         *record.question(task, view.record, answer, options=False),
         *([_options(view.record, answer, spreads)] if options else _answers(task, view, spreads)),
     ]
@@ -41,16 +45,16 @@ def nodes(
     return [group("sides", group("side", *asked), group("side", *grounds))]
 
 
-def _answers(task: Task, view: RecordView, spreads: behind.Spreads) -> list[Node]:
+def _answers(task: Task, view: RecordView, spreads: disputed_source.Spreads) -> list[Node]:
     """The allowed answers with the digits that choose them, and how likely each is found."""
     if spreads:
-        return behind.bars(task, view, spreads, keys=True)
+        return disputed_source.bars(task, view, spreads, keys=True)
     allowed = allowed_answers(task, view.record)[: record.KEYS]
     digits = [record.keyed(task, view.record, one, place) for place, one in enumerate(allowed)]
     return [group("row gap", *digits)] if digits else []
 
 
-def _options(shown: Record, answer: str | None, spreads: behind.Spreads) -> Node:
+def _options(shown: Record, answer: str | None, spreads: disputed_source.Spreads) -> Node:
     """Every option in a line: the digit that chooses it, its letter, its text, and how likely each source finds it."""
     several = len(spreads) > 1
     cells: list[Node] = [node(""), *(node("whose", whose) for whose, _ in spreads)] if several else []

@@ -14,7 +14,7 @@ from semievol.store.decisions import decisions, history
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers, same
 from semievol.ui.selection import card, conflicts, desk, many, notes, signature, sweep
-from semievol.ui.shell import behind, formats, notices, parts, session, state
+from semievol.ui.shell import disputed_source, formats, notices, parts, session, state
 from semievol.ui.shell.state import Place
 
 KEYS = {
@@ -223,7 +223,7 @@ class Desk:
         view = results.record_view(self.here.store, self.round_id, record_id)
         place, answer = self._place(record_id), self._shown(record_id)
         line = self.pool.iloc[[place]].to_dict("records")[0]
-        spreads = behind.spreads(self.here, view)
+        spreads = disputed_source.spreads(self.here, view)
         nodes = card.nodes(self.task, view, line, answer, bool(self.kept[place]), self.measure, spreads)
         choices = len(allowed_answers(self.task, view.record))
         return {"id": record_id, "nodes": nodes, "choices": choices, "last": view.last_entry}

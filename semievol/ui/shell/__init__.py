@@ -2,8 +2,8 @@
 
 `session` (what a visitor keeps between reruns), `router` (pages and links), `sidebar`, `state` (current project and
 round), `policies` (the saved policy and one on trial), `gates` (what a page needs first), `parts` and `tables`
-(building blocks), `paint` and `record` (text from data, drawn safely), `behind` (where a disputed answer is from),
-`formats` (numbers as text), `notices` (messages after a rerun), `actions` (what buttons do), `archives` (whole projects
-as files), `steps` (what comes next), `live` (progress of a run), `asking` (a model, at once), `background` (work in a
-thread), `awake` (redraws a page after a restart of the dashboard, and in another theme).
+(building blocks), `paint` and `record` (text from data, drawn safely), `disputed_source` (where a disputed answer is
+from), `formats` (numbers as text), `notices` (messages after a rerun), `actions` (what buttons do), `archives` (whole
+projects as files), `steps` (what comes next), `live` (progress of a run), `asking` (a model, at once), `background`
+(work in a thread), `awake` (redraws a page after a restart of the dashboard, and in another theme).
 """

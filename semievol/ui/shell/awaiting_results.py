@@ -18,7 +18,7 @@ from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
 from semievol.store.schema import NOT_ENDED
-from semievol.ui.shell import formats, live, pace, parts, router, state, steps
+from semievol.ui.shell import formats, live, parts, router, state, steps, time_left
 from semievol.ui.shell.state import Place
 
 SHOWS: dict[str, tuple[str, Callable[[Store, int], bool]]] = {
@@ -117,7 +117,7 @@ def _coming(here: Place, seen: live.Snapshot, made_by: str) -> None:
     ahead = [formats.STAGE_WORDS[one.stage] for one in until if one.status == "waiting"]
     then = f" Then {formats.series(ahead)}." if ahead else ""
     expected = state.expected_seconds(here.store, seen.run) if seen.run.status == "running" else None
-    when = f" This page fills in {formats.about(pace.seconds_until(until, expected))}." if expected else ""
+    when = f" This page fills in {formats.about(time_left.seconds_until(until, expected))}." if expected else ""
     parts.note(f"{live.sentence(seen)}.{then}{when}")
 
 

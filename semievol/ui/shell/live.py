@@ -20,7 +20,7 @@ from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.rounds import get_round
 from semievol.store.runs.runs import Run, list_runs, queue
 from semievol.store.schema import ACTIVE
-from semievol.ui.shell import actions, formats, notices, pace, parts, state
+from semievol.ui.shell import actions, formats, notices, parts, state, time_left
 
 BEGINNING = {
     "warm_up": "preparing the examples",
@@ -116,7 +116,7 @@ def _one(stage: str, found: Sequence[StageProgress]) -> StageProgress:
 def _adds(progress: StageProgress) -> bool:
     """Whether a run is adding to a step that is done: cross-fitting with more folds."""
     adding = (progress.stage, progress.status) == (CROSS_FIT, "running") and progress.total > 0
-    return adding and pace.share(progress) < 1
+    return adding and time_left.share(progress) < 1
 
 
 def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) -> None:
@@ -130,7 +130,7 @@ def polled(name: str, round_id: int | None, draw: Callable[[Snapshot], None]) ->
                 st.rerun()
             draw(now)
 
-    st.fragment(body, run_every=pace.POLL_SECONDS if first.run else None, key=f"live_{name}")()
+    st.fragment(body, run_every=time_left.POLL_SECONDS if first.run else None, key=f"live_{name}")()
 
 
 def stepper(found: Sequence[StageProgress]) -> None:
@@ -141,18 +141,19 @@ def stepper(found: Sequence[StageProgress]) -> None:
         mark = TICKS.get(progress.status, "" if progress.status == "running" else number)
         colour = "" if progress.status in ("done", "failed") else " style='color:var(--sv-quiet)'"
         if progress.status == "running":
-            left = pace.seconds_left(progress)
-            how_far = formats.percent(pace.share(progress), 0) if progress.total else "under way"
+            left = time_left.seconds_left(progress)
+            how_far = formats.percent(time_left.share(progress), 0) if progress.total else "under way"
             when = how_far + (f" · {formats.duration(left)} left" if left else "")
         elif progress.status == "done" and progress.seconds is not None:
             when = formats.duration(progress.seconds)
-        elif progress.status == "waiting" and pace.share(progress):
-            when = f"{formats.percent(pace.share(progress), 0)} done"
+        elif progress.status == "waiting" and time_left.share(progress):
+            when = f"{formats.percent(time_left.share(progress), 0)} done"
         else:
             when = "failed" if progress.status == "failed" else ""
         lines.append(
             f"<li class='sv-{progress.status}' aria-label='{formats.STAGE_WORDS[progress.stage]}: {progress.status}'>"
-            f"<span class='sv-dot' style='--share:{100 * pace.share(progress):.0f}'><span{colour}>{mark}</span></span>"
+            f"<span class='sv-dot' style='--share:{100 * time_left.share(progress):.0f}'>"
+            f"<span{colour}>{mark}</span></span>"
             f"<span>{formats.STAGE_WORDS[progress.stage]}</span><span class='sv-when'>{when}</span></li>"
         )
     parts.html(f"<ol class='sv-steps'>{''.join(lines)}</ol>")
@@ -164,7 +165,7 @@ def track(found: Sequence[StageProgress]) -> None:
     for progress in found:
         now = " class='sv-now'" if progress.status == "running" else ""
         name = formats.STAGE_WORDS[progress.stage]
-        bar = f"<div class='sv-bar'><div style='width:{100 * pace.share(progress):.1f}%'></div></div>"
+        bar = f"<div class='sv-bar'><div style='width:{100 * time_left.share(progress):.1f}%'></div></div>"
         cells.append(f"<div{now} title='{name}'>{bar}{name}</div>")
     parts.html(f"<div class='sv-track'>{''.join(cells)}</div>")
 
@@ -227,7 +228,7 @@ def _doing(snapshot: Snapshot) -> list[str]:
         words.append(f"{formats.count(running.done)} of {formats.count(running.total)}")
     else:
         words.append(BEGINNING[running.stage])
-    each_second, left = pace.pace(running), pace.seconds_left(running)
+    each_second, left = time_left.pace(running), time_left.seconds_left(running)
     if each_second is not None:
         words.append(f"{each_second:.1f} per second")
     if left is not None:
@@ -251,7 +252,7 @@ def _whole_left(snapshot: Snapshot) -> float | None:
     if run is None or run.status != "running" or all(one.status != "waiting" for one in snapshot.working):
         return None
     expected = state.expected_seconds(open_store(), run)
-    return None if expected is None else pace.seconds_until(snapshot.working, expected)
+    return None if expected is None else time_left.seconds_until(snapshot.working, expected)
 
 
 def whereabouts(store: Store, run: Run, round_id: int | None) -> str:

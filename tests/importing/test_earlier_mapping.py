@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from semievol.importing.earlier_mapping import count_from, mapping_again
 from semievol.importing.mapping import Mapping
 from semievol.importing.readers.read import read_table
-from semievol.importing.remembered import count_from, mapping_again
 from semievol.importing.table import Table
 from semievol.records import Split
 

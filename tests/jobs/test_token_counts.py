@@ -10,7 +10,7 @@ import pytest
 
 from semievol.config import Config, load
 from semievol.engines.models.resolve import STARTER_FOLDER
-from semievol.jobs import reading
+from semievol.jobs import token_counts
 from semievol.records import Record, Split, Task
 from semievol.store.data import projects, records, versions
 from semievol.store.database import Store, open_store
@@ -53,8 +53,8 @@ def version(store: Store, name: str, *more: Record, task: Task = TASK, pool: int
     return versions.store_version(store, project.id, [*stored, *more], {}, [], [], task)
 
 
-def counted(store: Store, version_id: int, *changes: str, context: int = CONTEXT) -> reading.Reading:
-    return reading.read(store, version_id, settings(*changes), STARTER_FOLDER, context)
+def counted(store: Store, version_id: int, *changes: str, context: int = CONTEXT) -> token_counts.Reading:
+    return token_counts.read(store, version_id, settings(*changes), STARTER_FOLDER, context)
 
 
 def settings(*changes: str) -> Config:
@@ -114,9 +114,9 @@ def test_few_records_of_a_large_split_are_looked_at_in_equal_steps(store: Store)
 def test_what_is_counted_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     known = version(store, "kept")
     first = counted(store, known)
-    monkeypatch.setattr(reading, "_Counting", None)
+    monkeypatch.setattr(token_counts, "_Counting", None)
     again = settings("tune.epochs=9", "cross_fit=2", "propagation.weighting=earned")  # which read nothing more
-    assert reading.read(open_store(store.home), known, again, STARTER_FOLDER, CONTEXT) is first
+    assert token_counts.read(open_store(store.home), known, again, STARTER_FOLDER, CONTEXT) is first
 
 
 def test_a_split_without_records_reads_nothing(store: Store) -> None:
@@ -128,6 +128,6 @@ def test_a_split_without_records_reads_nothing(store: Store) -> None:
 def test_without_a_tokenizer_file_three_bytes_count_as_a_token(store: Store, tmp_path: Path) -> None:
     shutil.copy(STARTER_FOLDER / "tokenizer_config.json", tmp_path)
     known = version(store, "bytes")
-    rough = reading.read(store, known, settings(), tmp_path, CONTEXT)
+    rough = token_counts.read(store, known, settings(), tmp_path, CONTEXT)
     assert rough.question == pytest.approx(sum(len(word) + 1 for word in WORDS) / len(WORDS) * 10 / 3, rel=0.1)
     assert rough.tune > rough.question

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semievol.config import load
-from semievol.method import readers
+from semievol.method import demonstration_readers
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ from semievol.method import readers
     ],
 )
 def test_it_is_said_who_reads_the_demonstrations(preset: str, settings: list[str], says: str) -> None:
-    assert readers.sentence(load(preset, assignments=settings).propagation).startswith(says)
+    assert demonstration_readers.sentence(load(preset, assignments=settings).propagation).startswith(says)
