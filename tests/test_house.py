@@ -1,6 +1,7 @@
 """The house rules, read from the code itself: floors, walls, style and types."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,14 @@ def test_the_dashboard_process_loads_no_machine_learning() -> None:
 def test_tools_find_nothing(command: list[str]) -> None:
     result = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+
+
+LISTED = [path for path in SOURCES if path.name == "__init__.py" and any(path.parent.glob("[!_]*.py"))]
+"""Packages that hold modules."""
+
+
+@pytest.mark.parametrize("path", LISTED, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
+def test_a_package_that_lists_its_modules_names_all_of_them(path: Path) -> None:
+    named = set(re.findall(r"`([a-z_]+)", ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""))
+    modules = {module.stem for module in path.parent.glob("[!_]*.py")}
+    assert not named & modules or modules <= named, f"not named: {sorted(modules - named)}"

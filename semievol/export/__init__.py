@@ -1,7 +1,10 @@
 """Exports: answers, candidates, a selection, training data, an adapter, a report, the whole project; backups of the
 workspace.
 
-Reads the store and loads no model.
+`answers`, `tables` and `annotation_export` make rows for people, for programs and for tools for annotation; `report`
+makes a page, with its `caveats` and `drawing`s; `adapter` a folder or zip archive. `archive` writes a project and
+`restoring` brings it in; `backup` does both with a workspace. `files` writes whole files, `sealed` zip files with a
+manifest. Reads the store and loads no model.
 """
 
 from __future__ import annotations
