@@ -83,7 +83,7 @@ def _without_instruction(tables: Tables[Split, Table], mapping: Mapping) -> Iter
 
 
 def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
-    """Columns of texts beside the question that no model reads."""
+    """Text columns that no role uses."""
     table = tables.get("labeled") or next(iter(tables.values()))
     found = left_out(table, mapping)
     if found:

@@ -138,8 +138,8 @@ def _are_texts(cells: list[str]) -> bool:
 
 
 def left_out(table: Table, mapping: Mapping) -> list[str]:
-    """Columns of texts that are named like a question, a passage or a model's output, that no role has, and whose text
-    is no part of the question or the answer."""
+    """Text columns that no role uses, although they are named like a question, a passage or a model's output; not those
+    whose text is part of the question or the answer."""
     if mapping.question not in table.columns:
         return []
     known = [mapping.question, *(c for c in (mapping.context, mapping.answer) if c in table.columns)]
