@@ -331,7 +331,7 @@ def _export(store: Store, chosen: argparse.Namespace) -> _Outcome:
     project = projects.find_project(store, chosen.project)
     notes: list[str] = []
     with terminal.Bars() as bars:
-        written = export(store, project, chosen.what, chosen.out, watch=bars.show, left_out=notes)
+        written = export(store, project, chosen.what, chosen.out, watch=bars.show, notes=notes)
     result = {"project": project.name, "what": chosen.what, "out": str(written)}
     return 0, result | ({"left_out": notes} if notes else {}), "\n".join([f"Written: {written}", *notes])
 

@@ -130,7 +130,7 @@ def test_training_data_in_the_form_of_sharegpt(world: World, tmp_path: Path) -> 
 def test_training_data_says_which_examples_were_too_long_to_be_trained_on(world: World, tmp_path: Path) -> None:
     assert "trained_on" not in lines(world.export("training", tmp_path / "before.jsonl"))[0]
     StoreJournal(world.store, world.run).selection()  # the run tunes on it
-    checkpoints.seal(world.adapter(), {checkpoints.LEFT_OUT: ["l1", "u2"]})
+    checkpoints.seal(world.adapter(), {checkpoints.TOO_LONG: ["l1", "u2"]})
     rows = lines(world.export("training", tmp_path / "t.jsonl"))
     assert [row["record_id"] for row in rows if not row["trained_on"]] == ["l1", "u2"]
 

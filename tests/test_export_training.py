@@ -118,10 +118,10 @@ def test_the_export_knows_the_control_tokens_of_a_model_that_is_gone(model: Path
     gone = shutil.copytree(model, tmp_path / "gone")
     tuned = Tuned(tmp_path / "workspace", load("studio", None, [f"model={gone}", *QUICK]))
     shutil.rmtree(gone)
-    left_out: list[str] = []
-    export(tuned.store, tuned.project, "training", tmp_path / "a.jsonl", left_out=left_out)
+    notes: list[str] = []
+    export(tuned.store, tuned.project, "training", tmp_path / "a.jsonl", notes=notes)
     assert tuned.exported(tmp_path) == tuned.given
-    assert left_out == []
+    assert notes == []
 
 
 def test_where_no_run_noted_them_the_models_files_tell(model: Path) -> None:
@@ -131,8 +131,8 @@ def test_where_no_run_noted_them_the_models_files_tell(model: Path) -> None:
 
 
 def test_where_nothing_tells_the_export_says_so(tmp_path: Path) -> None:
-    world, left_out = World(tmp_path / "workspace"), list[str]()
-    world.export("training", tmp_path / "t.jsonl", left_out=left_out)
-    [said] = left_out
+    world, notes = World(tmp_path / "workspace"), list[str]()
+    world.export("training", tmp_path / "t.jsonl", notes=notes)
+    [said] = notes
     assert said.startswith("The control tokens of tiny are not known")
     assert said == tables.caveat(world.store, world.project, world.round, 1)

@@ -162,8 +162,8 @@ class LocalEngine:
         chat = self.base.chat
         rows, measured = chat.turns(examples), chat.turns(held_out)
         long = [] if len(rows) == len(examples) else [e for e in examples if not chat.fits(e.messages, (e.answer,), 0)]
-        left_out = [example.record_id for example in long]
-        return loop.train(self.base, rows, measured, setup, fingerprint, metric, progress, stopping, left_out=left_out)
+        too_long = [example.record_id for example in long]
+        return loop.train(self.base, rows, measured, setup, fingerprint, metric, progress, stopping, too_long=too_long)
 
     def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
         """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""

@@ -45,7 +45,7 @@ def export(
     run_id: int | None = None,
     form: str | None = None,
     watch: Watch = unwatched,
-    left_out: list[str] | None = None,
+    notes: list[str] | None = None,
 ) -> Path:
     """Writes one of `FORMS` to `out` and returns the path; nothing half-written is ever left there.
 
@@ -55,7 +55,7 @@ def export(
     round_id, run_id: without them the newest that has something to export; `adapter.choose` says which adapter that is,
     and so do the README and the manifest beside it.
     form: of training data: chat, alpaca or sharegpt; without it taken from the name (`train.alpaca.json`), else chat.
-    watch: called with the progress of an archive. left_out: gets sentences about what an archive or the records for a
+    watch: called with the progress of an archive. notes: gets sentences about what an archive or the records for a
     tool leave out, and about control tokens that are left in training data.
     """
     if what not in FORMS:
@@ -70,11 +70,11 @@ def export(
         return adapter.write(adapter.choose(store, project, round_id, run_id), out)
     if what == "archive":
         written, missing = archive.write(store, project, out, watch=watch)
-        (left_out if left_out is not None else []).extend(missing)
+        (notes if notes is not None else []).extend(missing)
         return written
     if what in TOOLS:
         chosen = round_with(store, project, round_id, results.has_candidates, "candidates")
-        return annotation_export.write(store, chosen, TOOLS[what], out, left_out if left_out is not None else [])
+        return annotation_export.write(store, chosen, TOOLS[what], out, notes if notes is not None else [])
     if what in answers.FORMS:
         has = selections.selections if what == "answers" else results.has_candidates
         wanted = "a frozen selection" if what == "answers" else "candidates"
@@ -89,8 +89,8 @@ def export(
     number = selections.selections(store, chosen.id)[-1]["number"]
     if what == "selection":
         return files.table(out, tables.selection(store, project, chosen, number))
-    if left_out is not None and (sentence := tables.caveat(store, project, chosen, number)):
-        left_out.append(sentence)
+    if notes is not None and (sentence := tables.caveat(store, project, chosen, number)):
+        notes.append(sentence)
     form = form or next((part[1:] for part in out.suffixes if part[1:] in tables.FORMS), "chat")
     return files.table(out, tables.training(store, project, chosen, number, form))
 

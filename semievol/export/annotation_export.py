@@ -22,28 +22,28 @@ from semievol.store.results import results
 from semievol.store.runs.rounds import Round
 
 
-def write(store: Store, round_: Round, tool: Tool, out: Path, left_out: list[str]) -> Path:
+def write(store: Store, round_: Round, tool: Tool, out: Path, notes: list[str]) -> Path:
     """Writes what the tool imports to `out`: a new folder, a .zip of it, or one file with the records alone.
 
-    left_out: gets sentences about what is not in it.
+    notes: gets sentences about what is not in it.
     """
     ending = Path(tool.records).suffix
     alone = out.suffix.lower() == ending
     if not alone and out.suffix.lower() in files.TABLES:
         cure = f"Name a folder, a .zip, or a {ending} file for the records alone."
         raise UserError(f'{tool.name} imports no "{out.suffix}".', str(out), cure)
-    found = suggestions(store, round_, left_out)
+    found = suggestions(store, round_, notes)
     made = tool.files(task_of(store, round_.version_id), found)
     if not alone:
         return files.folder(out, list(made.items()))
     others = ", ".join(name for name in made if name != tool.records)
-    left_out.append(f"The file holds the records alone. Export to a folder or a .zip to get {others}, too.")
+    notes.append(f"The file holds the records alone. Export to a folder or a .zip to get {others}, too.")
     with files.whole(out) as path:
         path.write_bytes(made[tool.records])
     return out
 
 
-def suggestions(store: Store, round_: Round, left_out: list[str]) -> list[Suggestion]:
+def suggestions(store: Store, round_: Round, notes: list[str]) -> list[Suggestion]:
     """The round's candidates as annotators get them. What a decision asserts is suggested in the candidate's place.
 
     Records of an open random review are left out: who sees a suggestion elsewhere does not answer blind.
@@ -52,7 +52,7 @@ def suggestions(store: Store, round_: Round, left_out: list[str]) -> list[Sugges
     pool = results.candidate_frame(store, round_.id)
     by_id = pool[~pool.index.isin(hidden)].to_dict("index")
     if hidden:
-        left_out.append(f"Records left out, as an open random review asks about them: {len(pool) - len(by_id):,}.")
+        notes.append(f"Records left out, as an open random review asks about them: {len(pool) - len(by_id):,}.")
     records = load_records(store, round_.version_id, "unlabeled")
     return [_suggestion(record, by_id[record.id]) for record in records if record.id in by_id]
 

@@ -57,7 +57,7 @@ def write(
         export_rows.project_rows(store, project.id, adapters.number) as rows,
     ):
         tables = _write_rows(sealing, rows, watch)
-        _write_uploads(sealing, store, project, adapters.left_out)
+        _write_uploads(sealing, store, project, adapters.notes)
         _write_adapters(sealing, adapters.folders, watch)
         for place, run_id in enumerate(rows.ids["runs"], start=1):
             if log := _log_end(projects.run_folder(store, project.id, run_id) / "log.txt"):
@@ -66,7 +66,7 @@ def write(
         counts = {"tables": tables, "adapters": len(adapters.folders)}
         here = {"kind": KIND, "format": FORMAT, "schema": migrations.newest(), "project": project.name}
         sealing.close(here | {"made": timestamp(), "packages": installed.versions(_PACKAGES)} | counts)
-    return out, adapters.left_out
+    return out, adapters.notes
 
 
 class _Adapters:
@@ -76,14 +76,14 @@ class _Adapters:
         self._store = store
         self._known: dict[str, int | None] = {}
         self.folders: list[Path] = []
-        self.left_out: list[str] = []
+        self.notes: list[str] = []
 
     def number(self, path: str) -> int | None:
         if path not in self._known:
             folder = self._store.located(path)
             wrong = checkpoints.fault(folder)
             if wrong:
-                self.left_out.append(f"An adapter is left out: {wrong}.")
+                self.notes.append(f"An adapter is left out: {wrong}.")
             else:
                 self.folders.append(folder)
             self._known[path] = None if wrong else len(self.folders)
@@ -105,14 +105,14 @@ def _write_rows(sealing: Sealing, project: export_rows.ProjectRows, watch: Watch
     return tables
 
 
-def _write_uploads(sealing: Sealing, store: Store, project: Project, left_out: list[str]) -> None:
+def _write_uploads(sealing: Sealing, store: Store, project: Project, notes: list[str]) -> None:
     """The original files that the dataset versions name."""
     named = {s["sha256"] for version in versions.versions(store, project.id) for s in version.sources if "sha256" in s}
     folder = projects.project_folder(store, project.id) / "uploads"
     for name in sorted(named):
         path = folder / name
         if not path.is_file() or path.is_symlink() or files.sha256(path) != name:
-            left_out.append("An original file is left out: it is missing or has changed since it was imported.")
+            notes.append("An original file is left out: it is missing or has changed since it was imported.")
             continue
         with sealing.member(f"uploads/{name}") as put:
             for piece in _pieces(path):

@@ -70,14 +70,14 @@ def training(store: Store, project: projects.Project, round_: Round, number: int
     if form not in FORMS:
         raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
     found, passports = pairs(store, project, round_, number), _passports(store, project, round_, number)
-    left_out = _left_out(store, _runs(store, project, round_, number), number)
+    too_long = _too_long(store, _runs(store, project, round_, number), number)
     talks = any(record.earlier for record, _ in found)
     gold: Row = {"origin": "gold", "project": project.name, "round": round_.place, "selection": number}
     return [
         FORMS[form](example)
         | _about(record, talks)  # columns from here on are read by the Studio's own import; other trainers ignore them
         | {"answer": example.answer, "origin": example.origin}
-        | ({"trained_on": record.id not in left_out} if left_out else {})
+        | ({"trained_on": record.id not in too_long} if too_long else {})
         | {"passport": passports.get(record.id, gold | {"content_hash": record.content_hash})}
         for record, example in found
     ]
@@ -154,12 +154,12 @@ def _runs(store: Store, project: projects.Project, round_: Round, number: int) -
     return sorted((r for r in runs.list_runs(store, project.id) if r.round_id == round_.id), key=other)
 
 
-def _left_out(store: Store, found: Sequence[runs.Run], number: int) -> frozenset[str]:
+def _too_long(store: Store, found: Sequence[runs.Run], number: int) -> frozenset[str]:
     """Ids of records that the newest run that tuned on the selection could not train on, as its adapter notes them."""
     tuned = (outcomes.run_adapter(store, run.id) for run in found if run.selection_used == number)
     adapter = next(filter(None, tuned), None)
     try:
-        return frozenset(checkpoints.about(Path(adapter)).get(checkpoints.LEFT_OUT, ()) if adapter else ())
+        return frozenset(checkpoints.about(Path(adapter)).get(checkpoints.TOO_LONG, ()) if adapter else ())
     except (OSError, ValueError):
         return frozenset()  # the adapter was deleted
 

@@ -18,7 +18,7 @@ from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping
 from semievol.importing.numbers import in_parentheses, numbers, unit_of
-from semievol.importing.suggestions import answer_candidates, left_out
+from semievol.importing.suggestions import answer_candidates, unused_columns
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
@@ -39,7 +39,7 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
     yield from _of_files(tables)
     yield from _differing_instructions(tables)
     yield from _without_instruction(tables, mapping)
-    yield from _left_out(tables, mapping)
+    yield from _unused_columns(tables, mapping)
     yield from _nested(tables, mapping)
     yield from _guessed(tables, mapping)
     yield from _second_header(tables, mapping)
@@ -82,10 +82,10 @@ def _without_instruction(tables: Tables[Split, Table], mapping: Mapping) -> Iter
             yield _doubt("no_instruction", {split: len(table)}, what, remedy, _first(split, table, mapping.question))
 
 
-def _left_out(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+def _unused_columns(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     """Text columns that no role uses."""
     table = tables.get("labeled") or next(iter(tables.values()))
-    found = left_out(table, mapping)
+    found = unused_columns(table, mapping)
     if found:
         named = ", ".join(f'"{column}"' for column in found)
         what = f"Columns of texts that no model reads: {named}."

@@ -137,7 +137,7 @@ def _are_texts(cells: list[str]) -> bool:
     return bool(some) and sum(len(cell[:200].split()) for cell in some) >= _TEXT * len(some) and not _few_values(cells)
 
 
-def left_out(table: Table, mapping: Mapping) -> list[str]:
+def unused_columns(table: Table, mapping: Mapping) -> list[str]:
     """Text columns that no role uses, although they are named like a question, a passage or a model's output; not those
     whose text is part of the question or the answer."""
     if mapping.question not in table.columns:

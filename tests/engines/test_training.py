@@ -84,7 +84,7 @@ def test_an_example_beyond_the_context_is_left_out_whole_and_noted_with_the_adap
     long = type(long)("long", (*long.messages[:1], type(long.messages[0])("user", "leaks " * 1100)), "waste", "gold")
     assert len(engine.base.chat.turns([long, *examples(2)])) == 2
     folder, _ = train(engine, training(tmp_path, minimum_steps=1, epochs=0.1), taught=[long, *examples(2)])
-    assert checkpoints.about(folder)[checkpoints.LEFT_OUT] == ["long"]
+    assert checkpoints.about(folder)[checkpoints.TOO_LONG] == ["long"]
 
 
 def test_every_pass_shows_every_example_once_in_batches_of_like_length():

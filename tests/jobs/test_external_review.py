@@ -96,7 +96,7 @@ def test_entries_that_are_no_records_of_the_tool_are_counted(world: World, tmp_p
 
 def test_the_records_alone_or_all_in_one_archive(world: World, tmp_path: Path) -> None:
     notes: list[str] = []
-    alone = world.export("label_studio", tmp_path / "tasks.json", left_out=notes)
+    alone = world.export("label_studio", tmp_path / "tasks.json", notes=notes)
     assert [task["data"]["question"] for task in json.loads(alone.read_bytes())] == list(NASTY)
     assert "labeling_config.xml" in notes[0]
     packed = world.export("argilla", tmp_path / "review.zip")
@@ -110,7 +110,7 @@ def test_a_decision_is_suggested_and_an_open_random_review_keeps_its_records(wor
     reviews.begin(world.store, world.round.id, Policy(), ["u3"], "fixed", 1)
     decisions.decide(world.store, world.project.id, world.round.id, "u5", "reject", "road")
     notes: list[str] = []
-    out = world.export("prodigy", tmp_path / "tasks.jsonl", left_out=notes)
+    out = world.export("prodigy", tmp_path / "tasks.jsonl", notes=notes)
     suggested = {one["record_id"]: (one["accept"], one["meta"]) for one in map(json.loads, out.open())}
     assert suggested["u0"] == (["road"], {"score": 1.0})
     assert suggested["u1"] == (["water"], {}), "what a person said has no score"

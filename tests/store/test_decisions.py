@@ -195,9 +195,9 @@ def test_unsigned_decisions_are_told_apart_by_what_their_keys_begin_with(full: W
     assert decisions.of_session(*about, ("two",)) == {entry.id for entry in bulk}
     assert decisions.of_session(*about, ("oneX",)) == decisions.of_session(*about, ()) == set()
     assert decision_history.contradicted(*about, 0, "", ("one%_",)) == [(mine, bulk[0])]
-    assert decision_history.undo(*about, key="three-1", marks=("three",)) is None
+    assert decision_history.undo(*about, key="three-1", key_prefixes=("three",)) is None
     assert decision_history.newest(*about, "", ("two",)) == bulk[-1].id
-    decision_history.undo(*about, key="two-2", marks=("two",))
+    decision_history.undo(*about, key="two-2", key_prefixes=("two",))
     assert decided(full, "u1") == ("accept", "road")
     assert decision_history.since(*about, 0, not_by=("one%_", "two")) == []  # the undo of many is its own, too
 

@@ -21,7 +21,7 @@ ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
 FINGERPRINT = "lesson"
 """The marker's key for the fingerprint of a training. Checkpoints of every version have it, so its name is kept."""
-LEFT_OUT = "left_out"
+TOO_LONG = "left_out"
 """The marker's key for ids of records that were too long to be trained on."""
 _STAGING = ".partial-"
 _log = logging.getLogger(__name__)

@@ -47,14 +47,14 @@ def train(
     progress: Callable[[int, int], None],
     stopping: Callable[[], bool],
     budget: int = 2048,
-    left_out: Sequence[str] = (),
+    too_long: Sequence[str] = (),
 ) -> str:
     """Folder of the finished adapter, `setup.folder`/adapter.
 
     Continues from the newest complete checkpoint with this fingerprint, or starts anew. Every checkpoint can be used as
     an adapter.
     rows: tokenised examples. held_out: those whose loss is measured only. fingerprint: of everything that the adapter
-    depends on. left_out: ids of records that are too long for the model; they are noted with the adapter.
+    depends on. too_long: ids of records that are too long for the model; they are noted with the adapter.
     metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
     held_out_loss every 20 steps. When `stopping()` is true, saves a checkpoint and raises Stopped.
     """
@@ -84,7 +84,7 @@ def train(
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
             raise Stopped(f"training stopped after step {trainer.state.global_step}")
         about = {checkpoints.FINGERPRINT: fingerprint, "step": trainer.state.global_step}
-        about |= {checkpoints.LEFT_OUT: list(left_out)} if left_out else {}
+        about |= {checkpoints.TOO_LONG: list(too_long)} if too_long else {}
         finished = setup.folder / checkpoints.ADAPTER
         if first:
             with checkpoints.written_whole(finished, about) as folder:

@@ -1,7 +1,7 @@
-"""Prodigy's exports: every task with the annotator's verdict `accept`, `reject` or `ignore` in the field "answer".
+"""Prodigy's exports: every task with the annotation `accept`, `reject` or `ignore` in the field "answer".
 
-The answer is the label, or the option that was chosen, of accepted tasks; of several verdicts on one text the one given
-most often. Rejected and ignored ones have none. Tasks that mark passages of a text are rejected.
+The answer is the label, or the option that was chosen, of accepted tasks; of several annotations on one text the one
+given most often. Rejected and ignored ones have none. Tasks that mark passages of a text are rejected.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from semievol.importing.forms.unfolding import (
 )
 from semievol.importing.table import Limits, Table
 
-_MARKS = {"_input_hash", "_task_hash", "_view_id", "_timestamp", "_session_id", "_annotator_id"}
-_VERDICTS = ("accept", "reject", "ignore")
+_BOOKKEEPING = {"_input_hash", "_task_hash", "_view_id", "_timestamp", "_session_id", "_annotator_id"}
+_ANNOTATIONS = ("accept", "reject", "ignore")
 _VERDICT, _INPUT = "verdict", "_input_hash"
 _STRUCTURE = {"options", "accept", "config", "spans", "tokens"}
 _REJECTED = "Tasks that the annotator rejected or ignored, and that have no answer"
 
 
 def unfold(table: Table, limits: Limits) -> Table | None:
-    """The table with the label as `answer`, and the annotator's verdict under another name; None where it is no export
+    """The table with the label as `answer`, and the annotation under another name; None where it is no export
     of Prodigy."""
     if not _judged(table):
         return None
@@ -40,7 +40,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         nonlocal joined
         answers = accepted.pop(cells.get(_INPUT) or str(number), None)
         if answers is None:
-            joined += 1  # another verdict on a text that was read
+            joined += 1  # another annotation on a text that was read
             return
         bad = next((one for one in answers if isinstance(one, Unreadable)), None)
         if bad is not None:
@@ -89,10 +89,10 @@ def _answer(cells: dict[str, str | None], texts: dict[str, str]) -> str | None:
 
 
 def _judged(table: Table) -> bool:
-    """Whether "answer" holds verdicts, beside the marks that Prodigy gives its tasks."""
-    if ANSWER not in table.columns or not _MARKS & set(table.columns):
+    """Whether "answer" holds annotations, beside the bookkeeping fields that Prodigy gives its tasks."""
+    if ANSWER not in table.columns or not _BOOKKEEPING & set(table.columns):
         return False
-    return all(verdict in _VERDICTS for verdict in table.counts(ANSWER) if verdict)
+    return all(one in _ANNOTATIONS for one in table.counts(ANSWER) if one)
 
 
 def _by_number(table: Table) -> dict[str, str]:

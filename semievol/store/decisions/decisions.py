@@ -44,13 +44,13 @@ STANDS = (schema.decisions.c.action != "undo", ~was_undone(schema.decisions.c.id
 """SQL conditions: the entry is a decision, and was not taken back."""
 
 
-def made_by(marks: Sequence[str], *columns: Any) -> Any:
-    """SQL condition: a key in one of these columns begins with one of the marks.
+def made_by(key_prefixes: Sequence[str], *columns: Any) -> Any:
+    """SQL condition: a key in one of these columns begins with one of the prefixes.
 
-    A session begins all its keys with marks of its own. So decisions that nobody signed are told apart.
+    A session begins all its keys with prefixes of its own. So decisions that nobody signed are told apart.
     """
     keys = [func.coalesce(column, "") for column in columns]
-    return or_(false(), *(key.startswith(mark, autoescape=True) for key in keys for mark in marks if mark))
+    return or_(false(), *(key.startswith(prefix, autoescape=True) for key in keys for prefix in key_prefixes if prefix))
 
 
 def from_gold(store: Store, round_id: int) -> int:
@@ -224,10 +224,10 @@ def standing(store: Store, project_id: int) -> dict[str, list[Decision]]:
         return _standing_in(connection, project_id)
 
 
-def of_session(store: Store, project_id: int, marks: Sequence[str]) -> set[int]:
-    """Ids of all entries of the session with these marks."""
+def of_session(store: Store, project_id: int, key_prefixes: Sequence[str]) -> set[int]:
+    """Ids of all entries of the session with these prefixes of keys."""
     c = schema.decisions.c
-    query = select(c.id).where(c.project_id == project_id, made_by(marks, c.key, c.batch))
+    query = select(c.id).where(c.project_id == project_id, made_by(key_prefixes, c.key, c.batch))
     return {int(found) for (found,) in store.rows(query)}
 
 

@@ -77,7 +77,7 @@ def since(
 ) -> list[Decision]:
     """Every entry of the project after entry `after_id`, undone or not, oldest first; of one content if it is given.
 
-    not_by: leaves out those of the session with these marks (see `decisions.made_by`).
+    not_by: leaves out those of the session with these prefixes of keys (see `decisions.made_by`).
     """
     query = select(*COLUMNS).where(_d.project_id == project_id, _d.id > after_id).order_by(_d.id)
     query = query.where(~made_by(not_by, _d.key, _d.batch))
@@ -92,17 +92,17 @@ def last_entry(store: Store, project_id: int) -> int:
 
 
 def contradicted(
-    store: Store, project_id: int, after_id: int, reviewer: str, marks: Sequence[str], not_by: Sequence[str] = ()
+    store: Store, project_id: int, after_id: int, reviewer: str, key_prefixes: Sequence[str], not_by: Sequence[str] = ()
 ) -> list[tuple[Decision, Decision]]:
     """(own, other) for every entry of somebody else after `after_id` on a content that was decided here before.
 
     own: the newest decision on the content that is signed with the name `reviewer` or was made in the session with
-    these marks, that is older than the other entry, and that was not taken back here. A skip is no decision.
-    not_by: marks of other sessions that are not somebody else either.
+    these prefixes, that is older than the other entry, and that was not taken back here. A skip is no decision.
+    not_by: prefixes of other sessions that are not somebody else either.
     """
-    own = or_(made_by(marks, _d.key, _d.batch), and_(_d.reviewer == reviewer, _d.reviewer != ""))
+    own = or_(made_by(key_prefixes, _d.key, _d.batch), and_(_d.reviewer == reviewer, _d.reviewer != ""))
     mine = select(*COLUMNS).where(_d.project_id == project_id, own)
-    theirs = since(store, project_id, after_id, not_by=[*marks, *not_by])
+    theirs = since(store, project_id, after_id, not_by=[*key_prefixes, *not_by])
     ours: list[Decision] = []
     with store.read() as connection:
         for some in in_parts({entry.content_hash for entry in theirs}):
@@ -120,10 +120,10 @@ def contradicted(
     return found
 
 
-def newest(store: Store, project_id: int, reviewer: str, marks: Sequence[str] | None = None) -> int | None:
+def newest(store: Store, project_id: int, reviewer: str, key_prefixes: Sequence[str] | None = None) -> int | None:
     """Id of the decision that `undo` would take back (of a bulk decision the last one); None if there is none."""
     with store.read() as connection:
-        found = _newest(connection, project_id, reviewer, marks)
+        found = _newest(connection, project_id, reviewer, key_prefixes)
     return None if found is None else int(found.id)
 
 
@@ -137,12 +137,12 @@ def together(store: Store, project_id: int, decision_id: int) -> int:
 
 
 def undo(
-    store: Store, project_id: int, reviewer: str = "", key: str | None = None, marks: Sequence[str] | None = None
+    store: Store, project_id: int, reviewer: str = "", key: str | None = None, key_prefixes: Sequence[str] | None = None
 ) -> Decision | None:
     """Takes back the newest standing decision of this reviewer, a bulk decision as a whole; None if there is none.
 
-    marks: those of the session that asks (see `decisions.made_by`). Of decisions that nobody signed it takes back only
-    its own. None: everything that nobody signed.
+    key_prefixes: those of the session that asks (see `decisions.made_by`). Of decisions that nobody signed it takes
+    back only its own. None: everything that nobody signed.
 
     Returns the new entry `undo`; the decision stays in the history. The same `key` twice undoes once. Answers of a
     random review are left to `reviews.undo`, so that nobody reopens a question of a review by accident.
@@ -151,10 +151,10 @@ def undo(
         known = stored_under(connection, project_id, key)
         if known:
             return known[-1]
-        found = _newest(connection, project_id, reviewer, marks)
+        found = _newest(connection, project_id, reviewer, key_prefixes)
         if found is None:
             return None
-        return _take_back(connection, store, found, _own(project_id, reviewer, marks), reviewer, key)[-1]
+        return _take_back(connection, store, found, _own(project_id, reviewer, key_prefixes), reviewer, key)[-1]
 
 
 def take_back(
@@ -199,16 +199,16 @@ def restore(store: Store, project_id: int, decision_id: int, reviewer: str = "",
         )[0]
 
 
-def _newest(connection: Connection, project_id: int, reviewer: str, marks: Sequence[str] | None) -> Any:
+def _newest(connection: Connection, project_id: int, reviewer: str, key_prefixes: Sequence[str] | None) -> Any:
     """Id and batch of this reviewer's newest decision that stands."""
-    mine = select(_d.id, _d.batch).where(*_own(project_id, reviewer, marks))
+    mine = select(_d.id, _d.batch).where(*_own(project_id, reviewer, key_prefixes))
     return connection.execute(mine.order_by(_d.id.desc()).limit(1)).one_or_none()
 
 
-def _own(project_id: int, reviewer: str, marks: Sequence[str] | None) -> tuple[Any, ...]:
+def _own(project_id: int, reviewer: str, key_prefixes: Sequence[str] | None) -> tuple[Any, ...]:
     """SQL conditions: a standing decision of this reviewer that was not made in a random review."""
     in_review = select(schema.reviewed.c.id).where(schema.reviewed.c.decision_id == _d.id).exists()
-    unsigned = () if reviewer or marks is None else (made_by(marks, _d.key, _d.batch),)
+    unsigned = () if reviewer or key_prefixes is None else (made_by(key_prefixes, _d.key, _d.batch),)
     return (_d.project_id == project_id, _d.reviewer == reviewer, ~in_review, *STANDS, *unsigned)
 
 

@@ -96,14 +96,14 @@ def answer(
 
 
 def undo(
-    store: Store, review: Review, reviewer: str = "", key: str | None = None, marks: Sequence[str] | None = None
+    store: Store, review: Review, reviewer: str = "", key: str | None = None, key_prefixes: Sequence[str] | None = None
 ) -> bool:
     """Takes back this reviewer's newest answer of the review, so that its question is open again; False if there is
-    none. The same `key` twice takes one back. marks: as `history.undo`."""
+    none. The same `key` twice takes one back. key_prefixes: as `history.undo`."""
     columns = (_a.id, _a.decision_id, _a.record_key)
     newest = select(*columns).where(_a.review_id == review.id, _a.reviewer == reviewer, *_STANDING)
-    if marks is not None and not reviewer:
-        newest = newest.where(made_by(marks, _a.key))
+    if key_prefixes is not None and not reviewer:
+        newest = newest.where(made_by(key_prefixes, _a.key))
     with store.write() as connection:
         project_id = _project_id(connection, review.round_id)
         if key is not None and _known(connection, project_id, review.id, key):

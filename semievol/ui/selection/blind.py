@@ -217,7 +217,7 @@ def _buttons(here: Place, under_way: Review, question: Record, repeat: bool) -> 
 def _answer(here: Place, under_way: Review, slot: str, action: str, answer: str | None, key: str) -> None:
     which, _, record_id = slot.partition(" ")
     if action == "undo":
-        if not reviews.undo(here.store, under_way, state.reviewer(), key, desk.marks()):
+        if not reviews.undo(here.store, under_way, state.reviewer(), key, desk.key_prefixes()):
             st.toast("There is nothing to undo.", icon=":material/info:")
         return
     said = action

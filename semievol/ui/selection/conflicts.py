@@ -29,7 +29,7 @@ def compare(here: Place, made: Decision, seen: int) -> None:
     if made.action == "skip":
         return
     desk.kept().decided = True
-    since = history.since(here.store, here.project.id, seen, made.content_hash, not_by=desk.marks())
+    since = history.since(here.store, here.project.id, seen, made.content_hash, not_by=desk.key_prefixes())
     gone = {entry.undoes for entry in since}
     others = [entry for entry in since if entry.id not in gone and entry.action not in ("undo", "skip")]
     others = [entry for entry in others if not same_effect(here.task, entry, made)]
@@ -95,11 +95,11 @@ _Pairs = list[tuple[Decision, Decision]]
 
 def _meanwhile(here: Place, before: int) -> _Pairs:
     """(own, other) since the page was last compared: decisions of this session, and of earlier ones of this browser."""
-    marks, earlier = desk.marks(), desk.kept().earlier
+    own, earlier = desk.key_prefixes(), desk.kept().earlier
     about = (here.store, here.project.id, before)
     return [
-        *history.contradicted(*about, state.reviewer(), marks),
-        *(history.contradicted(*about, "", earlier, not_by=marks) if earlier else []),
+        *history.contradicted(*about, state.reviewer(), own),
+        *(history.contradicted(*about, "", earlier, not_by=own) if earlier else []),
     ]
 
 
@@ -111,8 +111,8 @@ def _while_away(here: Place) -> _Pairs:
         before = history.newest(store, project_id, name)
     if before is None:
         return []
-    marks = (*desk.marks(), *desk.kept().earlier)
-    found = history.contradicted(store, project_id, before, name, marks)
+    prefixes = (*desk.key_prefixes(), *desk.kept().earlier)
+    found = history.contradicted(store, project_id, before, name, prefixes)
     return [(own, entry) for own, entry in found if not name or entry.reviewer != name]
 
 

@@ -90,7 +90,7 @@ class Reviewing:
     """Random; makes the keys of this session's decisions differ from those of other browsers."""
     tab: str = ""  # the browser tab of the session, which a reload keeps; see tab.js
     decided: bool = False  # something was decided here
-    earlier: tuple[str, ...] = ()  # marks of earlier sessions of this browser
+    earlier: tuple[str, ...] = ()  # prefixes of the decision keys of earlier sessions of this browser
     seen: dict[int, int] = field(default_factory=dict)  # project -> its newest entry when all conflicts were read
     wanted: bool = False  # a record was opened on another page, so the review comes next
     continued: bool = False  # the open random review is wanted on another page
@@ -115,18 +115,18 @@ def was_stale() -> bool:
     return stale
 
 
-def marks() -> tuple[str, ...]:
-    """What the keys of this session's decisions begin with; those of the tab's earlier sessions, too.
+def key_prefixes() -> tuple[str, ...]:
+    """Prefixes of the decision keys of this tab (kept over a reload) and this session.
 
     By them the store tells decisions apart that nobody signed.
     """
-    return tuple(mark for mark in (kept().tab, kept().name) if mark)
+    return tuple(prefix for prefix in (kept().tab, kept().name) if prefix)
 
 
 def new_key() -> str:
     """What the key of a new decision begins with."""
     kept().decided = True
-    return marks()[0]
+    return key_prefixes()[0]
 
 
 def show_first(record_id: str) -> None:

@@ -137,7 +137,7 @@ class Desk:
         self.project_id, self.round_id = here.project.id, here.round.id
         self.task: Task = here.task
         self.kept = kept
-        self.mark = desk.marks()[0]
+        self.key_prefix = desk.key_prefixes()[0]
         self.revision = results.revision(here.store, self.round_id)
         self.written = results.written(here.store, self.round_id)
         self.left = 0  # number of records that are still to be decided in this order
@@ -186,7 +186,7 @@ class Desk:
     def _others(self) -> list[str]:
         """Ids of the records that somebody else has decided on and this reviewer has not."""
         me, store = state.reviewer(), self.here.store
-        unsigned = set() if me else decisions.of_session(store, self.project_id, desk.marks())
+        unsigned = set() if me else decisions.of_session(store, self.project_id, desk.key_prefixes())
         found: list[str] = []
         for entries in decisions.standing(store, self.project_id).values():
             said = [entry for entry in entries if entry.action != "skip"]
@@ -244,7 +244,7 @@ class Desk:
     def do(self, record_id: str | None, action: str) -> None:
         """Callback of a button. Its key holds the record and the revision, so that a double click counts once."""
         desk.mark_stale()
-        key = f"{self.mark}-{record_id}-{action}-{self.revision}"
+        key = f"{self.key_prefix}-{record_id}-{action}-{self.revision}"
         if action == "undo" and self._take_many_back(key):
             return
         self._apply(record_id, action, None, key)
@@ -301,7 +301,7 @@ class Desk:
 
         Only for the button. The key U must not be confirmed to the browser before everything is stored.
         """
-        newest = history.newest(self.here.store, self.project_id, state.reviewer(), desk.marks())
+        newest = history.newest(self.here.store, self.project_id, state.reviewer(), desk.key_prefixes())
         together = history.together(self.here.store, self.project_id, newest) if newest is not None else 0
         if newest is None or together <= many.MANY:
             return False
@@ -309,7 +309,7 @@ class Desk:
         return True
 
     def _undo(self, key: str) -> None:
-        undone = history.undo(self.here.store, self.project_id, state.reviewer(), key, desk.marks())
+        undone = history.undo(self.here.store, self.project_id, state.reviewer(), key, desk.key_prefixes())
         if undone is None:
             st.toast("There is nothing to undo.", icon=":material/info:")
             return
@@ -347,7 +347,7 @@ class Desk:
 
     def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
         with parts.errors_shown():
-            key = f"{self.mark}-{record_id}-{action}-{self.revision}"
+            key = f"{self.key_prefix}-{record_id}-{action}-{self.revision}"
             self._decide(record_id, action, answer, key, self.seen.get(record_id, 0), note)
             st.rerun()
 

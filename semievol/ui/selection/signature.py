@@ -18,8 +18,8 @@ from semievol.ui.selection import desk
 from semievol.ui.shell import session, state
 
 LONGEST = 80
-SESSIONS, MARK = 20, range(12, 41)
-"""How many marks of sessions are remembered, and how long one is."""
+SESSIONS, PREFIX_LENGTH = 20, range(12, 41)
+"""How many prefixes of earlier sessions are remembered, and how long one is."""
 _COMPONENT, _FIELD = "signature", "sign_name"
 
 _component = st.components.v2.component(
@@ -34,8 +34,8 @@ def keep() -> None:
     """Has it kept in the browser, or read from there. Call it before anything that may be signed."""
     kept = desk.kept()
     with st.container(key="unseen_signature"):
-        marks = desk.marks() if kept.decided else ()
-        data = {"name": session.shell().reviewer, "session": kept.name, "marks": marks, "seen": kept.seen}
+        prefixes = desk.key_prefixes() if kept.decided else ()
+        data = {"name": session.shell().reviewer, "session": kept.name, "marks": prefixes, "seen": kept.seen}
         _component(data=data, key=_COMPONENT, on_kept_change=_restore)
 
 
@@ -45,9 +45,9 @@ def _restore() -> None:
         return
     if session.shell().reviewer is None and sent.get("name") is not None:
         session.shell().reviewer = _clean(sent["name"])
-    kept, own = desk.kept(), desk.marks()
-    marks = [mark for mark in _listed(sent.get("marks")) if isinstance(mark, str) and len(mark) in MARK]
-    kept.earlier = tuple(mark for mark in marks[:SESSIONS] if mark not in own)
+    kept, own = desk.kept(), desk.key_prefixes()
+    prefixes = [one for one in _listed(sent.get("marks")) if isinstance(one, str) and len(one) in PREFIX_LENGTH]
+    kept.earlier = tuple(one for one in prefixes[:SESSIONS] if one not in own)
     seen = sent.get("seen") if isinstance(sent.get("seen"), dict) else {}
     kept.seen = {int(project): entry for project, entry in seen.items() if project.isdecimal() and type(entry) is int}
     kept.round.compared = None  # compared anew, with what the browser knows
