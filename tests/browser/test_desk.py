@@ -41,6 +41,7 @@ def test_a_browser_keeps_its_reviewers_name(dashboard: Dashboard, visitor: Visit
     expect(other.get_by_text("Signed as Bob")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Signed as Ada")).to_be_visible()
+    expect(page.locator(".sv-review")).to_have_attribute("data-ready", "yes")
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_text("1 decision saved")).to_be_visible()
     assert history.history(store, project.id)["reviewer"].tolist() == ["Ada"]
