@@ -96,3 +96,13 @@ def test_a_new_session_takes_the_browsers_name(
     shell().reviewer = known
     signature._restore()
     assert shell().reviewer == signed
+
+
+@pytest.mark.parametrize(("asked", "signed"), [(False, "Ada"), (True, "")])
+def test_an_empty_field_takes_a_name_away_only_where_a_name_is_asked_for(
+    session: dict[str, Any], asked: bool, signed: str
+) -> None:
+    shell().reviewer, desk.kept().signing = "Ada", asked
+    session[signature._FIELD] = ""
+    signature._sign_where_asked()
+    assert shell().reviewer == signed

@@ -9,6 +9,7 @@ name of the last one, and who comes back is told what others decided differently
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ from semievol.ui.shell import session, state
 LONGEST = 80
 SESSIONS, PREFIX_LENGTH = 20, range(12, 41)
 """How many prefixes of earlier sessions are remembered, and how long one is."""
-_COMPONENT, _FIELD = "signature", "sign_name"
+_COMPONENT, _FIELD, _ALWAYS_SHOWN = "signature", "sign_name", "own_name"
 
 _component = st.components.v2.component(
     "semievol_signature",
@@ -53,16 +54,20 @@ def _restore() -> None:
     kept.round.compared = None  # compared anew, with what the browser knows
 
 
-def field(label_visibility: Literal["visible", "collapsed"] = "visible") -> None:
+def field() -> None:
     """The field for the name; decisions made after it was typed are signed with it."""
-    if st.session_state.get(_FIELD) != state.reviewer():  # else it would replace what the visitor is typing
-        st.session_state[_FIELD] = state.reviewer()
+    _field(_ALWAYS_SHOWN, "visible", lambda: _sign(_ALWAYS_SHOWN))
+
+
+def _field(key: str, label_visibility: Literal["visible", "collapsed"], on_change: Callable[[], None]) -> None:
+    if st.session_state.get(key) != state.reviewer():  # else it would replace what the visitor is typing
+        st.session_state[key] = state.reviewer()
     st.text_input(
         "Your name",
-        key=_FIELD,
+        key=key,
         max_chars=LONGEST,
         placeholder="Your name",
-        on_change=_sign,
+        on_change=on_change,
         label_visibility=label_visibility,
     )
 
@@ -75,7 +80,7 @@ def signed() -> None:
             st.button("Change", key="sign_change", type="tertiary", on_click=_open, args=(True,))
         else:
             st.text("Not signed. Your name:" if not state.reviewer() else "Sign as")
-            field("collapsed")
+            _field(_FIELD, "collapsed", _sign_where_asked)
             if state.reviewer():
                 st.button("Keep", key="sign_keep", type="tertiary", on_click=_open, args=(False,))
 
@@ -84,8 +89,15 @@ def _open(signing: bool) -> None:
     desk.kept().signing = signing
 
 
-def _sign() -> None:
-    session.shell().reviewer = _clean(st.session_state[_FIELD])
+def _sign_where_asked() -> None:
+    # While the browser's name arrives, the empty field is still on the screen, and its emptiness is reported as a
+    # change. It counts only where a name is asked for.
+    if not state.reviewer() or desk.kept().signing:
+        _sign(_FIELD)
+
+
+def _sign(field: str) -> None:
+    session.shell().reviewer = _clean(st.session_state[field])
     _open(False)
     desk.mark_stale()  # the whole page must be drawn, as the browser gets the name from there
 
