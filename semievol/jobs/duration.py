@@ -1,8 +1,8 @@
 """Estimates how long the stages of a run take, before it is started.
 
-The operations follow from the model's size and the tokens that it reads (`jobs.reading`). Their pace is that of the
-newest runs of the same model in this workspace; before there are any, that of products of matrices on this machine's
-processor, which is rough.
+The operations follow from the model's size and the tokens that it reads (`jobs.token_counts`). Their pace is that of
+the newest runs of the same model in this workspace; before there are any, that of products of matrices on this
+machine's processor, which is rough.
 """
 
 from __future__ import annotations

@@ -61,10 +61,11 @@ def test_no_table_is_cut_off_and_cards_end_together_on_a_small_screen(dashboard:
         assert box["width"] > 0.7 * width
     root = visitor.page.evaluate("() => parseFloat(getComputedStyle(document.documentElement).fontSize)")
     assert root >= 19
-    for kind, letters in LETTERS.items():  # what has letters of its own grows with the page
-        sizes = [float(size) for size in visitor.page.evaluate(letters)]
-        assert sizes, kind
-        assert min(sizes) > 0.8 * root, kind
+    for letters in LETTERS.values():  # what has letters of its own grows with the page
+        grown = (
+            f"least => {{ const sizes = ({letters})().map(Number); return sizes.length && Math.min(...sizes) > least }}"
+        )
+        visitor.page.wait_for_function(grown, arg=0.8 * root)
 
 
 def test_a_ticked_row_is_shown_and_does_not_hold_the_page(dashboard: Dashboard, visitor: Visitor) -> None:

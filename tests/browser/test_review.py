@@ -234,6 +234,7 @@ def test_an_idle_page_tells_who_is_overruled_without_a_name(
     expect(page.get_by_text("The other decision counts now.")).to_be_visible()
     page.get_by_role("button", name="Understood").click()
     expect(page.get_by_text("The other decision counts now.")).to_be_hidden()
+    page.wait_for_function("JSON.parse(localStorage.getItem('semievol-visits') ?? '{}').marks?.length > 0")
     page.close()  # and is told on coming back what happened in the meantime
     shown = other.locator(".sv-review").get_attribute("data-record")
     other.keyboard.press("u")

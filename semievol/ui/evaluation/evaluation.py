@@ -21,7 +21,7 @@ from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs.runs import Run
 from semievol.task.answers import LETTERS, class_name
-from semievol.ui.evaluation import win
+from semievol.ui.evaluation import headline
 from semievol.ui.shell import (
     actions,
     asking,
@@ -82,7 +82,7 @@ def nothing_judged(here: Place) -> None:
 def summary(evaluation: dict[str, Any], caveats: Sequence[str] = (), later_round: bool = False) -> None:
     """The result in a sentence; the accuracy of every model and baseline with its 95 % Wilson interval, the paired
     test, and the caveats."""
-    win.lead(evaluation, later_round)
+    headline.lead(evaluation, later_round)
     parts.heading(
         "Accuracy on the test set",
         f"{formats.count(evaluation.get('n'))} records; intervals with 95 % confidence (Wilson). Beside the models "

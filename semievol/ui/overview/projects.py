@@ -14,7 +14,7 @@ from semievol.store.data import records
 from semievol.store.data.projects import Project
 from semievol.store.results import outcomes
 from semievol.store.runs import progress, rounds, runs
-from semievol.ui.evaluation import win
+from semievol.ui.evaluation import headline
 from semievol.ui.shell import (
     archives,
     awaiting_results,
@@ -57,14 +57,14 @@ def open_project(here: Place) -> None:
             with st.container(key=f"project_name_{here.project.id}"):
                 st.text(here.project.name)
             if evaluation:
-                win.lead(evaluation, later_round)
+                headline.lead(evaluation, later_round)
             if not evaluation or step.name != "look":
                 parts.html(f"<p class='{'sv-note' if evaluation else 'sv-lead'}'>{step.sentence}</p>")
             _why_it_ended(step)
             _buttons(here, step)
         if run is not None and evaluation:
             with right:
-                win.chart(evaluation, later_round)
+                headline.chart(evaluation, later_round)
                 for sentence in caveats(here.store, here.round, run, evaluation):
                     parts.note(sentence)
         if earlier is not None:
@@ -79,8 +79,8 @@ def _earlier(here: Place, round_: rounds.Round) -> None:
     found = (outcomes.evaluation(here.store, run.id) for run in here.runs if run.round_id == round_.id)
     figures = next(one for one in found if one)
     parts.html(f"<div class='sv-kicker'>{escape(round_.named)}</div>")
-    win.lead(figures, round_.parent_id is not None, small=True)
-    win.chart(figures, round_.parent_id is not None)
+    headline.lead(figures, round_.parent_id is not None, small=True)
+    headline.chart(figures, round_.parent_id is not None)
     awaiting_results.open_other(here, "evaluation")
 
 
@@ -168,8 +168,8 @@ def small_card(here: Place, project: Project) -> None:
         if judged is not None:
             run, evaluation = judged
             later_round = next(one.parent_id for one in opened if one.id == run.round_id) is not None
-            win.lead(evaluation, later_round, small=True)
-            win.chart(evaluation, later_round, small=True)
+            headline.lead(evaluation, later_round, small=True)
+            headline.chart(evaluation, later_round, small=True)
         numbers = [f"{formats.count(project.counts.get(s, 0))} {s}" for s in SHOWN_SPLITS]
         parts.note(" · ".join(numbers))
         if step.name == "follow" and step.run is not None:

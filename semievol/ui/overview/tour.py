@@ -12,7 +12,7 @@ import streamlit as st
 
 from semievol.jobs.sample_figures import Figures, figures
 from semievol.method import comparison
-from semievol.ui.evaluation import win
+from semievol.ui.evaluation import headline
 from semievol.ui.shell import formats, gates, parts
 
 RECORDS_A_DOT = 10
@@ -111,7 +111,7 @@ def _histogram(found: Figures) -> str:
 
 
 def _models(found: Figures) -> str:
-    return win.lines(found.evaluation, ["base", "warm_up", "evolved"])
+    return headline.lines(found.evaluation, ["base", "warm_up", "evolved"])
 
 
 def _figure(kind: str, words: str, body: str) -> str:

@@ -1,4 +1,4 @@
-"""What a disputed answer was taken from: the collaborators together, the judge, and the pool of all.
+"""What a disputed answer was taken from: the collaborators together, the judge, or the average over all.
 
 Beside each other these show where an answer comes from that no collaborator gave. Computes nothing itself; see
 `semievol.method.confidence`.
