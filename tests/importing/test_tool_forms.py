@@ -106,6 +106,8 @@ def test_rows_of_one_label_studio_task_are_one_record_and_a_question_with_one_an
     assert answers(table) == [("t 1", "good"), ("t 2", None), ("t 3", "bad")]
     assert doubts(table) == {"annotators_disagree": 1, "annotators_tied": 1, "several_questions": 3}
     assert any("joined with its first: 3" in note for note in table.notes)
+    other = read(*({"id": 1, "text": text, "mood": {"choices": ["good"]}, **about} for text in "abbcdefg"))
+    assert [text for text, _ in answers(other)] == [*"abcdefg"], "another project's task may have the same id"
 
 
 def test_rows_of_marked_passages_are_refused_by_name() -> None:

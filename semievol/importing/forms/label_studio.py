@@ -84,10 +84,10 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         ]
 
     new = written(table, added, read, limits, own, {"data", given, *_STRUCTURE})
-    shown = f'"{first}"' if first else "none yet"
+    chosen = f': the answer is what annotators chose for "{first}"' if first else ", in which nothing is annotated yet"
     if marked:
         new.notes.append(f"Passages that annotators marked are no answers, and were left out: {', '.join(marked)}.")
-    new.notes.append(f"The file is a Label Studio export: the answer is what annotators chose for {shown}.")
+    new.notes.append(f"The file is a Label Studio export{chosen}.")
     new.notes.append("Predictions of a model are no answers.")
     new.doubts.extend(annotators.doubts())
     new.doubts.extend(
@@ -155,16 +155,17 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
     column = next(iter(asked), None)
     if column is None:
         return _refused(table, marked[0], limits) if marked else None
-    by_task: dict[str, list[str]] = {}  # what the annotators of each task chose
-    task = "id" if "id" in table.columns else "annotation_id"
-    for number, (name, cell) in table.walk([task, column]):
+    # A task is its id and its data: files of several projects have the same ids.
+    task = ["id" if "id" in table.columns else "annotation_id", *(name for name in own if name not in asked)]
+    by_task: dict[tuple[str | None, ...], list[str]] = {}  # what the annotators of each task chose
+    for _, (cell, *named) in table.walk([column, *task]):
         choices = _chosen(cell or "")
         said = [cell] if choices is None else choices
-        by_task.setdefault(name or str(number), []).append("\0".join(text for text in said if text))
+        by_task.setdefault(tuple(named), []).append("\0".join(text for text in said if text))
     annotators = Annotators("Label Studio")
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
-        answers = by_task.pop(cells[task] or str(number), None)
+        answers = by_task.pop(tuple(cells[name] for name in task), None)
         if answers is None:
             return  # another annotation of a task that was read
         several = next((answer for answer in answers if "\0" in answer), None)
