@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from semievol import cli
-from semievol.cli import main
+from semievol.cli import main, running
 from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store
 from semievol.store.runs import rounds, runs
@@ -109,7 +108,7 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
     assert run["stages"]["respond"]["items_per_second"] > 0
     assert "right" in run["outcome"]
 
-    assert cli._as_text(run).splitlines()[1] == f"  {run['outcome']}", "what is printed leads with it"
+    assert running._as_text(run).splitlines()[1] == f"  {run['outcome']}", "what is printed leads with it"
     assert semievol(home, "status", "Line")["runs"][0]["status"] == "done"
     assert semievol(home, "status", str(run["run"]))["run"] == run["run"]
     out = tmp_path / "accepted.jsonl"

@@ -1,0 +1,52 @@
+"""The command line: what the pages do, without a browser.
+
+Every verb takes `--json`; the last line on standard output is then one JSON object. Exit codes: 0 fine, 1 the run
+failed, 2 the user's mistake, explained in one sentence on standard error.
+
+A module is a group of verbs with their options: `projects`, `running`, `exchange`, `workspace`. `arguments` holds what
+they share. A new verb is added in a module's `add`; a new module is added to `VERBS`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+
+from semievol import terminal
+from semievol.cli import exchange, projects, running, workspace
+from semievol.cli.arguments import parser
+from semievol.errors import UserError
+from semievol.store.database import open_store
+
+log = logging.getLogger("semievol")
+
+VERBS = (projects.add, running.add, exchange.add, workspace.add)
+"""The groups of verbs, as `--help` lists them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parses `arguments`, carries out the verb, returns the exit code."""
+    with redirect_stderr(terminal.OptionalStream(sys.stderr)):
+        return _carry_out(arguments)
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
+    try:
+        chosen = parser(VERBS).parse_args(arguments)
+        store = open_store(chosen.workspace)
+        code, result, words = chosen.verb(store, chosen)
+    except UserError as mistake:
+        print(f"semievol: {mistake}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("semievol: interrupted; what was not finished is not stored.", file=sys.stderr)
+        return 1
+    except Exception:
+        log.exception("something broke")
+        print("semievol: an unexpected error occurred; the details are above.", file=sys.stderr)
+        return 1
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False) if chosen.json else words
+    return terminal.write_result(text, int(code))

@@ -1,0 +1,150 @@
+"""Runs: `run`, `stop`, `status`, `compare`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from semievol import config as settings
+from semievol.cli.arguments import Outcome, Verb, identifier
+from semievol.errors import UserError
+from semievol.jobs import launch
+from semievol.jobs.summary import summary
+from semievol.records import STAGES
+from semievol.store.data import projects
+from semievol.store.database import Store
+from semievol.store.runs import claims, rounds, runs
+from semievol.store.schema import ACTIVE, NOT_ENDED
+
+
+def add(verb: Verb) -> None:
+    """The options of these verbs."""
+    option = verb("run", _run, "propagate, select, fine-tune, evaluate")
+    option("project", nargs="?", metavar="PROJECT")
+    option("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
+    option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
+    option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
+    option("--round", type=identifier, metavar="ID", help="work in this round")
+    option("--parent", type=identifier, metavar="ID", help="open a round that starts from the model of this one")
+    option("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")
+    option("--until", choices=STAGES, default="evaluate", help="last stage (it is run, too)")
+    option("--selection", type=identifier, metavar="N", help="number of the frozen selection to fine-tune on")
+    option("--resume", type=identifier, metavar="RUN", help="continue this stopped or failed run")
+    option = verb("stop", _stop, "stop a run at its next safe point; what is finished is kept")
+    option("run", type=identifier, metavar="RUN")
+    option = verb("status", _status, "list projects, or show the runs of a project, or one run")
+    option("subject", nargs="?", metavar="PROJECT | RUN")
+    option = verb("compare", _compare, "show the results of several runs")
+    option("runs", type=identifier, nargs="+", metavar="RUN")
+
+
+def _run(store: Store, chosen: argparse.Namespace) -> Outcome:
+    run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
+    run = launch.follow(store, run.id)
+    result = summary(store, run.id)
+    return 0 if run.status == "done" else 1, result, _as_text(result)
+
+
+def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
+    given = [chosen.project, chosen.preset, chosen.config, chosen.round, chosen.parent, chosen.selection]
+    if any(value is not None for value in given) or chosen.assignments:
+        raise UserError("A resumed run keeps its own settings.", "--resume", "Give the run's number alone.")
+    return launch.resume(store, chosen.resume)
+
+
+def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
+    if chosen.project is None:
+        raise UserError("No project was named.", "run", "Give a project, or --resume RUN.")
+    if STAGES.index(chosen.first) > STAGES.index(chosen.until):
+        raise UserError(f"--from {chosen.first} comes after --until {chosen.until}.", "run", "Swap them.")
+    if chosen.round is not None and chosen.parent is not None:
+        raise UserError("An existing round already has its parent.", "--parent", "Give --round or --parent.")
+    project = projects.find_project(store, chosen.project)
+    if chosen.round is None:
+        config = launch.project_config(project, chosen.preset, chosen.config, chosen.assignments)
+    else:
+        config = _in_round(store, chosen)
+    return launch.start(
+        store,
+        project,
+        config,
+        chosen.first,
+        chosen.until,
+        selection=chosen.selection,
+        round_id=chosen.round,
+        parent_id=chosen.parent,
+    )
+
+
+def _in_round(store: Store, chosen: argparse.Namespace) -> settings.Config:
+    """The round's own settings, overlaid by the options. Raises UserError where they would make another round."""
+    round_ = rounds.get_round(store, chosen.round)
+    if chosen.preset is None and chosen.config is None:
+        config = settings.overlaid(round_.config.model_dump(mode="json"), chosen.assignments)
+    else:
+        config = settings.load(chosen.preset or "studio", chosen.config, chosen.assignments)
+    for name in rounds.IDENTITY:
+        if getattr(config, name) != getattr(round_.config, name):
+            what = f"Round {round_.id} was propagated with another value of this setting."
+            raise UserError(what, name, "Leave --round out to open a round of its own, or leave the setting out.")
+    return config
+
+
+def _stop(store: Store, chosen: argparse.Namespace) -> Outcome:
+    claims.settle(store)  # a run whose worker died has ended
+    before = runs.get_run(store, chosen.run)
+    if before.status not in NOT_ENDED:
+        raise UserError(f"Run {before.id} is {before.status}.", "stop", "Only a queued or running run can be stopped.")
+    launch.stop(store, before.id)
+    after = runs.get_run(store, before.id)
+    done = "It stops at the next safe point; what is finished is kept." if after.status in ACTIVE else ""
+    result = {"run": after.id, "before": before.status, "status": after.status}
+    return 0, result, f"Run {after.id} is {after.status}. {done}".strip()
+
+
+def _status(store: Store, chosen: argparse.Namespace) -> Outcome:
+    launch.ensure_worker(store)
+    if chosen.subject is None:
+        listed = [{"project": p.name, "id": p.id, "counts": p.counts} for p in projects.list_projects(store)]
+        return 0, {"projects": listed}, "\n".join(f"{p['id']}: {p['project']}" for p in listed) or "No projects yet."
+    if chosen.subject.isdecimal() and int(chosen.subject) in [run.id for run in runs.list_runs(store)]:
+        run = runs.get_run(store, int(chosen.subject))  # a number is a run's if there is such a run, else a project's
+        result = summary(store, run.id)
+        return 0, result | {"pid": run.pid, "attempt": run.attempt}, _as_text(result)
+    project = projects.find_project(store, chosen.subject)
+    listed_runs = [
+        {"run": r.id, "round": r.round_id, "status": r.status, "first": r.first, "until": r.until, "pid": r.pid}
+        for r in runs.list_runs(store, project.id)
+    ]
+    found_rounds = [{"round": r.id, "number": r.number} for r in rounds.list_rounds(store, project.id)]
+    about = {"project": project.name, "id": project.id, "counts": project.counts}
+    words = [f"run {r['run']}: {r['status']} ({r['first']} to {r['until']})" for r in listed_runs]
+    return 0, about | {"rounds": found_rounds, "runs": listed_runs}, "\n".join(words) or "No runs yet."
+
+
+def _compare(store: Store, chosen: argparse.Namespace) -> Outcome:
+    found = [summary(store, run_id) for run_id in chosen.runs]
+    return 0, {"runs": found}, "\n".join(_as_text(one) for one in found)
+
+
+def _as_text(result: dict[str, Any]) -> str:
+    """A run's `summary` in lines."""
+    lines = [f'Run {result["run"]} of "{result["project"]}": {result["status"]} in {result["seconds"]} s.']
+    if result["outcome"]:
+        lines.append(f"  {result['outcome']}")
+    if result["candidates"] is not None:
+        lines.append(f"  {result['candidates']:,} candidates, {result['agreed']:,} agreed")
+    if result["weights"]:
+        lines.append("  weights: " + ", ".join(f"{name} {weight:.0%}" for name, weight in result["weights"].items()))
+    if result["accepted"] is not None:
+        lines.append(f"  {result['accepted']:,} accepted")
+    for arm, found in result["evaluate"].items():
+        if found is not None:
+            lines.append(f"  {arm}: {found['accuracy']:.1%} ({found['low']:.1%} to {found['high']:.1%})")
+    if result["ahead"]:
+        lines.append(f"  {result['ahead']}")
+    lines += [f"  {note}" for note in result["notes"]]
+    if result["error"]:
+        lines.append(f"  {result['error']['what']} {result['error']['remedy']}")
+    return "\n".join(lines)
