@@ -1,4 +1,4 @@
-"""What leaves a project and comes back: `export`, `decisions`."""
+"""What leaves a project and comes back: `export`, `decisions`; new records answered: `predict`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from semievol import terminal
 from semievol.cli.arguments import Outcome, Verb, identifier
 from semievol.export import FORMS, export
-from semievol.jobs import external_review
+from semievol.export.files import TABLES
+from semievol.jobs import external_review, predicting
 from semievol.store.data import projects
 from semievol.store.database import Store
 
@@ -27,6 +28,14 @@ def add(verb: Verb) -> None:
     option("--round", type=identifier, metavar="ID", help="the round that was reviewed (default: the newest)")
     option("--replace", action="store_true", help="also overrule decisions that were made here")
     option("--dry-run", action="store_true", help="only say what would be stored")
+    option = verb("predict", _predict, "answer the records of a file with a model of a project")
+    option("project", metavar="PROJECT")
+    option(
+        "--in", type=Path, required=True, dest="file", metavar="F", help="file with questions; answers are not needed"
+    )
+    option("--out", type=Path, required=True, metavar="F", help=f"a new file: {', '.join(TABLES)}")
+    option("--model", choices=tuple(predicting.MODELS), default="evolved", help="of the newest round that has it")
+    option("--demonstrations", action="store_true", help="show the most similar labeled records before each question")
 
 
 def _export(store: Store, chosen: argparse.Namespace) -> Outcome:
@@ -45,3 +54,18 @@ def _decisions(store: Store, chosen: argparse.Namespace) -> Outcome:
             store, project, chosen.file, chosen.by, chosen.round, chosen.replace, chosen.dry_run, bars.show
         )
     return 0, {"project": project.name} | result, "\n".join(lines)
+
+
+def _predict(store: Store, chosen: argparse.Namespace) -> Outcome:
+    project = projects.find_project(store, chosen.project)
+    with terminal.Bars() as bars:
+        result = predicting.predict(
+            store, project, chosen.file, chosen.out, chosen.model, chosen.demonstrations, bars.show
+        )
+    lines = [*result["notes"], f"Answered: {result['answered']:,} of {result['records']:,} records."]
+    if result["shortened"]:
+        lines.append(f"Shown fewer demonstrations, to fit the model: {result['shortened']:,}.")
+    lines += [f"  row {one['row']}: {one['reason']}" for one in result["not_answered"]]
+    if (more := result["records"] - result["answered"] - len(result["not_answered"])) > 0:
+        lines.append(f"  and {more:,} more; the column for notes says why.")
+    return 0, result, "\n".join([*lines, f"Written: {chosen.out}"])

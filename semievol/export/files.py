@@ -14,12 +14,14 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from semievol.engines.training.checkpoints import sync
 from semievol.errors import UserError
@@ -29,7 +31,8 @@ _FORMULA = re.compile(r"[=+\-@\t\r\0]")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _READ_AS_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 """What a workbook's readers take for an escape (ECMA-376 part 1, 22.9.2.19) without being one."""
-_LONGEST_XLSX_CELL = 32_767
+_LONGEST_XLSX_CELL, _MOST_XLSX_ROWS = 32_767, 1_048_576
+_BATCH = 5_000  # rows of a Parquet file that are in memory at once
 _MEASURED, _WIDEST = 50, 60
 """Rows by which the widths of a workbook's columns are set, and the widest column, in characters."""
 
@@ -37,11 +40,8 @@ _MEASURED, _WIDEST = 50, 60
 @contextmanager
 def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
     """A path next to `out` for a new file or folder, which is synced and renamed to `out` when the block succeeds."""
-    taken = out.exists() and not (out.is_dir() and not any(out.iterdir()))
-    if taken and not overwrite:
-        raise UserError(
-            "There is already a file or folder at this path.", str(out), "Choose another name or delete it first."
-        )
+    if not overwrite:
+        refuse_taken(out)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -65,20 +65,29 @@ def whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def refuse_taken(out: Path) -> None:
+    """Raises UserError if there is a file, or a folder with something in it, at this path."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(
+            "There is already a file or folder at this path.", str(out), "Choose another name or delete it first."
+        )
+
+
 def text(out: Path, content: str, endings: Sequence[str]) -> Path:
     """Writes a text file whose name must have one of these endings."""
-    _ending(out, endings)
+    fitting(out, endings)
     with whole(out) as path:
         path.write_text(content, encoding="utf-8", newline="")
     return out
 
 
-def table(out: Path, rows: Sequence[Row], for_people: bool = False) -> Path:
+def table(out: Path, rows: Iterable[Row], for_people: bool = False) -> Path:
     """Writes rows of equal keys in the format of the name's ending. Lists and dicts are JSON text in flat formats.
 
+    rows: gone through row by row, for Parquet twice, so that they need not all be in memory.
     for_people: CSV and TSV begin with a byte order mark, without which Excel takes UTF-8 for another encoding.
     """
-    ending = _ending(out, TABLES)
+    ending = fitting(out, TABLES)
     with whole(out) as path:
         _WRITERS[ending](path, rows)
         if for_people and ending in (".csv", ".tsv"):
@@ -94,7 +103,8 @@ def folder(out: Path, members: Sequence[tuple[str, Path | bytes]]) -> Path:
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, content in members:
                     if isinstance(content, Path):
-                        archive.write(content, f"{out.stem}/{name}")
+                        how = zipfile.ZIP_STORED if content.suffix == ".safetensors" else None  # it would not shrink
+                        archive.write(content, f"{out.stem}/{name}", how)
                     else:
                         archive.writestr(f"{out.stem}/{name}", content)
         else:
@@ -122,7 +132,8 @@ def sha256(content: Path | bytes) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _ending(out: Path, endings: Sequence[str]) -> str:
+def fitting(out: Path, endings: Sequence[str]) -> str:
+    """The name's ending, if it is one of these; else UserError."""
     ending = out.suffix.lower()
     if ending not in endings:
         raise UserError(f'This export has no format "{ending}".', str(out), f"End the name with {', '.join(endings)}.")
@@ -135,15 +146,23 @@ def _flat(value: Any) -> Any:
     return value
 
 
-def _write_csv(path: Path, rows: Sequence[Row], delimiter: str = ",") -> None:
+def _begun(rows: Iterable[Row], count: int = 1) -> tuple[list[Row], Iterator[Row]]:
+    """The first rows, and an iterator over all of them."""
+    left = iter(rows)
+    first = list(islice(left, count))
+    return first, chain(first, left)
+
+
+def _write_csv(path: Path, rows: Iterable[Row], delimiter: str = ",") -> None:
+    first, every = _begun(rows)
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter=delimiter)
-        writer.writerow([safe_cell(name) for name in _names(rows)])
-        for row in rows:
+        writer.writerow([safe_cell(name) for name in _names(first)])
+        for row in every:
             writer.writerow(["" if value is None else safe_cell(_flat(value)) for value in row.values()])
 
 
-def _write_jsonl(path: Path, rows: Sequence[Row]) -> None:
+def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         for row in rows:
             # U+2028 and the like end a line for some readers; escaped they are the same text.
@@ -151,33 +170,53 @@ def _write_jsonl(path: Path, rows: Sequence[Row]) -> None:
             stream.write(re.sub("[\x85\u2028\u2029]", lambda found: f"\\u{ord(found.group()):04x}", line) + "\n")
 
 
-def _write_json(path: Path, rows: Sequence[Row]) -> None:
-    path.write_text(json.dumps(list(rows), ensure_ascii=False, allow_nan=False, indent=1), encoding="utf-8")
+def _write_json(path: Path, rows: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        before = "[\n"
+        for row in rows:
+            stream.write(before + json.dumps(row, ensure_ascii=False, allow_nan=False, indent=1))
+            before = ",\n"
+        stream.write("[]" if before == "[\n" else "\n]")
 
 
-def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
-    frame = pd.DataFrame([{name: _flat(value) for name, value in row.items()} for row in rows], columns=_names(rows))
-    frame.to_parquet(path, index=False)
+def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+    def batches() -> Iterator[pa.Table]:
+        left = iter(rows)
+        while batch := list(islice(left, _BATCH)):
+            yield pa.Table.from_pylist([{name: _flat(value) for name, value in row.items()} for row in batch])
+
+    # A column may be empty in one batch and hold text or numbers in the next one.
+    schema = pa.unify_schemas([pa.schema([]), *(batch.schema for batch in batches())], promote_options="permissive")
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in batches():
+            writer.write_table(batch.cast(schema))
 
 
-def _write_xlsx(path: Path, rows: Sequence[Row]) -> None:
+def _write_xlsx(path: Path, rows: Iterable[Row]) -> None:
     import openpyxl  # here, as it loads slowly and few exports need it
     from openpyxl.utils import get_column_letter
 
+    first, every = _begun(rows, _MEASURED)
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("export")
     sheet.freeze_panes = "A2"  # the names stay in sight
-    for place, width in enumerate(_widths(rows), start=1):
+    for place, width in enumerate(_widths(first), start=1):
         sheet.column_dimensions[get_column_letter(place)].width = width
-    for values in [_names(rows), *(list(row.values()) for row in rows)]:
+    for line, values in enumerate(chain([_names(first)], (list(row.values()) for row in every)), start=1):
+        if line > _MOST_XLSX_ROWS:
+            raise UserError(
+                f"A workbook holds {_MOST_XLSX_ROWS:,} rows; there are more.",
+                "export",
+                "Export as CSV, JSONL or Parquet.",
+            )
         sheet.append([_xlsx_cell(sheet, _flat(value)) for value in values])
     with path.open("wb") as stream:
         book.save(stream)
 
 
-def _widths(rows: Sequence[Row]) -> list[int]:
+def _widths(first: Sequence[Row]) -> list[int]:
     """Widths of a workbook's columns, in characters: as wide as the first rows need, within limits."""
-    shown = [_names(rows), *(list(row.values()) for row in rows[:_MEASURED])]
+    shown = [_names(first), *(list(row.values()) for row in first)]
     lengths = ([len(str(_flat(cell))) for cell in cells if cell is not None] for cells in zip(*shown, strict=True))
     return [min(max(*found, 6) + 2, _WIDEST) for found in lengths]
 
@@ -204,7 +243,7 @@ def _names(rows: Sequence[Row]) -> list[str]:
     return list(rows[0]) if rows else []
 
 
-_WRITERS: dict[str, Callable[[Path, Sequence[Row]], None]] = {
+_WRITERS: dict[str, Callable[[Path, Iterable[Row]], None]] = {
     ".csv": _write_csv,
     ".tsv": lambda path, rows: _write_csv(path, rows, "\t"),
     ".jsonl": _write_jsonl,

@@ -113,14 +113,14 @@ def answer_chunk(
         return
     stop_if_asked(journal)
     replies = iter(engine.answer([ask for _, ask in asks if not ask.too_long]))
-    responses = [_response(plan, record, ask, _NOT_ASKED if ask.too_long else next(replies)) for record, ask in asks]
+    responses = [response_of(plan, record, ask, _NOT_ASKED if ask.too_long else next(replies)) for record, ask in asks]
     if stage == "evaluate":
         journal.save_predictions(responses[0].collaborator, responses)
     else:
         journal.save_responses(stage, responses)
 
 
-def _response(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:
+def response_of(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:
     """The response that a reply gives. Of scored answers the most probable is taken; above T = 0 one is drawn."""
     text = reply.text
     if ask.allowed and reply.probabilities and ask.temperature > 0:

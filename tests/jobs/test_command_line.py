@@ -19,6 +19,7 @@ import pytest
 from semievol.cli import main, running
 from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store
+from semievol.store.results import outcomes
 from semievol.store.runs import rounds, runs
 from tests.exported import World
 from tests.importing.files import xlsx_bytes
@@ -111,6 +112,14 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
     assert running._as_text(run).splitlines()[1] == f"  {run['outcome']}", "what is printed leads with it"
     assert semievol(home, "status", "Line")["runs"][0]["status"] == "done"
     assert semievol(home, "status", str(run["run"]))["run"] == run["run"]
+    answers = tmp_path / "answers.csv"
+    told = semievol(home, "predict", "Line", "--in", str(files["test"]), "--out", str(answers))
+    assert (told["answered"], told["round"]) == (9, 1)
+    evaluated = outcomes.predictions(open_store(home), run["run"]).query("model == 'evolved'")
+    by_question = dict(zip(evaluated["question"], evaluated["answer"], strict=True))
+    with answers.open(encoding="utf-8", newline="") as stream:
+        assert {row["message"]: row["answer"] for row in csv.DictReader(stream)} == by_question, "as it was evaluated"
+
     out = tmp_path / "accepted.jsonl"
     semievol(home, "export", "Line", "--what", "selection", "--out", str(out))
     assert len(out.read_text(encoding="utf-8").splitlines()) == run["accepted"]

@@ -1,0 +1,240 @@
+"""New records answered by a model of a project: a file goes in, the same file with answers comes out.
+
+Prompts, scoring and reading of answers are those of the `evaluate` stage. Only the records of one block and the answers
+of all are in memory; the file is written when everything is answered, so a process that is killed leaves none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from semievol.config import Collaborator, Config
+from semievol.engines.training.checkpoints import fault
+from semievol.errors import UserError
+from semievol.export import files
+from semievol.importing.earlier_mapping import mapping_again
+from semievol.importing.mapping import Mapping, check_mapping
+from semievol.importing.rows import Row, rows_of
+from semievol.importing.table import Reject, Table
+from semievol.jobs import intake, launch, planning
+from semievol.jobs.environment import for_models
+from semievol.method.confidence import answer_entropy, token_entropy
+from semievol.method.conversations import ask_of, chunks, response_of
+from semievol.method.protocols import Engine, Plan
+from semievol.progress import Watch, unwatched
+from semievol.records import Demonstration, Record, Response, Task
+from semievol.store.data import projects, records, versions
+from semievol.store.database import Store
+from semievol.store.results import outcomes
+from semievol.store.runs import rounds
+from semievol.task.answers import answer_text
+
+MODELS = {"base": None, "warm_up": "warm_up", "evolved": "tune"}
+"""A model's name -> the stage that makes its adapter."""
+_BLOCK = 2_000
+"""Records that are read, and whose demonstrations are looked up, at once."""
+_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Model:
+    """One of `MODELS` of a project, with what it is asked with. path: adapter's folder or "base". round: None where a
+    base is asked in a project that has no round yet."""
+
+    name: str
+    path: str
+    config: Config
+    version: versions.Version
+    round: rounds.Round | None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One line's answer. text: of the option that a letter names. note: why there is none; "" if there is one."""
+
+    answer: str | None = None
+    text: str | None = None
+    probability: float | None = None
+    entropy: float | None = None
+    note: str = ""
+
+
+@dataclass
+class _Answers:
+    """The answers by place in the table. shortened: records that were shown fewer demonstrations, to fit."""
+
+    by_place: dict[int, _Answer] = field(default_factory=dict)
+    shortened: int = 0
+
+
+def newest(store: Store, project: projects.Project, name: str) -> Model:
+    """The model of this name of the newest round that has it."""
+    stage = MODELS[name]
+    for round_ in reversed(rounds.list_rounds(store, project.id)):
+        path = "base" if stage is None else outcomes.adapters(store, round_.id).get(stage)
+        if path is None:
+            continue
+        if path != "base" and (wrong := fault(Path(path))):
+            raise UserError(f"The {name} model is damaged: {wrong}.", project.name, "Fine-tune again.")
+        return Model(name, path, round_.config, versions.get_version(store, round_.version_id), round_)
+    if stage is not None or project.version_id is None:
+        raise UserError(f"There is no {name} model yet.", project.name, "Run the project first, or take --model base.")
+    return Model(name, "base", launch.project_config(project), versions.get_version(store, project.version_id), None)
+
+
+def predict(
+    store: Store,
+    project: projects.Project,
+    file: Path,
+    out: Path,
+    model: str = "evolved",
+    demonstrations: bool = False,
+    watch: Watch = unwatched,
+    start_engine: Callable[[Store, Config, Watch], Engine] | None = None,
+) -> dict[str, Any]:
+    """Answers every record of `file` and writes its columns with answer, probability and entropy to `out`.
+
+    file: anything that an import reads; the columns are those of the project's own files, answers are not needed.
+    out: its ending chooses the format, see `export.files.table`. demonstrations: the most similar labeled records are
+    shown before each question. Returns counts, and row and reason of the first records without an answer.
+    """
+    files.fitting(out, files.TABLES)
+    files.refuse_taken(out)
+    chosen = newest(store, project, model)
+    if demonstrations and not chosen.config.propagation.k:
+        raise UserError("The round's settings show no demonstrations (k = 0).", project.name, "Leave them out.")
+    with projects.incoming_folder(store) as folder:
+        table = intake.read({"unlabeled": file}, folder, watch)["unlabeled"]
+        mapping, remarks = _mapping(chosen.version, table)
+        planning.check_model(chosen.config.model)
+        engine = (start_engine or _engine)(store, chosen.config, watch)
+        rejects: list[Reject] = []
+        answers = _answered(_plan(store, chosen), engine, chosen, table, mapping, rejects, demonstrations, watch)
+        reasons = {reject.row: reject.reason for reject in rejects}
+        files.table(out, _Lines(table, answers, reasons, chosen.version.task))
+    silent = [(reject.row, reject.reason) for reject in table.rejected] + list(reasons.items())
+    numbers = table.numbers.tolist()
+    silent += [(numbers[place], one.note) for place, one in answers.by_place.items() if one.note]
+    return {
+        "project": project.name,
+        "round": None if chosen.round is None else chosen.round.place,
+        "model": model,
+        "demonstrations": demonstrations,
+        "out": str(out),
+        "records": table.physical,
+        "answered": table.physical - len(silent),
+        "not_answered": [{"row": row, "reason": reason} for row, reason in sorted(silent)[:_NAMED]],
+        "shortened": answers.shortened,
+        "notes": [*table.notes, *remarks],
+    }
+
+
+def _engine(store: Store, config: Config, watch: Watch) -> Engine:
+    os.environ.update(for_models())  # before torch loads
+    watch("Loading the model", 0, 1)
+    from semievol.engines.local import LocalEngine  # here: torch takes seconds, and no other verb needs it
+
+    return LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
+
+
+def _mapping(version: versions.Version, table: Table) -> tuple[Mapping, list[str]]:
+    """What the columns mean, as in the project's own files, and sentences about those that have other names here."""
+    found = mapping_again(version.sources, {"unlabeled": table})
+    mapping, remarks = found or (Mapping("question"), [])
+    if not mapping.question or mapping.question not in table.columns:
+        wanted = mapping.question or next((s["mapping"]["question"] for s in version.sources if "mapping" in s), "")
+        raise UserError(
+            f'There is no column "{wanted}" for the question.',
+            table.name,
+            f"Its columns are: {', '.join(table.columns[:30])}. Rename one of them.",
+        )
+    if version.task.kind == "multiple_choice" and not (mapping.options or mapping.choices):
+        raise UserError("There is no column with the options.", table.name, "Name it as in the project's own files.")
+    check_mapping(mapping, {"unlabeled": table})
+    return mapping, remarks
+
+
+def _plan(store: Store, chosen: Model) -> Plan:
+    """What the questions are made with; the labeled records are those that may be demonstrations."""
+    held = set() if chosen.round is None else rounds.held(store, chosen.round.id)
+    labeled = records.load_records(store, chosen.version.id, "labeled")
+    allowed = [record for record in labeled if record.content_hash not in held]
+    return Plan(chosen.version.task, chosen.config, allowed, ())
+
+
+def _answered(
+    plan: Plan,
+    engine: Engine,
+    chosen: Model,
+    table: Table,
+    mapping: Mapping,
+    rejects: list[Reject],
+    demonstrations: bool,
+    watch: Watch,
+) -> _Answers:
+    asker = Collaborator(name=chosen.name, model=chosen.name, demonstrations=demonstrations)
+    settings = plan.config.propagation
+    found = _Answers()
+    rows = rows_of("unlabeled", table, mapping, plan.task, rejects)
+    done = 0
+    while block := list(islice(rows, _BLOCK)):
+        asked = {f"row {row.number}": row for row in block}
+        questions = [_record(plan.task, name, row) for name, row in asked.items()]
+        near: dict[str, list[Demonstration]] = {}
+        if demonstrations:
+            shown = engine.neighbours(plan.labeled, questions, settings.k, settings.embedder)
+            near = {record.id: demonstrated for record, demonstrated in zip(questions, shown, strict=True)}
+        for _, chunk in chunks(questions, near or None):
+            asks = [ask_of(plan, engine, "predict", r, asker, {chosen.name: chosen.path}, near) for r in chunk]
+            found.shortened += sum(bool(ask.left_out) and not ask.too_long for ask in asks)
+            replies = iter(engine.answer([ask for ask in asks if not ask.too_long]))
+            for record, ask in zip(chunk, asks, strict=True):
+                said = None if ask.too_long else response_of(plan, record, ask, next(replies))
+                found.by_place[asked[record.id].place] = _answer(plan.task, record, ask.allowed, said)
+            done += len(chunk)
+            watch("Answering", done, len(table))
+    return found
+
+
+def _record(task: Task, name: str, row: Row) -> Record:
+    options = row.options if task.kind == "multiple_choice" else ()
+    return Record(name, row.question, options, row=row.number, earlier=row.earlier)
+
+
+def _answer(task: Task, record: Record, allowed: Sequence[str], said: Response | None) -> _Answer:
+    if said is None:
+        return _Answer(note="The record is too long for the model.")
+    if said.answer is None:
+        return _Answer(note=f"The model's words state no answer: {said.text[:80]!r}.")
+    if not said.probabilities:
+        return _Answer(said.answer, entropy=token_entropy(task, said.answer, [said]))
+    text = answer_text(task, record, said.answer).partition(". ")[2] if task.kind == "multiple_choice" else None
+    likely = said.probabilities[allowed.index(said.answer)]
+    return _Answer(said.answer, text, likely, answer_entropy(allowed, [said]))
+
+
+class _Lines:
+    """The lines of the file, made anew each time they are gone through: its own columns, then the answer's."""
+
+    def __init__(self, table: Table, answers: _Answers, reasons: dict[int, str], task: Task) -> None:
+        self._table, self._answers, self._reasons, self._task = table, answers, reasons, task
+        names = ["answer", "answer_text", "probability", "entropy", "note"]
+        before = "predicted_" if set(names) & set(table.columns) else ""
+        while {before + name for name in names} & set(table.columns):
+            before += "_"
+        self._names = [before + name for name in names]
+
+    def __iter__(self) -> Iterator[files.Row]:
+        table = self._table
+        for place, (number, cells) in enumerate(table.walk(table.columns)):
+            one = self._answers.by_place.get(place) or _Answer(note=self._reasons.get(number, ""))
+            answer, text, probability, entropy, note = self._names
+            row: files.Row = dict(zip(table.columns, cells, strict=True)) | {answer: one.answer}
+            row |= {text: one.text} if self._task.kind == "multiple_choice" else {}
+            row |= {probability: one.probability} if self._task.closed else {}
+            yield row | {entropy: one.entropy, note: one.note}

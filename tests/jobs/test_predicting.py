@@ -1,0 +1,124 @@
+"""New records are answered with a project's model: every column comes back, and a failure leaves no file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from semievol.errors import UserError
+from semievol.jobs.predicting import predict
+from tests.exported import World
+from tests.fakes import FakeEngine
+
+LINES = ["a hole in the road", "water runs down the hill", "=SUM(A1)", " ", "road " * 99]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path / "workspace")
+    made.adapter()
+    return made
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "new.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["nr", "question"], *([f"n{i}", text] for i, text in enumerate(LINES))])
+    return path
+
+
+def predicted(world: World, file: Path, out: Path, engine: FakeEngine | None = None, **options: Any) -> dict[str, Any]:
+    fake = engine or FakeEngine()
+    # The base is named by a folder of another machine, which only a real engine would read.
+    return predict(world.store, world.project, file, out, start_engine=lambda *_: fake, **options)
+
+
+@pytest.fixture(autouse=True)
+def _no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semievol.jobs.planning.check_model", lambda name: None)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table, read by other programs than the one that wrote it."""
+    if path.suffix == ".xlsx":
+        head, *rows = openpyxl.load_workbook(path, read_only=True)["export"].iter_rows(values_only=True)
+        return [dict(zip(head, row, strict=True)) for row in rows]
+    if path.suffix == ".parquet":
+        return list(pd.read_parquet(path).T.to_dict().values())
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    if path.suffix == ".json":
+        return list(json.loads(path.read_text("utf-8")))
+    return list(pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",").T.to_dict().values())
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet", "xlsx"])
+def test_every_record_comes_back_with_its_own_columns_and_the_answer(
+    world: World, file: Path, tmp_path: Path, ending: str
+) -> None:
+    told = predicted(world, file, tmp_path / f"out.{ending}", FakeEngine(reads=300))
+    assert (told["records"], told["answered"], told["round"], told["model"]) == (5, 3, 1, "evolved")
+    rows = read(tmp_path / f"out.{ending}")
+    assert list(rows[0]) == ["nr", "question", "answer", "probability", "entropy", "note"]
+    assert [row["nr"] for row in rows] == ["n0", "n1", "n2", "n3", "n4"]
+    assert {row["answer"] for row in rows[:3]} <= {"road", "water"}
+    assert all(0.5 <= row["probability"] <= 1 and 0 <= row["entropy"] <= 1 for row in rows[:3])
+    assert rows[2]["question"] == ("'=SUM(A1)" if ending in ("csv", "tsv", "xlsx") else "=SUM(A1)")
+    assert [row["note"] for row in rows[3:]] == ["The question is empty.", "The record is too long for the model."]
+    assert [(one["row"], one["reason"]) for one in told["not_answered"]] == [
+        (5, "The question is empty."),
+        (6, "The record is too long for the model."),
+    ]
+
+
+def test_demonstrations_are_shown_and_as_many_as_fit(world: World, file: Path, tmp_path: Path) -> None:
+    plain, shown = FakeEngine(), FakeEngine()
+    predicted(world, file, tmp_path / "plain.csv", plain, model="base")
+    predicted(world, file, tmp_path / "shown.csv", shown, model="base", demonstrations=True)
+    assert {len(ask.messages) for ask in plain.asked} == {2}
+    assert {len(ask.messages) for ask in shown.asked} == {2 + 2 * 3}
+    assert {ask.model for ask in shown.asked} == {"base"}
+    tight = FakeEngine(reads=170)
+    assert predicted(world, file, tmp_path / "tight.csv", tight, demonstrations=True)["shortened"] == 3
+
+
+def test_a_column_of_the_file_is_never_overwritten(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "new.jsonl"
+    file.write_text('{"question": "a hole", "answer": "mine"}\n{"question": "rain", "answer": ""}\n', "utf-8")
+    predicted(world, file, tmp_path / "out.jsonl")
+    first = read(tmp_path / "out.jsonl")[0]
+    assert first["answer"] == "mine"
+    assert first["predicted_answer"] in ("road", "water")
+
+
+def test_a_failure_leaves_nothing_and_nothing_is_overwritten(world: World, file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    with pytest.raises(ConnectionError):
+        predicted(world, file, folder / "out.csv", FakeEngine(break_after=0))
+    assert list(folder.iterdir()) == []
+    predicted(world, file, folder / "out.csv")
+    with pytest.raises(UserError, match="already a file"):
+        predicted(world, file, folder / "out.csv")
+
+
+def test_a_mistake_is_said_before_a_model_is_loaded(world: World, file: Path, tmp_path: Path) -> None:
+    def fails(*_: object) -> FakeEngine:
+        raise AssertionError("the model was loaded")
+
+    other = tmp_path / "other.csv"
+    other.write_text("nr,weight\n1,2\n2,3\n", "utf-8")
+    for read_from, out, model, said in (
+        (file, "out.doc", "evolved", "no format"),
+        (file, "out.csv", "warm_up", "no warm_up model yet"),
+        (other, "out.csv", "evolved", 'no column "question"'),
+    ):
+        with pytest.raises(UserError, match=said):
+            predict(world.store, world.project, read_from, tmp_path / out, model, start_engine=fails)
