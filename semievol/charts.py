@@ -22,6 +22,7 @@ from semievol.palette import Palette, palette
 
 MEASURES = {
     "answer_nll": "Confidence in the answer (answer NLL)",
+    "verifier_nll": "Learned confidence (verifier NLL)",
     "answer_entropy": "Doubt between the answers (answer entropy)",
     "mean_nll": "Confidence per token (mean NLL)",
     "token_entropy": "Doubt while writing (token entropy)",

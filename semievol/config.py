@@ -18,8 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from semievol.errors import UserError
 from semievol.installed import STARTER, default_embedder, default_model
 
-Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll"]
-MEASURES: tuple[Measure, ...] = ("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "vote_entropy")
+Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll", "verifier_nll"]
+MEASURES: tuple[Measure, ...] = (
+    "answer_nll",
+    "verifier_nll",
+    "answer_entropy",
+    "mean_nll",
+    "token_entropy",
+    "vote_entropy",
+)
 PRESETS = ("studio", "paper", "authors_code")
 Voter = Literal["neighbours", "regression"]
 VOTERS: tuple[Voter, ...] = ("neighbours", "regression")

@@ -77,6 +77,12 @@ class FakeEngine:
             replies.append(Reply(may[probabilities.index(max(probabilities))], probabilities))
         return replies
 
+    def verify(self, known: np.ndarray, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """The share of right ones among the three known candidates that are described most alike."""
+        known, asked = np.nan_to_num(known), np.nan_to_num(asked)
+        apart = ((asked[:, None] - known[None]) ** 2).sum(axis=2)
+        return np.array([(1 + right[np.argsort(row, kind="stable")[:3]].sum()) / 5 for row in apart])
+
     def fits(self, ask: Ask) -> bool:
         return sum(len(turn.content) for turn in ask.messages) <= self.reads
 

@@ -13,6 +13,8 @@ import pandas as pd
 from scipy import special, stats
 
 from semievol.config import MEASURES
+from semievol.engines.verification import probability_right
+from semievol.method import verifier, weights
 
 WORLDS = ("smooth", "tied", "discrete", "flat", "edge")
 """What `answer_nll` is like: without ties; rounded, so that many share a value; of three values; no use at all; and
@@ -44,14 +46,27 @@ def project(
         "agreed": z + chance.normal(0, 1.5, count) < 0,
         "exactness": "exact",
         "answer_nll": doubt,
-        **{measure: np.logaddexp(0, z + chance.normal(0, 1.2, count)) for measure in MEASURES[1:-1]},
+        **{measure: np.logaddexp(0, z + chance.normal(0, 1.2, count)) for measure in MEASURES[2:-1]},
         "vote_entropy": np.digitize(z + chance.normal(0, 1, count), [0, 1]).astype(float),
         "correct": chance.random(count) >= special.expit(z + harder),
         **dict.fromkeys(("flagged", "spent", "cross_fitted"), False),
     }
     words = {"answer": object, "exactness": object}
     frame = pd.DataFrame(columns, index=[f"r{i}" for i in range(count)]).astype(words)
-    return frame[:pool], frame[pool:]
+    return learned(frame[:pool], frame[pool:])
+
+
+def learned(pool: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same with the measure of a verifier, fitted on the known candidates as in a round."""
+    right = known["correct"].to_numpy(dtype=bool)
+    if verifier.obstacle(right):
+        return pool.assign(verifier_nll=np.nan), known.assign(verifier_nll=np.nan)
+    names = ["answer_nll", *MEASURES[2:], "agreed"]
+    of_known, of_pool = (frame[names].to_numpy(dtype=float) for frame in (known, pool))
+    folds = [np.arange(len(frame)) % weights.FOLDS for frame in (known, pool)]
+    found = verifier.out_of_fold(probability_right, (of_known, of_pool), right, folds)
+    judged, pooled = (-np.log(np.clip(probability, 1e-6, 1)) for probability in found)
+    return pool.assign(verifier_nll=pooled), known.assign(verifier_nll=judged)
 
 
 def next_round(

@@ -2,6 +2,6 @@
 
 `local` is the engine that `method.protocols.Engine` describes. `adapters` holds a base model with its adapters, `chat`
 turns conversations into token ids, `retrieval` finds neighbours, `vectors` stores embeddings, `voting` answers from
-them alone. `packing/` lays sequences out without padding, `inference/` answers, `training/` trains, `models/` finds
-models on this machine and checks whether they can be used.
+them alone, `verification` learns which answers are right. `packing/` lays sequences out without padding, `inference/`
+answers, `training/` trains, `models/` finds models on this machine and checks whether they can be used.
 """

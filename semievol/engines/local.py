@@ -99,6 +99,12 @@ class LocalEngine:
         poll = {"neighbours": voting.neighbours, "regression": voting.regression}[how]
         return poll(labeled, queries, allowed, self._embedder(embedder))
 
+    def verify(self, known: np.ndarray, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """See the protocol and `verification.probability_right`."""
+        from semievol.engines import verification
+
+        return verification.probability_right(known, right, asked)
+
     def _embedder(self, name: str) -> Embed:
         from semievol.engines import retrieval
 

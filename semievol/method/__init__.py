@@ -3,6 +3,6 @@
 Read `evolve` first: one function for each stage, in the order in which they run. `protocols` says what it needs of an
 engine and of a journal. `conversations` makes questions to models, reads their replies, and makes training examples.
 `voters` are collaborators without a language model, `crossfit` judges labeled records by models that never saw them,
-`demonstration_readers` says who reads demonstrations, `earned_weights` weighs collaborators, `comparison` compares
-models on the test set. Pure mathematics: `confidence`, `weights`, `metrics`.
+`demonstration_readers` says who reads demonstrations, `earned_weights` weighs collaborators, `verifier` learns
+confidence, `comparison` compares models on the test set. Pure mathematics: `confidence`, `weights`, `metrics`.
 """

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
 from semievol.evidence import shift
-from semievol.method import comparison, confidence, earned_weights, voters
+from semievol.method import comparison, confidence, earned_weights, verifier, voters
 from semievol.method.conversations import (
     TooLong,
     answer_chunk,
@@ -49,6 +49,8 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
         functions[stage](plan, engine, journal)
         if stage == "justify" and cross_fitted:
             cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
+        if stage == "justify" and (plan.calibration or cross_fitted):
+            verifier.fit(plan, engine, journal)
 
 
 def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:

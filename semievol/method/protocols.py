@@ -118,6 +118,10 @@ class Engine(Protocol):
         allowed text.
         """
 
+    def verify(self, known: np.ndarray, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Probability of being right, float[m], of candidates described by `asked`, float[m, d]; learned from `known`,
+        float[n, d], and whether those are `right`, bool[n], with both values among them. NaN: not known."""
+
     def train(
         self,
         examples: Sequence[Example],

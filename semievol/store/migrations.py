@@ -66,6 +66,11 @@ def _stages_know_what_an_attempt_found_done(connection: Connection) -> None:
     connection.exec_driver_sql(f"ALTER TABLE stages ADD COLUMN worked {kind} DEFAULT 0 NOT NULL")
 
 
+def _a_verifier_judges_candidates(connection: Connection) -> None:
+    kind = schema.candidates.c.verifier_nll.type.compile(connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE candidates ADD COLUMN verifier_nll {kind}")
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -75,6 +80,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (6, _collaborators_are_weighed),
     (7, _records_have_earlier_turns),
     (8, _stages_know_what_an_attempt_found_done),
+    (9, _a_verifier_judges_candidates),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

@@ -176,7 +176,7 @@ def crossed() -> Plan:
 
 
 def test_cross_fitted_labeled_records_say_whose_word_counts_and_are_judged_by_the_others(crossed: Plan) -> None:
-    journal = MemoryJournal()
+    journal = MemoryJournal(crossed)
     evolve(crossed, Uneven(), journal, until="justify")
     _, gold = known(crossed, journal)
     assert journal.weighed is not None
@@ -199,7 +199,7 @@ def test_a_stopped_and_a_whole_round_earn_the_same(crossed: Plan) -> None:
 
 
 def test_records_that_become_known_later_are_learnt_from_then(crossed: Plan) -> None:
-    journal = MemoryJournal()
+    journal = MemoryJournal(crossed)
     evolve(replace(crossed, config=settings_of(cross_fit=0)), Uneven(), journal, until="justify")
     assert journal.weighed is not None
     assert "reason" in journal.weighed

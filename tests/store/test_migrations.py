@@ -69,7 +69,10 @@ def test_a_step_that_fails_leaves_the_old_schema(store: Store, monkeypatch: pyte
 def test_step_four_finds_what_could_steer_the_model_on_a_server_too(
     full: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    added = {"rounds": ("shift", "fold_adapters", "decided", "spent", "weights"), "candidates": ("flagged",)}
+    added = {
+        "rounds": ("shift", "fold_adapters", "decided", "spent", "weights"),
+        "candidates": ("flagged", "verifier_nll"),
+    }
     added |= {"selected": ("decision_id",), "records": ("earlier",), "stages": ("found", "worked")}
     with full.store.write() as connection:
         for table in ("reviewed", "reviews"):

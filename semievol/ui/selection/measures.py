@@ -8,6 +8,7 @@ import streamlit as st
 from semievol import charts
 from semievol.evidence import risk
 from semievol.evidence.risk import Suggestion
+from semievol.method import verifier
 from semievol.selection.candidates import measures_of
 from semievol.store.database import Store
 from semievol.store.results import results
@@ -25,7 +26,8 @@ def measures(here: Place) -> None:
         "For each measure, the share of wrong answers among the most confident candidates, from calibration records.",
     )
     round_id = here.round.id
-    curves, suggested = _figures(here.store, round_id, results.written(here.store, round_id))
+    written = results.written(here.store, round_id)
+    curves, suggested = _figures(here.store, round_id, written)
     if suggested is None or curves.empty:
         parts.note("This round has no calibration records, so the measures cannot be compared.")
         return
@@ -44,10 +46,20 @@ def measures(here: Place) -> None:
     for name in formats.MEASURE_WORDS:
         reason = reason.replace(name, formats.measure(name))
     parts.note(reason)
+    if why_none := _no_verifier(here.store, round_id, written):
+        parts.note(why_none)
     known = policy.current(here)
     if suggested.measure != known.measure:
         words = formats.MEASURE_WORDS[suggested.measure]
         st.button(f"Use “{words}”", on_click=policy.choose_measure, args=(here, suggested.measure))
+
+
+def _no_verifier(store: Store, round_id: int, written: int) -> str:
+    """Why there is no learned confidence; empty if there is one, or nothing is in its way."""
+    pool, calibration = state.read_candidates(store, round_id, written)
+    if verifier.MEASURE in measures_of(pool):
+        return ""
+    return verifier.obstacle(calibration["correct"].to_numpy(dtype=bool))
 
 
 @st.cache_data(max_entries=3, show_spinner="Comparing the measures", hash_funcs=state.HASH)

@@ -207,7 +207,7 @@ def _value(here: Place, which: str, key: str, pool: pd.DataFrame) -> None:
         **look,
         **session.bound(f"{key}_number", shown, moved),
     )
-    if not as_share and policy.measure in ("answer_nll", "mean_nll"):
+    if not as_share and policy.measure in formats.PROBABILITIES:
         parts.note(f"Keeps answers with a probability of at least {formats.percent(math.exp(-rule.value))}.")
 
 

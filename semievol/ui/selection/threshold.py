@@ -60,7 +60,7 @@ def histogram(
         "movable": on_change is not None,
         "words": f"{formats.measure(measure)}, on a square-root scale",
         "label": f"Histogram of the candidates by {formats.measure(measure)}, with the threshold",
-        "probability": measure in ("answer_nll", "mean_nll"),
+        "probability": measure in formats.PROBABILITIES,
     }
 
     def moved() -> None:

@@ -102,6 +102,7 @@ KIND_WORDS = {
 }
 MEASURE_WORDS = {
     "answer_nll": "Confidence in the answer",
+    "verifier_nll": "Learned confidence",
     "answer_entropy": "Doubt between the answers",
     "mean_nll": "Confidence per token",
     "token_entropy": "Doubt while writing",
@@ -110,6 +111,7 @@ MEASURE_WORDS = {
 """The measures in plain words. What is called confidence is shown as a probability, what is called doubt as it is."""
 MEASURE_TERMS = {
     "answer_nll": "answer NLL",
+    "verifier_nll": "verifier NLL",
     "answer_entropy": "answer entropy",
     "mean_nll": "mean NLL",
     "token_entropy": "token entropy",
@@ -118,6 +120,9 @@ MEASURE_TERMS = {
 MEASURE_FORMULAS = {
     "answer_nll": "Answer NLL, the negative log-likelihood of the final answer: −log of the probability that the "
     "collaborators give to it on average. 0 is certain, 0.69 is a probability of 50 %.",
+    "verifier_nll": "Verifier NLL: −log of the probability that the answer is right, as a logistic regression on "
+    "everything known of a candidate puts it. It is fitted on labeled records that no model had seen, never on the "
+    "record that it judges.",
     "answer_entropy": "Answer entropy: Shannon entropy of the collaborators' averaged distribution over all allowed "
     "answers, divided by the log of the number of answers. 0 is certain, 1 is a guess.",
     "mean_nll": "Mean NLL, the mean negative log-likelihood of the final answer's tokens: −(1/T) Σ log p(y_t). The "
@@ -127,6 +132,9 @@ MEASURE_FORMULAS = {
     "vote_entropy": "Vote entropy: Shannon entropy of the collaborators' answers, counted as votes. 0 means that all "
     "agree.",
 }
+
+PROBABILITIES = ("answer_nll", "verifier_nll", "mean_nll")
+"""The measures that are negative log-likelihoods, shown as probabilities."""
 
 
 def measure(name: str) -> str:
@@ -138,4 +146,4 @@ def confidence(name: str, value: float | None) -> str:
     """A measure's value as people read it: a negative log-likelihood as its probability, "88.4 %"; else "0.123"."""
     if value is None or math.isnan(value):
         return DASH
-    return percent(math.exp(-value)) if name in ("answer_nll", "mean_nll") else score(value)
+    return percent(math.exp(-value)) if name in PROBABILITIES else score(value)
