@@ -189,6 +189,11 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
     return LETTERS[position]
 
 
+def names_option(text: str) -> bool:
+    """Whether a text is the letter or the number of an option."""
+    return (_LETTER.fullmatch(text) or _DIGITS.fullmatch(text)) is not None
+
+
 def written_as(options: tuple[str, ...], cell: str, form: AnswerForm) -> Written:
     """The form in which an answer that was read names one of its options."""
     return _position(options, cell.strip(), form)[1]

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows, Records
+from semievol.importing.answer_cells import names_option
 from semievol.importing.checks import OF_ADDED, SHOWN, Finding, check, example, plural, refuse
 from semievol.importing.doubts import doubts
 from semievol.importing.duplicates import MOST, Tracer, small_edits
@@ -25,9 +26,11 @@ from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.readers.overrides import refuse_guesses
 from semievol.importing.rows import Reading, Row, form_of, rows_again, rows_of
 from semievol.importing.splits import split_off_test
-from semievol.importing.table import Reject, Table
+from semievol.importing.table import Reject, Table, snippet
+from semievol.importing.task_kind import known_answers
 from semievol.progress import Watch, unwatched
 from semievol.records import SPLITS, Split, Task
+from semievol.task.answers import fold
 
 _ROWS_SHOWN = 20
 _WATCHED_EVERY = 5_000
@@ -239,7 +242,7 @@ def check_tables(
         *reading.findings(),
         *_duplicate_ids(parts, again),
         *_piped_options(tables, mapping),
-        *_ignored_gold(tables, mapping, hide_gold),
+        *_ignored_gold(tables, mapping, task, hide_gold),
     ]
     names, files = ({split: one.name for split, one in read.items()} for read in (report, tables))
     findings = [one.located(files if one.kind in OF_ADDED else names) for one in findings]
@@ -315,13 +318,27 @@ def _piped_options(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[F
         yield Finding("piped_options", piped.total(), what, remedy, counts=piped)
 
 
-def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, hide_gold: bool) -> Iterator[Finding]:
+def _ignored_gold(tables: Tables[Split, Table], mapping: Mapping, task: Task, hide_gold: bool) -> Iterator[Finding]:
+    """Answers of the unlabeled file; apart from them, what never occurs among those of the labeled one."""
     table = tables.get("unlabeled")
     column = mapping.answer_in("unlabeled")
     if table is None or hide_gold or column not in table.columns:
         return
-    given = sum(times for value, times in table.counts(column).items() if value and value.strip())
+    given = {value: times for value, times in table.counts(column).items() if value and value.strip()}
+    known = {fold(answer) for answer in known_answers(tables, mapping)}
+    strange = [value for value in given if fold(value.strip()) not in known]
+    if task.kind == "multiple_choice" and all(map(names_option, known)):
+        strange = [value for value in strange if not names_option(value.strip())]
+    elif task.kind != "classification" or not known:
+        strange = []  # free texts, and options named by their text, are answers although they are new
+    if strange:
+        total = sum(given.pop(value) for value in strange)
+        what = f'Values of "{column}" that are no answer of the labeled file, and probably none: '
+        what += f"{total:,} ({', '.join(snippet(value) for value in strange[:SHOWN])})."
+        remedy = "Correct them if they should be measured."
+        yield Finding("unknown_answers", total, what, remedy, counts={"unlabeled": total})
     if given:
-        what = f"Ignored, because the records are unlabeled: {plural(given, 'answer')}."
+        what = f"Ignored, because the records are unlabeled: {plural(sum(given.values()), 'answer')}."
         remedy = "Keep them as hidden gold to measure how many pseudo-labels are right."
-        yield Finding("unlabeled_answers", given, what, remedy, counts={"unlabeled": given})
+        total = sum(given.values())
+        yield Finding("unlabeled_answers", total, what, remedy, counts={"unlabeled": total})

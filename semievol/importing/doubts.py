@@ -18,6 +18,7 @@ from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping
 from semievol.importing.numbers import in_parentheses, numbers, unit_of
+from semievol.importing.readers.missing import MISSING
 from semievol.importing.suggestions import answer_candidates, unused_columns
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
@@ -36,7 +37,7 @@ ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers")
 
 def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterator[Finding]:
     """All of them, those of the files first."""
-    yield from _of_files(tables)
+    yield from _of_files(tables, mapping)
     yield from _differing_instructions(tables)
     yield from _without_instruction(tables, mapping)
     yield from _unused_columns(tables, mapping)
@@ -51,9 +52,10 @@ def shared_instruction(tables: Tables[Split, Table]) -> str:
     return next((tables[split].instruction for split in SPLITS if split in tables and tables[split].instruction), "")
 
 
-def _of_files(tables: Tables[Split, Table]) -> Iterator[Finding]:
+def _of_files(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     for split, table in tables.items():
-        for one in table.doubts:
+        used = {"", *mapping.columns()} - ({mapping.answer, mapping.gold} if split == "unlabeled" else set())
+        for one in (doubt for doubt in table.doubts if doubt.column in used):
             examples = tuple(example(split, row, text) for row, text in one.examples)
             correction = None if one.correction is None else Correction(*one.correction)
             yield _doubt(one.kind, {split: one.rows}, one.what, one.remedy, examples, correction, one.option)
@@ -154,6 +156,7 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         total = sum(answers[label] for label in odd)
         what = f"Labels of signs only, which often mean that there is no label: {', '.join(odd)}."
         yield _doubt("sign_labels", {"labeled": total}, what, "Delete these rows, or their answers.")
+    yield from _missing(answers, mapping, task)
     labels = set(task.labels)
     joined = [label for label in task.labels if len(parts := _JOINED.split(label)) > 1 and labels & set(parts)]
     if joined:
@@ -183,6 +186,22 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         what = f"Lists of several answers, each taken for one text: {plural(sum(lists.values()), 'answer')}."
         examples = tuple(example("labeled", 0, answer) for answer in list(lists)[:SHOWN])
         yield _doubt("answer_lists", {"labeled": sum(lists.values())}, what, "Keep one answer per record.", examples)
+
+
+def _missing(answers: Counter[str], mapping: Mapping, task: Task) -> Iterator[Finding]:
+    """Answers that read NA and the like, which nothing tells from labels."""
+    if mapping.options or mapping.choices or task.kind == "numeric":
+        return
+    taken = task.labels if task.kind == "classification" else answers
+    found = [answer for answer in taken if answer in MISSING]
+    if found:
+        total = sum(answers[answer] for answer in found)
+        what = f"{plural(total, 'answer')} that may mean that there is none, taken as they are: {', '.join(found)}."
+        rest = [label for label in task.labels if label not in found]
+        named = ",".join(rest) if 2 <= len(rest) <= 12 and not any('"' in one or "," in one for one in rest) else ""
+        option = f'--labels "{named}"' if named else ""
+        remedy = "If they mean no answer, delete them, or name the other labels."
+        yield _doubt("missing_labels", {"labeled": total}, what, remedy, option=option)
 
 
 def _nearly_numbers(answers: Counter[str]) -> Iterator[Finding]:

@@ -62,7 +62,8 @@ class Doubt:
     """A guess in reading a file that changes what records mean, for a person to confirm or to correct.
 
     rows: how many rows it concerns. examples: (physical row, text) of the first ones. correction: (field of `ReadAs`,
-    value, words) of the other reading, if there is one to choose. option: the same on the command line.
+    value, words) of the other reading, if there is one to choose. option: the same on the command line. column: the one
+    that it concerns, told only where this column is in use.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Doubt:
     examples: tuple[tuple[int, str], ...] = ()
     correction: tuple[str, str, str] | None = None
     option: str = ""
+    column: str = ""
 
 
 @dataclass(eq=False)

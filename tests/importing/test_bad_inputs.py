@@ -161,7 +161,7 @@ CASES = [
     Case(58, "C", rows(f"{'word ' * 3000},yes"), "long_text"),
     Case(59, "R", HEAD + "a,\nb,\n", "no answers"),
     Case(60, "Q", rows("no label,"), "answer is empty", row=14),
-    Case(61, "A", HEAD + "".join(f"q {i},{'NA' if i % 2 else 'null'}\n" for i in range(12))),
+    Case(61, "C", HEAD + "".join(f"q {i},{'NA' if i % 2 else 'null'}\n" for i in range(12)), "missing_labels"),
     Case(62, "C", HEAD + "".join(f"q {i},{('1', '1.0', '01')[i % 3]}\n" for i in range(30)), "label_spelling"),
     Case(63, "A", HEAD + "".join(f"q {i},{i % 2 == 0}\n" for i in range(12))),
     Case(64, "Q", with_options('["a", "b", "c"]', answer="E"), "E is not among the 3 options", row=14),

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from semievol.errors import UserError
 from semievol.importing.readers.content import ESCAPED, SAVE_AS_UTF8, Content
 from semievol.importing.readers.header import settled, unnamed
+from semievol.importing.readers.missing import without_missing
 from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ReadAs, words_for
 from semievol.importing.readers.quotes import (
     LITERAL_REMEDY,
@@ -77,7 +78,11 @@ def read_delimited(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND,
             rows.writer.file.doubts.append(_merged(rows.suspects))
     if failed is not None:
         raise failed
-    return settled(without_row_numbers(_drop_trailing_column(rows.table())), rows.header_row, rows.header)
+    table = rows.table()
+    if rows.quotes != "literal":
+        lines = itertools.islice(content.lines(), skipped, None)
+        table = without_missing(table, lines, delimiter, rows.header_row, skipped)
+    return settled(without_row_numbers(_drop_trailing_column(table)), rows.header_row, rows.header)
 
 
 def _told(found: str, suspects: Suspects) -> Doubt:

@@ -1,6 +1,7 @@
 """Reads a file into a table of text. The content decides the format first, the ending of the name second.
 
-Values are never interpreted: `NA` stays a label, `007` stays `007`. Knows nothing of questions and answers.
+Values are never interpreted: `007` stays `007`. Only a bare `NA` among quoted texts is no value (`missing`). Knows
+nothing of questions and answers.
 """
 
 from __future__ import annotations
