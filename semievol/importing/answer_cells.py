@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from semievol.errors import UserError
-from semievol.importing.numbers import in_parentheses
+from semievol.importing.numbers import in_parentheses, with_point
 from semievol.importing.table import unfit
 from semievol.records import Record, Task
 from semievol.task.answers import LETTERS, fold, parse, parse_number
@@ -142,11 +142,12 @@ class AnswerForm:
     """How a column writes the answers of closed tasks, decided from the whole column.
 
     text_first: answers are option texts, so "2" means the option that reads 2, not the second one.
-    base: number of the first option where answers are indices.
+    base: number of the first option where answers are indices. comma: whether numbers have a decimal comma.
     """
 
     text_first: bool = False
     base: int = 1
+    comma: bool = False
 
 
 def answer_form(pairs: Iterable[tuple[tuple[str, ...], str]]) -> AnswerForm:
@@ -173,7 +174,7 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
             raise UserError(
                 f"answer {text[:60]} may mean a negative number", "", "Write it with a sign, or without ()."
             )
-        number = parse_number(text)
+        number = parse_number(with_point(text) if form.comma else text)
         if number is None:
             raise UserError(f"answer {text[:60]} is not one number", "", "Write one number in digits.")
         return format(number, "f")

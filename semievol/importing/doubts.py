@@ -17,7 +17,7 @@ from semievol.importing.checks import SHOWN, Correction, Finding, example, plura
 from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping
-from semievol.importing.numbers import in_parentheses, numbers, unit_of
+from semievol.importing.numbers import decimal_comma, in_parentheses, numbers, unit_of, with_point
 from semievol.importing.readers.missing import MISSING
 from semievol.importing.suggestions import answer_candidates, unused_columns
 from semievol.importing.table import Table
@@ -26,12 +26,17 @@ from semievol.records import SPLITS, Split, Task
 
 _JOINED = re.compile(r"\s*[|;,/+&#]\s*")
 """What stands between several labels in one cell."""
+_TOTALS = (
+    *("total", "totals", "grand total", "subtotal", "sum", "average", "mean", "summe", "gesamt", "gesamtsumme"),
+    *("zwischensumme", "mittelwert", "durchschnitt", "somme", "totale", "somma", "suma", "totaal", "итого", "合計"),
+)
+_LAST_ROWS, _FEW = 3, 12
 _MOSTLY, _INSTRUCTION = 0.8, "instruction"
 _LOOKED_AT = 5_000
 """Different answers that are looked at to tell numbers from texts."""
 ABOUT_COLUMNS = ("left_out_text", "nested_text", "answer_guessed")
 """Kinds that a mapping given by a person settles."""
-ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers")
+ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers", "decimal_comma")
 """Kinds that a task given by a person settles."""
 
 
@@ -44,6 +49,7 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
     yield from _nested(tables, mapping)
     yield from _guessed(tables, mapping)
     yield from _second_header(tables, mapping)
+    yield from _totals(tables, mapping)
     yield from _answers(tables, mapping, task)
 
 
@@ -141,6 +147,23 @@ def _second_header(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[F
             )
 
 
+def _totals(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """A row of totals at the end, as spreadsheets have it."""
+    for split, table in tables.items():
+        start = max(0, len(table) - _LAST_ROWS)
+        columns = [table.cells.column(name).slice(start).to_pylist() for name in table.columns]
+        for number, row in zip(table.numbers[start:].tolist(), zip(*columns, strict=True), strict=True):
+            cells = {name: cell.strip() for name, cell in zip(table.columns, row, strict=True) if cell and cell.strip()}
+            first = next(iter(cells), "")
+            total = any(cells.get(name, "").strip(":= ").casefold() in _TOTALS for name in (first, mapping.question))
+            record = mapping.question in cells and (split == "unlabeled" or mapping.answer in cells)
+            if total and record and first != mapping.answer:
+                what = "The file ends with a row that seems to be a total, and is taken for a record."
+                examples = (example(split, number, " | ".join(cells.values())),)
+                yield _doubt("totals_row", {split: 1}, what, "Delete this row.", examples)
+                break
+
+
 def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterator[Finding]:
     """Answers that could be of another kind of task than the one that is taken."""
     if "labeled" not in tables:
@@ -151,6 +174,16 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         what = f"The labels are numbers, which say nothing to a model: {listed}."
         remedy = "Give their names in the order of the numbers."
         yield _doubt("number_labels", {"labeled": answers.total()}, what, remedy, option="--labels NAME,NAME")
+    if task.kind == "numeric":
+        yield from _few_numbers(answers)
+        if decimal_comma(answers):
+            what = f"Numbers with a decimal comma were read as such: {plural(answers.total(), 'answer')}."
+            examples = tuple(example("labeled", 0, f"{one} = {with_point(one)}") for one in list(answers)[:SHOWN])
+            remedy = "If they are no numbers, choose the task text."
+            correction = Correction("task", "text", "They are texts")
+            yield _doubt(
+                "decimal_comma", {"labeled": answers.total()}, what, remedy, examples, correction, "--task text"
+            )
     odd = [label for label in task.labels if not any(char.isalnum() for char in label) or label == r"\N"]
     if odd and len(odd) < len(task.labels) and all(len(label) < 4 and label.isascii() for label in odd):
         total = sum(answers[label] for label in odd)
@@ -186,6 +219,16 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         what = f"Lists of several answers, each taken for one text: {plural(sum(lists.values()), 'answer')}."
         examples = tuple(example("labeled", 0, answer) for answer in list(lists)[:SHOWN])
         yield _doubt("answer_lists", {"labeled": sum(lists.values())}, what, "Keep one answer per record.", examples)
+
+
+def _few_numbers(answers: Counter[str]) -> Iterator[Finding]:
+    """Few whole numbers that repeat, in a numeric task: they may be labels."""
+    distinct, total = len(answers), answers.total()
+    if distinct <= _FEW and distinct * 2 <= total and all(re.fullmatch(r"[-+]?\d{1,3}", one) for one in answers):
+        what = f"The answers are numeric, but few numbers that repeat, which may be labels: {', '.join(answers)}."
+        correction = Correction("task", "classification", "They are labels")
+        remedy = "If they are labels, say so, and give their names."
+        yield _doubt("number_labels", {"labeled": total}, what, remedy, (), correction, "--labels NAME,NAME")
 
 
 def _missing(answers: Counter[str], mapping: Mapping, task: Task) -> Iterator[Finding]:

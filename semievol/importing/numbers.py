@@ -1,6 +1,7 @@
 """Whether the answers of a file are numbers, or labels and texts that hold digits (P1, Tier 2, cat_17, 007, (2.5)).
 
-A number may have a unit, if it is one, and all answers have the same. Knows nothing of files and tasks.
+A number may have a unit, if it is one, and all answers have the same. A column writes all its numbers with a decimal
+point or all with a decimal comma. Knows nothing of files and tasks.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ pp px pt ct cent cents euro euros dollar dollars pound pounds
 _MONEY = "usd eur gbp chf jpy inr us$ $ € £ ¥ ₹ rs rs."
 _CURRENCIES = frozenset(_MONEY.split())
 _UNITS = frozenset(_MEASURES.split()) | _CURRENCIES
+_COMMA = re.compile(r"[^\d,.]*?[-+\u2212]?(?P<whole>\d{1,3}(?:\.\d{3})+|\d+)(?:,(?P<part>\d+))?[^\d,.]*\.?")
 _PARENTHESES = re.compile(r"\(\s*[$€£¥₹]?\s*\d[\d.,\s]*%?\s*\)")
 
 
@@ -30,6 +32,22 @@ def in_parentheses(answer: str) -> bool:
     """Whether the answer is a number in parentheses, which bookkeeping writes for a negative one."""
     text = answer.strip()
     return len(text) <= _LONGEST and _PARENTHESES.fullmatch(text) is not None
+
+
+def decimal_comma(answers: Iterable[str]) -> bool:
+    """Whether all of these are numbers that can have a decimal comma (1.234,50), and one of them surely has."""
+    sure = False
+    for answer in answers:
+        match = _COMMA.fullmatch(answer.strip()) if len(answer) <= _LONGEST else None
+        if match is None:
+            return False
+        sure = sure or (match["part"] is not None and ("." in match["whole"] or len(match["part"]) != 3))
+    return sure
+
+
+def with_point(answer: str) -> str:
+    """The same number with a decimal point, without dots between thousands."""
+    return re.sub(r"\d[\d.]*(?:,\d+)?", lambda match: match[0].replace(".", "").replace(",", "."), answer, count=1)
 
 
 def unit_of(answer: str) -> str | None:
@@ -54,7 +72,8 @@ def unit_of(answer: str) -> str | None:
 def numbers(answers: Iterable[str]) -> tuple[bool, str]:
     """Whether all answers are numbers that can be compared, and the unit that they have; "" for none."""
     units: Counter[str] = Counter()
-    for answer in answers:
+    answers = list(answers)
+    for answer in map(with_point, answers) if decimal_comma(answers) else answers:
         unit = unit_of(answer)
         if unit is None:
             return False, ""

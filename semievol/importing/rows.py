@@ -26,7 +26,9 @@ from semievol.importing.answer_cells import (
 from semievol.importing.checks import SHOWN, Finding, example, plural
 from semievol.importing.duplicates import Tracer
 from semievol.importing.mapping import Mapping
+from semievol.importing.numbers import decimal_comma
 from semievol.importing.table import Reject, Table, snippet
+from semievol.importing.task_kind import known_answers
 from semievol.records import Message, Split, Task, earlier_turns
 from semievol.task.answers import LETTERS
 
@@ -53,6 +55,8 @@ def form_of(
     tables: Tables[Split, Table], mapping: Mapping, task: Task, hide_gold: bool, base: int | None
 ) -> AnswerForm:
     """How the answers are written, found from all of them. base: number of the first option, if a person gave it."""
+    if task.kind == "numeric":
+        return AnswerForm(comma=decimal_comma(known_answers(tables, mapping)))
     if not task.closed or not (mapping.options or mapping.choices):
         return AnswerForm()
     read = (

@@ -20,6 +20,8 @@ from semievol.task.answers import fold
 _MOST_CLASSES = 300
 _ONCE = 0.05
 """Share of many labels that may stand there only once."""
+_FILLED = 0.9
+"""Share of rows with a value, from which on a column may hold the answers."""
 _LOOKED_AT = 20_000
 """Rows whose options decide the task. The options of every row are read later, when it is imported."""
 
@@ -58,7 +60,7 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
     answers = known_answers(tables, mapping)
     if not answers:
         raise UserError(
-            "The labeled records have no answers.", mapping.answer or "mapping", "Map the column that holds them."
+            "The labeled records have no answers.", mapping.answer or "mapping", _where_answers_are(tables, mapping)
         )
     if named := tables["labeled"].label_names.get(mapping.answer or ""):
         return Task("classification", tuple(named))
@@ -67,6 +69,23 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
         few = len(answers) * 5 <= answers.total() and len(answers) <= 10
         return Task("classification", label_set(answers)) if few else Task("numeric")
     return Task("classification", label_set(answers)) if repeat(answers) else Task("text")
+
+
+def _where_answers_are(tables: Tables[Split, Table], mapping: Mapping) -> str:
+    """What to do where no column is known to hold the answers: the columns that can, which have a value in nearly every
+    row."""
+    table = tables["labeled"]
+    filled = [
+        column
+        for column in table.columns
+        if column not in mapping.columns()
+        and sum(n for cell, n in table.counts(column).items() if cell and cell.strip()) >= _FILLED * len(table)
+    ]
+    if not filled:
+        return "No other column has a value in every row: choose the file with the known answers."
+    named = ", ".join(f'"{column}"' for column in filled[:6])
+    option = f'--map "question={mapping.question},answer={filled[0]}"'
+    return f"Map the column that holds them. These have a value in nearly every row: {named} ({option})."
 
 
 def repeat(answers: Counter[str], surely: bool = True) -> bool:

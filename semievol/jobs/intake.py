@@ -122,6 +122,7 @@ def prepare(
         task = infer_task(tables, columns, kind)
     task = instructed(task, instruction or shared_instruction(tables))
     settled = (ABOUT_COLUMNS if mapping else ()) + (ABOUT_TASK if kind else ())
+    settled += ("number_labels",) if kind == "numeric" else ()
     return build_records(tables, columns, task, hide_gold, strict, base, watch, {*confirmed, *settled})
 
 

@@ -346,3 +346,19 @@ def test_whatever_stands_in_the_fields_of_a_tool_is_read_or_refused(rows: list[R
         return
     assert table.physical >= len(rows)
     assert len(set(table.columns)) == len(table.columns)
+
+
+def test_a_manifest_of_ground_truth_holds_the_names_of_its_classes() -> None:
+    def line(number: int | None, **metadata: Any) -> Row:
+        made = {"source": "a text", "kind": number, "kind-metadata": {"type": "groundtruth/text-classification"}}
+        return made | {"kind-metadata": {**made["kind-metadata"], **metadata}}  # type: ignore[dict-item]
+
+    rows = [
+        *(line(1, **{"class-name": "billing"}), line(0, **{"class-name": "account"}), line(None)),
+        line(None, **{"class-map": {"0": "account", "1": "billing"}}),
+    ]
+    content = "\n".join(map(json.dumps, rows)).encode()
+    table = read_table(content, "output.manifest")
+    assert table.columns == ["question", "answer"]
+    assert answers(table, "question") == [("a text", "billing"), ("a text", "account"), ("a text", None)]
+    assert "several labels: account, billing" in table.rejected[0].reason

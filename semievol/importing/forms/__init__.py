@@ -1,7 +1,7 @@
 """The forms in which tools and data sets keep their records, unfolded to plain columns.
 
-A module for each form: `label_studio`, `argilla`, `prodigy` and `doccano` (tools for labeling), `qualtrics` (surveys),
-`squad`, `alpaca` and `conversations`. Its `unfold` returns the table with columns `question`, `answer` or `earlier
+A module for each form: `label_studio`, `argilla`, `prodigy`, `doccano` and `sagemaker` (tools for labeling), `qualtrics`
+(surveys), `squad`, `alpaca` and `conversations`. Its `unfold` returns the table with columns `question`, `answer` or `earlier
 turns` added, or None where the table is something else. Other columns stay; those that held only the form's structure
 do not. In any table `lists` unwraps lists of one element, and `passages` writes nested passages as text. `unfolding`
 has what the forms share, `turns` what those with earlier turns do. Knows nothing of files, mappings or tasks.
@@ -19,6 +19,7 @@ from semievol.importing.forms import (
     passages,
     prodigy,
     qualtrics,
+    sagemaker,
     squad,
 )
 from semievol.importing.table import Limits, Table
@@ -28,6 +29,7 @@ FORMS = (
     argilla.unfold,
     prodigy.unfold,
     doccano.unfold,
+    sagemaker.unfold,
     squad.unfold,
     qualtrics.unfold,
     alpaca.unfold,

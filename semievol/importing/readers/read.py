@@ -18,7 +18,7 @@ from semievol.importing.readers.parquet import read_parquet
 from semievol.importing.readers.structured import read_json
 from semievol.importing.table import LIMITS, Limits, Table
 
-ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
+ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".manifest", ".json", ".parquet", ".xlsx")
 _KNOWN = f"Known endings are {', '.join(ENDINGS)}, and .gz after each of them."
 _DELIMITED = ("delimiter", "quotes", "header")
 """Choices of `ReadAs` that only files of delimited cells have."""
@@ -98,7 +98,7 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     decide_encoding(content, read_as.encoding)
     if ending == ".txt" and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
         ending = ".json"  # pasted text has no ending of its own
-    if ending in (".jsonl", ".ndjson", ".json"):
+    if ending in (".jsonl", ".ndjson", ".manifest", ".json"):
         _refuse_choices(content, read_as, *_DELIMITED)
         return read_json(content, limits, lines=ending != ".json")
     unicode_text = ending == ".txt" and content.encoding == "utf-16"  # so Excel names it, with tabs
