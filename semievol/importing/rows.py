@@ -187,7 +187,8 @@ class Reading:
     def findings(self) -> Iterator[Finding]:
         if digits := self.forms["number"].count:
             what = f"Numbers read as positions counted from {self.form.base}: {plural(digits, 'answer')}."
-            yield self.forms["number"].finding("digit_answers", what, "Count from the other number if this is wrong.")
+            told = self.forms["number"].finding("digit_answers", what, "Count from the other number if this is wrong.")
+            yield replace(told, option=f"--count-from {1 - self.form.base}")
         used = {form: rows for form, rows in self.forms.items() if rows.count}
         if len(used) > 1 and "text" in used:
             rarest = min(used.values(), key=lambda tally: tally.count)

@@ -1,8 +1,9 @@
 """One reader for each file format; each returns an `importing.table.Table` of text.
 
-`read` finds the format from the content and calls `delimited`, `structured` (JSON), `spreadsheet` (XLSX) or `parquet`,
-in a separate process with bounded memory (`sandbox`) where the file is untrusted. `content` opens and unpacks bytes and
-finds their encoding, `overrides` holds how a person wants a file to be read. `header` tells names of columns from a
-first record, `quotes` what quotation marks mean, `missing` leaves out a bare NA among quoted texts, `row_numbers` a
-column of pandas' row numbers. Rows are collected by a `table.TableWriter`.
+`read` finds the format from the content and calls `delimited`, `structured` (JSON), `spreadsheet` (XLSX), `parquet`,
+`fasttext` or `printed` (tables of psql, MySQL, Markdown), in a separate process with bounded memory (`sandbox`) where
+the file is untrusted. `content` opens and unpacks bytes and finds their encoding, `overrides` holds how a person wants
+a file to be read. `header` tells names of columns from a first record, `quotes` what quotation marks mean, `missing`
+leaves out a bare NA among quoted texts, `row_numbers` a column of pandas' row numbers. Rows are collected by a
+`table.TableWriter`.
 """

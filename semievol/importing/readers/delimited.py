@@ -34,6 +34,8 @@ from semievol.importing.table import MEGABYTE, Doubt, Limits, Table, TableWriter
 _SNIFFED_LINES = 200
 _FITS = 0.9
 """A person's choice of delimiter is refused if at least this share of the rows fits another one."""
+_PLAIN = 0.5
+"""Share of the lines of a .txt file that fit a delimiter, below which every line is one text."""
 _DECLARED = re.compile(r'("?)sep=([^"\r\n])\1[\r\n]*', re.IGNORECASE)
 _NAMELESS = "(after the last delimiter)"
 _SHOWN = 5
@@ -68,7 +70,7 @@ def read_delimited(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND,
     except Unclosed as error:
         failed = error
     if read_as.quotes is None:
-        tsv = expected == "\t"
+        tsv = delimiter == "\t" and expected in ("", "\t")
         found = better(content, skipped, delimiter, rows.width, rows.suspects, failed is not None, tsv)
         if found is not None:
             before, rows, failed = rows.suspects, read(found), None
@@ -210,7 +212,8 @@ def _decide_delimiter(content: Content, file: Table, read_as: ReadAs, expected: 
     declared = line[2] if line else None
     skipped = 1 if line else 0
     found, share = sniff_delimiter(lines[skipped:], read_as.quotes == "literal")
-    delimiter = chosen or declared or (found if share else expected or found)
+    plain = share < _PLAIN and content.name.lower().endswith(".txt")
+    delimiter = chosen or declared or ("\t" if plain else found if share else expected or found)
     header: list[str] = next(iter(_lenient_rows(lines[skipped:], delimiter)), [])
     if chosen is not None and chosen != found and share >= _FITS and len(header) < 2:
         raise UserError(
@@ -219,11 +222,13 @@ def _decide_delimiter(content: Content, file: Table, read_as: ReadAs, expected: 
             "Choose another delimiter, or none to have it found.",
         )
     file.read_as = replace(content.read_as, delimiter=delimiter)
-    guessed = not chosen and not declared and share > 0 and delimiter != expected
+    guessed = not chosen and not declared and share > 0 and not plain and delimiter != expected
     file.guessed = [*content.guessed, *(["delimiter"] if guessed else [])]
     file.form = f"{words_for(delimiter).capitalize()} between the cells, {content.encoding_name}"
     if declared and not chosen:
         file.notes.append(f"The first line says that columns are separated by {words_for(declared)}.")
+    elif plain and not chosen:
+        file.notes.append("Every line is one text.")
     elif delimiter != ",":
         file.notes.append(f"Columns are separated by {words_for(delimiter)}.")
     return delimiter, skipped

@@ -13,8 +13,10 @@ from semievol.errors import UserError
 from semievol.importing.forms import unfold
 from semievol.importing.readers.content import Content, Watch, decide_encoding, load, looks_wide
 from semievol.importing.readers.delimited import read_delimited
+from semievol.importing.readers.fasttext import is_fasttext, read_fasttext
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.parquet import read_parquet
+from semievol.importing.readers.printed import is_printed, read_printed
 from semievol.importing.readers.structured import read_json
 from semievol.importing.table import LIMITS, Limits, Table
 
@@ -101,6 +103,11 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if ending in (".jsonl", ".ndjson", ".manifest", ".json"):
         _refuse_choices(content, read_as, *_DELIMITED)
         return read_json(content, limits, lines=ending != ".json")
+    if not any(getattr(read_as, thing) for thing in _DELIMITED):
+        if is_fasttext(content):
+            return read_fasttext(content, limits)
+        if is_printed(content):
+            return read_printed(content, limits)
     unicode_text = ending == ".txt" and content.encoding == "utf-16"  # so Excel names it, with tabs
     return read_delimited(content, limits, read_as, expected="\t" if unicode_text else _BY_ENDING.get(ending, ""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import lzma
 import re
 import struct
@@ -24,7 +25,7 @@ from semievol.importing.readers.content import Content
 from semievol.importing.readers.header import settled, unnamed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.row_numbers import NUMBERS, without_row_numbers
-from semievol.importing.table import MEGABYTE, Limits, Table, TableWriter, check_columns
+from semievol.importing.table import MEGABYTE, Doubt, Limits, Table, TableWriter, check_columns
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
@@ -42,6 +43,8 @@ _DOCUMENTS = {
     "content.xml": "an OpenDocument file",
 }
 _LONGEST_EXACT = 10**15
+_LOOKED_AT = 50
+"""First rows of a sheet, by which it is told whether it holds a table."""
 _HIDDEN_ROW = re.compile(rb'<row [^>]*\bhidden="(?:1|true)"')
 # What zipfile and openpyxl were seen to raise on workbooks with flipped bytes.
 _UNREADABLE = (
@@ -52,13 +55,16 @@ _UNREADABLE = (
 
 
 def read_xlsx(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND) -> Table:
-    """Table of a sheet (the first one if not named); row numbers are the sheet's own."""
+    """Table of a sheet: if not named, the one that was open when the workbook was saved, else the first with a table.
+
+    Row numbers are the sheet's own.
+    """
     check_archive(content, limits)
     writer = TableWriter(Table(content.name, notes=content.notes), limits=limits)
     try:
         with content.open() as file:
             book = _opened(file, data_only=True)
-            name = _choose_sheet([one.title for one in book.worksheets], read_as.sheet, writer.file)
+            name = _choose_sheet(book, read_as.sheet, writer.file)
             with content.open(watched=True) as again:
                 formulas = _opened(again)
                 first = _read_sheet(book[name], formulas[name], writer, limits, read_as.header)
@@ -128,10 +134,20 @@ def _no_workbook(names: set[str], file: str) -> UserError:
     return UserError("The file is a zip archive, not a workbook.", file, "Unpack it and choose the data file.")
 
 
-def _choose_sheet(names: list[str], wanted: str | None, file: Table) -> str:
+def _choose_sheet(book: Any, wanted: str | None, file: Table) -> str:
+    """The name of the sheet to read; a doubt where several hold tables, and nobody chose."""
+    names = [one.title for one in book.worksheets]
     if wanted is not None and wanted not in names:
         raise UserError(f'There is no sheet "{wanted}".', file.name, f"Choose one of: {', '.join(names)}.")
-    chosen = wanted or names[0]
+    filled = [one.title for one in book.worksheets if one.sheet_state == "visible" and _is_table(one)]
+    active = getattr(book.active, "title", "")
+    chosen = wanted or (active if active in filled else next(iter(filled or names)))
+    if wanted is None and len(filled) > 1:
+        others = [name for name in filled if name != chosen]
+        what = f'Sheet "{chosen}" was read, while others hold tables as well: {", ".join(others)}.'
+        other = ("sheet", others[0], f'Read "{others[0]}"')
+        option = f'--sheet "{others[0]}"'
+        file.doubts.append(Doubt("several_sheets", 1, what, "Choose the sheet that is meant.", (), other, option))
     file.form = f'XLSX, sheet "{chosen}"'
     file.read_as = ReadAs(sheet=chosen)
     file.sheets = [chosen, *(name for name in names if name != chosen)]
@@ -140,11 +156,29 @@ def _choose_sheet(names: list[str], wanted: str | None, file: Table) -> str:
     return chosen
 
 
+def _is_table(sheet: Any) -> bool:
+    """Whether a sheet holds two rows of at least two cells."""
+    full = (row for row in itertools.islice(_rows(sheet), _LOOKED_AT) if sum(c.value is not None for c in row) > 1)
+    return len(list(itertools.islice(full, 2))) == 2
+
+
+def _above(sheet: Any) -> int:
+    """Rows before the table that hold a title at most: one cell, where a later row has several."""
+    filled = [sum(cell.value is not None for cell in row) for row in itertools.islice(_rows(sheet), _LOOKED_AT)]
+    place = next((place for place, cells in enumerate(filled) if cells > 1), 0)
+    return place if any(filled[:place]) else 0
+
+
 def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, header: str | None) -> int:
     """Reads all rows; returns the number of the first one. header: what a person says that this one holds."""
     seen: Counter[str] = Counter()
+    above = _above(sheet) if header is None else 0
+    if above:
+        writer.file.notes.append(f"Lines above the table that were left out: {above:,}.")
     first = 0
     for number, (cells, sources) in enumerate(zip(_rows(sheet), _rows(formulas), strict=True), 1):
+        if number <= above:
+            continue
         values = [_text(cell.value, cell.data_type) for cell in cells]
         while values and values[-1] is None and len(values) > len(writer.columns):
             values.pop()

@@ -30,7 +30,7 @@ def _correct(finding: Finding) -> None:
     """Runs before the page is drawn again, so that the widgets of these choices show them."""
     kept, correction = import_draft.current(), finding.correction
     assert correction is not None, "a button was drawn for it"
-    if correction.thing in slots.READINGS:
+    if correction.thing in ("sheet", *slots.READINGS):
         for split in finding.counts:
             if (given := kept.given.get(split)) is not None:
                 slots.choose(given.key, correction.thing, correction.value)

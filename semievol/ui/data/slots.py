@@ -235,7 +235,7 @@ def _chosen(key: str) -> ReadAs:
 
 
 def choose(key: str, thing: str, value: str) -> None:
-    """Has the file with this key read otherwise, as if its widget had been used. thing: one of `READINGS`."""
+    """Has the file with this key read otherwise, as if its widget had been used. thing: of `READINGS`, or "sheet"."""
     choice: dict[str, Any] = {thing: value}
     import_draft.current().read_as[key] = replace(_chosen(key), **choice)
     st.session_state[f"{thing}_{key}"] = value
