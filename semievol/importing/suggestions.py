@@ -108,6 +108,7 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     taken.add(question)
     left = [c for c in first.columns if c not in taken and cells[c]]
     named = [c for c in column_names.named(left, "answer") if _may_answer(c, cells[c], len(first))]
+    named = list(dict.fromkeys(_fuller(c, left, cells, len(first)) for c in named))
     if options or choices:
         # A column such as "topic" is named like an answer, but the answer is the column whose cells name options.
         texts = _option_texts([cells[c] for c in choices or (options,) if c], listed=bool(options))
@@ -218,6 +219,16 @@ def _may_answer(column: str, cells: list[str], rows: int) -> bool:
     if column_names.is_detail(column) and len(cells) < _NEARLY * min(rows, _LOOKED_AT):
         return False
     return column_names.rank(column, "id") is None or len(set(cells)) < len(cells) or len(cells) < 2
+
+
+def _fuller(column: str, columns: list[str], cells: Tables[str, list[str]], rows: int) -> str:
+    """The column; or, where few rows have it and its name only adds "gold" to that of a full one, the full one
+    (CrowdFlower's test questions)."""
+    rows, stem = min(rows, _LOOKED_AT), [word for word in column_names.words(column) if word != "gold"]
+    if len(cells[column]) >= 0.5 * rows:
+        return column
+    full = (c for c in columns if column_names.words(c) == stem and len(cells[c]) >= _NEARLY * rows)
+    return next(full, column)
 
 
 def _nameless_choices(columns: list[str], cells: Tables[str, list[str]]) -> tuple[str, ...]:

@@ -7,10 +7,12 @@ several the one given most often counts. Suggestions and predictions are no answ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from semievol.annotation.argilla import status_of
+from semievol.annotation.votes import leading
 from semievol.importing.forms.unfolding import (
     ANSWER,
     Annotators,
@@ -27,7 +29,7 @@ from semievol.importing.table import Limits, Table
 _RESPONSES = ".responses"
 _STRUCTURE = {"fields", "responses", "suggestions", "metadata", "vectors", "inputs", "prediction"}
 _ONE = "Keep one label per record."
-_SEVERAL = "Each record was asked several questions, of which one became the answer. Records"
+_SEVERAL = 'Each record was asked several questions, each of which became a column; "answer" is the first. Records'
 Said = Callable[[dict[str, str | None]], dict[str, list[Any]]]
 """A row's cells -> question -> the submitted responses to it."""
 
@@ -53,9 +55,11 @@ def unfold(table: Table, limits: Limits) -> Table | None:
 
 
 def _unfold(table: Table, asked: list[str], said: Said, limits: Limits, fields: str | None = None) -> Table:
+    asked = _labels_first(table, asked, said)
     first = next(iter(asked), "")
     inside = dict.fromkeys(name for cell in (table.column(fields) if fields else ()) for name in fields_of(cell) or {})
-    added = [*(name for name in inside if name != ANSWER), ANSWER]
+    further = [name for name in asked[1:] if name not in inside and name != ANSWER]
+    added = [*(name for name in inside if name != ANSWER), ANSWER, *further]
     own = {name: free_name(table, f"record {name}") for name in table.columns if name in added}
     annotators, several = Annotators("Argilla"), Tally()
 
@@ -66,16 +70,34 @@ def _unfold(table: Table, asked: list[str], said: Said, limits: Limits, fields: 
         if len(asked) > 1:
             several.add(number, ", ".join(asked))
         found = (fields_of(cells[fields]) if fields else None) or {}
-        yield [*(found.get(name) for name in inside if name != ANSWER), answer]
+        others = (_settled(given.get(name, [])) for name in further)
+        yield [*(found.get(name) for name in inside if name != ANSWER), answer, *others]
 
     new = written(table, added, read, limits, own, _STRUCTURE & set(table.columns) if fields else ())
-    new.notes.append(
-        f'The file is an Argilla export: the answer is the response to "{first}". Suggestions are not answers.'
-    )
+    chosen = f': the column "answer" is the response to "{first}"' if first else ", in which nothing is answered yet"
+    new.notes.append(f"The file is an Argilla export{chosen}. Suggestions are not answers.")
     new.doubts.extend(annotators.doubts())
-    remedy = f'The answer is "{first}"; the others are: {", ".join(asked[1:])}. Export one question at a time.'
-    new.doubts.extend(several.doubt("several_questions", _SEVERAL, remedy))
+    remedy = f'The answer is "{first}"; map it to another one if that is meant: {", ".join(further)}.'
+    new.doubts.extend(several.doubt("several_questions", _SEVERAL, remedy, ANSWER))
     return new
+
+
+def _labels_first(table: Table, asked: list[str], said: Said) -> list[str]:
+    """The questions, those whose responses are ratings (numbers) last."""
+    rated = dict.fromkeys(asked, True)
+    for _, row in table.walk(table.columns):
+        for name, values in said(dict(zip(table.columns, row, strict=True))).items():
+            if rated.get(name) and not all(str(value).strip().isdecimal() for value in values):
+                rated[name] = False
+    return sorted(asked, key=lambda name: rated[name])
+
+
+def _settled(values: list[Any]) -> str | None:
+    """The answer given most often to a further question; None for a tie, or where one is no single label."""
+    try:
+        return leading(Counter(_answer(value, "") for value in values))
+    except Unreadable:
+        return None
 
 
 def _flat(asked: list[str]) -> Said:

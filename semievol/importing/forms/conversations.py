@@ -1,4 +1,4 @@
-"""Conversations in one cell: chat messages (OpenAI), ShareGPT, and lists of exchanges.
+"""Conversations in one cell: chat messages (OpenAI), contents of parts (Gemini), ShareGPT, and lists of exchanges.
 
 The last question is the question, what the assistant said to it is the answer, and all before are earlier turns.
 """
@@ -52,7 +52,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         return None
     # Forms with the answer apart: a prompt of turns, and a completion of turns.
     apart = next((c for c in table.columns if c.casefold() in _APART and c != column and hold(table, c, _turns)), None)
-    system = next((c for c in table.columns if c.casefold() == "system"), None)
+    system = next((c for c in table.columns if c.casefold() in _SYSTEM), None)
     tools, opening = Tally(), Tally()
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
@@ -61,8 +61,8 @@ def unfold(table: Table, limits: Limits) -> Table | None:
             raise Unreadable(column, _NO_QUESTION, _REMEDY)
         if apart is not None:
             found = [*found, *(_turns(cells[apart]) or [])]
-        if system is not None and (cells[system] or "").strip():
-            found = [_Turn("system", cells[system] or ""), *found]
+        if system is not None and (said := _system(cells[system])):
+            found = [_Turn("system", said), *found]
         if any(turn.calls or turn.role == "tool" for turn in found):
             tools.add(number, cells[column] or "")
         first = next((turn for turn in found if turn.role in ("user", "assistant") and not turn.calls), None)
@@ -77,7 +77,15 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     return turns.settled(new)
 
 
+_SYSTEM = ("system", "systeminstruction", "system_instruction")
 _APART = ("completion", "response", "chosen", "preferred_output")
+
+
+def _system(cell: str | None) -> str:
+    """The text of a system turn that has a column of its own."""
+    found = parsed(cell, "{")
+    parts = found.get("parts") if isinstance(found, dict) else None
+    return (cell or "").strip() if parts is None else _text(parts)[0]
 
 
 def _asked(found: list[_Turn], column: str) -> tuple[str, str | None, str | None]:
@@ -132,13 +140,13 @@ def _read(turn: Any) -> list[_Turn]:
     """A turn, or an exchange of two; none where it is something else."""
     if not isinstance(turn, dict):
         return []
-    role = turn.get("role", turn.get("from", turn.get("speaker")))
+    role = turn.get("role", turn.get("from", turn.get("speaker", "user" if "parts" in turn else None)))
     if not isinstance(role, str):
         pair = [(_ROLES[key.casefold()], text) for key, text in turn.items() if key.casefold() in _ROLES]
         fits = len(pair) in (1, 2) and all(isinstance(text, str) and who in ("user", "assistant") for who, text in pair)
         return [_Turn(who, text) for who, text in pair] if fits else []
     known = _ROLES.get(role.casefold())
-    content = turn.get("content", turn.get("value", turn.get("text")))
+    content = turn.get("content", turn.get("value", turn.get("text", turn.get("parts"))))
     calls = bool(turn.get("tool_calls") or turn.get("function_call"))
     if known is None or (content is None and not calls and not _has_content(turn)):
         return []
@@ -147,7 +155,7 @@ def _read(turn: Any) -> list[_Turn]:
 
 
 def _has_content(turn: dict[str, Any]) -> bool:
-    return any(key in turn for key in ("content", "value", "text"))
+    return any(key in turn for key in ("content", "value", "text", "parts"))
 
 
 def _text(content: Any) -> tuple[str, str]:

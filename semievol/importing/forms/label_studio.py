@@ -28,7 +28,7 @@ _KEPT_APART = {"id", "annotation_id", "annotator", "created_at", "updated_at", "
 _STRUCTURE = {"predictions", "drafts", "meta"}
 _ONE = "Keep one label per record."
 _PASSAGES = "\0The annotation marks passages of the text, which is no answer to a question."
-_SEVERAL = "Each task was asked several things, each of which became a column; the answer is the first of them. Tasks"
+_SEVERAL = 'Each task was asked several things, each of which became a column; "answer" is the first of them. Tasks'
 
 
 def unfold(table: Table, limits: Limits) -> Table | None:
@@ -84,14 +84,18 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         ]
 
     new = written(table, added, read, limits, own, {"data", given, *_STRUCTURE})
-    chosen = f': the answer is what annotators chose for "{first}"' if first else ", in which nothing is annotated yet"
+    chosen = (
+        f': the column "answer" is what annotators chose for "{first}"'
+        if first
+        else ", in which nothing is annotated yet"
+    )
     if marked:
         new.notes.append(f"Passages that annotators marked are no answers, and were left out: {', '.join(marked)}.")
     new.notes.append(f"The file is a Label Studio export{chosen}.")
     new.notes.append("Predictions of a model are no answers.")
     new.doubts.extend(annotators.doubts())
     new.doubts.extend(
-        several.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {', '.join(questions)}.")
+        several.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {', '.join(questions)}.", ANSWER)
     )
     return new
 
@@ -177,11 +181,11 @@ def _unfold_rows(table: Table, limits: Limits) -> Table | None:
     if joined := table.physical - new.physical:
         new.notes.append(f"Rows with a further annotation of a task, which were joined with its first: {joined:,}.")
     new.doubts.extend(annotators.doubts())
-    new.notes.append(f'The file is a Label Studio export: the answer is what annotators chose for "{column}".')
+    new.notes.append(f'The file is a Label Studio export: the column "answer" is what annotators chose for "{column}".')
     if len(chosen) + len(plain) > 1:
         tally = Tally(rows=len(new))
         names = ", ".join(asked)
-        new.doubts.extend(tally.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {names}."))
+        new.doubts.extend(tally.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {names}.", ANSWER))
     return new
 
 

@@ -46,11 +46,11 @@ class Tally:
         if len(self.examples) < _SHOWN:
             self.examples.append((row, snippet(text)))
 
-    def doubt(self, kind: str, what: str, remedy: str) -> list[Doubt]:
-        """The doubt about these rows; none where there are none. what: ends before the number."""
+    def doubt(self, kind: str, what: str, remedy: str, column: str = "") -> list[Doubt]:
+        """The doubt about these rows, and about a column; none where there are none. what: ends before the number."""
         if not self.rows:
             return []
-        return [Doubt(kind, self.rows, f"{what}: {self.rows:,}.", remedy, tuple(self.examples))]
+        return [Doubt(kind, self.rows, f"{what}: {self.rows:,}.", remedy, tuple(self.examples), column=column)]
 
 
 def written(
