@@ -181,7 +181,8 @@ def test_the_report_is_one_page_without_scripts_links_or_paths(world: World, tmp
     assert page.links == []
     assert "/home/" not in text
     assert "default-src 'none'" in text
-    assert text.count("<svg") == 3
+    assert text.count("<svg") == text.count('role="img"') == 3
+    assert 'aria-label="Right answers: Base 50.0 % (10.0 % to 90.0 %);' in text, "a figure is told in words, too"
     assert "&lt;script&gt;" in text
 
 

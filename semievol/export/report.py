@@ -1,6 +1,7 @@
 """One round as one self-contained HTML page in plain sentences: data, selection, and results with their intervals.
 
-It has no script, no network access and no path of this machine; every text from data is escaped.
+It has no script, no network access and no path of this machine; every text from data is escaped. It is light or dark as
+the reader's screen is, and light on paper.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from semievol.export import drawing
 from semievol.export.caveats import caveats
 from semievol.method import demonstration_readers, earned_weights
 from semievol.method.comparison import ARMS, ahead, outcome, paired
-from semievol.palette import LIGHT
+from semievol.palette import DARK, LIGHT, Palette
 from semievol.records import Task
 from semievol.selection import claims
 from semievol.selection.counts import Counts
@@ -35,16 +36,37 @@ from semievol.task.answers import class_name
 
 _BY = {"pseudo": "policy", "expert": "expert"}
 _SHOWN = 8
+
+
+def _colours(theme: Palette) -> str:
+    return (
+        f"body {{ color: {theme.text}; background: {theme.background}; }} .quiet, caption {{ color: {theme.quiet}; }} "
+        f"th, td {{ border-color: {theme.line}; }} pre {{ background: {theme.surface}; }}"
+    )
+
+
 _STYLE = f"""
-body {{ font: 16px/1.55 system-ui, sans-serif; color: {LIGHT.text}; background: {LIGHT.background};
-       max-width: 44rem; margin: 3rem auto; padding: 0 1rem; }}
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.55 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem; }}
 h1 {{ font-size: 1.7rem; margin-bottom: .2rem; }} h2 {{ font-size: 1.15rem; margin-top: 2.4rem; }}
+h1, p {{ overflow-wrap: anywhere; }}
 .lead {{ font-size: 1.3rem; font-weight: 600; line-height: 1.35; margin: 1.4rem 0 0; }}
-.quiet {{ color: {LIGHT.quiet}; }} svg {{ max-width: 100%; height: auto; font-size: 13px; fill: {LIGHT.text}; }}
+svg {{ max-width: 100%; height: auto; font-size: 13px; }}
 table {{ border-collapse: collapse; width: 100%; font-size: .92rem; }}
-th, td {{ text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid {LIGHT.line}; }}
-td {{ overflow-wrap: anywhere; white-space: pre-wrap; }} td:not(:first-child) {{ overflow-wrap: break-word; }}
-pre {{ background: {LIGHT.surface}; padding: .8rem; overflow-x: auto; font-size: .8rem; }}
+th, td {{ text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid; }}
+td {{ overflow-wrap: anywhere; white-space: pre-wrap; }} td:first-child {{ min-width: 7.5rem; }}
+td:not(:first-child) {{ overflow-wrap: break-word; }}
+pre {{ padding: .8rem; font-size: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; }}
+{_colours(LIGHT)}
+@media screen and (prefers-color-scheme: dark) {{ {_colours(DARK)} }}
+@media print {{
+  :root {{ color-scheme: light; }}
+  body {{ max-width: none; margin: 0; padding: 0; font-size: 10.5pt; background: none; }}
+  h2 {{ break-after: avoid; }} tr, svg, .lead {{ break-inside: avoid; }} p {{ orphans: 3; widows: 3; }}
+  pre {{ font-size: 7.5pt; columns: 2; padding: 0; background: none; }}
+}}
+@page {{ margin: 18mm; }}
+{drawing.STYLE}
 """
 
 
@@ -60,7 +82,7 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
     evaluation = outcomes.evaluation(store, judged.id) if judged else None
     parts = [
         f"<h1>{_e(project.name)}</h1>",
-        f'<p class="quiet">SemiEvol Studio, {_e(round_.full_title.lower())}, opened {_e(round_.created)}, '
+        f'<p class="quiet">SemiEvol Studio, {_e(round_.full_title.lower())}, opened {_e(round_.created[:10])}, '
         f"dataset version {version.number}.</p>",
         *_lead(evaluation or {}, later_round),
         *_results(evaluation, later_round),
@@ -101,11 +123,25 @@ def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     if compared := paired(found, later_round):
         sentences.append(_e(compared))
     rows = [row for row in names if row in found]
+    scored = any("macro_f1" in found[row] for row in rows)
     values = {key: [round(100 * found[row][key], 1) for row in rows] for key in ("accuracy", "low", "high")}
-    figure = drawing.bars([names[row] for row in rows], values["accuracy"], values["low"], values["high"], " %")
+    figure = drawing.bars(
+        [names[row] for row in rows], values["accuracy"], values["low"], values["high"], " %", "Right answers"
+    )
     simpler = ahead(found)
     paragraphs = [f"<p>{' '.join(sentences)}</p>", *([f"<p>{_e(simpler)}</p>"] if simpler else [])]
-    return [heading, *paragraphs, figure]
+    table = [
+        (
+            names[row],
+            wording.percent(one["accuracy"]),
+            f"{wording.percent(one['low'])} to {wording.percent(one['high'])}",
+        )
+        + ((f"{one['macro_f1']:.3f}" if "macro_f1" in one else "",) if scored else ())
+        for row in rows
+        for one in [found[row]]
+    ]
+    head = ["Model", "Right", "95 % interval", *(["Macro-F1"] if scored else [])]
+    return [heading, *paragraphs, figure, _table(head, table)]
 
 
 def _caveats(store: Store, round_: Round, run: runs.Run) -> list[str]:
@@ -168,7 +204,11 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
         parts.append(f"<p>{_e(sentence)}</p>")
     if task.closed and len(chosen):
         counts = chosen["answer"].value_counts().head(12)
-        parts.append(drawing.bars([class_name(task, str(name)) for name in counts.index], [float(n) for n in counts]))
+        parts.append(
+            drawing.bars(
+                [class_name(task, str(name)) for name in counts.index], [float(n) for n in counts], title="Kept answers"
+            )
+        )
     if len(chosen):
         shown = chosen.head(_SHOWN)
         rows = zip(shown["question"].str.slice(0, 300), shown["answer"], shown["origin"].map(_BY), strict=True)
@@ -203,7 +243,8 @@ def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
 
 def _table(head: Sequence[str], rows: Any) -> str:
     cells = "".join("<tr>" + "".join(f"<td>{_e(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{_e(name)}</th>' for name in head)}</tr>{cells}</table>"
+    names = "".join(f'<th scope="col">{_e(name)}</th>' for name in head)
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table>"
 
 
 def _shown_model(name: str) -> str:
