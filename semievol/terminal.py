@@ -59,6 +59,11 @@ class OptionalStream(io.TextIOBase):
         return self._stream.fileno()
 
 
+_UNITS: dict[str, dict[str, Any]] = {"Reading": {"unit": "B", "unit_divisor": 1024}}
+_UNITS |= {word: {"unit": " steps"} for word in ("Loading", "Merging", "Writing the weights")}
+"""What is counted, by the word with which the progress begins; else records."""
+
+
 class Bars(AbstractContextManager["Bars"]):
     """Progress bars on standard error, for work of more than a second: count, rate and time left."""
 
@@ -68,9 +73,8 @@ class Bars(AbstractContextManager["Bars"]):
     def show(self, what: str, done: int, total: int) -> None:
         if self._bar is None or self._bar.desc != what:
             self.__exit__()
-            by_bytes = what.startswith("Reading")
-            unit = {"unit": "B", "unit_divisor": 1024} if by_bytes else {"unit": " records"}
-            self._bar = tqdm(desc=what, total=total, delay=1.0, mininterval=0.5, unit_scale=True, **unit)
+            counted = next((unit for word, unit in _UNITS.items() if what.startswith(word)), {"unit": " records"})
+            self._bar = tqdm(desc=what, total=total, delay=1.0, mininterval=0.5, unit_scale=True, **counted)
         self._bar.update(done - self._bar.n)
 
     def __exit__(self, *error: object) -> None:

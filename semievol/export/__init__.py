@@ -2,9 +2,9 @@
 workspace.
 
 `answers`, `tables` and `annotation_export` make rows for people, for programs and for tools for annotation; `report`
-makes a page, with its `caveats` and `drawing`s; `adapter` a folder or zip archive. `archive` writes a project and
-`restoring` brings it in; `backup` does both with a workspace. `files` writes whole files, `sealed` zip files with a
-manifest. Reads the store and loads no model.
+makes a page, with its `caveats` and `drawing`s; `adapter` and `merged` make a folder or zip archive with a model, its
+`card` and a `script` that asks it. `archive` writes a project and `restoring` brings it in; `backup` does both with a
+workspace. `files` writes whole files, `sealed` zip files with a manifest. Reads the store and loads no model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from semievol.annotation.tools import TOOLS
 from semievol.errors import UserError
-from semievol.export import adapter, annotation_export, answers, archive, files, report, tables
+from semievol.export import adapter, annotation_export, answers, archive, files, merged, report, tables
 from semievol.progress import Watch, unwatched
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
@@ -49,25 +49,24 @@ def export(
 ) -> Path:
     """Writes one of `FORMS` to `out` and returns the path; nothing half-written is ever left there.
 
-    out: its ending chooses the format (CSV, TSV, JSONL, JSON, Parquet, XLSX; .html; a folder or .zip for the adapter;
-    .zip for the archive; for a tool for annotation a folder, a .zip, or one file with the records alone). If it is a
-    folder, a file of a fitting name is written into it; an existing file is refused.
+    out: its ending chooses the format (CSV, TSV, JSONL, JSON, Parquet, XLSX; .html; a folder or .zip for the adapter
+    and the merged model; .zip for the archive; for a tool for annotation a folder, a .zip, or one file with the records
+    alone). If it is a folder, a file of a fitting name is written into it; an existing file is refused.
     round_id, run_id: without them the newest that has something to export; `adapter.choose` says which adapter that is,
-    and so do the README and the manifest beside it.
-    form: of training data: chat, alpaca or sharegpt; without it taken from the name (`train.alpaca.json`), else chat.
-    watch: called with the progress of an archive. notes: gets sentences about what an archive or the records for a
-    tool leave out, and about control tokens that are left in training data.
+    and so do the card and the manifest beside it.
+    form: of training data, one of `tables.FORMS`; without it taken from the name (`train.alpaca.json`), else chat.
+    watch: called with the progress of an archive or of merging. notes: gets sentences about what an archive or the
+    records for a tool leave out, and about control tokens that are left in training data.
     """
     if what not in FORMS:
         raise UserError(f'There is no export "{what}".', "--what", f"Choose one of: {', '.join(FORMS)}.")
-    if what == "merged":
-        raise UserError(
-            "A merged model cannot be exported yet.", "--what merged", "Export the adapter and load it onto its base."
-        )
     if out.is_dir() and what in _FILE_NAMES:
         out = out / _FILE_NAMES[what]
-    if what == "adapter":
-        return adapter.write(adapter.choose(store, project, round_id, run_id), out)
+    if what in ("adapter", "merged"):
+        chosen_adapter = adapter.choose(store, project, round_id, run_id)
+        if what == "merged":
+            return merged.write(store, project, chosen_adapter, out, watch)
+        return adapter.write(store, project, chosen_adapter, out)
     if what == "archive":
         written, missing = archive.write(store, project, out, watch=watch)
         (notes if notes is not None else []).extend(missing)

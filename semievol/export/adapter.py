@@ -1,21 +1,26 @@
-"""An adapter as a folder or zip archive, with a README that says which one it is, and a manifest of hashes.
+"""A fine-tuned model as a folder or zip archive, with its card, a script that asks it, and a manifest of hashes.
 
-Only allow-listed files are exported: an ordinary model folder where every weight was trained, else the files that peft
-reads. They hold no path of this machine.
+Only allow-listed files are exported: an ordinary model folder where every weight was trained or `merged` wrote one,
+else the files that peft reads and the tokenizer. They hold no path of this machine.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES
+from semievol.engines.models import tokenizer
+from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES, licence
+from semievol.engines.models.prompts import reader
+from semievol.engines.models.resolve import downloaded
 from semievol.engines.training.checkpoints import about, fault, newest
 from semievol.errors import UserError
-from semievol.export import files
-from semievol.store.data import projects
+from semievol.export import card, files, script
+from semievol.installed import MODELS, STARTER
+from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.results import outcomes
 from semievol.store.runs import rounds, runs
@@ -24,8 +29,9 @@ from semievol.store.schema import ACTIVE
 LORA_FILES = ("adapter_model.safetensors", "adapter_config.json", "base.json")
 FULL_FILES = (FULL_WEIGHTS, *MODEL_FILES, "base.json")
 _MAY_NAME_PATHS = ("adapter_config.json", "base.json", "config.json", "generation_config.json", "tokenizer_config.json")
+_TOKENIZER = tuple(name for name in MODEL_FILES if name not in ("config.json", "generation_config.json"))
+_TEMPLATE = "chat_template.jinja"
 MANIFEST = "MANIFEST.json"
-README = "README.md"
 Stage = Literal["warm_up", "tune"]
 
 
@@ -34,7 +40,7 @@ class Adapter:
     """A folder with an adapter, and which one it is.
 
     round, run: the round's number; the run that made it, None for a warm-up. step: where its training ended, None
-    where that is unknown. complete: False for a checkpoint of an unfinished fine-tuning.
+    where that is unknown. complete: False for a checkpoint of an unfinished fine-tuning. source: the round.
     """
 
     folder: Path
@@ -43,6 +49,12 @@ class Adapter:
     run: int | None
     step: int | None
     complete: bool
+    source: rounds.Round
+
+    @property
+    def base(self) -> str:
+        """The base model, as the settings name it."""
+        return self.source.config.model
 
     @property
     def full(self) -> bool:
@@ -85,9 +97,17 @@ def choose(store: Store, project: projects.Project, round_id: int | None = None,
     raise UserError("There is no adapter to export yet.", project.name, "Fine-tune first.")
 
 
-def write(adapter: Adapter, out: Path) -> Path:
-    """Writes the adapter to `out`, a new folder or, if its name ends in .zip, an archive."""
-    return files.folder(out, _members(adapter))
+def base_folder(adapter: Adapter) -> Path | None:
+    """The folder of the adapter's base on this machine; None if it is not here."""
+    return tokenizer.folder_of(adapter.base) or downloaded(adapter.base)
+
+
+def write(store: Store, project: projects.Project, adapter: Adapter, out: Path, merged: Path | None = None) -> Path:
+    """Writes the adapter to `out`, a new folder or, if its name ends in .zip, an archive.
+
+    merged: folder with the weights of adapter and base together, which take the place of the adapter's.
+    """
+    return files.folder(out, _members(store, project, adapter, merged))
 
 
 def _checked(
@@ -96,24 +116,71 @@ def _checked(
     wrong = fault(folder)
     if wrong:
         raise UserError(f"The adapter is damaged: {wrong}.", "adapter", "Fine-tune again.")
-    return Adapter(folder, stage, round_.place, run_id, about(folder).get("step"), complete)
+    return Adapter(folder, stage, round_.place, run_id, about(folder).get("step"), complete, round_)
 
 
-def _members(adapter: Adapter) -> list[tuple[str, Path | bytes]]:
-    """As `contents`, with a README and a manifest that says which adapter it is and holds the SHA-256 of all others."""
-    members = contents(adapter.folder)
-    members.append((README, _readme(adapter).encode()))
-    fields = {name: value for name, value in asdict(adapter).items() if name != "folder"}
-    manifest = {"adapter": fields, "sha256": {name: files.sha256(content) for name, content in members}}
-    return [*members, (MANIFEST, json.dumps(manifest, indent=1).encode())]
+def _members(
+    store: Store, project: projects.Project, adapter: Adapter, merged: Path | None
+) -> list[tuple[str, Path | bytes]]:
+    """The weights, tokenizer, card and script, and a manifest that says which adapter it is and holds the SHA-256 of
+    all others."""
+    base = base_folder(adapter)
+    members = dict(contents(adapter.folder) if merged is None else _whole(merged))
+    asked = adapter.folder if adapter.full else base
+    written = None if asked is None else _script(store, adapter, asked, complete=adapter.full or merged is not None)
+    if asked is not None and written is not None:
+        members |= _named(asked, _TOKENIZER)
+        template, text = written
+        members |= {_TEMPLATE: template.encode(), script.NAME: text.encode()}
+    known = {**{name: one.licence for name, one in MODELS.items()}, STARTER: "Apache-2.0"}.get(adapter.base)
+    members[card.NAME] = card.page(
+        store,
+        project,
+        adapter.source,
+        None if adapter.run is None else runs.get_run(store, adapter.run),
+        adapter.words,
+        "full" if adapter.full else "adapter" if merged is None else "merged",
+        known or (licence(base) if base else None),
+        written is not None,
+    ).encode()
+    fields = {name: getattr(adapter, name) for name in ("stage", "round", "run", "step", "complete")}
+    manifest = {"adapter": fields, "sha256": {name: files.sha256(content) for name, content in members.items()}}
+    return [*members.items(), (MANIFEST, json.dumps(manifest, indent=1).encode())]
+
+
+def _script(store: Store, adapter: Adapter, folder: Path, complete: bool) -> tuple[str, str] | None:
+    """The chat template as the Studio uses it and the script that asks the model; None for a tokenizer that cannot be
+    read without transformers."""
+    if not (folder / "tokenizer.json").is_file():
+        return None
+    task, config = versions.task_of(store, adapter.source.version_id), adapter.source.config
+    try:
+        asking = reader(folder).asking(task.labels)
+    except UserError:
+        return None
+    longest = config.propagation.max_answer_tokens
+    base = None if complete else card.base_name(adapter.base)
+    return asking.template, script.text(task, asking, config.rule_first, longest, base)
+
+
+def _whole(folder: Path) -> list[tuple[str, Path | bytes]]:
+    """The files of a merged model: settings and weights, in one file or in several with an index."""
+    there = sorted(path.name for path in folder.iterdir() if path.name.startswith("model"))
+    return _named(folder, ("config.json", "generation_config.json", *there))
 
 
 def contents(folder: Path) -> list[tuple[str, Path | bytes]]:
     """An adapter's files by name: allow-listed ones, to be copied, or bytes without any path of this machine."""
     allowed = LORA_FILES if (folder / "adapter_config.json").is_file() else FULL_FILES
-    there = [path for name in allowed if (path := folder / name).is_file() and not path.is_symlink()]
-    if not any(path.name == allowed[0] for path in there):
+    there = _named(folder, allowed)
+    if not there or there[0][0] != allowed[0]:
         raise UserError("The adapter has no weights.", "adapter", "Fine-tune again.")
+    return there
+
+
+def _named(folder: Path, names: Sequence[str]) -> list[tuple[str, Path | bytes]]:
+    """Those of these files that are in the folder."""
+    there = [path for name in names if (path := folder / name).is_file()]
     return [(path.name, _without_paths(path) if path.name in _MAY_NAME_PATHS else path) for path in there]
 
 
@@ -128,27 +195,3 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, list):
         return [_shortened(part) for part in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def _readme(adapter: Adapter) -> str:
-    try:
-        base = _shortened(json.loads((adapter.folder / "base.json").read_text(encoding="utf-8")))["model"]
-    except (OSError, ValueError, KeyError):
-        base = "the base model"
-    if adapter.full:
-        what = f"All weights of `{base}`, trained further: a complete model. Load it with transformers:"
-        lines = ['model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")']
-    else:
-        what = f"A LoRA adapter for `{base}`. Load it with peft:"
-        lines = [
-            "from peft import PeftModel\n",
-            f'base = AutoModelForCausalLM.from_pretrained("{base}")',
-            'model = PeftModel.from_pretrained(base, "path/to/this/folder")',
-        ]
-    code = "\n".join(["from transformers import AutoModelForCausalLM", *lines])
-    return (
-        "# Adapter made with SemiEvol Studio\n\n"
-        f"{adapter.words}\n\n{what}\n\n```python\n{code}\n```\n\n"
-        f"`{MANIFEST}` holds the SHA-256 of every file. `base.json` holds the fingerprint of the base model that it\n"
-        "was trained from; in the Studio it fits no other.\n"
-    )

@@ -5,13 +5,12 @@ The Settings page and the verb `models` show it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semievol import config as settings
 from semievol.engines.models import footprint, packaged, suitability, tokenizer
-from semievol.engines.models.files import read_json
+from semievol.engines.models.files import licence, read_json
 from semievol.engines.models.resolve import is_folder, look_up
 from semievol.errors import UserError
 from semievol.installed import EMBEDDERS, MODELS, STARTER, Package
@@ -25,8 +24,6 @@ TOKENS = 100
 """Tokens of a prompt without demonstrations, as the estimates assume it."""
 _LABELED, _POOL = 100, 1_000
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
-_LICENCE_LINE = re.compile(r"^license:\s*['\"]?([\w.\-]+)", re.M)
-_LICENCE_NAMES = (("Apache License", "Apache-2.0"), ("MIT License", "MIT"), ("Gemma Terms", "Gemma terms"))
 
 
 @dataclass(frozen=True)
@@ -168,7 +165,7 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
         plain,
         architecture=next(iter(config.get("architectures") or []), config.get("model_type")),
         parameters=shape.parameters,
-        licence=plain.licence or _licence(folder),
+        licence=plain.licence or licence(folder),
         context=tokenizer.context_length(folder),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )
@@ -176,19 +173,6 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
         return found
     note = plain.note or " ".join(suitability.remarks(folder, settings.load("studio")))
     return replace(found, memory=_memory(shape), seconds=_seconds(shape), note=note)
-
-
-def _licence(folder: Path) -> str | None:
-    """The licence that the model card or a licence file in the folder states."""
-    try:
-        if stated := _LICENCE_LINE.search((folder / "README.md").read_text("utf-8", "replace")[:5000]):
-            return stated[1]
-    except OSError:
-        pass
-    for file in sorted(folder.glob("LICEN[CS]E*")):
-        text = file.read_text("utf-8", "replace")[:3000]
-        return next((name for words, name in _LICENCE_NAMES if words in text), f"see {file.name}")
-    return None
 
 
 def _memory(shape: footprint.Shape) -> float:

@@ -18,7 +18,7 @@ from semievol.task.answers import LETTERS
 PROMPT_VERSION = 1
 Variant = Literal["standard", "bare"]
 
-_CONTROL = re.compile(
+CONTROL = re.compile(
     r"<\|[^\s<>|]{1,64}\|>|<｜[^<>]{1,64}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS)\]|<</?SYS>>"
     r"|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
 )
@@ -35,7 +35,7 @@ _TOKENS = "<["  # every known control token begins with one of these
 
 def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
     """`text` with a space after the first character of every chat control token, so that no model reads it as one."""
-    text = _CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
+    text = CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
     for token in control_tokens:
         if len(token) > 1 and not token.isspace():
             text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -44,7 +44,7 @@ def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
 
 def has_control_tokens(text: str) -> bool:
     """Whether `text` contains what a tokenizer could read as a control token."""
-    return any(sign in text for sign in _TOKENS) and _CONTROL.search(text) is not None
+    return any(sign in text for sign in _TOKENS) and CONTROL.search(text) is not None
 
 
 def gives_orders(text: str) -> bool:

@@ -40,6 +40,7 @@ def test_without_a_test_set_there_are_downloads_and_the_way_to_one(visit: Visit,
     assert "Nothing evaluated yet" not in told(app)
     assert {"Kept answers (XLSX)", "All answers (XLSX)", "Candidates (XLSX)", "Training data"} <= set(_downloads(app))
     assert {"Evolved adapter (ZIP)", "Report (HTML)"} <= set(_downloads(app))
+    assert "Merged model (ZIP)" in [button.label for button in app.button], "made on request, as it takes a while"
 
 
 def test_candidates_can_be_taken_along_before_anything_is_evaluated(visit: Visit, store: Store) -> None:

@@ -1,9 +1,10 @@
-"""The files of a model's folder: settings in JSON, weight files, and their headers. Knows nothing of torch."""
+"""The files of a model's folder: settings in JSON, weights with their headers, the licence. Knows nothing of torch."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ MODEL_FILES = (
     "chat_template.jinja",
 )
 """What a folder of weights needs beside them to be an ordinary model."""
+_LICENCE_LINE = re.compile(r"^license:\s*['\"]?([\w.\-]+)", re.M)
+_LICENCE_NAMES = (("Apache License", "Apache-2.0"), ("MIT License", "MIT"), ("Gemma Terms", "Gemma terms"))
 _LARGEST_HEADER = 100 * 2**20  # the format's own limit
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8}
 _BITS |= {"I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64}
@@ -92,3 +95,16 @@ def _span(tensor: dict[str, Any]) -> tuple[int, int, int]:
     if not all(type(number) is int and number >= 0 for number in (start, end, *shape)):
         raise ValueError("a size that is no number")
     return start, end, math.prod(shape) * _BITS[tensor["dtype"]] // 8
+
+
+def licence(folder: Path) -> str | None:
+    """The licence that the model card or a licence file in the folder states."""
+    try:
+        if stated := _LICENCE_LINE.search((folder / "README.md").read_text("utf-8", "replace")[:5000]):
+            return stated[1]
+    except OSError:
+        pass
+    for file in sorted(folder.glob("LICEN[CS]E*")):
+        text = file.read_text("utf-8", "replace")[:3000]
+        return next((name for words, name in _LICENCE_NAMES if words in text), f"see {file.name}")
+    return None

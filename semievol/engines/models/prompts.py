@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,32 @@ BYTES_A_TOKEN = 3
 _TRACKED = re.compile(r"\b(end)?generation\b(?=\s*-?%})")  # transformers' own tag, around what the assistant says
 
 
+@dataclass(frozen=True)
+class Asking:
+    """How a program asks the model as the Studio does, without the Studio.
+
+    template: the chat template as it is used here. folds_system, lead: as in `Template`. end: the token that ends an
+    answer, "" if there is none. scored_with_end: whether this token counts when the allowed answers are scored, as one
+    of them is the beginning of another (see `inference.scoring`). stops: ids that end a generated answer.
+    """
+
+    template: str
+    folds_system: bool
+    lead: str | None
+    end: str
+    scored_with_end: bool
+    stops: tuple[int, ...]
+    control_tokens: tuple[str, ...]
+
+
 class Reader:
     """The tokenizer and the chat template of a model's folder. Raises UserError for a template that cannot be used."""
 
     def __init__(self, folder: Path) -> None:
         self._words = _Words(folder)
-        self._template = Template(self._words, tokenizer.control_tokens(str(folder)) or (), folder.name)
+        self._folder = folder
+        self._control_tokens = tuple(tokenizer.control_tokens(str(folder)) or ())
+        self._template = Template(self._words, self._control_tokens, folder.name)
 
     def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
         """Ids of every conversation up to the point where the answer starts."""
@@ -40,6 +62,25 @@ class Reader:
     def ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Ids of plain texts."""
         return self._words.ids(texts)
+
+    def asking(self, labels: Sequence[str]) -> Asking:
+        """labels: the answers that are allowed in every record; empty if they are letters, or not listed."""
+        answered = [self._template.answered([Message("user", "question")], label) for label in labels or ["answer"]]
+        text, place = answered[0]
+        ends = [(at, token) for token in self._control_tokens if (at := text.find(token, place.stop)) >= 0]
+        end = min(ends, key=lambda found: found[0], default=(0, ""))[1]
+        rows = sorted(self._words.ids([text[: text.index(end, place.stop)] for text, place in answered]))
+        overlapping = any(after[: len(before)] == before for before, after in pairwise(rows))
+        stops = self._words.known([end, self._words.eos_token or ""]) | generation_stops(self._folder)
+        return Asking(
+            template=self._words.chat_template or "",
+            folds_system=self._template.folds_system,
+            lead=self._template.lead,
+            end=end,
+            scored_with_end=overlapping,
+            stops=tuple(sorted(stops)),
+            control_tokens=self._control_tokens,
+        )
 
 
 @lru_cache(maxsize=4)
@@ -68,12 +109,24 @@ class _Words:
             return [_in_threes(text) for text in texts]
         return [tuple(one.ids) for one in self._words.encode_batch_fast(list(texts), add_special_tokens=False)]
 
+    def known(self, tokens: Sequence[str]) -> set[int]:
+        """Ids of these tokens, as far as there are such."""
+        found = [self._words.token_to_id(token) for token in tokens if token] if self._words else []
+        return {number for number in found if number is not None}
+
     def apply_chat_template(self, turns: Any, tokenize: bool, add_generation_prompt: bool, **settings: Any) -> str:
         assert not tokenize
         template = _compiled(self.chat_template or "")
         return template.render(
             messages=turns, add_generation_prompt=add_generation_prompt, **(self._special | settings)
         )
+
+
+def generation_stops(folder: Path) -> set[int]:
+    """Ids that the model's own settings name as the end of a generated text."""
+    file = folder / "generation_config.json"
+    found = read_json(file).get("eos_token_id") if file.is_file() else None
+    return set(found if isinstance(found, list) else [] if found is None else [found])
 
 
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")

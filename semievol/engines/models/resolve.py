@@ -119,6 +119,19 @@ def download(name: str) -> Path:
         ) from None
 
 
+def downloaded(name: str) -> Path | None:
+    """The folder of a hub model in the hub cache; None if it is not there."""
+    if "/" not in name or not HUB_ID.fullmatch(name):
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(WANTED_FILES), local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
 def look_up(name: str) -> bool:
     """Whether the hub says that it has this model for us; False if it cannot be asked (no network, offline mode).
 

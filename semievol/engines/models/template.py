@@ -29,7 +29,7 @@ _PLAIN = (
 # Thinking is switched off if the template has a switch for it. A template that prints the date gets a fixed one, since
 # the prompt must not change from day to day.
 _DAY = datetime(2024, 7, 26)
-_SETTINGS = {
+SETTINGS = {
     "enable_thinking": False,
     "thinking": False,
     "date_string": _DAY.strftime("%d %b %Y"),
@@ -42,7 +42,9 @@ _ASKED, _ANSWER = "gnu question", "zebraquagga"
 class Template:
     """A tokenizer's chat template, or _PLAIN if it has none.
 
-    plain: whether it is _PLAIN. Raises UserError for a template that does not keep question and answer apart.
+    plain: whether it is _PLAIN. folds_system: whether a system turn becomes the beginning of the first user turn, since
+    the template has no place for it. lead: the blanks between the template's own prompt and the answer; None if that
+    prompt is not used. Raises UserError for a template that does not keep question and answer apart.
     """
 
     def __init__(self, tokenizer: Any, control_tokens: Sequence[str], name: str) -> None:
@@ -52,10 +54,10 @@ class Template:
             tokenizer.chat_template = self._opening_token() + _PLAIN
         elif isinstance(tokenizer.chat_template, str):
             tokenizer.chat_template = _TODAY.sub(lambda m: repr(_DAY.strftime(m[2])), tokenizer.chat_template)
-        self._folds_system = False
+        self.folds_system = False
         found = self._tried(with_system=True)
         if found is None:
-            self._folds_system = True
+            self.folds_system = True
             found = self._tried(with_system=True)
         alone = self._tried(with_system=False)
         if found is None or alone is None:
@@ -67,11 +69,11 @@ class Template:
         # The text between the template's prompt for generating and the answer. Unless it is blank and always the same,
         # that prompt is not used.
         leads = found | alone
-        self._lead = leads.pop() if len(leads) == 1 else None
+        self.lead = leads.pop() if len(leads) == 1 else None
 
     def prompt(self, messages: Sequence[Message]) -> str:
         """The text before the answer, without a last blank, which belongs to the answer's first token."""
-        return self._rendered(messages) if self._lead is not None else self._before(messages).rstrip(" ")
+        return self._rendered(messages) if self.lead is not None else self._before(messages).rstrip(" ")
 
     def answered(self, messages: Sequence[Message], answer: str) -> tuple[str, range]:
         """`messages` answered by `answer` as text, and where the answer is in it. Raises UserError if the template does
@@ -97,18 +99,18 @@ class Template:
 
     def _before(self, messages: Sequence[Message]) -> str:
         """The text before the answer to `messages`."""
-        if self._lead is not None:
-            return self._rendered(messages) + self._lead
+        if self.lead is not None:
+            return self._rendered(messages) + self.lead
         text = self._rendered([*messages, Message("assistant", _ANSWER)], answered=True)
         return text[: text.rfind(_ANSWER)]
 
     def _rendered(self, messages: Sequence[Message], answered: bool = False) -> str:
         turns = [{"role": m.role, "content": neutralise(m.content, self._control_tokens)} for m in messages]
-        if self._folds_system and turns and turns[0]["role"] == "system":
+        if self.folds_system and turns and turns[0]["role"] == "system":
             instruction = turns.pop(0)["content"]
             turns[0]["content"] = f"{instruction}\n\n{turns[0]['content']}"
         return str(
-            self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=not answered, **_SETTINGS)
+            self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=not answered, **SETTINGS)
         )
 
     def _tried(self, with_system: bool) -> set[str | None] | None:

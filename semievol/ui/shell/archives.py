@@ -1,13 +1,15 @@
-"""Export and import of a whole project as one file. The work is done by `semievol.export`."""
+"""Large files: export and import of a whole project, a merged model. The work is done by `semievol.export`."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import streamlit as st
 
-from semievol.export import archive, restoring
+from semievol.export import archive, export, restoring
 from semievol.store.data.projects import incoming_folder, project_folder
+from semievol.store.runs.runs import Run
 from semievol.ui.shell import notices, parts, router, session, state
 from semievol.ui.shell.state import Place
 
@@ -46,6 +48,22 @@ def export_button(here: Place) -> None:
         return
     for sentence in exported[here.project.id]:
         parts.note(sentence)
+    _offer(path, f"download_{here.project.id}")
+
+
+def merged_button(here: Place, run: Run) -> None:
+    """Merges the run's adapter into its base on request, then offers the model."""
+    path = project_folder(here.store, here.project.id) / "exports" / f"model-run-{run.id}.zip"
+    if st.button("Merged model (ZIP)", key=f"merge_{run.id}", width="stretch"):
+        path.unlink(missing_ok=True)
+        with parts.errors_shown(), parts.progress() as watch:
+            export(here.store, here.project, "merged", path, run_id=run.id, watch=watch)
+    if path.is_file():
+        _offer(path, f"download_model_{run.id}")
+
+
+def _offer(path: Path, key: str) -> None:
+    """The download of a file; of a very large one the place in the workspace."""
     size = path.stat().st_size
     if size > parts.LARGEST_DOWNLOAD:
         parts.note(f"At {size / 2**20:,.0f} MB the file is too large to download here. It is in the workspace:")
@@ -58,5 +76,5 @@ def export_button(here: Place) -> None:
         on_click="ignore",
         width="stretch",
         type="primary",
-        key=f"download_{here.project.id}",
+        key=key,
     )
