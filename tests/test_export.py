@@ -8,8 +8,10 @@ import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from semievol.config import Policy, load
@@ -125,6 +127,41 @@ def test_training_data_in_the_form_of_alpaca(world: World, tmp_path: Path, name:
 def test_training_data_in_the_form_of_sharegpt(world: World, tmp_path: Path) -> None:
     [first, *_] = lines(world.export("training", tmp_path / "t.sharegpt.jsonl"))
     assert [turn["from"] for turn in first["conversations"]] == ["human", "gpt"]
+
+
+def test_training_data_for_openai_has_the_messages_alone(world: World, tmp_path: Path) -> None:
+    rows = lines(world.export("training", tmp_path / "t.openai.jsonl"))
+    assert {tuple(row) for row in rows} == {("messages",)}
+    assert rows == [{"messages": row["messages"]} for row in lines(world.export("training", tmp_path / "t.jsonl"))]
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet"])
+def test_training_data_as_a_table_keeps_its_passports(world: World, tmp_path: Path, ending: str) -> None:
+    told = lines(world.export("training", tmp_path / "t.jsonl"))
+    path = world.export("training", tmp_path / f"t.{ending}")
+    readers: dict[str, Any] = {"csv": pd.read_csv, "xlsx": pd.read_excel, "parquet": pd.read_parquet}
+    frame = readers[ending](path)
+    assert [json.loads(cell) for cell in frame["passport"]] == [row["passport"] for row in told]
+    assert frame["answer"].tolist() == [row["answer"] for row in told]
+
+
+def as_llama_factory(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """(role, text) of an example as LLaMA-Factory's documentation says that its two forms are read (data/README.md)."""
+    system = [("system", row["system"])] if row["system"] else []
+    if "conversations" in row:
+        roles = {"human": "user", "gpt": "assistant"}
+        return system + [(roles[turn["from"]], turn["value"]) for turn in row["conversations"]]
+    history = [turn for asked, said in row["history"] for turn in (("user", asked), ("assistant", said))]
+    asked = "\n".join(part for part in (row["instruction"], row["input"]) if part)
+    return system + history + [("user", asked), ("assistant", row["output"])]
+
+
+@pytest.mark.parametrize("form", ["alpaca", "sharegpt"])
+def test_other_trainers_read_the_same_conversations(world: World, tmp_path: Path, form: str) -> None:
+    chat = lines(world.export("training", tmp_path / "t.jsonl"))
+    rows = json.loads(world.export("training", tmp_path / f"t.{form}.json").read_text(encoding="utf-8"))
+    told = [[(turn["role"], turn["content"]) for turn in row["messages"]] for row in chat]
+    assert [as_llama_factory(row) for row in rows] == told
 
 
 def test_training_data_says_which_examples_were_too_long_to_be_trained_on(world: World, tmp_path: Path) -> None:

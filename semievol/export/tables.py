@@ -1,7 +1,8 @@
 """Records as rows for a file: a round's candidates, a frozen selection with its passports, examples of a fine-tuning.
 
-Examples come in the forms that other trainers read: chat messages, Alpaca, ShareGPT. `method.conversations` builds them
-for the `tune` stage and for these files, so both have the same examples. Hidden gold is never among the columns.
+Examples come in the forms that other trainers read: chat messages, those of OpenAI's fine-tuning, Alpaca, ShareGPT.
+`method.conversations` builds them for the `tune` stage and for these files, so both have the same examples.
+Hidden gold is never among the columns.
 """
 
 from __future__ import annotations
@@ -66,10 +67,14 @@ def selection(store: Store, project: projects.Project, round_: Round, number: in
 
 def training(store: Store, project: projects.Project, round_: Round, number: int, form: str) -> list[Row]:
     """The labeled records (without calibration) and the accepted answers of a frozen selection, as examples of a
-    fine-tuning. Where some were too long to be trained on, a column says which. form: one of `FORMS`."""
+    fine-tuning. Where some were too long to be trained on, a column says which. form: one of `FORMS`; OpenAI refuses
+    other columns than the messages."""
     if form not in FORMS:
         raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
-    found, passports = pairs(store, project, round_, number), _passports(store, project, round_, number)
+    found = pairs(store, project, round_, number)
+    if form == OPENAI:
+        return [FORMS[form](example) for _, example in found]
+    passports = _passports(store, project, round_, number)
     too_long = _too_long(store, _runs(store, project, round_, number), number)
     talks = any(record.earlier for record, _ in found)
     gold: Row = {"origin": "gold", "project": project.name, "round": round_.place, "selection": number}
@@ -196,4 +201,5 @@ def _sharegpt(example: Example) -> Row:
     return {"conversations": turns, "system": _system_and_user(example)[0]}
 
 
-FORMS: dict[str, Callable[[Example], Row]] = {"chat": _chat, "alpaca": _alpaca, "sharegpt": _sharegpt}
+OPENAI = "openai"
+FORMS: dict[str, Callable[[Example], Row]] = {"chat": _chat, OPENAI: _chat, "alpaca": _alpaca, "sharegpt": _sharegpt}

@@ -17,8 +17,12 @@ from semievol.ui.shell.state import Place
 
 TRAINING = {
     "Chat (JSONL)": ("chat", "jsonl"),
+    "OpenAI fine-tuning (JSONL)": ("openai", "jsonl"),
     "Alpaca (JSON)": ("alpaca", "json"),
     "ShareGPT (JSON)": ("sharegpt", "json"),
+    "Table (XLSX)": ("chat", "xlsx"),
+    "Table (CSV)": ("chat", "csv"),
+    "Table (Parquet)": ("chat", "parquet"),
 }
 TABLES = {"XLSX": "xlsx", "CSV": "csv", "Parquet": "parquet", "JSONL": "jsonl"}
 
@@ -30,7 +34,10 @@ def newest(found: Sequence[Run]) -> Run:
 
 def offer(here: Place, run: Run) -> None:
     """The downloads of the run's round. What does not exist yet is not offered."""
-    parts.heading("Export", "Every training example states its origin, votes, confidence, round and reviewer.")
+    parts.heading(
+        "Export",
+        "Every training example states its origin, votes, confidence, round and reviewer, except in OpenAI's form.",
+    )
     round_id = run.round_id
     frozen = selections.selections(here.store, round_id)
     left, right, rest = st.columns([3, 3, 4], gap="medium", vertical_alignment="top")
@@ -54,6 +61,8 @@ def offer(here: Place, run: Run) -> None:
                 parts.note(caveat)
         if outcomes.run_adapter(here.store, run.id):
             downloads.download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
+            archives.merged_button(here, run)
+            parts.note("With its model card, and a script that answers without the Studio.")
     with rest:
         downloads.download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
