@@ -69,6 +69,11 @@ def is_detail(column: str) -> bool:
     return place is not None and _NAMES["answer"][place % len(_NAMES["answer"])] in _DETAILS
 
 
+def is_number(name: str) -> bool:
+    """Whether a name may be that of a record's number: claim no, ticket number, reference."""
+    return not {"no", "nr", "num", "number", "ref", "reference", "code"}.isdisjoint(words(name))
+
+
 def is_choice(name: str) -> bool:
     """Whether a name is that of one option: option_a, choice1."""
     match = _NUMBERED.fullmatch(" ".join(words(name)))

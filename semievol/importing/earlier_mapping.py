@@ -18,7 +18,7 @@ from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
 from semievol.records import Split
 
-_GUESSED = ("question", "answer", "options")
+_GUESSED = ("question", "answer", "options", "id")
 """Roles for which another column is suggested where the earlier one is missing; the others are left out then."""
 
 _WORDS = {"options": "The options are", "gold": "Hidden gold is", "earlier": "Earlier turns are"}

@@ -26,6 +26,8 @@ _NAMELESS = re.compile(r"column \d+")
 """The name of a column in a file that has no names."""
 _OUTPUTS = ("response", "output", "completion")
 """What a model said: the answer, or, beside another answer, what was judged."""
+_CODE = re.compile(r"(?=.*\d)[\w./#-]{1,40}")
+_ALIGNED = ("question", "answer", "options", "id")
 _LOOKED_AT = 2_000
 _COMPARED = 300
 """Rows, and characters of each cell, by which one column is found inside others."""
@@ -56,17 +58,20 @@ def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping
     except UserError:
         found = _suggest(first, first.columns, question)
     earlier = EARLIER if any(EARLIER in table.columns for table in tables.values()) else None
-    return replace(found, gold=_gold(tables, found), earlier=earlier)
+    free = ([c for c in table.columns if c not in found.columns()] for table in tables.values())
+    own = (_record_id(table, columns) for table, columns in zip(tables.values(), free, strict=True))
+    record_id = found.id or next(filter(None, own), None)
+    return replace(found, gold=_gold(tables, found), earlier=earlier, id=record_id)
 
 
 def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
-    """The tables with the columns of question, answer and options under the names that the mapping has for them.
+    """The tables with the columns of question, answer, options and id under the names that the mapping has for them.
 
     Where a table lacks such a column, the one that would be suggested for this table takes its name. A note says so.
     """
     aligned: dict[Split, Table] = {}
     for split, table in tables.items():
-        wanted = {role: getattr(mapping, role) for role in ("question", "answer", "options")}
+        wanted = {role: getattr(mapping, role) for role in _ALIGNED}
         missing = {role: name for role, name in wanted.items() if name and name not in table.columns}
         if split == "unlabeled":
             missing.pop("answer", None)
@@ -124,12 +129,25 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
     taken.add(answer)
-    record_id = column_names.best([c for c in column_names.named(shared, "id") if c not in taken], "id")
+    record_id = _record_id(first, [c for c in shared if c not in taken]) or _record_id(first, left)
     named = [c for c in column_names.named(shared, "context") if c not in {*taken, record_id}]
     context = (
         pair[0] if pair else column_names.best(named, "context") or column_names.companion(question, shared, taken)
     )
     return Mapping(question, answer, options, record_id, choices, context)
+
+
+def _record_id(table: Table, columns: list[str]) -> str | None:
+    """The column that names the records: by its name, else one named like a number (claim no) with another code in each
+    row."""
+    if named := column_names.named(columns, "id"):
+        return column_names.best(named, "id")
+    for column in columns:
+        cells = table.column(column, _LOOKED_AT)
+        codes = {cell for cell in cells if cell and _CODE.fullmatch(cell.strip())}
+        if column_names.is_number(column) and len(cells) > 1 and len(codes) == len(cells):
+            return column
+    return None
 
 
 def _are_texts(cells: list[str]) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from semievol.errors import UserError
 from semievol.importing.mapping import Mapping, parse_mapping
-from semievol.importing.suggestions import suggest_mapping
+from semievol.importing.suggestions import align, suggest_mapping
 from semievol.importing.table import Table
 from semievol.importing.task_kind import infer_task, label_set
 from semievol.records import Split, Task
@@ -257,3 +257,23 @@ def test_the_answer_column_may_be_the_hidden_gold_and_no_other_column_has_two_ro
     bare = with_unlabeled({"text": QUESTIONS, "team": ["a", "b"] * 10}, {"text": QUESTIONS})
     with pytest.raises(UserError, match='no column "team"'):
         parse_mapping("question=text,answer=team,gold=team", bare)
+
+
+def test_every_file_has_its_own_column_of_ids() -> None:
+    rows = [[f"C-{i}", f"text of {i}", "ab"[i % 2]] for i in range(9)]
+    labeled = table_of("a.csv", ["Claim no", "note", "label"], rows)
+    pool = table_of("b.csv", ["id", "note"], [[f"U{i}", f"other text of {i}"] for i in range(9)])
+    tables: dict[Split, Table] = {"labeled": labeled, "unlabeled": pool}
+    mapping = suggest_mapping(tables)
+    assert mapping.id == "Claim no"
+    aligned = align(tables, mapping)
+    assert aligned["unlabeled"].column("Claim no", 2) == ["U0", "U1"]
+    assert aligned["unlabeled"].notes == ['"id" is read as "Claim no".']
+    unnamed = table_of("c.csv", ["note", "label"], [row[1:] for row in rows])
+    assert suggest_mapping({"labeled": unnamed, "unlabeled": pool}).id == "id"
+
+
+def test_numbers_that_repeat_or_measure_something_are_no_ids() -> None:
+    rows = [[str(i % 3), str(10.5 * i), f"text of {i}", "ab"[i % 2]] for i in range(9)]
+    table = table_of("a.csv", ["room number", "amount", "note", "label"], rows)
+    assert suggest_mapping({"labeled": table}).id is None
