@@ -46,6 +46,8 @@ def add(verb: Verb) -> None:
     option("--header", action="append", default=[], nargs="?", const="yes", metavar="yes|no", help=known)
     option("--no-header", action="append_const", const="no", dest="header", help="the first row is a record")
     option("--labels", default="", metavar="NAME,NAME", help="the labels; names of labels that are numbers, in order")
+    merged = "read a label as another one, or all that look misspelled: suggested; may be given several times"
+    option("--relabel", action="append", default=[], metavar="WRITTEN=LABEL", help=merged)
     option("--instruction", default="", metavar="TEXT", help="what is asked of every record (system message)")
     option("--hide-gold", action="store_true", help="keep answers of the unlabeled file, for measuring only")
     option("--count-from", type=int, choices=(0, 1), help="number of the first option in numeric answers; inferred")
@@ -85,6 +87,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> Outcome:
         instruction=chosen.instruction,
         labels=chosen.labels,
         confirmed=chosen.accept,
+        relabel=chosen.relabel,
     )
     with terminal.Bars() as bars:
         project, imported = intake.import_files(store, chosen.name, files, make_imported, bars.show, read_as)
@@ -97,6 +100,7 @@ def _import(store: Store, chosen: argparse.Namespace) -> Outcome:
 def _restored(store: Store, chosen: argparse.Namespace) -> Outcome:
     given = [chosen.labeled, chosen.unlabeled, chosen.test, chosen.task, chosen.map, chosen.count_from, chosen.rejected]
     given += [*chosen.sheet, *chosen.encoding, *chosen.delimiter, *chosen.quotes, *chosen.header, *chosen.accept]
+    given += chosen.relabel
     given += [chosen.labels or None]
     if any(value is not None for value in given) or chosen.hide_gold or chosen.strict:
         raise UserError("An archive is imported as it is.", "--archive", "Give only --name with it.")

@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semievol.errors import UserError
+from semievol.importing import label_spellings
 from semievol.importing.accepted import AcceptedRows, Records
 from semievol.importing.answer_cells import names_option
 from semievol.importing.checks import OF_ADDED, SHOWN, Finding, check, example, plural, refuse
 from semievol.importing.doubts import doubts
 from semievol.importing.duplicates import MOST, Tracer, small_edits
+from semievol.importing.label_spellings import label_variants, relabeled
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.readers.overrides import refuse_guesses
 from semievol.importing.rows import Reading, Row, form_of, rows_again, rows_of
@@ -89,6 +91,7 @@ class Imported:
     base: number of the first option where answers are numbers.
     taken: kinds of the findings whose remedy is taken. test_share: share of the labeled records to split off as test.
     edited: what comparing the splits found (`duplicates.small_edits`), None where there are too many records.
+    read_as: what labels are read as, see `label_spellings.relabeled`.
     """
 
     tables: Tables[Split, Table]
@@ -101,6 +104,7 @@ class Imported:
     hides_gold: bool
     base: int
     edited: dict[int, int] | None = None
+    read_as: Tables[str, str] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     test_share: float = 0.0
 
@@ -176,6 +180,7 @@ def build_records(
     base: int | None = None,
     watch: Watch = unwatched,
     confirmed: Collection[str] = (),
+    read_as: Tables[str, str] | None = None,
 ) -> Imported:
     """The records of all splits, with the suggested remedies taken; see `check_tables`.
 
@@ -185,7 +190,7 @@ def build_records(
     """
     if strict:
         refuse_guesses({split: (table.read_as, table.guessed) for split, table in tables.items()})
-    checked = check_tables(tables, mapping, task, hide_gold, base, watch)
+    checked = check_tables(tables, mapping, task, hide_gold, base, watch, read_as=read_as)
     if strict:
         refuse(checked.findings, {split: report.rejected for split, report in checked.report.items()}, confirmed)
     return checked.decided(finding.kind for finding in checked.findings if finding.taken)
@@ -200,6 +205,7 @@ def check_tables(
     watch: Watch = unwatched,
     before: Imported | None = None,
     kept: Tables[Split, AcceptedRows] | None = None,
+    read_as: Tables[str, str] | None = None,
 ) -> Imported:
     """Reads and checks every row of the tables; takes no remedy yet.
 
@@ -209,17 +215,20 @@ def check_tables(
     differ.
     kept: splits of an earlier version of this kind of task; a table of the same split is added to them. They go through
     the same checks; only a label that the task no longer has rejects a record, or leaves its hidden gold out.
+    read_as: what labels are read as in all splits, see `label_spellings.relabeled`.
     """
     check_mapping(mapping, tables)
     if mapping.answer is None and ("labeled" in tables or "test" in tables):
         raise UserError("No column is mapped to the answer.", "mapping", "Map the column with the known answers.")
-    earlier = dict(kept or {})
+    earlier, read_as = dict(kept or {}), dict(read_as or {})
+    alike = label_variants(tables, mapping, task, hide_gold, earlier)
+    task = relabeled(task, read_as)
     given: list[tuple[Split, Table, AcceptedRows | None]] = []
     for split in SPLITS:
         given += [(split, earlier[split].table, earlier[split])] if split in earlier else []
         given += [(split, tables[split], None)] if split in tables else []
     total, seen = sum(table.physical for _, table, _ in given), 0
-    reading = Reading(task, mapping, form_of(tables, mapping, task, hide_gold, base), hide_gold)
+    reading = Reading(task, mapping, form_of(tables, mapping, task, hide_gold, base), hide_gold, read_as)
     tracer, parts, report = Tracer(), list[AcceptedRows](), dict[Split, SplitReport]()
     for split, table, known in given:
         rejects = list(table.rejected)
@@ -238,6 +247,7 @@ def check_tables(
     again = next((finding.leaves for finding in found if finding.kind == "already_there"), _added([]))
     findings = [
         *doubts(tables, mapping, task),
+        *label_spellings.findings(alike, read_as),
         *found,
         *reading.findings(),
         *_duplicate_ids(parts, again),
@@ -248,7 +258,7 @@ def check_tables(
     findings = [one.located(files if one.kind in OF_ADDED else names) for one in findings]
     hides_gold = hide_gold or "unlabeled" in earlier
     sizes, found_base = traces.sizes, reading.form.base
-    return Imported(tables, mapping, task, accepted, sizes, report, findings, hides_gold, found_base, edited)
+    return Imported(tables, mapping, task, accepted, sizes, report, findings, hides_gold, found_base, edited, read_as)
 
 
 def _added(parts: Sequence[AcceptedRows]) -> np.ndarray:

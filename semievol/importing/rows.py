@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -30,7 +31,7 @@ from semievol.importing.numbers import decimal_comma
 from semievol.importing.table import Reject, Table, snippet
 from semievol.importing.task_kind import known_answers
 from semievol.records import Message, Split, Task, earlier_turns
-from semievol.task.answers import LETTERS
+from semievol.task.answers import LETTERS, fold
 
 
 @dataclass
@@ -141,14 +142,24 @@ def _options(task: Task, mapping: Mapping, choices: list[str], cell: str) -> tup
 class Reading:
     """Reads the answers of the rows and counts what becomes a finding."""
 
-    def __init__(self, task: Task, mapping: Mapping, form: AnswerForm, hide_gold: bool) -> None:
+    def __init__(
+        self,
+        task: Task,
+        mapping: Mapping,
+        form: AnswerForm,
+        hide_gold: bool,
+        read_as: Tables[str, str] | None = None,
+    ) -> None:
+        """read_as: see `label_spellings.relabeled`."""
         self.task, self.mapping, self.form, self.hide_gold = task, mapping, form, hide_gold
+        self._label = cache(lambda cell: (read_as or {}).get(fold(cell), cell)) if read_as else None
         self.unreadable, self.respelled = _Tally(), _Tally()
         self.forms = {"letter": _Tally(), "number": _Tally(), "text": _Tally()}
 
     def accepted(self, rows: Iterable[Row], rejects: list[Reject], tracer: Tracer) -> Iterator[ReadCells]:
         """The rows that become records, which `tracer` gets, too; the others are appended to `rejects`."""
         for row in rows:
+            row.cell = row.cell if self._label is None else self._label(row.cell)
             try:
                 answer, gold = self._known(row)
             except UserError as error:
@@ -196,8 +207,8 @@ class Reading:
             yield rarest.finding("answer_forms", f"Answers are given in several forms: {forms}.", "Use one form.")
         if self.respelled.count:
             respelled = plural(self.respelled.count, "answer")
-            what = f"Differing from the label only in case, and read as the same: {respelled}."
-            yield self.respelled.finding("label_spelling", what, "Write each label in one way.")
+            what = f"Differing from the label only in case, and read as the label: {respelled}."
+            yield self.respelled.finding("label_spelling", what, "Nothing is to be done.")
         if self.unreadable.count:
             what = f"Unreadable, and left out of the hidden gold: {plural(self.unreadable.count, 'answer')}."
             yield self.unreadable.finding("unreadable_gold", what, "Correct them if they should be measured.")

@@ -24,6 +24,7 @@ from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
 from semievol.importing.doubts import ABOUT_COLUMNS, ABOUT_TASK, shared_instruction
 from semievol.importing.label_names import named, with_names
+from semievol.importing.label_spellings import parse_relabel
 from semievol.importing.mapping import parse_mapping
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
@@ -101,12 +102,14 @@ def prepare(
     instruction: str = "",
     labels: str = "",
     confirmed: Collection[str] = (),
+    relabel: Sequence[str] = (),
 ) -> Imported:
     """The records that the tables would become; what is not given is inferred.
 
     base: number of the first option where answers are numbers. instruction: the system turn of all prompts; without it,
     the one that the conversations of the files share. labels: names, see `label_names`. confirmed: kinds of findings
-    that `strict` does not refuse. Raises UserError if the tables cannot be used at all.
+    that `strict` does not refuse. relabel: see `label_spellings.parse_relabel`. Raises
+    UserError if the tables cannot be used at all.
     """
     if mapping:
         columns = parse_mapping(mapping, tables)
@@ -123,7 +126,8 @@ def prepare(
     task = instructed(task, instruction or shared_instruction(tables))
     settled = (ABOUT_COLUMNS if mapping else ()) + (ABOUT_TASK if kind else ())
     settled += ("number_labels",) if kind == "numeric" else ()
-    return build_records(tables, columns, task, hide_gold, strict, base, watch, {*confirmed, *settled})
+    read_as = parse_relabel(relabel, tables, columns, task, hide_gold)
+    return build_records(tables, columns, task, hide_gold, strict, base, watch, {*confirmed, *settled}, read_as)
 
 
 def store_imported(
@@ -145,6 +149,7 @@ def store_imported(
         {"split": split, "name": imported.tables[split].name, "sha256": hashes[split], "bytes": path.stat().st_size}
         | {"form": imported.tables[split].form, "mapping": imported.mapping.as_dict()}
         | ({"count_from": imported.base} if imported.counted else {})
+        | ({"relabeled": dict(imported.read_as)} if imported.read_as else {})
         for split, path in files.items()
     ]
     sources = sorted([*kept, *sources], key=lambda source: SPLITS.index(source["split"]))

@@ -606,3 +606,30 @@ def test_new_answers_to_some_records_take_the_place_of_the_earlier_ones(
     assert stored.version_id is not None
     known = {one.question: one.answer for one in load_records(store, stored.version_id, "labeled")}
     assert (len(known), known[line]) == (24, "water")
+
+
+def test_misspelled_labels_are_read_as_others_and_so_are_those_of_later_files(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = projects.create_project(store, "Typos", Task("classification"))
+    typos = "one more call,raods\nand another,watre\n"
+    app = _upload(visit("data", project=project.id), {"labeled": LABELED + typos, "unlabeled": UNLABELED})
+    assert '"raods" (1) like "roads"' in told(app)
+    press(app, "Read all as suggested (2)")
+    box = next(one for one in app.selectbox if one.value == "water")
+    box.select("").run()
+    assert '"watre" (1) like "water"' in told(app)
+    press(app, "Import records")
+    first = projects.find_project(store, project.id)
+    assert first.task is not None
+    assert set(first.task.labels) == {*made.LABELS, "watre"}
+    assert first.version_id is not None
+    assert {one.question: one.answer for one in load_records(store, first.version_id, "labeled")}["one more call"] == (
+        "roads"
+    )
+
+    app = _upload(visit("data", project=project.id), {"labeled": "text,team\nyet another call,raods\n"})
+    assert '"raods" (1) read as "roads"' in told(app)
+    press(app, "Import records")
+    second = projects.find_project(store, project.id)
+    assert second.task == first.task

@@ -19,6 +19,7 @@ from semievol.jobs.intake import TokenLengths
 from semievol.records import Record, Split, Task
 from semievol.task.answers import class_name
 from semievol.ui.data import corrections, import_draft
+from semievol.ui.data.misspelled import Misspelled
 from semievol.ui.shell import formats, parts, record, state, tables
 
 KEEP, TAKE = "keep", "take"
@@ -62,7 +63,7 @@ def _rejects(imported: Imported, most: int | None = None) -> pd.DataFrame:
     return pd.DataFrame([{"split": split, **asdict(one)} for split, one in islice(imported.rejected(), most)])
 
 
-def remedies(found: Sequence[Finding]) -> frozenset[str]:
+def remedies(found: Sequence[Finding], spelled: Misspelled) -> frozenset[str]:
     """Draws the findings with their remedies; returns the kinds of those whose remedy the visitor takes."""
     taken = set()
     for finding in found:
@@ -88,8 +89,10 @@ def remedies(found: Sequence[Finding]) -> frozenset[str]:
                     taken.add(finding.kind)
             elif finding.kind == "unlabeled_answers":
                 st.button("Keep as hidden gold", on_click=_hide_gold, key="remedy_unlabeled_answers")
-            else:
+            elif finding.kind != "label_variants":
                 corrections.button(finding)
+        if finding.kind == "label_variants":
+            spelled.draw()
     examples([finding.as_dict() for finding in found], "import")
     return frozenset(taken)
 

@@ -17,6 +17,7 @@ from semievol.errors import UserError
 from semievol.importing.build import Imported, check_tables
 from semievol.importing.doubts import shared_instruction
 from semievol.importing.earlier_mapping import count_from
+from semievol.importing.label_spellings import label_variants, relabeled, relabeled_before
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.suggestions import align
 from semievol.importing.table import Table
@@ -27,7 +28,7 @@ from semievol.store.data import versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.task.answers import LONGEST_INSTRUCTION, instructed
-from semievol.ui.data import carried_over, columns, corrections, drafts, import_draft, report, slots
+from semievol.ui.data import carried_over, columns, corrections, drafts, import_draft, misspelled, report, slots
 from semievol.ui.shell import background, formats, notices, parts, state
 from semievol.ui.shell.state import Place
 
@@ -72,6 +73,8 @@ def _after_files(here: Place, loaded: Mapping[Split, import_draft.Loaded], faile
         for split, table in aligned.items():
             if table is not read[split]:
                 st.text(f"{split}: {table.notes[-1]}")
+            if mapping.id and mapping.id not in table.columns:
+                st.text(f'{split}: has no column "{mapping.id}", so these records have no id of their own.')
         settled = offer.settled(aligned, mapping) if offer else None
         task, hide_gold = columns.task(here, aligned, mapping, settled)
         if settled is None:
@@ -81,16 +84,20 @@ def _after_files(here: Place, loaded: Mapping[Split, import_draft.Loaded], faile
         kept: list[Split] = ["labeled"] if settled else []
         kept += offer.others(task, aligned, mapping) if offer else []
         share = _test_share([*aligned, *kept])
-    checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept)
+    earlier = offer.kept(kept) if offer else {}
+    alike = label_variants(aligned, mapping, task, hide_gold, earlier)
+    spelled = misspelled.chosen(alike, task, relabeled_before(offer.version.sources) if offer else {})
+    whole_task = relabeled(whole_task, spelled.read_as)
+    checked = _checked(loaded, aligned, mapping, task, hide_gold, offer, kept, spelled.read_as)
     with parts.card("report"):
         where = st.container()
         taken = frozenset[str]()
         if checked.findings:
             parts.heading(
                 f"Findings ({len(checked.findings)})",
-                "Possible problems in the data. Decide on each before the import.",
+                "Possible problems in the data. What you leave on Keep is imported as it is.",
             )
-            taken = report.remedies(checked.findings)
+            taken = report.remedies(checked.findings, spelled)
         imported, measured, problem = checked, None, None
         try:
             imported, measured = _decided(here.project, checked, whole_task, taken, share)
@@ -186,6 +193,7 @@ def _checked(
     hide_gold: bool,
     offer: carried_over.Offer | None,
     kept: Sequence[Split],
+    read_as: Mapping[str, str],
 ) -> Imported:
     """The checked records of the files and of the kept splits; computed once per combination of files and choices."""
     given = repr([(split, one.given.key, one.table.sheets[:1]) for split, one in loaded.items()])
@@ -194,13 +202,13 @@ def _checked(
     import_draft.settle(base_key, before, (0, 1))
     base = st.session_state[base_key]
     files = tuple((split, id(one.table)) for split, one in loaded.items())
-    key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept))
+    key = (files, mapping, task, hide_gold, base, offer.version.id if offer else None, tuple(kept), repr(read_as))
     import_ = import_draft.current()
     if import_.checked is None or import_.checked[0] != key:
         bar = st.progress(0.0, "Checking every row")
         last = None if import_.checked is None else import_.checked[1]
         earlier = offer.kept(kept) if offer else {}
-        made = check_tables(aligned, mapping, task, hide_gold, base, _progress(bar), last, earlier)
+        made = check_tables(aligned, mapping, task, hide_gold, base, _progress(bar), last, earlier, read_as)
         bar.empty()
         import_.checked, import_.decided = (key, made), None
     result = import_.checked[1]
