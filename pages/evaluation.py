@@ -4,7 +4,9 @@ import streamlit as st
 
 from semievol.export import caveats
 from semievol.store.results import outcomes
-from semievol.ui.evaluation import evaluation, exports
+from semievol.ui.evaluation import calibration, changed, classes, exports, figures, turnover
+from semievol.ui.evaluation.playground import playground
+from semievol.ui.evaluation.published import published
 from semievol.ui.shell import asking, awaiting_results, gates, parts
 from semievol.ui.shell.formats import moment
 
@@ -15,7 +17,8 @@ with parts.page() as here:
     parts.head("Evaluation", "" if judged else purpose, kicker=here.round_title)
     if not judged:
         with parts.card("nothing_judged"):
-            evaluation.nothing_judged(here)
+            figures.nothing_judged(here)
+        turnover.from_round_to_round(here)
         if here.round_runs and gates.has_candidates(here):
             with parts.card("export"):
                 exports.offer(here, exports.newest(here.round_runs))
@@ -28,19 +31,25 @@ with parts.page() as here:
             chosen = st.selectbox("Run", list(by_id), format_func=lambda i: words[i], key="evaluated_run", width=260)
             run, found = by_id[chosen or run.id]
         with parts.card("summary"):
-            evaluation.summary(found, caveats.caveats(here.store, here.round, run, found), here.later_round)
-            evaluation.measured(here, run)
-            evaluation.offer_demonstrations(here, run, found)
+            said = caveats.caveats(here.store, here.round, run, found)
+            figures.summary(here.task, found, said, here.later_round)
+            figures.measured(here, run)
+            figures.offer_demonstrations(here, run, found)
+        with parts.card("compared"):
+            figures.compared(found, here.later_round)
+        published(here)
         predictions = outcomes.predictions(here.store, run.id)
         if project.task is not None and len(predictions):
-            left, right = st.columns([5, 7], gap="medium")
-            with left, parts.card("confusion"):
-                evaluation.confusion(here, project.task, predictions)
-            with right, parts.card("flips"):
-                evaluation.flips(predictions, here.later_round)
+            with parts.card("classes"):
+                classes.classes(here, project.task, predictions)
+            with parts.card("calibration"):
+                calibration.stated_probabilities(project.task, predictions, here.later_round)
+            with parts.card("changed"):
+                changed.changed(here, run, predictions)
+        turnover.from_round_to_round(here)
         with parts.card("export"):
             exports.offer(here, run)
     if here.round_or_none is not None and project.task is not None:
         with parts.card("playground"):
-            evaluation.playground(here)
+            playground(here)
         asking.keep_warm(here)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from semievol.export import drawing
 from semievol.export.caveats import caveats
 from semievol.method import demonstration_readers, earned_weights
 from semievol.method.comparison import ARMS, ahead, outcome, paired
+from semievol.method.paired_tests import against_every_row
 from semievol.palette import DARK, LIGHT, Palette
 from semievol.records import Task
 from semievol.selection import claims
@@ -141,7 +142,31 @@ def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
         for one in [found[row]]
     ]
     head = ["Model", "Right", "95 % interval", *(["Macro-F1"] if scored else [])]
-    return [heading, *paragraphs, figure, _table(head, table)]
+    figures = [_table(head, table), *_scores(found, rows, names), *_compared(found, names)]
+    return [heading, *paragraphs, figure, *figures]
+
+
+def _scores(found: dict[str, Any], rows: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """The scores of open tasks: how near the answers are."""
+    for score, head in (("token_f1", "Token F1"), ("median_error", "Median error")):
+        if any(score in found[row] for row in rows):
+            keys = (score, f"{score}_low", f"{score}_high")
+            lines = [(names[row], *(wording.percent(found[row].get(key)) for key in keys)) for row in rows]
+            return [_table(["Answered by", head, "between", "and (95 %)"], lines)]
+    return []
+
+
+def _compared(found: dict[str, Any], names: Mapping[str, str]) -> list[str]:
+    """The evolved model against every other row, as on the Evaluation page."""
+    tests = against_every_row(found)
+    if not tests:
+        return []
+    lines = [
+        (names[one.row], one.verdict, f"{100 * one.difference:+.1f}".replace("-", "−"), one.interval, one.chance)
+        for one in tests
+    ]
+    head = ["Evolved compared with", "Verdict", "Points", "95 % interval", "p, corrected (Holm)"]
+    return [_table(head, lines)]
 
 
 def _caveats(store: Store, round_: Round, run: runs.Run) -> list[str]:

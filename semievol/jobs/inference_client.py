@@ -23,15 +23,17 @@ from typing import Any
 import psutil
 
 from semievol import config as settings
-from semievol.config import Config
+from semievol.config import VOTERS, Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.errors import UserError
 from semievol.jobs.environment import start_process
+from semievol.method import voters
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
 from semievol.store.results import outcomes
 from semievol.store.runs import rounds, runs
+from semievol.store.runs.rounds import Round
 
 START_SECONDS = 60.0
 REPLY_SECONDS = 120.0
@@ -45,6 +47,7 @@ _DOING = {
     "load": "Loading the model",
     "answer": "Answering",
     "neighbours": "Looking for the nearest labeled records",
+    "vote": "Asking the simple baselines",
 }
 _warming = threading.Lock()
 
@@ -131,8 +134,7 @@ def try_model(store: Store, model: str, question: str) -> str:
 def nearest(store: Store, round_id: int, question: Record, k: int, watch: Watch = _unwatched) -> list[Demonstration]:
     """The k labeled records most like `question`, most similar first. watch: as in `ask`."""
     round_ = rounds.get_round(store, round_id)
-    held = rounds.held(store, round_id)
-    labeled = [r for r in records.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
+    labeled = _labeled(store, round_)
     request = {
         "verb": "neighbours",
         "labeled": [asdict(record) for record in labeled],
@@ -143,6 +145,28 @@ def nearest(store: Store, round_id: int, question: Record, k: int, watch: Watch 
     by_id = {record.id: record for record in labeled}
     found = _request(store, round_.config, request, watch)
     return [Demonstration(by_id[record_id], similarity) for record_id, similarity in found]
+
+
+def vote(store: Store, round_id: int, question: Record, watch: Watch = _unwatched) -> list[dict[str, Any]]:
+    """Answers of the voters (nearest labeled records, regression) that fit the task, as dicts like those of `ask`,
+    without mass and seconds. watch: as in `ask`."""
+    round_ = rounds.get_round(store, round_id)
+    task, labeled = versions.task_of(store, round_.version_id), _labeled(store, round_)
+    request = {
+        "verb": "vote",
+        "task": asdict(task),
+        "labeled": [asdict(record) for record in labeled],
+        "record": asdict(question),
+        "voters": [how for how in VOTERS if not voters.obstacle(task, labeled, [question], how)],
+        "config": round_.config.model_dump(mode="json"),
+    }
+    return list(_request(store, round_.config, request, watch)) if request["voters"] else []
+
+
+def _labeled(store: Store, round_: Round) -> list[Record]:
+    """The labeled records that the round's models learned from: without those held out for calibration."""
+    held = rounds.held(store, round_.id)
+    return [r for r in records.load_records(store, round_.version_id, "labeled") if r.content_hash not in held]
 
 
 def _question(

@@ -21,9 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs.environment import loaded
-from semievol.method.protocols import Ask, Engine
+from semievol.method import voters
+from semievol.method.protocols import Ask, Engine, Plan
 from semievol.records import Demonstration, Message, Record, Task
 from semievol.task.answers import allowed_answers, parse
 from semievol.task.prompts import by_similarity, render
@@ -89,7 +91,7 @@ def _say(stream: io.BufferedRWPair, words: dict[str, Any]) -> None:
 
 def answer(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
     """Answers of every requested model to one record."""
-    task = Task(**request["task"] | {"labels": tuple(request["task"]["labels"])})
+    task = _task(request["task"])
     record = _record(request["record"])
     shown = [Demonstration(_record(d["record"]), d["similarity"]) for d in request["demonstrations"]]
     turns = render(
@@ -121,6 +123,22 @@ def neighbours(engine: Engine, request: dict[str, Any]) -> list[tuple[str, float
     return [(demonstration.record.id, demonstration.similarity) for demonstration in found[0]]
 
 
+def vote(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answers without a language model, from the labeled records, by every requested `Voter`."""
+    record, labeled = _record(request["record"]), [_record(values) for values in request["labeled"]]
+    plan = Plan(_task(request["task"]), Config.model_validate(request["config"]), labeled, ())
+    allowed = allowed_answers(plan.task, record)
+    results = []
+    for how in request["voters"]:
+        reply = voters.poll(plan, engine, how, how, [record])[0]
+        table = dict(zip(allowed, reply.probabilities, strict=False))
+        entropy = _entropy(reply.probabilities)
+        results.append(
+            {"model": how, "text": reply.text, "answer": reply.answer, "probabilities": table, "entropy": entropy}
+        )
+    return results
+
+
 _warmed: set[str] = set()
 
 
@@ -131,8 +149,13 @@ def warm(engine: Engine, request: dict[str, Any]) -> None:
     _warmed.update(path for _, path in new)
 
 
-_VERBS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {"answer": answer, "neighbours": neighbours, "warm": warm}
-_DOING = {"answer": "answer", "neighbours": "neighbours", "warm": "answer"}
+_VERBS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {"answer": answer, "neighbours": neighbours, "vote": vote}
+_VERBS["warm"] = warm
+_DOING = {"answer": "answer", "neighbours": "neighbours", "vote": "vote", "warm": "answer"}
+
+
+def _task(values: dict[str, Any]) -> Task:
+    return Task(**values | {"labels": tuple(values["labels"])})
 
 
 def _record(values: dict[str, Any]) -> Record:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import asdict
 from typing import Any
 
 from semievol.method.comparison import ARMS, ROWS, ahead, outcome
+from semievol.method.paired_tests import against_every_row
 from semievol.records import STAGES
 from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import projects, versions
@@ -13,6 +15,8 @@ from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes, results
 from semievol.store.runs import progress, rounds, runs
+
+_INTERVAL = {"accuracy", "low", "high"}
 
 
 def summary(store: Store, run_id: int) -> dict[str, Any]:
@@ -31,7 +35,11 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "seconds": None if worked is None else round(worked, 2),
         "stages": _stages(store, run_id),
         "outcome": outcome(evaluation, later_round) or None,
-        "evaluate": {row: _interval(evaluation.get(row)) for row in ROWS if row in ARMS or row in evaluation},
+        "evaluate": {row: _part(evaluation.get(row), _INTERVAL) for row in ROWS if row in ARMS or row in evaluation},
+        "scores": {
+            row: _part(evaluation[row], evaluation[row].keys() - _INTERVAL) for row in ROWS if row in evaluation
+        },
+        "against": {one.row: asdict(one) for one in against_every_row(evaluation)},
         "p_value": evaluation.get("p_value"),
         "ahead": ahead(evaluation) or None,
         **_candidates(store, run),
@@ -60,8 +68,8 @@ def _stages(store: Store, run_id: int) -> dict[str, dict[str, float] | None]:
     return timed
 
 
-def _interval(arm: dict[str, Any] | None) -> dict[str, float] | None:
-    return None if arm is None else {key: arm[key] for key in ("accuracy", "low", "high")}
+def _part(row: dict[str, Any] | None, keys: Set[str]) -> dict[str, float | None] | None:
+    return None if row is None else {key: value for key, value in row.items() if key in keys}
 
 
 def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:

@@ -8,6 +8,7 @@ the same labeled records. Knows nothing of how figures are shown.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +17,11 @@ import numpy as np
 
 from semievol import wording
 from semievol.config import VOTERS
-from semievol.method import metrics, voters
+from semievol.method import metrics, open_answers, voters
+from semievol.method.paired_tests import paired as paired_test
+from semievol.method.paired_tests import smallest_gain
 from semievol.method.protocols import Engine, Journal, Plan
-from semievol.records import Demonstration, Record, Response
+from semievol.records import Demonstration, Record, Response, Task
 from semievol.task.answers import allowed_answers, same
 
 ARMS = ("base", "warm_up", "evolved")
@@ -76,24 +79,47 @@ def simpler_rows(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def evaluation(plan: Plan, journal: Journal) -> dict[str, Any]:
-    """Accuracy and macro-F1 with 95 % intervals of every row that answered; the paired test of evolved against warm-up
-    and, under `against`, of evolved against the simpler models."""
-    gold = {record.id: record.answer for record in plan.test}
+    """The `figures` of every row that answered."""
     found = {name: {r.record_id: r.answer for r in journal.predictions(name)} for name in ROWS}
     answers = {name: given for name, given in found.items() if given}
-    correct = {name: [same(plan.task, given.get(i), gold[i]) for i in gold] for name, given in answers.items()}
+    return figures_of(plan.task, {record.id: record.answer for record in plan.test}, answers)
+
+
+def figures_of(
+    task: Task, gold: Mapping[str, str | None], answers: Mapping[str, Mapping[str, str | None]]
+) -> dict[str, Any]:
+    """n, and for every row accuracy with its 95 % interval and the scores of the task's kind: macro_f1 (closed tasks),
+    token_f1 (text) or median_error (numeric), the last two with `_low` and `_high`.
+
+    Under `against` the paired test of evolved against every other row; that against warm-up also at the top. gold:
+    record id -> known answer. answers: row -> record id -> answer.
+    """
+    correct = {name: [same(task, given.get(i), gold[i]) for i in gold] for name, given in answers.items()}
     result: dict[str, Any] = {"n": len(gold)}
     for name, given in answers.items():
         low, high = metrics.wilson(sum(correct[name]), len(gold))
         result[name] = {"accuracy": sum(correct[name]) / len(gold), "low": low, "high": high}
-        if plan.task.closed:
-            truth = [answer or "" for answer in gold.values()]
-            result[name]["macro_f1"] = metrics.macro_f1(truth, [given.get(i) for i in gold])
+        result[name] |= _of_kind(task, [answer or "" for answer in gold.values()], [given.get(i) for i in gold])
     if "evolved" in correct:
         if "warm_up" in correct:
-            result |= _paired(correct["warm_up"], correct["evolved"])
-        result["against"] = {name: _paired(correct[name], correct["evolved"]) for name in SIMPLER if name in correct}
+            result |= paired_test(correct["warm_up"], correct["evolved"])
+        others = [name for name in ROWS if name in correct and name != "evolved"]
+        result["against"] = {name: paired_test(correct[name], correct["evolved"]) for name in others}
     return result
+
+
+def _of_kind(task: Task, gold: Sequence[str], given: Sequence[str | None]) -> dict[str, float | None]:
+    """The scores that only tasks of this kind have; None where one is not defined."""
+    if task.closed:
+        return {"macro_f1": metrics.macro_f1(gold, given)}
+    pairs = list(zip(given, gold, strict=True))
+    if task.kind == "text":
+        name, found = "token_f1", open_answers.mean_interval([open_answers.token_f1(*pair) for pair in pairs])
+    else:
+        errors = [open_answers.relative_error(*pair) for pair in pairs]
+        name, found = "median_error", open_answers.median_interval(errors)
+    values = [value if math.isfinite(value) else None for value in found]
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -187,7 +213,8 @@ def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: in
 
 
 def paired(figures: Mapping[str, Any], later_round: bool = False) -> str:
-    """How many test records the evolved model turned right and wrong, and the paired test; empty without two models."""
+    """How many test records the evolved model turned right and wrong, the paired test, and the smallest gain that
+    the test set can show; empty without two models."""
     if "p_value" not in figures:
         return ""
     gained, lost, p = figures.get("gained", 0), figures.get("lost", 0), figures["p_value"]
@@ -198,7 +225,7 @@ def paired(figures: Mapping[str, Any], later_round: bool = False) -> str:
     right = wording.plural(gained, "test record")
     return (
         f"Compared with {_before(later_round)}, the evolved model is newly right on {right} and newly wrong on "
-        f"{lost:,} (mid-p McNemar test, p = {p:.3g}). {chance}"
+        f"{lost:,} (mid-p McNemar test, p = {p:.3g}). {chance} {smallest_gain(figures)}"
     )
 
 
@@ -222,13 +249,6 @@ def ahead(figures: Mapping[str, Any]) -> str:
         f"{NAMED[best]} is right on {100 * found:.1f} %, the evolved model on {100 * evolved['accuracy']:.1f} %: "
         f"the simpler model is ahead here (mid-p McNemar, p = {p:.3g}{chance})."
     )
-
-
-def _paired(before: Sequence[bool], after: Sequence[bool]) -> dict[str, float]:
-    """Records that turned right and wrong from one to the other, and the mid-p McNemar test of the two."""
-    pairs = list(zip(before, after, strict=True))
-    gained, lost = sum(a and not b for b, a in pairs), sum(b and not a for b, a in pairs)
-    return {"p_value": metrics.mcnemar_midp(gained, lost), "gained": gained, "lost": lost}
 
 
 def _save(journal: Journal, name: str, responses: list[Response]) -> None:

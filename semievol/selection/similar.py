@@ -1,6 +1,7 @@
 """Records that read alike, without an embedder: cosine of their words weighted by rarity.
 
-For the dashboard, which offers a correction to similar records at once. Demonstrations are found in another way.
+For the dashboard, which offers a correction to similar records at once, and shows what a changed test record resembles.
+Demonstrations are found in another way.
 """
 
 from __future__ import annotations

@@ -77,6 +77,10 @@ def test_answers_come_with_probabilities_and_the_process_is_shared_and_replaced(
     near = inference_client.nearest(home, round_id, QUESTION, 2)
     assert near[0].record.id == "b"
     assert near[0].similarity >= near[1].similarity
+    voted = inference_client.vote(home, round_id, QUESTION)
+    assert [one["model"] for one in voted] == ["neighbours", "regression"]
+    assert {one["answer"] for one in voted} <= set(TASK.labels)
+    assert [sum(one["probabilities"].values()) for one in voted] == pytest.approx([1, 1])
 
 
 def test_two_questions_at_once_start_one_process(home: Store, round_id: int) -> None:

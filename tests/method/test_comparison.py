@@ -191,7 +191,8 @@ def test_the_paired_test_is_told_in_one_sentence() -> None:
     figures = {"n": 300, "gained": 22, "lost": 1, "p_value": 0.0001}
     assert comparison.paired(figures) == (
         "Compared with plain fine-tuning, the evolved model is newly right on 22 test records and newly wrong on 1 "
-        "(mid-p McNemar test, p = 0.0001). Chance alone rarely produces such a difference."
+        "(mid-p McNemar test, p = 0.0001). Chance alone rarely produces such a difference. With 300 test records, a "
+        "gain below 4.5 points can easily go unseen."
     )
     assert comparison.paired(figures, later_round=True).startswith("Compared with the round before")
 
@@ -200,3 +201,22 @@ def test_the_difference_is_that_of_the_two_figures_as_they_are_shown() -> None:
     found: dict[str, Any] = {"n": 300, "gained": 20, "lost": 4, "p_value": 0.001}
     found |= {"evolved": {"accuracy": 0.92665}, "warm_up": {"accuracy": 0.87335}}
     assert comparison.outcome(found).startswith("92.7 % right, plain fine-tuning 87.3 %: +5.4 points")
+
+
+def test_an_open_task_has_the_scores_of_its_kind_and_every_row_is_tested_against_evolved() -> None:
+    answers: dict[str, dict[str, str | None]]
+    answers = {"warm_up": {"r1": "a red car", "r2": None}, "evolved": {"r1": "red car", "r2": "the tower"}}
+    found = comparison.figures_of(Task("text"), {"r1": "red car", "r2": "old tower"}, answers)
+    assert (found["evolved"]["accuracy"], found["evolved"]["token_f1"]) == (0.5, pytest.approx((1 + 2 / 3) / 2))
+    assert found["evolved"]["token_f1_low"] <= found["evolved"]["token_f1"] <= found["evolved"]["token_f1_high"]
+    assert found["warm_up"]["token_f1"] == 0.5
+    assert found["against"]["warm_up"] == {"p_value": found["p_value"], "gained": 1, "lost": 0}
+    numbers = {f"r{i}": str(i) for i in range(1, 10)}
+    near: dict[str, str | None] = {key: str(1.1 * float(value)) for key, value in numbers.items()}
+    near["r9"] = None
+    found = comparison.figures_of(Task("numeric", tolerance=0.2), numbers, {"evolved": near})
+    assert (found["evolved"]["accuracy"], found["against"]) == (8 / 9, {})
+    assert found["evolved"]["median_error"] == pytest.approx(0.1)
+    assert found["evolved"]["median_error_high"] == pytest.approx(0.1)
+    nothing = comparison.figures_of(Task("numeric"), {"r1": "1"}, {"evolved": {"r1": None}})
+    assert nothing["evolved"]["median_error"] is None, "infinite is no number that JSON has"

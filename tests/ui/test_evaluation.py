@@ -1,25 +1,30 @@
-"""What Evaluation says where there is no test set, and what it does not claim."""
+"""What Evaluation says of models, classes, probabilities and changes, and what it does not claim."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html import escape
 
 import pandas as pd
-from sqlalchemy import update
+import pytest
+from sklearn.metrics import precision_recall_fscore_support
+from sqlalchemy import func, insert, literal, select, update
 from streamlit.testing.v1 import AppTest
 
+from semievol.jobs import inference_client
 from semievol.records import Task
 from semievol.store import schema
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions import decisions
 from semievol.store.results import outcomes, results
-from semievol.store.runs import runs
-from semievol.ui.evaluation import evaluation
+from semievol.store.runs import rounds, runs
+from semievol.ui.evaluation import changed, classes, published
+from semievol.ui.evaluation.playground import Playground
 from semievol.ui.shell import formats
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import kept, press, told
 
 Visit = Callable[..., AppTest]
 
@@ -100,7 +105,8 @@ def test_demonstrations_that_were_left_out_can_be_asked_for_later(visit: Visit, 
     before, after = outcomes.evaluation(store, first.id), outcomes.evaluation(store, second.id)
     assert before is not None
     assert after is not None
-    assert {row: after[row] for row in before} == before
+    tested = {row: after["against"][row] for row in before["against"]}
+    assert {row: after[row] for row in before} | {"against": tested} == before
     assert {"base_demonstrations", "evolved_averaged"} <= set(after)
     assert second.selection_used == first.selection_used
     assert "Evaluate with demonstrations, too" not in [
@@ -112,8 +118,117 @@ def test_classes_have_names_in_charts_and_letters_are_places_where_options_diffe
     task = Task("multiple_choice")
     answers = pd.Series({"r1": "A", "r2": "B", "r3": None})
     recurring = {"r1": ("yes", "no"), "r2": ("yes", "no"), "r3": ("no", "yes")}
-    assert evaluation.named(task, answers, recurring).fillna("none").tolist() == ["yes", "no", "none"]
+    assert classes.named(task, answers, recurring).fillna("none").tolist() == ["yes", "no", "none"]
     differing = {f"r{i}": (f"a {i}", f"b {i}") for i in range(20)}
-    assert evaluation.named(task, answers, differing).tolist()[:2] == ["option A", "option B"]
+    assert classes.named(task, answers, differing).tolist()[:2] == ["option A", "option B"]
     labels = pd.Series({"r1": "roads", "r2": "A"})
-    assert evaluation.named(Task("classification", ("roads", "A")), labels, {}).tolist() == ["roads", "A"]
+    assert classes.named(Task("classification", ("roads", "A")), labels, {}).tolist() == ["roads", "A"]
+
+
+def test_every_other_row_is_compared_and_calibration_and_classes_are_told(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = visit("evaluation", project=project.id)
+    compared, by_class = (next(t.value for t in app.dataframe if name in t.value) for name in ("Verdict", "recall"))
+    assert len(compared) == len(formats.row_words()) - 1, "every row but the evolved model itself"
+    assert set(by_class["label"]) == set(made.LABELS)
+    words = told(app)
+    assert re.search(r"States \d+ % on average and is right on \d+ %", words)
+    assert "An expected calibration error would mislead below 300 records; here are 40." in words
+    assert "Llama" not in words
+
+
+def test_a_changed_record_shows_what_was_learned_that_reads_alike_and_gold_only_if_asked_for(
+    visit: Visit, store: Store
+) -> None:
+    project = made.with_results(store)
+    app = visit("evaluation", project=project.id)
+    next(box for box in app.selectbox if box.key == "flips_against").select("base").run()
+    (table,) = (t.value for t in app.dataframe if "flip" in t.value)
+    app.session_state["flips_All_base"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+    near = next(t.value for t in app.dataframe if "kept_by" in t.value)
+    assert 0 < len(near) <= changed.NEAREST
+    assert "right" not in near
+    assert any(word in str(near["question"].iloc[0]) for word in str(table["question"].iloc[0]).split()[4:])
+    (gold,) = (toggle for toggle in app.toggle if toggle.key == "flips_gold")
+    gold.set_value(True).run()
+    near = next(t.value for t in app.dataframe if "kept_by" in t.value)
+    assert set(near["right"]) <= {"right", "wrong"}
+
+
+def test_an_evaluation_of_an_earlier_version_is_made_anew_from_the_answers(store: Store) -> None:
+    made.with_results(store)
+    now = outcomes.evaluation(store, 1)
+    assert now is not None
+    older = now | {"against": {row: now["against"][row] for row in ("majority", "regression")}}
+    with store.write() as connection:
+        connection.execute(update(schema.evaluations).values(document=older))
+    assert outcomes.evaluation(store, 1) == now
+
+
+def test_figures_of_classes_are_scikit_learns_and_few_records_have_no_interval() -> None:
+    gold = ["a"] * 30 + ["b"] * 12 + ["c"] * 3
+    given = ["a"] * 25 + ["b"] * 5 + ["b"] * 9 + ["a", "a", "no answer"] + ["c", "a", "b"]
+    shown = classes.by_class(gold, given, ["a", "b", "c"]).set_index("label")
+    expected = precision_recall_fscore_support(gold, given, labels=["a", "b", "c"], zero_division=0)
+    for column, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
+        scale = 100 if column in ("precision", "recall") else 1
+        assert shown.loc[["a", "b", "c"], column].tolist() == pytest.approx((scale * values).tolist())
+    assert list(shown.index) == ["c", "b", "a"], "worst recognised first"
+    assert shown.loc["a", "recall_interval"] == "66.4 to 92.7"
+    assert (shown.loc["c", "recall_interval"], shown.loc["c", "precision_interval"]) == ("too few (3)", "too few (1)")
+
+
+def test_the_papers_table_is_shown_for_its_data_sets_only() -> None:
+    choice, classes_, number = Task("multiple_choice"), Task("classification", ("a", "b")), Task("numeric")
+    assert published.data_set(choice, ["My MMLU-Pro trial"]) == "MMLU-Pro"
+    assert published.data_set(choice, ["trial", "mmlu_test.csv"]) == "MMLU"
+    assert published.data_set(choice, ["arc_challenge.jsonl"]) == "ARC"
+    assert published.data_set(choice, ["MedQA-USMLE"]) == "USMLE"
+    assert published.data_set(classes_, ["fpb", "labels.csv"]) == "FPB"
+    assert published.data_set(number, ["ConvFinQA"]) == "ConvFinQA"
+    assert published.data_set(classes_, ["Arc welding calls"]) is None, "ARC is multiple choice"
+    assert published.data_set(choice, ["archive.csv", "Search"]) is None
+    assert published.data_set(Task("text"), ["City service line", "calls.csv"]) is None
+
+
+def test_a_project_on_a_data_set_of_the_paper_sees_its_figures(visit: Visit, store: Store) -> None:
+    project = made.with_results(store, "FPB")
+    words = told(visit("evaluation", project=project.id))
+    assert "FPB in the paper" in words
+    assert "other models and splits: for orientation" in words
+
+
+def test_a_later_round_says_how_many_pseudo_labels_changed(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = visit("evaluation", project=project.id)
+    assert "Pseudo-labels that changed" not in told(app)
+    round_ = rounds.list_rounds(store, project.id)[0]
+    later = rounds.open_round(store, project.id, round_.config, parent_id=round_.id)
+    copied = schema.candidates
+    with store.write() as connection:
+        columns = [column.name for column in copied.c if column.name != "round_id"]
+        mine = select(literal(later.id), *(copied.c[name] for name in columns)).where(copied.c.round_id == round_.id)
+        connection.execute(insert(copied).from_select(["round_id", *columns], mine))
+        first = select(func.min(copied.c.record_key)).where(copied.c.round_id == later.id, copied.c.pool)
+        at = (copied.c.round_id == later.id) & (copied.c.record_key == connection.execute(first).scalar_one())
+        connection.execute(update(copied).where(at).values(answer=None))
+    words = told(visit("evaluation", project=project.id, round=later.id))
+    assert re.search(r"1 of 60 unlabeled records \(1.7 %\) have another pseudo-label than in round 1", words)
+    assert "By the hidden gold 0 turned right and" in words
+
+
+def test_the_playground_shows_all_models_and_the_baselines(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_results(store)
+    spread = dict.fromkeys(made.LABELS, 0.25)
+    said = {"text": "roads", "answer": "roads", "probabilities": spread, "entropy": 1.0}
+    monkeypatch.setattr(inference_client, "ask", lambda *a: [said | {"model": model} for model in a[4]])
+    monkeypatch.setattr(inference_client, "vote", lambda *_: [said | {"model": "regression", "answer": "water"}])
+    app = visit("evaluation", project=project.id)
+    next(box for box in app.text_area if box.key == "play_question").set_value("A hole in the road")
+    next(toggle for toggle in app.toggle if toggle.key == "play_simpler").set_value(True)
+    app = press(app, "Ask every model")
+    assert "They do not all give the same answer." in told(app)
+    assert [one["model"] for one in kept(app, Playground).answers] == ["base", "warm_up", "evolved", "regression"]

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, insert, literal, select, update
 
+from semievol.method import comparison
+from semievol.records import Task
 from semievol.selection.summary import Selection
 from semievol.store import schema
 from semievol.store.data.records import table
@@ -19,28 +21,41 @@ from semievol.task.answers import same
 def predictions(store: Store, run_id: int) -> pd.DataFrame:
     """Test answers of a run: record_id, model, answer, gold, correct, confidence (probability of the answer, NaN where
     unknown; for free text of its average token), question."""
-    p, q, n, v, r = (t.c for t in (schema.predictions, schema.records, schema.runs, schema.versions, schema.rounds))
-    task_of = select(v.task).join(schema.rounds, r.version_id == v.id).join(schema.runs, n.round_id == r.id)
+    p, q = schema.predictions.c, schema.records.c
     query = (
         select(q.record_id, p.model, p.answer, q.answer.label("gold"), p.confidence, q.question)
         .join(schema.records, q.key == p.record_key)
         .where(p.run_id == run_id)
         .order_by(p.model, p.record_key)
     )
-    with store.read() as connection:
-        task = as_task(connection.execute(task_of.where(n.id == run_id)).scalar())
-        rows = connection.execute(query).all()
+    task, rows = _task_of(store, run_id), store.rows(query)
     frame = table(rows, ["record_id", "model", "answer", "gold", "confidence", "question"])
     right = [task is not None and same(task, row.answer, row.gold) for row in rows]
     frame.insert(4, "correct", pd.Series(right, index=frame.index, dtype=bool))
     return frame.astype({"confidence": "float64"})
 
 
+def _task_of(store: Store, run_id: int) -> Task | None:
+    n, v, r = schema.runs.c, schema.versions.c, schema.rounds.c
+    query = select(v.task).join(schema.rounds, r.version_id == v.id).join(schema.runs, n.round_id == r.id)
+    return as_task(store.value(query.where(n.id == run_id)))
+
+
 def evaluation(store: Store, run_id: int) -> dict[str, Any] | None:
-    """The run's evaluation as `evolve` stored it; None if there is none."""
+    """The run's evaluation as `evolve` stored it; None if there is none.
+
+    One of an earlier version of the Studio, which tested fewer rows, is made anew from the stored answers.
+    """
     c = schema.evaluations.c
     found: dict[str, Any] | None = store.value(select(c.document).where(c.run_id == run_id))
-    return found
+    if found is None or "warm_up" not in found or "warm_up" in found.get("against", {"warm_up"}):
+        return found
+    frame, task = predictions(store, run_id), _task_of(store, run_id)
+    if task is None or frame.empty:
+        return found
+    given = {str(row): dict(zip(one["record_id"], one["answer"], strict=True)) for row, one in frame.groupby("model")}
+    gold = dict(zip(frame["record_id"], frame["gold"], strict=True))
+    return comparison.figures_of(task, gold, {row: given[row] for row in comparison.ROWS if row in given})
 
 
 def is_evaluated(store: Store, round_id: int) -> bool:

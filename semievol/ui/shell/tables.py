@@ -25,11 +25,13 @@ def table(
     key: str,
     names: dict[str, str] | None = None,
     widths: Mapping[str, int] | None = None,
+    forms: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Any:
     """Draws a table. names: column -> heading; only these columns are shown, in this order.
 
-    widths: column -> minimum width in pixels. Longer text is cut with an ellipsis; spare width is shared out.
+    widths: column -> minimum width in pixels. Longer text is cut with an ellipsis; spare width is shared out. forms:
+    column of floats -> how it is written, as in `printf`; by default with three decimals.
     """
     least: dict[str, Any] = {"question": QUESTION, "Question": QUESTION, **(widths or {})}
     columns = names or {str(column): str(column) for column in frame.columns}
@@ -41,7 +43,8 @@ def table(
             config[column] = st.column_config.CheckboxColumn(heading, width=width)
         elif pd.api.types.is_float_dtype(kind):
             shown[column] = shown[column].round(3)  # the table's own CSV has the numbers as they are
-            config[column] = st.column_config.NumberColumn(heading, width=width, format="%.3f")
+            form = (forms or {}).get(column, "%.3f")
+            config[column] = st.column_config.NumberColumn(heading, width=width, format=form)
         elif pd.api.types.is_integer_dtype(kind):
             config[column] = st.column_config.NumberColumn(heading, width=width, format="localized")
         else:
