@@ -37,6 +37,7 @@ _NEARLY = 0.95
 """Share of a column's cells that are answers, from which on it is taken for a column of answers."""
 _KEY = re.compile(r"""\{\s*["']?([^"':]*)["']?\s*:\s*(\[?)""")
 _LISTS = ("text", "texts", "options", "choices", "label", "labels")
+_SPLIT_NAMES = {"train", "training", "validation", "valid", "val", "dev", "eval", "test", "unassigned"}
 _POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
 """A letter or a position, as an answer that names an option."""
 
@@ -124,7 +125,7 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
         named = fitting or named
     answer = column_names.best(named, "answer")
     if answer is None and options is None and not choices:
-        few = [c for c in left if column_names.rank(c, "id") is None and _few_values(cells[c])]
+        few = [c for c in left if column_names.rank(c, "id") is None and _may_be_labels(cells[c])]
         answer = next((c for c in few if len(set(cells[c])) > 1), next(iter(few), None))
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
@@ -138,10 +139,12 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
 
 
 def _record_id(table: Table, columns: list[str]) -> str | None:
-    """The column that names the records: by its name, else one named like a number (claim no) with another code in each
-    row."""
+    """The column that names the records: by its name, best with another cell in each row, else one named like a number
+    (claim no) with another code in each row."""
     if named := column_names.named(columns, "id"):
-        return column_names.best(named, "id")
+        looked_at = min(len(table), _LOOKED_AT)
+        differ = [column for column in named if len(set(table.column(column, _LOOKED_AT))) == looked_at]
+        return column_names.best(differ or named, "id")
     for column in columns:
         cells = table.column(column, _LOOKED_AT)
         codes = {cell for cell in cells if cell and _CODE.fullmatch(cell.strip())}
@@ -271,9 +274,14 @@ def answer_candidates(table: Table, mapping: Mapping) -> list[str]:
     for column in table.columns:
         cells = [cell for cell in table.column(column, _LOOKED_AT) if cell and cell.strip()]
         free = column == answer or column not in mapping.columns()
-        if free and column_names.rank(column, "id") is None and _few_values(cells) and len(set(cells)) > 1:
+        if free and column_names.rank(column, "id") is None and _may_be_labels(cells) and len(set(cells)) > 1:
             found.append(column)
     return found if any(column != answer for column in found) else []
+
+
+def _may_be_labels(cells: list[str]) -> bool:
+    """Whether the cells have few values, other than names of splits."""
+    return _few_values(cells) and not {cell.strip().casefold() for cell in cells} <= _SPLIT_NAMES
 
 
 def _few_values(cells: list[str]) -> bool:

@@ -46,6 +46,7 @@ def test_contents_of_parts_are_a_conversation_with_its_instruction() -> None:
     table = read(row("one?", "yes"), row("two?", "no"), row("three?", "no", "four?", "yes"), row("five?"))
     assert columns(table, "question", "answer") == [("one?", "yes"), ("two?", "no"), ("four?", "yes"), ("five?", None)]
     assert table.instruction == "Be brief."
+    assert "systemInstruction" not in table.columns
 
 
 def test_lines_of_fasttext_are_a_label_and_a_text() -> None:
@@ -97,6 +98,18 @@ def test_a_gold_column_of_test_questions_is_not_the_answer() -> None:
     assert mapping.answer == "tone"
     full = [[*row[:2], row[1] if i else "tone_gold"] for i, row in enumerate(made)]
     assert suggest_mapping({"labeled": read_table(csv_bytes(full), "a.csv")}).answer == "tone_gold"
+
+
+def test_names_of_splits_are_no_answers() -> None:
+    made = [[["TRAIN", "TEST"][i % 3 == 0], f"some text, number {i}", ["good", "bad"][i % 2]] for i in range(12)]
+    table = read_table(csv_bytes(made), "a.csv")
+    assert suggest_mapping({"labeled": table}).answer == "column 3"
+
+
+def test_an_id_that_differs_in_every_row_is_preferred() -> None:
+    made = [["type_id", "id_of_row", "text", "label"]]
+    made += [["3", str(i), f"some text, number {i}", "ab"[i % 2]] for i in range(12)]
+    assert suggest_mapping({"labeled": read_table(csv_bytes(made), "a.csv")}).id == "id_of_row"
 
 
 def assignment(hit: str, answer: str, status: str = "Approved") -> list[str]:

@@ -70,7 +70,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
             opening.add(number, first.text)
         yield _asked(found, column)
 
-    new = written(table, [QUESTION, ANSWER, EARLIER], read, limits)
+    new = written(table, [QUESTION, ANSWER, EARLIER], read, limits, taken_apart=[system] if system else [])
     new.notes.append(f'The column "{column}" holds conversations: the last turn is the answer, if it is one.')
     new.doubts.extend(tools.doubt("tool_turns", _TOOLS, "Make sure that the answers can be given without them."))
     new.doubts.extend(opening.doubt("opening_left_out", _OPENING, "Write them into the first question if they matter."))
