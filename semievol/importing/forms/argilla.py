@@ -7,12 +7,10 @@ several the one given most often counts. Suggestions and predictions are no answ
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from semievol.annotation.argilla import status_of
-from semievol.annotation.votes import leading
 from semievol.importing.forms.unfolding import (
     ANSWER,
     Annotators,
@@ -62,6 +60,7 @@ def _unfold(table: Table, asked: list[str], said: Said, limits: Limits, fields: 
     added = [*(name for name in inside if name != ANSWER), ANSWER, *further]
     own = {name: free_name(table, f"record {name}") for name in table.columns if name in added}
     annotators, several = Annotators("Argilla"), Tally()
+    of_others = {name: Annotators("Argilla", name) for name in further}
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
         given = said(cells)
@@ -70,13 +69,14 @@ def _unfold(table: Table, asked: list[str], said: Said, limits: Limits, fields: 
         if len(asked) > 1:
             several.add(number, ", ".join(asked))
         found = (fields_of(cells[fields]) if fields else None) or {}
-        others = (_settled(given.get(name, [])) for name in further)
+        others = (one.answer(number, _single(given.get(name, []))) for name, one in of_others.items())
         yield [*(found.get(name) for name in inside if name != ANSWER), answer, *others]
 
     new = written(table, added, read, limits, own, _STRUCTURE & set(table.columns) if fields else ())
     chosen = f': the column "answer" is the response to "{first}"' if first else ", in which nothing is answered yet"
     new.notes.append(f"The file is an Argilla export{chosen}. Suggestions are not answers.")
-    new.doubts.extend(annotators.doubts())
+    for one in (annotators, *of_others.values()):
+        new.doubts.extend(one.doubts())
     remedy = f'The answer is "{first}"; map it to another one if that is meant: {", ".join(further)}.'
     new.doubts.extend(several.doubt("several_questions", _SEVERAL, remedy, ANSWER))
     return new
@@ -92,12 +92,12 @@ def _labels_first(table: Table, asked: list[str], said: Said) -> list[str]:
     return sorted(asked, key=lambda name: rated[name])
 
 
-def _settled(values: list[Any]) -> str | None:
-    """The answer given most often to a further question; None for a tie, or where one is no single label."""
+def _single(values: list[Any]) -> list[str]:
+    """The responses to a further question; none where one is no single label."""
     try:
-        return leading(Counter(_answer(value, "") for value in values))
+        return [_answer(value, "") for value in values]
     except Unreadable:
-        return None
+        return []
 
 
 def _flat(asked: list[str]) -> Said:

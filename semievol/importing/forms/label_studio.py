@@ -6,11 +6,9 @@ of passages in a text (spans) are no answers, and such a row is rejected.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from semievol.annotation.votes import leading
 from semievol.importing.forms.unfolding import (
     ANSWER,
     Annotators,
@@ -59,7 +57,8 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
     first = next(iter(questions), None)
     further = [name for name in list(questions)[1:] if name not in fields and name != ANSWER]
     own = {name: free_name(table, f"task {name}") for name in table.columns if name in {*fields, *further, ANSWER}}
-    annotators, several = Annotators("Label Studio"), Tally()
+    annotators = {name: Annotators("Label Studio", ANSWER if name == first else name) for name in questions}
+    several = Tally()
     added = [*(name for name in fields if name != ANSWER), ANSWER, *further]
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
@@ -73,7 +72,7 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
             bad = next((one for one in said if one.startswith("\0")), None)
             if bad is not None:
                 raise Unreadable(given, bad[1:], _ONE)
-            answers[name] = annotators.answer(number, said) if name == first else leading(Counter(said))
+            answers[name] = annotators[name].answer(number, said)
         if len(questions) > 1:
             several.add(number, ", ".join(questions))
         label = answers[first] if first else None
@@ -93,7 +92,8 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         new.notes.append(f"Passages that annotators marked are no answers, and were left out: {', '.join(marked)}.")
     new.notes.append(f"The file is a Label Studio export{chosen}.")
     new.notes.append("Predictions of a model are no answers.")
-    new.doubts.extend(annotators.doubts())
+    for one in annotators.values():
+        new.doubts.extend(one.doubts())
     new.doubts.extend(
         several.doubt("several_questions", _SEVERAL, f"Map the answer to one of: {', '.join(questions)}.", ANSWER)
     )

@@ -5,11 +5,9 @@ The answer is the name of the chosen radio button or the written text; of severa
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from semievol.annotation.votes import leading
 from semievol.importing.forms.unfolding import ANSWER, QUESTION, Annotators, Tally, Unreadable, hold, parsed, written
 from semievol.importing.table import Limits, Table
 
@@ -28,6 +26,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
             asked.update(dict.fromkeys(one))
     first, further = next(iter(asked), ""), [name for name in list(asked)[1:] if name not in ("id", QUESTION, ANSWER)]
     annotators, several = Annotators("Labelbox"), Tally()
+    of_others = {name: Annotators("Labelbox", name) for name in further}
 
     def read(number: int, cells: dict[str, str | None]) -> Iterable[Sequence[str | None]]:
         row, labels = _row(cells[_ROW]), _labels(cells[_PROJECTS])
@@ -38,13 +37,17 @@ def unfold(table: Table, limits: Limits) -> Table | None:
             raise Unreadable(_PROJECTS, f"The annotator chose several labels: {', '.join(bad)}.", "Keep one label.")
         if further:
             several.add(number, ", ".join(asked))
-        others = (leading(Counter(v for one in labels if isinstance(v := one.get(name), str))) for name in further)
+        others = (
+            one.answer(number, [v for label in labels if isinstance(v := label.get(name), str)])
+            for name, one in of_others.items()
+        )
         yield [*row, annotators.answer(number, [str(one) for one in said]), *others]
 
     new = written(table, ["id", QUESTION, ANSWER, *further], read, limits, taken_apart=table.columns)
     chosen = f': the column "answer" is what annotators chose for "{first}"' if first else " without labels"
     new.notes.append(f"The file is a Labelbox export{chosen}.")
-    new.doubts.extend(annotators.doubts())
+    for some in (annotators, *of_others.values()):
+        new.doubts.extend(some.doubts())
     new.doubts.extend(several.doubt("several_questions", _SEVERAL, f"The others are: {', '.join(further)}.", ANSWER))
     return new
 

@@ -5,15 +5,14 @@ Assignments of one HIT become one record; the answer given most often counts. Re
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from semievol.annotation.votes import leading
 from semievol.importing.forms.unfolding import ANSWER, Annotators, Tally, free_name, parsed, written
 from semievol.importing.table import Limits, Table
 
 _INPUT, _ANSWERS, _HIT, _STATUS = "Input.", "Answer.", "HITId", "AssignmentStatus"
+_TOOL = "Mechanical Turk"
 _SEVERAL = 'Workers were asked several things, each of which became a column; "answer" is the first. Records'
 
 
@@ -37,7 +36,8 @@ def unfold(table: Table, limits: Limits) -> Table | None:
             asked.update(dict.fromkeys(said[-1]))
     inside = [name.removeprefix(_INPUT) for name in inputs]
     first, further = next(iter(asked), ""), [name for name in list(asked)[1:] if name not in (*inside, ANSWER)]
-    annotators, several = Annotators("the batch"), Tally()
+    several, annotators = Tally(), Annotators(_TOOL)
+    of_others = {name: Annotators(_TOOL, name) for name in further}
     added = [*(name for name in inside if name != ANSWER), ANSWER, *further]
     texts = [name for name in inputs if name.removeprefix(_INPUT) != ANSWER]
     own = {name: free_name(table, f"record {name}") for name in table.columns if name in added}
@@ -49,7 +49,9 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         if further:
             several.add(number, ", ".join(asked))
         label = annotators.answer(number, [one[first] for one in answers if first in one])
-        others = (leading(Counter(one[name] for one in answers if name in one)) for name in further)
+        others = (
+            one.answer(number, [said[name] for said in answers if name in said]) for name, one in of_others.items()
+        )
         yield [*(cells[name] for name in texts), label, *others]
 
     about = [name for name in table.columns if name != _HIT and name not in own]
@@ -58,7 +60,8 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         f'The file is a batch of Mechanical Turk: the column "answer" is what workers said for "{first}", and '
         f"assignments of one HIT are one record. Assignments: {table.physical:,}; rejected, and left out: {rejected:,}."
     )
-    new.doubts.extend(annotators.doubts())
+    for one in (annotators, *of_others.values()):
+        new.doubts.extend(one.doubts())
     new.doubts.extend(several.doubt("several_questions", _SEVERAL, f"The others are: {', '.join(further)}.", ANSWER))
     return new
 

@@ -153,9 +153,11 @@ def fields_of(cell: str | None) -> dict[str, str | None] | None:
 
 @dataclass
 class Annotators:
-    """What several annotators answered, and the rows on which they differ. tool: where they can settle them."""
+    """What several annotators answered, and the rows on which they differ. tool: where they can settle them. column: of
+    the answers; what is doubtful about them is told only where this column is in use."""
 
     tool: str
+    column: str = ANSWER
     disagree: Tally = field(default_factory=Tally)
     tied: Tally = field(default_factory=Tally)
 
@@ -170,8 +172,10 @@ class Annotators:
 
     def doubts(self) -> list[Doubt]:
         return [
-            *self.disagree.doubt("annotators_disagree", _DISAGREE, f"Settle them in {self.tool}, or go on."),
-            *self.tied.doubt("annotators_tied", _TIED, f"Settle them in {self.tool}."),
+            *self.disagree.doubt(
+                "annotators_disagree", _DISAGREE, f"Settle them in {self.tool}, or go on.", self.column
+            ),
+            *self.tied.doubt("annotators_tied", _TIED, f"Settle them in {self.tool}.", self.column),
         ]
 
 
