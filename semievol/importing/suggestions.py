@@ -130,7 +130,9 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
     taken.add(answer)
-    record_id = _record_id(first, [c for c in shared if c not in taken]) or _record_id(first, left)
+    record_id = _record_id(first, [c for c in shared if c not in taken]) or _record_id(
+        first, [c for c in left if c not in taken]
+    )
     named = [c for c in column_names.named(shared, "context") if c not in {*taken, record_id}]
     context = (
         pair[0] if pair else column_names.best(named, "context") or column_names.companion(question, shared, taken)
