@@ -216,3 +216,8 @@ def test_the_sheet_that_was_open_is_read_below_its_title_and_the_choice_is_told(
     (doubt,) = (one for one in table.doubts if one.kind == "several_sheets")
     assert (doubt.correction, doubt.option) == (("sheet", "Codes", 'Read "Codes"'), '--sheet "Codes"')
     assert "Lines above the table that were left out: 2." in table.notes
+
+
+def test_a_name_above_a_stray_note_is_no_title() -> None:
+    table = read_table(xlsx_bytes([["text"], ["one"], ["two", "a note"], ["three"], ["four"]]), "book.xlsx")
+    assert (table.columns, [reject.row for reject in table.rejected]) == (["text"], [3])

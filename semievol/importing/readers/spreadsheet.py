@@ -43,6 +43,8 @@ _DOCUMENTS = {
     "content.xml": "an OpenDocument file",
 }
 _LONGEST_EXACT = 10**15
+_TITLES = 3
+"""Lines of a title at most."""
 _LOOKED_AT = 50
 """First rows of a sheet, by which it is told whether it holds a table."""
 _HIDDEN_ROW = re.compile(rb'<row [^>]*\bhidden="(?:1|true)"')
@@ -163,10 +165,13 @@ def _is_table(sheet: Any) -> bool:
 
 
 def _above(sheet: Any) -> int:
-    """Rows before the table that hold a title at most: one cell, where a later row has several."""
-    filled = [sum(cell.value is not None for cell in row) for row in itertools.islice(_rows(sheet), _LOOKED_AT)]
-    place = next((place for place, cells in enumerate(filled) if cells > 1), 0)
-    return place if any(filled[:place]) else 0
+    """Rows before the table that hold a title: a few with nothing but their first cell, before rows with several."""
+    rows = itertools.islice(_rows(sheet), _LOOKED_AT)
+    filled = [[at for at, cell in enumerate(row) if cell.value is not None] for row in rows]
+    place = next((place for place, cells in enumerate(filled) if len(cells) > 1), 0)
+    titles, following = ([cells for cells in part if cells] for part in (filled[:place], filled[place:]))
+    fits = 0 < len(titles) <= _TITLES and all(cells == [0] for cells in titles)
+    return place if fits and all(len(cells) > 1 for cells in following[:_TITLES]) else 0
 
 
 def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, header: str | None) -> int:
