@@ -3,7 +3,7 @@
 import streamlit as st
 
 from semievol.ui.data import slots, stored, upload
-from semievol.ui.shell import gates, parts, router
+from semievol.ui.shell import gates, parts, router, steps
 
 with parts.page() as here:
     project = gates.needs_project(here)
@@ -15,10 +15,12 @@ with parts.page() as here:
     upload.follow()
     if project.version_id is not None and project.task is not None:
         stored.stored(here)
-        with st.container(horizontal=True):
-            router.link("training", "Continue to propagation", ":material/arrow_forward:")
+        next_ = steps.next_step(here.store, project, here.round_or_none, here.runs).name == "propagate"
+        if st.button(
+            "Continue to propagation", icon=":material/arrow_forward:", type="primary" if next_ else "secondary"
+        ):
+            router.go("training")
         with st.expander("Import a new version", expanded=slots.occupied(here)):
             upload.upload(here)
     else:
         upload.upload(here)
-        parts.note("CSV, TSV, JSONL, JSON, Parquet or XLSX, up to 500 MB each. Nothing is stored before you confirm.")

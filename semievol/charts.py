@@ -290,6 +290,8 @@ def _points(figure: go.Figure, points: pd.DataFrame, name: str, marker: dict[str
 def _named_axis(figure: go.Figure, axis: str, names: Sequence[object] | pd.Index | pd.Series) -> go.Figure:
     """Names at positions 0, 1, …: unlike a category axis this keeps two names apart that look the same shortened."""
     ticks = {"tickvals": list(range(len(names))), "ticktext": _short(names), "showgrid": False}
+    if axis == "xaxis":  # turned names end at their bars: the last one of those that begin there would be cut off
+        ticks["autotickangles"] = [0, -40, -90]
     return figure.update_layout({axis: ticks})
 
 

@@ -44,8 +44,12 @@ def test_every_kept_record_has_its_answer_its_confidence_and_who_decided(world: 
 def test_what_became_of_every_record_is_said(world: World, tmp_path: Path) -> None:
     decisions.decide(world.store, world.project.id, world.round.id, "u5", "reject", "road", note="no", reviewer="Bo")
     rows = lines(world.export("all_answers", tmp_path / "a.jsonl"))
-    assert [row["status"] for row in rows] == ["kept"] * 5 + ["set aside"]
-    assert (rows[5]["answer"], rows[5]["decided_by"], rows[5]["note"]) == ("road", "Bo", "no")
+    assert [row["status"] for row in rows] == ["kept"] * 5 + ["set aside: rejected"]
+    assert (rows[5]["answer"], rows[5]["confidence"]) == (None, None)
+    assert (rows[5]["decided_by"], rows[5]["note"]) == ("Bo", "no")
+    decisions.decide(world.store, world.project.id, world.round.id, "u5", "ambiguous", None, reviewer="Bo")
+    last = lines(world.export("all_answers", tmp_path / "b.jsonl"))[5]
+    assert (last["answer"], last["status"], last["decided_by"]) == (None, "set aside: none fits", "Bo")
 
 
 def test_without_a_selection_nothing_is_kept_yet(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The answers as a table for people: what a colleague opens in a spreadsheet.
 
 A line for each unlabeled record: question, final answer, how sure it is, and who decided. The final answer is that of
-the newest frozen selection; a record that it does not hold has its candidate's. Hidden gold is never among the columns.
+the newest frozen selection; a record that it does not hold has its candidate's, or none where an expert set that aside.
+Hidden gold is never among the columns.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from semievol.store.results import results
 from semievol.store.runs.rounds import Round
 from semievol.task.answers import LETTERS
 
-KEPT, LEFT_OUT, SET_ASIDE, UNDECIDED = "kept", "left out by the policy", "set aside", "undecided"
-OPEN = "not selected yet"
+KEPT, LEFT_OUT, UNDECIDED, OPEN = "kept", "left out by the policy", "undecided", "not selected yet"
+SET_ASIDE = {"reject": "set aside: rejected", "ambiguous": "set aside: none fits"}
+"""Action of an expert -> the status. Such a record has no answer."""
 POLICY, UNSIGNED = "policy", "an expert who did not sign"
 
 
@@ -61,9 +63,12 @@ def _rows(store: Store, project: projects.Project, round_: Round) -> list[Row]:
         passport = chosen.get(record.id)
         if passport is not None:
             status, answer, by = KEPT, passport["answer"], _kept_by(passport)
+        elif _is_removed(line):
+            status, answer = SET_ASIDE[line["decision"]], None
+            by = _signed(last) if last is not None else _nobody()
         else:
-            status, answer = _status(line, unclear[record.id], frozen is not None), line["answer"]
-            by = _signed(last) if status == SET_ASIDE and last is not None else _nobody()
+            status = UNDECIDED if unclear[record.id] else LEFT_OUT if frozen is not None else OPEN
+            answer, by = line["answer"], _nobody()
         found.append(
             _about(task, record, answer)
             | {"status": status, "confidence": _confidence(line, answer), **by}
@@ -82,12 +87,9 @@ def _about(task: Task, record: Record, answer: str | None) -> Row:
     return row | {"options": list(record.options), "answer": answer, "answer_text": text}
 
 
-def _status(line: Mapping[Any, Any], unclear: bool, frozen: bool) -> str:
-    if isinstance(line["decision"], str) and removes(line["decision"], line["decided_answer"], line["answer"]):
-        return SET_ASIDE
-    if unclear:
-        return UNDECIDED
-    return LEFT_OUT if frozen else OPEN
+def _is_removed(line: Mapping[Any, Any]) -> bool:
+    """Whether an expert set the candidate aside."""
+    return isinstance(line["decision"], str) and removes(line["decision"], line["decided_answer"], line["answer"])
 
 
 def _confidence(line: Mapping[Any, Any], answer: str | None) -> float | None:

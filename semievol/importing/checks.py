@@ -98,8 +98,8 @@ def check(
         *looks.already_there(again),
         *looks.new_answers(later, earlier),
         *looks.overlaps(),
-        *looks.duplicates(again),
-        *looks.conflicting_labels(earlier),
+        *looks.duplicates(again, conflicts := looks.conflicts(earlier)),
+        *looks.conflicting_labels(conflicts),
         *looks.near_copies(edited),
         *_labels(task, records),
         *looks.texts(),
@@ -165,22 +165,25 @@ class _Looks:
         for finding in self._finding("already_there", again, what, remedy, "Leave out"):
             yield replace(finding, taken=True)
 
-    def duplicates(self, again: np.ndarray) -> Iterator[Finding]:
-        """Records that repeat an earlier one of the same split. again: those that another finding is about."""
+    def duplicates(self, again: np.ndarray, conflicts: list[np.ndarray]) -> Iterator[Finding]:
+        """Records that repeat an earlier one of the same split, but for those that other findings are about."""
         repeats = np.flatnonzero(pd.DataFrame({"key": self.keys, "split": self.splits}).duplicated())
-        repeats = np.setdiff1d(repeats, again)
+        repeats = np.setdiff1d(repeats, np.concatenate([again, *conflicts]))
         first = [np.argmax((self.keys == self.keys[i]) & (self.splits == self.splits[i])) for i in repeats[:SHOWN]]
         notes = [f"same as row {self._row(int(one))}" for one in first]
         what, remedy = "Same as an earlier record of the same split", "Repeated records count twice in training."
         yield from self._finding("duplicates", repeats, what, remedy, "Keep one of each", notes)
 
-    def conflicting_labels(self, earlier: np.ndarray) -> Iterator[Finding]:
-        """Records with the same question and the same options in any order whose known answers differ. earlier: those
-        that another finding replaces by a new answer."""
+    def conflicts(self, earlier: np.ndarray) -> list[np.ndarray]:
+        """Groups of records with the same question and the same options in any order whose known answers differ.
+        earlier: those that another finding replaces by a new answer."""
         meaning = self.traces.meaning
         known = np.setdiff1d(np.flatnonzero(meaning), earlier)
         alike = _groups(self.traces.question_keys[known], known)
-        groups = [group for group in alike if len(np.unique(meaning[group])) > 1]
+        return [group for group in alike if len(np.unique(meaning[group])) > 1]
+
+    def conflicting_labels(self, groups: list[np.ndarray]) -> Iterator[Finding]:
+        """The finding about these `conflicts`."""
         if groups:
             members = np.sort(np.concatenate(groups))
             shown = tuple(
@@ -188,7 +191,7 @@ class _Looks:
                 for group in sorted(groups, key=lambda group: int(group[0]))[:SHOWN]
             )
             what = f"Same text but different labels: {plural(len(members), 'record')}."
-            remedy, offer = "Decide which label is right.", "Leave all of them out"
+            remedy, offer = "With both, a model learns neither. Correct the file to keep one.", "Leave all of them out"
             counts = self._counts(members)
             kind = "conflicting_labels"
             yield Finding(kind, len(members), what, remedy, shown, counts, asks=True, leaves=members, offer=offer)

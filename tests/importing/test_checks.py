@@ -64,6 +64,14 @@ def test_one_question_with_other_options_is_another_record() -> None:
     assert found(CHOICE, first, record("which?", "A", options=("u", "v"))) == {}
 
 
+def test_records_with_conflicting_labels_are_no_duplicates_as_well() -> None:
+    same = [record("same?", "yes", row=40), record("same?", "yes", row=41)]
+    conflict = [record("which?", "yes", row=42), record("which?", "no", row=43)]
+    task = Task("classification", ("yes", "no"))
+    both = found(task, *same, *conflict)
+    assert (both["duplicates"].count, both["conflicting_labels"].count) == (1, 2)
+
+
 def test_shuffled_options_with_the_same_meaning_do_not_conflict() -> None:
     first = record("which?", "A", options=("x", "y"), row=30)
     agree = record("which?", "B", options=("y", "x"), row=31)

@@ -128,7 +128,7 @@ def test_pages_are_searched_and_counted(world: World) -> None:
     assert (total, list(page.question)) == (1, ["pool question 7"])
     page, total = records_page(world.store, version, search="100%_no")
     assert total == 0
-    assert list(page.columns) == ["record_id", "split", "question", "options", "answer", "earlier"]
+    assert list(page.columns) == ["record_id", "split", "question", "options", "answer", "earlier", "source_id"]
 
 
 def test_search_finds_letters_of_any_script_in_any_case(store: Store) -> None:

@@ -101,6 +101,7 @@ def test_a_test_set_split_off_takes_unlabeled_copies_and_their_hidden_gold_along
     app = _upload(visit("data", project=project.id), {"labeled": LABELED, "unlabeled": unlabeled})
     app.toggle(key="hide_gold").set_value(True)
     app.toggle(key="split_off").set_value(True).run()
+    read = app.dataframe[0].value.set_index("Split")[["Left out", "Moved to test"]]
     press(app, "Import records")
     assert not app.exception
     stored = projects.find_project(store, project.id)
@@ -108,6 +109,8 @@ def test_a_test_set_split_off_takes_unlabeled_copies_and_their_hidden_gold_along
     counts, gold = stored.counts, hidden_gold(store, stored.version_id)
     assert counts["labeled"] + counts["test"] == 24
     assert counts["test"] > 0
+    assert list(read.loc["labeled"]) == [0, counts["test"]]
+    assert list(read.loc["unlabeled"]) == [27 - counts["unlabeled"], 0]
     assert counts["unlabeled"] == len(gold) < 27
 
 

@@ -17,7 +17,7 @@ from semievol.config import load
 from semievol.errors import UserError
 from semievol.records import Candidate, Record, Task
 from semievol.store import schema
-from semievol.store.data import projects, versions
+from semievol.store.data import projects, records, versions
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections
 from semievol.store.decisions import history as decision_history
@@ -262,4 +262,19 @@ def test_a_letter_stands_beside_its_option_in_the_table_of_candidates(store: Sto
     StoreJournal(store, run).save_candidates([Candidate("u0", "B", True), Candidate("u1", None, False)])
     frame, _ = results.candidates_page(store, round_.id)
     here: Any = SimpleNamespace(task=task, store=store, round=round_)
-    assert responses._named(here, frame).fillna("none").to_dict() == {"u0": "B · that", "u1": "none"}
+    known = records.records_by_id(store, round_.version_id, frame.index)
+    assert responses._named(here, frame, known).fillna("none").to_dict() == {"u0": "B · that", "u1": "none"}
+
+
+def test_records_are_called_and_found_by_the_id_of_their_file(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    record_id = str(results.candidates_page(store, made.round_of(store, project))[0].index[0])
+    with store.write() as connection:
+        chosen = schema.records.c.record_id == record_id
+        connection.execute(update(schema.records).where(chosen).values(source_id="C-25001"))
+    app = visit("responses", project=project.id, record=record_id)
+    assert "C-25001" in told(app)
+    assert "C-25001" in set(app.dataframe[0].value["id"])
+    assert "Record C-25001 · unlabeled" in told(visit("demonstrations", project=project.id, record=record_id))
+    found, total = results.candidates_page(store, made.round_of(store, project), search="C-25001")
+    assert (list(found.index), total) == ([record_id], 1)

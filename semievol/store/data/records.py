@@ -109,9 +109,10 @@ def spread(store: Store, version_id: int, split: Split, most: int) -> list[Recor
 def records_page(
     store: Store, version_id: int, split: Split | None = None, search: str = "", offset: int = 0, limit: int = 100
 ) -> tuple[pd.DataFrame, int]:
-    """One page of a version's records whose question, answer or id contains `search`, and how many there are in all."""
+    """One page of a version's records whose question or answer contains `search`, or whose id it is, and how many there
+    are in all."""
     c = schema.records.c
-    columns = [c.record_id, c.split, c.question, c.options, c.answer, c.earlier]
+    columns = [c.record_id, c.split, c.question, c.options, c.answer, c.earlier, c.source_id]
     with store.read() as connection:
         where = [*_in_split(version_id, split), *_matching(connection, search)]
         query = select(*columns).where(*where).order_by(c.position).offset(offset).limit(limit)
@@ -196,12 +197,12 @@ def table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame
 
 
 def _matching(connection: Connection, search: str) -> list[ColumnElement[bool]]:
-    """Question or answer contain `search`, or it is the record's id."""
+    """Question or answer contain `search`, or it is the record's id, ours or that of its file."""
     c = schema.records.c
     if not search:
         return []
     found = containing(connection, c.question, search) | containing(connection, c.answer, search)
-    return [found | (c.record_id == search)]
+    return [found | (c.record_id == search) | (c.source_id == search)]
 
 
 def _in_split(version_id: int, split: Split | None) -> list[ColumnElement[bool]]:

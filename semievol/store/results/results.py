@@ -122,8 +122,9 @@ def candidates_page(
 ) -> tuple[pd.DataFrame, int]:
     """One page of the pool's candidates, and how many match in all.
 
-    search: part of the question, or a record's whole id. status: an action, "decided" or "undecided". sort: "measure"
-    or "record". Columns as `candidate_frame` without `spent`, and `votes`: collaborator -> answer.
+    search: part of the question, or a record's whole id, ours or its file's. status: an action, "decided" or
+    "undecided". sort: "measure" or "record". Columns as `candidate_frame` without `spent`, and `votes`: collaborator ->
+    answer.
     """
     if measure not in MEASURES:
         raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
@@ -140,7 +141,7 @@ def candidates_page(
     keys = select(_c.record_key).where(*where).order_by(*order)
     with store.read() as connection:
         if search:
-            found = containing(connection, _r.question, search) | (_r.record_id == search)
+            found = containing(connection, _r.question, search) | (_r.record_id == search) | (_r.source_id == search)
             keys = keys.join(schema.records, _r.key == _c.record_key).where(found)
             matching = [row[0] for row in _fetch(connection, keys)]  # reads every question, so it is done once
             page, total = matching[offset : offset + limit], len(matching)

@@ -14,7 +14,7 @@ import streamlit as st
 from semievol import charts
 from semievol import config as settings
 from semievol.importing.build import Imported
-from semievol.importing.checks import Finding
+from semievol.importing.checks import SHOWN, Finding
 from semievol.jobs.intake import TokenLengths
 from semievol.records import Record, Split, Task
 from semievol.task.answers import class_name
@@ -25,12 +25,13 @@ from semievol.ui.shell import formats, parts, record, state, tables
 KEEP, TAKE = "keep", "take"
 MOST_LABELS = 30
 _ROWS = 1_000
-REJECTED = {"column": 90, "value": 130, "reason": 240, "remedy": 240}
+REJECTED = {"column": 90, "value": 90, "reason": 180, "remedy": 360}
 
 
 def report(imported: Imported) -> None:
     """The rows read, accepted and rejected per file, and the rejected rows with reason and remedy, to download."""
     parts.heading("What was read")
+    moved = 0 if "test" in imported.report else imported.records.size("test")
     lines = [
         {
             "Split": split,
@@ -38,8 +39,9 @@ def report(imported: Imported) -> None:
             "Rows in the file": r.physical,
             "Accepted": r.accepted,
             "Rejected": r.rejected,
-            "Left out or moved to test": r.removed,
+            "Left out": r.removed - (moved if split == "labeled" else 0),
         }
+        | ({"Moved to test": moved if split == "labeled" else 0} if moved else {})
         for split, r in imported.report.items()
     ]
     tables.table(pd.DataFrame(lines), "report")
@@ -176,11 +178,14 @@ def findings(found: Sequence[Mapping[str, Any]], key: str) -> None:
 def examples(found: Sequence[Mapping[str, Any]], key: str) -> None:
     """The examples of the findings, in a folded table."""
     lines = [
-        {"kind": str(f["kind"]).replace("_", " "), **{k: e.get(k) for k in ("split", "row", "value", "note")}}
+        {
+            "kind": str(f.get("what", f["kind"])).partition(":")[0],
+            **{k: e.get(k) for k in ("split", "row", "value", "note")},
+        }
         for f in found
         for e in f.get("examples", [])
     ]
     if lines:
-        with st.expander(f"Examples ({len(lines)})"):
+        with st.expander(f"Examples (at most {SHOWN} of each finding)"):
             names = {"kind": "Finding", "split": "Split", "row": "Row", "value": "Text", "note": "Note"}
-            tables.table(pd.DataFrame(lines), f"examples_{key}", names, {"value": 330, "note": 220})
+            tables.table(pd.DataFrame(lines), f"examples_{key}", names, {"kind": 240, "value": 300, "note": 160})

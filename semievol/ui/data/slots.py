@@ -33,9 +33,9 @@ from semievol.ui.shell import formats, parts
 from semievol.ui.shell.state import Place
 
 SLOTS: dict[Split, str] = {
-    "labeled": "With known answers. A few hundred records work well.",
-    "unlabeled": "Without answers. The model will answer these.",
-    "test": "Optional. With known answers, to test models on.",
+    "labeled": "With known answers. A few hundred will do.",
+    "unlabeled": "Without answers. The model answers these.",
+    "test": "Optional. With known answers, for testing.",
 }
 PASTED = "pasted.txt"
 DETECTED = ""

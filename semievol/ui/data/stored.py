@@ -59,7 +59,9 @@ def _browse(here: Place, version_id: int) -> None:
     offset = tables.pages_of(total, "data_page")
     page, _ = records_page(here.store, version_id, chosen, search, offset, tables.PAGE)  # type: ignore[arg-type]
     # The question is long: columns after it would be out of sight.
-    names = {"split": "Split", "answer": "Answer", "question": "Question"}
+    names = {"split": "Split", "source_id": "Id", "answer": "Answer", "question": "Question"}
+    if not page["source_id"].any():
+        del names["source_id"]
     row = tables.pick(page, f"records_{offset}_{split}", names, height=300)
     if row is not None:
         one = record.of_line(page.iloc[row])

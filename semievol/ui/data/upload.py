@@ -56,6 +56,10 @@ def upload(here: Place) -> None:
             )
         if loaded:
             _after_files(here, loaded, failed)
+        else:
+            parts.note(
+                "CSV, TSV, JSONL, JSON, Parquet or XLSX, up to 500 MB each. Nothing is stored before you confirm."
+            )
 
 
 def _start_over() -> None:
@@ -146,6 +150,9 @@ def _confirm(
                 parts.note(f"There is no {' and no '.join(missing)} file. Propagation needs both.")
             for split in failed:
                 parts.note(f"The {split} file could not be read and will not be imported.")
+            left_open = [one for one in imported.findings if one.asks and one.kind not in imported.taken]
+            if left_open:
+                parts.note(f"Findings that ask for a decision, and are left as they are: {len(left_open)}.")
             for sentence in carried_over.what_changes(here, version, imported, kept):
                 parts.note(sentence)
         pressed = right.button("Import records", type="primary", icon=":material/check:", width="stretch")

@@ -24,7 +24,7 @@ _SOURCE, _SEARCH = "demo_split", "demo_search"
 def picker(here: Place) -> Record | None:
     """Chooses a record: by search, next, previous or random, from the address (a link), or a question of one's own."""
     parts.heading("Record")
-    version_id = here.project.version_id
+    version_id = here.round.version_id if here.round_or_none else here.project.version_id
     assert version_id is not None, "drawn without data"
     linked = _linked(here, version_id)
     st.session_state.setdefault(_SOURCE, SPLITS[0])
@@ -49,7 +49,7 @@ def picker(here: Place) -> Record | None:
         return None
     name(found.id)
     paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
-    parts.note(f"Record {found.id[:12]} · {found.split}")
+    st.text(f"Record {record.name(found)} · {found.split}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from semievol.config import MEASURES, Propagation
 from semievol.errors import UserError
 from semievol.method import earned_weights
-from semievol.records import ANSWERING
+from semievol.records import ANSWERING, Record
 from semievol.store.data import records
 from semievol.store.results import results
 from semievol.store.runs import rounds
@@ -108,13 +109,16 @@ def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str 
     if frame.empty:
         parts.note("No candidate matches these filters.")
         return None
+    known = records.records_by_id(here.store, here.round.version_id, frame.index)
     shown = frame.assign(
-        answer=_named(here, frame),
+        id=[known[str(one)].source_id for one in frame.index],
+        answer=_named(here, frame, known),
         decision=frame["decision"].map(formats.DECISION_WORDS),
         agreed=np.where(frame["agreed"], "agreed", np.where(frame["given"], "disputed", disputed_source.UNGIVEN)),
         **{measure: [formats.confidence(measure, value) for value in frame[measure]]},
     )
     names = {
+        **({"id": "Id"} if shown["id"].any() else {}),
         "question": "Question",
         "answer": "Candidate",
         "agreed": "Agreement",
@@ -130,11 +134,10 @@ def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str 
     return None if row is None else str(frame.index[row])
 
 
-def _named(here: Place, frame: pd.DataFrame) -> pd.Series[str]:
+def _named(here: Place, frame: pd.DataFrame, known: Mapping[str, Record]) -> pd.Series[str]:
     """The answers as words: a letter alone says nothing without the record's options."""
     if here.task.kind != "multiple_choice":
         return frame["answer"]
-    known = records.records_by_id(here.store, here.round.version_id, frame.index)
     said = {
         i: answer and formats.shorten(record.named_answer(here.task, known[str(i)], answer), 60)
         for i, answer in frame["answer"].items()
@@ -154,6 +157,7 @@ def record_in_full(here: Place, record_id: str) -> None:
     left, right = st.columns([5, 6], gap="medium")
     with left, parts.card("record"):
         parts.heading("Record")
+        st.text(record.name(view.record))
         paint.draw(*record.question(task, view.record, candidate.answer if candidate else None), key=f"q_{record_id}")
         if candidate is not None:
             words = record.named_answer(task, view.record, candidate.answer)

@@ -36,7 +36,7 @@ def numbers(pool: pd.DataFrame, found: Counts) -> None:
         (
             "Set aside",
             formats.count(found.set_aside),
-            "rejected by an expert",
+            "by an expert: rejected, or none fits",
             "Candidates whose answer an expert rejected, or for which an expert said that no answer fits.",
         ),
     ]

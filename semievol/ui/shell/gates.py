@@ -86,11 +86,10 @@ def new_project() -> None:
     with st.form("new_project", border=False):
         name = st.text_input("Name", max_chars=120, placeholder="What is it about?")
         kind = st.segmented_control(
-            "Task",
+            "Task (if none is chosen, the data show it)",
             get_args(Kind),
             format_func=lambda k: formats.KIND_WORDS[k],
             key="new_kind",
-            help="If you choose none, the task is inferred from the data.",
         )
         if st.form_submit_button("Create project", type="primary"):
             with parts.errors_shown():

@@ -27,7 +27,13 @@ def of_line(line: pd.Series[Any]) -> Record:
     answer = None if pd.isna(line["answer"]) else str(line["answer"])
     turns = turns_of(line["earlier"])
     options = tuple(line["options"] or ())
-    return Record(str(line["record_id"]), str(line["question"]), options, answer, line["split"], earlier=turns)
+    id, text, own = (str(line[name]) for name in ("record_id", "question", "source_id"))
+    return Record(id, text, options, answer, line["split"], source_id=own, earlier=turns)
+
+
+def name(record: Record) -> str:
+    """What people call the record: its id in their file, else the beginning of ours."""
+    return record.source_id or record.id[:12]
 
 
 def question(task: Task, record: Record, answer: str | None = None, options: bool = True) -> list[Node]:

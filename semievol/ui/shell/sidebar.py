@@ -42,7 +42,7 @@ def _pickers(here: Place) -> None:
         st.selectbox(
             "Round",
             list(rounds)[::-1],
-            format_func=lambda i: f"{rounds[i].named}{versions.get(i, '')} · {formats.moment(rounds[i].created)}",
+            format_func=lambda i: f"{rounds[i].named} · {versions.get(i) or formats.moment(rounds[i].created)}",
             help="A round is one pass of the seven stages. Other settings or other data open another round. On the "
             f"command line, the round chosen here is --round {here.round.id}.",
             **session.bound("pick_round", here.round.id, lambda id: state.visit(here.project.id, id)),
@@ -54,7 +54,7 @@ def _versions(here: Place) -> dict[int, str]:
     if here.project_or_none is None or {round_.version_id for round_ in here.rounds} == {here.project.version_id}:
         return {}
     numbers = {version.id: version.number for version in data_versions.versions(here.store, here.project.id)}
-    return {round_.id: f" · version {numbers[round_.version_id]}" for round_ in here.rounds}
+    return {round_.id: f"version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 
 def _stages(snapshot: live.Snapshot) -> None:
