@@ -25,7 +25,7 @@ def add(verb: Verb) -> None:
     option("project", metavar="PROJECT")
     option("file", type=Path, metavar="FILE", help="JSON export of Label Studio, Argilla or Prodigy")
     option("--by", required=True, metavar="NAME", help="who signs the decisions")
-    option("--round", type=identifier, metavar="ID", help="the round that was reviewed (default: the newest)")
+    option("--round", type=identifier, metavar="ID", help="the round that was reviewed (default: the one that counts)")
     option("--replace", action="store_true", help="also overrule decisions that were made here")
     option("--dry-run", action="store_true", help="only say what would be stored")
     option = verb("predict", _predict, "answer the records of a file with a model of a project")
@@ -34,7 +34,7 @@ def add(verb: Verb) -> None:
         "--in", type=Path, required=True, dest="file", metavar="F", help="file with questions; answers are not needed"
     )
     option("--out", type=Path, required=True, metavar="F", help=f"a new file: {', '.join(TABLES)}")
-    option("--model", choices=tuple(predicting.MODELS), default="evolved", help="of the newest round that has it")
+    option("--model", choices=tuple(predicting.MODELS), default="evolved", help="of the round that counts")
     option("--demonstrations", action="store_true", help="show the most similar labeled records before each question")
 
 

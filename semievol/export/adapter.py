@@ -73,12 +73,16 @@ class Adapter:
 
 
 def choose(store: Store, project: projects.Project, round_id: int | None = None, run_id: int | None = None) -> Adapter:
-    """The adapter to export: the newest of this run or round, or of the whole project.
+    """The adapter to export: the newest of this run or round; of neither that of the round which a person chose, if it
+    has an evolved one, else the newest of the project.
 
     It is an evolved adapter if there is one, else the newest complete checkpoint of a `tune` that was stopped or
     failed, else the adapter with which a round began.
     """
-    by_id = {round_.id: round_ for round_ in rounds.list_rounds(store, project.id) if round_id in (None, round_.id)}
+    opened = rounds.list_rounds(store, project.id)
+    if round_id is None and run_id is None:
+        round_id = next((one.id for one in opened if one.chosen and outcomes.evolved_adapter(store, one.id)), None)
+    by_id = {round_.id: round_ for round_ in opened if round_id in (None, round_.id)}
     made = [run for run in runs.list_runs(store, project.id) if run.round_id in by_id and run_id in (None, run.id)]
     if run_id is not None and not made:
         raise UserError(f"There is no run {run_id} in this project.", project.name, "Choose one of its runs.")

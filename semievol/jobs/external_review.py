@@ -78,7 +78,7 @@ def read_export(store: Store, path: Path, name: str, watch: Watch = unwatched) -
 
 
 def reviewed_round(store: Store, project: Project, round_id: int | None = None) -> Round:
-    """The round whose candidates were reviewed: the newest that has any, or the one with this id."""
+    """The round whose candidates were reviewed: the one with this id, else the one that counts (`round_with`)."""
     return round_with(store, project, round_id, results.has_candidates, "candidates")
 
 

@@ -73,9 +73,9 @@ class _Answers:
 
 
 def newest(store: Store, project: projects.Project, name: str) -> Model:
-    """The model of this name of the newest round that has it."""
+    """The model of this name of the first of `rounds.in_turn` that has it."""
     stage = MODELS[name]
-    for round_ in reversed(rounds.list_rounds(store, project.id)):
+    for round_ in rounds.in_turn(rounds.list_rounds(store, project.id)):
         path = "base" if stage is None else outcomes.adapters(store, round_.id).get(stage)
         if path is None:
             continue

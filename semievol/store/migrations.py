@@ -71,6 +71,10 @@ def _a_verifier_judges_candidates(connection: Connection) -> None:
     connection.exec_driver_sql(f"ALTER TABLE candidates ADD COLUMN verifier_nll {kind}")
 
 
+def _a_round_can_be_chosen(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN chosen BOOLEAN DEFAULT false NOT NULL")
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -81,6 +85,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (7, _records_have_earlier_turns),
     (8, _stages_know_what_an_attempt_found_done),
     (9, _a_verifier_judges_candidates),
+    (10, _a_round_can_be_chosen),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

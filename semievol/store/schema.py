@@ -126,6 +126,8 @@ rounds = Table(
     Column("revision", Integer, nullable=False, server_default=text("0")),
     # How many of these revisions were decisions.
     Column("decided", Integer, nullable=False, server_default=text("0")),
+    # Whether a person let this round count, see `runs.rounds.counting`.
+    Column("chosen", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("project_id", "identity"),
     Index("rounds_of_parent", "parent_id"),
     Index("rounds_of_version", "version_id"),

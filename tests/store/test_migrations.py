@@ -70,7 +70,7 @@ def test_step_four_finds_what_could_steer_the_model_on_a_server_too(
     full: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added = {
-        "rounds": ("shift", "fold_adapters", "decided", "spent", "weights"),
+        "rounds": ("shift", "fold_adapters", "decided", "spent", "weights", "chosen"),
         "candidates": ("flagged", "verifier_nll"),
     }
     added |= {"selected": ("decision_id",), "records": ("earlier",), "stages": ("found", "worked")}

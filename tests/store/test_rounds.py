@@ -106,3 +106,21 @@ def test_what_is_not_there_is_said(world: World) -> None:
     versions.store_version(world.store, empty.id, records(), {}, [], [], TASK)
     with pytest.raises(UserError, match="in this project"):
         rounds.open_round(world.store, empty.id, world.config, world.round.id)
+
+
+def test_the_round_that_counts_is_the_newest_until_a_person_chooses_one(world: World) -> None:
+    sibling = rounds.open_round(world.store, world.project.id, load("studio", assignments=["seed=1"]))
+
+    def counts() -> int | None:
+        found = rounds.counting(rounds.list_rounds(world.store, world.project.id))
+        return None if found is None else found.id
+
+    assert counts() == sibling.id
+    rounds.choose(world.store, world.project.id, world.round.id)
+    rounds.open_round(world.store, world.project.id, load("studio", assignments=["seed=2"]))
+    assert counts() == world.round.id
+    rounds.choose(world.store, world.project.id, None)
+    assert counts() == sibling.id + 1
+    with pytest.raises(UserError, match="no round 99 in this project"):
+        rounds.choose(world.store, world.project.id, 99)
+    assert rounds.counting([]) is None

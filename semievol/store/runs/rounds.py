@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, false, func, select, true, update
 
 from semievol import config as settings
 from semievol.config import Config
@@ -30,7 +30,8 @@ rounds are found again."""
 class Round:
     """config: the settings with which the round was opened. number: how many rounds lie one after the other up to this
     one, so that two rounds of a project can have the same. place, parent_place: which round of its project this is, and
-    which its parent is, counted from 1: what people call it by."""
+    which its parent is, counted from 1: what people call it by. chosen: whether a person let it count, see
+    `counting`."""
 
     id: int
     project_id: int
@@ -41,6 +42,7 @@ class Round:
     created: str
     place: int
     parent_place: int | None
+    chosen: bool
 
     @property
     def title(self) -> str:
@@ -154,6 +156,28 @@ def get_round(store: Store, id: int) -> Round:
 def list_rounds(store: Store, project_id: int) -> list[Round]:
     """The project's rounds, newest last."""
     return _load(store, schema.rounds.c.project_id == project_id)
+
+
+def in_turn(found: Sequence[Round]) -> list[Round]:
+    """A project's rounds in the order in which they are taken where none is named: the one that a person chose, then
+    the newest first."""
+    return sorted(found, key=lambda one: (one.chosen, one.id), reverse=True)
+
+
+def counting(found: Sequence[Round]) -> Round | None:
+    """The round that counts: the first `in_turn`."""
+    return next(iter(in_turn(found)), None)
+
+
+def choose(store: Store, project_id: int, round_id: int | None) -> None:
+    """Lets this round count, also when newer ones come; None: the newest, as where nobody chose."""
+    c = schema.rounds.c
+    with store.write() as connection:
+        mine = [id for (id,) in connection.execute(select(c.id).where(c.project_id == project_id))]
+        if round_id is not None and round_id not in mine:
+            raise UserError(f"There is no round {round_id} in this project.", "round", "Choose another round.")
+        connection.execute(update(schema.rounds).where(c.project_id == project_id).values(chosen=false()))
+        connection.execute(update(schema.rounds).where(c.id == round_id).values(chosen=true()))
 
 
 def bump(connection: Connection, *, round_id: int | None = None, project_id: int | None = None) -> None:

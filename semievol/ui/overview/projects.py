@@ -159,8 +159,10 @@ def small_card(here: Place, project: Project) -> None:
     """The small card of another project: its newest result, what is running, and the next step."""
     found = runs.list_runs(here.store, project.id)
     opened = rounds.list_rounds(here.store, project.id)
-    step = steps.next_step(here.store, project, opened[-1] if opened else None, found)
-    judged = next(((run, one) for run in found if (one := outcomes.evaluation(here.store, run.id))), None)
+    counts = rounds.counting(opened)
+    step = steps.next_step(here.store, project, counts, found)
+    shown = [run for run in found if counts is None or not counts.chosen or run.round_id == counts.id]
+    judged = next(((run, one) for run in shown if (one := outcomes.evaluation(here.store, run.id))), None)
     with parts.card(f"project_{project.id}", tight=True):
         parts.html(f"<div class='sv-kicker'>{task_words(project)}</div>")
         with st.container(key=f"project_name_{project.id}"):
@@ -182,7 +184,7 @@ def small_card(here: Place, project: Project) -> None:
             st.button("Open", key=f"open_{project.id}", on_click=state.visit, args=(project.id,))
             page = steps.PAGES.get(step.name)
             label = steps.LABELS[step.name][0] if page else "Go to Training"
-            router.link(page or "training", label, project=project.id, round=opened[-1].id if opened else None)
+            router.link(page or "training", label, project=project.id, round=counts.id if counts else None)
 
 
 def _running(snapshot: live.Snapshot) -> None:

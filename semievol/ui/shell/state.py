@@ -24,7 +24,7 @@ from semievol.store.data.projects import Project, list_projects, update_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
 from semievol.store.results import outcomes, results
-from semievol.store.runs.rounds import Round, get_round, list_rounds
+from semievol.store.runs.rounds import Round, counting, get_round, list_rounds
 from semievol.store.runs.runs import Run, list_runs, queue
 from semievol.store.schema import ACTIVE
 from semievol.ui.shell import formats, session
@@ -116,7 +116,7 @@ def place() -> Place:
     session.shell().project_id = project.id
     rounds = list_rounds(store, project.id)
     round_in_address = st.query_params.get("round")
-    chosen = next((r for r in rounds if str(r.id) == round_in_address), rounds[-1] if rounds else None)
+    chosen = next((r for r in rounds if str(r.id) == round_in_address), counting(rounds))
     if round_in_address and (chosen is None or str(chosen.id) != round_in_address):
         del st.query_params["round"]
     runs = list_runs(store)
