@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.export import caveats
 from semievol.store.results import outcomes
-from semievol.ui.evaluation import calibration, changed, classes, exports, figures, turnover
+from semievol.ui.evaluation import calibration, changed, classes, exports, figures, rounds, turnover
 from semievol.ui.evaluation.playground import playground
 from semievol.ui.evaluation.published import published
 from semievol.ui.shell import asking, awaiting_results, gates, parts
@@ -18,6 +18,7 @@ with parts.page() as here:
     if not judged:
         with parts.card("nothing_judged"):
             figures.nothing_judged(here)
+        rounds.rounds(here)
         turnover.from_round_to_round(here)
         if here.round_runs and gates.has_candidates(here):
             with parts.card("export"):
@@ -46,6 +47,7 @@ with parts.page() as here:
                 calibration.stated_probabilities(project.task, predictions, here.later_round)
             with parts.card("changed"):
                 changed.changed(here, run, predictions)
+        rounds.rounds(here)
         turnover.from_round_to_round(here)
         with parts.card("export"):
             exports.offer(here, run)

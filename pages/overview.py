@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui.overview import projects, tour
+from semievol.ui.overview import projects, rounds_curve, tour
 from semievol.ui.selection import conflicts, desk
 from semievol.ui.shell import gates, parts
 
@@ -21,6 +21,7 @@ with parts.page() as here:
             desk.enter(here.project.id, here.round.id)
             conflicts.show(here)
         projects.open_project(here)
+        rounds_curve.rounds_curve(here)
         if not here.runs:
             projects.first_look(here)
     others = [project for project in here.projects if here.project_or_none is None or project.id != here.project.id]

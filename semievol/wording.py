@@ -35,6 +35,12 @@ def percent(share: float | None, digits: int = 1) -> str:
     return DASH if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
+def points(difference: float) -> str:
+    """A difference of two shares in points: 0.0741 -> "+7.4", with a true minus sign."""
+    rounded = round(100 * difference, 1)
+    return f"{'−' if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.1f}"
+
+
 def plural(number: int, word: str) -> str:
     """(1, "record") -> "1 record", (12480, "record") -> "12,480 records"."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from semievol.cli.arguments import Outcome, Verb, identifier
 from semievol.errors import UserError
 from semievol.jobs import launch
 from semievol.jobs.summary import summary
+from semievol.method import ledger
 from semievol.records import STAGES
 from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.results.rounds_ledger import known_rounds
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.schema import ACTIVE, NOT_ENDED
 
@@ -117,10 +120,15 @@ def _status(store: Store, chosen: argparse.Namespace) -> Outcome:
         {"run": r.id, "round": r.round_id, "status": r.status, "first": r.first, "until": r.until, "pid": r.pid}
         for r in runs.list_runs(store, project.id)
     ]
-    found_rounds = [{"round": r.id, "number": r.number} for r in rounds.list_rounds(store, project.id)]
+    opened = rounds.list_rounds(store, project.id)
+    counts = rounds.counting(opened)
+    found_rounds = [{"round": r.id, "number": r.number, "counting": r == counts} for r in opened]
+    lines = ledger.lines(known_rounds(store, project.id))
     about = {"project": project.name, "id": project.id, "counts": project.counts}
     words = [f"run {r['run']}: {r['status']} ({r['first']} to {r['until']})" for r in listed_runs]
-    return 0, about | {"rounds": found_rounds, "runs": listed_runs}, "\n".join(words) or "No runs yet."
+    words += [line.sentence for line in lines]
+    about |= {"rounds": found_rounds, "ledger": [asdict(line) for line in lines]}
+    return 0, about | {"runs": listed_runs}, "\n".join(words) or "No runs yet."
 
 
 def _compare(store: Store, chosen: argparse.Namespace) -> Outcome:

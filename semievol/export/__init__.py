@@ -2,9 +2,10 @@
 workspace.
 
 `answers`, `tables` and `annotation_export` make rows for people, for programs and for tools for annotation; `report`
-makes a page, with its `caveats` and `drawing`s; `adapter` and `merged` make a folder or zip archive with a model, its
-`card` and a `script` that asks it. `archive` writes a project and `restoring` brings it in; `backup` does both with a
-workspace. `files` writes whole files, `sealed` zip files with a manifest. Reads the store and loads no model.
+makes a page, with its `caveats`, `ledger_section` and `drawing`s; `adapter` and `merged` make a folder or zip archive
+with a model, its `card` and a `script` that asks it. `archive` writes a project and `restoring` brings it in; `backup`
+does both with a workspace. `files` writes whole files, `sealed` zip files with a manifest. Reads the store and loads no
+model.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def export(
     out: its ending chooses the format (CSV, TSV, JSONL, JSON, Parquet, XLSX; .html; a folder or .zip for the adapter
     and the merged model; .zip for the archive; for a tool for annotation a folder, a .zip, or one file with the records
     alone). If it is a folder, a file of a fitting name is written into it; an existing file is refused.
-    round_id, run_id: without them the newest that has something to export; `adapter.choose` says which adapter that is,
-    and so do the card and the manifest beside it.
+    round_id, run_id: without them the first of `rounds.in_turn` that has something to export; `adapter.choose` says
+    which adapter that is, and so do the card and the manifest beside it.
     form: of training data, one of `tables.FORMS`; without it taken from the name (`train.alpaca.json`), else chat.
     watch: called with the progress of an archive or of merging. notes: gets sentences about what an archive or the
     records for a tool leave out, and about control tokens that are left in training data.
@@ -97,11 +98,11 @@ def export(
 def round_with(
     store: Store, project: Project, round_id: int | None, has: Callable[[Store, int], object], wanted: str
 ) -> Round:
-    """The newest round, or the one with this id, for which `has` finds something."""
+    """The round with this id; without one the first of `rounds.in_turn` for which `has` finds something."""
     found = [r for r in rounds.list_rounds(store, project.id) if round_id is None or r.id == round_id]
     if round_id is not None and not found:
         raise UserError(f"There is no round {round_id} in this project.", project.name, "Choose another round.")
-    for candidate in reversed(found):
+    for candidate in rounds.in_turn(found):
         if has(store, candidate.id):
             return candidate
     raise UserError(f"There is no round with {wanted} to export yet.", project.name, "Run the project first.")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from semievol import wording
 from semievol.charts import MEASURES, bin_confidence
-from semievol.export import drawing
+from semievol.export import drawing, ledger_section
 from semievol.export.caveats import caveats
 from semievol.method import demonstration_readers, earned_weights
 from semievol.method.comparison import ARMS, ahead, outcome, paired
@@ -91,6 +91,7 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
         *_data(version),
         *_propagation(round_, frame, rounds.weights(store, round_.id)),
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
+        *ledger_section.rounds(store, project),
         *_reviewed(store, project),
         *_repeat(round_, run),
     ]

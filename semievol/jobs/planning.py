@@ -86,6 +86,16 @@ def config_to_run(store: Store, project: projects.Project, config: Config, paren
     return config
 
 
+def for_later_round(config: Config, parent: rounds.Round) -> Config:
+    """The settings as a round after `parent` can have them: its base model is that of the parent's adapter. That has
+    seen every labeled record, so these cannot be cross-fitted, and weights are earned only where calibration records
+    are held out."""
+    propagation = config.propagation
+    if config.cross_fit and propagation.weighting == "earned":
+        propagation = propagation.model_copy(update={"weighting": "auto"})
+    return config.model_copy(update={"model": parent.config.model, "cross_fit": 0, "propagation": propagation})
+
+
 def propagated(
     store: Store, project: projects.Project, config: Config, parent_id: int | None = None
 ) -> rounds.Round | None:

@@ -162,9 +162,10 @@ def outcome(figures: Mapping[str, Any], later_round: bool = False) -> str:
     before = _before(later_round)
     if not figures["gained"] and not figures["lost"]:
         return f"{100 * found.evolved:.1f} % right, and {before} is right on the very same records."
+    difference, low, high = (wording.points(value) for value in (found.difference, found.low, found.high))
     numbers = (
-        f"{100 * found.evolved:.1f} % right, {before} {100 * found.before:.1f} %: {_points(found.difference)} points "
-        f"(between {_points(found.low)} and {_points(found.high)})"
+        f"{100 * found.evolved:.1f} % right, {before} {100 * found.before:.1f} %: {difference} points "
+        f"(between {low} and {high})"
     )
     if not found.clear:
         return f"{numbers}, too close to call."
@@ -174,12 +175,6 @@ def outcome(figures: Mapping[str, Any], later_round: bool = False) -> str:
 def _before(later_round: bool) -> str:
     """What the evolved model is compared with."""
     return "the round before" if later_round else "plain fine-tuning"
-
-
-def _points(difference: float) -> str:
-    """0.0741 -> "+7.4", with a true minus sign."""
-    rounded = round(100 * difference, 1)
-    return f"{'−' if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.1f}"
 
 
 def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: int = 0, from_gold: int = 0) -> list[str]:

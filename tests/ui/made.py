@@ -135,10 +135,12 @@ def with_options(store: Store) -> Project:
     return projects.find_project(store, project.id)
 
 
-def evolved(store: Store, project: Project, first: str = "warm_up", until: str = "evaluate") -> Run:
-    """Runs the stages here and now with the fake engine, as a worker would."""
+def evolved(
+    store: Store, project: Project, first: str = "warm_up", until: str = "evaluate", parent_id: int | None = None
+) -> Run:
+    """Runs the stages here and now with the fake engine, as a worker would. parent_id: of a later round."""
     config = state.config_of(project)
-    round_ = open_round(store, project, config, first)
+    round_ = open_round(store, project, config, first, parent_id)
     run = claims.claim(store, runs.enqueue(store, round_.id, config, first, until).id, os.getpid())
     assert project.version_id is not None
     truth = {r.id: r.answer for r in records.load_records(store, project.version_id) if r.answer}

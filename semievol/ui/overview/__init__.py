@@ -1,1 +1,1 @@
-"""The Overview page: project cards."""
+"""The Overview page: project cards, and accuracy over the rounds."""

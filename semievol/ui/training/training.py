@@ -9,7 +9,7 @@ import streamlit as st
 import yaml
 
 from semievol.config import Config
-from semievol.jobs import launch, models, resuming, summary
+from semievol.jobs import launch, models, planning, resuming, summary
 from semievol.store.runs import progress, runs
 from semievol.store.runs.runs import Run
 from semievol.store.schema import ACTIVE
@@ -37,6 +37,8 @@ def launch_buttons(here: Place, config: Config) -> None:
             help="A next round starts from the evolved model of an earlier round and answers all unlabeled records "
             "again.",
         )
+    if parent:
+        config = planning.for_later_round(config, next(one for one in bases if one.id == parent))
     steps.launch_buttons(here, config, parent or None)
     parts.note(
         "Propagate: train on the labeled records, then answer the unlabeled ones. Fine-tune: train on the newest "
