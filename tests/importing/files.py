@@ -39,7 +39,13 @@ def parquet_bytes(columns: dict[str, Any] | pa.Table, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def xlsx_bytes(rows: Sequence[Sequence[Any]], sheets: Sequence[str] = ("Sheet",), merge: str = "") -> bytes:
+def xlsx_bytes(
+    rows: Sequence[Sequence[Any]],
+    sheets: Sequence[str] = ("Sheet",),
+    merge: str = "",
+    others: Sequence[Sequence[Any]] = (),
+) -> bytes:
+    """others: rows of all other sheets; the last one is then the one that was open."""
     book = openpyxl.Workbook()
     book.active.title = sheets[0]
     for row in rows:
@@ -47,7 +53,10 @@ def xlsx_bytes(rows: Sequence[Sequence[Any]], sheets: Sequence[str] = ("Sheet",)
     if merge:
         book.active.merge_cells(merge)
     for name in sheets[1:]:
-        book.create_sheet(name)
+        sheet = book.create_sheet(name)
+        for row in others:
+            sheet.append(list(row))
+    book.active = len(sheets) - 1 if others else 0
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()

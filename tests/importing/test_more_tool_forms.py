@@ -196,22 +196,10 @@ def test_every_question_of_an_argilla_record_is_a_column_to_choose() -> None:
     assert "annotators_tied" not in {one.kind for one in result.findings}
 
 
-def workbook() -> bytes:
-    import io
-
-    import openpyxl
-
-    book = openpyxl.load_workbook(io.BytesIO(xlsx_bytes([["code", "name"], [1, "a"], [2, "b"]], ["Codes", "Data"])))
-    book.active = 1
-    for row in [["A title"], [], ["text", "label"], ["one", "a"], ["two", "b"]]:
-        book["Data"].append(row)
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
 def test_the_sheet_that_was_open_is_read_below_its_title_and_the_choice_is_told() -> None:
-    table = read_table(workbook(), "book.xlsx")
+    rows = [["A title"], [], ["text", "label"], ["one", "a"], ["two", "b"]]
+    book = xlsx_bytes([["code", "name"], [1, "a"], [2, "b"]], ["Codes", "Data"], others=rows)
+    table = read_table(book, "book.xlsx")
     assert columns(table, "text", "label") == [("one", "a"), ("two", "b")]
     (doubt,) = (one for one in table.doubts if one.kind == "several_sheets")
     assert (doubt.correction, doubt.option) == (("sheet", "Codes", 'Read "Codes"'), '--sheet "Codes"')

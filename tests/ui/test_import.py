@@ -181,6 +181,22 @@ def test_another_sheet_can_be_chosen(visit: Callable[..., AppTest], store: Store
     assert "white space" in told(app) or "0 rows" in told(app) or "0 records" in told(app)
 
 
+def test_a_choice_among_sheets_is_a_finding_with_a_button(visit: Callable[..., AppTest], store: Store) -> None:
+    project = projects.create_project(store, "Sheets", Task("classification"))
+    rows = [["question", "answer"], *[[f"call {i} from a street", "ab"[i % 2]] for i in range(20)]]
+    raw = xlsx_bytes(
+        rows, sheets=("Data", "Codes"), others=[["question", "answer"], ["one", "a"], ["two", "b"], ["three", "b"]]
+    )
+    app = visit("data", project=project.id)
+    app.file_uploader(key="upload_unlabeled_0").upload("pool.csv", UNLABELED.encode()).run()
+    app.file_uploader(key="upload_labeled_0").upload("book.xlsx", raw).run()
+    assert "3 rows" in told(app)
+    press(app, 'Read "Data"')
+    assert not app.exception
+    assert "20 rows" in told(app)
+    assert _box(app, "Sheet").value == "Data"
+
+
 def _box(app: AppTest, label: str) -> Selectbox:
     return next(box for box in app.selectbox if box.label == label)
 
