@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     "semievol.method.weights": 1,
     "semievol.method": 2,
     "semievol.engines": 3,
+    "semievol.study": 3,
     "semievol.store": 4,
     "semievol.export": 5,
     "semievol.jobs": 6,

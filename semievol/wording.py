@@ -41,6 +41,13 @@ def points(difference: float) -> str:
     return f"{'−' if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.1f}"
 
 
+def about(seconds: float) -> str:
+    """An estimated time, no more exact than an estimate can be: "about 40 s", "about 7 min", "about 2.5 h"."""
+    if seconds < 90:
+        return f"about {max(10, round(seconds / 10) * 10):.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
 def plural(number: int, word: str) -> str:
     """(1, "record") -> "1 record", (12480, "record") -> "12,480 records"."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"

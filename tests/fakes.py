@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from semievol.config import Voter
 from semievol.method.protocols import Ask, Plan, Reply, TrainingSetup
-from semievol.records import Candidate, Decision, Demonstration, Example, Record, Response
-from semievol.selection import candidates
+from semievol.records import Decision, Demonstration, Example, Record, Response
 from semievol.selection.decisions import standing_decision
-from semievol.selection.summary import Considered, Selection
-from semievol.task.prompts import suspicious
+from semievol.selection.summary import Considered
+from semievol.study import journal
 
 
 class FakeEngine:
@@ -124,25 +121,16 @@ class FakeEngine:
         return str(setup.folder / "adapter")
 
 
-class MemoryJournal:
-    """Remembers everything in dicts; `stop_after` chunks of responses it asks to stop.
+class MemoryJournal(journal.MemoryJournal):
+    """Also keeps what is told of the progress, takes decisions, and asks to stop after `stop_after` chunks of
+    responses.
 
     plan: whose records it knows, where a selection is to be made.
     """
 
     def __init__(self, plan: Plan | None = None, stop_after: int | None = None) -> None:
-        self.plan = plan
-        self.adapters: dict[str, str] = {}
-        self.of_folds: dict[int, str] = {}
-        self.near: dict[str, list[tuple[str, float]]] = {}
-        self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
-        self.compared: dict[str, Any] | None = None
-        self.weighed: dict[str, Any] | None = None
-        self.merged: dict[str, Candidate] = {}
-        self.frozen: Selection | None = None
+        super().__init__(plan, Path("memory"))
         self.decided: dict[str, list[Decision]] = {}
-        self.predicted: dict[str, list[Response]] = defaultdict(list)
-        self.evaluation: dict[str, Any] = {}
         self.steps: list[tuple[str, int, int]] = []
         self.metrics: list[tuple[str, str, int, float]] = []
         self.events: list[tuple[str, str]] = []
@@ -160,92 +148,17 @@ class MemoryJournal:
     def stopping(self) -> bool:
         return self.stop_after is not None and self.stop_after <= 0
 
-    def folder(self, stage: str) -> Path:
-        return Path("memory") / stage
-
-    def adapter(self, stage: str) -> str | None:
-        return self.adapters.get(stage)
-
-    def save_adapter(self, stage: str, path: str) -> None:
-        self.adapters[stage] = path
-
-    def fold_adapters(self) -> dict[int, str]:
-        return self.of_folds
-
-    def save_fold_adapter(self, fold: int, path: str) -> None:
-        self.of_folds[fold] = path
-
-    def demonstrations(self) -> dict[str, list[tuple[str, float]]]:
-        return self.near
-
-    def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
-        self.near = {key: list(value) for key, value in found.items()}
-
-    def shift(self) -> Mapping[str, Any] | None:
-        return self.compared
-
-    def save_shift(self, found: Mapping[str, Any]) -> None:
-        self.compared = dict(found)
-
-    def weights(self) -> Mapping[str, Any] | None:
-        return self.weighed
-
-    def save_weights(self, found: Mapping[str, Any]) -> None:
-        self.weighed = dict(found)
-
-    def answered(self, stage: str) -> set[tuple[str, str, str]]:
-        return set(self.kept[stage])
-
-    def responses(self, stage: str) -> list[Response]:
-        return list(self.kept[stage].values())
-
     def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
-        for response in responses:
-            key = (response.record_id, response.collaborator, response.input_hash)
-            assert key not in self.kept[stage], "asked and stored twice"
-            self.kept[stage][key] = response
+        keys = {(response.record_id, response.collaborator, response.input_hash) for response in responses}
+        assert not keys & set(self.kept[stage]), "asked and stored twice"
+        super().save_responses(stage, responses)
         if self.stop_after is not None:
             self.stop_after -= 1
 
-    def save_candidates(self, candidates: Iterable[Candidate]) -> None:
-        self.merged |= {candidate.record_id: candidate for candidate in candidates}
-
     def considered(self) -> Considered:
-        assert self.plan is not None, "a journal that makes selections is given the plan"
-        held = {record.content_hash for record in self.plan.calibration}
-        known = self._rows(self.plan.calibration or self.plan.labeled, with_gold=True)
-        return Considered(
-            self.plan.task,
-            candidates.candidate_table(self._rows(self.plan.unlabeled), self.plan.spent),
-            candidates.calibration_table(known, self.plan.spent, self.plan.task, held),
-            self.compared,
-        )
-
-    def _rows(self, records: Sequence[Record], with_gold: bool = False) -> list[list[Any]]:
-        lines = []
-        for key, record in enumerate(records):
-            if (found := self.merged.get(record.id)) is not None:
-                decided = standing_decision(self.decided.get(record.content_hash, ()), found.answer)
-                flagged = suspicious(record.question, record.options)
-                line = {"record_key": key, "record_id": record.id, "question": record.question, "similarity": None}
-                line |= {"gold": record.answer if with_gold else None}
-                line |= candidates.candidate_columns(found, record.content_hash, flagged, decided)
-                lines.append([line[name] for name in candidates.COLUMNS])
-        return lines
-
-    def selection(self) -> Selection | None:
-        return self.frozen
-
-    def freeze(self, work: Callable[[], Selection]) -> Selection:
-        found = work()
-        self.frozen = self.frozen or replace(found, number=1)
-        return self.frozen
-
-    def predictions(self, model: str) -> list[Response]:
-        return self.predicted[model]
-
-    def save_predictions(self, model: str, responses: Sequence[Response]) -> None:
-        self.predicted[model] += [replace(response) for response in responses]
-
-    def save_evaluation(self, evaluation: Mapping[str, Any]) -> None:
-        self.evaluation = dict(evaluation)
+        found = super().considered()
+        for table in (found.pool, found.calibration):
+            for i, content, answer in zip(table.index, table["content_hash"], table["answer"], strict=True):
+                if (decided := standing_decision(self.decided.get(content, ()), answer)) is not None:
+                    table.loc[i, ["decision", "decided_answer"]] = [decided.action, decided.answer]
+        return found

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from semievol import config as settings
+from semievol.cli import study
 from semievol.cli.arguments import Outcome, Verb, identifier
 from semievol.errors import UserError
-from semievol.jobs import launch
+from semievol.jobs import launch, studying
 from semievol.jobs.summary import summary
 from semievol.method import ledger
 from semievol.records import STAGES
@@ -45,8 +46,7 @@ def add(verb: Verb) -> None:
 def _run(store: Store, chosen: argparse.Namespace) -> Outcome:
     run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
     run = launch.follow(store, run.id)
-    result = summary(store, run.id)
-    return 0 if run.status == "done" else 1, result, _as_text(result)
+    return 0 if run.status == "done" else 1, *_told(store, run)
 
 
 def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
@@ -111,10 +111,11 @@ def _status(store: Store, chosen: argparse.Namespace) -> Outcome:
     if chosen.subject is None:
         listed = [{"project": p.name, "id": p.id, "counts": p.counts} for p in projects.list_projects(store)]
         return 0, {"projects": listed}, "\n".join(f"{p['id']}: {p['project']}" for p in listed) or "No projects yet."
-    if chosen.subject.isdecimal() and int(chosen.subject) in [run.id for run in runs.list_runs(store)]:
+    known = [run.id for run in [*runs.list_runs(store), *runs.list_studies(store)]]
+    if chosen.subject.isdecimal() and int(chosen.subject) in known:
         run = runs.get_run(store, int(chosen.subject))  # a number is a run's if there is such a run, else a project's
-        result = summary(store, run.id)
-        return 0, result | {"pid": run.pid, "attempt": run.attempt}, _as_text(result)
+        result, text = _told(store, run)
+        return 0, result | {"pid": run.pid, "attempt": run.attempt}, text
     project = projects.find_project(store, chosen.subject)
     listed_runs = [
         {"run": r.id, "round": r.round_id, "status": r.status, "first": r.first, "until": r.until, "pid": r.pid}
@@ -125,15 +126,26 @@ def _status(store: Store, chosen: argparse.Namespace) -> Outcome:
     found_rounds = [{"round": r.id, "number": r.number, "counting": r == counts} for r in opened]
     lines = ledger.lines(known_rounds(store, project.id))
     about = {"project": project.name, "id": project.id, "counts": project.counts}
+    listed_studies = [{"run": r.id, "status": r.status, "pid": r.pid} for r in runs.list_studies(store, project.id)]
     words = [f"run {r['run']}: {r['status']} ({r['first']} to {r['until']})" for r in listed_runs]
+    words += [f"run {r['run']}: {r['status']} (study)" for r in listed_studies]
     words += [line.sentence for line in lines]
     about |= {"rounds": found_rounds, "ledger": [asdict(line) for line in lines]}
-    return 0, about | {"runs": listed_runs}, "\n".join(words) or "No runs yet."
+    return 0, about | {"runs": listed_runs, "studies": listed_studies}, "\n".join(words) or "No runs yet."
 
 
 def _compare(store: Store, chosen: argparse.Namespace) -> Outcome:
     found = [summary(store, run_id) for run_id in chosen.runs]
     return 0, {"runs": found}, "\n".join(_as_text(one) for one in found)
+
+
+def _told(store: Store, run: runs.Run) -> tuple[dict[str, Any], str]:
+    """The summary of a run or a study, and the same as text."""
+    if run.study is not None:
+        found = studying.summary(store, run)
+        return found, study.as_text(found)
+    result = summary(store, run.id)
+    return result, _as_text(result)
 
 
 def _as_text(result: dict[str, Any]) -> str:

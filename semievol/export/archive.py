@@ -26,6 +26,7 @@ from semievol.store.columns import as_json
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store, in_parts, timestamp
+from semievol.store.runs import runs
 from semievol.store.schema import metadata as database
 
 KIND = "SemiEvol Studio project"
@@ -57,6 +58,8 @@ def write(
         export_rows.project_rows(store, project.id, adapters.number) as rows,
     ):
         tables = _write_rows(sealing, rows, watch)
+        if runs.list_studies(store, project.id):
+            adapters.notes.append("Studies are left out; they can be made again.")
         _write_uploads(sealing, store, project, adapters.notes)
         _write_adapters(sealing, adapters.folders, watch)
         for place, run_id in enumerate(rows.ids["runs"], start=1):

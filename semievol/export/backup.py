@@ -150,10 +150,9 @@ def _check(sealed: Sealed) -> None:
 
 
 def _refuse_while_running(store: Store) -> None:
-    busy = [run.id for run in runs.list_runs(store) if run.status in ("queued", "running", "stopping")]
-    if busy:
+    if busy := runs.unfinished(store):
         raise UserError(
-            f"Run {busy[-1]} is not finished.", "Training", "Wait for it, or stop it, before a backup is restored."
+            f"Run {busy[0].id} is not finished.", "Training", "Wait for it, or stop it, before a backup is restored."
         )
 
 

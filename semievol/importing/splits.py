@@ -62,7 +62,7 @@ def cut_folds(labeled: Sequence[Record], count: int, seed: int) -> list[frozense
     records that it was trained on. Where most records are alike, as templated questions are, near copies stay together
     up to the size of a fold.
     """
-    units = _units(labeled)
+    units = together(labeled)
     home = {record.content_hash: name for name, unit in units.items() for record in unit}
     for one, other in alike_pairs(labeled):
         mine, theirs = home[labeled[one].content_hash], home[labeled[other].content_hash]
@@ -88,7 +88,7 @@ def _draw(records: Sequence[Record], share: float, key: str) -> frozenset[str]:
     Records of the same content or group go together. Strata are filled by largest remainder, so
     that the total is `share` of all to within such a unit.
     """
-    units = _units(records)
+    units = together(records)
     strata = _strata(units)
     sizes = {answer: sum(len(units[name]) for name in members) for answer, members in strata.items()}
     # Answers too rare for a share of their own (of free text, all) are one stratum.
@@ -107,8 +107,8 @@ def _draw(records: Sequence[Record], share: float, key: str) -> frozenset[str]:
     return frozenset(drawn)
 
 
-def _units(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Records that must stay together, by the smallest content hash among them."""
+def together(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Records that must stay together (equal content, or the same group), by the smallest content hash among them."""
     leader: dict[str, str] = {}
 
     def find(name: str) -> str:

@@ -23,7 +23,7 @@ from semievol.jobs import inference_client, planning
 from semievol.jobs.environment import start_process
 from semievol.store.data import projects
 from semievol.store.database import Store
-from semievol.store.runs import claims, progress, rounds, runs
+from semievol.store.runs import claims, progress, rounds, runs, studies
 
 
 class Span(NamedTuple):
@@ -115,6 +115,8 @@ def follow(store: Store, run_id: int) -> runs.Run:
 
 
 def _progress_line(store: Store, run: runs.Run) -> str:
+    if run.study is not None:
+        return f"run {run.id}: {run.status}  {studies.doing(store, run.id)}".rstrip()
     current = [stage for stage in progress.stages(store, run.id) if stage.status == "running"]
     if not current:
         return f"run {run.id}: {run.status}"

@@ -10,16 +10,15 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from semievol.config import STUDIO_COLLABORATORS, STUDIO_READERS, VOTERS, Config
+from semievol.config import VOTERS, Config
 from semievol.engines.models import packaged, suitability
 from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
 from semievol.importing.splits import cut_calibration
 from semievol.installed import MODELS, STARTER
-from semievol.method import earned_weights
 from semievol.method.protocols import Plan
-from semievol.method.voters import obstacle
-from semievol.records import STAGES, Record, Task
+from semievol.method.suited import suited
+from semievol.records import STAGES, Record
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
 from semievol.store.data import versions as data_versions
@@ -131,30 +130,6 @@ def of_version(store: Store, version_id: int, config: Config, later_round: bool)
         return config
     labeled, pool = load_records(store, version_id, "labeled"), load_records(store, version_id, "unlabeled")
     return suited(config, task_of(store, version_id), labeled, pool, later_round)
-
-
-def suited(
-    config: Config, task: Task, labeled: Sequence[Record], pool: Sequence[Record], later_round: bool = False
-) -> Config:
-    """The settings with collaborators that suit the task, and with `weighting: auto` decided.
-
-    Of the preset `studio`, collaborators without a language model are left out if they do not fit the task; if none of
-    them fits, one that reads demonstrations takes their place. One that a person chose raises UserError instead.
-    later_round: as in `earned_weights.settled`.
-    """
-    mine = config.propagation.collaborators
-    voters = {c: voter for c in mine for voter in VOTERS if c.model == voter}
-    reasons = {c: reason for c, how in voters.items() if (reason := obstacle(task, labeled, pool, how))}
-    if reasons and mine != STUDIO_COLLABORATORS:
-        chosen, reason = next(iter(reasons.items()))
-        raise UserError(
-            reason, f"collaborator {chosen.name}", "Give this collaborator a language model, or leave it out."
-        )
-    if reasons:
-        suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
-        propagation = config.propagation.model_copy(update={"collaborators": suitable})
-        config = config.model_copy(update={"propagation": propagation})
-    return earned_weights.settled(config, task, labeled, later_round)
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:

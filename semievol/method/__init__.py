@@ -3,8 +3,8 @@
 Read `evolve` first: one function for each stage, in the order in which they run. `protocols` says what it needs of an
 engine and of a journal. `conversations` makes questions to models, reads their replies, and makes training examples.
 `voters` are collaborators without a language model, `crossfit` judges labeled records by models that never saw them,
-`demonstration_readers` says who reads demonstrations, `earned_weights` weighs collaborators, `verifier` learns
-confidence, `comparison` compares models on the test set, `paired_tests` tests the evolved one against all others,
-`ledger` compares rounds, `stopping` says whether another is worth it. Pure mathematics: `confidence`, `weights`,
-`metrics`, `open_answers`, `calibration`.
+`suited` fits settings to a task, `demonstration_readers` says who reads demonstrations, `earned_weights` weighs
+collaborators, `verifier` learns confidence, `comparison` compares models on the test set, `paired_tests` tests the
+evolved one against all others, `ledger` compares rounds, `stopping` says whether another is worth it. Pure mathematics:
+`confidence`, `weights`, `metrics`, `open_answers`, `calibration`.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -126,13 +127,18 @@ def paired_interval(only_a: int, only_b: int, n: int, level: float = 0.95) -> Pa
 
 @dataclass(frozen=True)
 class Crossed:
-    """Mean over repetitions and items with its percentile interval, and what either alone adds to its spread."""
+    """Mean over repetitions and items with its percentile interval, and what either alone adds to its spread.
+
+    p_value: of the mean being 0, twice the smaller share of draws on either side of it; it is below 0.05 where the 95 %
+    interval leaves out 0.
+    """
 
     mean: float
     low: float
     high: float
     se_seeds: float
     se_items: float
+    p_value: float
 
 
 def crossed_bootstrap(values: ArrayLike, seed: int = 0, draws: int = 4_000, level: float = 0.95) -> Crossed:
@@ -143,18 +149,26 @@ def crossed_bootstrap(values: ArrayLike, seed: int = 0, draws: int = 4_000, leve
     table = np.asarray(values, dtype=float)
     present = ~np.isnan(table)
     if not present.any():
-        return Crossed(*[math.nan] * 5)
+        return Crossed(*[math.nan] * 6)
     filled, there = np.where(present, table, 0.0), present.astype(float)
+    rows, columns = _drawn_again(*table.shape, seed, draws)
+    totals, counts = columns @ filled.T, columns @ there.T  # [draws, seeds]
+    drawn = (rows * totals).sum(1) / np.maximum((rows * counts).sum(1), 1.0)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    over_seeds = rows @ filled.sum(1) / np.maximum(rows @ there.sum(1), 1.0)
+    over_items = totals.sum(1) / np.maximum(counts.sum(1), 1.0)
+    rarer = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    p_value = min(1.0, 2 * (1 + rarer) / (1 + draws))  # with the data themselves as one more draw, so never 0
+    mean, spread = filled.sum() / there.sum(), (over_seeds.std(), over_items.std())
+    return Crossed(float(mean), float(low), float(high), float(spread[0]), float(spread[1]), float(p_value))
+
+
+@lru_cache(maxsize=2)
+def _drawn_again(seeds: int, items: int, seed: int, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each seed and each item is drawn, [draws, seeds] and [draws, items]; tables of one shape share them."""
     draw = np.random.default_rng(seed)
-    rows, columns = (draw.multinomial(n, np.full(n, 1 / n), size=draws).astype(float) for n in table.shape)
-
-    def means(by_row: np.ndarray, by_column: np.ndarray) -> np.ndarray:
-        total = ((by_row @ filled) * by_column).sum(1)
-        return np.asarray(total / np.maximum(((by_row @ there) * by_column).sum(1), 1.0))
-
-    low, high = np.quantile(means(rows, columns), [(1 - level) / 2, (1 + level) / 2])
-    spread = means(rows, np.ones_like(columns)).std(), means(np.ones_like(rows), columns).std()
-    return Crossed(float(filled.sum() / there.sum()), float(low), float(high), float(spread[0]), float(spread[1]))
+    rows, columns = (draw.multinomial(n, np.full(n, 1 / n), size=draws).astype(float) for n in (seeds, items))
+    return rows, columns
 
 
 def confusion_matrix(gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> np.ndarray:

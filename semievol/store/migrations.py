@@ -75,6 +75,21 @@ def _a_round_can_be_chosen(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE rounds ADD COLUMN chosen BOOLEAN DEFAULT false NOT NULL")
 
 
+def _studies_are_runs_without_a_round(connection: Connection) -> None:
+    """SQLite drops a NOT NULL only by the text of the schema (https://sqlite.org/lang_altertable.html, section 8)."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA writable_schema = ON")
+        connection.exec_driver_sql(
+            "UPDATE sqlite_schema SET sql = replace(sql, 'round_id INTEGER NOT NULL', 'round_id INTEGER') "
+            "WHERE type = 'table' AND name = 'runs'"
+        )
+        connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+    else:
+        connection.exec_driver_sql("ALTER TABLE runs ALTER COLUMN round_id DROP NOT NULL")
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN study TEXT")
+    schema.metadata.create_all(connection, tables=[schema.study_results])
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -86,6 +101,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (8, _stages_know_what_an_attempt_found_done),
     (9, _a_verifier_judges_candidates),
     (10, _a_round_can_be_chosen),
+    (11, _studies_are_runs_without_a_round),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

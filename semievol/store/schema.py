@@ -142,7 +142,7 @@ runs = Table(
     metadata,
     numbered(),
     belongs_to("project_id", "projects"),
-    belongs_to("round_id", "rounds"),
+    belongs_to("round_id", "rounds", nullable=True),  # NULL: the run carries out a study
     Column("first", Text, nullable=False),
     Column("until", Text, nullable=False),
     Column("config", Json, nullable=False),
@@ -164,6 +164,7 @@ runs = Table(
     Column("created", Double, nullable=False),
     Column("started", Double),
     Column("ended", Double),
+    Column("study", Json),  # what the run's study compares, see `studies.Spec`
     Index("runs_of_project", "project_id"),
     Index("runs_of_round", "round_id"),
     # One active run per device, promised by the database itself.
@@ -280,6 +281,20 @@ predictions = Table(
 
 evaluations = Table(
     "evaluations", metadata, belongs_to("run_id", "runs", primary_key=True), Column("document", Json, nullable=False)
+)
+
+# --- studies --------------------------------------------------------------------------------------------------------
+
+study_results = Table(
+    "study_results",
+    metadata,
+    belongs_to("version_id", "versions"),
+    Column("identity", Text, nullable=False),  # of the settings; studies with the same ones share their results
+    Column("seed", Integer, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("version_id", "identity", "seed", "arm"),
 )
 
 # --- decisions ------------------------------------------------------------------------------------------------------

@@ -34,20 +34,19 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from semievol import config as settings
-from semievol.config import Collaborator, Config
+from semievol.config import Config
 from semievol.engines.local import LocalEngine
 from semievol.importing.readers.read import read_table
-from semievol.importing.splits import cut_calibration
 from semievol.jobs.intake import SAMPLE_FOLDER, prepare
-from semievol.jobs.planning import suited
 from semievol.method import metrics
-from semievol.method.comparison import ROWS
 from semievol.method.evolve import evolve
-from semievol.method.protocols import Engine, Plan
+from semievol.method.protocols import Plan
 from semievol.records import Record, Split, Task
-from semievol.selection.summary import Selection
+from semievol.study import figures
+from semievol.study.journal import MemoryJournal
+from semievol.study.redraw import Material
+from semievol.study.seed import Seed
 from semievol.task.answers import same
-from tests.fakes import MemoryJournal
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 MATCHED, SELF, GOLD = "plain, matched updates", "self-training", "all true labels"
@@ -57,26 +56,24 @@ _WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged
 NAMES = _SIMPLER | {f"{arm}{way}": f"{name}{words}" for arm, name in _MODELS.items() for way, words in _WAYS.items()}
 """Rows of an evaluation -> what they are called here."""
 ARMS = (*NAMES.values(), MATCHED, SELF, GOLD)
-SKIPPABLE = ("shown", "matched", "self", "gold")
+EXTRA = {"matched": (MATCHED, "matched_updates"), "self": (SELF, "self_training"), "gold": (GOLD, "all_gold")}
+SKIPPABLE = ("shown", *EXTRA)
 """What may be left out: answers with demonstrations, and arms that cost a fine-tuning of their own."""
 Row = dict[str, Any]
 Sizes = Sequence[tuple[Split, int]]
 
 
-class FolderJournal(MemoryJournal):
-    """A journal in memory whose adapters lie in a folder; one `after` another begins with its warm-up and answers."""
+class _Seed(Seed):
+    """A seed whose journals count every answer as given by a collaborator, as they did when the first rows of
+    `docs/studies` were made; so rows of all times agree."""
 
-    def __init__(self, plan: Plan, folder: Path, after: MemoryJournal | None = None) -> None:
-        super().__init__(plan)
-        self._folder = folder
-        if after is not None:
-            self.adapters["warm_up"] = after.adapters["warm_up"]
-            self.near = after.near
-            for row in (row for row in ROWS if not row.startswith("evolved")):
-                self.predicted[row] = list(after.predicted[row])
+    def _journal(self, plan: Plan, name: str) -> MemoryJournal:
+        return _Journal(plan, self._folder / name)
 
-    def folder(self, stage: str) -> Path:
-        return self._folder / stage
+
+class _Journal(MemoryJournal):
+    def _ungiven(self, task: Task, records: Sequence[Record]) -> set[int]:
+        return set()
 
 
 @cache
@@ -92,19 +89,6 @@ def load(data: str) -> tuple[Task, list[Record], dict[Split, int]]:
     return imported.task, records, {split: sum(r.split == split for r in records) for split in files}
 
 
-def redraw(records: Sequence[Record], sizes: dict[Split, int], seed: int) -> dict[Split, list[Record]]:
-    """Splits of the given sizes, drawn anew; records of equal content stay together in the first split drawn."""
-    order = np.random.default_rng(seed).permutation(len(records))
-    drawn: dict[Split, list[Record]] = {split: [] for split in sizes}
-    home: dict[str, Split] = {}
-    waiting = [split for split, size in sizes.items() for _ in range(size)]
-    for position, split in zip(order, waiting, strict=False):
-        record = records[position]
-        split = home.setdefault(record.content_hash, split)
-        drawn[split].append(replace(record, split=split))
-    return drawn
-
-
 def study(data: str, config: Config, seed: int, skip: Sequence[str] = (), sizes: Sizes = ()) -> Row:
     """Which test records every arm gets right, and the pseudo-labels with their doubt, for one seed.
 
@@ -113,36 +97,21 @@ def study(data: str, config: Config, seed: int, skip: Sequence[str] = (), sizes:
     began = time.monotonic()
     task, records, published = load(data)
     engine = _engine(config.model, config.precision, config.threads)
-    splits = redraw(records, published | dict(sizes), seed)
-    config = config.model_copy(update={"seed": seed, "evaluate_demonstrations": "shown" not in skip})
-    held = cut_calibration(splits["labeled"], config.calibration, config.calibration_minimum, seed)
-    pool = [replace(record, answer=None) for record in splits["unlabeled"]]
-    plan = Plan(
-        task=task,
-        config=suited(config, task, splits["labeled"], pool),
-        labeled=[record for record in splits["labeled"] if record.content_hash not in held],
-        unlabeled=pool,
-        calibration=[record for record in splits["labeled"] if record.content_hash in held],
-        test=splits["test"],
-    )
-    truth = {record.id: record.answer or "" for record in records}
+    material = Material(task, records, published | dict(sizes))
     with tempfile.TemporaryDirectory() as folder:
-        journal = FolderJournal(plan, Path(folder) / "studio")
+        drawn = _Seed(material, config, seed, engine, Path(folder))
+        shown = drawn.plan.config.model_copy(update={"evaluate_demonstrations": "shown" not in skip})
+        plan, journal = replace(drawn.plan, config=shown), drawn.main
         evolve(plan, engine, journal)
         right = {name: _right(plan, journal, row) for row, name in NAMES.items() if journal.predictions(row)}
-        if "matched" not in skip:
-            right[MATCHED] = _matched(plan, engine, journal, Path(folder) / "matched")
-        if "self" not in skip:
-            right[SELF] = _self_training(plan, engine, journal, Path(folder) / "self")
-        if "gold" not in skip:
-            right[GOLD] = _all_gold(plan, engine, journal, truth, Path(folder) / "gold")
-    row = {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, truth)}
+        right |= {name: dict(drawn.result(arm).right) for one, (name, arm) in EXTRA.items() if one not in skip}
+    row = {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, material)}
     return row | {"of": identity(data, config, skip, sizes)}
 
 
 def identity(data: str, config: Config, skip: Sequence[str], sizes: Sizes = ()) -> str:
     """What a kept row must agree in to be used again: data set, settings, arms, sizes (the seed is the row's own)."""
-    settled = config.model_dump(mode="json", exclude={"seed"})
+    settled = config.model_dump(mode="json", exclude={"seed"}) | {"evaluate_demonstrations": "shown" not in skip}
     return json.dumps([data, settled, sorted(skip), sorted(sizes)], sort_keys=True)
 
 
@@ -172,42 +141,8 @@ def _right(plan: Plan, journal: MemoryJournal, arm: str) -> dict[str, bool]:
     return {record.id: same(plan.task, said[record.id], record.answer) for record in plan.test}
 
 
-def _matched(plan: Plan, engine: Engine, journal: MemoryJournal, folder: Path) -> dict[str, bool]:
-    """Plain fine-tuning on the labeled records with the settings and the number of updates of the evolved model."""
-    assert journal.frozen is not None
-    updates = plan.config.tune.steps(len(plan.labeled) + len(journal.frozen.answers))
-    how = plan.config.tune.model_copy(update={"minimum_steps": updates, "epochs": 0.01})
-    propagation = plan.config.propagation.model_copy(update={"warm_up": how, "warm_up_demonstrations": "none"})
-    config = plan.config.model_copy(update={"propagation": propagation, "evaluate_demonstrations": False})
-    own, same_plan = FolderJournal(plan, folder), replace(plan, config=config)
-    evolve(same_plan, engine, own, until="warm_up")
-    own.adapters["tune"] = own.adapters["warm_up"]
-    evolve(same_plan, engine, own, first="evaluate")
-    return _right(plan, own, "warm_up")
-
-
-def _self_training(plan: Plan, engine: Engine, journal: MemoryJournal, folder: Path) -> dict[str, bool]:
-    """The same warm-up answers alone and without demonstrations; same share kept, same fine-tuning."""
-    alone = Collaborator(name="warm-up alone", demonstrations=False)
-    propagation = plan.config.propagation.model_copy(update={"collaborators": (alone,), "justify": False})
-    config = plan.config.model_copy(update={"propagation": propagation, "evaluate_demonstrations": False})
-    own = FolderJournal(plan, folder, after=journal)
-    evolve(replace(plan, config=config), engine, own, first="respond")
-    return _right(plan, own, "evolved")
-
-
-def _all_gold(
-    plan: Plan, engine: Engine, journal: MemoryJournal, truth: dict[str, str], folder: Path
-) -> dict[str, bool]:
-    own = FolderJournal(plan, folder, after=journal)
-    own.frozen = Selection(None, {record.id: truth[record.id] for record in plan.unlabeled})
-    config = plan.config.model_copy(update={"evaluate_demonstrations": False})
-    evolve(replace(plan, config=config), engine, own, first="tune")
-    return _right(plan, own, "evolved")
-
-
-def _pool(plan: Plan, journal: MemoryJournal, truth: dict[str, str]) -> dict[str, list[Any]]:
-    pool = journal.considered().pool
+def _pool(plan: Plan, journal: MemoryJournal, material: Material) -> dict[str, list[Any]]:
+    pool, truth = journal.considered().pool, material.truth
     assert journal.frozen is not None
     return {
         "doubt": pool["answer_nll"].tolist(),
@@ -254,13 +189,8 @@ def _end_with_parent() -> None:
 
 def crossed(rows: Sequence[Row], arm: str, other: str = "") -> metrics.Crossed:
     """Accuracy of an arm, or its lead over another, on the same records."""
-    items = sorted({item for row in rows for item in row["right"][arm]})
-    table = np.full((len(rows), len(items)), np.nan)
-    place = {item: column for column, item in enumerate(items)}
-    for line, row in zip(table, rows, strict=True):
-        for item, right in row["right"][arm].items():
-            line[place[item]] = right - (row["right"][other][item] if other else 0)
-    return metrics.crossed_bootstrap(table)
+    by_seed = [{row["seed"]: row["right"][name] for row in rows} for name in (arm, other) if name]
+    return figures.crossed(*by_seed)
 
 
 def told(found: metrics.Crossed, each: Sequence[float]) -> str:
@@ -276,22 +206,22 @@ def arms_of(rows: Sequence[Row]) -> list[str]:
 
 
 def share(row: Row, arm: str) -> float:
-    return float(np.mean(list(row["right"][arm].values())))
+    return figures.share(row["right"][arm])
 
 
 def report(rows: Sequence[Row]) -> dict[str, Any]:
     """The printed tables; returns their figures."""
-    figures: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     print("accuracy on test, %          mean   [95 % interval]   over seeds")
     arms = arms_of(rows)
     for arm in arms:
         found = crossed(rows, arm)
-        figures[arm] = found.mean
+        numbers[arm] = found.mean
         print(f"{arm:24}{told(found, [share(row, arm) for row in rows])}")
     for other in (arm for arm in ("warm-up", MATCHED, SELF, NAMES["regression"]) if arm in arms):
         gains = [share(row, "evolved") - share(row, other) for row in rows]
         found = crossed(rows, "evolved", other)
-        figures[f"evolved - {other}"] = [found.mean, found.low, found.high]
+        numbers[f"evolved - {other}"] = [found.mean, found.low, found.high]
         wins = f"better on {sum(gain > 0 for gain in gains)} of {len(gains)}"
         print(f"{'evolved - ' + other:24}{told(found, gains)}   {wins}")
     print("\npseudo-labels, %             mean    sd over seeds")
@@ -305,7 +235,7 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         "Brier score": [metrics.brier(np.exp(-pool["doubt"]), pool["right"]) for pool in pools],
     }
     for name, values in quality.items():
-        figures[name] = float(np.mean(values))
+        numbers[name] = float(np.mean(values))
         print(f"{name:24}{100 * np.mean(values):9.1f}{100 * np.std(values):9.1f}")
     curve = metrics.reliability(
         np.exp(-np.concatenate([pool["doubt"] for pool in pools])), np.concatenate([pool["right"] for pool in pools])
@@ -315,7 +245,7 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         stated, right, low, high = (100 * value for value in line[:4])
         print(f"{stated:22.1f}{right:8.1f}{low:15.1f} to {high:5.1f}{line[4]:20}")
     print(f"expected calibration error {100 * curve.ece:.1f}; of a calibrated model {100 * curve.null_ece:.1f}")
-    return figures | {"ece": curve.ece, "null_ece": curve.null_ece}
+    return numbers | {"ece": curve.ece, "null_ece": curve.null_ece}
 
 
 def main() -> None:
@@ -342,9 +272,9 @@ def main() -> None:
         arms = "  ".join(f"{arm} {100 * share(row, arm):.1f}" for arm in arms_of([row]))
         print(f"seed {row['seed']} ({row['seconds']:.0f} s)  {arms}", flush=True)
     print(f"\n{chosen.data}: {load(chosen.data)[2] | dict(sizes)}, {len(rows)} seeds\n")
-    figures = report(sorted(rows, key=lambda row: row["seed"]))
+    found = report(sorted(rows, key=lambda row: row["seed"]))
     if chosen.json:
-        print(json.dumps({"data": chosen.data, "seeds": list(seeds), "figures": figures}))
+        print(json.dumps({"data": chosen.data, "seeds": list(seeds), "figures": found}))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from semievol.engines.packing.batching import pad_left
 from semievol.method import evolve
 from semievol.method.conversations import ask_of
 from semievol.method.protocols import Ask, Plan
-from tests.benchmarks.method_study import FolderJournal
+from semievol.study.journal import MemoryJournal
 from tests.benchmarks.printed import finish, table
 from tests.benchmarks.workshop import MODELS, model_folder, plan_of, side_by_side, warm_adapter
 
@@ -52,7 +52,7 @@ class Row:
 
 def ours(plan: Plan, engine: LocalEngine, adapter: str, near: dict[str, Any], folder: Path) -> dict[str, str | None]:
     """The stage as it runs, asks and chunks included; answers by record and collaborator."""
-    journal = FolderJournal(plan, folder)
+    journal = MemoryJournal(plan, folder)
     journal.adapters["warm_up"] = adapter
     journal.near = near
     evolve.respond(plan, engine, journal)

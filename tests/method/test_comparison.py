@@ -40,7 +40,7 @@ def evaluated(plan: Plan, journal: MemoryJournal | None = None) -> tuple[FakeEng
 def test_every_row_answers_every_test_record_once(plan: Plan) -> None:
     _, journal = evaluated(plan)
     wanted = sorted(record.id for record in plan.test)
-    assert {row: sorted(r.record_id for r in said) for row, said in journal.predicted.items() if said} == dict.fromkeys(
+    assert {row: sorted(said) for row, said in journal.predicted.items() if said} == dict.fromkeys(
         comparison.ROWS, wanted
     )
 
@@ -73,7 +73,7 @@ def test_demonstrations_asked_for_later_are_all_that_is_asked_then_and_the_figur
 def test_both_averaged_is_the_mean_of_the_two_distributions(plan: Plan) -> None:
     _, journal = evaluated(plan)
     plain, shown, mean = (
-        {r.record_id: r for r in journal.predicted[row]} for row in comparison.ROWS[: len(comparison.ARMS)]
+        {r.record_id: r for r in journal.predictions(row)} for row in comparison.ROWS[: len(comparison.ARMS)]
     )
     for record in plan.test:
         expected = np.mean([plain[record.id].probabilities, shown[record.id].probabilities], axis=0)
@@ -84,7 +84,7 @@ def test_both_averaged_is_the_mean_of_the_two_distributions(plan: Plan) -> None:
 def test_the_paired_tests_count_the_records_on_which_the_two_differ(plan: Plan) -> None:
     _, journal = evaluated(plan)
     right = {
-        row: [same(TASK, r.answer, t.answer) for r, t in zip(journal.predicted[row], plan.test, strict=True)]
+        row: [same(TASK, r.answer, t.answer) for r, t in zip(journal.predictions(row), plan.test, strict=True)]
         for row in ("evolved", "regression")
     }
     found = journal.evaluation["against"]["regression"]
@@ -99,7 +99,7 @@ def test_an_open_task_has_majority_and_neighbours_by_whole_answers(plan: Plan) -
         *(f"{arm}{way}" for arm in comparison.ARMS for way in ("", "_demonstrations")),
         *comparison.SIMPLER[:2],
     }
-    assert {r.answer for r in journal.predicted["majority"]} == {"seven"}
+    assert {r.answer for r in journal.predictions("majority")} == {"seven"}
 
 
 def test_a_simpler_model_that_is_ahead_is_named_with_both_figures_and_the_test() -> None:

@@ -23,9 +23,10 @@ from semievol.store.database import Store
 
 DROPPED: dict[str, tuple[str, ...]] = {
     "rounds": ("identity",),
-    "runs": ("pid", "host", "boot", "process_start", "heartbeat_at", "heartbeat_ticks"),
+    "runs": ("pid", "host", "boot", "process_start", "heartbeat_at", "heartbeat_ticks", "study"),
 }
-"""Columns that mean something in this workspace or on this machine only; an import computes a round's identity anew."""
+"""Columns that mean something in this workspace or on this machine only, or in a study only, which is not archived; an
+import computes a round's identity anew."""
 ADAPTERS = {("rounds", "warm_up_adapter"), ("runs", "adapter")}
 """Columns that hold an adapter's folder; an archive holds the adapter's number instead."""
 FOLDS = ("rounds", "fold_adapters")

@@ -116,7 +116,8 @@ def _check_tables(new: ArchivedRows) -> None:
             raise UserError(f'The archive\'s table "{name}" is not one of ours.', "archive", _DAMAGED)
         for column in columns(known[name]):
             c = known[name].c[column]
-            if column not in found and not c.nullable and c.server_default is None:
+            required = not c.nullable or (name, column) == ("runs", "round_id")
+            if column not in found and required and c.server_default is None:
                 raise UserError(f'The archive\'s table "{name}" has no column "{column}".', "archive", _DAMAGED)
     if new.tables.get("projects", ((), 0))[1] != 1 or "runs" not in new.tables or "rounds" not in new.tables:
         raise UserError("The archive does not hold exactly one project.", "archive", _DAMAGED)
@@ -176,7 +177,7 @@ def _check(table: Table, name: str, new: ArchivedRows) -> Callable[[Any], Any]:
 
     def check(value: Any) -> Any:
         if value is None:
-            if not column.nullable:
+            if not column.nullable or here == ("runs", "round_id"):  # archives hold no studies
                 raise _BadValue(f'nothing in "{name}"')
             return None
         kind = column.type

@@ -1,6 +1,7 @@
-"""Which tables and rows are a project's, and which of their numbers point at which rows: derived from the schema.
+"""Which tables and rows of a project are archived, and which of their numbers point at which rows.
 
-A table added to the schema belongs to a project as soon as a foreign key leads there; a test checks every table.
+Both are derived from the schema. A table added to it belongs to a project as soon as a foreign key
+leads there; a test checks every table.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, Table, select
+from sqlalchemy import Column, ColumnElement, Integer, Table, select, true
 
 from semievol.store import schema
 
-APART = ("migrations", "settings")
-"""Tables of the workspace, not of a project."""
+APART = ("migrations", "settings", "study_results")
+"""Tables that are not archived: those of the workspace, and studies, which can be made again."""
 POINTERS = {"record_key": "records", "decision_id": "decisions", "undoes": "decisions"}
 """Columns that point at a table's rows without a declared foreign key."""
 LISTS = {("reviews", "drawn"): "records"}
@@ -40,7 +41,7 @@ def pointers(table: Table) -> dict[str, str]:
 
 
 def owned(table: Table, project_id: int) -> ColumnElement[bool]:
-    """The condition that a row of the table belongs to this project."""
+    """The condition that a row of the table belongs to this project, and not to one of its studies."""
     key = number(table)
     if table is schema.projects:
         assert key is not None
@@ -48,5 +49,6 @@ def owned(table: Table, project_id: int) -> ColumnElement[bool]:
     owner = next(c for c in table.columns if c.foreign_keys and not c.nullable)
     (above,) = (foreign.column for foreign in owner.foreign_keys)
     if above.table is schema.projects:
-        return owner == project_id
+        of_rounds = schema.runs.c.round_id.is_not(None) if table is schema.runs else true()
+        return (owner == project_id) & of_rounds
     return owner.in_(select(above).where(owned(above.table, project_id)))

@@ -1,5 +1,7 @@
 """Runs: queueing, stopping and resuming them, and the steps on a run's row that are part of a larger transaction.
 
+A run works in a round, or carries out a study (`studies`), which waits in the same queue.
+
 queued -> running -> done | failed | cancelled | interrupted, with `stopping` on the way; the last three can be resumed.
 What the worker does with a run is in `claims`, how far it is in `progress`.
 """
@@ -10,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from semievol import config as settings
 from semievol.config import Config
@@ -28,7 +30,10 @@ RESUMABLE = ("cancelled", "interrupted", "failed")
 
 @dataclass(frozen=True)
 class Run:
-    """One background execution of the stages `first` to `until` of a round. Times are unix seconds."""
+    """One background execution of the stages `first` to `until` of a round. Times are unix seconds.
+
+    study: what the run compares, if it carries out a study; its `round_id` is then 0, which no round has.
+    """
 
     id: int
     project_id: int
@@ -47,6 +52,7 @@ class Run:
     ended: float | None
     environment: dict[str, Any]
     selection_used: int | None
+    study: dict[str, Any] | None = None
 
     def covers(self, stage: str) -> bool:
         """Whether the stage is one of those that the run carries out."""
@@ -65,11 +71,26 @@ def get_run(store: Store, run_id: int) -> Run:
 
 
 def list_runs(store: Store, project_id: int | None = None) -> list[Run]:
-    """Runs, newest first; of one project or of all."""
-    query = select(*_COLUMNS).order_by(schema.runs.c.id.desc())
+    """Runs of rounds, newest first; of one project or of all."""
+    return _listed(store, project_id, schema.runs.c.round_id.is_not(None))
+
+
+def list_studies(store: Store, project_id: int | None = None) -> list[Run]:
+    """Runs that carry out studies, newest first; of one project or of all."""
+    return _listed(store, project_id, schema.runs.c.round_id.is_(None))
+
+
+def _listed(store: Store, project_id: int | None, kind: ColumnElement[bool]) -> list[Run]:
+    query = select(*_COLUMNS).where(kind).order_by(schema.runs.c.id.desc())
     if project_id is not None:
         query = query.where(schema.runs.c.project_id == project_id)
     return [_as_run(row) for row in store.rows(query)]
+
+
+def unfinished(store: Store) -> list[Run]:
+    """Runs of both kinds that a worker has or will have, the active one first."""
+    active = active_run(store)
+    return [*([active] if active else []), *queue(store)]
 
 
 def active_run(store: Store) -> Run | None:
@@ -126,13 +147,10 @@ def enqueue(
             "round_id": round_id,
             "first": first,
             "until": until,
-            "status": "queued",
         }
-        values |= {"config": config.model_dump(mode="json"), "selection": selection, "environment": {}}
-        values |= {"position": _end_of_queue(connection), "created": store.now(connection)}
-        run_id = inserted_id(connection, schema.runs, values)
-        open_stages(connection, run_id, first, until, _cross_fits(connection, round_id, config))
-        return run_in(connection, run_id)
+        run = insert_run(store, connection, config, values | {"selection": selection})
+        open_stages(connection, run.id, first, until, _cross_fits(connection, round_id, config))
+        return run
 
 
 def request_stop(store: Store, run_id: int) -> None:
@@ -154,7 +172,8 @@ def resume(store: Store, run_id: int) -> Run:
                 f"Run {run_id} is {run.status}.", "run", f"Only a {', '.join(RESUMABLE)} run can be resumed."
             )
         change(connection, run_id, status="queued", position=_end_of_queue(connection), error=None, ended=None)
-        open_stages(connection, run_id, run.first, run.until)
+        if run.study is None:
+            open_stages(connection, run_id, run.first, run.until)
         return run_in(connection, run_id)
 
 
@@ -179,6 +198,13 @@ def run_in(connection: Connection, run_id: int) -> Run:
     if row is None:
         raise UserError(f"There is no run {run_id}.", "run", "Choose another run.")
     return _as_run(row)
+
+
+def insert_run(store: Store, connection: Connection, config: Config, values: Mapping[str, Any]) -> Run:
+    """A new run at the end of the queue. values: columns of its own kind."""
+    shared: dict[str, Any] = {"config": config.model_dump(mode="json"), "environment": {}, "status": "queued"}
+    shared |= {"position": _end_of_queue(connection), "created": store.now(connection)}
+    return run_in(connection, inserted_id(connection, schema.runs, shared | dict(values)))
 
 
 def queued() -> Any:
@@ -229,4 +255,4 @@ def _cross_fits(connection: Connection, round_id: int, config: Config) -> bool:
 
 
 def _as_run(row: Any) -> Run:
-    return Run(**{**row._asdict(), "config": settings.validate(row.config)})
+    return Run(**{**row._asdict(), "config": settings.validate(row.config), "round_id": row.round_id or 0})

@@ -14,7 +14,6 @@ from semievol.store.results import results
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 from semievol.store.runs.runs import Run
-from semievol.store.schema import NOT_ENDED
 from semievol.ui.shell import formats, notices, policies, router, state
 
 
@@ -185,7 +184,7 @@ def _twin(run: Run) -> UserError:
 
 
 def _started(run: Run) -> Run:
-    ahead = [one for one in runs.list_runs(open_store()) if one.status in NOT_ENDED][:-1]
+    ahead = [one for one in runs.unfinished(open_store()) if one.id != run.id]
     waits = f"waits for {formats.plural(len(ahead), 'other run')}" if ahead else "starts now"
     notices.say(f"Run {run.id} {waits}.")
     state.visit(run.project_id, run.round_id)

@@ -12,6 +12,7 @@ from semievol.wording import DASH as DASH
 from semievol.wording import DECISION_WORDS as DECISION_WORDS
 from semievol.wording import SIMPLER_WORDS as SIMPLER_WORDS
 from semievol.wording import WAY_WORDS as WAY_WORDS
+from semievol.wording import about as about
 from semievol.wording import count as count
 from semievol.wording import model_words as model_words
 from semievol.wording import percent as percent
@@ -66,13 +67,6 @@ def moment(value: float | str | None) -> str:
         when = datetime.fromtimestamp(value, tz=UTC)
     local = when.astimezone()
     return f"{local.day} {local:%b}, {local:%H:%M}"
-
-
-def about(seconds: float) -> str:
-    """An estimated time, no more exact than an estimate can be: "about 40 s", "about 7 min", "about 2.5 h"."""
-    if seconds < 90:
-        return f"about {max(10, round(seconds / 10) * 10):.0f} s"
-    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
 
 
 STAGE_WORDS = {

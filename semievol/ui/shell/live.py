@@ -18,7 +18,7 @@ from semievol.store.database import Store, open_store
 from semievol.store.decisions.selections import selections
 from semievol.store.runs.progress import StageProgress, stages
 from semievol.store.runs.rounds import get_round
-from semievol.store.runs.runs import Run, list_runs, queue
+from semievol.store.runs.runs import Run, active_run, list_runs, queue
 from semievol.store.schema import ACTIVE
 from semievol.ui.shell import actions, formats, notices, parts, state, time_left
 
@@ -41,7 +41,8 @@ OF_THE_ROUND = STEPS[: STEPS.index("select")]
 @dataclass(frozen=True)
 class Snapshot:
     """The state at one moment: the active run of any project, its stages, the stages of the round in view, and the runs
-    that wait behind the active one. where: as `whereabouts`, of the active run."""
+    that wait behind the active one. where: as `whereabouts`, of the active run. studying: whether a worker has a study,
+    so that the active run waits."""
 
     run: Run | None
     stages: list[StageProgress]
@@ -49,6 +50,7 @@ class Snapshot:
     round_id: int | None
     where: str = ""
     waiting: Sequence[Run] = ()
+    studying: bool = False
 
     @property
     def in_other_round(self) -> bool:
@@ -72,7 +74,9 @@ def snapshot(store: Store, round_id: int | None) -> Snapshot:
     mine = [run for run in runs if run.round_id == round_id]
     working = stages(store, active.id) if active else []
     where = whereabouts(store, active, round_id) if active else ""
-    return Snapshot(active, _of_round(store, round_id, mine), working, round_id, where, waiting)
+    busy = active_run(store) if active else None
+    studying = busy is not None and busy.study is not None
+    return Snapshot(active, _of_round(store, round_id, mine), working, round_id, where, waiting, studying)
 
 
 def _of_round(store: Store, round_id: int | None, runs: Sequence[Run]) -> list[StageProgress]:
@@ -217,7 +221,11 @@ def sentence(snapshot: Snapshot, whole: bool = False) -> str:
 def _doing(snapshot: Snapshot) -> list[str]:
     run = snapshot.run
     if run is None or run.status == "queued":
-        return ["Waiting in the queue"]
+        return [
+            "Waiting for a study; it can be stopped on the Evaluation page"
+            if snapshot.studying
+            else "Waiting in the queue"
+        ]
     if run.status == "stopping":
         return ["Stopping at the next safe point"]
     running = next((progress for progress in snapshot.working if progress.status == "running"), None)
@@ -260,6 +268,8 @@ def whereabouts(store: Store, run: Run, round_id: int | None) -> str:
     as text. "In Round 2 · smollm2", "In Letters: Round 1 · smollm2"."""
     if run.round_id == round_id:
         return ""
+    if run.study is not None:
+        return f"In {find_project(store, run.project_id).name}"
     of = get_round(store, run.round_id).named
     in_view = get_round(store, round_id).project_id if round_id is not None else None
     if run.project_id == in_view:

@@ -155,6 +155,8 @@ def finished(here: Place) -> None:
 
 
 def _span(run: Run) -> str:
+    if run.study is not None:
+        return "a study"
     return f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}"
 
 

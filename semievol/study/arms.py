@@ -1,0 +1,77 @@
+"""The arms of a study: what is compared, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semievol.errors import UserError
+from semievol.wording import SIMPLER_WORDS
+
+MODELS = {
+    "base": "Base",
+    "base_demonstrations": "Base, with demonstrations",
+    "warm_up": "Plain fine-tuning (warm-up)",
+    "matched_updates": "Plain fine-tuning, as many updates",
+    "self_training": "Self-training",
+    "authors_rule": "Evolved, rule of the authors' code",
+}
+EVOLVED = {
+    "evolved": "Evolved",
+    "evolved_round_2": "Evolved, after round 2",
+    "evolved_round_3": "Evolved, after round 3",
+}
+ABLATIONS = {
+    "without_in_weight": "Evolved, without warm-up",
+    "without_in_context": "Evolved, without in-context",
+    "without_collaboration": "Evolved, one collaborator",
+    "without_justify": "Evolved, without self-justify",
+    "without_selection": "Evolved, all candidates kept",
+}
+SHARES = {f"unlabeled_{share}": f"Evolved, unlabeled {share} % of labeled" for share in (50, 100, 200, 300)}
+BOUND = {"all_gold": "All true labels"}
+ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ABLATIONS | SHARES | BOUND
+"""Arm -> its name, in the order in which arms are shown."""
+GROUPS: dict[str, Sequence[str]] = {
+    "baselines": (*SIMPLER_WORDS, "base", "warm_up", "self_training", "authors_rule", "evolved", "all_gold"),
+    "ablations": ("evolved", *ABLATIONS),
+    "shares": ("evolved", *SHARES),
+    "rounds": ("warm_up", *EVOLVED),
+    "all": tuple(ARMS),
+}
+"""Name -> arms that are often wanted together."""
+DEFAULT = "baselines"
+EXPLAINED = {
+    "majority": "The most frequent label of the labeled records, for every record.",
+    "neighbours": "The vote of the nearest labeled records.",
+    "regression": "A logistic regression on the embedder's vectors of the labeled records.",
+    "base": "The model as it is, asked without demonstrations.",
+    "base_demonstrations": "The model as it is, asked with the nearest labeled records shown.",
+    "warm_up": "The model fine-tuned on the labeled records.",
+    "matched_updates": "The model fine-tuned on the labeled records, with as many updates as the evolved one.",
+    "self_training": "The fine-tuned model alone answers the unlabeled records; as many answers are kept.",
+    "authors_rule": "The method's candidates, kept by the rule of the authors' code: all that are unanimous, and of "
+    "the others the most confident 30 %.",
+    "evolved": "The method with the project's settings.",
+    "evolved_round_2": "A second round, which starts from the model of the first.",
+    "evolved_round_3": "A third round.",
+    "without_in_weight": "The method with the base model in place of the fine-tuned one.",
+    "without_in_context": "The method without demonstrations, neighbours' vote and regression.",
+    "without_collaboration": "The method with its first collaborator that is a language model, alone.",
+    "without_justify": "The method without a judge of disputed records.",
+    "without_selection": "The method with every candidate kept.",
+    "all_gold": "The true answers of all unlabeled records in place of candidates: what could be reached at most.",
+} | {
+    arm: f"The method with fewer unlabeled records: {arm.removeprefix('unlabeled_')} per 100 labeled." for arm in SHARES
+}
+"""Arm -> a sentence that says what it is."""
+
+
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """The arms that these names of arms and groups stand for, in order. Raises UserError for an unknown name."""
+    wanted: set[str] = set()
+    for name in names or [DEFAULT]:
+        if name not in GROUPS and name not in ARMS:
+            known = f"Choose among {', '.join(ARMS)}; or a group: {', '.join(GROUPS)}."
+            raise UserError(f'There is no arm "{name}".', "--arms", known)
+        wanted.update(GROUPS.get(name, (name,)))
+    return tuple(arm for arm in ARMS if arm in wanted)

@@ -1,0 +1,89 @@
+"""How the settings of a variant of the method differ from those of the study; all else stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from semievol import config as settings
+from semievol.config import VOTERS, Collaborator, Config, Policy, Rule
+
+
+class Unavailable(Exception):
+    """An arm that these settings or records do not have; the message says why, in a sentence."""
+
+
+def with_propagation(config: Config, **changes: object) -> Config:
+    return config.model_copy(update={"propagation": config.propagation.model_copy(update=changes)})
+
+
+def without_in_weight(config: Config) -> Config:
+    """The base model in the place of the warm-up, as collaborator, as judge and as the start of fine-tuning."""
+
+    def cold(one: Collaborator) -> Collaborator:
+        return one.model_copy(update={"model": "base"}) if one.model == "warm_up" else one
+
+    mine = config.propagation
+    changed = with_propagation(config, collaborators=tuple(map(cold, mine.collaborators)), judge=cold(mine.judge))
+    return changed.model_copy(update={"tune_from": "base"})
+
+
+def without_in_context(config: Config) -> Config:
+    """No demonstrations anywhere, and no collaborator that reads neighbours; those that become alike count once."""
+    alone: dict[str, Collaborator] = {}
+    for one in _models(config):
+        plain = one.model_copy(update={"demonstrations": False, "order": "similar_last"})
+        alike = plain.model_copy(update={"name": "-"} | ({"seed": 0} if not plain.temperature else {}))
+        alone.setdefault(alike.model_dump_json(), plain)
+    judge = config.propagation.judge.model_copy(update={"demonstrations": False})
+    rest = {"judge": judge, "warm_up_demonstrations": "none", "second_pass": False}
+    return with_propagation(config, collaborators=tuple(alone.values()), **rest)
+
+
+def without_collaboration(config: Config) -> Config:
+    if len(config.propagation.collaborators) == 1:
+        raise Unavailable("The settings have one collaborator only.")
+    return with_propagation(config, collaborators=_models(config)[:1])
+
+
+def without_justify(config: Config) -> Config:
+    if not config.propagation.justify:
+        raise Unavailable("The settings have no self-justify.")
+    return with_propagation(config, justify=False)
+
+
+def self_training(config: Config) -> Config:
+    """The warm-up answers alone and without demonstrations."""
+    alone = Collaborator(name="warm-up alone", demonstrations=False)
+    return with_propagation(config, collaborators=(alone,), justify=False)
+
+
+def authors_rule(config: Config) -> Config:
+    """The selection rule of the authors' code: every unanimous candidate, and of the disputed ones the most confident
+    30 % by mean NLL."""
+    rule = settings.preset("authors_code")["policy"]
+    return config.model_copy(update={"policy": Policy.model_validate(rule)})
+
+
+def without_selection(config: Config) -> Config:
+    everything = Policy(measure=config.policy.measure, rule=Rule(value=1.0))
+    return config.model_copy(update={"policy": everything})
+
+
+VARIANTS: dict[str, tuple[Callable[[Config], Config], str]] = {
+    "self_training": (self_training, "respond"),
+    "authors_rule": (authors_rule, "select"),
+    "without_in_weight": (without_in_weight, "respond"),
+    "without_in_context": (without_in_context, "respond"),
+    "without_collaboration": (without_collaboration, "respond"),
+    "without_justify": (without_justify, "justify"),
+    "without_selection": (without_selection, "select"),
+}
+"""Arm -> how its settings differ, and the first stage that is another than in SemiEvol itself."""
+
+
+def _models(config: Config) -> tuple[Collaborator, ...]:
+    """The collaborators that are language models."""
+    found = tuple(one for one in config.propagation.collaborators if one.model not in VOTERS)
+    if not found:
+        raise Unavailable("The settings have no collaborator that is a language model.")
+    return found

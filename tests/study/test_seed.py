@@ -1,0 +1,119 @@
+"""Arms of a seed: each gives what a run of its own with these settings gives, whatever was computed before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from semievol.method.evolve import evolve
+from semievol.method.protocols import Plan
+from semievol.selection.summary import Selection
+from semievol.study.arms import ARMS
+from semievol.study.journal import MemoryJournal
+from semievol.study.seed import Seed
+from semievol.study.variants import VARIANTS
+from semievol.task.answers import same
+from tests.study.learner import Learner, config, material
+
+ALL = [arm for arm in ARMS if arm not in ("unlabeled_300",)]
+
+
+def seed(folder: Path, engine: Learner | None = None) -> Seed:
+    return Seed(material(), config("paper"), 3, engine or Learner(), folder)
+
+
+def alone(plan: Plan, folder: Path, row: str = "evolved", frozen: Selection | None = None) -> dict[str, bool]:
+    """What a whole run of this plan has right, in a journal of its own."""
+    journal = MemoryJournal(plan, folder)
+    journal.frozen = frozen
+    evolve(plan, Learner(), journal)
+    said = {response.record_id: response.answer for response in journal.predictions(row)}
+    return {record.id: same(plan.task, said[record.id], record.answer) for record in plan.test}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bool]]:
+    drawn = seed(tmp_path_factory.mktemp("seed"))
+    return {arm: dict(drawn.result(arm).right) for arm in ALL}
+
+
+@pytest.mark.parametrize("arm", VARIANTS)
+def test_a_variant_gives_what_a_run_with_its_settings_gives(
+    arm: str, found: dict[str, dict[str, bool]], tmp_path: Path
+) -> None:
+    plan = seed(tmp_path).plan
+    assert found[arm] == alone(replace(plan, config=VARIANTS[arm][0](plan.config)), tmp_path / "alone")
+
+
+def test_the_method_and_its_baselines_give_what_a_run_gives(found: dict[str, dict[str, bool]], tmp_path: Path) -> None:
+    drawn = seed(tmp_path)
+    plan = drawn.plan
+    for arm, row in (("evolved", "evolved"), ("warm_up", "warm_up"), ("base", "base"), ("majority", "majority")):
+        assert found[arm] == alone(plan, tmp_path / arm, row), arm
+    shown = replace(plan, config=plan.config.model_copy(update={"evaluate_demonstrations": True}))
+    assert found["base_demonstrations"] == alone(shown, tmp_path / "shown", "base_demonstrations")
+    truth = Selection(None, {record.id: drawn.truth[record.id] for record in plan.unlabeled})
+    assert found["all_gold"] == alone(plan, tmp_path / "gold", frozen=truth)
+    fewer = replace(plan, unlabeled=plan.unlabeled[:10])
+    assert found["unlabeled_50"] == alone(fewer, tmp_path / "fewer")
+    assert found["unlabeled_200"] == found["evolved"], "this is the whole pool"
+
+
+def test_a_later_round_starts_from_the_model_before_and_does_not_count_what_is_spent(tmp_path: Path) -> None:
+    engine = Learner()
+    drawn = seed(tmp_path, engine=engine)
+    drawn.result("evolved_round_2")
+    first, second = drawn.main, drawn._rounds[1]
+    assert second.plan is not None
+    assert second.adapters["warm_up"] == first.adapters["tune"]
+    assert second.plan.round_number == 2
+    accepted = {record.content_hash for record in drawn.plan.unlabeled if record.id in first.frozen.answers}  # type: ignore[union-attr]
+    assert second.plan.spent == accepted
+    assert len(engine.trained) == 3, "one warm-up, and a fine-tuning for each round"
+
+
+def test_what_arms_have_in_common_is_computed_once(tmp_path: Path) -> None:
+    engine = Learner()
+    drawn = seed(tmp_path, engine=engine)
+    drawn.result("evolved")
+    trained, asked = len(engine.trained), len(engine.asked)
+    drawn.result("authors_rule")
+    assert len(engine.trained) == trained + 1
+    assert len(engine.asked) == asked + len(drawn.plan.test), "nothing but the test set is asked again"
+
+
+def test_the_authors_rule_keeps_all_that_is_unanimous(tmp_path: Path) -> None:
+    drawn = seed(tmp_path)
+    result, plain = drawn.result("authors_rule"), drawn.result("evolved")
+    assert result.pseudo is not None
+    assert plain.pseudo is not None
+    assert result.pseudo["agreed"] == plain.pseudo["agreed"]
+    agreed, accepted = result.pseudo["agreed"], result.pseudo["accepted"]
+    assert agreed <= accepted <= agreed + 0.3 * (1 - agreed) + 1 / len(drawn.plan.unlabeled)
+
+
+@pytest.mark.parametrize(
+    ("arm", "preset", "reason"),
+    [
+        ("unlabeled_300", "paper", "60 unlabeled records are needed, and there are 40."),
+        ("without_justify", "studio", "The settings have no self-justify."),
+        ("without_collaboration", "alone", "The settings have one collaborator only."),
+        ("base_demonstrations", "authors_code", "The settings show no demonstrations."),
+    ],
+)
+def test_an_arm_that_the_settings_do_not_have_says_why(arm: str, preset: str, reason: str, tmp_path: Path) -> None:
+    settings = (
+        config("paper", **{"propagation.collaborators": "[{name: one}]"}) if preset == "alone" else config(preset)
+    )
+    result = Seed(material(), settings, 3, Learner(), tmp_path).result(arm)
+    assert (result.skipped, result.right) == (reason, {})
+
+
+def test_true_labels_of_all_records_need_them_to_be_known(tmp_path: Path) -> None:
+    drawn = seed(tmp_path)
+    drawn.truth.clear()
+    assert drawn.result("all_gold").skipped == "The true answers of the unlabeled records are not known."
+    assert drawn.result("evolved").pseudo is not None
+    assert set(drawn.result("evolved").pseudo or {}) == {"accepted", "agreed"}
