@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.export import caveats
 from semievol.store.results import outcomes
-from semievol.ui.evaluation import calibration, changed, classes, exports, figures, rounds, turnover
+from semievol.ui.evaluation import calibration, changed, classes, exports, figures, rounds, study, turnover
 from semievol.ui.evaluation.playground import playground
 from semievol.ui.evaluation.published import published
 from semievol.ui.shell import asking, awaiting_results, gates, parts
@@ -51,6 +51,9 @@ with parts.page() as here:
         turnover.from_round_to_round(here)
         with parts.card("export"):
             exports.offer(here, run)
+    if project.counts.get("test"):
+        with parts.card("study"):
+            study.study(here)
     if here.round_or_none is not None and project.task is not None:
         with parts.card("playground"):
             playground(here)

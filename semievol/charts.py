@@ -269,6 +269,29 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     return figure.update_layout(xaxis_tickvals=groups["x"].tolist(), xaxis_ticktext=names, xaxis_tickangle=0)
 
 
+def arms(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
+    """Accuracy of every arm of a study as a point with its interval, the first arm on top.
+
+    scores: arm, accuracy, low, high (shares), strong (whether the arm is marked as the main one).
+    """
+    colours = palette(dark)
+    shown = scores.assign(**{name: 100 * scores[name] for name in ("accuracy", "low", "high")})[::-1]
+    figure = _figure(dark, "Accuracy", "", xaxis=PERCENT, showlegend=False)
+    for strong, points in shown.groupby("strong"):
+        reach = {"array": points["high"] - points["accuracy"], "arrayminus": points["accuracy"] - points["low"]}
+        figure.add_scatter(
+            x=points["accuracy"],
+            y=[label(name) for name in points["arm"]],
+            mode="markers",
+            marker={"size": 12 if strong else 9, "symbol": "diamond" if strong else "circle"}
+            | {"color": colours.series[0 if strong else 1]},
+            error_x={**reach, "color": colours.text, "thickness": 1.5, "width": 5},
+            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        )
+    order = [label(name) for name in shown["arm"]]
+    return figure.update_yaxes(categoryorder="array", categoryarray=order, automargin=True)
+
+
 def _figure(dark: bool, x: str, y: str, **layout: Any) -> go.Figure:
     return go.Figure(layout={"template": template(dark), "xaxis_title_text": x, "yaxis_title_text": y, **layout})
 
