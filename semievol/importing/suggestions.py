@@ -31,6 +31,8 @@ _ALIGNED = ("question", "answer", "options", "id")
 _LOOKED_AT = 2_000
 _COMPARED = 300
 """Rows, and characters of each cell, by which one column is found inside others."""
+_ID_REPEATS = 4
+"""Rows with the same id on average, from which on a column is no id of records."""
 _TEXT = 2
 """Words on average, from which on the cells of a column are texts."""
 _NEARLY = 0.95
@@ -145,8 +147,9 @@ def _record_id(table: Table, columns: list[str]) -> str | None:
     (claim no) with another code in each row."""
     if named := column_names.named(columns, "id"):
         looked_at = min(len(table), _LOOKED_AT)
-        differ = [column for column in named if len(set(table.column(column, _LOOKED_AT))) == looked_at]
-        return column_names.best(differ or named, "id")
+        distinct = {column: len(set(table.column(column, _LOOKED_AT))) for column in named}
+        differ = [column for column in named if distinct[column] == looked_at]
+        return column_names.best(differ or [c for c in named if distinct[c] * _ID_REPEATS > looked_at], "id")
     for column in columns:
         cells = table.column(column, _LOOKED_AT)
         codes = {cell for cell in cells if cell and _CODE.fullmatch(cell.strip())}

@@ -110,6 +110,8 @@ def test_an_id_that_differs_in_every_row_is_preferred() -> None:
     made = [["type_id", "id_of_row", "text", "label"]]
     made += [["3", str(i), f"some text, number {i}", "ab"[i % 2]] for i in range(12)]
     assert suggest_mapping({"labeled": read_table(csv_bytes(made), "a.csv")}).id == "id_of_row"
+    without = [[row[0], *row[2:]] for row in made]
+    assert suggest_mapping({"labeled": read_table(csv_bytes(without), "a.csv")}).id is None
 
 
 def assignment(hit: str, answer: str, status: str = "Approved") -> list[str]:
