@@ -1,7 +1,7 @@
 """What may be said about the kept answers, in sentences: the same on the Selection page, in tables and in the report.
 
 Estimated: from calibration records, unless labeled and unlabeled data differ. Verified: from random reviews of the pool
-(docs/evidence.md, Two tiers). Computes nothing; see the package `semievol.evidence`.
+(docs/evidence.md, Two tiers). The figures come from the package `semievol.evidence`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from semievol import wording
-from semievol.evidence import shift
+from semievol.evidence import precision, shift
 from semievol.evidence.reviews import Review
 from semievol.selection.policy import Evidence
+from semievol.selection.ranking import ALPHA
 from semievol.selection.summary import Verified
 
 FEWEST = (
     14  # calibration records without an error that prove a precision of 80 % (one-sided 95 %); fewer show too little
 )
+AIM = 0.95
+"""Precision for which the page says how many random reviews would prove it."""
 LOOKS = {
     "texts": "a classifier can tell their texts apart",
     "classes": "their answers are distributed differently",
@@ -27,6 +30,11 @@ LOOKS = {
 CHECKED = (
     "Checked records (calibration records) are labeled records that were kept out of training. They were answered like "
     "the unlabeled ones, so it is known which of these answers are right."
+)
+CROSS_FITTED = (
+    "Checked records are the labeled records. Each was answered by a model that was trained without it, on fewer "
+    "records than the round's own model (cross-fitting). So it is known which of these answers are right, and the "
+    "estimate is approximate."
 )
 
 
@@ -63,7 +71,7 @@ def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int
     low, high = 1 - found.high / found.kept, 1 - found.low / found.kept
     between = f"between {wording.percent(low)} and {wording.percent(high)}"
     alike = (
-        f"The unlabeled records look like them ({_figures(compared)})."
+        f"No test tells the unlabeled records from them ({_figures(compared)})."
         if compared.looked
         else "Whether the unlabeled records are like them was not checked."
     )
@@ -71,17 +79,19 @@ def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int
         f"Under this policy {'falls' if found.drawn == 1 else 'fall'} {wording.plural(found.drawn, 'checked record')}; "
         f"{found.wrong:,} of them {'is' if found.wrong == 1 else 'are'} answered wrongly."
     )
-    details = [CHECKED, judged, alike]
-    if fitted:
+    details = [CROSS_FITTED if fitted else CHECKED, judged, alike]
+    looking = f"This stays valid if you look for a good threshold and choose any of the {measures} measures."
+    tested = found.target is not None and found.target > low
+    if tested:
         details.append(
-            "Here they are cross-fitted: models that never saw them answered them, each trained on fewer records than "
-            "the round's own model, so the estimate is approximate."
+            "The rule tests one precision for one measure. Trying several and taking the best weakens that: with 95 % "
+            f"confidence, at least {wording.percent(low)} are then right."
         )
-    details.append(
-        f"With 95 % confidence, between {found.low:,} and {found.high:,} of the "
-        f"{wording.plural(found.kept, 'candidate')} that the policy keeps are wrong, before your corrections. This "
-        f"stays valid if you look for a good threshold and choose any of the {measures} measures."
-    )
+    else:
+        details.append(
+            f"With 95 % confidence, between {found.low:,} and {found.high:,} of the "
+            f"{wording.plural(found.kept, 'answer')} that the policy keeps are wrong. {looking}"
+        )
     if found.earlier:
         details.append(
             f"The policy also keeps {wording.plural(found.earlier, 'candidate')} that an earlier round was trained on. "
@@ -91,10 +101,13 @@ def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int
         missing = FEWEST - found.drawn
         needed = f"at least {missing} more {'is' if missing == 1 else 'are'} needed"
         return Tier(title, f"Too few checked records to say; {needed}.", details=tuple(details))
+    if tested:
+        low, high = float(found.target or 0), 1.0
+        between = f"at least {wording.percent(low)}"
+    judged_from = f"judged from {found.drawn:,} checked records{' by the rule itself' if tested else ''}"
     return Tier(
         title,
-        f"Of the {found.kept:,} answers that the policy keeps before any decision, {between} are right, judged from "
-        f"{found.drawn:,} checked records.",
+        f"Before any decision the policy keeps {found.kept:,}. Of these, {between} are right, {judged_from}.",
         (low, high),
         tuple(details),
     )
@@ -141,9 +154,18 @@ def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
     if not kept:
         return Tier(title, "The policy keeps nothing.", details=details)
     least = 1000 * (kept - best.most) // kept / 1000  # rounded down
+    sentence = f"Of the {kept:,} that you keep, at least {wording.percent(least)} are right"
+    sentence += ", guaranteed with 95 % confidence."
+    if past and not best.wrong and least < AIM:
+        needed = precision.needed_reviews(AIM, kept, ALPHA / (len(past) + 1))
+        few = f"{wording.plural(best.reviewed, 'record')} {'was' if best.reviewed == 1 else 'were'} reviewed, all right"
+        sentence += (
+            f" The bound is low as only {few}: {needed} in another random review, all right, would prove "
+            f"{wording.percent(AIM, 0)}."
+        )
     return Tier(
         title,
-        f"Of the {kept:,} that you keep, at least {wording.percent(least)} are right, guaranteed with 95 % confidence.",
+        sentence,
         (least, 1.0),
         (f"At most {best.most:,} of them are wrong.", *details),
     )
@@ -201,7 +223,10 @@ def sentences(known_then: Mapping[str, Any] | None) -> Sequence[str]:
         of = (
             f" of {known['kept']:,}" if known.get("earlier") else ""
         )  # the estimate leaves out what was trained on before
-        found.append(f"between {known['low']:,} and {known['high']:,}{of} wrong ({tier})")
+        if (known.get("target") or 0) > 1 - known["high"] / known["kept"]:
+            found.append(f"at least {wording.percent(known['target'])}{of} right ({tier})")
+        else:
+            found.append(f"between {known['low']:,} and {known['high']:,}{of} wrong ({tier})")
     proven = known_then.get("verified")
     if proven and not proven["outside"]:
         found.append(f"at most {proven['wrong_at_most']:,} wrong (verified)")

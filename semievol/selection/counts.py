@@ -40,7 +40,7 @@ class Counts:
 
     def sentence(self) -> str:
         """All parts that are not empty, and of how many."""
-        by = f" ({self.by_policy:,} by the policy alone, {self.by_expert:,} by an expert)" if self.by_expert else ""
+        by = f" ({self.by_expert:,} of them by an expert)" if self.by_expert else ""
         parts = [f"{self.kept:,} kept{by}"]
         parts += [f"{self.left_out:,} left out by the policy"] if self.left_out else []
         parts += [f"{self.set_aside:,} set aside by an expert"] if self.set_aside else []

@@ -30,6 +30,9 @@ class Evidence:
     kept: candidates kept; drawn, wrong: calibration records under the same cut, and how many of them are wrong.
     low, high: with probability 1 - alpha the number wrong among `kept`, covered also for a cut found by looking.
     earlier: others that are kept, on which an earlier round was trained: calibration says nothing about them.
+    target: the precision that the rule's own test has proven of the kept set with probability 1 - alpha, for a policy
+    chosen without looking; None for rules without a test. It needs fewer records than the interval (docs/evidence.md,
+    Target precision).
     """
 
     kept: int
@@ -38,6 +41,7 @@ class Evidence:
     low: int
     high: int
     earlier: int = 0
+    target: float | None = None
 
     @property
     def precision(self) -> float:
@@ -174,4 +178,12 @@ class Cut:
         bounds = [part.band(share).at(kept) for part, (_, _, kept) in zip(dials, counts, strict=True)]
         drawn, wrong, kept = np.array(counts, np.int64).reshape(-1, 3).sum(axis=0).tolist()
         low, high = np.array(bounds, np.int64).reshape(-1, 2).sum(axis=0).tolist()
-        return Evidence(kept, drawn, wrong, low, high, earlier=int(self.mask.sum()) - kept)
+        return Evidence(kept, drawn, wrong, low, high, int(self.mask.sum()) - kept, self._tested())
+
+    def _tested(self) -> float | None:
+        """The least precision that the rules' own tests have proven of all that is kept; None where a part of it was
+        not tested: it has another rule, or a quota keeps only some of a tested set."""
+        rules = [part.rule for part in self._parts if part.kept().any()]
+        if self.policy.quota is not None or any(rule.kind != "target_precision" for rule in rules):
+            return None
+        return min((rule.value for rule in rules), default=None)

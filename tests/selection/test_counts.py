@@ -21,7 +21,7 @@ def test_what_an_expert_says_is_counted_as_the_experts() -> None:
     found = counted(Cut(threshold(0.35), frame))
     assert found == Counts(by_policy=2, by_expert=2, left_out=1, set_aside=2, undecided=1)
     assert found.sentence() == (
-        "Of 8 candidates: 4 kept (2 by the policy alone, 2 by an expert), 1 left out by the policy, 2 set aside by an "
+        "Of 8 candidates: 4 kept (2 of them by an expert), 1 left out by the policy, 2 set aside by an "
         "expert and 1 undecided."
     )
 

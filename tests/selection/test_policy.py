@@ -259,6 +259,11 @@ def test_a_target_is_proven_of_what_no_earlier_round_was_trained_on() -> None:
     found = whole.evidence()
     assert found is not None
     assert (found.kept, found.earlier) == ((whole.mask & ~spent).sum(), (whole.mask & spent).sum())
+    assert found.target == 0.8
+    for other in (fraction(0.5), target(0.8, quota=50)):  # no test of the set that is kept
+        untested = Cut(other, pool, calibration)
+        assert untested.mask.any()
+        assert untested.evidence().target is None  # type: ignore[union-attr]
     assert Cut(target(0.8), pool.assign(spent=True), calibration).mask.sum() == 0
 
 

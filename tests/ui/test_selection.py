@@ -377,7 +377,7 @@ def test_under_shift_nothing_is_estimated(visit: Visit, store: Store, project: P
         connection.execute(schema.rounds.update().values(shift=alike))
     words = told(visit("selection", project=project.id))
     assert re.search(r"Too few checked records to say; at least \d more are needed\.", words)
-    assert "Estimated: The unlabeled records look like them (AUC 0.52, texts p = 0.410" in words
+    assert "No test tells the unlabeled records from them (AUC 0.52, texts p = 0.410" in words
 
 
 def test_what_speaks_to_the_model_is_never_accepted_unseen(store: Store, visit: Visit) -> None:
@@ -469,8 +469,8 @@ def test_the_estimate_is_one_bar_one_sentence_and_a_fold() -> None:
     alike = ShiftResult(0.51, {"texts": 0.4})
     tier = claims.estimated(found, alike, 3, False)
     assert tier.sentence == (
-        "Of the 600 answers that the policy keeps before any decision, between 89.8 % and 98.0 % are right, judged "
-        "from 60 checked records."
+        "Before any decision the policy keeps 600. Of these, between 89.8 % and 98.0 % are right, judged from 60 "
+        "checked records."
     )
     assert tier.share == pytest.approx((1 - 61 / 600, 1 - 12 / 600))
     shown = evidence._markup(tier)

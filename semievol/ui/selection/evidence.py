@@ -59,8 +59,9 @@ def _draw(shown: Sequence[Tier]) -> None:
     parts.html(f"<div class='sv-tiers'>{head}{''.join(_markup(tier) for tier in shown)}</div>")
     with st.expander("How this is known"):
         for tier in shown:
+            parts.html(f"<b class='sv-label'>{escape(tier.title)}</b>")
             for detail in tier.details or ("Nothing is known yet.",):
-                parts.note(f"{tier.title}: {detail}")
+                parts.note(detail)
 
 
 def _markup(tier: Tier) -> str:

@@ -24,8 +24,8 @@ RULE_WORDS = {"fraction": "Share", "threshold": "Threshold", "target_precision":
 DISPUTED_WORDS = {"together": "Same rule", "apart": "Own rule", "drop": "Leave out"}
 RULE_HELP = (
     "Share: keeps the most confident part of all candidates. Threshold: keeps every candidate whose value is at most "
-    "this. Precision: keeps as many candidates as calibration records can prove to have this precision. In at most 5 "
-    "of 100 projects fewer are right. Often there is not enough evidence to keep any. Changing between share and "
+    "this. Precision: keeps as many candidates as the checked records prove to have this precision; in at most 5 of "
+    "100 projects fewer are right. Often there is not enough evidence to keep any. Changing between share and "
     "threshold keeps what is kept."
 )
 SHARE, PRECISION = 0.5, 0.9
