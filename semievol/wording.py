@@ -11,6 +11,8 @@ from semievol.records import ACTIONS
 DASH = "–"
 DECISION_WORDS: dict[str, str] = {action: action for action in ACTIONS} | {"ambiguous": "none fits"}
 """What a reviewer decided, in the words of the review's buttons."""
+STATUS_WORDS: dict[str, str] = {"cancelled": "stopped", "interrupted": "cut short"}
+"""States of a run whose words on the screen differ from those of the store."""
 SIMPLER_WORDS = {"majority": "Most frequent label", "neighbours": "Neighbours' vote", "regression": "Regression"}
 """Methods without a language model."""
 WAY_WORDS = {"": "without demonstrations", "_demonstrations": "with demonstrations", "_averaged": "both averaged"}

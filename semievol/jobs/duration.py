@@ -148,7 +148,7 @@ def _paces(store: Store, model: str, folder: Path, shape: footprint.Shape) -> di
     """
     found: dict[str, float] = {}
     seen: set[tuple[int, str]] = set()
-    mine = [run for run in runs.list_runs(store) if run.config.model == model and run.status == "done"]
+    mine = [run for run in runs.list_runs(store) if run.config.model == model]
     for run in reversed(mine[:_LOOKED_AT]):
         if outcomes.came_finished(store, run.round_id):
             continue

@@ -85,7 +85,8 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def told(app: AppTest) -> str:
-    """Everything in words on the page, tags and all."""
+    """Everything in words on the page, tags and all, with plain spaces."""
     kinds = (app.text, app.markdown, app.caption, app.code)
     words = [element.value for kind in kinds for element in kind]
-    return "\n".join(str(word) for word in [*words, *(element.proto.body for element in app.get("html"))])
+    found = "\n".join(str(word) for word in [*words, *(element.proto.body for element in app.get("html"))])
+    return found.replace("\u00a0", " ")

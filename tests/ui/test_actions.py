@@ -97,14 +97,15 @@ def test_the_same_run_is_not_asked_for_twice(visit: Visit, store: Store) -> None
     for label in ("Fine-tune", "Run everything"):
         before, late = len(runs.list_runs(store)), visit("training", project=project.id)
         press(app, label)
-        reason = f"Run {before + 1} waits in the queue with this."
+        waits = "is starting" if label == "Fine-tune" else "waits in the queue"
+        reason = f"Run {before + 1} {waits} and does the same."
         assert "This did not work" not in told(app)
         assert f"{label}: {reason}" in told(app)
         assert next(button for button in app.button if button.label == label).disabled
         assert reason in told(press(late, label)), "a tab that was drawn before"
         assert len(runs.list_runs(store)) == before + 1
     claims.claim(store, 2, os.getpid())
-    assert "Fine-tune: Run 2 is working on this." in told(visit("training", project=project.id))
+    assert "Fine-tune: Run 2 is under way and does the same." in told(visit("training", project=project.id))
 
 
 def test_what_would_only_repeat_a_run_is_said_to_before_it_is_started(visit: Visit, store: Store) -> None:

@@ -49,12 +49,16 @@ def test_while_a_second_round_runs_links_lead_to_the_results_of_the_first(visit:
     app = visit("training", project=project.id, round=run.round_id)
     assert _links(app) == {page: "1" if page in RESULTS else "2" for page in _links(app)}
     assert set(RESULTS) < set(_links(app))
-    shown = told(visit("selection", project=project.id, round=1))
+    app = visit("selection", project=project.id, round=1)
+    assert _links(app) == {page: "2" if page in ("overview", "training") else "1" for page in _links(app)}
+    shown = told(app)
     assert "In Round 2 · starter: Respond · 30 of 100" in shown
     assert "This page shows round 1." in shown
     sentence = comparison.outcome(outcomes.evaluation(store, 1) or {})
     assert "<div class='sv-kicker'>Round 1 · starter</div>" in told(visit("overview", project=project.id, round=2))
     assert sentence in told(visit("overview", project=project.id, round=2))
+    stops = visit("overview", project=project.id, round=1)
+    assert "Stop" in [button.label for button in stops.main.button]
     claims.finish(store, run.id, run.attempt, "cancelled")
     app = visit("training", project=project.id, round=run.round_id)
     assert set(_links(app).values()) == {"2"}
@@ -129,4 +133,7 @@ def test_the_runs_table_opens_on_the_newest_run_of_the_round(visit: Visit, store
     run = _second_round(store, project)
     claims.finish(store, run.id, run.attempt, "cancelled")
     for round_id, shown in ((1, 1), (run.round_id, run.id)):
-        assert f"class='sv-title'>Run {shown}<" in told(visit("training", project=project.id, round=round_id))
+        app = visit("training", project=project.id, round=round_id)
+        assert f"class='sv-title'>Run {shown}<" in told(app)
+    assert f"Run {run.id} was stopped. What is finished is kept." in told(app)
+    assert [button.label for button in app.main.button].count("Resume") == 1

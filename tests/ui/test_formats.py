@@ -41,6 +41,13 @@ def test_an_estimated_time_is_not_more_exact_than_an_estimate() -> None:
     assert [formats.about(s) for s in (2, 43, 440, 9_000)] == ["about 10 s", "about 40 s", "about 7 min", "about 2.5 h"]
 
 
+def test_a_slow_pace_is_no_zero() -> None:
+    assert formats.pace(12.34) == "12 per second"
+    assert formats.pace(1.54) == "1.5 per second"
+    assert formats.pace(0.05) == "3 per minute"
+    assert formats.pace(0.005) == "18 per hour"
+
+
 def test_every_decision_has_the_words_of_the_button_that_makes_it() -> None:
     labels = {action: label.lower() for label, action, _ in review.BUTTONS}
     for action, words in formats.DECISION_WORDS.items():

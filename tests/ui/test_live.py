@@ -54,7 +54,8 @@ def test_a_run_in_the_queue_hides_nothing_of_what_is_done_or_under_way(store: St
     assert seen.run is not None
     assert seen.run.status == "queued"
     assert set(_words(seen).values()) == {"done"}
-    assert live.sentence(seen) == "Waiting in the queue"
+    assert live.sentence(seen) == "A process is being started"
+    assert "Starting · run" in live.run_badge(seen.run)
     runs.request_stop(store, waiting.id)
     _, journal = _claimed(store, project, "tune")
     runs.enqueue(store, 1, state.config_of(project))

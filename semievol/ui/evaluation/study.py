@@ -218,6 +218,5 @@ def _needed(
 
 def _start(here: Place, config: Config, arms: Sequence[str], seeds: int) -> None:
     run = studying.start(here.store, here.project, config, arms, seeds)
-    ahead = [one for one in runs.unfinished(here.store) if one.id != run.id]
-    waits = f"waits for {formats.plural(len(ahead), 'other run')}" if ahead else "starts now"
-    notices.say(f"The study (run {run.id}) {waits if run.status in NOT_ENDED else 'is done'}.")
+    doing = state.doing(here.store, run) if run.status in NOT_ENDED else "is done"
+    notices.say(f"The study (run {run.id}) {doing}.")

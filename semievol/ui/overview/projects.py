@@ -70,7 +70,7 @@ def open_project(here: Place) -> None:
         if earlier is not None:
             with right:
                 _earlier(here, earlier)
-        live.polled("overview", here.round_id, _progress)
+        live.polled("overview", here.round_id, lambda seen: _progress(here, seen))
         _counts(here)
 
 
@@ -121,17 +121,18 @@ def _counts(here: Place) -> None:
     )
 
 
-def _progress(snapshot: live.Snapshot) -> None:
-    """The stages side by side; while a run is active also its progress, its loss, and the button that stops it."""
+def _progress(here: Place, snapshot: live.Snapshot) -> None:
+    """The stages side by side; while a run of the project is active, in whichever round, also its progress, its loss,
+    and the button that stops it."""
     run = snapshot.run
-    if run is None or snapshot.in_other_round:
+    if run is None or run.project_id != here.project.id:
         live.track(snapshot.stages)
         if run is not None:
             live.doing(run, snapshot, "overview")
             parts.note("A run started here waits in the queue.")
         return
     live.headline(run, snapshot, key="stop_overview")
-    live.track(snapshot.stages)
+    live.track(snapshot.working if snapshot.in_other_round else snapshot.stages)
     curves.loss(progress.metrics(state.open_store(), run.id), key="loss_overview", height=200)
 
 
@@ -190,7 +191,9 @@ def small_card(here: Place, project: Project) -> None:
 def _running(snapshot: live.Snapshot) -> None:
     """The active run of another project on its card."""
     if snapshot.run is not None and not snapshot.in_other_round:
-        words = f"{live.run_badge(snapshot.run)}<span class='sv-note'>{live.sentence(snapshot)}</span>"
+        words = (
+            f"{live.run_badge(snapshot.run, snapshot.studying)}<span class='sv-note'>{live.sentence(snapshot)}</span>"
+        )
         parts.html(f"<div class='sv-row'>{words}</div>")
     else:
         parts.note("Waits in the queue.")

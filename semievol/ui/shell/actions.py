@@ -144,7 +144,7 @@ def _to_start(store: Store, project: Project, config: Config, span: Span, parent
     for run in _ahead(store, project, config, span):
         round_ = rounds.get_round(store, run.round_id)
         if (round_.version_id, round_.parent_id) == (project.version_id, parent_id):
-            raise _twin(run)
+            raise _twin(store, run)
     if span == launch.PROPAGATE and (made := planning.propagated(store, project, config, parent_id)):
         raise UserError(
             f"{made.title} has the answers of these settings already.",
@@ -165,7 +165,7 @@ def _to_tune(store: Store, project: Project, config: Config, round_: Round | Non
     config = rounds.with_settings_of(round_, config.model_copy(update={"policy": policy}))
     for run in _ahead(store, project, config, launch.FINE_TUNE):
         if number is not None and (run.round_id, run.selection) == (round_.id, number):
-            raise _twin(run)
+            raise _twin(store, run)
     return round_, config, number
 
 
@@ -178,14 +178,12 @@ def _ahead(store: Store, project: Project, config: Config, span: Span) -> list[R
     ]
 
 
-def _twin(run: Run) -> UserError:
-    doing = "is working on this" if run.status == "running" else "waits in the queue with this"
-    return UserError(f"Run {run.id} {doing}.", "Training", "For another run, change a setting first.")
+def _twin(store: Store, run: Run) -> UserError:
+    what = f"Run {run.id} {state.doing(store, run)} and does the same."
+    return UserError(what, "Training", "To start another run, change a setting.")
 
 
 def _started(run: Run) -> Run:
-    ahead = [one for one in runs.unfinished(open_store()) if one.id != run.id]
-    waits = f"waits for {formats.plural(len(ahead), 'other run')}" if ahead else "starts now"
-    notices.say(f"Run {run.id} {waits}.")
+    notices.say(f"Run {run.id} {state.doing(open_store(), run)}.")
     state.visit(run.project_id, run.round_id)
     return run

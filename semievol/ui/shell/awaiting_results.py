@@ -31,9 +31,15 @@ SHOWS: dict[str, tuple[str, Callable[[Store, int], bool]]] = {
 """Page -> the stage that makes what it shows, and whether a round has it."""
 
 
+FOLLOWS = ("overview", "training")
+"""Pages that show a run at work."""
+
+
 def round_of_link(here: Place, page: str) -> int | None:
     """Id of the round with which a link leads to the page: the one in view, unless a run is only about to make what the
-    page shows and an earlier round has it."""
+    page shows and an earlier round has it. Pages that show a run are opened with the round it works in."""
+    if page in FOLLOWS and (run := state.active_of(here.store, here.runs)) is not None:
+        return run.round_id
     if page not in SHOWS or here.round_or_none is None or _at_work(here) is None or shows(here, page):
         return here.round_id
     other = with_results(here, page)
@@ -100,7 +106,8 @@ def _line(here: Place, seen: live.Snapshot) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="elsewhere"):
         words = f"{seen.where}: {live.sentence(seen)}. This page shows {here.round.title.lower()}."
-        parts.html(f"<div class='sv-row'>{live.run_badge(seen.run)}<span class='sv-note'>{escape(words)}</span></div>")
+        badge = live.run_badge(seen.run, seen.studying)
+        parts.html(f"<div class='sv-row'>{badge}<span class='sv-note'>{escape(words)}</span></div>")
         router.link("training", "Follow it", ":material/monitoring:", round=seen.run.round_id)
 
 

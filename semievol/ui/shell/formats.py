@@ -44,8 +44,15 @@ def progress(done: int, total: int, what: str, seconds: float) -> str:
     words = f"{done:,} of {total:,} {what}"
     if not 0 < done < total or seconds < 0.2:
         return words
-    pace = done / seconds
-    return f"{words} · {pace:,.0f} per second · {duration((total - done) / pace)} left"
+    return f"{words} · {pace(done / seconds)} · {duration((total - done) * seconds / done)} left"
+
+
+def pace(each_second: float) -> str:
+    """12.3 -> "12 per second", 0.05 -> "3 per minute", 0.005 -> "18 per hour"."""
+    units = {"second": each_second, "minute": 60 * each_second, "hour": 3600 * each_second}
+    unit = next((unit for unit, number in units.items() if number >= 1), "hour")
+    number = units[unit]
+    return f"{number:,.0f} per {unit}" if number >= 10 else f"{number:.2g} per {unit}"
 
 
 def gigabytes(size: float) -> str:
@@ -67,6 +74,11 @@ def moment(value: float | str | None) -> str:
         when = datetime.fromtimestamp(value, tz=UTC)
     local = when.astimezone()
     return f"{local.day} {local:%b}, {local:%H:%M}"
+
+
+def day(value: float | str | None) -> str:
+    """A stored time as local "20 Nov"."""
+    return moment(value).partition(",")[0]
 
 
 STAGE_WORDS = {
@@ -129,6 +141,14 @@ MEASURE_FORMULAS = {
 
 PROBABILITIES = ("answer_nll", "verifier_nll", "mean_nll")
 """The measures that are negative log-likelihoods, shown as probabilities."""
+
+
+MEASURE_SCALES = {
+    "answer_entropy": "0 is none, 1 is a guess",
+    "token_entropy": "0 is none",
+    "vote_entropy": "0: all agree",
+}
+"""What the values of the measures mean that are not shown as a probability."""
 
 
 def measure(name: str) -> str:

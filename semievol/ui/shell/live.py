@@ -142,6 +142,7 @@ def stepper(found: Sequence[StageProgress]) -> None:
     lines = []
     for progress in found:
         number = str(STAGES.index(progress.stage) + 1) if progress.stage in STAGES else ""
+        part = "" if number else " sv-part"  # no stage of its own
         mark = TICKS.get(progress.status, "" if progress.status == "running" else number)
         colour = "" if progress.status in ("done", "failed") else " style='color:var(--sv-quiet)'"
         if progress.status == "running":
@@ -155,7 +156,8 @@ def stepper(found: Sequence[StageProgress]) -> None:
         else:
             when = "failed" if progress.status == "failed" else ""
         lines.append(
-            f"<li class='sv-{progress.status}' aria-label='{formats.STAGE_WORDS[progress.stage]}: {progress.status}'>"
+            f"<li class='sv-{progress.status}{part}' "
+            f"aria-label='{formats.STAGE_WORDS[progress.stage]}: {progress.status}'>"
             f"<span class='sv-dot' style='--share:{100 * time_left.share(progress):.0f}'>"
             f"<span{colour}>{mark}</span></span>"
             f"<span>{formats.STAGE_WORDS[progress.stage]}</span><span class='sv-when'>{when}</span></li>"
@@ -189,12 +191,14 @@ def doing(run: Run, snapshot: Snapshot, key: str, whole: bool = False) -> None:
     if snapshot.where:
         with st.container(key=f"whereabouts_{key}"):
             st.text(snapshot.where)  # may hold the name of a project
-    parts.html(f"<div class='sv-row'>{run_badge(run)}<span class='sv-note'>{sentence(snapshot, whole)}</span></div>")
+    badge, words = run_badge(run, snapshot.studying), sentence(snapshot, whole)
+    parts.html(f"<div class='sv-row'>{badge}<span class='sv-note'>{words}</span></div>")
 
 
-def run_badge(run: Run) -> str:
-    """Markup of the badge of an active run: "Running · run 3"."""
-    return parts.badge(run.status, f"{run.status.capitalize()} · run {run.id}")
+def run_badge(run: Run, waits: bool = False) -> str:
+    """Markup of the badge of an active run, or of the next one: "Running · run 3". waits: for a study."""
+    status = "starting" if run.status == "queued" and not waits else run.status
+    return parts.badge(run.status, f"{status.capitalize()} · run {run.id}")
 
 
 def explained() -> None:
@@ -208,7 +212,7 @@ def explained() -> None:
 
 
 def sentence(snapshot: Snapshot, whole: bool = False) -> str:
-    """Progress of the active run in words: "Respond · 320 of 700 · 12.0 per second · 32 s left". whole: also the time
+    """Progress of the active run in words: "Respond · 320 of 700 · 12 per second · 32 s left". whole: also the time
     left for the whole run, where other stages follow."""
     words = _doing(snapshot)
     if whole and (left := _whole_left(snapshot)):
@@ -221,11 +225,8 @@ def sentence(snapshot: Snapshot, whole: bool = False) -> str:
 def _doing(snapshot: Snapshot) -> list[str]:
     run = snapshot.run
     if run is None or run.status == "queued":
-        return [
-            "Waiting for a study; it can be stopped on the Evaluation page"
-            if snapshot.studying
-            else "Waiting in the queue"
-        ]
+        study = "Waiting for a study; it can be stopped on the Evaluation page"
+        return [study if snapshot.studying else "A process is being started"]  # no run is ahead, see `state.active_of`
     if run.status == "stopping":
         return ["Stopping at the next safe point"]
     running = next((progress for progress in snapshot.working if progress.status == "running"), None)
@@ -238,7 +239,7 @@ def _doing(snapshot: Snapshot) -> list[str]:
         words.append(BEGINNING[running.stage])
     each_second, left = time_left.pace(running), time_left.seconds_left(running)
     if each_second is not None:
-        words.append(f"{each_second:.1f} per second")
+        words.append(formats.pace(each_second))
     if left is not None:
         words.append(f"{formats.duration(left)} left")
     return words

@@ -6,6 +6,7 @@ HTML here holds our own words and numbers only; text from data goes through `pai
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -21,9 +22,10 @@ from semievol.store.database import open_store
 from semievol.ui.shell import notices, state
 from semievol.ui.shell.router import guard
 from semievol.ui.shell.state import Place
-from semievol.wording import brief
+from semievol.wording import STATUS_WORDS, brief
 
 ASSETS = Path(__file__).parents[3] / "assets"
+_PERCENT = re.compile(r"(?<=\d) %")
 LARGEST_DOWNLOAD = 500 * 2**20
 """Bytes; a browser's download goes through the dashboard's memory."""
 LETTERS_A_SECOND = 12
@@ -148,6 +150,11 @@ def html(body: str) -> None:
     st.html(body)
 
 
+def unbroken(text: str) -> str:
+    """The sentence with every number kept on one line with its percent sign."""
+    return _PERCENT.sub("\u00a0%", text)
+
+
 def head(title: str, purpose: str, kicker: str = "") -> None:
     """A page's title and the one sentence that says what it is for; empty where a sentence of results follows."""
     over = f"<div class='sv-kicker'>{escape(kicker)}</div>" if kicker else ""
@@ -157,12 +164,12 @@ def head(title: str, purpose: str, kicker: str = "") -> None:
 
 def heading(title: str, note: str = "") -> None:
     """The head of a card."""
-    under = f"<p class='sv-note'>{escape(note)}</p>" if note else ""
+    under = f"<p class='sv-note'>{escape(unbroken(note))}</p>" if note else ""
     html(f"<div><h2 class='sv-title'>{escape(title)}</h2>{under}</div>")
 
 
 def note(text: str) -> None:
-    html(f"<p class='sv-note'>{escape(text)}</p>")
+    html(f"<p class='sv-note'>{escape(unbroken(text))}</p>")
 
 
 def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], strong: int | None = None) -> None:
@@ -181,7 +188,7 @@ def tiles(cells: Sequence[tuple[str, str, str] | tuple[str, str, str, str]], str
 
 def badge(status: str, text: str = "") -> str:
     """Markup of a status badge. It always shows a word, so that colour is not the only sign."""
-    return f"<span class='sv-badge sv-{escape(status)}'>{escape(text or status)}</span>"
+    return f"<span class='sv-badge sv-{escape(status)}'>{escape(text or STATUS_WORDS.get(status, status))}</span>"
 
 
 @contextmanager

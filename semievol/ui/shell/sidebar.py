@@ -22,8 +22,7 @@ def sidebar(here: Place) -> None:
                     router.link(name, round=awaiting_results.round_of_link(here, name))
         if here.project_or_none is not None:
             whose = here.round.title.lower() if here.round_or_none else "a round"
-            parts.html(f"<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of {whose}</div>")
-            live.polled("sidebar", here.round_id, _stages)
+            live.polled("sidebar", here.round_id, lambda seen: _stages(seen, whose))
 
 
 def _pickers(here: Place) -> None:
@@ -42,7 +41,7 @@ def _pickers(here: Place) -> None:
         st.selectbox(
             "Round",
             list(rounds)[::-1],
-            format_func=lambda i: f"{rounds[i].named} · {versions.get(i) or formats.moment(rounds[i].created)}",
+            format_func=lambda i: f"{rounds[i].named} · {versions.get(i) or formats.day(rounds[i].created)}",
             help="A round is one pass of the seven stages. Other settings or other data open another round. On the "
             f"command line, the round chosen here is --round {here.round.id}.",
             **session.bound("pick_round", here.round.id, lambda id: state.visit(here.project.id, id)),
@@ -57,11 +56,12 @@ def _versions(here: Place) -> dict[int, str]:
     return {round_.id: f"version {numbers[round_.version_id]}" for round_ in here.rounds}
 
 
-def _stages(snapshot: live.Snapshot) -> None:
+def _stages(snapshot: live.Snapshot, whose: str) -> None:
+    """The active run, above the stages so that it is in sight on a low screen, and the stages of the round in view."""
+    if snapshot.run is not None:
+        with st.container(key="now", gap="xsmall"):
+            live.doing(snapshot.run, snapshot, "sidebar")
+            if snapshot.in_other_round:
+                router.link("training", "Go to it", project=snapshot.run.project_id, round=snapshot.run.round_id)
+    parts.html(f"<div class='sv-kicker' style='margin:.35rem 0 -.1rem'>Stages of {whose}</div>")
     live.stepper(snapshot.stages)
-    if snapshot.run is None:
-        return
-    with st.container(key="now", gap="xsmall"):
-        live.doing(snapshot.run, snapshot, "sidebar")
-        if snapshot.in_other_round:
-            router.link("training", "Go to it", project=snapshot.run.project_id, round=snapshot.run.round_id)

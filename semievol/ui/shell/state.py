@@ -25,7 +25,7 @@ from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
 from semievol.store.results import outcomes, results
 from semievol.store.runs.rounds import Round, counting, get_round, list_rounds
-from semievol.store.runs.runs import Run, list_runs, queue
+from semievol.store.runs.runs import Run, list_runs, queue, unfinished
 from semievol.store.schema import ACTIVE
 from semievol.ui.shell import formats, session
 
@@ -240,6 +240,13 @@ def active_of(store: Store, runs: Sequence[Run]) -> Run | None:
         known = {run.id: run for run in runs}
         return next((known[waiting.id] for waiting in queue(store) if waiting.id in known), None)
     return None
+
+
+def doing(store: Store, run: Run) -> str:
+    """What a run that has not ended does: it is under way, is starting as nothing is ahead of it, or waits."""
+    if run.status != "queued":
+        return "is under way"
+    return "is starting" if [one.id for one in unfinished(store)][:1] == [run.id] else "waits in the queue"
 
 
 def visit(project: int | None, round_id: int | None = None) -> None:

@@ -64,7 +64,7 @@ def next_step(store: Store, project: Project, round_: Round | None, runs: Sequen
     if missing or project.task is None:
         return Step("data", f"There are no {' and no '.join(missing) or 'labeled'} records yet.")
     if busy := state.active_of(store, runs):
-        doing = "waits in the queue" if busy.status == "queued" else "is under way"
+        doing = state.doing(store, busy)
         other = round_ is None or busy.round_id != round_.id
         where = f", in {get_round(store, busy.round_id).title.lower()}" if other else ""
         return Step("follow", f"Run {busy.id} {doing}{where}.", busy)

@@ -29,7 +29,8 @@ from semievol.ui.shell.state import Place
 
 PRESET_HELP = {
     "studio": "The default, chosen by measurement. Three collaborators answer: the warm-up model, the vote of the "
-    "nearest labeled records, and a regression. From 100 labeled records on, their weights are earned.",
+    "nearest labeled records, and a regression. From 100 labeled records on, those count more that "
+    "were right more often.",
     "paper": "As in the paper: four collaborators, self-justify, the most confident 50 %, no calibration split.",
     "authors_code": "As in the authors' code: four samples of the warm-up model, training on pseudo-labels only.",
 }
@@ -67,7 +68,7 @@ NAMES = {
     "propagation.second_pass": "Neighbours and regression learn from unlabeled records",
     "propagation.justify": "Self-justify",
     "propagation.verdict_confidence": "How a dispute is decided",
-    "propagation.answer_rule": "Place of the answer rule",
+    "propagation.answer_rule": "Where the form of answers is explained",
     "calibration": "Calibration share",
     "tune_from": "Start from",
     "tune_on": "Train on",
@@ -86,7 +87,7 @@ def form(here: Place) -> Config:
     models = [name for name, package in MODELS.items() if package.there]
     models += [model.name for model in settings.models(here.store)]
     chosen = session.bound("form_preset", current.preset, lambda preset: _choose_preset(here, preset))
-    st.segmented_control("Preset", PRESETS, required=True, **chosen)
+    st.segmented_control("Preset", PRESETS, format_func=_preset_words, required=True, **chosen)
     parts.note(PRESET_HELP[current.preset])
     st.selectbox(
         "Model",
@@ -104,6 +105,10 @@ def form(here: Place) -> Config:
     with st.expander("All settings as YAML"):
         _written(here)
     return state.config_of(here.project)
+
+
+def _preset_words(name: str) -> str:
+    return "authors' code" if name == "authors_code" else name
 
 
 def _whose(here: Place) -> None:

@@ -9,13 +9,14 @@ import streamlit as st
 import yaml
 
 from semievol.config import Config
-from semievol.jobs import launch, models, planning, resuming, summary
+from semievol.jobs import launch, models, planning, summary
 from semievol.store.runs import progress, runs
 from semievol.store.runs.runs import Run
 from semievol.store.schema import ACTIVE
 from semievol.ui.shell import actions, formats, live, parts, router, state, steps, tables
 from semievol.ui.shell.state import Place
 from semievol.ui.training import comparison, curves, needs
+from semievol.wording import STATUS_WORDS
 
 TAIL_BYTES = 6_000
 
@@ -50,7 +51,12 @@ def launch_buttons(here: Place, config: Config) -> None:
 
 
 def running(here: Place) -> None:
-    """The active run, refreshed every second: stage, progress, loss, log; and the queue."""
+    """The active run, refreshed every second: stage, progress, loss, log; and the queue. Without one, the run of the
+    round that can be resumed."""
+    if (left := left_off(here)) is not None:
+        with parts.card("left_off"):
+            parts.html(f"<p class='sv-lead'>{left.sentence}</p>")
+            steps.button(here, left, "resume_left_off")
     if here.active is None and not runs.queue(here.store):
         return
     with parts.card("live_run"):
@@ -59,6 +65,12 @@ def running(here: Place) -> None:
     if waiting and (here.active is None or here.active.status != "queued" or len(waiting) > 1):
         with parts.card("queue"):
             _queue(here, waiting)
+
+
+def left_off(here: Place) -> steps.Step | None:
+    """The next step, where it is to resume a run."""
+    step = steps.next_step(here.store, here.project, here.round_or_none, here.runs)
+    return step if step.name == "resume" else None
 
 
 def _progress(snapshot: live.Snapshot) -> None:
@@ -138,7 +150,7 @@ def finished(here: Place) -> None:
             {
                 "Run": run.id,
                 "Round": numbers.get(run.round_id, 0),
-                "Status": run.status,
+                "Status": STATUS_WORDS.get(run.status, run.status),
                 "Stages": _span(run),
                 "Started": formats.moment(run.started),
                 "Took": formats.duration(runs.worked(here.store, run)),
@@ -157,7 +169,9 @@ def finished(here: Place) -> None:
 def _span(run: Run) -> str:
     if run.study is not None:
         return "a study"
-    return f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}"
+    words = f"{formats.STAGE_WORDS[run.first]} to {formats.STAGE_WORDS[run.until]}"
+    checks = run.config.cross_fit and run.covers("justify")
+    return f"{words}, with {formats.STAGE_WORDS['cross_fit'].lower()}" if checks else words
 
 
 def messages(run: Run) -> None:
@@ -172,17 +186,16 @@ def _detail(here: Place, run: Run) -> None:
         parts.html(f"<div class='sv-row'><h2 class='sv-title'>Run {run.id}</h2>{parts.badge(run.status)}</div>")
     with top[1]:
         if run.status in runs.RESUMABLE:
-            left = resuming.furthest(here.store, [one for one in here.runs if one.round_id == run.round_id])
-            offered = left is not None and left.run.id == run.id
-            st.button(
-                "Resume",
-                key=f"resume_{run.id}",
-                icon=":material/play_arrow:",
-                type="primary" if offered else "secondary",
-                on_click=actions.resume,
-                args=(run,),
-                width="stretch",
-            )
+            left = left_off(here)
+            if left is None or left.run is None or left.run.id != run.id:  # else it is offered above
+                st.button(
+                    "Resume",
+                    key=f"resume_{run.id}",
+                    icon=":material/play_arrow:",
+                    on_click=actions.resume,
+                    args=(run,),
+                    width="stretch",
+                )
         elif run.status == "done":
             ready = run.until in ("justify", "select")
             router.link(
