@@ -24,6 +24,7 @@ with parts.page() as here:
         rounds_curve.rounds_curve(here)
         if not here.runs:
             projects.first_look(here)
+        tour.again()
     others = [project for project in here.projects if here.project_or_none is None or project.id != here.project.id]
     if others:
         st.space("small")

@@ -1,4 +1,4 @@
-"""The method in one picture, for a visitor without a project: propagate, inspect, select, evolve.
+"""The method in one picture: propagate, inspect, select, evolve. For a visitor without a project, or on request.
 
 Every number in it was measured on the bundled sample (`jobs.sample_figures`). Markup of our own; the sample's texts are
 not shown.
@@ -22,14 +22,31 @@ LEAD = "A few answers from you, many from the model, and a model that has learne
 def tour() -> None:
     """The picture and, in sight below it, the ways to begin."""
     with parts.card("tour"):
-        found = figures()
-        parts.html(f"<p class='sv-lead' style='max-width:none'>{LEAD}</p>")
-        if found is not None:
-            parts.html(f"<div class='sv-tour'>{''.join(_picture(found))}</div>")
+        found = _method()
         with st.container(horizontal=True, vertical_alignment="center"):
             gates.start_buttons(primary=True)
         words = "The sample opens with a finished round to look at. A project of your own begins with two files."
         parts.note(words if found is None else f"{words} {_source(found)}")
+
+
+def again() -> None:
+    """The button that shows the picture, for where a project is open."""
+    if st.button("The method in one picture", type="tertiary", icon=":material/route:"):
+        _enlarged()
+
+
+@st.dialog("The method in one picture", width="large")
+def _enlarged() -> None:
+    if (found := _method()) is not None:
+        parts.note(_source(found))
+
+
+def _method() -> Figures | None:
+    found = figures()
+    parts.html(f"<p class='sv-lead' style='max-width:none'>{LEAD}</p>")
+    if found is not None:
+        parts.html(f"<div class='sv-tour'>{''.join(_picture(found))}</div>")
+    return found
 
 
 def _source(found: Figures) -> str:
