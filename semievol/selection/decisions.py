@@ -19,6 +19,8 @@ ASSERTS = ("accept", "edit")
 """Actions that assert an answer."""
 REMOVES = ("reject", "ambiguous")
 """Actions that remove a candidate."""
+DECIDES = (*ASSERTS, *REMOVES)
+"""Actions that count as a decision: a skip says nothing about the candidate."""
 ABOUT_RECORD = (*ASSERTS, "ambiguous")
 """Actions that speak about the record, whatever its candidate answers."""
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, false, func, insert, or_, select, 
 
 from semievol.errors import UserError
 from semievol.records import ACTIONS, GOLD_REVIEWER, Decision, Record, Task
-from semievol.selection.decisions import ASSERTS, REMOVES, standing_decision
+from semievol.selection.decisions import ASSERTS, DECIDES, standing_decision
 from semievol.store import schema
 from semievol.store.data.records import find_records
 from semievol.store.data.versions import as_task, task_in
@@ -107,7 +107,7 @@ def decide_many(
         if only_undecided:
             c, v = schema.candidates.c, schema.records.c
             decided = select(v.record_id).join(schema.candidates, c.record_key == v.key)
-            decided = decided.where(c.round_id == round_id, c.decision.in_((*ASSERTS, *REMOVES)))
+            decided = decided.where(c.round_id == round_id, c.decision.in_(DECIDES))
             known = set(connection.execute(decided).scalars())
             shown = {record_id: answer_shown for record_id, answer_shown in shown.items() if record_id not in known}
         return write_decisions(

@@ -10,6 +10,7 @@ import streamlit as st
 
 from semievol.evidence.reviews import reserved
 from semievol.records import Task
+from semievol.selection.decisions import DECIDES
 from semievol.store.decisions import decisions, history
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers, same
@@ -79,7 +80,7 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
             **session.bound(ORDER, order, _choose_order),
         )
         signature.signed()
-    decided = int(pool["decision"].notna().sum())
+    decided = int(pool["decision"].isin(DECIDES).sum())
     parts.note(f"{ORDERS[order][1]}. {formats.plural(decided, 'decision')} saved in this round.")
     with st.container():  # always there, so that the card below is not drawn anew when there is something to tell
         conflicts.show(here)
