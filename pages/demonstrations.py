@@ -10,7 +10,7 @@ with parts.page() as here:
     gates.needs_project(here)
     parts.head(
         "Demonstrations",
-        "The labeled records that are most similar to a question, which a model can read before it answers.",
+        "For each question, the labeled records that are most similar to it.",
         kicker=here.round_title,
     )
     gates.needs_data(here, "Import labeled and unlabeled records first. Each record then gets its demonstrations.")

@@ -121,7 +121,7 @@ def risk_coverage(curves: pd.DataFrame, dark: bool = False) -> go.Figure:
             x=100 * curve["coverage"].to_numpy()[shown],
             y=100 * curve["risk"].to_numpy()[shown],
             mode="lines" if len(shown) > 1 else "markers",
-            name=label(MEASURES.get(str(name), name)),
+            name=label(MEASURES.get(str(name), name), 60),
             line={"color": _cycle(colours.series, position), "width": 2, "dash": _cycle(DASHES, position)},
             hovertemplate="%{fullData.name}<br>%{x:.1f} % kept, %{y:.1f} % wrong<extra></extra>",
         )

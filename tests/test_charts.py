@@ -93,8 +93,10 @@ def test_figures_of_large_projects_stay_small() -> None:
     values = chance.exponential(0.3, 100_000)
     histogram = charts.similarity_histogram(charts.bin_similarity(values))
     assert len(histogram.to_json()) < 20_000
-    curves = pd.DataFrame({"measure": "mean_nll", "coverage": np.sort(chance.random(100_000)), "risk": values})
-    assert len(charts.risk_coverage(curves).data[0].x) == charts.MOST_POINTS
+    curves = pd.DataFrame({"measure": "vote_entropy", "coverage": np.sort(chance.random(100_000)), "risk": values})
+    drawn = charts.risk_coverage(curves).data[0]
+    assert len(drawn.x) == charts.MOST_POINTS
+    assert drawn.name == charts.MEASURES["vote_entropy"], "a long name is whole"
 
 
 def test_bins_hold_every_candidate_that_has_a_value() -> None:

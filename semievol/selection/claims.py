@@ -127,7 +127,7 @@ def verified(best: Verified | None, kept: int, past: Sequence[Review]) -> Tier:
     """The tier of the random reviews. kept: number of records accepted."""
     title = "Verified"
     if best is None:
-        sentence = "Not verified yet. Check some at random under “I have time for 40”."
+        sentence = "Not verified yet. Check some under “Guarantee by random review”."
         if past:
             sentence = "No random review of this round has enough answers. Start another one."
         if any(review.open for review in past):

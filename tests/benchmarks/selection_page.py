@@ -100,7 +100,7 @@ def arrows(page: Page, moves: int) -> list[dict[str, float]]:
 
 def typed(page: Page, moves: int) -> list[dict[str, float]]:
     """Shares between 20 and 80 %, typed and sent with Enter."""
-    number = page.get_by_role("spinbutton", name="Share kept, %, typed")
+    number = page.get_by_role("spinbutton", name="Kept by the policy, %, typed")
     found = []
     for turn in range(moves):
         share = 20 + (turn * 37) % 60 + 0.5

@@ -69,7 +69,7 @@ def test_a_line_that_was_moved_survives_a_reload_and_is_nobody_elses(
     for one in (page, other):
         one.goto(address)
         expect(_kept(one)).to_have_text("51")
-    page.get_by_role("spinbutton", name="Share kept, %, typed").fill("60")
+    page.get_by_role("spinbutton", name="Kept by the policy, %, typed").fill("60")
     page.keyboard.press("Enter")
     expect(_kept(page)).to_have_text("36")
     page.reload()

@@ -14,7 +14,7 @@ from semievol.method import demonstration_readers
         (
             "studio",
             [],
-            "Every question is answered without demonstrations. The neighbours' vote counts the most",
+            "In this project no model reads them before it answers; the neighbours' vote takes their answers.",
         ),
         (
             "paper",
@@ -22,7 +22,7 @@ from semievol.method import demonstration_readers
             "“warm-up, demonstrations”, “warm-up, shuffled demonstrations, T = 1” and “base, demonstrations” read the "
             "3 most similar labeled records before the question; the others answer without them.",
         ),
-        ("authors_code", [], "Every question is answered without demonstrations."),
+        ("authors_code", [], "In this project no model reads them before it answers."),
         (
             "studio",
             ["propagation.k=1", "propagation.justify=true", "propagation.judge.demonstrations=true"],

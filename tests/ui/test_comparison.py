@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.jobs import duration
+from semievol.store import schema
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.runs import runs
@@ -43,7 +44,7 @@ def test_the_time_of_each_button_is_told_before_the_start(visit: Visit, store: S
     project = made.with_data(store)
     shown = told(visit("training", project=project.id))
     assert shown.count("about ") >= 3
-    assert "A rough estimate from the prompts of this project (" in shown
+    assert "A rough estimate for this project, from its prompts (" in shown
 
 
 def test_earlier_runs_of_the_model_give_the_pace(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +57,10 @@ def test_earlier_runs_of_the_model_give_the_pace(store: Store, monkeypatch: pyte
     folder = duration.tokenizer.folder_of(run.config.model)
     assert folder is not None
     paces = duration._paces(store, run.config.model, folder, duration.footprint.Shape.of(folder))
+    with store.write() as connection:
+        connection.execute(schema.runs.update().values(status="cancelled"))
+    unfinished = duration._paces(store, run.config.model, folder, duration.footprint.Shape.of(folder))
+    assert unfinished == paces, "what is done counts, whatever became of the run"
     slower = {stage: 10 * pace for stage, pace in paces.items()}
     monkeypatch.setattr(duration, "_paces", lambda *_: slower)
     found = duration.estimate(store, project.version_id, run.config)

@@ -21,7 +21,7 @@ from semievol.store.runs.journal import StoreJournal
 from semievol.ui.overview import tour
 from semievol.ui.shell import formats, state
 from tests.ui import made
-from tests.ui.conftest import told
+from tests.ui.conftest import press, told
 
 Visit = Callable[..., AppTest]
 
@@ -96,3 +96,7 @@ def test_the_first_page_shows_the_samples_own_figures(
     app = visit()
     assert "class='sv-tour'" not in told(app)
     assert {"Open sample project", "New project"} <= {button.label for button in app.button}
+    monkeypatch.setattr(tour, "figures", lambda: found)
+    app = visit("overview", project=made.with_data(store).id)
+    assert "class='sv-tour'" not in told(app)
+    assert "class='sv-tour'" in told(press(app, "The method in one picture")), "also where a project is open"

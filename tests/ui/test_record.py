@@ -16,9 +16,11 @@ SAID = Response("r", "one", "water", "water", (0.2, 0.8), mass=0.97)
 
 
 def test_a_model_that_does_not_answer_the_question_is_told_so() -> None:
-    assert "on other text" not in repr(record.response(TASK, ASKED, SAID))
+    sure = repr(record.response(TASK, ASKED, SAID))
+    assert "on other text" not in sure
+    assert "Doubt between the answers (answer entropy) 0.722, 0 is none, 1 is a guess" in sure
     drawn = repr(record.response(TASK, ASKED, replace(SAID, mass=0.02)))
-    assert "probability of all allowed answers together: 2.0 %; most of its probability is on other text" in drawn
+    assert "probability of an allowed answer: 2.0 %; most of its probability is on other text" in drawn
 
 
 def test_earlier_turns_stand_before_the_question_with_who_said_them() -> None:

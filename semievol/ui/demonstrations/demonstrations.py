@@ -101,7 +101,8 @@ def coverage(frame: pd.DataFrame) -> None:
 def farthest(frame: pd.DataFrame) -> None:
     """The list of the least similar records; a ticked one is shown."""
     parts.heading(
-        "Farthest from labeled data", "No labeled record is similar to these. Labeling them first may help most."
+        "Farthest from labeled data",
+        "Even the nearest labeled record is unlike these. Labeling them first may help most.",
     )
     far = frame.sort_values("similarity", kind="stable").head(50)
     names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest label"}

@@ -18,7 +18,7 @@ from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
 from semievol.ui.shell import disputed_source, formats, paint, parts, record, state, tables
-from semievol.ui.shell.paint import group, labelled, node
+from semievol.ui.shell.paint import Node, group, labelled, node
 from semievol.ui.shell.state import Place
 
 AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
@@ -122,7 +122,7 @@ def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str 
         "question": "Question",
         "answer": "Candidate",
         "agreed": "Agreement",
-        measure: formats.MEASURE_WORDS[measure],
+        measure: _short(measure),
     }
     names["decision"] = "Decision"
     for voter in dict.fromkeys(name for votes in frame["votes"] for name in votes):
@@ -134,6 +134,11 @@ def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str 
     return None if row is None else str(frame.index[row])
 
 
+def _short(measure: str) -> str:
+    """A measure in one word, as the choice above the table has its whole name."""
+    return "Confidence" if measure in formats.PROBABILITIES else formats.MEASURE_WORDS[measure].partition(" ")[0]
+
+
 def _named(here: Place, frame: pd.DataFrame, known: Mapping[str, Record]) -> pd.Series[str]:
     """The answers as words: a letter alone says nothing without the record's options."""
     if here.task.kind != "multiple_choice":
@@ -143,6 +148,13 @@ def _named(here: Place, frame: pd.DataFrame, known: Mapping[str, Record]) -> pd.
         for i, answer in frame["answer"].items()
     }
     return pd.Series(said, index=frame.index, dtype=object)
+
+
+def _measured(measure: str, value: float) -> list[Node]:
+    """A measure's value, and how to read it where it is no probability."""
+    scale = formats.MEASURE_SCALES.get(measure)
+    shown = node("", formats.confidence(measure, value), tag="span")
+    return [shown, node("num", scale, tag="span")] if scale else [shown]
 
 
 def record_in_full(here: Place, record_id: str) -> None:
@@ -162,8 +174,7 @@ def record_in_full(here: Place, record_id: str) -> None:
         if candidate is not None:
             words = record.named_answer(task, view.record, candidate.answer)
             numbers = [
-                labelled(formats.MEASURE_WORDS[m], node("num", f" {formats.confidence(m, v)}", tag="span"), classes="")
-                for m, v in candidate.confidences.items()
+                labelled(formats.measure(m), *_measured(m, v), classes="row") for m, v in candidate.confidences.items()
             ]
             paint.draw(
                 node("rule"),
@@ -172,7 +183,7 @@ def record_in_full(here: Place, record_id: str) -> None:
                     disputed_source.chip(task, view, words),
                     node("num", disputed_source.settled_by(task, view)),
                 ),
-                group("row gap", *numbers),
+                group("stack gap", *numbers),
                 key=f"c_{record_id}",
             )
     with right, parts.card("answers"):

@@ -1,4 +1,4 @@
-"""Random reviews ("I have time for 40"): the expert answers randomly drawn records without seeing the model's answer.
+"""Random reviews: the expert answers randomly drawn records without seeing the model's answer.
 
 Before the review the page says what it can guarantee, afterwards what it does guarantee (docs/evidence.md, Random
 reviews).
@@ -14,7 +14,7 @@ import streamlit as st
 from semievol.evidence import precision
 from semievol.evidence.reviews import REPEAT_EVERY, Review, drawing_order, proven
 from semievol.records import Record
-from semievol.selection.decisions import ASSERTS, REMOVES
+from semievol.selection.decisions import DECIDES
 from semievol.selection.policy import Cut
 from semievol.store.data.records import records_by_id
 from semievol.store.decisions import reviews
@@ -26,7 +26,7 @@ from semievol.ui.shell import formats, notices, parts, record, state
 from semievol.ui.shell.paint import Node, group, node
 from semievol.ui.shell.state import Place
 
-PART = "I have time for 40"
+PART = "Guarantee by random review"
 """Name of this part of the Selection page, also in its address."""
 CHOSEN_PART = "part"
 """Key of the control that chooses a part of the Selection page."""
@@ -73,7 +73,7 @@ def was_continued() -> bool:
 
 
 def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
-    left = pool[cut.mask & ~pool["decision"].isin((*ASSERTS, *REMOVES)).to_numpy()]  # kept and undecided
+    left = pool[cut.mask & ~pool["decision"].isin(DECIDES).to_numpy()]  # kept and undecided
     parts.heading(
         "Verify the precision by a random review",
         "Review candidates that are drawn at random from those that the policy keeps. " + BLIND,

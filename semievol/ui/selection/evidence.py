@@ -78,5 +78,5 @@ def _markup(tier: Tier) -> str:
         f"<div class='sv-interval{'' if fill else ' sv-unknown'}' role='img' "
         f"aria-label='{escape(tier.title)}: {escape(words)}, on a scale from 0 to 100 %'>{fill}"
         f"<span>0 %</span><span>50 %</span><span>100 %</span></div>"
-        f"<b class='sv-figure'>{escape(figure)}</b><p>{escape(tier.sentence)}</p></div>"
+        f"<b class='sv-figure'>{escape(figure)}</b><p>{escape(parts.unbroken(tier.sentence))}</p></div>"
     )

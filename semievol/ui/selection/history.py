@@ -12,7 +12,7 @@ from semievol.ui.shell.state import Place
 
 _PAGER = "history_page"
 NAMES = {"at": "When", "reviewer": "Reviewer", "said": "Decision", "answers": "Answer", "question": "Question"}
-WIDTHS = {"at": 92, "reviewer": 64, "said": 100, "answers": 108, "question": 76, "note": 62}
+WIDTHS = {"at": 88, "reviewer": 150, "said": 70, "answers": 108, "question": 90, "note": 62}
 
 
 def history(here: Place) -> None:

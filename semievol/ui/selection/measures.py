@@ -45,6 +45,10 @@ def measures(here: Place) -> None:
     reason = suggested.reason
     for name in formats.MEASURE_WORDS:
         reason = reason.replace(name, formats.measure(name))
+    parts.note(
+        "The table averages over all shares kept. A measure of few values, such as disagreement, gives no order among "
+        "the many candidates that share one, which counts against it here."
+    )
     parts.note(reason)
     if why_none := _no_verifier(here.store, round_id, written):
         parts.note(why_none)

@@ -185,8 +185,11 @@ def _value(here: Place, which: str, key: str, pool: pd.DataFrame) -> None:
     policy = current(here)
     rule: Rule = getattr(policy, which)
     as_share = rule.kind != "threshold"
-    term = formats.MEASURE_TERMS[policy.measure]
-    unit = {"fraction": "Share kept, %", "threshold": f"Largest {term} kept", "target_precision": "Precision, %"}
+    unit = {
+        "fraction": "Kept by the policy, %",
+        "threshold": "Largest value kept",
+        "target_precision": "Precision, %",
+    }
     digits = 1 if as_share else 4
     top = 100.0 if as_share else _ceiled(max(_largest(pool, policy.measure), rule.value), digits)
     step = 0.5 if as_share else float(f"{top / 200:.1g}")
@@ -198,7 +201,8 @@ def _value(here: Place, which: str, key: str, pool: pd.DataFrame) -> None:
     look: dict[str, Any] = {"step": step, "format": f"%.{digits}f"}
     left, right = st.columns([5, 3], vertical_alignment="bottom")
     words = unit[rule.kind] if which == "rule" else f"{unit[rule.kind]}, disputed"
-    left.slider(words, 0.0, top, **look, **session.bound(f"{key}_slider", shown, moved))
+    about = formats.MEASURE_FORMULAS[policy.measure] if rule.kind == "threshold" else None
+    left.slider(words, 0.0, top, help=about, **look, **session.bound(f"{key}_slider", shown, moved))
     right.number_input(
         f"{words}, typed",
         0.0,

@@ -71,7 +71,7 @@ export default function render(given) {
   make("line", { x1: LEFT, x2: WIDE - RIGHT, y1: base, y2: base, class: "sv-axis" }, svg);
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     const value = share === 1 ? data.largest : Number((share * share * data.largest).toPrecision(1));
-    const text = Number(value.toPrecision(2)).toString();
+    const text = data.probability ? `${(100 * Math.exp(-value)).toFixed(0)} %` : Number(value.toPrecision(2)).toString();
     make("text", { x: x(value), y: base + 16, class: "sv-tick", "text-anchor": share === 1 ? "end" : "middle" }, svg, text);
   }
   make("text", { x: LEFT, y: HIGH - 4, class: "sv-tick" }, svg, "← more confident");
@@ -131,8 +131,7 @@ export default function render(given) {
     const left = at > WIDE - 190;
     number.setAttribute("x", left ? at - 13 : at + 13);
     number.setAttribute("text-anchor", left ? "end" : "start");
-    const least = data.probability ? ` (probability ${(100 * Math.exp(-value)).toFixed(1)} %)` : "";
-    number.textContent = value.toFixed(3) + least;
+    number.textContent = data.probability ? `${(100 * Math.exp(-value)).toFixed(1)} % (NLL ${value.toFixed(3)})` : value.toFixed(3);
     group.setAttribute("aria-valuenow", value.toFixed(4));
     group.setAttribute("aria-valuetext", number.textContent);
   }

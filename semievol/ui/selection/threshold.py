@@ -58,7 +58,7 @@ def histogram(
     data = bins(frame, measure, kept) | {
         "lines": [{"part": part, "value": value} for part, value in lines.items()],
         "movable": on_change is not None,
-        "words": f"{formats.measure(measure)}, on a square-root scale",
+        "words": f"{formats.MEASURE_WORDS[measure]}, stretched at the confident end",
         "label": f"Histogram of the candidates by {formats.measure(measure)}, with the threshold",
         "probability": measure in formats.PROBABILITIES,
     }

@@ -38,7 +38,8 @@ def models(store: Store) -> None:
     """All parts of the card."""
     parts.heading(
         "Models",
-        "Memory and time are rough estimates for a run with 100 labeled and 1,000 unlabeled records on this machine. "
+        "Memory and time are rough estimates for a run with 100 labeled and 1,000 unlabeled records on this machine; "
+        "Training has those for a project. "
         f"New projects use the model {installed.default_model()} and the embedder {installed.default_embedder()}.",
     )
     if advice := installed.advice():
@@ -63,7 +64,7 @@ def _line(one: known_models.Known) -> dict[str, str]:
         "Model": one.name,
         "State": one.state,
         "Memory": formats.DASH if one.memory is None else f"{one.memory / 2**30:.1f} GB",
-        "Time": formats.DASH if one.seconds is None else formats.about(one.seconds),
+        "Time for 1,000": formats.DASH if one.seconds is None else formats.about(one.seconds),
         "Parameters": size,
         "Context": formats.DASH if one.context is None else formats.count(one.context),
         "Kind": KINDS.get(one.kind, one.kind),

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from semievol.config import Config
+from semievol.method.confidence import answer_entropy
 from semievol.records import ANSWERING, Demonstration, Message, Record, Response, Task, turns_of
 from semievol.task.answers import LETTERS, allowed_answers
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell.formats import confidence, percent, score
+from semievol.ui.shell.formats import MEASURE_SCALES, MEASURE_TERMS, MEASURE_WORDS, confidence, percent, score
 from semievol.ui.shell.paint import Node, group, labelled, node
 
 _WORD = re.compile(r"\w+")
@@ -110,10 +111,10 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     below: list[Node] = [node("note", how, tag="p")] if how else []
     spread = distribution(task, record, said)
     if spread:
-        below.append(bars(task, record, spread))
+        below += [bars(task, record, spread), _doubt(answer_entropy(tuple(spread), [said]))]
         if said.mass is not None:
             off = "" if said.mass >= ANSWERING else "; most of its probability is on other text"
-            below.append(node("num", f"probability of all allowed answers together: {percent(said.mass)}{off}"))
+            below.append(node("num", f"probability of an allowed answer: {percent(said.mass)}{off}"))
     else:
         below.append(node("mono", said.text))
         if said.token_logprobs:
@@ -125,13 +126,18 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
     return group("demo", top, group("stack gap", *below))
 
 
+def _doubt(entropy: float | None) -> Node:
+    words = f"{MEASURE_WORDS['answer_entropy']} ({MEASURE_TERMS['answer_entropy']}) {score(entropy)}"
+    return node("num", f"{words}, {MEASURE_SCALES['answer_entropy']}")
+
+
 def reply(task: Task, question: Record, said: Mapping[str, Any], model: str, how: str = "") -> Node:
     """What a model answered to a question on the page. model: its name. how: with which demonstrations it was asked."""
     name = labelled(model, *([node("num", how, tag="span")] if how else []))
     spread = said.get("probabilities")
     below = [bars(task, question, spread) if spread else node("mono", said["text"])]
     if said.get("entropy") is not None:
-        below.append(node("num", f"doubt between the answers {score(said['entropy'])}, 0 is none"))
+        below.append(_doubt(said["entropy"]))
     top = group("between", name, chip(said["answer"]))
     return group("demo", top, group("stack gap", *below))
 
