@@ -107,6 +107,10 @@ def _buttons(here: Place, step: steps.Step) -> None:
 
 def _counts(here: Place) -> None:
     counts = here.project.counts
+    when = "no round yet"
+    if here.round_or_none:
+        came = outcomes.came_finished(here.store, here.round.id)
+        when = f"{'came with the project, ' if came else ''}{formats.moment(here.round.created)}"
     parts.tiles(
         [
             ("Labeled", formats.count(counts.get("labeled", 0)), "records with known answers"),
@@ -115,7 +119,7 @@ def _counts(here: Place) -> None:
             (
                 "Round",
                 str(here.round.place) if here.round_or_none else formats.DASH,
-                formats.moment(here.round.created) if here.round_or_none else "no round yet",
+                when,
             ),
         ]
     )
