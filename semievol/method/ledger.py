@@ -16,8 +16,8 @@ from semievol.records import Task
 from semievol.selection import claims
 from semievol.task.answers import same
 
-NEARLY = 0.1
-"""Share of the accepted answers up to which two rounds are said to have learned from nearly the same ones."""
+NEARLY = 0.9
+"""Share of the accepted answers that stood in the round before, from which on they are said to be nearly the same."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,10 @@ def _line(now: Known, before: Known | None) -> Line:
 def _sentence(now: Known, found: Change | None) -> str:
     """What the round brought, or why it did not, in plain words."""
     said = [_first(now) if found is None else _against(now, found)]
-    if found is not None and now.accepted and found.joined + found.left + found.reworded <= NEARLY * len(now.accepted):
-        said.append("The model learned from nearly the same answers.")
+    if found is not None and now.accepted:
+        stood, learned = len(now.accepted) - found.joined - found.reworded, len(now.accepted)
+        if stood >= NEARLY * learned:
+            said.append(f"The model learned from nearly the same answers: {stood:,} of {learned:,} stood there before.")
     if found is not None and found.righted is not None and found.changed:
         said.append(
             f"Measured with hidden gold, {found.righted:,} of the changes turned right and {found.spoiled:,} wrong."
