@@ -49,15 +49,16 @@ def project(
         **{measure: np.logaddexp(0, z + chance.normal(0, 1.2, count)) for measure in MEASURES[2:-1]},
         "vote_entropy": np.digitize(z + chance.normal(0, 1, count), [0, 1]).astype(float),
         "correct": chance.random(count) >= special.expit(z + harder),
+        "verifier_nll": np.nan,
         **dict.fromkeys(("flagged", "spent", "cross_fitted"), False),
     }
     words = {"answer": object, "exactness": object}
     frame = pd.DataFrame(columns, index=[f"r{i}" for i in range(count)]).astype(words)
-    return learned(frame[:pool], frame[pool:])
+    return frame[:pool], frame[pool:]
 
 
 def learned(pool: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The same with the measure of a verifier, fitted on the known candidates as in a round."""
+    """The same project with the measure of a verifier that was fitted on the known candidates, as in a round."""
     right = known["correct"].to_numpy(dtype=bool)
     if verifier.obstacle(right):
         return pool.assign(verifier_nll=np.nan), known.assign(verifier_nll=np.nan)

@@ -57,10 +57,12 @@ def settings() -> list[Setting]:
 
 def judged(setting: Setting, chance: np.random.Generator) -> Outcome:
     """One project: name of a check -> whether it held (1 or 0), or a size; missing where it does not apply."""
-    pool, known = simulated.project(setting.world, setting.pool, setting.known, chance, setting.shifted)
+    pool, known = simulated.learned(
+        *simulated.project(setting.world, setting.pool, setting.known, chance, setting.shifted)
+    )
     half = Policy(rule=Rule(value=0.5))
     mask, found = Cut(half, pool).mask, Cut(half, pool, known).evidence()
-    result = band(pool, known) | chosen(pool, known)
+    result = band(pool, known) | chosen(pool, known) | verified(pool, known)
     if found is not None and mask.sum() >= LONGEST:
         result |= single(found, (~pool["correct"])[mask].to_numpy()) | reviews(found, mask, pool, chance)
     for target in TARGETS:
@@ -87,9 +89,9 @@ def single(found: Evidence, wrong: np.ndarray) -> Outcome:
     return result
 
 
-def band(pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
+def band(pool: pd.DataFrame, known: pd.DataFrame, measure: str = "answer_nll") -> Outcome:
     """All ten coverages at once, and every cut there is: what any choice by looking comes to at the worst."""
-    cuts = simulated.nested("answer_nll", pool, known)
+    cuts = simulated.nested(measure, pool, known)
     at = np.array([position for c in precision.COVERAGES if (position := cuts.up_to(c)) >= 0])
     drawn, found, kept, truth = cuts.drawn[at], cuts.found[at], cuts.ends[at], cuts.wrong[at]
     made = precision.band(drawn, found, kept, ALPHA)
@@ -118,7 +120,7 @@ def between(made: precision.Band, ends: np.ndarray) -> np.ndarray:
 def chosen(pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
     """The measure and the threshold that look best: fewest calibration errors, from 20 % of the pool on."""
     looks: list[tuple[float, int, str, int]] = []
-    for measure in MEASURES:
+    for measure in (name for name in MEASURES if known[name].notna().all()):
         cuts = simulated.nested(measure, pool, known)
         shown = np.flatnonzero((cuts.ends >= 0.2 * len(pool)) & (cuts.drawn > 0))
         rate = cuts.found[shown] / cuts.drawn[shown]
@@ -138,6 +140,13 @@ def chosen(pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
     return {"chosen": float(found.low <= truth <= found.high), "chosen, single": float(low <= truth <= high)}
 
 
+def verified(pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
+    """The band on a verifier's confidence, fitted out of fold on the very records that calibrate it."""
+    if known["verifier_nll"].isna().any():
+        return {}
+    return {"learned band": band(pool, known, "verifier_nll")["band"]}
+
+
 def targeted(name: str, policy: Policy, pool: pd.DataFrame, known: pd.DataFrame) -> Outcome:
     """Whether any kept set that was promised the target misses it, and what the promise cost."""
     target = policy.rule.value
@@ -153,8 +162,34 @@ def targeted(name: str, policy: Policy, pool: pd.DataFrame, known: pd.DataFrame)
     if mask.any():  # what somebody sees who was given a set; the claim is about all projects
         result[f"{name} of given"] = float(missed)
     if policy.disputed == "together" and not policy.per_class:
-        result |= rivals(name, target, simulated.nested("answer_nll", pool, known))
+        cuts = simulated.nested("answer_nll", pool, known)
+        result |= rivals(name, target, cuts) | pac_labeling(name, target, cuts)
     return result
+
+
+def pac_labeling(name: str, target: float, cuts: simulated.Nested) -> Outcome:
+    """The loosest cut whose kept errors are at most 1 - target of *all* records, if people answer the others (Candès,
+    Ilyas & Zrnic, arXiv 2506.10908). Kept errors never fall from cut to cut, so one bound at each cut is enough.
+
+    "PAC missed": its own promise; "PAC kept wrong": what the Studio promises, of the kept ones alone.
+    """
+    high = np.maximum.accumulate(precision.upper(cuts.drawn, cuts.found, cuts.ends, ALPHA))
+    allowed = (1 - target) * cuts.ends[-1] + 1e-9
+    passed = np.flatnonzero(high <= allowed)
+    if not passed.size:
+        return {
+            f"{name} PAC missed": 0.0,
+            f"{name} PAC none": 1.0,
+            f"{name} PAC kept": 0.0,
+            f"{name} PAC kept wrong": 0.0,
+        }
+    wrong, kept = int(cuts.wrong[passed[-1]]), int(cuts.ends[passed[-1]])
+    return {
+        f"{name} PAC missed": float(wrong > allowed),
+        f"{name} PAC none": 0.0,
+        f"{name} PAC kept": kept / int(cuts.ends[-1]),
+        f"{name} PAC kept wrong": float(wrong > (1 - target) * kept + 1e-9),
+    }
 
 
 def rivals(name: str, target: float, cuts: simulated.Nested) -> Outcome:
@@ -234,7 +269,7 @@ def share(outcomes: Sequence[Outcome], name: str) -> tuple[float, float] | None:
     return float(np.mean(values)), float(np.std(values) / math.sqrt(len(values)))
 
 
-GUARANTEED = ("single", "band", "every cut", "chosen")
+GUARANTEED = ("single", "band", "every cut", "chosen", "learned band")
 VERIFIED = ("fixed 40", "any time", "ended early")
 
 
@@ -246,7 +281,7 @@ def failures(results: dict[Setting, list[Outcome]]) -> list[str]:
             told = share(outcomes, name)
             if told and told[0] < 1 - ALPHA - 3 * math.sqrt(ALPHA * (1 - ALPHA) / len(outcomes)):
                 found.append(f"{title(setting)}: {name} {100 * told[0]:.1f} %")
-        for name in () if setting.shifted else {name for o in outcomes for name in o if name.endswith("missed")}:
+        for name in () if setting.shifted else {name for o in outcomes for name in o if name.endswith(" missed")}:
             told = share(outcomes, name)
             if told and told[0] > ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / len(outcomes)):
                 found.append(f"{title(setting)}: {name} {100 * told[0]:.1f} %")
@@ -282,7 +317,7 @@ def report(results: dict[Setting, list[Outcome]]) -> None:
     table(
         results,
         "Band: all ten coverages at once; every cut at once; measure and threshold that look best (95 % claimed)",
-        ["band", "every cut", "chosen", "band CP", "ten singles", "chosen, single"],
+        ["band", "every cut", "chosen", "learned band", "band CP", "ten singles", "chosen, single"],
     )
     for target in TARGETS:
         name = f"{target:.0%}"
@@ -292,6 +327,12 @@ def report(results: dict[Setting, list[Outcome]]) -> None:
             f"Target precision {name}: missed (at most 5 % claimed), abstained, share kept, missed of those given; "
             "missed by the loosest cut whose estimate, Clopper-Pearson or Wald bound reaches it",
             [f"{name} {part}" for part in parts],
+        )
+        table(
+            results,
+            f"PAC labeling, at most {1 - target:.0%} of all records wrong if people answer the others: missed (at most "
+            f"5 % claimed), abstained, share kept; how often fewer than {name} of the kept ones alone are right",
+            [f"{name} PAC {part}" for part in ("missed", "none", "kept", "kept wrong")],
         )
     split = [f"{name} {part}" for name, _ in split_policies(0.9) for part in ("missed", "none", "kept")]
     table(results, "Target precision 90 % with agreed and disputed apart, and per predicted class", split)
