@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from semievol.selection.counts import counted
 from semievol.selection.policy import Cut
 from semievol.ui.selection import blind, conflicts, desk, many, policy, review
-from semievol.ui.shell import formats, gates, parts, router, state
+from semievol.ui.shell import gates, parts, router, state
 
 with parts.page() as here:
     if blind.was_continued():
@@ -18,9 +17,8 @@ with parts.page() as here:
     policy.follow_address(here)
     shown = policy.current(here)
     cut = Cut(shown, pool, calibration)
-    kept = f"{counted(cut).kept:,} of {formats.plural(len(pool), 'candidate')} kept"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="slim"):
-        parts.head("Review", f"{here.round_title} · Policy: {policy.in_words(shown)} · {kept}")
+        parts.head("Review", f"{here.round_title} · Policy: {policy.in_words(shown)}")
         router.link("selection", "Change it on Selection")
     blind.in_progress(here)
     desk.enter(project.id, here.round.id)

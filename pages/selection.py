@@ -86,6 +86,7 @@ with parts.page() as here:
             width="stretch",
             disabled=not found.kept,
         )
+        blind.unfinished(here)
         if same:
             steps.after_freezing(here)
         consequences.training_time(here, found.kept)

@@ -108,6 +108,24 @@ def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: V
     assert visitor.strange == []
 
 
+def test_a_random_review_that_begins_comes_into_view_with_its_buttons(dashboard: Dashboard, visitor: Visitor) -> None:
+    project = made.with_results(open_store(dashboard.home), until="justify")
+    page = visitor.page
+    page.set_viewport_size(SIZE)
+    page.goto(dashboard.url(f"/selection?project={project.id}"))
+    page.get_by_role("button", name="Start the review").click()
+    expect(page.locator(".sv-review")).to_have_attribute("data-ready", "yes")
+    for name in ("Save answer", "None fits", "Skip"):
+        expect(page.get_by_role("button", name=name)).to_be_in_viewport()
+    page.mouse.move(700, 300)
+    page.mouse.wheel(0, -300)  # the empty end of the card and the buttons leave the screen, question and choices do not
+    expect(page.get_by_role("button", name="Skip")).not_to_be_in_viewport()
+    expect(page.locator(".sv-review")).to_have_attribute("data-ready", "yes")
+    page.keyboard.press("1")
+    expect(page.get_by_text("1 of 40 answered")).to_be_visible()
+    assert visitor.strange == []
+
+
 def test_no_column_is_cut_off_at_1280_pixels(dashboard: Dashboard, visitor: Visitor) -> None:
     store = open_store(dashboard.home)
     project = made.with_results(store, until="justify")

@@ -80,4 +80,3 @@ def test_the_counts_add_up_and_are_the_same_in_report_and_pages(visit: Visit, st
     assert Counts(**counts).sentence() in _report(store, project, tmp_path)
     assert f"Left out{counts['left_out']}" in page
     assert "Set aside2" in page
-    assert f"{frozen['size']} of 60 candidates kept" in _plain(visit("review", project=project.id))

@@ -73,6 +73,8 @@ def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: S
     (review,) = reviews.list_reviews(store, _round(store, project))
     assert "0 of 12 answered" in told(app)
     assert "A random review is in progress." in told(app)
+    unproven = "what is frozen now has no guarantee from it"
+    assert unproven in told(app)
     gold = hidden_gold(store, project.version_id or 0)
     for _ in range(13):  # one of ten comes twice
         record_id, _ = reviews.get(store, review.id).sample.next_question() or ("", False)
@@ -82,6 +84,7 @@ def test_a_random_review_promises_asks_blindly_and_proves(visit: Visit, store: S
     wrong = sum(gold[i] != shown.shown[i] for i in shown.order)
     assert f"{wrong} of 12 drawn {'was' if wrong == 1 else 'were'} wrong. So at most" in told(app)
     assert "1 of 1 got the same answer" in told(app)
+    assert unproven not in told(app)
     assert "guaranteed with 95 % confidence" in told(app)
     assert len(history.history(store, project.id)) == 12
 

@@ -13,6 +13,7 @@ from semievol.store.data.records import hidden_gold_count, known_answers, record
 from semievol.store.data.versions import Version, changes, use_version
 from semievol.store.data.versions import versions as list_versions
 from semievol.store.database import open_store
+from semievol.store.decisions.history import last_entry
 from semievol.store.runs import rounds
 from semievol.task.answers import LONGEST_INSTRUCTION, answer_text
 from semievol.ui.data import report, upload
@@ -32,6 +33,9 @@ def stored(here: Place) -> None:
         if hidden:
             cells.append(("Hidden gold", formats.count(hidden), "for measuring only"))
         parts.tiles(cells)
+        if last_entry(here.store, here.project.id):
+            counts = "count in every later round, beside the labeled records"
+            parts.note(f"Answers that experts accepted or corrected {counts}.")
     left, right = st.columns([7, 5], gap="medium")
     with left, parts.card("browse"):
         _browse(here, version_id)

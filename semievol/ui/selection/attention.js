@@ -1,10 +1,12 @@
 // Whether the reviewer can have seen the card: it is on the screen, and has been there for a moment. Knows nothing of
 // what keys do.
 const MOMENT = 400; // milliseconds
-const PART = 0.6; // how much of the card (or of the window, if the card is taller) must be on the screen
+const PART = 0.6; // how much of what the card holds (or of the window, if that is taller) must be on the screen
 
 const on_screen = (card) => {
-  const { top, bottom, height } = card.getBoundingClientRect();
+  const { top, ...box } = card.getBoundingClientRect();
+  const bottom = card.lastElementChild?.getBoundingClientRect().bottom ?? box.bottom; // the card may end in empty space
+  const height = bottom - top;
   const inside = Math.min(bottom, innerHeight) - Math.max(top, 0);
   const begins = height > innerHeight || top > -height / 10; // question and answer stand at its top
   return !document.hidden && height > 0 && begins && inside >= PART * Math.min(height, innerHeight);

@@ -64,6 +64,14 @@ def _continue() -> None:
     """Shows the part with the questions; from another page, the next drawing leads there."""
     st.session_state[CHOSEN_PART] = "blind"
     desk.kept().continued = True
+    desk.kept().asked_for += 1
+
+
+def unfinished(here: Place) -> None:
+    """One line beside the button that freezes, if a random review would not count yet."""
+    under_way = next((one for one in reversed(state.reviews(here.store, here.round.id)) if one.open), None)
+    if under_way is not None and proven(under_way.sample, under_way.prior) is None:
+        parts.note(f"Random review {under_way.number} is not finished: what is frozen now has no guarantee from it.")
 
 
 def was_continued() -> bool:
@@ -102,6 +110,7 @@ def _begin(here: Place, pool: pd.DataFrame, cut: Cut) -> None:
             order = drawing_order(dict(zip(left.index, left["content_hash"], strict=True)))
             size = size if mode == "fixed" else most
             reviews.begin(here.store, here.round.id, cut.policy, order, mode, size, prior, state.reviewer())
+            desk.kept().asked_for += 1
             st.rerun()
 
 

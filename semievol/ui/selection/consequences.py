@@ -36,7 +36,7 @@ def numbers(pool: pd.DataFrame, found: Counts) -> None:
         (
             "Set aside",
             formats.count(found.set_aside),
-            "by an expert: rejected, or none fits",
+            "rejected or none fits",
             "Candidates whose answer an expert rejected, or for which an expert said that no answer fits.",
         ),
     ]
@@ -76,7 +76,7 @@ def offer_cross_fit(here: Place, calibration: pd.DataFrame) -> None:
 def training_time(here: Place, kept: int) -> None:
     """The estimated time of fine-tuning on what is kept, at the pace of this round's training."""
     pace = state.training_pace(here.store, here.round.id)
-    if pace is None or not kept:
+    if pace is None or not kept or here.active is not None:  # a run under way tells its own time
         return
     config = rounds.with_settings_of(here.round, proposal.config(here))
     gold = here.project.counts.get("labeled", 0) if config.tune_on == "gold_and_pseudo" else 0

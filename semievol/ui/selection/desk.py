@@ -94,6 +94,7 @@ class Reviewing:
     seen: dict[int, int] = field(default_factory=dict)  # project -> its newest entry when all conflicts were read
     wanted: bool = False  # a record was opened on another page, so the review comes next
     continued: bool = False  # the open random review is wanted on another page
+    asked_for: int = 0  # how often a random review was started or continued
     round: RoundReview = field(default_factory=RoundReview)
     presses: defaultdict[str, Presses] = field(default_factory=lambda: defaultdict(Presses))  # queue -> its state
     stale: bool = False  # a decision was made that the rest of the page does not show yet
@@ -186,6 +187,7 @@ def draw(
             "form": form,
             "settles": on_settled is not None,
             "finished": finished,
+            "comes": 0 if named else kept().asked_for,
         },
         key=f"{name}_keys",
         on_keys_change=on_keys,

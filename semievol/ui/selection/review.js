@@ -1,7 +1,7 @@
 // Shows one candidate at a time. Key presses are put into a numbered queue here, so that none is lost while the page
 // works. See desk.py for the Python side.
 // data: {items: [{id, slot, nodes, choices, last}], acts, place, by, seq, failures, reviewer, session, form, named,
-//   more, settles, finished}
+//   more, settles, finished, comes (changes where the review was asked for, so that it comes into view)}
 // state `keys`: [{by, who, seq, id, slot, act, pick, last, turn}]. An entry stays in the queue until `data.seq` has
 // reached its number, which means that it is stored. After a failure the queue is sent again. `turn` changes with every
 // message, so that no two messages are equal. state `tab`: this tab, once for each session.
@@ -118,6 +118,10 @@ export default function ({ data, parentElement, setStateValue }) {
   };
   attention.watch(root);
   state.show();
+  if (data.comes && data.comes !== state.came) {
+    state.came = data.comes;
+    into_view(root);
+  }
   if (moved && !state.queue.length) attention.awaited = 0; // all that was asked for is there
   if (state.introduced !== data.session) setStateValue("tab", { tab: TAB, session: (state.introduced = data.session) });
 

@@ -332,8 +332,10 @@ class Desk:
         """The form that corrects the answer."""
         view = results.record_view(self.here.store, self.round_id, record_id)
         with st.form("correction", border=False, enter_to_submit=False):
-            read = desk.typed(self.task, view.record, "Correct answer", self._shown(record_id) or "")
-            note = st.text_input(
+            left, right = st.columns(2)  # side by side, so that the buttons stay on a small screen
+            with left:
+                read = desk.typed(self.task, view.record, "Correct answer", self._shown(record_id) or "")
+            note = right.text_input(
                 "Note", notes.draft(record_id), 500, placeholder="Optional: the reason, for yourself and colleagues"
             )
             with st.container(horizontal=True):

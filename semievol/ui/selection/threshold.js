@@ -20,17 +20,18 @@ function hatch(svg) {
   make("rect", { width: 1.6, height: 5, class: "sv-stripe" }, pattern);
 }
 
+// Returns, for kept and for left out, the entries of agreed and of disputed candidates.
 function legend(root, movable) {
   const row = document.createElement("div");
   row.className = "sv-legend sv-own";
   const entries = [["sv-agreed", "agreed, kept"], ["sv-disputed", "disputed, kept"], ["sv-agreed sv-out", "agreed, left out"], ["sv-disputed sv-out", "disputed, left out"]];
-  for (const [look, words] of entries) {
+  const shown = entries.map(([look, words]) => {
     const entry = document.createElement("span");
     const box = make("svg", { width: 12, height: 12, class: "sv-svg", "aria-hidden": "true" }, entry);
     make("rect", { width: 12, height: 12, rx: 2, class: look }, box);
     entry.append(words);
-    row.appendChild(entry);
-  }
+    return row.appendChild(entry);
+  });
   if (movable) {
     const hint = document.createElement("span");
     hint.className = "sv-hint";
@@ -38,6 +39,7 @@ function legend(root, movable) {
     row.appendChild(hint);
   }
   root.appendChild(row);
+  return [shown.slice(0, 2), shown.slice(2)];
 }
 
 export default function render(given) {
@@ -77,7 +79,7 @@ export default function render(given) {
   make("text", { x: LEFT, y: HIGH - 4, class: "sv-tick" }, svg, "← more confident");
   make("text", { x: (LEFT + WIDE - RIGHT) / 2, y: HIGH - 4, class: "sv-tick", "text-anchor": "middle" }, svg, data.words);
   make("text", { x: WIDE - RIGHT, y: HIGH - 4, class: "sv-tick", "text-anchor": "end" }, svg, "less confident →");
-  legend(root, data.movable);
+  const entries = legend(root, data.movable);
 
   const main = data.lines.find((one) => one.part !== "disputed");
   const second = data.lines.find((one) => one.part === "disputed");
@@ -90,6 +92,7 @@ export default function render(given) {
   };
   const draw = (moved) => {
     bars.replaceChildren();
+    for (const entry of entries.flat()) entry.hidden = true; // until there is such a bar
     const cuts = [moved ?? main?.value, second?.value].filter((one) => one !== undefined);
     totals.forEach((total, i) => {
       const from = x(data.edges[i]), to = Math.max(x(data.edges[i + 1]) - 1, x(data.edges[i]) + 1);
@@ -101,6 +104,7 @@ export default function render(given) {
       let level = base;
       const stack = (counts, left, right, look) => counts.forEach((count, n) => {
         if (!count) return;
+        entries[look ? 1 : 0][n].hidden = false;
         level -= high(count);
         const kind = n ? "sv-disputed" : "sv-agreed";
         make("rect", { x: left, width: right - left, y: level, height: high(count), class: kind + look }, group);

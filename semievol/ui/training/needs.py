@@ -43,14 +43,10 @@ def needs(here: Place, config: Config) -> None:
 def _tiles(time: duration.Estimate) -> None:
     spans = {"Propagate": launch.PROPAGATE, "Fine-tune": launch.FINE_TUNE, "Run everything": launch.EVERYTHING}
     parts.tiles([(name, formats.about(time.of(*span)), "") for name, span in spans.items()])
-    read = (
-        f"its prompts ({time.tokens.tune:,.0f} tokens each on average, counting a beginning that the "
-        "prompts of a batch share once)"
-    )
     parts.note(
-        f"Estimated for this project from {read} and earlier runs of this model here."
+        "Estimated for this project from its prompts and earlier runs of this model here."
         if time.measured
-        else f"A rough estimate for this project, from {read}, the size of the model and the speed of this processor. "
+        else "A rough estimate for this project, from its prompts, the size of the model and the speed of this processor. "
         "A busy machine takes longer, a GPU much less. Stages that were done here are measured."
     )
 
