@@ -110,6 +110,7 @@ def test_a_test_set_split_off_takes_unlabeled_copies_and_their_hidden_gold_along
     assert counts["labeled"] + counts["test"] == 24
     assert counts["test"] > 0
     assert list(read.loc["labeled"]) == [0, counts["test"]]
+    assert list(read.index) == ["labeled", "unlabeled", "test"]
     assert list(read.loc["unlabeled"]) == [27 - counts["unlabeled"], 0]
     assert counts["unlabeled"] == len(gold) < 27
 

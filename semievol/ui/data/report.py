@@ -32,7 +32,7 @@ def report(imported: Imported) -> None:
     """The rows read, accepted and rejected per file, and the rejected rows with reason and remedy, to download."""
     parts.heading("What was read")
     moved = 0 if "test" in imported.report else imported.records.size("test")
-    lines = [
+    lines: list[dict[str, Any]] = [
         {
             "Split": split,
             "From": r.name,
@@ -40,11 +40,14 @@ def report(imported: Imported) -> None:
             "Accepted": r.accepted,
             "Rejected": r.rejected,
             "Left out": r.removed - (moved if split == "labeled" else 0),
+            "Moved to test": moved if split == "labeled" else 0,
         }
-        | ({"Moved to test": moved if split == "labeled" else 0} if moved else {})
         for split, r in imported.report.items()
     ]
-    tables.table(pd.DataFrame(lines), "report")
+    if moved:
+        lines.append({**dict.fromkeys(lines[0], 0), "Split": "test", "From": "the labeled records", "Accepted": moved})
+    frame = pd.DataFrame(lines)
+    tables.table(frame if moved else frame.drop(columns="Moved to test"), "report")
     total = sum(r.rejected for r in imported.report.values())
     if not total:
         return

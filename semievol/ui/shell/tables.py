@@ -63,7 +63,9 @@ def pages_of(total: int, key: str, size: int = PAGE) -> int:
         return 0
     if st.session_state.get(key, 1) > pages:
         st.session_state[key] = pages
-    return (st.pagination(pages, key=key) - 1) * size
+    # Among other elements of a row it would take the room of one page only, and look as if there was no other.
+    width = max(180, 36 * (min(pages, 8) + 2))
+    return (st.pagination(pages, key=key, width=width) - 1) * size
 
 
 def pick(

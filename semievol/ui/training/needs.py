@@ -46,7 +46,7 @@ def _tiles(time: duration.Estimate) -> None:
     parts.note(
         "Estimated for this project from its prompts and earlier runs of this model here."
         if time.measured
-        else "A rough estimate for this project, from its prompts, the size of the model and the speed of this processor. "
+        else "A rough estimate from this project's prompts, the size of the model and the speed of this processor. "
         "A busy machine takes longer, a GPU much less. Stages that were done here are measured."
     )
 

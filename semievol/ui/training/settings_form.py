@@ -117,7 +117,8 @@ def _whose(here: Place) -> None:
         return
     words = {True: here.round.title, False: "The project"}
     chosen = session.bound("form_whose", proposal.from_round(here), lambda wanted: proposal.choose(here, wanted))
-    st.segmented_control("Settings of", list(words), format_func=words.__getitem__, required=True, **chosen)
+    about = "They differ. A run that is started now has the settings chosen here."
+    st.segmented_control("Settings of", list(words), format_func=words.__getitem__, required=True, help=about, **chosen)
 
 
 def _save(here: Place, **changes: Any) -> None:
