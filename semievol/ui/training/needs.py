@@ -44,7 +44,7 @@ def _tiles(time: duration.Estimate) -> None:
     spans = {"Propagate": launch.PROPAGATE, "Fine-tune": launch.FINE_TUNE, "Run everything": launch.EVERYTHING}
     parts.tiles([(name, formats.about(time.of(*span)), "") for name, span in spans.items()])
     parts.note(
-        "Estimated for this project from its prompts and earlier runs of this model here."
+        "Estimated from this project's prompts and earlier runs of this model here."
         if time.measured
         else "A rough estimate from this project's prompts, the size of the model and the speed of this processor. "
         "A busy machine takes longer, a GPU much less. Stages that were done here are measured."
