@@ -44,7 +44,7 @@ def test_the_time_of_each_button_is_told_before_the_start(visit: Visit, store: S
     project = made.with_data(store)
     shown = told(visit("training", project=project.id))
     assert shown.count("about ") >= 3
-    assert "A rough estimate from this project's prompts" in shown
+    assert "A rough estimate from this project" in shown
 
 
 def test_earlier_runs_of_the_model_give_the_pace(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
