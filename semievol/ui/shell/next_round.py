@@ -11,10 +11,10 @@ import streamlit as st
 
 from semievol.config import Config
 from semievol.jobs import launch, planning
+from semievol.store.data.projects import find_project
 from semievol.store.data.versions import added
 from semievol.store.database import Store
 from semievol.store.results import outcomes
-from semievol.store.runs.rounds import Round
 from semievol.store.schema import NOT_ENDED
 from semievol.ui.shell import formats, parts, proposal, state, steps
 from semievol.ui.shell.state import Place
@@ -44,19 +44,25 @@ def why_not(here: Place, config: Config) -> str:
         return f"A run still works in {here.round.title.lower()}. Wait for its end."
     if reason := steps.why_not(here, config, launch.EVERYTHING, here.round.id):
         return reason
-    if (made := _made(here.store, here, config)) is not None:
+    known = (here.project.version_id, *(one.id for one in here.rounds), *((run.id, run.status) for run in here.runs))
+    if title := _made(here.store, here.project.id, here.round.id, config, known):
         return (
-            f"{made.title} is that round: the same data and settings. Go on from there, add unlabeled records, or "
+            f"{title} is that round: the same data and settings. Go on from there, add unlabeled records, or "
             "change a setting."
         )
     return ""
 
 
-def _made(store: Store, here: Place, config: Config) -> Round | None:
-    """The finished round that the button would find again."""
-    config = planning.config_to_run(store, here.project, config, here.round.id)
-    found = planning.propagated(store, here.project, config, here.round.id)
-    return found if found is not None and outcomes.evolved_adapter(store, found.id) else None
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=state.HASH)
+def _made(store: Store, project_id: int, round_id: int, config: Config, known: tuple[object, ...]) -> str:
+    """Title of the finished round that the button would find again; empty where there is none. Reads all records.
+
+    known: what the answer depends on beside the other arguments.
+    """
+    project = find_project(store, project_id)
+    config = planning.config_to_run(store, project, config, round_id)
+    found = planning.propagated(store, project, config, round_id)
+    return found.title if found is not None and outcomes.evolved_adapter(store, found.id) else ""
 
 
 def _what(here: Place) -> str:
