@@ -12,7 +12,7 @@ _DETAILS = ("score", "rating", "stars", "grade", "priority", "severity")
 _NAMES: dict[str, tuple[str, ...]] = {
     "question": (
         *("question", "text", "sentence", "message", "prompt", "input", "query", "instruction", "review", "content"),
-        *("body", "tweet", "comment", "passage", "article", "document", "description", "problem", "title", "headline"),
+        *("body", "tweet", "passage", "article", "document", "description", "problem", "comment", "title", "headline"),
         *("utterance", "hypothesis", "subject", "stem", "goal", "startphrase", "ctx"),
     ),
     "answer": (
@@ -43,6 +43,16 @@ _CHOICES = (*_NAMES["options"], "alternative", "candidate", "opt", "op", "ending
 """Names of columns with one option each, before a letter or a number: option_a, choice1."""
 _LETTERED = ("", "answer", "ans")
 """The same before a letter only, since answer1 and answer2 are two answers that are both right."""
+_REMARKS = (
+    *("comment", "comments", "note", "notes", "remark", "remarks", "bemerkung", "bemerkungen", "kommentar"),
+    *("kommentare", "anmerkung", "anmerkungen", "notiz", "notizen", "remarque", "remarques", "commentaire"),
+    *("comentario", "comentarios", "observaciones", "opmerking", "opmerkingen"),
+)
+_LABELING = (
+    *("annotator", "annotators", "labeler", "labeller", "rater", "reviewer", "worker", "author", "user", "username"),
+    *("agent", "bearbeiter", "date", "datum", "time", "timestamp", "split", "fold", "source"),
+)
+"""Words of columns that tell who labeled a record, and when."""
 _PLURAL = ("answer", "context")
 _NUMBERED = re.compile(r"(.*?) ?([a-z]|\d{1,2})")
 
@@ -67,6 +77,16 @@ def is_detail(column: str) -> bool:
     """Whether the column is named like an answer, or like a detail beside one: a score, a priority."""
     place = rank(column, "answer")
     return place is not None and _NAMES["answer"][place % len(_NAMES["answer"])] in _DETAILS
+
+
+def is_remark(column: str) -> bool:
+    """Whether a text is named like a remark about the record, rather than like the record's own."""
+    return not set(_REMARKS).isdisjoint(words(column))
+
+
+def is_about_labeling(column: str) -> bool:
+    """Whether a column is named like a detail of the labeling or a remark, not like an answer."""
+    return is_remark(column) or not set(_LABELING).isdisjoint(words(column))
 
 
 def is_number(name: str) -> bool:

@@ -16,10 +16,10 @@ from semievol.importing.answer_cells import several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
 from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
 from semievol.importing.label_names import are_numbers
-from semievol.importing.mapping import Mapping
+from semievol.importing.mapping import Mapping, map_option
 from semievol.importing.numbers import decimal_comma, in_parentheses, numbers, unit_of, with_point
 from semievol.importing.readers.missing import MISSING
-from semievol.importing.suggestions import answer_candidates, unused_columns
+from semievol.importing.suggestions import answer_candidates, question_candidates, unused_columns
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
@@ -34,7 +34,7 @@ _LAST_ROWS, _FEW = 3, 12
 _MOSTLY, _INSTRUCTION = 0.8, "instruction"
 _LOOKED_AT = 5_000
 """Different answers that are looked at to tell numbers from texts."""
-ABOUT_COLUMNS = ("left_out_text", "nested_text", "answer_guessed")
+ABOUT_COLUMNS = ("left_out_text", "nested_text", "answer_guessed", "question_guessed")
 """Kinds that a mapping given by a person settles."""
 ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers", "decimal_comma")
 """Kinds that a task given by a person settles."""
@@ -48,6 +48,7 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
     yield from _unused_columns(tables, mapping)
     yield from _nested(tables, mapping)
     yield from _guessed(tables, mapping)
+    yield from _guessed_question(tables, mapping)
     yield from _second_header(tables, mapping)
     yield from _totals(tables, mapping)
     yield from _answers(tables, mapping, task)
@@ -110,15 +111,27 @@ def _unused_columns(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[
 
 def _guessed(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     """An answer that was taken by the form of its cells, where other columns have the same form."""
-    found = answer_candidates(tables["labeled"], mapping) if "labeled" in tables else []
+    found = answer_candidates(tables, mapping) if "labeled" in tables else []
     if found:
         others = [column for column in found if column != mapping.answer]
         named = ", ".join(f'"{column}"' for column in others[:6])
         what = f'The answer was guessed to be "{mapping.answer}"; it could also be: {named}.'
         correction = Correction("answer", others[0], f'Take "{others[0]}"')
         counts: dict[Split, int] = {"labeled": len(tables["labeled"])}
-        option = f"--map question={mapping.question},answer={others[0]}"
+        option = map_option(question=mapping.question, answer=others[0])
         yield _doubt("answer_guessed", counts, what, "Map the right one.", (), correction, option)
+
+
+def _guessed_question(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """A question that was taken by the length of its cells, where other columns hold texts, too."""
+    if others := question_candidates(tables, mapping):
+        named = ", ".join(f'"{column}"' for column in others[:6])
+        what = f'The question was guessed to be "{mapping.question}"; it could also be: {named}.'
+        correction = Correction("question", others[0], f'Take "{others[0]}"')
+        counts = {split: len(table) for split, table in tables.items()}
+        option = map_option(question=others[0], answer=mapping.answer)
+        remedy = "Map the right one, or put the other before it as its context."
+        yield _doubt("question_guessed", counts, what, remedy, (), correction, option)
 
 
 def _nested(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:

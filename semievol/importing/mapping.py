@@ -5,7 +5,10 @@ Knows tables of text, not files. `suggestions` makes the mapping that a person c
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +20,7 @@ from semievol.importing.table import Table
 from semievol.records import Split
 
 ROLES = ("question", "answer", "options", "id", "context", "group", "gold", "earlier")
+_IN_QUOTES = r'"(?:[^"]|"")*"'
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,15 @@ class Mapping:
 def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
     """Mapping from `question=COL,answer=COL,options=COL[,id=COL]`; options may be `A+B+C+D`, one column each.
 
-    Roles that are left out stay unmapped, but the question must be there.
+    Roles that are left out stay unmapped, but the question must be there. A name with a comma may be in quotation
+    marks.
     """
     found: dict[str, Any] = {}
-    for part in text.split(","):
+    names = {column for table in tables.values() for column in table.columns}
+    for part in _parts(text, names):
         role, equals, column = (piece.strip() for piece in part.partition("="))
+        if column not in names and re.fullmatch(_IN_QUOTES, column):
+            column = column[1:-1].replace('""', '"')
         if not equals or not column:
             raise UserError(f'"{part.strip()}" names no column.', "--map", "Write role=COLUMN, separated by commas.")
         if role not in ROLES:
@@ -76,6 +84,28 @@ def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
         mapping = replace(mapping, options=None, choices=tuple(options.split("+")))
     check_mapping(mapping, tables)
     return mapping
+
+
+def _parts(text: str, names: Collection[str]) -> Iterator[str]:
+    """The pieces role=COLUMN of a mapping. A comma in quotation marks, or in a column's name, separates nothing."""
+    pieces = text.split(",")
+    while pieces:
+        ends = range(len(pieces), 1, -1)
+        end = next((end for end in ends if _is_name(",".join(pieces[:end]), names)), 1)
+        yield ",".join(pieces[:end])
+        del pieces[:end]
+
+
+def _is_name(part: str, names: Collection[str]) -> bool:
+    column = part.partition("=")[2].strip()
+    return column in names or re.fullmatch(_IN_QUOTES, column) is not None
+
+
+def map_option(**roles: str | None) -> str:
+    """The option of the command line that maps these columns, ready for a shell."""
+    parts = [(role, column) for role, column in roles.items() if column]
+    text = ",".join(f"{role}={column}" for role, column in parts)
+    return "--map " + (text if re.fullmatch(r"[\w=,.+-]*", text) else shlex.quote(text))
 
 
 def check_mapping(mapping: Mapping, tables: Tables[Split, Table]) -> None:

@@ -9,6 +9,7 @@ import itertools
 import re
 import string
 from collections.abc import Mapping as Tables
+from collections.abc import Sequence
 from dataclasses import replace
 
 from semievol.errors import UserError
@@ -16,6 +17,7 @@ from semievol.importing import column_names
 from semievol.importing.answer_cells import options_in
 from semievol.importing.forms.unfolding import EARLIER, QUESTION
 from semievol.importing.mapping import Mapping, listed
+from semievol.importing.only_labeled import are_dates, has_values, only_labeled
 from semievol.importing.readers.header import unnamed
 from semievol.importing.table import Table
 from semievol.records import Split
@@ -33,8 +35,8 @@ _COMPARED = 300
 """Rows, and characters of each cell, by which one column is found inside others."""
 _ID_REPEATS = 4
 """Rows with the same id on average, from which on a column is no id of records."""
-_TEXT = 2
-"""Words on average, from which on the cells of a column are texts."""
+_TEXT, _SHORT_TEXT = 2, 1.5
+"""Words on average, from which on the cells of a column are texts, and from which on they may be."""
 _NEARLY = 0.95
 """Share of a column's cells that are answers, from which on it is taken for a column of answers."""
 _KEY = re.compile(r"""\{\s*["']?([^"':]*)["']?\s*:\s*(\[?)""")
@@ -54,12 +56,14 @@ def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping
     """
     first = tables.get("labeled") or next(iter(tables.values()))
     shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
+    shared = [c for c in shared if all(has_values(table, c) for table in tables.values())] or shared
+    evidence = only_labeled(tables)
     if QUESTION not in shared and {"instruction", QUESTION} <= set(first.columns):
         shared = first.columns  # the form made the question of several columns, of which another file may have some
     try:
-        found = _suggest(first, shared, question)
+        found = _suggest(first, shared, question, evidence)
     except UserError:
-        found = _suggest(first, first.columns, question)
+        found = _suggest(first, first.columns, question, evidence)
     earlier = EARLIER if any(EARLIER in table.columns for table in tables.values()) else None
     free = ([c for c in table.columns if c not in found.columns()] for table in tables.values())
     own = (_record_id(table, columns) for table, columns in zip(tables.values(), free, strict=True))
@@ -91,7 +95,8 @@ def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
     return aligned
 
 
-def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
+def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequence[str] = ()) -> Mapping:
+    """evidence: columns that only the labeled file fills."""
     cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
     options = column_names.best([c for c in shared if _holds_lists(cells[c])], "options")
     taken = {options}
@@ -108,6 +113,8 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
     )
     if question is None:  # then the longest texts
         free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
+        free = [c for c in free if len(cells[c]) >= 0.5 * min(len(first), _LOOKED_AT)] or free
+        free = [c for c in free if not column_names.is_remark(c) and _are_texts(cells[c])] or free
         question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)
     if question is None:
         raise UserError(
@@ -123,9 +130,12 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
         fitting = [c for c in named if _name_options(cells[c], texts)]
         if options and column_names.rank(options, "options") is None and named and not fitting:
             # A list of something else, such as the headings of a passage.
-            return _suggest(first, [c for c in shared if c != options], known)
+            return _suggest(first, [c for c in shared if c != options], known, evidence)
         named = fitting or named
     answer = column_names.best(named, "answer")
+    if not (options or choices) and (answer is None or (column_names.is_detail(answer) and answer not in evidence)):
+        full = [c for c in evidence if c in left and len(cells[c]) >= 0.5 * min(len(first), _LOOKED_AT)]
+        answer = _likely_answer(full, cells) or answer
     if answer is None and options is None and not choices:
         few = [c for c in left if column_names.rank(c, "id") is None and _may_be_labels(cells[c])]
         answer = next((c for c in few if len(set(cells[c])) > 1), next(iter(few), None))
@@ -140,6 +150,13 @@ def _suggest(first: Table, shared: list[str], known: str = "") -> Mapping:
         pair[0] if pair else column_names.best(named, "context") or column_names.companion(question, shared, taken)
     )
     return Mapping(question, answer, options, record_id, choices, context)
+
+
+def _likely_answer(columns: Sequence[str], cells: Tables[str, list[str]]) -> str | None:
+    """The likely one of columns that only the labeled file fills: few values before others, who or when it was last;
+    None where all cells of each are the same."""
+    varied = [c for c in columns if len(set(cells[c])) > 1]
+    return min(varied, key=lambda c: (column_names.is_about_labeling(c), not _may_be_labels(cells[c])), default=None)
 
 
 def _record_id(table: Table, columns: list[str]) -> str | None:
@@ -158,10 +175,10 @@ def _record_id(table: Table, columns: list[str]) -> str | None:
     return None
 
 
-def _are_texts(cells: list[str]) -> bool:
-    """Whether the cells are texts of some words, most of them different."""
+def _are_texts(cells: list[str], words: float = _TEXT) -> bool:
+    """Whether the cells are texts of some words on average, most of them different."""
     some = cells[:200]
-    return bool(some) and sum(len(cell[:200].split()) for cell in some) >= _TEXT * len(some) and not _few_values(cells)
+    return bool(some) and sum(len(cell[:200].split()) for cell in some) >= words * len(some) and not _few_values(cells)
 
 
 def unused_columns(table: Table, mapping: Mapping) -> list[str]:
@@ -267,21 +284,36 @@ def _nameless_choices(columns: list[str], cells: Tables[str, list[str]]) -> tupl
     return between if fits and differ else ()
 
 
-def answer_candidates(table: Table, mapping: Mapping) -> list[str]:
+def answer_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
     """Columns that could be the answer as well as the one that was taken by its content, without a name that says so;
-    itself among them. Empty where its name says so, or where there is no other."""
-    answer = mapping.answer
+    itself among them. Those that only the labeled file fills come first. Empty where its name says so, or where there
+    is no other."""
+    table, answer = tables["labeled"], mapping.answer
     if answer not in table.columns or mapping.choices or mapping.options:
         return []
     if column_names.rank(answer, "answer") is not None and not column_names.is_detail(answer):
         return []
-    found = []
+    found = [column for column in only_labeled(tables) if column == answer or column not in mapping.columns()]
     for column in table.columns:
         cells = [cell for cell in table.column(column, _LOOKED_AT) if cell and cell.strip()]
-        free = column == answer or column not in mapping.columns()
+        free = column not in found and (column == answer or column not in mapping.columns())
         if free and column_names.rank(column, "id") is None and _may_be_labels(cells) and len(set(cells)) > 1:
             found.append(column)
     return found if any(column != answer for column in found) else []
+
+
+def question_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
+    """Other columns of texts that could be the question as well as the one that was taken by its length; [] where its
+    name says that it is the question."""
+    question, first = mapping.question, tables.get("labeled") or next(iter(tables.values()))
+    if question not in first.columns or _NAMELESS.fullmatch(question) or question == QUESTION:
+        return []
+    if column_names.rank(question, "question") is not None and not column_names.is_remark(question):
+        return []
+    free = [column for column in first.columns if column not in mapping.columns()]
+    free = [column for column in free if all(has_values(table, column) for table in tables.values())]
+    texts = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in free}
+    return [c for c, cells in texts.items() if _are_texts(cells, _SHORT_TEXT) and not are_dates(cells)]
 
 
 def _may_be_labels(cells: list[str]) -> bool:

@@ -24,6 +24,8 @@ from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 
 MEGABYTE = 2**20
 _WALKED, _WRITTEN = 4_096, 1_024
+MERGED = "Merged ranges in the sheet"
+"""How the note about them begins."""
 _NUMBERS = "physical row"
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 

@@ -10,10 +10,11 @@ from typing import get_args
 
 from semievol.errors import UserError
 from semievol.importing.answer_cells import options_in, several
-from semievol.importing.mapping import Mapping, check_mapping
+from semievol.importing.mapping import Mapping, check_mapping, map_option
 from semievol.importing.numbers import numbers
+from semievol.importing.only_labeled import only_labeled
 from semievol.importing.suggestions import LONGEST_LABEL, MOST_LABELS
-from semievol.importing.table import Table
+from semievol.importing.table import MERGED, Table
 from semievol.records import Kind, Split, Task
 from semievol.task.answers import fold
 
@@ -72,10 +73,11 @@ def infer_task(tables: Tables[Split, Table], mapping: Mapping, kind: Kind | None
 
 
 def _where_answers_are(tables: Tables[Split, Table], mapping: Mapping) -> str:
-    """What to do where no column is known to hold the answers: the columns that can, which have a value in nearly every
-    row."""
+    """What to do where no column is known to hold the answers: the columns that can, which only this file fills, or
+    which have a value in nearly every row."""
     table = tables["labeled"]
-    filled = [
+    only = [column for column in only_labeled(tables) if column not in mapping.columns()]
+    filled = only or [
         column
         for column in table.columns
         if column not in mapping.columns()
@@ -84,8 +86,10 @@ def _where_answers_are(tables: Tables[Split, Table], mapping: Mapping) -> str:
     if not filled:
         return "No other column has a value in every row: choose the file with the known answers."
     named = ", ".join(f'"{column}"' for column in filled[:6])
-    option = f'--map "question={mapping.question},answer={filled[0]}"'
-    return f"Map the column that holds them. These have a value in nearly every row: {named} ({option})."
+    option = map_option(question=mapping.question, answer=filled[0])
+    having = "Only this file has values in" if only else "These have a value in nearly every row"
+    merged = "".join(f" {note}" for note in table.notes if note.startswith(MERGED))
+    return f"Map the column that holds them. {having}: {named} ({option}).{merged}"
 
 
 def repeat(answers: Counter[str], surely: bool = True) -> bool:

@@ -243,3 +243,11 @@ def test_a_pool_without_the_instruction_of_the_labeled_records_is_a_doubt() -> N
     found = prepare(given)
     assert found.records[0].question == f"Rate it.\n\n{TEXTS[0]}"
     assert asked(found) == ["no_instruction"]
+
+
+def test_a_question_that_no_name_tells_is_a_doubt_where_other_columns_hold_texts() -> None:
+    found = of(part=TEXTS, note=[f"{text} {text}" for text in TEXTS], label=["a", "b"] * 12)
+    (one,) = [finding for finding in found.findings if finding.kind == "question_guessed"]
+    assert (found.mapping.question, one.correction) == ("part", Correction("question", "note", 'Take "note"'))
+    assert one.option == "--map question=note,answer=label"
+    assert "question_guessed" not in asked(of(text=TEXTS, note=TEXTS[::-1], label=["a", "b"] * 12))

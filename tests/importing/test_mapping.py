@@ -277,3 +277,55 @@ def test_numbers_that_repeat_or_measure_something_are_no_ids() -> None:
     rows = [[str(i % 3), str(10.5 * i), f"text of {i}", "ab"[i % 2]] for i in range(9)]
     table = table_of("a.csv", ["room number", "amount", "note", "label"], rows)
     assert suggest_mapping({"labeled": table}).id is None
+
+
+def beside(labeled: dict[str, list[str]], unlabeled: dict[str, list[str]]) -> dict[Split, Table]:
+    return tables(**labeled) | {"unlabeled": tables(**unlabeled)["labeled"]}
+
+
+@pytest.mark.parametrize(
+    ("labeled", "answer"),
+    [
+        ({"status": ["open", "done"] * 10, "reason": ["pay", "log in"] * 10}, "reason"),
+        ({"priority": ["1", "2"] * 10, "agent": ["Al", "Bo"] * 10, "reason": ["pay", "log in"] * 10}, "reason"),
+        ({"label": ["x", "y"] * 10, "reason": ["pay", "log in"] * 10}, "label"),
+        ({"task": ["Say why."] * 20, "grade of it": [f"{i}+" for i in range(20)]}, "grade of it"),
+        (
+            {"language": ["en"] * 20, "German": [f"Was ist mit Nummer {i}, die lange Zeit fehlt?" for i in range(20)]},
+            "German",
+        ),
+    ],
+)
+@pytest.mark.parametrize("empty", [False, True])
+def test_the_answer_is_the_column_that_only_the_labeled_file_fills(
+    labeled: dict[str, list[str]], answer: str, empty: bool
+) -> None:
+    """answer: the unlabeled file lacks it and "agent", or has them without values; it has all other columns."""
+    rest = {name: cells for name, cells in labeled.items() if name not in ("reason", "agent", answer)}
+    blank = dict.fromkeys(labeled, [""] * 20) if empty else {}
+    given = beside({"sent": QUESTIONS, **labeled}, {"sent": QUESTIONS, **blank, **rest})
+    found = suggest_mapping(given)
+    assert (found.question, found.answer) == ("sent", answer)
+
+
+def test_a_refusal_for_lack_of_answers_names_the_column_that_only_the_labeled_file_fills() -> None:
+    given = beside(
+        {"sent": QUESTIONS, "day": [f"2024-05-{i + 1:02}" for i in range(20)], "kind, of": ["a", "", "", "b"] * 5},
+        {"sent": QUESTIONS, "day": ["2024-06-01"] * 20},
+    )
+    given["labeled"].notes.append("Merged ranges in the sheet, where only the first cell holds the value: 5.")
+    with pytest.raises(UserError) as refused:
+        infer_task(given, Mapping("sent"))
+    option = "--map 'question=sent,answer=kind, of'"
+    assert option in refused.value.remedy
+    assert "Merged ranges" in refused.value.remedy
+    assert "day" not in refused.value.remedy
+    assert parse_mapping("question=sent,answer=kind, of", given) == Mapping("sent", "kind, of")
+    assert parse_mapping('question=sent,answer="kind, of"', given) == Mapping("sent", "kind, of")
+
+
+def test_a_question_lies_in_a_column_that_all_files_fill_and_is_no_remark() -> None:
+    rest = {"what__was__said": QUESTIONS, "remark": [f"{text} {text}" for text in QUESTIONS]}
+    long = [f"{text} {text} {text}" for text in QUESTIONS]
+    given = beside({**rest, "else": long, "kind": ["a", "b"] * 10}, {**rest, "else": [""] * 20})
+    assert suggest_mapping(given) == Mapping("what was said", "kind")

@@ -16,7 +16,7 @@ AMOUNTS = ["38,50", "1.234,50", "7,00", "2.400,00", "12", "0,99", "-4,5", "100,0
 
 
 def imported(rows: list[list[str]], map_: str | None = None, **options: object) -> Imported:
-    pool = [["text", "x"], *([f"{text} again", ""] for text in TEXTS)]
+    pool = [["text", "x", "spent"], *([f"{text} again", "", str(i)] for i, text in enumerate(TEXTS))]
     tables = {"labeled": read_table(csv_bytes(rows), "a.csv"), "unlabeled": read_table(csv_bytes(pool), "b.csv")}
     return prepare(tables, mapping=map_, **options)  # type: ignore[arg-type]
 
@@ -72,9 +72,9 @@ def test_a_row_of_totals_is_no_record_in_silence() -> None:
 
 
 def test_the_refusal_without_answers_names_the_columns_that_are_full() -> None:
-    made = [["text", "amount", "paid"], *([text, amount, ""] for text, amount in zip(TEXTS, AMOUNTS, strict=True))]
+    made = [["text", "spent", "paid"], *([text, amount, ""] for text, amount in zip(TEXTS, AMOUNTS, strict=True))]
     with pytest.raises(UserError) as caught:
         imported(made)
-    assert 'every row: "amount" (--map "question=text,answer=amount")' in caught.value.remedy
+    assert 'every row: "spent" (--map question=text,answer=spent)' in caught.value.remedy
     with pytest.raises(UserError, match="No other column has a value"):
         imported([["text", "x"], *([text, ""] for text in TEXTS)])

@@ -25,7 +25,7 @@ from semievol.importing.readers.content import Content
 from semievol.importing.readers.header import settled, unnamed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.row_numbers import NUMBERS, without_row_numbers
-from semievol.importing.table import MEGABYTE, Doubt, Limits, Table, TableWriter, check_columns
+from semievol.importing.table import MEGABYTE, MERGED, Doubt, Limits, Table, TableWriter, check_columns
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
@@ -242,7 +242,7 @@ def _note_layout(content: Content, sheet: Any) -> None:
     if hidden:
         content.notes.append(f"Rows that are hidden in the workbook, and were read as well: {hidden:,}.")
     if merged:
-        content.notes.append(f"Merged ranges in the sheet, where only the first cell holds the value: {merged:,}.")
+        content.notes.append(f"{MERGED}, where only the first cell holds the value: {merged:,}.")
 
 
 def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
