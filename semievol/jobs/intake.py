@@ -26,6 +26,7 @@ from semievol.importing.doubts import ABOUT_COLUMNS, ABOUT_TASK, shared_instruct
 from semievol.importing.label_names import named, with_names
 from semievol.importing.label_spellings import parse_relabel
 from semievol.importing.mapping import parse_mapping
+from semievol.importing.nameless_columns import agreed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
 from semievol.importing.readers.sandbox import read_contained
@@ -111,6 +112,7 @@ def prepare(
     that `strict` does not refuse. relabel: see `label_spellings.parse_relabel`. Raises
     UserError if the tables cannot be used at all.
     """
+    tables = agreed(tables)
     if mapping:
         columns = parse_mapping(mapping, tables)
     else:

@@ -12,6 +12,7 @@ from semievol.importing import import_report
 from semievol.importing.build import Imported
 from semievol.importing.checks import Correction
 from semievol.importing.mapping import Mapping
+from semievol.importing.readers.overrides import ReadAs
 from semievol.importing.readers.read import read_table
 from semievol.importing.suggestions import suggest_mapping
 from semievol.importing.table import Table
@@ -98,7 +99,35 @@ def test_files_without_names_find_each_other_whatever_the_order_of_their_columns
     assert found.mapping == Mapping("column 3", "column 1")
     assert [(record.question, record.answer) for record in found.records[:1]] == [(TEXTS[0], "x")]
     assert found.report["unlabeled"].accepted == 24
-    assert asked(found) == ["no_header", "no_header", "left_out_text"]
+    assert asked(found) == ["no_header", "no_header", "columns_matched", "left_out_text"]
+
+
+@pytest.mark.parametrize("header", [None, "no"])
+def test_a_pool_without_names_beside_a_labeled_file_without_names_keeps_its_first_record(header: str | None) -> None:
+    """The pool lacks the class, the first column; its titles are no hidden gold."""
+    pairs = [[f"Title {i} of {i % 5}", f"{text}, which was told at length."] for i, text in enumerate(TEXTS)]
+    labeled = csv_bytes([[str(i % 4 + 1), *pair] for i, pair in enumerate(pairs[:12])])
+    pool = csv_bytes([["Bank raises outlook", "Lending to small firms grew faster than in spring."], *pairs[12:]])
+    read_as = ReadAs(header=header)
+    given: dict[Split, Table] = {
+        "labeled": read_table(labeled, "a.csv", read_as),
+        "unlabeled": read_table(pool, "b.csv", read_as),
+    }
+    found = prepare(given)
+    assert (found.mapping, found.report["unlabeled"].accepted) == (Mapping("column 3", "column 1"), 13)
+    first = next(record for record in found.records if record.split == "unlabeled")
+    assert (first.row, first.question) == (1, "Lending to small firms grew faster than in spring.")
+    told = {one.kind: one for one in found.findings if one.counts.keys() == {"unlabeled"}}
+    assert told["columns_matched"].what.endswith("taken for: column 2, column 3.")
+    assert ("no_header" in told, "unlabeled_answers" in told) == (header is None, False)
+
+
+def test_names_of_a_pool_stay_names_beside_a_labeled_file_without_names() -> None:
+    labeled = csv_bytes([[str(i % 4 + 1), text] for i, text in enumerate(TEXTS)])
+    for name in ("text", "Satz"):
+        pool = csv_bytes([[name], *([f"{text} again"] for text in TEXTS)])
+        given: dict[Split, Table] = {"labeled": read_table(labeled, "a.csv"), "unlabeled": read_table(pool, "b.csv")}
+        assert prepare(given).report["unlabeled"].accepted == 24
 
 
 def test_many_classes_are_labels_where_they_repeat_and_else_a_doubt() -> None:

@@ -19,7 +19,7 @@ _LOOKED_AT, _BEGINNING = 500, 300
 _LEAST_ROWS, _SURE_ROWS = 3, 8
 _SENTENCE = 4
 """Words from which on a cell is a sentence."""
-_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?%?")
+NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?%?")
 DESCRIBED = '{"ImportId":'
 """The third row of a Qualtrics file, in which every cell describes its column."""
 NAMES_REMEDY = "If it holds the names of the columns, say so."
@@ -72,7 +72,7 @@ def _is_record(table: Table) -> bool:
     # A name that is also a label is enough among many rows; among few, beside a sentence among sentences.
     labels = [name for name in names if _repeats(name, values[name])]
     sentence = any(_is_sentence(name, values[name]) for name in names)
-    sure = len(table) >= _SURE_ROWS and not all(map(_NUMBER.fullmatch, labels))
+    sure = len(table) >= _SURE_ROWS and not all(map(NUMBER.fullmatch, labels))
     label = bool(labels)
     return sure or (label and sentence) or all(_like(name, values[name]) for name in names)
 
@@ -101,8 +101,8 @@ def _like(name: str, values: list[str]) -> bool:
         return False
     if _repeats(name, values):
         return True
-    if _NUMBER.fullmatch(name):
-        return sum(_NUMBER.fullmatch(value) is not None for value in values) >= 0.9 * len(values)
+    if NUMBER.fullmatch(name):
+        return sum(NUMBER.fullmatch(value) is not None for value in values) >= 0.9 * len(values)
     if len(name.split()) >= _SENTENCE:
         return _is_sentence(name, values)
     shapes = Counter(map(_shape, values))

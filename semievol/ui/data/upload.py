@@ -19,6 +19,7 @@ from semievol.importing.doubts import shared_instruction
 from semievol.importing.earlier_mapping import count_from
 from semievol.importing.label_spellings import label_variants, relabeled, relabeled_before
 from semievol.importing.mapping import Mapping as Columns
+from semievol.importing.nameless_columns import agreed
 from semievol.importing.suggestions import align
 from semievol.importing.table import Table
 from semievol.jobs import intake
@@ -68,7 +69,7 @@ def _start_over() -> None:
 
 
 def _after_files(here: Place, loaded: Mapping[Split, import_draft.Loaded], failed: Sequence[Split]) -> None:
-    read = {split: one.table for split, one in loaded.items()}
+    read = agreed({split: one.table for split, one in loaded.items()})
     offer = carried_over.offer(here, loaded)
     with parts.card("mapping"):
         parts.heading("What the columns mean", "Suggested from their names and content. Correct what is wrong.")
