@@ -313,6 +313,7 @@ def question_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[
     free = [column for column in first.columns if column not in mapping.columns()]
     free = [column for column in free if all(has_values(table, column) for table in tables.values())]
     texts = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in free}
+    texts = {c: cells for c, cells in texts.items() if 2 * sum(len(cell.split()) > 1 for cell in cells) >= len(cells)}
     return [c for c, cells in texts.items() if _are_texts(cells, _SHORT_TEXT) and not are_dates(cells)]
 
 

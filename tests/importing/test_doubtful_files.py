@@ -14,6 +14,7 @@ from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
 from tests.importing.files import csv_bytes, xlsx_bytes
 
+TEXTS = [f"This text has some words and number {i}" for i in range(12)]
 GOOD = "".join(f"text number {i} is here\t{'good' if i % 2 else 'bad'}\n" for i in range(12))
 
 
@@ -189,3 +190,40 @@ def test_a_table_that_pandas_wrote_as_one_object_is_read_in_every_orientation(ra
 def test_other_objects_are_no_tables(raw: object) -> None:
     with pytest.raises(UserError):
         read_table(json.dumps(raw).encode(), "a.json")
+
+
+def test_a_title_above_a_table_is_left_out_and_told() -> None:
+    rows = "".join(f"{i},{text},{'ab'[i % 2]}\n" for i, text in enumerate(TEXTS))
+    for title in ("Feedback of 2024,,\n,,\n", "Feedback of 2024\n", "Feedback\n\n"):
+        table = read_table(f"{title}no,text,label\n{rows}".encode(), "a.csv")
+        assert (table.columns, len(table)) == (["no", "text", "label"], len(TEXTS))
+        assert table.notes[-1].startswith("Lines above the table that were left out")
+        assert table.numbers[0] == title.count("\n") + 2
+
+
+def test_a_name_above_texts_with_commas_is_no_title() -> None:
+    table = read_table(("text\n" + "one, two\n" * 9).encode(), "a.txt")
+    assert (table.columns, len(table)) == (["text"], 9)
+
+
+def test_blanks_after_a_closing_quotation_mark_are_left_out() -> None:
+    raw = '"text" ,label\n' + "".join(f'"a, ""b"" , {text}" \u00a0,x \n' for text in TEXTS)
+    table = read_table(raw.encode(), "a.csv")
+    assert table.columns == ["text", "label"]
+    assert table.rows == [[f'a, "b" , {text}', "x "] for text in TEXTS]
+    assert table.notes == [f"Rows with blanks after a closing quotation mark, which were left out: {len(TEXTS) + 1}."]
+
+
+def test_columns_with_neither_a_name_nor_a_value_are_left_out() -> None:
+    table = read_table(("v1,v2,,,\n" + "".join(f"ham,{text},,,\n" for text in TEXTS)).encode(), "a.csv")
+    assert table.columns == ["v1", "v2"]
+    assert table.notes == ["Columns with neither a name nor a value were left out: 3, 4, 5."]
+
+
+def test_a_first_record_with_an_empty_cell_is_a_record() -> None:
+    raw = "".join(f"ab{i % 2},{i % 2},,{text}\n" for i, text in enumerate(TEXTS))
+    table = read_table(raw.encode(), "a.csv")
+    assert table.rows[0] == ["ab0", "0", "", TEXTS[0]]
+    with pytest.raises(UserError, match="has no name") as refused:
+        read_table(("a,,b\n" + "1,2,3\n" * 3).encode(), "a.csv")
+    assert "--no-header" in refused.value.remedy

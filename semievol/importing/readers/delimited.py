@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-import pyarrow.compute as pc
-
 from semievol.errors import UserError
+from semievol.importing.readers.blank_names import is_blank, named, without_blank
 from semievol.importing.readers.content import ESCAPED, SAVE_AS_UTF8, Content
-from semievol.importing.readers.header import settled, unnamed
+from semievol.importing.readers.header import is_record, settled, unnamed
 from semievol.importing.readers.missing import without_missing
 from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ReadAs, words_for
 from semievol.importing.readers.quotes import (
@@ -27,8 +26,9 @@ from semievol.importing.readers.quotes import (
     doubtful,
     literal_rows,
     unescaped,
+    without_blanks_after_quotes,
 )
-from semievol.importing.readers.row_numbers import NUMBERS, without_row_numbers
+from semievol.importing.readers.title_lines import lines_above
 from semievol.importing.table import MEGABYTE, Doubt, Limits, Table, TableWriter, check_columns
 
 _SNIFFED_LINES = 200
@@ -37,7 +37,6 @@ _FITS = 0.9
 _PLAIN = 0.5
 """Share of the lines of a .txt file that fit a delimiter, below which every line is one text."""
 _DECLARED = re.compile(r'("?)sep=([^"\r\n])\1[\r\n]*', re.IGNORECASE)
-_NAMELESS = "(after the last delimiter)"
 _SHOWN = 5
 _ENCLOSE = ("quotes", "standard", "Quotation marks enclose cells")
 _ORDINARY = ("quotes", "literal", "Quotation marks are ordinary characters")
@@ -84,7 +83,9 @@ def read_delimited(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND,
     if rows.quotes != "literal":
         lines = itertools.islice(content.lines(), skipped, None)
         table = without_missing(table, lines, delimiter, rows.header_row, skipped)
-    return settled(without_row_numbers(_drop_trailing_column(table)), rows.header_row, rows.header)
+    if rows.header is not None or not (any(map(is_blank, table.columns)) and is_record(table)):
+        table = without_blank(table, rows.header_row)
+    return settled(table, rows.header_row, rows.header)
 
 
 def _told(found: str, suspects: Suspects) -> Doubt:
@@ -128,11 +129,12 @@ class _Rows:
         self.content, self.writer, self.delimiter, self.skipped = content, writer, delimiter, skipped
         self.quotes, self.header, self.header_row = quotes, header, 0
         self.suspects = Suspects()
-        self.blank = self.long = self.width = 0
+        self.blank = self.long = self.width = self.repaired = 0
+        self._line = ""
 
     def read(self) -> None:
         """All rows. Raises `Unclosed` where a quotation mark swallows rows."""
-        lines: Iterator[str] = itertools.islice(self.content.lines(), self.skipped, None)
+        lines = self._lines()
         if self.quotes == "literal":
             reader = literal_rows(lines, self.delimiter)
         else:
@@ -146,6 +148,13 @@ class _Rows:
             except StopIteration:
                 break
             except csv.Error as error:
+                line = self._line if start == reader.line_num + self.skipped else ""
+                if len(repaired := without_blanks_after_quotes(line, self.delimiter)) == (width or len(repaired)) > 0:
+                    self.repaired += 1
+                    width = width or self._begin(repaired, start)
+                    if self.header_row != start:
+                        writer.add(start, repaired)
+                    continue
                 self.suspects.broken += 1
                 _csv_error(writer, start, reader.line_num + self.skipped, error)
                 continue
@@ -161,6 +170,11 @@ class _Rows:
             else:
                 self._odd(fields, start, end)
         self.suspects.rows = writer.physical
+
+    def _lines(self) -> Iterator[str]:
+        for line in itertools.islice(self.content.lines(), self.skipped, None):
+            self._line = line
+            yield line
 
     def _begin(self, fields: list[str], start: int) -> int:
         """Takes the first row, as names or as a record; returns how many fields a row has."""
@@ -193,6 +207,9 @@ class _Rows:
         name, writer = self.content.name, self.writer
         if self.blank:
             self.content.notes.append(f"Blank lines that were skipped: {self.blank:,}.")
+        if self.repaired:
+            note = f"Rows with blanks after a closing quotation mark, which were left out: {self.repaired:,}."
+            self.content.notes.append(note)
         if not self.width:
             raise UserError("The file holds nothing but white space.", name, "Choose the file that holds the data.")
         if self.long and self.long == writer.physical:
@@ -205,15 +222,23 @@ class _Rows:
 
 
 def _decide_delimiter(content: Content, file: Table, read_as: ReadAs, expected: str) -> tuple[str, int]:
-    """The delimiter, and how many lines before the header only declare it; both are noted in `file`."""
+    """The delimiter, and how many lines before the header declare it or hold a title; all is noted in `file`."""
     chosen = read_as.delimiter
     lines = list(itertools.islice(content.lines(), _SNIFFED_LINES))
     line = _DECLARED.fullmatch(lines[0]) if lines else None
     declared = line[2] if line else None
     skipped = 1 if line else 0
     found, share = sniff_delimiter(lines[skipped:], read_as.quotes == "literal")
+    if chosen is None and declared is None and share == 0:  # a title without delimiters
+        for above in range(1, min(len(lines) - skipped, 4)):
+            below, fitting = sniff_delimiter(lines[skipped + above :])
+            if fitting >= _FITS and lines_above(lines[skipped:], below) == above:
+                found, share = below, fitting
     plain = share < _PLAIN and content.name.lower().endswith(".txt")
     delimiter = chosen or declared or ("\t" if plain else found if share else expected or found)
+    if read_as.header is None and not plain and (above := lines_above(lines[skipped:], delimiter)):
+        file.notes.append(f"Lines above the table that were left out: {above:,}.")
+        skipped += above
     header: list[str] = next(iter(_lenient_rows(lines[skipped:], delimiter)), [])
     if chosen is not None and chosen != found and share >= _FITS and len(header) < 2:
         raise UserError(
@@ -259,27 +284,13 @@ def _lenient_rows(lines: list[str], delimiter: str, literal: bool = False) -> It
 
 def _header(fields: list[str], name: str, row: int, limits: Limits) -> list[str]:
     columns = [field.strip() for field in fields]
-    # A delimiter at the end of every line, and row numbers before it (pandas): such columns are dropped later.
-    if len(columns) > 1 and not columns[-1] and all(columns[1:-1]):
-        columns[-1] = _NAMELESS
-    if len(columns) > 1 and not columns[0] and all(columns[1:]):
-        columns[0] = NUMBERS
+    if any(columns):
+        columns = named(columns)
     try:
         check_columns(columns, name, limits, row)
     except UserError as error:
         raise UserError(error.what, error.where, f"{error.remedy} If the first row is a record: --no-header.") from None
     return columns
-
-
-def _drop_trailing_column(table: Table) -> Table:
-    if table.columns[-1] != _NAMELESS:
-        return table
-    last = len(table.columns) - 1
-    if pc.any(pc.not_equal(table.cells.column(last), "")).as_py():
-        where = f"{table.name}, row 1, column {last + 1}"
-        raise UserError("This column has no name.", where, "Name the column or delete it.")
-    table.notes.append("Every row ends with a delimiter; the empty last column was dropped.")
-    return replace(table, cells=table.cells.remove_column(last))
 
 
 def _csv_error(writer: TableWriter, start: int, end: int, error: csv.Error) -> None:

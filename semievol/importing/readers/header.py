@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from semievol.importing.readers.blank_names import is_blank
 from semievol.importing.table import Doubt, Table, snippet
 
 _LOOKED_AT, _BEGINNING = 500, 300
@@ -37,8 +38,8 @@ def settled(table: Table, number: int, chosen: str | None) -> Table:
     if chosen is not None:
         table.read_as = replace(table.read_as, header=chosen)
         return table
-    shown = snippet(", ".join(table.columns))
-    if _is_record(table):
+    shown = snippet(", ".join("" if is_blank(name) else name for name in table.columns))
+    if is_record(table):
         what = f"The first row is like the others, and was read as a record, not as names of columns: {shown}."
         names = ("header", "yes", "The first row holds names")
         new = without_header(table, number)
@@ -55,13 +56,14 @@ def settled(table: Table, number: int, chosen: str | None) -> Table:
 def without_header(table: Table, number: int) -> Table:
     """The table with its header as the first record, in this row of the file, and columns named by their place."""
     names = unnamed(len(table.columns))
-    first = pa.table([pa.array([name], pa.large_string()) for name in table.columns], names=names)
+    record = ["" if is_blank(name) else name for name in table.columns]
+    first = pa.table([pa.array([cell], pa.large_string()) for cell in record], names=names)
     cells = pa.concat_tables([first, table.cells.rename_columns(names)])
     numbers = np.concatenate([np.array([number], np.int64), table.numbers])
     return replace(table, cells=cells, numbers=numbers, read_as=replace(table.read_as, header="no"))
 
 
-def _is_record(table: Table) -> bool:
+def is_record(table: Table) -> bool:
     """Whether a name is one of the few values that its column repeats, or all names are like the values below them."""
     names = table.columns
     if len(table) < _LEAST_ROWS or names == [str(place) for place in range(len(names))]:

@@ -59,6 +59,17 @@ def unescaped(lines: Iterable[str]) -> Iterator[str]:
     )
 
 
+def without_blanks_after_quotes(line: str, delimiter: str) -> list[str]:
+    """The cells of a row of one line, without blanks between a closing quotation mark and the next delimiter; [] where
+    the marks do not match all the same."""
+    mark, blanks = re.escape(delimiter), r"[ \u00a0]+" if delimiter == "\t" else r"[ \t\u00a0]+"
+    enclosed = re.compile(rf'(^|{mark})("(?:[^"]|"")*")(?:{blanks})?(?={mark}|\r|\n|$)')
+    try:
+        return next(csv.reader([enclosed.sub(r"\1\2", line)], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []
+
+
 def better(
     content: Content, skipped: int, delimiter: str, width: int, suspects: Suspects, failed: bool, tsv: bool
 ) -> str | None:

@@ -21,10 +21,10 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
 from semievol.errors import UserError
+from semievol.importing.readers.blank_names import NUMBERS, without_row_numbers
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.header import settled, unnamed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
-from semievol.importing.readers.row_numbers import NUMBERS, without_row_numbers
 from semievol.importing.table import MEGABYTE, MERGED, Doubt, Limits, Table, TableWriter, check_columns
 
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx, or export it as CSV UTF-8."
