@@ -40,7 +40,7 @@ def verdict(now: Known, before: Known | None) -> Verdict:
             "nothing to judge by",
             "No calibration records are held out, and labeled records cannot be cross-fitted in a later round, since "
             "its start model has seen them all. So nothing can judge whether another round helps; the test set must "
-            "not. A random review of both rounds (“I have time for 40”) can.",
+            "not. A random review of both rounds can (“Guarantee by random review” on Selection).",
         )
     if before is None:
         records = wording.plural(len(now.calibration), "calibration record")
