@@ -205,6 +205,11 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
     yield from _missing(answers, mapping, task)
     labels = set(task.labels)
     joined = [label for label in task.labels if len(parts := _JOINED.split(label)) > 1 and labels & set(parts)]
+    if unclear := [label for label in task.labels if "," in label and label not in joined]:
+        total = sum(answers[label] for label in unclear)
+        what = f"Labels with a comma, which a prompt separates by commas, too: {', '.join(map(repr, unclear[:SHOWN]))}."
+        remedy, option = "Name them without.", '--relabel "OLD=NEW"'
+        yield Finding("comma_labels", total, what, remedy, counts={"labeled": total}, option=option)
     if joined:
         total = sum(answers[label] for label in joined)
         what = f"Labels that seem to be several labels in one cell: {', '.join(joined[:SHOWN])}."

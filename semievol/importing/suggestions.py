@@ -17,6 +17,7 @@ from semievol.importing import column_names
 from semievol.importing.answer_cells import options_in
 from semievol.importing.forms.unfolding import EARLIER, QUESTION
 from semievol.importing.mapping import Mapping, listed
+from semievol.importing.named_numbers import names_of
 from semievol.importing.only_labeled import are_dates, has_values, only_labeled
 from semievol.importing.readers.header import unnamed
 from semievol.importing.table import Table
@@ -141,6 +142,7 @@ def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequenc
         answer = next((c for c in few if len(set(cells[c])) > 1), next(iter(few), None))
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
+    answer = names_of(answer, left, first) or answer
     taken.add(answer)
     record_id = _record_id(first, [c for c in shared if c not in taken]) or _record_id(
         first, [c for c in left if c not in taken]

@@ -227,3 +227,14 @@ def test_a_first_record_with_an_empty_cell_is_a_record() -> None:
     with pytest.raises(UserError, match="has no name") as refused:
         read_table(("a,,b\n" + "1,2,3\n" * 3).encode(), "a.csv")
     assert "--no-header" in refused.value.remedy
+
+
+def test_rows_that_repeat_the_names_of_the_columns_are_left_out() -> None:
+    rows = "".join(f"{text},{'ab'[i % 2]}\n" for i, text in enumerate(TEXTS))
+    for again in ("text,label", "\ufefftext,label", '\ufeff"text",label'):
+        table = read_table(f"text,label\n{rows}{again}\n{rows}".encode(), "a.csv")
+        assert (table.columns, len(table), doubts(table)) == (["text", "label"], 2 * len(TEXTS), [])
+        assert table.numbers[len(TEXTS)] == len(TEXTS) + 3
+        assert table.notes == ["Rows that repeat the names of the columns were left out: 1."]
+    one = read_table("item\nfirst item\n\ufeffitem\nitem\n".encode(), "a.csv")
+    assert one.rows == [["first item"], ["item"]]

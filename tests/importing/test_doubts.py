@@ -280,3 +280,8 @@ def test_a_question_that_no_name_tells_is_a_doubt_where_other_columns_hold_texts
     assert (found.mapping.question, one.correction) == ("part", Correction("question", "note", 'Take "note"'))
     assert one.option == "--map question=note,answer=label"
     assert "question_guessed" not in asked(of(text=TEXTS, note=TEXTS[::-1], label=["a", "b"] * 12))
+
+
+def test_labels_with_commas_are_told() -> None:
+    found = of(text=TEXTS, label=["bills, money", "other"] * 12)
+    assert ("comma_labels", 12, False) in [(one.kind, one.count, one.asks) for one in found.findings]

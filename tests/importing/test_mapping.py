@@ -329,3 +329,11 @@ def test_a_question_lies_in_a_column_that_all_files_fill_and_is_no_remark() -> N
     long = [f"{text} {text} {text}" for text in QUESTIONS]
     given = beside({**rest, "else": long, "kind": ["a", "b"] * 10}, {**rest, "else": [""] * 20})
     assert suggest_mapping(given) == Mapping("what was said", "kind")
+
+
+def test_the_names_beside_numbers_of_labels_are_the_answer() -> None:
+    names = ["pay", "log in", "other"] * 7
+    given = tables(text=QUESTIONS, label=[*"012" * 7][:20], label_text=names[:20])
+    assert suggest_mapping(given) == Mapping("text", "label_text")
+    mixed = tables(text=QUESTIONS, label=[*"01" * 10], label_text=names[:20])
+    assert suggest_mapping(mixed).answer == "label"

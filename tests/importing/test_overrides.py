@@ -170,3 +170,21 @@ def test_a_sheet_is_chosen_by_name() -> None:
     assert read_table(raw, "a.xlsx", ReadAs(sheet="One")).read_as == ReadAs(sheet="One")
     with pytest.raises(UserError, match="Choose one of: One, Two"):
         read_table(raw, "a.xlsx", ReadAs(sheet="one"))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "taken"),
+    [
+        ("央行今日宣布下调存款准备金率，国家队在加时赛中战胜对手。", "gbk", "gb18030"),
+        ("央行今日宣布下調存款準備金率，國家隊在加時賽中戰勝對手。", "big5", "big5"),
+        ("오늘 은행은 기준 금리를 내렸고 대표팀은 연장전에서 이겼습니다", "euc_kr", "cp949"),
+        ("これはとても良い映画だと思います。", "euc_jp", "euc_jp"),
+        ("Größe: ÄRGERLICH, Straße, Übergrößen für Füße, ÖFFNUNG, hübsch", "cp1252", "cp1252"),
+        ("¿Qué ocurrió? ESPAÑA, AÑO, MAÑANA, CAMIÓN, ÁRBOL, ÉXITO, ÍNDICE", "cp1252", "cp1252"),
+        ("“Déjà vu” – l’été à Nîmes coûte 5 €… «être» où ça?", "cp1252", "cp1252"),
+    ],
+)
+def test_an_east_asian_encoding_is_told_by_its_common_characters(text: str, encoding: str, taken: str) -> None:
+    table = read_table(f"text,label\n{text.replace(',', '')},x\n".encode(encoding), "a.csv")
+    assert (table.read_as.encoding, table.guessed) == (taken, ["encoding"])
+    assert table.rows == [[text.replace(",", ""), "x"]]

@@ -362,3 +362,10 @@ def test_a_manifest_of_ground_truth_holds_the_names_of_its_classes() -> None:
     assert table.columns == ["question", "answer"]
     assert answers(table, "question") == [("a text", "billing"), ("a text", "account"), ("a text", None)]
     assert "several labels: account, billing" in table.rejected[0].reason
+
+
+def test_the_category_of_spacy_that_holds_is_the_answer() -> None:
+    cats: list[dict[str, object]] = [{"a": 1.0, "b": 0.0}, {"a": 0.2, "b": 0.7}, {"a": 0.5, "b": 0.6}, {"a": 0, "b": 0}]
+    lines = [json.dumps({"text": f"text {i}", "cats": one}) for i, one in enumerate(cats)]
+    table = read_table("\n".join(lines).encode(), "a.jsonl")
+    assert (table.columns, table.column("answer")) == (["text", "answer"], ["a", "b", None, None])

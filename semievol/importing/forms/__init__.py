@@ -1,11 +1,11 @@
 """The forms in which tools and data sets keep their records, unfolded to plain columns.
 
-A module for each form: `label_studio`, `argilla`, `prodigy`, `doccano`, `sagemaker`, `mturk` and `labelbox` (tools for
-labeling), `qualtrics` (surveys), `squad`, `stems` and `snli` (data sets), `alpaca` and `conversations`. Its `unfold`
-returns the table with columns `question`, `answer` or `earlier turns` added, or None where the table is something else.
-Other columns stay; those that held only the form's structure do not. In any table `lists` unwraps lists of one element,
-and `passages` writes nested passages as text. `unfolding` has what the forms share, `turns` what those with earlier
-turns do. Knows nothing of files, mappings or tasks.
+A module for each form: `label_studio`, `argilla`, `prodigy`, `doccano`, `categories` (spaCy), `sagemaker`, `mturk` and
+`labelbox` (tools for labeling), `qualtrics` (surveys), `squad`, `stems` and `snli` (data sets), `alpaca` and
+`conversations`. Its `unfold` returns the table with columns `question`, `answer` or `earlier turns` added, or None
+where the table is something else. Other columns stay; those that held only the form's structure do not. In any table
+`lists` unwraps lists of one element, and `passages` writes nested passages as text. `unfolding` has what the forms
+share, `turns` what those with earlier turns do. Knows nothing of files, mappings or tasks.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from semievol.importing.forms import (
     alpaca,
     argilla,
+    categories,
     conversations,
     doccano,
     label_studio,
@@ -34,6 +35,7 @@ FORMS = (
     argilla.unfold,
     prodigy.unfold,
     doccano.unfold,
+    categories.unfold,
     sagemaker.unfold,
     mturk.unfold,
     labelbox.unfold,

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from semievol.errors import UserError
+from semievol.importing.readers.east_asian import likely
 from semievol.importing.readers.overrides import ENCODINGS, ReadAs
 from semievol.importing.table import MEGABYTE, Limits, display_name
 
@@ -165,7 +166,8 @@ def decide_encoding(content: Content, chosen: str | None = None) -> None:
 
     chosen: the encoding that a person chose; UserError where the bytes do not fit it. UTF-8 and a byte order mark are
     certain, all else is a guess. In a file that is mostly valid UTF-8, or that a person says is UTF-8, the readers
-    reject the rows with invalid bytes; any other file is taken as Windows-1252 (Shift-JIS where it reads as kana).
+    reject the rows with invalid bytes; any other file is taken as Windows-1252, or as Chinese, Japanese or
+    Korean where it reads so.
     """
     head = content.head()
     marked, unmarked = head[:2] in _MARKS, _utf16_by_zeros(head)
@@ -229,7 +231,12 @@ def _count_beyond_ascii(content: Content) -> tuple[int, int]:
 
 
 def _guess(content: Content) -> None:
-    for encoding in ("cp932", "cp1252"):
+    def read(encoding: str) -> list[str] | None:
+        other = replace(content, encoding=encoding)
+        return [_sample(other)] if _decodes(other) else None
+
+    eastern = likely(read)
+    for encoding in ("cp932", *([eastern] if eastern else []), "cp1252"):
         content.encoding = encoding
         if _decodes(content) and (encoding != "cp932" or _kana_share(content) > 0.3):
             content.guessed.append("encoding")
@@ -249,8 +256,12 @@ def _decodes(content: Content) -> bool:
     return True
 
 
-def _kana_share(content: Content) -> float:
+def _sample(content: Content) -> str:
     with io.TextIOWrapper(content.open(), content.encoding, newline="") as stream:
-        sample = stream.read(MEGABYTE)
+        return stream.read(MEGABYTE)
+
+
+def _kana_share(content: Content) -> float:
+    sample = _sample(content)
     foreign = sum(char > "\x7f" for char in sample)
     return len(_KANA.findall(sample)) / foreign if foreign else 0.0

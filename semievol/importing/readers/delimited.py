@@ -14,7 +14,7 @@ from dataclasses import replace
 from semievol.errors import UserError
 from semievol.importing.readers.blank_names import is_blank, named, without_blank
 from semievol.importing.readers.content import ESCAPED, SAVE_AS_UTF8, Content
-from semievol.importing.readers.header import is_record, settled, unnamed
+from semievol.importing.readers.header import is_record, settled, unnamed, without_repeated_header
 from semievol.importing.readers.missing import without_missing
 from semievol.importing.readers.overrides import AS_FOUND, DELIMITERS, ReadAs, words_for
 from semievol.importing.readers.quotes import (
@@ -83,6 +83,7 @@ def read_delimited(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND,
     if rows.quotes != "literal":
         lines = itertools.islice(content.lines(), skipped, None)
         table = without_missing(table, lines, delimiter, rows.header_row, skipped)
+    table = without_repeated_header(table)
     if rows.header is not None or not (any(map(is_blank, table.columns)) and is_record(table)):
         table = without_blank(table, rows.header_row)
     return settled(table, rows.header_row, rows.header)

@@ -11,7 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from semievol.importing import column_names
 from semievol.importing.readers.blank_names import is_blank
 from semievol.importing.table import Doubt, Table, snippet
 
@@ -19,6 +21,7 @@ _LOOKED_AT, _BEGINNING = 500, 300
 """Cells of a column that are looked at, and characters of each."""
 _LEAST_ROWS, _SURE_ROWS = 3, 8
 _SENTENCE = 4
+_MARK = "\ufeff"
 """Words from which on a cell is a sentence."""
 NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?%?")
 DESCRIBED = '{"ImportId":'
@@ -61,6 +64,28 @@ def without_header(table: Table, number: int) -> Table:
     cells = pa.concat_tables([first, table.cells.rename_columns(names)])
     numbers = np.concatenate([np.array([number], np.int64), table.numbers])
     return replace(table, cells=cells, numbers=numbers, read_as=replace(table.read_as, header="no"))
+
+
+def without_repeated_header(table: Table) -> Table:
+    """The table without rows that hold the names of the columns once more, as in files that were joined. They are told
+    by a byte order mark, or by a name that fits a role in each; else such a row may be a record."""
+    if not len(table) or table.read_as.header == "no":
+        return table
+    known = len(table.columns) > 1 and all(_fits_a_role(name) for name in table.columns)
+    repeated = np.ones(len(table), bool)
+    for place, name in enumerate(table.columns):
+        marked = [f"{_MARK}{name}", f'{_MARK}"{name}"']
+        same = marked if place == 0 and not known else [name] if place else [name, *marked]
+        repeated &= pc.is_in(table.cells.column(place), value_set=pa.array(same, pa.large_string())).to_numpy()
+    if not repeated.any():
+        return table
+    note = f"Rows that repeat the names of the columns were left out: {repeated.sum():,}."
+    cells, numbers = table.cells.filter(pa.array(~repeated)), table.numbers[~repeated]
+    return replace(table, cells=cells, numbers=numbers, notes=[*table.notes, note])
+
+
+def _fits_a_role(name: str) -> bool:
+    return any(column_names.rank(name, role) is not None for role in ("question", "answer", "options", "id", "context"))
 
 
 def is_record(table: Table) -> bool:
