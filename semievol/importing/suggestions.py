@@ -293,9 +293,10 @@ def answer_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[st
     table, answer = tables["labeled"], mapping.answer
     if answer not in table.columns or mapping.choices or mapping.options:
         return []
-    if column_names.rank(answer, "answer") is not None and not column_names.is_detail(answer):
+    evidence = only_labeled(tables)
+    if column_names.rank(answer, "answer") is not None and (not column_names.is_detail(answer) or answer in evidence):
         return []
-    found = [column for column in only_labeled(tables) if column == answer or column not in mapping.columns()]
+    found = [column for column in evidence if column == answer or column not in mapping.columns()]
     for column in table.columns:
         cells = [cell for cell in table.column(column, _LOOKED_AT) if cell and cell.strip()]
         free = column not in found and (column == answer or column not in mapping.columns())

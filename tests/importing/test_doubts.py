@@ -185,6 +185,13 @@ def test_an_answer_that_no_name_tells_is_a_doubt_where_others_look_alike() -> No
     assert asked(of(text=TEXTS, queue=[*"ab"] * 12)) == []
 
 
+def test_a_score_that_only_the_labeled_file_has_is_the_answer_without_a_doubt() -> None:
+    given = tables(text=TEXTS, score=["low", "high"] * 12, kind=["a", "b"] * 12)
+    assert "answer_guessed" in asked(prepare(given))
+    pool = csv_bytes([["text", "kind"], *([f"{text} more", "a"] for text in TEXTS)])
+    assert "answer_guessed" not in asked(prepare({**given, "unlabeled": read_table(pool, "b.csv")}))
+
+
 def test_a_label_without_a_letter_is_a_doubt() -> None:
     assert asked(of(text=TEXTS, label=["yes", "no", "-"] * 8)) == ["sign_labels"]
     assert asked(of(text=TEXTS, label=["+", "-"] * 12)) == []
