@@ -335,5 +335,7 @@ def test_the_names_beside_numbers_of_labels_are_the_answer() -> None:
     names = ["pay", "log in", "other"] * 7
     given = tables(text=QUESTIONS, label=[*"012" * 7][:20], label_text=names[:20])
     assert suggest_mapping(given) == Mapping("text", "label_text")
+    signs: dict[Split, Table] = {"labeled": table_of("a.csv", ["#", "text", "label"], [["7", "some text", "x"]] * 3)}
+    assert suggest_mapping(signs).answer == "label"
     mixed = tables(text=QUESTIONS, label=[*"01" * 10], label_text=names[:20])
     assert suggest_mapping(mixed).answer == "label"
