@@ -244,7 +244,7 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
 
 def _reviewed(store: Store, project: projects.Project) -> list[str]:
     history = decision_history.history(store, project.id)
-    standing = history[(history["action"] != "undo") & ~history["undone"]] if len(history) else history
+    standing = history[~history["action"].isin(("undo", "skip")) & ~history["undone"]] if len(history) else history
     if standing.empty:
         return []
     counts = ", ".join(

@@ -135,8 +135,8 @@ class Gain:
 
     @property
     def difference(self) -> float:
-        """Of the two as they are shown, in tenths of a percent: a reader who subtracts finds the same."""
-        return round(self.evolved, 3) - round(self.before, 3)
+        """Of the shares, not of the rounded percentages: it is what the records turned right and wrong come to."""
+        return self.evolved - self.before
 
 
 def gain(figures: Mapping[str, Any]) -> Gain | None:

@@ -14,8 +14,8 @@ def sentence(settings: Propagation) -> str:
         reading.append("the judge of disputes")
     if not reading:
         voting = any(one.model == "neighbours" for one in settings.collaborators)
-        votes = "; the neighbours' vote takes their answers" if voting else ""
-        return f"In this project no model reads them before it answers{votes}."
+        votes = "; the neighbours' vote takes the answers of similar labeled records" if voting else ""
+        return f"In this project no model reads demonstrations before it answers{votes}."
     count = "the most similar labeled record" if settings.k == 1 else f"the {settings.k} most similar labeled records"
     read = f"{wording.series(reading)} {'reads' if len(reading) == 1 else 'read'} {count} before the question"
     others = "; the others answer without them" if len(models) > sum(one.demonstrations for one in models) else ""

@@ -19,7 +19,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Compared:
-    """The evolved model minus `row`: difference of the accuracies as they are shown (shares, in tenths of a percent)
+    """The evolved model minus `row`: difference of the accuracies (shares)
     with its paired 95 % interval, how many test records the evolved model alone has right (gained) and `row` alone
     (lost), the mid-p McNemar p-value, and the same after Holm's correction (adjusted)."""
 
@@ -69,7 +69,7 @@ def against_every_row(figures: Mapping[str, Any]) -> list[Compared]:
     for row, corrected in zip(rows, adjusted, strict=True):
         gained, lost, p_value = (found[row][key] for key in ("gained", "lost", "p_value"))
         apart = metrics.paired_difference(gained, lost, figures["n"])
-        difference = round(figures["evolved"]["accuracy"], 3) - round(figures[row]["accuracy"], 3)
+        difference = figures["evolved"]["accuracy"] - figures[row]["accuracy"]
         compared.append(Compared(row, difference, apart.low, apart.high, gained, lost, p_value, corrected))
     return compared
 

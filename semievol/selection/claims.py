@@ -104,7 +104,10 @@ def estimated(found: Evidence | None, compared: shift.ShiftResult, measures: int
     if tested:
         low, high = float(found.target or 0), 1.0
         between = f"at least {wording.percent(low)}"
-    judged_from = f"judged from {found.drawn:,} checked records{' by the rule itself' if tested else ''}"
+    judged_from = f"judged from {found.drawn:,} checked records"
+    if tested:
+        by_looking = wording.percent(1 - found.high / found.kept)
+        judged_from += f" by the rule itself (if the line were chosen by looking: at least {by_looking})"
     return Tier(
         title,
         f"Before any decision the policy keeps {found.kept:,}. Of these, {between} are right, {judged_from}.",

@@ -14,7 +14,8 @@ from semievol.method import demonstration_readers
         (
             "studio",
             [],
-            "In this project no model reads them before it answers; the neighbours' vote takes their answers.",
+            "In this project no model reads demonstrations before it answers; the neighbours' vote takes the answers "
+            "of similar labeled records.",
         ),
         (
             "paper",
@@ -22,7 +23,7 @@ from semievol.method import demonstration_readers
             "“warm-up, demonstrations”, “warm-up, shuffled demonstrations, T = 1” and “base, demonstrations” read the "
             "3 most similar labeled records before the question; the others answer without them.",
         ),
-        ("authors_code", [], "In this project no model reads them before it answers."),
+        ("authors_code", [], "In this project no model reads demonstrations before it answers."),
         (
             "studio",
             ["propagation.k=1", "propagation.justify=true", "propagation.judge.demonstrations=true"],

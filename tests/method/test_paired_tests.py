@@ -32,7 +32,7 @@ def test_holms_correction_holds_for_all_rows_that_are_shown() -> None:
 def test_a_difference_has_the_paired_interval_and_may_be_a_loss() -> None:
     (found,) = against_every_row(_figures(regression=(4, 30)))
     expected = metrics.paired_difference(4, 30, 300)
-    assert found.difference == pytest.approx(expected.difference, abs=0.0005)
+    assert found.difference == pytest.approx(expected.difference)
     assert (found.low, found.high) == (expected.low, expected.high)
     assert (found.verdict, found.chance) == ("evolved is worse", "below 0.001")
     assert found.interval == f"−{-100 * found.low:.1f} to −{-100 * found.high:.1f}"

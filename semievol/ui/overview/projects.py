@@ -76,11 +76,13 @@ def open_project(here: Place) -> None:
 
 def _earlier(here: Place, round_: rounds.Round) -> None:
     """What came out of an earlier round, while the one in view has no result."""
-    found = (outcomes.evaluation(here.store, run.id) for run in here.runs if run.round_id == round_.id)
-    figures = next(one for one in found if one)
+    found = ((run, outcomes.evaluation(here.store, run.id)) for run in here.runs if run.round_id == round_.id)
+    run, figures = next((run, one) for run, one in found if one)
     parts.html(f"<div class='sv-kicker'>{escape(round_.named)}</div>")
     headline.lead(figures, round_.parent_id is not None, small=True)
     headline.chart(figures, round_.parent_id is not None)
+    for sentence in caveats(here.store, round_, run, figures):
+        parts.note(sentence)
     awaiting_results.open_other(here, "evaluation")
 
 
