@@ -77,7 +77,7 @@ def test_fast_typing_loses_nothing_and_a_held_key_decides_once(
     for key in "araarsraaa" * 2:
         seen.append(card.get_attribute("data-record"))
         page.keyboard.press(key)
-    expect(page.get_by_text("20 decisions saved")).to_be_visible()
+    expect(page.get_by_text("18 decisions saved")).to_be_visible()  # a skip decides nothing
     acts = {"a": "accept", "r": "reject", "s": "skip"}
     assert _stored(store, project) == list(zip([acts[key] for key in "araarsraaa" * 2], seen, strict=True))
     expect(card).to_contain_text("all saved")
@@ -88,7 +88,7 @@ def test_fast_typing_loses_nothing_and_a_held_key_decides_once(
     page.evaluate("""() => { for (let n = 0; n < 5; n++) document.dispatchEvent(
         new KeyboardEvent("keydown", { key: "r", code: "KeyR", bubbles: true }));
         document.dispatchEvent(new KeyboardEvent("keyup", { key: "r", code: "KeyR", bubbles: true })); }""")
-    expect(page.get_by_text("22 decisions saved")).to_be_visible()
+    expect(page.get_by_text("20 decisions saved")).to_be_visible()
     page.wait_for_timeout(1000)
     assert [action for action, _ in _stored(store, project)[20:]] == ["accept", "reject"]
     for key in "uaruaa":  # what an undo brings back is no surprise either
