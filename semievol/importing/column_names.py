@@ -90,8 +90,8 @@ def is_about_labeling(column: str) -> bool:
 
 
 def is_number(name: str) -> bool:
-    """Whether a name may be that of a record's number: claim no, ticket number, reference."""
-    return not {"no", "nr", "num", "number", "ref", "reference", "code"}.isdisjoint(words(name))
+    """Whether a name may be that of a record's number: claim no, ticket, reference."""
+    return not {"no", "nr", "num", "number", "ref", "reference", "code", "ticket"}.isdisjoint(words(name))
 
 
 def is_choice(name: str) -> bool:

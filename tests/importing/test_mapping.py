@@ -339,3 +339,9 @@ def test_the_names_beside_numbers_of_labels_are_the_answer() -> None:
     assert suggest_mapping(signs).answer == "label"
     mixed = tables(text=QUESTIONS, label=[*"01" * 10], label_text=names[:20])
     assert suggest_mapping(mixed).answer == "label"
+
+
+def test_a_ticket_names_a_record() -> None:
+    rows = [[f"HR-{1000 + n}", f"How do I book day {n} off?", "leave" if n % 2 else "pay"] for n in range(8)]
+    tickets = table_of("a.csv", ["Ticket", "Question", "Topic"], rows)
+    assert suggest_mapping({"labeled": tickets}).id == "Ticket"
