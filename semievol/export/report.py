@@ -17,7 +17,7 @@ import pandas as pd
 from semievol import wording
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing, ledger_section
-from semievol.export.caveats import caveats
+from semievol.export.caveats import caveats, unfrozen
 from semievol.method import demonstration_readers, earned_weights
 from semievol.method.comparison import ARMS, ahead, outcome, paired
 from semievol.method.paired_tests import against_every_row
@@ -222,6 +222,8 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
     if "counts" in known:
         held = f"Selection {frozen['number']}. {Counts(**known['counts']).sentence()}"
     parts = ["<h2>Selection</h2>", f"<p>{_e(held)}</p>"]
+    if since := unfrozen(store, round_.id):
+        parts.append(f"<p>{_e(since)}</p>")
     parts += [f"<p>{_e(f'{tier.title}: {tier.sentence}')}</p>" for tier in claims.remembered(known, len(chosen))]
     if gold := selections.from_gold(store, round_.id, frozen["number"]):
         parts.append(f"<p>{_e(claims.from_gold(gold))}</p>")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from semievol.config import Policy, Rule
 from semievol.errors import UserError
+from semievol.export.caveats import unfrozen
 from semievol.store.decisions import selections
+from semievol.store.decisions.decisions import decide
 from semievol.store.results import results
 from semievol.store.runs import runs
 from tests.store.world import World, freeze
@@ -66,3 +70,19 @@ def test_freezing_raises_the_revision(full: World) -> None:
     before = results.revision(full.store, full.round.id)
     freeze(full.store, full.round.id, POLICY, {"u0": "road"}, {})
     assert results.revision(full.store, full.round.id) == before + 1
+
+
+def test_what_was_decided_after_freezing_is_counted(full: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, project_id, round_id = full.store, full.project.id, full.round.id
+    decide(store, project_id, round_id, "u0", "accept", "road")
+    assert unfrozen(store, round_id) == "", "nothing is frozen yet"
+    freeze(store, round_id, POLICY, {"u0": "road"}, {"u0": "expert"})
+    assert selections.decided_since(store, round_id) == 0
+    later = time.time() + 5
+    monkeypatch.setattr(time, "time", lambda: later)
+    decide(store, project_id, round_id, "u1", "skip", "road")
+    assert selections.decided_since(store, round_id) == 0, "a skip decides nothing"
+    decide(store, project_id, round_id, "u1", "reject", "road")
+    decide(store, project_id, round_id, "u1", "reject", "road")
+    assert selections.decided_since(store, round_id) == 1, "a record counts once"
+    assert unfrozen(store, round_id).startswith("1 record was decided after selection 1 was frozen.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -155,6 +156,18 @@ def selections(store: Store, round_id: int) -> list[dict[str, Any]]:
     """The round's selections, oldest first: number, created, policy, evidence, size, origins (how many of each)."""
     query = select(_n.number, _n.created, _n.policy, _n.evidence, _n.size, _n.origins)
     return [row._asdict() for row in store.rows(query.where(_n.round_id == round_id).order_by(_n.number))]
+
+
+def decided_since(store: Store, round_id: int) -> int:
+    """How many records were decided after the round's newest selection was frozen; 0 if there is none. Counts decisions
+    that stand and decide something, to the second."""
+    made = store.value(select(_n.created).where(_n.round_id == round_id).order_by(_n.number.desc()).limit(1))
+    if made is None:
+        return 0
+    project = select(schema.rounds.c.project_id).where(schema.rounds.c.id == round_id).scalar_subquery()
+    later = _d.at >= datetime.fromisoformat(made).timestamp() + 1
+    query = select(func.count(_d.content_hash.distinct()))
+    return int(store.value(query.where(_d.project_id == project, later, _d.action != "skip", *STANDS)))
 
 
 def from_gold(store: Store, round_id: int, number: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from semievol.export import tables
+from semievol.export.caveats import unfrozen
 from semievol.jobs import launch
 from semievol.store.decisions import selections
 from semievol.store.results import outcomes
@@ -40,6 +41,8 @@ def offer(here: Place, run: Run) -> None:
     )
     round_id = run.round_id
     frozen = selections.selections(here.store, round_id)
+    if since := unfrozen(here.store, round_id):
+        parts.note(since)
     left, right, rest = st.columns([3, 3, 4], gap="medium", vertical_alignment="top")
     with left:
         shape = st.selectbox("Tables as", list(TABLES), key="export_table")

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.config import Policy
+from semievol.export.caveats import unfrozen
 from semievol.selection import claims
 from semievol.store.decisions import selections
 from semievol.ui.selection import policy
@@ -110,5 +111,7 @@ def summary(here: Place, found: Sequence[Mapping[str, Any]]) -> None:
     known = "; ".join(claims.sentences(newest["evidence"]))
     sentence = f"Newest: selection {newest['number']}, {formats.plural(newest['size'], 'record')}"
     parts.note(f"{sentence}, {formats.moment(newest['created'])}{f'; {known}' if known else ''}.")
+    if since := unfrozen(here.store, here.round.id):
+        parts.note(since)
     label = f"Answers of selection {newest['number']} (XLSX)"
     downloads.download(here, label, "answers", f"answers-{newest['number']}.xlsx", round_id=here.round.id)
