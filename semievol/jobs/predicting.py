@@ -43,8 +43,8 @@ _NAMED = 20
 
 @dataclass(frozen=True)
 class Model:
-    """One of `MODELS` of a project, with what it is asked with. path: adapter's folder or "base". round: None where a
-    base is asked in a project that has no round yet."""
+    """One of `MODELS` of a project, and the settings and data of its prompts. path: adapter's folder or "base". round:
+    None where a base is asked in a project that has no round yet."""
 
     name: str
     path: str
@@ -73,7 +73,7 @@ class _Answers:
 
 
 def newest(store: Store, project: projects.Project, name: str) -> Model:
-    """The model of this name of the first of `rounds.in_turn` that has it."""
+    """The project's model of this name, from the round that counts, else from the next one in turn that has it."""
     stage = MODELS[name]
     for round_ in rounds.in_turn(rounds.list_rounds(store, project.id)):
         path = "base" if stage is None else outcomes.adapters(store, round_.id).get(stage)

@@ -51,9 +51,9 @@ class Change:
     """What a round did with the pool of its parent.
 
     new: records that the parent's pool did not have. common: those that both pools have; changed: those of them with
-    another answer; righted, spoiled: those changes that the hidden gold calls right after and wrong before, and the
-    other way round; None without hidden gold. joined, left: accepted here and not by the parent, and the other way
-    round; reworded: accepted by both, with another answer.
+    another answer. righted: changes from a wrong to a right answer by the hidden gold; spoiled: from a right to a wrong
+    one; None without hidden gold. joined: accepted here and not by the parent; left: by the parent and not here;
+    reworded: accepted by both, with different answers.
     """
 
     new: int
@@ -72,8 +72,8 @@ class Line:
 
     model: name of its base model. after: the place of its parent. precision: what was known of the accepted answers
     when they were frozen. accuracy, low, high: of its evolved model on the test set, with the 95 % Wilson interval.
-    gained, lost, p_value: test records that it turned right and wrong against the model that it is compared with, and
-    the mid-p McNemar test: in a later round the parent's evolved model, in a first one its warm-up.
+    gained, lost: test records that only this model, or only the one it is compared with, has right; p_value: of the
+    mid-p McNemar test. It is compared with the parent's evolved model, in a first round with its own warm-up.
     """
 
     round: int

@@ -2,8 +2,8 @@
 
 A verifier is a logistic regression on what is known of a candidate (its measures, agreement, similarity, what each
 collaborator thinks of the answer). It is fitted on the candidates of calibration records, or of cross-fitted labeled
-records: no model had seen their answers. No record is judged by a verifier that was fitted on it (docs/design.md,
-Verifier).
+records: the models that answered these had not been trained on them. No record is judged by a verifier that was fitted
+on it (docs/design.md, Verifier).
 """
 
 from __future__ import annotations

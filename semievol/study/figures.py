@@ -43,7 +43,10 @@ class Difference:
 
 
 def crossed(arm: Mapping[int, Right], other: Mapping[int, Right] | None = None) -> metrics.Crossed:
-    """Accuracy of an arm (seed -> its test records), or its lead over another on the seeds and records of both."""
+    """Accuracy of an arm, or its lead over another on the seeds that both have; both answer the same test records.
+
+    arm, other: seed -> test record -> whether the answer was right.
+    """
     seeds = [seed for seed in arm if other is None or seed in other]
     items = sorted({item for seed in seeds for item in arm[seed]})
     table = np.full((len(seeds), len(items)), np.nan)

@@ -101,7 +101,7 @@ class MemoryJournal:
         return set(self.kept[stage])
 
     def responses(self, stage: str) -> list[Response]:
-        """In the order in which a run writes them, also where some of them were taken over from another journal."""
+        """The responses in the order in which a run writes them, also where some were computed for another arm."""
         mine = self.plan.config.propagation.collaborators if self.plan else ()
         place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(mine)}
         return sorted(self.kept[stage].values(), key=lambda one: place.get(one.collaborator, (True, len(place))))

@@ -169,7 +169,7 @@ class Seed:
         return self._found[key]
 
     def _next_plan(self, before: MemoryJournal) -> Plan:
-        """The plan of the round after this one: from its model, without what its policy accepts as evidence."""
+        """The plan of the next round: it starts from this round's model, and what this one accepted is no evidence."""
         plan = before.plan
         assert plan is not None
         found = before.considered()
@@ -191,7 +191,7 @@ class Seed:
         return self._variant(f"unlabeled_{share}", plan, "respond")
 
     def _variant(self, name: str, plan: Plan, first: str) -> Result:
-        """SemiEvol with another plan, from the first stage that differs. Two arms with the same plan are one."""
+        """SemiEvol with another plan, run from the first stage that differs. A plan that two arms share is run once."""
         key = f"{len(plan.unlabeled)} {plan.config.model_dump_json()}"
         if key not in self._found:
             if plan == self.plan:
@@ -202,7 +202,7 @@ class Seed:
         return self._found[key]
 
     def _begun(self, plan: Plan, name: str, first: str = "tune") -> MemoryJournal:
-        """A journal that begins with what SemiEvol's own has computed and `plan` would compute alike."""
+        """A journal that begins with those results of SemiEvol's own journal that `plan` would compute alike."""
         main, own = self._propagated(), self._journal(plan, name)
         mine, theirs = plan.config.propagation, self.plan.config.propagation
         if (mine.warm_up, mine.warm_up_demonstrations) == (theirs.warm_up, theirs.warm_up_demonstrations):

@@ -28,7 +28,7 @@ def without_in_weight(config: Config) -> Config:
 
 
 def without_in_context(config: Config) -> Config:
-    """No demonstrations anywhere, and no collaborator that reads neighbours; those that become alike count once."""
+    """No demonstrations anywhere, no collaborator that uses neighbours; of collaborators that become alike, one."""
     alone: dict[str, Collaborator] = {}
     for one in _models(config):
         plain = one.model_copy(update={"demonstrations": False, "order": "similar_last"})
