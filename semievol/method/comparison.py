@@ -186,10 +186,13 @@ def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: in
     found = []
     shown = next((figures[arm] for arm in reversed(ARMS) if arm in figures), None)
     if shown is not None and figures["n"] < FEW:
-        apart = 100 * (shown["high"] - shown["low"]) / 2
+        records, between = (
+            wording.plural(figures["n"], "record"),
+            [wording.percent(shown[end]) for end in ("low", "high")],
+        )
         found.append(
-            f"The test set has only {wording.plural(figures['n'], 'record')}: an accuracy is uncertain by about "
-            f"{apart:.0f} points in either direction. More test records would say more."
+            f"The test set has only {records}: on many more, the same model may be right on anything between "
+            f"{' and '.join(between)}."
         )
     if later_round:
         found.append(
@@ -199,10 +202,12 @@ def caveats(figures: Mapping[str, Any], later_round: bool = False, by_expert: in
     if by_expert:
         which = "All" if from_gold == by_expert else f"{from_gold:,}"
         gold = f" {which} of them were taken from the hidden gold." if from_gold else ""
+        others = (
+            "; the round before may have had some of them" if later_round else ", which plain fine-tuning never saw"
+        )
         found.append(
-            f"The evolved model also learned from {wording.plural(by_expert, 'answer')} given or confirmed by experts, "
-            f"which {_before(later_round)} never saw.{gold} The difference is due to these answers as well as to the "
-            "method."
+            f"The evolved model also learned from {wording.plural(by_expert, 'answer')} given or confirmed by experts"
+            f"{others}.{gold} The difference is due to these answers as well as to the method."
         )
     return found
 

@@ -175,11 +175,12 @@ def test_caveats_say_how_sure_the_figures_are_and_what_else_they_are_due_to() ->
     assert comparison.caveats({"n": 900}, by_expert=0) == []
     few, later, taught = comparison.caveats({"n": 100, "evolved": arm}, True, 32, 30)
     assert few == (
-        "The test set has only 100 records: an accuracy is uncertain by about 9 points in either direction. More test "
-        "records would say more."
+        "The test set has only 100 records: on many more, the same model may be right on anything between 60.0 % and "
+        "78.0 %."
     )
     assert "the evolved model of the round before" in later
-    assert "also learned from 32 answers" in taught
+    assert "also learned from 32 answers given or confirmed by experts; the round before may have had some" in taught
+    assert "which plain fine-tuning never saw." in comparison.caveats({"n": 900}, by_expert=32)[0]
     assert "30 of them were taken from the hidden gold." in taught
     assert "hidden gold" not in comparison.caveats({"n": 900}, by_expert=32)[0]
 
