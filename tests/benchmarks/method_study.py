@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
+from pydantic import ValidationError
 
 from semievol import config as settings
 from semievol.config import Config
@@ -115,6 +116,17 @@ def identity(data: str, config: Config, skip: Sequence[str], sizes: Sizes = ()) 
     return json.dumps([data, settled, sorted(skip), sorted(sizes)], sort_keys=True)
 
 
+def alike(kept: str, asked: str) -> bool:
+    """Whether a row of this identity answers for the other one. A setting that came after the row must stand at its
+    default, which leaves the method as it was."""
+    (data, settled, *arms), (same_data, now, *same_arms) = json.loads(kept), json.loads(asked)
+    try:
+        then = Config.model_validate(settled).model_dump(mode="json", exclude={"seed"})
+    except ValidationError:  # of a setting that is no more
+        return False
+    return [data, then, *arms] == [same_data, now, *same_arms]
+
+
 def kept_rows(file: Path | None) -> list[Row]:
     """Whole rows of a file; one that was cut off while it was written is left out."""
     rows: list[Row] = []
@@ -162,7 +174,8 @@ def rows_of(
     sizes: Sizes = (),
 ) -> Iterator[Row]:
     """One row a seed, as they come; those that `kept` holds of this data set and these settings first."""
-    mine = [row for row in kept_rows(kept) if row.get("of") == identity(data, config, skip, sizes)]
+    asked = identity(data, config, skip, sizes)
+    mine = [row for row in kept_rows(kept) if alike(row["of"], asked)]
     known = [row for row in mine if row["seed"] in seeds]
     yield from known
     waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]
