@@ -7,6 +7,7 @@ Hidden gold is never among the columns.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
@@ -67,7 +68,8 @@ def selection(store: Store, project: projects.Project, round_: Round, number: in
 
 def training(store: Store, project: projects.Project, round_: Round, number: int, form: str) -> list[Row]:
     """The labeled records (without calibration) and the accepted answers of a frozen selection, as examples of a
-    fine-tuning. Where some were too long to be trained on, a column says which. form: one of `FORMS`; OpenAI refuses
+    fine-tuning. Where some were too long to be trained on, a column says which. The passport is JSON text, as a gold
+    one has fewer entries: loaders want every row of a column to be of one type. form: one of `FORMS`; OpenAI refuses
     other columns than the messages."""
     if form not in FORMS:
         raise UserError(f'There is no form "{form}" of training data.', "form", f"Choose one of: {', '.join(FORMS)}.")
@@ -83,7 +85,7 @@ def training(store: Store, project: projects.Project, round_: Round, number: int
         | _about(record, talks)  # columns from here on are read by the Studio's own import; other trainers ignore them
         | {"answer": example.answer, "origin": example.origin}
         | ({"trained_on": record.id not in too_long} if too_long else {})
-        | {"passport": passports.get(record.id, gold | {"content_hash": record.content_hash})}
+        | {"passport": json.dumps(passports.get(record.id, gold | {"content_hash": record.content_hash}))}
         for record, example in found
     ]
 
