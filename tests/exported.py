@@ -32,16 +32,16 @@ NASTY = (
 class World:
     """A project that has been through a whole round, written by hand."""
 
-    def __init__(self, home: Path, *settings: str) -> None:
+    def __init__(self, home: Path, *settings: str, task: Task = TASK) -> None:
         """settings: assignments, after that of a base model which is not on this machine."""
         self.store: Store = open_store(home)
         labeled = [Record(f"l{i}", f"labeled {i}", (), TASK.labels[i % 2], "labeled", i) for i in range(4)]
         pool = [Record(f"u{i}", text, (), None, "unlabeled", i) for i, text in enumerate(NASTY)]
         test = [Record(f"t{i}", f"test {i}", (), TASK.labels[i % 2], "test", i) for i in range(2)]
-        made = projects.create_project(self.store, "Line <b>1</b>", TASK)
+        made = projects.create_project(self.store, "Line <b>1</b>", task)
         finding = {"kind": "duplicates", "count": 1, "what": "One <i>twice</i>.", "remedy": "", "examples": []}
         gold = {record.id: "road" for record in pool}
-        versions.store_version(self.store, made.id, [*labeled, *pool, *test], gold, [], [finding], TASK)
+        versions.store_version(self.store, made.id, [*labeled, *pool, *test], gold, [], [finding], task)
         self.config = load("paper", assignments=["model=/home/somebody/models/tiny", *settings])
         self.round = rounds.open_round(self.store, made.id, self.config)
         self.run = claims.claim(self.store, runs.enqueue(self.store, self.round.id, self.config).id, os.getpid())

@@ -125,7 +125,7 @@ def _adapters(store: Store, round_id: int, models: Sequence[str]) -> list[tuple[
 
 
 def try_model(store: Store, model: str, question: str) -> str:
-    """A model's free answer, of at most 64 tokens, to a question that belongs to no project."""
+    """A model's free answer to a question that belongs to no project, as long as the settings' default allows."""
     config = settings.load("studio", assignments=[f"model={json.dumps(model)}"])
     request = _question(config, Task("text"), Record("tried", question), (), [("base", "base")])
     return str(_request(store, config, request)[0]["text"])
@@ -184,6 +184,7 @@ def _question(
         "demonstrations": [asdict(demonstration) for demonstration in demonstrations],
         "models": models,
         "rule_first": config.rule_first,
+        "longest": config.propagation.max_answer_tokens,
     }
 
 

@@ -101,7 +101,7 @@ def answer(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
     results = []
     for name, path in request["models"]:
         began = time.monotonic()
-        reply = engine.answer([Ask(record.id, name, path, turns, allowed)])[0]
+        reply = engine.answer([Ask(record.id, name, path, turns, allowed, max_tokens=request["longest"])])[0]
         results.append(
             {
                 "model": name,
