@@ -164,6 +164,9 @@ def _as_text(result: dict[str, Any]) -> str:
             lines.append(f"  {arm}: {found['accuracy']:.1%} ({found['low']:.1%} to {found['high']:.1%})")
     if result["ahead"]:
         lines.append(f"  {result['ahead']}")
+    if result["label_errors"] and (count := len(result["label_errors"]["suspects"])):
+        look = "1 label looks" if count == 1 else f"{count:,} labels look"
+        lines.append(f"  {look} wrong; the Data page and --json list them")
     lines += [f"  {note}" for note in result["notes"]]
     if result["error"]:
         lines.append(f"  {result['error']['what']} {result['error']['remedy']}")

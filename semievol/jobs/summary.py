@@ -13,7 +13,7 @@ from semievol.selection.summary import pseudo_accuracy
 from semievol.store.data import projects, versions
 from semievol.store.database import Store
 from semievol.store.decisions import selections
-from semievol.store.results import outcomes, results
+from semievol.store.results import label_errors, outcomes, results
 from semievol.store.runs import progress, rounds, runs
 
 _INTERVAL = {"accuracy", "low", "high"}
@@ -43,6 +43,7 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "p_value": evaluation.get("p_value"),
         "ahead": ahead(evaluation) or None,
         **_candidates(store, run),
+        "label_errors": _label_errors(store, run.round_id),
         "weights": (rounds.weights(store, run.round_id) or {}).get("everybody"),
         "notes": notes(store, run_id),
         "error": run.error,
@@ -87,3 +88,16 @@ def _candidates(store: Store, run: runs.Run) -> dict[str, Any]:
     task = versions.task_of(store, rounds.get_round(store, run.round_id).version_id)
     shares = pseudo_accuracy(task, frame, accepted)
     return found | {"pseudo_accuracy": shares and dict(zip(("all", "accepted"), shares, strict=True))}
+
+
+def _label_errors(store: Store, round_id: int) -> dict[str, Any] | None:
+    """How many known records were judged by models that never saw them, and those whose label looks wrong."""
+    found = label_errors.judged(store, round_id)
+    if not found.records:
+        return None
+    listed = [
+        {"record": one.record.id, "row": one.record.row, "source_id": one.record.source_id, "label": one.label}
+        | {"likelier": one.likelier, "probabilities": dict(one.spread), "question": one.record.question}
+        for one in found.suspects
+    ]
+    return {"judged": found.records, "suspects": listed}

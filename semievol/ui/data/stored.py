@@ -16,7 +16,7 @@ from semievol.store.database import open_store
 from semievol.store.decisions.history import last_entry
 from semievol.store.runs import rounds
 from semievol.task.answers import LONGEST_INSTRUCTION, answer_text
-from semievol.ui.data import report, upload
+from semievol.ui.data import label_errors, report, upload
 from semievol.ui.shell import formats, notices, parts, record, state, tables
 from semievol.ui.shell.state import Place
 
@@ -43,6 +43,7 @@ def stored(here: Place) -> None:
         report.labels(here.task, known_answers(here.store, version_id), "stored")
         if here.task.labels:
             st.text(f"Labels: {', '.join(here.task.labels)}")
+    label_errors.label_errors_of(here)
     _instruction(here)
     known = list_versions(here.store, here.project.id)
     in_use = next(version for version in known if version.id == version_id)
