@@ -102,6 +102,14 @@ class Tuning(Settings):
         description="Noise on the token embeddings while training (NEFTune, Jain et al. 2023), so that few examples "
         "are not learned by heart: uniform in ± alpha / sqrt(tokens x hidden size). 0: none.",
     )
+    kl: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Holds the model near the one that the training starts from: weight of the KL divergence between "
+        "the two next-token distributions, KL(trained || start) in nats, at every token of the answers. It costs a "
+        "second forward pass. 0: none.",
+    )
     save_every: int = Field(50, ge=1, description="Updates between two checkpoints.")
     store_dtype: Literal["fp32", "bf16"] = Field(
         "fp32", description="Number format of the stored adapter. `bf16` takes half the space and rounds the weights."

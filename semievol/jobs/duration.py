@@ -99,7 +99,14 @@ def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: R
 
 def _training(shape: footprint.Shape, tuning: settings.Tuning, examples: float, tokens: float) -> float:
     full = tuning.method == "full" or (tuning.method == "auto" and shape.parameters <= settings.FULL_UP_TO)
-    return (6.0 if full else 4.0) * shape.parameters * tuning.batch_size * tokens * tuning.steps(round(examples))
+    forward = 2.0 if tuning.kl else 0.0  # of the model that the training starts from
+    return (
+        (forward + (6.0 if full else 4.0))
+        * shape.parameters
+        * tuning.batch_size
+        * tokens
+        * tuning.steps(round(examples))
+    )
 
 
 def by_processor(config: Config) -> float:

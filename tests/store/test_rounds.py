@@ -56,7 +56,7 @@ def test_a_round_that_was_opened_before_there_were_these_choices_is_found_again(
     parts = {name: value for name, value in config.model_dump(mode="json").items() if name in rounds.IDENTITY}
     for later in ("weighting", "answer_rule", "second_pass"):
         del parts["propagation"][later]
-    for later in ("store_dtype", "neftune_noise_alpha"):
+    for later in ("store_dtype", "neftune_noise_alpha", "kl"):
         del parts["propagation"]["warm_up"][later]
     canonical = json.dumps([world.round.version_id, None, None, parts], sort_keys=True)
     identity = rounds.identity_of(world.round.version_id, None, None, config)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, log_softmax
 
 from semievol.engines.chat import Turn
 from semievol.engines.packing.attention import forward
@@ -104,18 +104,36 @@ def _labels(turns: Sequence[Turn]) -> torch.Tensor:
     return torch.tensor([token for turn in turns for token in turn.reply])
 
 
-def answer_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Summed negative log-likelihood (nats) of the labels. Logits are computed only where a label is predicted."""
+def answer_loss(model: Any, batch: Batch, kl: float = 0.0, start: torch.Tensor | None = None) -> torch.Tensor:
+    """Summed negative log-likelihood (nats) of the labels; with `start` plus `kl` times the divergence from it.
+
+    start: logits (W, V) of another model at the labels, see `answer_logits`.
+    """
+    logits = answer_logits(model, batch)
+    loss = cross_entropy(logits, batch["labels"].to(logits.device), reduction="sum")
+    return loss if start is None else loss + kl * divergence(logits, start)
+
+
+def answer_logits(model: Any, batch: Batch) -> torch.Tensor:
+    """Logits (W, V) in fp32, only of the positions where a label is predicted."""
     if "packing" in batch:
-        logits = forward(model, batch["packing"], batch["wanted"])
-    else:
-        device, predicting = next(model.parameters()).device, batch["predicting"]
-        output = model(
-            input_ids=batch["input_ids"].to(device),
-            attention_mask=batch["attention_mask"].to(device),
-            position_ids=batch["position_ids"].to(device),
-            logits_to_keep=predicting.shape[1],
-            use_cache=False,
-        )
-        logits = output.logits[predicting.to(device)]
-    return cross_entropy(logits.float(), batch["labels"].to(logits.device), reduction="sum")
+        return forward(model, batch["packing"], batch["wanted"]).float()
+    device, predicting = next(model.parameters()).device, batch["predicting"]
+    output = model(
+        input_ids=batch["input_ids"].to(device),
+        attention_mask=batch["attention_mask"].to(device),
+        position_ids=batch["position_ids"].to(device),
+        logits_to_keep=predicting.shape[1],
+        use_cache=False,
+    )
+    found: torch.Tensor = output.logits[predicting.to(device)].float()
+    return found
+
+
+def divergence(logits: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """sum_t KL(p_t || q_t) = sum_t sum_v p_tv (log p_tv - log q_tv), nats: exact over the vocabulary.
+
+    p of `logits`, q of `start`, both (W, V). Jaques et al. 2017 (KL control, arXiv 1611.02796).
+    """
+    own, theirs = log_softmax(logits, dim=-1), log_softmax(start, dim=-1)
+    return (own.exp() * (own - theirs)).sum()

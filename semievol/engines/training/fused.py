@@ -141,9 +141,16 @@ def _computed(group: Group, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         out = _Whole.apply(x, group, *(linear.weight for linear in group.linears))
     else:
         layers: list[Any] = group.layers
+        if layers[0].disable_adapters:
+            return _parts(group, nn.functional.linear(x.to(group.weight.dtype), group.weight))
         (name,) = layers[0].active_adapters
         factors = [*(layer.lora_A[name].weight for layer in layers), *(layer.lora_B[name].weight for layer in layers)]
         out = _LowRank.apply(x, group, [layer.scaling[name] for layer in layers], *factors)
+    return _parts(group, out)
+
+
+def _parts(group: Group, out: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The result of every layer, with its bias."""
     parts: tuple[torch.Tensor, ...] = out.split(group.rows, dim=-1)
     return tuple(
         part if linear.bias is None else part + linear.bias.to(part.dtype)

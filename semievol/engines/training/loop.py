@@ -67,7 +67,7 @@ def train(
     resume = checkpoints.newest(setup.folder, fingerprint)
     trainable = prepared(adapted, setup.settings, setup.seed, Path(setup.start) if setup.start else None)
     try:
-        loss = _Loss(adapted)
+        loss = _Loss(adapted, trainable, setup.settings.kl)
         watcher = _Watcher(trainable.model, loss, held_out, Batcher(budget), metric, progress, stopping)
         arguments = _arguments(adapted, setup, trainable.method, len(rows))
         lengths = [turn.length for turn in rows]
@@ -150,13 +150,14 @@ def _arguments(adapted: AdaptedModel, setup: TrainingSetup, how: Method, example
 
 
 class _Loss:
-    """The loss of a batch, which is packed if the model allows it.
+    """The loss of a batch, which is packed if the model allows it. kl: see `Tuning`.
 
     If the base is in bf16, autocast computes products in bf16; the trained weights stay fp32.
     """
 
-    def __init__(self, adapted: AdaptedModel) -> None:
+    def __init__(self, adapted: AdaptedModel, trainable: Trainable, kl: float) -> None:
         self.device, self._pad, self._packs = adapted.device, adapted.pad, adapted.packs
+        self._trainable, self._kl = trainable, kl
         self._bf16 = adapted.model.dtype == torch.bfloat16
 
     def collate(self, turns: Sequence[Turn]) -> batches.Batch:
@@ -166,6 +167,16 @@ class _Loss:
         """Summed negative log-likelihood (nats) of the batch's labeled tokens."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             return batches.answer_loss(model, batch)
+
+    def near_start(self, model: Any, batch: batches.Batch) -> torch.Tensor:
+        """As `of`, plus `kl` times the divergence from the model that the training starts from."""
+        if not self._kl:
+            return self.of(model, batch)
+        # Not one autocast for both: what it casts without gradients is cached without them.
+        with self._trainable.start() as start, torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            expected = batches.answer_logits(start, batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            return batches.answer_loss(model, batch, self._kl, expected)
 
 
 class _Trainer(Trainer):
@@ -200,7 +211,7 @@ class _Trainer(Trainer):
     ) -> Any:
         self._watcher.tokens += inputs["tokens"]
         self._watcher.noise.length = inputs["tokens"] / self.args.per_device_train_batch_size
-        return self._loss.of(model, inputs) / num_items_in_batch * self.accelerator.num_processes
+        return self._loss.near_start(model, inputs) / num_items_in_batch * self.accelerator.num_processes
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         staging = self._checkpoints / ".partial-checkpoint"

@@ -5,6 +5,8 @@ Two classes with the same methods. Knows nothing of examples, losses or steps.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,21 @@ class TrainableAdapter:
     method: Method = "lora"
 
     def __init__(self, adapted: AdaptedModel, settings: Tuning, seed: int, start: Path | None) -> None:
-        self._adapted = adapted
+        self._adapted, self._start = adapted, None if start is None else str(start)
         self._name = adapted.add(settings.lora, seed, start)
         self.model: Any = adapted.peft
+
+    @contextmanager
+    def start(self) -> Iterator[Any]:
+        """The model as it was when the training began, without gradients, dropout and noise."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with self._adapted.using(self._start) as model:
+                yield model
+        finally:
+            self.model.set_adapter(self._name)
+            self.model.train(training)
 
     def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
         """dtype: what the weights are rounded to; None leaves them unchanged."""
@@ -61,10 +75,16 @@ class TrainableCopy:
     method: Method = "full"
 
     def __init__(self, adapted: AdaptedModel, start: Path | None) -> None:
-        self._adapted = adapted
+        self._adapted, self._start = adapted, None if start is None else str(start)
         self.model: Any = adapted.fresh(torch.float32).requires_grad_(True)
         if start is not None:
             self.restore(start)
+
+    @contextmanager
+    def start(self) -> Iterator[Any]:
+        """As for LoRA; it is the base in memory, which the training does not change."""
+        with self._adapted.using(self._start) as model:
+            yield model
 
     def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
         """As for LoRA."""

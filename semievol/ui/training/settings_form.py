@@ -56,6 +56,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "tune.learning_rate",
         "tune.lora.rank",
         "tune.batch_size",
+        "tune.kl",
         "tune_from",
         "tune_on",
         "evaluate_demonstrations",
@@ -74,6 +75,7 @@ NAMES = {
     "tune_on": "Train on",
     "evaluate_demonstrations": "Evaluate with demonstrations, too",
     "lora.rank": "LoRA rank",
+    "kl": "Held near the start model (KL)",
     "method": "What is trained",
 }
 
