@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from semievol import config as settings
 from semievol.cli import study
 from semievol.cli.arguments import Outcome, Verb, identifier
 from semievol.errors import UserError
-from semievol.jobs import launch, studying
+from semievol.jobs import launch, planning, studying
 from semievol.jobs.summary import summary
 from semievol.method import ledger
 from semievol.records import STAGES
@@ -45,8 +46,21 @@ def add(verb: Verb) -> None:
 
 def _run(store: Store, chosen: argparse.Namespace) -> Outcome:
     run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
+    advice = _advice(store, chosen)
+    print("".join(f"{line}\n" for line in advice), end="", file=sys.stderr, flush=True)
     run = launch.follow(store, run.id)
-    return 0 if run.status == "done" else 1, *_told(store, run)
+    result, text = _told(store, run)
+    return 0 if run.status == "done" else 1, result | ({"advice": advice} if advice else {}), text
+
+
+def _advice(store: Store, chosen: argparse.Namespace) -> list[str]:
+    """What is said before a first round with few labeled records; nothing before any other run."""
+    if chosen.resume is not None or chosen.first != "warm_up" or chosen.round is not None or chosen.parent is not None:
+        return []
+    project = projects.find_project(store, chosen.project)
+    config = launch.project_config(project, chosen.preset, chosen.config, chosen.assignments)
+    found = planning.small_budget(store, project, config)
+    return [f"{found.heading}:", found.recommended, *found.reasons] if found else []
 
 
 def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:

@@ -16,6 +16,7 @@ from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
 from semievol.importing.splits import cut_calibration
 from semievol.installed import MODELS, STARTER
+from semievol.method import small_budget as small_budgets
 from semievol.method.protocols import Plan
 from semievol.method.suited import suited
 from semievol.records import STAGES, Record
@@ -130,6 +131,15 @@ def of_version(store: Store, version_id: int, config: Config, later_round: bool)
         return config
     labeled, pool = load_records(store, version_id, "labeled"), load_records(store, version_id, "unlabeled")
     return suited(config, task_of(store, version_id), labeled, pool, later_round)
+
+
+def small_budget(store: Store, project: projects.Project, config: Config) -> small_budgets.Advice | None:
+    """What to do with few labeled records before a first round with these settings; None where there are enough."""
+    if project.version_id is None:
+        return None
+    task, labeled = task_of(store, project.version_id), load_records(store, project.version_id, "labeled")
+    counts = project.counts
+    return small_budgets.advice(config, task, labeled, counts.get("unlabeled", 0), counts.get("test", 0))
 
 
 def check_ready(store: Store, round_: rounds.Round, first: str, selection: int | None) -> None:

@@ -6,5 +6,6 @@ engine and of a journal. `conversations` makes questions to models, reads their 
 `suited` fits settings to a task, `demonstration_readers` says who reads demonstrations, `earned_weights` weighs
 collaborators, `verifier` learns confidence, `label_errors` lists labels that look wrong, `comparison` compares models
 on the test set, `paired_tests` tests the evolved one against all others, `ledger` compares rounds, `stopping` says
-whether another is worth it. Pure mathematics: `confidence`, `weights`, `metrics`, `open_answers`, `calibration`.
+whether another is worth it, `small_budget` what to do with few labeled records. Pure mathematics: `confidence`,
+`weights`, `metrics`, `open_answers`, `calibration`.
 """

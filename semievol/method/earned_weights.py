@@ -37,12 +37,15 @@ def settled(config: Config, task: Task, labeled: Sequence[Record], later_round: 
         if holds_out(len(labeled), config.calibration, config.calibration_minimum):
             earned = True
         elif not later_round:
-            # Copies and groups stay in one fold, so each of them counts once.
-            independent = len({record.group or record.content_hash for record in labeled})
-            earned = bool(folds) or independent >= CROSS_FIT_FROM
+            earned = bool(folds) or independent(labeled) >= CROSS_FIT_FROM
             folds = folds or CROSS_FIT_FOLDS * earned
     propagation = propagation.model_copy(update={"weighting": "earned" if earned else "equal"})
     return config.model_copy(update={"propagation": propagation, "cross_fit": folds})
+
+
+def independent(labeled: Sequence[Record]) -> int:
+    """Number of records, copies and groups counted once, as each of these stays in one fold."""
+    return len({record.group or record.content_hash for record in labeled})
 
 
 def fit(plan: Plan, journal: Journal) -> None:

@@ -278,3 +278,12 @@ def test_records_are_called_and_found_by_the_id_of_their_file(visit: Visit, stor
     assert "Record C-25001 · unlabeled" in told(visit("demonstrations", project=project.id, record=record_id))
     found, total = results.candidates_page(store, made.round_of(store, project), search="C-25001")
     assert (list(found.index), total) == ([record_id], 1)
+
+
+def test_training_says_what_to_do_with_few_labeled_records(visit: Visit, store: Store) -> None:
+    project = made.with_data(store)  # its settings hold calibration records out
+    assert "Recommended: label" not in told(visit("training", project=project.id))
+    projects.update_project(store, project.id, settings={"calibration_minimum": 100})
+    said = told(visit("training", project=project.id))
+    assert "Recommended: label" in said
+    assert "Selection shows no estimate" in said

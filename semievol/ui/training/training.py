@@ -15,7 +15,7 @@ from semievol.store.runs.runs import Run
 from semievol.store.schema import ACTIVE
 from semievol.ui.shell import actions, formats, live, parts, router, state, steps, tables
 from semievol.ui.shell.state import Place
-from semievol.ui.training import comparison, curves, needs
+from semievol.ui.training import comparison, curves, few_labeled, needs
 from semievol.wording import STATUS_WORDS
 
 TAIL_BYTES = 6_000
@@ -48,6 +48,8 @@ def launch_buttons(here: Place, config: Config) -> None:
     for sentence in models.remarks(config):
         parts.note(sentence)
     needs.needs(here, config)
+    if not parent:
+        few_labeled.few_labeled(here, config)
 
 
 def running(here: Place) -> None:
