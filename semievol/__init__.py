@@ -10,6 +10,7 @@ FLOORS: dict[str, int] = {
     "semievol.config": 0,
     "semievol.records": 0,
     "semievol.palette": 0,
+    "semievol.glossary": 0,
     "semievol.progress": 0,
     "semievol.terminal": 0,
     "semievol.wording": 0,

@@ -135,7 +135,8 @@ def reliability(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
     """
     colours = palette(dark)
     figure = _figure(dark, "Probability given to the answer", "Share of answers that are right")
-    figure.update_layout(xaxis={**PERCENT, "range": [0, 101]}, yaxis={**PERCENT, "range": [0, 101]})
+    percent = {**PERCENT, "range": [0, 101]}
+    figure.update_layout(xaxis=percent, yaxis=percent, margin_r=30)  # room for the last percent sign
     bins = bins.assign(**{name: 100 * bins[name] for name in ("confidence", "accuracy", "null_low", "null_high")})
     edge = {"x": bins["confidence"], "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     figure.add_scatter(y=bins["null_low"], showlegend=False, **edge)
@@ -235,7 +236,7 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     """
     colours = palette(dark)
     scale = {"tickvals": list(range(0, 101, 20)), "range": [0, 108]}
-    figure = _figure(dark, "", "Accuracy", yaxis={**PERCENT, **scale}, bargap=0)
+    figure = _figure(dark, "", "Accuracy, %", yaxis={**PERCENT, **scale}, bargap=0)
     new = scores["group"].ne(scores["group"].shift()).cumsum().to_numpy()
     shown = scores.assign(x=np.arange(len(scores)) + GROUP_GAP * (new - 1), part=new)
     shown[["accuracy", "low", "high"]] *= 100

@@ -193,7 +193,7 @@ class Page(HTMLParser):
 
 
 def test_the_report_is_one_page_without_scripts_links_or_paths(world: World, tmp_path: Path) -> None:
-    text = world.export("report", tmp_path / "r.html").read_text(encoding="utf-8")
+    text = world.export("report", tmp_path / "r.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     page = Page()
     page.feed(text)
     assert not page.tags & {"script", "img", "b", "i", "link", "iframe"}
@@ -206,7 +206,7 @@ def test_the_report_is_one_page_without_scripts_links_or_paths(world: World, tmp
 
 
 def test_the_report_says_what_can_be_claimed(world: World, tmp_path: Path) -> None:
-    text = world.export("report", tmp_path / "r.html").read_text(encoding="utf-8")
+    text = world.export("report", tmp_path / "r.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     assert (
         '<p class="lead">50.0 % right, and plain fine-tuning is right on the very same' in text[: text.index("<h2>")]
     ), "the result leads"
@@ -240,7 +240,7 @@ def test_a_report_counts_an_unreadable_answer_as_wrong(tmp_path: Path, kind: str
     run = claims.claim(store, runs.enqueue(store, round_.id, round_.config).id, os.getpid())
     StoreJournal(store, run).save_candidates([Candidate("u0", "0", True), Candidate("u1", None, False)])
     freeze(store, round_.id, Policy(), {"u0": "0"}, {})
-    text = export(store, project, "report", tmp_path / "r.html").read_text(encoding="utf-8")
+    text = export(store, project, "report", tmp_path / "r.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     assert "50.0 % of all candidates are right, and 100.0 % of those kept" in text
     rows = lines(export(store, project, "candidates", tmp_path / "c.jsonl"))
     assert [row["answer"] for row in rows] == ["0", None]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from semievol import wording
+from semievol import glossary, wording
 from semievol.charts import MEASURES, bin_confidence
 from semievol.export import drawing, ledger_section
 from semievol.export.caveats import caveats, unfrozen
@@ -36,6 +37,7 @@ from semievol.store.runs.rounds import Round
 from semievol.task.answers import class_name
 
 _BY = {"pseudo": "policy", "expert": "expert"}
+_DECIDED = {"accept": "accepted", "edit": "corrected", "reject": "rejected", "ambiguous": "without a fitting answer"}
 _SHOWN = 8
 
 
@@ -53,7 +55,7 @@ h1 {{ font-size: 1.7rem; margin-bottom: .2rem; }} h2 {{ font-size: 1.15rem; marg
 h1, p {{ overflow-wrap: anywhere; }}
 .lead {{ font-size: 1.3rem; font-weight: 600; line-height: 1.35; margin: 1.4rem 0 0; }}
 svg {{ max-width: 100%; height: auto; font-size: 13px; }}
-table {{ border-collapse: collapse; width: 100%; font-size: .92rem; }}
+table {{ border-collapse: collapse; width: 100%; font-size: .92rem; margin-bottom: 1.2rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid; }}
 td {{ overflow-wrap: anywhere; white-space: pre-wrap; }} td:first-child {{ min-width: 7.5rem; }}
 td:not(:first-child) {{ overflow-wrap: break-word; }}
@@ -63,7 +65,7 @@ pre {{ padding: .8rem; font-size: .8rem; white-space: pre-wrap; overflow-wrap: a
 @media print {{
   :root {{ color-scheme: light; }}
   body {{ max-width: none; margin: 0; padding: 0; font-size: 10.5pt; background: none; }}
-  h2 {{ break-after: avoid; }} tr, svg, .lead {{ break-inside: avoid; }} p {{ orphans: 3; widows: 3; }}
+  h2, .caption {{ break-after: avoid; }} tr, svg, .lead {{ break-inside: avoid; }} p {{ orphans: 3; widows: 3; }}
   pre {{ font-size: 7.5pt; columns: 2; padding: 0; background: none; }}
 }}
 @page {{ margin: 18mm; }}
@@ -93,14 +95,14 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
         *(_selection(store, task, round_, frozen[-1], frame) if frozen else []),
         *ledger_section.rounds(store, project),
         *_reviewed(store, project),
-        *_repeat(round_, run),
     ]
+    parts += [*_terms("\n".join(parts)), *_repeat(round_, run)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_e(project.name)}: SemiEvol report</title><style>{_STYLE}</style></head><body>\n"
-        + "\n".join(parts)
+        + re.sub(r"(?<=\d) %", "\u00a0%", "\n".join(parts))
         + "\n</body></html>\n"
     )
 
@@ -108,7 +110,14 @@ def page(store: Store, project: projects.Project, round_: Round) -> str:
 def _lead(found: dict[str, Any], later_round: bool) -> list[str]:
     """The result in one sentence, as the pages begin with it."""
     sentence = outcome(found, later_round)
-    return [f'<p class="lead">{_e(sentence)}</p>'] if sentence else []
+    if not sentence:
+        return []
+    under = (
+        f"Right answers of the evolved model to {wording.plural(found['n'], 'test record')}, whose answers no model "
+        "was shown, and the difference in percentage points with its 95 % interval. Words that need it are explained "
+        "under Terms."
+    )
+    return [f'<p class="lead">{_e(sentence)}</p>', f'<p class="quiet">{_e(under)}</p>']
 
 
 def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
@@ -118,10 +127,11 @@ def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     names, sentences = wording.row_words(later_round), []
     for arm in (arm for arm in ARMS if arm in found):
         one = found[arm]
-        sentences.append(
+        told = (
             f"{names[arm]}: right on {wording.percent(one['accuracy'])} of the {found['n']:,} test records "
             f"(between {wording.percent(one['low'])} and {wording.percent(one['high'])} with 95 % confidence)."
         )
+        sentences.append(_e(told))
     if compared := paired(found, later_round):
         sentences.append(_e(compared))
     rows = [row for row in names if row in found]
@@ -144,7 +154,8 @@ def _results(found: dict[str, Any] | None, later_round: bool) -> list[str]:
     ]
     head = ["Model", "Right", "95 % interval", *(["Macro-F1"] if scored else [])]
     figures = [_table(head, table), *_scores(found, rows, names), *_compared(found, names)]
-    return [heading, *paragraphs, figure, *figures]
+    caption = "Right answers on the test records, with 95 % intervals:"
+    return [heading, *paragraphs, f'<p class="quiet caption">{_e(caption)}</p>', figure, *figures]
 
 
 def _scores(found: dict[str, Any], rows: Sequence[str], names: Mapping[str, str]) -> list[str]:
@@ -167,7 +178,11 @@ def _compared(found: dict[str, Any], names: Mapping[str, str]) -> list[str]:
         for one in tests
     ]
     head = ["Evolved compared with", "Verdict", "Points", "95 % interval", "p, corrected (Holm)"]
-    return [_table(head, lines)]
+    said = (
+        "Is it better, or luck? On the same test records; points are the accuracy of the evolved model minus that of "
+        "the other. From a p of 0.05 on it is too close to call:"
+    )
+    return [f'<p class="caption">{_e(said)}</p>', _table(head, lines)]
 
 
 def _caveats(store: Store, round_: Round, run: runs.Run) -> list[str]:
@@ -183,6 +198,8 @@ def _data(version: versions.Version) -> list[str]:
         f"<p>A {kind} task{labels}: {counts.get('labeled', 0):,} labeled, {counts.get('unlabeled', 0):,} unlabeled and "
         f"{counts.get('test', 0):,} test records.</p>",
     ]
+    if task.instruction:
+        parts.append(f"<p>Asked of every record: {_e(task.instruction)}</p>")
     findings = [
         (f.get("what") or f["kind"], f.get("where", ""), f.get("done") or f.get("remedy", "")) for f in version.findings
     ]
@@ -208,6 +225,7 @@ def _propagation(round_: Round, frame: pd.DataFrame, weights: dict[str, Any] | N
     bins = bin_confidence(frame[measure], frame["agreed"], 40)
     if len(bins):
         layers = {name: bins[name].astype(int).tolist() for name in ("agreed", "disputed")}
+        parts.append('<p class="quiet caption">How sure the candidates are (height: number of records):</p>')
         title = f"{MEASURES.get(measure, measure)}; left is more confident"
         parts.append(drawing.histogram(bins["left"].tolist(), bins["right"].tolist(), layers, title))
     return parts
@@ -232,6 +250,7 @@ def _selection(store: Store, task: Task, round_: Round, frozen: dict[str, Any], 
         parts.append(f"<p>{_e(sentence)}</p>")
     if task.closed and len(chosen):
         counts = chosen["answer"].value_counts().head(12)
+        parts.append('<p class="quiet caption">Kept answers, number of records:</p>')
         parts.append(
             drawing.bars(
                 [class_name(task, str(name)) for name in counts.index], [float(n) for n in counts], title="Kept answers"
@@ -250,10 +269,15 @@ def _reviewed(store: Store, project: projects.Project) -> list[str]:
     if standing.empty:
         return []
     counts = ", ".join(
-        f"{count:,} {wording.DECISION_WORDS[str(action)]}"
-        for action, count in standing["action"].value_counts().items()
+        f"{count:,} {_DECIDED[str(action)]}" for action, count in standing["action"].value_counts().items()
     )
     return ["<h2>Decisions of experts</h2>", f"<p>Decisions that count in this project: {counts}.</p>"]
+
+
+def _terms(page: str) -> list[str]:
+    """What the terms of the page mean."""
+    words = html.unescape(re.sub(r"<[^>]+>", " ", page))
+    return ["<h2>Terms</h2>", _table(["Term", "Meaning"], glossary.explained(words))]
 
 
 def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
@@ -262,10 +286,13 @@ def _repeat(round_: Round, run: runs.Run | None) -> list[str]:
     for collaborator in config["propagation"]["collaborators"]:
         collaborator["model"] = _shown_model(collaborator["model"])
     config["propagation"]["embedder"] = _shown_model(config["propagation"]["embedder"])
-    parts = ["<h2>Settings to repeat the round</h2>"]
+    parts = [
+        "<h2>Settings to repeat the round</h2>",
+        "<p>Only for those who run the Studio again.</p>",
+    ]
     if run is not None and run.environment:
         shown = {name: value for name, value in run.environment.items() if name != "control_tokens"}
-        parts.append(_table(["Package", "Version"], sorted(shown.items())))
+        parts.append(_table(["Software, machine", "Version or kind"], sorted(shown.items())))
     return [*parts, f"<pre>{_e(json.dumps(config, indent=1))}</pre>"]
 
 

@@ -25,7 +25,7 @@ Visit = Callable[..., AppTest]
 
 def _report(store: Store, project: Project, folder: Path) -> str:
     text = export(store, project, "report", folder / "report.html").read_text(encoding="utf-8")
-    return html.unescape(re.sub(r"<[^>]+>", "", text))
+    return html.unescape(re.sub(r"<[^>]+>", "", text)).replace("\u00a0", " ")
 
 
 def _plain(app: AppTest) -> str:

@@ -33,7 +33,7 @@ BY_CLASS = {
 
 def classes(here: Place, task: Task, found: pd.DataFrame) -> None:
     """Confusion matrix and figures per class of one model, side by side."""
-    parts.heading("Class by class")
+    parts.heading("Class by class", "Where a model errs: in the table, the class that it recognises worst comes first.")
     if not task.closed:
         parts.note("This task has no fixed set of answers, so there are no classes.")
         return

@@ -65,10 +65,14 @@ def offer(here: Place, run: Run) -> None:
         if outcomes.run_adapter(here.store, run.id):
             downloads.download(here, "Evolved adapter (ZIP)", "adapter", f"adapter-run-{run.id}.zip", run_id=run.id)
             archives.merged_button(here, run)
-            parts.note("With its model card, and a script that answers without the Studio.")
+            parts.note(
+                "The adapter is what fine-tuning added and needs the base model; the merged model is both in one. Each "
+                "has its model card, and a script that answers without the Studio."
+            )
     with rest:
         downloads.download(here, "Report (HTML)", "report", "report.html", kind="primary", round_id=round_id)
         parts.note("One file with figures that opens in any browser.")
         archives.export_button(here)
         parts.note("The whole project in one file, to be imported into another workspace.")
+    parts.note("The command that repeats this run:")
     st.code(launch.command_line(here.store, here.project, run), language=None, wrap_lines=True)

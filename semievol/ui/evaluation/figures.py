@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from semievol import charts
+from semievol import charts, glossary
 from semievol.method import comparison, paired_tests
 from semievol.records import Task
 from semievol.selection import claims
@@ -61,8 +62,9 @@ def summary(task: Task, evaluation: dict[str, Any], caveats: Sequence[str] = (),
     headline.lead(evaluation, later_round)
     parts.heading(
         "Accuracy on the test set",
-        f"{formats.count(evaluation.get('n'))} records; intervals with 95 % confidence. {_right(task)}Beside the "
-        "models stand simple baselines made from the same labeled records.",
+        f"{formats.count(evaluation.get('n'))} records, whose answers no model was shown. All intervals, also the one "
+        f"above, are at 95 % confidence. {_right(task)}Beside the models stand simple baselines made from the same "
+        "labeled records.",
     )
     names = formats.row_words(later_round)
     rows = {row: evaluation[row] for row in names if row in evaluation}
@@ -76,6 +78,7 @@ def summary(task: Task, evaluation: dict[str, Any], caveats: Sequence[str] = (),
     bars = pd.DataFrame([{**_place(row, later_round), **found} for row, found in rows.items()])
     alt = "Accuracy of every model on the test set, with intervals; the numbers are under Every figure"
     tables.figure(charts.accuracy_bars(bars, dark=state.dark()), key="accuracy", alt=alt, height=300)
+    _terms([*(names[row] for row in rows), *(key.replace("_", " ") for one in rows.values() for key in one), *caveats])
     with st.expander("Every figure"):
         listed = pd.DataFrame([{"row": names[row], **found} for row, found in rows.items()])
         heads = {"row": "Answered by", "accuracy": "Accuracy", "low": "Interval from", "high": "to"}
@@ -85,6 +88,17 @@ def summary(task: Task, evaluation: dict[str, Any], caveats: Sequence[str] = (),
         shares = [key for key in heads if key not in ("row", "macro_f1")]
         listed[shares] = 100 * listed[shares].astype(float)
         tables.table(listed, "figures", heads, forms=dict.fromkeys(shares, PERCENT))
+
+
+def _terms(used: Sequence[str]) -> None:
+    """What the terms of the page mean. used: what this evaluation adds to those that are always there."""
+    always = (
+        "test set, labeled records, unlabeled, 95 % interval, points, p = , Holm, candidates, collaborators, policy, "
+        "calibration records, adapter, hidden gold"
+    )
+    with st.expander("What the words mean"):
+        for term, meaning in glossary.explained(", ".join([always, *used]).replace("macro f1", "macro-f1")):
+            parts.html(f"<p class='sv-note'><b>{escape(term)}:</b> {escape(meaning)}</p>")
 
 
 def compared(evaluation: Mapping[str, Any], later_round: bool = False) -> None:

@@ -43,7 +43,11 @@ def rounds(here: Place) -> None:
     if not (lines := round_ledger.lines(here)):
         return
     with parts.card("rounds"):
-        parts.heading("Rounds", "What each round added, changed and broke.")
+        parts.heading(
+            "Rounds",
+            "What each round added, changed and broke. Pseudo-labels are the answers to unlabeled records; the evolved "
+            "model learns from the accepted ones.",
+        )
         counts = counting(here.rounds)
         for line in reversed(lines):
             name = f"Round {line.place}"
