@@ -258,6 +258,14 @@ class Config(Settings):
     tune_on: Literal["gold_and_pseudo", "pseudo"] = Field(
         "gold_and_pseudo", description="Labeled records and kept answers, or kept answers (pseudo-labels) only."
     )
+    token_cleaning: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the tokens of accepted free answers that fine-tuning leaves out of the loss: those whose "
+        "probability the warm-up raised least over the base (token cleaning, Pang et al. 2025). 0: none. Fixed answers "
+        "are never cleaned.",
+    )
     evaluate_demonstrations: bool = Field(
         True,
         description="Every model also answers the test set with demonstrations. This takes longer than the evaluation "

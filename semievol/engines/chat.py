@@ -28,10 +28,12 @@ class Turn:
 
     prompt: ids up to the point where the answer starts.
     reply: ids of the answer as the template renders it, closed by the end-of-turn token.
+    left_out: places in the reply that are not trained on.
     """
 
     prompt: tuple[int, ...]
     reply: tuple[int, ...]
+    left_out: frozenset[int] = frozenset()
 
     @property
     def length(self) -> int:

@@ -156,7 +156,7 @@ class LocalEngine:
     ) -> str:
         """See the protocol and `training.loop.train`. An adapter that is complete already is returned at once."""
         # Imported here: transformers.Trainer takes two seconds that answering does not need.
-        from semievol.engines.training import loop
+        from semievol.engines.training import cleaning, loop
 
         if setup.start:
             self.base.check(Path(setup.start))
@@ -167,8 +167,17 @@ class LocalEngine:
             return str(finished)
         chat = self.base.chat
         rows, measured = chat.turns(examples), chat.turns(held_out)
-        long = [] if len(rows) == len(examples) else [e for e in examples if not chat.fits(e.messages, (e.answer,), 0)]
-        too_long = [example.record_id for example in long]
+        fit = [len(rows) == len(examples) or chat.fits(e.messages, (e.answer,), 0) for e in examples]
+        too_long = [example.record_id for example, fits in zip(examples, fit, strict=True) if not fits]
+        if setup.cleaning is not None:
+            origins = [example.origin for example, fits in zip(examples, fit, strict=True) if fits]
+            pseudo = [place for place, origin in enumerate(origins) if origin == "pseudo"]
+            try:
+                found = cleaning.cleaned(self.base, [rows[place] for place in pseudo], setup.cleaning, self.batcher)
+            except OutOfMemory:
+                raise too_large("training", "Set token_cleaning to 0, or choose a smaller model.") from None
+            for place, turn in zip(pseudo, found, strict=True):
+                rows[place] = turn
         return loop.train(self.base, rows, measured, setup, fingerprint, metric, progress, stopping, too_long=too_long)
 
     def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
@@ -180,6 +189,9 @@ class LocalEngine:
             checkpoints.about(Path(setup.start))["files"] if setup.start else None,
             self.base.fingerprint,
         ]
+        if setup.cleaning is not None:
+            origins = [example.origin for example in examples]
+            parts.append([setup.cleaning.share, checkpoints.about(Path(setup.cleaning.reference))["files"], origins])
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _find(self, name: str) -> tuple[AdaptedModel, str | None]:

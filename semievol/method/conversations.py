@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from semievol.config import Collaborator
 from semievol.errors import UserError
-from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped, TrainingSetup
+from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped, TokenCleaning, TrainingSetup
 from semievol.records import Demonstration, Example, Origin, Record, Response
 from semievol.selection.summary import Selection
 from semievol.task.answers import allowed_answers, parse
@@ -260,12 +260,19 @@ def train(plan: Plan, engine: Engine, journal: Journal, stage: str, examples: li
     held_out = [_example(plan, r, r.answer, "gold", engine.control_tokens) for r in plan.calibration]
     return engine.train(
         examples,
-        TrainingSetup(settings, journal.folder(stage), plan.config.seed, start),
+        TrainingSetup(settings, journal.folder(stage), plan.config.seed, start, _cleaning(plan, journal, stage)),
         metric=lambda name, step, value: journal.metric(stage, name, step, value),
         progress=lambda step, total: journal.progress(stage, step, total),
         stopping=journal.stopping,
         held_out=held_out,
     )
+
+
+def _cleaning(plan: Plan, journal: Journal, stage: str) -> TokenCleaning | None:
+    """Free answers only: a fixed answer is right or wrong as a whole."""
+    share, warm_up = plan.config.token_cleaning, journal.adapter("warm_up")
+    wanted = stage == "tune" and share and not plan.task.closed and warm_up is not None
+    return TokenCleaning(share, str(warm_up)) if wanted else None
 
 
 def _report_untrained(engine: Engine, journal: Journal, stage: str, examples: Sequence[Example]) -> None:

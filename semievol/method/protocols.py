@@ -68,6 +68,15 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class TokenCleaning:
+    """Which tokens of accepted pseudo-labels are left out of the loss: the `share` of them whose log-probability the
+    adapter in the folder `reference` raised least over the base."""
+
+    share: float
+    reference: str
+
+
+@dataclass(frozen=True)
 class TrainingSetup:
     """How a fine-tuning is done, and where its checkpoints and its adapter are written.
 
@@ -78,6 +87,7 @@ class TrainingSetup:
     folder: Path
     seed: int
     start: str | None = None
+    cleaning: TokenCleaning | None = None
 
 
 class Engine(Protocol):

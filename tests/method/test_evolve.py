@@ -13,7 +13,7 @@ from semievol.errors import UserError
 from semievol.method.comparison import ROWS
 from semievol.method.conversations import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.evolve import evolve
-from semievol.method.protocols import Plan, Stopped
+from semievol.method.protocols import Plan, Stopped, TokenCleaning
 from semievol.records import Action, Decision, Demonstration, Record, Split, Task
 from tests.fakes import FakeEngine, MemoryJournal
 
@@ -394,3 +394,16 @@ def test_examples_that_the_model_cannot_read_are_counted_where_they_are_not_trai
     total = len(plan.labeled)
     said = f"1 example is too long for the model and not trained on (1 labeled), of {total}."
     assert journal.events == [("warm_up", said)]
+
+
+def test_only_accepted_free_answers_are_cleaned_and_only_while_tuning() -> None:
+    def cleaning(task: Task) -> list[TokenCleaning | None]:
+        config = load("paper", assignments=["token_cleaning=0.25", "calibration=0", "policy.rule.value=1"])
+        engine, pool = FakeEngine(), records("unlabeled", 9, False)
+        plan = Plan(task, config, records("labeled", 9, True), pool)
+        evolve(plan, engine, MemoryJournal(plan), until="tune")
+        return [setup.cleaning for _, setup in engine.trained]
+
+    warm_up, tuned = cleaning(Task("text"))
+    assert (warm_up, tuned) == (None, TokenCleaning(0.25, "memory/warm_up/adapter"))
+    assert cleaning(TASK) == [None, None]

@@ -1,7 +1,7 @@
 """Fine-tuning on examples.
 
 `loop` runs the training: steps, checkpoints, resume, stop. `batches` orders and collates tokenised examples and
-computes the loss. `noise` disturbs the token embeddings. `trainable` holds the weights that change (LoRA or all).
-`fused` computes layers that read the same input in one product. `checkpoints` writes folders that are complete or not
-there.
+computes the loss. `cleaning` chooses tokens that are not trained on. `noise` disturbs the token embeddings. `trainable`
+holds the weights that change (LoRA or all). `fused` computes layers that read the same input in one product.
+`checkpoints` writes folders that are complete or not there.
 """

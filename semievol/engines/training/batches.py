@@ -18,6 +18,8 @@ from semievol.engines.packing.batching import pad_left
 from semievol.engines.packing.layout import Packing
 
 _GROUPED_BATCHES = 8
+LEFT_OUT = -100
+"""The label of a token that is not trained on, as torch and transformers know it."""
 
 
 def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int]:
@@ -50,9 +52,9 @@ def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int
 class Batch(TypedDict):
     """Examples as input of a model: packed in one row (packing, wanted), or padded (the last three fields).
 
-    labels: (W,) ids of all replies, one after the other. tokens: number of the examples' own tokens, without padding,
-    shared ones counted every time. wanted: the columns that predict the labels. predicting: the same as a mask (B,
-    longest reply) of the last columns.
+    labels: (W,) ids of all replies, one after the other; LEFT_OUT where a token is not trained on. tokens: number of
+    the examples' own tokens, without padding, shared ones counted every time. wanted: the columns that predict the
+    labels. predicting: the same as a mask (B, longest reply) of the last columns.
     """
 
     labels: torch.Tensor
@@ -95,13 +97,20 @@ def padded(turns: Sequence[Turn], pad: int) -> Batch:
     }
 
 
+def collated(turns: Sequence[Turn], packs: bool, pad: int) -> Batch:
+    """The batch, packed if the model allows it."""
+    return packed(turns) if packs else padded(turns, pad)
+
+
 def _given(turn: Turn) -> tuple[int, ...]:
     """The turn without its last token, which predicts nothing."""
     return (*turn.prompt, *turn.reply[:-1])
 
 
 def _labels(turns: Sequence[Turn]) -> torch.Tensor:
-    return torch.tensor([token for turn in turns for token in turn.reply])
+    return torch.tensor(
+        [LEFT_OUT if place in turn.left_out else token for turn in turns for place, token in enumerate(turn.reply)]
+    )
 
 
 def answer_loss(model: Any, batch: Batch, kl: float = 0.0, start: torch.Tensor | None = None) -> torch.Tensor:
@@ -110,8 +119,10 @@ def answer_loss(model: Any, batch: Batch, kl: float = 0.0, start: torch.Tensor |
     start: logits (W, V) of another model at the labels, see `answer_logits`.
     """
     logits = answer_logits(model, batch)
-    loss = cross_entropy(logits, batch["labels"].to(logits.device), reduction="sum")
-    return loss if start is None else loss + kl * divergence(logits, start)
+    labels = batch["labels"].to(logits.device)
+    loss = cross_entropy(logits, labels, ignore_index=LEFT_OUT, reduction="sum")
+    trained = labels != LEFT_OUT
+    return loss if start is None else loss + kl * divergence(logits[trained], start[trained])
 
 
 def answer_logits(model: Any, batch: Batch) -> torch.Tensor:

@@ -161,7 +161,7 @@ class _Loss:
         self._bf16 = adapted.model.dtype == torch.bfloat16
 
     def collate(self, turns: Sequence[Turn]) -> batches.Batch:
-        return batches.packed(turns) if self._packs else batches.padded(turns, self._pad)
+        return batches.collated(turns, self._packs, self._pad)
 
     def of(self, model: Any, batch: batches.Batch) -> torch.Tensor:
         """Summed negative log-likelihood (nats) of the batch's labeled tokens."""

@@ -59,6 +59,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "tune.kl",
         "tune_from",
         "tune_on",
+        "token_cleaning",
         "evaluate_demonstrations",
     ),
     "Machine": ("seed", "precision", "threads"),
@@ -73,6 +74,7 @@ NAMES = {
     "calibration": "Calibration share",
     "tune_from": "Start from",
     "tune_on": "Train on",
+    "token_cleaning": "Tokens of free answers left out",
     "evaluate_demonstrations": "Evaluate with demonstrations, too",
     "lora.rank": "LoRA rank",
     "kl": "Held near the start model (KL)",
@@ -99,7 +101,10 @@ def form(here: Place) -> Config:
     )
     for group, paths in GROUPS.items():
         with st.expander(group, expanded=group == "Propagation"):
+            closed = here.project.task is not None and here.project.task.closed
             for path in paths:
+                if path == "token_cleaning" and closed:  # it does nothing there
+                    continue
                 _field(here, current, path)
                 if path == "calibration":
                     drawn = versions.calibration(here.store, here.project.id)
