@@ -3,9 +3,11 @@
 import streamlit as st
 
 from semievol.store.results import results
-from semievol.ui.responses import responses
+from semievol.ui.responses import responses, scorecards
 from semievol.ui.shell import awaiting_results, gates, parts, router, tables
 from semievol.ui.shell.formats import MEASURE_WORDS, plural
+
+VIEWS = ["Records", "Scorecards"]
 
 with parts.page() as here:
     gates.needs_project(here)
@@ -16,6 +18,12 @@ with parts.page() as here:
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
     awaiting_results.in_other_round(here, "responses")
+    view = st.segmented_control(
+        "View", VIEWS, required=True, key="view", label_visibility="collapsed", bind="query-params"
+    )
+    if view == "Scorecards":
+        scorecards.view(here)
+        st.stop()
     with parts.card("table"):
         responses.later_round(here)
         responses.collaborator_weights(here)

@@ -185,6 +185,33 @@ def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
     return _named_axis(figure, "yaxis", counts.index).update_layout(yaxis={"autorange": "reversed", "showgrid": False})
 
 
+def agreement(pairs: pd.DataFrame, names: Sequence[str], dark: bool = False) -> go.Figure:
+    """Heat map of how often two of `names` answer alike. pairs: first, second, share in 0-1, kappa."""
+    table = pd.DataFrame(np.nan, index=list(names), columns=list(names))
+    kappa = table.copy()
+    for first, second, share, value in pairs[["first", "second", "share", "kappa"]].itertuples(index=False):
+        table.loc[first, second] = table.loc[second, first] = 100 * share
+        kappa.loc[first, second] = kappa.loc[second, first] = value
+    figure = _figure(dark, "", "")
+    figure.add_heatmap(
+        z=table.to_numpy(),
+        text=table.map(lambda share: "" if np.isnan(share) else f"{share:.0f} %").to_numpy(),
+        texttemplate="%{text}",
+        customdata=kappa.to_numpy(),
+        hovertemplate="alike on %{z:.1f} % of the records<br>Cohen's kappa %{customdata:.2f}<extra></extra>",
+        hoverongaps=False,
+        colorscale=_scale(palette(dark).ramp),
+        zmin=0,
+        zmax=100,
+        xgap=1,
+        ygap=1,
+        showscale=False,
+    )
+    _named_axis(figure, "xaxis", names)
+    _named_axis(figure, "yaxis", names).update_layout(yaxis={"autorange": "reversed", "showgrid": False})
+    return figure.update_layout(margin_t=10)
+
+
 def bin_similarity(values: ArrayLike) -> pd.DataFrame:
     """Counts over 40 equal bins of cosine similarity: left, right, records. NaN falls out."""
     x = np.asarray(values, dtype=float)

@@ -15,7 +15,7 @@ from semievol.errors import UserError
 from semievol.records import Candidate, Record, Response, Task
 from semievol.store.data import projects, records, versions
 from semievol.store.database import Store
-from semievol.store.results import outcomes, results
+from semievol.store.results import collaborators, outcomes, results
 from semievol.store.runs import claims, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.store.world import World, candidate, response
@@ -57,11 +57,11 @@ def test_the_calibration_frame_knows_the_truth(full: World) -> None:
 
 def test_who_is_off_the_question_is_counted_by_collaborator(full: World) -> None:
     """Only respond's answers with a mass count: not those of the judge, nor of open tasks."""
-    before = results.unanswering(full.store, full.round.id)
+    before = collaborators.unanswering(full.store, full.round.id)
     odd = [replace(response(f"u{i}", "odd"), mass=mass) for i, mass in enumerate((0.1, 0.49, 0.5, None))]
     full.journal.save_responses("respond", odd)
     full.journal.save_responses("justify", [replace(response("u5", "odd"), mass=0.01)])
-    assert results.unanswering(full.store, full.round.id) == before | {"odd": (2, 3)}
+    assert collaborators.unanswering(full.store, full.round.id) == before | {"odd": (2, 3)}
     assert before
     assert all(few == 0 for few, _ in before.values())
 

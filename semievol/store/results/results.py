@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, and_, case, exists, func, select
+from sqlalchemy import Connection, and_, exists, func, select
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
-from semievol.records import ANSWERING, Candidate, Decision, Demonstration, Record, Response
+from semievol.records import Candidate, Decision, Demonstration, Record, Response
 from semievol.selection import candidates
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
@@ -153,16 +153,6 @@ def candidates_page(
     frame = candidates.candidate_table([rows[key] for key in page], (), ungiven).drop(columns="spent")
     frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
     return frame, total
-
-
-def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
-    """Collaborator -> (responses with a mass below ANSWERING, all responses that have a mass)."""
-    s = schema.responses.c
-    low = func.sum(case((s.mass < ANSWERING, 1), else_=0))
-    query = select(s.collaborator, low, func.count()).where(
-        s.round_id == round_id, s.stage == "respond", s.mass.is_not(None)
-    )
-    return {name: (int(few), int(all_)) for name, few, all_ in store.rows(query.group_by(s.collaborator))}
 
 
 def record_view(store: Store, round_id: int, record_id: str) -> RecordView:

@@ -11,6 +11,8 @@ from semievol.records import Task
 from semievol.ui.evaluation.classes import chosen_model
 from semievol.ui.shell import formats, parts, state, tables
 
+_CURVE = ("confidence", "accuracy", "count", "null_low", "null_high")
+
 
 def stated_probabilities(task: Task, found: pd.DataFrame, later_round: bool = False) -> None:
     """One sentence, the reliability curve with the band of a perfect model, and the figures. found: test answers."""
@@ -31,11 +33,13 @@ def stated_probabilities(task: Task, found: pd.DataFrame, later_round: bool = Fa
         parts.html(f"<p class='sv-lead sv-small'>{measured.sentence}</p>")
         parts.note(figures(measured))
     with right:
-        curve = measured.curve
-        bins = pd.DataFrame({name: getattr(curve, name) for name in ("confidence", "accuracy", "count")})
-        bins = bins.assign(null_low=curve.null_low, null_high=curve.null_high)
         alt = "Reliability curve: probability stated against share of right answers"
-        tables.figure(charts.reliability(bins, dark=state.dark()), key="calibration", alt=alt, height=300)
+        tables.figure(charts.reliability(bins(measured), dark=state.dark()), key="calibration", alt=alt, height=300)
+
+
+def bins(measured: calibration.Calibration) -> pd.DataFrame:
+    """The reliability curve as `charts.reliability` reads it."""
+    return pd.DataFrame({name: getattr(measured.curve, name) for name in _CURVE})
 
 
 def figures(measured: calibration.Calibration) -> str:

@@ -1,1 +1,1 @@
-"""The Responses page: candidates with every collaborator's answer."""
+"""The Responses page: candidates with every collaborator's answer, and how good each collaborator is."""

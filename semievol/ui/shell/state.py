@@ -23,7 +23,7 @@ from semievol.store.data import records
 from semievol.store.data.projects import Project, list_projects, update_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions.reviews import list_reviews
-from semievol.store.results import outcomes, results
+from semievol.store.results import collaborators, outcomes, results
 from semievol.store.runs.rounds import Round, counting, get_round, list_rounds
 from semievol.store.runs.runs import Run, list_runs, queue, unfinished
 from semievol.store.schema import ACTIVE
@@ -200,13 +200,13 @@ def training_pace(store: Store, round_id: int) -> float | None:
 
 
 def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
-    """As `results.unanswering`; counted again only after something was written."""
+    """As `collaborators.unanswering`; counted again only after something was written."""
     return _unanswering(store, round_id, results.revision(store, round_id))
 
 
 @st.cache_data(max_entries=3, show_spinner=False, hash_funcs=HASH)
 def _unanswering(store: Store, round_id: int, revision: int) -> dict[str, tuple[int, int]]:
-    return results.unanswering(store, round_id)
+    return collaborators.unanswering(store, round_id)
 
 
 def expected_seconds(store: Store, run: Run) -> Mapping[str, float] | None:

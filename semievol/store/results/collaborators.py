@@ -1,0 +1,49 @@
+"""What the collaborators of a round said, over all of its records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import and_, case, func, select
+
+from semievol.records import ANSWERING, Response
+from semievol.store import schema
+from semievol.store.database import Store
+from semievol.store.results.rows import as_response, response_columns
+
+_s, _c, _r = schema.responses.c, schema.candidates.c, schema.records.c
+
+
+def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
+    """Collaborator -> (responses with a mass below ANSWERING, all responses that have a mass)."""
+    low = func.sum(case((_s.mass < ANSWERING, 1), else_=0))
+    query = select(_s.collaborator, low, func.count()).where(
+        _s.round_id == round_id, _s.stage == "respond", _s.mass.is_not(None)
+    )
+    return {name: (int(few), int(all_)) for name, few, all_ in store.rows(query.group_by(_s.collaborator))}
+
+
+def known_responses(store: Store, round_id: int) -> tuple[list[Response], list[Response]]:
+    """The collaborators' and the judge's responses to the records with known answers that no model had seen:
+    calibration records, or labeled ones answered by the models of their fold."""
+    query = _with_candidate(_s.stage, _r.record_id, _s.collaborator, *response_columns(schema.responses))
+    query = query.join(schema.records, _r.key == _s.record_key).where(_s.round_id == round_id, _c.pool.is_(False))
+    found: dict[str, list[Response]] = {"respond": [], "justify": []}
+    for stage, *values in store.rows(query.where(_s.stage.in_(tuple(found))).order_by(_s.id)):
+        found[stage].append(as_response(*values))
+    return found["respond"], found["justify"]
+
+
+def votes(store: Store, round_id: int) -> list[dict[str, str | None]]:
+    """For each record of the round's pool: collaborator -> answer."""
+    query = _with_candidate(_s.record_key, _s.collaborator, _s.answer)
+    query = query.where(_s.round_id == round_id, _s.stage == "respond", _c.pool.is_(True))
+    found: dict[int, dict[str, str | None]] = {}
+    for key, collaborator, answer in store.rows(query):
+        found.setdefault(key, {})[collaborator] = answer
+    return list(found.values())
+
+
+def _with_candidate(*columns: Any) -> Any:
+    same_record = and_(_c.round_id == _s.round_id, _c.record_key == _s.record_key)
+    return select(*columns).select_from(schema.responses.join(schema.candidates, same_record))

@@ -1,0 +1,51 @@
+"""The view of the Responses page that says how good each collaborator is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import delete
+from streamlit.testing.v1 import AppTest
+
+from semievol.method.scorecards import JudgeAudit
+from semievol.store import schema
+from semievol.store.database import Store
+from semievol.ui.responses import scorecards
+from tests.ui import made
+from tests.ui.conftest import told
+
+Visit = Callable[..., AppTest]
+
+
+def test_every_collaborator_has_a_line_and_pairs_are_compared(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = visit("responses", project=project.id, view="Scorecards")
+    names = ["warm-up, demonstrations", "warm-up alone"]
+    assert app.dataframe[0].value["name"].tolist() == names
+    assert app.dataframe[1].value["of"].sum() == 8
+    shown = told(app)
+    assert "On 8 calibration records that no model had seen" in shown
+    assert "Share of 60 unlabeled records." in shown
+    assert "Did the judge help?" in shown
+
+
+def test_without_known_answers_the_page_says_how_to_get_some(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    with store.write() as connection:
+        connection.execute(delete(schema.candidates).where(schema.candidates.c.pool.is_(False)))
+    shown = told(visit("responses", project=project.id, view="Scorecards"))
+    assert "no record with a known answer was kept from the models" in shown
+    assert "How alike do they answer?" in shown
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (JudgeAudit(0, 0, 0, 0, 0, 0), "It was asked about no record with a known answer.".lower()),
+        (JudgeAudit(9, 0, 0, 0, 5, 5), "It never overturned the majority."),
+        (JudgeAudit(9, 4, 2, 1, 6, 5), "4 times: 2 from wrong to right, 1 from right to wrong, 1 from one wrong"),
+    ],
+)
+def test_the_judge_is_told_in_sentences(found: JudgeAudit, words: str) -> None:
+    assert words in scorecards.verdict(found) or words in scorecards.verdict(found).lower()
