@@ -5,9 +5,11 @@ What is expected comes from the examples themselves; every file is read by a loa
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from semievol.records import Example, Message, Record, Task
 from semievol.store.data import projects, versions
 from semievol.store.database import open_store
 from semievol.store.runs import rounds
-from tests.exported import World
+from tests.exported import World, lines
 from tests.store.world import freeze
 
 Turns = list[tuple[str, str]]
@@ -167,3 +169,15 @@ def test_openpyxl_reads_a_workbook_without_control_characters(tmp_path: Path) ->
     assert [chat({"messages": json.loads(row["messages"])}) for row in rows] == short.told
     kept = [re.sub("[\x01\x1b]", "\ufffd", apostrophe(example.answer)) for example in short.examples]
     assert [unescape(row["answer"]) for row in rows] == kept
+
+
+def test_datasets_reads_every_other_table_row_by_row(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
+    for what, ending in itertools.product(("answers", "all_answers", "candidates", "selection"), ("jsonl", "parquet")):
+        told = lines(world.export(what, tmp_path / f"{what}-beside-{ending}.jsonl"))
+        for row, known in zip(loaded(world.export(what, tmp_path / f"{what}.{ending}")), told, strict=True):
+            for name, value in known.items():
+                if isinstance(row[name], datetime):  # it reads ISO 8601 as a time
+                    assert row[name].replace(tzinfo=UTC) == datetime.fromisoformat(value)
+                elif not isinstance(value, list | dict):
+                    assert row[name] == value, (what, ending, name)
