@@ -27,13 +27,21 @@ ABLATIONS = {
     "without_justify": "Evolved, without self-justify",
     "without_selection": "Evolved, all candidates kept",
 }
+TUNING = {
+    "tuned_with_kl": "Evolved, held near the start (KL)",
+    "cleaned_tokens": "Evolved, tokens cleaned",
+    "rslora": "Evolved, rsLoRA of rank 64",
+    "dora": "Evolved, DoRA",
+    "without_suspects": "Evolved, without suspect labels",
+}
 SHARES = {f"unlabeled_{share}": f"Evolved, unlabeled {share} % of labeled" for share in (50, 100, 200, 300)}
 BOUND = {"all_gold": "All true labels"}
-ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ABLATIONS | SHARES | BOUND
+ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ABLATIONS | TUNING | SHARES | BOUND
 """Arm -> its name, in the order in which arms are shown."""
 GROUPS: dict[str, Sequence[str]] = {
     "baselines": (*SIMPLER_WORDS, "base", "warm_up", "self_training", "authors_rule", "evolved", "all_gold"),
     "ablations": ("evolved", *ABLATIONS),
+    "tuning": ("evolved", *TUNING),
     "shares": ("evolved", *SHARES),
     "rounds": ("warm_up", *EVOLVED),
     "all": tuple(ARMS),
@@ -59,6 +67,13 @@ EXPLAINED = {
     "without_collaboration": "The method with its first collaborator that is a language model, alone.",
     "without_justify": "The method without a judge of disputed records.",
     "without_selection": "The method with every candidate kept.",
+    "tuned_with_kl": "The method, fine-tuned with 0.1 times the KL divergence from the start model added to the loss.",
+    "cleaned_tokens": "The method, fine-tuned without 30 % of the tokens of accepted free answers: those that the "
+    "warm-up made likelier the least.",
+    "rslora": "The method, fine-tuned with a LoRA adapter of rank 64 and rank-stabilised scaling (alpha / sqrt(r)).",
+    "dora": "The method, fine-tuned with a LoRA adapter that trains magnitude and direction separately.",
+    "without_suspects": "The method, fine-tuned without the labeled records whose label looks wrong to the models that "
+    "had not seen them.",
     "all_gold": "The true answers of all unlabeled records in place of candidates: what could be reached at most.",
 } | {
     arm: f"The method with fewer unlabeled records: {arm.removeprefix('unlabeled_')} per 100 labeled." for arm in SHARES

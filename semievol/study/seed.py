@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from semievol.config import VOTERS, Config, Voter
-from semievol.method import metrics, voters
+from semievol.method import earned_weights, label_errors, metrics, voters
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Engine, Plan
 from semievol.method.suited import suited
@@ -93,6 +93,10 @@ class Seed:
             return self._of_round(int(arm.removeprefix("evolved").removeprefix("_round_") or 1))
         if arm in SHARES:
             return self._with_unlabeled(int(arm.removeprefix("unlabeled_")))
+        if arm == "without_suspects":
+            return self._without_suspects()
+        if arm == "cleaned_tokens" and self.plan.task.closed:
+            raise Unavailable("The task has fixed answers, which are never cleaned.")
         change, first = VARIANTS[arm]
         return self._variant(arm, replace(self.plan, config=change(self.plan.config)), first)
 
@@ -179,6 +183,23 @@ class Seed:
         config = suited(config, plan.task, [*plan.labeled, *plan.calibration], plan.unlabeled, later_round=True)
         later = replace(plan, config=config, parent=before.adapters["tune"], round_number=plan.round_number + 1)
         return replace(later, spent=plan.spent | spent)
+
+    def _without_suspects(self) -> Result:
+        """SemiEvol fine-tuned without the labeled records whose label looks wrong; its selection is the same."""
+        plan, frozen = self.plan, self._selected()
+        found = label_errors.spreads(
+            plan.task, plan.labeled, self.main.responses("respond"), earned_weights.stored(self.main)
+        )
+        if not found:
+            raise Unavailable("No labeled record was given probabilities by models that had not seen it: cross-fit.")
+        if plan.config.tune_on == "pseudo":
+            raise Unavailable("The settings do not fine-tune on labeled records.")
+        suspects = {one.record.id for one in label_errors.suspects(plan.task, plan.labeled, found)}
+        fewer = replace(plan, labeled=[record for record in plan.labeled if record.id not in suspects])
+        own = self._begun(plan, "without_suspects")
+        own.frozen = frozen
+        evolve(fewer, self._engine, own, first="tune", until="tune")
+        return self._judged(own, own.adapters["tune"], pseudo=True)
 
     def _with_unlabeled(self, share: int) -> Result:
         """SemiEvol with the first unlabeled records only, `share` per 100 labeled ones."""

@@ -69,6 +69,40 @@ def without_selection(config: Config) -> Config:
     return config.model_copy(update={"policy": everything})
 
 
+def tuned_with_kl(config: Config) -> Config:
+    if config.tune.kl:
+        raise Unavailable("The settings have it already.")
+    return _tuned(config, kl=0.1)
+
+
+def cleaned_tokens(config: Config) -> Config:
+    if config.token_cleaning:
+        raise Unavailable("The settings clean tokens already.")
+    return config.model_copy(update={"token_cleaning": 0.3})
+
+
+def rslora(config: Config) -> Config:
+    """Rank 64, at which the plain scaling alpha / r would be small."""
+    return _with_lora(config, rank=64, use_rslora=True)
+
+
+def dora(config: Config) -> Config:
+    return _with_lora(config, use_dora=True)
+
+
+def _with_lora(config: Config, **changes: object) -> Config:
+    """Fine-tuning with an adapter of these settings, also where `auto` would train all weights."""
+    if config.tune.method == "full":
+        raise Unavailable("The settings train all weights.")
+    if config.tune_from == "warm_up":
+        raise Unavailable("Fine-tuning goes on with the adapter of the warm-up.")
+    return _tuned(config, method="lora", lora=config.tune.lora.model_copy(update=changes))
+
+
+def _tuned(config: Config, **changes: object) -> Config:
+    return config.model_copy(update={"tune": config.tune.model_copy(update=changes)})
+
+
 VARIANTS: dict[str, tuple[Callable[[Config], Config], str]] = {
     "self_training": (self_training, "respond"),
     "authors_rule": (authors_rule, "select"),
@@ -77,6 +111,10 @@ VARIANTS: dict[str, tuple[Callable[[Config], Config], str]] = {
     "without_collaboration": (without_collaboration, "respond"),
     "without_justify": (without_justify, "justify"),
     "without_selection": (without_selection, "select"),
+    "tuned_with_kl": (tuned_with_kl, "tune"),
+    "cleaned_tokens": (cleaned_tokens, "tune"),
+    "rslora": (rslora, "tune"),
+    "dora": (dora, "tune"),
 }
 """Arm -> how its settings differ, and the first stage that is another than in SemiEvol itself."""
 

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from semievol.method import label_errors
 from semievol.method.evolve import evolve
-from semievol.method.protocols import Plan
+from semievol.method.protocols import Plan, TokenCleaning
+from semievol.records import Task
 from semievol.selection.summary import Selection
 from semievol.study.arms import ARMS
 from semievol.study.journal import MemoryJournal
 from semievol.study.seed import Seed
 from semievol.study.variants import VARIANTS
 from semievol.task.answers import same
+from tests.fakes import FakeEngine
 from tests.study.learner import Learner, config, material
 
 ALL = [arm for arm in ARMS if arm not in ("unlabeled_300",)]
@@ -39,7 +42,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bool]
     return {arm: dict(drawn.result(arm).right) for arm in ALL}
 
 
-@pytest.mark.parametrize("arm", VARIANTS)
+@pytest.mark.parametrize("arm", [arm for arm in VARIANTS if arm != "cleaned_tokens"])  # the task has fixed answers
 def test_a_variant_gives_what_a_run_with_its_settings_gives(
     arm: str, found: dict[str, dict[str, bool]], tmp_path: Path
 ) -> None:
@@ -101,6 +104,13 @@ def test_the_authors_rule_keeps_all_that_is_unanimous(tmp_path: Path) -> None:
         ("without_justify", "studio", "The settings have no self-justify."),
         ("without_collaboration", "alone", "The settings have one collaborator only."),
         ("base_demonstrations", "authors_code", "The settings show no demonstrations."),
+        ("cleaned_tokens", "paper", "The task has fixed answers, which are never cleaned."),
+        ("rslora", "authors_code", "Fine-tuning goes on with the adapter of the warm-up."),
+        (
+            "without_suspects",
+            "paper",
+            "No labeled record was given probabilities by models that had not seen it: cross-fit.",
+        ),
     ],
 )
 def test_an_arm_that_the_settings_do_not_have_says_why(arm: str, preset: str, reason: str, tmp_path: Path) -> None:
@@ -117,3 +127,29 @@ def test_true_labels_of_all_records_need_them_to_be_known(tmp_path: Path) -> Non
     assert drawn.result("all_gold").skipped == "The true answers of the unlabeled records are not known."
     assert drawn.result("evolved").pseudo is not None
     assert set(drawn.result("evolved").pseudo or {}) == {"accepted", "agreed"}
+
+
+def test_suspects_are_left_out_of_fine_tuning_and_nothing_else_changes(tmp_path: Path) -> None:
+    engine = Learner()
+    drawn = Seed(material(), config("paper", cross_fit=2), 3, engine, tmp_path)
+    result, plain = drawn.result("without_suspects"), drawn.result("evolved")
+    (fewer, setup), (whole, same_setup) = engine.trained[-2:]
+    assert setup.settings == same_setup.settings
+    left_out = {one.record_id for one in whole} - {one.record_id for one in fewer}
+    found = label_errors.spreads(drawn.plan.task, drawn.plan.labeled, drawn.main.responses("respond"), None)
+    listed = label_errors.suspects(drawn.plan.task, drawn.plan.labeled, found)
+    assert left_out == {one.record.id for one in listed} != set()
+    assert [one for one in whole if one.record_id not in left_out] == fewer
+    assert result.pseudo == plain.pseudo
+    assert result.right != plain.right
+
+
+def test_free_answers_are_cleaned_against_the_warm_up_of_the_study(tmp_path: Path) -> None:
+    class Writer(Learner):
+        _reply = FakeEngine._reply  # which also writes free answers
+
+    engine = Writer()
+    free = replace(material(), task=Task("text"))
+    drawn = Seed(free, config("paper"), 3, engine, tmp_path)
+    drawn.result("cleaned_tokens")
+    assert engine.trained[-1][1].cleaning == TokenCleaning(0.3, drawn.main.adapters["warm_up"])

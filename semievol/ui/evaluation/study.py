@@ -25,6 +25,7 @@ POLL_SECONDS = 2.0
 GROUP_WORDS = {
     "baselines": "Baselines",
     "ablations": "Without a part",
+    "tuning": "Tuning",
     "shares": "Fewer unlabeled",
     "rounds": "More rounds",
     "all": "All arms",
