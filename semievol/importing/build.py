@@ -24,6 +24,7 @@ from semievol.importing.checks import OF_ADDED, SHOWN, Finding, check, example, 
 from semievol.importing.doubts import doubts
 from semievol.importing.duplicates import MOST, Tracer, small_edits
 from semievol.importing.label_spellings import label_variants, relabeled
+from semievol.importing.leaks import leaks
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.readers.overrides import refuse_guesses
 from semievol.importing.rows import Reading, Row, form_of, rows_again, rows_of
@@ -247,6 +248,7 @@ def check_tables(
     again = next((finding.leaves for finding in found if finding.kind == "already_there"), _added([]))
     findings = [
         *doubts(tables, mapping, task),
+        *leaks(tables, mapping, task, reading.form),
         *label_spellings.findings(alike, read_as),
         *found,
         *reading.findings(),

@@ -6,7 +6,7 @@ import itertools
 import re
 import string
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 _DETAILS = ("score", "rating", "stars", "grade", "priority", "severity")
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -134,11 +134,11 @@ def pair(texts: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
-def companion(question: str, columns: list[str], taken: Iterable[str | None]) -> str | None:
+def companion(question: str, columns: list[str]) -> str | None:
     """The sentence that a question is about, where its column is named so (QNLI); None if there is none."""
     if "question" not in words(question):
         return None
-    return next((c for c in columns if c not in taken and words(c) in (["sentence"], ["text"], ["document"])), None)
+    return next((c for c in columns if words(c) in (["sentence"], ["text"], ["document"])), None)
 
 
 def choice_columns(columns: list[str]) -> tuple[str, ...]:

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Tables
 from itertools import islice
 
+from semievol.importing.alternatives import answer_candidates, question_candidates, unused_columns
 from semievol.importing.answer_cells import several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
 from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
+from semievol.importing.joined_columns import joined_name
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping, map_option
 from semievol.importing.numbers import decimal_comma, in_parentheses, numbers, unit_of, with_point
 from semievol.importing.readers.missing import MISSING
-from semievol.importing.suggestions import answer_candidates, question_candidates, unused_columns
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
 from semievol.records import SPLITS, Split, Task
@@ -94,19 +95,16 @@ def _without_instruction(tables: Tables[Split, Table], mapping: Mapping) -> Iter
 def _unused_columns(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     """Text columns that no role uses."""
     table = tables.get("labeled") or next(iter(tables.values()))
-    found = unused_columns(table, mapping)
-    if found:
+    if found := unused_columns(tables, mapping):
         named = ", ".join(f'"{column}"' for column in found)
         what = f"Columns of texts that no model reads: {named}."
         remedy = "If one belongs to the question, map it as its context."
-        fits = mapping.context is None and all(found[0] in other.columns for other in tables.values())
-        correction = Correction("context", found[0], f'Put "{found[0]}" before the question') if fits else None
-        cells = table.column(found[0], SHOWN)
-        examples = tuple(
-            example("labeled", row, text) for row, text in zip(table.numbers.tolist(), cells, strict=False)
-        )
+        context = found[0] if mapping.context is None else joined_name(found[0], mapping.context)
+        fits = all({found[0], mapping.context or found[0]} <= set(other.columns) for other in tables.values())
+        correction = Correction("context", context, f'Put "{found[0]}" before the question') if fits else None
         counts = {split: len(other) for split, other in tables.items()}
-        yield _doubt("left_out_text", counts, what, remedy, examples, correction, f"--map …,context={found[0]}")
+        option = map_option(**mapping.as_dict() | {"context": context})
+        yield _doubt("left_out_text", counts, what, remedy, _first("labeled", table, found[0]), correction, option)
 
 
 def _guessed(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:

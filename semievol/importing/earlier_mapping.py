@@ -30,12 +30,14 @@ def mapping_again(
     """The earlier mapping for these tables, and a sentence for every role that has another column now; None if nothing
     is known of an earlier one.
 
-    sources: those of the earlier version, see `intake.store_imported`.
+    sources: those of the earlier version, see `intake.store_imported`. The mapping may name columns that
+    `joined_columns.with_joined` adds to the tables.
     """
     names = {column for table in tables.values() for column in table.columns}
     before = _earlier(sources, names)
     if before is None:
         return None
+    names |= {column for column in before.columns() if set(column.split("+")) <= names}  # `joined_columns`
     found = replace(before, choices=before.choices if set(before.choices) <= names else ())
     gone = {role: column for role in ROLES if (column := getattr(before, role)) and column not in names}
     nothing: dict[str, Any] = dict.fromkeys(gone)

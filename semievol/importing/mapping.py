@@ -86,6 +86,12 @@ def parse_mapping(text: str, tables: Tables[Split, Table]) -> Mapping:
     return mapping
 
 
+def context_in(text: str, tables: Tables[Split, Table]) -> list[str]:
+    """The column, or the columns A+B, that such a text names as the context; [] if it names none."""
+    parts = _parts(text, {column for table in tables.values() for column in table.columns})
+    return [column.strip() for role, _, column in (part.partition("=") for part in parts) if role.strip() == "context"]
+
+
 def _parts(text: str, names: Collection[str]) -> Iterator[str]:
     """The pieces role=COLUMN of a mapping. A comma in quotation marks, or in a column's name, separates nothing."""
     pieces = text.split(",")

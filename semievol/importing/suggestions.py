@@ -15,34 +15,24 @@ from dataclasses import replace
 from semievol.errors import UserError
 from semievol.importing import column_names
 from semievol.importing.answer_cells import options_in
+from semievol.importing.column_cells import LOOKED_AT, are_texts, few_values, filled, may_be_labels
 from semievol.importing.forms.unfolding import EARLIER, QUESTION
 from semievol.importing.mapping import Mapping, listed
 from semievol.importing.named_numbers import names_of
-from semievol.importing.only_labeled import are_dates, has_values, only_labeled
+from semievol.importing.only_labeled import has_values, only_labeled
 from semievol.importing.readers.header import unnamed
+from semievol.importing.rendered import renders
 from semievol.importing.table import Table
 from semievol.records import Split
 
-MOST_LABELS = 30
-LONGEST_LABEL = 60
-_NAMELESS = re.compile(r"column \d+")
-"""The name of a column in a file that has no names."""
-_OUTPUTS = ("response", "output", "completion")
-"""What a model said: the answer, or, beside another answer, what was judged."""
 _CODE = re.compile(r"(?=.*\d)[\w./#-]{1,40}")
 _ALIGNED = ("question", "answer", "options", "id")
-_LOOKED_AT = 2_000
-_COMPARED = 300
-"""Rows, and characters of each cell, by which one column is found inside others."""
 _ID_REPEATS = 4
 """Rows with the same id on average, from which on a column is no id of records."""
-_TEXT, _SHORT_TEXT = 2, 1.5
-"""Words on average, from which on the cells of a column are texts, and from which on they may be."""
 _NEARLY = 0.95
 """Share of a column's cells that are answers, from which on it is taken for a column of answers."""
 _KEY = re.compile(r"""\{\s*["']?([^"':]*)["']?\s*:\s*(\[?)""")
 _LISTS = ("text", "texts", "options", "choices", "label", "labels")
-_SPLIT_NAMES = {"train", "training", "validation", "valid", "val", "dev", "eval", "test", "unassigned"}
 _POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
 """A letter or a position, as an answer that names an option."""
 
@@ -98,7 +88,7 @@ def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
 
 def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequence[str] = ()) -> Mapping:
     """evidence: columns that only the labeled file fills."""
-    cells = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in first.columns}
+    cells = {c: filled(first, c) for c in first.columns}
     options = column_names.best([c for c in shared if _holds_lists(cells[c])], "options")
     taken = {options}
     choices = () if options else column_names.choice_columns(first.columns) or _nameless_choices(first.columns, cells)
@@ -106,16 +96,17 @@ def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequenc
     # question_id is named like a question but holds ids; texts that repeat are rather labels than questions.
     named = [c for c in column_names.named(shared, "question") if cells[c] and c not in taken]
     named = [c for c in named if column_names.rank(c, "id") is None]
-    pair = () if known or options or choices else column_names.pair([c for c in shared if _are_texts(cells[c])])
+    named = [c for c in named if not _is_rendered(first, c, named)]
+    pair = () if known or options or choices else column_names.pair([c for c in shared if are_texts(cells[c])])
     question = (
         known
         or (pair[1] if pair else None)
-        or column_names.best([c for c in named if not _few_values(cells[c])] or named, "question")
+        or column_names.best([c for c in named if not few_values(cells[c])] or named, "question")
     )
     if question is None:  # then the longest texts
-        free = [c for c in shared if c not in taken and cells[c] and not _few_values(cells[c])]
-        free = [c for c in free if len(cells[c]) >= 0.5 * min(len(first), _LOOKED_AT)] or free
-        free = [c for c in free if not column_names.is_remark(c) and _are_texts(cells[c])] or free
+        free = [c for c in shared if c not in taken and cells[c] and not few_values(cells[c])]
+        free = [c for c in free if len(cells[c]) >= 0.5 * min(len(first), LOOKED_AT)] or free
+        free = [c for c in free if not column_names.is_remark(c) and are_texts(cells[c])] or free
         question = max(free, key=lambda c: sum(map(len, cells[c])) / len(cells[c]), default=None)
     if question is None:
         raise UserError(
@@ -135,10 +126,10 @@ def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequenc
         named = fitting or named
     answer = column_names.best(named, "answer")
     if not (options or choices) and (answer is None or (column_names.is_detail(answer) and answer not in evidence)):
-        full = [c for c in evidence if c in left and len(cells[c]) >= 0.5 * min(len(first), _LOOKED_AT)]
+        full = [c for c in evidence if c in left and len(cells[c]) >= 0.5 * min(len(first), LOOKED_AT)]
         answer = _likely_answer(full, cells) or answer
     if answer is None and options is None and not choices:
-        few = [c for c in left if column_names.rank(c, "id") is None and _may_be_labels(cells[c])]
+        few = [c for c in left if column_names.rank(c, "id") is None and may_be_labels(cells[c])]
         answer = next((c for c in few if len(set(cells[c])) > 1), next(iter(few), None))
     elif answer is None:
         answer = next((c for c in left if all(len(v.strip()) == 1 for v in cells[c])), None)
@@ -147,64 +138,40 @@ def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequenc
     record_id = _record_id(first, [c for c in shared if c not in taken]) or _record_id(
         first, [c for c in left if c not in taken]
     )
-    named = [c for c in column_names.named(shared, "context") if c not in {*taken, record_id}]
-    context = (
-        pair[0] if pair else column_names.best(named, "context") or column_names.companion(question, shared, taken)
-    )
+    free = [c for c in shared if c not in {*taken, record_id} and not renders(first, c, question, answer)]
+    named = column_names.named(free, "context")
+    context = pair[0] if pair else column_names.best(named, "context") or column_names.companion(question, free)
     return Mapping(question, answer, options, record_id, choices, context)
+
+
+def _is_rendered(table: Table, column: str, questions: Sequence[str]) -> bool:
+    """Whether a column is a prompt made of one of these questions and of an answer."""
+    answers = column_names.named(table.columns, "answer")
+    pairs = itertools.product(questions, answers)
+    return any(len({column, *pair}) == 3 and renders(table, column, *pair) for pair in pairs)
 
 
 def _likely_answer(columns: Sequence[str], cells: Tables[str, list[str]]) -> str | None:
     """The likely one of columns that only the labeled file fills: few values before others, who or when it was last;
     None where all cells of each are the same."""
     varied = [c for c in columns if len(set(cells[c])) > 1]
-    return min(varied, key=lambda c: (column_names.is_about_labeling(c), not _may_be_labels(cells[c])), default=None)
+    return min(varied, key=lambda c: (column_names.is_about_labeling(c), not may_be_labels(cells[c])), default=None)
 
 
 def _record_id(table: Table, columns: list[str]) -> str | None:
     """The column that names the records: by its name, best with another cell in each row, else one named like a number
     (claim no) with another code in each row."""
     if named := column_names.named(columns, "id"):
-        looked_at = min(len(table), _LOOKED_AT)
-        distinct = {column: len(set(table.column(column, _LOOKED_AT))) for column in named}
+        looked_at = min(len(table), LOOKED_AT)
+        distinct = {column: len(set(table.column(column, LOOKED_AT))) for column in named}
         differ = [column for column in named if distinct[column] == looked_at]
         return column_names.best(differ or [c for c in named if distinct[c] * _ID_REPEATS > looked_at], "id")
     for column in columns:
-        cells = table.column(column, _LOOKED_AT)
+        cells = table.column(column, LOOKED_AT)
         codes = {cell for cell in cells if cell and _CODE.fullmatch(cell.strip())}
         if column_names.is_number(column) and len(cells) > 1 and len(codes) == len(cells):
             return column
     return None
-
-
-def _are_texts(cells: list[str], words: float = _TEXT) -> bool:
-    """Whether the cells are texts of some words on average, most of them different."""
-    some = cells[:200]
-    return bool(some) and sum(len(cell[:200].split()) for cell in some) >= words * len(some) and not _few_values(cells)
-
-
-def unused_columns(table: Table, mapping: Mapping) -> list[str]:
-    """Text columns that no role uses, although they are named like a question, a passage or a model's output; not those
-    whose text is part of the question or the answer."""
-    if mapping.question not in table.columns:
-        return []
-    known = [mapping.question, *(c for c in (mapping.context, mapping.answer) if c in table.columns)]
-    rows = zip(*(table.column(column, _COMPARED) for column in known), strict=True)
-    asked = ["\n".join(cell or "" for cell in row) for row in rows]
-    found = []
-    for column in table.columns:
-        judged = any(word in _OUTPUTS for word in column_names.words(column))
-        named = judged or any(column_names.rank(column, role) is not None for role in ("question", "context"))
-        named = named or _NAMELESS.fullmatch(column) is not None
-        if column in mapping.columns() or not named or column_names.rank(column, "id") is not None:
-            continue
-        pairs = zip(table.column(column, _COMPARED), asked, strict=True)
-        beside = [(cell, text) for cell, text in pairs if cell and cell.strip()]
-        cells = [cell for cell, _ in beside]
-        inside = sum(cell[:_COMPARED] in text for cell, text in beside)
-        if _are_texts(cells) and inside < 0.9 * len(cells):
-            found.append(column)
-    return found
 
 
 def _gold(tables: Tables[Split, Table], mapping: Mapping) -> str | None:
@@ -216,11 +183,11 @@ def _gold(tables: Tables[Split, Table], mapping: Mapping) -> str | None:
     labeled, unlabeled = tables.get("labeled"), tables.get("unlabeled")
     if labeled is None or unlabeled is None or mapping.answer not in labeled.columns:
         return None
-    if mapping.answer in unlabeled.columns and any(unlabeled.column(mapping.answer, _LOOKED_AT)):
+    if mapping.answer in unlabeled.columns and any(unlabeled.column(mapping.answer, LOOKED_AT)):
         return None
-    known = [cell for cell in labeled.column(mapping.answer, _LOOKED_AT) if cell and cell.strip()]
+    known = [cell for cell in labeled.column(mapping.answer, LOOKED_AT) if cell and cell.strip()]
     answers = {cell.strip().casefold() for cell in known}
-    if not _few_values(known) or len(answers) < 2:
+    if not few_values(known) or len(answers) < 2:
         return None
     short = all(len(answer) <= 3 or answer in ("true", "false") for answer in answers)
     fitting = []
@@ -228,7 +195,7 @@ def _gold(tables: Tables[Split, Table], mapping: Mapping) -> str | None:
         named = column_names.rank(column, "answer") is not None
         if column in mapping.columns() or (short and not named):
             continue
-        cells = [cell.strip().casefold() for cell in unlabeled.column(column, _LOOKED_AT) if cell and cell.strip()]
+        cells = [cell.strip().casefold() for cell in unlabeled.column(column, LOOKED_AT) if cell and cell.strip()]
         right = sum(cell in answers for cell in cells)
         if len(set(cells)) > 1 and right >= _NEARLY * len(cells) and _same_answers(labeled, column, mapping.answer):
             fitting.append(column)
@@ -239,15 +206,16 @@ def _same_answers(labeled: Table, column: str, answer: str) -> bool:
     """Whether the column has the labeled records' answers, or is not in their table."""
     if column not in labeled.columns:
         return True
-    pairs = list(zip(labeled.column(column, _LOOKED_AT), labeled.column(answer, _LOOKED_AT), strict=True))
+    pairs = list(zip(labeled.column(column, LOOKED_AT), labeled.column(answer, LOOKED_AT), strict=True))
     return sum(one == other for one, other in pairs) >= _NEARLY * len(pairs)
 
 
 def _holds_lists(cells: list[str]) -> bool:
-    """Whether nearly all of the first cells are lists of options; answers in the form of SQuAD are none."""
-    sample = cells[:200]
-    lists = sum("answer_start" not in cell and bool(options_in(cell)) and _names_options(cell) for cell in sample)
-    return bool(sample) and lists >= 0.8 * len(sample)
+    """Whether nearly all of the first cells are lists of options; answers in the form of SQuAD, and texts with tokens
+    of a chat (`<|user|>`), are none."""
+    sample = [cell for cell in cells[:200] if "answer_start" not in cell and "<|" not in cell]
+    lists = sum(bool(options_in(cell)) and _names_options(cell) for cell in sample)
+    return bool(sample) and lists >= 0.8 * len(cells[:200])
 
 
 def _names_options(cell: str) -> bool:
@@ -261,7 +229,7 @@ def _names_options(cell: str) -> bool:
 def _may_answer(column: str, cells: list[str], rows: int) -> bool:
     """Whether a column that is named like an answer may be one: no ids that all differ (ResponseId), and no detail that
     most rows lack."""
-    if column_names.is_detail(column) and len(cells) < _NEARLY * min(rows, _LOOKED_AT):
+    if column_names.is_detail(column) and len(cells) < _NEARLY * min(rows, LOOKED_AT):
         return False
     return column_names.rank(column, "id") is None or len(set(cells)) < len(cells) or len(cells) < 2
 
@@ -269,7 +237,7 @@ def _may_answer(column: str, cells: list[str], rows: int) -> bool:
 def _fuller(column: str, columns: list[str], cells: Tables[str, list[str]], rows: int) -> str:
     """The column; or, where few rows have it and its name only adds "gold" to that of a full one, the full one
     (CrowdFlower's test questions)."""
-    rows, stem = min(rows, _LOOKED_AT), [word for word in column_names.words(column) if word != "gold"]
+    rows, stem = min(rows, LOOKED_AT), [word for word in column_names.words(column) if word != "gold"]
     if len(cells[column]) >= 0.5 * rows:
         return column
     full = (c for c in columns if column_names.words(c) == stem and len(cells[c]) >= _NEARLY * rows)
@@ -282,52 +250,8 @@ def _nameless_choices(columns: list[str], cells: Tables[str, list[str]]) -> tupl
         return ()
     between, letters = tuple(columns[1:-1]), set(map(str.strip, cells[columns[-1]]))
     fits = letters <= set(string.ascii_uppercase[: len(between)])
-    differ = not any(_few_values(cells[c]) for c in columns[:-1])
+    differ = not any(few_values(cells[c]) for c in columns[:-1])
     return between if fits and differ else ()
-
-
-def answer_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
-    """Columns that could be the answer as well as the one that was taken by its content, without a name that says so;
-    itself among them. Those that only the labeled file fills come first. Empty where its name says so, or where there
-    is no other."""
-    table, answer = tables["labeled"], mapping.answer
-    if answer not in table.columns or mapping.choices or mapping.options:
-        return []
-    evidence = only_labeled(tables)
-    if column_names.rank(answer, "answer") is not None and (not column_names.is_detail(answer) or answer in evidence):
-        return []
-    found = [column for column in evidence if column == answer or column not in mapping.columns()]
-    for column in table.columns:
-        cells = [cell for cell in table.column(column, _LOOKED_AT) if cell and cell.strip()]
-        free = column not in found and (column == answer or column not in mapping.columns())
-        if free and column_names.rank(column, "id") is None and _may_be_labels(cells) and len(set(cells)) > 1:
-            found.append(column)
-    return found if any(column != answer for column in found) else []
-
-
-def question_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
-    """Other columns of texts that could be the question as well as the one that was taken by its length; [] where its
-    name says that it is the question."""
-    question, first = mapping.question, tables.get("labeled") or next(iter(tables.values()))
-    if question not in first.columns or _NAMELESS.fullmatch(question) or question == QUESTION:
-        return []
-    if column_names.rank(question, "question") is not None and not column_names.is_remark(question):
-        return []
-    free = [column for column in first.columns if column not in mapping.columns()]
-    free = [column for column in free if all(has_values(table, column) for table in tables.values())]
-    texts = {c: [v for v in first.column(c, _LOOKED_AT) if v and v.strip()] for c in free}
-    texts = {c: cells for c, cells in texts.items() if 2 * sum(len(cell.split()) > 1 for cell in cells) >= len(cells)}
-    return [c for c, cells in texts.items() if _are_texts(cells, _SHORT_TEXT) and not are_dates(cells)]
-
-
-def _may_be_labels(cells: list[str]) -> bool:
-    """Whether the cells have few values, other than names of splits."""
-    return _few_values(cells) and not {cell.strip().casefold() for cell in cells} <= _SPLIT_NAMES
-
-
-def _few_values(cells: list[str]) -> bool:
-    distinct = set(cells)
-    return bool(cells) and len(distinct) <= max(2, len(cells) // 2) and max(map(len, distinct)) <= LONGEST_LABEL
 
 
 def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:

@@ -10,10 +10,10 @@ from typing import get_args
 
 from semievol.errors import UserError
 from semievol.importing.answer_cells import options_in, several
+from semievol.importing.column_cells import LONGEST_LABEL, MOST_LABELS
 from semievol.importing.mapping import Mapping, check_mapping, map_option
 from semievol.importing.numbers import numbers
 from semievol.importing.only_labeled import only_labeled
-from semievol.importing.suggestions import LONGEST_LABEL, MOST_LABELS
 from semievol.importing.table import MERGED, Table
 from semievol.records import Kind, Split, Task
 from semievol.task.answers import fold

@@ -23,9 +23,10 @@ from semievol.export.archive import ENDING
 from semievol.export.files import sha256
 from semievol.importing.build import Imported, build_records
 from semievol.importing.doubts import ABOUT_COLUMNS, ABOUT_TASK, shared_instruction
+from semievol.importing.joined_columns import with_joined
 from semievol.importing.label_names import named, with_names
 from semievol.importing.label_spellings import parse_relabel
-from semievol.importing.mapping import parse_mapping
+from semievol.importing.mapping import context_in, parse_mapping
 from semievol.importing.nameless_columns import agreed
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.read import read_table
@@ -114,6 +115,7 @@ def prepare(
     """
     tables = agreed(tables)
     if mapping:
+        tables = with_joined(tables, context_in(mapping, tables))
         columns = parse_mapping(mapping, tables)
     else:
         columns = suggest_mapping(tables)

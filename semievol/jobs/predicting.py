@@ -18,6 +18,7 @@ from semievol.engines.training.checkpoints import fault
 from semievol.errors import UserError
 from semievol.export import files
 from semievol.importing.earlier_mapping import mapping_again
+from semievol.importing.joined_columns import with_joined
 from semievol.importing.mapping import Mapping, check_mapping
 from semievol.importing.rows import Row, rows_of
 from semievol.importing.table import Reject, Table
@@ -114,7 +115,8 @@ def predict(
         planning.check_model(chosen.config.model)
         engine = (start_engine or _engine)(store, chosen.config, watch)
         rejects: list[Reject] = []
-        answers = _answered(_plan(store, chosen), engine, chosen, table, mapping, rejects, demonstrations, watch)
+        whole = with_joined({"unlabeled": table}, mapping.columns())["unlabeled"]
+        answers = _answered(_plan(store, chosen), engine, chosen, whole, mapping, rejects, demonstrations, watch)
         reasons = {reject.row: reject.reason for reject in rejects}
         files.table(out, _Lines(table, answers, reasons, chosen.version.task))
     silent = [(reject.row, reject.reason) for reject in table.rejected] + list(reasons.items())
@@ -155,7 +157,7 @@ def _mapping(version: versions.Version, table: Table) -> tuple[Mapping, list[str
         )
     if version.task.kind == "multiple_choice" and not (mapping.options or mapping.choices):
         raise UserError("There is no column with the options.", table.name, "Name it as in the project's own files.")
-    check_mapping(mapping, {"unlabeled": table})
+    check_mapping(mapping, with_joined({"unlabeled": table}, mapping.columns()))
     return mapping, remarks
 
 

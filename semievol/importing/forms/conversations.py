@@ -47,11 +47,13 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     names = {column.casefold() for column in table.columns}
     if names & {QUESTION, ANSWER}:
         return None
-    column = next((name for name in table.columns if hold(table, name, _turns)), None)
-    if column is None:
+    held = [name for name in table.columns if name.casefold() not in _SYSTEM and has_turns(table, name)]
+    column = next((name for name in held if name.casefold() not in (*_APART, *_REFUSED)), next(iter(held), None))
+    if column is None or column.casefold() in _REFUSED:
         return None
-    # Forms with the answer apart: a prompt of turns, and a completion of turns.
-    apart = next((c for c in table.columns if c.casefold() in _APART and c != column and hold(table, c, _turns)), None)
+    # Forms with the answer apart: a prompt of turns, and a completion of turns, or of one.
+    apart = next((name for name in held if name.casefold() in _APART and name != column), None)
+    refused = [name for name in held if name.casefold() in _REFUSED]
     system = next((c for c in table.columns if c.casefold() in _SYSTEM), None)
     tools, opening = Tally(), Tally()
 
@@ -60,7 +62,8 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         if found is None:
             raise Unreadable(column, _NO_QUESTION, _REMEDY)
         if apart is not None:
-            found = [*found, *(_turns(cells[apart]) or [])]
+            said_apart = _turns(cells[apart]) or []
+            found = said_apart if said_apart[: len(found)] == found else [*found, *said_apart]
         if system is not None and (said := _system(cells[system])):
             found = [_Turn("system", said), *found]
         if any(turn.calls or turn.role == "tool" for turn in found):
@@ -71,14 +74,23 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         yield _asked(found, column)
 
     new = written(table, [QUESTION, ANSWER, EARLIER], read, limits, taken_apart=[system] if system else [])
-    new.notes.append(f'The column "{column}" holds conversations: the last turn is the answer, if it is one.')
+    more = f' What "{apart}" holds comes last.' if apart else ""
+    new.notes.append(f'The column "{column}" holds conversations: the last turn is the answer, if it is one.{more}')
+    if refused:
+        new.notes.append(f"Answers that were not preferred are not read: {', '.join(refused)}.")
     new.doubts.extend(tools.doubt("tool_turns", _TOOLS, "Make sure that the answers can be given without them."))
     new.doubts.extend(opening.doubt("opening_left_out", _OPENING, "Write them into the first question if they matter."))
     return turns.settled(new)
 
 
+def has_turns(table: Table, column: str) -> bool:
+    """Whether the column holds conversations, or single turns."""
+    return hold(table, column, _turns)
+
+
 _SYSTEM = ("system", "systeminstruction", "system_instruction")
 _APART = ("completion", "response", "chosen", "preferred_output")
+_REFUSED = ("rejected", "non_preferred_output")
 
 
 def _system(cell: str | None) -> str:
@@ -121,10 +133,11 @@ def _asked(found: list[_Turn], column: str) -> tuple[str, str | None, str | None
 
 
 def _turns(cell: str | None) -> list[_Turn] | None:
-    """The turns of a conversation; None where the cell is something else."""
+    """The turns of a conversation, or the only one; None where the cell is something else."""
     found = parsed(cell, "[{")
     if isinstance(found, dict):
-        found = found.get("messages", found.get("conversations"))
+        alone = isinstance(found.get("role", found.get("from")), str)
+        found = [found] if alone else found.get("messages", found.get("conversations"))
     if not isinstance(found, list) or not found:
         return None
     read: list[_Turn] = []
@@ -143,7 +156,9 @@ def _read(turn: Any) -> list[_Turn]:
     role = turn.get("role", turn.get("from", turn.get("speaker", "user" if "parts" in turn else None)))
     if not isinstance(role, str):
         pair = [(_ROLES[key.casefold()], text) for key, text in turn.items() if key.casefold() in _ROLES]
-        fits = len(pair) in (1, 2) and all(isinstance(text, str) and who in ("user", "assistant") for who, text in pair)
+        fits = len(pair) == len(turn) in (1, 2) and all(
+            isinstance(text, str) and who in ("user", "assistant") for who, text in pair
+        )
         return [_Turn(who, text) for who, text in pair] if fits else []
     known = _ROLES.get(role.casefold())
     content = turn.get("content", turn.get("value", turn.get("text", turn.get("parts"))))

@@ -14,10 +14,10 @@ from streamlit.delta_generator import DeltaGenerator
 from semievol.errors import UserError
 from semievol.importing.accepted import AcceptedRows, content_keys, kept_rows
 from semievol.importing.build import Imported
+from semievol.importing.column_cells import MOST_LABELS
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.mapping import check_mapping
 from semievol.importing.rows import rows_of
-from semievol.importing.suggestions import MOST_LABELS
 from semievol.importing.table import Table
 from semievol.importing.task_kind import joined_task
 from semievol.records import Split, Task, content_hash

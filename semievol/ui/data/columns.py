@@ -39,7 +39,10 @@ _MORE = ("context", "group", "gold", "earlier")
 
 
 def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
-    """One select box per role. Column names are text from data; select boxes show their options as plain text."""
+    """One select box per role. Column names are text from data; select boxes show their options as plain text.
+
+    The context may be a column that `joined_columns.with_joined` adds.
+    """
     names = list(dict.fromkeys(column for table in read.values() for column in table.columns))
     suggested = _suggested(here, read)
     files = hashlib.sha256(repr([(split, table.columns) for split, table in read.items()]).encode()).hexdigest()[:12]
@@ -62,6 +65,8 @@ def mapping(here: Place, read: Mapping[Split, Table]) -> Columns:
 def _box(column: DeltaGenerator, role: str, suggested: Columns, names: list[str], files: str) -> str | None:
     options = names if role == "question" else [NONE, *names]
     value, key = getattr(suggested, role), f"map_{role}_{files}"
+    kept = st.session_state.get(key, import_draft.current().choices.get(key))
+    options = [*options, *(one for one in {kept, value} - set(options) if one and set(one.split("+")) <= set(names))]
     import_draft.settle(key, value if value in options else options[0], options)
     import_draft.current().boxes[role] = key
     picked = column.selectbox(_WORDS.get(role, role.capitalize()), options, key=key, help=ROLE_HELP[role])

@@ -17,6 +17,7 @@ from semievol.errors import UserError
 from semievol.importing.build import Imported, check_tables
 from semievol.importing.doubts import shared_instruction
 from semievol.importing.earlier_mapping import count_from
+from semievol.importing.joined_columns import with_joined
 from semievol.importing.label_spellings import label_variants, relabeled, relabeled_before
 from semievol.importing.mapping import Mapping as Columns
 from semievol.importing.nameless_columns import agreed
@@ -74,6 +75,7 @@ def _after_files(here: Place, loaded: Mapping[Split, import_draft.Loaded], faile
     with parts.card("mapping"):
         parts.heading("What the columns mean", "Suggested from their names and content. Correct what is wrong.")
         mapping = columns.mapping(here, read)
+        read = with_joined(read, mapping.columns())
         aligned = align(read, mapping)
         for split, table in aligned.items():
             if table is not read[split]:
