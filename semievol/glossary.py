@@ -9,7 +9,7 @@ TERMS: tuple[tuple[str, str, str], ...] = (
     ("Unlabeled records", r"unlabeled", "Records without a known answer, which the Studio answers."),
     ("Test records", r"test (?:record|set)", "Records with a known answer that no model learns from or is shown."),
     ("Base", r"\bbase\b", "The language model as it came, not trained on the project's records."),
-    ("Plain fine-tuning (warm-up)", r"plain fine-tuning|warm-up", "The model trained on the labeled records alone."),
+    ("Plain fine-tuning, warm-up", r"plain fine-tuning|warm-up", "The model trained on the labeled records alone."),
     ("Evolved", r"evolved", "The model trained on the labeled records and on the kept answers to unlabeled ones."),
     ("Round before", r"round before", "The evolved model that this round started from."),
     ("Most frequent label", r"most frequent label", "Always answers what the labeled records say most often."),

@@ -17,7 +17,9 @@ _CURVE = ("confidence", "accuracy", "count", "null_low", "null_high")
 def stated_probabilities(task: Task, found: pd.DataFrame, later_round: bool = False) -> None:
     """One sentence, the reliability curve with the band of a perfect model, and the figures. found: test answers."""
     parts.heading(
-        "May its probabilities be believed?", "What a model states for its answer, against how often it is right."
+        "May its probabilities be believed?",
+        "What a model states for its answer, against how often it is right. On the dashed line it is right as often as "
+        "it says, below it is too sure, above too cautious. In the grey band the distance may be chance.",
     )
     known = set(found.loc[found["confidence"].notna(), "model"]) if task.closed else set()
     models = {row: words for row, words in formats.row_words(later_round).items() if row in known}

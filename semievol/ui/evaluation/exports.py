@@ -53,6 +53,10 @@ def offer(here: Place, run: Run) -> None:
         downloads.download(here, f"Candidates ({shape})", "candidates", f"candidates.{ending}", round_id=round_id)
         if frozen:
             downloads.download(here, f"Selection ({shape})", "selection", f"selection.{ending}", round_id=round_id)
+        parts.note(
+            "Answers are tables for people. Candidates have every measure of confidence; the selection says what was "
+            "decided by whom."
+        )
         downloads.for_review(here, round_id)
     with right:
         style = st.selectbox("Training data as", list(TRAINING), key="export_training", disabled=not frozen)
