@@ -184,7 +184,8 @@ class LocalEngine:
         """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""
         parts = [
             [[[m.role, m.content] for m in example.messages] + [example.answer] for example in examples],
-            setup.settings.model_dump(mode="json", exclude={"save_every"}),
+            # A setting that came later does not count where it is off: a training begun before it goes on.
+            setup.settings.model_dump(mode="json", exclude={"save_every", *([] if setup.settings.kl else ["kl"])}),
             setup.seed,
             checkpoints.about(Path(setup.start))["files"] if setup.start else None,
             self.base.fingerprint,

@@ -42,6 +42,8 @@ POOL_KEPT = (
     "among each other only, and the unlabeled records stayed the same."
 )
 _GLANCE_SECONDS = 0.5
+_ADDED_LATER = {"kl", "token_cleaning"}
+"""Settings that came when there were studies already. They do not count where they are off, so that these are found."""
 
 
 def material(store: Store, version_id: int) -> Material:
@@ -93,6 +95,10 @@ def spec(project: Project, config: Config, arms: Sequence[str], seeds: int) -> S
     if not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"{seeds} seeds are not possible.", "--seeds", f"Choose a number from 1 to {MOST_SEEDS}.")
     settled = config.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations", "threads"})
+    for group in (settled, settled["tune"], settled["propagation"]["warm_up"]):
+        for name in _ADDED_LATER & group.keys():
+            if not group[name]:
+                del group[name]
     parts = json.dumps([settled, PROMPT_VERSION], sort_keys=True)
     return Spec(project.version_id, hashlib.sha256(parts.encode()).hexdigest()[:32], tuple(arms), seeds)
 

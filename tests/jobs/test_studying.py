@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from semievol.config import load
 from semievol.errors import UserError
 from semievol.jobs import launch, studying
 from semievol.method.protocols import Stopped
@@ -17,6 +20,7 @@ from semievol.store.data import projects, versions
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, rounds, runs, studies
 from semievol.study.redraw import Material
+from semievol.task.prompts import PROMPT_VERSION
 from tests.study.learner import TASK, Learner, config, material
 
 ARMS = ("majority", "warm_up", "evolved", "authors_rule")
@@ -142,3 +146,15 @@ def test_a_taken_over_study_writes_nothing(store: Store) -> None:
     with pytest.raises(Stopped):
         studies.save_result(store, mine, 0, "evolved", {"right": {}})
     assert studies.finished(store, studies.Spec.of(mine)) == set()
+
+
+def test_a_study_from_before_a_setting_is_the_same_study_while_it_is_off(store: Store) -> None:
+    def identity(*changes: str) -> str:
+        return studying.spec(of, load("paper", assignments=changes), ARMS, 1).identity
+
+    of = project(store)
+    before = load("paper").model_dump(mode="json", exclude={"seed", "evaluate_demonstrations", "threads"})
+    del before["token_cleaning"], before["tune"]["kl"], before["propagation"]["warm_up"]["kl"]
+    parts = json.dumps([before, PROMPT_VERSION], sort_keys=True)
+    assert identity() == hashlib.sha256(parts.encode()).hexdigest()[:32]
+    assert len({identity(), identity("tune.kl=0.1"), identity("token_cleaning=0.3")}) == 3
