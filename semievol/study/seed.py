@@ -186,7 +186,10 @@ class Seed:
 
     def _without_suspects(self) -> Result:
         """SemiEvol fine-tuned without the labeled records whose label looks wrong; its selection is the same."""
-        plan, frozen = self.plan, self._selected()
+        plan = self.plan
+        if not plan.task.closed:
+            raise Unavailable("Free answers have no probabilities of other answers.")
+        frozen = self._selected()
         found = label_errors.spreads(
             plan.task, plan.labeled, self.main.responses("respond"), earned_weights.stored(self.main)
         )

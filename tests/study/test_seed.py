@@ -152,4 +152,5 @@ def test_free_answers_are_cleaned_against_the_warm_up_of_the_study(tmp_path: Pat
     free = replace(material(), task=Task("text"))
     drawn = Seed(free, config("paper"), 3, engine, tmp_path)
     drawn.result("cleaned_tokens")
+    assert drawn.result("without_suspects").skipped == "Free answers have no probabilities of other answers."
     assert engine.trained[-1][1].cleaning == TokenCleaning(0.3, drawn.main.adapters["warm_up"])
