@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.store.results import results
 from semievol.ui.responses import responses, scorecards
-from semievol.ui.shell import awaiting_results, gates, parts, router, tables
+from semievol.ui.shell import area, awaiting_results, gates, parts, router, tables
 from semievol.ui.shell.formats import MEASURE_WORDS, plural
 
 VIEWS = ["Records", "Scorecards"]
@@ -19,7 +19,13 @@ with parts.page() as here:
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
     awaiting_results.in_other_round(here, "responses")
     view = st.segmented_control(
-        "View", VIEWS, required=True, key="view", label_visibility="collapsed", bind="query-params"
+        "View",
+        VIEWS,
+        default=VIEWS[0],
+        required=True,
+        key="show",
+        label_visibility="collapsed",
+        bind="query-params",
     )
     if view == "Scorecards":
         scorecards.view(here)
@@ -30,6 +36,7 @@ with parts.page() as here:
         responses.rarely_answering(here)
         wanted = responses.filters(here)
         total = results.candidates_page(here.store, here.round.id, limit=1, **wanted)[1]
+        area.told(total)
         top = st.columns([2, 3], vertical_alignment="center")
         with top[0]:
             words = MEASURE_WORDS[wanted["measure"]]

@@ -32,10 +32,8 @@ MEASURES = {
 
 HATCHES = ("", "/", ".", "x", "-", "\\")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 PERCENT = {"ticksuffix": " %"}
 MOST_POINTS = 500
-MOST_QUESTIONS = 5_000
 GROUP_GAP = 0.7
 """Room between two groups of bars, in bars."""
 
@@ -64,7 +62,7 @@ def template(dark: bool) -> go.layout.Template:
         "hoverlabel": {"bgcolor": colours.surface, "bordercolor": colours.line, "font": {"color": colours.text}},
         "bargap": 0.25,
         "separators": ".,",
-        "colorscale": {"sequential": _scale(colours.ramp)},
+        "colorscale": {"sequential": scale(colours.ramp)},
     }
     return go.layout.Template(layout=layout)
 
@@ -93,10 +91,10 @@ def bin_confidence(values: ArrayLike, agreed: ArrayLike, bins: int = 60) -> pd.D
 def class_mix(shares: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Grouped bars. shares: one line per class (index), one column per set (kept, pool, labeled), values in 0-1."""
     colours = palette(dark)
-    figure = _figure(dark, "", "Share of records", barmode="group", yaxis=PERCENT)
+    figure = blank(dark, "", "Share of records", barmode="group", yaxis=PERCENT)
     places = np.arange(len(shares))
     for position, name in enumerate(shares.columns):
-        bar = {"color": _cycle(colours.series, position), "pattern": _hatch(position, colours)}
+        bar = {"color": cycle(colours.series, position), "pattern": _hatch(position, colours)}
         figure.add_bar(
             x=places,
             y=100 * shares[name],
@@ -111,7 +109,7 @@ def class_mix(shares: pd.DataFrame, dark: bool = False) -> go.Figure:
 def risk_coverage(curves: pd.DataFrame, dark: bool = False) -> go.Figure:
     """One line per measure. curves: measure, coverage (share kept), risk (share wrong among them)."""
     colours = palette(dark)
-    figure = _figure(dark, "Share of candidates kept, most confident first", "Share wrong among them")
+    figure = blank(dark, "Share of candidates kept, most confident first", "Share wrong among them")
     figure.update_layout(xaxis={**PERCENT, "range": [0, 101]}, yaxis={**PERCENT, "rangemode": "tozero"})
     for position, (name, curve) in enumerate(curves.groupby("measure", sort=False)):
         curve = curve.sort_values("coverage", kind="stable")
@@ -122,7 +120,7 @@ def risk_coverage(curves: pd.DataFrame, dark: bool = False) -> go.Figure:
             y=100 * curve["risk"].to_numpy()[shown],
             mode="lines" if len(shown) > 1 else "markers",
             name=label(MEASURES.get(str(name), name), 60),
-            line={"color": _cycle(colours.series, position), "width": 2, "dash": _cycle(DASHES, position)},
+            line={"color": cycle(colours.series, position), "width": 2, "dash": cycle(DASHES, position)},
             hovertemplate="%{fullData.name}<br>%{x:.1f} % kept, %{y:.1f} % wrong<extra></extra>",
         )
     return figure.update_traces(line_shape="hv")
@@ -134,7 +132,7 @@ def reliability(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
     bins: confidence, accuracy, count, null_low, null_high, as `metrics.reliability` gives them.
     """
     colours = palette(dark)
-    figure = _figure(dark, "Probability given to the answer", "Share of answers that are right")
+    figure = blank(dark, "Probability given to the answer", "Share of answers that are right")
     percent = {**PERCENT, "range": [0, 101]}
     figure.update_layout(xaxis=percent, yaxis=percent, margin_r=30)  # room for the last percent sign
     bins = bins.assign(**{name: 100 * bins[name] for name in ("confidence", "accuracy", "null_low", "null_high")})
@@ -166,7 +164,7 @@ def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
     shares = np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)
     gold, answered = [label(text, 80) for text in counts.index], [label(text, 80) for text in counts.columns]
     lines = list(zip(gold, table, strict=True))
-    figure = _figure(dark, "Answered", "Gold")
+    figure = blank(dark, "Answered", "Gold")
     figure.add_heatmap(
         z=100 * shares,
         text=table.astype(int),
@@ -174,7 +172,7 @@ def confusion(counts: pd.DataFrame, dark: bool = False) -> go.Figure:
         customdata=[[(g, a, int(n)) for a, n in zip(answered, row, strict=True)] for g, row in lines],
         hovertemplate="gold %{customdata[0]}<br>answered %{customdata[1]}<br>%{customdata[2]:,} records, %{z:.1f} %"
         "<extra></extra>",
-        colorscale=_scale(colours.ramp),
+        colorscale=scale(colours.ramp),
         zmin=0,
         zmax=100,
         xgap=1,
@@ -192,7 +190,7 @@ def agreement(pairs: pd.DataFrame, names: Sequence[str], dark: bool = False) -> 
     for first, second, share, value in pairs[["first", "second", "share", "kappa"]].itertuples(index=False):
         table.loc[first, second] = table.loc[second, first] = 100 * share
         kappa.loc[first, second] = kappa.loc[second, first] = value
-    figure = _figure(dark, "", "")
+    figure = blank(dark, "", "")
     figure.add_heatmap(
         z=table.to_numpy(),
         text=table.map(lambda share: "" if np.isnan(share) else f"{share:.0f} %").to_numpy(),
@@ -200,7 +198,7 @@ def agreement(pairs: pd.DataFrame, names: Sequence[str], dark: bool = False) -> 
         customdata=kappa.to_numpy(),
         hovertemplate="alike on %{z:.1f} % of the records<br>Cohen's kappa %{customdata:.2f}<extra></extra>",
         hoverongaps=False,
-        colorscale=_scale(palette(dark).ramp),
+        colorscale=scale(palette(dark).ramp),
         zmin=0,
         zmax=100,
         xgap=1,
@@ -222,7 +220,7 @@ def bin_similarity(values: ArrayLike) -> pd.DataFrame:
 
 def similarity_histogram(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Bars of `bin_similarity`: how near the pool's records are to their nearest labeled one."""
-    figure = _figure(dark, "Similarity to the nearest labeled record", "Records", bargap=0.04, showlegend=False)
+    figure = blank(dark, "Similarity to the nearest labeled record", "Records", bargap=0.04, showlegend=False)
     return figure.add_bar(
         x=(bins["left"] + bins["right"]) / 2,
         y=bins["records"],
@@ -234,28 +232,6 @@ def similarity_histogram(bins: pd.DataFrame, dark: bool = False) -> go.Figure:
     )
 
 
-def records_map(points: pd.DataFrame, colour: str, dark: bool = False) -> go.Figure:
-    """2-D projection of records; a click gives the record's id as first item of `customdata`.
-
-    points: index record id, columns x, y, question, and `colour`, which is a name (split, label: one colour and shape
-    each, the six most frequent, then "other") or a number (similarity, confidence: a colour ramp).
-    """
-    colours = palette(dark)
-    figure = _figure(dark, "", "")
-    figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False, "scaleanchor": "x"}, dragmode="pan")
-    size = {"size": 7 if len(points) <= 3_000 else 4, "opacity": 0.8}
-    if pd.api.types.is_numeric_dtype(points[colour]) and not pd.api.types.is_bool_dtype(points[colour]):
-        ramp = {"color": points[colour].to_numpy(), "colorscale": _scale(colours.ramp[3:]), "showscale": True}
-        return _points(figure, points, label(colour), {**size, **ramp, "colorbar": {"title": label(colour)}})
-    names = points[colour].astype(object).where(points[colour].notna(), "none").map(str)
-    frequent = list(names.value_counts().index[: len(SYMBOLS) - (names.nunique() > len(SYMBOLS))])
-    group = names.where(names.isin(frequent), "other")
-    for position, name in enumerate([*frequent, *(["other"] if len(frequent) < names.nunique() else [])]):
-        look = {"color": _cycle(colours.series, position), "symbol": _cycle(SYMBOLS, position)}
-        _points(figure, points[group == name], label(name), {**size, **look})
-    return figure
-
-
 def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     """Accuracy with intervals: bars of a group are side by side, bars of a kind look alike.
 
@@ -263,7 +239,7 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     """
     colours = palette(dark)
     scale = {"tickvals": list(range(0, 101, 20)), "range": [0, 108]}
-    figure = _figure(dark, "", "Accuracy, %", yaxis={**PERCENT, **scale}, bargap=0)
+    figure = blank(dark, "", "Accuracy, %", yaxis={**PERCENT, **scale}, bargap=0)
     new = scores["group"].ne(scores["group"].shift()).cumsum().to_numpy()
     shown = scores.assign(x=np.arange(len(scores)) + GROUP_GAP * (new - 1), part=new)
     shown[["accuracy", "low", "high"]] *= 100
@@ -274,7 +250,7 @@ def accuracy_bars(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
             y=bars["accuracy"],
             width=0.86,
             name=label(kind),
-            marker={"color": _cycle(colours.series, position), "pattern": _hatch(position, colours)},
+            marker={"color": cycle(colours.series, position), "pattern": _hatch(position, colours)},
             error_y={**reach, "color": colours.text, "thickness": 1.5, "width": 5},
             customdata=list(zip([label(name) for name in bars["group"]], bars["low"], bars["high"], strict=True)),
             hovertemplate="%{customdata[0]}<br>%{y:.1f} %, 95 % interval %{customdata[1]:.1f} to %{customdata[2]:.1f} %"
@@ -304,7 +280,7 @@ def arms(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     """
     colours = palette(dark)
     shown = scores.assign(**{name: 100 * scores[name] for name in ("accuracy", "low", "high")})[::-1]
-    figure = _figure(dark, "Accuracy", "", xaxis=PERCENT, showlegend=False)
+    figure = blank(dark, "Accuracy", "", xaxis=PERCENT, showlegend=False)
     for strong, points in shown.groupby("strong"):
         reach = {"array": points["high"] - points["accuracy"], "arrayminus": points["accuracy"] - points["low"]}
         figure.add_scatter(
@@ -320,22 +296,9 @@ def arms(scores: pd.DataFrame, dark: bool = False) -> go.Figure:
     return figure.update_yaxes(categoryorder="array", categoryarray=order, automargin=True)
 
 
-def _figure(dark: bool, x: str, y: str, **layout: Any) -> go.Figure:
+def blank(dark: bool, x: str, y: str, **layout: Any) -> go.Figure:
+    """A figure without data in the one look; x, y: titles of the axes."""
     return go.Figure(layout={"template": template(dark), "xaxis_title_text": x, "yaxis_title_text": y, **layout})
-
-
-def _points(figure: go.Figure, points: pd.DataFrame, name: str, marker: dict[str, Any]) -> go.Figure:
-    """Adds the points; questions are shown on hover only where there are few enough to be sent."""
-    shown = [label(text, 80) for text in points["question"]] if len(points) <= MOST_QUESTIONS else [""] * len(points)
-    return figure.add_scattergl(
-        x=points["x"].to_numpy(),
-        y=points["y"].to_numpy(),
-        mode="markers",
-        name=name,
-        marker=marker,
-        customdata=list(zip(points.index, shown, strict=True)),
-        hovertemplate="%{customdata[1]}<br>%{fullData.name}<extra></extra>",
-    )
 
 
 def _named_axis(figure: go.Figure, axis: str, names: Sequence[object] | pd.Index | pd.Series) -> go.Figure:
@@ -359,10 +322,11 @@ def _short(names: Sequence[object] | pd.Index | pd.Series, longest: int = 24) ->
 
 def _hatch(position: int, colours: Palette) -> dict[str, Any]:
     look = {"fgcolor": colours.background, "fgopacity": 0.75, "size": 6, "fillmode": "overlay"}
-    return {"shape": _cycle(HATCHES, position), **look}
+    return {"shape": cycle(HATCHES, position), **look}
 
 
-def _scale(shades: Sequence[str]) -> list[list[Any]]:
+def scale(shades: Sequence[str]) -> list[list[Any]]:
+    """A colour ramp from these shades."""
     return [[position / (len(shades) - 1), shade] for position, shade in enumerate(shades)]
 
 
@@ -371,5 +335,6 @@ def _faint(shade: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
-def _cycle(choices: Sequence[str], position: int) -> str:
+def cycle(choices: Sequence[str], position: int) -> str:
+    """The choice at this position; after the last comes the first again."""
     return choices[position % len(choices)]

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from semievol import charts
+from semievol import charts, map_figure
 from semievol.palette import DARK, LIGHT, Palette, palette
 
 EVIL = "<b>bold</b> <a href='https://x'>x</a> %{y} $x$"
@@ -68,8 +68,8 @@ def figures(dark: bool) -> dict[str, go.Figure]:
         "mix": charts.class_mix(pd.DataFrame({"kept": [0.4, 0.6], EVIL: [0.5, 0.5]}, index=names), dark),
         "risk": charts.risk_coverage(risk, dark),
         "reliability": charts.reliability(bins.assign(null_low=[0.3, 0.6], null_high=[0.6, 0.9]), dark),
-        "map": charts.records_map(points, "label", dark),
-        "ramp": charts.records_map(points, "similarity", dark),
+        "map": map_figure.records_map(points, "label", dark),
+        "ramp": map_figure.records_map(points, "similarity", dark),
         "confusion": charts.confusion(pd.DataFrame([[3, 1], [0, 0]], index=names, columns=names), dark),
         "similarity": charts.similarity_histogram(charts.bin_similarity(chance.random(50)), dark),
         "accuracy": charts.accuracy_bars(pd.DataFrame(scores), dark),
@@ -124,10 +124,22 @@ def test_the_last_point_of_a_long_curve_is_drawn() -> None:
 def test_a_map_names_the_six_most_frequent_groups_and_gives_ids() -> None:
     groups = [f"g{i}" for i in range(9) for _ in range(10 - i)] + [None]
     points = pd.DataFrame({"x": 0.0, "y": 0.0, "question": "q", "label": groups}, index=[f"r{i}" for i in range(55)])
-    figure = charts.records_map(points, "label")
+    figure = map_figure.records_map(points, "label")
     assert [trace.name for trace in figure.data] == ["g0", "g1", "g2", "g3", "g4", "other"]
     assert sum(len(trace.x) for trace in figure.data) == 55
     assert figure.data[0].customdata[0][0] == "r0"
+
+
+def test_a_large_map_is_counted_in_cells() -> None:
+    points = pd.DataFrame({"x": [-1, -0.999, 0.5, 1], "y": [-1, -1, 0.5, 1], "label": ["a", "b", "b", None]})
+    found = map_figure.bin_places(points.assign(label=["a", "a", "b", "b"]), "label", cells=4)
+    assert found[["records", "label", "share"]].values.tolist() == [[2, "a", 1.0], [2, "b", 1.0]]
+    assert found[["x", "y"]].values.tolist() == [[-0.75, -0.75], [0.75, 0.75]]
+    mixed = map_figure.bin_places(points, "label", cells=1)
+    assert mixed[["records", "share"]].values.tolist() == [[4, 0.5]]
+    number = map_figure.bin_places(points.assign(label=[0.0, 1.0, 2.0, 3.0]), "label", cells=1)
+    assert number["label"].tolist() == [1.5]
+    assert "4 records" in map_figure.records_map(mixed, "label").data[0].customdata[0][1]
 
 
 def test_two_names_that_look_the_same_shortened_stay_two() -> None:

@@ -2,7 +2,7 @@
 
 `local` is the engine that `method.protocols.Engine` describes. `adapters` holds a base model with its adapters, `chat`
 turns conversations into token ids, `merging` makes one model of an adapter and its base, `retrieval` finds neighbours,
-`vectors` stores embeddings, `voting` answers from them alone, `verification` learns which answers are right. `packing/`
-lays sequences out without padding, `inference/` answers, `training/` trains, `models/` finds models on this machine and
-checks whether they can be used.
+`vectors` stores embeddings, `projection` makes a map of them, `voting` answers from them alone, `verification` learns
+which answers are right. `packing/` lays sequences out without padding, `inference/` answers, `training/` trains,
+`models/` finds models on this machine and checks whether they can be used.
 """

@@ -85,6 +85,12 @@ class LocalEngine:
 
         return retrieval.unit_vectors(records, self._embedder(embedder))
 
+    def places(self, vectors: np.ndarray, seed: int, progress: Callable[[int, int], None]) -> np.ndarray:
+        """See the protocol and `projection.places`."""
+        from semievol.engines import projection
+
+        return projection.places(vectors, seed, torch.get_num_threads(), progress)
+
     def vote(
         self,
         labeled: Sequence[Record],

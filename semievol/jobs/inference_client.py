@@ -31,7 +31,7 @@ from semievol.method import voters
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
-from semievol.store.results import outcomes
+from semievol.store.results import outcomes, places
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.rounds import Round
 
@@ -48,6 +48,7 @@ _DOING = {
     "answer": "Answering",
     "neighbours": "Looking for the nearest labeled records",
     "vote": "Asking the simple baselines",
+    "map": "Drawing the map",
 }
 _warming = threading.Lock()
 
@@ -161,6 +162,20 @@ def vote(store: Store, round_id: int, question: Record, watch: Watch = _unwatche
         "config": round_.config.model_dump(mode="json"),
     }
     return list(_request(store, round_.config, request, watch)) if request["voters"] else []
+
+
+def draw_map(store: Store, round_id: int, watch: Watch = _unwatched) -> None:
+    """Gives the records of a round that has demonstrations, but no map, their places. watch: as in `ask`."""
+    round_ = rounds.get_round(store, round_id)
+    mapped = [one for one in records.load_records(store, round_.version_id) if one.split in ("labeled", "unlabeled")]
+    request = {
+        "verb": "map",
+        "records": [asdict(record) for record in mapped],
+        "embedder": round_.config.propagation.embedder,
+        "seed": round_.config.seed,
+    }
+    found = _request(store, round_.config, request, watch)
+    places.save(store, round_id, {record.id: (x, y) for record, (x, y) in zip(mapped, found, strict=True)})
 
 
 def _labeled(store: Store, round_: Round) -> list[Record]:

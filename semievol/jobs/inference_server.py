@@ -139,6 +139,13 @@ def vote(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
     return results
 
 
+def draw_map(engine: Engine, request: dict[str, Any]) -> list[list[float]]:
+    """Two coordinates for every record of the request."""
+    vectors = engine.embed([_record(values) for values in request["records"]], request["embedder"])
+    found: list[list[float]] = engine.places(vectors, request["seed"], lambda done, total: None).tolist()
+    return found
+
+
 _warmed: set[str] = set()
 
 
@@ -150,8 +157,8 @@ def warm(engine: Engine, request: dict[str, Any]) -> None:
 
 
 _VERBS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {"answer": answer, "neighbours": neighbours, "vote": vote}
-_VERBS["warm"] = warm
-_DOING = {"answer": "answer", "neighbours": "neighbours", "vote": "vote", "warm": "answer"}
+_VERBS |= {"warm": warm, "map": draw_map}
+_DOING = {"answer": "answer", "neighbours": "neighbours", "vote": "vote", "warm": "answer", "map": "map"}
 
 
 def _task(values: dict[str, Any]) -> Task:

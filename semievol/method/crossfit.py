@@ -107,6 +107,10 @@ class _Fold:
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         self._near = {record_id: list(near) for record_id, near in found.items()}
 
+    def mapped(self) -> bool:
+        """True, so that `retrieve` does not draw the map again: the round has one."""
+        return True
+
     def shift(self) -> Mapping[str, Any]:
         """Not None, so that `retrieve` does not test the shift again: the round has done so."""
         return {}

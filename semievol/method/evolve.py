@@ -67,7 +67,8 @@ def warm_up(plan: Plan, engine: Engine, journal: Journal) -> None:
 def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
     """In-context propagation: the k nearest labeled records of every record become its demonstrations (§3.1).
 
-    The same vectors show whether labeled and unlabeled texts are alike, which every estimate assumes.
+    The same vectors show whether labeled and unlabeled texts are alike, which every estimate assumes, and give every
+    record its place on the map.
     """
     queries = [*plan.unlabeled, *plan.calibration, *plan.labeled]
     settings = plan.config.propagation
@@ -84,6 +85,14 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
         vectors = engine.embed(compared, settings.embedder)
         apart = shift.text_shift(vectors[: len(of_known)], vectors[len(of_known) :], plan.config.seed)
         journal.save_shift(asdict(apart) if apart else {})
+    if not journal.mapped():
+        vectors = engine.embed(queries, settings.embedder)
+
+        def told(done: int, total: int) -> None:
+            journal.progress("retrieve", len(queries) * done // total, len(queries))
+
+        places = engine.places(vectors, plan.config.seed, told).astype(float).tolist()
+        journal.save_map({query.id: (x, y) for query, (x, y) in zip(queries, places, strict=True)})
     journal.progress("retrieve", len(queries), len(queries))
 
 

@@ -105,6 +105,12 @@ class Engine(Protocol):
     def embed(self, records: Sequence[Record], embedder: str) -> np.ndarray:
         """Unit vectors of the records' texts, float32[n, d], by the embedder that `neighbours` would use."""
 
+    def places(self, vectors: np.ndarray, seed: int, progress: Callable[[int, int], None]) -> np.ndarray:
+        """Two coordinates from -1 to 1 for every vector of `embed`, float32[n, 2]; alike texts lie close together.
+
+        progress: is told how much of the work is done, and how much there is.
+        """
+
     def fits(self, ask: Ask) -> bool:
         """Whether the ask's model has room for the prompt and its answer."""
 
@@ -173,6 +179,12 @@ class Journal(Protocol):
         """Record id -> (labeled record id, similarity), most similar first, of this round."""
 
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None: ...
+
+    def mapped(self) -> bool:
+        """Whether the records of this round have their places on the map."""
+
+    def save_map(self, found: Mapping[str, tuple[float, float]]) -> None:
+        """found: record id -> two coordinates, of records that have their demonstrations."""
 
     def shift(self) -> Mapping[str, Any] | None:
         """How labeled and unlabeled texts compare in this round (`shift.TextShift`); None if not yet tested."""

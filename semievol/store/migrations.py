@@ -90,6 +90,12 @@ def _studies_are_runs_without_a_round(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=[schema.study_results])
 
 
+def _records_have_a_place_on_the_map(connection: Connection) -> None:
+    kind = schema.demonstrations.c.x.type.compile(connection.dialect)
+    for column in ("x", "y"):
+        connection.exec_driver_sql(f"ALTER TABLE demonstrations ADD COLUMN {column} {kind}")
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -102,6 +108,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (9, _a_verifier_judges_candidates),
     (10, _a_round_can_be_chosen),
     (11, _studies_are_runs_without_a_round),
+    (12, _records_have_a_place_on_the_map),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

@@ -227,6 +227,9 @@ demonstrations = Table(
     Column("nearest", Json, nullable=False),
     Column("nearest_id", Text),
     Column("similarity", Double),
+    # The record's place on the map of the round, each from -1 to 1.
+    Column("x", Double),
+    Column("y", Double),
     PrimaryKeyConstraint("round_id", "record_key"),
     sqlite_with_rowid=False,
 )

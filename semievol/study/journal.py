@@ -85,6 +85,13 @@ class MemoryJournal:
     def save_demonstrations(self, found: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         self.near = {key: list(value) for key, value in found.items()}
 
+    def mapped(self) -> bool:
+        """A study draws no map."""
+        return True
+
+    def save_map(self, found: Mapping[str, tuple[float, float]]) -> None:
+        """See `mapped`."""
+
     def shift(self) -> Mapping[str, Any] | None:
         return self.compared
 

@@ -74,6 +74,7 @@ def test_step_four_finds_what_could_steer_the_model_on_a_server_too(
         "candidates": ("flagged", "verifier_nll"),
     }
     added |= {"selected": ("decision_id",), "records": ("earlier",), "stages": ("found", "worked"), "runs": ("study",)}
+    added |= {"demonstrations": ("x", "y")}
     with full.store.write() as connection:
         for table in ("reviewed", "reviews"):
             connection.exec_driver_sql(f"DROP TABLE {table}")

@@ -20,7 +20,7 @@ Visit = Callable[..., AppTest]
 
 def test_every_collaborator_has_a_line_and_pairs_are_compared(visit: Visit, store: Store) -> None:
     project = made.with_results(store)
-    app = visit("responses", project=project.id, view="Scorecards")
+    app = visit("responses", project=project.id, show="Scorecards")
     names = ["warm-up, demonstrations", "warm-up alone"]
     assert app.dataframe[0].value["name"].tolist() == names
     assert app.dataframe[1].value["of"].sum() == 8
@@ -34,7 +34,7 @@ def test_without_known_answers_the_page_says_how_to_get_some(visit: Visit, store
     project = made.with_results(store)
     with store.write() as connection:
         connection.execute(delete(schema.candidates).where(schema.candidates.c.pool.is_(False)))
-    shown = told(visit("responses", project=project.id, view="Scorecards"))
+    shown = told(visit("responses", project=project.id, show="Scorecards"))
     assert "no record with a known answer was kept from the models" in shown
     assert "How alike do they answer?" in shown
 

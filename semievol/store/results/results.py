@@ -16,6 +16,7 @@ from semievol.config import MEASURES
 from semievol.errors import UserError
 from semievol.records import Candidate, Decision, Demonstration, Record, Response
 from semievol.selection import candidates
+from semievol.selection.area import Area
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.records import RECORD, as_record, containing, find_record, table
@@ -117,14 +118,15 @@ def candidates_page(
     measure: str = "answer_nll",
     sort: str = "measure",
     descending: bool = False,
+    area: Area | None = None,
     offset: int = 0,
     limit: int = 100,
 ) -> tuple[pd.DataFrame, int]:
     """One page of the pool's candidates, and how many match in all.
 
     search: part of the question, or a record's whole id, ours or its file's. status: an action, "decided" or
-    "undecided". sort: "measure" or "record". Columns as `candidate_frame` without `spent`, and `votes`: collaborator ->
-    answer.
+    "undecided". sort: "measure" or "record". area: of the map. Columns as `candidate_frame` without `spent`, and
+    `votes`: collaborator -> answer.
     """
     if measure not in MEASURES:
         raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
@@ -143,8 +145,16 @@ def candidates_page(
         if search:
             found = containing(connection, _r.question, search) | (_r.record_id == search) | (_r.source_id == search)
             keys = keys.join(schema.records, _r.key == _c.record_key).where(found)
-            matching = [row[0] for row in _fetch(connection, keys)]  # reads every question, so it is done once
-            page, total = matching[offset : offset + limit], len(matching)
+        if search or area:
+            if area:
+                keys = keys.add_columns(_d.x, _d.y).join(
+                    schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
+                )
+            matching = _fetch(connection, keys)  # reads every question, or place, so it is done once
+            if area and matching:
+                _, x, y = zip(*matching, strict=True)
+                matching = [row for row, held in zip(matching, area.holds(x, y), strict=True) if held]
+            page, total = [row[0] for row in matching[offset : offset + limit]], len(matching)
         else:
             total = connection.execute(select(func.count()).select_from(schema.candidates).where(*where)).scalar_one()
             page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())

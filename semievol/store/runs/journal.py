@@ -30,7 +30,7 @@ from semievol.store.decisions.selections import (
     newest_selection,
     write_selection,
 )
-from semievol.store.results import outcomes
+from semievol.store.results import outcomes, places
 from semievol.store.results.rows import as_response, candidate_rows, response_columns, response_row
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.claims import check_owner
@@ -144,6 +144,14 @@ class StoreJournal:
         ]
         with self._write() as connection:
             self._replace(connection, schema.demonstrations, rows)
+            bump(connection, round_id=self._round.id)
+
+    def mapped(self) -> bool:
+        return places.mapped(self._store, self._round.id)
+
+    def save_map(self, found: Mapping[str, tuple[float, float]]) -> None:
+        with self._write() as connection:
+            places.write(connection, self._round.id, found)
             bump(connection, round_id=self._round.id)
 
     def shift(self) -> dict[str, Any] | None:

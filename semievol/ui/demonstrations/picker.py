@@ -59,6 +59,13 @@ def name(record_id: str) -> None:
     session.of(Browsing).last = record_id
 
 
+def open_record(record_id: str) -> None:
+    """Shows this record, of any split, in the view of single records. Made for callbacks."""
+    st.session_state[_SEARCH], st.session_state["view"] = "", "Record"
+    st.session_state.pop(_SOURCE, None)
+    name(record_id)
+
+
 def open_unlabeled(record_id: str) -> None:
     """Shows this unlabeled record, whatever was searched. Made for callbacks."""
     st.session_state[_SOURCE], st.session_state[_SEARCH] = "unlabeled", ""

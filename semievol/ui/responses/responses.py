@@ -17,7 +17,7 @@ from semievol.store.data import records
 from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell import disputed_source, formats, paint, parts, record, state, tables
+from semievol.ui.shell import area, disputed_source, formats, paint, parts, record, state, tables
 from semievol.ui.shell.paint import Node, group, labelled, node
 from semievol.ui.shell.state import Place
 
@@ -68,6 +68,7 @@ def filters(here: Place) -> dict[str, Any]:
         "measure": measure,
         "sort": "measure",
         "descending": True,
+        "area": area.addressed(),
     }
 
 

@@ -15,7 +15,7 @@ from semievol.store.decisions import decisions, history
 from semievol.store.results import results
 from semievol.task.answers import allowed_answers, same
 from semievol.ui.selection import card, conflicts, desk, many, notes, signature, sweep
-from semievol.ui.shell import disputed_source, formats, notices, parts, session, state
+from semievol.ui.shell import area, disputed_source, formats, notices, parts, session, state
 from semievol.ui.shell.state import Place
 
 KEYS = {
@@ -85,6 +85,8 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
     with st.container():  # always there, so that the card below is not drawn anew when there is something to tell
         conflicts.show(here)
     queue = mine.queue(order)
+    if mine.within is not None:
+        area.told(len(mine.within))
     first = queue[0] if queue else None
     action, about = desk.kept().round.form or ("", None)
     form = f"review_{action}_{pool.index.get_loc(first)}" if first is not None and about == first else ""
@@ -141,6 +143,7 @@ class Desk:
         self.key_prefix = desk.key_prefixes()[0]
         self.revision = results.revision(here.store, self.round_id)
         self.written = results.written(here.store, self.round_id)
+        self.within = area.inside(here)
         self.left = 0  # number of records that are still to be decided in this order
         self.held = 0  # number of further records, reserved for an open random review
         self.second = False  # whether second opinions were asked for
@@ -150,6 +153,8 @@ class Desk:
         """Ids of the next candidates: first the one that was opened or undone, then the undecided ones in `order`."""
         index, self.second = self.pool.index, order == "second"
         waiting = index.isin(self._others()) if self.second else self.pool["decision"].isna().to_numpy()
+        if self.within is not None:
+            waiting = waiting & index.isin(self.within)
         if skipped := desk.kept().round.skipped:
             waiting = waiting & ~index.isin(skipped)
         reserved_ids = reserved(state.reviews(self.here.store, self.round_id))

@@ -1,0 +1,132 @@
+"""The map of a round's records: what lies where, and the part of it that somebody draws a line around.
+
+The address holds the area and the colour, so that a link opens the same view.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from semievol import map_figure
+from semievol.jobs import inference_client
+from semievol.selection.area import Area
+from semievol.store.database import Store
+from semievol.store.results import places, results
+from semievol.ui.demonstrations import picker
+from semievol.ui.shell import area, asking, formats, parts, router, state, tables
+from semievol.ui.shell.state import Place
+
+_KEY, _COLOUR, _TABLE = "map_figure", "colour", "map_records"
+MOST_POINTS = 4_000
+"""Records above which cells are drawn: a browser sends back what a lasso encloses, point by point."""
+LIST = 100
+COLOURS = {
+    "Label": "named",
+    "Split": "split",
+    "Similarity to labeled": "similarity",
+    "Confidence": "confidence",
+    "Agreement": "agreement",
+    "Decision": "decided",
+}
+"""What the points are coloured by -> the column of `shown`."""
+_LISTED = {"question": "Question", "split": "Split", "named": "Label or candidate", "confidence": "Confidence"}
+
+
+def view(here: Place) -> None:
+    """The map, the choice of its colour, and the records inside the area."""
+    frame = shown(here)
+    parts.heading(
+        "Map of the records",
+        "Alike texts lie close together; only closeness means something, not direction or a long distance. Draw a line "
+        "around some of them to list, filter or review them. Labeled records have an outline: one that lies among "
+        "another class may be labeled wrongly.",
+    )
+    if frame.empty:
+        parts.note("This round has no map yet. Drawing it takes seconds, with 100,000 records a few minutes.")
+        if st.button("Draw the map", type="primary", icon=":material/scatter_plot:"):
+            with parts.errors_shown(), asking.doing() as watch:
+                inference_client.draw_map(here.store, here.round.id, watch)
+                st.rerun()
+        return
+    line = area.addressed()
+    colour = st.segmented_control(
+        "Colour", list(COLOURS), default="Label", required=True, key=_COLOUR, bind="query-params"
+    )
+    column = COLOURS[colour or "Label"]
+    many = len(frame) > MOST_POINTS
+    drawn = map_figure.bin_places(frame, column) if many else frame
+    chart = map_figure.records_map(drawn, column, state.dark(), here.task.labels, str(colour), _path(line))
+    st.plotly_chart(
+        chart.update_layout(height=560),
+        theme=None,
+        key=_KEY,
+        config={"displayModeBar": False, "scrollZoom": True},
+        alt="Map of labeled and unlabeled records; the page Responses lists them, too",
+        on_select=_selected,
+        selection_mode=("lasso", "box") if many else ("lasso", "box", "points"),
+    )
+    if many:
+        parts.note(
+            f"{len(frame):,} records, counted in cells: the larger a point, the more records lie there. Its colour is "
+            "that of most of them."
+        )
+    if line is not None:
+        _inside(frame[line.holds(frame["x"], frame["y"])], line)
+
+
+def shown(here: Place) -> pd.DataFrame:
+    """The map's records with what they can be coloured by. Do not change it."""
+    return _shown(here.store, here.round.id, results.revision(here.store, here.round.id))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=state.HASH)
+def _shown(store: Store, round_id: int, revision: int) -> pd.DataFrame:
+    frame = places.map_frame(store, round_id)
+    pool = frame["split"] == "unlabeled"
+    return frame.assign(
+        outlined=~pool,
+        named=frame["answer"].where(pool, frame["label"]),
+        confidence=100 * np.exp(-frame["answer_nll"]),
+        agreement=frame["agreed"].map({True: "agreed", False: "disputed"}).where(pool, "labeled"),
+        decided=frame["decision"].map(formats.DECISION_WORDS).fillna("undecided").where(pool, "labeled"),
+    )
+
+
+def _selected() -> None:
+    """A line was drawn, or a record clicked: the address gets the area, or the record."""
+    chosen = st.session_state[_KEY].selection
+    for one in (*chosen.get("lasso", []), *chosen.get("box", [])):
+        if drawn := Area.of(one["x"], one["y"]):
+            st.query_params[area.NAME] = drawn.written()
+            return
+    for point in chosen.get("points", []):
+        picker.open_record(str(point["customdata"][0]))
+        return
+
+
+def _path(line: Area | None) -> str:
+    """The area's outline as an SVG path."""
+    return "" if line is None else "M" + "L".join(f"{x},{y}" for x, y in line.corners) + "Z"
+
+
+def _inside(found: pd.DataFrame, line: Area) -> None:
+    """The records inside the area, and what can be done with them."""
+    pool = found[found["split"] == "unlabeled"]
+    labeled = formats.plural(len(found) - len(pool), "labeled record")
+    parts.heading("Inside the line", f"{formats.plural(len(pool), 'unlabeled record')}, {labeled}.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if len(pool):
+            written = line.written()
+            router.link("responses", f"List the {formats.plural(len(pool), 'candidate')}", area=written)
+            router.link("review", "Review them", area=written)
+        st.button("Remove the line", icon=":material/close:", on_click=area.forget)
+    if len(found):
+        listed = found.sort_values(["split", "confidence"], ascending=[False, True], kind="stable").head(LIST)
+        listed = listed.assign(confidence=[formats.confidence("answer_nll", value) for value in listed["answer_nll"]])
+        row = tables.pick(listed, _TABLE, _LISTED, height=300)
+        if len(found) > LIST:
+            parts.note(f"The first {LIST} are listed.")
+        if row is not None:
+            router.link("demonstrations", "Open this record", record=str(listed.index[row]))
