@@ -8,7 +8,6 @@ from collections.abc import Mapping as Tables
 
 from semievol.importing import column_names
 from semievol.importing.column_cells import COMPARED, LOOKED_AT, SHORT_TEXT, are_texts, may_be_labels
-from semievol.importing.forms.conversations import has_turns
 from semievol.importing.forms.unfolding import QUESTION
 from semievol.importing.mapping import Mapping
 from semievol.importing.only_labeled import are_dates, has_values, only_labeled
@@ -26,7 +25,7 @@ _FEW_WORDS, _MOSTLY = 4, 0.8
 def unused_columns(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
     """Text columns that no role uses, although they are named like a question, a passage or a model's output, or hold
     the words that are asked about; not those whose text is part of the question or the answer, or both."""
-    table = tables.get("labeled") or next(iter(tables.values()))
+    table = (tables.get("labeled") or next(iter(tables.values()))).plain
     if mapping.question not in table.columns:
         return []
     known = [mapping.question, *(c for c in (mapping.context, mapping.answer) if c in table.columns)]
@@ -44,8 +43,7 @@ def unused_columns(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
         cells = [cell for cell, _ in beside]
         inside = sum(cell[:COMPARED] in text for cell, text in beside)
         texts = are_texts(cells) and inside < 0.9 * len(cells)
-        read_apart = mapping.question == QUESTION and has_turns(table, column)
-        if texts and not read_apart and not renders(table, column, mapping.question, mapping.answer):
+        if texts and not renders(table, column, mapping.question, mapping.answer):
             found.append(column)
     return found + [column for column in asked_about(tables, mapping) if column not in found]
 
@@ -53,7 +51,7 @@ def unused_columns(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
 def asked_about(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
     """Columns of a few words that all files have and no role uses, and that nearly always stand in the question or its
     context: what is asked about them (`word` of WiC, `aspect`)."""
-    table = tables.get("labeled") or next(iter(tables.values()))
+    table = (tables.get("labeled") or next(iter(tables.values()))).plain
     texts = [column for column in (mapping.question, mapping.context) if column in table.columns]
     rows = zip(*(table.column(column, COMPARED) for column in texts), strict=True)
     whole = ["\n".join(cell or "" for cell in row) for row in rows]
@@ -80,10 +78,10 @@ def answer_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[st
     """Columns that could be the answer as well as the one that was taken by its content, without a name that says so;
     itself among them. Those that only the labeled file fills come first. Empty where its name says so, or where there
     is no other."""
-    table, answer = tables["labeled"], mapping.answer
+    table, answer = tables["labeled"].plain, mapping.answer
     if answer not in table.columns or mapping.choices or mapping.options:
         return []
-    evidence = only_labeled(tables)
+    evidence = only_labeled({split: one.plain for split, one in tables.items()})
     if column_names.rank(answer, "answer") is not None and (not column_names.is_detail(answer) or answer in evidence):
         return []
     found = [column for column in evidence if column == answer or column not in mapping.columns()]
@@ -98,7 +96,7 @@ def answer_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[st
 def question_candidates(tables: Tables[Split, Table], mapping: Mapping) -> list[str]:
     """Other columns of texts that could be the question as well as the one that was taken by its length; [] where its
     name says that it is the question."""
-    question, first = mapping.question, tables.get("labeled") or next(iter(tables.values()))
+    question, first = mapping.question, (tables.get("labeled") or next(iter(tables.values()))).plain
     if question not in first.columns or _NAMELESS.fullmatch(question) or question == QUESTION:
         return []
     if column_names.rank(question, "question") is not None and not column_names.is_remark(question):

@@ -168,7 +168,7 @@ def read_answer(task: Task, options: tuple[str, ...], cell: str, form: AnswerFor
     """
     text = cell.strip()
     if task.kind == "text":
-        return text
+        return first_of(text) or text
     if task.kind == "numeric":
         if in_parentheses(text):
             raise UserError(
@@ -239,6 +239,12 @@ def _read_label(task: Task, options: tuple[str, ...], text: str, form: AnswerFor
         remedy = _recount(options, text, form) or "Correct the label."
         raise UserError(f"answer {text[:60]} is not among the labels: {shown}", "", remedy)
     return alike[0]
+
+
+def first_of(text: str) -> str | None:
+    """The first of a list of several texts, each in quotation marks; None where a cell holds no such list."""
+    listed = text[:1] == "[" and text[1:].lstrip()[:1] in ("'", '"')
+    return options_in(text)[0].strip() if listed and options_in(text) else None
 
 
 def several(text: str) -> bool:

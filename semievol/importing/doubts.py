@@ -13,7 +13,7 @@ from collections.abc import Mapping as Tables
 from itertools import islice
 
 from semievol.importing.alternatives import answer_candidates, question_candidates, unused_columns
-from semievol.importing.answer_cells import several
+from semievol.importing.answer_cells import first_of, several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
 from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
 from semievol.importing.joined_columns import joined_name
@@ -32,10 +32,11 @@ _TOTALS = (
     *("zwischensumme", "mittelwert", "durchschnitt", "somme", "totale", "somma", "suma", "totaal", "итого", "合計"),
 )
 _LAST_ROWS, _FEW = 3, 12
+_ONE = "Keep one answer per record."
 _MOSTLY, _INSTRUCTION = 0.8, "instruction"
 _LOOKED_AT = 5_000
 """Different answers that are looked at to tell numbers from texts."""
-ABOUT_COLUMNS = ("left_out_text", "nested_text", "answer_guessed", "question_guessed")
+ABOUT_COLUMNS = ("left_out_text", "nested_text", "nested_field", "answer_guessed", "question_guessed")
 """Kinds that a mapping given by a person settles."""
 ABOUT_TASK = ("many_classes", "parentheses", "nearly_numbers", "decimal_comma")
 """Kinds that a task given by a person settles."""
@@ -48,6 +49,7 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
     yield from _without_instruction(tables, mapping)
     yield from _unused_columns(tables, mapping)
     yield from _nested(tables, mapping)
+    yield from _fields(tables, mapping)
     yield from _guessed(tables, mapping)
     yield from _guessed_question(tables, mapping)
     yield from _second_header(tables, mapping)
@@ -145,6 +147,21 @@ def _nested(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]
                 yield _doubt("nested_text", {split: len(table)}, what, remedy, _first(split, table, column))
 
 
+def _fields(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
+    """One of several fields of an object, taken for the question or the answer."""
+    table, roles = tables.get("labeled") or next(iter(tables.values())), mapping.as_dict()
+    for role in ("question", "answer"):
+        column = roles.get(role, "")
+        whole = next((name for name in table.structure if column == f"{name}.{column.removeprefix(f'{name}.')}"), None)
+        others = [c for c in table.columns if whole and c.startswith(f"{whole}.") and c not in mapping.columns()]
+        if whole and others:
+            what = f'The {role} is the field "{column}" of "{whole}", which has others: {", ".join(others[:6])}.'
+            remedy = "Map another one, or the whole, if that is meant."
+            option = map_option(**roles | {role: whole})
+            correction = Correction(role, whole, f'Take "{whole}"')
+            yield _doubt("nested_field", {"labeled": len(table)}, what, remedy, (), correction, option)
+
+
 def _second_header(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:
     """A first record without the id that all others have, as in files with two rows of names (SurveyMonkey)."""
     for split, table in tables.items():
@@ -230,11 +247,20 @@ def _answers(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iter
         yield _doubt(
             "many_classes", {"labeled": answers.total()}, what, remedy, (), correction, "--task classification"
         )
+    yield from _lists(answers)
+
+
+def _lists(answers: Counter[str]) -> Iterator[Finding]:
+    """Lists as answers: the first text is taken, as in data sets that hold other spellings beside it."""
     lists = {answer: times for answer, times in answers.items() if several(answer)}
-    if lists:
-        what = f"Lists of several answers, each taken for one text: {plural(sum(lists.values()), 'answer')}."
-        examples = tuple(example("labeled", 0, answer) for answer in list(lists)[:SHOWN])
-        yield _doubt("answer_lists", {"labeled": sum(lists.values())}, what, "Keep one answer per record.", examples)
+    for taken in (True, False):
+        if found := {answer: times for answer, times in lists.items() if (first_of(answer) is not None) == taken}:
+            how = "of which the first was taken" if taken else "each taken for one text"
+            total = sum(found.values())
+            what = f"Lists of several answers, {how}: {plural(total, 'answer')}."
+            remedy = "If another one or the whole list is meant, write it as a text."
+            examples = tuple(example("labeled", 0, answer) for answer in list(found)[:SHOWN])
+            yield _doubt("answer_lists", {"labeled": total}, what, remedy if taken else _ONE, examples)
 
 
 def _few_numbers(answers: Counter[str]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from semievol.importing import column_names
+from semievol.importing.named_numbers import with_names_of_others
 from semievol.importing.readers.header import NAMES_REMEDY, NUMBER, without_header
 from semievol.importing.table import Doubt, Table, snippet
 from semievol.records import Split
@@ -24,10 +25,12 @@ _NAMED = ("question", "answer", "options", "id", "context")
 
 def agreed(tables: Tables[Split, Table]) -> dict[Split, Table]:
     """The tables; where the labeled file has no names of columns, others lose theirs if these may be a record, and
-    those with fewer columns get the names of the columns that theirs are like. A doubt says so."""
+    those with fewer columns get the names of the columns that theirs are like. Numbers of labels get the names that
+    another file has for them. Doubts say so."""
+    tables = with_names_of_others(tables)
     labeled = tables.get("labeled")
     if labeled is None or labeled.read_as.header != "no":
-        return dict(tables)
+        return tables
     found = dict(tables)
     others = [(split, table) for split, table in tables.items() if split != "labeled"]
     for split, table in others:

@@ -15,7 +15,15 @@ from dataclasses import replace
 from semievol.errors import UserError
 from semievol.importing import column_names
 from semievol.importing.answer_cells import options_in
-from semievol.importing.column_cells import LOOKED_AT, are_texts, few_values, filled, may_be_labels
+from semievol.importing.column_cells import (
+    LOOKED_AT,
+    POINTS,
+    are_texts,
+    few_values,
+    filled,
+    holds_lists,
+    may_be_labels,
+)
 from semievol.importing.forms.unfolding import EARLIER, QUESTION
 from semievol.importing.mapping import Mapping, listed
 from semievol.importing.named_numbers import names_of
@@ -31,10 +39,6 @@ _ID_REPEATS = 4
 """Rows with the same id on average, from which on a column is no id of records."""
 _NEARLY = 0.95
 """Share of a column's cells that are answers, from which on it is taken for a column of answers."""
-_KEY = re.compile(r"""\{\s*["']?([^"':]*)["']?\s*:\s*(\[?)""")
-_LISTS = ("text", "texts", "options", "choices", "label", "labels")
-_POINTS = re.compile(r"\(?[A-Za-z][).:]?|\d{1,2}")
-"""A letter or a position, as an answer that names an option."""
 
 
 def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping:
@@ -45,6 +49,7 @@ def suggest_mapping(tables: Tables[Split, Table], question: str = "") -> Mapping
     Columns that all tables have are preferred. Where none of these can be the question, the mapping is that of the
     labeled table, and `align` finds the columns of the others.
     """
+    tables = {split: table.plain for split, table in tables.items()}
     first = tables.get("labeled") or next(iter(tables.values()))
     shared = [c for c in first.columns if all(c in table.columns for table in tables.values())]
     shared = [c for c in shared if all(has_values(table, c) for table in tables.values())] or shared
@@ -76,7 +81,7 @@ def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
         names: dict[str, str] = {}
         if missing:
             try:
-                own = _suggest(table, table.columns)
+                own = _suggest(table.plain, table.plain.columns)
             except UserError:
                 own = Mapping("")
             found = {getattr(own, role): name for role, name in missing.items() if getattr(own, role)}
@@ -89,7 +94,7 @@ def align(tables: Tables[Split, Table], mapping: Mapping) -> dict[Split, Table]:
 def _suggest(first: Table, shared: list[str], known: str = "", evidence: Sequence[str] = ()) -> Mapping:
     """evidence: columns that only the labeled file fills."""
     cells = {c: filled(first, c) for c in first.columns}
-    options = column_names.best([c for c in shared if _holds_lists(cells[c])], "options")
+    options = column_names.best([c for c in shared if holds_lists(cells[c])], "options")
     taken = {options}
     choices = () if options else column_names.choice_columns(first.columns) or _nameless_choices(first.columns, cells)
     taken.update(choices)
@@ -210,22 +215,6 @@ def _same_answers(labeled: Table, column: str, answer: str) -> bool:
     return sum(one == other for one, other in pairs) >= _NEARLY * len(pairs)
 
 
-def _holds_lists(cells: list[str]) -> bool:
-    """Whether nearly all of the first cells are lists of options; answers in the form of SQuAD, and texts with tokens
-    of a chat (`<|user|>`), are none."""
-    sample = [cell for cell in cells[:200] if "answer_start" not in cell and "<|" not in cell]
-    lists = sum(bool(options_in(cell)) and _names_options(cell) for cell in sample)
-    return bool(sample) and lists >= 0.8 * len(cells[:200])
-
-
-def _names_options(cell: str) -> bool:
-    """Whether a cell is a list, or names options by letters or numbers: other objects hold details of a task."""
-    key = _KEY.match(cell.lstrip())
-    if key is None or (key[1].casefold() in _LISTS and key[2]):
-        return True
-    return _POINTS.fullmatch(key[1]) is not None or column_names.is_choice(key[1])
-
-
 def _may_answer(column: str, cells: list[str], rows: int) -> bool:
     """Whether a column that is named like an answer may be one: no ids that all differ (ResponseId), and no detail that
     most rows lack."""
@@ -263,4 +252,4 @@ def _option_texts(columns: list[list[str]], listed: bool) -> set[str]:
 def _name_options(cells: list[str], texts: set[str]) -> bool:
     """Whether nearly all cells are a letter, a position or the text of an option."""
     some = [cell.strip() for cell in cells[:200]]
-    return sum(cell in texts or _POINTS.fullmatch(cell) is not None for cell in some) >= 0.9 * len(some)
+    return sum(cell in texts or POINTS.fullmatch(cell) is not None for cell in some) >= 0.9 * len(some)

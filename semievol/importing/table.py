@@ -92,6 +92,8 @@ class Table:
     from the content, because neither the file nor a person states them. doubts: guesses that change what records mean.
     instruction: the system turn that all of the file's conversations share; "" if there is none.
     label_names: column -> all its labels, in files that say so, also those that no row has.
+    nested: columns whose values the file holds as lists or objects, not as text.
+    structure: columns whose content other columns hold as well.
     """
 
     name: str
@@ -106,10 +108,18 @@ class Table:
     doubts: list[Doubt] = field(default_factory=list)
     instruction: str = ""
     label_names: dict[str, list[str]] = field(default_factory=dict)
+    nested: list[str] = field(default_factory=list)
+    structure: list[str] = field(default_factory=list)
 
     @cached_property
     def columns(self) -> list[str]:
         return list(self.cells.column_names)
+
+    @cached_property
+    def plain(self) -> Table:
+        """The table without the columns of `structure`."""
+        left_out = [column for column in self.structure if column in self.columns]
+        return replace(self, cells=self.cells.drop_columns(left_out)) if left_out else self
 
     def __len__(self) -> int:
         return int(self.cells.num_rows)

@@ -1,11 +1,12 @@
 """The forms in which tools and data sets keep their records, unfolded to plain columns.
 
 A module for each form: `label_studio`, `argilla`, `prodigy`, `doccano`, `categories` (spaCy), `sagemaker`, `mturk` and
-`labelbox` (tools for labeling), `qualtrics` (surveys), `squad`, `stems` and `snli` (data sets), `alpaca` and
-`conversations`. Its `unfold` returns the table with columns `question`, `answer` or `earlier turns` added, or None
-where the table is something else. Other columns stay; those that held only the form's structure do not. In any table
-`lists` unwraps lists of one element, and `passages` writes nested passages as text. `unfolding` has what the forms
-share, `turns` what those with earlier turns do. Knows nothing of files, mappings or tasks.
+`labelbox` (tools for labeling), `qualtrics` (surveys), `squad`, `reading_tests` (RACE), `scored_options` (BIG-bench),
+`stems` and `snli` (data sets), `alpaca` and `conversations`. Its `unfold` returns the table with columns `question`,
+`answer` or `earlier turns` added, or None where the table is something else. Other columns stay; those that held only
+the form's structure do not. In any table `lists` unwraps lists of one element, `passages` writes nested passages as
+text, and `objects` takes other objects apart. `unfolding` has what the forms share, `turns` what those with earlier
+turns do. Knows nothing of files, mappings or tasks.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from semievol.importing.forms import (
     labelbox,
     lists,
     mturk,
+    objects,
     passages,
     prodigy,
     qualtrics,
+    reading_tests,
     sagemaker,
+    scored_options,
     snli,
     squad,
     stems,
@@ -39,9 +43,11 @@ FORMS = (
     sagemaker.unfold,
     mturk.unfold,
     labelbox.unfold,
+    scored_options.unfold,
     stems.unfold,
     snli.unfold,
     squad.unfold,
+    reading_tests.unfold,
     qualtrics.unfold,
     alpaca.unfold,
     conversations.unfold,
@@ -50,7 +56,8 @@ FORMS = (
 
 
 def unfold(table: Table, limits: Limits) -> Table:
-    """The table with the columns that its form adds. Then lists of one element become their element, and nested
-    passages become text."""
+    """The table with the columns that its form adds. Then lists of one element become their element, nested passages
+    become text, and fields of objects become columns."""
+    table = objects.unwrapped(table)
     found = next((new for form in FORMS if (new := form(table, limits)) is not None), table)
-    return passages.flattened(lists.unwrapped(found, limits), limits)
+    return objects.taken_apart(passages.flattened(lists.unwrapped(found, limits), limits), limits)

@@ -75,6 +75,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
 
     new = written(table, [QUESTION, ANSWER, EARLIER], read, limits, taken_apart=[system] if system else [])
     more = f' What "{apart}" holds comes last.' if apart else ""
+    new.structure = [name for name in (column, apart, *refused) if name]
     new.notes.append(f'The column "{column}" holds conversations: the last turn is the answer, if it is one.{more}')
     if refused:
         new.notes.append(f"Answers that were not preferred are not read: {', '.join(refused)}.")

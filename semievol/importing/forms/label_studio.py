@@ -33,7 +33,8 @@ def unfold(table: Table, limits: Limits) -> Table | None:
     """The table with the data's fields and `answer` as columns; None where it is no export of Label Studio."""
     names = set(table.columns)
     given = next((name for name in ("annotations", "completions") if name in names), None)
-    if "data" in names and given and hold(table, "data", fields_of) and _results(table, given):
+    bare = given is None and names <= {"data", *_KEPT_APART, *_STRUCTURE}
+    if "data" in names and hold(table, "data", fields_of) and (bare or (given and _results(table, given))):
         return _unfold_tasks(table, given, limits)
     if {"annotation_id", "lead_time"} <= names:
         return _unfold_rows(table, limits)
@@ -46,12 +47,13 @@ def _results(table: Table, column: str) -> bool:
     return not cells or hold(table, column, lambda cell: parsed(cell, "["))
 
 
-def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
+def _unfold_tasks(table: Table, given: str | None, limits: Limits) -> Table:
+    """given: the column of the annotations; None in a list of tasks that nobody has annotated."""
     fields: dict[str, None] = {}
     questions: dict[str, None] = {}
-    for _, (data, cell) in table.walk(["data", given]):
+    for _, (data, *cells) in table.walk(["data", *([given] if given else [])]):
         fields.update(dict.fromkeys(fields_of(data) or {}))
-        for found in _annotations(cell):
+        for found in _annotations(*cells):
             questions.update(dict.fromkeys(found))
     questions, marked = _without_passages(table, given, questions)
     first = next(iter(questions), None)
@@ -65,24 +67,24 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
         data = fields_of(cells["data"])
         if not data:
             raise Unreadable("data", "The task has no data.", 'Give it {"text": "…"}.')
-        found = _annotations(cells[given])
+        found = _annotations(cells[given] if given else None)
         answers: dict[str, str | None] = {}
         for name in questions:
             said = [one[name] for one in found if name in one]
             bad = next((one for one in said if one.startswith("\0")), None)
             if bad is not None:
-                raise Unreadable(given, bad[1:], _ONE)
+                raise Unreadable(str(given), bad[1:], _ONE)
             answers[name] = annotators[name].answer(number, said)
         if len(questions) > 1:
             several.add(number, ", ".join(questions))
         label = answers[first] if first else None
         if label is None and any(name in one for one in found for name in marked):
-            raise Unreadable(given, _PASSAGES[1:], _ONE)
+            raise Unreadable(str(given), _PASSAGES[1:], _ONE)
         yield [*(data.get(name) for name in added if name in fields and name != ANSWER), label] + [
             answers[name] for name in further
         ]
 
-    new = written(table, added, read, limits, own, {"data", given, *_STRUCTURE})
+    new = written(table, added, read, limits, own, {"data", *([given] if given else []), *_STRUCTURE})
     chosen = (
         f': the column "answer" is what annotators chose for "{first}"'
         if first
@@ -100,9 +102,11 @@ def _unfold_tasks(table: Table, given: str, limits: Limits) -> Table:
     return new
 
 
-def _without_passages(table: Table, given: str, questions: dict[str, None]) -> tuple[dict[str, None], list[str]]:
+def _without_passages(table: Table, given: str | None, questions: dict[str, None]) -> tuple[dict[str, None], list[str]]:
     """The questions without those whose answers are passages, and these; all of them where nothing else was asked.
     Questions that got different answers come first, since one that always gets the same is a detail."""
+    if given is None:
+        return questions, []
     said = {name: set[str]() for name in questions}
     for _, (cell,) in table.walk([given]):
         for found in _annotations(cell):
@@ -113,7 +117,7 @@ def _without_passages(table: Table, given: str, questions: dict[str, None]) -> t
     return (dict.fromkeys(asked), marked) if asked else (questions, [])
 
 
-def _annotations(cell: str | None) -> list[dict[str, str]]:
+def _annotations(cell: str | None = None) -> list[dict[str, str]]:
     """What every annotator answered: name of the question -> answer. An answer that cannot be one begins with NUL."""
     found = []
     for annotation in parsed(cell, "[") or []:

@@ -23,7 +23,7 @@ def flattened(table: Table, limits: Limits) -> Table:
     found: list[str] = []
     cells = table.cells
     for place, name in enumerate(table.columns):
-        if name.casefold() in _COLUMNS and hold(table, name, _text):
+        if name not in table.structure and name.casefold() in _COLUMNS and hold(table, name, _text):
             texts = [_text(cell) or cell for cell in table.column(name)]
             cells = cells.set_column(place, name, pa.array(texts, pa.large_string()))
             found.append(name)

@@ -1,7 +1,8 @@
 """Prodigy's exports: every task with the annotation `accept`, `reject` or `ignore` in the field "answer".
 
-The answer is the label, or the option that was chosen, of accepted tasks; of several annotations on one text the one
-given most often. Rejected and ignored ones have none. Tasks that mark passages of a text are rejected.
+The answer is the label, the option that was chosen, or the text that was written, of accepted tasks; of several
+annotations on one text the one given most often. Rejected and ignored ones have none. Tasks that mark passages of a
+text are rejected.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _BOOKKEEPING = {"_input_hash", "_task_hash", "_view_id", "_timestamp", "_session
 _ANNOTATIONS = ("accept", "reject", "ignore")
 _VERDICT, _INPUT = "verdict", "_input_hash"
 _STRUCTURE = {"options", "accept", "config", "spans", "tokens"}
+_WRITTEN = "user_input"
+"""Prodigy's own name for the field of a block `text_input`."""
 _REJECTED = "Tasks that the annotator rejected or ignored, and that have no answer"
 
 
@@ -50,7 +53,7 @@ def unfold(table: Table, limits: Limits) -> Table | None:
         yield [annotators.answer(number, [str(one) for one in answers if one])]
 
     new = written(table, [ANSWER], read, limits, {ANSWER: free_name(table, _VERDICT)}, _STRUCTURE)
-    new.notes.append("The file is a Prodigy export: the answer is the label or the chosen option of accepted tasks.")
+    new.notes.append("The file is a Prodigy export: the answer is what was chosen or written in accepted tasks.")
     if joined:
         new.notes.append(f"Rows with a further verdict on a text, which were joined with its first: {joined:,}.")
     new.doubts.extend(
@@ -75,13 +78,14 @@ def _accepted(table: Table, texts: dict[str, str]) -> dict[str, list[str | Unrea
 
 
 def _answer(cells: dict[str, str | None], texts: dict[str, str]) -> str | None:
-    """The label or the chosen option of an accepted task. Raises `Unreadable` where it is no single answer."""
+    """The label, the chosen option or the written text of an accepted task. Raises `Unreadable` where it is no single
+    answer."""
     chosen = parsed(cells.get("accept"), "[")
     if chosen is None and not (cells.get("label") or "").strip() and cells.get("spans"):
         reason = "The task marks passages of the text, which is no answer to a question."
         raise Unreadable("spans", reason, "Export a task of labels or choices.")
     if not isinstance(chosen, list):
-        return cells.get("label")
+        return cells.get("label") or cells.get(_WRITTEN)
     if len(chosen) > 1:
         reason = f"Several options were chosen: {', '.join(map(str, chosen))}."
         raise Unreadable("accept", reason, "Keep one label per record.")

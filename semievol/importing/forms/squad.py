@@ -46,7 +46,8 @@ def _unfold_articles(table: Table, limits: Limits) -> Table:
         for name in table.columns
         if name in ("id", "context", QUESTION, ANSWER)
     }
-    new = written(table, ["id", "context", QUESTION, ANSWER], read, limits, own, ["paragraphs"])
+    new = written(table, ["id", "context", QUESTION, ANSWER], read, limits, renamed=own)
+    new.structure = ["paragraphs"]
     new.notes.append(f"The file is in the form of SQuAD: every question of an article is a record. {_NO_ANSWER}")
     return new
 

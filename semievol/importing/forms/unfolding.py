@@ -22,6 +22,8 @@ SAMPLE = 50
 _LONGEST = 200_000
 """Characters of a cell that is read as Python prints it."""
 _PYTHON = re.compile(r"(?:\{\s*['\"]|\[\s*['\"\[{])")
+_TEXTS_APART = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(\s+(?=['\"]))?")
+"""A text, and the space to the next one where no comma is between, as NumPy prints arrays. Python joins the two."""
 _ARRAY = re.compile(r"\barray\((\[[^()]*?\])(?:,\s*dtype=[\w<>]+)?\)")
 _SHOWN = 5
 
@@ -118,7 +120,8 @@ def _printed(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _with_text(ast.literal_eval(_ARRAY.sub(lambda match: match[1], text)))
+            with_commas = _TEXTS_APART.sub(lambda match: match[1] + (", " if match[2] else ""), text)
+            return _with_text(ast.literal_eval(_ARRAY.sub(lambda match: match[1], with_commas)))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 

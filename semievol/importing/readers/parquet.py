@@ -41,7 +41,8 @@ def read_parquet(content: Content, limits: Limits) -> Table:
         _check_type(column, content.name)
     check_cells(file.metadata.num_rows, len(columns), content.name, limits)
     labels = _class_labels(schema)
-    table = Table(content.name, notes=content.notes, form="Parquet", label_names=labels)
+    nested = [field.name for field in schema if pa.types.is_nested(_value_type(field.type))]
+    table = Table(content.name, notes=content.notes, form="Parquet", label_names=labels, nested=nested)
     writer = TableWriter(table, columns, limits)
     rendered = [f"{f.name} ({_value_type(f.type)})" for f in schema if not _is_text(f.type) and f.name not in labels]
     if rendered:
@@ -124,25 +125,41 @@ def _as_text(column: pa.Array) -> list[str | None]:
 
 
 def _class_labels(schema: pa.Schema) -> dict[str, list[str]]:
-    """Column -> names of its labels, as the `datasets` library writes them beside the schema (ClassLabel)."""
+    """Column -> names of its labels, as the `datasets` library writes them beside the schema: ClassLabel, or lists of
+    such."""
     try:
         features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        kinds = {name: kind for name, kind in features.items() if name in schema.names and isinstance(kind, dict)}
+        kinds = {name: _element(kind) for name, kind in features.items() if name in schema.names}
     except (ValueError, LookupError, TypeError, AttributeError):
         return {}
     found = {}
     for name, kind in kinds.items():
-        names = kind.get("names") if kind.get("_type") == "ClassLabel" else None
-        whole = pa.types.is_integer(_value_type(schema.field(name).type))
+        names = kind.get("names") if isinstance(kind, dict) and kind.get("_type") == "ClassLabel" else None
+        type_ = _value_type(schema.field(name).type)
+        whole = pa.types.is_integer(type_.value_type if _is_list(type_) else type_)
         if whole and isinstance(names, list) and names and all(isinstance(one, str) for one in names):
             found[name] = names
     return found
 
 
+def _element(kind: Any) -> Any:
+    """The feature, or that of the elements of a list, in any of the forms that the library has had."""
+    if isinstance(kind, list) and len(kind) == 1:
+        return kind[0]
+    return kind.get("feature", kind) if isinstance(kind, dict) else kind
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
 def _as_names(column: pa.Array, names: list[str]) -> list[str | None]:
     """Labels by their number. The library writes -1 where a label is not known; numbers without a name stay numbers."""
-    numbers = _as_text(column)
     known = {str(place): name for place, name in enumerate(names)}
+    if _is_list(column.type):
+        lists = ([known.get(str(one), one) for one in some or ()] for some in column.to_pylist())
+        return [json.dumps(some, ensure_ascii=False) for some in lists]
+    numbers = _as_text(column)
     return [None if number in (None, "-1") else known.get(str(number), number) for number in numbers]
 
 

@@ -157,7 +157,7 @@ def main() -> None:
     except UserError as error:
         outcome: dict[str, Any] = {"error": error.as_dict()}
     else:
-        plain = ("name", "notes", "sheets", "form", "guessed", "instruction", "label_names")
+        plain = ("name", "notes", "sheets", "form", "guessed", "instruction", "label_names", "nested", "structure")
         outcome = {name: getattr(table, name) for name in plain}
         outcome |= {name: [asdict(one) for one in getattr(table, name)] for name in ("rejected", "doubts")}
         outcome |= {"read_as": asdict(table.read_as)}

@@ -109,6 +109,8 @@ def _read_object(content: Content, text: str, position: int, limits: Limits) -> 
         content.notes.append("The file is JSON Lines, one object per line.")
         return _read_lines(content, limits)
     arrays = [(key, start) for key, _, start, _ in _fields(text, position) if text[start] == "["]
+    of_objects = [(key, start) for key, start in arrays if text[_skip(text, start + 1)] == "{"]
+    arrays = of_objects or arrays
     if (rows := _by_name(text, position) or _split(text, position)) is not None:
         content.notes.append("The file is one object, as pandas writes it; its rows are the records.")
         reading = _Reading(content, limits)
@@ -116,7 +118,9 @@ def _read_object(content: Content, text: str, position: int, limits: Limits) -> 
             reading.take(number, row)
         return reading.table()
     if len(arrays) != 1:
-        raise UserError("The file is one object, not an array of objects.", content.name, _ONE_PER_LINE)
+        named = f"Several of its fields are arrays: {', '.join(key for key, _ in arrays)}. Keep one of them, or write"
+        remedy = _ONE_PER_LINE.replace("Write", named, 1) if arrays else _ONE_PER_LINE
+        raise UserError("The file is one object, not an array of objects.", content.name, remedy)
     content.notes.append(f'The records are the elements of "{arrays[0][0]}".')
     return _elements(content, text, arrays[0][1], limits)
 
@@ -263,6 +267,7 @@ class _Reading:
             self.writer.file.notes.append(f"Values NaN, which were read as empty cells: {self.not_numbers:,}.")
         if self.nested:
             self.writer.file.notes.append(f"Nested values are kept as JSON text: {', '.join(list(self.nested)[:6])}.")
+        self.writer.file.nested = list(self.nested)
         return self.writer.finished("record")
 
 
