@@ -3,10 +3,10 @@
 import streamlit as st
 
 from semievol.store.results import results
-from semievol.ui.demonstrations import demonstrations, picker, records_map
+from semievol.ui.demonstrations import demonstrations, picker, preflight, records_map
 from semievol.ui.shell import asking, awaiting_results, gates, parts
 
-VIEWS = ["Record", "Map"]
+VIEWS = ["Record", "Map", "Before training"]
 
 with parts.page() as here:
     gates.needs_project(here)
@@ -21,20 +21,21 @@ with parts.page() as here:
     elif awaiting_results.begun(here, "demonstrations"):
         with parts.card("missing"):
             awaiting_results.missing(here, "demonstrations", "Each record has its demonstrations after Retrieve.")
-    view: str | None = VIEWS[0]
-    if here.round_or_none is not None:
-        view = st.segmented_control(
-            "View",
-            VIEWS,
-            default=VIEWS[0],
-            required=True,
-            key="view",
-            label_visibility="collapsed",
-            bind="query-params",
-        )
+    view = st.segmented_control(
+        "View",
+        VIEWS if here.round_or_none else [VIEWS[0], VIEWS[2]],
+        default=VIEWS[0],
+        required=True,
+        key="view",
+        label_visibility="collapsed",
+        bind="query-params",
+    )
     if view == "Map":
         with parts.card("map"):
             records_map.view(here)
+        st.stop()
+    if view == "Before training":
+        preflight.view(here)
         st.stop()
     coverage = results.coverage_frame(here.store, here.round.id) if here.round_or_none else None
     left, right = st.columns(2, gap="medium")

@@ -28,6 +28,8 @@ from semievol.engines.models import footprint, tokenizer
 from semievol.errors import UserError
 from semievol.jobs.environment import start_process
 from semievol.method import voters
+from semievol.method.label_errors import Suspect
+from semievol.method.preflight import Preflight, Way
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
@@ -49,6 +51,7 @@ _DOING = {
     "neighbours": "Looking for the nearest labeled records",
     "vote": "Asking the simple baselines",
     "map": "Drawing the map",
+    "examine": "Answering every labeled record from the others",
 }
 _warming = threading.Lock()
 
@@ -162,6 +165,22 @@ def vote(store: Store, round_id: int, question: Record, watch: Watch = _unwatche
         "config": round_.config.model_dump(mode="json"),
     }
     return list(_request(store, round_.config, request, watch)) if request["voters"] else []
+
+
+def examine(store: Store, config: Config, version_id: int, watch: Watch = _unwatched) -> Preflight:
+    """What the labeled records of a version say of propagation, before any training. watch: as in `ask`."""
+    labeled = records.load_records(store, version_id, "labeled")
+    request = {
+        "verb": "examine",
+        "task": asdict(versions.task_of(store, version_id)),
+        "labeled": [asdict(record) for record in labeled],
+        "config": config.model_dump(mode="json"),
+    }
+    found = _request(store, config, request, watch)
+    by_id = {record.id: record for record in labeled}
+    suspects = [Suspect(by_id[i], label, likelier, spread) for i, label, likelier, spread in found["suspects"]]
+    ways = {how: Way(*numbers) for how, numbers in found["ways"].items()}
+    return Preflight(found["records"], found["majority"], ways, suspects)
 
 
 def draw_map(store: Store, round_id: int, watch: Watch = _unwatched) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from semievol.config import Config
 from semievol.errors import UserError
 from semievol.jobs.environment import loaded
-from semievol.method import voters
+from semievol.method import preflight, voters
 from semievol.method.protocols import Ask, Engine, Plan
 from semievol.records import Demonstration, Message, Record, Task
 from semievol.task.answers import allowed_answers, parse
@@ -146,6 +146,16 @@ def draw_map(engine: Engine, request: dict[str, Any]) -> list[list[float]]:
     return found
 
 
+def examine(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """What the labeled records say of propagation, before any training: the fields of a `preflight.Preflight`, records
+    by their ids."""
+    labeled = [_record(values) for values in request["labeled"]]
+    found = preflight.examine(engine, Config.model_validate(request["config"]), _task(request["task"]), labeled)
+    suspects = [(one.record.id, one.label, one.likelier, dict(one.spread)) for one in found.suspects]
+    ways = {how: (way.right, way.low, way.high) for how, way in found.ways.items()}
+    return {"records": found.records, "majority": found.majority, "ways": ways, "suspects": suspects}
+
+
 _warmed: set[str] = set()
 
 
@@ -157,8 +167,8 @@ def warm(engine: Engine, request: dict[str, Any]) -> None:
 
 
 _VERBS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {"answer": answer, "neighbours": neighbours, "vote": vote}
-_VERBS |= {"warm": warm, "map": draw_map}
-_DOING = {"answer": "answer", "neighbours": "neighbours", "vote": "vote", "warm": "answer", "map": "map"}
+_VERBS |= {"warm": warm, "map": draw_map, "examine": examine}
+_DOING = {name: "answer" if name == "warm" else name for name in _VERBS}
 
 
 def _task(values: dict[str, Any]) -> Task:

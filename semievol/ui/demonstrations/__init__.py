@@ -1,5 +1,5 @@
 """The Demonstrations page: the labeled records that a model can read before each question.
 
 `picker` chooses the record, `demonstrations` draws what belongs to it, `browsing` is what the session keeps,
-`records_map` the map of all records.
+`records_map` the map of all records, `preflight` what the labeled ones say before training.
 """
