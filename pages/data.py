@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from semievol.ui.data import slots, stored, upload
+from semievol.ui.data import labels, slots, stored, upload
 from semievol.ui.shell import gates, parts, router, steps
 
 with parts.page() as here:
@@ -13,6 +13,7 @@ with parts.page() as here:
         kicker=f"Version {project.version_number}" if project.version_number else "",
     )
     upload.follow()
+    labels.waiting(here)
     if project.version_id is not None and project.task is not None:
         stored.stored(here)
         next_ = steps.next_step(here.store, project, here.round_or_none, here.runs).name == "propagate"

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from semievol.store.results import results
+from semievol.ui.data import labels
 from semievol.ui.demonstrations import demonstrations, picker, preflight, records_map
 from semievol.ui.shell import asking, awaiting_results, gates, parts
 
@@ -21,6 +22,7 @@ with parts.page() as here:
     elif awaiting_results.begun(here, "demonstrations"):
         with parts.card("missing"):
             awaiting_results.missing(here, "demonstrations", "Each record has its demonstrations after Retrieve.")
+    labels.waiting(here)
     view = st.segmented_control(
         "View",
         VIEWS if here.round_or_none else [VIEWS[0], VIEWS[2]],

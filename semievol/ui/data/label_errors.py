@@ -23,8 +23,8 @@ FORMULA = (
     "minus that of the likeliest other answer."
 )
 REMEDY = (
-    "You decide; nothing changes by itself. To correct labels, import a labeled file of these records with the right "
-    "answers below, add it to the labeled records, and choose “Take the new answers”."
+    "You decide; nothing changes by itself. Open a record to correct its label. Many at once: import a labeled file of "
+    "these records with the right answers, add it to the labeled records, and choose “Take the new answers”."
 )
 NAMES = {"label": "Label", "own": "Its probability, %", "likelier": "Models say", "other": "Its probability, % "}
 WIDTHS = {"question": 420}

@@ -102,7 +102,8 @@ def farthest(frame: pd.DataFrame) -> None:
     """The list of the least similar records; a ticked one is shown."""
     parts.heading(
         "Farthest from labeled data",
-        "Even the nearest labeled record is unlike these. Labeling them first may help most.",
+        "Even the nearest labeled record is unlike these. Labeling them first may help most: tick one, and label it "
+        "above.",
     )
     far = frame.sort_values("similarity", kind="stable").head(50)
     names = {"question": "Question", "similarity": "Similarity", "nearest_answer": "Nearest label"}

@@ -12,6 +12,7 @@ import streamlit as st
 
 from semievol.records import Record, Split
 from semievol.store.data import records
+from semievol.ui.data import labels
 from semievol.ui.demonstrations.browsing import Browsing
 from semievol.ui.shell import paint, parts, record, session
 from semievol.ui.shell.state import Place
@@ -50,6 +51,7 @@ def picker(here: Place) -> Record | None:
     name(found.id)
     paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
     st.text(f"Record {record.name(found)} · {found.split}")
+    labels.control(here, found)
     return found
 
 

@@ -77,7 +77,7 @@ def _contradicted(here: Place, suspects: Sequence[Suspect]) -> None:
     place = tables.pick(
         frame, "contradicted_list", names, label_errors.WIDTHS, height="content" if len(frame) <= 8 else 320
     )
-    parts.note(label_errors.REMEDY.replace(" below", " on the Data page"))
+    parts.note(label_errors.REMEDY)
     with st.container(horizontal=True):
         if place is not None:
             router.link("demonstrations", "Open this record", record=suspects[place].record.id)

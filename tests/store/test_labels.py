@@ -1,0 +1,65 @@
+"""Labels given on a page: noted at once, made into the next version together."""
+
+from __future__ import annotations
+
+import pytest
+
+from semievol.errors import UserError
+from semievol.store.data import labels, projects, versions
+from semievol.store.data.projects import Project
+from semievol.store.data.records import hidden_gold, load_records
+from semievol.store.database import Store
+from tests.store.world import World
+
+
+def _project(world: World) -> tuple[Store, Project, int]:
+    assert world.project.version_id is not None
+    return world.store, world.project, world.project.version_id
+
+
+def test_labels_wait_and_become_the_next_version_together(world: World) -> None:
+    store, project, version_id = _project(world)
+    before = load_records(store, version_id)
+    unlabeled = next(r for r in before if r.split == "unlabeled")
+    labeled = next(r for r in before if r.split == "labeled")
+    other = "water" if labeled.answer != "water" else "road"
+    labels.note(store, project.id, unlabeled.id, "waste")
+    labels.note(store, project.id, labeled.id, other)
+    assert labels.waiting(store, project.id) == {unlabeled.id: "waste", labeled.id: other}
+    assert load_records(store, version_id) == before  # a version never changes
+
+    version = labels.make_version(store, project.id)
+    after = {r.id: r for r in load_records(store, version)}
+    assert (after[unlabeled.id].answer, after[unlabeled.id].split) == ("waste", "labeled")
+    assert (after[labeled.id].answer, after[labeled.id].split) == (other, "labeled")
+    changed = versions.changes(store, version_id, version)
+    assert (changed.added, changed.gone, changed.relabeled, changed.moved) == (0, 0, 1, 1)
+    assert unlabeled.id not in hidden_gold(store, version)
+    assert labels.waiting(store, project.id) == {}
+    now = projects.find_project(store, project.id)
+    assert now.version_id == version
+    assert now.counts["labeled"] == project.counts["labeled"] + 1
+    assert now.counts["unlabeled"] == project.counts["unlabeled"] - 1
+    assert load_records(store, version_id) == before
+
+
+def test_the_label_that_a_record_has_is_no_change_and_none_takes_back(world: World) -> None:
+    store, project, version_id = _project(world)
+    labeled = next(r for r in load_records(store, version_id) if r.split == "labeled")
+    labels.note(store, project.id, labeled.id, labeled.answer)
+    assert labels.waiting(store, project.id) == {}
+    labels.note(store, project.id, labeled.id, "waste" if labeled.answer != "waste" else "road")
+    labels.note(store, project.id, labeled.id, None)
+    assert labels.waiting(store, project.id) == {}
+    with pytest.raises(UserError, match="No label waits"):
+        labels.make_version(store, project.id)
+
+
+def test_what_cannot_be_a_label_is_refused_and_nothing_changes(world: World) -> None:
+    store, project, version_id = _project(world)
+    unlabeled = next(r for r in load_records(store, version_id) if r.split == "unlabeled")
+    test = next(r for r in load_records(store, version_id) if r.split == "test")
+    for record_id, label in ((unlabeled.id, "moon"), (test.id, "road"), ("nobody", "road")):
+        with pytest.raises(UserError):
+            labels.note(store, project.id, record_id, label)
+    assert labels.waiting(store, project.id) == {}
