@@ -60,6 +60,8 @@ class Content:
     """Line number -> position of its first byte that is not valid text; filled while `lines` is read."""
     watch: Watch | None = None
     """Called with the number of bytes that were read of a file on disk."""
+    header: tuple[int, str] | None = None
+    """Number of the line with the names of columns, from 0, and what `lines` puts before it: R names no row names."""
     whole: bool = False
     """Whether records are read whole (`ReadAs.whole`)."""
 
@@ -92,6 +94,12 @@ class Content:
 
     def lines(self) -> Iterator[str]:
         """Physical lines with their endings; LF, CRLF and CR all end a line."""
+        if self.header is None:
+            return self._lines()
+        place, before = self.header
+        return (before + line if number == place else line for number, line in enumerate(self._lines()))
+
+    def _lines(self) -> Iterator[str]:
         with io.TextIOWrapper(self.open(watched=True), self.encoding, self.errors, newline="") as stream:
             if self.errors == "strict":
                 yield from stream

@@ -48,6 +48,8 @@ csv.field_size_limit(16 * MEGABYTE)
 def read_delimited(content: Content, limits: Limits, read_as: ReadAs = AS_FOUND, expected: str = "") -> Table:
     """Table of a CSV or TSV file. Cells are exactly the text between the delimiters, unquoted.
 
+    A header that is one name short of the rows, which begin with row numbers (R's `write.table`), lacks a first name.
+
     read_as: what a person chose; the delimiter is else the one that a first line such as `sep=;` declares, or the one
     that fits the rows best. expected: the delimiter that the ending of the file's name means; another one is a guess.
     """
@@ -217,7 +219,7 @@ class _Rows:
             raise UserError(
                 f"Every row has more fields than the header has names ({self.width}).",
                 f"{name}, row {writer.file.rejected[0].row}",
-                "Name every column in the first row.",
+                "Name every column in the first row (R: write.table with col.names = NA, or row.names = FALSE).",
             )
         return writer.finished()
 
@@ -240,7 +242,10 @@ def _decide_delimiter(content: Content, file: Table, read_as: ReadAs, expected: 
     if read_as.header is None and not plain and (above := lines_above(lines[skipped:], delimiter)):
         file.notes.append(f"Lines above the table that were left out: {above:,}.")
         skipped += above
-    header: list[str] = next(iter(_lenient_rows(lines[skipped:], delimiter)), [])
+    rows = list(_lenient_rows(lines[skipped:], delimiter, read_as.quotes == "literal"))
+    header: list[str] = next(iter(rows), [])
+    if read_as.header != "no" and _lacks_a_name(rows):
+        content.header = (skipped, delimiter)
     if chosen is not None and chosen != found and share >= _FITS and len(header) < 2:
         raise UserError(
             f"The first row has no {words_for(chosen)}; the rows are separated by {words_for(found)}.",
@@ -267,13 +272,21 @@ def sniff_delimiter(lines: list[str], literal: bool = False) -> tuple[str, float
     """
     best, best_score = ",", (0.0, 0)
     for delimiter in DELIMITERS:
-        counts = [len(row) for row in _lenient_rows(lines, delimiter, literal) if row]
-        if not counts or counts[0] < 2:
+        rows = [row for row in _lenient_rows(lines, delimiter, literal) if row]
+        width = len(rows[0]) + _lacks_a_name(rows) if rows else 0
+        if width < 2:
             continue
-        alike = sum(count == counts[0] for count in counts[1:]) / max(1, len(counts) - 1)
-        if (alike, counts[0]) > best_score:
-            best, best_score = delimiter, (alike, counts[0])
+        alike = sum(len(row) == width for row in rows[1:]) / max(1, len(rows) - 1)
+        if (alike, width) > best_score:
+            best, best_score = delimiter, (alike, width)
     return best, best_score[0]
+
+
+def _lacks_a_name(rows: list[list[str]]) -> bool:
+    """Whether nearly all rows have a field more than the first one, and begin with a number of their own."""
+    longer = [row[0] for row in rows[1:] if len(row) == len(rows[0]) + 1]
+    numbered = len(set(longer)) == len(longer) > 1 and all(map(str.isdecimal, longer))
+    return numbered and len(longer) >= _FITS * sum(map(bool, rows[1:]))
 
 
 def _lenient_rows(lines: list[str], delimiter: str, literal: bool = False) -> Iterable[list[str]]:

@@ -1,13 +1,19 @@
-"""fastText's training files: lines of `__label__NAME text`, without a header."""
+"""Lines that begin with their label, without a header: fastText's `__label__NAME text`, TREC's `DESC:manner text`."""
 
 from __future__ import annotations
 
 import itertools
+import re
 
 from semievol.importing.readers.content import Content
-from semievol.importing.table import Limits, Table, TableWriter
+from semievol.importing.table import Doubt, Limits, Table, TableWriter, snippet
 
 _PREFIX, _LOOKED_AT, _MOST = "__label__", 200, 0.9
+_CODE = re.compile(r"[A-Za-z]\w*:\w+")
+"""A class and its subclass, before the text."""
+_LEAST, _SHOWN = 8, 5
+_REMEDY = "If the whole line is the text, say so."
+_WHOLE = ("delimiter", "\t", "The whole line is the text")
 
 
 def is_fasttext(content: Content) -> bool:
@@ -35,3 +41,28 @@ def read_fasttext(content: Content, limits: Limits) -> Table:
         elif labels or words:
             writer.add(number, [words, labels[0] if labels else None])
     return writer.finished()
+
+
+def is_coded(content: Content) -> bool:
+    """Whether every line of a text file begins with one of a few codes such as `DESC:manner`."""
+    lines = [line.split(maxsplit=1) for line in content.lines() if line.strip()]
+    codes = {words[0] for words in lines}
+    fits = all(len(words) > 1 and _CODE.fullmatch(words[0]) for words in lines)
+    return content.name.lower().endswith(".txt") and fits and _LEAST <= len(lines) >= 1.5 * len(codes) > 1.5
+
+
+def read_coded(content: Content, limits: Limits) -> Table:
+    """Table with `text` and `label`, the code."""
+    form = f"Lines with a label first, {content.encoding_name}"
+    file = Table(content.name, notes=content.notes, form=form, read_as=content.read_as, guessed=content.guessed)
+    writer = TableWriter(file, ["text", "label"], limits)
+    for number, line in enumerate(content.lines(), 1):
+        if line.strip():
+            code, text = line.split(maxsplit=1)
+            writer.add(number, [text.strip(), code])
+    table = writer.finished()
+    what = "The first word of every line was read as its label, the rest as its text."
+    first = zip(table.numbers[:_SHOWN].tolist(), table.column("label", _SHOWN), strict=True)
+    examples = tuple((number, snippet(code)) for number, code in first)
+    table.doubts.append(Doubt("label_first", len(table), what, _REMEDY, examples, _WHOLE, "--delimiter tab"))
+    return table

@@ -13,7 +13,7 @@ from semievol.errors import UserError
 from semievol.importing.forms import unfold
 from semievol.importing.readers.content import Content, Watch, decide_encoding, load, looks_wide
 from semievol.importing.readers.delimited import read_delimited
-from semievol.importing.readers.fasttext import is_fasttext, read_fasttext
+from semievol.importing.readers.fasttext import is_coded, is_fasttext, read_coded, read_fasttext
 from semievol.importing.readers.overrides import AS_FOUND, ReadAs
 from semievol.importing.readers.parquet import read_parquet
 from semievol.importing.readers.printed import is_printed, read_printed
@@ -26,6 +26,8 @@ _DELIMITED = ("delimiter", "quotes", "header")
 """Choices of `ReadAs` that only files of delimited cells have."""
 _BY_ENDING = {".csv": ",", ".tsv": "\t"}
 _EXPORT = "Open it in the program that it belongs to, and export the table as .csv or .xlsx."
+_SAVE = "Open it in a spreadsheet program, and save the table as .xlsx or .csv."
+_FROM_DATABASE = "Export the table from the database as .csv."
 _PICTURE = "A picture of a table cannot be read. Choose the file with the text itself: .csv, .xlsx or .jsonl."
 _UNPACK = f"Unpack it first. {_KNOWN}"
 _OTHER = f"Choose the file with the table. {_KNOWN}"
@@ -46,6 +48,9 @@ _BINARY: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
         (rb"SQLite format 3", "an SQLite database", _EXPORT),
         (rb"\xd0\xcf\x11\xe0", "an encrypted workbook or an old .xls file", _EXPORT),
         (rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]1AY|\xfd7zXZ|\x28\xb5\x2f\xfd", "a packed archive", _UNPACK),
+        (rb"(?:\xef\xbb\xbf)?\s*(?i:<!doctype html|<html[\s>]|<table[\s>])", "a web page (HTML)", _SAVE),
+        (rb"(?:\xef\xbb\xbf)?\s*<\?xml", "an XML file", _SAVE),
+        (rb"(?:\xef\xbb\xbf)?\s*(?:--[^\n]*\n\s*)+.*?(?:CREATE TABLE|INSERT INTO)", "an SQL dump", _FROM_DATABASE),
         (rb"\x7fELF|MZ.{56,}PE\x00\x00|MZ\x90\x00", "a program", _OTHER),
     )
 )
@@ -73,10 +78,12 @@ def read_table(
 def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watch: Watch | None) -> Table:
     content = load(source, name or (source.name if isinstance(source, Path) else ""), limits, watch)
     ending = next((e for e in ENDINGS if content.name.lower().endswith(e)), None)
-    if ending is None:
-        raise UserError("The format of the file cannot be told from the ending of its name.", content.name, _KNOWN)
-    content.whole = read_as.whole
     head = content.head()
+    if ending is None:
+        _refuse_binary(content, head, wide=True)
+        remedy = _FROM_DATABASE if content.name.lower().endswith(".sql") else _KNOWN
+        raise UserError("The format of the file cannot be told from the ending of its name.", content.name, remedy)
+    content.whole = read_as.whole
     if head.startswith(b"PK\x03\x04"):
         if ending != ".xlsx":
             content.notes.append(f"The file is a workbook, although its name ends in {ending}.")
@@ -106,6 +113,8 @@ def _read(source: Path | bytes, name: str, read_as: ReadAs, limits: Limits, watc
     if not any(getattr(read_as, thing) for thing in _DELIMITED):
         if is_fasttext(content):
             return read_fasttext(content, limits)
+        if is_coded(content):
+            return read_coded(content, limits)
         if is_printed(content):
             return read_printed(content, limits)
     unicode_text = ending == ".txt" and content.encoding == "utf-16"  # so Excel names it, with tabs

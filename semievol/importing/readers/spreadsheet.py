@@ -21,6 +21,7 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
 from semievol.errors import UserError
+from semievol.importing.forms.unfolding import Tally
 from semievol.importing.readers.blank_names import NUMBERS, without_row_numbers
 from semievol.importing.readers.content import Content
 from semievol.importing.readers.header import settled, unnamed
@@ -47,6 +48,7 @@ _TITLES = 3
 """Lines of a title at most."""
 _LOOKED_AT = 50
 """First rows of a sheet, by which it is told whether it holds a table."""
+_BESIDE = "Cells beside the table, with an empty column between, were left out. Rows"
 _HIDDEN_ROW = re.compile(rb'<row [^>]*\bhidden="(?:1|true)"')
 # What zipfile and openpyxl were seen to raise on workbooks with flipped bytes.
 _UNREADABLE = (
@@ -180,7 +182,7 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, 
     above = _above(sheet) if header is None else 0
     if above:
         writer.file.notes.append(f"Lines above the table that were left out: {above:,}.")
-    first = 0
+    first, beside = 0, Tally()
     for number, (cells, sources) in enumerate(zip(_rows(sheet), _rows(formulas), strict=True), 1):
         if number <= above:
             continue
@@ -199,6 +201,9 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, 
                 writer.widen(names)
             if header != "no" or not values:
                 continue
+        if len(values) > (width := len(writer.columns)) and values[width] is None:
+            beside.add(number, next(value for value in values[width:] if value is not None))
+            values, cells, sources = values[:width], cells[:width], sources[:width]
         pairs = enumerate(zip(cells, sources, strict=False))
         unstored = next((i for i, (cell, source) in pairs if cell.value is None and source.data_type == "f"), None)
         if all(value is None for value in values) and unstored is None:
@@ -209,6 +214,7 @@ def _read_sheet(sheet: Any, formulas: Any, writer: TableWriter, limits: Limits, 
         elif not _rejected(number, cells, values, writer):
             seen.update({sort for cell in cells if (sort := _sort(cell.value))})
             writer.add(number, values + [None] * (len(writer.columns) - len(values)))
+    writer.file.doubts += beside.doubt("cells_beside", _BESIDE, "If they belong to the table, name their columns.")
     writer.file.notes += [note.format(seen[sort]) for sort, note in _SEEN.items() if seen[sort]]
     return first
 
