@@ -85,8 +85,8 @@ def _where_answers_are(tables: Tables[Split, Table], mapping: Mapping) -> str:
     ]
     if not filled:
         if len(table.columns) == 1:
-            only = f'The file has one column, "{table.columns[0]}".'
-            return f"{only} Choose the file with the known answers, or part each answer from its text by a tab."
+            alone = f'The file has one column, "{table.columns[0]}".'
+            return f"{alone} Choose the file with the known answers, or part each answer from its text by a tab."
         return "No other column has a value in every row: choose the file with the known answers."
     named = ", ".join(f'"{column}"' for column in filled[:6])
     option = map_option(question=mapping.question, answer=filled[0])

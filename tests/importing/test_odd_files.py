@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from semievol.errors import UserError
@@ -52,9 +54,10 @@ def test_lines_without_answers_are_told_from_a_table_without_them() -> None:
 
 
 def test_cells_beside_the_table_of_a_sheet_are_left_out_and_told() -> None:
-    rows: list[list[str | int | None]] = [["text", "label"], *[[f"text {i}", "ab"[i % 2]] for i in range(12)]]
-    for place, beside in enumerate((["Label", "Count"], ["a", 6], ["b", 6]), 2):
-        rows[place] += [None, *beside]
+    rows: list[list[Any]] = [["text", "label"], *([f"text {i}", "ab"[i % 2]] for i in range(12))]
+    besides: list[list[Any]] = [["Label", "Count"], ["a", 6], ["b", 6]]
+    for row, beside in zip(rows[2:], besides, strict=False):
+        row += [None, *beside]
     rows.append([None, None, None, "Total", 12])
     table = read_table(xlsx_bytes(rows), "a.xlsx")
     assert (table.columns, len(table), table.rejected) == (["text", "label"], 12, [])
