@@ -64,6 +64,12 @@ def answer_entropy(
     return 0.0 if len(allowed) == 1 else _entropy(_pooled(table, weights)) / math.log(len(allowed))
 
 
+def own_entropy(response: Response) -> float | None:
+    """Doubt in one response alone: `answer_entropy` of its probabilities; of a free answer the mean token entropy."""
+    spread = response.probabilities
+    return answer_entropy([""] * len(spread), [response]) if spread else _mean(response.token_entropies)
+
+
 def vote_entropy(task: Task, answers: Sequence[str | None]) -> float:
     """-sum_a v_a log v_a, v_a the share of collaborators that answered a; in [0, log n].
 

@@ -1,7 +1,11 @@
-"""Settings of the whole workspace, which belong to no project and no reviewer: the models that it knows."""
+"""Settings of the workspace, which belong to no reviewer: the models that it knows, the saved views of each project.
+
+A saved view is a set of filters under a name. It is no setting of the project's runs, so it is kept apart from those.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +18,7 @@ from semievol.store.runs.progress import upsert
 
 _MODELS = "models"
 _KINDS = ("folder", "hub")
-_STORED = select(schema.settings.c.value).where(schema.settings.c.name == _MODELS)
+LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ STARTER = Model("starter", "starter")
 
 def models(store: Store) -> list[Model]:
     """Known models, the bundled starter first. Remote endpoints, which earlier versions noted, were never used."""
-    stored = store.value(_STORED) or []
+    stored = store.value(_stored(_MODELS)) or []
     return [STARTER, *(Model(one["name"], one["kind"]) for one in stored if one["kind"] in _KINDS)]
 
 
@@ -40,18 +44,47 @@ def save_model(store: Store, model: Model) -> None:
         raise UserError(f'A model cannot be called "{model.name}".', "name", "Choose another name.")
     if model.kind not in _KINDS:
         raise UserError(f'"{model.kind}" is not a kind of model.', "kind", f"Choose one of: {', '.join(_KINDS)}.")
-    _replace(store, model.name, [asdict(model)])
+    _replace(store, _MODELS, model.name, [asdict(model)])
 
 
 def remove_model(store: Store, name: str) -> None:
     """Forgets a model; rounds that were made with it stay."""
-    _replace(store, name, [])
+    _replace(store, _MODELS, name, [])
 
 
-def _replace(store: Store, name: str, new: list[dict[str, Any]]) -> None:
-    """Stores `new` instead of the model of this name, if there is one."""
+def views(store: Store, project_id: int) -> dict[str, dict[str, str]]:
+    """The project's saved views, oldest first: name -> the filters as the address writes them."""
+    return {one["name"]: one["filters"] for one in store.value(_stored(views_of(project_id))) or []}
+
+
+def save_view(store: Store, project_id: int, name: str, filters: Mapping[str, str]) -> None:
+    """Adds a view, or replaces the one of the same name. Raises UserError for an empty or long name."""
+    name = name.strip()
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise UserError(
+            f"The name of a view has 1 to {LONGEST_NAME} characters; this one has {len(name)}.", "name", "Type another."
+        )
+    _replace(store, views_of(project_id), name, [{"name": name, "filters": dict(filters)}])
+
+
+def remove_view(store: Store, project_id: int, name: str) -> None:
+    """Forgets a saved view."""
+    _replace(store, views_of(project_id), name, [])
+
+
+def views_of(project_id: int) -> str:
+    """The setting that holds a project's saved views."""
+    return f"views of project {project_id}"
+
+
+def _stored(setting: str) -> Any:
+    return select(schema.settings.c.value).where(schema.settings.c.name == setting)
+
+
+def _replace(store: Store, setting: str, name: str, new: list[dict[str, Any]]) -> None:
+    """Stores `new` instead of the entry of this name, if there is one."""
     with store.write() as connection:
-        others = [known for known in connection.execute(_STORED).scalar() or [] if known["name"] != name]
-        statement = upsert(connection, schema.settings).values(name=_MODELS, value=[*others, *new])
+        others = [known for known in connection.execute(_stored(setting)).scalar() or [] if known["name"] != name]
+        statement = upsert(connection, schema.settings).values(name=setting, value=[*others, *new])
         changed = {"value": statement.excluded.value}
         connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))

@@ -107,6 +107,9 @@ def test_pages_are_sorted_with_absent_values_last(full: World) -> None:
     assert page(full, descending=True)[0] == ["u0", "u7", "u6", "u5", "u4", "u3", "u1", "u2"]
     assert page(full, sort="record", descending=True, limit=2) == (["u7", "u6"], 8)
     assert page(full, offset=6, limit=5) == (["u0", "u2"], 8)
+    assert page(full, offset=8) == page(full, offset=99) == ([], 8)
+    pages = [page(full, descending=True, offset=start, limit=3)[0] for start in (0, 3, 6)]
+    assert [one for ids in pages for one in ids] == page(full, descending=True)[0]
     assert page(full, measure="vote_entropy")[0] == ["u0", "u1", "u3", "u4", "u5", "u6", "u7", "u2"]
 
 
@@ -125,7 +128,8 @@ def test_pages_are_filtered(full: World) -> None:
 def test_a_page_shows_what_each_collaborator_said(full: World) -> None:
     full.journal.save_responses("respond", [response("u1", "three", None)])
     frame, _ = results.candidates_page(full.store, full.round.id, limit=2)
-    assert list(frame.columns) == [*COLUMNS[:-1], "votes"]
+    assert list(frame.columns) == [*COLUMNS[:-1], "votes", "doubts"]
+    assert frame["doubts"].tolist()[0] == {name: pytest.approx(0.7298, abs=1e-4) for name in ("one", "two")}
     assert frame["votes"].tolist() == [{"one": "road", "two": "road"}, {"one": "road", "two": "road", "three": None}]
 
 

@@ -24,7 +24,7 @@ from semievol.store.decisions import history as decision_history
 from semievol.store.results import results
 from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
-from semievol.ui.responses import responses
+from semievol.ui.responses import candidates, responses
 from semievol.ui.shell.session import Shell
 from tests.ui import made
 from tests.ui.conftest import kept, press, told
@@ -263,7 +263,7 @@ def test_a_letter_stands_beside_its_option_in_the_table_of_candidates(store: Sto
     frame, _ = results.candidates_page(store, round_.id)
     here: Any = SimpleNamespace(task=task, store=store, round=round_)
     known = records.records_by_id(store, round_.version_id, frame.index)
-    assert responses._named(here, frame, known).fillna("none").to_dict() == {"u0": "B · that", "u1": "none"}
+    assert candidates._named(here, frame, known).fillna("none").to_dict() == {"u0": "B · that", "u1": "none"}
 
 
 def test_records_are_called_and_found_by_the_id_of_their_file(visit: Visit, store: Store) -> None:

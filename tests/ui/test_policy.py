@@ -159,7 +159,7 @@ def test_an_answer_that_nobody_gave_is_flagged_and_the_policy_decides_on_it(
     c = schema.candidates.c
     with store.write() as connection:
         key = connection.execute(select(c.record_key).where(c.pool).limit(1)).scalar_one()
-        votes = results._votes(connection, 1, [key])[key].values()
+        votes = {one.answer for one in results._said(connection, 1, [key])[key]}
         other = next(label for label in made.LABELS if label not in votes)
         mine = schema.candidates.update().where(c.record_key == key)
         connection.execute(mine.values(answer=other, agreed=False, answer_nll=0.0))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, exists, func, select
 
 from semievol.config import MEASURES
 from semievol.errors import UserError
+from semievol.method.confidence import own_entropy
 from semievol.records import Candidate, Decision, Demonstration, Record, Response
 from semievol.selection import candidates
 from semievol.selection.area import Area
@@ -126,7 +127,7 @@ def candidates_page(
 
     search: part of the question, or a record's whole id, ours or its file's. status: an action, "decided" or
     "undecided". sort: "measure" or "record". area: of the map. Columns as `candidate_frame` without `spent`, and
-    `votes`: collaborator -> answer.
+    `votes`: collaborator -> answer, and `doubts`: collaborator -> `confidence.own_entropy` of its response.
     """
     if measure not in MEASURES:
         raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
@@ -139,8 +140,10 @@ def candidates_page(
         decided = {"decided": _c.decision.is_not(None), "undecided": _c.decision.is_(None)}
         where.append(decided.get(status, _c.decision == status))
     by = [_c[measure], _c.record_key] if sort == "measure" else [_c.record_key]
-    order = [(column.desc() if descending else column.asc()).nulls_last() for column in by]
-    keys = select(_c.record_key).where(*where).order_by(*order)
+    ascending = [column.asc().nulls_last() for column in by], [column.desc().nulls_first() for column in by]
+    falling = [column.desc().nulls_last() for column in by], [column.asc().nulls_first() for column in by]
+    order, backwards = falling if descending else ascending
+    keys = select(_c.record_key).where(*where)
     with store.read() as connection:
         if search:
             found = containing(connection, _r.question, search) | (_r.record_id == search) | (_r.source_id == search)
@@ -150,18 +153,26 @@ def candidates_page(
                 keys = keys.add_columns(_d.x, _d.y).join(
                     schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
                 )
-            matching = _fetch(connection, keys)  # reads every question, or place, so it is done once
+            matching = _fetch(connection, keys.order_by(*order))  # reads every question, or place, so it is done once
             if area and matching:
                 _, x, y = zip(*matching, strict=True)
                 matching = [row for row, held in zip(matching, area.holds(x, y), strict=True) if held]
             page, total = [row[0] for row in matching[offset : offset + limit]], len(matching)
         else:
             total = connection.execute(select(func.count()).select_from(schema.candidates).where(*where)).scalar_one()
-            page = list(connection.execute(keys.offset(offset).limit(limit)).scalars())
+            after = total - offset - limit
+            if offset > after:  # a late page is found sooner from the end
+                last = keys.order_by(*backwards).offset(max(0, after)).limit(max(0, min(limit, total - offset)))
+                page = list(connection.execute(last).scalars())[::-1]
+            else:
+                page = list(connection.execute(keys.order_by(*order).offset(offset).limit(limit)).scalars())
         rows = {row[0]: row for row in _rows(connection, round_id, True, _c.record_key.in_(page))}
-        votes, ungiven = _votes(connection, round_id, page), _ungiven(connection, round_id, _c.record_key.in_(page))
+        said, ungiven = _said(connection, round_id, page), _ungiven(connection, round_id, _c.record_key.in_(page))
     frame = candidates.candidate_table([rows[key] for key in page], (), ungiven).drop(columns="spent")
-    frame["votes"] = pd.Series([votes.get(key, {}) for key in page], index=frame.index, dtype=object)
+    votes = [{one.collaborator: one.answer for one in said.get(key, ())} for key in page]
+    doubts = [{one.collaborator: own_entropy(one) for one in said.get(key, ())} for key in page]
+    for name, column in (("votes", votes), ("doubts", doubts)):
+        frame[name] = pd.Series(column, index=frame.index, dtype=object)
     return frame, total
 
 
@@ -262,13 +273,14 @@ def _fetch(connection: Connection, query: Any) -> list[Any]:
     return list(cursor.fetchall())
 
 
-def _votes(connection: Connection, round_id: int, keys: list[int]) -> dict[int, dict[str, str | None]]:
+def _said(connection: Connection, round_id: int, keys: list[int]) -> dict[int, list[Response]]:
+    """Record key -> the collaborators' responses."""
     s = schema.responses.c
-    query = select(s.record_key, s.collaborator, s.answer).where(s.round_id == round_id, s.stage == "respond")
-    votes: dict[int, dict[str, str | None]] = {}
-    for key, collaborator, answer in connection.execute(query.where(s.record_key.in_(keys)).order_by(s.id)):
-        votes.setdefault(key, {})[collaborator] = answer
-    return votes
+    query = select(s.record_key, s.collaborator, *response_columns(schema.responses)).where(s.round_id == round_id)
+    said: dict[int, list[Response]] = {}
+    for key, *values in connection.execute(query.where(s.stage == "respond", s.record_key.in_(keys)).order_by(s.id)):
+        said.setdefault(key, []).append(as_response("", *values))
+    return said
 
 
 def _ungiven(connection: Connection, round_id: int, *where: Any) -> set[int]:

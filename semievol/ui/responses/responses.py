@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-import pandas as pd
 import streamlit as st
 
-from semievol.config import MEASURES, Propagation
+from semievol.config import Propagation
 from semievol.errors import UserError
 from semievol.method import earned_weights
-from semievol.records import ANSWERING, Record
-from semievol.store.data import records
+from semievol.records import ANSWERING
 from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.task.prompts import by_similarity, render
-from semievol.ui.shell import area, disputed_source, formats, paint, parts, record, state, tables
+from semievol.ui.shell import disputed_source, formats, paint, parts, record, state
 from semievol.ui.shell.paint import Node, group, labelled, node
 from semievol.ui.shell.state import Place
 
-AGREEMENT = {"All": None, "Agreed": True, "Disputed": False}
 OFTEN = 0.1  # share of such responses from which on they are pointed out
-_MEASURE = "measure"
-_LONG_ANSWER = 25  # characters
-DECISIONS = {"All": None} | {words: action for action, words in formats.DECISION_WORDS.items()}
 
 _SETTLED = {
     "judge": ". Its answer is the final one, with its own confidence.",
@@ -38,38 +28,6 @@ _WITHOUT_MODEL = {
     "neighbours": "No language model: the vote of the most similar records",
     "regression": "No language model: a logistic regression on the embedder's vectors",
 }
-
-
-def filters(here: Place) -> dict[str, Any]:
-    """The row of filters. Their values are part of the address, so that a link opens the same view."""
-    columns = st.columns([4, 3, 3, 3, 3], vertical_alignment="bottom")
-    search = columns[0].text_input(
-        "Search", key="search", placeholder="Words in the question", live="300ms", bind="query-params"
-    )
-    agreement = columns[1].selectbox("Agreement", list(AGREEMENT), key="agreement", bind="query-params")
-    labels = here.task.labels
-    answer = columns[2].selectbox(
-        "Answer", labels, index=None, key="answer", placeholder="All", disabled=not labels, bind="query-params"
-    )
-    decision = columns[3].selectbox("Decision", list(DECISIONS), key="decision", bind="query-params")
-    measure = columns[4].selectbox(
-        "Sort by",
-        MEASURES,
-        format_func=formats.measure,
-        key=_MEASURE,
-        bind="query-params",
-        help="Least confident first. " + formats.MEASURE_FORMULAS[st.session_state.get(_MEASURE, MEASURES[0])],
-    )
-    return {
-        "search": search or "",
-        "answer": answer,
-        "agreed": AGREEMENT[agreement or "All"],
-        "status": DECISIONS[decision or "All"],
-        "measure": measure,
-        "sort": "measure",
-        "descending": True,
-        "area": area.addressed(),
-    }
 
 
 def rarely_answering(here: Place) -> None:
@@ -103,52 +61,6 @@ def collaborator_weights(here: Place) -> None:
     found = rounds.weights(here.store, here.round.id)
     if found is not None:
         parts.note(earned_weights.sentence(found))
-
-
-def candidates(here: Place, frame: pd.DataFrame, measure: str, key: str) -> str | None:
-    """One page of candidates, in multiple choice with the options' texts; returns the id of the selected one."""
-    if frame.empty:
-        parts.note("No candidate matches these filters.")
-        return None
-    known = records.records_by_id(here.store, here.round.version_id, frame.index)
-    shown = frame.assign(
-        id=[known[str(one)].source_id for one in frame.index],
-        answer=_named(here, frame, known),
-        decision=frame["decision"].map(formats.DECISION_WORDS),
-        agreed=np.where(frame["agreed"], "agreed", np.where(frame["given"], "disputed", disputed_source.UNGIVEN)),
-        **{measure: [formats.confidence(measure, value) for value in frame[measure]]},
-    )
-    names = {
-        **({"id": "Id"} if shown["id"].any() else {}),
-        "question": "Question",
-        "answer": "Candidate",
-        "agreed": "Agreement",
-        measure: _short(measure),
-    }
-    names["decision"] = "Decision"
-    for voter in dict.fromkeys(name for votes in frame["votes"] for name in votes):
-        shown[f"vote {voter}"] = [votes.get(voter) or "no answer" for votes in frame["votes"]]
-        names[f"vote {voter}"] = voter
-    names["similarity"] = "Similarity to labeled"
-    long = shown["answer"].str.len().max() > _LONG_ANSWER  # else they would push the columns after it off the screen
-    row = tables.pick(shown, key, names, {"answer": 170} if long else None, height=330)
-    return None if row is None else str(frame.index[row])
-
-
-def _short(measure: str) -> str:
-    """A measure in one word, as the choice above the table has its whole name."""
-    return "Confidence" if measure in formats.PROBABILITIES else formats.MEASURE_WORDS[measure].partition(" ")[0]
-
-
-def _named(here: Place, frame: pd.DataFrame, known: Mapping[str, Record]) -> pd.Series[str]:
-    """The answers as words: a letter alone says nothing without the record's options."""
-    if here.task.kind != "multiple_choice":
-        return frame["answer"]
-    said = {
-        i: answer and formats.shorten(record.named_answer(here.task, known[str(i)], answer), 60)
-        for i, answer in frame["answer"].items()
-    }
-    return pd.Series(said, index=frame.index, dtype=object)
 
 
 def _measured(measure: str, value: float) -> list[Node]:

@@ -56,8 +56,17 @@ def table(
     return st.dataframe(shown, column_config=config, key=key, **options)
 
 
-def pages_of(total: int, key: str, size: int = PAGE) -> int:
-    """Draws the pager of a table with several pages; returns the offset of the page shown."""
+def offset_of(key: str, size: int) -> int:
+    """The offset of the page shown, before its pager is drawn."""
+    named = st.session_state.get(key) or st.query_params.get(key, "1")
+    return (max(1, int(named)) - 1) * size if str(named).isdecimal() else 0
+
+
+def pages_of(total: int, key: str, size: int = PAGE, addressed: bool = False) -> int:
+    """Draws the pager of a table with several pages; returns the offset of the page shown.
+
+    addressed: the address holds the number of the page, under `key`.
+    """
     pages = max(1, math.ceil(total / size))
     if pages == 1:
         return 0
@@ -65,7 +74,8 @@ def pages_of(total: int, key: str, size: int = PAGE) -> int:
         st.session_state[key] = pages
     # Among other elements of a row it would take the room of one page only, and look as if there was no other.
     width = max(180, 36 * (min(pages, 8) + 2))
-    return (st.pagination(pages, key=key, width=width) - 1) * size
+    bind: Any = "query-params" if addressed else None
+    return (st.pagination(pages, key=key, width=width, bind=bind) - 1) * size
 
 
 def pick(
