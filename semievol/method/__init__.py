@@ -7,6 +7,6 @@ engine and of a journal. `conversations` makes questions to models, reads their 
 collaborators, `scorecards` says how good each of them is, `verifier` learns confidence, `label_errors` lists labels
 that look wrong, `comparison` compares models on the test set, `paired_tests` tests the evolved one against all others,
 `ledger` compares rounds, `stopping` says whether another is worth it, `small_budget` what to do with few labeled
-records, `preflight` whether propagation is likely to help. Pure mathematics: `confidence`, `weights`, `metrics`,
-`open_answers`, `calibration`.
+records, `preflight` whether propagation is likely to help, `influence` what a demonstration does. Pure mathematics:
+`confidence`, `weights`, `metrics`, `open_answers`, `calibration`.
 """

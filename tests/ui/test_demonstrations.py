@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from semievol.jobs import inference_client, inference_server
 from semievol.store.database import Store
+from tests.fakes import FakeEngine
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -54,3 +58,45 @@ def test_another_visit_of_the_page_shows_the_record_seen_last(visit: Callable[..
     app.query_params.pop("record", None)
     app.switch_page("pages/demonstrations.py").run()
     assert _record(app) == "unlabeled-0007"
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Answers what the page asks the inference process, in this process."""
+    engine = FakeEngine()
+
+    def request(store: Store, config: object, asked: dict[str, Any], watch: object) -> Any:
+        return inference_server._VERBS[asked["verb"]](engine, asked)
+
+    monkeypatch.setattr(inference_client, "_request", request)
+    return engine
+
+
+def test_each_demonstration_is_left_out_in_turn(
+    visit: Callable[..., AppTest], store: Store, engine: FakeEngine
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("demonstrations", project=project.id, record="unlabeled-0007")
+    press(app, "Leave each out in turn")
+    assert len(engine.asked) == 4  # with all three, and without each
+    lines = app.dataframe[-1].value
+    assert len(lines) == 3
+    assert lines["effect"].map(float).between(-100, 100).all()
+    assert any("With all of them: " in text.value for text in app.text)
+
+
+def test_more_demonstrations_can_be_asked_for(visit: Callable[..., AppTest], store: Store, engine: FakeEngine) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("demonstrations", project=project.id, record="unlabeled-0007")
+    app.number_input[0].set_value(5).run()
+    press(app, "Find demonstrations")
+    (shown,) = (box.value for box in app.button_group if box.label == "Shown to the model")
+    assert shown == [1, 2, 3, 4, 5]
+
+
+def test_a_copy_of_a_record_can_be_edited(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("demonstrations", project=project.id, record="unlabeled-0007")
+    press(app, "Edit a copy")
+    assert app.segmented_control(key="demo_split").value == "own question"
+    assert "about" in str(app.text_area(key="own_question").value)

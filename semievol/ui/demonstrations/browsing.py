@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from semievol.method.influence import Influence
 from semievol.records import Demonstration
 
 
@@ -14,8 +15,12 @@ class Browsing:
     """last: id of the record shown last, with which a new visit of the page begins."""
 
     last: str | None = None
-    nearest: dict[tuple[int | None, str], list[Demonstration]] = field(default_factory=dict)
-    """Round id and content hash -> demonstrations found."""
+    nearest: dict[tuple[int | None, str, int], list[Demonstration]] = field(default_factory=dict)
+    """Round id, content hash and number -> demonstrations found."""
+    influences: dict[tuple[int | None, str, str, tuple[str, ...]], tuple[dict[str, Any], list[Influence]]] = field(
+        default_factory=dict
+    )
+    """Round id, record id, model and demonstrations -> the answer with all, and what leaving each out does."""
     answers: defaultdict[tuple[int | None, str], list[tuple[list[int], dict[str, Any]]]] = field(
         default_factory=lambda: defaultdict(list)
     )

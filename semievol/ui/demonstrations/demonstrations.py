@@ -12,13 +12,16 @@ import streamlit as st
 from semievol import charts
 from semievol.errors import UserError
 from semievol.jobs import inference_client, planning
-from semievol.method import demonstration_readers
+from semievol.method import demonstration_readers, influence
 from semievol.records import Demonstration, Record, Task
 from semievol.store.results import results
 from semievol.ui.demonstrations import picker
 from semievol.ui.demonstrations.browsing import Browsing
 from semievol.ui.shell import asking, formats, paint, parts, record, session, state, tables
 from semievol.ui.shell.state import Place
+
+MOST = 16
+"""Demonstrations that can be asked for at once."""
 
 
 def shown(here: Place, task: Task, question: Record) -> None:
@@ -29,14 +32,17 @@ def shown(here: Place, task: Task, question: Record) -> None:
         "The most similar labeled records, with shared words marked. In a prompt the most similar one comes last.",
     )
     parts.note(f"{demonstration_readers.sentence(config.propagation)} “Ask” shows what a model says with them.")
-    found = _found(here, question, config.propagation.k)
+    stored = max(config.propagation.k, 1)
+    k = st.number_input("How many", 1, MOST, stored, key=f"how_many_{question.id}", width=120)
+    found = _found(here, question, k, stored)
     if found is None:
-        parts.note("No demonstrations are stored for this record. Finding them takes a moment: a process must start.")
+        what = "No demonstrations are stored for this record." if k == stored else f"{stored} are stored."
+        parts.note(f"{what} Finding them takes a moment: a process must start.")
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
             with parts.errors_shown(), asking.doing() as watch:
-                k, round_id = max(config.propagation.k, 1), _round_id(here)
+                round_id = _round_id(here)
                 near = inference_client.nearest(here.store, round_id, question, k, watch)
-                session.of(Browsing).nearest[round_id, question.content_hash] = near
+                session.of(Browsing).nearest[round_id, question.content_hash, k] = near
                 st.rerun()
         return
     nodes = [record.demonstration(task, question, one, place) for place, one in enumerate(found, 1)]
@@ -56,6 +62,8 @@ def shown(here: Place, task: Task, question: Record) -> None:
             said = inference_client.ask(here.store, _round_id(here), question, chosen, [model], watch)
             answers.append((sorted(kept or []), said[0]))
     _answers(here, question, answers)
+    if chosen and model:
+        _influence(here, question, chosen, model)
     with st.expander("The prompt with these demonstrations" if chosen else "The prompt"):
         st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
 
@@ -71,10 +79,40 @@ def _answers(here: Place, question: Record, said: Sequence[tuple[list[int], dict
         paint.draw(*nodes, key=f"said_{question.id}")
 
 
-def _found(here: Place, question: Record, k: int) -> list[Demonstration] | None:
-    if (near := session.of(Browsing).nearest.get((here.round_id, question.content_hash))) is not None:
+def _influence(here: Place, question: Record, chosen: Sequence[Demonstration], model: str) -> None:
+    """One click: the model is asked with all chosen demonstrations, and without each in turn."""
+    kept = session.of(Browsing).influences
+    key = (here.round_id, question.id, model, tuple(one.record.id for one in chosen))
+    if st.button("Leave each out in turn", icon=":material/exposure_neg_1:", help="What does each demonstration do?"):
+        sets = [list(chosen), *(list(chosen[:i]) + list(chosen[i + 1 :]) for i in range(len(chosen)))]
+        with parts.errors_shown(), asking.doing() as watch:
+            said = [inference_client.ask(here.store, _round_id(here), question, one, [model], watch)[0] for one in sets]
+            kept[key] = (said[0], influence.influences(said[0], said[1:]))
+    if key not in kept:
+        return
+    with_all, found = kept[key]
+    st.text(f"With all of them: {record.named_answer(here.task, question, with_all['answer'])}. Without one of them:")
+    lines = [
+        {
+            "question": one.record.question,
+            "label": record.named_answer(here.task, one.record, one.record.answer),
+            "without": record.named_answer(here.task, question, effect.without),
+            "effect": "" if effect.effect is None else f"{100 * effect.effect:+.1f}",
+        }
+        for one, effect in zip(chosen, found, strict=True)
+    ]
+    names = {"question": "Left out", "label": "Its label", "without": "Answer then", "effect": "It adds, points"}
+    tables.table(pd.DataFrame(lines), f"influence_{question.id}", names, {"question": 150})
+    parts.note(
+        "It adds: by how much the probability of the answer with all demonstrations falls where this one is left out."
+    )
+
+
+def _found(here: Place, question: Record, k: int, stored: int) -> list[Demonstration] | None:
+    """The k nearest labeled records, where they are known; up to `stored` are stored with the round."""
+    if (near := session.of(Browsing).nearest.get((here.round_id, question.content_hash, k))) is not None:
         return near
-    if here.round_or_none is None or question.id == "own-question":
+    if here.round_or_none is None or question.id == picker.OWN_ID or k > stored:
         return None
     try:
         return results.record_view(here.store, here.round.id, question.id).demonstrations[:k] or None

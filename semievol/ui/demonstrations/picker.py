@@ -18,7 +18,7 @@ from semievol.ui.shell import paint, parts, record, session
 from semievol.ui.shell.state import Place
 
 SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
-OWN = "own question"
+OWN, OWN_ID = "own question", "own-question"
 _SOURCE, _SEARCH = "demo_split", "demo_search"
 
 
@@ -52,6 +52,7 @@ def picker(here: Place) -> Record | None:
     paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
     st.text(f"Record {record.name(found)} · {found.split}")
     labels.control(here, found)
+    st.button("Edit a copy", icon=":material/edit_note:", on_click=_edit, args=(found,))
     return found
 
 
@@ -90,6 +91,13 @@ def _linked(here: Place, version_id: int) -> tuple[Record, int] | None:
     return linked, place or 0
 
 
+def _edit(shown: Record) -> None:
+    """Shows the record's text as a question of one's own, to be changed."""
+    st.session_state[_SOURCE], st.session_state["own_question"] = OWN, shown.question
+    st.session_state["own_options"] = "\n".join(shown.options)
+    _leave()
+
+
 def _leave() -> None:
     """Another search or split was chosen: its first record is shown, not the one in the address."""
     st.query_params.pop("record", None)
@@ -122,4 +130,4 @@ def _own_question(here: Place) -> Record | None:
         ]
     if not text or (here.task.kind == "multiple_choice" and len(options) < 2):
         return None
-    return Record("own-question", text, tuple(options))
+    return Record(OWN_ID, text, tuple(options))
