@@ -106,12 +106,12 @@ def pairs(store: Store, project: projects.Project, round_: Round, number: int) -
         unlabeled=[record for record in records if record.split == "unlabeled"],
     )
     frozen = selections.get_selection(store, round_.id, number)
-    return tune_examples(plan, frozen, _control_tokens(found, round_) or ())
+    return tune_examples(plan, frozen, control_tokens(found, round_) or ())
 
 
 def caveat(store: Store, project: projects.Project, round_: Round, number: int) -> str:
     """A sentence about control tokens left in the training data; empty if they are as in the training."""
-    if _control_tokens(_runs(store, project, round_, number), round_) is not None:
+    if control_tokens(_runs(store, project, round_, number), round_) is not None:
         return ""
     model = PurePath(round_.config.model).name
     return (
@@ -171,7 +171,7 @@ def _too_long(store: Store, found: Sequence[runs.Run], number: int) -> frozenset
         return frozenset()  # the adapter was deleted
 
 
-def _control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
+def control_tokens(found: Sequence[runs.Run], round_: Round) -> Sequence[str] | None:
     """The special tokens of the round's model as text, longest first: as the first of these runs that did noted them,
     else as the model's files have them. None where these are not on this machine."""
     noted = (run.environment.get("control_tokens") for run in found)

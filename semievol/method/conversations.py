@@ -39,23 +39,42 @@ def ask_of(
 
     If the prompt is too long for the model, the least similar demonstrations are left out, as many as necessary.
     """
-    nearest_last = by_similarity(near.get(record.id, ())) if collaborator.demonstrations else []
+    shown = near.get(record.id, ())
+    for ask in questions(plan, engine.control_tokens, stage, record, collaborator, shown, candidates):
+        ask = replace(ask, model=models.get(collaborator.model, collaborator.model))
+        if engine.fits(ask):
+            return ask
+    return replace(ask, too_long=True)
+
+
+def questions(
+    plan: Plan,
+    control_tokens: Sequence[str],
+    stage: str,
+    record: Record,
+    collaborator: Collaborator,
+    near: Sequence[Demonstration],
+    candidates: Sequence[str] = (),
+) -> Iterator[Ask]:
+    """The question to `collaborator`, named by its `model`: with all demonstrations, then with one less each time, the
+    least similar left out first."""
+    nearest_last = by_similarity(near) if collaborator.demonstrations else []
     for left_out in range(len(nearest_last) + 1):
         chance = _chance(plan, stage, record, collaborator)
         shown = nearest_last[left_out:]
         if collaborator.order == "shuffled":
             chance.shuffle(shown)
-        ask = Ask(
+        yield Ask(
             record_id=record.id,
             collaborator=collaborator.name,
-            model=models.get(collaborator.model, collaborator.model),
+            model=collaborator.model,
             messages=render(
                 plan.task,
                 record,
                 shown,
                 candidates=candidates,
                 variant=collaborator.variant,
-                control_tokens=engine.control_tokens,
+                control_tokens=control_tokens,
                 rule_first=plan.config.rule_first,
             ),
             allowed=allowed_answers(plan.task, record),
@@ -65,9 +84,13 @@ def ask_of(
             identity=collaborator.model,
             left_out=left_out,
         )
-        if engine.fits(ask):
-            return ask
-    return replace(ask, too_long=True)
+
+
+def for_judge(plan: Plan, record: Record, given: Sequence[Response]) -> list[str]:
+    """The collaborators' answers in the order in which the judge reads them."""
+    texts = [response.text for response in given]
+    _chance(plan, "justify", record, plan.config.propagation.judge).shuffle(texts)
+    return texts
 
 
 @dataclass
@@ -157,8 +180,7 @@ def ask_judge(
     for start, chunk in chunks(disputed, near):
         asks = []
         for record in chunk:
-            candidates = [response.text for response in by_record[record.id]]
-            _chance(plan, "justify", record, judge).shuffle(candidates)
+            candidates = for_judge(plan, record, by_record[record.id])
             asks.append((record, ask_of(plan, engine, "justify", record, judge, models, near, candidates)))
         answer_chunk(plan, engine, journal, "justify", asks, done, too_long)
         journal.progress("justify", start + len(chunk), len(disputed))

@@ -23,6 +23,18 @@ def test_a_model_that_does_not_answer_the_question_is_told_so() -> None:
     assert "probability of an allowed answer: 2.0 %; most of its probability is on other text" in drawn
 
 
+def test_every_token_of_a_free_answer_has_its_probability_on_hover() -> None:
+    said = Response("r", "one", "a <b>", "a <b>", token_logprobs=(0.0, -3.0, -0.7))
+    drawn = walked([record.response(Task("text"), ASKED, said, words=["a", " <b>", ""])])
+    tokens = [(one.get("x"), one["h"], one["c"]) for one in drawn if "token" in one["c"]]
+    end = (None, "49.7 %, that the answer ends here", "token heat3 blank")
+    assert tokens == [("a", "100.0 %", "token heat0"), (" <b>", "5.0 %", "token heat5"), end]
+    unknown = walked([record.response(Task("text"), ASKED, said)])
+    assert "a <b>" in [one.get("x") for one in unknown]
+    assert sum("blank" in one["c"] for one in unknown) == 3
+    assert "the tokens were not kept" in repr(unknown)
+
+
 def test_earlier_turns_stand_before_the_question_with_who_said_them() -> None:
     talk = (Message("user", "My tap <b>drips</b>."), Message("assistant", "Where?"))
     drawn = record.question(TASK, replace(ASKED, earlier=talk))

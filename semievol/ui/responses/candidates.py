@@ -26,8 +26,11 @@ CHOSEN = "record"
 SHOWN = 100
 """Most candidates on a page."""
 _HEIGHT = 330
-_VOTE, _HEADING = 18, 12
-"""Most characters of a collaborator's answer in the table, and of its name above them; longer names are numbered."""
+_HEADING = 12
+"""Most characters of a collaborator's name in the table; longer names are numbered."""
+_WIDTHS = {"question": 190}
+_FREE = 290
+"""Pixels for the free answers of all collaborators; more would push the last ones off a screen of 1280 pixels."""
 
 
 def shown(here: Place) -> str | None:
@@ -84,14 +87,15 @@ def _draw(here: Place, frame: pd.DataFrame, measure: str, key: str, ids: list[st
     }
     voters = list(dict.fromkeys(name for votes in frame["votes"] for name in votes))
     for number, voter in enumerate(voters, 1):
-        table[f"vote {voter}"] = _said(frame, voter)
+        table[f"vote {voter}"] = _said(frame, voter, here.task.closed)
         names[f"vote {voter}"] = voter if len(max(voters, key=len)) <= _HEADING else str(number)
+    votes = [f"vote {voter}" for voter in voters]
     place = ids.index(named) if named in ids else None
     tables.table(
         table,
         f"{key}_{place}",
         names,
-        {"question": 190},
+        _WIDTHS if here.task.closed else _WIDTHS | {"answer": 150} | {name: _FREE // len(voters) for name in votes},
         height=_HEIGHT,
         on_select=partial(_choose, f"{key}_{place}", ids),
         selection_mode="single-row",
@@ -111,13 +115,15 @@ def _choose(key: str, ids: Sequence[str]) -> None:
         st.query_params.pop(CHOSEN, None)
 
 
-def _said(frame: pd.DataFrame, voter: str) -> list[str]:
-    """The collaborator's answer to each record with its doubt in it, "roads 0.12"."""
+def _said(frame: pd.DataFrame, voter: str, closed: bool) -> list[str]:
+    """The collaborator's answer to each record with its doubt in it: "roads 0.12". A free answer comes after its
+    number, as it may be cut."""
     cells = []
     for votes, doubts in zip(frame["votes"], frame["doubts"], strict=True):
         answer, doubt = votes.get(voter), doubts.get(voter)
-        words = "no answer" if answer is None else formats.shorten(answer, _VOTE)
-        cells.append(words if doubt is None else f"{words} {doubt:.2f}")
+        number = [] if doubt is None else [f"{doubt:.2f}"]
+        words = ["no answer" if answer is None else formats.shorten(answer, 60)]
+        cells.append(" ".join(words + number if closed else number + words))
     return cells
 
 

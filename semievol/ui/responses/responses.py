@@ -1,20 +1,25 @@
-"""The parts of the Responses page: filters, the table of candidates, one record with every collaborator's answer."""
+"""One record in full, with every collaborator's answer and prompt, and what is said above the table of candidates."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
 from semievol.config import Propagation
 from semievol.errors import UserError
+from semievol.jobs import sent_prompts
 from semievol.method import earned_weights
-from semievol.records import ANSWERING
+from semievol.records import ANSWERING, Response
 from semievol.store.results import results
+from semievol.store.results.results import RecordView
 from semievol.store.runs import rounds
-from semievol.task.prompts import by_similarity, render
 from semievol.ui.shell import disputed_source, formats, paint, parts, record, state
 from semievol.ui.shell.paint import Node, group, labelled, node
 from semievol.ui.shell.state import Place
 
+OWN_MODELS = ("base", "warm_up")
+"""Models of collaborators that are the round's model, with or without an adapter."""
 OFTEN = 0.1  # share of such responses from which on they are pointed out
 
 _SETTLED = {
@@ -103,26 +108,43 @@ def record_in_full(here: Place, record_id: str) -> None:
         each = "What each answered, and the probability it gave to every allowed answer."
         parts.heading("Collaborators", each if task.closed else "What each answered.")
         kinds = {one.name: one.model for one in settings.collaborators}
-        said = [
-            record.response(task, view.record, one, how=rests_on(settings, kinds.get(one.collaborator, "")))
-            for one in view.responses
-        ]
-        paint.draw(*said, key=f"r_{record_id}")
+        longest = settings.max_answer_tokens
+
+        def drawn(one: Response, model: str, title: str | None = None) -> Node:
+            name = here.round.config.model if model in OWN_MODELS else model
+            words = None if task.closed else sent_prompts.words_of(name, one, longest)
+            return record.response(task, view.record, one, title, rests_on(settings, model), words)
+
+        paint.draw(*(drawn(one, kinds.get(one.collaborator, "")) for one in view.responses), key=f"r_{record_id}")
+        _prompts(here, view, view.responses)
         if view.justification is not None:
             counts = _SETTLED[settings.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
-            paint.draw(record.response(task, view.record, view.justification, "Final answer"), key=f"j_{record_id}")
+            paint.draw(drawn(view.justification, settings.judge.model, "Final answer"), key=f"j_{record_id}")
             _, _, *pooled = disputed_source.spreads(here, view)
             if pooled:
                 parts.heading("Averaged with the judge", "From these probabilities the confidence is computed.")
                 paint.draw(*disputed_source.bars(task, view, pooled), key=f"p_{record_id}")
-            given = [response.text for response in view.responses]
-            turns = render(
-                task,
-                view.record,
-                by_similarity(view.demonstrations[: settings.k]) if settings.judge.demonstrations else (),
-                given,
-                rule_first=here.round.config.rule_first,
+            _prompts(here, view, [view.justification])
+
+
+def _prompts(here: Place, view: RecordView, responses: Sequence[Response]) -> None:
+    """The prompts behind these responses, folded, one for each choice of a collaborator."""
+    made = ((one, sent_prompts.sent(here.store, here.round, here.task, view, one)) for one in responses)
+    found = {one.collaborator: prompt for one, prompt in made if prompt is not None}
+    if not found:
+        return
+    judged = view.justification in responses
+    with st.expander("The prompt of the judge, as sent" if judged else "The prompts, as sent"):
+        name = next(iter(found))
+        if len(found) > 1:
+            name = st.selectbox("Collaborator", list(found), key="prompt_of")
+        shown = found[name]
+        if not shown.exact:
+            parts.note(
+                "Made again from the settings of the round; it may differ from what the model read, as its hash is not "
+                "the one that is stored with the response."
             )
-            with st.expander("The prompt (the model read the answers in shuffled order)"):
-                st.code(record.prompt(turns), language=None, wrap_lines=True)
+        if shown.left_out:
+            parts.note(f"{formats.plural(shown.left_out, 'demonstration')} did not fit the model and was left out.")
+        st.code(record.prompt(shown.messages), language=None, wrap_lines=True)

@@ -10,6 +10,7 @@ function paint(node) {
     element.setAttribute("role", "img"); // without a role a label is not read
     element.setAttribute("aria-label", node.l);
   }
+  if (node.h) element.title = node.h;
   if (node.d) element.dir = "auto";
   if (node.o) element.open = true;
   for (const child of node.k || []) element.appendChild(paint(child));

@@ -32,14 +32,15 @@ export default function ({ data, parentElement }) {
 def node(classes: str = "", text: str | None = None, *children: Node, tag: str = "div", **extra: Any) -> Node:
     """One element. classes: names from `assets/style.css` without their `sv-`; text: data, shown as it is.
 
-    extra: `width` in percent, `label` for screen readers, which then read nothing inside, `open` for details.
+    extra: `width` in percent, `label` for screen readers, which then read nothing inside, `open` for details,
+    `hint` on hover.
     """
     made: Node = {"t": tag, "c": classes}
     if text is not None:
         made |= {"x": text, "d": True}
     if children:
         made["k"] = list(children)
-    for short, name in (("w", "width"), ("l", "label"), ("o", "open")):
+    for short, name in (("w", "width"), ("l", "label"), ("o", "open"), ("h", "hint")):
         if name in extra:
             made[short] = extra[name]
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ _WORD = re.compile(r"\w+")
 _COMMON = """about above after again also another because been before being between both could does down each from
 further have having here into itself just more most only other over same should some such than that their them then
 there these they this those through under until very were what when where which while will with would your"""
+_HEAT = (0.95, 0.8, 0.6, 0.4, 0.2)
+"""Probabilities below which a token is one shade darker."""
 _EVERYDAY = frozenset(_COMMON.split())
 
 
@@ -102,10 +105,18 @@ def distribution(task: Task, record: Record, response: Response) -> dict[str, fl
     return dict(zip(allowed_answers(task, record), response.probabilities, strict=False))
 
 
-def response(task: Task, record: Record, said: Response, title: str | None = None, how: str = "") -> Node:
-    """One collaborator's answer with its probabilities or, for open tasks, its text and log-probability.
+def response(
+    task: Task,
+    record: Record,
+    said: Response,
+    title: str | None = None,
+    how: str = "",
+    words: Sequence[str] | None = None,
+) -> Node:
+    """One collaborator's answer with its probabilities or, for open tasks, its text and those of its tokens.
 
-    how: what the answer rests on, where that is no language model.
+    how: what the answer rests on, where that is no language model. words: the text of every token, "" for the one that
+    ended the answer; None where that is not known.
     """
     top = labelled(title or said.collaborator, chip(said.answer), classes="between")
     below: list[Node] = [node("note", how, tag="p")] if how else []
@@ -116,14 +127,34 @@ def response(task: Task, record: Record, said: Response, title: str | None = Non
             off = "" if said.mass >= ANSWERING else "; most of its probability is on other text"
             below.append(node("num", f"probability of an allowed answer: {percent(said.mass)}{off}"))
     else:
-        below.append(node("mono", said.text))
+        below += [] if words else [node("mono", said.text)]
         if said.token_logprobs:
+            below.append(strip(said.token_logprobs, words))
             value = confidence("mean_nll", -sum(said.token_logprobs) / len(said.token_logprobs))
-            below.append(node("num", f"confidence per token {value}"))
+            lowest = confidence("mean_nll", -min(said.token_logprobs))
+            below.append(node("num", f"confidence per token {value}, the lowest {lowest}"))
+        if said.token_logprobs and not words:
+            below.append(node("num", "which word a box stands for cannot be said: the tokens were not kept"))
     if said.exactness != "exact":
         bound = said.exactness == "bound"
         below.append(node("num", "confidence is a bound, not exact" if bound else "no confidence available"))
     return group("demo", top, group("stack gap", *below))
+
+
+def strip(logprobs: Sequence[float], words: Sequence[str] | None) -> Node:
+    """Every token of an answer, the darker the less probable it was, with its probability on hover."""
+    cells = []
+    for place, value in enumerate(logprobs):
+        share = math.exp(value)
+        word, said = (words[place] if words else ""), percent(share)
+        ended = bool(words) and place == len(logprobs) - 1 and not word
+        kind = f"token heat{sum(share < step for step in _HEAT)}"
+        if word:
+            cells.append(node(kind, word, tag="span", hint=said))
+        else:
+            hint = f"{said}, that the answer ends here" if ended else said
+            cells.append(group(f"{kind} blank", tag="span", hint=hint, label=hint))
+    return node("mono strip", None, *cells)
 
 
 def _doubt(entropy: float | None) -> Node:
