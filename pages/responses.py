@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from semievol.ui.responses import candidates, responses, scorecards
+from semievol.ui.responses import board, candidates, responses, scorecards
 from semievol.ui.shell import awaiting_results, gates, parts, router
 
-VIEWS = ["Records", "Scorecards"]
+VIEWS = ["Records", "Board", "Scorecards"]
 
 with parts.page() as here:
     gates.needs_project(here)
@@ -25,6 +25,10 @@ with parts.page() as here:
         label_visibility="collapsed",
         bind="query-params",
     )
+    if view == "Board":
+        with parts.card("board"):
+            board.view(here)
+        st.stop()
     if view == "Scorecards":
         scorecards.view(here)
         st.stop()

@@ -15,6 +15,7 @@ FLOORS: dict[str, int] = {
     "semievol.terminal": 0,
     "semievol.wording": 0,
     "semievol.charts": 1,
+    "semievol.board_figure": 1,
     "semievol.map_figure": 1,
     "semievol.task": 1,
     "semievol.importing": 1,

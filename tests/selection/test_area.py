@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semievol.selection.area import MOST, Area
+from semievol.selection.area import MOST, Area, Picture, board_place
 
 _PLACE = st.floats(-1, 1, allow_nan=False)
 _CORNERS = st.lists(st.tuples(_PLACE, _PLACE), min_size=3, max_size=200)
@@ -32,9 +32,10 @@ def test_a_point_lies_inside_where_the_outline_goes_round_it(radii: list[float],
         assert area.holds([x], [y]).tolist() == [round(abs(turns)) % 2 == 1]
 
 
-@given(_CORNERS)
-def test_an_area_goes_through_an_address_unchanged(drawn: list[tuple[float, float]]) -> None:
-    area = Area.of(*zip(*drawn, strict=True))
+@given(_CORNERS, st.sampled_from(["map", "board"]))
+def test_an_area_goes_through_an_address_unchanged(drawn: list[tuple[float, float]], on: Picture) -> None:
+    x, y = zip(*drawn, strict=True)
+    area = Area.of(x, y, on)
     if area is not None:
         assert len(area.corners) <= MOST
         assert Area.read(area.written()) == area
@@ -52,3 +53,10 @@ def test_a_box_is_four_corners_and_nothing_without_a_place_lies_in_it() -> None:
 )
 def test_what_is_no_area_is_none(text: str | None) -> None:
     assert Area.read(text) is None
+
+
+def test_the_place_on_the_board_is_votes_and_probability() -> None:
+    answers, probability = board_place([0.0, math.log(2), math.nan], [0.0, math.log(4), 0.1])
+    assert answers.tolist()[:2] == pytest.approx([1, 2])
+    assert probability.tolist()[:2] == pytest.approx([100, 25])
+    assert math.isnan(answers[2])

@@ -17,7 +17,7 @@ from semievol.errors import UserError
 from semievol.method.confidence import own_entropy
 from semievol.records import Candidate, Decision, Demonstration, Record, Response
 from semievol.selection import candidates
-from semievol.selection.area import Area
+from semievol.selection.area import Area, board_place
 from semievol.selection.decisions import standing_decision
 from semievol.store import schema
 from semievol.store.data.records import RECORD, as_record, containing, find_record, table
@@ -126,8 +126,9 @@ def candidates_page(
     """One page of the pool's candidates, and how many match in all.
 
     search: part of the question, or a record's whole id, ours or its file's. status: an action, "decided" or
-    "undecided". sort: "measure" or "record". area: of the map. Columns as `candidate_frame` without `spent`, and
-    `votes`: collaborator -> answer, and `doubts`: collaborator -> `confidence.own_entropy` of its response.
+    "undecided". sort: "measure" or "record". area: of the map or the board. Columns as `candidate_frame` without
+    `spent`, and `votes`: collaborator -> answer, and `doubts`: collaborator -> `confidence.own_entropy` of its
+    response.
     """
     if measure not in MEASURES:
         raise UserError(f'"{measure}" is not a measure.', "measure", f"Choose one of: {', '.join(MEASURES)}.")
@@ -149,14 +150,17 @@ def candidates_page(
             found = containing(connection, _r.question, search) | (_r.record_id == search) | (_r.source_id == search)
             keys = keys.join(schema.records, _r.key == _c.record_key).where(found)
         if search or area:
-            if area:
+            if area and area.on == "board":
+                keys = keys.add_columns(_c.vote_entropy, _c.answer_nll)
+            elif area:
                 keys = keys.add_columns(_d.x, _d.y).join(
                     schema.demonstrations, and_(_d.round_id == _c.round_id, _d.record_key == _c.record_key)
                 )
             matching = _fetch(connection, keys.order_by(*order))  # reads every question, or place, so it is done once
             if area and matching:
-                _, x, y = zip(*matching, strict=True)
-                matching = [row for row, held in zip(matching, area.holds(x, y), strict=True) if held]
+                _, *where_ = zip(*matching, strict=True)
+                held = area.holds(*(board_place(*where_) if area.on == "board" else where_))
+                matching = [row for row, is_held in zip(matching, held, strict=True) if is_held]
             page, total = [row[0] for row in matching[offset : offset + limit]], len(matching)
         else:
             total = connection.execute(select(func.count()).select_from(schema.candidates).where(*where)).scalar_one()

@@ -97,7 +97,7 @@ def _influence(here: Place, question: Record, chosen: Sequence[Demonstration], m
             "question": one.record.question,
             "label": record.named_answer(here.task, one.record, one.record.answer),
             "without": record.named_answer(here.task, question, effect.without),
-            "effect": "" if effect.effect is None else f"{100 * effect.effect:+.1f}",
+            "effect": "" if effect.effect is None else f"{round(100 * effect.effect, 1) + 0.0:+.1f}",
         }
         for one, effect in zip(chosen, found, strict=True)
     ]

@@ -51,13 +51,15 @@ def view(here: Place) -> None:
                 st.rerun()
         return
     line = area.addressed()
+    line = line if line is not None and line.on == "map" else None
     colour = st.segmented_control(
         "Colour", list(COLOURS), default="Label", required=True, key=_COLOUR, bind="query-params"
     )
     column = COLOURS[colour or "Label"]
     many = len(frame) > MOST_POINTS
     drawn = map_figure.bin_places(frame, column) if many else frame
-    chart = map_figure.records_map(drawn, column, state.dark(), here.task.labels, str(colour), _path(line))
+    path = "" if line is None else line.path
+    chart = map_figure.records_map(drawn, column, state.dark(), here.task.labels, str(colour), path)
     st.plotly_chart(
         chart.update_layout(height=560),
         theme=None,
@@ -104,11 +106,6 @@ def _selected() -> None:
     for point in chosen.get("points", []):
         picker.open_record(str(point["customdata"][0]))
         return
-
-
-def _path(line: Area | None) -> str:
-    """The area's outline as an SVG path."""
-    return "" if line is None else "M" + "L".join(f"{x},{y}" for x, y in line.corners) + "Z"
 
 
 def _inside(found: pd.DataFrame, line: Area) -> None:

@@ -1,11 +1,11 @@
-"""The part of the map that the address names: which records lie in it, and how a page says so."""
+"""The part of the map or the board that the address names: which records lie in it, and how a page says so."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from semievol.selection.area import Area
+from semievol.selection.area import Area, board_place
 from semievol.store.database import Store
 from semievol.store.results import places, results
 from semievol.ui.shell import formats, parts, router, state
@@ -24,6 +24,9 @@ def inside(here: Place) -> pd.Index | None:
     area = addressed()
     if area is None:
         return None
+    if area.on == "board":
+        pool, _ = state.candidates(here.store, here.round.id)
+        return pool.index[area.holds(*board_place(pool["vote_entropy"], pool["answer_nll"]))]
     return _inside(here.store, here.round.id, results.written(here.store, here.round.id), area.written())
 
 
@@ -40,8 +43,11 @@ def told(count: int) -> None:
     if area is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="area_told"):
-        parts.note(f"Only the {formats.plural(count, 'candidate')} inside a line on the map.")
-        router.link("demonstrations", "Show the map", view="Map", area=area.written())
+        parts.note(f"Only the {formats.plural(count, 'candidate')} inside a line on the {area.on}.")
+        if area.on == "map":
+            router.link("demonstrations", "Show the map", view="Map", area=area.written())
+        else:
+            router.link("responses", "Show the board", show="Board", area=area.written())
         st.button("Show all", icon=":material/close:", on_click=forget)
 
 
