@@ -3,6 +3,7 @@
 import streamlit as st
 
 from semievol.ui.responses import board, candidates, responses, scorecards
+from semievol.ui.selection import desk
 from semievol.ui.shell import awaiting_results, gates, parts, router
 
 VIEWS = ["Records", "Board", "Scorecards"]
@@ -32,11 +33,14 @@ with parts.page() as here:
     if view == "Scorecards":
         scorecards.view(here)
         st.stop()
+    desk.enter(here.project.id, here.round.id)
+    desk.was_stale()
     with parts.card("table"):
         responses.later_round(here)
         responses.collaborator_weights(here)
         responses.rarely_answering(here)
-        record_id = candidates.shown(here)
-    if record_id:
-        responses.record_in_full(here, record_id)
+        ids = candidates.shown(here)
+    if ids:
+        record_id, *following = ids
+        responses.record_in_full(here, record_id, following)
         router.link("demonstrations", "See the labeled records most similar to it", record=record_id)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import csv
 import functools
 import os
+import re
 from pathlib import Path
 from typing import cast
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from semievol.jobs import intake
 from semievol.records import Split
 from semievol.store.data import projects, records
 from semievol.store.database import open_store
-from semievol.store.decisions import selections
+from semievol.store.decisions import history, selections
 from semievol.store.results import outcomes
 from tests.browser.conftest import Dashboard, Visitor
 from tests.ui import made
@@ -223,17 +224,37 @@ def test_a_reload_keeps_what_was_uploaded_and_chosen(
     assert visitor.strange == []
 
 
-def test_a_link_carries_project_round_record_and_filter(dashboard: Dashboard, visitor: Visitor) -> None:
+def test_a_copied_link_opens_the_same_view_and_keys_decide_there(
+    dashboard: Dashboard, visitor: Visitor, browser: Browser
+) -> None:
     store = open_store(dashboard.home)
     project = made.with_results(store)
     round_ = f"round={made.round_of(store, project)}"
     page = visitor.page
-    page.goto(dashboard.url(f"/responses?project={project.id}&{round_}&record=unlabeled-0007&agreement=Disputed"))
-    expect(page.get_by_text("Caller unlabeled 7 asks").last).to_be_visible()
-    expect(page.get_by_role("combobox", name="Agreement")).to_have_value("Disputed")
+    chosen = f"{round_}&record=unlabeled-0007&agreement=Agreed"
+    page.goto(dashboard.url(f"/responses?project={project.id}&{chosen}"))
+    expect(page.get_by_role("combobox", name="Agreement")).to_have_value("Agreed")
+    page.get_by_role("combobox", name="Order").click()
+    page.get_by_role("option", name="As in the file").click()
+    expect(page).to_have_url(re.compile("order=As"))
+    card = page.locator(".sv-review")
+    expect(card).to_contain_text("Caller unlabeled 7 asks")
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".sv-review")).to_contain_text("Caller unlabeled 7 asks")
+    expect(other.get_by_role("combobox", name="Order")).to_have_value("As in the file")
+    context.close()
+    card.click()  # else keys belong to the field that was used last
+    expect(card).to_have_attribute("data-ready", "yes")
+    page.keyboard.press("a")
+    expect(page).not_to_have_url(re.compile("record=unlabeled-0007"))
+    expect(card).to_contain_text("all saved")
+    assert history.history(store, project.id)[["action", "record_id"]].values.tolist() == [["accept", "unlabeled-0007"]]
     nav(page, "Demonstrations")
     assert f"project={project.id}" in page.url
     assert round_ in page.url
+    assert visitor.strange == []
 
 
 def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> None:

@@ -1,7 +1,7 @@
 """Numbers and times as the screen writes them."""
 
 from semievol import wording
-from semievol.ui.selection import review
+from semievol.ui.selection import deciding
 from semievol.ui.shell import formats
 
 
@@ -49,7 +49,7 @@ def test_a_slow_pace_is_no_zero() -> None:
 
 
 def test_every_decision_has_the_words_of_the_button_that_makes_it() -> None:
-    labels = {action: label.lower() for label, action, _ in review.BUTTONS}
+    labels = {action: label.lower() for label, action, _ in deciding.BUTTONS}
     for action, words in formats.DECISION_WORDS.items():
         assert labels.get(action, words) == words
     assert "ambiguous" not in formats.DECISION_WORDS.values()

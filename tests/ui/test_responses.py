@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from semievol.config import Policy
 from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.store.decisions import history, reviews
 from semievol.store.results import results
 from semievol.ui.responses import candidates
 from tests.ui import made
@@ -36,7 +38,7 @@ def test_the_address_holds_filters_order_page_and_record(visit: Visit, store: St
     frame, total = results.candidates_page(store, made.round_of(store, project), agreed=True, offset=10, limit=10)
     assert app.dataframe[0].value["question"].tolist() == frame["question"].tolist()
     assert f"{total} candidates" in told(app)
-    assert "unlabeled-00" in told(app)
+    assert "Caller unlabeled 7 asks" in told(app)  # in the prompts
     app.selectbox(key="agreement").set_value("All").run()
     assert not app.exception
     assert app.session_state["page"] == 1  # other filters begin with their first page
@@ -73,3 +75,29 @@ def test_views_leave_with_their_project(store: Store) -> None:
     settings.save_view(store, project.id, "mine", {"search": "tap"})
     projects.delete_project(store, project.id)
     assert settings.views(store, project.id) == {}
+
+
+def test_a_decision_made_here_is_in_the_table_at_once_and_the_next_record_follows(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    round_id = made.round_of(store, project)
+    first, second, third = results.candidates_page(store, round_id, sort="record", limit=3)[0].index
+    app = press(visit("responses", project=project.id, order="As in the file"), "Accept")
+    assert app.query_params["record"] == second
+    press(app, "Reject")
+    assert app.dataframe[0].value["decision"].tolist()[:3] == ["accept", "reject", ""]
+    assert app.query_params["record"] == third
+    press(app, "Undo")
+    assert app.query_params["record"] == second
+    assert history.history(store, project.id)["action"].tolist() == ["undo", "reject", "accept"]
+    stored = results.candidate_frame(store, round_id)["decision"]
+    assert stored.loc[[first, second]].tolist() == ["accept", None]
+
+
+def test_a_record_of_the_open_random_review_is_not_decided_here(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    round_id = made.round_of(store, project)
+    held = [str(one) for one in results.candidates_page(store, round_id, sort="record", limit=2)[0].index]
+    reviews.begin(store, round_id, Policy(), held, "fixed", 2)
+    app = visit("responses", project=project.id, record=held[1])
+    assert "Accept" not in {button.label for button in app.button}
+    assert "it is decided on there" in told(app)

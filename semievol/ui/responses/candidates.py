@@ -33,8 +33,8 @@ _FREE = 290
 """Pixels for the free answers of all collaborators; more would push the last ones off a screen of 1280 pixels."""
 
 
-def shown(here: Place) -> str | None:
-    """Draws filters, pager and table; returns the id of the record to show in full, None if there is none."""
+def shown(here: Place) -> list[str]:
+    """Draws filters, pager and table; ids of the record to show in full and of those that follow it on this page."""
     wanted = filters.drawn(here)
     offset = tables.offset_of(filters.PAGE, SHOWN)
     frame, total = _page(here, wanted, offset)
@@ -48,10 +48,10 @@ def shown(here: Place) -> str | None:
     named = st.query_params.get(CHOSEN)
     if frame.empty:
         parts.note("No candidate matches these filters.")
-        return named
+        return [named] if named else []
     ids = [str(one) for one in frame.index]
     _draw(here, frame, wanted["measure"], f"candidates_{actual}_{hash(str(wanted))}", ids, named)
-    return named or ids[0]
+    return [named] if named and named not in ids else ids[ids.index(named) if named else 0 :]
 
 
 def _page(here: Place, wanted: Mapping[str, Any], offset: int) -> tuple[pd.DataFrame, int]:

@@ -14,8 +14,9 @@ from semievol.records import ANSWERING, Response
 from semievol.store.results import results
 from semievol.store.results.results import RecordView
 from semievol.store.runs import rounds
-from semievol.ui.shell import disputed_source, formats, paint, parts, record, state
-from semievol.ui.shell.paint import Node, group, labelled, node
+from semievol.ui.responses import record_desk
+from semievol.ui.shell import formats, paint, parts, record, state
+from semievol.ui.shell.paint import Node
 from semievol.ui.shell.state import Place
 
 OWN_MODELS = ("base", "warm_up")
@@ -68,42 +69,20 @@ def collaborator_weights(here: Place) -> None:
         parts.note(earned_weights.sentence(found))
 
 
-def _measured(measure: str, value: float) -> list[Node]:
-    """A measure's value, and how to read it where it is no probability."""
-    scale = formats.MEASURE_SCALES.get(measure)
-    shown = node("", formats.confidence(measure, value), tag="span")
-    return [shown, node("num", scale, tag="span")] if scale else [shown]
-
-
-def record_in_full(here: Place, record_id: str) -> None:
-    """Question, candidate, every collaborator's answer with its probabilities, and the self-justify exchange."""
+def record_in_full(here: Place, record_id: str, following: Sequence[str]) -> None:
+    """Question and candidate with the decisions, every collaborator's answer with its probabilities, and the
+    self-justify exchange. following: ids of the records after it in the table."""
     task = here.task
     try:
         view = results.record_view(here.store, here.round.id, record_id)
     except UserError as error:
         parts.show_error(error)
         return
-    candidate, settings = view.candidate, here.round.config.propagation
+    settings = here.round.config.propagation
     left, right = st.columns([5, 6], gap="medium")
     with left, parts.card("record"):
         parts.heading("Record")
-        st.text(record.name(view.record))
-        paint.draw(*record.question(task, view.record, candidate.answer if candidate else None), key=f"q_{record_id}")
-        if candidate is not None:
-            words = record.named_answer(task, view.record, candidate.answer)
-            numbers = [
-                labelled(formats.measure(m), *_measured(m, v), classes="row") for m, v in candidate.confidences.items()
-            ]
-            paint.draw(
-                node("rule"),
-                labelled(
-                    "Candidate",
-                    disputed_source.chip(task, view, words),
-                    node("num", disputed_source.settled_by(task, view)),
-                ),
-                group("stack gap", *numbers),
-                key=f"c_{record_id}",
-            )
+        record_desk.draw(here, view, following)
     with right, parts.card("answers"):
         each = "What each answered, and the probability it gave to every allowed answer."
         parts.heading("Collaborators", each if task.closed else "What each answered.")
@@ -121,10 +100,6 @@ def record_in_full(here: Place, record_id: str) -> None:
             counts = _SETTLED[settings.verdict_confidence]
             parts.heading("Self-justify", f"The model weighed the answers above{counts}")
             paint.draw(drawn(view.justification, settings.judge.model, "Final answer"), key=f"j_{record_id}")
-            _, _, *pooled = disputed_source.spreads(here, view)
-            if pooled:
-                parts.heading("Averaged with the judge", "From these probabilities the confidence is computed.")
-                paint.draw(*disputed_source.bars(task, view, pooled), key=f"p_{record_id}")
             _prompts(here, view, [view.justification])
 
 

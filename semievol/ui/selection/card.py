@@ -29,10 +29,16 @@ def nodes(
     line: the candidate's row of the pool; answer: the candidate's answer, as shown; kept: whether the policy keeps it;
     spreads: what the answer was taken from.
     """
+    grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(task, view)]
+    return [group("sides", group("side", *asked(task, view, answer, spreads)), group("side", *grounds))]
+
+
+def asked(task: Task, view: RecordView, answer: str | None, spreads: disputed_source.Spreads) -> list[Node]:
+    """The question and its candidate, and the allowed answers with the digits that choose them."""
     options = record.chosen_among(task, view.record)
     # Options are long: each stands here once, with its key and its bars.
     named = answer or "no answer" if options else record.named_answer(task, view.record, answer)
-    asked = [
+    return [
         labelled(
             "Candidate",
             disputed_source.chip(task, view, named),
@@ -41,8 +47,6 @@ def nodes(
         *record.question(task, view.record, answer, options=False),
         *([_options(view.record, answer, spreads)] if options else _answers(task, view, spreads)),
     ]
-    grounds = [*_why(view, line, kept, measure), *_votes(task, view), *_nearest(task, view)]
-    return [group("sides", group("side", *asked), group("side", *grounds))]
 
 
 def _answers(task: Task, view: RecordView, spreads: disputed_source.Spreads) -> list[Node]:
@@ -78,11 +82,17 @@ def _why(view: RecordView, line: Mapping[Hashable, Any], kept: bool, measure: st
         why = "Left out: its text reads like instructions to a model"
     fact = f"{formats.MEASURE_WORDS[measure]} {formats.confidence(measure, float(line[measure]))}"
     made = [node("label", why), node("num", fact)]
-    if view.decision is not None:
-        by = view.decision.reviewer or "somebody who did not sign"
-        made.append(node("", f"Decided by {by}: {formats.DECISION_WORDS[view.decision.action]}"))
-        if view.decision.note:
-            made.append(labelled("Note", node("", view.decision.note), classes="row"))
+    return made + decided(view)
+
+
+def decided(view: RecordView) -> list[Node]:
+    """Who decided what on the record; nothing if nobody did."""
+    if view.decision is None:
+        return []
+    by = view.decision.reviewer or "somebody who did not sign"
+    made = [node("", f"Decided by {by}: {formats.DECISION_WORDS[view.decision.action]}")]
+    if view.decision.note:
+        made.append(labelled("Note", node("", view.decision.note), classes="row"))
     return made
 
 

@@ -9,26 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from semievol.evidence.reviews import reserved
-from semievol.records import Task
 from semievol.selection.decisions import DECIDES
-from semievol.store.decisions import decisions, history
+from semievol.store.decisions import decisions
 from semievol.store.results import results
-from semievol.task.answers import allowed_answers, same
-from semievol.ui.selection import card, conflicts, desk, many, notes, signature, sweep
+from semievol.task.answers import allowed_answers
+from semievol.ui.selection import card, conflicts, deciding, desk, signature, sweep
 from semievol.ui.shell import area, disputed_source, formats, notices, parts, session, state
 from semievol.ui.shell.state import Place
 
-KEYS = {
-    "A": "accept",
-    "R": "reject",
-    "1–9": "answer",
-    "0": "none fits",
-    "E": "edit",
-    "N": "note",
-    "S": "skip",
-    "U": "undo",
-}
-ACTS = ("accept", "reject", "choose", "ambiguous", "edit", "note", "skip", "undo")
 ORDERS = {
     "unsure": ("Least confident", "The least confident candidates come first"),
     "threshold": ("Threshold", "The candidates closest to the threshold come first"),
@@ -37,16 +25,6 @@ ORDERS = {
     "second": ("Second opinion", "Records that others have decided on and you have not"),
 }
 """Order -> its short name, and its explanation."""
-BUTTONS = (
-    ("Accept", "accept", ":material/check:"),
-    ("Reject", "reject", ":material/close:"),
-    ("None fits", "ambiguous", ":material/help:"),
-    ("Edit", "edit", ":material/edit:"),
-    ("Note", "note", ":material/notes:"),
-    ("Skip", "skip", ":material/skip_next:"),
-)
-
-
 ORDER = "review_order"
 """Key of the control that chooses the order."""
 
@@ -88,28 +66,19 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
     if mine.within is not None:
         area.told(len(mine.within))
     first = queue[0] if queue else None
-    action, about = desk.kept().round.form or ("", None)
-    form = f"review_{action}_{pool.index.get_loc(first)}" if first is not None and about == first else ""
     desk.draw(
         "review",
         str(here.round.id),
         [mine.item(record_id) for record_id in queue],
-        ACTS,
+        deciding.ACTS,
         mine.finished(),
         mine.left > len(queue),
-        form,
+        mine.open_form(first),
         mine.keys,
         desk.mark_stale,
         named=True,
     )
-    if first is not None and form:
-        with st.container(key=form):
-            if action == "edit":
-                mine.correction(first)
-            else:
-                notes.form(first, [(label, action) for label, action, _ in BUTTONS[:3]], mine.do)
-    else:
-        mine.buttons(first)
+    mine.below(first)
     sweep.offer(here, pool)
 
 
@@ -132,22 +101,18 @@ def open_addressed(here: Place, pool: pd.DataFrame) -> None:
             parts.note("The record in the address is no candidate of this round.")
 
 
-class Desk:
+class Desk(deciding.Deciding):
     """The review of one round. It acts on the records and answers that were on the screen when it was drawn."""
 
     def __init__(self, here: Place, pool: pd.DataFrame, kept: np.ndarray, measure: str, line: float | None) -> None:
-        self.here, self.pool, self.measure, self.line = here, pool, measure, line
-        self.project_id, self.round_id = here.project.id, here.round.id
-        self.task: Task = here.task
+        super().__init__(here)
+        self.pool, self.measure, self.line = pool, measure, line
         self.kept = kept
-        self.key_prefix = desk.key_prefixes()[0]
-        self.revision = results.revision(here.store, self.round_id)
         self.written = results.written(here.store, self.round_id)
         self.within = area.inside(here)
         self.left = 0  # number of records that are still to be decided in this order
         self.held = 0  # number of further records, reserved for an open random review
         self.second = False  # whether second opinions were asked for
-        self.seen: dict[str, int] = {}  # record id -> the newest entry of its history when it was drawn
 
     def queue(self, order: str) -> list[str]:
         """Ids of the next candidates: first the one that was opened or undone, then the undecided ones in `order`."""
@@ -200,18 +165,6 @@ class Desk:
                 found += (entry.record_id for entry in said)
         return [i for i in found if i in self.pool.index]
 
-    def buttons(self, first: str | None) -> None:
-        """The actions as buttons, for the record `first`, and which key does what."""
-        with st.container(horizontal=True, key="review_buttons"):
-            for label, action, icon in BUTTONS:
-                kind: Any = "primary" if action == "accept" else "secondary"
-                look: dict[str, Any] = {"icon": icon, "type": kind, "disabled": first is None}
-                st.button(label, key=f"do_{action}", on_click=self.do, args=(first, action), **look)
-            st.button("Undo", key="do_undo", icon=":material/undo:", on_click=self.do, args=(None, "undo"))
-        if first is not None:
-            notes.shown(first)
-        desk.legend(KEYS)
-
     def item(self, record_id: str) -> dict[str, Any]:
         """The card of a record. A card drawn before is reused, so that `last` stays what the reviewer has seen."""
         cards = desk.kept().round.cards
@@ -227,137 +180,31 @@ class Desk:
 
     def _item(self, record_id: str) -> dict[str, Any]:
         view = results.record_view(self.here.store, self.round_id, record_id)
-        place, answer = self._place(record_id), self._shown(record_id)
+        place, answer = self._place(record_id), self.shown(record_id)
         line = self.pool.iloc[[place]].to_dict("records")[0]
         spreads = disputed_source.spreads(self.here, view)
         nodes = card.nodes(self.task, view, line, answer, bool(self.kept[place]), self.measure, spreads)
         choices = len(allowed_answers(self.task, view.record))
         return {"id": record_id, "nodes": nodes, "choices": choices, "last": view.last_entry}
 
-    def keys(self) -> None:
-        """Applies the key presses that the browser sent; see `desk.apply`."""
-        desk.apply("review", self._press)
+    def knows(self, record_id: str) -> bool:
+        return record_id in self.pool.index
 
-    def _press(self, entry: dict[str, Any]) -> None:
-        action, pick = entry["act"], None
-        if action == "choose":
-            view = results.record_view(self.here.store, self.round_id, entry["id"])
-            pick = allowed_answers(self.task, view.record)[entry["pick"]]
-            action = "accept" if pick == self._shown(entry["id"]) else "edit"
-        self._apply(entry["id"] or None, action, pick, f"{entry['by']}-key-{entry['seq']}", entry["last"])
-
-    @notices.errors_kept()
-    def do(self, record_id: str | None, action: str) -> None:
-        """Callback of a button. Its key holds the record and the revision, so that a double click counts once."""
-        desk.mark_stale()
-        key = f"{self.key_prefix}-{record_id}-{action}-{self.revision}"
-        if action == "undo" and self._take_many_back(key):
-            return
-        self._apply(record_id, action, None, key)
-
-    def _apply(self, record_id: str | None, action: str, answer: str | None, key: str, seen: int | None = None) -> None:
-        """Carries out an action. seen: the newest history entry that the reviewer saw; None: that of this drawing."""
-        if action == "undo":
-            self._undo(key)
-        elif action == "note" or (action == "edit" and answer is None):
-            desk.kept().round.form = (action, record_id) if record_id is not None else None
-            desk.kept().round.head = record_id
-        elif record_id is not None:
-            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0) if seen is None else seen)
-
-    def _decide(
-        self, record_id: str, action: str, answer: str | None, key: str, seen: int, note: str | None = None
-    ) -> None:
-        """note: None for what was typed before for this record."""
-        if record_id not in self.pool.index:
-            return
-        shown = self._shown(record_id)
-        if action == "accept" and shown is None:
-            st.toast("There is no answer to accept. Press Edit to give one.", icon=":material/info:")
-            return
-        asserted = answer if answer is not None else shown if action == "accept" else None
-        if note is None:
-            note = "" if action == "skip" else notes.draft(record_id)
-        made = decisions.decide(
-            self.here.store,
-            self.project_id,
-            self.round_id,
-            record_id,
-            action,
-            shown,
-            asserted,
-            reviewer=state.reviewer(),
-            note=note,
-            key=key,
-        )
-        kept = desk.kept().round
-        if action == "skip":
-            kept.skipped.add(record_id)
-        else:
-            notes.stored(record_id, note)
-        if action == "edit":
-            kept.corrected = desk.Correction(record_id, shown, asserted)
-        if kept.head == record_id:
-            kept.head = None
-        kept.form = None
-        conflicts.compare(self.here, made, seen)
-
-    def _take_many_back(self, key: str) -> bool:
-        """If Undo would take back many decisions, starts that in a thread with a progress bar and returns True.
-
-        Only for the button. The key U must not be confirmed to the browser before everything is stored.
-        """
-        newest = history.newest(self.here.store, self.project_id, state.reviewer(), desk.key_prefixes())
-        together = history.together(self.here.store, self.project_id, newest) if newest is not None else 0
-        if newest is None or together <= many.MANY:
-            return False
-        many.take_back(self.here, newest, together, key)
-        return True
-
-    def _undo(self, key: str) -> None:
-        undone = history.undo(self.here.store, self.project_id, state.reviewer(), key, desk.key_prefixes())
-        if undone is None:
-            st.toast("There is nothing to undo.", icon=":material/info:")
-            return
-        kept = desk.kept().round
-        kept.skipped.discard(undone.record_id)
-        kept.head, kept.form, kept.corrected = undone.record_id, None, None
-        notes.back(undone.record_id)
-
-    def _shown(self, record_id: str) -> str | None:
-        answer = self.pool["answer"].array[self._place(record_id)] if record_id in self.pool.index else None
+    def shown(self, record_id: str) -> str | None:
+        answer = self.pool["answer"].array[self._place(record_id)] if self.knows(record_id) else None
         return answer if isinstance(answer, str) else None
+
+    def put_first(self, record_id: str | None) -> None:
+        desk.kept().round.head = record_id
+
+    def leave(self, record_id: str) -> None:
+        if desk.kept().round.head == record_id:
+            desk.kept().round.head = None
 
     def _place(self, record_id: str) -> int:
         place = self.pool.index.get_loc(record_id)
         assert isinstance(place, int), "record ids are unique"
         return place
-
-    def correction(self, record_id: str) -> None:
-        """The form that corrects the answer."""
-        view = results.record_view(self.here.store, self.round_id, record_id)
-        with st.form("correction", border=False, enter_to_submit=False):
-            left, right = st.columns(2)  # side by side, so that the buttons stay on a small screen
-            with left:
-                read = desk.typed(self.task, view.record, "Correct answer", self._shown(record_id) or "")
-            note = right.text_input(
-                "Note", notes.draft(record_id), 500, placeholder="Optional: the reason, for yourself and colleagues"
-            )
-            with st.container(horizontal=True):
-                saved = st.form_submit_button("Save correction", type="primary")
-                st.form_submit_button("Cancel", on_click=notes.put_down)
-            if saved:
-                if read is None:
-                    st.warning("Choose an answer, or type one that fits the task: a numeric task needs one number.")
-                    return
-                own = same(self.task, read, self._shown(record_id))
-                self._save(record_id, "accept" if own else "edit", None if own else read, note or "")
-
-    def _save(self, record_id: str, action: str, answer: str | None, note: str) -> None:
-        with parts.errors_shown():
-            key = f"{self.key_prefix}-{record_id}-{action}-{self.revision}"
-            self._decide(record_id, action, answer, key, self.seen.get(record_id, 0), note)
-            st.rerun()
 
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:
