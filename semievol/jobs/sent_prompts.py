@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from semievol.config import VOTERS
+from semievol.config import VOTERS, Collaborator
 from semievol.engines.models import resolve, tokenizer
 from semievol.errors import UserError
 from semievol.export.tables import control_tokens
@@ -33,14 +33,17 @@ class Sent:
     left_out: int = 0
 
 
+def asked(round_: Round) -> dict[str, Collaborator]:
+    """Name -> collaborator, of those that read a prompt."""
+    return {one.name: one for one in round_.config.propagation.collaborators if one.model not in VOTERS}
+
+
 def sent(store: Store, round_: Round, task: Task, view: RecordView, response: Response) -> Sent | None:
     """The prompt that a collaborator or, for `view.justification`, the judge has answered by `response`; None where
     none was sent, because no language model answered."""
-    settings = round_.config.propagation
-    judged = response is view.justification
-    everybody = {one.name: one for one in settings.collaborators}
-    collaborator = settings.judge if judged else everybody.get(response.collaborator)
-    if collaborator is None or collaborator.model in VOTERS:
+    settings, judged = round_.config.propagation, response is view.justification
+    collaborator = settings.judge if judged else asked(round_).get(response.collaborator)
+    if collaborator is None:
         return None
     plan = Plan(task, round_.config, (), (), round_number=round_.number)
     tokens = control_tokens([run for run in runs.list_runs(store) if run.round_id == round_.id], round_) or ()

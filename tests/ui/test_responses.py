@@ -101,3 +101,14 @@ def test_a_record_of_the_open_random_review_is_not_decided_here(visit: Visit, st
     app = visit("responses", project=project.id, record=held[1])
     assert "Accept" not in {button.label for button in app.button}
     assert "it is decided on there" in told(app)
+
+
+def test_the_known_answer_is_shown_only_on_request_and_never_by_an_address(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    app = visit("responses", project=project.id, show_known_answer="true")
+    assert "gold" not in app.dataframe[0].value.columns
+    assert "no blind evidence" not in told(app)
+    (switch,) = [toggle for toggle in app.toggle if toggle.label == "Show the known answer"]
+    switch.set_value(True).run()
+    assert set(app.dataframe[0].value["gold"]) <= set(made.LABELS)
+    assert "no blind evidence" in told(app)

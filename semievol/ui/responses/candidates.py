@@ -17,7 +17,7 @@ from semievol.records import Record
 from semievol.store.data import records
 from semievol.store.database import Store
 from semievol.store.results import results
-from semievol.ui.responses import filters
+from semievol.ui.responses import filters, hidden_gold
 from semievol.ui.shell import area, disputed_source, formats, parts, record, state, tables
 from semievol.ui.shell.state import Place
 
@@ -81,6 +81,7 @@ def _draw(here: Place, frame: pd.DataFrame, measure: str, key: str, ids: list[st
         **({"id": "Id"} if table["id"].any() else {}),
         "question": "Question",
         "answer": "Candidate",
+        **({"gold": "Known"} if hidden_gold.shown() else {}),
         "agreed": "Agreement",
         measure: _short(measure),
         "decision": "Decision",

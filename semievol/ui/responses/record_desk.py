@@ -14,6 +14,7 @@ from semievol.records import Task
 from semievol.store.results import results
 from semievol.store.results.results import RecordView
 from semievol.task.answers import allowed_answers
+from semievol.ui.responses import hidden_gold
 from semievol.ui.responses.candidates import CHOSEN
 from semievol.ui.selection import card, conflicts, deciding, desk, signature
 from semievol.ui.shell import disputed_source, formats, paint, parts, record, state
@@ -73,7 +74,9 @@ def draw(here: Place, view: RecordView, following: Sequence[str]) -> None:
         mine.keys,
     )
     mine.below(view.record.id)
-    signature.signed()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        hidden_gold.switch(view)
+        signature.signed()
 
 
 def _item(here: Place, view: RecordView) -> dict[str, object]:
@@ -89,7 +92,7 @@ def _nodes(here: Place, view: RecordView) -> list[Node]:
     spreads = disputed_source.spreads(here, view)
     asked = card.asked(task, view, view.candidate.answer, spreads)
     numbers = [labelled(formats.measure(m), *_measured(m, v)) for m, v in view.candidate.confidences.items()]
-    return [name, *asked, *card.decided(view), node("rule"), *numbers]
+    return [name, *asked, *hidden_gold.nodes(task, view), *card.decided(view), node("rule"), *numbers]
 
 
 def _measured(measure: str, value: float) -> list[Node]:

@@ -105,16 +105,18 @@ def record_in_full(here: Place, record_id: str, following: Sequence[str]) -> Non
 
 def _prompts(here: Place, view: RecordView, responses: Sequence[Response]) -> None:
     """The prompts behind these responses, folded, one for each choice of a collaborator."""
-    made = ((one, sent_prompts.sent(here.store, here.round, here.task, view, one)) for one in responses)
-    found = {one.collaborator: prompt for one, prompt in made if prompt is not None}
-    if not found:
-        return
     judged = view.justification in responses
+    readers = {
+        one.collaborator: one for one in responses if judged or one.collaborator in sent_prompts.asked(here.round)
+    }
+    if not readers:
+        return
     with st.expander("The prompt of the judge, as sent" if judged else "The prompts, as sent"):
-        name = next(iter(found))
-        if len(found) > 1:
-            name = st.selectbox("Collaborator", list(found), key="prompt_of")
-        shown = found[name]
+        name = next(iter(readers))
+        if len(readers) > 1:
+            name = st.selectbox("Collaborator", list(readers), key="prompt_of")
+        shown = sent_prompts.sent(here.store, here.round, here.task, view, readers[name])
+        assert shown is not None, "it reads a prompt"
         if not shown.exact:
             parts.note(
                 "Made again from the settings of the round; it may differ from what the model read, as its hash is not "
