@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -107,3 +108,35 @@ def test_the_aspect_of_a_review_is_told() -> None:
     found = made(["sentence", "term", "label"], rows, [["The food was cold", "food", ""]])
     told = next(finding for finding in found.findings if finding.kind == "left_out_text")
     assert told.option == "--map question=sentence,answer=label,context=term"
+
+
+SAID = [f"{name} told us at length what the neighbours think of the new lights." for name in NAMES]
+
+
+@pytest.mark.parametrize("extra", ["reply", "Segment", "qzx"])
+def test_a_column_of_texts_that_nothing_reads_is_told_whatever_its_name(extra: str) -> None:
+    rows = [
+        [question, said, "yes" if place % 2 else "no"]
+        for place, (question, said) in enumerate(zip(ASKED, SAID, strict=True))
+    ]
+    found = made(["question", extra, "answer"], rows, [["Who?", "Nobody told us anything at all so far.", ""]])
+    assert "left_out_text" in kinds(found) or found.mapping.context == extra
+
+
+def test_nested_texts_are_told_and_nested_numbers_are_not() -> None:
+    texts = [json.dumps([{"input": "", "output": said}]) for said in SAID]
+    numbers = [json.dumps({"score": place}) for place in range(len(SAID))]
+    for cells, told in ((texts, True), (numbers, False)):
+        rows = [[q, cell, "yes" if i % 2 else "no"] for i, (q, cell) in enumerate(zip(ASKED, cells, strict=True))]
+        found = made(["question", "more", "answer"], rows, [["Who?", cells[0], ""]])
+        assert ("left_out_text" in kinds(found)) == told
+
+
+def test_an_answer_that_the_pool_fills_too_is_doubted_where_another_column_says_nothing_there() -> None:
+    """Stance data: the target is known of every record, the stance of labeled ones only."""
+    stances = ["FAVOR", "AGAINST", "NONE"]
+    rows = [[said, ["Lights", "Lanes"][i % 2], stances[i % 3]] for i, said in enumerate(SAID)]
+    for unknown in ("UNKNOWN", ""):
+        pool = [[said + " Again.", ["Lights", "Lanes"][i % 2], unknown] for i, said in enumerate(SAID)]
+        found = made(["Tweet", "Target", "Stance"], rows, pool)
+        assert found.mapping.answer == "Stance" or "answer_guessed" in kinds(found)

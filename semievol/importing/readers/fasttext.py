@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from itertools import islice
 
 from semievol.importing.readers.content import Content
 from semievol.importing.table import Doubt, Limits, Table, TableWriter, snippet
@@ -12,6 +13,8 @@ _PREFIX, _LOOKED_AT, _MOST = "__label__", 200, 0.9
 _CODE = re.compile(r"[A-Za-z]\w*:\w+")
 """A class and its subclass, before the text."""
 _LEAST, _SHOWN = 8, 5
+_LOOKED_AT = 2_000
+"""Lines that are looked at to tell the form."""
 _REMEDY = "If the whole line is the text, say so."
 _WHOLE = ("delimiter", "\t", "The whole line is the text")
 
@@ -44,11 +47,13 @@ def read_fasttext(content: Content, limits: Limits) -> Table:
 
 
 def is_coded(content: Content) -> bool:
-    """Whether every line of a text file begins with one of a few codes such as `DESC:manner`."""
-    lines = [line.split(maxsplit=1) for line in content.lines() if line.strip()]
+    """Whether the first lines of a text file all begin with one of a few codes such as `DESC:manner`."""
+    if not content.name.lower().endswith(".txt"):
+        return False
+    lines = [line.split(maxsplit=1) for line in islice(content.lines(), _LOOKED_AT) if line.strip()]
     codes = {words[0] for words in lines}
     fits = all(len(words) > 1 and _CODE.fullmatch(words[0]) for words in lines)
-    return content.name.lower().endswith(".txt") and fits and _LEAST <= len(lines) >= 1.5 * len(codes) > 1.5
+    return fits and _LEAST <= len(lines) >= 1.5 * len(codes) > 1.5
 
 
 def read_coded(content: Content, limits: Limits) -> Table:
@@ -58,8 +63,9 @@ def read_coded(content: Content, limits: Limits) -> Table:
     writer = TableWriter(file, ["text", "label"], limits)
     for number, line in enumerate(content.lines(), 1):
         if line.strip():
-            code, text = line.split(maxsplit=1)
-            writer.add(number, [text.strip(), code])
+            code, *text = line.split(maxsplit=1)
+            whole = [line.strip(), ""]  # a later line without a code: its label is empty, which the checks tell
+            writer.add(number, [text[0].strip(), code] if text and _CODE.fullmatch(code) else whole)
     table = writer.finished()
     what = "The first word of every line was read as its label, the rest as its text."
     first = zip(table.numbers[:_SHOWN].tolist(), table.column("label", _SHOWN), strict=True)
