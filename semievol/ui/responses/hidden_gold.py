@@ -36,4 +36,5 @@ def nodes(task: Task, view: RecordView) -> list[Node]:
     if not shown() or view.gold is None or view.candidate is None:
         return []
     right = same(task, view.candidate.answer, view.gold)
-    return [labelled("Known answer", record.chip(record.named_answer(task, view.record, view.gold), right))]
+    answer = record.chip(record.named_answer(task, view.record, view.gold), right)
+    return [labelled("Known answer", answer, classes="row gap")]

@@ -74,9 +74,8 @@ def draw(here: Place, view: RecordView, following: Sequence[str]) -> None:
         mine.keys,
     )
     mine.below(view.record.id)
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        hidden_gold.switch(view)
-        signature.signed()
+    signature.signed()
+    hidden_gold.switch(view)
 
 
 def _item(here: Place, view: RecordView) -> dict[str, object]:
