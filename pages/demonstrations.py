@@ -28,7 +28,7 @@ with parts.page() as here:
         VIEWS if here.round_or_none else [VIEWS[0], VIEWS[2]],
         default=VIEWS[0],
         required=True,
-        key="view",
+        key=picker.VIEW,
         label_visibility="collapsed",
         bind="query-params",
     )

@@ -96,7 +96,7 @@ def test_a_later_round_does_not_cross_fit_and_keeps_the_base_model(store: Store)
 def test_the_report_and_the_command_line_tell_the_ledger_too(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     project = two_rounds(store)
     sentences = [line.sentence for line in ledger.lines(rounds_ledger.known_rounds(store, project.id))]
-    page = report.page(store, project, rounds.get_round(store, 2))
+    page = report.page(store, project, rounds.get_round(store, 2)).replace("\u00a0", " ")
     assert all(escape(sentence) in page for sentence in sentences)
     assert main(["status", "Calls", "--json"]) == 0
     told_there = json.loads(capsys.readouterr().out.splitlines()[-1])

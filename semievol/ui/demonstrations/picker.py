@@ -20,6 +20,9 @@ from semievol.ui.shell.state import Place
 SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
 OWN, OWN_ID = "own question", "own-question"
 _SOURCE, _SEARCH = "demo_split", "demo_search"
+_OWN_TEXT, _OWN_OPTIONS = "own_question", "own_options"
+VIEW = "view"
+"""Key, and name in the address, of the choice between a record, the map, and what is said before training."""
 
 
 def picker(here: Place) -> Record | None:
@@ -64,7 +67,7 @@ def name(record_id: str) -> None:
 
 def open_record(record_id: str) -> None:
     """Shows this record, of any split, in the view of single records. Made for callbacks."""
-    st.session_state[_SEARCH], st.session_state["view"] = "", "Record"
+    st.session_state[_SEARCH], st.session_state[VIEW] = "", "Record"
     st.session_state.pop(_SOURCE, None)
     name(record_id)
 
@@ -93,8 +96,8 @@ def _linked(here: Place, version_id: int) -> tuple[Record, int] | None:
 
 def _edit(shown: Record) -> None:
     """Shows the record's text as a question of one's own, to be changed."""
-    st.session_state[_SOURCE], st.session_state["own_question"] = OWN, shown.question
-    st.session_state["own_options"] = "\n".join(shown.options)
+    st.session_state[_SOURCE], st.session_state[_OWN_TEXT] = OWN, shown.question
+    st.session_state[_OWN_OPTIONS] = "\n".join(shown.options)
     _leave()
 
 
@@ -122,11 +125,11 @@ def _steps(here: Place, version_id: int, split: Split, search: str, place: int, 
 
 
 def _own_question(here: Place) -> Record | None:
-    text = st.text_area("Question", key="own_question", height=140, placeholder="Type a question the model never saw")
+    text = st.text_area("Question", key=_OWN_TEXT, height=140, placeholder="Type a question the model never saw")
     options: list[str] = []
     if here.task.kind == "multiple_choice":
         options = [
-            line for line in st.text_area("Options, one per line", key="own_options").splitlines() if line.strip()
+            line for line in st.text_area("Options, one per line", key=_OWN_OPTIONS).splitlines() if line.strip()
         ]
     if not text or (here.task.kind == "multiple_choice" and len(options) < 2):
         return None

@@ -34,7 +34,7 @@ _DEFAULTS: dict[str, Any] = {
     "order": next(iter(ORDERS)),
 }
 """Key of a filter, in the address and the session -> what it is when nothing is chosen."""
-_OPEN, _NAME = "saved_view", "view_name"
+_OPEN, _NAME, _MEASURE = "saved_view", "view_name", "measure"
 
 
 def drawn(here: Place) -> dict[str, Any]:
@@ -52,8 +52,8 @@ def drawn(here: Place) -> dict[str, Any]:
         "Measure",
         MEASURES,
         format_func=lambda name: formats.MEASURE_WORDS[name],
-        key="measure",
-        help=formats.MEASURE_FORMULAS[st.session_state.get("measure") or MEASURES[0]],
+        key=_MEASURE,
+        help=formats.MEASURE_FORMULAS[st.session_state.get(_MEASURE) or MEASURES[0]],
         **bound,
     )
     order = columns[5].selectbox("Order", list(ORDERS), key="order", **bound)
