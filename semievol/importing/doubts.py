@@ -15,7 +15,7 @@ from itertools import islice
 from semievol.importing.alternatives import answer_candidates, question_candidates, unused_columns
 from semievol.importing.answer_cells import first_of, several
 from semievol.importing.checks import SHOWN, Correction, Finding, example, plural
-from semievol.importing.forms.unfolding import QUESTION, hold, looks_nested
+from semievol.importing.forms.unfolding import EARLIER, QUESTION, hold, looks_nested
 from semievol.importing.joined_columns import joined_name
 from semievol.importing.label_names import are_numbers
 from semievol.importing.mapping import Mapping, map_option
@@ -23,7 +23,7 @@ from semievol.importing.numbers import decimal_comma, in_parentheses, numbers, u
 from semievol.importing.readers.missing import MISSING
 from semievol.importing.table import Table
 from semievol.importing.task_kind import known_answers, repeat
-from semievol.records import SPLITS, Split, Task
+from semievol.records import SPLITS, Split, Task, earlier_turns
 
 _JOINED = re.compile(r"\s*[|;,/+&#]\s*")
 """What stands between several labels in one cell."""
@@ -58,8 +58,19 @@ def doubts(tables: Tables[Split, Table], mapping: Mapping, task: Task) -> Iterat
 
 
 def shared_instruction(tables: Tables[Split, Table]) -> str:
-    """The system turn that the conversations of the first such file share; "" if there is none."""
+    """The system turn that the conversations of the first such file share; "" if there is none, or if those of another
+    file have turns of their own, beside which it would be a second one."""
+    if any(_own_system_turns(table) for table in tables.values()):
+        return ""
     return next((tables[split].instruction for split in SPLITS if split in tables and tables[split].instruction), "")
+
+
+def _own_system_turns(table: Table) -> bool:
+    """Whether one of the first conversations keeps a system turn of its own."""
+    if EARLIER not in table.columns:
+        return False
+    first = map(earlier_turns, table.column(EARLIER, _LOOKED_AT))
+    return any(turns and turns[0].role == "system" for turns in first)
 
 
 def _of_files(tables: Tables[Split, Table], mapping: Mapping) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import pytest
 from semievol.errors import UserError
 from semievol.importing.build import Imported
 from semievol.importing.earlier_mapping import mapping_again
+from semievol.importing.readers.read import read_table
 from semievol.importing.table import Table
 from semievol.jobs.intake import prepare
 from semievol.records import Split
@@ -140,3 +141,26 @@ def test_an_answer_that_the_pool_fills_too_is_doubted_where_another_column_says_
         pool = [[said + " Again.", ["Lights", "Lanes"][i % 2], unknown] for i, said in enumerate(SAID)]
         found = made(["Tweet", "Target", "Stance"], rows, pool)
         assert found.mapping.answer == "Stance" or "answer_guessed" in kinds(found)
+
+
+def test_no_record_gets_a_second_system_turn() -> None:
+    """Labeled conversations with system turns of their own, and a pool whose conversations share one."""
+
+    def line(system: str, question: str, answer: str | None) -> str:
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+        turns += [] if answer is None else [{"role": "assistant", "content": answer}]
+        return json.dumps({"messages": turns})
+
+    labeled = [
+        line(f"Today is {day} May.", asked, name) for day, (asked, name) in enumerate(zip(ASKED, NAMES, strict=True), 1)
+    ]
+    pool = [line("Today is 28 May.", f"{asked} And why?", None) for asked in ASKED]
+    tables: dict[Split, Table] = {
+        "labeled": read_table("\n".join(labeled).encode(), "l.jsonl"),
+        "unlabeled": read_table("\n".join(pool).encode(), "u.jsonl"),
+    }
+    found = prepare(tables)
+    assert found.task.instruction == ""
+    assert "system_turn_left_out" in kinds(found)
+    with pytest.raises(UserError):
+        prepare(tables, strict=True)
