@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from semievol.errors import UserError
 from semievol.store import schema
@@ -77,6 +77,16 @@ def views_of(project_id: int) -> str:
     return f"views of project {project_id}"
 
 
+def labels_of(project_id: int) -> str:
+    """The setting that holds the labels that wait for a project's next version."""
+    return f"labels of project {project_id}"
+
+
+def of_project(project_id: int) -> tuple[str, ...]:
+    """All settings that belong to a project and go with it."""
+    return views_of(project_id), labels_of(project_id)
+
+
 def _stored(setting: str) -> Any:
     return select(schema.settings.c.value).where(schema.settings.c.name == setting)
 
@@ -85,6 +95,11 @@ def _replace(store: Store, setting: str, name: str, new: list[dict[str, Any]]) -
     """Stores `new` instead of the entry of this name, if there is one."""
     with store.write() as connection:
         others = [known for known in connection.execute(_stored(setting)).scalar() or [] if known["name"] != name]
-        statement = upsert(connection, schema.settings).values(name=setting, value=[*others, *new])
-        changed = {"value": statement.excluded.value}
-        connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+        write(connection, setting, [*others, *new])
+
+
+def write(connection: Connection, setting: str, value: Any) -> None:
+    """Stores the value of a setting, inside the caller's transaction."""
+    statement = upsert(connection, schema.settings).values(name=setting, value=value)
+    changed = {"value": statement.excluded.value}
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from semievol.errors import UserError
+from semievol.records import Record, Task
 from semievol.store.data import labels, projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.data.records import hidden_gold, load_records
 from semievol.store.database import Store
-from tests.store.world import World
+from tests.store.world import TASK, World
 
 
 def _project(world: World) -> tuple[Store, Project, int]:
@@ -53,13 +54,33 @@ def test_the_label_that_a_record_has_is_no_change_and_none_takes_back(world: Wor
     assert labels.waiting(store, project.id) == {}
     with pytest.raises(UserError, match="No label waits"):
         labels.make_version(store, project.id)
+    assert projects.find_project(store, project.id).version_id == version_id  # nothing was copied
 
 
-def test_what_cannot_be_a_label_is_refused_and_nothing_changes(world: World) -> None:
+def test_labels_of_records_that_are_not_there_go_on_waiting(world: World) -> None:
     store, project, version_id = _project(world)
-    unlabeled = next(r for r in load_records(store, version_id) if r.split == "unlabeled")
-    test = next(r for r in load_records(store, version_id) if r.split == "test")
-    for record_id, label in ((unlabeled.id, "moon"), (test.id, "road"), ("nobody", "road")):
-        with pytest.raises(UserError):
-            labels.note(store, project.id, record_id, label)
+    gone, stays = [r for r in load_records(store, version_id) if r.split == "unlabeled"][:2]
+    labels.note(store, project.id, gone.id, "waste")
+    labels.note(store, project.id, stays.id, "water")
+    rest = [r for r in load_records(store, version_id) if r.id != gone.id]
+    versions.store_version(store, project.id, rest, {}, [], [], TASK)
+    labels.make_version(store, project.id)
+    assert labels.waiting(store, project.id) == {gone.id: "waste"}
+
+
+def test_a_number_is_stored_as_others_are_and_words_are_none(store: Store) -> None:
+    task = Task("numeric")
+    project = projects.create_project(store, "numbers", task)
+    versions.store_version(store, project.id, [Record("u0", "how many?", split="unlabeled")], {}, [], [], task)
+    labels.note(store, project.id, "u0", " 1,000.50 ")
+    assert labels.waiting(store, project.id) == {"u0": "1000.50"}
+    with pytest.raises(UserError, match="no answer"):
+        labels.note(store, project.id, "u0", "many")
+
+
+def test_labels_that_wait_go_with_their_project(store: Store) -> None:
+    project = projects.create_project(store, "gone", TASK)
+    versions.store_version(store, project.id, [Record("u0", "q", split="unlabeled")], {}, [], [], TASK)
+    labels.note(store, project.id, "u0", "waste")
+    projects.delete_project(store, project.id)
     assert labels.waiting(store, project.id) == {}

@@ -6,17 +6,14 @@ label would be slow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy import Connection, delete, func, select, update
 
 from semievol.errors import UserError
-from semievol.store import schema
+from semievol.store import schema, settings
 from semievol.store.data.records import find_record
-from semievol.store.data.versions import copy_version, in_use, task_in
+from semievol.store.data.versions import id_in_use, next_version, task_in
 from semievol.store.database import Store
-from semievol.store.runs.progress import upsert
-from semievol.task.answers import allowed_answers
+from semievol.task.answers import parse
 
 CHANGEABLE = ("labeled", "unlabeled")
 """Splits whose records can be labeled; the answers of test records are not touched here."""
@@ -31,81 +28,59 @@ def waiting(store: Store, project_id: int) -> dict[str, str]:
 def note(store: Store, project_id: int, record_id: str, label: str | None) -> None:
     """Notes the label of a labeled or unlabeled record of the version in use; None takes it back.
 
-    Raises UserError where there is no such record, or the label is not among its allowed answers.
+    Raises UserError where there is no such record, or the label is no answer to it.
     """
     with store.write() as connection:
         found = _waiting(connection, project_id)
         found.pop(record_id, None)
         if label is not None:
-            version_id, _ = _in_use(connection, project_id)
+            version_id = id_in_use(connection, project_id)
             _, record = find_record(connection, version_id, record_id)
-            allowed = allowed_answers(task_in(connection, version_id), record)
             if record.split not in CHANGEABLE:
                 raise UserError(
                     "Only labeled and unlabeled records can be labeled here.", f"record {record_id}", "Choose another."
                 )
-            if allowed and label not in allowed:
-                raise UserError(
-                    f'"{label[:80]}" is not among the answers.', f"record {record_id}", f"Choose: {', '.join(allowed)}."
-                )
-            if label != record.answer:
-                found[record_id] = label
-        _store(connection, project_id, found)
+            answer = parse(task_in(connection, version_id), record, label)
+            if answer is None:
+                what = f'"{label[:80]}" is no answer to this record.'
+                raise UserError(what, f"record {record_id}", "Give one as the others have.")
+            if answer != record.answer:
+                found[record_id] = answer
+        settings.write(connection, settings.labels_of(project_id), found)
 
 
 def discard(store: Store, project_id: int) -> None:
     """Forgets all labels that wait."""
     with store.write() as connection:
-        _store(connection, project_id, {})
+        settings.write(connection, settings.labels_of(project_id), {})
 
 
 def make_version(store: Store, project_id: int) -> int:
     """Makes the next version, in which every waiting label is the known answer of its record, and returns its id. An
-    unlabeled record becomes a labeled one, and its hidden gold is dropped."""
+    unlabeled record becomes a labeled one, and its hidden gold is dropped. Labels of records that the version in use
+    does not have go on waiting. Raises UserError where there is none to use."""
     r, v, g = schema.records.c, schema.versions.c, schema.hidden_gold.c
     with store.write() as connection:
         labels = _waiting(connection, project_id)
-        if not labels:
-            raise UserError("No label waits.", "labels", "Give or correct a label first.")
-        source_id, number = _in_use(connection, project_id)
-        newest = connection.execute(select(func.max(v.number)).where(v.project_id == project_id)).scalar() or number
-        project = update(schema.projects).where(schema.projects.c.id == project_id)
-        connection.execute(project.values(current_version=None))
-        version_id = copy_version(connection, source_id, {"number": newest + 1})
+        version_id = next_version(connection, project_id)
+        unused = {}
         for record_id, label in labels.items():
             mine = (r.version_id == version_id) & (r.record_id == record_id) & r.split.in_(CHANGEABLE)
-            connection.execute(update(schema.records).where(mine).values(answer=label, split="labeled"))
+            changed = connection.execute(update(schema.records).where(mine).values(answer=label, split="labeled"))
+            if not changed.rowcount:
+                unused[record_id] = label
             gold = (g.version_id == version_id) & (g.record_id == record_id)
             connection.execute(delete(schema.hidden_gold).where(gold))
+        if len(unused) == len(labels):
+            raise UserError("No label waits for these records.", "labels", "Give or correct a label first.")
+        known = connection.execute(select(v.counts).where(v.id == version_id)).scalar_one()
         sizes = select(r.split, func.count()).where(r.version_id == version_id).group_by(r.split)
-        known = connection.execute(select(v.counts).where(v.id == source_id)).scalar_one()
         counts = dict.fromkeys(known, 0) | {row.split: row[1] for row in connection.execute(sizes)}
         connection.execute(update(schema.versions).where(v.id == version_id).values(counts=counts))
-        _store(connection, project_id, {})
+        settings.write(connection, settings.labels_of(project_id), unused)
     return version_id
-
-
-def _in_use(connection: Connection, project_id: int) -> tuple[int, int]:
-    """Id and number of the version in use."""
-    v = schema.versions
-    joined = v.join(schema.projects, in_use())
-    query = select(v.c.id, v.c.number).select_from(joined).where(schema.projects.c.id == project_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
-    return row.id, row.number
-
-
-def _name(project_id: int) -> str:
-    return f"labels {project_id}"
 
 
 def _waiting(connection: Connection, project_id: int) -> dict[str, str]:
     s = schema.settings.c
-    return dict(connection.execute(select(s.value).where(s.name == _name(project_id))).scalar() or {})
-
-
-def _store(connection: Connection, project_id: int, found: Mapping[str, str]) -> None:
-    statement = upsert(connection, schema.settings).values(name=_name(project_id), value=dict(found))
-    changed = {"value": statement.excluded.value}
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+    return dict(connection.execute(select(s.value).where(s.name == settings.labels_of(project_id))).scalar() or {})

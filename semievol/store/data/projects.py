@@ -24,7 +24,7 @@ from semievol.records import SPLITS, Split, Task
 from semievol.store import schema
 from semievol.store.data.versions import as_task, copy_rows, copy_version, in_use, inserted_id
 from semievol.store.database import Store, timestamp
-from semievol.store.settings import views_of
+from semievol.store.settings import of_project
 
 LONGEST_NAME = 120
 _INCOMING = "incoming-"
@@ -135,7 +135,7 @@ def delete_project(store: Store, id: int) -> None:
         if connection.execute(select(c.id).where(c.project_id == id, c.status.in_(schema.ACTIVE))).first():
             raise UserError("A run of this project is active.", "project", "Stop it first, then delete the project.")
         connection.execute(delete(schema.projects).where(schema.projects.c.id == id))
-        connection.execute(delete(schema.settings).where(schema.settings.c.name == views_of(id)))
+        connection.execute(delete(schema.settings).where(schema.settings.c.name.in_(of_project(id))))
     shutil.rmtree(_folder(store, id), ignore_errors=True)
 
 

@@ -156,15 +156,28 @@ def _row(position: int, record: Record) -> tuple[Any, ...]:
 def store_task(store: Store, project_id: int, task: Task) -> int:
     """Stores the records in use once more under another task of the same kind and labels: the next version, whose id
     is returned. Rounds of the version before keep their task."""
-    joined = schema.versions.join(schema.projects, in_use())
     with store.write() as connection:
-        query = select(schema.versions.c.id).select_from(joined).where(schema.projects.c.id == project_id)
-        source_id = connection.execute(query).scalar()
-        if source_id is None:
-            raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
-        _put_in_use(connection, project_id, None, asdict(task))
-        number = _newest_number(connection, project_id) + 1
-        return copy_version(connection, source_id, {"number": number, "task": asdict(task)})
+        return next_version(connection, project_id, task)
+
+
+def next_version(connection: Connection, project_id: int, task: Task | None = None) -> int:
+    """Copies the version in use as the project's next one, which is then in use, and returns its id. task: if not the
+    same."""
+    source_id = id_in_use(connection, project_id)
+    document = asdict(task or task_in(connection, source_id))
+    _put_in_use(connection, project_id, None, document)
+    number = _newest_number(connection, project_id) + 1
+    return copy_version(connection, source_id, {"number": number, "task": document})
+
+
+def id_in_use(connection: Connection, project_id: int) -> int:
+    """Id of the project's version in use. Raises UserError where it has none."""
+    joined = schema.versions.join(schema.projects, in_use())
+    query = select(schema.versions.c.id).select_from(joined).where(schema.projects.c.id == project_id)
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise UserError("The project has no data yet.", "data", "Import labeled and unlabeled records first.")
+    return int(found)
 
 
 def copy_version(connection: Connection, source_id: int, changed: Mapping[str, Any]) -> int:

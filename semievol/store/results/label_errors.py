@@ -12,7 +12,7 @@ from semievol.store import schema
 from semievol.store.data.records import RECORD, as_record
 from semievol.store.data.versions import task_of
 from semievol.store.database import Store
-from semievol.store.results.rows import as_response, response_columns
+from semievol.store.results.collaborators import known_responses
 from semievol.store.runs import rounds
 
 
@@ -29,22 +29,15 @@ def judged(store: Store, round_id: int) -> Judged:
     task = task_of(store, rounds.get_round(store, round_id).version_id)
     if not task.closed:
         return Judged(0, [])
-    c, r, s = schema.candidates.c, schema.records.c, schema.responses.c
+    c, r = schema.candidates.c, schema.records.c
     known = select(*RECORD).join(schema.candidates, c.record_key == r.key)
     known = known.where(c.round_id == round_id, c.pool.is_(False)).order_by(r.key)
-    said = (
-        select(r.record_id, s.collaborator, *response_columns(schema.responses))
-        .join(schema.records, r.key == s.record_key)
-        .join(schema.candidates, (c.record_key == s.record_key) & (c.round_id == s.round_id))
-        .where(s.round_id == round_id, s.stage == "respond", c.pool.is_(False))
-        .order_by(s.id)
-    )
     records = [as_record(row) for row in store.rows(known)]
     fitted = rounds.weights(store, round_id)
     found = label_errors.spreads(
         task,
         records,
-        [as_response(*row) for row in store.rows(said)],
+        known_responses(store, round_id)[0],
         None if fitted is None or "reason" in fitted else fitted,
     )
     return Judged(len(found), label_errors.suspects(task, records, found))

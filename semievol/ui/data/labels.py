@@ -60,7 +60,8 @@ def waiting(here: Place) -> None:
             if st.button(f"Make the next version with {formats.plural(count, 'label')}", type="primary"):
                 with notices.errors_kept():
                     labels.make_version(here.store, here.project.id)
-                    notices.say(f"The next version is in use. It has {formats.plural(count, 'new label')}.")
+                    used = count - len(labels.waiting(here.store, here.project.id))
+                    notices.say(f"The next version is in use. It has {formats.plural(used, 'new label')}.")
                     router.go("training")
                 st.rerun()
             if st.button("Discard them", icon=":material/delete:"):

@@ -113,12 +113,7 @@ def _inside(found: pd.DataFrame, line: Area) -> None:
     pool = found[found["split"] == "unlabeled"]
     labeled = formats.plural(len(found) - len(pool), "labeled record")
     parts.heading("Inside the line", f"{formats.plural(len(pool), 'unlabeled record')}, {labeled}.")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if len(pool):
-            written = line.written()
-            router.link("responses", f"List the {formats.plural(len(pool), 'candidate')}", area=written)
-            router.link("review", "Review them", area=written)
-        st.button("Remove the line", icon=":material/close:", on_click=area.forget)
+    area.offers(line, len(pool))
     if len(found):
         listed = found.sort_values(["split", "confidence"], ascending=[False, True], kind="stable").head(LIST)
         listed = listed.assign(confidence=[formats.confidence("answer_nll", value) for value in listed["answer_nll"]])

@@ -6,7 +6,7 @@ import streamlit as st
 
 from semievol import board_figure
 from semievol.selection.area import Area, board_place
-from semievol.ui.shell import area, formats, parts, router, state
+from semievol.ui.shell import area, formats, parts, state
 from semievol.ui.shell.state import Place
 
 _KEY = "board_figure"
@@ -48,11 +48,7 @@ def view(here: Place) -> None:
         return
     count = int(line.holds(answers, probability).sum())
     parts.heading("Inside the line", f"{formats.plural(count, 'candidate')}.")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if count:
-            router.link("responses", f"List the {formats.plural(count, 'candidate')}", area=line.written())
-            router.link("review", "Review them", area=line.written())
-        st.button("Remove the line", icon=":material/close:", on_click=area.forget)
+    area.offers(line, count)
 
 
 def _selected() -> None:

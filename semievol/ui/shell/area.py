@@ -51,6 +51,15 @@ def told(count: int) -> None:
         st.button("Show all", icon=":material/close:", on_click=forget)
 
 
+def offers(line: Area, count: int) -> None:
+    """Links that list and review the candidates inside a line, and the button that removes it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if count:
+            router.link("responses", f"List the {formats.plural(count, 'candidate')}", area=line.written())
+            router.link("review", "Review them", area=line.written())
+        st.button("Remove the line", icon=":material/close:", on_click=forget)
+
+
 def forget() -> None:
     """Takes the area out of the address. Made for callbacks."""
     st.query_params.pop(NAME, None)
