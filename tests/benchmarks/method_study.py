@@ -1,12 +1,12 @@
 """What the method gains on a data set: every arm over seeds that redraw the splits, with intervals.
 
     python -m tests.benchmarks.method_study --data sample|fpb|arc [--seeds 10] [--preset studio] [--set key=value]...
-        [--labeled N] [--unlabeled N] [--skip shown matched self gold] [--rows FILE]
+        [--labeled N] [--unlabeled N] [--also shown matched self authors all_kept cold gold] [--rows FILE]
 
 Arms: what a user would pick instead (majority class, the neighbours' vote, a regression on the embedder's vectors);
-base, warm-up (plain fine-tuning on the labeled records) and evolved, each plainly and, unless skipped, with
-demonstrations; plain fine-tuning with as many updates as the evolved model has; self-training (one collaborator without
-demonstrations); all true labels. Every seed draws labeled, unlabeled and test records anew from all records of the data
+base, warm-up (plain fine-tuning on the labeled records) and evolved. On demand also: the models with demonstrations;
+plain fine-tuning with as many updates as the evolved model has; self-training (one collaborator without
+demonstrations); the rule of the authors' code; every candidate kept; no warm-up; all true labels. Every seed draws labeled, unlabeled and test records anew from all records of the data
 set, in the published sizes or in those asked for. As in a project, calibration records are held out of the labeled
 ones, and the settings are suited to the data. No setting is chosen on these test sets. Intervals come from a bootstrap
 crossed over seeds and test records. Takes minutes a seed; `--rows FILE` keeps every finished seed, and a repeated
@@ -50,16 +50,26 @@ from semievol.study.seed import Seed
 from semievol.task.answers import same
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-MATCHED, SELF, GOLD = "plain, matched updates", "self-training", "all true labels"
+MATCHED, SELF, AUTHORS = "plain, matched updates", "self-training", "rule of the authors' code"
 _SIMPLER = {"majority": "majority class", "neighbours": "neighbours' vote", "regression": "regression on vectors"}
 _MODELS = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
 _WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged"}
 NAMES = _SIMPLER | {f"{arm}{way}": f"{name}{words}" for arm, name in _MODELS.items() for way, words in _WAYS.items()}
 """Rows of an evaluation -> what they are called here."""
-ARMS = (*NAMES.values(), MATCHED, SELF, GOLD)
-EXTRA = {"matched": (MATCHED, "matched_updates"), "self": (SELF, "self_training"), "gold": (GOLD, "all_gold")}
-SKIPPABLE = ("shown", *EXTRA)
-"""What may be left out: answers with demonstrations, and arms that cost a fine-tuning of their own."""
+EXTRA = {
+    "matched": (MATCHED, "matched_updates"),
+    "self": (SELF, "self_training"),
+    "authors": (AUTHORS, "authors_rule"),
+    "all_kept": ("every candidate kept", "without_selection"),
+    "cold": ("without warm-up", "without_in_weight"),
+    "gold": ("all true labels", "all_gold"),
+}
+"""Arms that cost a fine-tuning of their own: what they are asked for by -> name in the table, arm of `semievol.study`."""
+ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
+OPTIONAL = ("shown", *EXTRA)
+"""What is left out unless asked for; `shown`: answers with demonstrations."""
+_ONCE_SKIPPED = ("shown", "matched", "self", "gold")
+"""What the first kept rows could leave out; they name what was left out."""
 Row = dict[str, Any]
 Sizes = Sequence[tuple[Split, int]]
 
@@ -90,10 +100,10 @@ def load(data: str) -> tuple[Task, list[Record], dict[Split, int]]:
     return imported.task, records, {split: sum(r.split == split for r in records) for split in files}
 
 
-def study(data: str, config: Config, seed: int, skip: Sequence[str] = (), sizes: Sizes = ()) -> Row:
+def study(data: str, config: Config, seed: int, also: Sequence[str] = (), sizes: Sizes = ()) -> Row:
     """Which test records every arm gets right, and the pseudo-labels with their doubt, for one seed.
 
-    skip: what is left out, of SKIPPABLE. sizes: of the splits, where they are not those of the published files.
+    also: what else is measured, of OPTIONAL. sizes: of the splits, where they are not those of the published files.
     """
     began = time.monotonic()
     task, records, published = load(data)
@@ -101,30 +111,34 @@ def study(data: str, config: Config, seed: int, skip: Sequence[str] = (), sizes:
     material = Material(task, records, published | dict(sizes))
     with tempfile.TemporaryDirectory() as folder:
         drawn = _Seed(material, config, seed, engine, Path(folder))
-        shown = drawn.plan.config.model_copy(update={"evaluate_demonstrations": "shown" not in skip})
+        shown = drawn.plan.config.model_copy(update={"evaluate_demonstrations": "shown" in also})
         plan, journal = replace(drawn.plan, config=shown), drawn.main
         evolve(plan, engine, journal)
         right = {name: _right(plan, journal, row) for row, name in NAMES.items() if journal.predictions(row)}
-        right |= {name: dict(drawn.result(arm).right) for one, (name, arm) in EXTRA.items() if one not in skip}
+        right |= {name: dict(drawn.result(arm).right) for one, (name, arm) in EXTRA.items() if one in also}
     row = {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, material)}
-    return row | {"of": identity(data, config, skip, sizes)}
+    return row | {"of": identity(data, config, also, sizes)}
 
 
-def identity(data: str, config: Config, skip: Sequence[str], sizes: Sizes = ()) -> str:
+def identity(data: str, config: Config, also: Sequence[str], sizes: Sizes = ()) -> dict[str, Any]:
     """What a kept row must agree in to be used again: data set, settings, arms, sizes (the seed is the row's own)."""
-    settled = config.model_dump(mode="json", exclude={"seed"}) | {"evaluate_demonstrations": "shown" not in skip}
-    return json.dumps([data, settled, sorted(skip), sorted(sizes)], sort_keys=True)
+    settled = config.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations"})
+    return {"data": data, "settings": settled, "also": sorted(also), "sizes": sorted([one, n] for one, n in sizes)}
 
 
-def alike(kept: str, asked: str) -> bool:
-    """Whether a row of this identity answers for the other one. A setting that came after the row must stand at its
-    default, which leaves the method as it was."""
-    (data, settled, *arms), (same_data, now, *same_arms) = json.loads(kept), json.loads(asked)
+def alike(kept: dict[str, Any] | str, asked: dict[str, Any]) -> bool:
+    """Whether a row of this identity answers for the other one, with no arm missing. A setting that came after the row
+    must stand at its default, which leaves the method as it was. kept: a text in the first rows."""
+    if isinstance(kept, str):
+        data, settled, skipped, sizes = json.loads(kept)
+        kept = {"data": data, "settings": settled, "also": sorted(set(_ONCE_SKIPPED) - set(skipped)), "sizes": sizes}
     try:
-        then = Config.model_validate(settled).model_dump(mode="json", exclude={"seed"})
+        then = Config.model_validate(kept["settings"])
     except ValidationError:  # of a setting that is no more
         return False
-    return [data, then, *arms] == [same_data, now, *same_arms]
+    settled = then.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations"})
+    enough = set(asked["also"]) <= set(kept["also"])
+    return enough and {**kept, "settings": settled, "also": []} == {**asked, "also": []}
 
 
 def kept_rows(file: Path | None) -> list[Row]:
@@ -170,18 +184,18 @@ def rows_of(
     seeds: Sequence[int],
     processes: int,
     kept: Path | None,
-    skip: Sequence[str] = (),
+    also: Sequence[str] = (),
     sizes: Sizes = (),
 ) -> Iterator[Row]:
     """One row a seed, as they come; those that `kept` holds of this data set and these settings first."""
-    asked = identity(data, config, skip, sizes)
+    asked = identity(data, config, also, sizes)
     mine = [row for row in kept_rows(kept) if alike(row["of"], asked)]
     known = [row for row in mine if row["seed"] in seeds]
     yield from known
     waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
-        for done in as_completed([pool.submit(study, data, config, seed, skip, sizes) for seed in waiting]):
+        for done in as_completed([pool.submit(study, data, config, seed, also, sizes) for seed in waiting]):
             if kept is not None:
                 with _opened(kept, "at") as file:
                     file.write(json.dumps(done.result()) + "\n")
@@ -231,7 +245,7 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         found = crossed(rows, arm)
         numbers[arm] = found.mean
         print(f"{arm:24}{told(found, [share(row, arm) for row in rows])}")
-    for other in (arm for arm in ("warm-up", MATCHED, SELF, NAMES["regression"]) if arm in arms):
+    for other in (arm for arm in ("warm-up", MATCHED, SELF, AUTHORS, NAMES["regression"]) if arm in arms):
         gains = [share(row, "evolved") - share(row, other) for row in rows]
         found = crossed(rows, "evolved", other)
         numbers[f"evolved - {other}"] = [found.mean, found.low, found.high]
@@ -269,7 +283,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=settings.PRESETS, default="studio")
     parser.add_argument("--set", action="append", default=[], dest="assignments")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="seeds at a time, one thread each")
-    parser.add_argument("--skip", nargs="+", choices=SKIPPABLE, default=[], help="what to leave out, to save its time")
+    parser.add_argument("--also", nargs="+", choices=OPTIONAL, default=[], help="more arms, which cost time")
     for split in ("labeled", "unlabeled", "test"):
         parser.add_argument(f"--{split}", type=int, help=f"{split} records, where not those of the published file")
     parser.add_argument("--rows", type=Path, help="file that keeps finished seeds: .jsonl, .jsonl.gz")
@@ -280,7 +294,7 @@ def main() -> None:
     rows: list[Row] = []
     splits: tuple[Split, ...] = ("labeled", "unlabeled", "test")
     sizes = [(split, size) for split in splits if (size := getattr(chosen, split)) is not None]
-    for row in rows_of(chosen.data, config, seeds, chosen.processes, chosen.rows, chosen.skip, sizes):
+    for row in rows_of(chosen.data, config, seeds, chosen.processes, chosen.rows, chosen.also, sizes):
         rows.append(row)
         arms = "  ".join(f"{arm} {100 * share(row, arm):.1f}" for arm in arms_of([row]))
         print(f"seed {row['seed']} ({row['seconds']:.0f} s)  {arms}", flush=True)
