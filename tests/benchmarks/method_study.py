@@ -6,11 +6,12 @@
 Arms: what a user would pick instead (majority class, the neighbours' vote, a regression on the embedder's vectors);
 base, warm-up (plain fine-tuning on the labeled records) and evolved. On demand also: the models with demonstrations;
 plain fine-tuning with as many updates as the evolved model has; self-training (one collaborator without
-demonstrations); the rule of the authors' code; every candidate kept; no warm-up; all true labels. Every seed draws labeled, unlabeled and test records anew from all records of the data
-set, in the published sizes or in those asked for. As in a project, calibration records are held out of the labeled
-ones, and the settings are suited to the data. No setting is chosen on these test sets. Intervals come from a bootstrap
-crossed over seeds and test records. Takes minutes a seed; `--rows FILE` keeps every finished seed, and a repeated
-command goes on from there. With --json the last line is one object.
+demonstrations); the rule of the authors' code; every candidate kept; no warm-up; all true labels. Every seed draws
+labeled, unlabeled and test records anew from all records of the data set, in the published sizes or in those asked for.
+As in a project, calibration records are held out of the labeled ones, and the settings are suited to the data. No
+setting is chosen on these test sets. Intervals come from a bootstrap crossed over seeds and test records. Takes minutes
+a seed; `--rows FILE` keeps every finished seed, and a repeated command goes on from there. With --json the last line is
+one object.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _MODELS = {"base": "base", "warm_up": "warm-up", "evolved": "evolved"}
 _WAYS = {"": "", "_demonstrations": ", demonstrations", "_averaged": ", averaged"}
 NAMES = _SIMPLER | {f"{arm}{way}": f"{name}{words}" for arm, name in _MODELS.items() for way, words in _WAYS.items()}
 """Rows of an evaluation -> what they are called here."""
-EXTRA = {
+EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
     "matched": (MATCHED, "matched_updates"),
     "self": (SELF, "self_training"),
     "authors": (AUTHORS, "authors_rule"),
@@ -64,7 +65,7 @@ EXTRA = {
     "cold": ("without warm-up", "without_in_weight"),
     "gold": ("all true labels", "all_gold"),
 }
-"""Arms that cost a fine-tuning of their own: what they are asked for by -> name in the table, arm of `semievol.study`."""
+"""Arms that cost a fine-tuning of their own."""
 ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
 OPTIONAL = ("shown", *EXTRA)
 """What is left out unless asked for; `shown`: answers with demonstrations."""
