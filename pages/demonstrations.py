@@ -40,20 +40,17 @@ with parts.page() as here:
         preflight.view(here)
         st.stop()
     coverage = results.coverage_frame(here.store, here.round.id) if here.round_or_none else None
-    left, right = st.columns(2, gap="medium")
-    with left:
-        with parts.card("picker"):
-            record = picker.picker(here)
-        if coverage is not None and len(coverage):
-            with parts.card("farthest"):
-                demonstrations.farthest(coverage)
-    with right:
-        with parts.card("shown"):
-            if record is not None:
-                demonstrations.shown(here, here.task, record)
-            else:
-                parts.note("No record matches. Change the search, or type a question of your own.")
-        if coverage is not None and len(coverage):
-            with parts.card("coverage"):
-                demonstrations.coverage(coverage)
+    with parts.card("picker"):
+        record = picker.picker(here)
+    with parts.card("shown"):
+        if record is not None:
+            demonstrations.shown(here, here.task, record)
+        else:
+            parts.note("No record matches. Change the search, or type a question of your own.")
+    if coverage is not None and len(coverage):
+        left, right = st.columns(2, gap="medium")
+        with left, parts.card("farthest"):
+            demonstrations.farthest(coverage)
+        with right, parts.card("coverage"):
+            demonstrations.coverage(coverage)
     asking.keep_warm(here)

@@ -151,6 +151,23 @@ def nearest(store: Store, round_id: int, question: Record, k: int, watch: Watch 
     return [Demonstration(by_id[record_id], similarity) for record_id, similarity in found]
 
 
+def similarities(
+    store: Store, round_id: int, question: Record, ids: Sequence[str], watch: Watch = _unwatched
+) -> dict[str, float]:
+    """How similar labeled records with these ids are to `question`, measured as `nearest` does. watch: as in `ask`."""
+    round_ = rounds.get_round(store, round_id)
+    labeled = _labeled(store, round_)
+    request = {
+        "verb": "neighbours",
+        "labeled": [asdict(record) for record in labeled],
+        "record": asdict(question),
+        "k": len(labeled),
+        "embedder": round_.config.propagation.embedder,
+        "only": list(ids),
+    }
+    return dict(_request(store, round_.config, request, watch))
+
+
 def vote(store: Store, round_id: int, question: Record, watch: Watch = _unwatched) -> list[dict[str, Any]]:
     """Answers of the voters (nearest labeled records, regression) that fit the task, as dicts like those of `ask`,
     without mass and seconds. watch: as in `ask`."""

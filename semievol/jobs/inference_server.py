@@ -117,10 +117,12 @@ def answer(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def neighbours(engine: Engine, request: dict[str, Any]) -> list[tuple[str, float]]:
-    """(labeled record id, similarity) of the records most like the question."""
+    """(labeled record id, similarity) of the records most like the question; those that the request names, if any."""
     labeled = [_record(values) for values in request["labeled"]]
     found = engine.neighbours(labeled, [_record(request["record"])], request["k"], request["embedder"])
-    return [(demonstration.record.id, demonstration.similarity) for demonstration in found[0]]
+    near = [(demonstration.record.id, demonstration.similarity) for demonstration in found[0]]
+    only = request.get("only")
+    return near if only is None else [pair for pair in near if pair[0] in only]
 
 
 def vote(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:

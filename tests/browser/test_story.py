@@ -166,6 +166,11 @@ def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Vi
         expect(page.locator(".sv-head")).to_be_visible()
         page.wait_for_timeout(700)
         visitor.shot(shots, f"hostile-{name or 'overview'}")
+        if name == "demonstrations":
+            page.get_by_text("Add a labeled record by hand").click()
+            page.get_by_label("Search the labeled records").fill("beacon")
+            expect(page.locator('[class*="st-key-by_hand_hits"] canvas').first).to_be_visible()
+            visitor.shot(shots, "hostile-by-hand")
     assert visitor.strange == []
 
 

@@ -77,6 +77,8 @@ def test_answers_come_with_probabilities_and_the_process_is_shared_and_replaced(
     near = inference_client.nearest(home, round_id, QUESTION, 2)
     assert near[0].record.id == "b"
     assert near[0].similarity >= near[1].similarity
+    alike = inference_client.similarities(home, round_id, QUESTION, [near[1].record.id])
+    assert alike == {near[1].record.id: near[1].similarity}
     voted = inference_client.vote(home, round_id, QUESTION)
     assert [one["model"] for one in voted] == ["neighbours", "regression"]
     assert {one["answer"] for one in voted} <= set(TASK.labels)

@@ -9,10 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.jobs import inference_client, inference_server
+from semievol.store.data import records
 from semievol.store.database import Store
+from semievol.store.runs import rounds
+from semievol.ui.demonstrations import by_hand
+from semievol.ui.demonstrations.browsing import Browsing
 from tests.fakes import FakeEngine
 from tests.ui import made
-from tests.ui.conftest import press, told
+from tests.ui.conftest import kept, press, told
 
 
 def _record(app: AppTest) -> str:
@@ -79,7 +83,7 @@ def test_each_demonstration_is_left_out_in_turn(
     app = visit("demonstrations", project=project.id, record="unlabeled-0007")
     press(app, "Leave each out in turn")
     assert len(engine.asked) == 4  # with all three, and without each
-    lines = app.dataframe[-1].value
+    (lines,) = (table.value for table in app.dataframe if "effect" in table.value)
     assert len(lines) == 3
     assert lines["effect"].map(float).between(-100, 100).all()
     assert any("With all of them: " in text.value for text in app.text)
@@ -91,7 +95,7 @@ def test_more_demonstrations_can_be_asked_for(visit: Callable[..., AppTest], sto
     app.number_input[0].set_value(5).run()
     press(app, "Find demonstrations")
     (shown,) = (box.value for box in app.button_group if box.label == "Shown to the model")
-    assert shown == [1, 2, 3, 4, 5]
+    assert shown == ["1", "2", "3", "4", "5"]
 
 
 def test_a_copy_of_a_record_can_be_edited(visit: Callable[..., AppTest], store: Store) -> None:
@@ -100,3 +104,75 @@ def test_a_copy_of_a_record_can_be_edited(visit: Callable[..., AppTest], store: 
     press(app, "Edit a copy")
     assert app.segmented_control(key="demo_split").value == "own question"
     assert "about" in str(app.text_area(key="own_question").value)
+
+
+def _choice(app: AppTest) -> tuple[list[str], list[str]]:
+    """The demonstrations on offer, and those that a model is shown."""
+    (box,) = (box for box in app.button_group if box.label == "Shown to the model")
+    return list(box.options), list(box.value or [])
+
+
+@pytest.fixture
+def first_hit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first record that a search lists is ticked."""
+    monkeypatch.setattr(by_hand.tables, "pick", lambda *_, **__: 0)
+
+
+def _search(app: AppTest, words: str) -> AppTest:
+    return app.text_input(key="by_hand_search").input(words).run()
+
+
+@pytest.mark.usefixtures("first_hit")
+def test_a_labeled_record_is_added_by_hand_compared_and_removed(
+    visit: Callable[..., AppTest], store: Store, engine: FakeEngine
+) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("demonstrations", project=project.id, record="unlabeled-0007")
+    (box,) = (box for box in app.button_group if box.label == "Shown to the model")
+    box.set_value(["1", "3"]).run()
+    press(_search(app, "labeled 13 "), "Add it")
+    assert _choice(app) == (["1", "2", "3", "+1"], ["1", "3", "+1"]), "what was struck out stays so"
+    press(app, "Ask")
+    assert [len(asked.messages) // 2 for asked in engine.asked] == [3, 3]
+    with_it, without = (" ".join(turn.content for turn in asked.messages) for asked in engine.asked[::-1])
+    assert "Caller labeled 13 asks" in with_it
+    assert "Caller labeled 13 asks" not in without
+    said = kept(app, Browsing).answers[made.round_of(store, project), "unlabeled-0007"]
+    assert [one.how for one in said] == [
+        "with demonstrations 1, 2 and 3, as in the round",
+        "with demonstrations 1, 3 and +1",
+    ]
+    press(app, "Remove +1")
+    assert _choice(app) == (["1", "2", "3"], ["1", "3"])
+
+
+@pytest.mark.usefixtures("first_hit", "engine")
+def test_what_would_give_the_answer_away_is_not_added(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = _search(visit("demonstrations", project=project.id, record="labeled-0002"), "labeled 2 ")
+    assert "it would give the answer away" in told(app)
+    assert [button.disabled for button in app.button if button.label == "Add it"] == [True]
+    assert "No labeled record contains this." in told(_search(app, "nowhere"))
+
+
+@pytest.mark.usefixtures("first_hit", "engine")
+def test_a_question_that_becomes_the_added_record_is_not_shown_it(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    app = visit("demonstrations", project=project.id, record="unlabeled-0007")
+    press(press(app, "Edit a copy"), "Find demonstrations")
+    press(_search(app, "labeled 13 "), "Add it")
+    added = kept(app, Browsing).added[made.round_of(store, project), "own-question"]["+1"]
+    app.text_area(key="own_question").input(added.question).run()
+    press(app, "Find demonstrations")
+    assert _choice(app)[0] == ["1", "2", "3"]
+    assert "text now, so it is not shown" in told(app)
+
+
+@pytest.mark.usefixtures("first_hit")
+def test_calibration_records_are_never_added(visit: Callable[..., AppTest], store: Store) -> None:
+    project = made.with_results(store, until="justify")
+    held = rounds.held(store, made.round_of(store, project))
+    assert project.version_id is not None
+    one = next(r for r in records.load_records(store, project.version_id, "labeled") if r.content_hash in held)
+    app = _search(visit("demonstrations", project=project.id, record="unlabeled-0007"), one.id)
+    assert "held out for calibration" in told(app)

@@ -87,7 +87,7 @@ def _reasons(here: Place, chosen: Suspect) -> None:
         router.link("demonstrations", "Open it on Demonstrations", record=asked.id)
     with right:
         parts.heading("Nearest labeled records", "Do their labels agree with this record's, or with the models?")
-        near = [record.demonstration(task, asked, one, place) for place, one in enumerate(view.demonstrations, 1)]
+        near = [record.demonstration(task, asked, one, str(place)) for place, one in enumerate(view.demonstrations, 1)]
         if near:
             paint.draw(*near, key=f"suspect_near_{asked.id}")
         else:

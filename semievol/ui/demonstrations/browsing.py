@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from semievol.method.influence import Influence
-from semievol.records import Demonstration
+from semievol.records import Demonstration, Record
+
+
+@dataclass(frozen=True)
+class Said:
+    """A model's answer, as `inference_client.ask` gives it. ids: of the demonstrations that it was shown. how: what
+    these are, in words."""
+
+    ids: tuple[str, ...]
+    how: str
+    reply: dict[str, Any]
 
 
 @dataclass
@@ -17,14 +27,16 @@ class Browsing:
     last: str | None = None
     nearest: dict[tuple[int | None, str, int], list[Demonstration]] = field(default_factory=dict)
     """Round id, content hash and number -> demonstrations found."""
+    added: defaultdict[tuple[int | None, str], dict[str, Record]] = field(default_factory=lambda: defaultdict(dict))
+    """Round id and record id -> the labeled records that were added by hand, each under its name ("+1")."""
+    similarities: dict[tuple[int | None, str, str], float] = field(default_factory=dict)
+    """Round id, content hash and labeled record's id -> how similar the two are."""
     influences: dict[tuple[int | None, str, str, tuple[str, ...]], tuple[dict[str, Any], list[Influence]]] = field(
         default_factory=dict
     )
     """Round id, record id, model and demonstrations -> the answer with all, and what leaving each out does."""
-    answers: defaultdict[tuple[int | None, str], list[tuple[list[int], dict[str, Any]]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """Round id and record id -> the demonstrations that a model was shown (numbers from 1), and its answer."""
+    answers: defaultdict[tuple[int | None, str], list[Said]] = field(default_factory=lambda: defaultdict(list))
+    """Round id and record id -> what models answered to it, oldest first."""
     ticked: bool = False  # whether a row of the list of least similar records is ticked
     lists: int = 0  # part of the key of that list: one with a new key has no ticked row
 

@@ -32,30 +32,35 @@ def picker(here: Place) -> Record | None:
     assert version_id is not None, "drawn without data"
     linked = _linked(here, version_id)
     st.session_state.setdefault(_SOURCE, SPLITS[0])
-    source = st.segmented_control(
-        "Where from",
-        [*SPLITS, OWN],
-        required=True,
-        key=_SOURCE,
-        on_change=_leave,
-        label_visibility="collapsed",
-    )
+    choice, chosen = st.columns([4, 5], gap="large")
+    with choice:
+        source = st.segmented_control(
+            "Where from",
+            [*SPLITS, OWN],
+            required=True,
+            key=_SOURCE,
+            on_change=_leave,
+            label_visibility="collapsed",
+        )
     if source == OWN:
-        return _own_question(here)
-    search = (
-        st.text_input("Search", key=_SEARCH, placeholder="Words in the question", live="300ms", on_change=_leave) or ""
-    )
-    split = next(one for one in SPLITS if one == source)
-    page, total = records.records_page(here.store, version_id, split, search, 0, 1)
-    found, place = linked or (record.of_line(page.iloc[0]) if total else None, 0)
-    _steps(here, version_id, split, search, place, total)
+        with chosen:
+            return _own_question(here)
+    with choice:
+        search = st.text_input(
+            "Search", key=_SEARCH, placeholder="Words in the question", live="300ms", on_change=_leave
+        )
+        split = next(one for one in SPLITS if one == source)
+        page, total = records.records_page(here.store, version_id, split, search or "", 0, 1)
+        found, place = linked or (record.of_line(page.iloc[0]) if total else None, 0)
+        _steps(here, version_id, split, search or "", place, total)
     if found is None:
         return None
     name(found.id)
-    paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
-    st.text(f"Record {record.name(found)} · {found.split}")
-    labels.control(here, found)
-    st.button("Edit a copy", icon=":material/edit_note:", on_click=_edit, args=(found,))
+    with chosen:
+        paint.draw(*record.question(here.task, found, found.answer), key=f"asked_{found.id}")
+        st.text(f"Record {record.name(found)} · {found.split}")
+        labels.control(here, found)
+        st.button("Edit a copy", icon=":material/edit_note:", on_click=_edit, args=(found,))
     return found
 
 

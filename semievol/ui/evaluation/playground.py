@@ -74,5 +74,5 @@ def _answers(here: Place, question: Record, played: Playground) -> None:
                 paint.draw(said, key=f"played_{one['model']}")
     if played.shown:
         parts.heading("Demonstrations", "The labeled records most like the question, which the models were shown.")
-        near = [record.demonstration(here.task, question, d, i) for i, d in enumerate(played.shown, 1)]
+        near = [record.demonstration(here.task, question, d, str(i)) for i, d in enumerate(played.shown, 1)]
         paint.draw(*near, key="played_near")

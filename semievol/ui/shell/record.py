@@ -192,11 +192,11 @@ def marked(text: str, shared: set[str], limit: int = 1200) -> Node:
     return group("body", *pieces)
 
 
-def demonstration(task: Task, asked: Record, shown: Demonstration, place: int) -> Node:
-    """A demonstration for the record `asked`: its label, its similarity, and the shared words marked."""
+def demonstration(task: Task, asked: Record, shown: Demonstration, name: str) -> Node:
+    """A demonstration for the record `asked`: its name, label and similarity, and the shared words marked."""
     shared = terms(asked.question) & terms(shown.record.question)
     similarity = node("num", f"similarity {score(shown.similarity)}", tag="span")
-    top = group("between", labelled(f"{place}", chip(shown.record.answer, True)), similarity)
+    top = group("between", labelled(name, chip(shown.record.answer, True)), similarity)
     bottom = [node("num gap", f"shared words: {', '.join(sorted(shared)[:12])}")] if shared else []
     answer = named_answer(task, shown.record, shown.record.answer)
     if answer != shown.record.answer:
