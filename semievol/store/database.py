@@ -32,6 +32,9 @@ PATIENCE_SECONDS = 10.0  # how long a write waits for the lock before it gives u
 WAL_SAFE = (3, 51, 3)  # older SQLite can corrupt a write-ahead log that two processes reset at once
 _WRITE_LOCK = 0x53454D49  # PostgreSQL's advisory lock: one writer at a time, as in SQLite
 
+_SERVER_DRIVER = "postgresql+psycopg"
+"""What an address that begins with "postgresql:" means."""
+
 _AGAIN = "Try again in a moment."
 _FREE = "Free some space on the disk, then try again."
 _CAUSES = {
@@ -275,13 +278,21 @@ def _file_engine(file: Path) -> Engine:
 
 
 def _server_engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "postgresql":
+    address = make_url(url)
+    if address.get_backend_name() != "postgresql":
         raise UserError(
-            f'"{make_url(url).get_backend_name()}" is not supported.',
-            "SEMIEVOL_DATABASE_URL",
-            "Name a PostgreSQL database.",
+            f'"{address.get_backend_name()}" is not supported.', "SEMIEVOL_DATABASE_URL", "Name a PostgreSQL database."
         )
-    engine = create_engine(url, poolclass=NullPool)
+    if address.drivername == "postgresql":
+        address = address.set(drivername=_SERVER_DRIVER)
+    try:
+        engine = create_engine(address, poolclass=NullPool)
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            f"The driver of PostgreSQL is not installed ({missing.name}).",
+            "SEMIEVOL_DATABASE_URL",
+            'Install it: pip install "psycopg[binary]"',
+        ) from None
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

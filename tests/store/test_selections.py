@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from semievol.config import Policy, Rule
 from semievol.errors import UserError
 from semievol.export.caveats import unfrozen
+from semievol.store.database import Store
 from semievol.store.decisions import selections
 from semievol.store.decisions.decisions import decide
 from semievol.store.results import results
@@ -78,8 +77,8 @@ def test_what_was_decided_after_freezing_is_counted(full: World, monkeypatch: py
     assert unfrozen(store, round_id) == "", "nothing is frozen yet"
     freeze(store, round_id, POLICY, {"u0": "road"}, {"u0": "expert"})
     assert selections.decided_since(store, round_id) == 0
-    later = time.time() + 5
-    monkeypatch.setattr(time, "time", lambda: later)
+    now = Store.now
+    monkeypatch.setattr(Store, "now", lambda self, connection: now(self, connection) + 5)
     decide(store, project_id, round_id, "u1", "skip", "road")
     assert selections.decided_since(store, round_id) == 0, "a skip decides nothing"
     decide(store, project_id, round_id, "u1", "reject", "road")
