@@ -8,6 +8,7 @@ FLOORS: dict[str, int] = {
     "semievol.errors": 0,
     "semievol.installed": 0,
     "semievol.config": 0,
+    "semievol.overlay": 0,
     "semievol.records": 0,
     "semievol.palette": 0,
     "semievol.glossary": 0,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from semievol.errors import UserError
 from semievol.installed import STARTER, default_embedder, default_model
+from semievol.overlay import assign, laid_over
 
 Measure = Literal["mean_nll", "token_entropy", "answer_entropy", "vote_entropy", "answer_nll", "verifier_nll"]
 MEASURES: tuple[Measure, ...] = (
@@ -31,6 +32,7 @@ PRESETS = ("studio", "paper", "authors_code")
 Voter = Literal["neighbours", "regression"]
 VOTERS: tuple[Voter, ...] = ("neighbours", "regression")
 """Values of a collaborator's `model` that are no language model: these answer from the embedder's vectors alone."""
+LONGEST_NAME, MOST_COLLABORATORS = 60, 16
 FULL_UP_TO = 100_000_000
 """Largest model, in parameters, of which the training method `auto` trains all weights."""
 
@@ -44,7 +46,7 @@ class Settings(BaseModel):
 class Collaborator(Settings):
     """One way of answering: which model, with or without demonstrations, at which temperature."""
 
-    name: str = Field(min_length=1, max_length=60, description="Name of the collaborator on the screen.")
+    name: str = Field(min_length=1, max_length=LONGEST_NAME, description="Name of the collaborator on the screen.")
     model: str = Field(
         "warm_up",
         description="`base`, `warm_up`, or another model: a folder or hub id. Two choices use no language "
@@ -143,7 +145,7 @@ class Propagation(Settings):
         "or a sentence-transformers folder or hub id.",
     )
     collaborators: tuple[Collaborator, ...] = Field(
-        min_length=1, max_length=16, description="The ways in which every record is answered."
+        min_length=1, max_length=MOST_COLLABORATORS, description="The ways in which every record is answered."
     )
     weighting: Literal["equal", "earned", "auto"] = Field(
         "equal",
@@ -356,7 +358,8 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def load(preset_name: str = "studio", file: Path | None = None, assignments: Sequence[str] = ()) -> Config:
-    """Config from a preset, overlaid by a YAML file, overlaid by `key=value` assignments (dots go deeper)."""
+    """Config from a preset, overlaid by a YAML file, overlaid by `key=value` assignments (dots go deeper; a number is a
+    place in a list, from 0)."""
     overlay = {} if file is None else _read_yaml(file)
     return overlaid({"preset": preset_name} | overlay, assignments)
 
@@ -372,7 +375,7 @@ def overlaid(overlay: dict[str, Any], assignments: Sequence[str] = ()) -> Config
             assign(overlay, key.split("."), yaml.safe_load(value))
         except yaml.YAMLError:
             raise UserError(f'"{value}" is not a valid value.', f"--set {key}", "Write it as YAML.") from None
-    return validate(_overlay(preset(str(overlay.get("preset", "studio"))), overlay))
+    return validate(laid_over(preset(str(overlay.get("preset", "studio"))), overlay))
 
 
 def validate(values: dict[str, Any]) -> Config:
@@ -409,22 +412,3 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise UserError("The config file holds no settings.", str(file), "Write `key: value` lines.")
     return loaded
-
-
-def assign(target: dict[str, Any], path: list[str], value: Any) -> None:
-    """Sets the value at a path of names; the groups on the way are made where they are missing."""
-    for part in path[:-1]:
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
-            raise UserError(
-                "This name is given a value and is also a group of settings.", ".".join(path), "Set one of them."
-            )
-    target[path[-1]] = value
-
-
-def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _overlay(merged[key], value) if both else value
-    return merged

@@ -55,9 +55,26 @@ def test_file_lies_over_preset_and_assignments_lie_over_the_file(tmp_path: Path)
     assert len(config.propagation.collaborators) == 4, "what the file does not name stays"
 
 
+def test_a_single_collaborator_is_changed_by_its_place(tmp_path: Path) -> None:
+    place = "propagation.collaborators.3"
+    before = load("paper").propagation.collaborators
+    after = load("paper", None, [f"{place}.temperature=0.5", f"{place}.seed=2"]).propagation.collaborators
+    assert after == (*before[:3], before[3].model_copy(update={"temperature": 0.5, "seed": 2}))
+    file = tmp_path / "c.yaml"
+    file.write_text("propagation: {collaborators: [{name: a}, {name: b, temperature: 1}]}\n")
+    mine = load("studio", file, ["propagation.collaborators.1.model=base"]).propagation.collaborators
+    assert [(one.name, one.model, one.temperature) for one in mine] == [("a", "warm_up", 0), ("b", "base", 1)]
+    file.write_text("propagation: {collaborators: {2: {name: by text}}}\n")
+    assert load("studio", file).propagation.collaborators[2].name == "by text"
+
+
 @pytest.mark.parametrize(
     ("assignment", "where", "what"),
     [
+        ("propagation.collaborators.3.seed=1", "propagation.collaborators.3", 'no "3" among 3'),
+        ("propagation.collaborators.regression.seed=1", "propagation.collaborators.regression", "The first one is 0"),
+        ("propagation.collaborators.1.temperature=1", "propagation.collaborators.1", "no language model"),
+        ("propagation.collaborators.0=3", "propagation.collaborators.0", "found 3"),
         ("sead=1", "sead", "no such setting"),
         ("propagation.kk=1", "propagation.kk", "no such setting"),
         ("tune.lora.r=1", "tune.lora.r", "no such setting"),

@@ -16,10 +16,11 @@ from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
 from semievol.importing.splits import cut_calibration
 from semievol.installed import MODELS, STARTER
+from semievol.method import collaborators
 from semievol.method import small_budget as small_budgets
 from semievol.method.protocols import Plan
 from semievol.method.suited import suited
-from semievol.records import STAGES, Record
+from semievol.records import STAGES, Record, Task
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
 from semievol.store.data import versions as data_versions
@@ -61,6 +62,7 @@ def open_round(
     found = rounds.find_round(store, project.id, config, parent_id, adapter)
     if found is not None:
         return found
+    _check_collaborators(config, task_of(store, project.version_id))
     if first not in ("warm_up", *(("retrieve",) if adapter else ())):
         raise UserError(
             "There is no round with these settings that could be continued.",
@@ -122,6 +124,15 @@ def check_model(name: str) -> None:
         packaged.check(name)
     elif name == STARTER or is_folder(name) or not HUB_ID.fullmatch(name):
         suitability.suitable(name)
+
+
+def _check_collaborators(config: Config, task: Task) -> None:
+    """Raises UserError if two would answer alike, and for another model that is not there or cannot be used."""
+    settings = config.propagation
+    collaborators.checked(settings.collaborators, collaborators.Around.of(config, task.instruction))
+    for one in (*settings.collaborators, *((settings.judge,) if settings.justify else ())):
+        if one.model not in ("base", "warm_up", config.model, *VOTERS):
+            check_model(one.model)
 
 
 def of_version(store: Store, version_id: int, config: Config, later_round: bool) -> Config:

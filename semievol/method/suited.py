@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from semievol.config import STUDIO_COLLABORATORS, STUDIO_READERS, VOTERS, Config
+from semievol.config import STUDIO_COLLABORATORS, STUDIO_READERS, VOTERS, Collaborator, Config
 from semievol.errors import UserError
 from semievol.method import earned_weights
 from semievol.method.voters import obstacle
@@ -21,15 +21,28 @@ def suited(
     later_round: as in `earned_weights.settled`.
     """
     mine = config.propagation.collaborators
-    voters = {c: voter for c in mine for voter in VOTERS if c.model == voter}
-    reasons = {c: reason for c, how in voters.items() if (reason := obstacle(task, labeled, pool, how))}
+    reasons = unfit(mine, task, labeled, pool)
     if reasons and mine != STUDIO_COLLABORATORS:
         chosen, reason = next(iter(reasons.items()))
-        raise UserError(
-            reason, f"collaborator {chosen.name}", "Give this collaborator a language model, or leave it out."
-        )
+        raise UserError(reason, f"collaborator {chosen}", "Give this collaborator a language model, or leave it out.")
     if reasons:
-        suitable = tuple(c for c in mine if c not in reasons) if len(reasons) < len(voters) else STUDIO_READERS
-        propagation = config.propagation.model_copy(update={"collaborators": suitable})
+        propagation = config.propagation.model_copy(update={"collaborators": without(config, reasons)})
         config = config.model_copy(update={"propagation": propagation})
     return earned_weights.settled(config, task, labeled, later_round)
+
+
+def unfit(
+    mine: Sequence[Collaborator], task: Task, labeled: Sequence[Record], pool: Sequence[Record]
+) -> dict[str, str]:
+    """Name of a collaborator that cannot answer these records -> why, in a sentence."""
+    voters = {one.name: voter for one in mine for voter in VOTERS if one.model == voter}
+    return {name: reason for name, how in voters.items() if (reason := obstacle(task, labeled, pool, how))}
+
+
+def without(config: Config, unfit_ones: Collection[str]) -> tuple[Collaborator, ...]:
+    """The preset's collaborators without those that do not fit; where no voter is left, some that read instead."""
+    propagation = config.propagation
+    left = tuple(one for one in propagation.collaborators if one.name not in unfit_ones)
+    if any(one.model in VOTERS for one in left):
+        return left
+    return tuple(one for one in STUDIO_READERS if propagation.k or not one.demonstrations)

@@ -13,10 +13,11 @@ from typing import Any
 import streamlit as st
 import yaml
 
-from semievol.config import Config, Policy, assign
+from semievol.config import Config, Policy
 from semievol.errors import UserError
 from semievol.installed import named_model
 from semievol.jobs import launch, planning
+from semievol.overlay import assign
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.store.runs import rounds

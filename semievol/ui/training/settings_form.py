@@ -17,10 +17,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from semievol.config import PRESETS, Config, assign, preset
+from semievol.config import PRESETS, Config, preset
 from semievol.errors import UserError
 from semievol.importing.splits import holds_out
 from semievol.installed import MODELS
+from semievol.overlay import assign
 from semievol.store import settings
 from semievol.store.data import versions
 from semievol.store.data.projects import Project
