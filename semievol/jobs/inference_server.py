@@ -23,6 +23,7 @@ from typing import Any
 
 from semievol.config import Config
 from semievol.errors import UserError
+from semievol.installed import CHAR_TFIDF
 from semievol.jobs.environment import loaded
 from semievol.method import preflight, voters
 from semievol.method.protocols import Ask, Engine, Plan
@@ -31,10 +32,12 @@ from semievol.task.answers import allowed_answers, parse
 from semievol.task.prompts import by_similarity, render
 
 IDLE_SECONDS = 180.0
+EMBEDDED_AT_ONCE = 256
+"""Records; fewer at once would load a sentence-transformers model too often."""
 
 
-def main(address: str) -> None:
-    """Listens on `address` and ends after IDLE_SECONDS without a question."""
+def main(address: str, cache: str) -> None:
+    """Listens on `address` and ends after IDLE_SECONDS without a question. cache: folder of stored embeddings."""
     gc.disable()  # until a model is loaded, as in the worker
     from semievol.engines.local import LocalEngine  # torch loads here and nowhere else in this module
 
@@ -50,8 +53,11 @@ def main(address: str) -> None:
         try:
             if held is None:
                 _say(stream, {"doing": "load"})
-                held = (wanted, LocalEngine(*wanted))
+                model, precision, threads = wanted
+                held = (wanted, LocalEngine(model, precision, threads, Path(cache)))
                 loaded()
+            if request.get("embedder", CHAR_TFIDF) != CHAR_TFIDF:
+                embed_ahead(held[1], request, lambda done, total: _say(stream, {"doing": "embed", "of": [done, total]}))
             _say(stream, {"doing": _DOING[request["verb"]]})
             return {"result": _VERBS[request["verb"]](held[1], request)}
         except UserError as problem:
@@ -114,6 +120,16 @@ def answer(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return results
+
+
+def embed_ahead(engine: Engine, request: dict[str, Any], told: Callable[[int, int], None]) -> None:
+    """Embeds the request's labeled records in blocks, so that it can be said how many are done. The engine stores their
+    vectors: whatever comes next finds them there."""
+    labeled = [_record(values) for values in request.get("labeled", ())]
+    size = max(EMBEDDED_AT_ONCE, len(labeled) // 10)
+    for start in range(0, len(labeled), size):
+        told(start, len(labeled))
+        engine.embed(labeled[start : start + size], request["embedder"])
 
 
 def neighbours(engine: Engine, request: dict[str, Any]) -> list[tuple[str, float]]:
@@ -192,4 +208,4 @@ def _entropy(probabilities: tuple[float, ...]) -> float | None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -138,6 +138,9 @@ def test_what_is_being_done_is_told_while_one_waits(home: Store, round_id: int) 
     said.clear()
     inference_client.nearest(home, round_id, QUESTION, 1, said.append)
     assert said[-1] == "Looking for the nearest labeled records"
+    inference_client.nearest(home, round_id, QUESTION, 1, said.append, "model")
+    assert said[-2:] == ["Embedding the labeled records: 0 of 3 done", "Looking for the nearest labeled records"]
+    assert list((home.home / "embeddings").iterdir()), "the next search need not embed them again"
     assert "Starting the model's process" not in said
 
 

@@ -9,8 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.jobs import inference_client, inference_server
+from semievol.records import Demonstration, Record
 from semievol.store.data import records
 from semievol.store.database import Store
+from semievol.store.results import results
 from semievol.store.runs import rounds
 from semievol.ui.demonstrations import by_hand
 from semievol.ui.demonstrations.browsing import Browsing
@@ -166,6 +168,27 @@ def test_a_question_that_becomes_the_added_record_is_not_shown_it(visit: Callabl
     press(app, "Find demonstrations")
     assert _choice(app)[0] == ["1", "2", "3"]
     assert "text now, so it is not shown" in told(app)
+
+
+def test_another_embedder_is_tried_beside_the_rounds(
+    visit: Callable[..., AppTest], store: Store, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def farthest(labeled: list[Record], queries: list[Record], k: int, embedder: str) -> list[list[Demonstration]]:
+        found = FakeEngine().neighbours(labeled, queries, len(labeled), embedder)[0]
+        return [(found[::-1] if embedder == "model" else found)[:k]]
+
+    monkeypatch.setattr(engine, "neighbours", farthest)
+    project = made.with_results(store, until="justify")
+    view = results.record_view(store, made.round_of(store, project), "unlabeled-0007")
+    app = visit("demonstrations", project=project.id, record="unlabeled-0007")
+    app.selectbox(key="found_by").select("model").run()
+    press(press(app, "Find demonstrations"), "Ask")
+    (before, now) = kept(app, Browsing).answers[made.round_of(store, project), "unlabeled-0007"]
+    assert before.ids == tuple(one.record.id for one in view.demonstrations)
+    assert not set(before.ids) & set(now.ids)
+    assert now.how.startswith("with demonstrations 1, 2 and 3, found by ")
+    assert now.how.endswith("own hidden states")
+    assert results.record_view(store, made.round_of(store, project), "unlabeled-0007") == view, "nothing is stored"
 
 
 @pytest.mark.usefixtures("first_hit")

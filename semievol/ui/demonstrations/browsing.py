@@ -25,12 +25,12 @@ class Browsing:
     """last: id of the record shown last, with which a new visit of the page begins."""
 
     last: str | None = None
-    nearest: dict[tuple[int | None, str, int], list[Demonstration]] = field(default_factory=dict)
-    """Round id, content hash and number -> demonstrations found."""
+    nearest: dict[tuple[int | None, str, int, str], list[Demonstration]] = field(default_factory=dict)
+    """Round id, content hash, number and embedder -> demonstrations found."""
     added: defaultdict[tuple[int | None, str], dict[str, Record]] = field(default_factory=lambda: defaultdict(dict))
     """Round id and record id -> the labeled records that were added by hand, each under its name ("+1")."""
-    similarities: dict[tuple[int | None, str, str], float] = field(default_factory=dict)
-    """Round id, content hash and labeled record's id -> how similar the two are."""
+    similarities: dict[tuple[int | None, str, str, str], float] = field(default_factory=dict)
+    """Round id, content hash, labeled record's id and embedder -> how similar the two are."""
     influences: dict[tuple[int | None, str, str, tuple[str, ...]], tuple[dict[str, Any], list[Influence]]] = field(
         default_factory=dict
     )

@@ -22,12 +22,13 @@ _SEARCH = "by_hand_search"
 _NAMES = {"question": "Question", "label": "Label"}
 
 
-def by_hand(here: Place, question: Record, on_offer: Sequence[Offered]) -> None:
-    """A search among the labeled records, a button that adds one, and one for each that was added."""
+def by_hand(here: Place, question: Record, on_offer: Sequence[Offered], embedder: str) -> None:
+    """A search among the labeled records, a button that adds one, and one for each that was added. embedder: says how
+    similar it is."""
     kept = session.of(Browsing)
     with st.expander("Add a labeled record by hand", key="by_hand", icon=":material/add:"):
         parts.note("What would a model say if it were shown this one, too? The round stays as it is.")
-        _search(here, question, on_offer)
+        _search(here, question, on_offer, embedder)
     mine = kept.added[here.round_id, question.id]
     if left_out := mine.keys() - offer.added(here, question).keys():
         parts.note(f"{', '.join(sorted(left_out))}: has the question's text now, so it is not shown.")
@@ -41,7 +42,7 @@ def by_hand(here: Place, question: Record, on_offer: Sequence[Offered]) -> None:
                     st.rerun()
 
 
-def _search(here: Place, question: Record, on_offer: Sequence[Offered]) -> None:
+def _search(here: Place, question: Record, on_offer: Sequence[Offered], embedder: str) -> None:
     search = st.text_input(
         "Search the labeled records", key=_SEARCH, placeholder="Words in the question, or its label", live="300ms"
     )
@@ -63,7 +64,7 @@ def _search(here: Place, question: Record, on_offer: Sequence[Offered]) -> None:
         parts.note(reason)
     if st.button("Add it", icon=":material/add:", disabled=bool(reason)) and place is not None:
         with parts.errors_shown():
-            _add(here, question, on_offer, hits[place])
+            _add(here, question, on_offer, hits[place], embedder)
             st.rerun()
 
 
@@ -78,8 +79,8 @@ def why_not(here: Place, question: Record, on_offer: Sequence[Offered], one: Rec
     return ""
 
 
-def _add(here: Place, question: Record, on_offer: Sequence[Offered], one: Record) -> None:
-    offer.compare(here, question, [one])
+def _add(here: Place, question: Record, on_offer: Sequence[Offered], one: Record, embedder: str) -> None:
+    offer.compare(here, question, [one], embedder)
     mine = session.of(Browsing).added[offer.round_id(here), question.id]
     name = f"+{1 + max((int(taken) for taken in mine), default=0)}"
     mine[name] = one

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from semievol import charts
+from semievol.config import Config
+from semievol.jobs import embedders
 from semievol.method import demonstration_readers
 from semievol.records import Record, Task
 from semievol.ui.demonstrations import by_hand, offer, picker, trial
@@ -27,24 +31,48 @@ def shown(here: Place, task: Task, question: Record) -> None:
         "The most similar labeled records, with shared words marked. In a prompt the most similar one comes last. "
         f"{demonstration_readers.sentence(config.propagation)} “Ask” shows what a model says with them.",
     )
-    stored = max(config.propagation.k, 1)
-    k = st.number_input("How many", 1, MOST, stored, key=f"how_many_{question.id}", width=120)
-    found = offer.offered(here, question, k, stored)
-    if found is None:
-        what = "Its demonstrations are not known yet." if k == stored else f"{stored} are stored."
-        parts.note(f"{what} Finding them takes a moment: a process must start.")
+    search = _search(here, config, question)
+    words = embedders.words(search.embedder, config.model)
+    found, near = offer.offered(here, question, search), offer.nearest(here, question, search.in_round)
+    if near is not None and search.embedder != search.own_embedder:
+        st.text(f"In the round, found by {embedders.words(search.own_embedder, config.model)}:")
+        _list(task, question, [Offered(str(place), one) for place, one in enumerate(near, 1)], "stored")
+        st.text(f"Found by {words}:")
+    if found is None or near is None:
+        parts.note("Finding them takes a moment: a process may have to start, and new texts to be embedded.")
         if st.button("Find demonstrations", type="primary", icon=":material/hub:"):
             with parts.errors_shown():
-                offer.find(here, question, k)
+                offer.find(here, question, search)
                 st.rerun()
         return
-    nodes = [record.demonstration(task, question, one.shown, _label(one)) for one in found]
-    paint.draw(group("abreast", *nodes), key=f"near_{question.id}")
-    by_hand.by_hand(here, question, found)
-    near = offer.nearest(here, question, stored, stored) or [one.shown for one in found if not one.by_hand][:stored]
-    chosen = [one.shown for one in trial.trial(here, question, found, near)]
+    _list(task, question, found, "near")
+    by_hand.by_hand(here, question, found, search.embedder)
+    how = "" if search.embedder == search.own_embedder else f", found by {words}"
+    chosen = [one.shown for one in trial.trial(here, question, found, near, how)]
     with st.expander("The prompt with these demonstrations" if chosen else "The prompt"):
         st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
+
+
+def _search(here: Place, config: Config, question: Record) -> offer.Search:
+    """The choice of how many demonstrations are found, and by what."""
+    k, own = max(config.propagation.k, 1), config.propagation.embedder
+    with st.container(horizontal=True):
+        wanted = st.number_input("How many", 1, MOST, k, key=f"how_many_{question.id}", width=120)
+        embedder = st.selectbox(
+            "Found by",
+            embedders.known(here.store, [config]),
+            format_func=lambda name: embedders.words(name, config.model) + (", as in the round" if name == own else ""),
+            key="found_by",
+            width=300,
+            help="The embedder: what turns texts into vectors, of which the nearest ones are taken (by their cosine). "
+            "Another one is tried here only; the round keeps what its own has found.",
+        )
+    return offer.Search(wanted, embedder or own, k, own)
+
+
+def _list(task: Task, question: Record, found: Sequence[Offered], key: str) -> None:
+    nodes = [record.demonstration(task, question, one.shown, _label(one)) for one in found]
+    paint.draw(group("abreast", *nodes), key=f"{key}_{question.id}")
 
 
 def _label(one: Offered) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -26,29 +26,43 @@ class Offered:
     by_hand: bool = False
 
 
-def offered(here: Place, question: Record, k: int, stored: int) -> list[Offered] | None:
-    """The k nearest ones and those added by hand; None where they, or their similarities, must be found first.
+@dataclass(frozen=True)
+class Search:
+    """How demonstrations are found. k: how many nearest labeled records. embedder: by which vectors. stored: how many
+    the round has stored, by its own embedder."""
 
-    stored: how many nearest ones are stored with the round.
-    """
-    near = nearest(here, question, k, stored)
-    known = session.of(Browsing).similarities
+    k: int
+    embedder: str
+    stored: int
+    own_embedder: str
+
+    @property
+    def in_round(self) -> Search:
+        """As the round has found them."""
+        return replace(self, k=self.stored, embedder=self.own_embedder)
+
+
+def offered(here: Place, question: Record, search: Search) -> list[Offered] | None:
+    """The nearest ones and those added by hand; None where they, or their similarities, must be found first."""
+    near, known = nearest(here, question, search), session.of(Browsing).similarities
     mine = added(here, question)
-    keys = {name: (here.round_id, question.content_hash, one.id) for name, one in mine.items()}
+    keys = {name: (here.round_id, question.content_hash, one.id, search.embedder) for name, one in mine.items()}
     if near is None or any(key not in known for key in keys.values()):
         return None
     by_hand = [Offered(name, Demonstration(one, known[keys[name]]), True) for name, one in mine.items()]
     return [Offered(str(place), one) for place, one in enumerate(near, 1)] + by_hand
 
 
-def nearest(here: Place, question: Record, k: int, stored: int) -> list[Demonstration] | None:
-    """The k nearest labeled records, where they are known; up to `stored` are stored with the round."""
-    if (near := session.of(Browsing).nearest.get((here.round_id, question.content_hash, k))) is not None:
+def nearest(here: Place, question: Record, search: Search) -> list[Demonstration] | None:
+    """The nearest labeled records, where they are known."""
+    key = (here.round_id, question.content_hash, search.k, search.embedder)
+    if (near := session.of(Browsing).nearest.get(key)) is not None:
         return near
-    if here.round_or_none is None or question.id == picker.OWN_ID or k > stored:
+    stored = search.embedder == search.own_embedder and search.k <= search.stored
+    if here.round_or_none is None or question.id == picker.OWN_ID or not stored:
         return None
     try:
-        return results.record_view(here.store, here.round.id, question.id).demonstrations[:k] or None
+        return results.record_view(here.store, here.round.id, question.id).demonstrations[: search.k] or None
     except UserError:
         return None
 
@@ -60,24 +74,26 @@ def added(here: Place, question: Record) -> dict[str, Record]:
     return {name: one for name, one in mine.items() if one.content_hash != question.content_hash}
 
 
-def find(here: Place, question: Record, k: int) -> None:
-    """Finds what `offered` lacks; says meanwhile what is done."""
-    kept, wanted = session.of(Browsing), added(here, question)
+def find(here: Place, question: Record, search: Search) -> None:
+    """Finds what `offered` lacks, and what the round would have found; says meanwhile what is done."""
+    kept, id = session.of(Browsing), round_id(here)
     with asking.doing() as watch:
-        id = round_id(here)
-        kept.nearest[id, question.content_hash, k] = inference_client.nearest(here.store, id, question, k, watch)
-        compare(here, question, list(wanted.values()))
+        for wanted in dict.fromkeys((search, search.in_round)):
+            if nearest(here, question, wanted) is None:
+                near = inference_client.nearest(here.store, id, question, wanted.k, watch, wanted.embedder)
+                kept.nearest[id, question.content_hash, wanted.k, wanted.embedder] = near
+    compare(here, question, list(added(here, question).values()), search.embedder)
 
 
-def compare(here: Place, question: Record, labeled: Sequence[Record]) -> None:
+def compare(here: Place, question: Record, labeled: Sequence[Record], embedder: str) -> None:
     """Finds how similar these labeled records are to the question."""
     if not labeled:
         return
     with asking.doing() as watch:
-        id = round_id(here)
-        found = inference_client.similarities(here.store, id, question, [one.id for one in labeled], watch)
+        id, ids = round_id(here), [one.id for one in labeled]
+        found = inference_client.similarities(here.store, id, question, ids, watch, embedder)
     known = session.of(Browsing).similarities
-    known.update({(id, question.content_hash, one): value for one, value in found.items()})
+    known.update({(id, question.content_hash, one, embedder): value for one, value in found.items()})
 
 
 def round_id(here: Place) -> int:

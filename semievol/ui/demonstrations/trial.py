@@ -22,10 +22,13 @@ ABREAST = 4
 AS_STORED = "as in the round"
 
 
-def trial(here: Place, question: Record, on_offer: Sequence[Offered], stored: Sequence[Demonstration]) -> list[Offered]:
+def trial(
+    here: Place, question: Record, on_offer: Sequence[Offered], stored: Sequence[Demonstration], how: str
+) -> list[Offered]:
     """Choosing those that a model is shown, asking it, and its answers; those that are chosen.
 
-    stored: the demonstrations as the round has them, to which the others are compared.
+    stored: the demonstrations as the round has them, to which the others are compared. how: by what the others were
+    found, in words; empty where it is the round's embedder.
     """
     names = [one.name for one in on_offer]
     key = offer.chosen_key(question, names)
@@ -39,23 +42,25 @@ def trial(here: Place, question: Record, on_offer: Sequence[Offered], stored: Se
     chosen = [one for one in on_offer if one.name in kept]
     if pressed and model:
         with parts.errors_shown():
-            _ask(here, question, chosen, stored, model)
+            _ask(here, question, chosen, stored, model, how)
     _answers(here, question)
     if chosen and model:
         _influence(here, question, chosen, model)
     return chosen
 
 
-def _ask(here: Place, question: Record, chosen: Sequence[Offered], stored: Sequence[Demonstration], model: str) -> None:
+def _ask(
+    here: Place, question: Record, chosen: Sequence[Offered], stored: Sequence[Demonstration], model: str, how: str
+) -> None:
     """Asks with the chosen ones; first, if that was not done yet, as the round has them, so that both can be seen."""
     said = session.of(Browsing).answers[here.round_id, question.id]
     ids, as_stored = tuple(one.shown.record.id for one in chosen), tuple(one.record.id for one in stored)
     known = [one.ids for one in said if one.reply["model"] == model]
-    words = [f"{offer.in_words([str(place) for place in range(1, len(stored) + 1)])}, {AS_STORED}"]
-    sets = [(as_stored, stored, words[0])] if as_stored not in known and as_stored != ids else []
-    how = words[0] if as_stored == ids else offer.in_words([one.name for one in chosen])
+    before = f"{offer.in_words([str(place) for place in range(1, len(stored) + 1)])}, {AS_STORED}"
+    sets = [(as_stored, stored, before)] if as_stored not in known and as_stored != ids else []
+    now = before if as_stored == ids else offer.in_words([one.name for one in chosen]) + (how if chosen else "")
     with asking.doing() as watch:
-        for shown_ids, shown, how_asked in [*sets, (ids, [one.shown for one in chosen], how)]:
+        for shown_ids, shown, how_asked in [*sets, (ids, [one.shown for one in chosen], now)]:
             found = inference_client.ask(here.store, offer.round_id(here), question, shown, [model], watch)
             said.append(Said(shown_ids, how_asked, found[0]))
 

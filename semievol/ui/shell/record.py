@@ -164,13 +164,12 @@ def _doubt(entropy: float | None) -> Node:
 
 def reply(task: Task, question: Record, said: Mapping[str, Any], model: str, how: str = "") -> Node:
     """What a model answered to a question on the page. model: its name. how: with which demonstrations it was asked."""
-    name = labelled(model, *([node("num", how, tag="span")] if how else []))
     spread = said.get("probabilities")
     below = [bars(task, question, spread) if spread else node("mono", said["text"])]
     if said.get("entropy") is not None:
         below.append(_doubt(said["entropy"]))
-    top = group("between", name, chip(said["answer"]))
-    return group("demo", top, group("stack gap", *below))
+    top = [group("between", labelled(model), chip(said["answer"])), *([node("num", how)] if how else [])]
+    return group("demo", *top, group("stack gap", *below))
 
 
 def terms(text: str) -> set[str]:
