@@ -138,6 +138,29 @@ class Demonstration:
     similarity: float
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What answers took, summed.
+
+    records: how many were answered. seconds: of computing; what answers of one batch share is divided among them.
+    prompt_tokens: of all prompts. answer_tokens: of the answers that were generated or, for closed tasks, of the
+    allowed answers that were read to score them. Collaborators without a language model have no tokens.
+    """
+
+    records: int = 0
+    seconds: float = 0.0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.records + other.records,
+            self.seconds + other.seconds,
+            self.prompt_tokens + other.prompt_tokens,
+            self.answer_tokens + other.answer_tokens,
+        )
+
+
 ANSWERING = 0.5
 """Mass on the allowed answers below which a model is said not to answer the question."""
 

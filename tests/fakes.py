@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from semievol.config import Voter
 from semievol.method.protocols import Ask, Plan, Reply, TrainingSetup
-from semievol.records import Decision, Demonstration, Example, Record, Response
+from semievol.records import Cost, Decision, Demonstration, Example, Record, Response
 from semievol.selection.decisions import standing_decision
 from semievol.selection.summary import Considered
 from semievol.study import journal
@@ -95,7 +96,11 @@ class FakeEngine:
             if self._left < 0:
                 raise ConnectionError("pulled the plug")
         self.asked += asks
-        return [self._reply(ask) for ask in asks]
+        return [replace(self._reply(ask), cost=self._cost(ask)) for ask in asks]
+
+    def _cost(self, ask: Ask) -> Cost:
+        """Half a second each, and a token for every word that it reads."""
+        return Cost(1, 0.5, sum(len(turn.content.split()) for turn in ask.messages), 1)
 
     def _reply(self, ask: Ask) -> Reply:
         votes = Counter(turn.content for turn in ask.messages if turn.role == "assistant")
@@ -139,6 +144,7 @@ class MemoryJournal(journal.MemoryJournal):
         self.steps: list[tuple[str, int, int]] = []
         self.metrics: list[tuple[str, str, int, float]] = []
         self.events: list[tuple[str, str]] = []
+        self.costs: dict[tuple[str, str], Cost] = {}
         self.stop_after = stop_after
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -153,10 +159,14 @@ class MemoryJournal(journal.MemoryJournal):
     def stopping(self) -> bool:
         return self.stop_after is not None and self.stop_after <= 0
 
-    def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
+    def save_responses(
+        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+    ) -> None:
         keys = {(response.record_id, response.collaborator, response.input_hash) for response in responses}
         assert not keys & set(self.kept[stage]), "asked and stored twice"
         super().save_responses(stage, responses)
+        for name, cost in (costs or {}).items():
+            self.costs[stage, name] = self.costs.get((stage, name), Cost()) + cost
         if self.stop_after is not None:
             self.stop_after -= 1
 

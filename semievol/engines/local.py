@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from semievol.engines import vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.chat import Chat
 from semievol.engines.inference import generation, scoring
+from semievol.engines.inference.timing import timed
 from semievol.engines.models.footprint import processor_has_bf16
 from semievol.engines.packing.batching import Batcher, OutOfMemory, pad_left, too_large
 from semievol.engines.packing.layout import Beginning
@@ -28,7 +30,7 @@ from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.installed import MODEL_STATES
 from semievol.method.protocols import Ask, Reply, TrainingSetup
-from semievol.records import Demonstration, Example, Record
+from semievol.records import Cost, Demonstration, Example, Record
 
 BASE = "base"
 
@@ -229,20 +231,22 @@ class LocalEngine:
                 Shared(
                     [prompt[len(beginning.ids) :] for prompt in shared], [len(question.nodes) for question in distinct]
                 ),
-                lambda batch: scoring.score(model, batch, beginning),
+                timed(lambda batch: scoring.score(model, batch, beginning), _scored_tokens),
             )
         else:
             scores = self.batcher.run(
                 distinct,
                 Padded([len(q.paths) * (len(q.prompt) + max(map(len, q.paths))) for q in distinct]),
-                lambda batch: scoring.score_padded(model, batch, adapted.pad),
+                timed(lambda batch: scoring.score_padded(model, batch, adapted.pad), _scored_tokens),
             )
-        found = dict(zip(questions, map(scoring.normalise, scores), strict=True))
+        found = {key: (*scoring.normalise(logs), took) for key, (logs, took) in zip(questions, scores, strict=True)}
+        times = Counter(keys)
         replies = []
-        for ask, key in zip(asks, keys, strict=True):
-            probabilities, mass = found[key]
+        for ask, prompt, key in zip(asks, prompts, keys, strict=True):
+            probabilities, mass, seconds = found[key]
             text = ask.allowed[int(np.argmax(probabilities))]
-            replies.append(Reply(text=text, probabilities=probabilities, mass=mass))
+            cost = Cost(1, seconds / times[key], len(prompt), len(questions[key].nodes))
+            replies.append(Reply(text=text, probabilities=probabilities, mass=mass, cost=cost))
         return replies
 
     def _question(self, adapted: AdaptedModel, ask: Ask, prompt: tuple[int, ...]) -> scoring.Question:
@@ -271,15 +275,19 @@ class LocalEngine:
         results = self.generating.run(
             draws,
             Continued([draw.prompt for draw in draws], lengths, shared=adapted.packs),
-            lambda batch: generation.generate(model, batch, adapted.chat.stops, adapted.pad, adapted.packs),
+            timed(
+                lambda batch: generation.generate(model, batch, adapted.chat.stops, adapted.pad, adapted.packs),
+                lambda draw, result: len(draw.prompt) + len(result.logprobs),
+            ),
         )
         return [
             Reply(
                 text=adapted.chat.text(result.ids),
                 token_logprobs=tuple(result.logprobs),
                 token_entropies=tuple(result.entropies),
+                cost=Cost(1, seconds, len(prompt), len(result.logprobs)),
             )
-            for result in results
+            for (result, seconds), prompt in zip(results, prompts, strict=True)
         ]
 
     def _check_length(self, adapted: AdaptedModel, ask: Ask, tokens: int) -> None:
@@ -312,3 +320,7 @@ class LocalEngine:
         except OutOfMemory:
             raise too_large("embedder", "Choose the embedder char-tfidf.") from None
         return np.stack(found)
+
+
+def _scored_tokens(question: scoring.Question, _: object) -> int:
+    return len(question.prompt) + len(question.nodes)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from semievol.config import Collaborator
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped, TokenCleaning, TrainingSetup
-from semievol.records import Demonstration, Example, Origin, Record, Response
+from semievol.records import Cost, Demonstration, Example, Origin, Record, Response
 from semievol.selection.summary import Selection
 from semievol.task.answers import allowed_answers, parse
 from semievol.task.prompts import by_similarity, neutralise, render
@@ -135,12 +135,17 @@ def answer_chunk(
     if all((ask.record_id, ask.collaborator, ask.input_hash) in done for _, ask in asks):
         return
     stop_if_asked(journal)
-    replies = iter(engine.answer([ask for _, ask in asks if not ask.too_long]))
-    responses = [response_of(plan, record, ask, _NOT_ASKED if ask.too_long else next(replies)) for record, ask in asks]
+    given = iter(engine.answer([ask for _, ask in asks if not ask.too_long]))
+    replies = [_NOT_ASKED if ask.too_long else next(given) for _, ask in asks]
+    responses = [response_of(plan, record, ask, reply) for (record, ask), reply in zip(asks, replies, strict=True)]
     if stage == "evaluate":
         journal.save_predictions(responses[0].collaborator, responses)
-    else:
-        journal.save_responses(stage, responses)
+        return
+    costs: dict[str, Cost] = {}
+    for (_, ask), reply in zip(asks, replies, strict=True):
+        if reply.cost is not None:
+            costs[ask.collaborator] = costs.get(ask.collaborator, Cost()) + reply.cost
+    journal.save_responses(stage, responses, costs)
 
 
 def response_of(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:

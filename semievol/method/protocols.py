@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from semievol.config import Config, Tuning, Voter
-from semievol.records import Candidate, Demonstration, Exactness, Example, Message, Record, Response, Task
+from semievol.records import Candidate, Cost, Demonstration, Exactness, Example, Message, Record, Response, Task
 from semievol.selection.summary import Considered, Selection
 
 
@@ -57,7 +57,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's answer to one `Ask`; fields as in `Response`."""
+    """A model's answer to one `Ask`; fields as in `Response`. cost: None where it is not known."""
 
     text: str
     probabilities: tuple[float, ...] = ()
@@ -65,6 +65,7 @@ class Reply:
     token_logprobs: tuple[float, ...] = ()
     token_entropies: tuple[float, ...] = ()
     exactness: Exactness = "exact"
+    cost: Cost | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,12 @@ class Journal(Protocol):
         """Keys of the responses that are already stored for this round and stage."""
 
     def responses(self, stage: str) -> list[Response]: ...
-    def save_responses(self, stage: str, responses: Sequence[Response]) -> None: ...
+    def save_responses(
+        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+    ) -> None:
+        """costs: collaborator -> what these responses took, of those where that is known; added to what earlier ones
+        took."""
+
     def save_candidates(self, candidates: Iterable[Candidate]) -> None: ...
 
     def considered(self) -> Considered:

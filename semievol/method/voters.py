@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from semievol.config import VOTERS, Collaborator, Voter
 from semievol.method import confidence, weights
 from semievol.method.conversations import stop_if_asked
 from semievol.method.protocols import Engine, Journal, Plan
-from semievol.records import Record, Response, Task
+from semievol.records import Cost, Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold
 from semievol.task.prompts import suspicious
 
@@ -52,15 +53,18 @@ def respond(plan: Plan, engine: Engine, journal: Journal, records: Sequence[Reco
     voting: list[tuple[Collaborator, Voter]] = [
         (c, how) for c in plan.config.propagation.collaborators for how in VOTERS if c.model == how
     ]
-    done = journal.answered("respond")
-    for plan_of_part, part in _parts(plan, engine, journal, voting, records):
+    done, first_pass = journal.answered("respond"), dict[str, float]()
+    for plan_of_part, part in _parts(plan, engine, journal, voting, records, first_pass):
         for collaborator, how in voting:
             hashes = input_hashes(plan_of_part, how, part)
             missing = {id for id, input_hash in hashes.items() if (id, collaborator.name, input_hash) not in done}
             if missing:
                 stop_if_asked(journal)
+                began = time.perf_counter()
                 found = poll(plan_of_part, engine, collaborator.name, how, part)
-                journal.save_responses("respond", [response for response in found if response.record_id in missing])
+                seconds = time.perf_counter() - began + first_pass.pop(collaborator.name, 0.0)
+                new = [response for response in found if response.record_id in missing]
+                journal.save_responses("respond", new, {collaborator.name: Cost(len(new), seconds)})
 
 
 def _parts(
@@ -69,6 +73,7 @@ def _parts(
     journal: Journal,
     voting: Sequence[tuple[Collaborator, Voter]],
     records: Sequence[Record],
+    took: dict[str, float],
 ) -> list[tuple[Plan, Sequence[Record]]]:
     """The records in parts, each with the plan whose labeled records answer them.
 
@@ -77,6 +82,8 @@ def _parts(
     no record votes about itself or its copy, and a calibration record is answered just as an unlabeled one is. Records
     whose text could steer a model do not vote. In a fold of cross-fitting the voters alone make the first pass, since
     the round's model has seen the labels of the records that the fold judges. Such estimates may be a little too low.
+
+    took: is given the seconds that the first pass of each voter takes.
     """
     pool = plan.unlabeled or plan.learn_from
     if not plan.config.propagation.second_pass or not pool:
@@ -87,8 +94,10 @@ def _parts(
         if response.collaborator not in voters and not response.unread:
             given.setdefault(response.record_id, []).append(response)
     for collaborator, how in voting:
+        began = time.perf_counter()
         for response in poll(plan, engine, collaborator.name, how, pool):
             given.setdefault(response.record_id, []).append(response)
+        took[collaborator.name] = time.perf_counter() - began
     answered = []
     for record in pool:
         allowed = allowed_answers(plan.task, record)

@@ -96,6 +96,10 @@ def _records_have_a_place_on_the_map(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE demonstrations ADD COLUMN {column} {kind}")
 
 
+def _runs_know_what_responses_took(connection: Connection) -> None:
+    schema.metadata.create_all(connection, tables=[schema.costs])
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -109,6 +113,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (10, _a_round_can_be_chosen),
     (11, _studies_are_runs_without_a_round),
     (12, _records_have_a_place_on_the_map),
+    (13, _runs_know_what_responses_took),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

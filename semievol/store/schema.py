@@ -249,6 +249,21 @@ responses = Table(
     Index("responses_of_run", "run_id"),
 )
 
+# What the responses of a run took, summed over all attempts.
+costs = Table(
+    "costs",
+    metadata,
+    belongs_to("run_id", "runs"),
+    Column("stage", Text, nullable=False),
+    Column("collaborator", Text, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("answer_tokens", Integer, nullable=False),
+    PrimaryKeyConstraint("run_id", "stage", "collaborator"),
+    sqlite_with_rowid=False,
+)
+
 candidates = Table(
     "candidates",
     metadata,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from semievol.config import VOTERS
 from semievol.method.protocols import Plan
-from semievol.records import Candidate, Record, Response, Task
+from semievol.records import Candidate, Cost, Record, Response, Task
 from semievol.selection import candidates
 from semievol.selection.summary import Considered, Selection
 from semievol.task.answers import same
@@ -113,7 +113,10 @@ class MemoryJournal:
         place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(mine)}
         return sorted(self.kept[stage].values(), key=lambda one: place.get(one.collaborator, (True, len(place))))
 
-    def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
+    def save_responses(
+        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+    ) -> None:
+        """What they took is not kept."""
         for response in responses:
             self.kept[stage].setdefault((response.record_id, response.collaborator, response.input_hash), response)
 

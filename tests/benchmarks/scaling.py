@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ from semievol.engines.models import footprint
 from semievol.jobs import intake, launch
 from semievol.method import evolve
 from semievol.method.protocols import Ask, Plan, TrainingSetup
-from semievol.records import Example, Message, Response
+from semievol.records import Cost, Example, Message, Response
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, runs
 from tests.benchmarks.method_study import load
@@ -67,7 +67,9 @@ BUDGETS = (512, 1024, 2048, 4096, 8192)
 class CountingJournal(MemoryJournal):
     """Keeps no response, so that what grows is the engine's."""
 
-    def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
+    def save_responses(
+        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+    ) -> None:
         self.steps.append((stage, len(responses), 0))
 
 

@@ -211,6 +211,7 @@ def test_stopping_and_going_on_gives_the_same_numbers_and_asks_nothing_twice(pla
     journal.stop_after = None
     evolve(plan, engine, journal)  # the journal refuses what is stored twice
     assert outcome(journal) == outcome(whole)
+    assert journal.costs == whole.costs, "what was done before is counted once"
     assert len(engine.trained) == 2
 
 

@@ -106,8 +106,16 @@ class Watched(FakeEngine):
         return super().vote(labeled, queries, allowed, embedder, how)
 
 
-def second_pass(said: dict[str, str], **changes: object) -> tuple[Watched, dict[str, Response]]:
-    """The engine that was asked and the voters' responses, where a model said `said` about the unlabeled records."""
+def test_voters_have_a_cost_without_tokens_and_a_second_run_adds_none() -> None:
+    journal = second_pass({})[2]
+    cost = journal.costs["respond", "votes"]
+    assert (cost.records, cost.prompt_tokens, cost.answer_tokens) == (len(WORDS) + 3, 0, 0)
+    assert cost.seconds > 0
+
+
+def second_pass(said: dict[str, str], **changes: object) -> tuple[Watched, dict[str, Response], MemoryJournal]:
+    """The engine that was asked, the voters' responses and the journal, where a model said `said` about the unlabeled
+    records."""
     labeled = [Record("a", "a leak in the tap", (), "water"), Record("b", "a hole in the lane", (), "roads")]
     pool = [Record(f"u{i}", f"the {word} {word}", (), None, "unlabeled") for i, word in enumerate(WORDS)]
     pool.append(replace(pool[0], id="copy"))
@@ -124,11 +132,11 @@ def second_pass(said: dict[str, str], **changes: object) -> tuple[Watched, dict[
         journal.save_responses("respond", [Response(record.id, model, answer, answer, probabilities, input_hash="h")])
     voters.respond(plan, engine, journal, [*pool, *held])
     voters.respond(plan, engine, journal, [*pool, *held])  # nothing is asked for twice: the journal would refuse it
-    return engine, {r.record_id: r for r in journal.responses("respond") if r.collaborator == "votes"}
+    return engine, {r.record_id: r for r in journal.responses("respond") if r.collaborator == "votes"}, journal
 
 
 def test_in_the_second_pass_others_answers_vote_and_never_a_records_own_or_its_copys() -> None:
-    engine, found = second_pass({})
+    engine, found, _ = second_pass({})
     assert set(found) == {*(f"u{i}" for i in range(len(WORDS))), "copy", "order", "c"}
     polls = engine.polls[1:]  # the first is the first pass
     for voting, asked in polls:
@@ -173,5 +181,5 @@ def test_in_a_fold_the_pool_teaches_without_the_models_that_saw_the_folds_labels
 
 
 def test_without_a_second_pass_the_labeled_records_alone_vote() -> None:
-    engine, _ = second_pass({}, second_pass=False)
+    engine, *_ = second_pass({}, second_pass=False)
     assert all({record.id for record in voting} == {"a", "b"} for voting, _ in engine.polls)

@@ -13,12 +13,12 @@ import pytest
 from semievol.config import Policy
 from semievol.errors import UserError
 from semievol.method.protocols import Journal, Stopped
-from semievol.records import Candidate, Response
+from semievol.records import Candidate, Cost, Response
 from semievol.selection.summary import Considered, Selection, accepted
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.store.decisions import decisions, selections
-from semievol.store.results import outcomes, results
+from semievol.store.results import costs, outcomes, results
 from semievol.store.runs import claims, journal, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from tests.store.world import World, candidate, freeze, response
@@ -31,6 +31,7 @@ WRITES: dict[str, Callable[[StoreJournal], object]] = {
     "adapter": lambda j: j.save_adapter("tune", "x"),
     "demonstrations": lambda j: j.save_demonstrations({"u1": [("l1", 0.5)]}),
     "responses": lambda j: j.save_responses("respond", [response("u1")]),
+    "costs": lambda j: j.save_responses("respond", [], {"one": Cost(1, 0.5)}),
     "candidates": lambda j: j.save_candidates([candidate("u1")]),
     "freeze": lambda j: j.freeze(lambda: Selection(POLICY, {"u1": "road"})),
     "weights": lambda j: j.save_weights({"records": 3}),
@@ -161,6 +162,21 @@ def test_a_response_is_stored_once(world: World) -> None:
         "respond", [response("u1", answer="water"), response("u1", answer="waste", input_hash="i")]
     )
     assert [r.answer for r in world.journal.responses("respond")] == ["road", "waste"]
+
+
+def test_what_responses_took_adds_up_over_attempts_and_runs(world: World) -> None:
+    took = Cost(1, 0.5, 100, 7)
+    world.journal.save_responses("respond", [response("u0")], {"one": took, "two": Cost(1, 0.25)})
+    world.run = world.again()
+    world.journal.save_responses("respond", [response("u1")], {"one": took})
+    world.journal.save_responses("justify", [response("u1", "judge")], {"judge": took})
+    claims.finish(world.store, world.run.id, world.run.attempt, "done")
+    later = runs.enqueue(world.store, world.round.id, world.config)
+    StoreJournal(world.store, claims.claim(world.store, later.id, os.getpid())).save_responses(
+        "respond", [response("u2")], {"one": took}
+    )
+    assert costs.costs(world.store, world.round.id, "respond") == {"one": took + took + took, "two": Cost(1, 0.25)}
+    assert costs.costs(world.store, world.round.id, "justify") == {"judge": took}
 
 
 def test_another_round_starts_with_nothing(full: World) -> None:

@@ -76,7 +76,7 @@ def test_step_four_finds_what_could_steer_the_model_on_a_server_too(
     added |= {"selected": ("decision_id",), "records": ("earlier",), "stages": ("found", "worked"), "runs": ("study",)}
     added |= {"demonstrations": ("x", "y")}
     with full.store.write() as connection:
-        for table in ("reviewed", "reviews"):
+        for table in ("reviewed", "reviews", "costs"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         for table, columns in added.items():
             for column in columns:

@@ -9,9 +9,10 @@ from sqlalchemy import delete
 from streamlit.testing.v1 import AppTest
 
 from semievol.method.scorecards import JudgeAudit
+from semievol.records import Cost
 from semievol.store import schema
 from semievol.store.database import Store
-from semievol.ui.responses import scorecards
+from semievol.ui.responses import costs, scorecards
 from tests.ui import made
 from tests.ui.conftest import told
 
@@ -37,6 +38,34 @@ def test_without_known_answers_the_page_says_how_to_get_some(visit: Visit, store
     shown = told(visit("responses", project=project.id, show="Scorecards"))
     assert "no record with a known answer was kept from the models" in shown
     assert "How alike do they answer?" in shown
+
+
+def test_what_each_takes_for_a_record_is_beside_how_good_it_is(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    lines = visit("responses", project=project.id, show="Scorecards").dataframe[0].value.set_index("name")
+    assert lines["time"].tolist() == ["500 ms", "500 ms"]
+    with_demonstrations, without = (int(cell.split(" + ")[0]) for cell in lines["tokens"])
+    assert with_demonstrations > without > 0
+    with store.write() as connection:
+        connection.execute(delete(schema.candidates).where(schema.candidates.c.pool.is_(False)))
+    assert (
+        visit("responses", project=project.id, show="Scorecards").dataframe[0].value["time"].tolist() == ["500 ms"] * 2
+    )
+
+
+def test_a_round_from_before_costs_were_counted_says_so(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    with store.write() as connection:
+        connection.execute(delete(schema.costs))
+    app = visit("responses", project=project.id, show="Scorecards")
+    assert "time" not in app.dataframe[0].value
+    assert "this round was answered before it was counted" in told(app)
+
+
+def test_costs_in_words() -> None:
+    assert costs.per_record(Cost(4, 10.0, 848, 26)) == {"time": "2.5 s", "tokens": "212 + 6"}
+    assert costs.per_record(Cost(1000, 31.2)) == {"time": "31 ms", "tokens": "none"}
+    assert set(costs.per_record(None).values()) == {"not known"}
 
 
 @pytest.mark.parametrize(

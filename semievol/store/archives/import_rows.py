@@ -64,6 +64,7 @@ _WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("runs", "first"): STAGES,
     ("runs", "until"): STAGES,
     ("stages", "stage"): STEPS,
+    ("costs", "stage"): STAGES,
     ("decisions", "action"): (*ACTIONS, "undo"),
 }
 """Text columns with a fixed set of values."""

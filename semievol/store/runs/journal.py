@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select, update
 
-from semievol.records import Candidate, Response
+from semievol.records import Candidate, Cost, Response
 from semievol.selection.summary import Considered, Selection
 from semievol.store import schema
 from semievol.store.data.projects import project_folder, run_folder
@@ -31,6 +31,7 @@ from semievol.store.decisions.selections import (
     write_selection,
 )
 from semievol.store.results import outcomes, places
+from semievol.store.results.costs import add_costs
 from semievol.store.results.rows import as_response, candidate_rows, response_columns, response_row
 from semievol.store.runs import rounds, runs
 from semievol.store.runs.claims import check_owner
@@ -187,7 +188,9 @@ class StoreJournal:
         mine = query.where(s.round_id == self._round.id, s.stage == stage).order_by(s.record_key, s.id)
         return [as_response(*row) for row in self._store.rows(mine)]
 
-    def save_responses(self, stage: str, responses: Sequence[Response]) -> None:
+    def save_responses(
+        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+    ) -> None:
         """A response that is stored already is not changed."""
         whose = {"round_id": self._round.id, "run_id": self._run.id, "stage": stage}
         rows = [
@@ -197,6 +200,7 @@ class StoreJournal:
         with self._write() as connection:
             if rows:
                 connection.execute(upsert(connection, schema.responses).on_conflict_do_nothing(), rows)
+            add_costs(connection, self._run.id, stage, costs or {})
             bump(connection, round_id=self._round.id)
 
     def save_candidates(self, candidates: Iterable[Candidate]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import pandas as pd
@@ -11,12 +11,13 @@ import streamlit as st
 from semievol import charts
 from semievol.method import scorecards
 from semievol.method.scorecards import Alike, JudgeAudit, Scorecard
-from semievol.records import Task
+from semievol.records import Cost, Task
 from semievol.store.data import records
 from semievol.store.database import Store
-from semievol.store.results import collaborators, results
+from semievol.store.results import collaborators, costs, results
 from semievol.store.runs import rounds
 from semievol.ui.evaluation import calibration
+from semievol.ui.responses import costs as takes
 from semievol.ui.shell import formats, parts, state, tables
 from semievol.ui.shell.state import Place
 
@@ -55,24 +56,40 @@ def view(here: Place) -> None:
 def _scores(here: Place) -> list[Scorecard]:
     """A line for each collaborator, measured on records with known answers that its model had not seen."""
     known = state.candidates(here.store, here.round.id)[1]
-    parts.heading("How good is each collaborator?")
+    parts.heading("How good is each collaborator, and what does it take?")
     if known.empty:
         parts.note(
-            "Not known: no record with a known answer was kept from the models. On the Training page, hold out "
-            "calibration records or set a number of folds (cross-fitting), then propagate again."
+            "How good: not known, as no record with a known answer was kept from the models. On the Training page, "
+            "hold out calibration records or set a number of folds (cross-fitting), then propagate again."
         )
+        _costs_alone(here)
         return []
     kind = "cross-fitted labeled" if known["cross_fitted"].all() else "calibration"
     cards = _cards(here.store, here.task, here.round.id, results.written(here.store, here.round.id))
     if not cards or not cards[0].n:
-        parts.note("Not known: no record with a known answer was answered by every collaborator.")
+        parts.note("How good: not known, as no record with a known answer was answered by every collaborator.")
+        _costs_alone(here)
         return []
     parts.note(
         f"On {formats.plural(cards[0].n, f'{kind} record')} that no model had seen. Right alone: records that no other "
         "collaborator has right. States: the probability that it gives to its own answers on average."
     )
-    tables.table(_lines(here, cards), "scorecards", COLUMNS, forms={"right": "%.1f %%", "stated": "%.1f %%"})
+    took = costs.costs(here.store, here.round.id, "respond")
+    names = COLUMNS | (takes.COLUMNS if took else {})
+    tables.table(_lines(here, cards, took), "scorecards", names, forms={"right": "%.1f %%", "stated": "%.1f %%"})
+    parts.note(takes.NOTE if took else takes.BEFORE)
     return cards
+
+
+def _costs_alone(here: Place) -> None:
+    """What each collaborator takes, where nothing is known of how good they are."""
+    took = costs.costs(here.store, here.round.id, "respond")
+    if not took:
+        parts.note(takes.BEFORE)
+        return
+    lines = [{"name": name} | takes.per_record(cost) for name, cost in took.items()]
+    tables.table(pd.DataFrame(lines), "costs", {"name": COLUMNS["name"]} | takes.COLUMNS)
+    parts.note(takes.NOTE)
 
 
 @st.cache_data(max_entries=5, show_spinner=False, hash_funcs=state.HASH)
@@ -83,7 +100,7 @@ def _cards(store: Store, task: Task, round_id: int, written: int) -> list[Scorec
     )
 
 
-def _lines(here: Place, cards: Sequence[Scorecard]) -> pd.DataFrame:
+def _lines(here: Place, cards: Sequence[Scorecard], took: Mapping[str, Cost]) -> pd.DataFrame:
     weights = (rounds.weights(here.store, here.round.id) or {}).get("everybody")
     lines = []
     for card in cards:
@@ -98,9 +115,10 @@ def _lines(here: Place, cards: Sequence[Scorecard]) -> pd.DataFrame:
                 "stated": 100 * fit.stated if fit else None,
                 "fits": fit.sentence.rpartition(": ")[2].rstrip(".") if fit else "not known",
                 "weight": weight,
+                **takes.per_record(took.get(card.name)),
             }
         )
-    return pd.DataFrame(lines, columns=list(COLUMNS)).astype({"stated": float})
+    return pd.DataFrame(lines).astype({"stated": float})
 
 
 def _by_class(cards: Sequence[Scorecard]) -> None:
@@ -152,6 +170,9 @@ def _judge(here: Place) -> None:
     parts.heading("Did the judge help?", "Self-justify against the majority vote, where collaborators disagree.")
     found = _audit(here.store, here.task, here.round.id, results.written(here.store, here.round.id))
     parts.html(f"<p class='sv-lead sv-small'>{verdict(found)}</p>")
+    for cost in costs.costs(here.store, here.round.id, "justify").values():
+        times, each = formats.plural(cost.records, "time"), takes.per_record(cost)
+        parts.note(f"It was asked {times}: {each['time']} and {each['tokens']} tokens each.")
 
 
 @st.cache_data(max_entries=5, show_spinner=False, hash_funcs=state.HASH)
