@@ -1,9 +1,9 @@
-"""Training: the settings on the left; the active run, launching and past runs on the right."""
+"""Training: the settings on the left; active run, launching and past runs on the right; the collaborators below."""
 
 import streamlit as st
 
 from semievol.ui.shell import gates, parts
-from semievol.ui.training import settings_form, training
+from semievol.ui.training import collaborators, settings_form, training
 
 with parts.page() as here:
     project = gates.needs_project(here)
@@ -21,3 +21,5 @@ with parts.page() as here:
         with parts.card("launch"):
             training.launch_buttons(here, config)
         training.finished(here)
+    with parts.card("collaborators"):
+        collaborators.table(here, {})

@@ -49,6 +49,30 @@ class Known:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a collaborator's `model` may be. kind: "round" (the round's own model), "voter" (no language model) or
+    "local" (another model on this machine). words: what people call it; a model's name may come from anywhere."""
+
+    name: str
+    kind: str
+    words: str
+
+
+def choices(store: Store, own: str) -> list[Choice]:
+    """Everything that can answer as a collaborator beside the round's model `own`, that model first."""
+    voters = {"neighbours": "neighbours' vote", "regression": "regression"}
+    installed = [package.name for package in MODELS.values() if package.there]
+    local = [name for name in (*installed, *(model.name for model in stored.models(store))) if name != own]
+    ends = [Path(name).name for name in local]
+    return [
+        Choice("base", "round", "base"),
+        Choice("warm_up", "round", "warm-up"),
+        *(Choice(how, "voter", voters[how]) for how in settings.VOTERS),
+        *(Choice(n, "local", end if ends.count(end) == 1 else n) for n, end in zip(local, ends, strict=True)),
+    ]
+
+
 def known(store: Store) -> list[Known]:
     """Every model of the workspace, those that come with the Studio first, and the embedder packages last."""
     return [

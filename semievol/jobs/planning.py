@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from semievol.config import VOTERS, Config
+from semievol.config import VOTERS, Collaborator, Config
 from semievol.engines.models import packaged, suitability
 from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
@@ -19,7 +19,7 @@ from semievol.installed import MODELS, STARTER
 from semievol.method import collaborators
 from semievol.method import small_budget as small_budgets
 from semievol.method.protocols import Plan
-from semievol.method.suited import suited
+from semievol.method.suited import suited, unfit
 from semievol.records import STAGES, Record, Task
 from semievol.selection.policy import Cut
 from semievol.store.data import projects
@@ -133,6 +133,13 @@ def _check_collaborators(config: Config, task: Task) -> None:
     for one in (*settings.collaborators, *((settings.judge,) if settings.justify else ())):
         if one.model not in ("base", "warm_up", config.model, *VOTERS):
             check_model(one.model)
+
+
+def obstacles(store: Store, version_id: int) -> dict[str, str]:
+    """Voter -> why it cannot answer the records of a dataset version, in a sentence; without those that can."""
+    labeled, pool = load_records(store, version_id, "labeled"), load_records(store, version_id, "unlabeled")
+    voters = [Collaborator(name=how, model=how) for how in VOTERS]
+    return unfit(voters, task_of(store, version_id), labeled, pool)
 
 
 def of_version(store: Store, version_id: int, config: Config, later_round: bool) -> Config:

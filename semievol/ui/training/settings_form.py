@@ -129,7 +129,7 @@ def _whose(here: Place) -> None:
     st.segmented_control("Settings of", list(words), format_func=words.__getitem__, required=True, help=about, **chosen)
 
 
-def _save(here: Place, **changes: Any) -> None:
+def save(here: Place, **changes: Any) -> None:
     """Saves changed settings with the project, whose settings the form shows from now on."""
     state.save_settings(here.store, here.project, **changes)
     proposal.choose(here, of_round=False)
@@ -218,18 +218,18 @@ def _change(here: Place, path: str, value: Any) -> None:
     own = copy.deepcopy(here.project.settings)
     assign(own, path.split("."), value)
     state.config_of(here.project, **own)  # raises on an invalid value, before it is saved
-    _save(here, **own)
+    save(here, **own)
 
 
 @notices.errors_kept()
 def _choose_model(here: Place, model: str) -> None:
-    _save(here, model=model)
+    save(here, model=model)
 
 
 @notices.errors_kept()
 def _choose_preset(here: Place, preset: str) -> None:
     kept = {"model": here.project.settings.get("model"), "preset": preset}
-    _save(here, **{**dict.fromkeys(here.project.settings), **kept})
+    save(here, **{**dict.fromkeys(here.project.settings), **kept})
 
 
 def _written(here: Place) -> None:
@@ -246,7 +246,7 @@ def _written(here: Place) -> None:
         if st.form_submit_button("Apply"):
             with parts.errors_shown():
                 changed = dict.fromkeys(own) | _read(here.project, text or "")
-                _save(here, **changed)
+                save(here, **changed)
                 st.rerun()
     with st.expander("The preset in full"):
         st.code(yaml.safe_dump(preset(state.config_of(here.project).preset), sort_keys=False), language=None)
