@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from semievol.endpoints import PREFIX, is_endpoint, name_of
 from semievol.errors import UserError
 from semievol.installed import STARTER, default_embedder, default_model
 from semievol.overlay import assign, laid_over
@@ -49,9 +50,9 @@ class Collaborator(Settings):
     name: str = Field(min_length=1, max_length=LONGEST_NAME, description="Name of the collaborator on the screen.")
     model: str = Field(
         "warm_up",
-        description="`base`, `warm_up`, or another model: a folder or hub id. Two choices use no language "
-        "model: `neighbours` (the vote of the nearest labeled records) and `regression` (on the embedder's "
-        "vectors).",
+        description="`base`, `warm_up`, another model (a folder or hub id), or `endpoint:NAME` (a server of the "
+        "Settings page). Two choices use no language model: `neighbours` (the vote of the nearest labeled records) "
+        "and `regression` (on the embedder's vectors).",
     )
     demonstrations: bool = Field(True, description="Show the most similar labeled records before the question.")
     order: Literal["similar_last", "shuffled"] = Field("similar_last", description="Order of the demonstrations.")
@@ -63,6 +64,8 @@ class Collaborator(Settings):
     def _voters_have_no_temperature(self) -> Collaborator:
         if self.model in VOTERS and self.temperature:
             raise ValueError(f"{self.model} has no language model, so its temperature is 0")
+        if self.model == PREFIX:
+            raise ValueError(f"no endpoint is named; write {PREFIX}NAME")
         return self
 
 
@@ -189,6 +192,21 @@ class Propagation(Settings):
             raise ValueError(f"the judge reads candidate answers, which {self.judge.model} cannot")
         return self
 
+    @property
+    def answering(self) -> tuple[Collaborator, ...]:
+        """The collaborators, and the judge if there is one."""
+        return (*self.collaborators, self.judge) if self.justify else self.collaborators
+
+    @property
+    def uses_warm_up(self) -> bool:
+        """Whether the warm-up model answers or judges."""
+        return any(one.model == "warm_up" for one in self.answering)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Names of the endpoints that answer or judge, each one once."""
+        return tuple(dict.fromkeys(name_of(one.model) for one in self.answering if is_endpoint(one.model)))
+
 
 class Rule(Settings):
     """Which candidates are confident enough."""
@@ -279,6 +297,19 @@ class Config(Settings):
     threads: int = Field(
         0, ge=0, le=1024, description="Processor threads. 0: all cores; one is left free if there are many."
     )
+    budget: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="The most that a run may spend on endpoints, in the unit of their prices. Before it would spend "
+        "more, it stops, and can be resumed with a larger budget. 0: no limit.",
+    )
+
+    @model_validator(mode="after")
+    def _a_base_is_trained_here(self) -> Config:
+        if is_endpoint(self.model):
+            raise ValueError("the model is fine-tuned on this machine, so it cannot be an endpoint")
+        return self
 
     @property
     def rule_first(self) -> bool:

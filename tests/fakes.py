@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from semievol.config import Voter
-from semievol.method.protocols import Ask, Plan, Reply, TrainingSetup
+from semievol.endpoints import is_endpoint, name_of
+from semievol.method.protocols import Ask, Called, OutOfBudget, Plan, Reply, Stopped, TrainingSetup
+from semievol.method.spending import Purse, Spent
 from semievol.records import Cost, Decision, Demonstration, Example, Record, Response
 from semievol.selection.decisions import standing_decision
 from semievol.selection.summary import Considered
@@ -28,6 +30,8 @@ class FakeEngine:
 
     def __init__(self, break_after: int | None = None, reads: int = 1_000_000) -> None:
         self.asked: list[Ask] = []
+        self.called: list[Ask] = []
+        self.silent: set[tuple[str, str]] = set()
         self.reads = reads
         self.trained: list[tuple[Sequence[Example], TrainingSetup]] = []
         self._left = break_after
@@ -87,7 +91,7 @@ class FakeEngine:
         return np.array([(1 + right[np.argsort(row, kind="stable")[:3]].sum()) / 5 for row in apart])
 
     def fits(self, ask: Ask) -> bool:
-        return sum(len(turn.content) for turn in ask.messages) <= self.reads
+        return is_endpoint(ask.model) or sum(len(turn.content) for turn in ask.messages) <= self.reads
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         assert all(self.fits(ask) for ask in asks), "asked what it cannot read"
@@ -101,6 +105,26 @@ class FakeEngine:
     def _cost(self, ask: Ask) -> Cost:
         """Half a second each, and a token for every word that it reads."""
         return Cost(1, 0.5, sum(len(turn.content.split()) for turn in ask.messages), 1)
+
+    def call(
+        self,
+        asks: Iterable[Ask],
+        purse: Purse,
+        took: Callable[[Sequence[Called]], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        """One question after the other, each for a price of 1; `silent` holds those that get no answer."""
+        for ask in asks:
+            if stopping():
+                raise Stopped
+            if not purse.set_aside(1.0):
+                raise OutOfBudget(purse.out())
+            self.called.append(ask)
+            answered = (ask.record_id, ask.collaborator) not in self.silent
+            spent = Spent(answers=int(answered), tries=1, input_tokens=10, cost=float(answered))
+            purse.settle(1.0, name_of(ask.model), spent)
+            reason = "" if answered else "the server was silent"
+            took([Called(ask, self._reply(ask) if answered else None, name_of(ask.model), spent, reason)])
 
     def _reply(self, ask: Ask) -> Reply:
         votes = Counter(turn.content for turn in ask.messages if turn.role == "assistant")
@@ -160,11 +184,15 @@ class MemoryJournal(journal.MemoryJournal):
         return self.stop_after is not None and self.stop_after <= 0
 
     def save_responses(
-        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+        self,
+        stage: str,
+        responses: Sequence[Response],
+        costs: Mapping[str, Cost] | None = None,
+        spent: Mapping[str, Spent] | None = None,
     ) -> None:
         keys = {(response.record_id, response.collaborator, response.input_hash) for response in responses}
         assert not keys & set(self.kept[stage]), "asked and stored twice"
-        super().save_responses(stage, responses)
+        super().save_responses(stage, responses, costs, spent)
         for name, cost in (costs or {}).items():
             self.costs[stage, name] = self.costs.get((stage, name), Cost()) + cost
         if self.stop_after is not None:

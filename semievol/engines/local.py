@@ -9,13 +9,16 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from semievol.config import Voter
+from semievol.endpoints import is_endpoint, unknown
 from semievol.engines import vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.chat import Chat
@@ -29,8 +32,12 @@ from semievol.engines.training import checkpoints
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.installed import MODEL_STATES
-from semievol.method.protocols import Ask, Reply, TrainingSetup
+from semievol.method.protocols import Ask, Called, Reply, TrainingSetup
+from semievol.method.spending import Purse
 from semievol.records import Cost, Demonstration, Example, Record
+
+if TYPE_CHECKING:
+    from semievol.engines.endpoints.asking import Endpoints  # openai loads only for who asks a server
 
 BASE = "base"
 
@@ -42,9 +49,19 @@ class LocalEngine:
     precision: "fp32" is reproducible; "auto" uses bf16 on a GPU and on processors with instructions for it.
     threads: processor threads; 0 takes all cores, but leaves one free if there are more than two.
     cache: folder of stored embeddings; None stores none.
+    endpoints: the servers that may be asked.
+    later: load the base only when it is needed; a run whose answers come from endpoints may not need it at all.
     """
 
-    def __init__(self, model: str, precision: str = "fp32", threads: int = 0, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        precision: str = "fp32",
+        threads: int = 0,
+        cache: Path | None = None,
+        endpoints: Endpoints | None = None,
+        later: bool = False,
+    ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(threads or (cores if cores <= 2 else cores - 1))
         rank = int(os.environ.get("LOCAL_RANK", "0"))  # set by torchrun, one process per GPU
@@ -54,10 +71,17 @@ class LocalEngine:
         self.dtype = torch.bfloat16 if precision == "auto" and fast_bf16 else torch.float32
         self.batcher = Batcher(CPU_BUDGET if on_cpu else GPU_BUDGET)
         self.generating = Batcher(CPU_GENERATING if on_cpu else GPU_BUDGET)
-        self.base = AdaptedModel(model, self.device, self.dtype)
+        self._model, self._endpoints = model, endpoints
         self._other: tuple[str, AdaptedModel] | None = None
         self._chats: dict[str, Chat] = {}
         self._cache = cache
+        if not later:
+            _ = self.base
+
+    @cached_property
+    def base(self) -> AdaptedModel:
+        """The base model in memory."""
+        return AdaptedModel(self._model, self.device, self.dtype)
 
     @property
     def control_tokens(self) -> Sequence[str]:
@@ -131,7 +155,9 @@ class LocalEngine:
         return embed if self._cache is None else vectors.cached(embed, self._cache, identity)
 
     def fits(self, ask: Ask) -> bool:
-        """See the protocol and `Chat.fits`."""
+        """See the protocol and `Chat.fits`. What a server has room for only the server knows."""
+        if is_endpoint(ask.model):
+            return True
         if ask.model not in self._chats:
             self._chats[ask.model] = self._find(ask.model)[0].chat
         return self._chats[ask.model].fits(ask.messages, ask.allowed, ask.max_tokens)
@@ -152,6 +178,18 @@ class LocalEngine:
                     f"model {adapted.name}", "Show fewer demonstrations, or choose a smaller model or a larger machine."
                 ) from None
         return [replies[i] for i in range(len(asks))]
+
+    def call(
+        self,
+        asks: Iterable[Ask],
+        purse: Purse,
+        took: Callable[[Sequence[Called]], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        """See the protocol and `endpoints.asking`."""
+        if self._endpoints is None:
+            raise unknown("", [])
+        self._endpoints.call(asks, purse, took, stopping)
 
     def train(
         self,

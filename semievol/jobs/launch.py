@@ -19,7 +19,7 @@ import yaml
 from semievol import config as settings
 from semievol.config import Config
 from semievol.errors import UserError
-from semievol.jobs import inference_client, planning
+from semievol.jobs import inference_client, planning, remote_models
 from semievol.jobs.environment import start_process
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -58,12 +58,14 @@ def start(
     """
     if round_id is None:
         config = planning.config_to_run(store, project, config, parent_id) if first == "warm_up" else config
+        _check_endpoints(store, config, first, until)
         round_ = planning.open_round(store, project, config, first, parent_id)
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
             raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another round.")
         config = rounds.with_settings_of(round_, config)
+        _check_endpoints(store, config, first, until)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):
         same_work = (waiting.round_id, waiting.first, waiting.until) == (round_.id, first, until)
@@ -72,6 +74,12 @@ def start(
     run = runs.enqueue(store, round_.id, config, first, until, selection)
     ensure_worker(store)
     return run
+
+
+def _check_endpoints(store: Store, config: Config, first: str, until: str) -> None:
+    """Raises UserError where a run of these stages would ask an endpoint that cannot be asked."""
+    if {"respond", "justify"} & set(progress.steps(first, until)):
+        remote_models.check(store, config)
 
 
 def project_config(
@@ -83,9 +91,13 @@ def project_config(
     return settings.load(preset or "studio", file, assignments)
 
 
-def resume(store: Store, run_id: int) -> runs.Run:
-    """Queues a cancelled, interrupted or failed run again; it continues where it stopped."""
-    run = runs.resume(store, run_id)
+def resume(store: Store, run_id: int, budget: float | None = None) -> runs.Run:
+    """Queues a cancelled, interrupted or failed run again; it continues where it stopped. budget: as in
+    `runs.resume`."""
+    before = runs.get_run(store, run_id)
+    if before.study is None and before.status in runs.RESUMABLE:
+        _check_endpoints(store, before.config, before.first, before.until)
+    run = runs.resume(store, run_id, budget)
     ensure_worker(store)
     return run
 

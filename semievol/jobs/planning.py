@@ -170,7 +170,7 @@ def check_ready(store: Store, round_: rounds.Round, first: str, selection: int |
         )
     there = _finished(store, round_)
     coming = _coming(store, round_.id)
-    uses_warm_up = any(c.model == "warm_up" for c in round_.config.propagation.collaborators)
+    uses_warm_up = round_.config.propagation.uses_warm_up
     if first in ("respond", "justify") and uses_warm_up and "warm_up" not in there | coming:
         raise UserError("This round has no warm-up adapter yet.", f"--from {first}", "Begin with warm_up.")
     needed, remedy = _NEEDS.get(first, ("", ""))

@@ -74,6 +74,12 @@ def _all_known(store: Store, version_id: int) -> bool:
 def start(store: Store, project: Project, config: Config, arms: Sequence[str], seeds: int) -> Run:
     """The study with these settings, arms and seeds: queued, or resumed, or the one that is under way or done."""
     wanted = spec(project, config, arms, seeds)
+    if config.propagation.endpoints:
+        raise UserError(
+            "A study asks every collaborator anew for every seed and arm, which would be dear with an endpoint.",
+            "collaborators",
+            "Leave the endpoints out of the study's settings.",
+        )
     planning.check_model(config.model)
     suitability.check_embedder(config.propagation.embedder)
     material(store, wanted.version_id)
@@ -94,7 +100,7 @@ def spec(project: Project, config: Config, arms: Sequence[str], seeds: int) -> S
         raise UserError("The project has no data yet.", project.name, "Import labeled, unlabeled and test records.")
     if not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"{seeds} seeds are not possible.", "--seeds", f"Choose a number from 1 to {MOST_SEEDS}.")
-    settled = config.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations", "threads"})
+    settled = config.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations", "threads", "budget"})
     for group in (settled, settled["tune"], settled["propagation"]["warm_up"]):
         for name in _ADDED_LATER & group.keys():
             if not group[name]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from semievol.config import VOTERS, Collaborator, Config, Tuning
+from semievol.endpoints import is_endpoint
 from semievol.engines.models.prompts import Reader, reader
 from semievol.engines.packing.shares import CPU_BUDGET, Shared, passed
 from semievol.method.conversations import chunks
@@ -75,7 +76,7 @@ def assumed(config: Config, tokens: int) -> Reading:
         question=tokens,
         warm_up=(tokens + shown) / 2 if some else tokens,
         respond=sum(of(one) for one in _readers(config)),
-        justify=of(propagation.judge),
+        justify=sum(of(one) for one in _judges(config)),
         tune=tokens,
         evaluate=tokens + (shown if config.evaluate_demonstrations else 0),
         largest=(_micro(propagation.warm_up) * (shown if some else tokens), _micro(config.tune) * tokens),
@@ -110,7 +111,12 @@ def _read(known: _Known, version_id: int, config: str, folder: Path, context: in
 
 
 def _readers(config: Config) -> list[Collaborator]:
-    return [one for one in config.propagation.collaborators if one.model not in VOTERS]
+    """The collaborators that a model on this machine answers for."""
+    return [one for one in config.propagation.collaborators if one.model not in VOTERS and not is_endpoint(one.model)]
+
+
+def _judges(config: Config) -> list[Collaborator]:
+    return [] if is_endpoint(config.propagation.judge.model) else [config.propagation.judge]
 
 
 def _micro(tuning: Tuning) -> int:
@@ -144,7 +150,7 @@ class _Counting:
             question=_mean([len(ids) for ids in self.words.ids([one.question for one in self.pool[:200]])]),
             warm_up=_batched(learnt, propagation.warm_up),
             respond=self.asked(self.pool, _readers(self.config)),
-            justify=self.asked(self.pool, [propagation.judge], judged=True),
+            justify=self.asked(self.pool, _judges(self.config), judged=True),
             tune=_batched(tuned, self.config.tune),
             evaluate=sum(self.asked(self.test, [way]) for way in ways),
             largest=(

@@ -15,20 +15,23 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from semievol import installed
+from semievol.endpoints import without_key
 from semievol.engines.models import packaged, suitability
 from semievol.errors import UserError
-from semievol.jobs import studying
+from semievol.jobs import remote_models, studying
 from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
-from semievol.method.protocols import Stopped
+from semievol.method.local_models import base_is_used
+from semievol.method.protocols import OutOfBudget, Stopped
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, liveness, runs
 from semievol.store.runs.journal import StoreJournal
@@ -73,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def carry_out(store: Store, run: runs.Run) -> None:
     """Carries out a claimed run and stores how it ended; never raises for what goes wrong inside."""
-    _log_into(log_path(store, run.id))
+    _log_into(log_path(store, run.id), remote_models.secrets(store))
     log.info("run %s, attempt %s: %s to %s", run.id, run.attempt, run.first, run.until)
     pulse = _Pulse(store, run)
     pulse.start()
@@ -81,6 +84,9 @@ def carry_out(store: Store, run: runs.Run) -> None:
     error: dict[str, str] | None = None
     try:
         _work(store, run)
+    except OutOfBudget as problem:
+        status, error = "cancelled", problem.reason.as_dict()
+        log.info("%s", problem)
     except Stopped:
         status = "cancelled"
         log.info("stopped on request; what is finished is kept")
@@ -105,15 +111,19 @@ def carry_out(store: Store, run: runs.Run) -> None:
 def _work(store: Store, run: runs.Run) -> None:
     from semievol.engines.local import LocalEngine  # torch loads only once there is something to do
 
-    def engine_for(watcher: Watcher) -> LocalEngine:
+    def engine_for(watcher: Watcher, needs_base: bool = True) -> LocalEngine:
         config = run.config
-        for name in (config.model, config.propagation.embedder):
+        for name in (*([config.model] if needs_base else []), config.propagation.embedder):
             _prepare(name, run, watcher)
-        engine = LocalEngine(config.model, config.precision, config.threads, cache=store.home / "embeddings")
+        far = remote_models.of_run(store, config) if config.propagation.endpoints else None
+        cache = store.home / "embeddings"
+        engine = LocalEngine(config.model, config.precision, config.threads, cache, far, later=not needs_base)
+        noted: dict[str, Any] = {}
+        if needs_base:
+            noted = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
         loaded()
-        noted: dict[str, Any] = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model
         claims.record_environment(store, run.id, run.attempt, environment(engine.description) | noted)
-        for sentence in suitability.remarks(engine.base.folder, config):
+        for sentence in suitability.remarks(engine.base.folder, config) if needs_base else ():
             watcher.event(run.first, sentence)
         return engine
 
@@ -127,7 +137,7 @@ def _work(store: Store, run: runs.Run) -> None:
         *(len(part) for part in (plan.labeled, plan.unlabeled, plan.calibration, plan.test)),
     )
     journal = StoreJournal(store, run)
-    engine = engine_for(journal)
+    engine = engine_for(journal, base_is_used(plan, run.first, run.until))
     for sentence in remarks:
         journal.event(run.first, sentence)
     evolve(plan, engine, journal, run.first, run.until)
@@ -175,16 +185,32 @@ class _Pulse(threading.Thread):
         self.join()
 
 
-def _log_into(path: Path) -> None:
-    """Sends everything this process prints, native libraries included, to the run's log file."""
+def _log_into(path: Path, secrets: Sequence[str]) -> None:
+    """Sends everything this process prints, native libraries included, to the run's log file. What is logged has the
+    secrets hidden."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, force=True, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacting(secrets))
+    logging.basicConfig(level=logging.INFO, force=True, handlers=[handler])
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for every question to an endpoint
+
+
+class _Redacting(logging.Formatter):
+    """Hides secrets in messages and tracebacks."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        for secret in self._secrets:
+            text = without_key(text, secret)
+        return text
 
 
 def _unexpected(problem: Exception, log_file: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from semievol.config import Collaborator
+from semievol.endpoints import is_endpoint
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Engine, Journal, Plan, Reply, Stopped, TokenCleaning, TrainingSetup
 from semievol.records import Cost, Demonstration, Example, Origin, Record, Response
@@ -40,7 +41,8 @@ def ask_of(
     If the prompt is too long for the model, the least similar demonstrations are left out, as many as necessary.
     """
     shown = near.get(record.id, ())
-    for ask in questions(plan, engine.control_tokens, stage, record, collaborator, shown, candidates):
+    tokens = () if is_endpoint(collaborator.model) else engine.control_tokens
+    for ask in questions(plan, tokens, stage, record, collaborator, shown, candidates):
         ask = replace(ask, model=models.get(collaborator.model, collaborator.model))
         if engine.fits(ask):
             return ask
@@ -57,7 +59,11 @@ def questions(
     candidates: Sequence[str] = (),
 ) -> Iterator[Ask]:
     """The question to `collaborator`, named by its `model`: with all demonstrations, then with one less each time, the
-    least similar left out first."""
+    least similar left out first.
+
+    control_tokens: those of the base model, which mean nothing to an endpoint.
+    """
+    control_tokens = () if is_endpoint(collaborator.model) else control_tokens
     nearest_last = by_similarity(near) if collaborator.demonstrations else []
     for left_out in range(len(nearest_last) + 1):
         chance = _chance(plan, stage, record, collaborator)
@@ -168,28 +174,6 @@ def response_of(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:
         exactness=reply.exactness,
         input_hash=ask.input_hash,
     )
-
-
-def ask_judge(
-    plan: Plan,
-    engine: Engine,
-    journal: Journal,
-    disputed: Sequence[Record],
-    by_record: Mapping[str, Sequence[Response]],
-) -> None:
-    """The judge reads each disputed record with its collaborators' answers in shuffled order, and answers again."""
-    near = demonstrations_of(plan, journal)
-    models = model_paths(plan, journal)
-    judge = plan.config.propagation.judge
-    done, too_long = journal.answered("justify"), TooLong()
-    for start, chunk in chunks(disputed, near):
-        asks = []
-        for record in chunk:
-            candidates = for_judge(plan, record, by_record[record.id])
-            asks.append((record, ask_of(plan, engine, "justify", record, judge, models, near, candidates)))
-        answer_chunk(plan, engine, journal, "justify", asks, done, too_long)
-        journal.progress("justify", start + len(chunk), len(disputed))
-    too_long.report(journal, "justify")
 
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
+from semievol.endpoints import is_endpoint
 from semievol.evidence import shift
-from semievol.method import comparison, confidence, earned_weights, verifier, voters
+from semievol.method import comparison, confidence, earned_weights, remote, verifier, voters
 from semievol.method.conversations import (
     TooLong,
     answer_chunk,
-    ask_judge,
     ask_of,
     chunks,
     demonstrations_of,
@@ -28,6 +28,8 @@ from semievol.method.conversations import (
     warm_up_examples,
 )
 from semievol.method.crossfit import cross_fit
+from semievol.method.judging import ask_judge
+from semievol.method.local_models import SKIPPED, warm_up_is_used
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
 from semievol.selection.summary import accepted, why_none
@@ -39,16 +41,21 @@ def evolve(plan: Plan, engine: Engine, journal: Journal, first: str = "warm_up",
     functions = dict(zip(STAGES, (warm_up, retrieve, respond, justify, select, tune, evaluate), strict=True))
     cross_fitted = bool(plan.config.cross_fit) and not plan.calibration
     earned = plan.config.propagation.weighting == "earned"
+    learning = (warm_up,) if plan.config.propagation.uses_warm_up else ()
     for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
         stop_if_asked(journal)
         if stage == "justify" and earned and cross_fitted:  # weights are fitted on what the models of the folds answer
-            cross_fit(plan, engine, journal, (warm_up, retrieve, respond))
+            cross_fit(plan, engine, journal, (*learning, retrieve, respond))
         journal.progress(stage, 0, 0)  # the stage has begun; the amount of its work is not known yet
         if stage == "justify" and earned:
             earned_weights.fit(plan, journal)
+        if stage == "warm_up" and not warm_up_is_used(plan, first, until):
+            journal.event(stage, SKIPPED)
+            continue
         functions[stage](plan, engine, journal)
         if stage == "justify" and cross_fitted:
-            cross_fit(plan, engine, journal, (retrieve, justify) if earned else (warm_up, retrieve, respond, justify))
+            rest = (retrieve, justify) if earned else (*learning, retrieve, respond, justify)
+            cross_fit(plan, engine, journal, rest)
         if stage == "justify" and (plan.calibration or cross_fitted):
             verifier.fit(plan, engine, journal)
 
@@ -97,18 +104,31 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
 
 
 def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
-    """Collaborative learning: every collaborator answers every unlabeled and calibration record (§3.2)."""
+    """Collaborative learning: every collaborator answers every unlabeled and calibration record (§3.2).
+
+    Endpoints come first: a server that cannot be used is then found out before this machine has worked.
+    """
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     records = [*plan.unlabeled, *plan.calibration]
     done, too_long = journal.answered("respond"), TooLong()
     everybody = plan.config.propagation.collaborators
-    collaborators = [c for c in everybody if c.model not in VOTERS]
-    for start, chunk in chunks(records, near):
-        asks = [(r, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in collaborators]
+    far = [c for c in everybody if is_endpoint(c.model)]
+    here = [c for c in everybody if c.model not in VOTERS and c not in far]
+    total = len(records) * (len(far) + bool(here))
+    if far:
+        calls = (
+            (r, ask_of(plan, engine, "respond", r, c, models, near))
+            for _, chunk in chunks(records, near)
+            for r in chunk
+            for c in far
+        )
+        remote.answer(plan, engine, journal, "respond", calls, done, lambda n: journal.progress("respond", n, total))
+    for start, chunk in chunks(records, near) if here else ():
+        asks = [(r, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in here]
         answer_chunk(plan, engine, journal, "respond", asks, done, too_long)
-        journal.progress("respond", start + len(chunk), len(records))
-    if len(collaborators) < len(everybody):
+        journal.progress("respond", len(records) * len(far) + start + len(chunk), total)
+    if len(far) + len(here) < len(everybody):
         voters.respond(plan, engine, journal, records)
     too_long.report(journal, "respond")
 
@@ -122,6 +142,10 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     by_record: dict[str, list[Response]] = {}
     for response in journal.responses("respond"):
         by_record.setdefault(response.record_id, []).append(response)
+    everybody = plan.config.propagation.collaborators
+    place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(everybody)}
+    for given in by_record.values():  # as local models answer, whichever endpoint was faster
+        given.sort(key=lambda response: place.get(response.collaborator, (True, len(place))))
     for record_id, given in by_record.items():  # a response without an answer counts only if all are like that
         by_record[record_id] = [response for response in given if not response.unread] or given
     records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]

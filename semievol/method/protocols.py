@@ -10,11 +10,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from semievol.config import Config, Tuning, Voter
+from semievol.errors import UserError
+from semievol.method.spending import Purse, Spent
 from semievol.records import Candidate, Cost, Demonstration, Exactness, Example, Message, Record, Response, Task
 from semievol.selection.summary import Considered, Selection
 
@@ -23,11 +25,19 @@ class Stopped(Exception):
     """Somebody asked the run to stop; finished work is saved."""
 
 
+class OutOfBudget(Stopped):
+    """A further question to an endpoint could exceed the run's budget; finished work is saved."""
+
+    def __init__(self, reason: UserError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Ask:
     """One question to one model.
 
-    model: "base", an adapter's folder, or the name of another model.
+    model: "base", an adapter's folder, or the name of another model, also "endpoint:NAME".
     identity: stands for the model in `input_hash`, so that the hash does not depend on the place of an adapter on disk.
     allowed: the allowed answers, to be scored; if empty, an answer is generated.
     temperature, seed: for generated answers only; scored answers are returned as untempered probabilities.
@@ -66,6 +76,17 @@ class Reply:
     token_entropies: tuple[float, ...] = ()
     exactness: Exactness = "exact"
     cost: Cost | None = field(default=None, compare=False)
+
+
+class Called(NamedTuple):
+    """How a question to an endpoint ended. reply: None where no answer came. endpoint: its name. spent: what the
+    question took. reason: why no answer came, a clause."""
+
+    ask: Ask
+    reply: Reply | None
+    endpoint: str
+    spent: Spent
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +137,22 @@ class Engine(Protocol):
         """Whether the ask's model has room for the prompt and its answer."""
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
-        """Replies in the order of `asks`. In fp32 no reply depends on the other asks of the call."""
+        """Replies in the order of `asks`, none of which is to an endpoint. In fp32 no reply depends on the other asks
+        of the call."""
+
+    def call(
+        self,
+        asks: Iterable[Ask],
+        purse: Purse,
+        took: Callable[[Sequence[Called]], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        """Puts questions to endpoints, several at once; `took` is given how they ended, as they end.
+
+        asks: taken one by one as there is room. purse: is told what every question takes. When `stopping()` is true, no
+        further question is put, those under way may end, and `Stopped` is raised; likewise `OutOfBudget` where the
+        purse allows no further one. Raises UserError where a server cannot be used at all.
+        """
 
     def vote(
         self,
@@ -202,10 +238,17 @@ class Journal(Protocol):
 
     def responses(self, stage: str) -> list[Response]: ...
     def save_responses(
-        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+        self,
+        stage: str,
+        responses: Sequence[Response],
+        costs: Mapping[str, Cost] | None = None,
+        spent: Mapping[str, Spent] | None = None,
     ) -> None:
         """costs: collaborator -> what these responses took, of those where that is known; added to what earlier ones
-        took."""
+        took. spent: what the run has spent on endpoints until now; saved together with them."""
+
+    def spent(self) -> dict[str, Spent]:
+        """Endpoint -> what this run has spent there in all of its attempts."""
 
     def save_candidates(self, candidates: Iterable[Candidate]) -> None: ...
 

@@ -100,6 +100,10 @@ def _runs_know_what_responses_took(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=[schema.costs])
 
 
+def _runs_know_what_they_spend(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN spent TEXT")
+
+
 FIRST = 1
 STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (2, _records_know_their_source),
@@ -114,6 +118,7 @@ STEPS: list[tuple[int, Callable[[Connection], None]]] = [
     (11, _studies_are_runs_without_a_round),
     (12, _records_have_a_place_on_the_map),
     (13, _runs_know_what_responses_took),
+    (14, _runs_know_what_they_spend),
 ]
 """(number, what to do) for every change after the first schema, in order."""
 

@@ -165,6 +165,7 @@ runs = Table(
     Column("started", Double),
     Column("ended", Double),
     Column("study", Json),  # what the run's study compares, see `studies.Spec`
+    Column("spent", Json),  # what the run has spent on endpoints, as `spending.stored` gives it
     Index("runs_of_project", "project_id"),
     Index("runs_of_round", "round_id"),
     # One active run per device, promised by the database itself.

@@ -1,4 +1,4 @@
-"""Settings of the workspace, which belong to no reviewer: the models that it knows, the saved views of each project.
+"""Settings of the workspace, which belong to no reviewer: models and endpoints, the saved views of each project.
 
 A saved view is a set of filters under a name. It is no setting of the project's runs, so it is kept apart from those.
 """
@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from semievol.endpoints import Endpoint
 from semievol.errors import UserError
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.store.runs.progress import upsert
 
 _MODELS = "models"
+_ENDPOINTS = "endpoints"
 _KINDS = ("folder", "hub")
 LONGEST_NAME = 60
 
@@ -33,7 +35,7 @@ STARTER = Model("starter", "starter")
 
 
 def models(store: Store) -> list[Model]:
-    """Known models, the bundled starter first. Remote endpoints, which earlier versions noted, were never used."""
+    """Known models, the bundled starter first. Endpoints have a list of their own."""
     stored = store.value(_stored(_MODELS)) or []
     return [STARTER, *(Model(one["name"], one["kind"]) for one in stored if one["kind"] in _KINDS)]
 
@@ -50,6 +52,42 @@ def save_model(store: Store, model: Model) -> None:
 def remove_model(store: Store, name: str) -> None:
     """Forgets a model; rounds that were made with it stay."""
     _replace(store, _MODELS, name, [])
+
+
+def endpoints(store: Store) -> list[Endpoint]:
+    """The workspace's endpoints, by name. Removed ones are not listed."""
+    listed = [one for one in store.value(_stored(_ENDPOINTS)) or [] if not one.get("removed")]
+    return sorted((_endpoint(one) for one in listed), key=lambda one: one.name)
+
+
+def save_endpoint(store: Store, endpoint: Endpoint) -> None:
+    """Adds an endpoint, or replaces the one of the same name.
+
+    A name stands for one model for ever, also after its removal: rounds hold answers under it. Raises UserError where
+    it stood for another one.
+    """
+    with store.write() as connection:
+        known = {one["name"]: one for one in connection.execute(_stored(_ENDPOINTS)).scalar() or []}
+        before = known.get(endpoint.name)
+        if before is not None and before["model"] != endpoint.model:
+            raise UserError(
+                f'The name "{endpoint.name}" stands for the model {before["model"]}, and rounds may hold its answers.',
+                "name",
+                "Choose another name.",
+            )
+        known[endpoint.name] = asdict(endpoint)
+        write(connection, _ENDPOINTS, list(known.values()))
+
+
+def remove_endpoint(store: Store, name: str) -> None:
+    """Takes an endpoint from the list; rounds that were made with it stay."""
+    with store.write() as connection:
+        stored = connection.execute(_stored(_ENDPOINTS)).scalar() or []
+        write(connection, _ENDPOINTS, [one | {"removed": True} if one["name"] == name else one for one in stored])
+
+
+def _endpoint(stored: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(**{name: value for name, value in stored.items() if name != "removed"})
 
 
 def views(store: Store, project_id: int) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from semievol.config import VOTERS
 from semievol.method.protocols import Plan
+from semievol.method.spending import Spent
 from semievol.records import Candidate, Cost, Record, Response, Task
 from semievol.selection import candidates
 from semievol.selection.summary import Considered, Selection
@@ -46,6 +47,7 @@ class MemoryJournal:
         self.kept: dict[str, dict[tuple[str, str, str], Response]] = defaultdict(dict)
         self.compared: dict[str, Any] | None = None
         self.weighed: dict[str, Any] | None = None
+        self.paid: dict[str, Spent] = {}
         self.merged: dict[str, Candidate] = {}
         self.frozen: Selection | None = None
         self.predicted: dict[str, dict[str, Response]] = {}
@@ -113,10 +115,18 @@ class MemoryJournal:
         place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(mine)}
         return sorted(self.kept[stage].values(), key=lambda one: place.get(one.collaborator, (True, len(place))))
 
+    def spent(self) -> dict[str, Spent]:
+        return dict(self.paid)
+
     def save_responses(
-        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+        self,
+        stage: str,
+        responses: Sequence[Response],
+        costs: Mapping[str, Cost] | None = None,
+        spent: Mapping[str, Spent] | None = None,
     ) -> None:
         """What they took is not kept."""
+        self.paid = dict(spent or self.paid)
         for response in responses:
             self.kept[stage].setdefault((response.record_id, response.collaborator, response.input_hash), response)
 

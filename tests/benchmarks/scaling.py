@@ -48,6 +48,7 @@ from semievol.engines.models import footprint
 from semievol.jobs import intake, launch
 from semievol.method import evolve
 from semievol.method.protocols import Ask, Plan, TrainingSetup
+from semievol.method.spending import Spent
 from semievol.records import Cost, Example, Message, Response
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, runs
@@ -68,7 +69,11 @@ class CountingJournal(MemoryJournal):
     """Keeps no response, so that what grows is the engine's."""
 
     def save_responses(
-        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+        self,
+        stage: str,
+        responses: Sequence[Response],
+        costs: Mapping[str, Cost] | None = None,
+        spent: Mapping[str, Spent] | None = None,
     ) -> None:
         self.steps.append((stage, len(responses), 0))
 

@@ -73,7 +73,12 @@ def test_step_four_finds_what_could_steer_the_model_on_a_server_too(
         "rounds": ("shift", "fold_adapters", "decided", "spent", "weights", "chosen"),
         "candidates": ("flagged", "verifier_nll"),
     }
-    added |= {"selected": ("decision_id",), "records": ("earlier",), "stages": ("found", "worked"), "runs": ("study",)}
+    added |= {
+        "selected": ("decision_id",),
+        "records": ("earlier",),
+        "stages": ("found", "worked"),
+        "runs": ("study", "spent"),
+    }
     added |= {"demonstrations": ("x", "y")}
     with full.store.write() as connection:
         for table in ("reviewed", "reviews", "costs"):

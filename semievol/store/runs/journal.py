@@ -17,6 +17,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select, update
 
+from semievol.method import spending
+from semievol.method.spending import Spent
 from semievol.records import Candidate, Cost, Response
 from semievol.selection.summary import Considered, Selection
 from semievol.store import schema
@@ -188,8 +190,15 @@ class StoreJournal:
         mine = query.where(s.round_id == self._round.id, s.stage == stage).order_by(s.record_key, s.id)
         return [as_response(*row) for row in self._store.rows(mine)]
 
+    def spent(self) -> dict[str, Spent]:
+        return spending.read(self._store.value(select(schema.runs.c.spent).where(schema.runs.c.id == self._run.id)))
+
     def save_responses(
-        self, stage: str, responses: Sequence[Response], costs: Mapping[str, Cost] | None = None
+        self,
+        stage: str,
+        responses: Sequence[Response],
+        costs: Mapping[str, Cost] | None = None,
+        spent: Mapping[str, Spent] | None = None,
     ) -> None:
         """A response that is stored already is not changed."""
         whose = {"round_id": self._round.id, "run_id": self._run.id, "stage": stage}
@@ -201,6 +210,8 @@ class StoreJournal:
             if rows:
                 connection.execute(upsert(connection, schema.responses).on_conflict_do_nothing(), rows)
             add_costs(connection, self._run.id, stage, costs or {})
+            if spent is not None:
+                runs.change(connection, self._run.id, spent=spending.stored(spent))
             bump(connection, round_id=self._round.id)
 
     def save_candidates(self, candidates: Iterable[Candidate]) -> None:

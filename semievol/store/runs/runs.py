@@ -32,7 +32,8 @@ RESUMABLE = ("cancelled", "interrupted", "failed")
 class Run:
     """One background execution of the stages `first` to `until` of a round. Times are unix seconds.
 
-    study: what the run compares, if it carries out a study; its `round_id` is then 0, which no round has.
+    study: what the run compares, if it carries out a study; its `round_id` is then 0, which no round has. spent: what
+    it has spent on endpoints, a document that `spending.read` reads.
     """
 
     id: int
@@ -53,6 +54,7 @@ class Run:
     environment: dict[str, Any]
     selection_used: int | None
     study: dict[str, Any] | None = None
+    spent: dict[str, Any] | None = None
 
     def covers(self, stage: str) -> bool:
         """Whether the stage is one of those that the run carries out."""
@@ -163,8 +165,11 @@ def request_stop(store: Store, run_id: int) -> None:
             change(connection, run_id, status="cancelled", ended=store.now(connection))
 
 
-def resume(store: Store, run_id: int) -> Run:
-    """Queues a cancelled, interrupted or failed run again, at the end; it will skip what is stored."""
+def resume(store: Store, run_id: int, budget: float | None = None) -> Run:
+    """Queues a cancelled, interrupted or failed run again, at the end; it will skip what is stored.
+
+    budget: for what the run spends on endpoints in all of its attempts, from now on; None: as it was.
+    """
     with store.write() as connection:
         run = run_in(connection, run_id)
         if run.status not in RESUMABLE:
@@ -172,6 +177,9 @@ def resume(store: Store, run_id: int) -> Run:
                 f"Run {run_id} is {run.status}.", "run", f"Only a {', '.join(RESUMABLE)} run can be resumed."
             )
         change(connection, run_id, status="queued", position=_end_of_queue(connection), error=None, ended=None)
+        if budget is not None:
+            allowed = settings.validate(run.config.model_dump(mode="json") | {"budget": budget})
+            change(connection, run_id, config=allowed.model_dump(mode="json"))
         if run.study is None:
             open_stages(connection, run_id, run.first, run.until)
         return run_in(connection, run_id)

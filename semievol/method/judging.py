@@ -1,0 +1,48 @@
+"""Self-justify: the judge reads a disputed record with its collaborators' answers, and answers again (§3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from semievol.endpoints import is_endpoint
+from semievol.method import remote
+from semievol.method.conversations import (
+    TooLong,
+    answer_chunk,
+    ask_of,
+    chunks,
+    demonstrations_of,
+    for_judge,
+    model_paths,
+)
+from semievol.method.protocols import Ask, Engine, Journal, Plan
+from semievol.records import Record, Response
+
+
+def ask_judge(
+    plan: Plan,
+    engine: Engine,
+    journal: Journal,
+    disputed: Sequence[Record],
+    by_record: Mapping[str, Sequence[Response]],
+) -> None:
+    """The judge reads each disputed record with its collaborators' answers in shuffled order, and answers again."""
+    near = demonstrations_of(plan, journal)
+    models = model_paths(plan, journal)
+    judge = plan.config.propagation.judge
+    done, too_long = journal.answered("justify"), TooLong()
+
+    def asked(record: Record) -> tuple[Record, Ask]:
+        candidates = for_judge(plan, record, by_record[record.id])
+        return record, ask_of(plan, engine, "justify", record, judge, models, near, candidates)
+
+    if is_endpoint(judge.model):
+        asks = (asked(record) for _, chunk in chunks(disputed, near) for record in chunk)
+        remote.answer(
+            plan, engine, journal, "justify", asks, done, lambda n: journal.progress("justify", n, len(disputed))
+        )
+        return
+    for start, chunk in chunks(disputed, near):
+        answer_chunk(plan, engine, journal, "justify", [asked(record) for record in chunk], done, too_long)
+        journal.progress("justify", start + len(chunk), len(disputed))
+    too_long.report(journal, "justify")

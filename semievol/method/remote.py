@@ -1,0 +1,90 @@
+"""Questions to endpoints: which are still open, and how their answers are saved.
+
+A paid answer is never asked for twice: what is stored is not asked again, and every answer is saved as it comes, with
+what the run has spent until then, instead of in chunks. A question that got no answer leaves no response, so that the
+next run with these settings, or a resumed one, asks just that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from semievol.method.conversations import response_of, stop_if_asked
+from semievol.method.protocols import Ask, Called, Engine, Journal, Plan
+from semievol.method.spending import Purse
+from semievol.records import Cost, Record, Response
+from semievol.wording import plural
+
+_REASONS = 3
+
+
+class Unanswered:
+    """The questions of a stage that got no answer, by endpoint and reason; reported once, at the end of the stage."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Counter[str]] = {}
+
+    def count(self, called: Called) -> None:
+        self._found.setdefault(called.endpoint, Counter())[called.reason] += 1
+
+    def report(self, journal: Journal, stage: str) -> None:
+        for endpoint, reasons in self._found.items():
+            why = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(_REASONS))
+            more = f"; {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else ""
+            journal.event(
+                stage,
+                f"The endpoint {endpoint} gave no answer to {plural(reasons.total(), 'question')}: {why}{more}. "
+                "Another run with these settings asks just these again.",
+            )
+
+
+def answer(
+    plan: Plan,
+    engine: Engine,
+    journal: Journal,
+    stage: str,
+    asks: Iterable[tuple[Record, Ask]],
+    done: set[tuple[str, str, str]],
+    told: Callable[[int], None],
+) -> None:
+    """Puts the questions to their endpoints, saves the answers, and reports what was not answered.
+
+    done: keys (record id, collaborator, input hash) of the stored responses. told: is given the number of questions
+    that have ended, those that were stored before included.
+    """
+    purse = Purse(plan.config.budget, journal.spent())
+    records: dict[tuple[str, str], Record] = {}
+    unanswered, ended = Unanswered(), 0
+
+    def open_ones() -> Iterator[Ask]:
+        nonlocal ended
+        for record, ask in asks:
+            if (ask.record_id, ask.collaborator, ask.input_hash) in done:
+                ended += 1
+                continue
+            records[ask.record_id, ask.collaborator] = record
+            yield ask
+
+    def took(called: Sequence[Called]) -> None:
+        nonlocal ended
+        responses: list[Response] = []
+        costs: dict[str, Cost] = {}
+        for one in called:
+            record = records.pop((one.ask.record_id, one.ask.collaborator))
+            if one.reply is None:
+                unanswered.count(one)
+            else:
+                responses.append(response_of(plan, record, one.ask, one.reply))
+                name, cost = one.ask.collaborator, one.reply.cost or Cost()
+                costs[name] = costs.get(name, Cost()) + cost
+        journal.save_responses(stage, responses, costs, purse.spent)
+        ended += len(called)
+        told(ended)
+
+    stop_if_asked(journal)
+    try:
+        engine.call(open_ones(), purse, took, journal.stopping)
+    finally:
+        unanswered.report(journal, stage)
+    told(ended)

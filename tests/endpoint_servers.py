@@ -1,0 +1,204 @@
+"""Real servers on this machine that speak OpenAI's protocol: one that serves the bundled starter, one full of faults.
+
+Both count what they are asked. The faulty one is told what to do by a function of the number of the request.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from semievol.endpoints import Endpoint
+
+MODEL = "starter-remote"
+Answer = Callable[["Request"], dict[str, Any] | None]
+
+
+class Request:
+    """One request to answer a question. number: counted from 0 by the server."""
+
+    def __init__(self, handler: BaseHTTPRequestHandler, number: int, body: dict[str, Any]) -> None:
+        self.handler, self.number, self.body = handler, number, body
+
+    @property
+    def question(self) -> str:
+        return str(self.body["messages"][-1]["content"])
+
+    @property
+    def key(self) -> str:
+        return self.handler.headers.get("authorization", "").removeprefix("Bearer ")
+
+    def send(self, status: int, body: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
+        """length: announced, if it is to differ from the true one."""
+        self.handler.send_response(status)
+        for name, value in ({"content-type": "application/json"} | (headers or {})).items():
+            self.handler.send_header(name, value)
+        self.handler.send_header("content-length", str(len(body) if length is None else length))
+        self.handler.end_headers()
+        self.handler.wfile.write(body)
+
+    def reset(self) -> None:
+        """Breaks the connection without a word."""
+        linger = struct.pack("ii", 1, 0)
+        self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.handler.connection.close()
+        self.handler.close_connection = True
+
+
+def completion(
+    text: str | None,
+    model: str = MODEL,
+    tokens: Sequence[tuple[str, float, Sequence[tuple[str, float]]]] = (),
+    usage: tuple[int, int] | None = (20, 1),
+    finish: str = "stop",
+) -> dict[str, Any]:
+    """A reply as OpenAI's API documents it. tokens: (token, log-probability, listed ones) each."""
+    logprobs = None
+    if tokens:
+
+        def entry(token: str, logprob: float) -> dict[str, Any]:
+            return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+
+        content = [entry(t, p) | {"top_logprobs": [entry(*other) for other in top]} for t, p, top in tokens]
+        logprobs = {"content": content}
+    message = {"role": "assistant", "content": text}
+    found: dict[str, Any] = {
+        "id": "reply",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [{"index": 0, "finish_reason": finish, "message": message, "logprobs": logprobs}],
+    }
+    if usage is not None:
+        found["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
+    return found
+
+
+class Served:
+    """A running server. asked: the requests so far. answer: gives the reply to one, or sends it itself."""
+
+    def __init__(self, answer: Answer, models: Sequence[str] = (MODEL,)) -> None:
+        self.asked: list[Request] = []
+        self.keys: set[str] = set()
+        self._lock = threading.Lock()
+        served = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nothing is printed."""
+
+            def do_GET(self) -> None:
+                listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in models]}
+                Request(self, -1, {}).send(200, json.dumps(listed).encode())
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                with served._lock:
+                    request = Request(self, len(served.asked), body)
+                    served.asked.append(request)
+                    served.keys.add(request.key)
+                found = answer(request)
+                if found is not None:
+                    request.send(200, json.dumps(found).encode())
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 64
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A client that has gone is part of the game."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def endpoint(self, name: str = "far", **values: Any) -> Endpoint:
+        return Endpoint(**{"name": name, "url": self.url, "model": MODEL} | values)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[Served]:
+    served = Served(answer)
+    try:
+        yield served
+    finally:
+        served.close()
+
+
+class Starter:
+    """The bundled starter behind a server: greedy answers with true log-probabilities of the `top` likeliest tokens.
+
+    logprobs: whether it gives any; a server without ignores that they are asked for.
+    """
+
+    def __init__(self, logprobs: bool = True) -> None:
+        import torch
+
+        from semievol.engines.adapters import AdaptedModel
+
+        self.model = AdaptedModel("starter", torch.device("cpu"), torch.float32)
+        self.logprobs = logprobs
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> dict[str, Any]:
+        import torch
+
+        from semievol.records import Message
+
+        turns = [Message(turn["role"], turn["content"]) for turn in request.body["messages"]]
+        chat, tokens = self.model.chat, []
+        with self._lock, self.model.using(None) as model:
+            (prompt,) = chat.prompts([turns])
+            ids = list(prompt)
+            for _ in range(request.body["max_tokens"]):
+                logits = model(input_ids=torch.tensor([ids])).logits[0, -1].float()
+                logprobs = torch.log_softmax(logits, dim=-1)
+                values, places = logprobs.topk(request.body.get("top_logprobs") or 1)
+                top = [(self._word(i), v) for i, v in zip(places.tolist(), values.tolist(), strict=True)]
+                chosen = int(places[0])
+                if chosen in chat.stops:
+                    break
+                tokens.append((top[0][0], top[0][1], top))
+                ids.append(chosen)
+        text = chat.text(ids[len(prompt) :])
+        shown = tokens if self.logprobs and request.body.get("logprobs") else []
+        return completion(text, tokens=shown, usage=(len(prompt), len(ids) - len(prompt)))
+
+    def _word(self, token: int) -> str:
+        return str(self.model.chat.tokenizer.decode([token]))
+
+
+def lettered(request: Request, letter: str = "A", sure: float = 0.9) -> dict[str, Any]:
+    """A reply of one letter, with the other letters of A to D and an unlisted rest."""
+    rest = (1 - sure) / 4
+    top = [(other, math.log(sure if other == letter else rest)) for other in "ABCD"]
+    top.sort(key=lambda one: -one[1])
+    return completion(letter, tokens=[(letter, math.log(sure), top)])
+
+
+def slow(seconds: float) -> Callable[[Request], None]:
+    """Sends the first half of a reply and then nothing for a while."""
+
+    def sent(request: Request) -> None:
+        body = json.dumps(completion("A")).encode()
+        request.send(200, body[: len(body) // 2], length=len(body))
+        request.handler.wfile.flush()
+        time.sleep(seconds)
+
+    return sent
