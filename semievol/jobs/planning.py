@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from semievol.config import VOTERS, Collaborator, Config
+from semievol.endpoints import is_endpoint
 from semievol.engines.models import packaged, suitability
 from semievol.engines.models.resolve import HUB_ID, is_folder
 from semievol.errors import UserError
@@ -131,7 +132,7 @@ def _check_collaborators(config: Config, task: Task) -> None:
     settings = config.propagation
     collaborators.checked(settings.collaborators, collaborators.Around.of(config, task.instruction))
     for one in (*settings.collaborators, *((settings.judge,) if settings.justify else ())):
-        if one.model not in ("base", "warm_up", config.model, *VOTERS):
+        if one.model not in ("base", "warm_up", config.model, *VOTERS) and not is_endpoint(one.model):
             check_model(one.model)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from semievol.config import VOTERS
 from semievol.endpoints import is_endpoint
+from semievol.installed import MODEL_STATES
 from semievol.method.protocols import Plan
 from semievol.records import STAGES
 
@@ -32,7 +33,7 @@ def base_is_used(plan: Plan, first: str, until: str) -> bool:
     trains = "tune" in covered or ("warm_up" in covered and plan.parent is None and warm_up_is_used(plan, first, until))
     local = [not is_endpoint(one.model) and one.model not in VOTERS for one in settings.answering]
     answers = ("respond" in covered or "justify" in covered) and any(local)
-    return trains or answers or ("evaluate" in covered and bool(plan.test)) or settings.embedder == "model"
+    return trains or answers or ("evaluate" in covered and bool(plan.test)) or settings.embedder == MODEL_STATES
 
 
 def _covered(first: str, until: str) -> tuple[str, ...]:
