@@ -101,8 +101,13 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
     assert {s: imported["splits"][s]["accepted"] for s in files} == {"labeled": 18, "unlabeled": 40, "test": 9}
 
     quick = [f"--set=model={tiny_model}", "--set=propagation.warm_up.minimum_steps=2", "--set=tune.minimum_steps=2"]
+    half = semievol(home, "run", "Line", "--preset", "paper", *quick, "--until", "justify")
+    assert (half["candidates"], half["accepted"], half["outcome"]) == (40, None, None), half
+    assert half["evaluate"] == {"base": None, "warm_up": None, "evolved": None}
+    assert half["stages"]["tune"] is None, "a span of stages leaves the rest empty"
+
     run = entered(home, "run", "Line", "--preset", "paper", *quick)
-    assert run["status"] == "done"
+    assert (run["status"], run["round"]) == ("done", half["round"])
     assert run["candidates"] == 40
     assert run["pseudo_accuracy"]["all"] is not None
     assert {"accuracy", "low", "high"} == set(run["evaluate"]["evolved"])
@@ -125,19 +130,6 @@ def test_import_run_status_export_compare(tmp_path: Path, files: dict[str, Path]
     semievol(home, "export", "Line", "--what", "selection", "--out", str(out))
     assert len(out.read_text(encoding="utf-8").splitlines()) == run["accepted"]
     assert len(entered(home, "compare", str(run["run"]), str(run["run"]))["runs"]) == 2
-
-
-def test_a_span_of_stages_leaves_the_rest_empty(tmp_path: Path, files: dict[str, Path], tiny_model: Path) -> None:
-    home = tmp_path / "home"
-    semievol(home, "import", *parts_of(files), "--name", "Line")
-    quick = [f"--set=model={tiny_model}", "--set=propagation.warm_up.minimum_steps=2"]
-    run = semievol(home, "run", "Line", *quick, "--until", "justify")
-    assert run["candidates"] == 40
-    assert run["accepted"] is None
-    assert run["pseudo_accuracy"] is None
-    assert run["evaluate"] == {"base": None, "warm_up": None, "evolved": None}
-    assert run["outcome"] is None
-    assert run["stages"]["tune"] is None
 
 
 @pytest.fixture(scope="module")
@@ -275,8 +267,7 @@ def unheard(command: str, home: Path, *words: str) -> tuple[int, str]:
 
 
 def test_an_outcome_that_nobody_reads_is_no_failure(tmp_path: Path, files: dict[str, Path]) -> None:
-    words = ["import", *parts_of(files), "--name", "Unread"]
-    for verb in (words, [*words[:-1], "Again", "--json"], ["status"], ["status", "Unread"], ["sample"]):
+    for verb in (["import", *parts_of(files), "--name", "Unread", "--json"], ["status"]):
         code, said = unheard('"$PY" -m semievol "$@" | head -0', tmp_path, *verb)
         assert code == 0, said
     assert semievol(tmp_path, "status", "Unread")["counts"]["labeled"] == 18
@@ -302,8 +293,7 @@ def test_an_outcome_that_cannot_be_written_is_told_and_what_was_done_stays(
     assert code == 1
     assert "semievol: done, but the result could not be written" in said
     assert semievol(tmp_path, "status", "Full")["counts"]["labeled"] == 18
-    for closed in (">&-", "2>&-", "2>/dev/full"):
-        assert unheard(f'"$PY" -m semievol "$@" {closed}', tmp_path, "status")[0] == 0
+    assert unheard('"$PY" -m semievol "$@" >&-', tmp_path, "status")[0] == 0
     words[-1] = "Closed"
     assert unheard('"$PY" -m semievol "$@" 2>/dev/full', tmp_path, *words)[0] == 0
     assert semievol(tmp_path, "status", "Closed")["counts"]["labeled"] == 18
