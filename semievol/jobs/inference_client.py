@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from semievol.jobs.environment import start_process
 from semievol.method import voters
 from semievol.method.label_errors import Suspect
 from semievol.method.preflight import Preflight, Way
+from semievol.method.protocols import Ask
 from semievol.records import Demonstration, Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
@@ -52,6 +53,7 @@ _DOING = {
     "neighbours": "Looking for the nearest labeled records",
     "vote": "Asking the simple baselines",
     "map": "Drawing the map",
+    "judge": "Asking the judge again",
     "examine": "Answering every labeled record from the others",
 }
 _warming = threading.Lock()
@@ -191,6 +193,24 @@ def vote(store: Store, round_id: int, question: Record, watch: Watch = _unwatche
         "config": round_.config.model_dump(mode="json"),
     }
     return list(_request(store, round_.config, request, watch)) if request["voters"] else []
+
+
+def judge(
+    store: Store, round_id: int, asks: Sequence[tuple[Record, Ask]], watch: Watch = _unwatched
+) -> list[str | None]:
+    """The judge's answer to each of these questions, as `conversations.questions` makes them; None where it cannot be
+    read. watch: as in `ask`."""
+    round_ = rounds.get_round(store, round_id)
+    model = round_.config.propagation.judge.model
+    own = dict(_adapters(store, round_id, [model])) if model in ("base", "warm_up") else {}
+    request = {
+        "verb": "judge",
+        "task": asdict(versions.task_of(store, round_.version_id)),
+        "records": [asdict(record) for record, _ in asks],
+        "asks": [asdict(replace(ask, model=own.get(model) or model)) for _, ask in asks],
+        "config": round_.config.model_dump(mode="json"),
+    }
+    return list(_request(store, round_.config, request, watch))
 
 
 def examine(store: Store, config: Config, version_id: int, watch: Watch = _unwatched) -> Preflight:

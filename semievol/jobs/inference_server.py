@@ -26,6 +26,7 @@ from semievol.errors import UserError
 from semievol.installed import CHAR_TFIDF
 from semievol.jobs.environment import loaded
 from semievol.method import preflight, voters
+from semievol.method.conversations import response_of
 from semievol.method.protocols import Ask, Engine, Plan
 from semievol.records import Demonstration, Message, Record, Task
 from semievol.task.answers import allowed_answers, parse
@@ -132,6 +133,20 @@ def embed_ahead(engine: Engine, request: dict[str, Any], told: Callable[[int, in
         engine.embed(labeled[start : start + size], request["embedder"])
 
 
+def judge(engine: Engine, request: dict[str, Any]) -> list[str | None]:
+    """The final answer to each of the request's questions, read as in a run; None where it cannot be read."""
+    plan = Plan(_task(request["task"]), Config.model_validate(request["config"]), (), ())
+    records = [_record(values) for values in request["records"]]
+    asks = []
+    for values in request["asks"]:
+        turns = tuple(Message(**turn) for turn in values["messages"])
+        asks.append(Ask(**values | {"messages": turns, "allowed": tuple(values["allowed"])}))
+    replies = engine.answer(asks)
+    return [
+        response_of(plan, record, ask, reply).answer for record, ask, reply in zip(records, asks, replies, strict=True)
+    ]
+
+
 def neighbours(engine: Engine, request: dict[str, Any]) -> list[tuple[str, float]]:
     """(labeled record id, similarity) of the records most like the question; those that the request names, if any."""
     labeled = [_record(values) for values in request["labeled"]]
@@ -185,7 +200,7 @@ def warm(engine: Engine, request: dict[str, Any]) -> None:
 
 
 _VERBS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {"answer": answer, "neighbours": neighbours, "vote": vote}
-_VERBS |= {"warm": warm, "map": draw_map, "examine": examine}
+_VERBS |= {"warm": warm, "map": draw_map, "examine": examine, "judge": judge}
 _DOING = {name: "answer" if name == "warm" else name for name in _VERBS}
 
 

@@ -6,6 +6,7 @@ input, so it is known whether the prompt made again is the one that was sent. Lo
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from semievol.config import VOTERS, Collaborator
@@ -14,7 +15,7 @@ from semievol.errors import UserError
 from semievol.export.tables import control_tokens
 from semievol.method.conversations import for_judge, questions
 from semievol.method.protocols import Ask, Plan
-from semievol.records import Message, Response, Task
+from semievol.records import Demonstration, Message, Response, Task
 from semievol.store.database import Store
 from semievol.store.results.results import RecordView
 from semievol.store.runs import rounds, runs
@@ -41,20 +42,50 @@ def asked(round_: Round) -> dict[str, Collaborator]:
 def sent(store: Store, round_: Round, task: Task, view: RecordView, response: Response) -> Sent | None:
     """The prompt that a collaborator or, for `view.justification`, the judge has answered by `response`; None where
     none was sent, because no language model answered."""
-    settings, judged = round_.config.propagation, response is view.justification
-    collaborator = settings.judge if judged else asked(round_).get(response.collaborator)
-    if collaborator is None:
+    if response is view.justification:
+        found = [ask for _, asks in _to_judge(store, round_, task, view) for ask in asks]
+    elif (collaborator := asked(round_).get(response.collaborator)) is not None:
+        plan, near = Plan(task, round_.config, (), (), round_number=round_.number), _near(round_, view)
+        found = list(questions(plan, _tokens(store, round_), "respond", view.record, collaborator, near))
+    else:
         return None
-    plan = Plan(task, round_.config, (), (), round_number=round_.number)
-    tokens = control_tokens([run for run in runs.list_runs(store) if run.round_id == round_.id], round_) or ()
-    near, stage = view.demonstrations[: settings.k], "justify" if judged else "respond"
-    found: list[Ask] = []
-    for given in _judged(store, round_, view) if judged else [()]:
-        candidates = for_judge(plan, view.record, given) if judged else ()
-        found += questions(plan, tokens, stage, view.record, collaborator, near, candidates)
     same = next((ask for ask in found if ask.input_hash == response.input_hash), None)
     ask = same or found[0]
     return Sent(ask.messages, same is not None, ask.left_out)
+
+
+def reordered(store: Store, round_: Round, task: Task, view: RecordView) -> tuple[Ask, Ask] | None:
+    """What the judge was asked about the record, and the same question with the candidate answers in reversed order.
+
+    None where it was not asked, or its question cannot be made again exactly (the hash of its input is another one).
+    """
+    if view.justification is None:
+        return None
+    judge, near = round_.config.propagation.judge, _near(round_, view)
+    plan, tokens = Plan(task, round_.config, (), (), round_number=round_.number), _tokens(store, round_)
+    for candidates, asks in _to_judge(store, round_, task, view):
+        turned = questions(plan, tokens, "justify", view.record, judge, near, candidates[::-1])
+        for ask, reverse in zip(asks, turned, strict=True):
+            if ask.input_hash == view.justification.input_hash:
+                return ask, reverse
+    return None
+
+
+def _to_judge(store: Store, round_: Round, task: Task, view: RecordView) -> Iterator[tuple[list[str], list[Ask]]]:
+    """Candidate answers that the judge may have read, with the questions that they give."""
+    judge, near = round_.config.propagation.judge, _near(round_, view)
+    plan, tokens = Plan(task, round_.config, (), (), round_number=round_.number), _tokens(store, round_)
+    for given in _judged(store, round_, view):
+        candidates = for_judge(plan, view.record, given)
+        yield candidates, list(questions(plan, tokens, "justify", view.record, judge, near, candidates))
+
+
+def _near(round_: Round, view: RecordView) -> list[Demonstration]:
+    return view.demonstrations[: round_.config.propagation.k]
+
+
+def _tokens(store: Store, round_: Round) -> Sequence[str]:
+    return control_tokens([run for run in runs.list_runs(store) if run.round_id == round_.id], round_) or ()
 
 
 def _judged(store: Store, round_: Round, view: RecordView) -> list[list[Response]]:

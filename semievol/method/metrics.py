@@ -35,6 +35,19 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return low, high
 
 
+def clopper_pearson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a proportion, k successes of n (Clopper & Pearson 1934); (0, 1) for n = 0.
+
+    Its ends are the (1 - level)/2 quantile of Beta(k, n - k + 1) and the (1 + level)/2 quantile of Beta(k + 1, n - k).
+    """
+    if not 0 <= k <= n:
+        raise ValueError(f"expected 0 <= k <= n, found k = {k}, n = {n}")
+    tail = (1 - level) / 2
+    low = 0.0 if k == 0 else float(scipy.stats.beta.ppf(tail, k, n - k + 1))
+    high = 1.0 if k == n else float(scipy.stats.beta.ppf(1 - tail, k + 1, n - k))
+    return low, high
+
+
 def mcnemar_midp(b: int, c: int) -> float:
     """Two-sided mid-p McNemar test; b and c count the pairs in which only the first or only the second is right.
 

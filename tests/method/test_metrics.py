@@ -20,8 +20,14 @@ def test_the_wilson_interval_is_scipys(k: int, n: int) -> None:
     assert metrics.wilson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 20), (10, 10), (1, 1), (283, 300)])
+def test_the_exact_interval_is_scipys(k: int, n: int) -> None:
+    expected = stats.binomtest(k, n).proportion_ci(0.95, method="exact")
+    assert metrics.clopper_pearson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
 def test_the_wilson_interval_of_nothing_is_everything() -> None:
-    assert metrics.wilson(0, 0) == (0, 1)
+    assert metrics.wilson(0, 0) == metrics.clopper_pearson(0, 0) == (0, 1)
     with pytest.raises(ValueError, match="k = 3, n = 2"):
         metrics.wilson(3, 2)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 from streamlit.testing.v1 import AppTest
 
+from semievol.jobs import inference_client, inference_server
 from semievol.method.scorecards import JudgeAudit
 from semievol.records import Cost
 from semievol.store import schema
 from semievol.store.database import Store
 from semievol.ui.responses import costs, scorecards
+from tests.fakes import FakeEngine
 from tests.ui import made
-from tests.ui.conftest import told
+from tests.ui.conftest import press, told
 
 Visit = Callable[..., AppTest]
 
@@ -66,6 +69,32 @@ def test_costs_in_words() -> None:
     assert costs.per_record(Cost(4, 10.0, 848, 26)) == {"time": "2.5 s", "tokens": "212 + 6"}
     assert costs.per_record(Cost(1000, 31.2)) == {"time": "31 ms", "tokens": "none"}
     assert set(costs.per_record(None).values()) == {"not known"}
+
+
+def test_the_judge_is_asked_again_in_another_order(visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()  # goes by the content, but not as the one that gave the verdicts
+
+    def request(store: Store, config: object, asked: dict[str, Any], watch: object) -> Any:
+        return inference_server._VERBS[asked["verb"]](engine, asked)
+
+    monkeypatch.setattr(inference_client, "_request", request)
+    project = made.with_options(store)
+    app = visit("responses", project=project.id, show="Scorecards")
+    assert app.number_input(key="order_size").value == 2, "no more than there are"
+    press(app, "Ask in another order")
+    assert len(engine.asked) == 4, "each as it was, and reversed"
+    assert "left out: the same prompt, read again on this machine, already gives another verdict." in told(app)
+
+
+def test_a_round_without_a_judge_says_so(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    with store.write() as connection:
+        (config,) = connection.execute(select(schema.rounds.c.config)).scalars()
+        config["propagation"] |= {"justify": False, "verdict_confidence": "pooled"}
+        connection.execute(update(schema.rounds).values(config=config))
+    app = visit("responses", project=project.id, show="Scorecards")
+    assert "This round has no judge (self-justify is off): a dispute gets the answer that is likeliest" in told(app)
+    assert not [button for button in app.button if button.label == "Ask in another order"]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,13 @@ def known_responses(store: Store, round_id: int) -> tuple[list[Response], list[R
     return found["respond"], found["justify"]
 
 
+def judged(store: Store, round_id: int) -> list[str]:
+    """Ids of the records of the round's pool that the judge was asked about, in the order of the data."""
+    query = _with_candidate(_r.record_id).join(schema.records, _r.key == _s.record_key)
+    query = query.where(_s.round_id == round_id, _s.stage == "justify", _c.pool.is_(True)).distinct()
+    return [row[0] for row in store.rows(query.add_columns(_s.record_key).order_by(_s.record_key))]
+
+
 def votes(store: Store, round_id: int) -> list[dict[str, str | None]]:
     """For each record of the round's pool: collaborator -> answer."""
     query = _with_candidate(_s.record_key, _s.collaborator, _s.answer)

@@ -18,6 +18,7 @@ from semievol.store.results import collaborators, costs, results
 from semievol.store.runs import rounds
 from semievol.ui.evaluation import calibration
 from semievol.ui.responses import costs as takes
+from semievol.ui.responses import judge_order
 from semievol.ui.shell import formats, parts, state, tables
 from semievol.ui.shell.state import Place
 
@@ -48,9 +49,8 @@ def view(here: Place) -> None:
         if any(card.calibration for card in cards):
             with parts.card("reliability"):
                 _reliability(cards)
-        if here.round.config.propagation.justify:
-            with parts.card("judge"):
-                _judge(here)
+        with parts.card("judge"):
+            _judge(here)
 
 
 def _scores(here: Place) -> list[Scorecard]:
@@ -168,11 +168,18 @@ def _alike(store: Store, task: Task, round_id: int, written: int, names: list[st
 def _judge(here: Place) -> None:
     """Whether self-justify was better than the majority."""
     parts.heading("Did the judge help?", "Self-justify against the majority vote, where collaborators disagree.")
+    settings = here.round.config.propagation
+    if not settings.justify:
+        pooled = settings.verdict_confidence == "pooled"
+        rule = "gets the answer that is likeliest on average" if pooled else "goes to the majority"
+        parts.note(f"This round has no judge (self-justify is off): a dispute {rule}.")
+        return
     found = _audit(here.store, here.task, here.round.id, results.written(here.store, here.round.id))
     parts.html(f"<p class='sv-lead sv-small'>{verdict(found)}</p>")
     for cost in costs.costs(here.store, here.round.id, "justify").values():
         times, each = formats.plural(cost.records, "time"), takes.per_record(cost)
         parts.note(f"It was asked {times}: {each['time']} and {each['tokens']} tokens each.")
+    judge_order.view(here)
 
 
 @st.cache_data(max_entries=5, show_spinner=False, hash_funcs=state.HASH)

@@ -1,0 +1,94 @@
+"""Whether the judge decides by the order of the answers: a button that asks it again, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+import streamlit as st
+
+from semievol.jobs import judge_order
+from semievol.jobs.judge_order import OrderAudit
+from semievol.store.results import collaborators, results
+from semievol.ui.shell import asking, formats, parts, record, router, session, tables
+from semievol.ui.shell.state import Place
+
+SIZE = 20
+"""Records that are asked about, where nothing else is chosen."""
+MOST = 200
+_NAMES = {"question": "Question", "before": "Verdict", "after": "In reversed order"}
+
+
+@dataclass
+class AskedAgain:
+    """What the session keeps: round id and its last write -> what came of asking again."""
+
+    found: dict[tuple[int, int], OrderAudit] = field(default_factory=dict)
+
+
+def view(here: Place) -> None:
+    """The button; then the sentence, and the records whose verdict changed."""
+    parts.heading(
+        "Does the order of the answers sway it?",
+        "The judge reads the collaborators' answers in random order. A random sample of disputed records is put to it "
+        "again with the same prompt, but the answers in reversed order. Nothing of the round changes.",
+    )
+    disputed = len(collaborators.judged(here.store, here.round.id))
+    if not disputed:
+        parts.note("It was asked about no unlabeled record.")
+        return
+    kept = session.of(AskedAgain).found
+    key = (here.round.id, results.written(here.store, here.round.id))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        size = st.number_input("How many", 1, min(MOST, disputed), min(SIZE, disputed), key="order_size", width=120)
+        pressed = st.button("Ask in another order", icon=":material/swap_vert:")
+    if pressed:
+        with parts.errors_shown(), asking.doing() as watch:
+            kept[key] = judge_order.audit(here.store, here.round.id, size, watch)
+    if key in kept:
+        _told(here, kept[key])
+
+
+def _told(here: Place, found: OrderAudit) -> None:
+    parts.html(f"<p class='sv-lead sv-small'>{parts.unbroken(sentence(found))}</p>")
+    for note in left_out(found):
+        parts.note(note)
+    if not found.changed:
+        return
+    lines = [
+        {
+            "question": one.record.question,
+            "before": record.named_answer(here.task, one.record, one.before),
+            "after": record.named_answer(here.task, one.record, one.after),
+        }
+        for one in found.changed
+    ]
+    height = "content" if len(lines) <= 8 else 320
+    place = tables.pick(pd.DataFrame(lines), "order_changed", _NAMES, {"question": 150}, height=height)
+    if place is None:
+        parts.note("Tick a record to open it.")
+    else:
+        router.link("responses", "Open this record", record=found.changed[place].record.id)
+
+
+def sentence(found: OrderAudit) -> str:
+    """In how many of how many records the verdict changed, with the interval."""
+    n, changed = len(found.verdicts), len(found.changed)
+    if not n:
+        return "Not known: none of the records drawn can be compared."
+    low, high = found.interval
+    return (
+        f"In {changed:,} of {formats.plural(n, 'disputed record')} the verdict changed: {formats.percent(changed / n)} "
+        f"(95 % interval {100 * low:.1f} to {formats.percent(high)}, Clopper-Pearson). A judge that goes by the "
+        "content of the answers alone changes none."
+    )
+
+
+def left_out(found: OrderAudit) -> list[str]:
+    """What was drawn and is not counted, and why; one sentence each."""
+    reasons = [
+        (found.alike, "left out: the answers read the same in both orders."),
+        (found.lost, "left out: the prompt cannot be made again exactly as it was sent."),
+        (found.unstable, "left out: the same prompt, read again on this machine, already gives another verdict."),
+    ]
+    return [f"{formats.plural(count, 'record')} {words}" for count, words in reasons if count]
