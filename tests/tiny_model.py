@@ -5,6 +5,7 @@ Weights are drawn wide (standard deviation 0.3) so that next-token distributions
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -44,17 +45,22 @@ CORPUS = [
 ]
 
 
-def tokenizer(template: str = CHATML) -> PreTrainedTokenizerFast:
-    """Byte-level BPE of 420 tokens, learnt from four lines."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
+def bpe(special: Sequence[str]) -> Tokenizer:
+    """Byte-level BPE of 416 tokens and these special ones, learnt from four lines."""
+    words = Tokenizer(models.BPE())
+    words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=420, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+        vocab_size=416 + len(special), special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
     )
-    bpe.train_from_iterator(CORPUS, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<|pad|>", eos_token="<|im_end|>")
+    words.train_from_iterator(CORPUS, trainer)
+    return words
+
+
+def tokenizer(template: str = CHATML) -> PreTrainedTokenizerFast:
+    """Byte-level BPE of 420 tokens."""
+    fast = PreTrainedTokenizerFast(tokenizer_object=bpe(SPECIAL), pad_token="<|pad|>", eos_token="<|im_end|>")
     fast.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|end|>"]})
     fast.chat_template = template
     return fast

@@ -25,7 +25,6 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM
-from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from semievol.config import Lora
@@ -34,7 +33,7 @@ from semievol.engines.models import suitability
 from semievol.engines.models.files import FULL_WEIGHTS, MODEL_FILES, read_json, shapes
 from semievol.engines.models.resolve import fingerprint
 from semievol.engines.packing import attention
-from semievol.engines.training import checkpoints
+from semievol.engines.training import checkpoints, targets
 from semievol.errors import UserError
 
 WEIGHTS = "adapter_model.safetensors"
@@ -70,10 +69,13 @@ class AdaptedModel:
         self.model = self.fresh(dtype).requires_grad_(False).eval()
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.chat = Chat(self.folder, limit)
-        self.linear = _linear_names(self.model)
-        self.experts = _expert_names(self.model)
+        self.linear = targets.linear_names(self.model)
+        self.experts = targets.expert_names(self.model)
+        self._excluded = targets.excluded(self.model)
         self.peft: PeftModel | None = None
         self._own: dict[str, nn.Parameter] = dict(self.model.named_parameters())  # names as in the model's files
+        kept = self.model.state_dict().keys()
+        self._fixed = {name: tensor for name, tensor in self.model.named_buffers() if name in kept}  # never trained
         self._loaded: dict[tuple[str, str], str] = {}
         self._full: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
         self._numbers = itertools.count()
@@ -114,6 +116,18 @@ class AdaptedModel:
         """The id for padding; it is always masked."""
         pad = self.chat.tokenizer.pad_token_id
         return int(pad) if pad is not None else min(self.chat.stops, default=0)
+
+    @property
+    def turning(self) -> int | None:
+        """Number of tokens above which a row's positions are turned otherwise; None if none is (longrope, as Phi 3.5).
+
+        The model decides that for a whole batch, by its longest row. So that no row depends on the others, rows on
+        either side of this length are never in one batch.
+        """
+        rope = getattr(self.model.config.get_text_config(), "rope_parameters", None) or {}
+        parts = [part for part in (rope, *rope.values()) if isinstance(part, dict)]
+        found = [part["original_max_position_embeddings"] for part in parts if part.get("rope_type") == "longrope"]
+        return int(found[0]) if found else None
 
     @cached_property
     def packs(self) -> bool:
@@ -179,6 +193,7 @@ class AdaptedModel:
             use_rslora=lora.use_rslora,
             use_dora=lora.use_dora,
             target_modules=self.linear,
+            exclude_modules=self._excluded,
             target_parameters=self._experts(lora),
         )
         if start is not None:
@@ -230,7 +245,7 @@ class AdaptedModel:
     def save_full(self, weights: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype | None = None) -> None:
         """Writes a complete set of weights with the base's settings and tokenizer: an ordinary model folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        _save_weights(weights, folder / FULL_WEIGHTS, dtype)
+        _save_weights(weights | self._fixed, folder / FULL_WEIGHTS, dtype)
         for path in self.folder.iterdir():
             if path.name in MODEL_FILES and path.is_file():
                 shutil.copyfile(path, folder / path.name)
@@ -240,8 +255,8 @@ class AdaptedModel:
 
     def full_weights(self, folder: Path) -> dict[str, torch.Tensor]:
         """The complete set of weights in a folder. Raises UserError if names or shapes differ from the base's."""
-        _check_shapes(self._own, folder, FULL_WEIGHTS)
-        return load_file(folder / FULL_WEIGHTS)
+        _check_shapes(self._own, folder, FULL_WEIGHTS, beside=self._fixed)
+        return {name: tensor for name, tensor in load_file(folder / FULL_WEIGHTS).items() if name in self._own}
 
     def _note_base(self, folder: Path) -> None:
         note = {"model": self.name, "fingerprint": self.fingerprint}
@@ -323,8 +338,12 @@ def _save_weights(weights: Mapping[str, torch.Tensor], file: Path, dtype: torch.
     save_file(on_cpu, file, metadata={"format": "pt"})
 
 
-def _check_shapes(own: Mapping[str, torch.Tensor], folder: Path, file: str) -> None:
+def _check_shapes(
+    own: Mapping[str, torch.Tensor], folder: Path, file: str, beside: Mapping[str, torch.Tensor] | None = None
+) -> None:
+    """beside: what may also be in the file."""
     expected, found = {key: tuple(tensor.shape) for key, tensor in own.items()}, shapes(folder / file)
+    found = {key: shape for key, shape in found.items() if key not in (beside or {})}
     if found == expected:
         return
     odd = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
@@ -334,24 +353,6 @@ def _check_shapes(own: Mapping[str, torch.Tensor], folder: Path, file: str) -> N
         f"adapter {folder.name}",
         "Choose the model and the rank that it was trained with.",
     )
-
-
-def _linear_names(model: Any) -> list[str]:
-    """Last parts of the names of all linear layers except the output layer: these get LoRA ("all-linear")."""
-    output = model.get_output_embeddings()
-    kinds = (nn.Linear, Conv1D)  # Conv1D is GPT-2's linear layer with a transposed weight
-    linear = [name for name, part in model.named_modules() if isinstance(part, kinds) and part is not output]
-    return sorted({name.rpartition(".")[2] for name in linear})
-
-
-def _expert_names(model: Any) -> list[str]:
-    """Last two parts of the names of weights that contain all experts of a layer (experts, out, in)."""
-    found = set()
-    for name, part in model.named_modules():
-        if not type(part).__module__.startswith("torch.nn"):  # torch's own three-dimensional weights are convolutions
-            owner = name.rpartition(".")[2]
-            found |= {f"{owner}.{key}" for key, weight in part.named_parameters(recurse=False) if weight.dim() == 3}
-    return sorted(found)
 
 
 def _read_config(folder: Path) -> LoraConfig:

@@ -274,7 +274,11 @@ class LocalEngine:
         else:
             scores = self.batcher.run(
                 distinct,
-                Padded([len(q.paths) * (len(q.prompt) + max(map(len, q.paths))) for q in distinct]),
+                Padded(
+                    [len(q.paths) * (len(q.prompt) + max(map(len, q.paths))) for q in distinct],
+                    adapted.turning,
+                    [len(q.prompt) + max(map(len, q.paths)) - 1 for q in distinct],
+                ),
                 timed(lambda batch: scoring.score_padded(model, batch, adapted.pad), _scored_tokens),
             )
         found = {key: (*scoring.normalise(logs), took) for key, (logs, took) in zip(questions, scores, strict=True)}
@@ -312,9 +316,11 @@ class LocalEngine:
         lengths = [draw.max_tokens for draw in draws]
         results = self.generating.run(
             draws,
-            Continued([draw.prompt for draw in draws], lengths, shared=adapted.packs),
+            Continued([draw.prompt for draw in draws], lengths, adapted.packs, adapted.turning),
             timed(
-                lambda batch: generation.generate(model, batch, adapted.chat.stops, adapted.pad, adapted.packs),
+                lambda batch: generation.generate(
+                    model, batch, adapted.chat.stops, adapted.pad, adapted.packs, adapted.turning
+                ),
                 lambda draw, result: len(draw.prompt) + len(result.logprobs),
             ),
         )
@@ -354,7 +360,7 @@ class LocalEngine:
             return list(mean.cpu().numpy())
 
         try:
-            found = self.batcher.run(rows, Padded([len(row) for row in rows]), pooled)
+            found = self.batcher.run(rows, Padded([len(row) for row in rows], self.base.turning), pooled)
         except OutOfMemory:
             raise too_large("embedder", "Choose the embedder char-tfidf.") from None
         return np.stack(found)

@@ -5,6 +5,15 @@ from semievol.engines.packing.batching import Batcher, OutOfMemory, pad_left
 from semievol.engines.packing.shares import Continued, Padded, Shared, passed
 
 
+def test_rows_on_either_side_of_a_turning_length_are_never_in_one_batch():
+    found: list[list[int]] = []
+    Batcher(100).run([3, 9, 4, 10], Padded([3, 9, 4, 10], turning=8), lambda batch: found.append(batch) or batch)
+    assert found == [[10, 9], [4, 3]]
+    prompts = [(1,) * 9, (1,) * 10, (1,) * 6, (1,) * 2, (2,) * 3]
+    layout = Continued(prompts, [4] * 5, shared=False, turning=8)
+    assert [layout.fill(start, 1000) for start in (0, 2, 3)] == [2, 1, 2], "one that may grow beyond it is alone"
+
+
 def test_batches_hold_like_lengths_under_the_budget_and_results_keep_the_order():
     batches = []
 

@@ -11,10 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from semievol.config import load
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import suitability
+from semievol.engines.models.architectures import CAUSAL
 from semievol.engines.models.files import FULL_WEIGHTS
 from semievol.errors import UserError
 from tests.engines.conftest import ask
@@ -77,6 +79,18 @@ def test_a_tied_output_layer_is_not_missing(llama, gpt2):
         suitability.check(folder)
 
 
+def test_the_architectures_are_those_that_transformers_builds():
+    assert set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES) == CAUSAL
+
+
+def test_an_architecture_that_transformers_does_not_build_is_refused_before_it_is_loaded(copy):
+    for kind, name in (("qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration"), ("brand_new", "BrandNewForCausalLM")):
+        settings(copy, model_type=kind, architectures=[name])
+        with pytest.raises(UserError, match=f'"{kind}" are not among those') as refused:
+            suitability.suitable(str(copy))
+        assert "update the Studio" in refused.value.remedy
+
+
 def test_settings_of_another_architecture_are_refused(llama, gpt2, tmp_path):
     folder = Path(shutil.copytree(gpt2, tmp_path / "mixed"))
     shutil.copyfile(llama / "config.json", folder / "config.json")
@@ -121,6 +135,7 @@ def test_a_model_that_does_not_write_is_refused(copy, names, said):
         ({"quant_method": "awq"}, "needs the package gptqmodel", "original weights"),
         ({"quant_method": "quanto"}, "needs the package optimum-quanto", "original weights"),
         ({"quant_method": "fp8"}, r"\(fp8\), which cannot be trained here", "bf16 or fp32"),
+        ({"quant_method": "mxfp4"}, r"\(mxfp4\), which cannot be trained here", "bf16 or fp32"),
     ],
 )
 def test_weights_in_few_bits_are_refused_where_their_library_is_missing(copy, monkeypatch, small, said, remedy):

@@ -22,24 +22,44 @@ _ROOM = 64  # tokens by which the buffer for the answers' keys and values grows
 
 
 class OwnRows:
-    """Rows padded on the left, with the model's own cache; equal prompts are read once.
+    """Rows padded on the left, with the model's own cache; equal prompts are read once. A model without a cache of keys
+    and values (Mamba) reads its rows again at every step.
 
-    prompts: all different. of: for every row the index of its prompt.
+    prompts: all different. of: for every row the index of its prompt. turning: a row that grows beyond so many tokens
+    is read again, since the model turns all its positions otherwise (see `AdaptedModel.turning`).
     """
 
-    def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], of: Sequence[int], pad: int) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[tuple[int, ...]],
+        of: Sequence[int],
+        pad: int,
+        turning: int | None = None,
+    ) -> None:
+        self._model, self._pad, self._turning = model, pad, turning
         self._device = next(model.parameters()).device
-        ids, mask, positions = pad_left(prompts, pad, self._device)
-        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=True)
-        self.logits = output.logits[:, -1]
-        self._cache = output.past_key_values
-        self._mask = torch.ones_like(ids) if mask is None else mask
-        self._position = positions[:, -1:] + 1
+        self._read(prompts)
         if list(of) != list(range(len(prompts))):
             self.keep(of)
 
+    def _read(self, rows: Sequence[tuple[int, ...]]) -> None:
+        self._rows = list(rows)
+        ids, mask, positions = pad_left(rows, self._pad, self._device)
+        output = self._model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=True
+        )
+        self.logits = output.logits[:, -1]
+        self._cache = getattr(output, "past_key_values", None)  # a state-space model has none
+        self._mask = torch.ones_like(ids) if mask is None else mask
+        self._position = positions[:, -1:] + 1
+
     def step(self, tokens: Sequence[int]) -> None:
+        if self._cache is None or self._turning is not None:
+            self._rows = [(*row, token) for row, token in zip(self._rows, tokens, strict=True)]
+            if self._cache is None or max(map(len, self._rows)) - 1 == self._turning:
+                self._read(self._rows)
+                return
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], dim=1)
         self.logits = self._model(
             input_ids=torch.tensor(tokens, device=self._device)[:, None],
@@ -52,8 +72,10 @@ class OwnRows:
 
     def keep(self, rows: Sequence[int]) -> None:
         index = torch.tensor(rows, device=self._device)
-        self._cache.batch_select_indices(index)
+        if self._cache is not None:
+            self._cache.batch_select_indices(index)
         self.logits, self._mask, self._position = self.logits[index], self._mask[index], self._position[index]
+        self._rows = [self._rows[row] for row in rows]
 
 
 class SharedPrompts:

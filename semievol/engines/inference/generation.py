@@ -48,17 +48,22 @@ def draw_key(seed: int, record_id: str) -> int:
 
 
 def generate(
-    model: Any, draws: Sequence[Draw], stops: frozenset[int], pad: int, packed: bool = True
+    model: Any,
+    draws: Sequence[Draw],
+    stops: frozenset[int],
+    pad: int,
+    packed: bool = True,
+    turning: int | None = None,
 ) -> list[Generated]:
     """Answers to one batch of draws; equal prompts are read once.
 
     Each answer ends with a stop token or after its `max_tokens`. A draw depends on its own key, not on the batch.
-    packed: False for models that cannot be packed (`AdaptedModel.packs`).
+    packed: False for models that cannot be packed (`AdaptedModel.packs`). turning: see `AdaptedModel.turning`.
     """
     prompts = list(dict.fromkeys(draw.prompt for draw in draws))
     place = {prompt: i for i, prompt in enumerate(prompts)}
     of = [place[draw.prompt] for draw in draws]
-    decoder = SharedPrompts(model, prompts, of) if packed else OwnRows(model, prompts, of, pad)
+    decoder = SharedPrompts(model, prompts, of) if packed else OwnRows(model, prompts, of, pad, turning)
 
     found = [Generated() for _ in draws]
     temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float64)

@@ -16,6 +16,7 @@ from typing import Any
 
 from semievol.config import Config, Lora
 from semievol.engines.models import packaged
+from semievol.engines.models.architectures import CAUSAL
 from semievol.engines.models.files import read_json, shapes, text_settings, weight_files
 from semievol.engines.models.resolve import HUB_ID, is_folder, refuse_code, resolve_model
 from semievol.errors import UserError
@@ -89,6 +90,13 @@ def check(folder: Path) -> None:
             f"{architectures[0]} is no causal language model: it does not write text word by word.",
             where,
             "Choose a model whose config.json names an architecture ending in ForCausalLM.",
+        )
+    kind = settings.get("model_type")
+    if kind is not None and kind not in CAUSAL:
+        raise UserError(
+            f'Models of the kind "{kind}" are not among those that transformers builds as causal language models here.',
+            where,
+            "Choose another model, or update the Studio if this one is newer than it.",
         )
     if quantised := settings.get("quantization_config"):
         _check_library(quantised, where)

@@ -47,14 +47,22 @@ class Layout(Protocol):
 
 
 class Padded:
-    """Rows padded to the longest of their batch; ordered from the longest to the shortest, then as given."""
+    """Rows padded to the longest of their batch; ordered from the longest to the shortest, then as given.
 
-    def __init__(self, lengths: Sequence[int]) -> None:
-        self.order: Sequence[int] = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    turning: if given, rows with more tokens are never in a batch with others (see `AdaptedModel.turning`). deep: tokens
+    of each row where `lengths` counts several rows for an item.
+    """
+
+    def __init__(self, lengths: Sequence[int], turning: int | None = None, deep: Sequence[int] | None = None) -> None:
+        rows = lengths if deep is None else deep
+        beyond = [turning is not None and row > turning for row in rows]
+        self.order: Sequence[int] = sorted(range(len(lengths)), key=lambda i: (not beyond[i], -lengths[i], i))
         self._lengths = [lengths[i] for i in self.order]
+        self._beyond = sum(beyond)
 
     def fill(self, start: int, budget: int) -> int:
-        return budget // max(1, self._lengths[start])
+        count = budget // max(1, self._lengths[start])
+        return min(count, self._beyond - start) if start < self._beyond else count
 
     def tokens(self, start: int, stop: int) -> int:
         return self._lengths[start] * (stop - start)
@@ -99,18 +107,34 @@ class Continued:
     """Prompts with answers to be generated: longest first, equal prompts next to each other; every prompt takes as many
     tokens as the longest of its batch.
 
-    answers: most tokens of each answer. shared: whether equal prompts are kept once.
+    answers: most tokens of each answer. shared: whether equal prompts are kept once. turning: if given, longer prompts
+    are never in a batch with others, and those that may grow beyond it are alone (see `AdaptedModel.turning`).
     """
 
-    def __init__(self, prompts: Sequence[tuple[int, ...]], answers: Sequence[int], shared: bool) -> None:
+    def __init__(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        answers: Sequence[int],
+        shared: bool,
+        turning: int | None = None,
+    ) -> None:
         self.order: Sequence[int] = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), prompts[i], i))
         self._prompts = [prompts[i] for i in self.order]
         self._answers = [answers[i] for i in self.order]
         self._shared = shared
+        self._sides = [self._side(place, turning) for place in range(len(self._prompts))]
+
+    def _side(self, place: int, turning: int | None) -> int:
+        """-1 and -2 for prompts that stay on one side of `turning`; its own place for one that does not."""
+        if turning is None or len(self._prompts[place]) > turning:
+            return -2
+        return -1 if len(self._prompts[place]) + self._answers[place] <= turning else place
 
     def fill(self, start: int, budget: int) -> int:
         prompts, longest, count = 0, 0, 0
         for place in range(start, len(self._prompts)):
+            if self._sides[place] != self._sides[start]:
+                break
             first = place == start or self._prompts[place] != self._prompts[place - 1]
             prompts += first or not self._shared
             longest = max(longest, self._answers[place])

@@ -54,7 +54,8 @@ class Batch(TypedDict):
 
     labels: (W,) ids of all replies, one after the other; LEFT_OUT where a token is not trained on. tokens: number of
     the examples' own tokens, without padding, shared ones counted every time. wanted: the columns that predict the
-    labels. predicting: the same as a mask (B, longest reply) of the last columns.
+    labels. predicting: the same as a mask (B, longest reply) of the last columns. apart: the batch in two parts that
+    the model reads one after the other, in the order of the labels; then only `labels` and `tokens` count beside it.
     """
 
     labels: torch.Tensor
@@ -65,6 +66,7 @@ class Batch(TypedDict):
     attention_mask: NotRequired[torch.Tensor]
     position_ids: NotRequired[torch.Tensor]
     predicting: NotRequired[torch.Tensor]
+    apart: NotRequired[list[Batch]]
 
 
 def packed(turns: Sequence[Turn]) -> Batch:
@@ -97,9 +99,17 @@ def padded(turns: Sequence[Turn], pad: int) -> Batch:
     }
 
 
-def collated(turns: Sequence[Turn], packs: bool, pad: int) -> Batch:
-    """The batch, packed if the model allows it."""
-    return packed(turns) if packs else padded(turns, pad)
+def collated(turns: Sequence[Turn], packs: bool, pad: int, turning: int | None = None) -> Batch:
+    """The batch, packed if the model allows it. turning: see `AdaptedModel.turning`."""
+    if packs:
+        return packed(turns)
+    sides = [[turn for turn in turns if (turn.length - 1 > (turning or 0)) == beyond] for beyond in (False, True)]
+    if turning is None or not all(sides):
+        return padded(turns, pad)
+    parts = [padded(side, pad) for side in sides]
+    whole = padded(turns, pad)
+    whole["labels"], whole["apart"] = torch.cat([part["labels"] for part in parts]), parts
+    return whole
 
 
 def _given(turn: Turn) -> tuple[int, ...]:
@@ -127,6 +137,8 @@ def answer_loss(model: Any, batch: Batch, kl: float = 0.0, start: torch.Tensor |
 
 def answer_logits(model: Any, batch: Batch) -> torch.Tensor:
     """Logits (W, V) in fp32, only of the positions where a label is predicted."""
+    if "apart" in batch:
+        return torch.cat([answer_logits(model, part) for part in batch["apart"]])
     if "packing" in batch:
         return forward(model, batch["packing"], batch["wanted"]).float()
     device, predicting = next(model.parameters()).device, batch["predicting"]

@@ -50,4 +50,5 @@ def _logprobs(
         return [tuple(part.tolist()) for part in found.split([len(turn.reply) for turn in some])]
 
     with adapted.using(adapter) as model:
-        return batcher.run(turns, Padded([turn.length for turn in turns]), of)
+        lengths = [turn.length for turn in turns]
+        return batcher.run(turns, Padded(lengths, adapted.turning, [length - 1 for length in lengths]), of)

@@ -49,7 +49,7 @@ class Group:
 
 
 class _LowRank(torch.autograd.Function):
-    """x W' + (x A') (s B)' for a group: W frozen, A (r, I) and B (O, r) of each layer trained."""
+    """x W' + (x A') (s B)' (tokens, O) for a group: W frozen, A (r, I) and B (O, r) of each layer trained."""
 
     @staticmethod
     def forward(
@@ -67,7 +67,7 @@ class _LowRank(torch.autograd.Function):
         out = (given @ weight.t()).addmm_(low, second.t())
         ctx.save_for_backward(given, low, first, second)
         ctx.group, ctx.scales, ctx.ranks, ctx.like = group, scales, ranks, (x.shape, x.dtype, down[0].dtype)
-        return out.reshape(*x.shape[:-1], -1)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> Any:
@@ -83,7 +83,7 @@ class _LowRank(torch.autograd.Function):
 
 
 class _Whole(torch.autograd.Function):
-    """x W' for a group whose weights are trained; they are arguments, so that they get gradients."""
+    """x W' (tokens, O) for a group whose weights are trained; they are arguments, so that they get gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, group: Group, *weights: torch.Tensor) -> torch.Tensor:
@@ -91,7 +91,7 @@ class _Whole(torch.autograd.Function):
         given = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         ctx.save_for_backward(given)
         ctx.group, ctx.like = group, (x.shape, x.dtype, weights[0].dtype)
-        return (given @ weight.t()).reshape(*x.shape[:-1], -1)
+        return given @ weight.t()
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> Any:
@@ -146,12 +146,13 @@ def _computed(group: Group, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         (name,) = layers[0].active_adapters
         factors = [*(layer.lora_A[name].weight for layer in layers), *(layer.lora_B[name].weight for layer in layers)]
         out = _LowRank.apply(x, group, [layer.scaling[name] for layer in layers], *factors)
-    return _parts(group, out)
+    return _parts(group, out.reshape(*x.shape[:-1], -1))
 
 
 def _parts(group: Group, out: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """The result of every layer, with its bias."""
-    parts: tuple[torch.Tensor, ...] = out.split(group.rows, dim=-1)
+    # Of a layer alone there is one view only, so that a model may add to it in place.
+    parts: tuple[torch.Tensor, ...] = out.split(group.rows, dim=-1) if len(group.rows) > 1 else (out,)
     return tuple(
         part if linear.bias is None else part + linear.bias.to(part.dtype)
         for part, linear in zip(parts, group.linears, strict=True)

@@ -156,12 +156,12 @@ class _Loss:
     """
 
     def __init__(self, adapted: AdaptedModel, trainable: Trainable, kl: float) -> None:
-        self.device, self._pad, self._packs = adapted.device, adapted.pad, adapted.packs
+        self.device, self._pad, self._packs, self._turning = adapted.device, adapted.pad, adapted.packs, adapted.turning
         self._trainable, self._kl = trainable, kl
         self._bf16 = adapted.model.dtype == torch.bfloat16
 
     def collate(self, turns: Sequence[Turn]) -> batches.Batch:
-        return batches.collated(turns, self._packs, self._pad)
+        return batches.collated(turns, self._packs, self._pad, self._turning)
 
     def of(self, model: Any, batch: batches.Batch) -> torch.Tensor:
         """Summed negative log-likelihood (nats) of the batch's labeled tokens."""
