@@ -22,4 +22,4 @@ with parts.page() as here:
             training.launch_buttons(here, config)
         training.finished(here)
     with parts.card("collaborators"):
-        collaborators.table(here, {})
+        collaborators.table(here)

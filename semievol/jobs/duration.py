@@ -17,9 +17,10 @@ from statistics import median
 import numpy as np
 
 from semievol import config as settings
-from semievol.config import Config
+from semievol.config import Collaborator, Config
 from semievol.engines.models import footprint, tokenizer
 from semievol.importing.splits import holds_out
+from semievol.jobs import token_counts
 from semievol.jobs.token_counts import Reading, read
 from semievol.method import earned_weights
 from semievol.records import CROSS_FIT, Record, Task
@@ -67,17 +68,27 @@ class Estimate:
         return START_SECONDS + sum(self.seconds.get(stage, 0.0) for stage in progress.steps(first, until))
 
 
+@dataclass(frozen=True)
+class Answering:
+    """How long each collaborator alone would take for `records` records. each: name -> seconds, without those whose
+    model is not on this machine. judge: seconds for the disputed ones, None without a judge or its model."""
+
+    records: int
+    each: Mapping[str, float]
+    judge: float | None
+
+
 def operations(shape: footprint.Shape, config: Config, amount: Amount, tokens: Reading) -> dict[str, float]:
     """Stage -> operations: two per weight and token to read, six (all weights) or four (LoRA) to train."""
     propagation = config.propagation
     holds = holds_out(amount.labeled, config.calibration, config.calibration_minimum)
     held = round(config.calibration * amount.labeled) if holds else 0
     learnt = amount.labeled - held
-    answered = 2.0 * shape.parameters * tokens.respond
+    answered = 2.0 * (shape.parameters * tokens.respond + tokens.others)
     some = propagation.warm_up_demonstrations == "some" and propagation.k > 0
     warm_up = _training(shape, propagation.warm_up, learnt * (2 if some else 1), tokens.warm_up)
     asked = amount.pool + held
-    judged = 2.0 * shape.parameters * tokens.justify * DISPUTED if propagation.justify else 0.0
+    judged = 2.0 * (shape.parameters * tokens.justify + tokens.other_judge) * DISPUTED if propagation.justify else 0.0
     judged += _VOTE * sum(one.model in settings.VOTERS for one in propagation.collaborators)
     folds = config.cross_fit if not held else 0
     rule = config.policy.rule
@@ -134,6 +145,40 @@ def estimate(store: Store, version_id: int, config: Config, round_id: int | None
     otherwise = median(paces.values()) if paces else by_processor(config)
     seconds = {stage: work * paces.get(stage, otherwise) for stage, work in found.items()}
     return Estimate(seconds, bool(paces), tokens)
+
+
+def answering(store: Store, version_id: int, config: Config) -> Answering | None:
+    """The time of every collaborator and of the judge, estimated as in `estimate`; None for a hub model that is not on
+    this machine. Another model is as fast, in operations, as its own runs here; before there are any, as the round's.
+
+    Raises UserError where the round's model cannot be used.
+    """
+    folder = tokenizer.folder_of(config.model)
+    if folder is None:
+        return None
+    amount, propagation = _amount(store, version_id, None), config.propagation
+    holds = holds_out(amount.labeled, config.calibration, config.calibration_minimum)
+    records_ = amount.pool + (round(config.calibration * amount.labeled) if holds else 0)
+    shape = footprint.Shape.of(folder)
+    paces = _paces(store, config.model, folder, shape)
+    otherwise = median(paces.values()) if paces else by_processor(config)
+    there = token_counts.models(config, folder)
+
+    def seconds(one: Collaborator, judge: bool = False) -> float | None:
+        if one.model in settings.VOTERS:
+            return _VOTE * records_ * paces.get("justify", otherwise)
+        if (model := there.get(one.model)) is None:
+            return None
+        stage = "justify" if judge else "respond"
+        pace = paces.get(stage, otherwise)
+        if model.folder != folder:
+            its = _paces(store, one.model, model.folder, footprint.Shape.of(model.folder))
+            pace = its.get(stage, median(its.values()) if its else pace)
+        read_ = token_counts.work_of(store, version_id, config, one, model, judge)
+        return 2.0 * read_ * records_ * (DISPUTED if judge else 1.0) * pace
+
+    each = {one.name: found for one in propagation.collaborators if (found := seconds(one)) is not None}
+    return Answering(records_, each, seconds(propagation.judge, judge=True) if propagation.justify else None)
 
 
 def _settled(config: Config, task: Task, labeled: Sequence[Record]) -> Config:

@@ -62,4 +62,7 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
         return None
     shape = footprint.Shape.of(folder)
     largest = token_counts.read(store, version_id, config, folder, shape.context).largest
-    return footprint.peak(shape, config, *largest, config.precision == "auto" and footprint.processor_has_bf16())
+    bf16 = config.precision == "auto" and footprint.processor_has_bf16()
+    # One other model at a time stays in memory beside the round's.
+    others = [one.parameters for one in token_counts.models(config, folder).values() if one.folder != folder]
+    return footprint.peak(shape, config, *largest, bf16) + max(others, default=0) * (2 if bf16 else 4)

@@ -6,9 +6,11 @@ prompts of a batch share at their beginning counts once, as the engine reads it.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ import numpy as np
 
 from semievol.config import VOTERS, Collaborator, Config, Tuning
 from semievol.endpoints import is_endpoint
+from semievol.engines.models import footprint, tokenizer
 from semievol.engines.models.prompts import Reader, reader
 from semievol.engines.packing.shares import CPU_BUDGET, Shared, passed
+from semievol.errors import UserError
 from semievol.method.conversations import chunks
 from semievol.records import Demonstration, Message, Record
 from semievol.store.data import records, versions
@@ -42,6 +46,7 @@ _READ: dict[str, Any] = {
     },
 }
 """The settings that say what is read, for pydantic's `include`."""
+_OWN = ("base", "warm_up")
 Tokens = tuple[int, ...]
 
 
@@ -49,9 +54,10 @@ Tokens = tuple[int, ...]
 class Reading:
     """Tokens that a model reads, on average.
 
-    respond: all collaborators together, for a record. justify: the judge, for a record. evaluate: one model, for a test
-    record, in all ways. warm_up, tune: an example in a batch that is trained on. largest: the largest batch of each of
-    the two. question: the bare question.
+    respond: all collaborators of the round's model together, for a record. justify: its judge, for a record. evaluate:
+    one model, for a test record, in all ways. warm_up, tune: an example in a batch that is trained on. largest: the
+    largest batch of each of the two. question: the bare question. others, other_judge: tokens times weights that other
+    models read for a record, as collaborators and as judge.
     """
 
     question: float
@@ -61,6 +67,32 @@ class Reading:
     tune: float
     evaluate: float
     largest: tuple[int, int]
+    others: float = 0.0
+    other_judge: float = 0.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose tokenizer counts. context: its longest prompt (tokens)."""
+
+    folder: Path
+    parameters: int
+    context: int
+
+
+def models(config: Config, own: Path) -> dict[str, Model]:
+    """Model of a collaborator or the judge -> its sizes; without those that are not on this machine or state none. own:
+    the folder of the round's model."""
+    settings = config.propagation
+    names = {one.model for one in (*_readers(config), *([settings.judge] if settings.justify else []))}
+    found = {}
+    for name in sorted(names):
+        folder = own if name in _OWN or name == config.model else tokenizer.folder_of(name)
+        if folder is not None:
+            with suppress(UserError):
+                shape = footprint.Shape.of(folder)
+                found[name] = Model(folder, shape.parameters, shape.context)
+    return found
 
 
 def assumed(config: Config, tokens: int) -> Reading:
@@ -89,7 +121,32 @@ def read(store: Store, version_id: int, config: Config, folder: Path, context: i
     Kept by version, folder and those settings that say what is read: a version's records never change. Raises UserError
     for an unusable template.
     """
-    return _read(_Known(store), version_id, config.model_dump_json(include=_READ), folder, context)
+    others = tuple((n, m) for n, m in models(config, folder).items() if n not in _OWN and n != config.model)
+    return _read(_Known(store), version_id, _plain(config).model_dump_json(include=_READ), folder, context, others)
+
+
+def _plain(config: Config) -> Config:
+    """The config without what changes no prompt: names, temperatures and seeds of the collaborators."""
+    settings = config.propagation
+    idle = {"temperature": 0.0, "seed": 0}
+    mine = tuple(one.model_copy(update={"name": f"{n}", **idle}) for n, one in enumerate(settings.collaborators))
+    judge = settings.judge.model_copy(update={"name": "judge", **idle})
+    propagation = settings.model_copy(update={"collaborators": mine, "judge": judge})
+    return config.model_copy(update={"propagation": propagation})
+
+
+def work_of(
+    store: Store, version_id: int, config: Config, one: Collaborator, model: Model, judged: bool = False
+) -> float:
+    """Tokens times weights that `one` alone reads for a record, counted as in `read`. judged: it is the judge."""
+    settings = config.propagation
+    # Only how many others there are matters, and only to the judge.
+    alike = [{"name": f"{n}"} for n in range(len(settings.collaborators) if judged else 1)]
+    plain = config.model_dump(include=_READ, mode="json")
+    plain["propagation"] |= {"collaborators": alike, "judge": {"name": "judge"}}
+    who = one.model_copy(update={"name": "one", "seed": 0, "temperature": 0.0, "model": "base"})
+    key = json.dumps(plain, sort_keys=True)
+    return model.parameters * _asked(_Known(store), version_id, key, model, who, judged)
 
 
 @dataclass(frozen=True)
@@ -106,8 +163,38 @@ class _Known:
 
 
 @lru_cache(maxsize=64)
-def _read(known: _Known, version_id: int, config: str, folder: Path, context: int) -> Reading:
-    return _Counting(known.store, version_id, Config.model_validate_json(config), reader(folder), context).reading()
+def _read(
+    known: _Known, version_id: int, config: str, folder: Path, context: int, others: tuple[tuple[str, Model], ...]
+) -> Reading:
+    settings = Config.model_validate_json(config)
+    found = _Counting(known.store, version_id, settings, reader(folder), context).reading()
+    for name, model in others:
+        counting = _Counting(known.store, version_id, settings, reader(model.folder), model.context)
+        asked = counting.asked(counting.pool, [one for one in _readers(settings) if one.model == name])
+        judge = [settings.propagation.judge] if settings.propagation.judge.model == name else []
+        judged = counting.asked(counting.pool, judge, judged=True)
+        found = replace(
+            found,
+            others=found.others + model.parameters * asked,
+            other_judge=found.other_judge + model.parameters * judged,
+        )
+    return found
+
+
+@lru_cache(maxsize=256)
+def _asked(known: _Known, version_id: int, config: str, model: Model, one: Collaborator, judged: bool) -> float:
+    counting = _counting(known, version_id, config, model)
+    return counting.asked(counting.pool, [one], judged)
+
+
+@lru_cache(maxsize=4)
+def _counting(known: _Known, version_id: int, config: str, model: Model) -> _Counting:
+    return _Counting(known.store, version_id, Config.model_validate_json(config), reader(model.folder), model.context)
+
+
+def _own(config: Config, among: Sequence[Collaborator]) -> list[Collaborator]:
+    """Those that ask the round's model."""
+    return [one for one in among if one.model in _OWN or one.model == config.model]
 
 
 def _readers(config: Config) -> list[Collaborator]:
@@ -149,8 +236,8 @@ class _Counting:
         return Reading(
             question=_mean([len(ids) for ids in self.words.ids([one.question for one in self.pool[:200]])]),
             warm_up=_batched(learnt, propagation.warm_up),
-            respond=self.asked(self.pool, _readers(self.config)),
-            justify=self.asked(self.pool, _judges(self.config), judged=True),
+            respond=self.asked(self.pool, _own(self.config, _readers(self.config))),
+            justify=self.asked(self.pool, _own(self.config, _judges(self.config)), judged=True),
             tune=_batched(tuned, self.config.tune),
             evaluate=sum(self.asked(self.test, [way]) for way in ways),
             largest=(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from semievol.config import load
 from semievol.engines.models.footprint import Shape
+from semievol.engines.models.resolve import STARTER_FOLDER
+from semievol.jobs import duration
 from semievol.jobs.duration import Amount, operations
 from semievol.jobs.token_counts import assumed
+from semievol.store.database import open_store
+from tests.ui import made
 
 SHAPE = Shape(parameters=100_000_000, hidden=512, intermediate=2048, layers=8, context=2048)
 AMOUNT = Amount(labeled=200, pool=1_000, test=300)
@@ -41,3 +50,36 @@ def test_folds_cost_a_warm_up_each() -> None:
     config = load("paper", assignments=["cross_fit=4"])
     plain, folded = (operations(SHAPE, one, AMOUNT, READ) for one in (load("paper"), config))
     assert folded["cross_fit"] - plain["cross_fit"] >= 4 * plain["warm_up"]
+
+
+def test_every_collaborator_has_its_own_time_and_what_is_unknown_has_none(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "workspace")
+    version_id = made.with_data(store).version_id
+    assert version_id is not None
+    other = tmp_path / "other"
+    shutil.copytree(STARTER_FOLDER, other)
+    ways: list[dict[str, object]] = [
+        {"name": "read", "model": "base"},
+        {"name": "alone", "demonstrations": False},
+        {"name": "vote", "model": "neighbours", "demonstrations": False},
+        {"name": "other", "model": str(other), "demonstrations": False},
+        {"name": "gone", "model": str(tmp_path / "gone")},
+    ]
+    config = load("paper", None, ["model=starter", "calibration=0", f"propagation.collaborators={json.dumps(ways)}"])
+    found = duration.answering(store, version_id, config)
+    assert found is not None
+    assert found.records == 60
+    assert found.each.keys() == {"read", "alone", "vote", "other"}
+    assert found.each["read"] > found.each["alone"] > 0
+    assert found.each["other"] == pytest.approx(found.each["alone"]), "the same model"
+    assert found.judge is not None
+    without = config.propagation.model_copy(update={"justify": False})
+    assert duration.answering(store, version_id, config.model_copy(update={"propagation": without})).judge is None  # type: ignore[union-attr]
+    whole = duration.estimate(store, version_id, config)
+    assert whole is not None
+    own = [way for way in ways if way["name"] not in ("other", "gone")]
+    less = load("paper", None, ["model=starter", "calibration=0", f"propagation.collaborators={json.dumps(own)}"])
+    fewer = duration.estimate(store, version_id, less)
+    assert fewer is not None
+    more = whole.seconds["respond"] - fewer.seconds["respond"]
+    assert more == pytest.approx(found.each["other"], rel=0.5), "the run's estimate counts it, too"

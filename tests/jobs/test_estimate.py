@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from semievol.config import load
+from semievol.engines.models.footprint import Shape
+from semievol.engines.models.resolve import STARTER_FOLDER
 from semievol.errors import UserError
 from semievol.jobs import estimate
 from semievol.records import Record, Task
@@ -50,6 +53,19 @@ def test_one_endless_record_does_not_ask_for_a_hundred_gigabytes(store: Store) -
     needed = estimate.memory(store, version(store, "endless", task, "tap " * 100_000), load("studio"))
     assert needed is not None
     assert needed < 6e9
+
+
+def test_another_model_of_a_collaborator_takes_memory_of_its_own(store: Store, tmp_path: Path) -> None:
+    known = version(store, "others", Task("classification", ("road", "water")))
+    other = tmp_path / "other"
+    shutil.copytree(STARTER_FOLDER, other)
+    alone = "propagation.collaborators=[{name: a}]"
+    both = f"propagation.collaborators=[{{name: a}}, {{name: b, model: {other}}}]"
+    one, two = (estimate.memory(store, known, load("studio", None, [mine])) for mine in (alone, both))
+    assert one is not None
+    assert two is not None
+    weights = Shape.of(STARTER_FOLDER).parameters
+    assert two - one in (2 * weights, 4 * weights)
 
 
 def test_of_a_model_elsewhere_nothing_is_said_and_of_a_wrong_name_neither(store: Store) -> None:

@@ -131,3 +131,39 @@ def test_without_a_tokenizer_file_three_bytes_count_as_a_token(store: Store, tmp
     rough = token_counts.read(store, known, settings(), tmp_path, CONTEXT)
     assert rough.question == pytest.approx(sum(len(word) + 1 for word in WORDS) / len(WORDS) * 10 / 3, rel=0.1)
     assert rough.tune > rough.question
+
+
+def test_another_model_counts_with_its_own_size_and_its_own_tokens(store: Store, tmp_path: Path) -> None:
+    known = version(store, "models")
+    other = tmp_path / "other"
+    shutil.copytree(STARTER_FOLDER, other)
+    alone = "{name: a, demonstrations: false}"
+    more = f"{{name: b, demonstrations: false, model: {other}}}"
+    gone = f"{{name: c, demonstrations: false, model: {tmp_path / 'gone'}}}"
+    one = counted(store, known, f"propagation.collaborators=[{alone}]")
+    both = counted(store, known, f"propagation.collaborators=[{alone}, {more}, {gone}]")
+    size = token_counts.models(settings(f"propagation.collaborators=[{more}]"), STARTER_FOLDER)[str(other)].parameters
+    assert (one.others, both.respond) == (0, one.respond)
+    assert both.others == pytest.approx(size * one.respond), "the same model, as another one"
+    judged = counted(store, known, f"propagation.judge={{name: j, model: {other}}}")
+    assert (judged.justify, counted(store, known).other_judge) == (0, 0)
+    assert judged.other_judge > 0
+
+
+@pytest.mark.parametrize("how", ["{name: a}", "{name: a, model: base, demonstrations: false}"])
+def test_one_collaborator_alone_reads_what_it_would_read_in_a_run(store: Store, how: str) -> None:
+    known = version(store, "alone")
+    config = settings(f"propagation.collaborators=[{how}]")
+    one, judge = config.propagation.collaborators[0], config.propagation.judge
+    model = token_counts.models(config, STARTER_FOLDER)[one.model]
+    read = counted(store, known, f"propagation.collaborators=[{how}]")
+    assert token_counts.work_of(store, known, config, one, model) == pytest.approx(model.parameters * read.respond)
+    judged = token_counts.work_of(store, known, config, judge, model, judged=True)
+    assert judged == pytest.approx(model.parameters * read.justify)
+
+
+def test_a_new_name_or_seed_counts_nothing_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = version(store, "names")
+    found = counted(store, known, "propagation.collaborators=[{name: a}]")
+    monkeypatch.setattr(token_counts._Counting, "reading", lambda counting: pytest.fail("counted again"))
+    assert counted(store, known, "propagation.collaborators=[{name: b, seed: 3, temperature: 1}]") == found

@@ -26,14 +26,14 @@ from semievol.config import (
     overlaid,
 )
 from semievol.errors import UserError
-from semievol.jobs import models, planning
+from semievol.jobs import duration, launch, models, planning
 from semievol.method import collaborators, suited
 from semievol.method.collaborators import Around, Collaborators
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.shell import formats, notices, paint, parts, proposal, session, state
 from semievol.ui.shell.state import Place
-from semievol.ui.training import settings_form
+from semievol.ui.training import needs, settings_form
 
 _COLUMNS = {
     "actions": ("", 0.75),
@@ -101,10 +101,10 @@ def _obstacles(store: Store, version_id: int | None) -> dict[str, str]:
     return {} if version_id is None else planning.obstacles(store, version_id)
 
 
-def table(here: Place, times: Mapping[str, str]) -> Table:
-    """Draws the table, what can be done with it, and the judge if there is one. times: by name, and the judge's under
-    an empty one."""
+def table(here: Place) -> Table:
+    """Draws the table, what can be done with it, and the judge if there is one."""
     shown = of(here)
+    time = needs.answering(here, shown.config)
     parts.heading(
         "Collaborators",
         "The ways in which every unlabeled record is answered. A dash means that a setting does nothing there.",
@@ -118,7 +118,7 @@ def table(here: Place, times: Mapping[str, str]) -> Table:
             _actions(here, shown, place)
         used = collaborators.effective(one, shown.around)
         _row(cells, f"collaborator {place + 1}", one, used, known, partial(_change, here, place))
-        cells["time"].text(times.get(one.name, formats.DASH))
+        cells["time"].text(_about(None if time is None else time.each.get(one.name)))
         fault = shown.unfit.get(one.name) or _fault(one, shown)
         if one.name in twins:
             fault = f"It would give exactly the same answers as “{twins[one.name]}”."
@@ -126,6 +126,8 @@ def table(here: Place, times: Mapping[str, str]) -> Table:
             paint.draw(paint.node("warn", f"A run with “{one.name}” is refused. {fault}"), key=f"unfit_{place}")
     for place, (name, reason) in enumerate(shown.left_out.items()):
         paint.draw(paint.node("note", f"“{name}” of the preset is left out. {reason}"), key=f"left_out_{place}")
+    if time is not None:
+        _whole(here, shown, time)
     _buttons(here, shown)
     if shown.judge is not None:
         parts.heading("Judge", "Where collaborators disagree, it reads all their answers and gives its own.")
@@ -134,10 +136,34 @@ def table(here: Place, times: Mapping[str, str]) -> Table:
         used = collaborators.effective(shown.judge, shown.around, judge=True)
         local = {name: words for name, words in known.items() if name not in VOTERS}
         _row(cells, "judge", shown.judge, used, local, partial(_change_judge, here))
-        cells["time"].text(times.get("", formats.DASH))
+        cells["time"].text(_about(None if time is None else time.judge))
         if fault := _fault(shown.judge, shown):
             paint.draw(paint.node("warn", f"A run with this judge is refused. {fault}"), key="unfit_judge")
     return shown
+
+
+def _about(seconds: float | None) -> str:
+    if seconds is None:
+        return formats.DASH
+    return formats.about(seconds) if seconds >= 10 else "under 10 s"
+
+
+def _whole(here: Place, shown: Table, time: duration.Answering) -> None:
+    """The time of all together beside that of a run."""
+    try:
+        run = needs.estimated(here, shown.config)
+    except UserError:
+        return
+    if run is None:
+        return
+    unknown = [one for one in shown.mine if one.name not in time.each]
+    less = " Those with a dash are not counted: their model is not on this machine." if unknown else ""
+    whole = formats.about(run.of(*launch.PROPAGATE)).removeprefix("about ")
+    together, count = _about(run.seconds["respond"]), formats.plural(time.records, "record")
+    parts.note(
+        f"Estimated times for {count}. All together take {together} of the {whole} of “Propagate”, which also trains the "
+        f"warm-up model.{less}"
+    )
 
 
 def _headings() -> None:

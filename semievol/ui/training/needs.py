@@ -20,7 +20,7 @@ def needs(here: Place, config: Config) -> None:
         return
     try:
         needed = state.memory_needed(here.store, here.project.version_id, config)
-        time = _time(here.store, here.project.version_id, config, here.round_id, _finished(here))
+        time = estimated(here, config)
     except UserError as error:
         parts.note(f"Time and memory of a run cannot be estimated. {error.what}")
         return
@@ -38,6 +38,22 @@ def needs(here: Place, config: Config) -> None:
         )
     else:
         parts.note(words)
+
+
+def estimated(here: Place, config: Config) -> duration.Estimate | None:
+    """As `duration.estimate`; made again only where a run has finished, and after a minute."""
+    assert here.project.version_id is not None, "drawn without data"
+    return _time(here.store, here.project.version_id, config, here.round_id, _finished(here))
+
+
+def answering(here: Place, config: Config) -> duration.Answering | None:
+    """As `duration.answering`; kept like `estimated`. None also where the model cannot be used."""
+    if here.project.version_id is None:
+        return None
+    try:
+        return _answering(here.store, here.project.version_id, config, _finished(here))
+    except UserError:
+        return None
 
 
 def _tiles(time: duration.Estimate) -> None:
@@ -61,3 +77,8 @@ def _time(
     store: Store, version_id: int, config: Config, round_id: int | None, finished: int
 ) -> duration.Estimate | None:
     return duration.estimate(store, version_id, config, round_id)
+
+
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=state.HASH)
+def _answering(store: Store, version_id: int, config: Config, finished: int) -> duration.Answering | None:
+    return duration.answering(store, version_id, config)
