@@ -3,7 +3,7 @@
 import streamlit as st
 
 from semievol.ui.shell import gates, parts
-from semievol.ui.training import collaborators, settings_form, training
+from semievol.ui.training import collaborators, settings_form, training, tried
 
 with parts.page() as here:
     project = gates.needs_project(here)
@@ -22,4 +22,4 @@ with parts.page() as here:
             training.launch_buttons(here, config)
         training.finished(here)
     with parts.card("collaborators"):
-        collaborators.table(here)
+        tried.tried(here, collaborators.table(here).config)

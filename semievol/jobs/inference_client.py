@@ -52,6 +52,7 @@ _DOING = {
     "answer": "Answering",
     "neighbours": "Looking for the nearest labeled records",
     "vote": "Asking the simple baselines",
+    "respond": "Answering",
     "map": "Drawing the map",
     "judge": "Asking the judge again",
     "examine": "Answering every labeled record from the others",
@@ -95,7 +96,7 @@ def warm(store: Store, config: Config, task: Task, round_id: int | None = None, 
         running = _connect(store.home / "asking.json")
         if running is not None:
             running.close()
-        if psutil.virtual_memory().available < SPARE_BYTES + (0 if running else _needed(config.model)):
+        if psutil.virtual_memory().available < SPARE_BYTES + (0 if running else bytes_needed(config.model)):
             return False
         adapters = [("base", "base")] if round_id is None else _adapters(store, round_id, models)
         trial = Record("trial", "Hello", ("yes", "no") if task.kind == "multiple_choice" else ())
@@ -115,7 +116,7 @@ def release(store: Store) -> None:
             client.sendall(b'{"verb": "end"}\n')
 
 
-def _needed(model: str) -> float:
+def bytes_needed(model: str) -> float:
     """Bytes that loading the model takes; infinite for one that is not on this machine."""
     folder = tokenizer.folder_of(model)
     return math.inf if folder is None else PROCESS_BYTES + 4 * footprint.Shape.of(folder).parameters
@@ -144,16 +145,28 @@ def nearest(
     """The k labeled records most like `question`, most similar first. watch: as in `ask`. embedder: None takes the
     round's."""
     round_ = rounds.get_round(store, round_id)
-    labeled = _labeled(store, round_)
+    return nearest_of(store, round_.config, _labeled(store, round_), question, k, watch, embedder)
+
+
+def nearest_of(
+    store: Store,
+    config: Config,
+    labeled: Sequence[Record],
+    question: Record,
+    k: int,
+    watch: Watch = _unwatched,
+    embedder: str | None = None,
+) -> list[Demonstration]:
+    """As `nearest`, among these labeled records. embedder: None takes the config's."""
     request = {
         "verb": "neighbours",
         "labeled": [asdict(record) for record in labeled],
         "record": asdict(question),
         "k": k,
-        "embedder": embedder or round_.config.propagation.embedder,
+        "embedder": embedder or config.propagation.embedder,
     }
     by_id = {record.id: record for record in labeled}
-    found = _request(store, round_.config, request, watch)
+    found = _request(store, config, request, watch)
     return [Demonstration(by_id[record_id], similarity) for record_id, similarity in found]
 
 
@@ -266,6 +279,11 @@ def _question(
         "rule_first": config.rule_first,
         "longest": config.propagation.max_answer_tokens,
     }
+
+
+def call(store: Store, config: Config, request: dict[str, Any], watch: Watch) -> Any:
+    """What the process with the config's model replies to a request. Raises UserError where it cannot, in its words."""
+    return _request(store, config, request, watch)
 
 
 def _request(store: Store, config: Config, request: dict[str, Any], watch: Watch = _unwatched) -> Any:

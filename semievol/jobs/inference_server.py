@@ -18,15 +18,16 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from semievol.config import Config
+from semievol.config import VOTERS, Collaborator, Config
 from semievol.errors import UserError
 from semievol.installed import CHAR_TFIDF
 from semievol.jobs.environment import loaded
 from semievol.method import preflight, voters
-from semievol.method.conversations import response_of
+from semievol.method.conversations import ask_of, response_of
 from semievol.method.protocols import Ask, Engine, Plan
 from semievol.records import Demonstration, Message, Record, Task
 from semievol.task.answers import allowed_answers, parse
@@ -172,6 +173,26 @@ def vote(engine: Engine, request: dict[str, Any]) -> list[dict[str, Any]]:
     return results
 
 
+def respond(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """The response of one collaborator to one record, as the stage of that name asks for it: the fields of a
+    `Response`, how many demonstrations were shown, and seconds. Voters make their first pass only."""
+    record, labeled = _record(request["record"]), [_record(values) for values in request["labeled"]]
+    plan = Plan(_task(request["task"]), Config.model_validate(request["config"]), labeled, ())
+    one = Collaborator.model_validate(request["collaborator"])
+    shown = [Demonstration(_record(d["record"]), d["similarity"]) for d in request["demonstrations"]]
+    began, left_out = time.monotonic(), len(shown)
+    how = next((voter for voter in VOTERS if voter == one.model), None)
+    if how is not None:
+        said = voters.poll(plan, engine, one.name, how, [record])[0]
+    else:
+        ask = ask_of(plan, engine, "respond", record, one, request["models"], {record.id: shown})
+        if ask.too_long:
+            raise UserError("The question is too long for the model.", "record", "Choose another record or model.")
+        said = response_of(plan, record, ask, engine.answer([ask])[0])
+        left_out = ask.left_out if one.demonstrations else len(shown)
+    return {"response": asdict(said), "shown": len(shown) - left_out, "seconds": time.monotonic() - began}
+
+
 def draw_map(engine: Engine, request: dict[str, Any]) -> list[list[float]]:
     """Two coordinates for every record of the request."""
     vectors = engine.embed([_record(values) for values in request["records"]], request["embedder"])
@@ -200,7 +221,7 @@ def warm(engine: Engine, request: dict[str, Any]) -> None:
 
 
 _VERBS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {"answer": answer, "neighbours": neighbours, "vote": vote}
-_VERBS |= {"warm": warm, "map": draw_map, "examine": examine, "judge": judge}
+_VERBS |= {"respond": respond, "warm": warm, "map": draw_map, "examine": examine, "judge": judge}
 _DOING = {name: "answer" if name == "warm" else name for name in _VERBS}
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
-from semievol.config import STUDIO_READERS, Collaborator
+from semievol.config import STUDIO_READERS, Collaborator, Config
+from semievol.jobs import inference_client, inference_server
 from semievol.records import Task
 from semievol.store.data import projects, versions
 from semievol.store.data.projects import Project
 from semievol.store.database import Store
 from semievol.store.settings import Model, save_model
 from semievol.ui.shell import state
+from tests.fakes import FakeEngine
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -136,7 +139,50 @@ def test_a_row_says_why_the_records_or_the_model_do_not_fit(visit: Visit, store:
     assert "A run with “warm-up alone” is refused. There is no model folder" in said
 
 
+def test_one_record_is_answered_by_all_and_a_change_drops_only_its_own_answer(
+    visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made.with_data(store, hostile=True)
+    name = made.HOSTILE[:60].strip()
+    ways = [
+        {"name": name, "demonstrations": False},
+        {"name": "other", "model": "base"},
+        {"name": "gone", "model": "/no"},
+    ]
+    propagation = made.READ | {"collaborators": ways}
+    projects.update_project(store, project.id, settings=project.settings | {"propagation": propagation})
+
+    def request(store: Store, config: Config, request: dict[str, Any], watch: inference_client.Watch) -> Any:
+        watch("Answering")
+        return json.loads(json.dumps(inference_server._VERBS[request["verb"]](FakeEngine(), request)))
+
+    monkeypatch.setattr(inference_client, "_request", request)
+    app = visit("training", project=project.id)
+    assert "the base model answers in its place" in told(app)
+    app.number_input(key="tried_place").set_value(2).run()
+    press(app, "Test with one record")
+    said = _painted(app)
+    assert f"{made.HOSTILE} unlabeled 1" in said
+    assert said.count("probability of an allowed answer") == 2
+    assert name in said
+    assert "the base model in place of the warm-up" in said
+    assert "Its model is not on this machine, or not prepared yet." in said
+    app.number_input(key="collaborator_2_temperature").set_value(1.0).run()
+    assert _painted(app).count("probability of an allowed answer") == 1
+    press(app, "Next record")
+    assert "probability of an allowed answer" not in _painted(app)
+
+
 def _painted(app: AppTest) -> str:
     """What is drawn as text from data."""
     drawn = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
-    return "\n".join(node.get("x", "") for nodes in drawn if isinstance(nodes, list) for node in nodes)
+
+    def words(node: Any) -> Iterator[str]:
+        if isinstance(node, list):
+            for part in node:
+                yield from words(part)
+        elif isinstance(node, dict):
+            yield node.get("x", "")
+            yield from words(node.get("k", []))
+
+    return "\n".join(words(drawn))

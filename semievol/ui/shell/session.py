@@ -2,8 +2,8 @@
 
 `Shell` is kept for all pages. The others: `data.import_draft.Import`, `demonstrations.Browsing`,
 `selection.desk.Reviewing`, `selection.policy.SameCut`, `selection.external_review.UploadedExport`,
-`evaluation.playground.Playground`, `settings.models.Tried`. Streamlit itself keeps the values of widgets, under their
-keys.
+`evaluation.playground.Playground`, `settings.models.Tried`, `training.tried.Tried`. Streamlit itself keeps the values
+of widgets, under their keys.
 """
 
 from __future__ import annotations

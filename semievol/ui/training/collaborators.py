@@ -118,7 +118,8 @@ def table(here: Place) -> Table:
             _actions(here, shown, place)
         used = collaborators.effective(one, shown.around)
         _row(cells, f"collaborator {place + 1}", one, used, known, partial(_change, here, place))
-        cells["time"].text(_about(None if time is None else time.each.get(one.name)))
+        with cells["time"]:
+            _time(None if time is None else time.each.get(one.name))
         fault = shown.unfit.get(one.name) or _fault(one, shown)
         if one.name in twins:
             fault = f"It would give exactly the same answers as “{twins[one.name]}”."
@@ -136,7 +137,8 @@ def table(here: Place) -> Table:
         used = collaborators.effective(shown.judge, shown.around, judge=True)
         local = {name: words for name, words in known.items() if name not in VOTERS}
         _row(cells, "judge", shown.judge, used, local, partial(_change_judge, here))
-        cells["time"].text(_about(None if time is None else time.judge))
+        with cells["time"]:
+            _time(None if time is None else time.judge)
         if fault := _fault(shown.judge, shown):
             paint.draw(paint.node("warn", f"A run with this judge is refused. {fault}"), key="unfit_judge")
     return shown
@@ -146,6 +148,10 @@ def _about(seconds: float | None) -> str:
     if seconds is None:
         return formats.DASH
     return formats.about(seconds) if seconds >= 10 else "under 10 s"
+
+
+def _time(seconds: float | None) -> None:
+    parts.html(f"<div class='sv-num'>{_about(seconds)}</div>")
 
 
 def _whole(here: Place, shown: Table, time: duration.Answering) -> None:
@@ -161,8 +167,8 @@ def _whole(here: Place, shown: Table, time: duration.Answering) -> None:
     whole = formats.about(run.of(*launch.PROPAGATE)).removeprefix("about ")
     together, count = _about(run.seconds["respond"]), formats.plural(time.records, "record")
     parts.note(
-        f"Estimated times for {count}. All together take {together} of the {whole} of “Propagate”, which also trains the "
-        f"warm-up model.{less}"
+        f"Estimated times for {count}. All together take {together} of the {whole} of “Propagate”, which also trains "
+        f"the warm-up model.{less}"
     )
 
 
