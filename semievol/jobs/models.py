@@ -51,8 +51,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a collaborator's `model` may be. kind: "round" (the round's own model), "voter" (no language model) or
-    "local" (another model on this machine). words: what people call it; a model's name may come from anywhere."""
+    """What a collaborator's `model` may be. kind: "round" (the round's own model), "voter" (no language model), "local"
+    (another model on this machine) or "endpoint". words: what people call it; a name may come from anywhere."""
 
     name: str
     kind: str
@@ -70,6 +70,7 @@ def choices(store: Store, own: str) -> list[Choice]:
         Choice("warm_up", "round", "warm-up"),
         *(Choice(how, "voter", voters[how]) for how in settings.VOTERS),
         *(Choice(n, "local", end if ends.count(end) == 1 else n) for n, end in zip(local, ends, strict=True)),
+        *(Choice(one.used_as, "endpoint", f"{one.name} (endpoint)") for one in stored.endpoints(store)),
     ]
 
 

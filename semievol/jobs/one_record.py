@@ -1,21 +1,26 @@
 """Asks all collaborators of some settings one record, before a run with them: what each says, or why it cannot.
 
-Every collaborator is asked apart, through the inference process, so that a failure of one does not hide the others.
+Every collaborator is asked apart, through the inference process or its endpoint, so that a failure of one does not
+hide the others.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import psutil
 
 from semievol.config import VOTERS, Collaborator, Config
+from semievol.endpoints import is_endpoint
 from semievol.engines.models import tokenizer
 from semievol.errors import UserError
-from semievol.jobs import inference_client
+from semievol.jobs import inference_client, remote_models
 from semievol.jobs.inference_client import Watch
 from semievol.method import voters
+from semievol.method.conversations import questions, response_of
+from semievol.method.protocols import Plan
 from semievol.records import Demonstration, Record, Response, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
@@ -76,6 +81,8 @@ def _ask(
     how = next((voter for voter in VOTERS if voter == one.model), None)
     if how is not None and (reason := voters.obstacle(task, labeled, [record], how)):
         raise UserError(reason, "", "")
+    if is_endpoint(one.model):
+        return _ask_endpoint(store, Plan(task, config, labeled, ()), record, one, near, watch)
     if how is None and one.model not in ("base", "warm_up", config.model):
         _room_for(one.model)
     request = {
@@ -93,6 +100,17 @@ def _ask(
     response = Response(**found["response"] | {name: tuple(found["response"][name]) for name in lists})
     stands_in = one.model == "warm_up" and warm_up is None
     return Said(one, response, found["shown"], found["seconds"], stands_in)
+
+
+def _ask_endpoint(
+    store: Store, plan: Plan, record: Record, one: Collaborator, near: Sequence[Demonstration], watch: Watch
+) -> Said:
+    watch("Asking the server")
+    ask = next(questions(plan, (), "respond", record, one, near))
+    began = time.monotonic()
+    reply = remote_models.answer(store, plan.config, ask)
+    shown = len(near) if one.demonstrations else 0
+    return Said(one, response_of(plan, record, ask, reply), shown, time.monotonic() - began)
 
 
 def _room_for(model: str) -> None:

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from semievol.config import Config
-from semievol.endpoints import Endpoint, unknown
+from semievol.endpoints import Endpoint, name_of, unknown
+from semievol.errors import UserError
+from semievol.method.protocols import Ask, Called, OutOfBudget, Reply
+from semievol.method.spending import Purse
 from semievol.store import settings
 from semievol.store.database import Store
 
@@ -47,6 +50,25 @@ def of_run(store: Store, config: Config) -> Endpoints:
 
     check(store, config)
     return Endpoints(used(store, config), os.environ)
+
+
+def answer(store: Store, config: Config, ask: Ask) -> Reply:
+    """The reply of the ask's endpoint, within the budget of the config. Raises UserError where none comes."""
+    from semievol.engines.endpoints.asking import Endpoints
+
+    came: list[Called] = []
+    far = Endpoints([find(store, name_of(ask.model))], os.environ)
+    try:
+        far.call([ask], Purse(config.budget), came.extend, lambda: False)
+    except OutOfBudget as problem:
+        raise problem.reason from None
+    finally:
+        far.close()
+    called = next(iter(came), None)
+    if called is None or called.reply is None:
+        why = f": {called.reason}" if called is not None else ""
+        raise UserError(f"No answer came{why}.", name_of(ask.model), "Test the endpoint on the Settings page.")
+    return called.reply
 
 
 def secrets(store: Store) -> Sequence[str]:

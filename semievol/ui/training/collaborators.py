@@ -25,10 +25,12 @@ from semievol.config import (
     load,
     overlaid,
 )
+from semievol.endpoints import is_endpoint
 from semievol.errors import UserError
 from semievol.jobs import duration, launch, models, planning
 from semievol.method import collaborators, suited
 from semievol.method.collaborators import Around, Collaborators
+from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.shell import formats, notices, paint, parts, proposal, session, state
@@ -120,7 +122,7 @@ def table(here: Place) -> Table:
         _row(cells, f"collaborator {place + 1}", one, used, known, partial(_change, here, place))
         with cells["time"]:
             _time(None if time is None else time.each.get(one.name))
-        fault = shown.unfit.get(one.name) or _fault(one, shown)
+        fault = shown.unfit.get(one.name) or _fault(here, one, shown)
         if one.name in twins:
             fault = f"It would give exactly the same answers as “{twins[one.name]}”."
         if fault:
@@ -139,7 +141,7 @@ def table(here: Place) -> Table:
         _row(cells, "judge", shown.judge, used, local, partial(_change_judge, here))
         with cells["time"]:
             _time(None if time is None else time.judge)
-        if fault := _fault(shown.judge, shown):
+        if fault := _fault(here, shown.judge, shown):
             paint.draw(paint.node("warn", f"A run with this judge is refused. {fault}"), key="unfit_judge")
     return shown
 
@@ -163,7 +165,7 @@ def _whole(here: Place, shown: Table, time: duration.Answering) -> None:
     if run is None:
         return
     unknown = [one for one in shown.mine if one.name not in time.each]
-    less = " Those with a dash are not counted: their model is not on this machine." if unknown else ""
+    less = " Those with a dash are not counted: the model is not on this machine." if unknown else ""
     whole = formats.about(run.of(*launch.PROPAGATE)).removeprefix("about ")
     together, count = _about(run.seconds["respond"]), formats.plural(time.records, "record")
     parts.note(
@@ -237,10 +239,13 @@ def _row(
                 parts.html(f"<div class='sv-dash' title='It does nothing here.'>{formats.DASH}</div>")
 
 
-def _fault(one: Collaborator, shown: Table) -> str | None:
+def _fault(here: Place, one: Collaborator, shown: Table) -> str | None:
     """Why a run could not use the collaborator's model, if it is another one than the round's."""
     if one.model in ("base", "warm_up", shown.config.model, *VOTERS):
         return None
+    if is_endpoint(one.model):
+        known = [endpoint.used_as for endpoint in settings.endpoints(here.store)]
+        return None if one.model in known else "There is no such endpoint. Add it on the Settings page."
     return _refused(one.model)
 
 
