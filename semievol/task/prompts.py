@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from semievol.records import Demonstration, Message, Record, Task
@@ -35,11 +36,26 @@ _TOKENS = "<["  # every known control token begins with one of these
 
 def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
     """`text` with a space after the first character of every chat control token, so that no model reads it as one."""
-    text = CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
-    for token in control_tokens:
-        if len(token) > 1 and not token.isspace():
+    if any(sign in text for sign in _TOKENS):
+        text = CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
+    known = _known(tuple(control_tokens))
+    if known is None or known.search(text) is None:
+        return text
+    for token in control_tokens:  # one after the other, since tokens may overlap
+        if _breaks(token):
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
+
+
+@lru_cache(maxsize=16)
+def _known(control_tokens: tuple[str, ...]) -> re.Pattern[str] | None:
+    """One pattern that finds any of these tokens; a model may have hundreds of them, and a text mostly has none."""
+    broken = [re.escape(token) for token in control_tokens if _breaks(token)]
+    return re.compile("|".join(broken)) if broken else None
+
+
+def _breaks(token: str) -> bool:
+    return len(token) > 1 and not token.isspace()
 
 
 def has_control_tokens(text: str) -> bool:

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from semievol.config import load
 from semievol.records import Demonstration, Message, Record, Task
-from semievol.task.prompts import by_similarity, has_control_tokens, neutralise, question_turn, render, suspicious
+from semievol.task.prompts import (
+    CONTROL,
+    by_similarity,
+    has_control_tokens,
+    neutralise,
+    question_turn,
+    render,
+    suspicious,
+)
 
 CHOICE = Task("multiple_choice", instruction="You know cities.")
 TOKENS = ("<|im_start|>", "<|im_end|>", "<s>", "</s>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>", "<｜User｜>")
@@ -87,6 +95,20 @@ def test_neutralising_only_adds_spaces_and_is_done_once(parts: list[str]) -> Non
     once = neutralise(text, TOKENS)
     assert "".join(once.split()) == "".join(text.split())
     assert neutralise(once, TOKENS) == once
+
+
+PIECES = ("ab", "bcd", "abc", "cda", "b c", "x", "  ", "<|a|>", "<", "d|>")
+
+
+@given(st.lists(st.sampled_from((*PIECES, " ", "a", "c", "Ω"))), st.lists(st.sampled_from(PIECES)))
+@STEADY
+def test_many_tokens_are_looked_for_at_once_and_broken_one_after_the_other(parts: list[str], tokens: list[str]) -> None:
+    text = expected = "".join(parts)
+    expected = CONTROL.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", expected)
+    for token in tokens:
+        if len(token) > 1 and token.strip():
+            expected = expected.replace(token, f"{token[0]} {token[1:]}")
+    assert neutralise(text, tokens) == expected
 
 
 def test_every_piece_of_data_in_a_prompt_is_neutralised() -> None:
