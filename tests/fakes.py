@@ -12,6 +12,7 @@ import numpy as np
 
 from semievol.config import Voter
 from semievol.endpoints import is_endpoint, name_of
+from semievol.method.conversations import CHUNK
 from semievol.method.protocols import Ask, Called, OutOfBudget, Plan, Reply, Stopped, TrainingSetup
 from semievol.method.spending import Purse, Spent
 from semievol.records import Cost, Decision, Demonstration, Example, Record, Response
@@ -27,6 +28,7 @@ class FakeEngine:
     """
 
     control_tokens = ("<|end|>",)
+    chunk = CHUNK
 
     def __init__(self, break_after: int | None = None, reads: int = 1_000_000) -> None:
         self.asked: list[Ask] = []

@@ -32,6 +32,7 @@ from semievol.engines.training import checkpoints
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
 from semievol.installed import MODEL_STATES
+from semievol.method.conversations import CHUNK
 from semievol.method.protocols import Ask, Called, Reply, TrainingSetup
 from semievol.method.spending import Purse
 from semievol.records import Cost, Demonstration, Example, Record
@@ -69,7 +70,9 @@ class LocalEngine:
         on_cpu = self.device.type == "cpu"
         fast_bf16 = processor_has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
         self.dtype = torch.bfloat16 if precision == "auto" and fast_bf16 else torch.float32
-        self.batcher = Batcher(CPU_BUDGET if on_cpu else GPU_BUDGET)
+        budget = CPU_BUDGET if on_cpu else GPU_BUDGET
+        self._chunk = CHUNK * budget // CPU_BUDGET
+        self.batcher = Batcher(budget)
         self.generating = Batcher(CPU_GENERATING if on_cpu else GPU_BUDGET)
         self._model, self._endpoints = model, endpoints
         self._other: tuple[str, AdaptedModel] | None = None
@@ -87,6 +90,12 @@ class LocalEngine:
     def control_tokens(self) -> Sequence[str]:
         """The base model's own special tokens."""
         return self.base.chat.control_tokens
+
+    @property
+    def chunk(self) -> int:
+        """See the protocol. In proportion to the batches of the device, and the same after these were made smaller, so
+        that a resumed run cuts its records alike."""
+        return self._chunk
 
     @property
     def description(self) -> str:

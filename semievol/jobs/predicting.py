@@ -191,7 +191,7 @@ def _answered(
         if demonstrations:
             shown = engine.neighbours(plan.labeled, questions, settings.k, settings.embedder)
             near = {record.id: demonstrated for record, demonstrated in zip(questions, shown, strict=True)}
-        for _, chunk in chunks(questions, near or None):
+        for _, chunk in chunks(questions, near or None, engine.chunk):
             asks = [ask_of(plan, engine, "predict", r, asker, {chosen.name: chosen.path}, near) for r in chunk]
             found.shortened += sum(bool(ask.left_out) and not ask.too_long for ask in asks)
             replies = iter(engine.answer([ask for ask in asks if not ask.too_long]))

@@ -30,7 +30,7 @@ from semievol.jobs.environment import for_models, loaded
 from semievol.jobs.launch import log_path, reached_queue, take_worker_lock
 from semievol.jobs.planning import make_plan
 from semievol.method.evolve import evolve
-from semievol.method.local_models import base_is_used
+from semievol.method.local_models import base_is_used, other_models
 from semievol.method.protocols import OutOfBudget, Stopped
 from semievol.store.database import Store, open_store
 from semievol.store.runs import claims, liveness, runs
@@ -113,8 +113,11 @@ def _work(store: Store, run: runs.Run) -> None:
 
     def engine_for(watcher: Watcher, needs_base: bool = True) -> LocalEngine:
         config = run.config
-        for name in (*([config.model] if needs_base else []), config.propagation.embedder):
+        others = other_models(config) if run.study is not None or run.covers("respond") or run.covers("justify") else []
+        for name in (*([config.model] if needs_base else []), config.propagation.embedder, *others):
             _prepare(name, run, watcher)
+        for name in others:  # now, since their turn comes after hours
+            suitability.suitable(name)
         far = remote_models.of_run(store, config) if config.propagation.endpoints else None
         cache = store.home / "embeddings"
         engine = LocalEngine(config.model, config.precision, config.threads, cache, far, later=not needs_base)

@@ -21,7 +21,9 @@ from semievol.selection.summary import Selection
 from semievol.task.answers import allowed_answers, parse
 from semievol.task.prompts import by_similarity, neutralise, render
 
-CHUNK = 16  # records whose responses are saved together; a killed run loses at most one chunk
+CHUNK = 16
+"""Records whose responses are saved together, on a processor; a killed run loses at most one chunk. `Engine.chunk` has
+the number for the device."""
 FIRST_CHUNK = 8
 _NOT_ASKED = Reply(text="", exactness="absent")  # where the model cannot read the question
 
@@ -133,12 +135,14 @@ def answer_chunk(
     done: set[tuple[str, str, str]],
     too_long: TooLong,
 ) -> None:
-    """Asks all questions of a chunk and saves the responses together, unless all are already stored.
+    """Asks the questions of a chunk whose responses are not stored yet, and saves these together.
 
-    done: keys (record id, collaborator, input hash) of the stored responses. too_long: counts these questions.
+    done: keys (record id, collaborator, input hash) of the stored responses. A chunk is stored whole, so a part is
+    there only if the chunks were larger or smaller, on another device. too_long: counts all these questions.
     """
     too_long.count(ask for _, ask in asks)
-    if all((ask.record_id, ask.collaborator, ask.input_hash) in done for _, ask in asks):
+    asks = [(r, ask) for r, ask in asks if (ask.record_id, ask.collaborator, ask.input_hash) not in done]
+    if not asks:
         return
     stop_if_asked(journal)
     given = iter(engine.answer([ask for _, ask in asks if not ask.too_long]))
@@ -177,9 +181,10 @@ def response_of(plan: Plan, record: Record, ask: Ask, reply: Reply) -> Response:
 
 
 def model_paths(plan: Plan, journal: Journal) -> dict[str, str]:
-    """A collaborator's `model` -> the engine's name for it. Other models have the same name in both."""
+    """A collaborator's `model` -> the engine's name for it. Other models have the same name in both; the base, given by
+    its own name, is not loaded a second time."""
     warm = journal.adapter("warm_up")
-    return {"base": "base"} | ({"warm_up": warm} if warm else {})
+    return {plan.config.model: "base", "base": "base"} | ({"warm_up": warm} if warm else {})
 
 
 def demonstrations_of(plan: Plan, journal: Journal) -> dict[str, list[Demonstration]]:
@@ -199,19 +204,19 @@ def _chance(plan: Plan, stage: str, record: Record, collaborator: Collaborator) 
 
 
 def chunks(
-    records: Sequence[Record], near: Mapping[str, Sequence[Demonstration]] | None = None
+    records: Sequence[Record], near: Mapping[str, Sequence[Demonstration]] | None = None, size: int = CHUNK
 ) -> Iterator[tuple[int, Sequence[Record]]]:
     """The records cut into chunks, each with the number of records before it.
 
     Records with the same demonstrations are next to each other, since an engine may read these once for all of them.
-    The first chunk is small, so that the first responses are on the screen soon.
+    The first chunk is small, so that the first responses are on the screen soon. size: records of every other chunk.
     """
     shown = near or {}
     ordered = sorted(records, key=lambda r: [d.record.id for d in by_similarity(shown.get(r.id, ()))])
-    start, size = 0, FIRST_CHUNK
+    start, stop = 0, FIRST_CHUNK
     while start < len(ordered):
-        yield start, ordered[start : start + size]
-        start, size = start + size, CHUNK
+        yield start, ordered[start:stop]
+        start, stop = stop, stop + size
 
 
 def stop_if_asked(journal: Journal) -> None:

@@ -29,7 +29,7 @@ from semievol.method.conversations import (
 )
 from semievol.method.crossfit import cross_fit
 from semievol.method.judging import ask_judge
-from semievol.method.local_models import SKIPPED, warm_up_is_used
+from semievol.method.local_models import SKIPPED, loaded_together, warm_up_is_used
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import STAGES, Response
 from semievol.selection.summary import accepted, why_none
@@ -106,7 +106,8 @@ def retrieve(plan: Plan, engine: Engine, journal: Journal) -> None:
 def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     """Collaborative learning: every collaborator answers every unlabeled and calibration record (§3.2).
 
-    Endpoints come first: a server that cannot be used is then found out before this machine has worked.
+    Endpoints come first: a server that cannot be used is then found out before this machine has worked. Then the base
+    with its adapters, then one other model after the other, so that each is loaded once.
     """
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
@@ -115,19 +116,22 @@ def respond(plan: Plan, engine: Engine, journal: Journal) -> None:
     everybody = plan.config.propagation.collaborators
     far = [c for c in everybody if is_endpoint(c.model)]
     here = [c for c in everybody if c.model not in VOTERS and c not in far]
-    total = len(records) * (len(far) + bool(here))
+    groups = loaded_together(here, models)
+    total, before = len(records) * (len(far) + len(groups)), len(records) * len(far)
     if far:
         calls = (
             (r, ask_of(plan, engine, "respond", r, c, models, near))
-            for _, chunk in chunks(records, near)
+            for _, chunk in chunks(records, near, engine.chunk)
             for r in chunk
             for c in far
         )
         remote.answer(plan, engine, journal, "respond", calls, done, lambda n: journal.progress("respond", n, total))
-    for start, chunk in chunks(records, near) if here else ():
-        asks = [(r, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in here]
-        answer_chunk(plan, engine, journal, "respond", asks, done, too_long)
-        journal.progress("respond", len(records) * len(far) + start + len(chunk), total)
+    for group in groups:
+        for start, chunk in chunks(records, near, engine.chunk):
+            asks = [(r, ask_of(plan, engine, "respond", r, c, models, near)) for r in chunk for c in group]
+            answer_chunk(plan, engine, journal, "respond", asks, done, too_long)
+            journal.progress("respond", before + start + len(chunk), total)
+        before += len(records)
     if len(far) + len(here) < len(everybody):
         voters.respond(plan, engine, journal, records)
     too_long.report(journal, "respond")
@@ -208,7 +212,7 @@ def evaluate(plan: Plan, engine: Engine, journal: Journal) -> None:
     for position, (shown, arm) in enumerate((shown, arm) for shown in ways for arm in paths):
         row = Collaborator(name=comparison.row(arm, shown), model=arm, demonstrations=shown)
         done = {(r.record_id, row.name, r.input_hash) for r in journal.predictions(row.name)}
-        for start, chunk in chunks(plan.test, near if shown else None):
+        for start, chunk in chunks(plan.test, near if shown else None, engine.chunk):
             asks = [(r, ask_of(plan, engine, "evaluate", r, row, paths, near)) for r in chunk]
             answer_chunk(plan, engine, journal, "evaluate", asks, done, too_long)
             journal.progress("evaluate", position * len(plan.test) + start + len(chunk), total)

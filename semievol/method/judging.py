@@ -42,7 +42,7 @@ def ask_judge(
             plan, engine, journal, "justify", asks, done, lambda n: journal.progress("justify", n, len(disputed))
         )
         return
-    for start, chunk in chunks(disputed, near):
+    for start, chunk in chunks(disputed, near, engine.chunk):
         answer_chunk(plan, engine, journal, "justify", [asked(record) for record in chunk], done, too_long)
         journal.progress("justify", start + len(chunk), len(disputed))
     too_long.report(journal, "justify")

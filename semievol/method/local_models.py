@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from semievol.config import VOTERS
+from collections.abc import Mapping, Sequence
+
+from semievol.config import VOTERS, Collaborator, Config
 from semievol.endpoints import is_endpoint
 from semievol.installed import MODEL_STATES
 from semievol.method.protocols import Plan
@@ -34,6 +36,22 @@ def base_is_used(plan: Plan, first: str, until: str) -> bool:
     local = [not is_endpoint(one.model) and one.model not in VOTERS for one in settings.answering]
     answers = ("respond" in covered or "justify" in covered) and any(local)
     return trains or answers or ("evaluate" in covered and bool(plan.test)) or settings.embedder == MODEL_STATES
+
+
+def other_models(config: Config) -> list[str]:
+    """Names of the local models beside the base that collaborators or the judge name, each once."""
+    names = dict.fromkeys(one.model for one in config.propagation.answering)
+    known = ("base", "warm_up", config.model, *VOTERS)
+    return [name for name in names if name not in known and not is_endpoint(name)]
+
+
+def loaded_together(collaborators: Sequence[Collaborator], models: Mapping[str, str]) -> list[list[Collaborator]]:
+    """The collaborators of the base and its adapters (`models`), then those of every other model: an engine has one
+    other model in memory, so these answer one after the other."""
+    on_base = [one for one in collaborators if one.model in models]
+    others = dict.fromkeys(one.model for one in collaborators if one.model not in models)
+    groups = [on_base, *([one for one in collaborators if one.model == name] for name in others)]
+    return [group for group in groups if group]
 
 
 def _covered(first: str, until: str) -> tuple[str, ...]:

@@ -133,6 +133,10 @@ class Engine(Protocol):
         progress: is told how much of the work is done, and how much there is.
         """
 
+    @property
+    def chunk(self) -> int:
+        """How many records to ask about in one call of `answer`, so that the batches of this device are full."""
+
     def fits(self, ask: Ask) -> bool:
         """Whether the ask's model has room for the prompt and its answer."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from semievol.config import Config, load
+from semievol.config import Collaborator, Config, load
+from semievol.errors import UserError
 from semievol.jobs import launch, worker
 from semievol.jobs.summary import summary
 from semievol.method.comparison import ROWS
@@ -204,3 +206,24 @@ def test_where_no_worker_can_start_the_run_fails_with_what_it_said(
     wait_for(lambda: runs.get_run(store, run.id).status == "running", "the worker to take the run")
     launch.stop(store, run.id)
     assert finished(store, run.id).status == "cancelled"
+
+
+def test_a_further_model_that_is_gone_is_told_when_the_run_starts_and_a_missing_one_before_it_is_queued(
+    settings: Config, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "ensure_worker", lambda store: None)
+    store, project = workspace(tmp_path / "home")
+    other = Path(shutil.copytree(tiny_model, tmp_path / "other"))
+    propagation = settings.propagation
+    everybody = (*propagation.collaborators, Collaborator(name="other", model=str(other)))
+    config = settings.model_copy(update={"propagation": propagation.model_copy(update={"collaborators": everybody})})
+    run = launch.start(store, project, config)
+    (other / "model.safetensors").unlink()
+    claimed = claims.claim_next(store, os.getpid())
+    assert claimed is not None
+    assert claimed.id == run.id
+    with pytest.raises(UserError, match="found no weights"):
+        worker._work(store, claimed)
+    assert len(progress.metrics(store, run.id)) == 0, "before anything is trained"
+    with pytest.raises(UserError, match="found no weights"):
+        launch.start(store, project, config.model_copy(update={"seed": 7}))

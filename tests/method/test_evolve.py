@@ -13,6 +13,7 @@ from semievol.errors import UserError
 from semievol.method.comparison import ROWS
 from semievol.method.conversations import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.evolve import evolve
+from semievol.method.local_models import other_models
 from semievol.method.protocols import Plan, Stopped, TokenCleaning
 from semievol.records import Action, Decision, Demonstration, Record, Split, Task
 from tests.fakes import FakeEngine, MemoryJournal
@@ -213,6 +214,64 @@ def test_stopping_and_going_on_gives_the_same_numbers_and_asks_nothing_twice(pla
     assert outcome(journal) == outcome(whole)
     assert journal.costs == whole.costs, "what was done before is counted once"
     assert len(engine.trained) == 2
+
+
+def with_others(plan: Plan) -> Plan:
+    """Two further models stand between the collaborators of the base; one of them answers in two ways."""
+    everybody = plan.config.propagation.collaborators
+    others = [Collaborator(name=f"other {i}", model=f"/models/{'ab'[i % 2]}", temperature=i // 2) for i in range(3)]
+    return with_propagation(plan, collaborators=(others[0], *everybody[:2], others[1], *everybody[2:], others[2]))
+
+
+def test_the_collaborators_answer_model_by_model_so_that_each_is_loaded_once(plan: Plan) -> None:
+    plan = with_others(plan)
+    engine, journal = FakeEngine(), MemoryJournal(plan)
+    evolve(plan, engine, journal, until="respond")
+    asked = [ask.model if ask.model.startswith("/models/") else "base and adapters" for ask in engine.asked]
+    turns = [model for model, before in zip(asked, [None, *asked], strict=False) if model != before]
+    assert turns == ["base and adapters", "/models/a", "/models/b"]
+    pool = len(plan.unlabeled) + len(plan.calibration)
+    assert len(asked) == len(journal.kept["respond"]) == pool * len(plan.config.propagation.collaborators)
+    told = [(done, total) for stage, done, total in journal.steps if stage == "respond" and total]
+    assert told[-1] == (3 * pool, 3 * pool)
+    assert told == sorted(told)
+
+
+def test_a_run_of_several_models_that_is_stopped_anywhere_ends_with_the_same_results(plan: Plan) -> None:
+    plan = with_others(plan)
+    whole = MemoryJournal(plan)
+    evolve(plan, FakeEngine(), whole)
+    for chunk in (1, 4, 6, 11):
+        journal = MemoryJournal(plan, stop_after=chunk)
+        with pytest.raises(Stopped):
+            evolve(plan, FakeEngine(), journal, until="respond")
+        journal.stop_after = None
+        evolve(plan, FakeEngine(), journal)  # the journal refuses what is stored twice
+        assert outcome(journal) == outcome(whole)
+
+
+def test_a_device_with_larger_chunks_goes_on_without_asking_anything_twice(plan: Plan) -> None:
+    whole = MemoryJournal(plan)
+    evolve(plan, FakeEngine(), whole)
+    journal, engine = MemoryJournal(plan, stop_after=2), FakeEngine()
+    with pytest.raises(Stopped):
+        evolve(plan, FakeEngine(), journal)
+    journal.stop_after, engine.chunk = None, 1000
+    kept = len(journal.kept["respond"])
+    evolve(plan, engine, journal, until="respond")
+    assert len(engine.asked) == len(whole.kept["respond"]) - kept
+    evolve(plan, FakeEngine(), journal)
+    assert outcome(journal) == outcome(whole)
+
+
+def test_the_base_by_its_own_name_is_the_base(plan: Plan) -> None:
+    named = plan.config.model_copy(update={"model": "/models/base"})
+    plan = with_propagation(replace(plan, config=named), collaborators=(Collaborator(name="a", model="/models/base"),))
+    engine = FakeEngine()
+    evolve(plan, engine, MemoryJournal(plan), until="respond")
+    assert {ask.model for ask in engine.asked} == {"base"}
+    assert {ask.identity for ask in engine.asked} == {"/models/base"}
+    assert other_models(plan.config) == []
 
 
 def test_a_crash_in_the_middle_of_a_chunk_loses_that_chunk_only(plan: Plan) -> None:
