@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import delete, select, update
 from streamlit.testing.v1 import AppTest
 
+from semievol.endpoints import Endpoint
 from semievol.jobs import inference_client, inference_server
 from semievol.method.scorecards import JudgeAudit
 from semievol.records import Cost
-from semievol.store import schema
+from semievol.store import schema, settings
 from semievol.store.database import Store
 from semievol.ui.responses import costs, scorecards
 from tests.fakes import FakeEngine
@@ -65,9 +66,26 @@ def test_a_round_from_before_costs_were_counted_says_so(visit: Visit, store: Sto
     assert "this round was answered before it was counted" in told(app)
 
 
+def test_prices_are_shown_where_a_collaborator_has_some(visit: Visit, store: Store) -> None:
+    project = made.with_results(store)
+    settings.save_endpoint(store, Endpoint("far", "http://127.0.0.1:9/v1", "m", input_price=1.0))
+    page = visit("responses", project=project.id, show="Scorecards")
+    assert "price" not in page.dataframe[0].value
+    with store.write() as connection:
+        (config,) = connection.execute(select(schema.rounds.c.config)).scalars()
+        config["propagation"]["collaborators"][1]["model"] = "endpoint:far"
+        connection.execute(update(schema.rounds).values(config=config))
+    prices = visit("responses", project=project.id, show="Scorecards").dataframe[0].value["price"]
+    assert prices.iloc[0] == "none"
+    assert float(prices.iloc[1]) > 0
+
+
 def test_costs_in_words() -> None:
-    assert costs.per_record(Cost(4, 10.0, 848, 26)) == {"time": "2.5 s", "tokens": "212 + 6"}
-    assert costs.per_record(Cost(1000, 31.2)) == {"time": "31 ms", "tokens": "none"}
+    took = Cost(4, 10.0, 848, 26)
+    assert costs.per_record(took) == {"time": "2.5 s", "tokens": "212 + 6", "price": "none"}
+    assert costs.per_record(Cost(1000, 31.2)) == {"time": "31 ms", "tokens": "none", "price": "none"}
+    server = Endpoint("far", "http://127.0.0.1:9/v1", "m", input_price=1.0, output_price=4.0)
+    assert costs.per_record(took, server)["price"] == "0.00024"  # (848 + 4 * 26) / 4 / 1,000,000
     assert set(costs.per_record(None).values()) == {"not known"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -9,7 +10,7 @@ import streamlit as st
 
 from semievol.endpoints import is_endpoint
 from semievol.jobs import judge_order
-from semievol.jobs.judge_order import OrderAudit
+from semievol.jobs.judge_order import OrderAudit, Verdict
 from semievol.store.results import collaborators, results
 from semievol.ui.shell import asking, formats, parts, record, router, session, tables
 from semievol.ui.shell.state import Place
@@ -28,7 +29,7 @@ class AskedAgain:
 
 
 def view(here: Place) -> None:
-    """The button; then the sentence, and the records whose verdict changed."""
+    """The button; then the sentence."""
     parts.heading(
         "Does the order of the answers sway it?",
         "The judge reads the collaborators' answers in random order. A random sample of disputed records is put to it "
@@ -41,38 +42,45 @@ def view(here: Place) -> None:
     if not disputed:
         parts.note("It was asked about no unlabeled record.")
         return
-    kept = session.of(AskedAgain).found
-    key = (here.round.id, results.written(here.store, here.round.id))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         size = st.number_input("How many", 1, min(MOST, disputed), min(SIZE, disputed), key="order_size", width=120)
         pressed = st.button("Ask in another order", icon=":material/swap_vert:")
     if pressed:
         with parts.errors_shown(), asking.doing() as watch:
-            kept[key] = judge_order.audit(here.store, here.round.id, size, watch)
-    if key in kept:
-        _told(here, kept[key])
+            session.of(AskedAgain).found[_key(here)] = judge_order.audit(here.store, here.round.id, size, watch)
+    if (found := session.of(AskedAgain).found.get(_key(here))) is not None:
+        parts.html(f"<p class='sv-lead sv-small'>{parts.unbroken(sentence(found))}</p>")
+        for note in left_out(found):
+            parts.note(note)
 
 
-def _told(here: Place, found: OrderAudit) -> None:
-    parts.html(f"<p class='sv-lead sv-small'>{parts.unbroken(sentence(found))}</p>")
-    for note in left_out(found):
-        parts.note(note)
-    if not found.changed:
-        return
+def changed(here: Place) -> list[Verdict]:
+    """The verdicts that changed when the judge was asked last, in this session."""
+    found = session.of(AskedAgain).found.get(_key(here))
+    return [] if found is None else found.changed
+
+
+def _key(here: Place) -> tuple[int, int]:
+    return here.round.id, results.written(here.store, here.round.id)
+
+
+def listed(here: Place, verdicts: Sequence[Verdict]) -> None:
+    """Records with both verdicts, and a link to the one that is ticked."""
+    parts.heading("Where the order changed the verdict", "The judge's answer, and what it says of the reversed order.")
     lines = [
         {
             "question": one.record.question,
             "before": record.named_answer(here.task, one.record, one.before),
             "after": record.named_answer(here.task, one.record, one.after),
         }
-        for one in found.changed
+        for one in verdicts
     ]
     height = "content" if len(lines) <= 8 else 320
-    place = tables.pick(pd.DataFrame(lines), "order_changed", _NAMES, {"question": 150}, height=height)
+    place = tables.pick(pd.DataFrame(lines), "order_changed", _NAMES, {"question": 400}, height=height)
     if place is None:
         parts.note("Tick a record to open it.")
     else:
-        router.link("responses", "Open this record", record=found.changed[place].record.id)
+        router.link("responses", "Open this record", record=verdicts[place].record.id)
 
 
 def sentence(found: OrderAudit) -> str:

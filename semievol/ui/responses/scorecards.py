@@ -51,6 +51,9 @@ def view(here: Place) -> None:
                 _reliability(cards)
         with parts.card("judge"):
             _judge(here)
+    if changed := judge_order.changed(here):
+        with parts.card("order"):
+            judge_order.listed(here, changed)
 
 
 def _scores(here: Place) -> list[Scorecard]:
@@ -75,7 +78,7 @@ def _scores(here: Place) -> list[Scorecard]:
         "collaborator has right. States: the probability that it gives to its own answers on average."
     )
     took = costs.costs(here.store, here.round.id, "respond")
-    names = COLUMNS | (takes.COLUMNS if took else {})
+    names = COLUMNS | takes.columns(here, took)
     tables.table(_lines(here, cards, took), "scorecards", names, forms={"right": "%.1f %%", "stated": "%.1f %%"})
     parts.note(takes.NOTE if took else takes.BEFORE)
     return cards
@@ -87,8 +90,9 @@ def _costs_alone(here: Place) -> None:
     if not took:
         parts.note(takes.BEFORE)
         return
-    lines = [{"name": name} | takes.per_record(cost) for name, cost in took.items()]
-    tables.table(pd.DataFrame(lines), "costs", {"name": COLUMNS["name"]} | takes.COLUMNS)
+    names = [one.name for one in here.round.config.propagation.collaborators if one.name in took]
+    lines = [{"name": name} | takes.per_record(took[name], takes.price(here, name)) for name in names]
+    tables.table(pd.DataFrame(lines), "costs", {"name": COLUMNS["name"]} | takes.columns(here, took))
     parts.note(takes.NOTE)
 
 
@@ -115,7 +119,7 @@ def _lines(here: Place, cards: Sequence[Scorecard], took: Mapping[str, Cost]) ->
                 "stated": 100 * fit.stated if fit else None,
                 "fits": fit.sentence.rpartition(": ")[2].rstrip(".") if fit else "not known",
                 "weight": weight,
-                **takes.per_record(took.get(card.name)),
+                **takes.per_record(took.get(card.name), takes.price(here, card.name)),
             }
         )
     return pd.DataFrame(lines).astype({"stated": float})
@@ -177,8 +181,10 @@ def _judge(here: Place) -> None:
     found = _audit(here.store, here.task, here.round.id, results.written(here.store, here.round.id))
     parts.html(f"<p class='sv-lead sv-small'>{verdict(found)}</p>")
     for cost in costs.costs(here.store, here.round.id, "justify").values():
-        times, each = formats.plural(cost.records, "time"), takes.per_record(cost)
-        parts.note(f"It was asked {times}: {each['time']} and {each['tokens']} tokens each.")
+        parts.note(
+            f"It was asked {formats.plural(cost.records, 'time')}: {takes.time_of(cost)} and {takes.tokens_of(cost)} "
+            "tokens each."
+        )
     judge_order.view(here)
 
 
