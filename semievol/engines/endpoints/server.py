@@ -59,6 +59,14 @@ class _Failed(Exception):
         self.reason, self.final, self.wait, self.lost, self.tokens = reason, final, wait, lost, tokens
 
 
+class _Refused(Exception):
+    """The server refuses the request itself. words: what it said."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
 @dataclass
 class _Bill:
     """What the tries of one question took."""
@@ -121,7 +129,7 @@ class Server:
         """The text that one request brings as it is; empty where it fails."""
         try:
             return read(await self._sent(sent, self.patience.once), self.endpoint.model, self._key).text
-        except (_Failed, Invalid, openai.BadRequestError):
+        except (_Failed, Invalid, _Refused):
             return ""
 
     async def _answered(self, ask: Ask, may_spend: Callable[[float], bool], stopping: asyncio.Event) -> Called:
@@ -156,72 +164,67 @@ class Server:
         for _ in range(_MOST_REFUSALS):
             sent = requests.body(ask, self.endpoint.model, self.can)
             try:
-                body = await self._sent(sent, max(seconds, 0.01))
-            except openai.BadRequestError as problem:
-                refusal = self._words(problem)
-                if self.can.refused(refusal, sent):
-                    continue
-                raise _Failed(f"the server refuses the question ({refusal})", final=True) from None
-            try:
-                return read(body, self.endpoint.model, self._key)
+                return read(await self._sent(sent, max(seconds, 0.01)), self.endpoint.model, self._key)
+            except _Refused as refused:
+                if not self.can.refused(refused.words, sent):
+                    raise _Failed(f"the server refuses the question ({refused.words})", final=True) from None
             except Invalid as problem:
                 raise _Failed(problem.reason, problem.final, lost=True, tokens=problem.tokens) from None
         raise _Failed("the server refuses every form of the question", final=True)
 
     async def _sent(self, sent: dict[str, Any], seconds: float) -> bytes:
-        """The bytes of the reply. Raises _Failed for what may pass, UserError for what a person has to mend, and
-        BadRequestError."""
+        """The bytes of the reply. Raises _Refused where the request is wrong, _Failed for what may pass, UserError for
+        what a person has to mend. These are raised outside of the handlers, as the client's own errors hold all that
+        the server said, and would go along."""
+        failure: Exception
         try:
             async with asyncio.timeout(seconds):
                 reply = await self._client.chat.completions.with_raw_response.create(**sent)
                 return reply.http_response.content
-        except openai.BadRequestError:
-            raise
         except openai.APIStatusError as problem:
-            self._refuse_for_good(problem)
-            if problem.status_code == 422:
-                raise openai.BadRequestError(str(problem), response=problem.response, body=problem.body) from None
-            wait = _wanted_wait(problem.response)
-            passing = problem.status_code >= 500 or problem.status_code in (408, 409, 425, 429)
-            raise _Failed(f"HTTP {problem.status_code}", final=not passing, wait=wait) from None
+            failure = self._of_status(problem)
         except (TimeoutError, openai.APITimeoutError):
-            raise _Failed("no reply in time", lost=True) from None
+            failure = _Failed("no reply in time", lost=True)
         except openai.APIConnectionError as problem:
             refused = isinstance(problem.__cause__, httpx2.ConnectError)
-            reason = "the server cannot be reached" if refused else "the connection broke"
-            raise _Failed(reason, lost=not refused) from None
+            failure = _Failed("the server cannot be reached" if refused else "the connection broke", lost=not refused)
         except transport.TooLarge:
-            raise _Failed("the reply is larger than any answer", lost=True) from None
+            failure = _Failed("the reply is larger than any answer", lost=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, openai.OpenAIError) as problem:
-            raise _Failed(f"the request failed ({type(problem).__name__})", lost=True) from None
+            failure = _Failed(f"the request failed ({type(problem).__name__})", lost=True)
+        raise failure
 
-    def _refuse_for_good(self, problem: openai.APIStatusError) -> None:
-        """Raises UserError where every other question would be refused as well."""
+    def _of_status(self, problem: openai.APIStatusError) -> Exception:
+        """What a reply with an error status means; a UserError where every other question would be refused as well."""
         status, where = problem.status_code, f"endpoint {self.endpoint.name}"
         said = self._words(problem)
         if status in (401, 403):
             held = f"in {self.endpoint.key_variable}" if self.endpoint.key_variable else "(none was sent)"
-            raise UserError(
+            return UserError(
                 f"The server refuses the key {held} (HTTP {status}: {said}).",
                 where,
                 "Correct the variable where the Studio is started, start it again, then resume.",
-            ) from None
+            )
         if status == 404:
-            raise UserError(
+            return UserError(
                 f'The server has no model "{self.endpoint.model}" at this URL (HTTP 404: {said}).',
                 where,
                 "Test the endpoint on the Settings page, and correct its URL or its model.",
-            ) from None
+            )
         if 300 <= status < 400:
-            raise UserError(
+            return UserError(
                 f"The server sends elsewhere (HTTP {status}), where the key must not go.",
                 where,
                 "Give the final URL on the Settings page.",
-            ) from None
+            )
         if status == 402 or "insufficient_quota" in said:
-            raise UserError(
+            return UserError(
                 f"The account at the server is used up (HTTP {status}: {said}).", where, "Top it up, then resume."
-            ) from None
+            )
+        if status in (400, 422):
+            return _Refused(said)
+        passing = status >= 500 or status in (408, 409, 425, 429)
+        return _Failed(f"HTTP {status}", final=not passing, wait=_wanted_wait(problem.response))
 
     def _words(self, problem: openai.APIStatusError) -> str:
         """What the server said, without the key and not longer than a line."""
