@@ -12,9 +12,10 @@ from semievol import config as settings
 from semievol.cli import study
 from semievol.cli.arguments import Outcome, Verb, identifier
 from semievol.errors import UserError
-from semievol.jobs import launch, planning, studying
+from semievol.jobs import launch, money, planning, studying
 from semievol.jobs.summary import summary
 from semievol.method import ledger
+from semievol.method.spending import Spent
 from semievol.records import STAGES
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -46,7 +47,7 @@ def add(verb: Verb) -> None:
 
 def _run(store: Store, chosen: argparse.Namespace) -> Outcome:
     run = _start(store, chosen) if chosen.resume is None else _resumed(store, chosen)
-    advice = _advice(store, chosen)
+    advice = [*_advice(store, chosen), *_expected(store, run)]
     print("".join(f"{line}\n" for line in advice), end="", file=sys.stderr, flush=True)
     run = launch.follow(store, run.id)
     result, text = _told(store, run)
@@ -63,11 +64,26 @@ def _advice(store: Store, chosen: argparse.Namespace) -> list[str]:
     return [f"{found.heading}:", found.recommended, *found.reasons] if found else []
 
 
+def _expected(store: Store, run: runs.Run) -> list[str]:
+    """What the run will take at its endpoints, if it asks any; nothing for one that is resumed."""
+    asks = run.study is None and (run.covers("respond") or run.covers("justify"))
+    if not asks or run.spent is not None:
+        return []
+    version_id = rounds.get_round(store, run.round_id).version_id
+    return [one.sentence for one in money.expected(store, version_id, run.config)]
+
+
 def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:
     given = [chosen.project, chosen.preset, chosen.config, chosen.round, chosen.parent, chosen.selection]
-    if any(value is not None for value in given) or chosen.assignments:
-        raise UserError("A resumed run keeps its own settings.", "--resume", "Give the run's number alone.")
-    return launch.resume(store, chosen.resume)
+    others = [one for one in chosen.assignments if not one.startswith("budget=")]
+    if any(value is not None for value in given) or others:
+        raise UserError(
+            "A resumed run keeps its own settings, but for its budget.",
+            "--resume",
+            "Give the run's number alone, or with --set budget=…",
+        )
+    budget = settings.load("studio", None, chosen.assignments).budget if chosen.assignments else None
+    return launch.resume(store, chosen.resume, budget)
 
 
 def _start(store: Store, chosen: argparse.Namespace) -> runs.Run:
@@ -169,6 +185,8 @@ def _as_text(result: dict[str, Any]) -> str:
         lines.append(f"  {result['outcome']}")
     if result["candidates"] is not None:
         lines.append(f"  {result['candidates']:,} candidates, {result['agreed']:,} agreed")
+    for name, spent in (result["endpoints"] or {}).items():
+        lines.append(f"  {money.spent_line(name, Spent(**spent), priced=False)}")
     if result["weights"]:
         lines.append("  weights: " + ", ".join(f"{name} {weight:.0%}" for name, weight in result["weights"].items()))
     if result["accepted"] is not None:

@@ -6,7 +6,7 @@ once, through `inference_server`, `one_record` all collaborators. `intake` impor
 made in another tool, `models` describes the models on this machine, `embedders` lists its embedders, `token_counts`
 counts the tokens that a run will read, `estimate` estimates its memory and pace from them, `duration` its time,
 `summary` gives its results, `studying` compares arms over seeds, `environment` starts processes that compute,
-`sent_prompts` makes the prompts behind stored responses again, `judge_order` asks the judge with the candidate
-answers reversed. `remote_models` checks, tries and asks endpoints. `sample_archive` makes the bundled sample's
-archive, `sample_figures` reads its figures.
+`sent_prompts` makes the prompts behind stored responses again, `judge_order` asks the judge with the candidate answers
+reversed. `remote_models` checks, tries and asks endpoints, `money` says what they cost. `sample_archive` makes the
+bundled sample's archive, `sample_figures` reads its figures.
 """

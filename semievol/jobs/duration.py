@@ -138,9 +138,9 @@ def estimate(store: Store, version_id: int, config: Config, round_id: int | None
     frozen = selections.selections(store, round_id) if round_id is not None else []
     kept = frozen[-1]["size"] if frozen else None
     task, labeled = versions.task_of(store, version_id), records.load_records(store, version_id, "labeled")
-    settled = _settled(config, task, labeled)
-    tokens = read(store, version_id, settled, folder, shape.context)
-    found = operations(shape, settled, _amount(store, version_id, kept), tokens)
+    final = settled(config, task, labeled)
+    tokens = read(store, version_id, final, folder, shape.context)
+    found = operations(shape, final, _amount(store, version_id, kept), tokens)
     paces = _paces(store, config.model, folder, shape)
     otherwise = median(paces.values()) if paces else by_processor(config)
     seconds = {stage: work * paces.get(stage, otherwise) for stage, work in found.items()}
@@ -181,7 +181,7 @@ def answering(store: Store, version_id: int, config: Config) -> Answering | None
     return Answering(records_, each, seconds(propagation.judge, judge=True) if propagation.justify else None)
 
 
-def _settled(config: Config, task: Task, labeled: Sequence[Record]) -> Config:
+def settled(config: Config, task: Task, labeled: Sequence[Record]) -> Config:
     """The config with the folds that `weighting: auto` needs."""
     if holds_out(len(labeled), config.calibration, config.calibration_minimum):
         return config

@@ -29,6 +29,7 @@ from semievol.store.data.records import load_records
 from semievol.store.data.versions import save_calibration, task_of
 from semievol.store.database import Store
 from semievol.store.decisions import selections
+from semievol.store.results import collaborators as collaborators_said
 from semievol.store.results import outcomes, results
 from semievol.store.runs import progress, rounds, runs
 
@@ -115,7 +116,16 @@ def propagated(
         and run.covers("justify")
         for run in runs.list_runs(store, project.id)
     )
+    if done and unanswered(store, found):
+        return None
     return found if done else None
+
+
+def unanswered(store: Store, round_: rounds.Round) -> dict[str, int]:
+    """Collaborator on an endpoint -> pool records of the round that it was asked about and did not answer. Another run
+    with the round's settings asks just these."""
+    far = [one.name for one in round_.config.propagation.collaborators if is_endpoint(one.model)]
+    return collaborators_said.unanswered(store, round_.id, far) if far else {}
 
 
 def check_model(name: str) -> None:
@@ -174,6 +184,12 @@ def check_ready(store: Store, round_: rounds.Round, first: str, selection: int |
     uses_warm_up = round_.config.propagation.uses_warm_up
     if first in ("respond", "justify") and uses_warm_up and "warm_up" not in there | coming:
         raise UserError("This round has no warm-up adapter yet.", f"--from {first}", "Begin with warm_up.")
+    if (
+        first == "tune"
+        and round_.config.tune_from == "warm_up"
+        and "warm_up" not in outcomes.adapters(store, round_.id)
+    ):
+        raise UserError("This round has no warm-up adapter to tune from.", "tune_from", "Set it to base.")
     needed, remedy = _NEEDS.get(first, ("", ""))
     frozen = first == "tune" and bool(selections.selections(store, round_.id))
     if needed and needed not in there | coming and not frozen:

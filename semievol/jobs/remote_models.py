@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from semievol.config import Config
-from semievol.endpoints import Endpoint, name_of, unknown
+from semievol.endpoints import PREFIX, Endpoint, name_of, unknown
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Called, OutOfBudget, Reply
 from semievol.method.spending import Purse
 from semievol.store import settings
+from semievol.store.data import projects
 from semievol.store.database import Store
 
 if TYPE_CHECKING:
     from semievol.engines.endpoints.asking import Endpoints
+    from semievol.engines.endpoints.trial import Trial
 
 
 def find(store: Store, name: str) -> Endpoint:
@@ -42,6 +44,34 @@ def check(store: Store, config: Config) -> None:
         from semievol.engines.endpoints import trial
 
         trial.reach(endpoint, key)
+
+
+def fault(store: Store, model: str) -> str | None:
+    """Why a collaborator could not use `endpoint:NAME`, as far as can be said without asking the server."""
+    try:
+        find(store, name_of(model)).key(os.environ)
+    except UserError as problem:
+        return f"{problem.what} {problem.remedy}"
+    return None
+
+
+def tried(endpoint: Endpoint) -> Trial:
+    """What the server can do. Raises UserError where it cannot be reached or used."""
+    from semievol.engines.endpoints import trial
+
+    return trial.tried(endpoint, endpoint.key(os.environ))
+
+
+def users(store: Store, name: str) -> list[str]:
+    """Names of the projects whose next run would ask this endpoint."""
+    wanted = f"{PREFIX}{name}"
+    found = []
+    for project in projects.list_projects(store, archived=True):
+        asked = project.settings.get("propagation") or {}
+        named = [*(asked.get("collaborators") or []), asked.get("judge") or {}]
+        if any(one.get("model") == wanted for one in named):
+            found.append(project.name)
+    return found
 
 
 def of_run(store: Store, config: Config) -> Endpoints:

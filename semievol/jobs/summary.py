@@ -6,6 +6,8 @@ from collections.abc import Mapping, Set
 from dataclasses import asdict
 from typing import Any
 
+from semievol.jobs import planning
+from semievol.method import spending
 from semievol.method.comparison import ARMS, ROWS, ahead, outcome
 from semievol.method.paired_tests import against_every_row
 from semievol.records import STAGES
@@ -44,6 +46,8 @@ def summary(store: Store, run_id: int) -> dict[str, Any]:
         "ahead": ahead(evaluation) or None,
         **_candidates(store, run),
         "label_errors": _label_errors(store, run.round_id),
+        "endpoints": {name: asdict(one) for name, one in spending.read(run.spent).items()} or None,
+        "unanswered": planning.unanswered(store, rounds.get_round(store, run.round_id)) or None,
         "weights": (rounds.weights(store, run.round_id) or {}).get("everybody"),
         "notes": notes(store, run_id),
         "error": run.error,

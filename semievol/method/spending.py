@@ -59,7 +59,7 @@ class Purse:
         return UserError(
             f"The budget of {self.budget:,.4g} allows no further question to an endpoint: {self.cost:,.4g} is spent.",
             "budget",
-            "Resume the run with a larger budget; what was answered is kept.",
+            "Raise the budget in the settings, then resume the run; what was answered is kept.",
         )
 
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import logging
+import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from semievol.config import Config, overlaid
+from semievol.endpoints import Endpoint
 from semievol.engines.local import LocalEngine
-from semievol.jobs import launch, worker
+from semievol.errors import UserError
+from semievol.export import export
+from semievol.jobs import launch, models, money, planning, remote_models, worker
+from semievol.jobs.summary import summary
 from semievol.method.protocols import Ask
+from semievol.method.spending import read
 from semievol.records import Record, Split, Task
 from semievol.store import settings
 from semievol.store.data import projects, records, versions
 from semievol.store.database import Store, open_store
 from semievol.store.results import results
-from semievol.store.runs import claims, progress, runs
+from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.task.prompts import render
-from tests.endpoint_servers import Served, Starter
+from tests.endpoint_servers import MODEL, Request, Served, Starter, lettered, serving
 
 TASK = Task("multiple_choice")
 OPTIONS = ("a loose dog", "a water leak", "a fallen tree", "loud music")
@@ -113,3 +124,95 @@ def test_its_answers_are_those_of_the_local_engine_and_its_probabilities_bounds_
         # What the list leaves open is all that the two may differ by.
         assert far.mass is not None
         assert near.probabilities[place] - far.probabilities[place] <= 1 - far.mass + 1e-3
+
+
+CANARY = "sk-canary-0123456789abcdef"
+
+
+def faulty(request: Request) -> dict[str, Any] | None:
+    """Every third question fails for good, with the key in what the server says; so does every answer hold it."""
+    number = int(request.question.split()[1])
+    if number % 3 == 0 and "broken" in request.handler.path:
+        request.send(400, json.dumps({"error": {"message": f"no answer for {request.key}"}}).encode())
+        return None
+    return lettered(request, "ABCD"[number % 4]) | {"system_fingerprint": request.key}
+
+
+def test_a_budget_stops_a_run_a_larger_one_resumes_it_and_no_key_is_left_anywhere(
+    store: Store, project: projects.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", CANARY)
+    settings.save_endpoint(store, Endpoint("far", "http://127.0.0.1:9/v1", MODEL, "THE_KEY"))
+    log = logging.FileHandler(store.home / "run.log")
+    log.setFormatter(worker._Redacting(remote_models.secrets(store)))
+    logging.getLogger().addHandler(log)
+    logging.getLogger("semievol").error("trying %s", CANARY)
+    with serving(faulty) as served:
+        far = served.endpoint(key_variable="THE_KEY", concurrency=2, input_price=1e3, output_price=1e3)
+        settings.save_endpoint(store, dataclasses.replace(far, url=far.url.replace("/v1", "/broken/v1")))
+        asked = config("budget=0.4", "propagation.max_answer_tokens=8")
+        (expected,) = money.expected(store, project.version_id or 0, asked)
+        assert expected.questions == POOL
+        assert expected.cost == pytest.approx((expected.input_tokens + expected.output_tokens) / 1e3)
+        run = carried_out(store, launch.start(store, project, asked, until="justify"))
+        assert run.status == "cancelled"
+        assert run.error is not None
+        assert run.error["where"] == "budget"
+        first = read(run.spent)["far"]
+        assert 0 < first.cost <= 0.4
+        run = carried_out(store, launch.resume(store, run.id, budget=100.0))
+        assert run.status == "done", run.error
+        told = summary(store, run.id)
+        refused = [n for n in range(POOL) if n % 3 == 0]
+        assert told["unanswered"] == {"far": len(refused)}
+        assert told["endpoints"]["far"]["answers"] == POOL - len(refused)
+        assert told["candidates"] == POOL, "the neighbours' vote has answered all"
+        assert any("[key]" in note and "another run" in note.lower() for note in told["notes"])
+        answered = Counter(r.question for r in served.asked if int(r.question.split()[1]) % 3)
+        assert set(answered.values()) == {1}, "what is stored is never paid for again"
+        settings.save_endpoint(store, far)  # the server was mended
+        asked = config("propagation.max_answer_tokens=8")
+        assert planning.propagated(store, project, asked) is None, "there is something left to ask"
+        before = len(served.asked)
+        again = carried_out(store, launch.start(store, project, asked, until="justify"))
+        assert len(served.asked) - before == len(refused)
+        assert summary(store, again.id)["unanswered"] is None
+        assert served.keys == {CANARY}
+    logging.getLogger().removeHandler(log)
+    log.close()
+    assert "trying [key]" in (store.home / "run.log").read_text()
+    for path in store.home.rglob("*"):
+        if path.is_file():
+            assert CANARY.encode() not in path.read_bytes(), path
+    archive = store.home / "archive.zip"
+    export(store, project, "archive", archive)
+    with zipfile.ZipFile(archive) as packed:
+        assert all(CANARY.encode() not in packed.read(name) for name in packed.namelist())
+
+
+def test_what_cannot_work_is_refused_before_it_is_queued(
+    store: Store, project: projects.Project, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("THE_KEY", raising=False)
+    with pytest.raises(UserError, match="no endpoint"):
+        launch.start(store, project, config(), until="justify")
+    settings.save_endpoint(store, served.endpoint(key_variable="THE_KEY"))
+    with pytest.raises(UserError, match="THE_KEY"):
+        launch.start(store, project, config(), until="justify")
+    served.close()
+    settings.save_endpoint(store, served.endpoint())
+    with pytest.raises(UserError, match="cannot be reached"):
+        launch.start(store, project, config(), until="justify")
+    assert not runs.list_runs(store)
+    assert not rounds.list_rounds(store, project.id)
+
+
+def test_a_name_stands_for_one_model_for_ever(store: Store, served: Served) -> None:
+    settings.save_endpoint(store, served.endpoint())
+    settings.remove_endpoint(store, "far")
+    assert settings.endpoints(store) == []
+    with pytest.raises(UserError, match="stands for the model"):
+        settings.save_endpoint(store, served.endpoint(model="another"))
+    settings.save_endpoint(store, served.endpoint(concurrency=2))
+    assert [one.concurrency for one in settings.endpoints(store)] == [2]
+    assert models.choices(store, "starter")[-1].name == "endpoint:far"

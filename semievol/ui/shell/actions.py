@@ -7,7 +7,7 @@ from semievol.errors import UserError
 from semievol.jobs import intake, launch, planning
 from semievol.jobs.launch import Span
 from semievol.selection.summary import Selection
-from semievol.store.data.projects import Project
+from semievol.store.data.projects import Project, find_project
 from semievol.store.database import Store, open_store
 from semievol.store.decisions import selections
 from semievol.store.results import results
@@ -122,7 +122,11 @@ def stop(run: Run) -> None:
 
 @notices.errors_kept()
 def resume(run: Run) -> None:
-    launch.resume(open_store(), run.id)
+    """Resumes a run. If its budget stopped it, it goes on with the budget that the project's settings have now."""
+    store, budget = open_store(), None
+    if run.error and run.error.get("where") == "budget":
+        budget = state.config_of(find_project(store, run.project_id)).budget
+    launch.resume(store, run.id, budget)
 
 
 @notices.errors_kept()

@@ -27,10 +27,9 @@ from semievol.config import (
 )
 from semievol.endpoints import is_endpoint
 from semievol.errors import UserError
-from semievol.jobs import duration, launch, models, planning
+from semievol.jobs import duration, launch, models, planning, remote_models
 from semievol.method import collaborators, suited
 from semievol.method.collaborators import Around, Collaborators
-from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.shell import formats, notices, paint, parts, proposal, session, state
@@ -244,8 +243,7 @@ def _fault(here: Place, one: Collaborator, shown: Table) -> str | None:
     if one.model in ("base", "warm_up", shown.config.model, *VOTERS):
         return None
     if is_endpoint(one.model):
-        known = [endpoint.used_as for endpoint in settings.endpoints(here.store)]
-        return None if one.model in known else "There is no such endpoint. Add it on the Settings page."
+        return remote_models.fault(here.store, one.model)
     return _refused(one.model)
 
 

@@ -63,6 +63,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "token_cleaning",
         "evaluate_demonstrations",
     ),
+    "Endpoints": ("budget",),
     "Machine": ("seed", "precision", "threads"),
 }
 NAMES = {
@@ -73,6 +74,7 @@ NAMES = {
     "propagation.verdict_confidence": "How a dispute is decided",
     "propagation.answer_rule": "Where the form of answers is explained",
     "calibration": "Calibration share",
+    "budget": "Budget of a run",
     "tune_from": "Start from",
     "tune_on": "Train on",
     "token_cleaning": "Tokens of free answers left out",
@@ -101,6 +103,8 @@ def form(here: Place) -> Config:
         **session.bound("form_model", current.model, lambda model: _choose_model(here, model)),
     )
     for group, paths in GROUPS.items():
+        if group == "Endpoints" and not (current.propagation.endpoints or current.budget):
+            continue
         with st.expander(group, expanded=group == "Propagation"):
             closed = here.project.task is not None and here.project.task.closed
             for path in paths:

@@ -15,7 +15,7 @@ from semievol.store.runs.runs import Run
 from semievol.store.schema import ACTIVE
 from semievol.ui.shell import actions, formats, live, parts, router, state, steps, tables
 from semievol.ui.shell.state import Place
-from semievol.ui.training import comparison, curves, few_labeled, needs
+from semievol.ui.training import comparison, curves, endpoints, few_labeled, needs
 from semievol.wording import STATUS_WORDS
 
 TAIL_BYTES = 6_000
@@ -48,6 +48,7 @@ def launch_buttons(here: Place, config: Config) -> None:
     for sentence in models.remarks(config):
         parts.note(sentence)
     needs.needs(here, config)
+    endpoints.needs(here, config)
     if not parent:
         few_labeled.few_labeled(here, config)
 
@@ -83,6 +84,7 @@ def _progress(snapshot: live.Snapshot) -> None:
     live.track(snapshot.working if snapshot.in_other_round else snapshot.stages)
     store = state.open_store()
     measured = progress.metrics(store, run.id)
+    endpoints.spent(run)
     messages(run)
     curves.loss(measured, key="loss_training", height=250)
     _machine(measured)
@@ -207,6 +209,7 @@ def _detail(here: Place, run: Run) -> None:
         what = [str(run.error.get(part) or "") for part in ("what", "where", "remedy")]
         st.text("\n".join(line for line in what if line))
     if run.status not in ACTIVE:  # the card of the active run shows it already
+        endpoints.spent(run)
         messages(run)
         measured = progress.metrics(here.store, run.id)
         if len(measured):
