@@ -18,6 +18,7 @@ from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.settings import backups
+from tests.endpoint_servers import MODEL, lettered, serving
 from tests.ui import made
 from tests.ui.conftest import press, told
 
@@ -113,3 +114,35 @@ def test_a_backup_is_made_and_restored_after_a_typed_confirmation(visit: Visit, 
     assert [project.name for project in projects.list_projects(store)] == ["Calls"]
     assert len(list((store.home / backup.KEPT).iterdir())) == 1
     assert "is kept in before-restore/" in " ".join(str(one.value) for one in [*app.toast, *app.success, *app.info])
+
+
+def _saved(app: AppTest, **fields: str) -> AppTest:
+    for field, text in fields.items():
+        next(one for one in app.text_input if str(one.key).startswith(f"endpoint_{field}_")).input(text)
+    return press(app, "Save endpoint")
+
+
+def test_an_endpoint_is_added_tested_and_removed(visit: Visit, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_KEY", "sk-canary-0123456789abcdef")
+    with serving(lettered) as served:
+        app = _saved(visit("settings"), name="far", url=served.url, model=MODEL, variable="THE_KEY")
+        assert settings.endpoints(store) == [served.endpoint(key_variable="THE_KEY")]
+        assert "endpoint:far" in [one.name for one in models.choices(store, "starter")]
+        app = press(app, "Test connection")
+        said = told(app)
+        assert "Answers: “A”" in said
+        assert "of the 20 likeliest tokens" in said
+        assert "Constrained answers: no" in said
+        assert f"Models: {MODEL}." in said
+        assert "canary" not in said
+    app = press(app, "Test connection")
+    assert "cannot be reached" in told(app)
+    press(app, "Remove endpoint")
+    assert settings.endpoints(store) == []
+
+
+def test_a_key_in_place_of_its_variable_is_neither_saved_nor_repeated(visit: Visit, store: Store) -> None:
+    app = _saved(visit("settings"), name="far", url="https://host/v1", model="m", variable="sk-canary-0123456789abcdef")
+    assert "not the name of an environment variable" in told(app)
+    assert "canary" not in told(app)
+    assert settings.endpoints(store) == []

@@ -1,1 +1,1 @@
-"""The Settings page: `models`, `backups`, and in `workspace` the database and the reviewer's name."""
+"""The Settings page: `models`, `endpoints`, `backups`, and in `workspace` the database and the reviewer's name."""

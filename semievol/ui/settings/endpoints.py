@@ -1,0 +1,142 @@
+"""The workspace's endpoints: a table, adding one or changing it, testing the connection, and removing one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from semievol.endpoints import MOST_AT_ONCE, Endpoint
+from semievol.jobs import remote_models
+from semievol.store import settings
+from semievol.store.database import Store
+from semievol.ui.shell import formats, notices, parts, session, tables
+
+_SHOWN_MODELS = 12
+_HELD = "The key stays in that variable, where the Studio is started. It is never stored, shown or logged here."
+
+
+@dataclass
+class Tried:
+    """What the session keeps: the endpoint that was tested last and what was found, and how many were saved."""
+
+    name: str = ""
+    found: str = ""
+    saved: int = 0  # part of the key of the fields: fields with new keys are empty
+
+
+def endpoints(store: Store) -> None:
+    """All parts of the card."""
+    parts.heading(
+        "Endpoints",
+        "Models behind a server that speaks OpenAI's protocol: a provider, or vLLM, llama.cpp, Ollama or LM Studio. "
+        "As a collaborator or judge, one is called endpoint:NAME. Its server reads your records.",
+    )
+    known = settings.endpoints(store)
+    if known:
+        tables.table(pd.DataFrame([_line(one) for one in known]), "endpoints")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _add(store)
+    with right:
+        _choose(store, known)
+
+
+def _line(one: Endpoint) -> dict[str, str]:
+    held = "none needed"
+    if one.key_variable:
+        there = bool(os.environ.get(one.key_variable, "").strip())
+        held = f"{one.key_variable}{'' if there else ' (not set)'}"
+    prices = [formats.DASH if price is None else f"{price:g}" for price in (one.input_price, one.output_price)]
+    return {
+        "Name": one.name,
+        "Model": one.model,
+        "Server": one.url,
+        "Key": held,
+        "At once": str(one.concurrency),
+        "Price for 1 M read": prices[0],
+        "Price for 1 M written": prices[1],
+    }
+
+
+def _add(store: Store) -> None:
+    """A form whose text stays, with what is wrong, until it can be saved."""
+    tried = session.of(Tried)
+
+    def key(field: str) -> str:
+        return f"endpoint_{field}_{tried.saved}"
+
+    with st.form("add_endpoint", border=False):
+        name = st.text_input("Name", key=key("name"), placeholder="gpt", help="As collaborators call it.")
+        url = st.text_input("Base URL", key=key("url"), placeholder="http://127.0.0.1:8000/v1")
+        model = st.text_input("Model", key=key("model"), placeholder="gpt-4o-mini", help="As the server calls it.")
+        variable = st.text_input(
+            "Environment variable with the key",
+            key=key("variable"),
+            placeholder="OPENAI_API_KEY",
+            help=f"Empty if the server needs no key. {_HELD}",
+        )
+        cells = st.columns(3)
+        at_once = cells[0].number_input("Questions at once", 1, MOST_AT_ONCE, 8, key=key("at_once"))
+        money = "In any currency; leave it empty if it is free or not known."
+        read = cells[1].number_input("Price for 1 M tokens read", 0.0, None, None, key=key("read"), help=money)
+        written = cells[2].number_input("Price for 1 M tokens written", 0.0, None, None, key=key("written"), help=money)
+        pressed = st.form_submit_button("Save endpoint", type="primary")
+    if pressed:
+        with parts.errors_shown():
+            name, url, model, variable = ((text or "").strip() for text in (name, url, model, variable))
+            settings.save_endpoint(store, Endpoint(name, url, model, variable, int(at_once), read, written))
+            tried.saved += 1
+            notices.say(f"The endpoint {name} was saved.")
+            st.rerun()
+
+
+def _choose(store: Store, known: list[Endpoint]) -> None:
+    """Testing and removing one of the endpoints."""
+    if not known:
+        parts.note("There is none yet. One that is saved again under its name is changed.")
+        return
+    by_name = {one.name: one for one in known}
+    name = st.selectbox("Endpoint", list(by_name), key="chosen_endpoint")
+    tried = session.of(Tried)
+    with st.container(horizontal=True):
+        testing = st.button("Test connection", icon=":material/network_check:", key="test_endpoint")
+        removing = st.button("Remove endpoint", icon=":material/delete:", key="remove_endpoint")
+    if testing:
+        tried.name = tried.found = ""
+        with parts.errors_shown(), st.spinner("Asking the server some short questions"):
+            tried.found, tried.name = _found(by_name[name]), name
+    if removing:
+        settings.remove_endpoint(store, name)
+        users = remote_models.users(store, name)
+        asked = f" {formats.series(users)} would still ask it: choose another model there." if users else ""
+        notices.say(f"The endpoint {name} was removed. Rounds keep its answers.{asked}")
+        st.rerun()
+    if tried.found and tried.name == name:
+        st.text(tried.found)
+
+
+def _found(endpoint: Endpoint) -> str:
+    """What the server can do, in lines."""
+    found = remote_models.tried(endpoint)
+    if found.problem:
+        lines = [f"It is there, but gave no answer: {found.problem}."]
+    else:
+        lines = [f"Answers: “{found.text[:60]}” in {formats.duration(found.seconds)}."]
+        lines.append(
+            f"Log-probabilities: of the {found.top} likeliest tokens, so confidences are bounds."
+            if found.top
+            else "Log-probabilities: none, so confidence comes from the votes of several collaborators only."
+        )
+        tied = "it keeps to the allowed answers" if found.constrained else "no, its answers are read as text"
+        lines.append(f"Constrained answers: {tied}.")
+    if not found.models:
+        lines.append("Models: the server lists none.")
+    else:
+        more = f" and {len(found.models) - _SHOWN_MODELS:,} more" if len(found.models) > _SHOWN_MODELS else ""
+        lines.append(f"Models: {', '.join(found.models[:_SHOWN_MODELS])}{more}.")
+        if endpoint.model not in found.models:
+            lines.append(f"The model {endpoint.model} is not among them.")
+    return "\n".join(lines)
