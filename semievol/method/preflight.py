@@ -74,8 +74,10 @@ def examine(engine: Engine, config: Config, task: Task, labeled: Sequence[Record
     pollings: list[tuple[Voter, list[frozenset[str]]]] = [("neighbours", [])]
     if task.closed and len(known) >= FEWEST:
         pollings.append(("regression", cut_folds(known, FOLDS, config.seed)))
+    # A record's own answer is no recurring one, so options are looked for in the other half.
+    halves = (known[::2], known[1::2]) if task.kind == "multiple_choice" else (known, known)
     for how, folds in pollings if len(known) >= FEWEST else ():
-        if voters.obstacle(task, known, known, how):
+        if voters.obstacle(task, *halves, how):
             continue
         mine = _polled(plan, engine, how, folds)
         hits = sum(same(task, one.answer, record.answer) for one, record in zip(mine, known, strict=True))
@@ -84,9 +86,21 @@ def examine(engine: Engine, config: Config, task: Task, labeled: Sequence[Record
     suspects: list[Suspect] = []
     if task.closed and ways:
         suspects = label_errors.suspects(task, known, label_errors.spreads(task, known, said, None))
-    majority = voters.majority(plan, known) if known else []
-    right = sum(same(task, one.answer, record.answer) for one, record in zip(majority, known, strict=True))
-    return Preflight(len(known), right / max(len(known), 1), ways, suspects)
+    return Preflight(len(known), _majority(plan, cut_folds(known, FOLDS, config.seed)), ways, suspects)
+
+
+def _majority(plan: Plan, folds: Sequence[frozenset[str]]) -> float:
+    """Share of labeled records that have the most frequent answer. Options of multiple choice are counted without the
+    record's fold: where each has options of its own, its right one would otherwise be the only one that ever was an
+    answer."""
+    known, right = plan.labeled, 0
+    parts = [frozenset(record.content_hash for record in known)] if plan.task.kind != "multiple_choice" else folds
+    for fold in parts:
+        inside = [record for record in known if record.content_hash in fold]
+        counted = known if len(parts) == 1 else [record for record in known if record.content_hash not in fold]
+        given = voters.majority(replace(plan, labeled=counted), inside) if counted else []
+        right += sum(same(plan.task, one.answer, record.answer) for one, record in zip(given, inside, strict=False))
+    return right / max(len(known), 1)
 
 
 def _polled(plan: Plan, engine: Engine, how: Voter, folds: Sequence[frozenset[str]]) -> list[Response]:

@@ -76,3 +76,17 @@ def test_free_answers_have_no_list_of_labels() -> None:
     found = preflight.examine(VotingEngine(), CONFIG, Task("text"), labeled)
     assert found.suspects == []
     assert set(found.ways) <= {"neighbours"}
+
+
+def test_options_that_never_recur_are_neither_voted_for_nor_a_majority() -> None:
+    task = Task("multiple_choice")
+    own = [
+        Record(f"r{i}", f"which of them, case {i}?", tuple(f"reason {i}{letter}" for letter in "abcd"), "ABCD"[i % 4])
+        for i in range(40)
+    ]
+    found = preflight.examine(VotingEngine(), CONFIG, task, own)
+    assert (found.ways, found.suspects) == ({}, [])
+    assert found.majority <= 0.4, "its own right option would be the only one that ever was an answer"
+    assert found.verdict.startswith("Not known")
+    alike = [Record(f"r{i}", f"is it so, case {i}?", ("yes", "no"), "A", "labeled") for i in range(40)]
+    assert preflight.examine(VotingEngine(), CONFIG, task, alike).majority == 1

@@ -74,9 +74,9 @@ def _contradicted(here: Place, suspects: Sequence[Suspect]) -> None:
         return
     frame = label_errors.listed(here.task, suspects)
     names = label_errors.NAMES | {"likelier": "Neighbours say", "question": "Question"}
-    place = tables.pick(
-        frame, "contradicted_list", names, label_errors.WIDTHS, height="content" if len(frame) <= 8 else 320
-    )
+    options = here.task.kind == "multiple_choice"  # whose texts are long
+    widths = {"label": 150, "likelier": 150, "question": 250} if options else label_errors.WIDTHS
+    place = tables.pick(frame, "contradicted_list", names, widths, height="content" if len(frame) <= 8 else 320)
     parts.note(label_errors.REMEDY)
     with st.container(horizontal=True):
         if place is not None:

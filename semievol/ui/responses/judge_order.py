@@ -29,7 +29,9 @@ class AskedAgain:
 
 
 def view(here: Place) -> None:
-    """The button; then the sentence."""
+    """The button; then the sentence. Nothing where the round has no judge."""
+    if not here.round.config.propagation.justify:
+        return
     parts.heading(
         "Does the order of the answers sway it?",
         "The judge reads the collaborators' answers in random order. A random sample of disputed records is put to it "

@@ -34,9 +34,12 @@ COLUMNS = {
 
 
 def view(here: Place) -> None:
-    """All of it: a line for each collaborator, then classes and agreement beside reliability and judge."""
+    """All of it: a line for each collaborator, then classes and agreement beside reliability; the judge where there is
+    room."""
     with parts.card("scores"):
         cards = _scores(here)
+    measured = any(card.calibration for card in cards)
+    wide = measured and here.round.config.propagation.justify
     left, right = st.columns(2, gap="medium")
     with left:
         if cards and cards[0].of_class:
@@ -46,11 +49,20 @@ def view(here: Place) -> None:
             with parts.card("agreement"):
                 _agreement(here)
     with right:
-        if any(card.calibration for card in cards):
+        if measured:
             with parts.card("reliability"):
                 _reliability(cards)
+        if not wide:
+            with parts.card("judge"):
+                _judge(here)
+                judge_order.view(here)
+    if wide:
         with parts.card("judge"):
-            _judge(here)
+            left, right = st.columns(2, gap="large")
+            with left:
+                _judge(here)
+            with right:
+                judge_order.view(here)
     if changed := judge_order.changed(here):
         with parts.card("order"):
             judge_order.listed(here, changed)
@@ -185,7 +197,6 @@ def _judge(here: Place) -> None:
             f"It was asked {formats.plural(cost.records, 'time')}: {takes.time_of(cost)} and {takes.tokens_of(cost)} "
             "tokens each."
         )
-    judge_order.view(here)
 
 
 @st.cache_data(max_entries=5, show_spinner=False, hash_funcs=state.HASH)
