@@ -31,7 +31,7 @@ from tests.engines.conftest import train, training
 from tests.exported import NASTY, TASK, World
 from tests.tiny_model import make_llama, make_qwen
 
-QUESTIONS = [*NASTY, *(f"{what} at number {i}" for i in range(7) for what in ("a hole", "a leak"))]
+QUESTIONS = [*NASTY, *(f"{what} at number {i}" for i in range(3) for what in ("a hole", "a leak"))]
 
 
 def loaded(folder: Path) -> ModuleType:

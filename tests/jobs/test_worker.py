@@ -158,26 +158,25 @@ def kill(store: Store, run_id: int) -> None:
     assert time.monotonic() - killed < 3 * liveness.HEARTBEAT_SECONDS
 
 
-def test_a_second_run_waits_in_the_queue_and_is_taken_up(tmp_path: Path, settings: Config) -> None:
+def test_runs_wait_in_the_queue_and_a_mistake_ends_only_its_own_with_one_sentence(
+    tmp_path: Path, settings: Config
+) -> None:
     store, project = workspace(tmp_path)
+    lost = settings.model_copy(update={"model": "nobody/nothing"})  # a hub id is looked up by the worker only
+    failing = launch.start(store, project, lost)
     first = launch.start(store, project, settings, until="warm_up")
     second = launch.start(store, project, settings, first="retrieve", until="retrieve")
     assert runs.get_run(store, second.id).status == "queued"
+    failed = finished(store, failing.id)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert failed.error["what"]
+    assert failed.error["remedy"]
+    assert "Traceback" not in failed.error["what"]
     assert finished(store, first.id).status == "done"
     done = finished(store, second.id)
     assert done.status == "done"
     assert done.environment["prompt_version"] == str(PROMPT_VERSION), "its answers may differ under another wording"
-
-
-def test_a_mistake_of_the_user_fails_the_run_with_one_sentence(tmp_path: Path, settings: Config) -> None:
-    store, project = workspace(tmp_path)
-    lost = settings.model_copy(update={"model": "nobody/nothing"})  # a hub id is looked up by the worker only
-    run = finished(store, launch.start(store, project, lost).id)
-    assert run.status == "failed"
-    assert run.error is not None
-    assert run.error["what"]
-    assert run.error["remedy"]
-    assert "Traceback" not in run.error["what"]
 
 
 def test_a_worker_waits_longer_for_its_turn_to_write_than_a_page(
