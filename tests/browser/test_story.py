@@ -171,6 +171,12 @@ def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Vi
             page.get_by_label("Search the labeled records").fill("beacon")
             expect(page.locator('[class*="st-key-by_hand_hits"] canvas').first).to_be_visible()
             visitor.shot(shots, "hostile-by-hand")
+            page.goto(dashboard.url(f"/{name}?project={project.id}&view=Map"))
+            expect(page.locator(".js-plotly-plot")).to_be_visible()
+        if name == "responses":
+            page.goto(dashboard.url(f"/{name}?project={project.id}&show=Scorecards"))
+            expect(page.get_by_text("Did the judge help?")).to_be_visible()
+            visitor.shot(shots, "hostile-scorecards")
     assert visitor.strange == []
 
 

@@ -56,12 +56,13 @@ def shown(here: Place, task: Task, question: Record) -> None:
 def _search(here: Place, config: Config, question: Record) -> offer.Search:
     """The choice of how many demonstrations are found, and by what."""
     k, own = max(config.propagation.k, 1), config.propagation.embedder
+    home = "as in the round" if here.round_or_none else "as in the settings"
     with st.container(horizontal=True):
         wanted = st.number_input("How many", 1, MOST, k, key=f"how_many_{question.id}", width=120)
         embedder = st.selectbox(
             "Found by",
             embedders.known(here.store, [config]),
-            format_func=lambda name: embedders.words(name, config.model) + (", as in the round" if name == own else ""),
+            format_func=lambda name: embedders.words(name, config.model) + (f", {home}" if name == own else ""),
             key="found_by",
             width=300,
             help="The embedder: what turns texts into vectors, of which the nearest ones are taken (by their cosine). "
