@@ -107,6 +107,8 @@ def form(here: Place) -> Config:
             continue
         with st.expander(group, expanded=group == "Propagation"):
             closed = here.project.task is not None and here.project.task.closed
+            if group == "Propagation":
+                parts.note("The collaborators stand in a table at the end of this page.")
             for path in paths:
                 if path == "token_cleaning" and closed:  # it does nothing there
                     continue
