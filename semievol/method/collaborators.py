@@ -6,16 +6,20 @@ collaborator without a language model is said by `method.voters.obstacle`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
 from semievol.config import LONGEST_NAME, MOST_COLLABORATORS, VOTERS, Collaborator, Config, Propagation
+from semievol.endpoints import name_of
 from semievol.errors import UserError
 
 Collaborators = tuple[Collaborator, ...]
+_PLAIN = {"base": "base", "warm_up": "warm-up", "neighbours": "neighbours' vote", "regression": "regression"}
 
 
 @dataclass(frozen=True)
@@ -105,27 +109,34 @@ def changed(one: Collaborator, **values: Any) -> Collaborator:
         raise UserError(what, where, "Choose another value.") from None
 
 
+def plain_name(one: Collaborator) -> str:
+    """What a collaborator is called that nobody has named: after its model and what it reads."""
+    model = _PLAIN.get(one.model) or PurePath(name_of(one.model)).name or one.model
+    if one.model in VOTERS:
+        return model
+    how = ", demonstrations" if one.demonstrations else " alone"
+    return model[: LONGEST_NAME - len(how) - 4] + how
+
+
 def replaced(mine: Sequence[Collaborator], place: int, **values: Any) -> Collaborators:
-    """The list with other values of the collaborator at `place`."""
-    return (*mine[:place], changed(mine[place], **values), *mine[place + 1 :])
+    """The list with other values of the collaborator at `place`. A plain name follows them."""
+    old, new = mine[place], changed(mine[place], **values)
+    plain = plain_name(old)
+    if new.name == old.name and plain != plain_name(new) and re.fullmatch(rf"{re.escape(plain)}( \d+)?", old.name):
+        new = changed(new, name=_free_name(plain_name(new), removed(mine, place)))
+    return (*mine[:place], new, *mine[place + 1 :])
 
 
 def added(mine: Sequence[Collaborator], around: Around) -> Collaborators:
     """The list with a new one at its end: the first plain way of answering that is not in it, else a sample."""
-    ways = (
-        ("warm-up, demonstrations", {"demonstrations": True}),
-        ("warm-up alone", {"demonstrations": False}),
-        ("base, demonstrations", {"model": "base", "demonstrations": True}),
-        ("base alone", {"model": "base", "demonstrations": False}),
-        ("sample", {"demonstrations": False, "temperature": 1.0}),
-    )
-    for name, values in ways:
-        if values["demonstrations"] and not around.k:
-            continue
-        new = Collaborator(name=_free_name(name, mine), seed=_free_seed(mine), **values)
-        if not alike([*mine, new], around).get(new.name):
-            return (*mine, new)
-    raise AssertionError("a sample is never like another collaborator")
+    for model in ("warm_up", "base"):
+        for shown in (True, False) if around.k else (False,):
+            new = Collaborator(name="-", model=model, demonstrations=shown, seed=_free_seed(mine))
+            new = changed(new, name=_free_name(plain_name(new), mine))
+            if new.name not in alike([*mine, new], around):
+                return (*mine, new)
+    name = _free_name("sample", mine)
+    return (*mine, Collaborator(name=name, demonstrations=False, temperature=1.0, seed=_free_seed(mine)))
 
 
 def copied(mine: Sequence[Collaborator], place: int, around: Around) -> Collaborators:

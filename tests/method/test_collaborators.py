@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semievol.config import PRESETS, STUDIO_COLLABORATORS, VOTERS, Collaborator, Propagation, load, overlaid
+from semievol.config import (
+    PRESETS,
+    STUDIO_COLLABORATORS,
+    STUDIO_READERS,
+    VOTERS,
+    Collaborator,
+    Propagation,
+    load,
+    overlaid,
+)
 from semievol.errors import UserError
 from semievol.method import collaborators
 from semievol.method.collaborators import Around
@@ -161,3 +170,28 @@ def test_what_is_added_first_is_what_the_list_does_not_have() -> None:
         mine = collaborators.added(mine, AROUND)
         assert mine[-1].name == name
     assert [c.name for c in collaborators.added(STUDIO_COLLABORATORS, Around("starter", 0, True))[3:]] == ["base alone"]
+
+
+def test_a_plain_name_follows_the_model_and_one_that_somebody_gave_stays() -> None:
+    mine: tuple[Collaborator, ...] = (*STUDIO_READERS, Collaborator(name="Ours", temperature=1))
+    mine = collaborators.replaced(mine, 0, model="/models/small")
+    mine = collaborators.replaced(mine, 1, model="base")
+    assert [c.name for c in mine] == ["small, demonstrations", "base alone", "Ours"]
+    mine = collaborators.replaced(mine, 0, model="base")
+    mine = collaborators.replaced(mine, 0, demonstrations=False)
+    mine = collaborators.replaced(mine, 2, model="endpoint:far")
+    assert [c.name for c in mine] == ["base alone 2", "base alone", "Ours"]
+    mine = collaborators.replaced(collaborators.replaced(mine, 0, model="endpoint:far"), 1, model="regression")
+    assert [c.name for c in mine] == ["far alone", "regression", "Ours"]
+    long = collaborators.replaced(mine, 0, model=f"/models/{'x' * 90}")[0].name
+    assert long.endswith("x alone")
+    assert len(long) <= 60
+
+
+@given(LISTS, MODELS, st.data())
+def test_no_change_of_a_model_gives_two_the_same_name(
+    mine: tuple[Collaborator, ...], model: str, data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(mine) - 1))
+    after = collaborators.replaced(mine, place, model=model)
+    assert len({c.name for c in after}) == len(mine)

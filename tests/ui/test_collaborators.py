@@ -135,8 +135,8 @@ def test_a_row_says_why_the_records_or_the_model_do_not_fit(visit: Visit, store:
     app.selectbox(key="collaborator_1_model").set_value("regression").run()
     app.selectbox(key="collaborator_2_model").set_value(str(tmp_path / "gone")).run()
     said = _painted(app)
-    assert "A run with “warm-up, demonstrations” is refused. A regression needs" in said
-    assert "A run with “warm-up alone” is refused. There is no model folder" in said
+    assert "A run with “regression” is refused. A regression needs" in said
+    assert "A run with “gone alone” is refused. There is no model folder" in said
 
 
 def test_one_record_is_answered_by_all_and_a_change_drops_only_its_own_answer(
