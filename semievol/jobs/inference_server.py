@@ -34,8 +34,9 @@ from semievol.task.answers import allowed_answers, parse
 from semievol.task.prompts import by_similarity, render
 
 IDLE_SECONDS = 180.0
-EMBEDDED_AT_ONCE = 256
-"""Records; fewer at once would load a sentence-transformers model too often."""
+EMBEDDED_AT_ONCE = (256, 2_048)
+"""Least and most records: fewer would load a sentence-transformers model too often, more would take longer than a
+client waits for a word."""
 
 
 def main(address: str, cache: str) -> None:
@@ -128,7 +129,8 @@ def embed_ahead(engine: Engine, request: dict[str, Any], told: Callable[[int, in
     """Embeds the request's labeled records in blocks, so that it can be said how many are done. The engine stores their
     vectors: whatever comes next finds them there."""
     labeled = [_record(values) for values in request.get("labeled", ())]
-    size = max(EMBEDDED_AT_ONCE, len(labeled) // 10)
+    least, most = EMBEDDED_AT_ONCE
+    size = min(most, max(least, len(labeled) // 10))
     for start in range(0, len(labeled), size):
         told(start, len(labeled))
         engine.embed(labeled[start : start + size], request["embedder"])

@@ -111,7 +111,22 @@ def with_data(store: Store, name: str = "Calls", hostile: bool = False) -> Proje
 
 
 def with_options(store: Store) -> Project:
-    """A multiple-choice project up to the candidates: long questions and options, two models that often disagree."""
+    """A multiple-choice project up to the candidates: long questions and options, two models that often disagree. Made
+    once, and copied into an empty workspace."""
+    if projects.list_projects(store):
+        return _options(store)
+    shutil.copytree(_options_template(), store.home, dirs_exist_ok=True)
+    return projects.list_projects(store)[0]
+
+
+@cache
+def _options_template() -> Path:
+    home = _new_home()
+    _options(open_store(home))
+    return home
+
+
+def _options(store: Store) -> Project:
     asked = "In a field study, students recorded how plants near a river grew over several months of a dry summer. "
     long = "because the roots of the plants reach water that is stored deep in the soil, which is so in case"
     made, sizes = [], {"labeled": 12, "unlabeled": 8}
@@ -161,9 +176,14 @@ def with_results(store: Store, name: str = "Calls", hostile: bool = False, until
 @cache
 def _template(name: str, hostile: bool, until: str) -> Path:
     """A workspace with such a project, as files that nobody has open."""
+    home = _new_home()
+    _results(open_store(home), name, hostile, until)
+    return home
+
+
+def _new_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="semievol-made-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    _results(open_store(home), name, hostile, until)
     return home
 
 

@@ -11,8 +11,9 @@ import streamlit as st
 from semievol.endpoints import is_endpoint
 from semievol.jobs import judge_order
 from semievol.jobs.judge_order import OrderAudit, Verdict
+from semievol.store.database import Store
 from semievol.store.results import collaborators, results
-from semievol.ui.shell import asking, formats, parts, record, router, session, tables
+from semievol.ui.shell import asking, formats, parts, record, router, session, state, tables
 from semievol.ui.shell.state import Place
 
 SIZE = 20
@@ -40,7 +41,7 @@ def view(here: Place) -> None:
     if is_endpoint(here.round.config.propagation.judge.model):
         parts.note("This judge is a remote model, which is asked in runs only: here it cannot be asked again.")
         return
-    disputed = len(collaborators.judged(here.store, here.round.id))
+    disputed = _disputed(here.store, *_key(here))
     if not disputed:
         parts.note("It was asked about no unlabeled record.")
         return
@@ -54,6 +55,11 @@ def view(here: Place) -> None:
         parts.html(f"<p class='sv-lead sv-small'>{parts.unbroken(sentence(found))}</p>")
         for note in left_out(found):
             parts.note(note)
+
+
+@st.cache_data(max_entries=5, show_spinner=False, hash_funcs=state.HASH)
+def _disputed(store: Store, round_id: int, written: int) -> int:
+    return len(collaborators.judged(store, round_id))
 
 
 def changed(here: Place) -> list[Verdict]:
