@@ -24,6 +24,13 @@ ENDS = """() => [...document.querySelectorAll('[data-testid="stHorizontalBlock"]
     .map(cards => cards.map(some => Math.round(some[some.length - 1].getBoundingClientRect().bottom)))
     .filter(ends => Math.max(...ends) - Math.min(...ends) > 2)"""
 """Columns beside each other whose last cards do not end together."""
+CUT = """() => [...document.querySelectorAll('.st-key-card_collaborators [data-testid="stColumn"] *')]
+    .filter(part => part.getBoundingClientRect().width && part.offsetParent)
+    .filter(part => part.getBoundingClientRect().right - 1
+            > part.closest('[data-testid="stColumn"]').getBoundingClientRect().right
+        || (part.matches('[data-testid="stSelectbox"] input') && part.scrollWidth > part.clientWidth + 1))
+    .map(part => part.getAttribute('aria-label') || part.className)"""
+"""What does not fit into its cell in the table of collaborators."""
 LETTERS = {
     "tables": """() => [...document.querySelectorAll('[style*="--gdg-base-font-style"]')]
         .map(table => table.style.getPropertyValue('--gdg-base-font-style').match(/([\\d.]+)px/)[1])""",
@@ -53,6 +60,9 @@ def test_no_table_is_cut_off_and_cards_end_together_on_a_small_screen(dashboard:
         # The candidates' last columns, a column for each collaborator, decide nothing.
         assert [one for one in wider if not one.startswith("st-key-candidates_")] == [], name
         assert visitor.page.evaluate(ENDS) == [], name
+    _open(visitor.page, dashboard, "training", project.id)
+    expect(visitor.page.get_by_label("Seed of judge")).to_be_visible()
+    assert visitor.page.evaluate(CUT) == []
     for width in (1920, 3840):  # and a large one is used
         visitor.page.set_viewport_size({"width": width, "height": width * 9 // 16})
         _open(visitor.page, dashboard, "data", project.id)

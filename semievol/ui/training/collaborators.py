@@ -40,12 +40,12 @@ _COLUMNS = {
     "actions": ("", 0.75),
     "name": ("Name", 2.3),
     "model": ("Model", 1.9),
-    "demonstrations": ("Demon\u00adstrations", 0.75),
+    "demonstrations": ("Demon\u00adstrations", 0.72),
     "order": ("Order", 1.6),
-    "variant": ("Prompt", 1.3),
-    "temperature": ("Tem\u00adperature", 0.8),
-    "seed": ("Seed", 0.8),
-    "time": ("Time", 1.1),
+    "variant": ("Prompt", 1.52),
+    "temperature": ("Tem\u00adperature", 0.75),
+    "seed": ("Seed", 0.75),
+    "time": ("Time", 1.02),
 }
 """Column -> its heading (with places where it may be broken) and its relative width."""
 _ORDERS = {"similar_last": "similar last", "shuffled": "shuffled"}

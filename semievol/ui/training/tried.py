@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from semievol.config import Collaborator, Config
-from semievol.jobs import one_record
+from semievol.jobs import one_record, sent_prompts
 from semievol.jobs.one_record import Said
 from semievol.records import Record
 from semievol.store.data import records
@@ -77,7 +77,7 @@ def tried(here: Place, config: Config) -> None:
     ]
     if answers:
         with st.container(key="tried"):
-            paint.draw(*(_node(here, asked, said) for said in answers), key=f"tried_{asked.id}")
+            paint.draw(*(_node(here, config, asked, said) for said in answers), key=f"tried_{asked.id}")
 
 
 def _warm_up(here: Place, config: Config) -> str | None:
@@ -101,7 +101,7 @@ def _key(here: Place, config: Config, warm_up: str | None, asked: Record, one: C
     return (here.project.version_id, here.task.instruction, asked.id, warm_up, *shared, one)
 
 
-def _node(here: Place, asked: Record, said: Said) -> Node:
+def _node(here: Place, config: Config, asked: Record, said: Said) -> Node:
     """The answer of a collaborator with its probabilities, entropy and seconds, or why there is none."""
     name = said.collaborator.name
     if said.response is None:
@@ -113,4 +113,6 @@ def _node(here: Place, asked: Record, said: Said) -> Node:
         how.append(f"with {formats.plural(said.shown, 'demonstration')}")
     if said.stands_in:
         how.append("the base model in place of the warm-up")
-    return record.response(here.task, asked, said.response, name, " · ".join(how))
+    model = config.model if said.collaborator.model in ("base", "warm_up") else said.collaborator.model
+    tokens = sent_prompts.words_of(model, said.response, config.propagation.max_answer_tokens)
+    return record.response(here.task, asked, said.response, name, " · ".join(how), tokens)
