@@ -57,15 +57,18 @@ class Amount:
 @dataclass(frozen=True)
 class Estimate:
     """Stage, or cross-fitting, -> seconds. measured: whether earlier runs of the model gave the pace. tokens: what it
-    rests on."""
+    rests on. answers: whether the warm-up answers, judges, or is tuned from; else only the evaluation needs it."""
 
     seconds: Mapping[str, float]
     measured: bool
     tokens: Reading
+    answers: bool = True
 
     def of(self, first: str, until: str) -> float:
         """Seconds of a run of these stages, with its start."""
-        return START_SECONDS + sum(self.seconds.get(stage, 0.0) for stage in progress.steps(first, until))
+        skipped = {"warm_up"} if not self.answers and first != until != "evaluate" else set()
+        covered = (stage for stage in progress.steps(first, until) if stage not in skipped)
+        return START_SECONDS + sum(self.seconds.get(stage, 0.0) for stage in covered)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,8 @@ def estimate(store: Store, version_id: int, config: Config, round_id: int | None
     paces = _paces(store, config.model, folder, shape)
     otherwise = median(paces.values()) if paces else by_processor(config)
     seconds = {stage: work * paces.get(stage, otherwise) for stage, work in found.items()}
-    return Estimate(seconds, bool(paces), tokens)
+    answers = config.propagation.uses_warm_up or config.tune_from == "warm_up"
+    return Estimate(seconds, bool(paces), tokens, answers)
 
 
 def answering(store: Store, version_id: int, config: Config) -> Answering | None:

@@ -6,17 +6,22 @@ The openai client loads only where a server is asked.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from semievol.config import Config
+from semievol.config import Collaborator, Config
 from semievol.endpoints import PREFIX, Endpoint, name_of, unknown
 from semievol.errors import UserError
-from semievol.method.protocols import Ask, Called, OutOfBudget, Reply
+from semievol.method import confidence
+from semievol.method.conversations import questions, response_of
+from semievol.method.protocols import Ask, Called, OutOfBudget, Plan, Reply
 from semievol.method.spending import Purse
+from semievol.records import Demonstration, Record, Task
 from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store
+from semievol.task.answers import allowed_answers
 
 if TYPE_CHECKING:
     from semievol.engines.endpoints.asking import Endpoints
@@ -99,6 +104,31 @@ def answer(store: Store, config: Config, ask: Ask) -> Reply:
         why = f": {called.reason}" if called is not None else ""
         raise UserError(f"No answer came{why}.", name_of(ask.model), "Test the endpoint on the Settings page.")
     return called.reply
+
+
+def ask(
+    store: Store, config: Config, task: Task, question: Record, near: Sequence[Demonstration], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What these endpoints answer to a question on a page, as dicts like those of `inference_client.ask`."""
+    plan, allowed = Plan(task, config, (), ()), allowed_answers(task, question)
+    found = []
+    for name in names:
+        asked = Collaborator(name=name, model=f"{PREFIX}{name}", demonstrations=bool(near))
+        put = next(questions(plan, (), "respond", question, asked, near))
+        began = time.monotonic()
+        said = response_of(plan, question, put, answer(store, config, put))
+        found.append(
+            {
+                "model": asked.model,
+                "text": said.text,
+                "answer": said.answer,
+                "probabilities": dict(zip(allowed, said.probabilities, strict=False)),
+                "mass": said.mass,
+                "entropy": confidence.answer_entropy(allowed, [said]),
+                "seconds": time.monotonic() - began,
+            }
+        )
+    return found
 
 
 def secrets(store: Store) -> Sequence[str]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from semievol.method.conversations import response_of, stop_if_asked
-from semievol.method.protocols import Ask, Called, Engine, Journal, Plan
+from semievol.method.protocols import Ask, Called, Engine, Journal, Plan, Reply
 from semievol.method.spending import Purse
 from semievol.records import Cost, Record, Response
 from semievol.wording import plural
@@ -20,13 +20,20 @@ _REASONS = 3
 
 
 class Unanswered:
-    """The questions of a stage that got no answer, by endpoint and reason; reported once, at the end of the stage."""
+    """The questions of a stage that got no answer, by endpoint and reason, and the answers without log-probabilities;
+    reported once, at the end of the stage."""
 
     def __init__(self) -> None:
         self._found: dict[str, Counter[str]] = {}
+        self._bare: Counter[str] = Counter()
 
     def count(self, called: Called) -> None:
         self._found.setdefault(called.endpoint, Counter())[called.reason] += 1
+
+    def saw(self, called: Called, reply: Reply) -> None:
+        """Counts answers to closed questions that came without log-probabilities."""
+        if called.ask.allowed and reply.exactness == "absent":
+            self._bare[called.endpoint] += 1
 
     def report(self, journal: Journal, stage: str) -> None:
         for endpoint, reasons in self._found.items():
@@ -36,6 +43,12 @@ class Unanswered:
                 stage,
                 f"The endpoint {endpoint} gave no answer to {plural(reasons.total(), 'question')}: {why}{more}. "
                 "Another run with these settings asks just these again.",
+            )
+        for endpoint, count in self._bare.items():
+            journal.event(
+                stage,
+                f"The endpoint {endpoint} gave {plural(count, 'answer')} without usable log-probabilities. Confidence "
+                "in these records comes from the collaborators' votes only: the measure vote_entropy.",
             )
 
 
@@ -75,6 +88,7 @@ def answer(
             if one.reply is None:
                 unanswered.count(one)
             else:
+                unanswered.saw(one, one.reply)
                 responses.append(response_of(plan, record, one.ask, one.reply))
                 name, cost = one.ask.collaborator, one.reply.cost or Cost()
                 costs[name] = costs.get(name, Cost()) + cost

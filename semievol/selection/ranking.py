@@ -131,7 +131,13 @@ class _Candidates:
         for known in self._tables[1:]:
             if known["cross_fitted"].any():
                 pool, folds = self.values[: len(frame)], self.values[len(frame) :]
-                self.values[len(frame) :] = at_same_rank(folds, pool)
+                kinds = [table["exactness"].to_numpy(dtype=object) for table in (frame, known)]
+                if policy.measure == "vote_entropy":  # votes are exact, however exact the probabilities
+                    kinds = [np.full(len(one), "exact", dtype=object) for one in kinds]
+                mapped = np.full(len(folds), np.nan)
+                for kind in set(kinds[1]):
+                    mapped[kinds[1] == kind] = at_same_rank(folds[kinds[1] == kind], pool[kinds[0] == kind])
+                self.values[len(frame) :] = mapped
             self.wrong[len(frame) :] = wrong_answers(known)
         self.fresh = np.append(~frame["spent"].to_numpy(dtype=bool), np.ones(self.size - len(frame), dtype=bool))
         self.eligible = np.concatenate([acceptable(policy, table) for table in self._tables]) & ~np.isnan(self.values)

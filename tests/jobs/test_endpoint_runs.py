@@ -216,3 +216,15 @@ def test_a_name_stands_for_one_model_for_ever(store: Store, served: Served) -> N
     settings.save_endpoint(store, served.endpoint(concurrency=2))
     assert [one.concurrency for one in settings.endpoints(store)] == [2]
     assert models.choices(store, "starter")[-1].name == "endpoint:far"
+
+
+def test_a_question_on_a_page_is_answered_by_endpoints_too(store: Store, served: Served) -> None:
+    settings.save_endpoint(store, served.endpoint())
+    question = made("test", 1)[0]
+    (said,) = remote_models.ask(store, config(), TASK, question, (), ["far"])
+    assert said["model"] == "endpoint:far"
+    assert said["answer"] in "ABCD"
+    assert sum(said["probabilities"].values()) == pytest.approx(1)
+    assert 0 <= said["entropy"] <= 1
+    with pytest.raises(UserError, match="no endpoint"):
+        remote_models.ask(store, config(), TASK, question, (), ["gone"])

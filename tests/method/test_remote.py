@@ -7,7 +7,7 @@ import pytest
 from semievol.config import Config, overlaid
 from semievol.method.evolve import evolve
 from semievol.method.local_models import SKIPPED, base_is_used, warm_up_is_used
-from semievol.method.protocols import OutOfBudget, Plan, Stopped
+from semievol.method.protocols import Ask, OutOfBudget, Plan, Reply, Stopped
 from semievol.method.spending import Purse, Spent, read, stored
 from semievol.records import Record, Task
 from tests.fakes import FakeEngine, MemoryJournal
@@ -147,3 +147,17 @@ def test_what_is_spent_is_read_as_it_was_stored() -> None:
     found = {"far": Spent(1, 2, 3, 4, 0.5)}
     assert read(stored(found)) == found
     assert read(None) == {}
+
+
+def test_answers_without_probabilities_are_told_and_leave_votes_alone_as_confidence() -> None:
+    class Mute(FakeEngine):
+        def _reply(self, ask: Ask) -> Reply:
+            return Reply(super()._reply(ask).text, exactness="absent")
+
+    of, engine = plan(config(FAR, VOTE)), Mute()
+    journal = MemoryJournal(of)
+    evolve(of, engine, journal, until="justify")
+    assert all(set(one.confidences) == {"vote_entropy"} for one in journal.merged.values())
+    assert all(one.exactness == "absent" for one in journal.merged.values())
+    (note,) = [text for stage, text in journal.events if stage == "respond"]
+    assert f"{POOL} answers without usable log-probabilities" in note

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from semievol.config import MEASURES, Policy, Rule
 from semievol.evidence import precision
 from semievol.selection.policy import Cut
+from semievol.selection.ranking import parts_of
 
 STEADY = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -154,6 +155,18 @@ def test_exact_values_and_bounds_never_share_a_percentile() -> None:
     frame = table([0.1, 0.2, 0.8, 0.9], exactness=["exact", "exact", "bound", "bound"])
     assert kept(fraction(0.5), frame) == ["r0", "r2"]
     assert kept(fraction(0.5, measure="vote_entropy"), frame.assign(vote_entropy=[0.0, 0.1, 0.2, 0.3])) == ["r0", "r1"]
+
+
+def test_cross_fitted_values_take_the_ranks_of_their_own_kind() -> None:
+    pool = table([0.1, 0.2, 0.8, 0.9], exactness=["exact", "exact", "bound", "bound"])
+    known = table([5.0, 1.0], exactness=["exact", "bound"], cross_fitted=[True] * 2, correct=[True] * 2)
+    (part,) = parts_of(fraction(0.5), pool, known)
+    assert part.values.tolist() == [0.1, 0.2, 0.8, 0.9, 0.2, 0.9]
+    (part,) = parts_of(
+        fraction(0.5, measure="vote_entropy"),
+        *(frame.assign(vote_entropy=frame["answer_nll"]) for frame in (pool, known)),
+    )
+    assert part.values.tolist() == [0.1, 0.2, 0.8, 0.9, 0.9, 0.2]
 
 
 def test_the_line_in_the_histogram_is_the_largest_value_kept() -> None:

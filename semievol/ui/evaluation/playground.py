@@ -7,8 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from semievol.jobs import inference_client
+from semievol.endpoints import is_endpoint, name_of
+from semievol.jobs import inference_client, remote_models
 from semievol.records import Demonstration, Record
+from semievol.store import settings
 from semievol.task.answers import same
 from semievol.ui.shell import asking, formats, paint, parts, record, session
 from semievol.ui.shell.state import Place
@@ -46,6 +48,8 @@ def playground(here: Place) -> None:
                 key="play_simpler",
                 help="The vote of the nearest labeled records, and a regression on the embedder's vectors.",
             )
+        there = [endpoint.name for endpoint in settings.endpoints(here.store)]
+        far = st.multiselect("Endpoints", there, key="play_endpoints", help="Their servers read it.") if there else []
         pressed = st.form_submit_button("Ask every model", type="primary", icon=":material/send:")
     if pressed and text:
         question, k = Record("own-question", text, tuple(options)), here.round.config.propagation.k
@@ -53,6 +57,9 @@ def playground(here: Place) -> None:
             near = inference_client.nearest(here.store, here.round.id, question, k, watch) if shown else []
             answers = inference_client.ask(here.store, here.round.id, question, near, here.models, watch)
             answers += inference_client.vote(here.store, here.round.id, question, watch) if simpler else []
+            if far:
+                watch("Asking the endpoints")
+                answers += remote_models.ask(here.store, here.round.config, here.task, question, near, far)
             session.put(Playground(question, here.round.id, answers, near))
     played = session.of(Playground)
     if played.question is not None and played.round_id == here.round.id:
@@ -64,7 +71,8 @@ def _answers(here: Place, question: Record, played: Playground) -> None:
     if len(played.answers) > 1:
         alike = all(same(here.task, one["answer"], first) for one in played.answers)
         parts.note("They all give the same answer." if alike else "They do not all give the same answer.")
-    names = {**here.model_words, **formats.SIMPLER_WORDS}
+    far = {one["model"]: name_of(one["model"]) for one in played.answers if is_endpoint(one["model"])}
+    names = {**here.model_words, **formats.SIMPLER_WORDS, **far}
     how = f"with {formats.plural(len(played.shown), 'demonstration')}" if played.shown else ""
     for start in range(0, len(played.answers), ABREAST):
         for column, one in zip(st.columns(ABREAST), played.answers[start : start + ABREAST], strict=False):
