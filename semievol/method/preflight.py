@@ -6,6 +6,7 @@ embedder's vectors. This takes seconds, and says whether what propagates in cont
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -90,10 +91,12 @@ def examine(engine: Engine, config: Config, task: Task, labeled: Sequence[Record
 
 
 def _majority(plan: Plan, folds: Sequence[frozenset[str]]) -> float:
-    """Share of labeled records that have the most frequent answer. Options of multiple choice are counted without the
-    record's fold: where each has options of its own, its right one would otherwise be the only one that ever was an
-    answer."""
+    """Share of labeled records that have the most frequent answer. Options of multiple choice that recur are counted
+    without the record's fold, else its right one could be the only one that ever was an answer; where none recur, it is
+    the most frequent letter."""
     known, right = plan.labeled, 0
+    if plan.task.kind == "multiple_choice" and voters.obstacle(plan.task, known[::2], known[1::2], "neighbours"):
+        return max(Counter(record.answer for record in known).values(), default=0) / max(len(known), 1)
     parts = [frozenset(record.content_hash for record in known)] if plan.task.kind != "multiple_choice" else folds
     for fold in parts:
         inside = [record for record in known if record.content_hash in fold]
