@@ -64,6 +64,11 @@ def test_yaml_sets_anything_and_names_what_is_wrong(visit: Callable[..., AppTest
     area.set_value("tune:\n  speed: 3\n")
     press(app, "Apply")
     assert "There is no such setting." in told(app)
+    area = next(one for one in app.text_area if one.label == "Differences from the preset")
+    area.set_value("propagation: {collaborators: [{name: a}, {name: b}]}")
+    press(app, "Apply")
+    assert '"b" would give exactly the same answers as "a".' in told(app)
+    assert projects.find_project(store, project.id).settings == {"tune": {"schedule": "linear"}}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from semievol.config import PRESETS, Config, preset
 from semievol.errors import UserError
 from semievol.importing.splits import holds_out
 from semievol.installed import MODELS
+from semievol.method import collaborators
 from semievol.overlay import assign
 from semievol.store import settings
 from semievol.store.data import versions
@@ -268,5 +269,7 @@ def _read(project: Project, text: str) -> dict[str, Any]:
     if not isinstance(written, dict):
         raise UserError("The text contains no settings.", "YAML", "Write `key: value` lines.")
     blank = Project(**{**vars(project), "settings": {}})
-    state.config_of(blank, **written)
+    config = state.config_of(blank, **written)
+    instruction = project.task.instruction if project.task else ""
+    collaborators.checked(config.propagation.collaborators, collaborators.Around.of(config, instruction))
     return written
