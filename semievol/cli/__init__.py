@@ -3,8 +3,8 @@
 Every verb takes `--json`; the last line on standard output is then one JSON object. Exit codes: 0 fine, 1 the run
 failed, 2 the user's mistake, explained in one sentence on standard error.
 
-A module is a group of verbs with their options: `projects`, `running`, `study`, `exchange`, `workspace`. `arguments`
-holds what they share. A new verb is added in a module's `add`; a new module is added to `VERBS`.
+A module is a group of verbs with their options: `projects`, `running`, `study`, `exchange`, `workspace`, `endpoints`.
+`arguments` holds what they share. A new verb is added in a module's `add`; a new module is added to `VERBS`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 
 from semievol import terminal
-from semievol.cli import exchange, projects, running, study, workspace
+from semievol.cli import endpoints, exchange, projects, running, study, workspace
 from semievol.cli.arguments import parser
 from semievol.errors import UserError
 from semievol.store.database import open_store
 
 log = logging.getLogger("semievol")
 
-VERBS = (projects.add, running.add, study.add, exchange.add, workspace.add)
+VERBS = (projects.add, running.add, study.add, exchange.add, workspace.add, endpoints.add)
 """The groups of verbs, as `--help` lists them."""
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from semievol.engines.endpoints.asking import Endpoints
     from semievol.engines.endpoints.trial import Trial
 
+SHOWN_MODELS = 12
+
 
 def find(store: Store, name: str) -> Endpoint:
     """The endpoint of this name. Raises UserError where there is none."""
@@ -65,6 +67,26 @@ def tried(endpoint: Endpoint) -> Trial:
     from semievol.engines.endpoints import trial
 
     return trial.tried(endpoint, endpoint.key(os.environ))
+
+
+def told(endpoint: Endpoint, found: Trial) -> list[str]:
+    """What a test found, a line each."""
+    if found.problem:
+        lines = [f"It is there, but gave no answer: {found.problem}."]
+    else:
+        listed = f"of the {found.top} likeliest tokens, so confidences are bounds"
+        tied = "it keeps to the allowed answers" if found.constrained else "no, its answers are read as text"
+        lines = [
+            f"Answers: “{found.text[:60]}” in {found.seconds:.1f} s.",
+            f"Log-probabilities: {listed if found.top else 'none, so confidence comes from votes only'}.",
+            f"Constrained answers: {tied}.",
+        ]
+    if not found.models:
+        return [*lines, "Models: the server lists none."]
+    rest = len(found.models) - SHOWN_MODELS
+    lines.append(f"Models: {', '.join(found.models[:SHOWN_MODELS])}{f' and {rest:,} more' if rest > 0 else ''}.")
+    missing = endpoint.model not in found.models
+    return [*lines, f"The model {endpoint.model} is not among them."] if missing else lines
 
 
 def users(store: Store, name: str) -> list[str]:

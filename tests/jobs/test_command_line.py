@@ -21,6 +21,7 @@ from semievol.store.data import projects, records, versions
 from semievol.store.database import open_store
 from semievol.store.results import outcomes
 from semievol.store.runs import rounds, runs
+from tests.endpoint_servers import MODEL, lettered, serving
 from tests.exported import World
 from tests.importing.files import xlsx_bytes
 
@@ -373,3 +374,23 @@ def test_an_instruction_comes_with_an_import_and_can_be_changed(tmp_path: Path, 
     long = semievol(home, "instruct", "Line", "x" * 4001, expect=2)
     assert "4,001 characters, 4,000 are allowed" in long["said"]
     assert projects.find_project(open_store(home), "Line").version_number == 3
+
+
+def test_endpoints_are_saved_tested_and_removed_without_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_KEY", "sk-canary-0123456789abcdef")
+    with serving(lettered) as served:
+        save = ("endpoints", "save", "far", "--url", served.url, "--model", MODEL, "--key-variable", "THE_KEY")
+        assert called(*save)[0] == 0
+        assert called("endpoints", "save", "far", "--concurrency", "2", "--json")[0] == 0
+        listed = json.loads(called("endpoints", "--json")[1].splitlines()[-1])["endpoints"]
+        assert [(one["name"], one["url"], one["concurrency"]) for one in listed] == [("far", served.url, 2)]
+        code, said, _ = called("endpoints", "test", "far", "--json")
+        trial = json.loads(said.splitlines()[-1])["trial"]
+        assert (code, trial["text"], trial["top"], trial["models"]) == (0, "A", 20, [MODEL])
+        assert "canary" not in said
+    code, _, told = called("endpoints", "test", "far")
+    assert (code, "cannot be reached" in told) == (2, True)
+    assert called("endpoints", "remove", "far")[0] == 0
+    code, _, told = called("endpoints", "remove", "far")
+    assert (code, "no endpoint" in told) == (2, True)
+    assert called("endpoints", "save", "far", "--key-variable", "sk-canary")[0] == 2

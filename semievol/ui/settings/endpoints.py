@@ -14,7 +14,6 @@ from semievol.store import settings
 from semievol.store.database import Store
 from semievol.ui.shell import formats, notices, parts, session, tables
 
-_SHOWN_MODELS = 12
 _HELD = "The key stays in that variable, where the Studio is started. It is never stored, shown or logged here."
 
 
@@ -107,7 +106,8 @@ def _choose(store: Store, known: list[Endpoint]) -> None:
     if testing:
         tried.name = tried.found = ""
         with parts.errors_shown(), st.spinner("Asking the server some short questions"):
-            tried.found, tried.name = _found(by_name[name]), name
+            found = remote_models.tried(by_name[name])
+            tried.found, tried.name = "\n".join(remote_models.told(by_name[name], found)), name
     if removing:
         settings.remove_endpoint(store, name)
         users = remote_models.users(store, name)
@@ -116,27 +116,3 @@ def _choose(store: Store, known: list[Endpoint]) -> None:
         st.rerun()
     if tried.found and tried.name == name:
         st.text(tried.found)
-
-
-def _found(endpoint: Endpoint) -> str:
-    """What the server can do, in lines."""
-    found = remote_models.tried(endpoint)
-    if found.problem:
-        lines = [f"It is there, but gave no answer: {found.problem}."]
-    else:
-        lines = [f"Answers: “{found.text[:60]}” in {formats.duration(found.seconds)}."]
-        lines.append(
-            f"Log-probabilities: of the {found.top} likeliest tokens, so confidences are bounds."
-            if found.top
-            else "Log-probabilities: none, so confidence comes from the votes of several collaborators only."
-        )
-        tied = "it keeps to the allowed answers" if found.constrained else "no, its answers are read as text"
-        lines.append(f"Constrained answers: {tied}.")
-    if not found.models:
-        lines.append("Models: the server lists none.")
-    else:
-        more = f" and {len(found.models) - _SHOWN_MODELS:,} more" if len(found.models) > _SHOWN_MODELS else ""
-        lines.append(f"Models: {', '.join(found.models[:_SHOWN_MODELS])}{more}.")
-        if endpoint.model not in found.models:
-            lines.append(f"The model {endpoint.model} is not among them.")
-    return "\n".join(lines)
