@@ -213,6 +213,7 @@ class LocalEngine:
         # Imported here: transformers.Trainer takes two seconds that answering does not need.
         from semievol.engines.training import cleaning, loop
 
+        self._other = None  # its memory is needed
         if setup.start:
             self.base.check(Path(setup.start))
         fingerprint = self._fingerprint(examples, setup)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semievol.config import Config
-from semievol.engines.models import footprint, tokenizer
+from semievol.engines.models import footprint, hardware, tokenizer
 from semievol.jobs import token_counts
 from semievol.store.data import records
 from semievol.store.database import Store
@@ -53,7 +53,8 @@ def _labeled(store: Store, round_: Round) -> int:
 
 
 def memory(store: Store, version_id: int, config: Config) -> float | None:
-    """Estimated bytes of a run of all stages at its peak; None for a hub model that is not on this machine.
+    """Estimated bytes of a run of all stages at its peak, on the device that the engine would use (`hardware.device`);
+    None for a hub model that is not on this machine. Trainings are counted as the engine would cut them to that device.
 
     Raises UserError where the model cannot be used or its files do not state its sizes.
     """
@@ -62,7 +63,8 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
         return None
     shape = footprint.Shape.of(folder)
     largest = token_counts.read(store, version_id, config, folder, shape.context).largest
-    bf16 = config.precision == "auto" and footprint.processor_has_bf16()
-    # One other model at a time stays in memory beside the round's.
+    device = hardware.device()
+    bf16 = config.precision == "auto" and (bool(device.gpu) or footprint.processor_has_bf16())
     others = [one.parameters for one in token_counts.models(config, folder).values() if one.folder != folder]
-    return footprint.peak(shape, config, *largest, bf16) + max(others, default=0) * (2 if bf16 else 4)
+    other = max(others, default=0)  # one at a time is in memory beside the round's
+    return footprint.peak(shape, config, *largest, bf16, device.total, other, bool(device.gpu))

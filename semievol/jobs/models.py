@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semievol import config as settings
-from semievol.engines.models import footprint, packaged, suitability, tokenizer
+from semievol.engines.models import footprint, hardware, packaged, suitability, tokenizer
 from semievol.engines.models.files import licence, read_json
 from semievol.engines.models.resolve import is_folder, look_up
 from semievol.errors import UserError
@@ -202,8 +202,10 @@ def _of_folder(plain: Known, folder: Path | None) -> Known:
 
 def _memory(shape: footprint.Shape) -> float:
     config = settings.load("studio")
-    bf16 = config.precision == "auto" and footprint.processor_has_bf16()
-    return footprint.peak(shape, config, *token_counts.assumed(config, TOKENS).largest, bf16)
+    device = hardware.device()
+    bf16 = config.precision == "auto" and (bool(device.gpu) or footprint.processor_has_bf16())
+    largest = token_counts.assumed(config, TOKENS).largest
+    return footprint.peak(shape, config, *largest, bf16, device.total, on_gpu=bool(device.gpu))
 
 
 def _seconds(shape: footprint.Shape) -> float:

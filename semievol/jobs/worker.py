@@ -44,8 +44,8 @@ log = logging.getLogger("semievol.worker")
 
 _OUT_OF_MEMORY = {
     "what": "The machine ran out of memory.",
-    "where": "micro_batch_size",
-    "remedy": "Halve micro_batch_size, or choose a smaller model.",
+    "where": "memory",
+    "remedy": "Close other programs, or choose a smaller model.",
 }
 _PACKAGES = ("torch", "transformers", "peft", "faiss-cpu", "numpy", "scikit-learn", "streamlit")
 

@@ -9,7 +9,8 @@ demonstrations    the same 200 records with 0, 1, 2, 4 and 8 demonstrations; sec
 rate              floating-point operations a second of reading prompts, against this machine's measured rate for
                   matrix products of the same width and type: all models, fp32, and bf16 where the processor has it
 neighbours        exact and approximate search at 100,000 labeled records: seconds, recall of the 8 nearest
-memory            the peak of a training in a process of its own against what was estimated before its start
+memory            the peak of a training in a process of its own, plain and with checkpointing, against what was
+                  estimated before its start
 budget            tokens a second of reading prompts in batches of 512 to 8,192 tokens
 start             a worker process from its start to its first stored number: in warm-up, and in a resumed respond
 
@@ -45,6 +46,7 @@ from semievol.config import Collaborator, Tuning
 from semievol.engines import retrieval
 from semievol.engines.local import LocalEngine
 from semievol.engines.models import footprint
+from semievol.engines.training import loop
 from semievol.jobs import intake, launch
 from semievol.method import evolve
 from semievol.method.protocols import Ask, Plan, TrainingSetup
@@ -107,8 +109,13 @@ def one_size(count: int, threads: int) -> None:
     print(json.dumps([seconds, _peak()]))
 
 
-def one_training(name: str, method: str, tokens: int, precision: str, threads: int) -> None:
+def one_training(name: str, method: str, tokens: int, precision: str, checkpointed: bool, threads: int) -> None:
     """Run in a process of its own; prints the estimated and the measured peak of its memory, in MB."""
+
+    def wanted(_: object, tuning: Tuning, *others: object) -> footprint.Fit:
+        return footprint.Fit(tuning.micro_batch_size, checkpointed)
+
+    setattr(loop, "fitted", wanted)  # noqa: B010  a function that mypy would not let another one replace
     with tempfile.TemporaryDirectory() as scratch:
         engine = LocalEngine(model_folder(name, Path(scratch)), precision, threads)
         text = "water " * tokens
@@ -121,7 +128,8 @@ def one_training(name: str, method: str, tokens: int, precision: str, threads: i
         shape, bf16 = footprint.Shape.of(engine.base.folder), engine.dtype == torch.bfloat16
         beside = footprint.PROCESS + shape.parameters * (2 if bf16 else 4)
         batch = tokens * tuning.micro_batch_size
-        print(json.dumps([(beside + footprint.training(shape, tuning, batch, bf16)) / 1e6, _peak()]))
+        needed = footprint.training(shape, tuning, batch, bf16, 2 * tuning.micro_batch_size, checkpointed)
+        print(json.dumps([(beside + needed) / 1e6, _peak()]))
 
 
 def _peak() -> float:
@@ -138,11 +146,14 @@ def _alone(*arguments: object) -> Any:
 
 def memory(threads: int) -> dict[str, float]:
     rows = []
-    for name, method, tokens in itertools.product(MODELS, ("full", "lora"), (64, 400)):
-        estimated, measured = _alone("--one-training", name, method, tokens, "auto", "--threads", threads)
-        rows.append((name, method, tokens, estimated, measured, estimated / measured))
-    table(rows, ("model", "method", "tokens", "estimated MB", "measured MB", "ratio"))
-    return {f"memory, estimated against measured, {row[0]}, {row[1]}, {row[2]} tokens": row[-1] for row in rows}
+    for name, method, tokens, how in itertools.product(MODELS, ("full", "lora"), (64, 400), ("plain", "checkpointed")):
+        given = (name, method, tokens, "auto", int(how == "checkpointed"))
+        estimated, measured = _alone("--one-training", *given, "--threads", threads)
+        rows.append((name, method, tokens, how, estimated, measured, estimated / measured))
+    table(rows, ("model", "method", "tokens", "layers", "estimated MB", "measured MB", "ratio"))
+    return {
+        f"memory, estimated against measured, {row[0]}, {row[1]}, {row[2]} tokens, {row[3]}": row[-1] for row in rows
+    }
 
 
 def budget(threads: int) -> dict[str, float]:
@@ -336,12 +347,12 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--one-training", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--one-training", nargs=5, help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if chosen.one_training:
-        name, method, tokens, precision = chosen.one_training
-        one_training(name, method, int(tokens), precision, chosen.threads)
+        name, method, tokens, precision, checkpointed = chosen.one_training
+        one_training(name, method, int(tokens), precision, checkpointed == "1", chosen.threads)
         return
     if chosen.one_size:
         one_size(chosen.one_size, chosen.threads)

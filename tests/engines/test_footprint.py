@@ -41,7 +41,7 @@ def test_other_names_and_split_or_doubled_weights_are_understood(tmp_path: Path)
     (tmp_path / "config.json").write_text('{"n_embd": 48, "n_layer": 2, "n_positions": 512, "vocab_size": 9}')
     save_file({"a": np.zeros((3, 4), np.float32)}, tmp_path / "model.safetensors")
     save_file({"a": np.zeros((3, 4), np.float32)}, tmp_path / "consolidated.safetensors")
-    assert Shape.of(tmp_path) == Shape(12, 48, 192, 2, 512)
+    assert Shape.of(tmp_path) == Shape(12, 48, 192, 2, 512, vocabulary=9, keys_and_values=96)
     (tmp_path / "model.safetensors").rename(tmp_path / "model-1.safetensors")
     save_file({"b": np.zeros(5, np.float32)}, tmp_path / "model-2.safetensors")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}

@@ -202,12 +202,12 @@ def test_training_does_not_start_from_an_unfinished_adapter(engine, tmp_path):
         train(engine, training(tmp_path, tmp_path / "nothing"))
 
 
-def test_running_out_of_memory_says_what_to_change(engine, tmp_path, monkeypatch):
+def test_running_out_of_memory_for_a_single_example_says_what_to_change(engine, tmp_path, monkeypatch):
     def full(model, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(batches, "answer_loss", full)
-    with pytest.raises(UserError, match="micro_batch_size"):
+    with pytest.raises(UserError, match="smaller model or rank"):
         train(engine, training(tmp_path))
 
 

@@ -25,6 +25,7 @@ from semievol.store.results import results
 from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.ui.responses import candidates, responses
+from semievol.ui.shell import state
 from semievol.ui.shell.session import Shell
 from tests.ui import made
 from tests.ui.conftest import kept, press, told
@@ -115,11 +116,13 @@ def test_memory_is_told_before_the_start_and_warned_of_where_it_is_short(
     assert re.search(
         r"A run needs about (0\.9|1\.[01]) GB of memory at its peak; ", told(visit("training", project=project.id))
     )
-    free = SimpleNamespace(available=5e8)
+    free = SimpleNamespace(available=5e8, total=8e9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    state.device.clear()
     app = visit("training", project=project.id)
-    assert "Lower micro_batch_size" in app.warning[0].value
+    assert "choose a smaller model" in app.warning[0].value
     assert "0.5 GB are free" in app.warning[0].value
+    state.device.clear()
 
 
 def test_without_an_address_the_newest_project_is_taken(visit: Visit, store: Store) -> None:

@@ -1,8 +1,9 @@
 """Estimates the peak memory of a run from the model's files and the settings, before anything is loaded.
 
-The terms of the formula are what training needs: weights, gradients, the two moments of Adam, and the activations kept
-for the backward pass. The constants were fitted to measured peaks of two Llamas of 6 and 41 M parameters
-(`python -m tests.benchmarks.scaling --parts memory` measures such peaks). Knows nothing of torch.
+The terms of the formula are what training needs: weights, gradients, the two moments of Adam, the activations kept for
+the backward pass, and the logits. The constants were fitted to measured peaks of two Llamas of 6 and 41 M parameters
+(`python -m tests.benchmarks.scaling --parts memory` measures such peaks). `fit` chooses by it how a training is cut.
+docs/large.md has the formulas with an example. Knows nothing of torch.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from semievol.config import FULL_UP_TO, Config, Tuning
 from semievol.engines.models.files import shapes, text_settings, weight_files
+from semievol.engines.packing.shares import GPU_BUDGET
 from semievol.errors import UserError
 
 PROCESS = 490e6
@@ -23,17 +25,24 @@ PREPARED = 350e6
 """Bytes that answering needs beside the model: weights prepared for products in bf16, and one batch."""
 _LONG = 1_000_000
 _LORA_KEEPS = 1.5  # every layer with LoRA keeps its input a second time
+_LOGITS = 12.0  # bytes for a label and a token of the vocabulary: logits in fp32, their softmax, its gradient
+_ENOUGH = 1024  # tokens of a micro-batch with which products are still large; below that, a layer is rather read twice
+USABLE = 0.92
+"""Share of a device's memory that a training may fill: the rest is fragmented, or other programs'."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes that a model's memory depends on: all parameters, a layer's widths, the longest prompt (tokens)."""
+    """The sizes that a model's memory depends on: all parameters, a layer's widths, the longest prompt (tokens), the
+    vocabulary, and the numbers of keys and values that a layer keeps of a token while an answer is generated."""
 
     parameters: int
     hidden: int
     intermediate: int
     layers: int
     context: int
+    vocabulary: int = 0
+    keys_and_values: int = 0
 
     @classmethod
     def of(cls, folder: Path) -> Shape:
@@ -41,12 +50,16 @@ class Shape:
         try:
             config = text_settings(folder)
             hidden = _size(config, "hidden_size", "n_embd", "d_model")
+            heads = _size(config, "num_attention_heads", "n_head", "n_heads", otherwise=1)
+            groups = _size(config, "num_key_value_heads", otherwise=heads)
             return cls(
                 parameters=sum(math.prod(shape) for file in weight_files(folder) for shape in shapes(file).values()),
                 hidden=hidden,
                 intermediate=_size(config, "intermediate_size", "n_inner", "ffn_dim", otherwise=4 * hidden),
                 layers=_size(config, "num_hidden_layers", "n_layer", "n_layers"),
                 context=_size(config, "max_position_embeddings", "n_positions", otherwise=_LONG),
+                vocabulary=_size(config, "vocab_size", otherwise=0),
+                keys_and_values=2 * groups * _size(config, "head_dim", otherwise=hidden // max(1, heads)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             raise UserError(
@@ -64,24 +77,111 @@ class Shape:
         )
         return 4.0 * floats * self.layers
 
+    def weights(self, bf16: bool) -> float:
+        """Bytes of the model that answers."""
+        return self.parameters * (2.0 if bf16 else 4.0)
 
-def peak(shape: Shape, config: Config, warm_up: int, tune: int, bf16: bool) -> float:
+    def answering(self, tokens: int, bf16: bool) -> float:
+        """Bytes for a batch of so many tokens: the keys and values of all layers, and one layer's activations."""
+        cache = self.keys_and_values * self.layers * (2.0 if bf16 else 4.0)
+        return tokens * (cache + self.activations(bf16) / max(1, self.layers))
+
+
+def peak(
+    shape: Shape,
+    config: Config,
+    warm_up: int,
+    tune: int,
+    bf16: bool,
+    memory: float | None = None,
+    other: int = 0,
+    on_gpu: bool = False,
+) -> float:
     """Bytes at the peak of a run of all stages, on one device.
 
-    warm_up, tune: tokens of the largest batch of these trainings.
+    warm_up, tune: tokens of the largest batch of these trainings. memory: bytes of the device, to which trainings are
+    fitted; None: they are taken as the settings say. other: parameters of the largest model that answers beside the
+    base; it leaves before a training. on_gpu: whether the batches are those of a GPU; the small ones of a processor are
+    within PREPARED.
     """
-    trainings = (training(shape, config.propagation.warm_up, warm_up, bf16), training(shape, config.tune, tune, bf16))
-    model = shape.parameters * (2 if bf16 else 4)
-    return PROCESS + model + PREPARED + max(trainings)  # PREPARED is not freed before training
+    left = math.inf if memory is None else room(shape, bf16, memory)
+    pairs = ((config.propagation.warm_up, warm_up), (config.tune, tune))
+    trainings = [fit(shape, tuning, tokens, bf16, left).bytes for tuning, tokens in pairs]
+    answers = other * (2.0 if bf16 else 4.0) + shape.answering(GPU_BUDGET if on_gpu else 0, bf16)
+    return PROCESS + shape.weights(bf16) + PREPARED + max([*trainings, answers])
 
 
-def training(shape: Shape, tuning: Tuning, tokens: int, bf16: bool) -> float:
-    """Bytes that training needs beside the model that answers. tokens: of the largest batch in memory at once."""
+def room(shape: Shape, bf16: bool, memory: float) -> float:
+    """Bytes for a training on a device of so much memory, beside the model that answers. PREPARED is not freed before
+    training."""
+    return USABLE * memory - PROCESS - PREPARED - shape.weights(bf16)
+
+
+def training(
+    shape: Shape, tuning: Tuning, tokens: float, bf16: bool, labels: float = 0, checkpointed: bool = False
+) -> float:
+    """Bytes that training needs beside the model that answers.
+
+    tokens, labels: of the largest batch in memory at once. checkpointed: every layer keeps its input only, and is
+    computed again in the backward pass, one at a time (gradient checkpointing, Chen et al. 2016, arXiv 1604.06174).
+    """
     full = tuning.method == "full" or (tuning.method == "auto" and shape.parameters <= FULL_UP_TO)
     # Two factors of rank r at each of a layer's seven products, whose sides are about `hidden` and `intermediate` long.
     low_rank = tuning.lora.rank * shape.layers * (8 * shape.hidden + 3 * (shape.hidden + shape.intermediate))
     learnt = shape.parameters if full else low_rank
-    return 16.0 * learnt + tokens * shape.activations(bf16) * (1 if full else _LORA_KEEPS)
+    kept = shape.activations(bf16) * (1 if full else _LORA_KEEPS)
+    if checkpointed:
+        kept = kept / max(1, shape.layers) + 4.0 * shape.hidden * shape.layers
+    return 16.0 * learnt + tokens * kept + _LOGITS * labels * shape.vocabulary
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a training is cut to fit: examples in memory at once, whether layers are checkpointed, estimated bytes."""
+
+    micro_batch_size: int
+    checkpointed: bool = False
+    bytes: float = 0.0
+
+    def smaller(self, tuning: Tuning, checkpoints: bool = True) -> Fit | None:
+        """The next one that needs less memory, for the same updates: half of the examples at once, at last with
+        checkpointing. None after that. checkpoints: whether the model allows it."""
+        if self.micro_batch_size > 1:
+            return Fit(_half(tuning.batch_size, self.micro_batch_size), self.checkpointed)
+        return Fit(1, True) if checkpoints and not self.checkpointed else None
+
+
+def fit(
+    shape: Shape,
+    tuning: Tuning,
+    tokens: float,
+    bf16: bool,
+    left: float,
+    labels: float = 0,
+    checkpoints: bool = True,
+) -> Fit:
+    """The fastest way of training with the updates of these settings that needs at most `left` bytes; if none does, the
+    one that needs least.
+
+    tokens, labels: of the largest batch of `micro_batch_size` examples. Fewer examples at once cost nothing while they
+    have _ENOUGH tokens; then checkpointing, which computes every layer a second time; then fewer examples with it.
+    """
+    most = min(tuning.micro_batch_size, tuning.batch_size)
+    sizes = [most]
+    while sizes[-1] > 1:
+        sizes.append(_half(tuning.batch_size, sizes[-1]))
+    ways = [(size, False) for size in sizes if size == most or tokens * size / most >= _ENOUGH]
+    ways += [(size, True) for size in sizes] if checkpoints else [(s, False) for s in sizes if (s, False) not in ways]
+    found = [
+        Fit(size, often, training(shape, tuning, tokens * size / most, bf16, labels * size / most, often))
+        for size, often in ways
+    ]
+    return next((way for way in found if way.bytes <= left), found[-1])
+
+
+def _half(batch: int, micro: int) -> int:
+    """The largest divisor of `batch` that is at most half of `micro`."""
+    return next(size for size in range(micro // 2, 0, -1) if batch % size == 0)
 
 
 @cache

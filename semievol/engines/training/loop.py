@@ -22,9 +22,11 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from semievol.config import Tuning
 from semievol.engines.adapters import AdaptedModel, Method
 from semievol.engines.chat import Turn
-from semievol.engines.packing.batching import Batcher, is_out_of_memory, too_large
+from semievol.engines.models.footprint import Fit
+from semievol.engines.packing.batching import Batcher
 from semievol.engines.packing.shares import Padded
 from semievol.engines.training import batches, checkpoints
+from semievol.engines.training.fitting import checkpointing, fitted, until_it_fits
 from semievol.engines.training.fused import Group, fused
 from semievol.engines.training.noise import EmbeddingNoise, embedding_noise
 from semievol.engines.training.trainable import Trainable, prepared
@@ -52,7 +54,7 @@ def train(
     """Folder of the finished adapter, `setup.folder`/adapter.
 
     Continues from the newest complete checkpoint with this fingerprint, or starts anew. Every checkpoint can be used as
-    an adapter.
+    an adapter. The training is cut to the memory of the device (see `fitting`).
     rows: tokenised examples. held_out: those whose loss is measured only. fingerprint: of everything that the adapter
     depends on. too_long: ids of records that are too long for the model; they are noted with the adapter.
     metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
@@ -64,21 +66,46 @@ def train(
     if first:
         checkpoints.sweep(setup.folder)
         checkpoints.sweep(setup.folder / checkpoints.CHECKPOINTS)
+    settings = setup.settings
+    order = batches.order([row.length for row in rows], settings.batch_size, settings.steps(len(rows)), setup.seed)
+    in_order = [rows[place] for place in order]
+
+    def attempt(fit: Fit) -> str:
+        return _train(
+            adapted, in_order, held_out, setup, fingerprint, fit, metric, progress, stopping, budget, too_long
+        )
+
+    return until_it_fits(adapted, settings, fitted(adapted, settings, in_order), attempt)
+
+
+def _train(
+    adapted: AdaptedModel,
+    rows: list[Turn],
+    held_out: Sequence[Turn],
+    setup: TrainingSetup,
+    fingerprint: str,
+    fit: Fit,
+    metric: Callable[[str, int, float], None],
+    progress: Callable[[int, int], None],
+    stopping: Callable[[], bool],
+    budget: int,
+    too_long: Sequence[str],
+) -> str:
+    """As `train`, on the rows of all updates in their order, with so many of them at once as `fit` says."""
+    first = os.environ.get("RANK", "0") == "0"
     resume = checkpoints.newest(setup.folder, fingerprint)
     trainable = prepared(adapted, setup.settings, setup.seed, Path(setup.start) if setup.start else None)
     try:
-        loss = _Loss(adapted, trainable, setup.settings.kl)
+        loss = _Loss(adapted, trainable, setup.settings.kl, fit.checkpointed)
         watcher = _Watcher(trainable.model, loss, held_out, Batcher(budget), metric, progress, stopping)
-        arguments = _arguments(adapted, setup, trainable.method, len(rows))
-        lengths = [turn.length for turn in rows]
-        order = batches.order(lengths, setup.settings.batch_size, arguments.max_steps, setup.seed)
-        rows = [rows[place] for place in order]
+        arguments = _arguments(adapted, setup, trainable.method, len(rows), fit.micro_batch_size)
         trainer = _Trainer(trainable, loss, setup.folder, fingerprint, arguments, rows, watcher)
         probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
         alpha = setup.settings.neftune_noise_alpha
         with (
             fused(trainable.model, adapted.model.dtype, probe) as watcher.groups,
             embedding_noise(trainable.model, alpha, setup.seed) as watcher.noise,
+            checkpointing(trainable.model, fit.checkpointed),
         ):
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if watcher.stopped and trainer.state.global_step < arguments.max_steps:
@@ -90,10 +117,6 @@ def train(
             with checkpoints.written_whole(finished, about) as folder:
                 trainable.save(folder, _STORED[setup.settings.store_dtype])
         trainer.accelerator.wait_for_everyone()
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise too_large("training", "Set micro_batch_size lower, or choose a smaller model or rank.") from None
-        raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise UserError(
@@ -114,10 +137,10 @@ def peak_rate(settings: Tuning, hidden_size: int, how: Method) -> float:
     return settings.learning_rate
 
 
-def _arguments(adapted: AdaptedModel, setup: TrainingSetup, how: Method, examples: int) -> TrainingArguments:
+def _arguments(adapted: AdaptedModel, setup: TrainingSetup, how: Method, rows: int, micro: int) -> TrainingArguments:
+    """rows: of all updates. micro: examples in memory at once."""
     settings = setup.settings
-    steps = settings.steps(examples)
-    micro = min(settings.micro_batch_size, settings.batch_size)
+    steps = rows // settings.batch_size
     workers = int(os.environ.get("WORLD_SIZE", "1"))
     schedule = {"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule)
     arguments = TrainingArguments(
@@ -150,13 +173,14 @@ def _arguments(adapted: AdaptedModel, setup: TrainingSetup, how: Method, example
 
 
 class _Loss:
-    """The loss of a batch, which is packed if the model allows it. kl: see `Tuning`.
+    """The loss of a batch, packed if the model allows it and its layers are not checkpointed. kl: see `Tuning`.
 
     If the base is in bf16, autocast computes products in bf16; the trained weights stay fp32.
     """
 
-    def __init__(self, adapted: AdaptedModel, trainable: Trainable, kl: float) -> None:
-        self.device, self._pad, self._packs, self._turning = adapted.device, adapted.pad, adapted.packs, adapted.turning
+    def __init__(self, adapted: AdaptedModel, trainable: Trainable, kl: float, checkpointed: bool) -> None:
+        self.device, self._pad, self._turning = adapted.device, adapted.pad, adapted.turning
+        self._packs = adapted.packs and not checkpointed
         self._trainable, self._kl = trainable, kl
         self._bf16 = adapted.model.dtype == torch.bfloat16
 

@@ -14,6 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from semievol.config import Config, overlaid
+from semievol.engines.models import hardware
 from semievol.errors import UserError
 from semievol.evidence.reviews import Review
 from semievol.jobs import duration, estimate, launch
@@ -223,6 +224,12 @@ def _expected_seconds(
     except UserError:
         return None
     return None if found is None else found.seconds
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def device() -> hardware.Device:
+    """As `hardware.device`, which asks another program about the GPU."""
+    return hardware.device()
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=HASH)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import psutil
 import streamlit as st
 
 from semievol.config import Config
@@ -30,12 +29,12 @@ def needs(here: Place, config: Config) -> None:
         )
         return
     _tiles(time)
-    free = psutil.virtual_memory().available
-    words = f"A run needs about {formats.gigabytes(needed)} of memory at its peak; {formats.gigabytes(free)} are free."
-    if needed > free:
-        st.warning(
-            f"{words} Lower micro_batch_size, set method to lora, or choose a smaller model.", icon=":material/memory:"
-        )
+    device = state.device()
+    where = "of the GPU's memory" if device.gpu else "of memory"
+    words = f"A run needs about {formats.gigabytes(needed)} {where} at its peak; "
+    words += f"{formats.gigabytes(device.free)} are free."
+    if needed > device.free:
+        st.warning(f"{words} Set method to lora, or choose a smaller model.", icon=":material/memory:")
     else:
         parts.note(words)
 
