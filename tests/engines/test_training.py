@@ -1,5 +1,6 @@
 import math
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 
 from semievol.config import Lora, Tuning
 from semievol.engines.adapters import WEIGHTS
+from semievol.engines.chat import Turn
 from semievol.engines.local import LocalEngine
 from semievol.engines.training import batches, checkpoints, loop
 from semievol.errors import UserError
@@ -31,6 +33,22 @@ def test_training_lowers_the_loss_and_reports_every_step(engine, tmp_path):
         engine.answer([Ask("r", "c", model, examples(1)[0].messages, LABELS)])[0] for model in ("base", str(folder))
     )
     assert after.mass > 1000 * before.mass
+
+
+def test_the_held_out_loss_takes_a_bounded_share_of_the_training():
+    for held_out, update, full in product((0, 50, 4_000, 10**6), (40.0, 320.0, 8_000.0), (False, True)):
+        every = batches.held_out_every([Turn((1,) * held_out, ())], update, full)
+        assert every % batches.HELD_OUT_EVERY == 0
+        learnt = every * update * (6 if full else 4)
+        assert 2 * held_out <= batches.HELD_OUT_SHARE * learnt
+        closer = (every - batches.HELD_OUT_EVERY) * learnt / every
+        assert every == batches.HELD_OUT_EVERY or 2 * held_out > batches.HELD_OUT_SHARE * closer, "as often as it may"
+
+
+def test_many_held_out_examples_are_measured_less_often_and_at_the_end(engine, tmp_path):
+    short = training(tmp_path, minimum_steps=42, batch_size=2, micro_batch_size=2, epochs=0.1)
+    _, seen = train(engine, short, held_out=examples(14))
+    assert list(seen["held_out_loss"]) == [40, 42]
 
 
 @pytest.mark.parametrize("way", ["packed", "padded"])

@@ -5,6 +5,7 @@ The loss is on the answer and its end-of-turn token only. Knows nothing of adapt
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
@@ -18,6 +19,9 @@ from semievol.engines.packing.batching import pad_left
 from semievol.engines.packing.layout import Packing
 
 _GROUPED_BATCHES = 8
+HELD_OUT_EVERY = 20
+HELD_OUT_SHARE = 1 / 8
+"""Largest share of a training's operations that measuring the held-out loss may take."""
 LEFT_OUT = -100
 """The label of a token that is not trained on, as torch and transformers know it."""
 
@@ -47,6 +51,16 @@ def order(lengths: Sequence[int], batch: int, steps: int, seed: int) -> list[int
         draw.shuffle(batches)
         places += [place for one in batches for place in one]
     return places[: steps * batch]
+
+
+def held_out_every(held_out: Sequence[Turn], update: float, full: bool) -> int:
+    """Steps between two measurements of the loss of held-out examples, a multiple of HELD_OUT_EVERY.
+
+    update: tokens of an update. Reading a token takes two operations a weight, training on it four, or six if all
+    weights are trained (`full`).
+    """
+    read, learnt = 2.0 * sum(turn.length for turn in held_out), (6.0 if full else 4.0) * max(update, 1.0)
+    return HELD_OUT_EVERY * max(1, math.ceil(read / (HELD_OUT_SHARE * learnt * HELD_OUT_EVERY)))
 
 
 class Batch(TypedDict):

@@ -33,7 +33,6 @@ from semievol.engines.training.trainable import Trainable, prepared
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped, TrainingSetup
 
-HELD_OUT_EVERY = 20
 _KEPT_CHECKPOINTS = 2
 _HIGHEST_RATE = 4e-3
 _STORED = {"fp32": None, "bf16": torch.bfloat16}
@@ -58,7 +57,7 @@ def train(
     rows: tokenised examples. held_out: those whose loss is measured only. fingerprint: of everything that the adapter
     depends on. too_long: ids of records that are too long for the model; they are noted with the adapter.
     metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
-    held_out_loss every 20 steps. When `stopping()` is true, saves a checkpoint and raises Stopped.
+    held_out_loss at the steps of `batches.held_out_every`. When `stopping()` is true, saves a checkpoint and raises Stopped.
     """
     if not rows:
         raise UserError("There is no example to train on.", "training", "Add labeled records or accept candidates.")
@@ -99,6 +98,8 @@ def _train(
         loss = _Loss(adapted, trainable, setup.settings.kl, fit.checkpointed)
         watcher = _Watcher(trainable.model, loss, held_out, Batcher(budget), metric, progress, stopping)
         arguments = _arguments(adapted, setup, trainable.method, len(rows), fit.micro_batch_size)
+        update = sum(row.length for row in rows) / arguments.max_steps
+        watcher.every = batches.held_out_every(held_out, update, trainable.method == "full")
         trainer = _Trainer(trainable, loss, setup.folder, fingerprint, arguments, rows, watcher)
         probe = torch.tensor([rows[0].prompt[:8]], device=adapted.device)
         alpha = setup.settings.neftune_noise_alpha
@@ -274,6 +275,7 @@ class _Watcher(TrainerCallback):
         self._model, self._loss, self._held_out, self._batcher = model, loss, held_out, batcher
         self._metric, self._progress, self._stopping = metric, progress, stopping
         self._started = 0.0
+        self.every = batches.HELD_OUT_EVERY
         self.groups: Sequence[Group] = ()
         self.noise = EmbeddingNoise(0.0, 0)
         self.tokens = 0
@@ -292,7 +294,7 @@ class _Watcher(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step, last = state.global_step, state.global_step >= state.max_steps
         self._metric("tokens_per_second", step, self.tokens / max(time.monotonic() - self._started, 1e-9))
-        if self._held_out and (step % HELD_OUT_EVERY == 0 or last):
+        if self._held_out and (step % self.every == 0 or last):
             self._metric("held_out_loss", step, self._held_out_loss())
         self._progress(step, state.max_steps)
         if _any_rank(self._stopping(), self._loss.device):
