@@ -98,7 +98,7 @@ def _fitted(plan: Plan, journal: Journal) -> dict[str, Any]:
     crossed = bool(plan.config.cross_fit) and not plan.calibration
     known = plan.labeled if crossed else plan.calibration
     records = [record for record in known if record.content_hash not in plan.spent]
-    responses = {(r.record_id, r.collaborator): r for r in journal.responses("respond")}
+    responses = {(r.record_id, r.collaborator): r for r in journal.responses("respond", [r.id for r in records])}
     gold, folds = [], []
     for record in records:
         given = [_of_gold(plan, record, responses.get((record.id, name))) for name in names]

@@ -8,7 +8,7 @@ and every random draw is keyed by (seed, round, stage, record, collaborator).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from semievol.config import VOTERS, Collaborator
@@ -28,10 +28,11 @@ from semievol.method.conversations import (
     warm_up_examples,
 )
 from semievol.method.crossfit import cross_fit
+from semievol.method.given import Given, blocks
 from semievol.method.judging import ask_judge
 from semievol.method.local_models import SKIPPED, loaded_together, warm_up_is_used
 from semievol.method.protocols import Engine, Journal, Plan
-from semievol.records import STAGES, Response
+from semievol.records import STAGES, Candidate, Record, Response
 from semievol.selection.summary import accepted, why_none
 from semievol.task.answers import allowed_answers
 
@@ -143,35 +144,31 @@ def justify(plan: Plan, engine: Engine, journal: Journal) -> None:
     A collaborator without weight is left out altogether: it does not count for agreement, the judge does not see its
     answer, and its numbers are not averaged.
     """
-    by_record: dict[str, list[Response]] = {}
-    for response in journal.responses("respond"):
-        by_record.setdefault(response.record_id, []).append(response)
-    everybody = plan.config.propagation.collaborators
-    place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(everybody)}
-    for given in by_record.values():  # as local models answer, whichever endpoint was faster
-        given.sort(key=lambda response: place.get(response.collaborator, (True, len(place))))
-    for record_id, given in by_record.items():  # a response without an answer counts only if all are like that
-        by_record[record_id] = [response for response in given if not response.unread] or given
-    records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in by_record]
-    weights: dict[str, Mapping[str, float]] = {}
-    if plan.config.propagation.weighting == "earned" and (fitted := earned_weights.stored(journal)):
-        known = {record.id for record in plan.calibration}
-        weights = {r.id: earned_weights.for_record(fitted, r, r.id in known) for r in records}
-    for record_id, of_record in weights.items():
-        by_record[record_id] = earned_weights.with_weight(by_record[record_id], of_record)
+    given = Given(plan, journal)
+    answered = {record_id for record_id, _, _ in journal.answered("respond")}
+    records = [record for record in [*plan.unlabeled, *plan.calibration] if record.id in answered]
     if plan.config.propagation.justify:
-        read = [r for r in records if not by_record[r.id][0].unread]
-        disputed = [r for r in read if not confidence.agree(plan.task, [given.answer for given in by_record[r.id]])]
-        ask_judge(plan, engine, journal, disputed, by_record)
-    justified = {response.record_id: response for response in journal.responses("justify")}
-    rule = plan.config.propagation.verdict_confidence
+        disputed = [record for block in blocks(records) for record in _disputed(plan, block, given(block))]
+        ask_judge(plan, engine, journal, disputed, given)
     journal.save_candidates(
-        confidence.merge(
-            plan.task, allowed_answers(plan.task, r), by_record[r.id], justified.get(r.id), rule, weights.get(r.id)
-        )
-        for r in records
+        candidate for block in blocks(records) for candidate in _merged(plan, journal, block, given)
     )
     journal.progress("justify", len(records), len(records))
+
+
+def _disputed(plan: Plan, records: Sequence[Record], given: Mapping[str, Sequence[Response]]) -> list[Record]:
+    """The records whose responses do not agree."""
+    read = [record for record in records if not given[record.id][0].unread]
+    return [r for r in read if not confidence.agree(plan.task, [response.answer for response in given[r.id]])]
+
+
+def _merged(plan: Plan, journal: Journal, records: Sequence[Record], given: Given) -> Iterator[Candidate]:
+    """The candidates of some records."""
+    by_record, rule = given(records), plan.config.propagation.verdict_confidence
+    justified = {response.record_id: response for response in journal.responses("justify", list(by_record))}
+    for r in records:
+        allowed = allowed_answers(plan.task, r)
+        yield confidence.merge(plan.task, allowed, by_record[r.id], justified.get(r.id), rule, given.weights(r))
 
 
 def select(plan: Plan, engine: Engine, journal: Journal) -> None:

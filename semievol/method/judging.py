@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from semievol.endpoints import is_endpoint
 from semievol.method import remote
@@ -24,25 +24,29 @@ def ask_judge(
     engine: Engine,
     journal: Journal,
     disputed: Sequence[Record],
-    by_record: Mapping[str, Sequence[Response]],
+    given: Callable[[Sequence[Record]], Mapping[str, Sequence[Response]]],
 ) -> None:
-    """The judge reads each disputed record with its collaborators' answers in shuffled order, and answers again."""
+    """The judge reads each disputed record with its collaborators' answers in shuffled order, and answers again.
+
+    given: some records -> their responses by record id.
+    """
     near = demonstrations_of(plan, journal)
     models = model_paths(plan, journal)
     judge = plan.config.propagation.judge
     done, too_long = journal.answered("justify"), TooLong()
 
-    def asked(record: Record) -> tuple[Record, Ask]:
-        candidates = for_judge(plan, record, by_record[record.id])
-        return record, ask_of(plan, engine, "justify", record, judge, models, near, candidates)
+    def asked(records: Sequence[Record]) -> list[tuple[Record, Ask]]:
+        by_record = given(records)
+        seen = [(record, for_judge(plan, record, by_record[record.id])) for record in records]
+        return [(r, ask_of(plan, engine, "justify", r, judge, models, near, candidates)) for r, candidates in seen]
 
     if is_endpoint(judge.model):
-        asks = (asked(record) for _, chunk in chunks(disputed, near) for record in chunk)
+        asks = (ask for _, chunk in chunks(disputed, near) for ask in asked(chunk))
         remote.answer(
             plan, engine, journal, "justify", asks, done, lambda n: journal.progress("justify", n, len(disputed))
         )
         return
     for start, chunk in chunks(disputed, near, engine.chunk):
-        answer_chunk(plan, engine, journal, "justify", [asked(record) for record in chunk], done, too_long)
+        answer_chunk(plan, engine, journal, "justify", asked(chunk), done, too_long)
         journal.progress("justify", start + len(chunk), len(disputed))
     too_long.report(journal, "justify")

@@ -240,7 +240,9 @@ class Journal(Protocol):
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         """Keys of the responses that are already stored for this round and stage."""
 
-    def responses(self, stage: str) -> list[Response]: ...
+    def responses(self, stage: str, of: Sequence[str] | None = None) -> list[Response]:
+        """of: only those to the records with these ids."""
+
     def save_responses(
         self,
         stage: str,

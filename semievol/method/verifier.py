@@ -17,6 +17,7 @@ import pandas as pd
 
 from semievol.config import MEASURES, Measure
 from semievol.method import weights
+from semievol.method.given import without_tokens
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import Candidate, Record, Response, Task
 from semievol.task.answers import allowed_answers, same
@@ -125,9 +126,9 @@ def features(table: pd.DataFrame, seen: Seen) -> np.ndarray:
 def _seen(plan: Plan, journal: Journal) -> Seen:
     names = [collaborator.name for collaborator in plan.config.propagation.collaborators]
     responses: dict[str, dict[str, Response]] = {}
-    for response in journal.responses("respond"):
-        responses.setdefault(response.record_id, {})[response.collaborator] = response
     everything: list[Record] = [*plan.unlabeled, *plan.calibration, *plan.labeled]
+    for response in without_tokens(journal, "respond", everything):
+        responses.setdefault(response.record_id, {})[response.collaborator] = response
     return Seen(plan.task, names, responses, {r.id: allowed_answers(plan.task, r) for r in everything})
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from semievol.config import VOTERS, Collaborator, Voter
 from semievol.method import confidence, weights
 from semievol.method.conversations import stop_if_asked
+from semievol.method.given import without_tokens
 from semievol.method.protocols import Engine, Journal, Plan
 from semievol.records import Cost, Record, Response, Task
 from semievol.task.answers import LETTERS, allowed_answers, fold
@@ -90,7 +91,7 @@ def _parts(
         return [(plan, records)]
     given: dict[str, list[Response]] = {}
     voters = {collaborator.name for collaborator, _ in voting}
-    for response in journal.responses("respond") if plan.unlabeled else ():
+    for response in without_tokens(journal, "respond", plan.unlabeled):
         if response.collaborator not in voters and not response.unread:
             given.setdefault(response.record_id, []).append(response)
     for collaborator, how in voting:

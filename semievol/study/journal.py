@@ -109,11 +109,13 @@ class MemoryJournal:
     def answered(self, stage: str) -> set[tuple[str, str, str]]:
         return set(self.kept[stage])
 
-    def responses(self, stage: str) -> list[Response]:
+    def responses(self, stage: str, of: Sequence[str] | None = None) -> list[Response]:
         """The responses in the order in which a run writes them, also where some were computed for another arm."""
         mine = self.plan.config.propagation.collaborators if self.plan else ()
         place = {one.name: (one.model in VOTERS, number) for number, one in enumerate(mine)}
-        return sorted(self.kept[stage].values(), key=lambda one: place.get(one.collaborator, (True, len(place))))
+        wanted = None if of is None else set(of)
+        found = [one for one in self.kept[stage].values() if wanted is None or one.record_id in wanted]
+        return sorted(found, key=lambda one: place.get(one.collaborator, (True, len(place))))
 
     def spent(self) -> dict[str, Spent]:
         return dict(self.paid)
@@ -149,7 +151,7 @@ class MemoryJournal:
     def _ungiven(self, task: Task, records: Sequence[Record]) -> set[int]:
         """Places of the records whose candidate is disputed and has an answer that no collaborator gave."""
         given: dict[str, list[str | None]] = defaultdict(list)
-        for response in self.responses("respond"):
+        for response in self.kept["respond"].values():
             given[response.record_id].append(response.answer)
         found = set()
         for place, record in enumerate(records):

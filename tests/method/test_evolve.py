@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,12 +11,13 @@ import pytest
 
 from semievol.config import Collaborator, Config, load
 from semievol.errors import UserError
+from semievol.method import given
 from semievol.method.comparison import ROWS
 from semievol.method.conversations import CHUNK, FIRST_CHUNK, chunks
 from semievol.method.evolve import evolve
 from semievol.method.local_models import other_models
 from semievol.method.protocols import Plan, Stopped, TokenCleaning
-from semievol.records import Action, Decision, Demonstration, Record, Split, Task
+from semievol.records import Action, Decision, Demonstration, Record, Response, Split, Task
 from tests.fakes import FakeEngine, MemoryJournal
 
 TASK = Task("classification", labels=("roads", "water", "parks"))
@@ -262,6 +264,28 @@ def test_a_device_with_larger_chunks_goes_on_without_asking_anything_twice(plan:
     assert len(engine.asked) == len(whole.kept["respond"]) - kept
     evolve(plan, FakeEngine(), journal)
     assert outcome(journal) == outcome(whole)
+
+
+@pytest.mark.parametrize("weighting", ["equal", "earned"])
+def test_responses_are_read_a_few_records_at_a_time(
+    plan: Plan, weighting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = with_propagation(plan, weighting=weighting)
+    whole = MemoryJournal(plan)
+    evolve(plan, FakeEngine(), whole)
+    asked: list[int] = []
+
+    class Counting(MemoryJournal):
+        def responses(self, stage: str, of: Sequence[str] | None = None) -> list[Response]:
+            assert of is not None, "all at once would take gigabytes"
+            asked.append(len(of))
+            return super().responses(stage, of)
+
+    monkeypatch.setattr(given, "BLOCK", 7)
+    journal = Counting(plan)
+    evolve(plan, FakeEngine(), journal, until="justify")
+    assert max(asked) == CHUNK, "that of a chunk of the judge"
+    assert journal.merged == whole.merged
 
 
 def test_the_base_by_its_own_name_is_the_base(plan: Plan) -> None:

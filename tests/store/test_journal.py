@@ -153,6 +153,8 @@ def test_responses_come_back_exactly(world: World) -> None:
     world.journal.save_responses("respond", [response("u0")])
     assert world.journal.responses("respond") == [response("u0"), open_one, closed]
     assert world.journal.responses("justify") == []
+    assert world.journal.responses("respond", ["u1"]) == [one for one in (open_one, closed) if one.record_id == "u1"]
+    assert world.journal.responses("respond", []) == []
     assert world.journal.answered("respond") == {("u0", "one", "h"), ("u1", "a", "h1"), ("u1", "b", "h2")}
 
 

@@ -57,7 +57,7 @@ def train(
     rows: tokenised examples. held_out: those whose loss is measured only. fingerprint: of everything that the adapter
     depends on. too_long: ids of records that are too long for the model; they are noted with the adapter.
     metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
-    held_out_loss at the steps of `batches.held_out_every`. When `stopping()` is true, saves a checkpoint and raises Stopped.
+    held_out_loss as `batches.held_out_every` says. When `stopping()` is true, saves a checkpoint and raises Stopped.
     """
     if not rows:
         raise UserError("There is no example to train on.", "training", "Add labeled records or accept candidates.")

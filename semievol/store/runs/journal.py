@@ -181,13 +181,15 @@ class StoreJournal:
         query = select(r.record_id, s.collaborator, s.input_hash).join(schema.records, r.key == s.record_key)
         return {tuple(row) for row in self._store.rows(query.where(s.round_id == self._round.id, s.stage == stage))}
 
-    def responses(self, stage: str) -> list[Response]:
+    def responses(self, stage: str, of: Sequence[str] | None = None) -> list[Response]:
         """The round's responses: records in the order of the data, the responses to each in the order of writing."""
         s, r = schema.responses.c, schema.records.c
         query = select(r.record_id, s.collaborator, *response_columns(schema.responses)).join(
             schema.records, r.key == s.record_key
         )
         mine = query.where(s.round_id == self._round.id, s.stage == stage).order_by(s.record_key, s.id)
+        if of is not None:
+            mine = mine.where(s.record_key.in_([self._key(record_id) for record_id in of]))
         return [as_response(*row) for row in self._store.rows(mine)]
 
     def spent(self) -> dict[str, Spent]:
