@@ -126,7 +126,7 @@ def one_training(name: str, method: str, tokens: int, precision: str, checkpoint
         setup = TrainingSetup(tuning, Path(scratch) / "training", 0)
         engine.train(examples, setup, lambda *_: None, lambda *_: None, lambda: False)
         shape, bf16 = footprint.Shape.of(engine.base.folder), engine.dtype == torch.bfloat16
-        beside = footprint.PROCESS + shape.parameters * (2 if bf16 else 4)
+        beside = footprint.PROCESS + footprint.PREPARED + shape.weights(bf16)
         batch = tokens * tuning.micro_batch_size
         needed = footprint.training(shape, tuning, batch, bf16, 2 * tuning.micro_batch_size, checkpointed)
         print(json.dumps([(beside + needed) / 1e6, _peak()]))
