@@ -31,16 +31,14 @@ def endpoints(store: Store) -> None:
     parts.heading(
         "Endpoints",
         "Models behind a server that speaks OpenAI's protocol: a provider, or vLLM, llama.cpp, Ollama or LM Studio. "
-        "As a collaborator or judge, one is called endpoint:NAME. Its server reads your records.",
+        "As a collaborator or judge, one is called endpoint:NAME. Its server reads your records. Saving one again under "
+        "its name changes it.",
     )
     known = settings.endpoints(store)
     if known:
         tables.table(pd.DataFrame([_line(one) for one in known]), "endpoints")
-    left, right = st.columns(2, gap="medium")
-    with left:
-        _add(store)
-    with right:
         _choose(store, known)
+    _add(store)
 
 
 def _line(one: Endpoint) -> dict[str, str]:
@@ -68,16 +66,19 @@ def _add(store: Store) -> None:
         return f"endpoint_{field}_{tried.saved}"
 
     with st.form("add_endpoint", border=False):
-        name = st.text_input("Name", key=key("name"), placeholder="gpt", help="As collaborators call it.")
-        url = st.text_input("Base URL", key=key("url"), placeholder="http://127.0.0.1:8000/v1")
-        model = st.text_input("Model", key=key("model"), placeholder="gpt-4o-mini", help="As the server calls it.")
-        variable = st.text_input(
-            "Environment variable with the key",
+        cells = st.columns(4, vertical_alignment="bottom")
+        name = cells[0].text_input("Name", key=key("name"), placeholder="gpt", help="As collaborators call it.")
+        url = cells[1].text_input("Base URL", key=key("url"), placeholder="http://127.0.0.1:8000/v1")
+        model = cells[2].text_input(
+            "Model", key=key("model"), placeholder="gpt-4o-mini", help="As the server calls it."
+        )
+        variable = cells[3].text_input(
+            "Variable with the key",
             key=key("variable"),
             placeholder="OPENAI_API_KEY",
-            help=f"Empty if the server needs no key. {_HELD}",
+            help=f"Name of an environment variable; empty if the server needs no key. {_HELD}",
         )
-        cells = st.columns(3)
+        cells = st.columns(4, vertical_alignment="bottom")
         at_once = cells[0].number_input("Questions at once", 1, MOST_AT_ONCE, 8, key=key("at_once"))
         money = "In any currency; leave it empty if it is free or not known."
         read = cells[1].number_input("Price for 1 M tokens read", 0.0, None, None, key=key("read"), help=money)
@@ -94,13 +95,10 @@ def _add(store: Store) -> None:
 
 def _choose(store: Store, known: list[Endpoint]) -> None:
     """Testing and removing one of the endpoints."""
-    if not known:
-        parts.note("There is none yet. One that is saved again under its name is changed.")
-        return
     by_name = {one.name: one for one in known}
-    name = st.selectbox("Endpoint", list(by_name), key="chosen_endpoint")
     tried = session.of(Tried)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Endpoint", list(by_name), key="chosen_endpoint", width=260)
         testing = st.button("Test connection", icon=":material/network_check:", key="test_endpoint")
         removing = st.button("Remove endpoint", icon=":material/delete:", key="remove_endpoint")
     if testing:

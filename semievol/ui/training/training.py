@@ -155,9 +155,9 @@ def finished(here: Place) -> None:
                 "Run": run.id,
                 "Round": numbers.get(run.round_id, 0),
                 "Status": STATUS_WORDS.get(run.status, run.status),
-                "Stages": _span(run),
                 "Started": formats.moment(run.started),
                 "Took": formats.duration(runs.worked(here.store, run)),
+                "Stages": _span(run),
             }
             for run in here.runs
         ]
