@@ -64,6 +64,7 @@ def test_what_is_no_answer_is_refused(raw: bytes, reason: str) -> None:
         {"message": {"content": None, "refusal": "no"}},
         {"message": {"content": None}, "finish_reason": "content_filter"},
         {"message": {"content": ""}, "finish_reason": "length"},
+        {"message": {"content": "<think>Could be A, or B, but"}, "finish_reason": "length"},
     ],
 )
 def test_what_would_come_again_is_final(choice: dict[str, Any]) -> None:
@@ -185,3 +186,10 @@ def test_a_character_that_spans_two_tokens_is_put_together_from_bytes() -> None:
     entries = [{"token": f"\\x{byte:02x}", "bytes": [byte], "logprob": -0.1, "top_logprobs": []} for byte in raw]
     choice = {"message": {"content": "é"}, "logprobs": {"content": entries}}
     assert len(read(body(choices=[choice]), MODEL).tokens) == 2
+
+
+def test_thoughts_before_the_answer_are_no_part_of_it() -> None:
+    thought = "\n<think>Option A? No, the answer is C.</think>\n\nB"
+    tokens = [("<think>", -0.1, [("<think>", -0.1)]), (thought[8:], -0.1, [(thought[8:], -0.1)])]
+    reply = reply_of(ask("A", "B", "C"), read(json.dumps(completion(thought, tokens=tokens)).encode(), MODEL))
+    assert (reply.text, reply.probabilities) == ("B", ())

@@ -18,7 +18,7 @@ from semievol.endpoints import Endpoint
 from semievol.engines.local import LocalEngine
 from semievol.errors import UserError
 from semievol.export import export
-from semievol.jobs import launch, models, money, planning, remote_models, worker
+from semievol.jobs import launch, models, money, planning, remote_models, studying, worker
 from semievol.jobs.summary import summary
 from semievol.method.protocols import Ask
 from semievol.method.spending import read
@@ -207,6 +207,19 @@ def test_what_cannot_work_is_refused_before_it_is_queued(
     assert not rounds.list_rounds(store, project.id)
 
 
+def test_a_run_says_clearly_that_its_server_has_gone_since_it_was_queued(
+    store: Store, project: projects.Project, served: Served
+) -> None:
+    settings.save_endpoint(store, served.endpoint())
+    queued = launch.start(store, project, config(), until="justify")
+    served.close()
+    run = carried_out(store, queued)
+    assert run.status == "failed"
+    assert run.error is not None
+    assert "cannot be reached" in run.error["what"]
+    assert "Start the server" in run.error["remedy"]
+
+
 def test_a_name_stands_for_one_model_for_ever(store: Store, served: Served) -> None:
     settings.save_endpoint(store, served.endpoint())
     settings.remove_endpoint(store, "far")
@@ -228,3 +241,35 @@ def test_a_question_on_a_page_is_answered_by_endpoints_too(store: Store, served:
     assert 0 <= said["entropy"] <= 1
     with pytest.raises(UserError, match="no endpoint"):
         remote_models.ask(store, config(), TASK, question, (), ["gone"])
+
+
+def test_a_worker_that_dies_has_lost_no_more_than_what_was_under_way(
+    store: Store, project: projects.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = 0
+    with serving(lettered) as served:
+        settings.save_endpoint(store, served.endpoint(concurrency=3))
+        save = StoreJournal.save_responses
+
+        def dying(journal: StoreJournal, stage: str, responses: Any, costs: Any = None, spent: Any = None) -> None:
+            nonlocal saved
+            if saved >= 9:
+                raise OSError("the machine is gone")
+            save(journal, stage, responses, costs, spent)
+            saved += len(responses)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StoreJournal, "save_responses", dying)
+            run = carried_out(store, launch.start(store, project, config(), until="justify"))
+        assert run.status == "failed"
+        before = len(served.asked)
+        assert 9 <= saved <= before <= saved + 2 * 3
+        run = carried_out(store, launch.resume(store, run.id))
+        assert run.status == "done", run.error
+        assert len(served.asked) - before == POOL - saved
+        assert read(run.spent)["far"].answers == POOL
+
+
+def test_a_study_asks_no_endpoint(store: Store, project: projects.Project) -> None:
+    with pytest.raises(UserError, match="dear with an endpoint"):
+        studying.start(store, project, config(), ["base"], 1)

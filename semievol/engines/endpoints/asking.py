@@ -79,32 +79,36 @@ class Endpoints:
         stop, ending = asyncio.Event(), _Ending(took)
         under_way: dict[asyncio.Task[Called], _Question] = {}
         held: Ask | None = None
-        while True:
-            while not ending.begun and len(under_way) < self._room():
-                held = held or next(asks, None)
-                if held is None:
+        try:
+            while True:
+                while not ending.begun and len(under_way) < self._room():
+                    held = held or next(asks, None)
+                    if held is None:
+                        break
+                    server = self.server(held.model)
+                    question = _Question(held, server, purse)
+                    if not question.set_aside(server.most(held)):
+                        if not under_way:
+                            ending.because(OutOfBudget(purse.out()))
+                        break
+                    under_way[asyncio.create_task(server.answer(held, question.set_aside, stop))] = question
+                    held = None
+                if not under_way:
                     break
-                server = self.server(held.model)
-                question = _Question(held, server, purse)
-                if not question.set_aside(server.most(held)):
-                    if not under_way:
-                        ending.because(OutOfBudget(purse.out()))
-                    break
-                under_way[asyncio.create_task(server.answer(held, question.set_aside, stop))] = question
-                held = None
-            if not under_way:
-                break
-            done, _ = await asyncio.wait(under_way, timeout=_GLANCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                ending.ended(task, under_way.pop(task))
-            ending.hand_over()
-            if not ending.begun and stopping():
-                ending.because(Stopped())
-            if ending.begun:
-                stop.set()
-                if ending.waited_enough():
-                    for task in under_way:
-                        task.cancel()
+                done, _ = await asyncio.wait(under_way, timeout=_GLANCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    ending.ended(task, under_way.pop(task))
+                ending.hand_over()
+                if not ending.begun and stopping():
+                    ending.because(Stopped())
+                if ending.begun:
+                    stop.set()
+                    if ending.waited_enough():
+                        for task in under_way:
+                            task.cancel()
+        finally:
+            for task in under_way:  # only if something broke
+                task.cancel()
         ending.finish()
 
     def _room(self) -> int:

@@ -17,6 +17,7 @@ from semievol.method.protocols import Ask, Reply
 
 _AROUND = " \t\r\n\"'`*_([▁Ġ"
 """What models put before an answer without meaning it: blanks, quotes, Markdown, spaces as tokenizers write them."""
+_THINKS, _THOUGHT = "<think>", "</think>"
 MOST_TOKENS_READ = 4_096
 
 
@@ -75,7 +76,9 @@ def read(body: bytes, model: str, key: str = "") -> Said:
             raise Invalid("all tokens were used before the answer (raise max_answer_tokens)", final=True, tokens=used)
         raise Invalid("the reply has no text", tokens=used)
     tokens = _tokens(choices[0].get("logprobs"), content, key)
-    text = without_key(content, key).strip()
+    text = _without_thoughts(without_key(content, key)).strip()
+    if not text:
+        raise Invalid("all tokens were used for thinking (raise max_answer_tokens)", final=True, tokens=used)
     return Said(text, model, tokens, *(used or (None, None)))
 
 
@@ -226,6 +229,13 @@ def _pair(entry: Any) -> tuple[str, float] | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value > 1e-3:
         return None
     return entry["token"], min(float(value), 0.0)
+
+
+def _without_thoughts(content: str) -> str:
+    """The text after a block of thoughts that it begins with; nothing where that block does not end."""
+    if not content.lstrip().startswith(_THINKS):
+        return content
+    return content.partition(_THOUGHT)[2]
 
 
 def _usage(document: Any) -> tuple[int, int] | None:
