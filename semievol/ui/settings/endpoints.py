@@ -31,8 +31,8 @@ def endpoints(store: Store) -> None:
     parts.heading(
         "Endpoints",
         "Models behind a server that speaks OpenAI's protocol: a provider, or vLLM, llama.cpp, Ollama or LM Studio. "
-        "As a collaborator or judge, one is called endpoint:NAME. Its server reads your records. Saving one again under "
-        "its name changes it.",
+        "As a collaborator or judge, one is called endpoint:NAME. Its server reads your records. Saving one again "
+        "under its name changes it.",
     )
     known = settings.endpoints(store)
     if known:
