@@ -70,7 +70,7 @@ def _expected(store: Store, run: runs.Run) -> list[str]:
     if not asks or run.spent is not None:
         return []
     version_id = rounds.get_round(store, run.round_id).version_id
-    return [one.sentence for one in money.expected(store, version_id, run.config)]
+    return [one.sentence for one in money.expected(store, version_id, run.config, run.round_id)]
 
 
 def _resumed(store: Store, chosen: argparse.Namespace) -> runs.Run:

@@ -18,6 +18,7 @@ from semievol.method.spending import Spent
 from semievol.records import Record, Task
 from semievol.store.data import records, versions
 from semievol.store.database import Store
+from semievol.store.results import collaborators
 from semievol.task.answers import allowed_answers
 from semievol.task.prompts import by_similarity, render
 from semievol.wording import plural
@@ -43,26 +44,30 @@ class Expected:
         return f"The endpoint {self.endpoint} gets about {plural(self.questions, 'question')}, {tokens}: {money}."
 
 
-def expected(store: Store, version_id: int, config: Config) -> list[Expected]:
-    """What a run of `respond` and `justify` with these settings on this version takes, if nothing is stored yet.
+def expected(store: Store, version_id: int, config: Config, round_id: int | None = None) -> list[Expected]:
+    """What a run of `respond` and `justify` with these settings on this version takes; none where nothing is left.
 
-    Raises UserError for an endpoint that the workspace does not have.
+    round_id: the round of these settings, if there is one: what it holds is not asked again. Raises UserError for an
+    endpoint that the workspace does not have.
     """
     found = {endpoint.name: endpoint for endpoint in remote_models.used(store, config)}
     if not found:
         return []
     sample = _Sample(store, version_id, config)
+    given = {} if round_id is None else collaborators.answered(store, round_id)
     totals = {name: [0.0, 0.0, 0.0] for name in found}
     asked = [(one, 1.0) for one in sample.config.propagation.collaborators]
-    if sample.config.propagation.justify:
+    judges = sample.config.propagation.justify and not any(given.values())  # else nobody knows how much is left
+    if judges:
         asked.append((sample.config.propagation.judge, duration.DISPUTED))
     for one, share in asked:
         if is_endpoint(one.model):
             read, written = sample.tokens(one, judged=one is sample.config.propagation.judge)
-            questions = share * sample.questions
+            left = 1 - given.get(one.name, 0) / max(1, sample.pool)
+            questions = share * sample.questions * left
             for place, value in enumerate((questions, questions * read, questions * written)):
                 totals[name_of(one.model)][place] += value
-    return [_expected(found[name], *values) for name, values in totals.items()]
+    return [_expected(found[name], *values) for name, values in totals.items() if round(values[0])]
 
 
 def _expected(endpoint: Endpoint, questions: float, read: float, written: float) -> Expected:
@@ -77,10 +82,10 @@ class _Sample:
         self.task: Task = versions.task_of(store, version_id)
         labeled = records.load_records(store, version_id, "labeled")
         self.config = duration.settled(config, self.task, labeled)
-        pool = versions.get_version(store, version_id).counts.get("unlabeled", 0)
+        self.pool = versions.get_version(store, version_id).counts.get("unlabeled", 0)
         held = holds_out(len(labeled), config.calibration, config.calibration_minimum)
         known = round(config.calibration * len(labeled)) if held else len(labeled) * bool(self.config.cross_fit)
-        self.questions = pool + known
+        self.questions = self.pool + known
         self.of = records.spread(store, version_id, "unlabeled", SAMPLED)
         self.near = token_counts.neighbours(labeled, self.of, config.propagation.k)
         self.answers: Sequence[str] = [record.answer or "" for record in labeled[:SAMPLED]] or [""]

@@ -100,15 +100,20 @@ def for_later_round(config: Config, parent: rounds.Round) -> Config:
     return config.model_copy(update={"model": parent.config.model, "cross_fit": 0, "propagation": propagation})
 
 
+def begun(store: Store, project: projects.Project, config: Config, parent_id: int | None = None) -> rounds.Round | None:
+    """The round of these settings, if it was opened. config: as `config_to_run` gives it."""
+    if project.version_id is None:
+        return None
+    adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
+    return rounds.find_round(store, project.id, config, parent_id, adapter)
+
+
 def propagated(
     store: Store, project: projects.Project, config: Config, parent_id: int | None = None
 ) -> rounds.Round | None:
     """The round of these settings if a run has finished its answers, so that another would find nothing to do. config:
     as `config_to_run` gives it."""
-    if project.version_id is None:
-        return None
-    adapter = None if parent_id is None else outcomes.evolved_adapter(store, parent_id)
-    found = rounds.find_round(store, project.id, config, parent_id, adapter)
+    found = begun(store, project, config, parent_id)
     if found is None:
         return None
     done = any(

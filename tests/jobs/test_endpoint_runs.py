@@ -173,10 +173,13 @@ def test_a_budget_stops_a_run_a_larger_one_resumes_it_and_no_key_is_left_anywher
         settings.save_endpoint(store, far)  # the server was mended
         asked = config("propagation.max_answer_tokens=8")
         assert planning.propagated(store, project, asked) is None, "there is something left to ask"
+        (left,) = money.expected(store, project.version_id or 0, asked, run.round_id)
+        assert left.questions == len(refused)
         before = len(served.asked)
         again = carried_out(store, launch.start(store, project, asked, until="justify"))
         assert len(served.asked) - before == len(refused)
         assert summary(store, again.id)["unanswered"] is None
+        assert money.expected(store, project.version_id or 0, asked, run.round_id) == []
         assert served.keys == {CANARY}
     logging.getLogger().removeHandler(log)
     log.close()

@@ -8,7 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import load
+from semievol.endpoints import Endpoint
 from semievol.installed import MODEL_VARIABLE
+from semievol.store import settings
 from semievol.store.data import projects
 from semievol.store.database import Store
 from semievol.ui.shell import state
@@ -132,3 +134,19 @@ def _shown(app: AppTest) -> tuple[list[bool], str | None, float | None]:
 def _whose(app: AppTest) -> list[bool]:
     """Whether the round's settings are shown, where there is a choice."""
     return [one.value for one in app.get("button_group") if one.key == "form_whose"]  # type: ignore[union-attr]
+
+
+def test_what_an_endpoint_will_cost_is_said_before_a_run_beside_the_budget(
+    visit: Callable[..., AppTest], store: Store
+) -> None:
+    project = made.with_data(store)
+    endpoint = Endpoint("far", "http://127.0.0.1:9/v1", "m", input_price=10.0, output_price=10.0)
+    settings.save_endpoint(store, endpoint)
+    asked = {"name": "far", "model": "endpoint:far", "demonstrations": False}
+    projects.update_project(store, project.id, settings={"propagation": {"collaborators": [asked]}})
+    app = visit("training", project=project.id)
+    assert "The endpoint far gets about 60 questions" in told(app)
+    assert "There is no budget." in told(app)
+    app.number_input(key="form_budget").set_value(0.001).run()
+    assert projects.find_project(store, project.id).settings["budget"] == 0.001
+    assert "may not be enough" in " ".join(one.value for one in app.warning)

@@ -24,17 +24,21 @@ def unanswering(store: Store, round_id: int) -> dict[str, tuple[int, int]]:
     return {name: (int(few), int(all_)) for name, few, all_ in store.rows(query.group_by(_s.collaborator))}
 
 
+def answered(store: Store, round_id: int) -> dict[str, int]:
+    """Collaborator -> pool records of the round that it has answered."""
+    query = select(_s.collaborator, func.count(func.distinct(_s.record_key))).join(
+        schema.records, _r.key == _s.record_key
+    )
+    mine = (_s.round_id == round_id, _s.stage == "respond", _r.split == "unlabeled")
+    return {name: int(count) for name, count in store.rows(query.where(*mine).group_by(_s.collaborator))}
+
+
 def unanswered(store: Store, round_id: int, collaborators: Sequence[str]) -> dict[str, int]:
     """Collaborator -> pool records that it was to answer and did not; without those that answered all."""
     d = schema.demonstrations.c
     pool = (d.round_id == round_id, _r.split == "unlabeled")
     asked = select(func.count()).select_from(schema.demonstrations.join(schema.records, _r.key == d.record_key))
-    total = int(store.value(asked.where(*pool)) or 0)
-    query = select(_s.collaborator, func.count(func.distinct(_s.record_key))).join(
-        schema.records, _r.key == _s.record_key
-    )
-    mine = (_s.round_id == round_id, _s.stage == "respond", _r.split == "unlabeled")
-    given = {name: int(count) for name, count in store.rows(query.where(*mine).group_by(_s.collaborator))}
+    total, given = int(store.value(asked.where(*pool)) or 0), answered(store, round_id)
     return {name: total - given.get(name, 0) for name in collaborators if given.get(name, 0) < total}
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from semievol.config import Config
 from semievol.errors import UserError
-from semievol.jobs import money
+from semievol.jobs import money, planning
 from semievol.method import spending
 from semievol.store import settings
 from semievol.store.database import Store
@@ -15,14 +15,20 @@ from semievol.ui.shell import parts, state
 from semievol.ui.shell.state import Place
 
 
-def needs(here: Place, config: Config) -> None:
-    """What a run started now would take at each endpoint that it asks, beside its budget."""
+def needs(here: Place, config: Config, parent_id: int | None) -> None:
+    """What a run started now would take at each endpoint that it asks, beside its budget. parent_id: of the round that
+    it would continue."""
     if here.project.version_id is None or not config.propagation.endpoints:
         return
     try:
-        found = _expected(here.store, here.project.version_id, config, len(settings.endpoints(here.store)))
+        config = planning.config_to_run(here.store, here.project, config, parent_id)
+        round_ = planning.begun(here.store, here.project, config, parent_id)
+        known = len(settings.endpoints(here.store)), sum(run.status == "done" for run in here.runs)
+        found = _expected(here.store, here.project.version_id, config, round_.id if round_ else None, known)
     except UserError as error:
         parts.note(f"{error.what} {error.remedy}")
+        return
+    if not found:
         return
     st.text("\n".join(one.sentence for one in found))
     cost = sum(one.cost or 0.0 for one in found)
@@ -50,5 +56,8 @@ def spent(run: Run) -> None:
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False, hash_funcs=state.HASH)
-def _expected(store: Store, version_id: int, config: Config, endpoints: int) -> list[money.Expected]:
-    return money.expected(store, version_id, config)
+def _expected(
+    store: Store, version_id: int, config: Config, round_id: int | None, known: tuple[int, int]
+) -> list[money.Expected]:
+    """known: numbers of endpoints and of finished runs, with which the answer changes."""
+    return money.expected(store, version_id, config, round_id)

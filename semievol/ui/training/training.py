@@ -48,7 +48,7 @@ def launch_buttons(here: Place, config: Config) -> None:
     for sentence in models.remarks(config):
         parts.note(sentence)
     needs.needs(here, config)
-    endpoints.needs(here, config)
+    endpoints.needs(here, config, parent or None)
     if not parent:
         few_labeled.few_labeled(here, config)
 
