@@ -127,6 +127,14 @@ def test_a_slow_server_is_given_up_at_the_deadline() -> None:
     assert len(served.asked) == 2
 
 
+def test_a_server_without_a_valid_certificate_gets_neither_question_nor_key() -> None:
+    with serving(lettered) as served:
+        found = ended(served, [asked(1)], url=served.url.replace("http://", "https://"))
+        assert not served.asked
+    assert found["r0001"].reply is None
+    assert "reached" in found["r0001"].reason or "broke" in found["r0001"].reason
+
+
 def test_a_reply_of_any_size_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "LARGEST_REPLY", 100_000)
     sent = []

@@ -94,9 +94,11 @@ def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_endpoint_answers_from_respond_to_select_and_no_local_model_is_loaded_or_trained(
     store: Store, project: projects.Project, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its answers are those of the local engine, its probabilities bounds of that engine's."""
     settings.save_endpoint(store, served.endpoint())
-    monkeypatch.setattr(LocalEngine, "base", property(lambda self: pytest.fail("the base model was loaded")))
-    run = carried_out(store, launch.start(store, project, config(), until="select"))
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalEngine, "base", property(lambda self: pytest.fail("the base model was loaded")))
+        run = carried_out(store, launch.start(store, project, config(), until="select"))
     assert run.status == "done", run.error
     frame = results.candidate_frame(store, run.round_id)
     assert len(frame) == POOL
@@ -105,12 +107,6 @@ def test_an_endpoint_answers_from_respond_to_select_and_no_local_model_is_loaded
     assert len(served.asked) == POOL
     assert any("No warm-up was trained" in event.text for event in progress.events(store, run.id))
 
-
-def test_its_answers_are_those_of_the_local_engine_and_its_probabilities_bounds_of_their_own(
-    store: Store, project: projects.Project, served: Served
-) -> None:
-    settings.save_endpoint(store, served.endpoint())
-    run = carried_out(store, launch.start(store, project, config(), until="select"))
     responses = {r.record_id: r for r in StoreJournal(store, run).responses("respond") if r.collaborator == "far"}
     pool = [record for record in records.load_records(store, project.version_id or 0) if record.split == "unlabeled"]
     asks = [Ask(r.id, "base", "base", render(TASK, r), tuple("ABCD")) for r in pool]
