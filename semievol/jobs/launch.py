@@ -58,14 +58,14 @@ def start(
     """
     if round_id is None:
         config = planning.config_to_run(store, project, config, parent_id) if first == "warm_up" else config
-        _check_endpoints(store, config, first, until)
+        _check_asked(store, config, first, until)
         round_ = planning.open_round(store, project, config, first, parent_id)
     else:
         round_ = rounds.get_round(store, round_id)
         if round_.project_id != project.id:
             raise UserError(f"There is no round {round_id} in this project.", "--round", "Choose another round.")
         config = rounds.with_settings_of(round_, config)
-        _check_endpoints(store, config, first, until)
+        _check_asked(store, config, first, until)
     planning.check_ready(store, round_, first, selection)
     for waiting in runs.queue(store):
         same_work = (waiting.round_id, waiting.first, waiting.until) == (round_.id, first, until)
@@ -76,10 +76,11 @@ def start(
     return run
 
 
-def _check_endpoints(store: Store, config: Config, first: str, until: str) -> None:
-    """Raises UserError where a run of these stages would ask an endpoint that cannot be asked."""
+def _check_asked(store: Store, config: Config, first: str, until: str) -> None:
+    """Raises UserError where a run of these stages would ask an endpoint or a further model that cannot be asked."""
     if {"respond", "justify"} & set(progress.steps(first, until)):
         remote_models.check(store, config)
+        planning.check_others(config)
 
 
 def project_config(
@@ -96,7 +97,7 @@ def resume(store: Store, run_id: int, budget: float | None = None) -> runs.Run:
     `runs.resume`."""
     before = runs.get_run(store, run_id)
     if before.study is None and before.status in runs.RESUMABLE:
-        _check_endpoints(store, before.config, before.first, before.until)
+        _check_asked(store, before.config, before.first, before.until)
     run = runs.resume(store, run_id, budget)
     ensure_worker(store)
     return run

@@ -19,6 +19,7 @@ from semievol.importing.splits import cut_calibration
 from semievol.installed import MODELS, STARTER
 from semievol.method import collaborators
 from semievol.method import small_budget as small_budgets
+from semievol.method.local_models import other_models
 from semievol.method.protocols import Plan
 from semievol.method.suited import suited, unfit
 from semievol.records import STAGES, Record, Task
@@ -146,9 +147,13 @@ def _check_collaborators(config: Config, task: Task) -> None:
     """Raises UserError if two would answer alike, and for another model that is not there or cannot be used."""
     settings = config.propagation
     collaborators.checked(settings.collaborators, collaborators.Around.of(config, task.instruction))
-    for one in (*settings.collaborators, *((settings.judge,) if settings.justify else ())):
-        if one.model not in ("base", "warm_up", config.model, *VOTERS) and not is_endpoint(one.model):
-            check_model(one.model)
+    check_others(config)
+
+
+def check_others(config: Config) -> None:
+    """Raises UserError for a further model of a collaborator or the judge that is not there or cannot be used."""
+    for name in other_models(config):
+        check_model(name)
 
 
 def obstacles(store: Store, version_id: int) -> dict[str, str]:

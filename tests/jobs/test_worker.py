@@ -224,5 +224,6 @@ def test_a_further_model_that_is_gone_is_told_when_the_run_starts_and_a_missing_
     with pytest.raises(UserError, match="found no weights"):
         worker._work(store, claimed)
     assert len(progress.metrics(store, run.id)) == 0, "before anything is trained"
-    with pytest.raises(UserError, match="found no weights"):
-        launch.start(store, project, config.model_copy(update={"seed": 7}))
+    for again in ({"config": config.model_copy(update={"seed": 7})}, {"config": config, "round_id": run.round_id}):
+        with pytest.raises(UserError, match="found no weights"):
+            launch.start(store, project, **again)
