@@ -297,6 +297,13 @@ class Config(Settings):
     threads: int = Field(
         0, ge=0, le=1024, description="Processor threads. 0: all cores; one is left free if there are many."
     )
+    devices: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="GPUs of this machine that fine-tune together, each on its part of every update. 0: all of them. "
+        "Without a GPU: so many processes.",
+    )
     budget: float = Field(
         0.0,
         ge=0,

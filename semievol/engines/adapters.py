@@ -106,6 +106,20 @@ class AdaptedModel:
         suitability.refuse_incomplete(found["missing_keys"], odd, f"model {self.name}")
         return model
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Inside, the model is in the processor's memory, so that other processes may have the GPU's."""
+        if self.device.type == "cpu":
+            yield
+            return
+        self._full.clear()
+        self.model.to("cpu")
+        torch.cuda.empty_cache()
+        try:
+            yield
+        finally:
+            self.model.to(self.device)
+
     @property
     def size(self) -> int:
         """Parameters of the base."""

@@ -52,6 +52,7 @@ class LocalEngine:
     cache: folder of stored embeddings; None stores none.
     endpoints: the servers that may be asked.
     later: load the base only when it is needed; a run whose answers come from endpoints may not need it at all.
+    devices: how many GPUs train, or on a processor how many processes; 0: all GPUs. Everything else is done on one.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class LocalEngine:
         cache: Path | None = None,
         endpoints: Endpoints | None = None,
         later: bool = False,
+        devices: int = 1,
     ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(threads or (cores if cores <= 2 else cores - 1))
-        rank = int(os.environ.get("LOCAL_RANK", "0"))  # set by torchrun, one process per GPU
-        self.device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
+        self.device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
         on_cpu = self.device.type == "cpu"
         fast_bf16 = processor_has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
         self.dtype = torch.bfloat16 if precision == "auto" and fast_bf16 else torch.float32
@@ -78,6 +79,10 @@ class LocalEngine:
         self._other: tuple[str, AdaptedModel] | None = None
         self._chats: dict[str, Chat] = {}
         self._cache = cache
+        gpus = torch.cuda.device_count()
+        if gpus and devices > gpus:
+            raise UserError(f"This machine has {gpus} GPUs, not {devices}.", "devices", f"Set devices to {gpus} or 0.")
+        self._devices = devices or max(gpus, 1)
         if not later:
             _ = self.base
 
@@ -211,7 +216,7 @@ class LocalEngine:
     ) -> str:
         """See the protocol and `training.loop.train`. An adapter that is complete already is returned at once."""
         # Imported here: transformers.Trainer takes two seconds that answering does not need.
-        from semievol.engines.training import cleaning, loop
+        from semievol.engines.training import cleaning, launching, loop
 
         self._other = None  # its memory is needed
         if setup.start:
@@ -234,7 +239,9 @@ class LocalEngine:
                 raise too_large("training", "Set token_cleaning to 0, or choose a smaller model.") from None
             for place, turn in zip(pseudo, found, strict=True):
                 rows[place] = turn
-        return loop.train(self.base, rows, measured, setup, fingerprint, metric, progress, stopping, too_long=too_long)
+        several = launching.several(self._model, self._devices, setup.settings.batch_size, torch.get_num_threads())
+        report = (metric, progress, stopping)
+        return loop.train(self.base, rows, measured, setup, fingerprint, *report, too_long=too_long, several=several)
 
     def _fingerprint(self, examples: Sequence[Example], setup: TrainingSetup) -> str:
         """SHA-256 over everything that the adapter depends on; checkpoints with another one are never continued."""

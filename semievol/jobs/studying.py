@@ -42,6 +42,7 @@ POOL_KEPT = (
     "among each other only, and the unlabeled records stayed the same."
 )
 _GLANCE_SECONDS = 0.5
+_OF_NO_EFFECT = {"seed", "evaluate_demonstrations", "threads", "devices", "budget"}
 _ADDED_LATER = {"kl", "token_cleaning"}
 """Settings that came when there were studies already. They do not count where they are off, so that these are found."""
 
@@ -100,7 +101,7 @@ def spec(project: Project, config: Config, arms: Sequence[str], seeds: int) -> S
         raise UserError("The project has no data yet.", project.name, "Import labeled, unlabeled and test records.")
     if not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"{seeds} seeds are not possible.", "--seeds", f"Choose a number from 1 to {MOST_SEEDS}.")
-    settled = config.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations", "threads", "budget"})
+    settled = config.model_dump(mode="json", exclude=_OF_NO_EFFECT)
     for group in (settled, settled["tune"], settled["propagation"]["warm_up"]):
         for name in _ADDED_LATER & group.keys():
             if not group[name]:

@@ -120,7 +120,8 @@ def _work(store: Store, run: runs.Run) -> None:
             suitability.suitable(name)
         far = remote_models.of_run(store, config) if config.propagation.endpoints else None
         cache = store.home / "embeddings"
-        engine = LocalEngine(config.model, config.precision, config.threads, cache, far, later=not needs_base)
+        how = (config.precision, config.threads, cache, far)
+        engine = LocalEngine(config.model, *how, later=not needs_base, devices=config.devices)
         noted: dict[str, Any] = {}
         if needs_base:
             noted = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,8 +25,14 @@ from semievol.errors import UserError
 _log = logging.getLogger(__name__)
 
 
-def fitted(adapted: AdaptedModel, settings: Tuning, rows: Sequence[Turn], memory: float | None = None) -> Fit:
-    """How to train on these rows, which are in the order of training. memory: bytes of the device; None asks it."""
+def fitted(
+    adapted: AdaptedModel, settings: Tuning, rows: Sequence[Turn], memory: float | None = None, processes: int = 1
+) -> Fit:
+    """How to train on these rows, which are in the order of training.
+
+    settings: of one process. memory: bytes of the device; None asks it. processes: how many train; they have a GPU
+    each, or share this machine's memory with the one that started them.
+    """
     micro = min(settings.micro_batch_size, settings.batch_size)
     try:
         shape = footprint.Shape.of(adapted.folder)
@@ -35,7 +40,10 @@ def fitted(adapted: AdaptedModel, settings: Tuning, rows: Sequence[Turn], memory
         return Fit(micro)
     if memory is None:
         on_gpu = adapted.device.type == "cuda"
-        memory = _gpu_memory(adapted.device) if on_gpu else hardware.machine_memory()
+        if on_gpu:
+            memory = min(map(_gpu_memory, [torch.device("cuda", i) for i in range(processes)]))
+        else:
+            memory = hardware.machine_memory() / (1 if processes == 1 else processes + 1)
     parts = [rows[i : i + micro] for i in range(0, len(rows), micro)]
     tokens = max(sum(turn.length for turn in part) for part in parts)
     labels = max(sum(len(turn.reply) for turn in part) for part in parts)
@@ -49,12 +57,8 @@ def fitted(adapted: AdaptedModel, settings: Tuning, rows: Sequence[Turn], memory
 
 
 def until_it_fits(adapted: AdaptedModel, settings: Tuning, first: Fit, attempt: Callable[[Fit], str]) -> str:
-    """`attempt`'s result. When memory runs out, it is called again with a smaller fit, until there is none: UserError.
-
-    Several processes would have to agree on that, so there the first failure is final.
-    """
+    """`attempt`'s result. When memory runs out, it is called again with a smaller fit, until none is left: UserError."""
     now: Fit | None = first
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"
     while now is not None:
         try:
             return attempt(now)
@@ -64,13 +68,11 @@ def until_it_fits(adapted: AdaptedModel, settings: Tuning, first: Fit, attempt: 
         # Not inside the except block: there the traceback still holds the tensors.
         gc.collect()
         torch.cuda.empty_cache()
-        now = now.smaller(settings, can_checkpoint(adapted)) if alone else None
+        now = now.smaller(settings, can_checkpoint(adapted))
         if now is not None:
             how = ", with checkpointing" if now.checkpointed else ""
             _log.warning("out of memory: training goes on with %d examples at once%s", now.micro_batch_size, how)
-    if alone:
-        raise too_large("training", "Choose a smaller model or rank, or leave out the longest records.")
-    raise too_large("training", "Set micro_batch_size lower, or choose a smaller model or rank.")
+    raise too_large("training", "Choose a smaller model or rank, or leave out the longest records.")
 
 
 def can_checkpoint(adapted: AdaptedModel) -> bool:

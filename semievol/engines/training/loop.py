@@ -8,28 +8,27 @@ there, and the ways in which a training ends. A resumed training gives bitwise t
 from __future__ import annotations
 
 import errno
-import math
-import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from semievol.config import Tuning
 from semievol.engines.adapters import AdaptedModel, Method
 from semievol.engines.chat import Turn
 from semievol.engines.models.footprint import Fit
-from semievol.engines.packing.batching import Batcher
-from semievol.engines.packing.shares import Padded
-from semievol.engines.training import batches, checkpoints
+from semievol.engines.training import batches, checkpoints, launching, together
 from semievol.engines.training.fitting import checkpointing, fitted, until_it_fits
-from semievol.engines.training.fused import Group, fused
-from semievol.engines.training.noise import EmbeddingNoise, embedding_noise
+from semievol.engines.training.fused import fused
+from semievol.engines.training.launching import Several
+from semievol.engines.training.noise import embedding_noise
+from semievol.engines.training.specification import Specification
 from semievol.engines.training.trainable import Trainable, prepared
+from semievol.engines.training.watching import Watcher
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped, TrainingSetup
 
@@ -49,6 +48,7 @@ def train(
     stopping: Callable[[], bool],
     budget: int = 2048,
     too_long: Sequence[str] = (),
+    several: Several | None = None,
 ) -> str:
     """Folder of the finished adapter, `setup.folder`/adapter.
 
@@ -58,26 +58,36 @@ def train(
     depends on. too_long: ids of records that are too long for the model; they are noted with the adapter.
     metric: called with loss, learning_rate, grad_norm and tokens_per_second after every step, and with
     held_out_loss as `batches.held_out_every` says. When `stopping()` is true, saves a checkpoint and raises Stopped.
+    several: processes that train instead of this one, each on its part of every update.
     """
     if not rows:
         raise UserError("There is no example to train on.", "training", "Add labeled records or accept candidates.")
-    first = os.environ.get("RANK", "0") == "0"  # under torchrun only the first process writes
-    if first:
-        checkpoints.sweep(setup.folder)
-        checkpoints.sweep(setup.folder / checkpoints.CHECKPOINTS)
+    checkpoints.sweep(setup.folder)
+    checkpoints.sweep(setup.folder / checkpoints.CHECKPOINTS)
     settings = setup.settings
     order = batches.order([row.length for row in rows], settings.batch_size, settings.steps(len(rows)), setup.seed)
     in_order = [rows[place] for place in order]
 
-    def attempt(fit: Fit) -> str:
-        return _train(
+    def here(fit: Fit) -> str:
+        return train_as(
             adapted, in_order, held_out, setup, fingerprint, fit, metric, progress, stopping, budget, too_long
         )
 
-    return until_it_fits(adapted, settings, fitted(adapted, settings, in_order), attempt)
+    if several is None:
+        return until_it_fits(adapted, settings, fitted(adapted, settings, in_order), here)
+
+    def there(fit: Fit) -> str:
+        dtype = str(adapted.model.dtype).removeprefix("torch.")
+        about = (several.model, dtype, several.threads)
+        work = Specification(*about, rows, order, held_out, setup, fingerprint, fit, budget, too_long)
+        return launching.train(work, several.count, metric, progress, stopping)
+
+    part = launching.share(settings, several.count)
+    with adapted.away():
+        return until_it_fits(adapted, part, fitted(adapted, part, in_order, processes=several.count), there)
 
 
-def _train(
+def train_as(
     adapted: AdaptedModel,
     rows: list[Turn],
     held_out: Sequence[Turn],
@@ -90,13 +100,15 @@ def _train(
     budget: int,
     too_long: Sequence[str],
 ) -> str:
-    """As `train`, on the rows of all updates in their order, with so many of them at once as `fit` says."""
-    first = os.environ.get("RANK", "0") == "0"
+    """As `train`, on the rows of all updates in their order, with so many of them at once as `fit` says.
+
+    Where several processes train together, every one calls this with the same arguments, and the first one writes.
+    """
     resume = checkpoints.newest(setup.folder, fingerprint)
     trainable = prepared(adapted, setup.settings, setup.seed, Path(setup.start) if setup.start else None)
     try:
         loss = _Loss(adapted, trainable, setup.settings.kl, fit.checkpointed)
-        watcher = _Watcher(trainable.model, loss, held_out, Batcher(budget), metric, progress, stopping)
+        watcher = Watcher(trainable.model, loss.of_turns, adapted.device, held_out, budget, metric, progress, stopping)
         arguments = _arguments(adapted, setup, trainable.method, len(rows), fit.micro_batch_size)
         update = sum(row.length for row in rows) / arguments.max_steps
         watcher.every = batches.held_out_every(held_out, update, trainable.method == "full")
@@ -114,7 +126,7 @@ def _train(
         about = {checkpoints.FINGERPRINT: fingerprint, "step": trainer.state.global_step}
         about |= {checkpoints.TOO_LONG: list(too_long)} if too_long else {}
         finished = setup.folder / checkpoints.ADAPTER
-        if first:
+        if together.first():
             with checkpoints.written_whole(finished, about) as folder:
                 trainable.save(folder, _STORED[setup.settings.store_dtype])
         trainer.accelerator.wait_for_everyone()
@@ -126,7 +138,7 @@ def _train(
         raise
     finally:
         trainable.close()
-    if first:
+    if together.first():
         shutil.rmtree(setup.folder / checkpoints.CHECKPOINTS, ignore_errors=True)
     return str(finished)
 
@@ -142,7 +154,7 @@ def _arguments(adapted: AdaptedModel, setup: TrainingSetup, how: Method, rows: i
     """rows: of all updates. micro: examples in memory at once."""
     settings = setup.settings
     steps = rows // settings.batch_size
-    workers = int(os.environ.get("WORLD_SIZE", "1"))
+    workers = together.count()
     schedule = {"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule)
     arguments = TrainingArguments(
         output_dir=str(setup.folder / checkpoints.CHECKPOINTS),
@@ -193,6 +205,9 @@ class _Loss:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             return batches.answer_loss(model, batch)
 
+    def of_turns(self, model: Any, turns: Sequence[Turn]) -> torch.Tensor:
+        return self.of(model, self.collate(turns))
+
     def near_start(self, model: Any, batch: batches.Batch) -> torch.Tensor:
         """As `of`, plus `kl` times the divergence from the model that the training starts from."""
         if not self._kl:
@@ -215,7 +230,7 @@ class _Trainer(Trainer):
         fingerprint: str,
         arguments: TrainingArguments,
         rows: list[Turn],
-        watcher: _Watcher,
+        watcher: Watcher,
     ) -> None:
         super().__init__(
             model=trainable.model,
@@ -230,6 +245,11 @@ class _Trainer(Trainer):
         self._loss_shifts_labels = False  # every label is predicted; else the Trainer would not count the first
         self._trainable, self._loss, self._fingerprint, self._watcher = trainable, loss, fingerprint, watcher
         self._checkpoints = folder / checkpoints.CHECKPOINTS
+        self._weights = [weight for weight in trainable.model.parameters() if weight.requires_grad]
+        if together.count() > 1:
+            # Without DistributedDataParallel around the model: `training_step` averages the gradients.
+            self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
+            torch.manual_seed(arguments.seed + together.place())  # else all processes would drop the same units
 
     def compute_loss(
         self, model: Any, inputs: batches.Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -237,6 +257,12 @@ class _Trainer(Trainer):
         self._watcher.tokens += inputs["tokens"]
         self._watcher.noise.length = inputs["tokens"] / self.args.per_device_train_batch_size
         return self._loss.near_start(model, inputs) / num_items_in_batch * self.accelerator.num_processes
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if self.accelerator.sync_gradients:  # the last part of an update
+            together.average_gradients(self._weights)
+        return loss
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         staging = self._checkpoints / ".partial-checkpoint"
@@ -257,84 +283,3 @@ class _Trainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         self._trainable.restore(Path(resume_from_checkpoint))
-
-
-class _Watcher(TrainerCallback):
-    """Reports numbers, stops when asked, and ends a training whose loss is not a number before anything is saved."""
-
-    def __init__(
-        self,
-        model: Any,
-        loss: _Loss,
-        held_out: Sequence[Turn],
-        batcher: Batcher,
-        metric: Callable[[str, int, float], None],
-        progress: Callable[[int, int], None],
-        stopping: Callable[[], bool],
-    ) -> None:
-        self._model, self._loss, self._held_out, self._batcher = model, loss, held_out, batcher
-        self._metric, self._progress, self._stopping = metric, progress, stopping
-        self._started = 0.0
-        self.every = batches.HELD_OUT_EVERY
-        self.groups: Sequence[Group] = ()
-        self.noise = EmbeddingNoise(0.0, 0)
-        self.tokens = 0
-        self.stopped = False
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        for group in self.groups:
-            group.refresh()
-
-    on_train_begin = on_optimizer_step
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._started, self.tokens = time.monotonic(), 0
-        self.noise.begin(state.global_step)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        step, last = state.global_step, state.global_step >= state.max_steps
-        self._metric("tokens_per_second", step, self.tokens / max(time.monotonic() - self._started, 1e-9))
-        if self._held_out and (step % self.every == 0 or last):
-            self._metric("held_out_loss", step, self._held_out_loss())
-        self._progress(step, state.max_steps)
-        if _any_rank(self._stopping(), self._loss.device):
-            self.stopped = True
-            control.should_save = control.should_training_stop = True
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        if not logs or "loss" not in logs:
-            return
-        for name in ("loss", "learning_rate", "grad_norm"):
-            if name in logs:
-                self._metric(name, state.global_step, float(logs[name]))
-        # Again, before a checkpoint is published: a journal that has stored the step then has its loss, too.
-        self._progress(state.global_step, state.max_steps)
-        if not all(math.isfinite(logs[name]) for name in ("loss", "grad_norm") if name in logs):
-            raise UserError(
-                f"The loss or its gradient is no longer a number at step {state.global_step} (loss {logs['loss']:.4g}, "
-                f"learning rate {logs['learning_rate']:.2g}): the learning rate is most likely too high.",
-                "learning_rate",
-                "Set learning_rate to a third of that and start again; checkpoints before this step are kept.",
-            )
-
-    def _held_out_loss(self) -> float:
-        """Mean negative log-likelihood (nats per token) of the held-out examples."""
-        model, loss = self._model, self._loss
-
-        def losses(turns: list[Turn]) -> list[float]:
-            return [float(loss.of(model, loss.collate(turns)))] + [0.0] * (len(turns) - 1)
-
-        model.eval()
-        with torch.no_grad():
-            total = self._batcher.run(self._held_out, Padded([turn.length for turn in self._held_out]), losses)
-        model.train()
-        return sum(total) / sum(len(turn.reply) for turn in self._held_out)
-
-
-def _any_rank(flag: bool, device: torch.device) -> bool:
-    """Whether any process wants to stop. All must stop at the same step, or the others wait for ever."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return flag
-    shared = torch.tensor([int(flag)], device=device)
-    torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
-    return bool(shared.item())

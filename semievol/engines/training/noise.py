@@ -14,11 +14,14 @@ from typing import Any
 
 import torch
 
+from semievol.engines.training import together
+
 
 class EmbeddingNoise:
     """Adds uniform noise in ±alpha / sqrt(L d) to every embedding: L tokens in an example, d the hidden size.
 
-    The noise of an update depends on the seed and the update's number only, so that a resumed training repeats it.
+    The noise of an update depends on the seed, the update's number and the process only, so that a resumed training
+    repeats it.
     """
 
     def __init__(self, alpha: float, seed: int) -> None:
@@ -29,7 +32,8 @@ class EmbeddingNoise:
 
     def begin(self, step: int) -> None:
         """Call before the update with this number."""
-        digest = hashlib.sha256(f"{self._seed}:{step}".encode()).digest()
+        process = "" if together.first() else f":{together.place()}"
+        digest = hashlib.sha256(f"{self._seed}:{step}{process}".encode()).digest()
         self._generator.manual_seed(int.from_bytes(digest[:8]) % 2**63)
 
     def __call__(self, embedding: torch.nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor:

@@ -65,7 +65,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "evaluate_demonstrations",
     ),
     "Endpoints": ("budget",),
-    "Machine": ("seed", "precision", "threads"),
+    "Machine": ("seed", "precision", "threads", "devices"),
 }
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",

@@ -1,0 +1,156 @@
+"""Starts the processes of a training on several devices of this machine, listens to them, and ends them.
+
+They are started here and not by torchrun. Its rendezvous opens a port and unpickles what it is sent; here the processes
+meet in a file, and each one's exit is seen at once. Each process reads from a pipe of which only this process has the
+other end: "stop" asks it to stop, and the pipe's end, also after this process was killed, ends it. Knows nothing of
+tensors or models.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from semievol.config import Tuning
+from semievol.engines.packing.batching import OutOfMemory
+from semievol.engines.training import checkpoints
+from semievol.engines.training.specification import Ending, Listener, Specification
+from semievol.errors import UserError
+from semievol.method.protocols import Stopped
+
+FOLDER = ".partial-processes"
+"""Named like a half-written folder, so that one which is left behind is swept away."""
+STOP = b"stop\n"
+_log = logging.getLogger(__name__)
+_GLANCE_SECONDS = 0.1
+_GRACE_SECONDS = 5.0
+"""How long the others may take to end after one has failed. Most notice it at once, but may hang in a computation."""
+
+
+@dataclass(frozen=True)
+class Several:
+    """The processes of a training. model: name of the base. count: how many. threads: processor threads of each."""
+
+    model: str
+    count: int
+    threads: int
+
+
+def several(model: str, devices: int, batch_size: int, threads: int) -> Several | None:
+    """As many processes as there are devices, but so that each takes the same number of an update's examples. None if
+    that is one. threads: of all together."""
+    count = next(count for count in range(min(devices, batch_size), 0, -1) if batch_size % count == 0)
+    if count < devices:
+        _log.info("%d of %d devices train, since each takes the same share of %d examples", count, devices, batch_size)
+    if count == 1:
+        return None
+    folder = Path(model).expanduser()
+    return Several(str(folder.absolute()) if folder.is_dir() else model, count, max(1, threads // count))
+
+
+def share(settings: Tuning, count: int) -> Tuning:
+    """The settings of one of `count` processes: its part of every update, and how many examples it reads at once."""
+    mine = settings.batch_size // count
+    most = min(settings.micro_batch_size, mine)
+    micro = next(size for size in range(most, 0, -1) if mine % size == 0)
+    return settings.model_copy(update={"batch_size": mine, "micro_batch_size": micro})
+
+
+def train(
+    work: Specification,
+    count: int,
+    metric: Callable[[str, int, float], None],
+    progress: Callable[[int, int], None],
+    stopping: Callable[[], bool],
+) -> str:
+    """Folder of the finished adapter. Raises what `loop.train` raises, and OutOfMemory where one process ran out of
+    it."""
+    folder = work.setup.folder.absolute() / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    work.write(folder)
+    listener = Listener(folder, metric, progress)
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        processes.extend(_start(folder, place, count) for place in range(count))
+        failed = _attend(processes, listener, stopping)
+        listener.hear()
+        endings = Ending.of_all(folder, count)
+    finally:
+        for process in processes:
+            _end(process)
+        listener.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    for ending in endings:
+        if ending.problem:
+            raise ending.problem
+    if any(ending.memory for ending in endings):
+        raise OutOfMemory("a process of the training ran out of memory")
+    if failed is not None:
+        raise _broken(failed, count)
+    for ending in endings:
+        if ending.stopped:
+            raise Stopped(ending.stopped)
+    return str(work.setup.folder / checkpoints.ADAPTER)
+
+
+def _start(folder: Path, place: int, count: int) -> subprocess.Popen[bytes]:
+    own = {"RANK": str(place), "LOCAL_RANK": str(place), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    own |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}  # no other machine takes part
+    return subprocess.Popen(
+        [sys.executable, "-m", "semievol.engines.training.process", str(folder)],
+        stdin=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+        env=os.environ | own,
+    )
+
+
+def _attend(
+    processes: Sequence[subprocess.Popen[bytes]], listener: Listener, stopping: Callable[[], bool]
+) -> int | None:
+    """Waits until all have ended, or one has failed and the others had their time. The exit code of the failed one."""
+    asked = False
+    failed: int | None = None
+    until = float("inf")
+    while any(process.poll() is None for process in processes) and time.monotonic() < until:
+        listener.hear()
+        if not asked and stopping():
+            asked = True
+            with contextlib.suppress(OSError):  # it may just have ended
+                stream = processes[0].stdin
+                assert stream is not None
+                stream.write(STOP)
+                stream.flush()
+        codes = [process.poll() for process in processes]
+        if failed is None and any(codes):
+            failed, until = next(code for code in codes if code), time.monotonic() + _GRACE_SECONDS
+        running = next((process for process in processes if process.poll() is None), processes[0])
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(_GLANCE_SECONDS)
+    return failed if failed is not None else next((one.returncode for one in processes if one.returncode), None)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        assert process.stdin is not None
+        process.stdin.close()
+    process.kill()
+    process.wait()
+
+
+def _broken(code: int, count: int) -> UserError:
+    how = f"by signal {-code}" if code < 0 else f"with code {code}"
+    why = " The system does that where memory runs out." if code == -9 else ""
+    return UserError(
+        f"One of the {count} processes of the training ended {how}.{why} The newest complete checkpoint is kept.",
+        "training",
+        "Read the log, then press Resume; or set devices to 1.",
+    )

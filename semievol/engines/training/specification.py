@@ -1,0 +1,135 @@
+"""What a process of a training is told, and what it tells: files in a folder, as JSON.
+
+The process that starts the training writes the `Specification`. The first of its processes tells metrics and progress,
+one per line, and every process writes how it ended. Knows nothing of tensors or processes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from semievol.config import Tuning
+from semievol.engines.chat import Turn
+from semievol.engines.models.footprint import Fit
+from semievol.errors import UserError
+from semievol.method.protocols import TrainingSetup
+
+FILE = "specification.json"
+MEETING = "meeting"
+"""The file in which the processes find each other."""
+_TOLD = "told.jsonl"
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One training in several processes.
+
+    model: name of the base, as for `LocalEngine`. dtype: of its weights, a name of torch. threads: of each process.
+    rows: the examples. order: of all updates, as places in `rows`. The rest is as in `loop.train`.
+    """
+
+    model: str
+    dtype: str
+    threads: int
+    rows: Sequence[Turn]
+    order: Sequence[int]
+    held_out: Sequence[Turn]
+    setup: TrainingSetup
+    fingerprint: str
+    fit: Fit
+    budget: int
+    too_long: Sequence[str]
+
+    def write(self, folder: Path) -> None:
+        values = {name: getattr(self, name) for name in ("model", "dtype", "threads", "fingerprint", "budget")}
+        values |= {"rows": _plain(self.rows), "held_out": _plain(self.held_out), "fit": asdict(self.fit)}
+        values |= {"order": list(self.order), "too_long": list(self.too_long)}
+        values["setup"] = {
+            "settings": self.setup.settings.model_dump(mode="json"),
+            "folder": str(self.setup.folder.absolute()),
+            "seed": self.setup.seed,
+            "start": str(Path(self.setup.start).absolute()) if self.setup.start else None,
+        }
+        (folder / FILE).write_text(json.dumps(values), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Specification:
+        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        setup = values["setup"] | {"folder": Path(values["setup"]["folder"])}
+        setup["settings"] = Tuning.model_validate(setup["settings"])
+        values |= {"rows": _turns(values["rows"]), "held_out": _turns(values["held_out"]), "fit": Fit(**values["fit"])}
+        return cls(**values | {"setup": TrainingSetup(**setup)})
+
+
+def _plain(turns: Iterable[Turn]) -> list[list[list[int]]]:
+    return [[list(turn.prompt), list(turn.reply), sorted(turn.left_out)] for turn in turns]
+
+
+def _turns(plain: Iterable[list[list[int]]]) -> list[Turn]:
+    return [Turn(tuple(prompt), tuple(reply), frozenset(left_out)) for prompt, reply, left_out in plain]
+
+
+class Teller:
+    """Writes what the first process tells, a line at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stream = (folder / _TOLD).open("a", encoding="utf-8", buffering=1)
+
+    def metric(self, name: str, step: int, value: float) -> None:
+        self._stream.write(json.dumps(["metric", name, step, value]) + "\n")
+
+    def progress(self, done: int, total: int) -> None:
+        self._stream.write(json.dumps(["progress", done, total]) + "\n")
+
+
+class Listener:
+    """Hands on the lines of a `Teller`, each once."""
+
+    def __init__(
+        self, folder: Path, metric: Callable[[str, int, float], None], progress: Callable[[int, int], None]
+    ) -> None:
+        self._stream = (folder / _TOLD).open("a+", encoding="utf-8")
+        self._stream.seek(0)
+        self._to: dict[str, Callable[..., None]] = {"metric": metric, "progress": progress}
+        self._rest = ""
+
+    def hear(self) -> None:
+        """Hands on what was told since the last call; half a line waits for its end."""
+        *lines, self._rest = (self._rest + self._stream.read()).split("\n")
+        for line in lines:
+            kind, *values = json.loads(line)
+            self._to[kind](*values)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended, unless it broke. stopped: the words of `Stopped`. error: a UserError. memory: it ran out."""
+
+    stopped: str | None = None
+    error: dict[str, str] | None = None
+    memory: bool = False
+
+    def write(self, folder: Path, place: int) -> None:
+        (folder / _ending(place)).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def of_all(cls, folder: Path, count: int) -> list[Ending]:
+        """Those that were written, by place."""
+        files = [folder / _ending(place) for place in range(count)]
+        found: list[dict[str, Any]] = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+        return [cls(**one) for one in found]
+
+    @property
+    def problem(self) -> UserError | None:
+        return UserError(**self.error) if self.error else None
+
+
+def _ending(place: int) -> str:
+    return f"ended-{place}.json"
