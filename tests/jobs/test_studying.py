@@ -153,7 +153,9 @@ def test_a_study_from_before_a_setting_is_the_same_study_while_it_is_off(store: 
         return studying.spec(of, load("paper", assignments=changes), ARMS, 1).identity
 
     of = project(store)
-    before = load("paper").model_dump(mode="json", exclude={"seed", "evaluate_demonstrations", "threads", "budget"})
+    before = load("paper").model_dump(
+        mode="json", exclude={"seed", "evaluate_demonstrations", "threads", "devices", "budget"}
+    )
     del before["token_cleaning"], before["tune"]["kl"], before["propagation"]["warm_up"]["kl"]
     parts = json.dumps([before, PROMPT_VERSION], sort_keys=True)
     assert identity() == hashlib.sha256(parts.encode()).hexdigest()[:32]

@@ -57,7 +57,7 @@ def fitted(
 
 
 def until_it_fits(adapted: AdaptedModel, settings: Tuning, first: Fit, attempt: Callable[[Fit], str]) -> str:
-    """`attempt`'s result. When memory runs out, it is called again with a smaller fit, until none is left: UserError."""
+    """`attempt`'s result. When memory runs out, it is called again with a smaller fit; without one: UserError."""
     now: Fit | None = first
     while now is not None:
         try:

@@ -28,6 +28,7 @@ from semievol.method.protocols import Stopped
 
 FOLDER = ".partial-processes"
 """Named like a half-written folder, so that one which is left behind is swept away."""
+MODULE = "semievol.engines.training.process"
 STOP = b"stop\n"
 _log = logging.getLogger(__name__)
 _GLANCE_SECONDS = 0.1
@@ -80,7 +81,7 @@ def train(
     listener = Listener(folder, metric, progress)
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        processes.extend(_start(folder, place, count) for place in range(count))
+        processes.extend(_start(folder, place, count, work.threads) for place in range(count))
         failed = _attend(processes, listener, stopping)
         listener.hear()
         endings = Ending.of_all(folder, count)
@@ -102,11 +103,12 @@ def train(
     return str(work.setup.folder / checkpoints.ADAPTER)
 
 
-def _start(folder: Path, place: int, count: int) -> subprocess.Popen[bytes]:
+def _start(folder: Path, place: int, count: int, threads: int) -> subprocess.Popen[bytes]:
     own = {"RANK": str(place), "LOCAL_RANK": str(place), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    own["OMP_NUM_THREADS"] = str(threads)
     own |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}  # no other machine takes part
     return subprocess.Popen(
-        [sys.executable, "-m", "semievol.engines.training.process", str(folder)],
+        [sys.executable, "-m", MODULE, str(folder)],
         stdin=subprocess.PIPE,
         cwd=Path(__file__).parents[3],
         env=os.environ | own,
@@ -131,7 +133,7 @@ def _attend(
                 stream.flush()
         codes = [process.poll() for process in processes]
         if failed is None and any(codes):
-            failed, until = next(code for code in codes if code), time.monotonic() + _GRACE_SECONDS
+            failed, until = min(code for code in codes if code), time.monotonic() + _GRACE_SECONDS
         running = next((process for process in processes if process.poll() is None), processes[0])
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.wait(_GLANCE_SECONDS)

@@ -247,8 +247,10 @@ class _Trainer(Trainer):
         self._checkpoints = folder / checkpoints.CHECKPOINTS
         self._weights = [weight for weight in trainable.model.parameters() if weight.requires_grad]
         if together.count() > 1:
-            # Without DistributedDataParallel around the model: `training_step` averages the gradients.
-            self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
+            # Without DistributedDataParallel around the model: `training_step` averages the gradients. And it stays
+            # where it is: moved to "cpu:0", where "cpu" is, its weights would no longer be parts of those in `fused`.
+            whole = partial(self.accelerator.prepare_model, device_placement=False, evaluation_mode=True)
+            self.accelerator.prepare_model = lambda model, **_: whole(model)
             torch.manual_seed(arguments.seed + together.place())  # else all processes would drop the same units
 
     def compute_loss(

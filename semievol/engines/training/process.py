@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ import torch
 from semievol.engines.adapters import AdaptedModel
 from semievol.engines.packing.batching import is_out_of_memory
 from semievol.engines.training import loop, together
+from semievol.engines.training.launching import STOP
 from semievol.engines.training.specification import MEETING, Ending, Specification, Teller
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped
@@ -31,7 +33,8 @@ def main(folder: Path) -> int:
     stopped = threading.Event()
     threading.Thread(target=_obey, args=(stopped,), daemon=True, name="obey").start()
     try:
-        _train(folder, stopped)
+        work = Specification.read(folder)
+        train(work, folder, meet(work, folder), stopped)
         ending = Ending()
     except Stopped as words:
         ending = Ending(stopped=str(words))
@@ -45,8 +48,8 @@ def main(folder: Path) -> int:
     return int(ending.error is not None or ending.memory)
 
 
-def _train(folder: Path, stopped: threading.Event) -> None:
-    work = Specification.read(folder)
+def meet(work: Specification, folder: Path) -> torch.device:
+    """Finds the other processes. This one's device."""
     torch.set_num_threads(work.threads)
     device = torch.device("cuda", together.place()) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
@@ -58,7 +61,13 @@ def _train(folder: Path, stopped: threading.Event) -> None:
         world_size=together.count(),
         timeout=_PATIENCE,
     )
+    return device
+
+
+def train(work: Specification, folder: Path, device: torch.device, stopped: threading.Event) -> None:
+    """Trains together with the others; the first process tells how it goes."""
     adapted = AdaptedModel(work.model, device, getattr(torch, work.dtype))
+    gc.enable()
     teller = Teller(folder) if together.first() else None
     loop.train_as(
         adapted,
@@ -77,12 +86,13 @@ def _train(folder: Path, stopped: threading.Event) -> None:
 
 def _obey(stopped: threading.Event) -> None:
     """Waits for the word to stop. Ends this process when nobody is left who could give it."""
-    for _ in sys.stdin.buffer:
+    while os.read(0, len(STOP)):  # not by sys.stdin, whose lock would be held when Python ends
         stopped.set()
     os._exit(_ABANDONED)
 
 
 if __name__ == "__main__":
+    gc.disable()  # as in the worker, until everything is loaded
     logging.basicConfig(
         level=logging.INFO if together.first() else logging.WARNING,
         format=f"%(asctime)s %(levelname)s process {together.place()} %(name)s: %(message)s",
