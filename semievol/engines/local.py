@@ -108,7 +108,8 @@ class LocalEngine:
         kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         dtype = str(self.dtype).removeprefix("torch.")
         batches = f"batches of {self.batcher.budget} tokens ({self.generating.budget} where answers are generated)"
-        return f"{kind}, {dtype}, {torch.get_num_threads()} threads, {batches}"
+        together = f", training on {self._devices} devices" if self._devices > 1 else ""
+        return f"{kind}, {dtype}, {torch.get_num_threads()} threads, {batches}{together}"
 
     def neighbours(
         self, labeled: Sequence[Record], queries: Sequence[Record], k: int, embedder: str
