@@ -5,7 +5,7 @@ import streamlit as st
 from semievol.store.results import results
 from semievol.ui.data import labels
 from semievol.ui.demonstrations import demonstrations, picker, preflight, records_map
-from semievol.ui.shell import asking, awaiting_results, gates, parts
+from semievol.ui.shell import asking, awaiting_results, gates, parts, views
 
 VIEWS = ["Record", "Map", "Before training"]
 
@@ -23,15 +23,7 @@ with parts.page() as here:
         with parts.card("missing"):
             awaiting_results.missing(here, "demonstrations", "Each record has its demonstrations after Retrieve.")
     labels.waiting(here)
-    view = st.segmented_control(
-        "View",
-        VIEWS if here.round_or_none else [VIEWS[0], VIEWS[2]],
-        default=VIEWS[0],
-        required=True,
-        key=picker.VIEW,
-        label_visibility="collapsed",
-        bind="query-params",
-    )
+    view = views.choose(picker.VIEW, VIEWS if here.round_or_none else [VIEWS[0], VIEWS[2]])
     if view == "Map":
         with parts.card("map"):
             records_map.view(here)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from semievol.ui.responses import board, candidates, responses, scorecards
 from semievol.ui.selection import desk
-from semievol.ui.shell import awaiting_results, gates, parts, router
+from semievol.ui.shell import awaiting_results, gates, parts, router, views
 
 VIEWS = ["Records", "Board", "Scorecards"]
 
@@ -17,15 +17,7 @@ with parts.page() as here:
     )
     gates.needs_candidates(here, "This page shows what the collaborators answered.")
     awaiting_results.in_other_round(here, "responses")
-    view = st.segmented_control(
-        "View",
-        VIEWS,
-        default=VIEWS[0],
-        required=True,
-        key="show",
-        label_visibility="collapsed",
-        bind="query-params",
-    )
+    view = views.choose("show", VIEWS)
     if view == "Board":
         with parts.card("board"):
             board.view(here)

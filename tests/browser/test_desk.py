@@ -108,6 +108,19 @@ def test_the_part_of_the_page_is_in_its_address(dashboard: Dashboard, visitor: V
     assert visitor.strange == []
 
 
+def test_links_between_board_and_table_lead_where_they_say(dashboard: Dashboard, visitor: Visitor) -> None:
+    project = made.with_results(open_store(dashboard.home), until="justify")
+    page = visitor.page
+    page.goto(dashboard.url(f"/responses?project={project.id}&show=Board&area=board~0_0~20_0~20_101~0_101"))
+    page.get_by_role("link", name="List the").click()
+    expect(page.get_by_label("Agreement")).to_be_visible()
+    page.wait_for_url(lambda url: "area=board" in url and "show=" not in url)
+    page.get_by_role("link", name="Show the board").click()
+    expect(page.get_by_text("Inside the line")).to_be_visible()
+    page.wait_for_url("**show=Board*")
+    assert visitor.strange == []
+
+
 def test_a_random_review_that_begins_comes_into_view_with_its_buttons(dashboard: Dashboard, visitor: Visitor) -> None:
     project = made.with_results(open_store(dashboard.home), until="justify")
     page = visitor.page

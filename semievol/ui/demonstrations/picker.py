@@ -14,7 +14,7 @@ from semievol.records import Record, Split
 from semievol.store.data import records
 from semievol.ui.data import labels
 from semievol.ui.demonstrations.browsing import Browsing
-from semievol.ui.shell import paint, parts, record, session
+from semievol.ui.shell import paint, parts, record, session, views
 from semievol.ui.shell.state import Place
 
 SPLITS: tuple[Split, ...] = ("unlabeled", "labeled", "test")
@@ -72,7 +72,8 @@ def name(record_id: str) -> None:
 
 def open_record(record_id: str) -> None:
     """Shows this record, of any split, in the view of single records. Made for callbacks."""
-    st.session_state[_SEARCH], st.session_state[VIEW] = "", "Record"
+    st.session_state[_SEARCH] = ""
+    views.show(VIEW, None)
     st.session_state.pop(_SOURCE, None)
     name(record_id)
 
