@@ -18,7 +18,7 @@ def figure_of(bins: pd.DataFrame, dark: bool = False, line: str = "") -> go.Figu
     """
     colours = palette(dark)
     figure = charts.blank(
-        dark, "How many different answers the collaborators gave", "Probability of the candidate's answer"
+        dark, "How many different answers, weighted by their votes", "Probability of the candidate's answer"
     )
     if line:
         figure.add_shape(type="path", path=line, line={"color": colours.text, "width": 2, "dash": "dot"})

@@ -15,7 +15,7 @@ from semievol.method import demonstration_readers
             "studio",
             [],
             "In this project no model reads demonstrations before it answers; the neighbours' vote takes the answers "
-            "of similar labeled records.",
+            "of similar labeled records, and those of unlabeled ones that were answered before.",
         ),
         (
             "paper",

@@ -26,8 +26,8 @@ def test_a_line_on_the_board_filters_table_and_review(visit: Visit, store: Store
     split = pool.index[(answers > 1.2) & (probability > 60)]
     app = visit("responses", project=project.id, show="Board")
     labels = [button.label for button in app.button]
-    assert f"Unanimous but unsure: {len(unsure)}" in labels
-    assert f"Split but confident: {len(split)}" in labels
+    assert f"Unanimous but unsure (below 60 %): {len(unsure)}" in labels
+    assert f"Split but confident (above 60 %): {len(split)}" in labels
     line = Area.of((0, 4), (0, float(np.median(probability))), "board")
     assert line is not None
     chosen = pool.index[line.holds(answers, probability)]
@@ -36,7 +36,7 @@ def test_a_line_on_the_board_filters_table_and_review(visit: Visit, store: Store
     assert f"{len(chosen)} candidates." in told(shown)
     page, total = results.candidates_page(store, round_id, area=line)
     assert (set(page.index), total) == (set(chosen), len(chosen))
-    words = f"Only the {len(chosen)} candidates inside a line on the board."
+    words = f"Only the {len(chosen)} candidates inside a line on the board"
     for name in ("responses", "review"):
         assert words in told(visit(name, project=project.id, area=line.written()))
     press(shown, "Remove the line")

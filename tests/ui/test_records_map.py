@@ -34,7 +34,7 @@ def test_a_run_draws_the_map_of_labeled_and_unlabeled_records(visit: Visit, stor
     assert frame[["x", "y"]].notna().all().all()
     assert frame.loc[frame["split"] == "unlabeled", "answer"].notna().all()
     app = visit("demonstrations", project=project.id, view="Map")
-    assert "Draw a line around some of them" in told(app)
+    assert "draw a line around some" in told(app)
     assert not app.dataframe
 
 
@@ -46,7 +46,7 @@ def test_an_area_lists_its_records_and_filters_responses_and_review(visit: Visit
     assert len(app.dataframe[0].value) == 50
     answers = visit("responses", project=project.id, area=LEFT)
     assert set(answers.dataframe[0].value.index) <= inside or f"{len(inside)} candidates" in told(answers)
-    words = f"Only the {len(inside)} candidates inside a line on the map."
+    words = f"Only the {len(inside)} candidates inside a line on the map"
     assert words in told(answers)
     assert words in told(visit("review", project=project.id, area=LEFT))
 

@@ -50,7 +50,7 @@ def test_an_answer_stands_with_its_collaborators_doubt(visit: Visit, store: Stor
     table = visit("responses", project=project.id).dataframe[0].value
     frame, _ = results.candidates_page(store, made.round_of(store, project), descending=True, limit=10)
     voter = "warm-up alone"
-    wanted = [f"{v[voter]} {d[voter]:.2f}" for v, d in zip(frame["votes"], frame["doubts"], strict=True)]
+    wanted = [f"{v[voter]}, H {d[voter]:.2f}" for v, d in zip(frame["votes"], frame["doubts"], strict=True)]
     assert table[f"vote {voter}"].tolist() == wanted
 
 

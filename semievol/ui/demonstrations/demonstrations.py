@@ -48,7 +48,8 @@ def shown(here: Place, task: Task, question: Record) -> None:
     _list(task, question, found, "near")
     by_hand.by_hand(here, question, found, search.embedder)
     how = "" if search.embedder == search.own_embedder else f", found by {words}"
-    chosen = [one.shown for one in trial.trial(here, question, found, near, how)]
+    read = near if demonstration_readers.anybody(config.propagation) else []
+    chosen = [one.shown for one in trial.trial(here, question, found, read, how)]
     with st.expander("The prompt with these demonstrations" if chosen else "The prompt"):
         st.code(record.exact_prompt(task, config, question, chosen), language=None, wrap_lines=True)
 

@@ -39,9 +39,9 @@ def view(here: Place) -> None:
     frame = shown(here)
     parts.heading(
         "Map of the records",
-        "Alike texts lie close together; only closeness means something, not direction or a long distance. Draw a line "
-        "around some of them to list, filter or review them. Labeled records have an outline: one that lies among "
-        "another class may be labeled wrongly.",
+        "Alike texts lie close together; only closeness means something, not direction or a long distance. Drag over "
+        "it to draw a line around some, and list, filter or review them. Labeled records have an outline: one that "
+        "lies among another class may be labeled wrongly, or hard. An unlabeled one has its candidate's colour.",
     )
     if frame.empty:
         parts.note("This round has no map yet. Drawing it takes seconds, with 100,000 records a few minutes.")

@@ -23,16 +23,17 @@ AS_STORED = "as in the round"
 
 
 def trial(
-    here: Place, question: Record, on_offer: Sequence[Offered], stored: Sequence[Demonstration], how: str
+    here: Place, question: Record, on_offer: Sequence[Offered], read: Sequence[Demonstration], how: str
 ) -> list[Offered]:
     """Choosing those that a model is shown, asking it, and its answers; those that are chosen.
 
-    stored: the demonstrations as the round has them, to which the others are compared. how: by what the others were
-    found, in words; empty where it is the round's embedder.
+    read: the demonstrations that models of the round read, to which the others are compared; none where they read none,
+    and then none is chosen at first. how: by what the others were found, in words; empty where it is the round's
+    embedder.
     """
     names = [one.name for one in on_offer]
     key = offer.chosen_key(question, names)
-    st.session_state.setdefault(key, names)
+    st.session_state.setdefault(key, [one.name for one in on_offer if read or one.by_hand])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kept = st.pills("Shown to the model", names, selection_mode="multi", key=key) or []
         model = st.selectbox(
@@ -42,7 +43,7 @@ def trial(
     chosen = [one for one in on_offer if one.name in kept]
     if pressed and model:
         with parts.errors_shown():
-            _ask(here, question, chosen, stored, model, how)
+            _ask(here, question, chosen, read, model, how)
     _answers(here, question)
     if chosen and model:
         _influence(here, question, chosen, model)
@@ -50,14 +51,14 @@ def trial(
 
 
 def _ask(
-    here: Place, question: Record, chosen: Sequence[Offered], stored: Sequence[Demonstration], model: str, how: str
+    here: Place, question: Record, chosen: Sequence[Offered], read: Sequence[Demonstration], model: str, how: str
 ) -> None:
     """Asks with the chosen ones; first, if that was not done yet, as the round has them, so that both can be seen."""
     said = session.of(Browsing).answers[here.round_id, question.id]
-    ids, as_stored = tuple(one.shown.record.id for one in chosen), tuple(one.record.id for one in stored)
+    ids, as_stored = tuple(one.shown.record.id for one in chosen), tuple(one.record.id for one in read)
     known = [one.ids for one in said if one.reply["model"] == model]
-    before = f"{offer.in_words([str(place) for place in range(1, len(stored) + 1)])}, {AS_STORED}"
-    sets = [(as_stored, stored, before)] if as_stored not in known and as_stored != ids else []
+    before = f"{offer.in_words([str(place) for place in range(1, len(read) + 1)])}, {AS_STORED}"
+    sets = [(as_stored, read, before)] if as_stored not in known and as_stored != ids else []
     now = before if as_stored == ids else offer.in_words([one.name for one in chosen]) + (how if chosen else "")
     with asking.doing() as watch:
         for shown_ids, shown, how_asked in [*sets, (ids, [one.shown for one in chosen], now)]:

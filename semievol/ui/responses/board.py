@@ -11,8 +11,8 @@ from semievol.ui.shell.state import Place
 
 _KEY = "board_figure"
 CORNERS = {
-    "Unanimous but unsure": ((0.0, 0.0), (1.2, 60.0)),
-    "Split but confident": ((1.2, 60.0), (20.0, 101.0)),
+    "Unanimous but unsure (below 60 %)": ((0.0, 0.0), (1.2, 60.0)),
+    "Split but confident (above 60 %)": ((1.2, 60.0), (20.0, 101.0)),
 }
 """A corner of the board that is worth a look -> two opposite corners of it: answers, probability in percent."""
 
@@ -23,8 +23,8 @@ def view(here: Place) -> None:
     answers, probability = board_place(pool["vote_entropy"], pool["answer_nll"])
     parts.heading(
         "Agreement against confidence",
-        "Left: all collaborators say the same. Right: they say different things; two answers with unequal votes count "
-        "as fewer than two. Draw a line around candidates to list or review them.",
+        "Left: all collaborators say the same. Right: they say different things; an answer with fewer votes counts "
+        "less. Drag over the figure to draw a line around candidates, and list or review them.",
     )
     line = area.addressed()
     line = line if line is not None and line.on == "board" else None

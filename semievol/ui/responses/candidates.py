@@ -17,6 +17,7 @@ from semievol.records import Record
 from semievol.store.data import records
 from semievol.store.database import Store
 from semievol.store.results import results
+from semievol.task.answers import same
 from semievol.ui.responses import filters, hidden_gold
 from semievol.ui.shell import area, disputed_source, formats, parts, record, state, tables
 from semievol.ui.shell.state import Place
@@ -25,8 +26,10 @@ CHOSEN = "record"
 """Parameter of the address: the record that is shown in full."""
 SHOWN = 100
 """Most candidates on a page."""
+COUNTED = 5_000
+"""Most candidates of which those that are right are counted."""
 _HEIGHT = 330
-_HEADING = 12
+_HEADING = 16
 """Most characters of a collaborator's name in the table; longer names are numbered."""
 _WIDTHS = {"question": 190}
 _FREE = 290
@@ -40,7 +43,7 @@ def shown(here: Place) -> list[str]:
     frame, total = _page(here, wanted, offset)
     area.told(total)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        parts.note(formats.plural(total, "candidate"))
+        parts.note(formats.plural(total, "candidate") + _right(here, wanted, total))
         actual = tables.pages_of(total, filters.PAGE, SHOWN, addressed=True)
         filters.saved_views(here)
     if actual != offset:
@@ -54,18 +57,30 @@ def shown(here: Place) -> list[str]:
     return [named] if named and named not in ids else ids[ids.index(named) if named else 0 :]
 
 
-def _page(here: Place, wanted: Mapping[str, Any], offset: int) -> tuple[pd.DataFrame, int]:
+def _page(here: Place, wanted: Mapping[str, Any], offset: int, limit: int | None = None) -> tuple[pd.DataFrame, int]:
     line = wanted["area"] and wanted["area"].written()
     rest = {name: value for name, value in wanted.items() if name != "area"}
-    return _read(here.store, here.round.id, results.revision(here.store, here.round.id), line, offset, **rest)
+    return _read(
+        here.store, here.round.id, results.revision(here.store, here.round.id), line, offset, limit or SHOWN, **rest
+    )
 
 
 @st.cache_data(max_entries=10, show_spinner=False, hash_funcs=state.HASH)
 def _read(
-    store: Store, round_id: int, revision: int, line: str | None, offset: int, **wanted: Any
+    store: Store, round_id: int, revision: int, line: str | None, offset: int, limit: int, **wanted: Any
 ) -> tuple[pd.DataFrame, int]:
     drawn = area.Area.read(line)
-    return results.candidates_page(store, round_id, area=drawn, offset=offset, limit=SHOWN, **wanted)
+    return results.candidates_page(store, round_id, area=drawn, offset=offset, limit=limit, **wanted)
+
+
+def _right(here: Place, wanted: Mapping[str, Any], total: int) -> str:
+    """How many of the candidates are right, in words, while a person sees the known answers."""
+    if not hidden_gold.shown() or total > COUNTED:
+        return ""
+    frame, _ = _page(here, wanted, 0, COUNTED)
+    known = frame[frame["gold"].notna()]
+    right = sum(same(here.task, said, gold) for said, gold in zip(known["answer"], known["gold"], strict=True))
+    return f"; {right:,} right of {len(known):,} whose answer is known"
 
 
 def _draw(here: Place, frame: pd.DataFrame, measure: str, key: str, ids: list[str], named: str | None) -> None:
@@ -105,7 +120,10 @@ def _draw(here: Place, frame: pd.DataFrame, measure: str, key: str, ids: list[st
     listed = [
         voter if names[f"vote {voter}"] == voter else f"{number}: {voter}" for number, voter in enumerate(voters, 1)
     ]
-    parts.note(f"With each collaborator's answer stands its doubt, an entropy (0 is none). {'; '.join(listed)}.")
+    numbered = (
+        f" {'; '.join(listed)}." if any(line != voter for line, voter in zip(listed, voters, strict=True)) else ""
+    )
+    parts.note(f"H: how much a collaborator doubts its answer, an entropy (0: not at all).{numbered}")
 
 
 def _choose(key: str, ids: Sequence[str]) -> None:
@@ -117,14 +135,14 @@ def _choose(key: str, ids: Sequence[str]) -> None:
 
 
 def _said(frame: pd.DataFrame, voter: str, closed: bool) -> list[str]:
-    """The collaborator's answer to each record with its doubt in it: "roads 0.12". A free answer comes after its
+    """The collaborator's answer to each record with the entropy of it: "roads, H 0.12". A free answer comes after its
     number, as it may be cut."""
     cells = []
     for votes, doubts in zip(frame["votes"], frame["doubts"], strict=True):
         answer, doubt = votes.get(voter), doubts.get(voter)
-        number = [] if doubt is None else [f"{doubt:.2f}"]
+        number = [] if doubt is None else [f"H {doubt:.2f}"]
         words = ["no answer" if answer is None else formats.shorten(answer, 60)]
-        cells.append(" ".join(words + number if closed else number + words))
+        cells.append(", ".join(words + number if closed else number + words))
     return cells
 
 

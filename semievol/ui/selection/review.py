@@ -64,7 +64,7 @@ def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> N
         conflicts.show(here)
     queue = mine.queue(order)
     if mine.within is not None:
-        area.told(len(mine.within))
+        area.told(len(mine.within), int(pool["decision"].reindex(mine.within).isin(DECIDES).sum()))
     first = queue[0] if queue else None
     desk.draw(
         "review",

@@ -37,13 +37,17 @@ def _inside(store: Store, round_id: int, written: int, area: str) -> pd.Index:
     return where.index[drawn.holds(where["x"], where["y"])]
 
 
-def told(count: int) -> None:
-    """Says that a page shows only what lies inside the area, with the way back; nothing where no area is named."""
+def told(count: int, decided: int | None = None) -> None:
+    """Says that a page shows only what lies inside the area, with the way back; nothing where no area is named.
+
+    decided: how many of these are decided; None where that does not matter.
+    """
     area = addressed()
     if area is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="area_told"):
-        parts.note(f"Only the {formats.plural(count, 'candidate')} inside a line on the {area.on}.")
+        done = "" if decided is None else f"; {decided:,} of them {'is' if decided == 1 else 'are'} decided"
+        parts.note(f"Only the {formats.plural(count, 'candidate')} inside a line on the {area.on}{done}.")
         if area.on == "map":
             router.link("demonstrations", "Show the map", view="Map", area=area.written())
         else:

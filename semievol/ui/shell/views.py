@@ -11,21 +11,22 @@ from collections.abc import Sequence
 import streamlit as st
 
 
-def choose(name: str, views: Sequence[str], **wanted: object) -> str:
+def choose(name: str, views: Sequence[str]) -> str:
     """Draws the choice and returns the view in the address, the first where it names none that there is.
 
-    name: of the parameter in the address. wanted: arguments of the widget.
+    name: of the parameter in the address.
     """
     present = st.query_params.get(name)
-    view = present if present in views else views[0]
+    view = present if present is not None and present in views else views[0]
     if st.session_state.get(name, view) != view:
         # A link on the same page: Streamlit tells this run of it, but the browser's address stays, and the next run
         # would go back.
         st.query_params.from_dict(st.query_params.to_dict())
     st.session_state[name] = view
-    options = {"label_visibility": "collapsed", **wanted}
-    st.segmented_control("View", views, required=True, key=name, on_change=_chosen, args=(name, views), **options)
-    return str(st.session_state[name])
+    st.segmented_control(
+        "View", views, required=True, key=name, on_change=_chosen, args=(name, views), label_visibility="collapsed"
+    )
+    return view
 
 
 def show(name: str, view: str | None) -> None:
