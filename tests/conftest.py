@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,16 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the workspace of the person who runs it."""
     monkeypatch.setenv("SEMIEVOL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SEMIEVOL_DATABASE_URL", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_other_event_loop() -> Iterator[None]:
+    """Playwright's driver lets its event loop count as running for as long as a browser lives, between its calls, too.
+    In the same process no other loop could then run."""
+    other = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(other)
 
 
 @pytest.fixture(scope="session")

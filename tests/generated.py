@@ -41,6 +41,7 @@ _SPECIAL: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("runs", "first"): st.sampled_from(STAGES),
     ("runs", "until"): st.sampled_from(STAGES),
     ("stages", "stage"): st.sampled_from(STAGES),
+    ("costs", "stage"): st.sampled_from(STAGES),
     ("stages", "status"): st.sampled_from(["waiting", "running", "done"]),
     ("records", "split"): st.sampled_from(SPLITS),
     ("decisions", "action"): st.sampled_from(["accept", "reject", "edit", "skip", "ambiguous", "undo"]),

@@ -47,6 +47,11 @@ class Dashboard:
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
 
 
+@pytest.fixture(autouse=True)
+def _no_other_event_loop() -> None:
+    """Here the driver needs its own."""
+
+
 def start(home: Path, port: int | None = None) -> Dashboard:
     """Starts `streamlit run app.py` on this port, else on a free one, and waits until it answers."""
     if port is None:
