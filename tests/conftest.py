@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,14 @@ def _no_other_event_loop() -> Iterator[None]:
     asyncio._set_running_loop(None)
     yield
     asyncio._set_running_loop(other)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collected_once() -> None:
+    """What stands when a file's tests begin, torch above all, is not looked through again whenever garbage is
+    collected, as every training does when it begins and ends."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

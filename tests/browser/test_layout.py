@@ -64,7 +64,7 @@ def test_no_table_is_cut_off_and_cards_end_together_on_a_small_screen(dashboard:
     expect(visitor.page.get_by_label("Seed of judge")).to_be_visible()
     assert visitor.page.evaluate(CUT) == []
     for width in (1920, 3840):  # and a large one is used
-        visitor.page.set_viewport_size({"width": width, "height": width * 9 // 16})
+        visitor.page.set_viewport_size({"width": width, "height": 1080})
         _open(visitor.page, dashboard, "data", project.id)
         box = visitor.page.locator(".st-key-card_stored").bounding_box()
         assert box is not None

@@ -21,7 +21,7 @@ from semievol.store.data import projects, records
 from semievol.store.database import open_store
 from semievol.store.decisions import history, selections
 from semievol.store.results import outcomes
-from tests.browser.conftest import Dashboard, Visitor
+from tests.browser.conftest import Dashboard, Visitor, end, start
 from tests.ui import made
 
 pytestmark = pytest.mark.browser
@@ -149,13 +149,15 @@ def test_a_deep_link_opens_as_the_very_first_visit(dashboard: Dashboard, visitor
     assert visitor.strange == []
 
 
-def test_what_draws_figures_is_loaded_before_a_page_has_one(own_dashboard: Dashboard, visitor: Visitor) -> None:
+def test_what_draws_figures_is_loaded_before_a_page_has_one(visitor: Visitor, tmp_path: Path) -> None:
     page = visitor.page
+    dashboard = start(tmp_path / "workspace", fetch_ahead=True)
     with page.expect_event("requestfinished", lambda asked: "PlotlyChart" in asked.url):
-        page.goto(own_dashboard.url())
+        page.goto(dashboard.url())
         page.get_by_role("button", name="Open sample project").click()
     assert page.locator(".st-key-unseen").is_hidden()
     assert not visitor.strange
+    end(dashboard)
 
 
 def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Visitor, shots: Path) -> None:

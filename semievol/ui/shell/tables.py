@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -108,10 +109,11 @@ def fetch_libraries() -> None:
 
     The browser then loads the libraries that draw them while the visitor reads the first page, not when a page with a
     table or a figure is opened: Plotly alone blocks a tab for 0.7 s, once. Drawn before the page, they would delay it
-    by 1.4 s. A page that stops early (`st.stop`) skips this.
+    by 1.4 s. A page that stops early (`st.stop`) skips this, and so does every page with SEMIEVOL_FETCH_AHEAD=no: tests
+    in a browser open many sessions, and few of them get to a figure.
     """
     kept = session.shell()
-    if not kept.libraries_fetched:
+    if not kept.libraries_fetched and os.environ.get("SEMIEVOL_FETCH_AHEAD") != "no":
         kept.libraries_fetched = True
         with st.container(key="unseen"):
             st.dataframe(pd.DataFrame(), key="unseen_table", alt="Unseen")
