@@ -301,8 +301,8 @@ class Config(Settings):
         1,
         ge=0,
         le=64,
-        description="GPUs of this machine that fine-tune together, each on its part of every update. 0: all of them. "
-        "Without a GPU: so many processes.",
+        description="GPUs of this machine that work together: each answers its part of the questions and trains on its "
+        "part of every update. 0: all of them. Without a GPU: so many processes.",
     )
     budget: float = Field(
         0.0,

@@ -21,6 +21,7 @@ from semievol.config import Voter
 from semievol.endpoints import is_endpoint, unknown
 from semievol.engines import vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
+from semievol.engines.answering.sharing import Sharing
 from semievol.engines.chat import Chat
 from semievol.engines.inference import generation, scoring
 from semievol.engines.inference.timing import timed
@@ -52,7 +53,8 @@ class LocalEngine:
     cache: folder of stored embeddings; None stores none.
     endpoints: the servers that may be asked.
     later: load the base only when it is needed; a run whose answers come from endpoints may not need it at all.
-    devices: how many GPUs train, or on a processor how many processes; 0: all GPUs. Everything else is done on one.
+    devices: how many GPUs train and answer, or on a processor how many processes; 0: all GPUs. Everything else is done
+    on one.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class LocalEngine:
         if gpus and devices > gpus:
             raise UserError(f"This machine has {gpus} GPUs, not {devices}.", "devices", f"Set devices to {gpus} or 0.")
         self._devices = devices or max(gpus, 1)
+        self._sharing = Sharing(model, precision, self._devices, torch.get_num_threads())
         if not later:
             _ = self.base
 
@@ -98,9 +101,9 @@ class LocalEngine:
 
     @property
     def chunk(self) -> int:
-        """See the protocol. In proportion to the batches of the device, and the same after these were made smaller, so
+        """See the protocol. In proportion to the batches of the devices, and the same after these were made smaller, so
         that a resumed run cuts its records alike."""
-        return self._chunk
+        return self._chunk * self._devices
 
     @property
     def description(self) -> str:
@@ -108,7 +111,7 @@ class LocalEngine:
         kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         dtype = str(self.dtype).removeprefix("torch.")
         batches = f"batches of {self.batcher.budget} tokens ({self.generating.budget} where answers are generated)"
-        together = f", training on {self._devices} devices" if self._devices > 1 else ""
+        together = f", {self._devices} devices" if self._devices > 1 else ""
         return f"{kind}, {dtype}, {torch.get_num_threads()} threads, {batches}{together}"
 
     def neighbours(
@@ -178,7 +181,11 @@ class LocalEngine:
         return self._chats[ask.model].fits(ask.messages, ask.allowed, ask.max_tokens)
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
-        """See the protocol. Questions are grouped by model, so that every adapter is switched on once."""
+        """See the protocol. Where there are several devices, each answers a part."""
+        return self._sharing.answer(asks, self._answer)
+
+    def _answer(self, asks: Sequence[Ask]) -> list[Reply]:
+        """Answers in this process. Questions are grouped by model, so that every adapter is switched on once."""
         replies: dict[int, Reply] = {}
         for name in dict.fromkeys(ask.model for ask in asks):
             adapted, adapter = self._find(name)
@@ -219,7 +226,8 @@ class LocalEngine:
         # Imported here: transformers.Trainer takes two seconds that answering does not need.
         from semievol.engines.training import cleaning, launching, loop
 
-        self._other = None  # its memory is needed
+        self._other = None  # its memory is needed, and that of the other devices
+        self._sharing.end()
         if setup.start:
             self.base.check(Path(setup.start))
         fingerprint = self._fingerprint(examples, setup)

@@ -55,6 +55,7 @@ def _labeled(store: Store, round_: Round) -> int:
 def memory(store: Store, version_id: int, config: Config) -> float | None:
     """Estimated bytes of a run of all stages at its peak, on the device that the engine would use (`hardware.device`);
     None for a hub model that is not on this machine. Trainings are counted as the engine would cut them to that device.
+    Several GPUs need as much each; on a processor several processes share its memory.
 
     Raises UserError where the model cannot be used or its files do not state its sizes.
     """
@@ -67,4 +68,5 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
     bf16 = config.precision == "auto" and (bool(device.gpu) or footprint.processor_has_bf16())
     others = [one.parameters for one in token_counts.models(config, folder).values() if one.folder != folder]
     other = max(others, default=0)  # one at a time is in memory beside the round's
-    return footprint.peak(shape, config, *largest, bf16, device.total, other, bool(device.gpu))
+    processes = 1 if device.gpu else max(1, config.devices)
+    return processes * footprint.peak(shape, config, *largest, bf16, device.total, other, bool(device.gpu))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from semievol.config import Lora, Tuning
 from semievol.engines.local import LocalEngine
@@ -19,6 +20,12 @@ from semievol.records import Example, Message
 from tests.tiny_model import make_gemma, make_llama, make_qwen
 
 LABELS = ("water", "waste", "roads")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _threads() -> None:
+    """Tests before these may have left torch with more; two threads give other last digits than one."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

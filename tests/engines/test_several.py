@@ -235,5 +235,5 @@ def test_each_process_draws_noise_of_its_own(monkeypatch) -> None:
 def test_more_gpus_than_there_are_is_refused_before_anything_is_loaded(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UserError, match="This machine has 2 GPUs, not 3") as caught:
-        LocalEngine("no such model", devices=3)
+        LocalEngine("no such model", threads=1, devices=3)
     assert caught.value.where == "devices"

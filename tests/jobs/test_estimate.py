@@ -71,6 +71,13 @@ def test_another_model_of_a_collaborator_takes_memory_of_its_own_while_nothing_i
     assert beside > bare + 3.5e9
 
 
+def test_processes_on_a_processor_share_its_memory(store: Store) -> None:
+    known = version(store, "shared", Task("classification", ("road", "water")))
+    one, two = (estimate.memory(store, known, load("studio", None, [f"devices={count}"])) for count in (1, 2))
+    assert one is not None
+    assert two == 2 * one
+
+
 def test_of_a_model_elsewhere_nothing_is_said_and_of_a_wrong_name_neither(store: Store) -> None:
     known = version(store, "any", Task("classification", ("road", "water")))
     for name in ("someone/model", "~nosuchuser/x", "x" * 300):

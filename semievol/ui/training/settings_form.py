@@ -83,7 +83,7 @@ NAMES = {
     "lora.rank": "LoRA rank",
     "kl": "Held near the start model (KL)",
     "method": "What is trained",
-    "devices": "Devices that fine-tune",
+    "devices": "Devices that work together",
 }
 
 
