@@ -304,6 +304,13 @@ class Config(Settings):
         description="GPUs of this machine that work together: each answers its part of the questions and trains on its "
         "part of every update. 0: all of them. Without a GPU: so many processes.",
     )
+    cluster: str = Field(
+        "",
+        max_length=300,
+        description="Address of a Ray cluster that answers and fine-tunes instead of this machine: HOST:PORT, "
+        "ray://HOST:PORT, auto, or local to try it here. Devices is then the number of its workers, 0 all of them. Its "
+        "nodes have to see the workspace. Empty: none.",
+    )
     budget: float = Field(
         0.0,
         ge=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -49,3 +50,15 @@ def parser(groups: Sequence[Callable[[Verb], None]]) -> Parser:
     for add in groups:
         add(verb)
     return made
+
+
+def cluster(option: Callable[..., Any]) -> None:
+    """The option --cluster ADDRESS, short for --set cluster=ADDRESS."""
+    option(
+        "--cluster",
+        action="append",
+        type=lambda address: f"cluster={json.dumps(address)}",
+        metavar="ADDRESS",
+        dest="assignments",
+        help="Ray cluster that answers and fine-tunes instead of this machine",
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from semievol import config as settings
 from semievol.cli import study
-from semievol.cli.arguments import Outcome, Verb, identifier
+from semievol.cli.arguments import Outcome, Verb, cluster, identifier
 from semievol.errors import UserError
 from semievol.jobs import launch, money, planning, studying
 from semievol.jobs.summary import summary
@@ -31,6 +31,7 @@ def add(verb: Verb) -> None:
     option("--preset", choices=settings.PRESETS, help="named settings to start from (default: studio)")
     option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
     option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
+    cluster(option)
     option("--round", type=identifier, metavar="ID", help="work in this round")
     option("--parent", type=identifier, metavar="ID", help="open a round that starts from the model of this one")
     option("--from", choices=STAGES, default="warm_up", dest="first", help="first stage")

@@ -9,7 +9,7 @@ from typing import Any
 
 from semievol import config as settings
 from semievol import wording
-from semievol.cli.arguments import Outcome, Verb
+from semievol.cli.arguments import Outcome, Verb, cluster
 from semievol.jobs import launch, studying
 from semievol.store.data import projects
 from semievol.store.database import Store
@@ -31,6 +31,7 @@ def add(verb: Verb) -> None:
     option("--preset", choices=settings.PRESETS, help="named settings to start from (default: those of the project)")
     option("--config", type=Path, metavar="F.yaml", help="YAML file with settings that differ from it")
     option("--set", action="append", default=[], metavar="key=value", dest="assignments", help="change one setting")
+    cluster(option)
 
 
 def _study(store: Store, chosen: argparse.Namespace) -> Outcome:

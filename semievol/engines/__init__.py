@@ -5,5 +5,5 @@ turns conversations into token ids, `merging` makes one model of an adapter and 
 `vectors` stores embeddings, `projection` makes a map of them, `voting` answers from them alone, `verification` learns
 which answers are right. `packing/` lays sequences out without padding, `inference/` answers, `training/` trains,
 `models/` finds models on this machine and checks whether they can be used. `answering/` shares questions among several
-devices. `endpoints/` asks models behind servers, and needs no torch.
+devices, `cluster/` answers and trains on a Ray cluster. `endpoints/` asks models behind servers, and needs no torch.
 """

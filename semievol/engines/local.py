@@ -23,6 +23,8 @@ from semievol.engines import vectors
 from semievol.engines.adapters import AdaptedModel, is_adapter
 from semievol.engines.answering.sharing import Sharing
 from semievol.engines.chat import Chat
+from semievol.engines.cluster import joining
+from semievol.engines.cluster.answering import Actors
 from semievol.engines.inference import generation, scoring
 from semievol.engines.inference.timing import timed
 from semievol.engines.models.footprint import processor_has_bf16
@@ -55,6 +57,8 @@ class LocalEngine:
     later: load the base only when it is needed; a run whose answers come from endpoints may not need it at all.
     devices: how many GPUs train and answer, or on a processor how many processes; 0: all GPUs. Everything else is done
     on one.
+    cluster: the address of a Ray cluster that trains and answers instead (`cluster.joining`); devices counts its
+    workers, threads those of each. Everything else is done here.
     """
 
     def __init__(
@@ -66,7 +70,9 @@ class LocalEngine:
         endpoints: Endpoints | None = None,
         later: bool = False,
         devices: int = 1,
+        cluster: str = "",
     ) -> None:
+        self._cluster = joining.join(cluster, devices, threads) if cluster else None
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(threads or (cores if cores <= 2 else cores - 1))
         self.device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
@@ -74,18 +80,26 @@ class LocalEngine:
         fast_bf16 = processor_has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
         self.dtype = torch.bfloat16 if precision == "auto" and fast_bf16 else torch.float32
         budget = CPU_BUDGET if on_cpu else GPU_BUDGET
-        self._chunk = CHUNK * budget // CPU_BUDGET
         self.batcher = Batcher(budget)
         self.generating = Batcher(CPU_GENERATING if on_cpu else GPU_BUDGET)
         self._model, self._endpoints = model, endpoints
         self._other: tuple[str, AdaptedModel] | None = None
         self._chats: dict[str, Chat] = {}
         self._cache = cache
-        gpus = torch.cuda.device_count()
-        if gpus and devices > gpus:
-            raise UserError(f"This machine has {gpus} GPUs, not {devices}.", "devices", f"Set devices to {gpus} or 0.")
-        self._devices = devices or max(gpus, 1)
-        self._sharing = Sharing(model, precision, self._devices, torch.get_num_threads())
+        self._sharing: Sharing | Actors
+        if self._cluster is None:
+            gpus = torch.cuda.device_count()
+            if gpus and devices > gpus:
+                raise UserError(
+                    f"This machine has {gpus} GPUs, not {devices}.", "devices", f"Set devices to {gpus} or 0."
+                )
+            self._devices = devices or max(gpus, 1)
+            self._sharing = Sharing(model, precision, self._devices, torch.get_num_threads())
+        else:
+            self._devices = self._cluster.workers
+            self._sharing = Actors(model, precision, self._cluster)
+        fast = self._cluster.on_gpu if self._cluster else not on_cpu
+        self._chunk = CHUNK * self._devices * (GPU_BUDGET // CPU_BUDGET if fast else 1)
         if not later:
             _ = self.base
 
@@ -103,7 +117,7 @@ class LocalEngine:
     def chunk(self) -> int:
         """See the protocol. In proportion to the batches of the devices, and the same after these were made smaller, so
         that a resumed run cuts its records alike."""
-        return self._chunk * self._devices
+        return self._chunk
 
     @property
     def description(self) -> str:
@@ -112,6 +126,7 @@ class LocalEngine:
         dtype = str(self.dtype).removeprefix("torch.")
         batches = f"batches of {self.batcher.budget} tokens ({self.generating.budget} where answers are generated)"
         together = f", {self._devices} devices" if self._devices > 1 else ""
+        together = f", {self._devices} workers of a cluster" if self._cluster else together
         return f"{kind}, {dtype}, {torch.get_num_threads()} threads, {batches}{together}"
 
     def neighbours(
@@ -248,7 +263,8 @@ class LocalEngine:
                 raise too_large("training", "Set token_cleaning to 0, or choose a smaller model.") from None
             for place, turn in zip(pseudo, found, strict=True):
                 rows[place] = turn
-        several = launching.several(self._model, self._devices, setup.settings.batch_size, torch.get_num_threads())
+        threads = torch.get_num_threads()
+        several = launching.several(self._model, self._devices, setup.settings.batch_size, threads, self._cluster)
         report = (metric, progress, stopping)
         return loop.train(self.base, rows, measured, setup, fingerprint, *report, too_long=too_long, several=several)
 

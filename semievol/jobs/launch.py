@@ -18,6 +18,7 @@ import yaml
 
 from semievol import config as settings
 from semievol.config import Config
+from semievol.engines.cluster import joining
 from semievol.errors import UserError
 from semievol.jobs import inference_client, planning, remote_models
 from semievol.jobs.environment import start_process
@@ -77,7 +78,10 @@ def start(
 
 
 def _check_asked(store: Store, config: Config, first: str, until: str) -> None:
-    """Raises UserError where a run of these stages would ask an endpoint or a further model that cannot be asked."""
+    """Raises UserError where a run of these stages would ask an endpoint, a further model or a cluster that cannot be
+    asked."""
+    if config.cluster:
+        joining.check(config.cluster)
     if {"respond", "justify"} & set(progress.steps(first, until)):
         remote_models.check(store, config)
         planning.check_others(config)

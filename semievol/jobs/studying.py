@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from semievol.config import Config
+from semievol.engines.cluster import joining
 from semievol.engines.models import suitability
 from semievol.errors import UserError
 from semievol.jobs import duration, launch, planning
@@ -42,7 +43,7 @@ POOL_KEPT = (
     "among each other only, and the unlabeled records stayed the same."
 )
 _GLANCE_SECONDS = 0.5
-_OF_NO_EFFECT = {"seed", "evaluate_demonstrations", "threads", "devices", "budget"}
+_OF_NO_EFFECT = {"seed", "evaluate_demonstrations", "threads", "devices", "cluster", "budget"}
 _ADDED_LATER = {"kl", "token_cleaning"}
 """Settings that came when there were studies already. They do not count where they are off, so that these are found."""
 
@@ -83,6 +84,8 @@ def start(store: Store, project: Project, config: Config, arms: Sequence[str], s
         )
     planning.check_model(config.model)
     suitability.check_embedder(config.propagation.embedder)
+    if config.cluster:
+        joining.check(config.cluster)
     material(store, wanted.version_id)
     for run in runs.list_studies(store, project.id):
         if Spec.of(run) == wanted:

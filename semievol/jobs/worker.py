@@ -121,7 +121,7 @@ def _work(store: Store, run: runs.Run) -> None:
         far = remote_models.of_run(store, config) if config.propagation.endpoints else None
         cache = store.home / "embeddings"
         how = (config.precision, config.threads, cache, far)
-        engine = LocalEngine(config.model, *how, later=not needs_base, devices=config.devices)
+        engine = LocalEngine(config.model, *how, later=not needs_base, devices=config.devices, cluster=config.cluster)
         noted: dict[str, Any] = {}
         if needs_base:
             noted = {"control_tokens": list(engine.control_tokens)}  # for exports, which load no model

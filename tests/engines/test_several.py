@@ -23,7 +23,7 @@ from semievol.engines.models.footprint import Fit
 from semievol.engines.packing.batching import OutOfMemory
 from semievol.engines.training import checkpoints, fitting, launching, process
 from semievol.engines.training.noise import EmbeddingNoise
-from semievol.engines.training.specification import Ending, Listener, Specification, Teller
+from semievol.engines.training.specification import FOLDER, Ending, Listener, Specification, Teller
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped, TrainingSetup
 from tests.engines import conftest
@@ -121,7 +121,7 @@ def launched(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch, stop: bo
     finally:
         files = list(tmp_path.glob("pid-*"))
         assert not any(psutil.pid_exists(int(file.read_text())) for file in files), "none is left behind"
-        assert not (tmp_path / launching.FOLDER).exists()
+        assert not (tmp_path / FOLDER).exists()
     return heard
 
 

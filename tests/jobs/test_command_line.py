@@ -168,6 +168,8 @@ def everything(home: Path) -> tuple[object, ...]:
         (["status", "²"], "²"),
         (["compare", "99999999999999999999"], "99999999999999999999"),
         (["run", "Line", "--set", "model=/nowhere"], "/nowhere"),
+        (["run", "Line", "--cluster", "127.0.0.1:1"], "cluster"),
+        (["study", "Line", "--cluster", "127.0.0.1:1"], "cluster"),
         (["run", "Line", "--from", "tune"], "--from tune"),
         (["run", "Line", "--parent", "7"], "7"),
         (["run", "Line", "--round", "1", "--parent", "1"], "--parent"),

@@ -30,10 +30,12 @@ def test_a_change_is_kept_with_the_project(visit: Callable[..., AppTest], store:
     app = visit("training", project=project.id)
     app.number_input(key="form_propagation.k").set_value(5).run()
     app.text_input(key="form_tune.learning_rate").set_value("0.0002").run()
+    app.text_input(key="form_cluster").set_value("12:30").run()
     assert not app.exception
     kept = projects.find_project(store, project.id).settings
     assert kept["propagation"] == {**made.READ, "k": 5}
     assert kept["tune"] == {"learning_rate": 0.0002}
+    assert kept["cluster"] == "12:30", "not half past twelve"
 
 
 def test_a_value_that_does_not_fit_is_refused_and_not_kept(visit: Callable[..., AppTest], store: Store) -> None:

@@ -11,11 +11,9 @@ import os
 import queue
 import sys
 import threading
-from typing import Any
 
 from semievol.engines.answering import shards
 from semievol.engines.local import LocalEngine
-from semievol.errors import UserError
 
 
 def main() -> None:
@@ -27,14 +25,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(lines,), daemon=True, name="listen").start()
     engine = LocalEngine(**json.loads(lines.get()), later=True)
     while True:
-        print(json.dumps(_answered(engine, json.loads(lines.get()))), file=answers, flush=True)
-
-
-def _answered(engine: LocalEngine, asked: list[dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return {"replies": [shards.written(reply) for reply in engine.answer([shards.ask(one) for one in asked])]}
-    except UserError as problem:
-        return {"error": problem.as_dict()}
+        print(shards.answered(engine, lines.get()), file=answers, flush=True)
 
 
 def _listen(lines: queue.SimpleQueue[str]) -> None:

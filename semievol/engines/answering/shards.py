@@ -3,11 +3,13 @@ come back to the last bit."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from semievol.method.protocols import Ask, Reply
+from semievol.errors import UserError
+from semievol.method.protocols import Ask, Engine, Reply
 from semievol.records import Cost, Message
 
 _PER_TOKEN = 4
@@ -38,19 +40,33 @@ def _work(asks: Sequence[Ask], places: Sequence[int]) -> int:
     return reading + _PER_TOKEN * generated
 
 
-def written(message: Ask | Reply) -> dict[str, Any]:
-    """A question or an answer as JSON holds it."""
-    return asdict(message)
+def asked(asks: Sequence[Ask]) -> str:
+    """The questions as one line of JSON."""
+    return json.dumps([asdict(ask) for ask in asks])
 
 
-def ask(values: dict[str, Any]) -> Ask:
-    """The question that was `written`."""
-    turns = tuple(Message(**turn) for turn in values["messages"])
-    return Ask(**values | {"messages": turns, "allowed": tuple(values["allowed"])})
+def answered(engine: Engine, line: str) -> str:
+    """Answers the questions of such a line; what `replies` reads."""
+    asks = []
+    for values in json.loads(line):
+        turns = tuple(Message(**turn) for turn in values["messages"])
+        asks.append(Ask(**values | {"messages": turns, "allowed": tuple(values["allowed"])}))
+    try:
+        return json.dumps({"replies": [asdict(reply) for reply in engine.answer(asks)]})
+    except UserError as problem:
+        return json.dumps({"error": problem.as_dict()})
 
 
-def reply(values: dict[str, Any]) -> Reply:
-    """The answer that was `written`."""
+def replies(line: str) -> list[Reply]:
+    """The answers in a line that `answered` wrote. Raises the UserError that it tells, ValueError if the line is not
+    whole."""
+    found = json.loads(line)
+    if "error" in found:
+        raise UserError(**found["error"])
+    return [_reply(values) for values in found["replies"]]
+
+
+def _reply(values: dict[str, Any]) -> Reply:
     lists = {name: tuple(values[name]) for name in ("probabilities", "token_logprobs", "token_entropies")}
     cost = None if values["cost"] is None else Cost(**values["cost"])
     return Reply(**values | lists | {"cost": cost})

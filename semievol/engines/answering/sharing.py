@@ -14,12 +14,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from semievol.engines.answering import shards
-from semievol.errors import UserError
 from semievol.method.protocols import Ask, Reply
 
 MODULE = "semievol.engines.answering.process"
@@ -38,7 +36,7 @@ class Sharing:
 
     def __init__(self, model: str, precision: str, devices: int, threads: int) -> None:
         self._threads, self._of_each = threads, max(1, threads // devices)
-        self._held = {"model": model, "precision": precision, "threads": self._of_each}
+        self._held = json.dumps({"model": model, "precision": precision, "threads": self._of_each})
         self._devices = devices
         self._others: list[subprocess.Popen[str] | None] = [None] * (devices - 1)
         self._lost = 0
@@ -79,7 +77,7 @@ class Sharing:
         if process is None:
             process = self._others[place] = _start(place + 1)
             self._say(process, self._held)
-        return self._say(process, [shards.written(ask) for ask in asks]) or self._lose(place, process)
+        return self._say(process, shards.asked(asks)) or self._lose(place, process)
 
     def _take(self, place: int) -> list[Reply] | None:
         """The answers of a process; None if it was lost."""
@@ -87,18 +85,15 @@ class Sharing:
         assert process is not None
         assert process.stdout is not None
         try:
-            found = json.loads(process.stdout.readline())
+            return shards.replies(process.stdout.readline())
         except ValueError:  # it ended, in the middle of a line perhaps
             self._lose(place, process)
             return None
-        if "error" in found:
-            raise UserError(**found["error"])
-        return [shards.reply(values) for values in found["replies"]]
 
-    def _say(self, process: subprocess.Popen[str], words: Any) -> bool:
+    def _say(self, process: subprocess.Popen[str], line: str) -> bool:
         assert process.stdin is not None
         with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps(words) + "\n")
+            process.stdin.write(line + "\n")
             process.stdin.flush()
             return True
         return False

@@ -16,18 +16,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semievol.config import Tuning
+from semievol.engines.cluster.joining import Cluster
 from semievol.engines.packing.batching import OutOfMemory
 from semievol.engines.training import checkpoints
-from semievol.engines.training.specification import Ending, Listener, Specification
+from semievol.engines.training.specification import FOLDER, Ending, Listener, Specification
 from semievol.errors import UserError
 from semievol.method.protocols import Stopped
 
-FOLDER = ".partial-processes"
-"""Named like a half-written folder, so that one which is left behind is swept away."""
 MODULE = "semievol.engines.training.process"
 STOP = b"stop\n"
 _log = logging.getLogger(__name__)
@@ -38,23 +37,40 @@ _GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Several:
-    """The processes of a training. model: name of the base. count: how many. threads: processor threads of each."""
+    """The processes of a training. model: name of the base. count: how many. threads: processor threads of each.
+    cluster: where they run; None: on this machine."""
 
     model: str
     count: int
     threads: int
+    cluster: Cluster | None = None
+
+    def train(
+        self,
+        work: Specification,
+        metric: Callable[[str, int, float], None],
+        progress: Callable[[int, int], None],
+        stopping: Callable[[], bool],
+    ) -> str:
+        """Folder of the finished adapter; see `train`."""
+        if self.cluster is None:
+            return train(work, self.count, metric, progress, stopping)
+        from semievol.engines.cluster import training  # here: Ray is optional
+
+        return training.train(work, replace(self.cluster, workers=self.count), metric, progress, stopping)
 
 
-def several(model: str, devices: int, batch_size: int, threads: int) -> Several | None:
+def several(model: str, devices: int, batch_size: int, threads: int, cluster: Cluster | None = None) -> Several | None:
     """As many processes as there are devices, but so that each takes the same number of an update's examples. None if
-    that is one. threads: of all together."""
+    that is one, unless it is one of a cluster. threads: of all together on this machine."""
     count = next(count for count in range(min(devices, batch_size), 0, -1) if batch_size % count == 0)
     if count < devices:
         _log.info("%d of %d devices train, since each takes the same share of %d examples", count, devices, batch_size)
-    if count == 1:
-        return None
     folder = Path(model).expanduser()
-    return Several(str(folder.absolute()) if folder.is_dir() else model, count, max(1, threads // count))
+    name = str(folder.absolute()) if folder.is_dir() else model
+    if cluster is not None:
+        return Several(name, count, cluster.threads, cluster)
+    return Several(name, count, max(1, threads // count)) if count > 1 else None
 
 
 def share(settings: Tuning, count: int) -> Tuning:

@@ -80,7 +80,7 @@ def train(
         dtype = str(adapted.model.dtype).removeprefix("torch.")
         about = (several.model, dtype, several.threads)
         work = Specification(*about, rows, order, held_out, setup, fingerprint, fit, budget, too_long)
-        return launching.train(work, several.count, metric, progress, stopping)
+        return several.train(work, metric, progress, stopping)
 
     part = launching.share(settings, several.count)
     with adapted.away():

@@ -10,8 +10,10 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -28,29 +30,40 @@ _PATIENCE = timedelta(minutes=30)
 _ABANDONED = 4
 
 
+class Wish(Protocol):
+    """Whether somebody wishes the training to stop; a `threading.Event` tells it."""
+
+    def is_set(self) -> bool: ...
+
+
 def main(folder: Path) -> int:
     """Trains, and writes how that ended; 1 if it failed."""
     stopped = threading.Event()
     threading.Thread(target=_obey, args=(stopped,), daemon=True, name="obey").start()
-    try:
-        work = Specification.read(folder)
-        train(work, folder, meet(work, folder), stopped)
-        ending = Ending()
-    except Stopped as words:
-        ending = Ending(stopped=str(words))
-    except UserError as problem:
-        ending = Ending(error=problem.as_dict())
-    except (RuntimeError, MemoryError) as problem:
-        if not is_out_of_memory(problem):
-            raise
-        ending = Ending(memory=True)
+    ending = carried_out(folder, lambda work: meet(work, folder), stopped)
     ending.write(folder, together.place())
     return int(ending.error is not None or ending.memory)
 
 
+def carried_out(folder: Path, device: Callable[[Specification], torch.device], stopped: Wish) -> Ending:
+    """This process's part of the training in `folder`, and how it ended. device: which is this process's, once the
+    others are found."""
+    try:
+        work = Specification.read(folder)
+        train(work, folder, device(work), stopped)
+        return Ending()
+    except Stopped as words:
+        return Ending(stopped=str(words))
+    except UserError as problem:
+        return Ending(error=problem.as_dict())
+    except (RuntimeError, MemoryError) as problem:
+        if not is_out_of_memory(problem):
+            raise
+        return Ending(memory=True)
+
+
 def meet(work: Specification, folder: Path) -> torch.device:
     """Finds the other processes. This one's device."""
-    torch.set_num_threads(work.threads)
     device = torch.device("cuda", together.place()) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -64,8 +77,9 @@ def meet(work: Specification, folder: Path) -> torch.device:
     return device
 
 
-def train(work: Specification, folder: Path, device: torch.device, stopped: threading.Event) -> None:
+def train(work: Specification, folder: Path, device: torch.device, stopped: Wish) -> None:
     """Trains together with the others; the first process tells how it goes."""
+    torch.set_num_threads(work.threads)
     adapted = AdaptedModel(work.model, device, getattr(torch, work.dtype))
     gc.enable()
     teller = Teller(folder) if together.first() else None

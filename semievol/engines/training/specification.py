@@ -18,6 +18,8 @@ from semievol.engines.models.footprint import Fit
 from semievol.errors import UserError
 from semievol.method.protocols import TrainingSetup
 
+FOLDER = ".partial-processes"
+"""In the training's folder; named like a half-written folder, so that one which is left behind is swept away."""
 FILE = "specification.json"
 MEETING = "meeting"
 """The file in which the processes find each other."""

@@ -65,7 +65,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "evaluate_demonstrations",
     ),
     "Endpoints": ("budget",),
-    "Machine": ("seed", "precision", "threads", "devices"),
+    "Machine": ("seed", "precision", "threads", "devices", "cluster"),
 }
 NAMES = {
     "propagation.k": "Demonstrations per record (k)",
@@ -84,6 +84,7 @@ NAMES = {
     "kl": "Held near the start model (KL)",
     "method": "What is trained",
     "devices": "Devices that work together",
+    "cluster": "Ray cluster",
 }
 
 
@@ -190,7 +191,7 @@ def _field(here: Place, current: Config, path: str) -> None:
     kind = field.annotation
     if kind in (int, float):
         value = kind(value)
-    elif kind is not bool and typing.get_origin(kind) is not Literal:
+    elif kind not in (bool, str) and typing.get_origin(kind) is not Literal:
         assert typing.get_origin(kind) in (typing.Union, types.UnionType), f"no widget for {path}"
         value = str(value)
     shared = session.bound(f"form_{path}", value, lambda new: _change(here, path, new))
@@ -221,7 +222,7 @@ def _limits(field: FieldInfo) -> tuple[Any, Any]:
 
 @notices.errors_kept()
 def _change(here: Place, path: str, value: Any) -> None:
-    if isinstance(value, str):
+    if isinstance(value, str) and field_of(path).annotation is not str:
         value = yaml.safe_load(value) if value.strip() else None
     own = copy.deepcopy(here.project.settings)
     assign(own, path.split("."), value)
