@@ -40,6 +40,16 @@ class Turn:
         """Tokens of prompt and reply."""
         return len(self.prompt) + len(self.reply)
 
+    def compact(self) -> Turn:
+        """The same with one object for each id, whatever holds it: 8 bytes a token instead of 49."""
+        prompt, reply = (tuple(_one_object.setdefault(i, i) for i in ids) for ids in (self.prompt, self.reply))
+        return Turn(prompt, reply, self.left_out)
+
+
+_one_object: dict[int, int] = {}
+_AT_ONCE = 1_000
+"""Examples that are tokenised before they are made compact."""
+
 
 class Chat:
     """A model folder's tokenizer and chat template.
@@ -131,8 +141,14 @@ class Chat:
 
     def turns(self, examples: Sequence[Example]) -> list[Turn]:
         """Examples to train on, never cut. One that exceeds the model's context is left out, which is logged."""
-        prompts = self.prompts([example.messages for example in examples])
-        turns = [self.turn(e.messages, prompt, e.answer) for e, prompt in zip(examples, prompts, strict=True)]
+        turns: list[Turn] = []
+        for start in range(0, len(examples), _AT_ONCE):
+            some = examples[start : start + _AT_ONCE]
+            prompts = self.prompts([example.messages for example in some])
+            turns += [
+                self.turn(example.messages, prompt, example.answer).compact()
+                for example, prompt in zip(some, prompts, strict=True)
+            ]
         fitting = [turn for turn in turns if self.context is None or turn.length <= self.context]
         if len(fitting) < len(turns):
             _log.warning(

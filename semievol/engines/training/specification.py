@@ -1,4 +1,4 @@
-"""What a process of a training is told, and what it tells: files in a folder, as JSON.
+"""What a process of a training is told, and what it tells: files in a folder, JSON and arrays.
 
 The process that starts the training writes the `Specification`. The first of its processes tells metrics and progress,
 one per line, and every process writes how it ended. Knows nothing of tensors or processes.
@@ -7,10 +7,13 @@ one per line, and every process writes how it ended. Knows nothing of tensors or
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from semievol.config import Tuning
 from semievol.engines.chat import Turn
@@ -23,6 +26,7 @@ FOLDER = ".partial-processes"
 FILE = "specification.json"
 MEETING = "meeting"
 """The file in which the processes find each other."""
+_ROWS, _HELD_OUT = "rows.npz", "held_out.npz"
 _TOLD = "told.jsonl"
 
 
@@ -48,7 +52,7 @@ class Specification:
 
     def write(self, folder: Path) -> None:
         values = {name: getattr(self, name) for name in ("model", "dtype", "threads", "fingerprint", "budget")}
-        values |= {"rows": _plain(self.rows), "held_out": _plain(self.held_out), "fit": asdict(self.fit)}
+        values |= {"fit": asdict(self.fit)}
         values |= {"order": list(self.order), "too_long": list(self.too_long)}
         values["setup"] = {
             "settings": self.setup.settings.model_dump(mode="json"),
@@ -57,22 +61,33 @@ class Specification:
             "start": str(Path(self.setup.start).absolute()) if self.setup.start else None,
         }
         (folder / FILE).write_text(json.dumps(values), encoding="utf-8")
+        _save(folder / _ROWS, self.rows)
+        _save(folder / _HELD_OUT, self.held_out)
 
     @classmethod
     def read(cls, folder: Path) -> Specification:
         values = json.loads((folder / FILE).read_text(encoding="utf-8"))
         setup = values["setup"] | {"folder": Path(values["setup"]["folder"])}
         setup["settings"] = Tuning.model_validate(setup["settings"])
-        values |= {"rows": _turns(values["rows"]), "held_out": _turns(values["held_out"]), "fit": Fit(**values["fit"])}
+        values |= {"rows": _load(folder / _ROWS), "held_out": _load(folder / _HELD_OUT), "fit": Fit(**values["fit"])}
         return cls(**values | {"setup": TrainingSetup(**setup)})
 
 
-def _plain(turns: Iterable[Turn]) -> list[list[list[int]]]:
-    return [[list(turn.prompt), list(turn.reply), sorted(turn.left_out)] for turn in turns]
+def _save(file: Path, turns: Sequence[Turn]) -> None:
+    """Writes them as three arrays, since a billion ids as JSON would take ten times the memory to read."""
+    parts = [part for turn in turns for part in (turn.prompt, turn.reply, sorted(turn.left_out))]
+    lengths = np.array([len(part) for part in parts], np.int64)
+    numbers = np.fromiter(chain.from_iterable(parts), np.int32, count=int(lengths.sum()))
+    np.savez(file, lengths=lengths, numbers=numbers)
 
 
-def _turns(plain: Iterable[list[list[int]]]) -> list[Turn]:
-    return [Turn(tuple(prompt), tuple(reply), frozenset(left_out)) for prompt, reply, left_out in plain]
+def _load(file: Path) -> list[Turn]:
+    with np.load(file, allow_pickle=False) as saved:
+        lengths, numbers = saved["lengths"], saved["numbers"]
+    ends = np.cumsum(lengths)
+    parts = (numbers[end - length : end].tolist() for end, length in zip(ends, lengths, strict=True))
+    threes = zip(parts, parts, parts, strict=True)  # of one iterator
+    return [Turn(tuple(prompt), tuple(reply), frozenset(left)).compact() for prompt, reply, left in threes]
 
 
 class Teller:
