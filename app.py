@@ -18,7 +18,8 @@ notices.on_page(chosen.title)
 signature.keep()
 awake.listen()
 st.logo(str(parts.ASSETS / "logo.svg"), icon_image=str(parts.ASSETS / "favicon.svg"), size="large")
-with parts.errors_shown():
-    sidebar.sidebar(state.place())
-chosen.run()
-tables.fetch_libraries()
+with state.connected():
+    with parts.errors_shown():
+        sidebar.sidebar(state.place())
+    chosen.run()
+    tables.fetch_libraries()

@@ -80,8 +80,11 @@ def test_scored_answers_are_those_of_plain_transformers_in_float64(converted, sm
 
 
 def test_ten_steps_teach_it(smollm2, tmp_path):
+    def asked_of(text: str) -> tuple[Message, ...]:
+        return (Message("system", "Sort."), Message("user", text))  # a system turn of 20 tokens stands there otherwise
+
     examples = [
-        Example(str(i), question(f"Message {i}: {word} again!"), label, "gold")
+        Example(str(i), asked_of(f"{word} {i}"), label, "gold")
         for i in range(4)
         for label, word in zip(LABELS, ("trees", "cars", "bins", "pipes"), strict=True)
     ]
@@ -96,7 +99,7 @@ def test_ten_steps_teach_it(smollm2, tmp_path):
     )
     assert len(losses) == 10
     assert losses[-1] < 0.3 * losses[0]
-    asked = [Ask("r", "c", adapter, question("The bins again!"), LABELS)]
+    asked = [Ask("r", "c", adapter, asked_of("bins again"), LABELS)]
     assert smollm2.answer(asked)[0].text == "waste"
 
 

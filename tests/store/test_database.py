@@ -217,6 +217,29 @@ def test_a_store_survives_a_fork(store: Store) -> None:
     assert [got(store, name) for name in ("before", "child", "after")] == [1, 2, 3]
 
 
+def test_reads_of_one_thread_may_share_a_connection_which_holds_no_state_between_them(store: Store) -> None:
+    def count() -> int:
+        return len(projects.list_projects(store))
+
+    with store.connected():
+        with store.read() as first, store.read() as within:
+            assert first is not within, "what is read within a read sees its own state"
+        with store.read() as second:
+            assert second is first
+        assert count() == 0
+        made = threading.Thread(target=projects.create_project, args=(store, "another thread's"))
+        made.start()
+        made.join()
+        assert count() == 1
+        projects.create_project(store, "its own")
+        assert count() == 2
+        with pytest.raises(ZeroDivisionError), store.read():
+            1 / 0  # noqa: B018
+        assert count() == 2
+    with store.read() as after:
+        assert after is not first
+
+
 def test_threads_share_a_store(store: Store) -> None:
     def work(number: int) -> None:
         for i in range(5):

@@ -67,7 +67,7 @@ class KnowingEngine(FakeEngine):
             metric("loss", step, 0.3 + 1.6 * math.exp(-step / 12))
             if step % 10 == 0:
                 metric("held_out_loss", step, 0.42 + 1.5 * math.exp(-step / 13))
-            progress(step, 40)
+                progress(step, 40)  # every one is a write of its own
         folder = setup.folder / "adapter"
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)

@@ -67,6 +67,7 @@ def _all_read(here: Place) -> None:
 
 
 @st.fragment(run_every=LISTEN_SECONDS)
+@state.connected()
 def listen(here: Place) -> None:
     """Draws the page again once somebody has overruled a decision of this session, also if nobody presses anything."""
     if _overruled(here):

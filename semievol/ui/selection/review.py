@@ -36,6 +36,7 @@ def order_in_address() -> str:
 
 
 @st.fragment
+@state.connected()
 def review(here: Place, kept: np.ndarray, measure: str, line: float | None) -> None:
     """Draws the review: the order, the candidate, the buttons, or the form for a correction or a note in their place.
 

@@ -71,6 +71,11 @@ def style() -> None:
 def page() -> Iterator[Place]:
     """Wraps a whole page: guards deep links, shows waiting messages, and shows errors in plain words."""
     guard()
+    with state.connected():
+        yield from _page()
+
+
+def _page() -> Iterator[Place]:
     here = None
     with errors_shown():
         here = state.place()

@@ -6,6 +6,7 @@ Unsaved drafts are in the session (see `session`), everything else is in the sto
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,16 @@ class Place:
         for run in self.round_runs:
             if found := outcomes.evaluation(self.store, run.id):
                 yield run, found
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """What a page reads within the block goes over one connection. Where the store cannot be opened, the page says so
+    itself."""
+    with ExitStack() as stack:
+        with suppress(UserError):
+            stack.enter_context(open_store().connected())
+        yield
 
 
 def place() -> Place:
