@@ -154,7 +154,7 @@ def test_a_study_from_before_a_setting_is_the_same_study_while_it_is_off(store: 
 
     of = project(store)
     before = load("paper").model_dump(
-        mode="json", exclude={"seed", "evaluate_demonstrations", "threads", "devices", "budget"}
+        mode="json", exclude={"seed", "evaluate_demonstrations", "threads", "devices", "cluster", "budget"}
     )
     del before["token_cleaning"], before["tune"]["kl"], before["propagation"]["warm_up"]["kl"]
     parts = json.dumps([before, PROMPT_VERSION], sort_keys=True)
