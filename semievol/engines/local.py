@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -25,12 +24,10 @@ from semievol.engines.answering.sharing import Sharing
 from semievol.engines.chat import Chat
 from semievol.engines.cluster import joining
 from semievol.engines.cluster.answering import Actors
-from semievol.engines.inference import generation, scoring
-from semievol.engines.inference.timing import timed
+from semievol.engines.inference import questions
 from semievol.engines.models.footprint import processor_has_bf16
 from semievol.engines.packing.batching import Batcher, OutOfMemory, pad_left, too_large
-from semievol.engines.packing.layout import Beginning
-from semievol.engines.packing.shares import CPU_BUDGET, CPU_GENERATING, GPU_BUDGET, Continued, Padded, Shared
+from semievol.engines.packing.shares import CPU_BUDGET, CPU_GENERATING, GPU_BUDGET, Padded
 from semievol.engines.training import checkpoints
 from semievol.engines.vectors import Embed, Vectors
 from semievol.errors import UserError
@@ -38,7 +35,7 @@ from semievol.installed import MODEL_STATES
 from semievol.method.conversations import CHUNK
 from semievol.method.protocols import Ask, Called, Reply, TrainingSetup
 from semievol.method.spending import Purse
-from semievol.records import Cost, Demonstration, Example, Record
+from semievol.records import Demonstration, Example, Record
 
 if TYPE_CHECKING:
     from semievol.engines.endpoints.asking import Endpoints  # openai loads only for who asks a server
@@ -208,8 +205,10 @@ class LocalEngine:
             free = [i for i, ask in enumerate(asks) if ask.model == name and not ask.allowed]
             try:
                 with adapted.using(adapter) as model:
-                    replies |= zip(closed, self._score(adapted, model, [asks[i] for i in closed]), strict=True)
-                    replies |= zip(free, self._generate(adapted, model, [asks[i] for i in free]), strict=True)
+                    scored = questions.score(adapted, model, [asks[i] for i in closed], self.batcher)
+                    replies |= zip(closed, scored, strict=True)
+                    generated = questions.generate(adapted, model, [asks[i] for i in free], self.generating)
+                    replies |= zip(free, generated, strict=True)
             except OutOfMemory:
                 raise too_large(
                     f"model {adapted.name}", "Show fewer demonstrations, or choose a smaller model or a larger machine."
@@ -295,96 +294,6 @@ class LocalEngine:
             self._other = (name, AdaptedModel(name, self.device, self.dtype))
         return self._other[1], None
 
-    def _score(self, adapted: AdaptedModel, model: object, asks: Sequence[Ask]) -> list[Reply]:
-        prompts = adapted.chat.prompts([ask.messages for ask in asks])
-        questions: dict[tuple[object, ...], scoring.Question] = {}
-        keys = [(ask.messages, ask.allowed) for ask in asks]
-        for ask, prompt, key in zip(asks, prompts, keys, strict=True):
-            if key not in questions:
-                questions[key] = self._question(adapted, ask, prompt)
-        distinct = list(questions.values())
-        if adapted.packs:
-            shared = [question.prompt for question in distinct]
-            beginning = Beginning.of(shared)
-            scores = self.batcher.run(
-                distinct,
-                Shared(
-                    [prompt[len(beginning.ids) :] for prompt in shared], [len(question.nodes) for question in distinct]
-                ),
-                timed(lambda batch: scoring.score(model, batch, beginning), _scored_tokens),
-            )
-        else:
-            scores = self.batcher.run(
-                distinct,
-                Padded(
-                    [len(q.paths) * (len(q.prompt) + max(map(len, q.paths))) for q in distinct],
-                    adapted.turning,
-                    [len(q.prompt) + max(map(len, q.paths)) - 1 for q in distinct],
-                ),
-                timed(lambda batch: scoring.score_padded(model, batch, adapted.pad), _scored_tokens),
-            )
-        found = {key: (*scoring.normalise(logs), took) for key, (logs, took) in zip(questions, scores, strict=True)}
-        times = Counter(keys)
-        replies = []
-        for ask, prompt, key in zip(asks, prompts, keys, strict=True):
-            probabilities, mass, seconds = found[key]
-            text = ask.allowed[int(np.argmax(probabilities))]
-            cost = Cost(1, seconds / times[key], len(prompt), len(questions[key].nodes))
-            replies.append(Reply(text=text, probabilities=probabilities, mass=mass, cost=cost))
-        return replies
-
-    def _question(self, adapted: AdaptedModel, ask: Ask, prompt: tuple[int, ...]) -> scoring.Question:
-        turns = [adapted.chat.turn(ask.messages, prompt, answer) for answer in ask.allowed]
-        shared = min(len(turn.prompt) for turn in turns)
-        replies = [turn.prompt[shared:] + turn.reply for turn in turns]
-        if len(set(replies)) < len(replies):
-            raise UserError(
-                f"Two of the allowed answers look the same to the model: {', '.join(map(repr, ask.allowed))[:200]}.",
-                f"record {ask.record_id}",
-                "Give every label or option a text of its own.",
-            )
-        question = scoring.question(prompt[:shared], replies)
-        self._check_length(adapted, ask, shared + max(len(path) for path in question.paths))
-        return question
-
-    def _generate(self, adapted: AdaptedModel, model: object, asks: Sequence[Ask]) -> list[Reply]:
-        prompts = adapted.chat.prompts([ask.messages for ask in asks])
-        draws = []
-        for ask, prompt in zip(asks, prompts, strict=True):
-            self._check_length(adapted, ask, len(prompt) + 1)
-            room = ask.max_tokens if adapted.chat.context is None else adapted.chat.context - len(prompt)
-            key = generation.draw_key(ask.seed, ask.record_id)
-            draws.append(generation.Draw(prompt, ask.temperature, key, min(ask.max_tokens, room)))
-        lengths = [draw.max_tokens for draw in draws]
-        results = self.generating.run(
-            draws,
-            Continued([draw.prompt for draw in draws], lengths, adapted.packs, adapted.turning),
-            timed(
-                lambda batch: generation.generate(
-                    model, batch, adapted.chat.stops, adapted.pad, adapted.packs, adapted.turning
-                ),
-                lambda draw, result: len(draw.prompt) + len(result.logprobs),
-            ),
-        )
-        return [
-            Reply(
-                text=adapted.chat.text(result.ids),
-                token_logprobs=tuple(result.logprobs),
-                token_entropies=tuple(result.entropies),
-                cost=Cost(1, seconds, len(prompt), len(result.logprobs)),
-            )
-            for (result, seconds), prompt in zip(results, prompts, strict=True)
-        ]
-
-    def _check_length(self, adapted: AdaptedModel, ask: Ask, tokens: int) -> None:
-        limit = adapted.chat.context
-        if limit is not None and tokens > limit:
-            raise UserError(
-                f"The prompt and its answer need {tokens} tokens, the model {adapted.name} takes {limit}.",
-                f"record {ask.record_id}",
-                "Show fewer demonstrations, shorten the record, or choose a model with a longer context.",
-            )
-
     def _hidden_states(self, texts: Sequence[str]) -> Vectors:
         """The base's last hidden states, averaged over the tokens of each text (cut at the model's context)."""
         limit = self.base.chat.context or 4096
@@ -406,7 +315,3 @@ class LocalEngine:
         except OutOfMemory:
             raise too_large("embedder", "Choose the embedder char-tfidf.") from None
         return np.stack(found)
-
-
-def _scored_tokens(question: scoring.Question, _: object) -> int:
-    return len(question.prompt) + len(question.nodes)

@@ -68,5 +68,5 @@ def memory(store: Store, version_id: int, config: Config) -> float | None:
     bf16 = config.precision == "auto" and (bool(device.gpu) or footprint.processor_has_bf16())
     others = [one.parameters for one in token_counts.models(config, folder).values() if one.folder != folder]
     other = max(others, default=0)  # one at a time is in memory beside the round's
-    processes = 1 if device.gpu else max(1, config.devices)
+    processes = 1 if device.gpu or config.cluster else max(1, config.devices)
     return processes * footprint.peak(shape, config, *largest, bf16, device.total, other, bool(device.gpu))

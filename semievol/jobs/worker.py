@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,21 +173,39 @@ class _Pulse(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        process, began = psutil.Process(), time.monotonic()
-        process.cpu_percent()
+        began, processes = time.monotonic(), [psutil.Process()]
+        processes[0].cpu_percent()
         while not self._done.wait(liveness.HEARTBEAT_SECONDS / 2):
             try:
                 if not claims.beat(self._store, self._run.id, self._run.attempt):
                     log.error("another attempt has taken over this run; this process ends")
                     os._exit(3)
-                used = {"memory_bytes": float(process.memory_info().rss), "cpu_percent": process.cpu_percent()}
-                claims.sample(self._store, self._run.id, self._run.attempt, int(time.monotonic() - began), used)
+                processes = _with_children(processes)
+                claims.sample(
+                    self._store, self._run.id, self._run.attempt, int(time.monotonic() - began), _used(processes)
+                )
             except UserError as problem:
                 log.warning("the heartbeat could not be written: %s", problem)
 
     def stop(self) -> None:
         self._done.set()
         self.join()
+
+
+def _with_children(known: list[psutil.Process]) -> list[psutil.Process]:
+    """This process, the first of those known, and all that it started. A known one stays the same object, since the use
+    of a processor is measured from one look to the next."""
+    return [*known[:1], *(next((one for one in known if one == child), child) for child in known[0].children(True))]
+
+
+def _used(processes: Sequence[psutil.Process]) -> dict[str, float]:
+    """Memory and processor of them all together; one that has just ended counts as nothing."""
+    memory = percent = 0.0
+    for process in processes:
+        with suppress(psutil.Error):
+            memory += process.memory_info().rss
+            percent += process.cpu_percent()
+    return {"memory_bytes": memory, "cpu_percent": percent}
 
 
 def _log_into(path: Path, secrets: Sequence[str]) -> None:

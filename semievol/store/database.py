@@ -19,21 +19,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pysqlite3.dbapi2 as driver
-from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, insert, make_url, text
+from sqlalchemy import Connection, Select, Table, insert, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from semievol.errors import UserError
-from semievol.store import migrations
+from semievol.store import connecting, migrations
 
 SCRATCH = "scratch"
 """Schema of temporary tables that are one connection's own."""
-PATIENCE_SECONDS = 10.0  # how long a write waits for the lock before it gives up
-WAL_SAFE = (3, 51, 3)  # older SQLite can corrupt a write-ahead log that two processes reset at once
-_WRITE_LOCK = 0x53454D49  # PostgreSQL's advisory lock: one writer at a time, as in SQLite
-
-_SERVER_DRIVER = "postgresql+psycopg"
-"""What an address that begins with "postgresql:" means."""
 
 _AGAIN = "Try again in a moment."
 _FREE = "Free some space on the disk, then try again."
@@ -63,8 +56,8 @@ class Store:
     def __init__(self, home: Path, url: str | None = None) -> None:
         self.home = home
         self.file = home / "studio.db" if url is None else None
-        self.patience = PATIENCE_SECONDS
-        self._engine = _server_engine(url) if url else _file_engine(home / "studio.db")
+        self.patience = connecting.PATIENCE_SECONDS
+        self._engine = connecting.to_server(url) if url else connecting.to_file(home / "studio.db")
         self._thread = threading.local()
 
     @property
@@ -204,7 +197,7 @@ class Store:
 
     def _choose_journal(self) -> None:
         """Turns write-ahead logging on where it is safe; the database file remembers it."""
-        if driver.sqlite_version_info < WAL_SAFE:
+        if driver.sqlite_version_info < connecting.WAL_SAFE:
             return
         deadline = time.monotonic() + self.patience
         with self._errors("Not saved"), self._engine.connect() as connection:
@@ -273,59 +266,6 @@ def timestamp() -> str:
 
 _open: dict[tuple[Path, str | None], Store] = {}
 _opening = threading.Lock()
-
-
-def _file_engine(file: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{file}", module=driver, poolclass=NullPool)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver opens no transactions of its own
-        # Closing the last connection empties the write-ahead log under an exclusive lock, which a reader waits for.
-        connection.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000:.0f}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-        if driver.sqlite_version_info < WAL_SAFE:
-            connection.execute("PRAGMA journal_mode = TRUNCATE")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if "semievol_write" in connection.get_execution_options():
-            connection.exec_driver_sql("PRAGMA busy_timeout = 100")  # `_insist` does the waiting, with random pauses
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql("BEGIN")
-
-    return engine
-
-
-def _server_engine(url: str) -> Engine:
-    address = make_url(url)
-    if address.get_backend_name() != "postgresql":
-        raise UserError(
-            f'"{address.get_backend_name()}" is not supported.', "SEMIEVOL_DATABASE_URL", "Name a PostgreSQL database."
-        )
-    if address.drivername == "postgresql":
-        address = address.set(drivername=_SERVER_DRIVER)
-    try:
-        engine = create_engine(address, poolclass=NullPool)
-    except ModuleNotFoundError as missing:
-        raise UserError(
-            f"The driver of PostgreSQL is not installed ({missing.name}).",
-            "SEMIEVOL_DATABASE_URL",
-            'Install it: pip install "psycopg[binary]"',
-        ) from None
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        patience = connection.get_execution_options().get("semievol_write")
-        if patience is not None:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{1000 * patience:.0f}ms'")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
-        else:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-
-    return engine
 
 
 @contextmanager

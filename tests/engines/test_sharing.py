@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -148,13 +149,13 @@ def test_two_processes_answer_as_one_and_none_that_is_lost_is_missed(llama, othe
     assert started[2].wait() is not None, "a training needs its memory"
 
 
-def test_a_process_ends_with_whoever_asked_it():
+def test_a_process_ends_with_whoever_asked_it_and_leaves_its_work(llama):
     process = sharing._start(1)
-    assert process.stdin is not None
-    process.stdin.close()
-    assert process.wait(timeout=60) is not None
-    assert process.stdout is not None
-    process.stdout.close()
+    held = json.dumps({"model": str(llama), "precision": "fp32", "threads": 1})
+    many = [replace(ask, max_tokens=2_000, record_id=f"{ask.record_id}{i}") for i in range(200) for ask in asked()]
+    said, _ = process.communicate(f"{held}\n{shards.asked(many)}\n", timeout=60)
+    assert said == ""
+    assert process.returncode == 0
 
 
 def test_after_many_losses_this_process_answers_alone(monkeypatch):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from semievol.config import Collaborator, Config, load
@@ -18,8 +21,9 @@ from semievol.jobs import launch, worker
 from semievol.jobs.summary import summary
 from semievol.method.comparison import ROWS
 from semievol.records import Record, Split, Task
+from semievol.store.connecting import PATIENCE_SECONDS
 from semievol.store.data import projects, versions
-from semievol.store.database import PATIENCE_SECONDS, Store, open_store
+from semievol.store.database import Store, open_store
 from semievol.store.results import outcomes, results
 from semievol.store.runs import claims, liveness, progress, runs
 from semievol.task.prompts import PROMPT_VERSION
@@ -227,3 +231,17 @@ def test_a_further_model_that_is_gone_is_told_when_the_run_starts_and_a_missing_
     for again in ({"config": config.model_copy(update={"seed": 7})}, {"config": config, "round_id": run.round_id}):
         with pytest.raises(UserError, match="found no weights"):
             launch.start(store, project, **again)
+
+
+def test_what_a_run_uses_includes_the_processes_that_it_started() -> None:
+    alone = worker._with_children([psutil.Process()])
+    fat = "import sys; kept = bytes(range(256)) * 2**18; print(len(kept), flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", fat], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert int(child.stdout.readline()) == 2**26
+        together = worker._with_children(alone)
+        assert worker._used(together)["memory_bytes"] > worker._used(alone)["memory_bytes"] + 2**26
+        again = worker._with_children(together)
+        assert all(one is other for one, other in zip(together, again, strict=True)), "so that use is measured"
+        child.kill()
+    assert worker._used(together)["memory_bytes"] > 0, "one that ended counts as nothing"

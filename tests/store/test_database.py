@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from semievol.errors import UserError
-from semievol.store import database, schema, settings
+from semievol.store import connecting, schema, settings
 from semievol.store.data import projects
 from semievol.store.database import NotSaved, Store, open_store
 from semievol.store.decisions import history as decision_history
@@ -73,12 +73,12 @@ def test_connections_are_safe(file_store: Store) -> None:
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("foreign_keys", "synchronous")
         }
         assert pragma == {"foreign_keys": 1, "synchronous": 2}
-        wanted = "wal" if driver.sqlite_version_info >= database.WAL_SAFE else "truncate"
+        wanted = "wal" if driver.sqlite_version_info >= connecting.WAL_SAFE else "truncate"
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == wanted
 
 
 def test_old_sqlite_gets_no_write_ahead_log(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "WAL_SAFE", (99,))
+    monkeypatch.setattr(connecting, "WAL_SAFE", (99,))
     monkeypatch.delenv("SEMIEVOL_DATABASE_URL", raising=False)
     store = open_store(home)
     put(store, "a", 1)
@@ -105,7 +105,7 @@ def test_a_write_waits_for_its_turn(file_store: Store) -> None:
 
 
 def test_a_write_waits_for_a_reader_at_its_commit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "WAL_SAFE", (99,))  # in the old journal mode a reader holds up COMMIT itself
+    monkeypatch.setattr(connecting, "WAL_SAFE", (99,))  # in the old journal mode a reader holds up COMMIT itself
     monkeypatch.delenv("SEMIEVOL_DATABASE_URL", raising=False)
     store = open_store(home)
     reader = driver.connect(str(store.file), isolation_level=None, check_same_thread=False)

@@ -13,7 +13,7 @@ from semievol.method.protocols import Ask, Engine, Reply
 from semievol.records import Cost, Message
 
 _PER_TOKEN = 4
-"""Letters of text that take as long to read as a token takes to be generated; to balance work, roughly is enough."""
+"""Letters that a generated token counts for, as if it were read. It takes longer, but what is dealt is mostly alike."""
 
 
 def dealt(asks: Sequence[Ask], count: int) -> list[list[int]]:

@@ -32,7 +32,7 @@ class Actors:
         self._actors: list[Any] = []
 
     def answer(self, asks: Sequence[Ask], own: Callable[[Sequence[Ask]], list[Reply]]) -> list[Reply]:
-        """The answers, in the order of the questions. own: not used; this machine may be too small for the model.
+        """The answers, in the order of the questions. own: not used; the actors' devices are the fast ones.
 
         Raises UserError as `LocalEngine` does, and where an actor was lost again and again.
         """

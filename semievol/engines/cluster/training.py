@@ -7,18 +7,15 @@ Train starts all of them again, and they go on from the newest checkpoint.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from semievol.engines.cluster.joining import NODE, STOP, Cluster
-from semievol.engines.packing.batching import OutOfMemory
-from semievol.engines.training import checkpoints
-from semievol.engines.training.specification import FOLDER, Ending, Listener, Specification
+from semievol.engines.training.posting import outcome, posted
+from semievol.engines.training.specification import Ending, Specification
 from semievol.errors import UserError
-from semievol.method.protocols import Stopped
 
 TRIES = 3
 """How often workers may be lost in one training."""
@@ -38,54 +35,42 @@ def train(
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    folder = work.setup.folder.absolute() / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    work.write(folder)
-    listener = Listener(folder, metric, progress)
-    trainer = TorchTrainer(
-        import_module(NODE).train,
-        train_loop_config={"folder": str(folder)},
-        scaling_config=ScalingConfig(
-            num_workers=cluster.workers, use_gpu=cluster.on_gpu, resources_per_worker={"CPU": cluster.threads}
-        ),
-        run_config=RunConfig(storage_path=str(folder), failure_config=FailureConfig(max_failures=TRIES)),
-        torch_config=TorchConfig(backend="nccl" if cluster.on_gpu else "gloo"),
-    )
-    failed: list[BaseException] = []
-    thread = threading.Thread(target=_fit, args=(trainer, failed), name="ray train")
-    try:
+    failed: list[Exception] = []
+    with posted(work, metric, progress) as (folder, listener):
+        trainer = TorchTrainer(
+            import_module(NODE).train,
+            train_loop_config={"folder": str(folder)},
+            scaling_config=ScalingConfig(
+                num_workers=cluster.workers, use_gpu=cluster.on_gpu, resources_per_worker={"CPU": cluster.threads}
+            ),
+            run_config=RunConfig(storage_path=str(folder), failure_config=FailureConfig(max_failures=TRIES)),
+            torch_config=TorchConfig(backend="nccl" if cluster.on_gpu else "gloo"),
+        )
+        thread = threading.Thread(target=_fit, args=(trainer, failed), name="ray train")
         thread.start()
-        while thread.is_alive():
+        try:
+            while thread.is_alive():
+                listener.hear()
+                if stopping():
+                    (folder / STOP).touch()
+                thread.join(_GLANCE_SECONDS)
             listener.hear()
-            if stopping():
-                (folder / STOP).touch()
-            thread.join(_GLANCE_SECONDS)
-        listener.hear()
-        endings = Ending.of_all(folder, cluster.workers)
-    finally:
-        (folder / STOP).touch()  # where listening broke
-        thread.join()
-        listener.close()
-        shutil.rmtree(folder, ignore_errors=True)
-    for ending in endings:
-        if ending.problem:
-            raise ending.problem
-    if any(ending.memory for ending in endings):
-        raise OutOfMemory("a worker of the cluster ran out of memory")
-    if failed:
-        raise UserError(
-            f"The training on the cluster broke off ({str(failed[0]).splitlines()[0][:200]}).",
-            "cluster",
-            "Look at its nodes (ray status) and the log, then press Resume: the newest complete checkpoint is kept.",
-        ) from failed[0]
-    for ending in endings:
-        if ending.stopped:
-            raise Stopped(ending.stopped)
-    return str(work.setup.folder / checkpoints.ADAPTER)
+            endings = Ending.of_all(folder, cluster.workers)
+        finally:
+            (folder / STOP).touch()  # where listening broke
+            thread.join()
+    return outcome(work, endings, _broken(failed[0]) if failed else None)
 
 
-def _fit(trainer: Any, failed: list[BaseException]) -> None:
+def _broken(error: Exception) -> UserError:
+    return UserError(
+        f"The training on the cluster broke off ({str(error).splitlines()[0][:200]}).",
+        "cluster",
+        "Look at its nodes (ray status) and the log, then press Resume: the newest complete checkpoint is kept.",
+    )
+
+
+def _fit(trainer: Any, failed: list[Exception]) -> None:
     try:
         trainer.fit()
     except Exception as error:  # noqa: BLE001 - of every kind that a worker or Ray raises; it is told and logged

@@ -6,5 +6,6 @@ holds the weights that change (LoRA or all), `targets` says which of a model get
 of the device. `watching` tells its numbers. `fused` computes layers that read the same input in one product.
 `checkpoints` writes folders that are complete or not there.
 
-On several devices `launching` starts a `process` for each, which reads its `specification`. They go `together`.
+On several devices `launching` starts a `process` for each, which reads its `specification`. They go `together`;
+`posting` tells them their work and judges how they ended.
 """

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,11 +20,9 @@ from pathlib import Path
 
 from semievol.config import Tuning
 from semievol.engines.cluster.joining import Cluster
-from semievol.engines.packing.batching import OutOfMemory
-from semievol.engines.training import checkpoints
-from semievol.engines.training.specification import FOLDER, Ending, Listener, Specification
+from semievol.engines.training.posting import outcome, posted
+from semievol.engines.training.specification import Ending, Listener, Specification
 from semievol.errors import UserError
-from semievol.method.protocols import Stopped
 
 MODULE = "semievol.engines.training.process"
 STOP = b"stop\n"
@@ -44,6 +41,11 @@ class Several:
     count: int
     threads: int
     cluster: Cluster | None = None
+
+    @property
+    def sharing(self) -> int:
+        """How many of them train on this machine's devices. Nodes of a cluster count as machines like this one."""
+        return self.count if self.cluster is None else 1
 
     def train(
         self,
@@ -90,33 +92,17 @@ def train(
 ) -> str:
     """Folder of the finished adapter. Raises what `loop.train` raises, and OutOfMemory where one process ran out of
     it."""
-    folder = work.setup.folder.absolute() / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    work.write(folder)
-    listener = Listener(folder, metric, progress)
     processes: list[subprocess.Popen[bytes]] = []
-    try:
-        processes.extend(_start(folder, place, count, work.threads) for place in range(count))
-        failed = _attend(processes, listener, stopping)
-        listener.hear()
-        endings = Ending.of_all(folder, count)
-    finally:
-        for process in processes:
-            _end(process)
-        listener.close()
-        shutil.rmtree(folder, ignore_errors=True)
-    for ending in endings:
-        if ending.problem:
-            raise ending.problem
-    if any(ending.memory for ending in endings):
-        raise OutOfMemory("a process of the training ran out of memory")
-    if failed is not None:
-        raise _broken(failed, count)
-    for ending in endings:
-        if ending.stopped:
-            raise Stopped(ending.stopped)
-    return str(work.setup.folder / checkpoints.ADAPTER)
+    with posted(work, metric, progress) as (folder, listener):
+        try:
+            processes.extend(_start(folder, place, count, work.threads) for place in range(count))
+            failed = _attend(processes, listener, stopping)
+            listener.hear()
+            endings = Ending.of_all(folder, count)
+        finally:
+            for process in processes:
+                _end(process)
+    return outcome(work, endings, None if failed is None else _broken(failed, count))
 
 
 def _start(folder: Path, place: int, count: int, threads: int) -> subprocess.Popen[bytes]:

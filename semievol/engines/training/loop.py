@@ -84,7 +84,7 @@ def train(
 
     part = launching.share(settings, several.count)
     with adapted.away():
-        return until_it_fits(adapted, part, fitted(adapted, part, in_order, processes=several.count), there)
+        return until_it_fits(adapted, part, fitted(adapted, part, in_order, processes=several.sharing), there)
 
 
 def train_as(
