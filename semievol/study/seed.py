@@ -64,7 +64,8 @@ class Seed:
         self.plan = material.plan(plain, number)
         self.truth = material.truth
         self._config, self._labeled = plain, material.sizes["labeled"]
-        self._engine, self._folder, self._watcher = engine, folder, watcher
+        self.engine = engine
+        self._folder, self._watcher = folder, watcher
         self.main = self._journal(self.plan, "semievol")
         self._rounds = [self.main]
         self._found: dict[str, Result] = {}
@@ -110,7 +111,7 @@ class Seed:
         reason = voters.obstacle(plan.task, plan.labeled, queries, how)
         if reason and (plan.task.closed or how == "regression"):
             raise Unavailable(reason)
-        return voters.poll(plan, self._engine, how, how, queries)
+        return voters.poll(plan, self.engine, how, how, queries)
 
     def _base(self, arm: str) -> Result:
         shown = arm == "base_demonstrations"
@@ -119,7 +120,7 @@ class Seed:
         return Result(self._right(self._answers(None, shown)))
 
     def _warm_up(self) -> str:
-        evolve(self.plan, self._engine, self.main, until="warm_up")
+        evolve(self.plan, self.engine, self.main, until="warm_up")
         return self.main.adapters["warm_up"]
 
     def _matched_updates(self) -> Result:
@@ -129,7 +130,7 @@ class Seed:
         how = tuning.model_copy(update={"minimum_steps": updates, "epochs": 0.01})
         config = with_propagation(self.plan.config, warm_up=how, warm_up_demonstrations="none")
         own = self._journal(replace(self.plan, config=config), "matched_updates")
-        evolve(replace(self.plan, config=config), self._engine, own, until="warm_up")
+        evolve(replace(self.plan, config=config), self.engine, own, until="warm_up")
         return self._judged(own, own.adapters["warm_up"])
 
     def _all_gold(self) -> Result:
@@ -137,19 +138,19 @@ class Seed:
             raise Unavailable("The true answers of the unlabeled records are not known.")
         own = self._begun(self.plan, "all_gold")
         own.frozen = Selection(None, {record.id: self.truth[record.id] for record in self.plan.unlabeled})
-        evolve(self.plan, self._engine, own, first="tune", until="tune")
+        evolve(self.plan, self.engine, own, first="tune", until="tune")
         return self._judged(own, own.adapters["tune"])
 
     # --- the method and its variants --------------------------------------------------------------------------------
 
     def _propagated(self) -> MemoryJournal:
         if not self.main.merged:
-            evolve(self.plan, self._engine, self.main, until="justify")
+            evolve(self.plan, self.engine, self.main, until="justify")
         return self.main
 
     def _selected(self) -> Selection:
         main = self._propagated()
-        evolve(self.plan, self._engine, main, first="select", until="select")
+        evolve(self.plan, self.engine, main, first="select", until="select")
         assert main.frozen is not None, "it was frozen a moment ago"
         return main.frozen
 
@@ -160,13 +161,13 @@ class Seed:
             return self._found[key]
         if number == 1:
             self._propagated()
-            evolve(self.plan, self._engine, self.main, first="select", until="tune")
+            evolve(self.plan, self.engine, self.main, first="select", until="tune")
             own = self.main
         else:
             self._of_round(number - 1)
             own = self._journal(self._next_plan(self._rounds[number - 2]), f"round {number}")
             assert own.plan is not None
-            evolve(own.plan, self._engine, own, until="tune")
+            evolve(own.plan, self.engine, own, until="tune")
             self._rounds.append(own)
         right = self._right(self._answers(own.adapters["tune"]))
         self._found[key] = Result(right, self._pseudo(own))
@@ -201,7 +202,7 @@ class Seed:
         fewer = replace(plan, labeled=[record for record in plan.labeled if record.id not in suspects])
         own = self._begun(plan, "without_suspects")
         own.frozen = frozen
-        evolve(fewer, self._engine, own, first="tune", until="tune")
+        evolve(fewer, self.engine, own, first="tune", until="tune")
         return self._judged(own, own.adapters["tune"], pseudo=True)
 
     def _with_unlabeled(self, share: int) -> Result:
@@ -221,7 +222,7 @@ class Seed:
             if plan == self.plan:
                 return self._of_round(1)
             own = self._begun(plan, name, first)
-            evolve(plan, self._engine, own, "warm_up" if "warm_up" not in own.adapters else first, until="tune")
+            evolve(plan, self.engine, own, "warm_up" if "warm_up" not in own.adapters else first, until="tune")
             self._found[key] = self._judged(own, own.adapters["tune"], pseudo=True)
         return self._found[key]
 
@@ -254,7 +255,7 @@ class Seed:
         own.adapters = {} if adapter is None else {"tune": adapter}
         shared = self.main.predicted
         own.predicted = {row: dict(shared[row]) for row in _NOT_EVOLVED if row in shared}
-        evolve(plan, self._engine, own, first="evaluate")
+        evolve(plan, self.engine, own, first="evaluate")
         shared |= {row: own.predicted[row] for row in _NOT_EVOLVED if row in own.predicted}
         return own.predictions("evolved" if adapter else "base_demonstrations" if shown else "base")
 

@@ -10,8 +10,8 @@ demonstrations); the rule of the authors' code; every candidate kept; no warm-up
 labeled, unlabeled and test records anew from all records of the data set, in the published sizes or in those asked for.
 As in a project, calibration records are held out of the labeled ones, and the settings are suited to the data. No
 setting is chosen on these test sets. Intervals come from a bootstrap crossed over seeds and test records. Takes minutes
-a seed; `--rows FILE` keeps every finished seed, and a repeated command goes on from there. With --json the last line is
-one object.
+an arm; `--rows FILE` keeps every finished arm, and a repeated command carries out only what is missing. With --json the
+last line is one object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -69,9 +69,9 @@ EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
 ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
 OPTIONAL = ("shown", *EXTRA)
 """What is left out unless asked for; `shown`: answers with demonstrations."""
-_ONCE_SKIPPED = ("shown", "matched", "self", "gold")
-"""What the first kept rows could leave out; they name what was left out."""
 Row = dict[str, Any]
+"""Of a seed: `seed`, `seconds`, `right` (arm -> test record -> whether its answer is right), `pool` (columns of the
+pseudo-labels), `of` (`identity`). In a file a row holds some of the arms, and the rows of a seed add up."""
 Sizes = Sequence[tuple[Split, int]]
 
 
@@ -101,45 +101,76 @@ def load(data: str) -> tuple[Task, list[Record], dict[Split, int]]:
     return imported.task, records, {split: sum(r.split == split for r in records) for split in files}
 
 
-def study(data: str, config: Config, seed: int, also: Sequence[str] = (), sizes: Sizes = ()) -> Row:
-    """Which test records every arm gets right, and the pseudo-labels with their doubt, for one seed.
+def study(
+    data: str, config: Config, seed: int, also: Sequence[str], sizes: Sizes, known: Row | None, kept: Path | None
+) -> Row:
+    """The row of one seed. Carries out the arms that `known` lacks, and appends each to the file as it is finished.
 
     also: what else is measured, of OPTIONAL. sizes: of the splits, where they are not those of the published files.
     """
-    began = time.monotonic()
+    row = known or {"seed": seed, "seconds": 0.0, "right": {}, "pool": {}, "of": identity(data, config, sizes)}
     task, records, published = load(data)
     engine = _engine(config.model, config.precision, config.threads)
     material = Material(task, records, published | dict(sizes))
     with tempfile.TemporaryDirectory() as folder:
         drawn = _Seed(material, config, seed, engine, Path(folder))
-        shown = drawn.plan.config.model_copy(update={"evaluate_demonstrations": "shown" in also})
-        plan, journal = replace(drawn.plan, config=shown), drawn.main
-        evolve(plan, engine, journal)
-        right = {name: _right(plan, journal, row) for row, name in NAMES.items() if journal.predictions(row)}
-        right |= {name: dict(drawn.result(arm).right) for one, (name, arm) in EXTRA.items() if one in also}
-    row = {"seed": seed, "seconds": time.monotonic() - began, "right": right, "pool": _pool(plan, journal, material)}
-    return row | {"of": identity(data, config, also, sizes)}
+        for right, pool, seconds in _carried_out(drawn, material, missing(row, also)):
+            found = {**row, "right": right, "pool": pool, "seconds": seconds}
+            if kept is not None:
+                _append(kept, found)
+            row = together(row, found)
+    return row
 
 
-def identity(data: str, config: Config, also: Sequence[str], sizes: Sizes = ()) -> dict[str, Any]:
-    """What a kept row must agree in to be used again: data set, settings, arms, sizes (the seed is the row's own)."""
+def _carried_out(drawn: Seed, material: Material, what: Sequence[str]) -> Iterator[tuple[Row, Row, float]]:
+    """What each part found: right answers by arm, columns of the pseudo-labels, seconds."""
+    for part in what:
+        began = time.monotonic()
+        if part in EXTRA:
+            name, arm = EXTRA[part]
+            yield {name: dict(drawn.result(arm).right)}, {}, time.monotonic() - began
+        else:
+            shown = drawn.plan.config.model_copy(update={"evaluate_demonstrations": part == "shown"})
+            plan, journal = replace(drawn.plan, config=shown), drawn.main
+            evolve(plan, drawn.engine, journal)
+            right = {name: _right(plan, journal, row) for row, name in NAMES.items() if journal.predictions(row)}
+            yield right, _pool(plan, journal, material), time.monotonic() - began
+
+
+def missing(row: Row, also: Sequence[str]) -> list[str]:
+    """The parts that a row lacks: `method` (the arms that are never left out) or `shown`, then those of EXTRA."""
+    right = row["right"]
+    if "shown" in also and NAMES["evolved_demonstrations"] not in right:
+        begin = ["shown"]
+    else:
+        begin = ["method"] if NAMES["evolved"] not in right else []
+    return [*begin, *(one for one in also if one in EXTRA and EXTRA[one][0] not in right)]
+
+
+def together(row: Row, other: Row) -> Row:
+    """The row of both; an arm that both have is taken from the first."""
+    added = {"right": {**other["right"], **row["right"]}, "pool": row["pool"] or other["pool"]}
+    return {**row, **added, "seconds": row["seconds"] + other["seconds"]}
+
+
+def identity(data: str, config: Config, sizes: Sizes = ()) -> dict[str, Any]:
+    """What a kept row must agree in to be used again: data set, settings, sizes (the seed is the row's own)."""
     settled = config.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations"})
-    return {"data": data, "settings": settled, "also": sorted(also), "sizes": sorted([one, n] for one, n in sizes)}
+    return {"data": data, "settings": settled, "sizes": sorted([one, n] for one, n in sizes)}
 
 
 def alike(kept: dict[str, Any] | str, asked: dict[str, Any]) -> bool:
-    """Whether a row of this identity answers for the other one, with no arm missing. A setting that came after the row
-    must stand at its default, which leaves the method as it was. kept: a text in the first rows."""
+    """Whether a row of this identity is one of the other. A setting that came after the row must stand at its default,
+    which leaves the method as it was. kept: a text in the first rows."""
     if isinstance(kept, str):
-        data, settled, skipped, sizes = json.loads(kept)
-        kept = {"data": data, "settings": settled, "also": sorted(set(_ONCE_SKIPPED) - set(skipped)), "sizes": sizes}
+        data, settled, _, sizes = json.loads(kept)
+        kept = {"data": data, "settings": settled, "sizes": sizes}
     try:
         then = Config.model_validate(kept["settings"])
     except ValidationError:  # of a setting that is no more
         return False
     settled = then.model_dump(mode="json", exclude={"seed", "evaluate_demonstrations"})
-    enough = set(asked["also"]) <= set(kept["also"])
-    return enough and {**kept, "settings": settled, "also": []} == {**asked, "also": []}
+    return {**asked, "settings": settled, "data": kept["data"], "sizes": kept["sizes"]} == asked
 
 
 def kept_rows(file: Path | None) -> list[Row]:
@@ -147,15 +178,22 @@ def kept_rows(file: Path | None) -> list[Row]:
     rows: list[Row] = []
     if file is None or not file.exists():
         return rows
-    with _opened(file, "rt") as lines, suppress(EOFError):
+    with _opened(file) as lines, suppress(EOFError):
         for line in lines:
             with suppress(json.JSONDecodeError):
                 rows.append(json.loads(line))
     return rows
 
 
-def _opened(file: Path, mode: Literal["rt", "at"]) -> IO[str]:
-    return gzip.open(file, mode, encoding="utf-8") if file.suffix == ".gz" else file.open(mode, encoding="utf-8")
+def _opened(file: Path) -> IO[str]:
+    return gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+
+
+def _append(file: Path, row: Row) -> None:
+    """In one write, so that rows of several processes never mix."""
+    line = (json.dumps(row) + "\n").encode()
+    with file.open("ab", buffering=0) as end:
+        end.write(gzip.compress(line) if file.suffix == ".gz" else line)
 
 
 @cache
@@ -188,18 +226,17 @@ def rows_of(
     also: Sequence[str] = (),
     sizes: Sizes = (),
 ) -> Iterator[Row]:
-    """One row a seed, as they come; those that `kept` holds of this data set and these settings first."""
-    asked = identity(data, config, also, sizes)
-    mine = [row for row in kept_rows(kept) if alike(row["of"], asked)]
-    known = [row for row in mine if row["seed"] in seeds]
-    yield from known
-    waiting = [seed for seed in seeds if seed not in {row["seed"] for row in known}]
+    """One row a seed, as they come; first those that `kept` holds whole."""
+    asked, known = identity(data, config, sizes), dict[int, Row]()
+    for row in kept_rows(kept):
+        if alike(row["of"], asked) and row["seed"] in seeds:
+            known[row["seed"]] = together(known[row["seed"]], row) if row["seed"] in known else row
+    waiting = [seed for seed in seeds if seed not in known or missing(known[seed], also)]
+    yield from (row for seed, row in known.items() if seed not in waiting)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
-        for done in as_completed([pool.submit(study, data, config, seed, also, sizes) for seed in waiting]):
-            if kept is not None:
-                with _opened(kept, "at") as file:
-                    file.write(json.dumps(done.result()) + "\n")
+        tasks = [pool.submit(study, data, config, seed, also, sizes, known.get(seed), kept) for seed in waiting]
+        for done in as_completed(tasks):
             yield done.result()
 
 
@@ -287,7 +324,7 @@ def main() -> None:
     parser.add_argument("--also", nargs="+", choices=OPTIONAL, default=[], help="more arms, which cost time")
     for split in ("labeled", "unlabeled", "test"):
         parser.add_argument(f"--{split}", type=int, help=f"{split} records, where not those of the published file")
-    parser.add_argument("--rows", type=Path, help="file that keeps finished seeds: .jsonl, .jsonl.gz")
+    parser.add_argument("--rows", type=Path, help="file that keeps finished arms: .jsonl, .jsonl.gz")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     config: Config = settings.load(chosen.preset, None, [*chosen.assignments, "threads=1"])
