@@ -75,6 +75,11 @@ class Endpoint:
         return f"{parts.scheme}://{parts.netloc}".lower()
 
     @property
+    def near(self) -> bool:
+        """Whether its server is on this machine or in the same private network."""
+        return _near(urlsplit(self.url))
+
+    @property
     def used_as(self) -> str:
         """What a collaborator's `model` says."""
         return f"{PREFIX}{self.name}"
@@ -140,13 +145,17 @@ def _check_url(url: str, keyed: bool, where: str) -> None:
         raise UserError(f'The host "{host}" is an address in an odd spelling.', where, "Write it as 127.0.0.1.")
     if address is not None and (address.is_link_local or address.is_multicast or address.is_unspecified):
         raise UserError(f"No model is served at the address {host}.", where, remedy)
-    near = host == "localhost" or (address is not None and (address.is_loopback or address.is_private))
-    if parts.scheme == "http" and keyed and not near:
+    if parts.scheme == "http" and keyed and not _near(parts):
         raise UserError(
             f"The key would travel to {host} without encryption.",
             where,
             "Use https://, or the private address of a server in your own network.",
         )
+
+
+def _near(parts: SplitResult) -> bool:
+    address = _address(parts)
+    return parts.hostname == "localhost" or (address is not None and (address.is_loopback or address.is_private))
 
 
 def _address(parts: SplitResult) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

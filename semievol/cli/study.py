@@ -20,12 +20,13 @@ def add(verb: Verb) -> None:
     """The options of this verb."""
     option = verb("study", _study, "compare the method with its baselines on splits that are drawn anew")
     option("project", metavar="PROJECT")
+    named = [arm for arm in arms.ARMS if arm not in arms.LEFT_OUT]
     option(
         "--arms",
         default=arms.DEFAULT,
         metavar="A,B,...",
-        help=f"what is compared (default: {arms.DEFAULT}). Arms: {', '.join(arms.ARMS)}. Groups of arms: "
-        f"{', '.join(arms.GROUPS)}",
+        help=f"what is compared (default: {arms.DEFAULT}). Arms: {', '.join(named)}, without_collaborator_1 (or "
+        f"another place in the settings). Groups of arms: {', '.join(arms.GROUPS)}",
     )
     option("--seeds", type=int, default=studying.SEEDS, metavar="N", help="how often the splits are drawn anew")
     option("--preset", choices=settings.PRESETS, help="named settings to start from (default: those of the project)")
@@ -37,7 +38,8 @@ def add(verb: Verb) -> None:
 def _study(store: Store, chosen: argparse.Namespace) -> Outcome:
     project = projects.find_project(store, chosen.project)
     config = launch.project_config(project, chosen.preset, chosen.config, chosen.assignments)
-    compared = arms.chosen([name.strip() for name in chosen.arms.split(",") if name.strip()])
+    collaborators = [one.name for one in config.propagation.collaborators]
+    compared = arms.chosen([name.strip() for name in chosen.arms.split(",") if name.strip()], collaborators)
     seconds = studying.seconds_needed(store, project, config, compared, chosen.seeds)
     run = studying.start(store, project, config, compared, chosen.seeds)
     if seconds:
@@ -53,13 +55,14 @@ def as_text(result: dict[str, Any]) -> str:
     lines.append(f"  {result['done']} of {result['total']} results, {wording.plural(result['seeds'], 'seed')}")
     if result["arms"]:
         lines.append(f"\n{'accuracy on test, %':46} mean  95 % interval   se: seeds  records")
+    titles = result["titles"]
     for arm, one in result["arms"].items():
-        lines.append(f"  {arms.ARMS[arm]:43}{_numbers(one)}")
+        lines.append(f"  {titles[arm]:43}{_numbers(one)}")
     if result["differences"]:
         lines.append(f"\n{'evolved minus, points':46} mean  95 % interval   se: seeds  records  Holm p  ahead on")
     for arm, one in result["differences"].items():
-        lines.append(f"  {arms.ARMS[arm]:43}{_numbers(one)}   {one['p_holm']:6.3f}  {one['wins']} of {one['seeds']}")
-    lines += [f"  {arms.ARMS[arm]}: left out. {reason}" for arm, reason in result["skipped"].items()]
+        lines.append(f"  {titles[arm]:43}{_numbers(one)}   {one['p_holm']:6.3f}  {one['wins']} of {one['seeds']}")
+    lines += [f"  {titles[arm]}: left out. {reason}" for arm, reason in result["skipped"].items()]
     lines += [f"  {sentence}" for sentence in [result["sentence"], *result["notes"]] if sentence]
     if result["error"]:
         lines.append(f"  {result['error']['what']} {result['error']['remedy']}")

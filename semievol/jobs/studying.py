@@ -18,7 +18,7 @@ from semievol.config import Config
 from semievol.engines.cluster import joining
 from semievol.engines.models import suitability
 from semievol.errors import UserError
-from semievol.jobs import duration, launch, planning
+from semievol.jobs import duration, launch, planning, remote_models
 from semievol.method.protocols import Engine, Stopped
 from semievol.records import CROSS_FIT, Split
 from semievol.store.data import projects, records, versions
@@ -29,7 +29,7 @@ from semievol.store.runs.runs import Run
 from semievol.store.runs.studies import Spec
 from semievol.store.schema import NOT_ENDED
 from semievol.study import figures
-from semievol.study.arms import ARMS, EVOLVED
+from semievol.study.arms import EVOLVED, titles
 from semievol.study.redraw import Material
 from semievol.study.seed import Result, Seed
 from semievol.task.prompts import PROMPT_VERSION
@@ -76,12 +76,14 @@ def _all_known(store: Store, version_id: int) -> bool:
 def start(store: Store, project: Project, config: Config, arms: Sequence[str], seeds: int) -> Run:
     """The study with these settings, arms and seeds: queued, or resumed, or the one that is under way or done."""
     wanted = spec(project, config, arms, seeds)
-    if config.propagation.endpoints:
-        raise UserError(
-            "A study asks every collaborator anew for every seed and arm, which would be dear with an endpoint.",
-            "collaborators",
-            "Leave the endpoints out of the study's settings.",
-        )
+    for endpoint in remote_models.used(store, config):
+        if not endpoint.near or endpoint.priced:
+            raise UserError(
+                f"A study asks every collaborator anew for every seed, which would be dear with {endpoint.name}.",
+                "collaborators",
+                "Leave it out of the study's settings, or use a server of your own network without a price.",
+            )
+    remote_models.check(store, config)
     planning.check_model(config.model)
     suitability.check_embedder(config.propagation.embedder)
     if config.cluster:
@@ -128,10 +130,11 @@ def carry_out(store: Store, run: Run, engine: Engine, watcher: StudyWatcher) -> 
     wanted = Spec.of(run)
     drawn_from = material(store, wanted.version_id)
     folder = projects.run_folder(store, run.project_id, run.id) / "study"
+    names = titles_of(run.config)
     for number, arms in _missing(store, wanted).items():
         seed = Seed(drawn_from, run.config, number, engine, folder / f"seed-{number}", watcher)
         for arm in arms:
-            watcher.begin(f"Seed {number + 1} of {wanted.seeds}, {ARMS[arm]}")
+            watcher.begin(f"Seed {number + 1} of {wanted.seeds}, {names[arm]}")
             studies.save_result(store, run, number, arm, asdict(seed.result(arm)))
         shutil.rmtree(folder / f"seed-{number}", ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -202,6 +205,11 @@ def _of_seed(stage: Mapping[str, float], arms: Iterable[str]) -> float:
     return found
 
 
+def titles_of(config: Config) -> dict[str, str]:
+    """Arm -> its name, of the arms that these settings have."""
+    return titles([one.name for one in config.propagation.collaborators])
+
+
 def summary(store: Store, run: Run) -> dict[str, Any]:
     """What the study has found so far, for `study --json` and the page; None where there is nothing yet."""
     wanted = Spec.of(run)
@@ -217,6 +225,7 @@ def summary(store: Store, run: Run) -> dict[str, Any]:
         found.setdefault(arm, {})[seed] = one.right
         if one.pseudo:
             pseudo.setdefault(arm, []).append(one.pseudo)
+    names = titles_of(run.config)
     project = projects.find_project(store, run.project_id)
     worked = runs.worked(store, run)
     return {
@@ -229,8 +238,9 @@ def summary(store: Store, run: Run) -> dict[str, Any]:
         "done": len(stored),
         "total": wanted.seeds * len(wanted.arms),
         **figures.as_dict(found, pseudo),
+        "titles": {arm: names[arm] for arm in wanted.arms},
         "skipped": skipped,
-        "sentence": figures.sentence(figures.differences(found)),
+        "sentence": figures.sentence(figures.differences(found), names),
         "notes": [] if _all_known(store, wanted.version_id) else [POOL_KEPT],
         "error": run.error,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from semievol.config import MOST_COLLABORATORS
 from semievol.errors import UserError
 from semievol.wording import SIMPLER_WORDS
 
@@ -27,6 +28,10 @@ ABLATIONS = {
     "without_justify": "Evolved, without self-justify",
     "without_selection": "Evolved, all candidates kept",
 }
+LEFT_OUT = {
+    f"without_collaborator_{number}": f"Evolved, without collaborator {number}"
+    for number in range(1, MOST_COLLABORATORS + 1)
+}
 TUNING = {
     "tuned_with_kl": "Evolved, held near the start (KL)",
     "cleaned_tokens": "Evolved, tokens cleaned",
@@ -36,11 +41,12 @@ TUNING = {
 }
 SHARES = {f"unlabeled_{share}": f"Evolved, unlabeled {share} % of labeled" for share in (50, 100, 200, 300)}
 BOUND = {"all_gold": "All true labels"}
-ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ABLATIONS | TUNING | SHARES | BOUND
+ARMS: dict[str, str] = SIMPLER_WORDS | MODELS | EVOLVED | ABLATIONS | LEFT_OUT | TUNING | SHARES | BOUND
 """Arm -> its name, in the order in which arms are shown."""
 GROUPS: dict[str, Sequence[str]] = {
     "baselines": (*SIMPLER_WORDS, "base", "warm_up", "self_training", "authors_rule", "evolved", "all_gold"),
     "ablations": ("evolved", *ABLATIONS),
+    "collaborators": ("evolved", *LEFT_OUT),
     "tuning": ("evolved", *TUNING),
     "shares": ("evolved", *SHARES),
     "rounds": ("warm_up", *EVOLVED),
@@ -75,18 +81,31 @@ EXPLAINED = {
     "without_suspects": "The method, fine-tuned without the labeled records whose label looks wrong to the models that "
     "had not seen them.",
     "all_gold": "The true answers of all unlabeled records in place of candidates: what could be reached at most.",
-} | {
+}
+EXPLAINED |= {
     arm: f"The method with fewer unlabeled records: {arm.removeprefix('unlabeled_')} per 100 labeled." for arm in SHARES
 }
+EXPLAINED |= dict.fromkeys(LEFT_OUT, "The method without this collaborator: what it adds is how far Evolved is ahead.")
 """Arm -> a sentence that says what it is."""
 
 
-def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """The arms that these names of arms and groups stand for, in order. Raises UserError for an unknown name."""
+def titles(collaborators: Sequence[str]) -> dict[str, str]:
+    """Arm -> its name, of the arms that settings with these collaborators have, in the order in which they are shown.
+
+    collaborators: their names, in the order of the settings.
+    """
+    left_out = dict(zip(LEFT_OUT, (f"Evolved, without {name}" for name in collaborators), strict=False))
+    return {arm: left_out.get(arm, name) for arm, name in ARMS.items() if arm in left_out or arm not in LEFT_OUT}
+
+
+def chosen(names: Sequence[str], collaborators: Sequence[str]) -> tuple[str, ...]:
+    """The arms that these names of arms and groups stand for, in order, where settings with these collaborators have
+    them. Raises UserError for an unknown name."""
+    there = titles(collaborators)
     wanted: set[str] = set()
     for name in names or [DEFAULT]:
-        if name not in GROUPS and name not in ARMS:
-            known = f"Choose among {', '.join(ARMS)}; or a group: {', '.join(GROUPS)}."
+        if name not in GROUPS and name not in there:
+            known = f"Choose among {', '.join(there)}; or a group: {', '.join(GROUPS)}."
             raise UserError(f'There is no arm "{name}".', "--arms", known)
         wanted.update(GROUPS.get(name, (name,)))
-    return tuple(arm for arm in ARMS if arm in wanted)
+    return tuple(arm for arm in there if arm in wanted)

@@ -99,8 +99,11 @@ def as_dict(
     return {"arms": arms, "differences": differ}
 
 
-def sentence(found: Mapping[str, Difference]) -> str:
-    """Which differences are clear, in plain words; empty where the evolved model is compared with nothing."""
+def sentence(found: Mapping[str, Difference], titles: Mapping[str, str] = ARMS) -> str:
+    """Which differences are clear, in plain words; empty where the evolved model is compared with nothing.
+
+    titles: arm -> its name.
+    """
     if not found:
         return ""
     seeds = max(one.seeds for one in found.values())
@@ -109,9 +112,9 @@ def sentence(found: Mapping[str, Difference]) -> str:
             f"With fewer than {FEWEST_SEEDS} seeds no difference is called clear: chance in the draws is not known yet."
         )
     against = {arm: one for arm, one in found.items() if arm not in EVOLVED}
-    better = [ARMS[arm] for arm, one in against.items() if one.clear and one.found.mean > 0]
-    worse = [ARMS[arm] for arm, one in against.items() if one.clear and one.found.mean < 0]
-    open_ = [ARMS[arm] for arm, one in against.items() if not one.clear]
+    better = [titles[arm] for arm, one in against.items() if one.clear and one.found.mean > 0]
+    worse = [titles[arm] for arm, one in against.items() if one.clear and one.found.mean < 0]
+    open_ = [titles[arm] for arm, one in against.items() if not one.clear]
     parts = []
     if better:
         parts.append(f"The evolved model is clearly ahead of: {', '.join(better)}.")

@@ -22,10 +22,10 @@ from semievol.method.suited import suited
 from semievol.records import Response
 from semievol.selection.policy import Cut
 from semievol.selection.summary import Selection
-from semievol.study.arms import SHARES
+from semievol.study.arms import LEFT_OUT, SHARES
 from semievol.study.journal import MemoryJournal, Watcher
 from semievol.study.redraw import Material
-from semievol.study.variants import VARIANTS, Unavailable, with_propagation
+from semievol.study.variants import VARIANTS, Unavailable, with_propagation, without_collaborator
 from semievol.task.answers import same
 
 _NOT_EVOLVED = ("base", "base_demonstrations", "majority", *VOTERS)
@@ -94,6 +94,11 @@ class Seed:
             return self._of_round(int(arm.removeprefix("evolved").removeprefix("_round_") or 1))
         if arm in SHARES:
             return self._with_unlabeled(int(arm.removeprefix("unlabeled_")))
+        if arm in LEFT_OUT:
+            number = int(arm.rpartition("_")[2])
+            return self._variant(
+                arm, replace(self.plan, config=without_collaborator(self.plan.config, number)), "respond"
+            )
         if arm == "without_suspects":
             return self._without_suspects()
         if arm == "cleaned_tokens" and self.plan.task.closed:
@@ -231,7 +236,9 @@ class Seed:
         main, own = self._propagated(), self._journal(plan, name)
         mine, theirs = plan.config.propagation, self.plan.config.propagation
         if (mine.warm_up, mine.warm_up_demonstrations) == (theirs.warm_up, theirs.warm_up_demonstrations):
-            own.adapters["warm_up"], own.of_folds = main.adapters["warm_up"], dict(main.of_folds)
+            if "warm_up" in main.adapters:  # it is not trained where nothing needs it
+                own.adapters["warm_up"] = main.adapters["warm_up"]
+            own.of_folds = dict(main.of_folds)
             own.near, own.compared = main.near, main.compared
             there = {record.id for record in [*plan.unlabeled, *plan.calibration, *plan.labeled]}
             alike = {one.name for one in mine.collaborators if one in theirs.collaborators}

@@ -45,6 +45,16 @@ def without_collaboration(config: Config) -> Config:
     return with_propagation(config, collaborators=_models(config)[:1])
 
 
+def without_collaborator(config: Config, number: int) -> Config:
+    """Without one of the collaborators. number: its place in the settings, from 1."""
+    mine = config.propagation.collaborators
+    if number > len(mine):
+        raise Unavailable(f"The settings have no collaborator {number}.")
+    if len(mine) == 1:
+        raise Unavailable("The settings have one collaborator only.")
+    return with_propagation(config, collaborators=(*mine[: number - 1], *mine[number:]))
+
+
 def without_justify(config: Config) -> Config:
     if not config.propagation.justify:
         raise Unavailable("The settings have no self-justify.")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -113,11 +113,26 @@ def playwright_() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright_: Playwright) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine")
-    opened = playwright_.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    """For a second person beside the visitor."""
+    opened = playwright_.chromium.launch(executable_path=_chromium(), args=FLAGS)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def profile(playwright_: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """A browser with a folder of its own, where it keeps compiled scripts: a page then takes a third less of the
+    processor than in a fresh context."""
+    folder = tmp_path_factory.mktemp("chromium")
+    opened = playwright_.chromium.launch_persistent_context(folder, executable_path=_chromium(), args=FLAGS)
+    yield opened
+    opened.close()
+
+
+def _chromium() -> str:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine")
+    return CHROMIUM
 
 
 @dataclass
@@ -132,14 +147,16 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(browser: Browser) -> Iterator[Visitor]:
-    """A fresh visitor; requests that leave the machine, dialogs and script errors are written down."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    found = Visitor(page)
+def visitor(profile: BrowserContext) -> Iterator[Visitor]:
+    """A visitor whom no dashboard knows; requests that leave the machine, dialogs, script errors are written down."""
+    page = profile.new_page()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    found, visited = Visitor(page), set[str]()
 
     def request(url: str) -> None:
-        if not url.startswith(("http://localhost:", "ws://localhost:", "data:", "blob:")):
+        if url.startswith("http://localhost:"):
+            visited.add("/".join(url.split("/")[:3]))
+        elif not url.startswith(("ws://localhost:", "data:", "blob:")):
             found.strange.append(f"request to {url}")
 
     page.on("request", lambda asked: request(asked.url))
@@ -153,4 +170,16 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
     page.on("dialog", dialog)
     expect.set_options(timeout=20_000)
     yield found
-    context.close()
+    _forget(profile, visited)
+
+
+def _forget(profile: BrowserContext, origins: set[str]) -> None:
+    """Closes all pages but the empty one, and deletes what these origins have stored; compiled scripts stay."""
+    blank, *others = profile.pages
+    for page in others:
+        page.close()
+    protocol = profile.new_cdp_session(blank)
+    for origin in origins:
+        kinds = "cookies,local_storage,indexeddb,service_workers"
+        protocol.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": kinds})
+    protocol.detach()

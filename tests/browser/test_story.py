@@ -270,14 +270,13 @@ def test_a_copied_link_opens_the_same_view_and_keys_decide_there(
     assert visitor.strange == []
 
 
-def test_the_look_holds_in_dark(dashboard: Dashboard, browser, shots: Path) -> None:
+def test_the_look_holds_in_dark(dashboard: Dashboard, visitor: Visitor, shots: Path) -> None:
     project = made.with_results(open_store(dashboard.home))
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="dark")
-    page = context.new_page()
+    page = visitor.page
+    page.emulate_media(color_scheme="dark")
     page.goto(dashboard.url(f"/selection?project={project.id}"))
     expect(page.locator(".sv-threshold svg[role=group]")).to_be_visible()
     page.wait_for_timeout(800)
     page.screenshot(path=shots / "selection-dark.png")
     background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert background == "rgb(15, 21, 20)"
-    context.close()

@@ -269,6 +269,26 @@ def test_a_worker_that_dies_has_lost_no_more_than_what_was_under_way(
         assert read(run.spent)["far"].answers == POOL
 
 
-def test_a_study_asks_no_endpoint(store: Store, project: projects.Project) -> None:
-    with pytest.raises(UserError, match="dear with an endpoint"):
-        studying.start(store, project, config(), ["base"], 1)
+def test_a_study_asks_only_endpoints_that_cost_nothing(store: Store, served: Served) -> None:
+    everything = [*made("labeled", 16), *made("unlabeled", POOL), *made("test", 8)]
+    project = projects.create_project(store, "Studied", TASK)
+    gold = {record.id: "A" for record in everything if record.split == "unlabeled"}
+    versions.store_version(store, project.id, everything, gold, [], [], TASK)
+    project = projects.find_project(store, project.id)
+    for far in (served.endpoint(input_price=0.1), Endpoint("far", "https://models.example/v1", MODEL)):
+        settings.save_endpoint(store, far)
+        with pytest.raises(UserError, match="dear with far"):
+            studying.start(store, project, config(), ["base"], 1)
+    settings.save_endpoint(store, served.endpoint())
+    short = config("tune.minimum_steps=2", "tune.epochs=0.1", "threads=1")
+    run = carried_out(store, studying.start(store, project, short, ["without_collaborator_2"], 1))
+    assert run.status == "done", run.error
+    told = studying.summary(store, run)
+    assert told["titles"] == {"without_collaborator_2": "Evolved, without vote"}
+    assert told["arms"]["without_collaborator_2"]["seeds"] == 1
+    assert {request.question.split(" of ")[1].split(":")[0] for request in served.asked} <= {
+        "labeled",
+        "unlabeled",
+        "test",
+    }
+    assert len(served.asked) >= POOL

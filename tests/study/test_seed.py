@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from semievol.errors import UserError
 from semievol.method import label_errors
 from semievol.method.evolve import evolve
 from semievol.method.protocols import Plan, TokenCleaning
 from semievol.records import Task
 from semievol.selection.summary import Selection
-from semievol.study.arms import ARMS
+from semievol.study.arms import ARMS, LEFT_OUT, chosen, titles
 from semievol.study.journal import MemoryJournal
 from semievol.study.seed import Seed
 from semievol.study.variants import VARIANTS
@@ -20,7 +21,7 @@ from semievol.task.answers import same
 from tests.fakes import FakeEngine
 from tests.study.learner import Learner, config, material
 
-ALL = [arm for arm in ARMS if arm not in ("unlabeled_300",)]
+ALL = [arm for arm in ARMS if arm not in ("unlabeled_300", *LEFT_OUT)] + ["without_collaborator_2"]
 
 
 def seed(folder: Path, engine: Learner | None = None) -> Seed:
@@ -48,6 +49,24 @@ def test_a_variant_gives_what_a_run_with_its_settings_gives(
 ) -> None:
     plan = seed(tmp_path).plan
     assert found[arm] == alone(replace(plan, config=VARIANTS[arm][0](plan.config)), tmp_path / "alone")
+
+
+def test_a_collaborator_that_is_left_out_is_in_nothing(found: dict[str, dict[str, bool]], tmp_path: Path) -> None:
+    plan = seed(tmp_path).plan
+    first, _, *others = plan.config.propagation.collaborators
+    propagation = plan.config.propagation.model_copy(update={"collaborators": (first, *others)})
+    fewer = replace(plan, config=plan.config.model_copy(update={"propagation": propagation}))
+    assert found["without_collaborator_2"] == alone(fewer, tmp_path / "alone")
+    assert found["without_collaborator_2"] != found["evolved"]
+
+
+def test_arms_of_collaborators_bear_their_names() -> None:
+    names = ["teacher", "vote"]
+    assert titles(names)["without_collaborator_2"] == "Evolved, without vote"
+    assert chosen(["collaborators"], names) == ("evolved", "without_collaborator_1", "without_collaborator_2")
+    assert "without_collaborator_3" not in chosen(["all"], names)
+    with pytest.raises(UserError, match="no arm"):
+        chosen(["without_collaborator_3"], names)
 
 
 def test_the_method_and_its_baselines_give_what_a_run_gives(found: dict[str, dict[str, bool]], tmp_path: Path) -> None:
@@ -103,6 +122,8 @@ def test_the_authors_rule_keeps_all_that_is_unanimous(tmp_path: Path) -> None:
         ("unlabeled_300", "paper", "60 unlabeled records are needed, and there are 40."),
         ("without_justify", "studio", "The settings have no self-justify."),
         ("without_collaboration", "alone", "The settings have one collaborator only."),
+        ("without_collaborator_1", "alone", "The settings have one collaborator only."),
+        ("without_collaborator_9", "paper", "The settings have no collaborator 9."),
         ("base_demonstrations", "authors_code", "The settings show no demonstrations."),
         ("cleaned_tokens", "paper", "The task has fixed answers, which are never cleaned."),
         ("rslora", "authors_code", "Fine-tuning goes on with the adapter of the warm-up."),

@@ -17,7 +17,7 @@ from semievol.store.database import Store, open_store
 from semievol.store.runs import runs, studies
 from semievol.store.runs.runs import Run
 from semievol.store.schema import ACTIVE, NOT_ENDED
-from semievol.study.arms import ARMS, DEFAULT, EXPLAINED, GROUPS
+from semievol.study.arms import DEFAULT, EXPLAINED, GROUPS
 from semievol.ui.shell import actions, formats, notices, parts, state, tables
 from semievol.ui.shell.state import Place
 
@@ -25,6 +25,7 @@ POLL_SECONDS = 2.0
 GROUP_WORDS = {
     "baselines": "Baselines",
     "ablations": "Without a part",
+    "collaborators": "Without a collaborator",
     "tuning": "Tuning",
     "shares": "Fewer unlabeled",
     "rounds": "More rounds",
@@ -122,7 +123,7 @@ def _results(found: dict[str, Any]) -> None:
     for sentence in [found["sentence"], *found["notes"]]:
         if sentence:
             parts.note(sentence)
-    names = [ARMS[arm] for arm in found["arms"]]
+    names = [found["titles"][arm] for arm in found["arms"]]
     scores = pd.DataFrame(
         {"arm": names, "strong": [arm == "evolved" for arm in found["arms"]]}
         | {name: [one[column] for one in found["arms"].values()] for name, column in _COLUMNS.items()}
@@ -133,7 +134,7 @@ def _results(found: dict[str, Any]) -> None:
     heads = {column: head for column, head in HEADS.items() if (table[column] != "").any()}
     tables.table(table, "study_table", heads, {"arm": 230, "what": 300})
     for arm, reason in found["skipped"].items():
-        parts.note(f"{ARMS[arm]} is left out. {reason}")
+        parts.note(f"{found['titles'][arm]} is left out. {reason}")
     parts.note(
         "Intervals: bootstrap crossed over seeds and records (Owen 2007). p: the share of its draws on the other side "
         "of 0, doubled, adjusted for the number of differences (Holm)."
@@ -149,7 +150,7 @@ def _table(found: dict[str, Any]) -> pd.DataFrame:
     for arm, one in found["arms"].items():
         differs = found["differences"].get(arm)
         kept = one.get("pseudo", {}).get("right_accepted")
-        line = {"arm": ARMS[arm], "accuracy": f"{100 * one['mean']:.1f}", "interval": _span(one)}
+        line = {"arm": found["titles"][arm], "accuracy": f"{100 * one['mean']:.1f}", "interval": _span(one)}
         line |= {"right": "" if kept is None else f"{100 * kept:.1f}", "what": EXPLAINED[arm]}
         line |= {"ahead": "", "ahead_interval": "", "p": "", "wins": ""}
         if differs is not None:
@@ -168,13 +169,13 @@ def _form(here: Place) -> None:
     group = st.segmented_control(
         "Compare", list(GROUP_WORDS), default=DEFAULT, format_func=GROUP_WORDS.__getitem__, key="study_group"
     )
-    chosen = st.multiselect(
-        "Arms", list(ARMS), default=list(GROUPS[group or DEFAULT]), format_func=ARMS.__getitem__, key=f"arms_{group}"
-    )
+    config = state.config_of(here.project)
+    titles = studying.titles_of(config)
+    default = [arm for arm in GROUPS[group or DEFAULT] if arm in titles]
+    chosen = st.multiselect("Arms", list(titles), default=default, format_func=titles.__getitem__, key=f"arms_{group}")
     left, right = st.columns([1, 4], vertical_alignment="bottom")
     seeds = left.number_input("Seeds", 1, studying.MOST_SEEDS, studying.SEEDS, key="study_seeds")
-    arms = [arm for arm in ARMS if arm in chosen]
-    config = state.config_of(here.project)
+    arms = [arm for arm in titles if arm in chosen]
     with right:
         if arms:
             parts.note(_time(here, config, arms, int(seeds)))

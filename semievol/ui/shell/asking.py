@@ -6,6 +6,7 @@ has the model loaded when it is opened, in the background.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +37,11 @@ def doing() -> Iterator[Callable[[str], None]]:
 
 
 def keep_warm(here: Place) -> None:
-    """Has the model loaded in the background while the page is open; see `inference_client.warm`."""
+    """Has the model loaded in the background while the page is open; see `inference_client.warm`.
+
+    With SEMIEVOL_FETCH_AHEAD=no it loads when it is asked, as in browser tests that ask nothing."""
+    if os.environ.get("SEMIEVOL_FETCH_AHEAD") == "no":
+        return
     opened = time.monotonic()
 
     def again() -> None:
