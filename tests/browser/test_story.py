@@ -21,7 +21,7 @@ from semievol.store.data import projects, records
 from semievol.store.database import open_store
 from semievol.store.decisions import history, selections
 from semievol.store.results import outcomes
-from tests.browser.conftest import Dashboard, Visitor, end, start
+from tests.browser.conftest import DRAWN, Dashboard, Visitor, end, start
 from tests.ui import made
 
 pytestmark = pytest.mark.browser
@@ -126,7 +126,7 @@ def test_from_the_sample_to_an_evolved_model_without_a_reload(
 
 def _part_of_the_sample(home: Path) -> None:
     """A project of the sample's first records, enough for all stages, as the sample opens it."""
-    store, few = open_store(home), {"labeled": 60, "unlabeled": 200, "test": 60}
+    store, few = open_store(home), {"labeled": 60, "unlabeled": 100, "test": 40}
     files: dict[Split, Path] = {}
     for split, number in few.items():
         lines = (intake.SAMPLE_FOLDER / f"{split}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
@@ -163,8 +163,14 @@ def test_what_draws_figures_is_loaded_before_a_page_has_one(visitor: Visitor, tm
 def test_hostile_text_stays_text_on_every_page(dashboard: Dashboard, visitor: Visitor, shots: Path) -> None:
     project = made.with_results(open_store(dashboard.home), name=made.HOSTILE[:100], hostile=True)
     page = visitor.page
+    page.goto(dashboard.url(f"/?project={project.id}"))
     for name in PAGES:
-        page.goto(dashboard.url(f"/{name}?project={project.id}&record=unlabeled-0000"))
+        if name in ("responses", "review"):  # which show one record
+            page.goto(dashboard.url(f"/{name}?project={project.id}&record=unlabeled-0000"))
+        elif name:
+            page.get_by_role("link", name=name.capitalize(), exact=True).click()  # quicker than a visit of its own
+        if name:
+            page.wait_for_function(DRAWN, arg=name.capitalize())
         expect(page.locator(".sv-head")).to_be_visible()
         page.wait_for_timeout(700)
         visitor.shot(shots, f"hostile-{name or 'overview'}")

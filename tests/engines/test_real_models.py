@@ -60,7 +60,7 @@ def test_it_knows_the_capital_of_france(smollm2):
 
 def test_scored_answers_are_those_of_plain_transformers_in_float64(converted, smollm2):
     """Two labels begin with the same token, so that more than the first token counts."""
-    texts = ["The bins were not emptied.", "A car blocks my drive.", "The lime trees need pruning."]
+    texts = ["A car blocks my drive.", "The lime trees need pruning."]
     replies = smollm2.answer([Ask(str(i), "c", "base", question(text), LABELS) for i, text in enumerate(texts)])
     tokenizer = AutoTokenizer.from_pretrained(converted)
     model = AutoModelForCausalLM.from_pretrained(converted, dtype=torch.float64)
@@ -85,10 +85,11 @@ def test_ten_steps_teach_it(smollm2, tmp_path):
 
     examples = [
         Example(str(i), asked_of(f"{word} {i}"), label, "gold")
-        for i in range(4)
+        for i in range(2)
         for label, word in zip(LABELS, ("trees", "cars", "bins", "pipes"), strict=True)
     ]
-    settings = Tuning(method="lora", lora=Lora(rank=4, alpha=8), epochs=5, minimum_steps=0, learning_rate=2e-3)
+    lora = Lora(rank=4, alpha=8)
+    settings = Tuning(method="lora", lora=lora, epochs=5, minimum_steps=0, batch_size=4, learning_rate=2e-3)
     losses: list[float] = []
     adapter = smollm2.train(
         examples,
