@@ -62,7 +62,10 @@ def convert(source: Path, folder: Path, report: Callable[[str, int, int], None])
 def _parsed_once() -> Iterator[None]:
     """transformers parses the file's head three times (settings, weights, tokenizer), and makes the table of names anew
     for every tensor. That is half of the time, so both are kept while a file is converted."""
-    kept = {"GGUFReader": gguf.GGUFReader, "get_tensor_name_map": gguf.get_tensor_name_map}
+    kept: dict[str, Callable[..., Any]] = {
+        "GGUFReader": gguf.GGUFReader,
+        "get_tensor_name_map": gguf.get_tensor_name_map,
+    }
     for name, made in kept.items():
         setattr(gguf, name, cache(made))
     try:
