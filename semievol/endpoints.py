@@ -32,7 +32,8 @@ class Endpoint:
 
     url: the server's base URL, up to and with its `/v1`. model: as the server calls it. key_variable: name of the
     environment variable with the key; empty for a server without one. concurrency: most questions at once.
-    input_price, output_price: for a million tokens, in any one currency; None where not known or free.
+    input_price, output_price: for a million tokens, in any one currency; None where not known or free. batch: whether a
+    run hands its questions over together, to be answered within a day.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Endpoint:
     concurrency: int = 8
     input_price: float | None = None
     output_price: float | None = None
+    batch: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

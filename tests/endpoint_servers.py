@@ -83,9 +83,10 @@ def completion(
 
 
 class Served:
-    """A running server. asked: the requests so far. answer: gives the reply to one, or sends it itself."""
+    """A running server. asked: the requests so far. answer: gives the reply to one, or sends it itself. desk: takes its
+    batches; without one it offers none."""
 
-    def __init__(self, answer: Answer, models: Sequence[str] = (MODEL,)) -> None:
+    def __init__(self, answer: Answer, models: Sequence[str] = (MODEL,), desk: Desk | None = None) -> None:
         self.asked: list[Request] = []
         self.keys: set[str] = set()
         self._lock = threading.Lock()
@@ -99,11 +100,19 @@ class Served:
                 """Nothing is printed."""
 
             def do_GET(self) -> None:
+                if "/batches" in self.path or "/files" in self.path:
+                    Desk.serve(desk, Request(self, -1, {}))
+                    return
                 listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in models]}
                 Request(self, -1, {}).send(200, json.dumps(listed).encode())
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                content = self.rfile.read(int(self.headers["content-length"]))
+                if self.path.endswith(("/batches", "/files")):
+                    served.keys.add(Request(self, -1, {}).key)
+                    Desk.serve(desk, Request(self, -1, {}), content)
+                    return
+                body = json.loads(content)
                 with served._lock:
                     request = Request(self, len(served.asked), body)
                     served.asked.append(request)
@@ -132,9 +141,79 @@ class Served:
         self._server.server_close()
 
 
+class Desk:
+    """Takes batches as OpenAI documents it. answer: gives the body of the reply to a request, or a status where there
+    is an error. batches: those it has. open: whether a batch ends as soon as it is looked at; else it goes on for ever.
+    lost: replies to new batches that never arrive, though the batch is there."""
+
+    def __init__(self, answer: Callable[[dict[str, Any]], dict[str, Any] | int | None]) -> None:
+        self.answer = answer
+        self.batches: dict[str, dict[str, Any]] = {}
+        self.files: dict[str, bytes] = {}
+        self.open, self.lost = True, 0
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def serve(desk: Desk | None, request: Request, content: bytes | None = None) -> None:
+        if desk is None:
+            request.send(404, b"{}")
+            return
+        with desk._lock:
+            found = desk._new(request, content) if content is not None else desk._there(request.handler.path)
+        if found is None:
+            request.reset()
+        else:
+            request.send(200, found if isinstance(found, bytes) else json.dumps(found).encode())
+
+    def _new(self, request: Request, content: bytes) -> dict[str, Any] | None:
+        if request.handler.path.endswith("/files"):
+            name = f"file-{len(self.files)}"
+            boundary = request.handler.headers["content-type"].rpartition("boundary=")[2].encode()
+            part = next(one for one in content.split(b"--" + boundary) if b'name="file"' in one)
+            self.files[name] = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+            return {"id": name, "object": "file", "bytes": 1, "created_at": 0, "filename": "q", "purpose": "batch"}
+        asked = json.loads(content)
+        name = f"batch-{len(self.batches)}"
+        number = len(self.files[asked["input_file_id"]].splitlines())
+        counts = {"total": number, "completed": 0, "failed": 0}
+        self.batches[name] = asked | {"id": name, "object": "batch", "status": "validating", "request_counts": counts}
+        self.batches[name] |= {"created_at": int(time.time())}
+        if self.lost:
+            self.lost -= 1
+            return None
+        return self.batches[name]
+
+    def _there(self, path: str) -> dict[str, Any] | bytes:
+        path = path.partition("?")[0]
+        if path.endswith("/content"):
+            return self.files[path.split("/")[-2]]
+        if path.endswith("/batches"):
+            return {"object": "list", "data": list(self.batches.values())[::-1], "has_more": False}
+        batch = self.batches[path.rpartition("/")[2]]
+        if self.open and batch["status"] != "completed":
+            self._end(batch)
+        return batch
+
+    def _end(self, batch: dict[str, Any]) -> None:
+        files: dict[str, list[str]] = {"output_file_id": [], "error_file_id": []}
+        for line in self.files[batch["input_file_id"]].splitlines():
+            asked = json.loads(line)
+            found = self.answer(asked["body"])
+            status = 200 if isinstance(found, dict) else found
+            if status is not None:
+                reply = {"status_code": status, "body": found if status == 200 else {}}
+                answered = {"id": "x", "custom_id": asked["custom_id"], "response": reply, "error": None}
+                files["output_file_id" if status == 200 else "error_file_id"].append(json.dumps(answered))
+        for kind, lines in files.items():
+            if lines:
+                batch[kind] = f"file-{len(self.files)}"
+                self.files[batch[kind]] = "\n".join(reversed(lines)).encode()
+        batch |= {"status": "completed"}
+
+
 @contextmanager
-def serving(answer: Answer) -> Iterator[Served]:
-    served = Served(answer)
+def serving(answer: Answer, desk: Desk | None = None) -> Iterator[Served]:
+    served = Served(answer, desk=desk)
     try:
         yield served
     finally:
@@ -156,7 +235,8 @@ class Starter:
         self.logprobs = logprobs
         self._lock = threading.Lock()
 
-    def __call__(self, request: Request) -> dict[str, Any]:
+    def __call__(self, request: Any) -> dict[str, Any]:
+        """request: anything with a `body`."""
         import torch
 
         from semievol.records import Message
@@ -184,7 +264,7 @@ class Starter:
         return str(self.model.chat.tokenizer.decode([token]))
 
 
-def lettered(request: Request, letter: str = "A", sure: float = 0.9) -> dict[str, Any]:
+def lettered(request: Request | None, letter: str = "A", sure: float = 0.9) -> dict[str, Any]:
     """A reply of one letter, with the other letters of A to D and an unlisted rest."""
     rest = (1 - sure) / 4
     top = [(other, math.log(sure if other == letter else rest)) for other in "ABCD"]

@@ -114,6 +114,7 @@ class FakeEngine:
         purse: Purse,
         took: Callable[[Sequence[Called]], None],
         stopping: Callable[[], bool],
+        said: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         """One question after the other, each for a price of 1; `silent` holds those that get no answer."""
         for ask in asks:

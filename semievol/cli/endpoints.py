@@ -12,7 +12,7 @@ from semievol.jobs import remote_models
 from semievol.store import settings
 from semievol.store.database import Store
 
-_VALUES = ("url", "model", "key_variable", "concurrency", "input_price", "output_price")
+_VALUES = ("url", "model", "key_variable", "concurrency", "input_price", "output_price", "batch")
 
 
 def add(verb: Verb) -> None:
@@ -25,6 +25,11 @@ def add(verb: Verb) -> None:
     option("--key-variable", metavar="VARIABLE", help="environment variable with the key, never the key")
     option("--concurrency", type=int, metavar="N", help="most questions at once (default: 8)")
     option("--input-price", type=float, metavar="PRICE", help="of a million tokens read")
+    option(
+        "--batch",
+        action=argparse.BooleanOptionalAction,
+        help="hand the questions of a run over together, to be answered within a day (OpenAI's Batch API)",
+    )
     option("--output-price", type=float, metavar="PRICE", help="of a million tokens written")
 
 

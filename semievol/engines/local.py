@@ -221,11 +221,12 @@ class LocalEngine:
         purse: Purse,
         took: Callable[[Sequence[Called]], None],
         stopping: Callable[[], bool],
+        said: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         """See the protocol and `endpoints.asking`."""
         if self._endpoints is None:
             raise unknown("", [])
-        self._endpoints.call(asks, purse, took, stopping)
+        self._endpoints.call(asks, purse, took, stopping, said)
 
     def train(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from semievol.config import Collaborator, Config
@@ -81,6 +82,8 @@ def told(endpoint: Endpoint, found: Trial) -> list[str]:
             f"Log-probabilities: {listed if found.top else 'none, so confidence comes from votes only'}.",
             f"Constrained answers: {tied}.",
         ]
+        if endpoint.batch or found.batches:
+            lines.append(f"Batches: {'offered' if found.batches else 'not offered, so turn them off here'}.")
     if not found.models:
         return [*lines, "Models: the server lists none."]
     rest = len(found.models) - SHOWN_MODELS
@@ -114,7 +117,7 @@ def answer(store: Store, config: Config, ask: Ask) -> Reply:
     from semievol.engines.endpoints.asking import Endpoints
 
     came: list[Called] = []
-    far = Endpoints([find(store, name_of(ask.model))], os.environ)
+    far = Endpoints([replace(find(store, name_of(ask.model)), batch=False)], os.environ)  # somebody waits for it
     try:
         far.call([ask], Purse(config.budget), came.extend, lambda: False)
     except OutOfBudget as problem:

@@ -150,10 +150,12 @@ class Engine(Protocol):
         purse: Purse,
         took: Callable[[Sequence[Called]], None],
         stopping: Callable[[], bool],
+        said: Callable[[str], None] = ...,
     ) -> None:
         """Puts questions to endpoints, several at once; `took` is given how they ended, as they end.
 
-        asks: taken one by one as there is room. purse: is told what every question takes. When `stopping()` is true, no
+        asks: taken one by one as there is room. purse: is told what every question takes. said: is told in sentences
+        what goes on at a server that answers later. When `stopping()` is true, no
         further question is put, those under way may end, and `Stopped` is raised; likewise `OutOfBudget` where the
         purse allows no further one. Raises UserError where a server cannot be used at all.
         """

@@ -98,7 +98,7 @@ def answer(
 
     stop_if_asked(journal)
     try:
-        engine.call(open_ones(), purse, took, journal.stopping)
+        engine.call(open_ones(), purse, took, journal.stopping, lambda sentence: journal.event(stage, sentence))
     finally:
         unanswered.report(journal, stage)
     told(ended)

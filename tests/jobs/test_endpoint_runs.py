@@ -9,6 +9,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from semievol.store.results import results
 from semievol.store.runs import claims, progress, rounds, runs
 from semievol.store.runs.journal import StoreJournal
 from semievol.task.prompts import render
-from tests.endpoint_servers import MODEL, Request, Served, Starter, lettered, serving
+from tests.endpoint_servers import MODEL, Desk, Request, Served, Starter, lettered, serving
 
 TASK = Task("multiple_choice")
 OPTIONS = ("a loose dog", "a water leak", "a fallen tree", "loud music")
@@ -120,6 +121,24 @@ def test_an_endpoint_answers_from_respond_to_select_and_no_local_model_is_loaded
         # What the list leaves open is all that the two may differ by.
         assert far.mass is not None
         assert near.probabilities[place] - far.probabilities[place] <= 1 - far.mass + 1e-3
+
+
+def test_a_run_hands_its_questions_over_as_one_batch(store: Store, project: projects.Project, starter: Starter) -> None:
+    desk = Desk(lambda body: starter(SimpleNamespace(body=body)))
+    with serving(starter, desk) as served:
+        settings.save_endpoint(store, served.endpoint(batch=True))
+        run = carried_out(store, launch.start(store, project, config(), until="select"))
+        assert run.status == "done", run.error
+        assert (len(served.asked), len(desk.batches)) == (1, 1)
+        assert any("handed over as the batch" in event.text for event in progress.events(store, run.id))
+        assert read(run.spent)["far"].answers == POOL
+        assert summary(store, run.id)["unanswered"] is None
+        assert remote_models.answer(store, config(), asked_alone()).text in "ABCD"
+        assert (len(served.asked), len(desk.batches)) == (2, 1), "who waits for an answer gets it at once"
+
+
+def asked_alone() -> Ask:
+    return Ask("r", "far", "endpoint:far", render(TASK, made("labeled", 1)[0]), tuple("ABCD"))
 
 
 CANARY = "sk-canary-0123456789abcdef"

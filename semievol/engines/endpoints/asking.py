@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from semievol.endpoints import Endpoint, name_of, unknown
+from semievol.engines.endpoints import batches
 from semievol.engines.endpoints.server import Patience, Server
 from semievol.errors import UserError
 from semievol.method.protocols import Ask, Called, OutOfBudget, Stopped
@@ -42,9 +43,10 @@ class Endpoints:
         purse: Purse,
         took: Callable[[Sequence[Called]], None],
         stopping: Callable[[], bool],
+        said: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         """See the protocol."""
-        self._runner.run(self._call(iter(asks), purse, took, stopping))
+        self._runner.run(self._call(iter(asks), purse, took, stopping, said))
 
     def close(self) -> None:
         """Ends the connections; a later call would open them again."""
@@ -75,24 +77,33 @@ class Endpoints:
         purse: Purse,
         took: Callable[[Sequence[Called]], None],
         stopping: Callable[[], bool],
+        said: Callable[[str], None],
     ) -> None:
         stop, ending = asyncio.Event(), _Ending(took)
         under_way: dict[asyncio.Task[Called], _Question] = {}
+        together: list[_Question] = []  # to be handed over as a batch
         held: Ask | None = None
         try:
             while True:
-                while not ending.begun and len(under_way) < self._room():
+                while not ending.begun and len(under_way) < self._room() and len(together) < batches.MOST:
                     held = held or next(asks, None)
                     if held is None:
                         break
                     server = self.server(held.model)
                     question = _Question(held, server, purse)
                     if not question.set_aside(server.most(held)):
-                        if not under_way:
+                        if not under_way and not together:
                             ending.because(OutOfBudget(purse.out()))
                         break
-                    under_way[asyncio.create_task(server.answer(held, question.set_aside, stop))] = question
+                    if server.endpoint.batch:
+                        together.append(question)
+                    else:
+                        under_way[asyncio.create_task(server.answer(held, question.set_aside, stop))] = question
                     held = None
+                if not under_way and together and not ending.begun:
+                    await _hand_over(together, ending, stopping, said)
+                    together.clear()
+                    continue
                 if not under_way:
                     break
                 done, _ = await asyncio.wait(under_way, timeout=_GLANCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -114,6 +125,26 @@ class Endpoints:
     def _room(self) -> int:
         """Questions that may be under way: the servers' own limits hold inside."""
         return sum(server.endpoint.concurrency for server in self._servers.values()) or 1
+
+
+async def _hand_over(
+    questions: Sequence[_Question], ending: _Ending, stopping: Callable[[], bool], said: Callable[[str], None]
+) -> None:
+    """Puts questions as batches, one for each server, and waits for them."""
+    by_server: dict[Server, list[_Question]] = {}
+    for question in questions:
+        by_server.setdefault(question.server, []).append(question)
+    for server, mine in by_server.items():
+        if ending.begun:
+            break
+        try:
+            called = await batches.answered(server, [question.ask for question in mine], stopping, said)
+        except (Stopped, UserError) as why:  # a batch that goes on is charged to the run that takes its answers
+            ending.because(why)
+            break
+        for question, one in zip(mine, called, strict=True):
+            ending.came(one, question)
+        ending.hand_over()
 
 
 @dataclass
@@ -164,8 +195,7 @@ class _Ending:
             return
         else:
             called = task.result()
-        question.settle(called.spent)
-        self._come.append(called)
+        self.came(called, question)
         row = 0 if called.reply else self._in_a_row.get(endpoint.name, 0) + 1
         self._in_a_row[endpoint.name] = row
         if row >= max(IN_A_ROW, 2 * endpoint.concurrency):
@@ -176,6 +206,10 @@ class _Ending:
                     "Test the endpoint on the Settings page; then resume the run, which asks only what is open.",
                 )
             )
+
+    def came(self, called: Called, question: _Question) -> None:
+        question.settle(called.spent)
+        self._come.append(called)
 
     def hand_over(self) -> None:
         come, self._come = self._come, []

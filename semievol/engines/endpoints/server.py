@@ -43,7 +43,7 @@ class Patience:
     tries: int = 8
 
 
-class _Failed(Exception):
+class Failed(Exception):
     """One try failed. reason: a clause. final: another try would not help. wait: seconds that the server asks for.
     lost: an answer may have been made and lost on the way, so that it may be charged. tokens: those that were."""
 
@@ -90,19 +90,10 @@ class Server:
         self.endpoint, self.patience = endpoint, patience or Patience()
         self.can = Abilities()
         self.room = asyncio.Semaphore(endpoint.concurrency)
-        self._key = key
+        self.key = key
         self._first, self._tried = asyncio.Lock(), False
         self._not_before = 0.0
-        self._http = transport.client(endpoint, key)
-        self._client = openai.AsyncOpenAI(
-            api_key=key or "none",  # the transport sends the key, or no header at all
-            base_url=endpoint.url,
-            http_client=self._http,
-            max_retries=0,
-            organization="",
-            project="",
-            webhook_secret="",
-        )
+        self._client = transport.openai_client(endpoint, key, transport.client(endpoint, key))
 
     async def close(self) -> None:
         await self._client.close()
@@ -125,11 +116,16 @@ class Server:
                         self._tried = True
             return await self._answered(ask, may_spend, stopping)
 
+    async def learn(self) -> None:
+        """Finds out by a short question what the server can do, unless one was put already."""
+        if not self._tried:
+            await self.answer(requests.PROBE, lambda cost: True, asyncio.Event())
+
     async def raw(self, sent: dict[str, Any]) -> str:
         """The text that one request brings as it is; empty where it fails."""
         try:
-            return read(await self._sent(sent, self.patience.once), self.endpoint.model, self._key).text
-        except (_Failed, Invalid, _Refused):
+            return read(await self._sent(sent, self.patience.once), self.endpoint.model, self.key).text
+        except (Failed, Invalid, _Refused):
             return ""
 
     async def _answered(self, ask: Ask, may_spend: Callable[[float], bool], stopping: asyncio.Event) -> Called:
@@ -140,14 +136,14 @@ class Server:
             try:
                 began = time.monotonic()
                 said = await self._try(ask, min(patience.once, deadline - began))
-                counted = self._counted(ask, said)
+                counted = self.counted(ask, said)
                 if self._asks_anew(ask, said):
                     bill.add(counted)
                     continue
                 bill.add(counted, answered=True)
-                reply = replace(self._reply(ask, said), cost=Cost(1, time.monotonic() - began, *counted))
+                reply = replace(self.reply(ask, said), cost=Cost(1, time.monotonic() - began, *counted))
                 return Called(ask, reply, self.endpoint.name, bill.spent)
-            except _Failed as failed:
+            except Failed as failed:
                 bill.add(failed.tokens or (requests.most_tokens(ask) if failed.lost else None))
                 wait = pause * random.uniform(0.5, 1.5) if failed.wait is None else failed.wait
                 wait = max(wait, self._not_before - time.monotonic())
@@ -164,16 +160,16 @@ class Server:
         for _ in range(_MOST_REFUSALS):
             sent = requests.body(ask, self.endpoint.model, self.can)
             try:
-                return read(await self._sent(sent, max(seconds, 0.01)), self.endpoint.model, self._key)
+                return read(await self._sent(sent, max(seconds, 0.01)), self.endpoint.model, self.key)
             except _Refused as refused:
                 if not self.can.refused(refused.words, sent):
-                    raise _Failed(f"the server refuses the question ({refused.words})", final=True) from None
+                    raise Failed(f"the server refuses the question ({refused.words})", final=True) from None
             except Invalid as problem:
-                raise _Failed(problem.reason, problem.final, lost=True, tokens=problem.tokens) from None
-        raise _Failed("the server refuses every form of the question", final=True)
+                raise Failed(problem.reason, problem.final, lost=True, tokens=problem.tokens) from None
+        raise Failed("the server refuses every form of the question", final=True)
 
     async def _sent(self, sent: dict[str, Any], seconds: float) -> bytes:
-        """The bytes of the reply. Raises _Refused where the request is wrong, _Failed for what may pass, UserError for
+        """The bytes of the reply. Raises _Refused where the request is wrong, Failed for what may pass, UserError for
         what a person has to mend. These are raised outside of the handlers, as the client's own errors hold all that
         the server said, and would go along."""
         failure: Exception
@@ -182,19 +178,19 @@ class Server:
                 reply = await self._client.chat.completions.with_raw_response.create(**sent)
                 return reply.http_response.content
         except openai.APIStatusError as problem:
-            failure = self._of_status(problem)
+            failure = self.of_status(problem)
         except (TimeoutError, openai.APITimeoutError):
-            failure = _Failed("no reply in time", lost=True)
+            failure = Failed("no reply in time", lost=True)
         except openai.APIConnectionError as problem:
             refused = isinstance(problem.__cause__, httpx2.ConnectError)
-            failure = _Failed("the server cannot be reached" if refused else "the connection broke", lost=not refused)
+            failure = Failed("the server cannot be reached" if refused else "the connection broke", lost=not refused)
         except transport.TooLarge:
-            failure = _Failed("the reply is larger than any answer", lost=True)
+            failure = Failed("the reply is larger than any answer", lost=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, openai.OpenAIError) as problem:
-            failure = _Failed(f"the request failed ({type(problem).__name__})", lost=True)
+            failure = Failed(f"the request failed ({type(problem).__name__})", lost=True)
         raise failure
 
-    def _of_status(self, problem: openai.APIStatusError) -> Exception:
+    def of_status(self, problem: openai.APIStatusError) -> Exception:
         """What a reply with an error status means; a UserError where every other question would be refused as well."""
         status, where = problem.status_code, f"endpoint {self.endpoint.name}"
         said = self._words(problem)
@@ -224,7 +220,7 @@ class Server:
         if status in (400, 422):
             return _Refused(said)
         passing = status >= 500 or status in (408, 409, 425, 429)
-        return _Failed(f"HTTP {status}", final=not passing, wait=_wanted_wait(problem.response))
+        return Failed(f"HTTP {status}", final=not passing, wait=_wanted_wait(problem.response))
 
     def _words(self, problem: openai.APIStatusError) -> str:
         """What the server said, without the key and not longer than a line."""
@@ -233,9 +229,9 @@ class Server:
         code = body.get("code") if isinstance(body, dict) else None
         words = " ".join(str(found or "").split())
         words = f"{code}: {words}" if code and str(code) not in words else words
-        return without_key(words, self._key)[:_SHOWN] or "no explanation"
+        return without_key(words, self.key)[:_SHOWN] or "no explanation"
 
-    def _counted(self, ask: Ask, said: Said) -> tuple[int, int]:
+    def counted(self, ask: Ask, said: Said) -> tuple[int, int]:
         """Tokens of question and answer, as the server counts them, else about as many as they have."""
         if said.input_tokens is not None and said.output_tokens is not None:
             return said.input_tokens, said.output_tokens
@@ -251,7 +247,8 @@ class Server:
         self.can.top = 0
         return bool(ask.allowed and ask.temperature)
 
-    def _reply(self, ask: Ask, said: Said) -> Reply:
+    def reply(self, ask: Ask, said: Said) -> Reply:
+        """What the method gets of this reply; no log-probabilities of a server that was not asked for them."""
         return reply_of(ask, said if self.can.top or not ask.allowed else replace(said, tokens=()))
 
 

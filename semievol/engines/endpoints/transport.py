@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import httpx2
+import openai
 
 from semievol.endpoints import Endpoint
 
@@ -29,8 +30,10 @@ class WrongOrigin(httpx2.HTTPError):
 class Guarded(httpx2.AsyncBaseTransport):
     """Sends requests to the endpoint's origin only, with its key and no other header than needed."""
 
-    def __init__(self, endpoint: Endpoint, key: str, below: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._key = key
+    def __init__(
+        self, endpoint: Endpoint, key: str, below: httpx2.AsyncBaseTransport | None = None, largest: int | None = None
+    ) -> None:
+        self._key, self._largest = key, largest
         self._origin = _origin(httpx2.URL(endpoint.url))
         self._below = below or httpx2.AsyncHTTPTransport()
 
@@ -49,39 +52,52 @@ class Guarded(httpx2.AsyncBaseTransport):
         )
         assert isinstance(reply.stream, httpx2.AsyncByteStream)
         headers = [(name, value) for name, value in reply.headers.multi_items() if name != "content-encoding"]
-        return httpx2.Response(
-            reply.status_code, headers=headers, stream=_Capped(reply.stream), extensions=reply.extensions
-        )
+        capped = _Capped(reply.stream, self._largest or LARGEST_REPLY)
+        return httpx2.Response(reply.status_code, headers=headers, stream=capped, extensions=reply.extensions)
 
     async def aclose(self) -> None:
         await self._below.aclose()
 
 
 class _Capped(httpx2.AsyncByteStream):
-    """A reply's bytes, up to LARGEST_REPLY of them."""
+    """A reply's bytes, up to `largest` of them."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: httpx2.AsyncByteStream, largest: int) -> None:
+        self._stream, self._largest = stream, largest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         async for part in self._stream:
             size += len(part)
-            if size > LARGEST_REPLY:
-                raise TooLarge(f"the reply has more than {LARGEST_REPLY:,} bytes")
+            if size > self._largest:
+                raise TooLarge(f"the reply has more than {self._largest:,} bytes")
             yield part
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-def client(endpoint: Endpoint, key: str) -> httpx2.AsyncClient:
-    """A client for the endpoint; connections are kept open for all of its questions."""
+def client(endpoint: Endpoint, key: str, largest: int | None = None) -> httpx2.AsyncClient:
+    """A client for the endpoint; connections are kept open for all of its questions. largest: bytes of a reply, where
+    it may be larger than an answer."""
     return httpx2.AsyncClient(
-        transport=Guarded(endpoint, key),
+        transport=Guarded(endpoint, key, largest=largest),
         follow_redirects=False,
         trust_env=False,
         timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS),
+    )
+
+
+def openai_client(endpoint: Endpoint, key: str, http: httpx2.AsyncClient) -> openai.AsyncOpenAI:
+    """openai's client on top of ours. It does not try again: it knows no deadline."""
+    return openai.AsyncOpenAI(
+        api_key=key or "none",  # the transport sends the key, or no header at all
+        base_url=endpoint.url,
+        http_client=http,
+        max_retries=0,
+        organization="",
+        project="",
+        webhook_secret="",
     )
 
 

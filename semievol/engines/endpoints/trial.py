@@ -14,27 +14,24 @@ from semievol.endpoints import Endpoint
 from semievol.engines.endpoints import requests, transport
 from semievol.engines.endpoints.server import Patience, Server
 from semievol.errors import UserError
-from semievol.method.protocols import Ask
-from semievol.records import Message
 
 REACH_SECONDS = 5.0
 _SHOWN_MODELS = 200
 _PATIENCE = Patience(total=40.0, once=30.0, tries=2)
-_QUESTION = "Which of these is a fruit?\nOptions:\nA. chair\nB. apple\nC. river\nAnswer with the letter only."
-_ALLOWED = ("A", "B", "C")
 
 
 @dataclass(frozen=True)
 class Trial:
     """What a server can do. text: what it answered. top: how many most probable tokens it lists, 0 without
     log-probabilities. constrained: whether it keeps to a JSON schema. models: those that it lists, empty where it lists
-    none. seconds: for an answer. problem: why there was no answer."""
+    none. seconds: for an answer. batches: whether it takes batches. problem: why there was no answer."""
 
     text: str = ""
     top: int = 0
     constrained: bool = False
     models: tuple[str, ...] = ()
     seconds: float = 0.0
+    batches: bool = False
     problem: str = ""
 
 
@@ -60,35 +57,36 @@ async def _tried(endpoint: Endpoint, key: str) -> Trial:
     server = Server(endpoint, key, _PATIENCE)
     try:
         began = time.monotonic()
-        called = await server.answer(_ask(), lambda cost: True, asyncio.Event())
+        called = await server.answer(requests.PROBE, lambda cost: True, asyncio.Event())
         seconds = time.monotonic() - began
         if called.reply is None:
             return Trial(models=models, seconds=seconds, problem=called.reason)
         top = server.can.top if called.reply.probabilities or called.reply.token_logprobs else 0
         server.can.top = 0
         constrained = server.can.constrained and await _keeps_to_schema(server)
-        return Trial(called.reply.text, top, constrained, models, seconds)
+        status, _ = await _listed(endpoint, key, "batches?limit=1")
+        return Trial(called.reply.text, top, constrained, models, seconds, batches=status == 200)
     finally:
         await server.close()
 
 
 async def _keeps_to_schema(server: Server) -> bool:
     """Whether the raw reply to a constrained request is JSON with an allowed answer."""
-    sent = requests.body(_ask(), server.endpoint.model, server.can)
+    sent = requests.body(requests.PROBE, server.endpoint.model, server.can)
     text = await server.raw(sent)
     try:
         found: Any = json.loads(text)
     except ValueError:
         return False
-    return isinstance(found, dict) and found.get("answer") in _ALLOWED
+    return isinstance(found, dict) and found.get("answer") in requests.PROBE.allowed
 
 
-async def _listed(endpoint: Endpoint, key: str) -> tuple[int, tuple[str, ...]]:
-    """HTTP status of the list of models, and the models; no models where the server gives no such list."""
+async def _listed(endpoint: Endpoint, key: str, what: str = "models") -> tuple[int, tuple[str, ...]]:
+    """HTTP status of a list, and the ids in it; none where the server gives no such list."""
     base = endpoint.url.rstrip("/")
     try:
         async with asyncio.timeout(REACH_SECONDS), transport.client(endpoint, key) as client:
-            reply = await client.get(f"{base}/models")
+            reply = await client.get(f"{base}/{what}")
     except (httpx2.HTTPError, TimeoutError, OSError) as problem:
         raise UserError(
             f"The server at {endpoint.origin} cannot be reached ({type(problem).__name__}).",
@@ -101,7 +99,3 @@ async def _listed(endpoint: Endpoint, key: str) -> tuple[int, tuple[str, ...]]:
     except (ValueError, KeyError, TypeError, RecursionError):
         models = ()
     return reply.status_code, models
-
-
-def _ask() -> Ask:
-    return Ask("trial", "trial", "endpoint", (Message("user", _QUESTION),), _ALLOWED, max_tokens=16)

@@ -52,7 +52,7 @@ def _line(one: Endpoint) -> dict[str, str]:
         "Model": one.model,
         "Server": one.url,
         "Key": held,
-        "At once": str(one.concurrency),
+        "At once": "batches" if one.batch else str(one.concurrency),
         "Price for 1 M read": prices[0],
         "Price for 1 M written": prices[1],
     }
@@ -83,11 +83,17 @@ def _add(store: Store) -> None:
         money = "In any currency; leave it empty if it is free or not known."
         read = cells[1].number_input("Price for 1 M tokens read", 0.0, None, None, key=key("read"), help=money)
         written = cells[2].number_input("Price for 1 M tokens written", 0.0, None, None, key=key("written"), help=money)
+        together = st.checkbox(
+            "Hand questions over in batches",
+            key=key("batch"),
+            help="For servers with OpenAI's Batch API. A run hands all its questions over at once. The server answers "
+            "within a day, often for half of the price: give the prices of batches then.",
+        )
         pressed = st.form_submit_button("Save endpoint", type="primary")
     if pressed:
         with parts.errors_shown():
             name, url, model, variable = ((text or "").strip() for text in (name, url, model, variable))
-            settings.save_endpoint(store, Endpoint(name, url, model, variable, int(at_once), read, written))
+            settings.save_endpoint(store, Endpoint(name, url, model, variable, int(at_once), read, written, together))
             tried.saved += 1
             notices.say(f"The endpoint {name} was saved.")
             st.rerun()
