@@ -241,3 +241,10 @@ def test_the_time_of_the_whole_run_counts_the_stages_that_wait() -> None:
         StageProgress("evaluate", "skipped", 0, 0, None, None),
     ]
     assert time_left.seconds_until(working, expected) == pytest.approx(100 + 20 + 30)
+
+
+def test_a_warm_up_that_nothing_needs_has_no_tick() -> None:
+    passed, trained = StageProgress("warm_up", "done", 0, 0, 5.0, 5.1), StageProgress("warm_up", "done", 9, 9, 1.0, 4.0)
+    assert live._one("warm_up", [passed]).status == "skipped"
+    assert live._one("warm_up", [passed, trained]) == trained
+    assert live._one("select", [StageProgress("select", "done", 0, 0, 5.0, 5.1)]).status == "done"

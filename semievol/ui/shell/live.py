@@ -33,7 +33,7 @@ BEGINNING = {
     "evaluate": "preparing the questions",
 }
 """What a stage does before its first item."""
-TICKS = {"done": "✓", "failed": "!"}
+TICKS = {"done": "✓", "failed": "!", "skipped": "–"}
 OF_THE_ROUND = STEPS[: STEPS.index("select")]
 """Steps whose results belong to the round: once done they are never done again, later runs only pass through them."""
 
@@ -112,6 +112,8 @@ def _one(stage: str, found: Sequence[StageProgress]) -> StageProgress:
     if not found:
         return StageProgress(stage, "waiting", 0, 0, None, None)
     done = [progress for progress in found if progress.status == "done"]
+    if stage == "warm_up" and done and not any(progress.total for progress in found):  # no run had anything to train
+        return StageProgress(stage, "skipped", 0, 0, None, None)
     if stage not in OF_THE_ROUND or not done or _adds(found[0]):
         return found[0]
     return max(done, key=lambda one: one.seconds or 0)  # of the run that did the work
@@ -154,7 +156,7 @@ def stepper(found: Sequence[StageProgress]) -> None:
         elif progress.status == "waiting" and time_left.share(progress):
             when = f"{formats.percent(time_left.share(progress), 0)} done"
         else:
-            when = "failed" if progress.status == "failed" else ""
+            when = {"failed": "failed", "skipped": "nothing to train"}.get(progress.status, "")
         lines.append(
             f"<li class='sv-{progress.status}{part}' "
             f"aria-label='{formats.STAGE_WORDS[progress.stage]}: {progress.status}'>"
