@@ -63,6 +63,7 @@ with parts.page() as here:
     found, lines = counted(cut, (answers, by_expert)), cut.lines()
     with right, parts.card("consequences"):
         consequences.numbers(pool, found)
+        measures.without_value(here, pool)
         threshold.histogram(
             pool,
             shown.measure,

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from semievol.config import Policy, Rule
@@ -548,3 +549,19 @@ def test_the_time_that_fine_tuning_takes_is_told(visit: Visit, store: Store, pro
     assert "170 updates, about 5 min 40 s at the pace of this round so far" in told(
         visit("selection", project=project.id)
     )
+
+
+def test_where_most_have_no_value_of_the_measure_another_one_is_offered(
+    visit: Visit, store: Store, project: Project
+) -> None:
+    round_id = _round(store, project)
+    with store.write() as connection:  # as where a collaborator gives no log-probabilities
+        absent = dict.fromkeys(("answer_nll", "answer_entropy", "mean_nll", "token_entropy", "verifier_nll"))
+        mine = schema.candidates.c.round_id == round_id
+        connection.execute(update(schema.candidates).where(mine).values(absent | {"exactness": "absent"}))
+    app = visit("selection", project=project.id)
+    assert "60 candidates of 60 cannot be ordered by this measure" in told(app)
+    app = app.button(key="measure_of_most").click().run()
+    assert not app.exception
+    assert app.selectbox(key="policy_measure").value == "vote_entropy"
+    assert "cannot be ordered" not in told(app)

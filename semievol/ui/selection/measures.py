@@ -16,6 +16,8 @@ from semievol.ui.selection import policy
 from semievol.ui.shell import formats, parts, state, tables
 from semievol.ui.shell.state import Place
 
+SOME = 0.1
+"""Share of the candidates without a value of the measure, from which on the page speaks of it."""
 Figures = tuple[pd.DataFrame, Suggestion | None]
 
 
@@ -56,6 +58,28 @@ def measures(here: Place) -> None:
     if suggested.measure != known.measure:
         words = formats.MEASURE_WORDS[suggested.measure]
         st.button(f"Use “{words}”", on_click=policy.choose_measure, args=(here, suggested.measure))
+
+
+def without_value(here: Place, pool: pd.DataFrame) -> None:
+    """Where many candidates have no value of the measure: says why, and offers the measure that most have."""
+    answered, shown = pool[pool["answer"].notna()], policy.current(here).measure
+    missing = int(answered[shown].isna().sum())
+    counts = {measure: int(answered[measure].notna().sum()) for measure in measures_of(pool)}
+    better = max(counts, key=counts.__getitem__, default=shown)
+    if missing < SOME * len(answered) or counts.get(better, 0) <= len(answered) - missing:
+        return
+    words = formats.MEASURE_WORDS[better]
+    left, right = st.columns([5, 2], vertical_alignment="center")
+    with left:
+        parts.note(
+            f"{formats.plural(missing, 'candidate')} of {len(answered):,} cannot be ordered by this measure: a "
+            "collaborator answered them without log-probabilities, so nothing says how sure it was. "
+            f"“{words}” orders {counts[better]:,}. Another way: leave that collaborator out on the Training page."
+        )
+    arguments = (here, better)
+    right.button(
+        f"Use “{words}”", key="measure_of_most", width="stretch", on_click=policy.choose_measure, args=arguments
+    )
 
 
 def _no_verifier(store: Store, round_id: int, written: int) -> str:
