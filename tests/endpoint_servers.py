@@ -158,6 +158,10 @@ class Desk:
         if desk is None:
             request.send(404, b"{}")
             return
+        name = request.handler.path.split("/")[-2]
+        if request.handler.path.endswith("/content") and name not in desk.files:
+            request.send(404, b"{}")
+            return
         with desk._lock:
             found = desk._new(request, content) if content is not None else desk._there(request.handler.path)
         if found is None:

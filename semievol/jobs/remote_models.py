@@ -54,6 +54,17 @@ def check(store: Store, config: Config) -> None:
         trial.reach(endpoint, key)
 
 
+def check_studied(store: Store, config: Config) -> None:
+    """Raises UserError where a study with these settings could cost money."""
+    for endpoint in used(store, config):
+        if not endpoint.near or endpoint.priced:
+            raise UserError(
+                f"A study asks every collaborator anew for every seed, which would be dear with {endpoint.name}.",
+                "collaborators",
+                "Leave it out of the study's settings, or use a server of your own network without a price.",
+            )
+
+
 def fault(store: Store, model: str) -> str | None:
     """Why a collaborator could not use `endpoint:NAME`, as far as can be said without asking the server."""
     try:

@@ -76,13 +76,7 @@ def _all_known(store: Store, version_id: int) -> bool:
 def start(store: Store, project: Project, config: Config, arms: Sequence[str], seeds: int) -> Run:
     """The study with these settings, arms and seeds: queued, or resumed, or the one that is under way or done."""
     wanted = spec(project, config, arms, seeds)
-    for endpoint in remote_models.used(store, config):
-        if not endpoint.near or endpoint.priced:
-            raise UserError(
-                f"A study asks every collaborator anew for every seed, which would be dear with {endpoint.name}.",
-                "collaborators",
-                "Leave it out of the study's settings, or use a server of your own network without a price.",
-            )
+    remote_models.check_studied(store, config)
     remote_models.check(store, config)
     planning.check_model(config.model)
     suitability.check_embedder(config.propagation.embedder)

@@ -133,6 +133,7 @@ def _work(store: Store, run: runs.Run) -> None:
         return engine
 
     if run.study is not None:
+        remote_models.check_studied(store, run.config)  # a price may have been given since it was queued
         watcher = studying.StudyWatcher(store, run)
         studying.carry_out(store, run, engine_for(watcher), watcher)
         return

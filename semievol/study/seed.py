@@ -17,6 +17,7 @@ import numpy as np
 from semievol.config import VOTERS, Config, Voter
 from semievol.method import earned_weights, label_errors, metrics, voters
 from semievol.method.evolve import evolve
+from semievol.method.local_models import warm_up_is_used
 from semievol.method.protocols import Engine, Plan
 from semievol.method.suited import suited
 from semievol.records import Response
@@ -227,7 +228,8 @@ class Seed:
             if plan == self.plan:
                 return self._of_round(1)
             own = self._begun(plan, name, first)
-            evolve(plan, self.engine, own, "warm_up" if "warm_up" not in own.adapters else first, until="tune")
+            untrained = "warm_up" not in own.adapters and warm_up_is_used(plan, "warm_up", "tune")
+            evolve(plan, self.engine, own, "warm_up" if untrained else first, until="tune")
             self._found[key] = self._judged(own, own.adapters["tune"], pseudo=True)
         return self._found[key]
 

@@ -24,13 +24,14 @@ import os
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -69,6 +70,8 @@ EXTRA = {  # asked for by -> name in the table, arm of `semievol.study`
 ARMS = (*NAMES.values(), *(name for name, _ in EXTRA.values()))
 OPTIONAL = ("shown", *EXTRA)
 """What is left out unless asked for; `shown`: answers with demonstrations."""
+_MEMBER = b"\x1f\x8b\x08"
+"""How a gzip member begins."""
 Row = dict[str, Any]
 """Of a seed: `seed`, `seconds`, `right` (arm -> test record -> whether its answer is right), `pool` (columns of the
 pseudo-labels), `of` (`identity`). In a file a row holds some of the arms, and the rows of a seed add up."""
@@ -174,26 +177,38 @@ def alike(kept: dict[str, Any] | str, asked: dict[str, Any]) -> bool:
 
 
 def kept_rows(file: Path | None) -> list[Row]:
-    """Whole rows of a file; one that was cut off while it was written is left out."""
+    """Whole rows of a file; what was cut off while it was written is left out."""
     rows: list[Row] = []
     if file is None or not file.exists():
         return rows
-    with _opened(file) as lines, suppress(EOFError):
-        for line in lines:
-            with suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
+    content = file.read_bytes()
+    lines = _members(content) if file.suffix == ".gz" else content.splitlines()
+    for line in (part for whole in lines for part in whole.splitlines()):
+        with suppress(ValueError):
+            rows.append(json.loads(line))
     return rows
 
 
-def _opened(file: Path) -> IO[str]:
-    return gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+def _members(content: bytes) -> Iterator[bytes]:
+    """What the gzip members of a file hold, without those that are damaged."""
+    place = content.find(_MEMBER)
+    while place >= 0:
+        unpacking = zlib.decompressobj(wbits=31)
+        try:
+            found = unpacking.decompress(content[place:])
+        except zlib.error:
+            found = b""
+        if unpacking.eof:
+            yield found
+        ended = len(content) - len(unpacking.unused_data) if unpacking.eof else place + 1
+        place = content.find(_MEMBER, ended)
 
 
 def _append(file: Path, row: Row) -> None:
     """In one write, so that rows of several processes never mix."""
     line = (json.dumps(row) + "\n").encode()
     with file.open("ab", buffering=0) as end:
-        end.write(gzip.compress(line) if file.suffix == ".gz" else line)
+        end.write(gzip.compress(line) if file.suffix == ".gz" else b"\n" + line)
 
 
 @cache

@@ -311,3 +311,10 @@ def test_a_study_asks_only_endpoints_that_cost_nothing(store: Store, served: Ser
         "test",
     }
     assert len(served.asked) >= POOL
+    waiting = studying.start(store, project, short, ["evolved"], 1)
+    settings.save_endpoint(store, served.endpoint(input_price=0.1))
+    before = len(served.asked)
+    ended = carried_out(store, waiting)
+    assert ended.error is not None
+    assert "dear with far" in ended.error["what"]
+    assert len(served.asked) == before

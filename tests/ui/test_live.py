@@ -247,4 +247,7 @@ def test_a_warm_up_that_nothing_needs_has_no_tick() -> None:
     passed, trained = StageProgress("warm_up", "done", 0, 0, 5.0, 5.1), StageProgress("warm_up", "done", 9, 9, 1.0, 4.0)
     assert live._one("warm_up", [passed]).status == "skipped"
     assert live._one("warm_up", [passed, trained]) == trained
+    for status in ("running", "failed"):
+        now = StageProgress("warm_up", status, 0, 0, 6.0, None)
+        assert live._one("warm_up", [now, passed]) == now
     assert live._one("select", [StageProgress("select", "done", 0, 0, 5.0, 5.1)]).status == "done"

@@ -81,11 +81,12 @@ class Endpoints:
     ) -> None:
         stop, ending = asyncio.Event(), _Ending(took)
         under_way: dict[asyncio.Task[Called], _Question] = {}
-        together: list[_Question] = []  # to be handed over as a batch
+        together: dict[Server, list[_Question]] = {}  # to be handed over as batches
+        ready = False  # one of them is full
         held: Ask | None = None
         try:
             while True:
-                while not ending.begun and len(under_way) < self._room() and len(together) < batches.MOST:
+                while not ending.begun and len(under_way) < self._room() and not ready:
                     held = held or next(asks, None)
                     if held is None:
                         break
@@ -96,13 +97,14 @@ class Endpoints:
                             ending.because(OutOfBudget(purse.out()))
                         break
                     if server.endpoint.batch:
-                        together.append(question)
+                        together.setdefault(server, []).append(question)
+                        ready = batches.full([one.ask for one in together[server]])
                     else:
                         under_way[asyncio.create_task(server.answer(held, question.set_aside, stop))] = question
                     held = None
                 if not under_way and together and not ending.begun:
                     await _hand_over(together, ending, stopping, said)
-                    together.clear()
+                    together, ready = {}, False
                     continue
                 if not under_way:
                     break
@@ -128,23 +130,30 @@ class Endpoints:
 
 
 async def _hand_over(
-    questions: Sequence[_Question], ending: _Ending, stopping: Callable[[], bool], said: Callable[[str], None]
+    questions: Mapping[Server, Sequence[_Question]],
+    ending: _Ending,
+    stopping: Callable[[], bool],
+    said: Callable[[str], None],
 ) -> None:
     """Puts questions as batches, one for each server, and waits for them."""
-    by_server: dict[Server, list[_Question]] = {}
-    for question in questions:
-        by_server.setdefault(question.server, []).append(question)
-    for server, mine in by_server.items():
-        if ending.begun:
-            break
+    for server, mine in questions.items():
+        of_ask = {id(question.ask): question for question in mine}
+
+        def allow(ask: Ask, cost: float, of_ask: Mapping[int, _Question] = of_ask) -> bool:
+            return of_ask[id(ask)].set_aside(cost)
+
         try:
-            called = await batches.answered(server, [question.ask for question in mine], stopping, said)
+            called = await batches.answered(server, [question.ask for question in mine], allow, stopping, said)
         except (Stopped, UserError) as why:  # a batch that goes on is charged to the run that takes its answers
             ending.because(why)
             break
         for question, one in zip(mine, called, strict=True):
             ending.came(one, question)
         ending.hand_over()
+        missed = [one for one in called if one.reply is None]
+        if len(missed) >= max(IN_A_ROW, len(called) - 1):  # one may have been put alone
+            ending.lost(server.endpoint, len(missed), missed[-1].reason)
+            break
 
 
 @dataclass
@@ -199,13 +208,17 @@ class _Ending:
         row = 0 if called.reply else self._in_a_row.get(endpoint.name, 0) + 1
         self._in_a_row[endpoint.name] = row
         if row >= max(IN_A_ROW, 2 * endpoint.concurrency):
-            self.because(
-                UserError(
-                    f"The server gave no answer to {row} questions in a row; the last time: {called.reason}.",
-                    f"endpoint {endpoint.name}",
-                    "Test the endpoint on the Settings page; then resume the run, which asks only what is open.",
-                )
+            self.lost(endpoint, row, called.reason)
+
+    def lost(self, endpoint: Endpoint, row: int, reason: str) -> None:
+        """The server answers nothing any more."""
+        self.because(
+            UserError(
+                f"The server gave no answer to {row} questions in a row; the last time: {reason}.",
+                f"endpoint {endpoint.name}",
+                "Test the endpoint on the Settings page; then resume the run, which asks only what is open.",
             )
+        )
 
     def came(self, called: Called, question: _Question) -> None:
         question.settle(called.spent)

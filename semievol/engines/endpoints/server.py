@@ -116,11 +116,6 @@ class Server:
                         self._tried = True
             return await self._answered(ask, may_spend, stopping)
 
-    async def learn(self) -> None:
-        """Finds out by a short question what the server can do, unless one was put already."""
-        if not self._tried:
-            await self.answer(requests.PROBE, lambda cost: True, asyncio.Event())
-
     async def raw(self, sent: dict[str, Any]) -> str:
         """The text that one request brings as it is; empty where it fails."""
         try:

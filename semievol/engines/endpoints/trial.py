@@ -64,8 +64,7 @@ async def _tried(endpoint: Endpoint, key: str) -> Trial:
         top = server.can.top if called.reply.probabilities or called.reply.token_logprobs else 0
         server.can.top = 0
         constrained = server.can.constrained and await _keeps_to_schema(server)
-        status, _ = await _listed(endpoint, key, "batches?limit=1")
-        return Trial(called.reply.text, top, constrained, models, seconds, batches=status == 200)
+        return Trial(called.reply.text, top, constrained, models, seconds, await _takes_batches(endpoint, key))
     finally:
         await server.close()
 
@@ -81,12 +80,22 @@ async def _keeps_to_schema(server: Server) -> bool:
     return isinstance(found, dict) and found.get("answer") in requests.PROBE.allowed
 
 
-async def _listed(endpoint: Endpoint, key: str, what: str = "models") -> tuple[int, tuple[str, ...]]:
-    """HTTP status of a list, and the ids in it; none where the server gives no such list."""
+async def _takes_batches(endpoint: Endpoint, key: str) -> bool:
+    """Whether the server has a list of batches."""
+    try:
+        async with asyncio.timeout(REACH_SECONDS), transport.client(endpoint, key) as client:
+            reply = await client.get(f"{endpoint.url.rstrip('/')}/batches?limit=1")
+        return reply.status_code == 200 and isinstance(reply.json()["data"], list)
+    except (httpx2.HTTPError, TimeoutError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+async def _listed(endpoint: Endpoint, key: str) -> tuple[int, tuple[str, ...]]:
+    """HTTP status of the list of models, and the models; no models where the server gives no such list."""
     base = endpoint.url.rstrip("/")
     try:
         async with asyncio.timeout(REACH_SECONDS), transport.client(endpoint, key) as client:
-            reply = await client.get(f"{base}/{what}")
+            reply = await client.get(f"{base}/models")
     except (httpx2.HTTPError, TimeoutError, OSError) as problem:
         raise UserError(
             f"The server at {endpoint.origin} cannot be reached ({type(problem).__name__}).",

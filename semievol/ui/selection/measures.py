@@ -65,16 +65,18 @@ def without_value(here: Place, pool: pd.DataFrame) -> None:
     answered, shown = pool[pool["answer"].notna()], policy.current(here).measure
     missing = int(answered[shown].isna().sum())
     counts = {measure: int(answered[measure].notna().sum()) for measure in measures_of(pool)}
-    better = max(counts, key=counts.__getitem__, default=shown)
+    better = max(counts, key=lambda measure: (counts[measure], measure != "vote_entropy"), default=shown)
     if missing < SOME * len(answered) or counts.get(better, 0) <= len(answered) - missing:
         return
     words = formats.MEASURE_WORDS[better]
     left, right = st.columns([5, 2], vertical_alignment="center")
     with left:
+        why = "collaborators or the judge answered them without log-probabilities, so nothing says how sure they were"
+        if shown == verifier.MEASURE:
+            why = "it has not been learned for them"
         parts.note(
-            f"{formats.plural(missing, 'candidate')} of {len(answered):,} cannot be ordered by this measure: a "
-            "collaborator answered them without log-probabilities, so nothing says how sure it was. "
-            f"“{words}” orders {counts[better]:,}. Another way: leave that collaborator out on the Training page."
+            f"{formats.plural(missing, 'candidate')} of {len(answered):,} cannot be ordered by this measure: {why}. "
+            f"“{words}” orders {counts[better]:,}."
         )
     arguments = (here, better)
     right.button(

@@ -112,8 +112,11 @@ def _one(stage: str, found: Sequence[StageProgress]) -> StageProgress:
     if not found:
         return StageProgress(stage, "waiting", 0, 0, None, None)
     done = [progress for progress in found if progress.status == "done"]
-    if stage == "warm_up" and done and not any(progress.total for progress in found):  # no run had anything to train
-        return StageProgress(stage, "skipped", 0, 0, None, None)
+    if stage == "warm_up":  # some runs may have had nothing to train
+        trained = [progress for progress in found if progress.status != "done" or progress.total]
+        if done and not trained:
+            return StageProgress(stage, "skipped", 0, 0, None, None)
+        found, done = trained, [progress for progress in done if progress.total]
     if stage not in OF_THE_ROUND or not done or _adds(found[0]):
         return found[0]
     return max(done, key=lambda one: one.seconds or 0)  # of the run that did the work
