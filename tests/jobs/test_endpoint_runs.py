@@ -130,7 +130,7 @@ def test_a_run_hands_its_questions_over_as_one_batch(store: Store, project: proj
         run = carried_out(store, launch.start(store, project, config(), until="select"))
         assert run.status == "done", run.error
         assert (len(served.asked), len(desk.batches)) == (1, 1)
-        assert any("handed over as the batch" in event.text for event in progress.events(store, run.id))
+        assert any("Handed over to far as the batch" in event.text for event in progress.events(store, run.id))
         assert read(run.spent)["far"].answers == POOL
         assert summary(store, run.id)["unanswered"] is None
         assert remote_models.answer(store, config(), asked_alone()).text in "ABCD"

@@ -137,21 +137,26 @@ async def _hand_over(
 ) -> None:
     """Puts questions as batches, one for each server, and waits for them."""
     for server, mine in questions.items():
-        of_ask = {id(question.ask): question for question in mine}
+        of_ask = {question.ask: question for question in mine}
+        missed: list[Called] = []
 
-        def allow(ask: Ask, cost: float, of_ask: Mapping[int, _Question] = of_ask) -> bool:
-            return of_ask[id(ask)].set_aside(cost)
+        def allow(ask: Ask, cost: float, of_ask: Mapping[Ask, _Question] = of_ask) -> bool:
+            return of_ask[ask].set_aside(cost)
+
+        def came(
+            called: Iterable[Called], of_ask: Mapping[Ask, _Question] = of_ask, missed: list[Called] = missed
+        ) -> None:
+            for one in called:
+                ending.came(one, of_ask[one.ask])
+                missed += [one] if one.reply is None else []
+            ending.hand_over()
 
         try:
-            called = await batches.answered(server, [question.ask for question in mine], allow, stopping, said)
+            await batches.put(server, list(of_ask), allow, came, stopping, said)
         except (Stopped, UserError) as why:  # a batch that goes on is charged to the run that takes its answers
             ending.because(why)
             break
-        for question, one in zip(mine, called, strict=True):
-            ending.came(one, question)
-        ending.hand_over()
-        missed = [one for one in called if one.reply is None]
-        if len(missed) >= max(IN_A_ROW, len(called) - 1):  # one may have been put alone
+        if len(missed) >= max(IN_A_ROW, len(mine) - 1):  # one may have been put alone
             ending.lost(server.endpoint, len(missed), missed[-1].reason)
             break
 

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from semievol.method.protocols import Ask
-from semievol.records import Message
 
 TOP_TRIED = (20, 5)
 """Lengths of the lists of most probable tokens, tried in this order; 20 is the most that OpenAI gives."""
-_PROBE = "Which of these is a fruit?\nOptions:\nA. chair\nB. apple\nC. river\nAnswer with the letter only."
-PROBE = Ask("trial", "trial", "endpoint", (Message("user", _PROBE),), ("A", "B", "C"), max_tokens=16)
-"""A short question that shows what a server can do."""
 OVERHEAD = 16
 """Tokens that a chat template may add to a turn, at most."""
 

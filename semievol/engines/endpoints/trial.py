@@ -14,9 +14,13 @@ from semievol.endpoints import Endpoint
 from semievol.engines.endpoints import requests, transport
 from semievol.engines.endpoints.server import Patience, Server
 from semievol.errors import UserError
+from semievol.method.protocols import Ask
+from semievol.records import Message
 
 REACH_SECONDS = 5.0
 _SHOWN_MODELS = 200
+_QUESTION = "Which of these is a fruit?\nOptions:\nA. chair\nB. apple\nC. river\nAnswer with the letter only."
+_ASK = Ask("trial", "trial", "endpoint", (Message("user", _QUESTION),), ("A", "B", "C"), max_tokens=16)
 _PATIENCE = Patience(total=40.0, once=30.0, tries=2)
 
 
@@ -57,7 +61,7 @@ async def _tried(endpoint: Endpoint, key: str) -> Trial:
     server = Server(endpoint, key, _PATIENCE)
     try:
         began = time.monotonic()
-        called = await server.answer(requests.PROBE, lambda cost: True, asyncio.Event())
+        called = await server.answer(_ASK, lambda cost: True, asyncio.Event())
         seconds = time.monotonic() - began
         if called.reply is None:
             return Trial(models=models, seconds=seconds, problem=called.reason)
@@ -71,13 +75,13 @@ async def _tried(endpoint: Endpoint, key: str) -> Trial:
 
 async def _keeps_to_schema(server: Server) -> bool:
     """Whether the raw reply to a constrained request is JSON with an allowed answer."""
-    sent = requests.body(requests.PROBE, server.endpoint.model, server.can)
+    sent = requests.body(_ASK, server.endpoint.model, server.can)
     text = await server.raw(sent)
     try:
         found: Any = json.loads(text)
     except ValueError:
         return False
-    return isinstance(found, dict) and found.get("answer") in requests.PROBE.allowed
+    return isinstance(found, dict) and found.get("answer") in _ASK.allowed
 
 
 async def _takes_batches(endpoint: Endpoint, key: str) -> bool:
